@@ -1,0 +1,55 @@
+"""The things an agreement speaks about, as data that each agreement's folder declares.
+
+A class may belong to a wider one (`api.stateless` to `api`), and a scope that names the wider class holds for all in it.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+
+import msgspec
+
+
+class ProductClass(msgspec.Struct, frozen=True, kw_only=True):
+    """A class of products. `actions` are those that may be asked of it; `within` is the wider class, if any."""
+
+    id: str
+    within: str = ""
+    actions: frozenset[str] = frozenset()
+
+
+class Product(msgspec.Struct, frozen=True, kw_only=True):
+    """A product. `first_shipped_by` is the latest day by which it had first shipped, where no launch record says so."""
+
+    id: str
+    product_class: str
+    first_shipped_by: date | None = None
+
+
+class Catalog(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that may be named in a question. All mappings are by identifier."""
+
+    parties: frozenset[str]
+    clouds: frozenset[str]
+    operators: Mapping[str, str]
+    segments: frozenset[str]
+    classes: Mapping[str, ProductClass]
+    products: Mapping[str, Product]
+
+    def class_of(self, name: str) -> str:
+        """The class of a product, or the class itself when a class is named."""
+        return self.products[name].product_class if name in self.products else name
+
+    def belongs(self, name: str, scope: str) -> bool:
+        """Whether a product or class lies in `scope`, itself a product, a class or a wider class."""
+        if name == scope:
+            return True
+        at = self.class_of(name)
+        while at:
+            if at == scope:
+                return True
+            at = self.classes[at].within
+        return False
+
+    def own_cloud(self, party: str) -> frozenset[str]:
+        """The clouds that a party operates."""
+        return frozenset(cloud for cloud, operator in self.operators.items() if operator == party)

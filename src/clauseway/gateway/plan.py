@@ -1,0 +1,96 @@
+"""The plan a gateway serves by: everything compiled ahead, so that a request needs look-ups only.
+
+The plan is one file, written whole by whoever knows agreement, catalog, prices and keys, and read by the gateway at
+start and whenever it is replaced. It holds no rule: each route is already decided, each refusal already worded.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from clauseway.metering import Deployment, Ruling
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True):
+    """How a cloud is authenticated to. `kind` is `bearer`, `api-key` or `sigv4`; `secret` is the key or the secret key.
+
+    For `sigv4`, `access_key` goes with it and `service` and `region` are the scope that is signed.
+    """
+
+    kind: str
+    secret: str
+    access_key: str = ""
+    service: str = ""
+    region: str = ""
+    session_token: str = ""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment that can be called. `url` is the root under which `/chat/completions` lies; `model` its name there.
+
+    `dialect` names the gateway's module for that cloud (`openai`, `azure`, `bedrock`).
+    Prices are picodollars per token, for reservations; settlement prices from the dated book.
+    """
+
+    label: Deployment
+    dialect: str
+    url: str
+    auth: Auth
+    input_price: int
+    output_price: int
+    output_tokens_max: int
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a cloud may not be used: the outcome, a sentence with the clause, and the terms it rests on."""
+
+    cloud: str
+    outcome: str
+    message: str
+    terms: tuple[str, ...]
+    receipt: str
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """What one (seller, product, segment) may do in one epoch.
+
+    `candidates` are (index into `targets`, index into `rulings`), in order of preference; `refusals` are by cloud.
+    """
+
+    candidates: tuple[tuple[int, int], ...]
+    refusals: tuple[Refusal, ...] = ()
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """The routes from `begin_ns` (business clock) until the next epoch begins. Keyed `seller|product|segment`."""
+
+    begin_ns: int
+    routes: Mapping[str, Route]
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer's key. `digest` is the keyed hash of the secret, in hex; the secret itself is stored nowhere."""
+
+    digest: str
+    organisation: str
+    project: str
+    key_id: str
+    seller: str
+    segment: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. `models` maps the names that clients may ask for to products; `epochs` are in order of time.
+
+    `hash_key` (hex) keys the digests. `commit` names the agreement's text by hash, for headers and receipts.
+    """
+
+    agreement: str
+    hash_key: str
+    models: Mapping[str, str]
+    targets: tuple[Target, ...]
+    rulings: tuple[Ruling, ...]
+    epochs: tuple[Epoch, ...]
+    keys: tuple[Key, ...]
+    attempt_timeout_s: float = 60.0
+    deadline_s: float = 600.0

@@ -1,0 +1,69 @@
+"""Billable units and their containment, so that no token is counted twice and none is dropped.
+
+A cloud reports totals with breakdowns (`input_tokens` of which `cached_input_tokens`). What is absent was not reported;
+zero is a report of zero. `billable` turns a report into disjoint quantities that sum to the totals.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+
+class Unit(IntEnum):
+    """A unit of usage. The number is its code in the spool and never changes; a new unit takes the next free code."""
+
+    REQUESTS = 1
+    INPUT_TOKENS = 2
+    CACHED_INPUT_TOKENS = 3
+    CACHE_WRITE_TOKENS = 4
+    AUDIO_INPUT_TOKENS = 5
+    OUTPUT_TOKENS = 6
+    REASONING_TOKENS = 7
+    AUDIO_OUTPUT_TOKENS = 8
+    ACCEPTED_PREDICTION_TOKENS = 9
+    REJECTED_PREDICTION_TOKENS = 10
+
+    @property
+    def column(self) -> str:
+        """The unit's name in the lake and on statements."""
+        return self.name.lower()
+
+
+# part -> whole. A part not priced on its own is priced as its whole.
+CONTAINED_IN: Mapping[Unit, Unit] = {
+    Unit.CACHED_INPUT_TOKENS: Unit.INPUT_TOKENS,
+    Unit.CACHE_WRITE_TOKENS: Unit.INPUT_TOKENS,
+    Unit.AUDIO_INPUT_TOKENS: Unit.INPUT_TOKENS,
+    Unit.REASONING_TOKENS: Unit.OUTPUT_TOKENS,
+    Unit.AUDIO_OUTPUT_TOKENS: Unit.OUTPUT_TOKENS,
+    Unit.ACCEPTED_PREDICTION_TOKENS: Unit.OUTPUT_TOKENS,
+    Unit.REJECTED_PREDICTION_TOKENS: Unit.OUTPUT_TOKENS,
+}
+
+
+def problems_of(report: Mapping[Unit, int]) -> list[str]:
+    """What is impossible in a cloud's report: negative counts, parts without or larger than their whole."""
+    problems = [f"{unit.column} is {count}, below zero" for unit, count in report.items() if count < 0]
+    for whole in sorted(set(CONTAINED_IN.values())):
+        parts = [part for part in report if CONTAINED_IN.get(part) == whole]
+        contained = sum(report[part] for part in parts)
+        if parts and contained and whole not in report:
+            problems.append(f"{', '.join(part.column for part in parts)} reported without {whole.column}")
+        elif whole in report and contained > report[whole]:
+            problems.append(f"the parts of {whole.column} sum to {contained}, more than its {report[whole]}")
+    return problems
+
+
+def billable(report: Mapping[Unit, int], priced: frozenset[Unit]) -> dict[Unit, int]:
+    """Disjoint quantities of the `priced` units: each part with a price of its own is taken out of its whole.
+
+    A part without a price of its own stays inside its whole. Units that nobody prices are left out unless they are
+    wholes: a whole without a price is an error for the price table to raise, so it stays in.
+    """
+    wholes = frozenset(CONTAINED_IN.values())
+    quantities = {unit: count for unit, count in report.items() if unit in priced or unit in wholes}
+    for part, whole in CONTAINED_IN.items():
+        if part in quantities and part in priced and whole in quantities:
+            quantities[whole] -= quantities[part]
+        elif part in quantities and part not in priced:
+            del quantities[part]
+    return quantities

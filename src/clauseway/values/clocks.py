@@ -1,0 +1,56 @@
+"""The two clocks: `as_of`, the day whose rules are asked for, and `known_at`, what had been recorded by then.
+
+`as_of` is a UTC day. `known_at` is a point in the order in which things became known: an instant and, within it, a
+sequence, because two records of one instant still have an order. Event times are nanoseconds since 1970 (UTC).
+"""
+
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+
+DAY_NS = 86_400 * 1_000_000_000
+_EPOCH = date(1970, 1, 1)
+_LAST_SEQUENCE = 2**63 - 1
+
+
+def day_of(instant_ns: int) -> date:
+    """The UTC day that holds an instant (nanoseconds since 1970)."""
+    return _EPOCH + timedelta(days=instant_ns // DAY_NS)
+
+
+def start_of_day_ns(day: date) -> int:
+    """The first nanosecond of a UTC day."""
+    return (day - _EPOCH).days * DAY_NS
+
+
+class KnownAt(msgspec.Struct, frozen=True, order=True):
+    """A point in the order of knowledge. A record is known at `k` when its own point is not after `k`."""
+
+    instant_ns: int
+    sequence: int = _LAST_SEQUENCE
+
+    @classmethod
+    def recorded_on(cls, day: date, sequence: int = 0) -> "KnownAt":
+        """The point of a record that carries only a day: the day's first instant."""
+        return cls(start_of_day_ns(day), sequence)
+
+    @classmethod
+    def end_of(cls, day: date) -> "KnownAt":
+        """Everything recorded up to the end of `day`: a `known_at` that is a day includes the whole day."""
+        return cls(start_of_day_ns(day) + DAY_NS - 1)
+
+    @classmethod
+    def everything(cls) -> "KnownAt":
+        """Everything ever recorded."""
+        return cls(_LAST_SEQUENCE)
+
+    @property
+    def day(self) -> date:
+        return day_of(self.instant_ns) if self.instant_ns < _LAST_SEQUENCE else date.max
+
+    def __str__(self) -> str:
+        if self.instant_ns == _LAST_SEQUENCE:
+            return "everything"
+        seconds, rest = divmod(self.instant_ns, 1_000_000_000)
+        stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{stamp}.{rest:09d}Z" if rest not in (0, 999_999_999) else f"{stamp}Z"

@@ -1,0 +1,57 @@
+"""Days and half-open intervals of days. All days are UTC.
+
+"Through 2030" includes 31 December, so it ends on 2031-01-01; "until" excludes the day it names.
+"""
+
+from datetime import date, timedelta
+
+import msgspec
+
+from clauseway.values.problems import InvalidInput, Problem
+
+# The day after every day that is asked about: the end of what has no end.
+FOREVER = date.max
+
+
+def parse_day(text: str, where: str) -> date:
+    """A day written YYYY-MM-DD. Raises InvalidInput naming `where` (a flag, a field) otherwise."""
+    try:
+        if len(text) != 10:
+            raise ValueError("not ten characters")
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            Problem(
+                what=f"{text!r} is no day",
+                why=str(error),
+                where=where,
+                todo="Write the day as YYYY-MM-DD, for example 2026-04-27.",
+            )
+        ) from None
+
+
+def day_after(day: date) -> date:
+    """The next day; FOREVER has none and stays."""
+    return day if day == FOREVER else day + timedelta(days=1)
+
+
+def through(last_day: date) -> date:
+    """The exclusive end of what lasts through `last_day`."""
+    return day_after(last_day)
+
+
+class Interval(msgspec.Struct, frozen=True, order=True):
+    """The days from `begin` up to, not including, `end`."""
+
+    begin: date
+    end: date = FOREVER
+
+    def __contains__(self, day: date) -> bool:
+        return self.begin <= day < self.end
+
+    @property
+    def is_empty(self) -> bool:
+        return self.begin >= self.end
+
+    def intersect(self, other: "Interval") -> "Interval":
+        return Interval(max(self.begin, other.begin), min(self.end, other.end))

@@ -1,0 +1,32 @@
+"""What is wrong with what somebody gave us, as data: what, why, where and what to do.
+
+    InvalidInput          raised where input is refused; carries every problem found, not the first one
+      .problems           a tuple of Problem, in order of file and line
+
+Operating faults (a disk, a socket) stay the exceptions they are. Our own bugs are assertions.
+"""
+
+import msgspec
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong with the input. `where` is a file, a flag or a field; `line` counts from 1, 0 where none applies."""
+
+    what: str
+    why: str
+    where: str
+    line: int = 0
+    todo: str
+
+    def __str__(self) -> str:
+        place = f"{self.where}:{self.line}" if self.line else self.where
+        return f"{place}: {self.what}: {self.why}. {self.todo}"
+
+
+class InvalidInput(Exception):
+    """Input refused whole, with every problem found in it. Nothing was changed."""
+
+    def __init__(self, *problems: Problem) -> None:
+        assert problems, "a refusal must name a problem"
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
