@@ -1,0 +1,71 @@
+# Clauseway: `make` alone lists what there is to do.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+# The user's own pip configuration decides where packages come from. Bytecode is compiled at first use: of half a
+# gigabyte of libraries a run imports a part.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install --no-compile --require-hashes
+# The build backend is in the locks, so nothing unpinned is fetched to build the package itself.
+EDITABLE := $(PIP) install --quiet --no-build-isolation --no-deps --editable .
+
+.PHONY: help
+help: ## list the targets
+	@echo 'usage: make TARGET'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+.PHONY: setup
+setup: $(VENV)/.setup ## make .venv, so that .venv/bin/clauseway works
+
+.PHONY: up
+up: setup ## replay the night of the amendment and stay up (ONCE=1: end after the statement; ARGS=…: more options)
+	@exec $(BIN)/clauseway up $(if $(filter 1 true yes,$(ONCE)),--once) $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev ## run the tests, in a real browser too (ARGS=…: pytest's own options)
+	@tools/chromium
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## lint, format, types and the import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: bench
+bench: $(VENV)/.dev ## time the data plane beside a plain nginx proxy; writes bench/results.json
+	@$(BIN)/python -m bench.run $(ARGS)
+
+.PHONY: lock
+lock: $(VENV)/.dev ## compile requirements/ again (UPGRADE=1: newest versions)
+	$(LOCK) pyproject.toml --extra settle --extra sandbox --group dev --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --extra settle --extra sandbox --group build --constraints requirements/dev.txt \
+		--output-file requirements/up.txt
+	$(LOCK) pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt
+
+.PHONY: clean
+clean: ## remove .venv, caches and the local data of `make up`
+	rm -rf $(VENV) .clauseway .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+
+# Each stamp is written last, so an interrupted installation is taken up again and a finished one is a no-op.
+$(VENV)/.setup: requirements/up.txt pyproject.toml
+	@tools/venv $(VENV)
+	@echo 'Installing the locked libraries (a minute or so with a cold cache) …'
+	@$(INSTALL) --requirement requirements/up.txt
+	@$(EDITABLE)
+	@touch $@
+	@echo 'Ready: $(BIN)/clauseway --help'
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.setup
+	@echo 'Installing the locked tools for development …'
+	@$(INSTALL) --requirement requirements/dev.txt
+	@touch $@
