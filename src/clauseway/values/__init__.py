@@ -6,7 +6,7 @@ Knows nothing of agreements, clouds or requests. Everything here is frozen and v
 from clauseway.values.citations import Citation
 from clauseway.values.clocks import DAY_NS, KnownAt, day_of, start_of_day_ns
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
-from clauseway.values.money import CENT, USD, Money, allocate, round_half_even
+from clauseway.values.money import CENT, USD, Money, allocate, exact_product, exact_sum, round_half_even
 from clauseway.values.problems import InvalidInput, Problem
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "allocate",
     "day_after",
     "day_of",
+    "exact_product",
+    "exact_sum",
     "parse_day",
     "round_half_even",
     "start_of_day_ns",

@@ -4,19 +4,34 @@ INVARIANT: no float touches money. Amounts are `Decimal`; token prices on the re
 """
 
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact
 
 import msgspec
 
 USD = "USD"
 CENT = Decimal("0.01")
 # Wide enough that no sum or product of this product's sizes is ever rounded by the context itself.
-_EXACT = Context(prec=60)
+_WIDE = Context(prec=60)
+# The same, and it raises where a digit would be lost all the same.
+_EXACT = Context(prec=60, traps=[Inexact])
 
 
 def round_half_even(amount: Decimal, unit: Decimal = CENT) -> Decimal:
     """The one rounding of the house: to a multiple of `unit`, ties to the even neighbour."""
-    return amount.quantize(unit, rounding=ROUND_HALF_EVEN, context=_EXACT)
+    return amount.quantize(unit, rounding=ROUND_HALF_EVEN, context=_WIDE)
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """The sum with every digit kept (the context of plain `+` keeps 28)."""
+    total = Decimal(0)
+    for amount in amounts:
+        total = _EXACT.add(total, amount)
+    return total
+
+
+def exact_product(amount: Decimal, factor: Decimal) -> Decimal:
+    """The product with every digit kept (the context of plain `*` keeps 28)."""
+    return _EXACT.multiply(amount, factor)
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -33,7 +48,7 @@ class Money(msgspec.Struct, frozen=True):
         return self + -other
 
     def __neg__(self) -> "Money":
-        return Money(-self.amount, self.currency)
+        return Money(self.amount.copy_negate(), self.currency)
 
     def __str__(self) -> str:
         return f"{self.amount:,} {self.currency}"
@@ -49,21 +64,24 @@ def allocate(total: Decimal, weights: Sequence[tuple[str, Decimal]], unit: Decim
     if not weights:
         assert total == 0, "an amount needs a line to stand on"
         return {}
-    whole = _sum(weight for _, weight in weights)
+    assert len({line for line, _ in weights}) == len(weights), "two lines share an id"
+    # Whole numbers from here on: division of decimals would lose digits, and with them the order of the remainders.
+    units = int(total.scaleb(-_exponent(unit), _EXACT)) // int(unit.scaleb(-_exponent(unit), _EXACT))
+    finest = min(_exponent(weight) for _, weight in weights)
+    parts = [(line, int(weight.scaleb(-finest, _EXACT))) for line, weight in weights]
+    whole = sum(part for _, part in parts)
     if whole == 0:
         first = min(line for line, _ in weights)
         return {line: total if line == first else Decimal(0) for line, _ in weights}
-    exact = [(line, _EXACT.divide(_EXACT.multiply(total, weight), whole)) for line, weight in weights]
-    floors = {line: (part // unit if part >= 0 else -(-part // unit) - (-part % unit != 0)) * unit for line, part in exact}
-    left = int(_EXACT.divide(_EXACT.subtract(total, _sum(floors.values())), unit))
-    by_remainder = sorted(exact, key=lambda item: (floors[item[0]] - item[1], item[0]))
-    for line, _ in by_remainder[:left]:
-        floors[line] += unit
-    return floors
+    sign = 1 if whole > 0 else -1
+    divided = {line: divmod(units * part * sign, whole * sign) for line, part in parts}
+    left = units - sum(floor for floor, _ in divided.values())
+    favoured = sorted(divided, key=lambda line: (-divided[line][1], line))[:left]
+    return {line: unit * (floor + (line in favoured)) for line, (floor, _) in divided.items()}
 
 
-def _sum(amounts: Iterable[Decimal]) -> Decimal:
-    total = Decimal(0)
-    for amount in amounts:
-        total = _EXACT.add(total, amount)
-    return total
+def _exponent(amount: Decimal) -> int:
+    """The power of ten of an amount's last digit, never above zero: how far it must be shifted to be whole."""
+    exponent = amount.as_tuple().exponent
+    assert isinstance(exponent, int), f"{amount} is no amount"
+    return min(exponent, 0)
