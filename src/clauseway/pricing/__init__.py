@@ -1,0 +1,27 @@
+"""Pricing: dated price conditions compiled to an interval table; usage and the table give a charge with its working.
+
+    book text ── parse_book ──▶ PriceBook ── PriceTable(book, known_at) ──▶ .charge(sale, day, report)   one record
+                                                                       └──▶ .rows(sales)                 for a join
+
+Both ways read the same rows, so pricing one record and joining a million cannot differ. Prices are whole picodollars
+(1e-12 USD) per unit. The price in force at the event's day counts, as known at the settlement's time. A price that is
+not in the book is an error, never zero.
+
+Knows nothing of agreements, shares, accounts or where usage is kept.
+"""
+
+from clauseway.pricing.book import DIMENSIONS, Entry, PriceBook, Sale, parse_book
+from clauseway.pricing.table import Charge, ChargeLine, PriceRow, PriceTable, UnknownPrice
+
+__all__ = [
+    "DIMENSIONS",
+    "Charge",
+    "ChargeLine",
+    "Entry",
+    "PriceBook",
+    "PriceRow",
+    "PriceTable",
+    "Sale",
+    "UnknownPrice",
+    "parse_book",
+]

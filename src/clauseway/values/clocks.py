@@ -44,6 +44,11 @@ class KnownAt(msgspec.Struct, frozen=True, order=True):
         """Everything ever recorded."""
         return cls(_LAST_SEQUENCE)
 
+    @classmethod
+    def always(cls) -> "KnownAt":
+        """Known at every point: what a question supposes."""
+        return cls(-_LAST_SEQUENCE, 0)
+
     @property
     def day(self) -> date:
         return day_of(self.instant_ns) if self.instant_ns < _LAST_SEQUENCE else date.max

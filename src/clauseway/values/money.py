@@ -76,7 +76,7 @@ def allocate(total: Decimal, weights: Sequence[tuple[str, Decimal]], unit: Decim
     sign = 1 if whole > 0 else -1
     divided = {line: divmod(units * part * sign, whole * sign) for line, part in parts}
     left = units - sum(floor for floor, _ in divided.values())
-    favoured = sorted(divided, key=lambda line: (-divided[line][1], line))[:left]
+    favoured = set(sorted(divided, key=lambda line: (-divided[line][1], line))[:left])
     return {line: unit * (floor + (line in favoured)) for line, (floor, _) in divided.items()}
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing wrong with the input. `where` is a file, a flag or a field; `line` counts from 1, 0 where none applies."""
+    """One thing wrong with the input. `where` is a file, a flag or a field; `line` counts from 1, 0 for none."""
 
     what: str
     why: str
