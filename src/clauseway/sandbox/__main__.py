@@ -1,0 +1,78 @@
+"""`python -m clauseway.sandbox`: the simulated clouds as a process.
+
+Prints one JSON line when it serves, `{"ready": true, "ports": {"openai": …, "azure": …, "bedrock": …}}`, and nothing
+else. Ends with 0 on SIGTERM, SIGINT or when the parent's pipe closes, after answering what it has begun.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import uvloop
+
+from clauseway.sandbox.faults import Fault, StartFault
+from clauseway.sandbox.server import TWINS, serve, stop_when_parent_ends
+from clauseway.values import InvalidInput, Problem
+
+PORTS: Mapping[str, int] = {"openai": 8410, "azure": 8411, "bedrock": 8412}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until told to stop. 3 for arguments that cannot be."""
+    options = _parser().parse_args(arguments)
+    try:
+        faults = [_fault(text) for text in options.fault]
+        ports = {name: getattr(options, f"{name}_port") for name in PORTS}
+        uvloop.run(_run(options.host, ports, faults, options.parent_pipe))
+    except InvalidInput as problem:
+        print(problem, file=sys.stderr)
+        return 3
+    return 0
+
+
+async def _run(host: str, ports: Mapping[str, int], faults: list[tuple[str, Fault]], parent_pipe: int | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if parent_pipe is not None:
+        stop_when_parent_ends(parent_pipe, stop)
+    await serve(host, ports, faults, _print_ready, stop)
+
+
+def _print_ready(ports: Mapping[str, int]) -> None:
+    print(json.dumps({"ready": True, "ports": dict(ports)}), flush=True)
+
+
+def _fault(text: str) -> tuple[str, Fault]:
+    try:
+        rule = msgspec.json.decode(text, type=StartFault)
+        if rule.cloud not in TWINS:
+            raise msgspec.ValidationError(f"no cloud is called {rule.cloud!r}")
+    except msgspec.DecodeError as error:
+        raise InvalidInput(
+            Problem(
+                what=f"{text!r} is no fault",
+                why=str(error),
+                where="--fault",
+                todo='Write it as {"cloud": "azure", "kind": "status", "status": 503, "count": 2}.',
+            )
+        ) from None
+    return rule.cloud, rule
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m clauseway.sandbox", description="Simulated clouds.")
+    parser.add_argument("--host", default="127.0.0.1")
+    for name, port in PORTS.items():
+        parser.add_argument(f"--{name}-port", type=int, default=port, help=f"next free port from {port} on; 0 for any")
+    parser.add_argument("--fault", action="append", default=[], metavar="JSON", help="see clauseway.sandbox.faults")
+    parser.add_argument("--parent-pipe", type=int, metavar="FD", help="stop when this pipe's other end closes")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The simulated business clock: eight bytes that the replay writes and every other process reads.
+
+The file holds one little-endian signed 64-bit integer, nanoseconds since 1970 (UTC). Readers map it.
+"""
+
+import mmap
+import struct
+from pathlib import Path
+from types import TracebackType
+
+_INSTANT = struct.Struct("<q")
+
+
+class SimulatedClock:
+    """The one writer of a simulated clock.
+
+    INVARIANT: the clock never goes back, so an event once past an amendment's instant cannot fall before it again.
+    The eight bytes are aligned and written in one store: a reader sees the old instant or the new one.
+    """
+
+    def __init__(self, file: mmap.mmap, instant_ns: int) -> None:
+        self._file = file
+        self._instant_ns = instant_ns
+
+    @classmethod
+    def create(cls, path: Path, start_ns: int) -> "SimulatedClock":
+        """A new clock at `path` (replaced if it exists) that shows `start_ns`."""
+        path.write_bytes(_INSTANT.pack(start_ns))
+        with path.open("r+b") as file:
+            return cls(mmap.mmap(file.fileno(), _INSTANT.size), start_ns)
+
+    @property
+    def instant_ns(self) -> int:
+        return self._instant_ns
+
+    def set(self, instant_ns: int) -> None:
+        """Advance to `instant_ns`; an earlier instant changes nothing."""
+        if instant_ns > self._instant_ns:
+            _INSTANT.pack_into(self._file, 0, instant_ns)
+            self._instant_ns = instant_ns
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "SimulatedClock":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
