@@ -1,0 +1,177 @@
+"""What a page needs to be told, as frozen records, and `PageSource`, the protocol of whoever tells it.
+
+Days are UTC days, intervals half-open. Money is text, exact and already formatted (`1,234.56`); the pages never
+compute with it. Citations are those of `values`, so that a sentence and a statement line cite the same way.
+"""
+
+from datetime import date
+from typing import Literal, Protocol
+
+import msgspec
+
+from clauseway.values import Citation
+
+Outcome = Literal["permitted", "forbidden", "conditional", "unstated"]
+
+
+class Unavailable(Exception):
+    """A source cannot tell right now (the gateway does not answer). The text says what, in a sentence."""
+
+
+class PlainSentence(msgspec.Struct, frozen=True, kw_only=True):
+    """One sentence of the agreement today in plain words, and the clauses that it rests on."""
+
+    text: str
+    citations: tuple[Citation, ...]
+
+
+class TimelineSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer that holds on the days `begin` ≤ day < `end`, and why, in a sentence that names the clause."""
+
+    begin: date
+    end: date
+    outcome: Outcome
+    why: str
+
+
+class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One right over time. Segments are in order of time and do not overlap."""
+
+    label: str
+    segments: tuple[TimelineSegment, ...]
+
+
+class TimelineMark(msgspec.Struct, frozen=True, kw_only=True):
+    """A day to mark: an amendment's (`label` is its id) and what it says, in a few words."""
+
+    day: date
+    label: str
+    text: str
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """Rights from `begin` up to, not including, `end`."""
+
+    begin: date
+    end: date
+    rows: tuple[TimelineRow, ...]
+    marks: tuple[TimelineMark, ...] = ()
+
+
+class CloudCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to the requests that were for one cloud. `tokens` are input and output together."""
+
+    cloud: str
+    served: int
+    refused: int
+    failed: int
+    tokens: int
+
+
+class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The counts since the gateway started. `clock` is the business clock's reading, as text.
+
+    `edition` changes whenever what `home` returns has changed in anything but the counts: an open page then fetches
+    itself anew.
+    """
+
+    clouds: tuple[CloudCounts, ...]
+    clock: str
+    edition: str
+
+
+class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a statement. `working` is the arithmetic, step by step; every line names the clause it rests on."""
+
+    label: str
+    base: str
+    rate: str
+    amount: str
+    citations: tuple[Citation, ...]
+    working: tuple[str, ...] = ()
+
+
+class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
+    """One direction under one set of terms: who pays whom for the days `begin` ≤ day < `end`."""
+
+    heading: str
+    payer: str
+    payee: str
+    begin: date
+    end: date
+    lines: tuple[StatementLine, ...]
+    subtotal: str
+    note: str = ""
+
+
+class Assumption(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure nobody published, and what was taken for it. `standing` is `reported` or `ours`."""
+
+    name: str
+    value: str
+    standing: str
+    note: str = ""
+
+
+class Total(msgspec.Struct, frozen=True, kw_only=True):
+    """What one party owes another for the period. Directions are never netted."""
+
+    label: str
+    amount: str
+
+
+class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the receipt: engine version, a hash, a clock."""
+
+    name: str
+    value: str
+
+
+class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement. `period` is a month, `2026-05`, and names its own page."""
+
+    period: str
+    title: str
+    currency: str
+    sections: tuple[StatementSection, ...]
+    totals: tuple[Total, ...]
+    assumptions: tuple[Assumption, ...]
+    receipt: tuple[ReceiptLine, ...]
+
+
+class Snippet(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to paste: a `curl` command, a few lines of Python."""
+
+    label: str
+    text: str
+
+
+class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The first page. `statement_note` says why there is no statement, where there is none."""
+
+    title: str
+    as_of: date
+    known_at: str
+    plain_words: tuple[PlainSentence, ...]
+    timeline: Timeline
+    counts: CountsContext
+    gateway_url: str
+    statements: tuple[StatementContext, ...] = ()
+    statement_note: str = ""
+    snippets: tuple[Snippet, ...] = ()
+
+
+class PageSource(Protocol):
+    """Who tells the pages what to draw. Each method may raise `Unavailable`; the pages then say so."""
+
+    async def home(self) -> HomeContext:
+        """Everything on the first page."""
+        ...
+
+    async def counts(self) -> CountsContext:
+        """The counts alone: asked once a second by every open page, so it should be cheap."""
+        ...
+
+    async def statement(self, period: str) -> StatementContext | None:
+        """The statement of a month (`2026-05`), or None where there is none."""
+        ...

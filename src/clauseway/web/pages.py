@@ -1,0 +1,141 @@
+"""Routes, templates and the ASGI application.
+
+    GET /                     the first page
+    GET /counts.json          the counts, as the first page's script asks for them
+    GET /statement/{period}   a month's statement, for print
+    GET /healthz              whether the pages are up
+
+Every page is one document; the content security policy lets nothing in but its own script and style.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from clauseway.web.contexts import PageSource, Unavailable
+from clauseway.web.timeline import BAR_PX, drawn_of
+
+# Names a browser on this machine uses. Any other Host means that a foreign page had its name point here.
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
+
+
+def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> Starlette:
+    """The pages over `source`, answering to the host names in `hosts` alone (`*` for any)."""
+    pages = _Pages(source)
+    return Starlette(
+        routes=[
+            Route("/", pages.home),
+            Route("/counts.json", pages.counts),
+            Route("/statement/{period}", pages.statement),
+            Route("/healthz", _healthz),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+        exception_handlers={404: pages.not_found, Unavailable: pages.unavailable},
+    )
+
+
+async def _healthz(request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+class _Pages:
+    def __init__(self, source: PageSource) -> None:
+        self._source = source
+        self._templates = Environment(
+            loader=PackageLoader("clauseway.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters.update(day=_day, month=_month, count=_count, days=_days)
+
+    async def home(self, request: Request) -> Response:
+        home = await self._source.home()
+        return self._page("home.html.j2", home=home, drawn=drawn_of(home.timeline, home.as_of), bar_px=BAR_PX)
+
+    async def counts(self, request: Request) -> Response:
+        try:
+            counts = await self._source.counts()
+        except Unavailable as error:
+            return JSONResponse({"error": {"message": str(error)}}, status_code=503)
+        headers = {"cache-control": "no-store"}
+        return Response(msgspec.json.encode(counts), media_type="application/json", headers=headers)
+
+    async def statement(self, request: Request) -> Response:
+        period = request.path_params["period"]
+        statement = await self._source.statement(period)
+        if statement is None:
+            return self._problem(
+                404,
+                f"There is no statement for {period}",
+                "No settlement of that month has been posted.",
+                f"Settle it: clauseway settle --period {period} --assume …",
+            )
+        return self._page("statement.html.j2", statement=statement)
+
+    async def not_found(self, request: Request, error: Exception) -> Response:
+        return self._problem(
+            404,
+            "There is no such page",
+            f"Nothing lies at {request.url.path}.",
+            "Go to the first page, or to /statement/ followed by a month such as 2026-05.",
+        )
+
+    async def unavailable(self, request: Request, error: Exception) -> Response:
+        return self._problem(503, "The page cannot be shown right now", str(error), "Reload it in a moment.")
+
+    def _problem(self, status: int, what: str, why: str, todo: str) -> Response:
+        return self._page("problem.html.j2", status, what=what, why=why, todo=todo)
+
+    def _page(self, name: str, status: int = 200, **context: object) -> Response:
+        nonce = secrets.token_urlsafe(16)
+        html = self._templates.get_template(name).render(nonce=nonce, **context)
+        policy = (
+            f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
+            "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        headers = {
+            "content-security-policy": policy,
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "cache-control": "no-store",
+        }
+        return HTMLResponse(html, status_code=status, headers=headers)
+
+
+def _day(day: date) -> str:
+    """27 April 2026."""
+    return f"{day.day} {day:%B} {day.year}"
+
+
+def _days(begin: date, end: date) -> str:
+    """A half-open interval in the words of a contract: both days named are included."""
+    if end == date.max:
+        return f"from {_day(begin)} on"
+    last = end - timedelta(days=1)
+    if last == begin:
+        return _day(begin)
+    return f"{_day(begin)} to {_day(last)}"
+
+
+def _month(period: str) -> str:
+    """April 2026, for 2026-04; what is no month stays as it is."""
+    try:
+        first = date.fromisoformat(f"{period}-01")
+    except ValueError:
+        return period
+    return f"{first:%B} {first.year}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"

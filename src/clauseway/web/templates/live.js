@@ -1,0 +1,68 @@
+// Asks for the counts once a second. When the edition changes (a day has begun, a statement was posted) the page's
+// parts are fetched anew and put in place; what the reader has opened stays open.
+(() => {
+  const body = document.getElementById("counts");
+  const state = document.getElementById("counts-state");
+  const clock = document.getElementById("clock");
+  const main = document.querySelector("main");
+  const columns = ["served", "refused", "failed", "tokens"];
+  const written = (number) => number.toLocaleString("en-US");
+
+  const rowOf = (cloud) => {
+    const there = body.querySelector(`[data-cloud="${CSS.escape(cloud)}"]`);
+    if (there) return there;
+    const row = body.insertRow();
+    row.dataset.cloud = cloud;
+    const head = document.createElement("th");
+    head.scope = "row";
+    head.textContent = cloud;
+    row.append(head);
+    for (const column of columns) row.insertCell().dataset.count = column;
+    return row;
+  };
+
+  const show = (counts) => {
+    for (const cloud of counts.clouds) {
+      const row = rowOf(cloud.cloud);
+      for (const column of columns) {
+        const cell = row.querySelector(`[data-count="${column}"]`);
+        const text = written(cloud[column]);
+        if (cell.textContent === text) continue;
+        cell.textContent = text;
+        cell.classList.remove("changed");
+        void cell.offsetWidth; // so that the same animation can run again
+        cell.classList.add("changed");
+      }
+    }
+    clock.textContent = counts.clock;
+  };
+
+  const renew = async (edition) => {
+    const answer = await fetch("/", { cache: "no-store" });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-part]")) {
+      const replacement = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
+      if (!replacement || replacement.innerHTML === part.innerHTML) continue;
+      const open = [...part.querySelectorAll("details[open]")].map((each) => each.id);
+      part.innerHTML = replacement.innerHTML;
+      for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    }
+    main.dataset.edition = edition;
+  };
+
+  const poll = async () => {
+    try {
+      const answer = await fetch("/counts.json", { cache: "no-store" });
+      const counts = await answer.json();
+      if (!answer.ok) throw new Error(counts.error.message);
+      show(counts);
+      if (counts.edition !== main.dataset.edition) await renew(counts.edition);
+      state.textContent = "Live.";
+    } catch (error) {
+      state.textContent = `Not live: ${error.message}.`;
+    }
+    setTimeout(poll, 1000);
+  };
+  poll();
+})();
