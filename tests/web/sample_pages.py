@@ -51,7 +51,7 @@ A5_SHARE = cite(
     "05-any-cloud.md",
     88,
     "S0 S3",
-    "OpenAI pays Microsoft through 2030, at the same percentage, under a total cap, whatever the technology’s progress.",
+    "OpenAI pays Microsoft through 2030, at the same percentage, under a cap, whatever the technology’s progress.",
 )
 A5_SERVE = cite(
     "A5",

@@ -125,6 +125,10 @@ def _days(begin: date, end: date) -> str:
     last = end - timedelta(days=1)
     if last == begin:
         return _day(begin)
+    if (last.year, last.month) == (begin.year, begin.month):
+        return f"{begin.day} to {_day(last)}"
+    if last.year == begin.year:
+        return f"{begin.day} {begin:%B} to {_day(last)}"
     return f"{_day(begin)} to {_day(last)}"
 
 
