@@ -1,0 +1,339 @@
+"""Reading a spool: batches, positions, attempts left open, and letting go of what is sealed.
+
+A frame is believed when its checksum holds and its number follows. Where that fails, the rest of the segment is
+searched for a frame that is valid: found, the gap is damage and is reported as data; not found, the frames end here,
+which is the torn end of a process that died, or simply where the writer has got to. A full or cleanly closed segment
+ends with a closing frame; if other segments follow one of the same start that has none, its end is damage too.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
+from clauseway.spool.format import (
+    FRAME_HEADER,
+    FRAME_MAGIC,
+    SEGMENT_HEADER,
+    FrameHeader,
+    Label,
+    frame_is_valid,
+    unpack_frame_header,
+    unpack_payload,
+)
+from clauseway.spool.segments import Segment, list_segments, segment_path, sync_directory
+
+_L = TypeVar("_L", Buyer, Deployment, Ruling)
+
+_BLOCK_BYTES = 1 << 20  # read ahead by this much: a segment is read in some sixty calls, not one per frame
+
+
+class Damage(NamedTuple):
+    """Bytes of a segment that are not what was written. Frames `first` to `end` (half-open) are lost.
+
+    `end` is -1 where it cannot be known because the segment's end is gone.
+    """
+
+    file: str
+    offset: int
+    first: int
+    end: int
+    reason: str
+
+    def __str__(self) -> str:
+        lost = (
+            f"frames {self.first} to {self.end - 1} are lost" if self.end >= 0 else f"frames from {self.first} are lost"
+        )
+        return f"{self.file} at byte {self.offset}: {self.reason}; {lost}"
+
+
+class Batch(NamedTuple):
+    """The records of frames `first` ≤ number < `end` of one segment of the spool `spool` (hex).
+
+    `buyers`, `deployments` and `rulings` resolve the codes that these records name. `damages` lie within the range.
+    """
+
+    spool: str
+    segment: int
+    first: int
+    end: int
+    intents: tuple[Intent, ...]
+    records: tuple[UsageRecord, ...]
+    buyers: dict[int, Buyer]
+    deployments: dict[int, Deployment]
+    rulings: dict[int, Ruling]
+    damages: tuple[Damage, ...]
+
+    def entries(self) -> Iterator[tuple[UsageRecord, Buyer, Deployment, Ruling]]:
+        """Each usage record with its labels."""
+        for record in self.records:
+            yield (
+                record,
+                self.buyers[record.buyer],
+                self.deployments[record.deployment],
+                self.rulings[record.ruling],
+            )
+
+
+class Position(NamedTuple):
+    """How far a segment goes. Its frames are 0 ≤ number < `end`; `closed` when none will follow, ever."""
+
+    spool: str
+    segment: int
+    end: int
+    closed: bool
+    damages: tuple[Damage, ...]
+
+
+class OpenAttempt(NamedTuple):
+    """An intent without usage, with its labels: the process that wrote it died, or is still at it."""
+
+    intent: Intent
+    buyer: Buyer
+    deployment: Deployment
+    ruling: Ruling
+
+
+class _Frame(NamedTuple):
+    header: FrameHeader
+    offset: int
+    payload: bytes
+
+    @property
+    def is_closing(self) -> bool:
+        return self.header.records == 0
+
+
+class _File:
+    """Positioned reads of a file that somebody else may be writing or cutting to size: never mapped."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._begin = 0
+        self._block = b""
+
+    def __enter__(self) -> "_File":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes; fewer at the end of the file."""
+        begin = offset - self._begin
+        if begin < 0 or begin + size > len(self._block):
+            self._begin, begin = offset, 0
+            self._block = os.pread(self._descriptor, max(size, _BLOCK_BYTES), offset)
+        return self._block[begin : begin + size]
+
+    def forget(self) -> None:
+        """Read anew what the writer may have completed meanwhile."""
+        self._block = b""
+
+    def find(self, needle: bytes, offset: int) -> int:
+        """Where `needle` is next found at or after `offset`, -1 if nowhere."""
+        try:
+            # What is preallocated and not written yet is a hole to the file system: some 60 MB need no reading.
+            offset = os.lseek(self._descriptor, offset, os.SEEK_DATA)
+        except OSError:
+            return -1
+        while data := self.at(offset, _BLOCK_BYTES):
+            found = data.find(needle)
+            if found >= 0:
+                return offset + found
+            if len(data) < len(needle):
+                break
+            offset += len(data) - len(needle) + 1
+        return -1
+
+
+def _frame_at(file: _File, offset: int, seed: int) -> _Frame | None:
+    """The frame that begins here, if it is valid."""
+    header = unpack_frame_header(file.at(offset, FRAME_HEADER.size))
+    if header is None:
+        return None
+    payload = file.at(offset + FRAME_HEADER.size, header.length)
+    return _Frame(header, offset, payload) if frame_is_valid(header, payload, seed) else None
+
+
+def _frames(segment: Segment) -> Iterator[_Frame | Damage]:
+    """Every valid frame of a segment in order, and the damage between them."""
+    assert segment.header is not None
+    seed = segment.header.checksum
+    with _File(segment.path) as file:
+        offset, number = SEGMENT_HEADER.size, 0
+        while True:
+            frame = _frame_at(file, offset, seed)
+            if frame is None or frame.header.number != number:
+                frame = _next_valid(file, offset, number, seed)
+                if frame is None:
+                    return
+                if frame.offset != offset:
+                    yield Damage(
+                        str(segment.path), offset, number, frame.header.number,
+                        f"{frame.offset - offset} bytes fail their checksum",
+                    )  # fmt: skip
+            yield frame
+            if frame.is_closing:
+                return
+            offset = frame.offset + FRAME_HEADER.size + frame.header.length
+            number = frame.header.number + 1
+
+
+def _next_valid(file: _File, offset: int, number: int, seed: int) -> _Frame | None:
+    """The next frame that is valid and not before `number`, after bytes that are not."""
+    at = offset
+    while (at := file.find(FRAME_MAGIC, at)) >= 0:
+        frame = _frame_at(file, at, seed)
+        if frame is not None and frame.header.number >= number:
+            break
+        at += 1
+    else:
+        return None
+    # The writer completes a frame before it begins the next: what was half-written a moment ago is whole by now.
+    file.forget()
+    first = _frame_at(file, offset, seed)
+    return first if first is not None and first.header.number == number else frame
+
+
+def positions(directory: Path) -> tuple[Position, ...]:
+    """How far each segment of a spool goes, oldest first."""
+    segments = list_segments(directory)
+    return tuple(_position(segment, segments[index + 1 :]) for index, segment in enumerate(segments))
+
+
+def _position(segment: Segment, later: list[Segment]) -> Position:
+    if segment.header is None:
+        return _position_without_header(segment, later)
+    end, offset, closing = 0, SEGMENT_HEADER.size, False
+    damages: list[Damage] = []
+    for found in _frames(segment):
+        if isinstance(found, Damage):
+            damages.append(found)
+        else:
+            closing = found.is_closing
+            end = found.header.number + (0 if closing else 1)
+            offset = found.offset + FRAME_HEADER.size + found.header.length
+    boots = [other.header.boot for other in later if other.header is not None]
+    if boots.count(segment.header.boot) > 1 and not closing:
+        # The next segment is made ahead of time; the one after it only once this one has its closing frame.
+        damages.append(Damage(str(segment.path), offset, end, -1, "the segment's end is missing"))
+    closed = closing or len(later) > 1 or any(boot != segment.header.boot for boot in boots)
+    return Position(segment.header.spool.hex(), segment.number, end, closed, tuple(damages))
+
+
+def _position_without_header(segment: Segment, later: list[Segment]) -> Position:
+    """A segment that a process began to make and did not finish, or whose header is damaged."""
+    with _File(segment.path) as file:
+        unwritten = not any(file.at(0, SEGMENT_HEADER.size + FRAME_HEADER.size))
+    damage = Damage(str(segment.path), 0, 0, -1, "the segment's header fails its checksum")
+    return Position("", segment.number, 0, bool(later), () if unwritten else (damage,))
+
+
+def read_batch(directory: Path, segment: int, first_frame: int, max_records: int) -> Batch:
+    """Records of `segment` from frame `first_frame` on, whole frames, until `max_records` are reached.
+
+    `end == first` when there is nothing (yet). Raises FileNotFoundError where the segment is gone.
+    """
+    path = segment_path(directory, segment)
+    found = next((other for other in list_segments(directory) if other.number == segment), None)
+    if found is None:
+        raise FileNotFoundError(f"{path} is no segment of this spool")
+    if found.header is None:
+        return Batch("", segment, first_frame, first_frame, (), (), {}, {}, {}, ())
+    return _collect(found, found.header.spool.hex(), first_frame, max_records)
+
+
+def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batch:
+    labels: dict[int, Label] = {}
+    intents: list[Intent] = []
+    records: list[UsageRecord] = []
+    damages: list[Damage] = []
+    end = first
+    for found in _frames(segment):
+        if isinstance(found, Damage):
+            if found.end > first:
+                damages.append(found)
+        elif found.is_closing:
+            break
+        elif found.header.number < first:
+            if found.header.labels:
+                labels.update(unpack_payload(found.payload).labels)
+        else:
+            payload = unpack_payload(found.payload)
+            labels.update(payload.labels)
+            intents += payload.intents
+            records += payload.usage
+            end = found.header.number + 1
+            if len(intents) + len(records) >= max_records:
+                break
+    both: list[Intent | UsageRecord] = [*intents, *records]
+    lost = [record for record in both if not _codes(record) <= labels.keys()]
+    damages += [
+        Damage(str(segment.path), 0, first, end, f"the labels of {record.request} were lost, and it with them")
+        for record in lost
+    ]
+    if lost:
+        intents = [intent for intent in intents if _codes(intent) <= labels.keys()]
+        records = [record for record in records if _codes(record) <= labels.keys()]
+        both = [*intents, *records]
+    return Batch(
+        spool, segment.number, first, end, tuple(intents), tuple(records),
+        _named(Buyer, {record.buyer for record in both}, labels),
+        _named(Deployment, {record.deployment for record in both}, labels),
+        _named(Ruling, {record.ruling for record in both}, labels),
+        tuple(damages),
+    )  # fmt: skip
+
+
+def _codes(record: Intent | UsageRecord) -> set[int]:
+    return {record.buyer, record.deployment, record.ruling}
+
+
+def _named(kind: type[_L], codes: set[int], labels: dict[int, Label]) -> dict[int, _L]:
+    """The labels behind `codes`."""
+    return {code: label for code in sorted(codes) if isinstance(label := labels[code], kind)}
+
+
+def open_attempts(directory: Path) -> list[OpenAttempt]:
+    """Intents without usage in the whole spool, oldest first."""
+    attempts: dict[tuple[object, int], OpenAttempt] = {}
+    ended: set[tuple[object, int]] = set()
+    for segment in list_segments(directory):
+        if segment.header is None:
+            continue
+        batch = _collect(segment, segment.header.spool.hex(), 0, 1 << 62)
+        for intent in batch.intents:
+            attempts[intent.request, intent.attempt] = OpenAttempt(
+                intent,
+                batch.buyers[intent.buyer],
+                batch.deployments[intent.deployment],
+                batch.rulings[intent.ruling],
+            )
+        ended.update((record.request, record.attempt) for record in batch.records)
+    return [attempt for key, attempt in attempts.items() if key not in ended]
+
+
+def release(directory: Path, segment: int, sealed_end: int) -> bool:
+    """Delete `segment` if all its frames (0 ≤ number < `sealed_end`) are sealed elsewhere. False when it must stay.
+
+    It stays while it may be written, while an older one exists (the oldest goes first, so that an attempt's end never
+    goes before its beginning), while frames are missing from what was sealed, and while an attempt begun in it is open.
+    A damaged segment is renamed, not deleted: the bytes may be all that is left.
+    """
+    places = positions(directory)
+    if not places or places[0].segment != segment or not places[0].closed or places[0].end > sealed_end:
+        return False
+    begun = {(attempt.intent.request, attempt.intent.attempt) for attempt in open_attempts(directory)}
+    if begun:
+        batch = read_batch(directory, segment, 0, 1 << 62)
+        if any((intent.request, intent.attempt) in begun for intent in batch.intents):
+            return False
+    path = segment_path(directory, segment)
+    if places[0].damages:
+        path.rename(path.with_name(path.name + ".damaged"))
+    else:
+        path.unlink()
+    sync_directory(directory)
+    return True
