@@ -72,7 +72,7 @@ def allocate(total: Decimal, weights: Sequence[tuple[str, Decimal]], unit: Decim
     whole = sum(part for _, part in parts)
     if whole == 0:
         first = min(line for line, _ in weights)
-        return {line: total if line == first else Decimal(0) for line, _ in weights}
+        return {line: total if line == first else unit * 0 for line, _ in weights}
     sign = 1 if whole > 0 else -1
     divided = {line: divmod(units * part * sign, whole * sign) for line, part in parts}
     left = units - sum(floor for floor, _ in divided.values())

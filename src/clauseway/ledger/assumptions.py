@@ -1,0 +1,195 @@
+"""Assumptions: the only thing that fills an undisclosed figure, each accepted by name and named on every statement.
+
+    --assume share-openai-microsoft          accept the reported value
+    --assume cap=25000000000                 take another value; so are `cap='USD 25 billion'`, `share-…=20%`, `=0.2`
+    --assume wholesale=90%                   and `wholesale=amazon:80%` for one seller
+    --assume cap-counts=all-payments:1.5e9   all payments ever count, with what had been paid before the share began
+
+A *reported* figure must be accepted before a settlement may use it; one of *ours* holds by default.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.agreement.agreement import Figure
+from clauseway.values import InvalidInput, Problem, round_half_even
+
+CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
+REPORTED = "reported"
+ALL_PAYMENTS = "all-payments"
+_SCALES = {"": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_NUMBER = re.compile(r"(?P<number>\d[\d,_]*(\.\d+)?([eE]\+?\d{1,2})?)")
+_PERCENTAGE = re.compile(_NUMBER.pattern + r"\s*(?P<sign>%?)")
+_AMOUNT = re.compile(
+    r"(USD\s*)?" + _NUMBER.pattern + r"\s*(?P<scale>thousand|million|billion|trillion|)", re.IGNORECASE
+)
+
+
+class Assumption(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure's value as used. `accepted` says that somebody named it; `value` is written as a person writes it."""
+
+    name: str
+    value: str
+    standing: str
+    text: str
+    source: str
+    accepted: bool
+
+
+class Assumptions:
+    """Every figure with its value, and which were accepted. Frozen once read; values were checked when it was."""
+
+    def __init__(self, all_: Mapping[str, Assumption], wholesale: Mapping[str, Decimal], opening: Decimal) -> None:
+        self._all = all_
+        self._wholesale = wholesale
+        self.opening_balance = opening  # USD paid before the share began, where all payments count toward its cap
+
+    def percentage(self, name: str) -> Decimal:
+        """The rate a figure names, as a fraction of one."""
+        return parse_percentage(self._all[name].value)
+
+    def amount(self, name: str) -> Decimal:
+        """The sum a figure names, in USD and whole cents."""
+        return parse_amount(self._all[name].value)
+
+    def wholesale(self, seller: str) -> Decimal:
+        """The part of another seller's price that the payer earns, as a fraction of one."""
+        return self._wholesale.get(seller, self._wholesale[""])
+
+    def undisclosed(self, names: Iterable[str]) -> list[Problem]:
+        """Those of `names` that were reported and not accepted, each as a problem that says how to accept it."""
+        problems = []
+        for name in sorted(set(names)):
+            figure = self._all.get(name)
+            if figure is None:
+                why = "a term of the agreement names it and nothing declares it"
+                todo = "Declare it with the agreement's figures."
+                problems.append(Problem(what=f"figure {name} has no value", why=why, where="agreement", todo=todo))
+            elif figure.standing == REPORTED and not figure.accepted:
+                why = f"{figure.text.rstrip('.')}; {figure.value} was reported ({figure.source}) and never published"
+                todo = f"Accept it with --assume {name}, or give another value with --assume {name}=VALUE."
+                problems.append(Problem(what=f"{name} is undisclosed", why=why, where="--assume", todo=todo))
+        return problems
+
+    def used(self, names: Iterable[str]) -> tuple[Assumption, ...]:
+        """What a statement must name: the reported figures among `names`, and all of ours."""
+        wanted = set(names)
+        return tuple(a for name, a in sorted(self._all.items()) if name in wanted or a.standing != REPORTED)
+
+
+def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Assumptions:
+    """Read `--assume` items, each `name` or `name=value`. Raises InvalidInput with everything wrong in them."""
+    values: dict[str, list[str]] = {}
+    problems = []
+    for item in items:
+        name, _, value = (part.strip() for part in item.partition("="))
+        if name not in figures:
+            todo = f"Name one of {', '.join(sorted(figures))}."
+            why = "the agreement declares no such figure"
+            problems.append(Problem(what=f"unknown assumption {name!r}", why=why, where="--assume", todo=todo))
+        elif reason := _unreadable(figures[name], value or figures[name].value):
+            problems.append(_refusal(item, reason, figures[name]))
+        else:
+            values.setdefault(name, []).append(value or figures[name].value)
+    for name, given in values.items():
+        if len(set(given)) > 1 and name != WHOLESALE:
+            problems.append(_refusal(f"{name}={given[-1]}", f"it was given as {given[0]} too", figures[name]))
+    if problems:
+        raise InvalidInput(*problems)
+    return _filled(values, figures)
+
+
+def parse_percentage(text: str) -> Decimal:
+    """`20%`, `20 %` or `0.2` as a fraction of one. Raises ValueError."""
+    match = _PERCENTAGE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("write a percentage, as in 20% or 0.2")
+    fraction = _decimal(match["number"]) / (100 if match["sign"] else 1)
+    if fraction > 1:
+        raise ValueError("it is more than the whole; write a percentage, as in 20% or 0.2")
+    return fraction
+
+
+def parse_amount(text: str) -> Decimal:
+    """`38000000000`, `USD 38 billion` or `25,000.50` in USD. Raises ValueError."""
+    match = _AMOUNT.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("write an amount in USD, as in 38000000000 or 'USD 38 billion'")
+    amount = _decimal(match["number"]) * _SCALES[match["scale"].lower()]
+    cents = round_half_even(amount)
+    if amount != cents:
+        raise ValueError("it is no whole number of cents")
+    return cents
+
+
+def _decimal(number: str) -> Decimal:
+    return Decimal(number.replace(",", "").replace("_", ""))
+
+
+def _unreadable(figure: Figure, value: str) -> str:
+    """Why a value does not fit its figure; empty where it does."""
+    try:
+        _check(figure, value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _check(figure: Figure, value: str) -> None:
+    """Whether the value is written as its figure's are. Raises ValueError saying what is wrong."""
+    if figure.id == WHOLESALE:
+        parse_percentage(value.rpartition(":")[2])
+    elif figure.id == CAP_COUNTS:
+        _opening(figure, value)
+    elif figure.id == REVENUE_OWNER:
+        if value != figure.value:
+            raise ValueError(f"only {figure.value} is settled by so far")
+    elif "%" in figure.value:
+        parse_percentage(value)
+    else:
+        parse_amount(value)
+
+
+def _opening(figure: Figure, value: str) -> Decimal:
+    """What had been paid before, where all payments count toward the cap; zero where only the share itself does."""
+    if value == figure.value:
+        return round_half_even(Decimal(0))
+    name, _, amount = value.partition(":")
+    if name != ALL_PAYMENTS:
+        raise ValueError(f"write {figure.value}, or {ALL_PAYMENTS}: and what had been paid before")
+    if not amount:
+        raise ValueError(f"what had been paid before is missing; write {ALL_PAYMENTS}:AMOUNT")
+    return parse_amount(amount)
+
+
+def _refusal(item: str, reason: str, figure: Figure) -> Problem:
+    what = f"--assume {item} cannot be read"
+    todo = f"Accept it as declared with --assume {figure.id} ({figure.value}), or correct the value."
+    return Problem(what=what, why=reason, where="--assume", todo=todo)
+
+
+def _filled(values: Mapping[str, Sequence[str]], figures: Mapping[str, Figure]) -> Assumptions:
+    filled = {name: _assumption(figure, values.get(name, ())) for name, figure in figures.items()}
+    shares = {"": Decimal(1)}
+    if WHOLESALE in figures:
+        for value in (figures[WHOLESALE].value, *values.get(WHOLESALE, ())):
+            seller, _, percentage = value.rpartition(":")
+            shares[seller] = parse_percentage(percentage)
+    opening = Decimal(0)
+    if CAP_COUNTS in figures:
+        opening = _opening(figures[CAP_COUNTS], filled[CAP_COUNTS].value)
+    return Assumptions(filled, shares, opening)
+
+
+def _assumption(figure: Figure, given: Sequence[str]) -> Assumption:
+    return Assumption(
+        name=figure.id,
+        value="; ".join(given) or figure.value,
+        standing=figure.standing,
+        text=figure.citation.text,
+        source=figure.citation.source,
+        accepted=bool(given),
+    )
