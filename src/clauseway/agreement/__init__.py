@@ -1,0 +1,70 @@
+"""The agreement: documents, amendments, typed terms, readings, figures, facts; what governs on a date, as known.
+
+A folder of Markdown goes in as text and comes out as an `Agreement`, or as every problem in it with file and line. An
+amendment adds terms and names those it ends or whose end it moves; nothing is edited. Facts (launches, answers, offers,
+milestones, grants) stand in a register beside it. `in_force` folds it all for one day, one point of knowledge and one
+choice of readings.
+
+Knows nothing of questions, requests or money paid.
+"""
+
+from clauseway.agreement.agreement import Agreement, Amendment, Change, Clause, Commentary, Figure, Reading
+from clauseway.agreement.facts import Answer, Fact, FactRegister, Grant, Launch, Milestone, Offer, read_facts, suppose
+from clauseway.agreement.force import InForce, TermState, boundaries, in_force, revenue_shares
+from clauseway.agreement.reader import read_agreement
+from clauseway.agreement.shares import RevenueShare, ShareBase
+from clauseway.agreement.terms import (
+    Choice,
+    Commitment,
+    Exclusivity,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+    Stake,
+    Term,
+    Undertaking,
+)
+
+__all__ = [
+    "Agreement",
+    "Amendment",
+    "Answer",
+    "Change",
+    "Choice",
+    "Clause",
+    "Commentary",
+    "Commitment",
+    "Exclusivity",
+    "Fact",
+    "FactRegister",
+    "Figure",
+    "Grant",
+    "InForce",
+    "Launch",
+    "Licence",
+    "Milestone",
+    "Offer",
+    "Ownership",
+    "Permission",
+    "Precedence",
+    "Reading",
+    "RefusalRight",
+    "RevenueShare",
+    "RevenueShareTerm",
+    "Scope",
+    "ShareBase",
+    "Stake",
+    "Term",
+    "TermState",
+    "Undertaking",
+    "boundaries",
+    "in_force",
+    "read_agreement",
+    "read_facts",
+    "revenue_shares",
+    "suppose",
+]

@@ -10,8 +10,10 @@ import msgspec
 
 from clauseway.values import Citation
 
+_NONE: frozenset[str] = frozenset()
 
-class ShareBase(msgspec.Struct, frozen=True, kw_only=True):
+
+class ShareBase(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """Whose sales a share is taken on.
 
     `sellers`: their own sales count in full. `wholesale_except`: where `wholesale` is true, what the payer earns from
@@ -20,8 +22,8 @@ class ShareBase(msgspec.Struct, frozen=True, kw_only=True):
 
     sellers: frozenset[str]
     wholesale: bool = False
-    wholesale_except: frozenset[str] = frozenset()
-    excludes: frozenset[str] = frozenset()
+    wholesale_except: frozenset[str] = _NONE
+    excludes: frozenset[str] = _NONE
 
 
 class RevenueShare(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,29 @@
+"""Decisions: a question in, an outcome with its reasons out. A table over questions for those who ask often.
+
+An owner may do what no term in force forbids; anyone else needs a grant; an exclusivity forbids what lies outside it
+unless a carve-out covers the case; refusal rights and ship-first make an answer conditional until recorded facts meet
+them. Nothing here is special to one agreement.
+
+Knows no clock and no HTTP: the day, the point of knowledge, the readings and the facts are arguments.
+"""
+
+from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
+from clauseway.decisions.engine import decide
+from clauseway.decisions.question import Question, ask
+from clauseway.decisions.table import DecisionTable, Span, compile_table, timeline
+
+__all__ = [
+    "Condition",
+    "Decision",
+    "DecisionTable",
+    "Outcome",
+    "Question",
+    "Reason",
+    "Receipt",
+    "Span",
+    "Turn",
+    "ask",
+    "compile_table",
+    "decide",
+    "timeline",
+]

@@ -1,0 +1,103 @@
+"""The agreement as read: definitions, amendments oldest first, their clauses, terms and changes."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement.terms import Term
+from clauseway.catalog import Catalog
+from clauseway.values import Citation, KnownAt
+
+
+class Clause(msgspec.Struct, frozen=True, kw_only=True):
+    """A numbered clause in prose. `formalised` says whether a term or a change stands under it."""
+
+    number: str
+    title: str
+    text: str
+    line: int
+    formalised: bool
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What an amendment does to earlier terms: it `ends` them, or `sets_end` of them to `until` or `through`."""
+
+    id: str
+    citation: Citation
+    ends: tuple[str, ...] = ()
+    sets_end: tuple[str, ...] = ()
+    until: str = ""
+    through: date | None = None
+    under: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class Amendment(msgspec.Struct, frozen=True, kw_only=True):
+    """One document. `known` is when it was announced or, if later, recorded here; `effective` when it took effect."""
+
+    id: str
+    title: str
+    document: str
+    announced: date
+    effective: date
+    known: KnownAt
+    clauses: tuple[Clause, ...]
+    terms: tuple[Term, ...]
+    changes: tuple[Change, ...]
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that can be read in several ways. The first option is the default."""
+
+    id: str
+    options: tuple[str, ...]
+    citation: Citation
+
+    @property
+    def default(self) -> str:
+        return self.options[0]
+
+
+class Commentary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source says beyond the terms. It is quoted where it bears on an answer, and changes none."""
+
+    id: str
+    bears_on: str
+    from_amendment: str
+    citation: Citation
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure that no term states. `reported` ones are used only when accepted by name; `ours` hold by default."""
+
+    id: str
+    value: str
+    standing: str
+    citation: Citation
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """An agreement with all its amendments, oldest first. `hash` names the text it was read from."""
+
+    id: str
+    title: str
+    hash: str
+    catalog: Catalog
+    sources: Mapping[str, str]
+    rules: Mapping[str, Citation]
+    readings: Mapping[str, Reading]
+    commentary: tuple[Commentary, ...]
+    figures: Mapping[str, Figure]
+    amendments: tuple[Amendment, ...]
+
+    def default_readings(self) -> dict[str, str]:
+        return {reading.id: reading.default for reading in self.readings.values()}
+
+    def not_formalised(self) -> list[tuple[Amendment, Clause]]:
+        """The clauses that stand in prose only, so that nothing is silently left out."""
+        return [
+            (amendment, clause)
+            for amendment in self.amendments
+            for clause in amendment.clauses
+            if not clause.formalised
+        ]

@@ -1,0 +1,171 @@
+"""The kinds of term, as an author writes them under a clause. One class per kind; `TERM_KINDS` lists them all.
+
+Written keys are the field names with hyphens. A scope left empty means "any". `until` excludes the day it names and may
+name an event (`milestone`); `through` includes its day; with both, whichever comes first ends the term.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement.shares import ShareBase
+from clauseway.values import Citation
+
+NAMES = frozenset[str]
+_NONE: NAMES = frozenset()
+
+# The one event a term may end by; a fact of that kind dates it.
+MILESTONE = "milestone"
+# The party of a permission that holds for everyone.
+ANYONE = "anyone"
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """A value that depends on a reading. Written plainly where it does not: then `reading` is empty."""
+
+    reading: str
+    options: Mapping[str, str]
+
+    def under(self, readings: Mapping[str, str]) -> str:
+        return self.options[readings[self.reading] if self.reading else ""]
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """A part of what a term covers, for carve-outs and for what a licence carries."""
+
+    actions: NAMES = _NONE
+    products: NAMES = _NONE
+    clouds: NAMES = _NONE
+    segments: NAMES = _NONE
+
+
+class Only(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """To whom or what an exclusivity reserves its scope. Exactly one of the three is filled."""
+
+    clouds: NAMES = _NONE
+    parties: NAMES = _NONE
+    licensees: NAMES = _NONE
+
+
+class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """What every term has. `under` limits a term to readings: {"R3": "a4"}."""
+
+    id: str
+    citation: Citation
+    begins: date
+    until: str = ""
+    through: date | None = None
+    under: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class Ownership(Term, frozen=True, kw_only=True, rename="kebab"):
+    """A party owns products: it may do what no term forbids."""
+
+    party: str
+    products: NAMES
+
+
+class Permission(Term, frozen=True, kw_only=True, rename="kebab"):
+    """A party, or anyone, may act. For an owner it declares what is free; for others it grants."""
+
+    party: str
+    actions: NAMES
+    products: NAMES
+    clouds: NAMES = _NONE
+    segments: NAMES = _NONE
+
+
+class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab"):
+    """Within its scope, whatever lies outside `only` is forbidden, unless a carve-out in `except` covers it."""
+
+    actions: NAMES
+    products: NAMES
+    only: Only
+    segments: NAMES = _NONE
+    except_: tuple[Scope, ...] = msgspec.field(default=(), name="except")
+
+
+class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
+    """Ship-first: what it binds goes to the cloud `first` before any other.
+
+    `binds`: `first-shipped-since` (the day in `since`) or `every-product`. `unless`: which recorded answer of the first
+    cloud's operator lifts it, `cannot-and-declines` or `cannot-or-declines`.
+    """
+
+    party: str
+    first: str
+    actions: NAMES
+    products: NAMES
+    binds: Choice
+    unless: Choice
+    since: date
+
+
+class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab"):
+    """Right of first refusal: outside `except-clouds`, the party acts only after `holder` was offered and passed."""
+
+    holder: str
+    actions: NAMES
+    products: NAMES
+    except_clouds: NAMES = _NONE
+    subject: str
+
+
+class Licence(Term, frozen=True, kw_only=True, rename="kebab"):
+    """A licence to products (of intellectual property), and what else its licensee may do by it (`carries`)."""
+
+    licensor: str
+    licensee: str
+    products: NAMES
+    carries: tuple[Scope, ...] = ()
+
+
+class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab"):
+    """A share of a base that `payer` owes `payee`. `rate` and `cap` name figures of the agreement."""
+
+    payer: str
+    payee: str
+    rate: str
+    base: ShareBase
+    cap: str = ""
+
+
+class Commitment(Term, frozen=True, kw_only=True, rename="kebab"):
+    """A party commits to an amount toward another. No effect on what is permitted."""
+
+    party: str
+    to: str
+    about: str
+
+
+class Stake(Term, frozen=True, kw_only=True, rename="kebab"):
+    """A holding in a party. No effect on what is permitted."""
+
+    holder: str
+    of: str
+    about: str
+
+
+class Undertaking(Term, frozen=True, kw_only=True, rename="kebab"):
+    """Cooperation with no operative effect."""
+
+    parties: NAMES
+
+
+TERM_KINDS: Mapping[str, type[Term]] = {
+    "ownership": Ownership,
+    "permission": Permission,
+    "exclusivity": Exclusivity,
+    "precedence": Precedence,
+    "refusal-right": RefusalRight,
+    "licence": Licence,
+    "revenue-share": RevenueShareTerm,
+    "commitment": Commitment,
+    "stake": Stake,
+    "undertaking": Undertaking,
+}
+
+# What a Choice field of a precedence may hold.
+BINDS = frozenset({"first-shipped-since", "every-product"})
+UNLESS = frozenset({"cannot-and-declines", "cannot-or-declines"})

@@ -1,0 +1,190 @@
+"""The library: open an agreement, ask it.
+
+agreement = open_agreement()
+decision = agreement.decide(action="serve", party="openai", product="api.stateless", cloud="aws")
+print(decision.outcome, decision.reasons[0])
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from clauseway.agreement import (
+    Agreement,
+    FactRegister,
+    InForce,
+    RevenueShare,
+    in_force,
+    read_agreement,
+    read_facts,
+    revenue_shares,
+    suppose,
+)
+from clauseway.agreement.reader import FACTS
+from clauseway.catalog import Catalog
+from clauseway.decisions import Decision, Question, Span, ask, decide, timeline
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
+
+BUILT_IN = "openai-microsoft"
+
+
+class OpenAgreement(msgspec.Struct, frozen=True):
+    """An agreement with its register of facts, ready to be asked. Days may be `date`s or texts (YYYY-MM-DD)."""
+
+    agreement: Agreement
+    catalog: Catalog
+    facts: FactRegister
+
+    def question(
+        self,
+        *,
+        action: str,
+        party: str,
+        product: str = "",
+        cloud: str = "",
+        to: str = "",
+        seller: str = "",
+        segment: str = "any",
+        region: str = "",
+        as_of: date | str | None = None,
+        known_at: KnownAt | date | str | None = None,
+        reading: Mapping[str, str] | None = None,
+    ) -> Question:
+        """A checked question. `as_of` defaults to today (UTC), `known_at` to now. Raises InvalidInput."""
+        return ask(
+            self.agreement,
+            self.catalog,
+            action=action,
+            party=party,
+            product=product,
+            cloud=cloud,
+            to=to,
+            seller=seller,
+            segment=segment,
+            region=region,
+            as_of=_day(as_of, "--as-of") or datetime.now(UTC).date(),
+            known_at=_known(known_at),
+            readings=reading,
+        )
+
+    def decide(self, *, suppose: Iterable[str] = (), **question: object) -> Decision:
+        """Answer a question, given as the keyword arguments of `question`. Raises InvalidInput where it is no question."""
+        asked = self.question(**question)  # type: ignore[arg-type]
+        return decide(self.agreement, self.catalog, self.supposing(suppose).facts, asked)
+
+    def timeline(self, question: Question) -> tuple[Span, ...]:
+        """The answers to a question over all days, as known at its `known_at`."""
+        return timeline(self.agreement, self.catalog, self.facts, question)
+
+    def in_force(
+        self,
+        as_of: date | str | None = None,
+        known_at: KnownAt | date | str | None = None,
+        reading: Mapping[str, str] | None = None,
+    ) -> InForce:
+        """The terms and their states on a day."""
+        known = _known(known_at)
+        readings = {**self.agreement.default_readings(), **(reading or {})}
+        day = _day(as_of, "--as-of") or datetime.now(UTC).date()
+        return in_force(self.agreement, self.facts.known(known), day, known, readings)
+
+    def revenue_shares(
+        self, known_at: KnownAt | date | str | None = None, reading: Mapping[str, str] | None = None
+    ) -> list[RevenueShare]:
+        """Every revenue share the agreement makes due, with its days."""
+        known = _known(known_at)
+        readings = {**self.agreement.default_readings(), **(reading or {})}
+        return revenue_shares(self.agreement, self.facts.known(known), known, readings)
+
+    def supposing(self, suppositions: Iterable[str]) -> "OpenAgreement":
+        """The same agreement with supposed facts, which count as known. Raises InvalidInput naming every bad one."""
+        problems: list[Problem] = []
+        facts = []
+        for text in suppositions:
+            try:
+                facts.append(suppose(text, self.catalog))
+            except InvalidInput as error:
+                problems += error.problems
+        if problems:
+            raise InvalidInput(*problems)
+        return OpenAgreement(self.agreement, self.catalog, self.facts.with_facts(facts))
+
+    def with_facts_from(self, path: Path) -> "OpenAgreement":
+        """The same agreement with the facts of a file (Markdown with `yaml facts` blocks, or a YAML list)."""
+        register, catalog = read_facts(str(path), _read(path), self.catalog)
+        return OpenAgreement(self.agreement, catalog, self.facts.with_facts(register.facts))
+
+
+def open_agreement(folder: Path | str | None = None) -> OpenAgreement:
+    """Open an agreement's folder, or the built-in OpenAI-Microsoft partnership. Raises InvalidInput with every problem."""
+    documents = _built_in_documents() if folder is None else _documents(Path(folder))
+    agreement = read_agreement(documents)
+    register, catalog = FactRegister(), agreement.catalog
+    if FACTS in documents:
+        register, catalog = read_facts(FACTS, documents[FACTS], catalog)
+    return OpenAgreement(agreement, catalog, register)
+
+
+def _built_in_documents() -> dict[str, str]:
+    folder = resources.files("clauseway.agreement") / "builtin" / BUILT_IN
+    return {entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".md")}
+
+
+def _documents(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        raise InvalidInput(
+            Problem(
+                what="no such folder",
+                why="an agreement is a folder of Markdown files",
+                where=str(folder),
+                todo="Name the folder that holds agreement.md and the amendments.",
+            )
+        )
+    return {path.name: _read(path) for path in sorted(folder.glob("*.md"))}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            Problem(what="the file cannot be read", why=str(error), where=str(path), todo="Give a readable UTF-8 file.")
+        ) from None
+
+
+def _day(day: date | str | None, where: str) -> date | None:
+    return parse_day(day, where) if isinstance(day, str) else day
+
+
+def _known(known_at: KnownAt | date | str | None) -> KnownAt:
+    """A point of knowledge: now by default; a day includes the whole of it; text may be a day or an instant (UTC)."""
+    if known_at is None:
+        return KnownAt(time.time_ns())
+    if isinstance(known_at, KnownAt):
+        return known_at
+    if isinstance(known_at, str) and len(known_at) > 10:
+        return _instant(known_at)
+    day = _day(known_at, "--known-at")
+    assert day is not None
+    return KnownAt.end_of(day)
+
+
+def _instant(text: str) -> KnownAt:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            Problem(
+                what=f"{text!r} is no instant",
+                why=str(error),
+                where="--known-at",
+                todo="Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z).",
+            )
+        ) from None
+    instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
+    since = instant - datetime(1970, 1, 1, tzinfo=UTC)
+    return KnownAt((since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000)

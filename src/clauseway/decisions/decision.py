@@ -1,0 +1,87 @@
+"""What a decision is made of. A decision is a value: it can be compared, stored, sent and repeated."""
+
+from datetime import date
+from enum import StrEnum
+
+import msgspec
+
+from clauseway.values import Citation
+
+
+class Outcome(StrEnum):
+    """The four answers. Only `permitted` lets anything happen."""
+
+    PERMITTED = "permitted"
+    FORBIDDEN = "forbidden"
+    CONDITIONAL = "conditional"
+    UNSTATED = "unstated"
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in the text or the register on which the decision rests, and how it bears on it.
+
+    `bearing`: permits · forbids · conditions · exempts (a carve-out) · ended · meets (a fact) · not-bound · rule (how
+    silence is read) · commentary. `note` says what the place alone does not: a day, a cloud.
+    """
+
+    bearing: str
+    term: str
+    amendment: str
+    document: str
+    line: int
+    source: str
+    text: str
+    note: str = ""
+
+    @classmethod
+    def of(cls, bearing: str, citation: Citation, note: str = "") -> "Reason":
+        return cls(
+            bearing=bearing,
+            term=citation.term,
+            amendment=citation.amendment,
+            document=citation.document,
+            line=citation.line,
+            source=citation.source,
+            text=citation.text,
+            note=note,
+        )
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """What must be recorded before the answer becomes `permitted`. `needs` lists facts in the form `--suppose` takes,
+    any one of which would do."""
+
+    term: str
+    text: str
+    needs: tuple[str, ...]
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """Another reading under which the outcome would be another."""
+
+    reading: str
+    option: str
+    outcome: Outcome
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What it takes to repeat the decision: the engine, the hashes of text, facts and question, and both clocks."""
+
+    id: str
+    engine: str
+    agreement: str
+    facts: str
+    as_of: date
+    known_at: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a question. `reasons` holds the deciding ones first and is never empty."""
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    conditions: tuple[Condition, ...]
+    turns_on: tuple[Turn, ...]
+    as_of: date
+    known_at: str
+    receipt: Receipt

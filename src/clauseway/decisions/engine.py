@@ -1,0 +1,545 @@
+"""The rule of decision, in one place. `decide` reads top to bottom the way a lawyer would argue it.
+
+decide ─ unstated?            no amendment both in force and known
+       ─ public permission?   a term grants it to anyone
+       ─ by action            share-revenue: is a share due
+                              license, use-under-licence: licences and their exclusivity
+                              the owner's serve, sell, contract-compute: what forbids, what conditions
+                              anyone else's: exclusivity of sale, the owner's own right, a licence, a grant
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement import (
+    Agreement,
+    Exclusivity,
+    FactRegister,
+    InForce,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+    TermState,
+    in_force,
+)
+from clauseway.agreement.terms import ANYONE
+from clauseway.catalog import Catalog
+from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
+from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE, Question
+from clauseway.values import Citation
+
+# Names the rules above; a change of any answer changes it, and with it every receipt.
+ENGINE = "clauseway-decisions/1"
+
+
+class _Finding(msgspec.Struct, frozen=True):
+    """A part of the answer. Parts combine: one that forbids decides alone, conditions add up."""
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    conditions: tuple[Condition, ...] = ()
+
+
+class _Act(msgspec.Struct, frozen=True):
+    """What is to be done, by whom: the part of a question that terms are matched against."""
+
+    action: str
+    party: str
+    product: str
+    cloud: str
+    to: str
+    segment: str
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """Everything an answer may rest on."""
+
+    agreement: Agreement
+    catalog: Catalog
+    force: InForce
+    facts: FactRegister
+    question: Question
+
+    @property
+    def as_of(self) -> date:
+        return self.question.as_of
+
+    def states(self, kind: type) -> list[TermState]:
+        return [state for state in self.force.states if isinstance(state.term, kind)]
+
+    def belongs(self, product: str, scope: Iterable[str]) -> bool:
+        return any(self.catalog.belongs(product, one) for one in scope)
+
+    def rule(self, name: str) -> Reason:
+        return Reason.of("rule", self.agreement.rules[name])
+
+    def commentary(self, bears_on: str) -> tuple[Reason, ...]:
+        return tuple(
+            Reason.of("commentary", comment.citation)
+            for comment in self.agreement.commentary
+            if comment.bears_on == bears_on and comment.from_amendment in self.force.amendments
+        )
+
+
+def decide(agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question) -> Decision:
+    """Answer a question. `facts` may hold more than was known: only what was known at `known_at` counts."""
+    known = facts.known(question.known_at)
+    finding = _find(agreement, catalog, known, question)
+    return Decision(
+        outcome=finding.outcome,
+        reasons=_once(finding.reasons),
+        conditions=finding.conditions,
+        turns_on=_turns(agreement, catalog, known, question, finding.outcome),
+        as_of=question.as_of,
+        known_at=str(question.known_at),
+        receipt=_receipt(agreement, known, question, finding.outcome),
+    )
+
+
+def _turns(
+    agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question, outcome: Outcome
+) -> tuple[Turn, ...]:
+    """The readings, each changed alone, under which the outcome would be another."""
+    turns = []
+    for reading in agreement.readings.values():
+        for option in reading.options:
+            if option != question.readings[reading.id]:
+                readings = {**question.readings, reading.id: option}
+                other = _find(agreement, catalog, known, msgspec.structs.replace(question, readings=readings))
+                if other.outcome != outcome:
+                    turns.append(Turn(reading=reading.id, option=option, outcome=other.outcome))
+    return tuple(turns)
+
+
+def _find(agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question) -> _Finding:
+    force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
+    case = _Case(agreement, catalog, force, known, question)
+    if not force.stated:
+        return _Finding(Outcome.UNSTATED, (case.rule("unstated"),))
+    act = _Act(question.action, question.party, question.product, question.cloud, question.to, question.segment)
+    finding = _act(case, act)
+    if question.action == SERVE and question.seller != question.party:
+        finding = _both(finding, _act(case, msgspec.structs.replace(act, action=SELL, party=question.seller)))
+    return finding
+
+
+def _act(case: _Case, act: _Act) -> _Finding:
+    if act.action == SHARE:
+        return _share(case, act)
+    if public := _permissions(case, act, ANYONE):
+        return _Finding(Outcome.PERMITTED, public)
+    owner = _owner(case, act.product)
+    if owner is None:
+        return _Finding(Outcome.UNSTATED, (case.rule("unstated"),))
+    if act.party == owner:
+        return _own(case, msgspec.structs.replace(act, action=SERVE) if act.action == SELL else act)
+    if act.action == USE:
+        return _use(case, act, owner)
+    if act.action == LICENSE:
+        return _sublicense(case, act, owner)
+    if act.action == CONTRACT:
+        return _granted(case, act, _own(case, msgspec.structs.replace(act, party=owner)), owner)
+    return _sale(case, act, owner)
+
+
+def _owner(case: _Case, product: str) -> str | None:
+    for state in case.states(Ownership):
+        if state.in_force and isinstance(state.term, Ownership) and case.belongs(product, state.term.products):
+            return state.term.party
+    return None
+
+
+def _ownership(case: _Case, act: _Act) -> tuple[Reason, ...]:
+    return tuple(
+        Reason.of("permits", state.term.citation)
+        for state in case.states(Ownership)
+        if state.in_force and isinstance(state.term, Ownership) and case.belongs(act.product, state.term.products)
+    )
+
+
+# The owner's own acts
+
+
+def _own(case: _Case, act: _Act) -> _Finding:
+    """The owner may do what no term in force forbids."""
+    barred = _barred(case, act)
+    if barred:
+        return _Finding(Outcome.FORBIDDEN, barred)
+    reserved = _reserved_to(case, act)
+    refusal = _first_refusal(case, act)
+    ship_first = _ship_first(case, act)
+    conditions = refusal.conditions + ship_first.conditions
+    if conditions:
+        return _Finding(Outcome.CONDITIONAL, refusal.reasons + ship_first.reasons, conditions)
+    permitting = reserved.exempt + _permissions(case, act, act.party) + reserved.inside
+    grounds = permitting or (*_lifted(case, act), *_ownership(case, act), case.rule("owner"))
+    return _Finding(Outcome.PERMITTED, grounds + refusal.reasons + ship_first.reasons)
+
+
+def _barred(case: _Case, act: _Act) -> tuple[Reason, ...]:
+    """The exclusivities in force that reserve this for somebody or somewhere else."""
+    return tuple(
+        Reason.of("forbids", term.citation, _reserves(term))
+        for state in case.states(Exclusivity)
+        if state.in_force
+        and isinstance(term := state.term, Exclusivity)
+        and _covers(case, term, act)
+        and not _inside(case, term, act)
+        and not _carved_out(case, term, act)
+    )
+
+
+class _Reserved(msgspec.Struct, frozen=True):
+    """Exclusivities in force that reach this act and yet let it pass: it lies inside, or a carve-out covers it."""
+
+    inside: tuple[Reason, ...]
+    exempt: tuple[Reason, ...]
+
+
+def _reserved_to(case: _Case, act: _Act) -> _Reserved:
+    inside: list[Reason] = []
+    exempt: list[Reason] = []
+    for state in case.states(Exclusivity):
+        term = state.term
+        if state.in_force and isinstance(term, Exclusivity) and _covers(case, term, act):
+            if _inside(case, term, act):
+                inside.append(Reason.of("permits", term.citation, _reserves(term)))
+            elif _carved_out(case, term, act):
+                exempt.append(Reason.of("exempts", term.citation, f"the carve-out for {act.segment}"))
+    return _Reserved(tuple(inside), tuple(exempt))
+
+
+def _reserves(term: Exclusivity) -> str:
+    names = term.only.clouds or term.only.parties or term.only.licensees
+    return f"reserved to {', '.join(sorted(names))}"
+
+
+def _covers(case: _Case, term: Exclusivity, act: _Act) -> bool:
+    return (
+        act.action in term.actions
+        and case.belongs(act.product, term.products)
+        and (not term.segments or act.segment in term.segments)
+    )
+
+
+def _inside(case: _Case, term: Exclusivity, act: _Act) -> bool:
+    if term.only.clouds:
+        return act.cloud in term.only.clouds
+    if term.only.parties:
+        return act.party in term.only.parties
+    return act.to in term.only.licensees or act.to == _owner(case, act.product)
+
+
+def _carved_out(case: _Case, term: Exclusivity, act: _Act) -> bool:
+    return any(_matches(case, scope, act) for scope in term.except_)
+
+
+def _matches(case: _Case, scope: Scope, act: _Act) -> bool:
+    return (
+        (not scope.actions or act.action in scope.actions)
+        and (not scope.products or case.belongs(act.product, scope.products))
+        and (not scope.clouds or act.cloud in scope.clouds)
+        and (not scope.segments or act.segment in scope.segments)
+    )
+
+
+def _permissions(case: _Case, act: _Act, party: str) -> tuple[Reason, ...]:
+    return tuple(
+        Reason.of("permits", term.citation)
+        for state in case.states(Permission)
+        if state.in_force
+        and isinstance(term := state.term, Permission)
+        and term.party == party
+        and act.action in term.actions
+        and case.belongs(act.product, term.products)
+        and (not term.clouds or act.cloud in term.clouds)
+        and (not term.segments or act.segment in term.segments)
+    )
+
+
+def _lifted(case: _Case, act: _Act) -> tuple[Reason, ...]:
+    """The exclusivity that forbade this last, and what ended it."""
+    ended = [
+        state
+        for state in case.states(Exclusivity)
+        if state.ended and isinstance(state.term, Exclusivity) and _covers(case, state.term, act)
+    ]
+    return _ending(max(ended, key=lambda state: (state.end, state.order))) if ended else ()
+
+
+def _ending(state: TermState) -> tuple[Reason, ...]:
+    """What ended a term: the text that did, the event where it was one, and the term itself."""
+    note = f"{state.term.id} ended on {state.end}"
+    cited = [Reason.of("ended", state.ended_by, note)]
+    if state.event is not None:
+        cited.append(Reason.of("meets", state.event))
+    return (*cited, Reason.of("ended", state.term.citation, note))
+
+
+def _first_refusal(case: _Case, act: _Act) -> _Finding:
+    reasons: list[Reason] = []
+    conditions: list[Condition] = []
+    for state in case.states(RefusalRight):
+        term = state.term
+        if not state.in_force or not isinstance(term, RefusalRight) or act.cloud in term.except_clouds:
+            continue
+        if act.action not in term.actions or not case.belongs(act.product, term.products):
+            continue
+        if offer := case.facts.passed(term.subject, case.as_of):
+            reasons += [Reason.of("meets", offer.citation), Reason.of("conditions", term.citation)]
+        else:
+            reasons.append(Reason.of("conditions", term.citation))
+            conditions.append(
+                Condition(
+                    term=term.id,
+                    text=f"It must first be offered to {term.holder}, and {term.holder} must pass.",
+                    needs=(f"offer:{term.subject}:passed",),
+                )
+            )
+    return _Finding(Outcome.CONDITIONAL if conditions else Outcome.PERMITTED, tuple(reasons), tuple(conditions))
+
+
+def _ship_first(case: _Case, act: _Act) -> _Finding:
+    reasons: tuple[Reason, ...] = ()
+    conditions: list[Condition] = []
+    for state in case.states(Precedence):
+        term = state.term
+        if not state.in_force or not isinstance(term, Precedence) or act.cloud == term.first:
+            continue
+        if act.party != term.party or act.action not in term.actions or not case.belongs(act.product, term.products):
+            continue
+        satisfied = _satisfied(case, term, act.product)
+        if satisfied is not None:
+            reasons += satisfied
+        else:
+            reasons += (Reason.of("conditions", term.citation), *case.commentary("precedence"))
+            conditions.append(_ship_first_condition(case, term, act.product))
+    return _Finding(Outcome.CONDITIONAL if conditions else Outcome.PERMITTED, reasons, tuple(conditions))
+
+
+def _satisfied(case: _Case, term: Precedence, product: str) -> tuple[Reason, ...] | None:
+    """Why ship-first does not stand in the way, or None where it does."""
+    readings = case.question.readings
+    launches = case.facts.launches(product)
+    if term.binds.under(readings) == "first-shipped-since":
+        known = case.catalog.products.get(product)
+        shipped = [launch.effective for launch in launches]
+        shipped += [known.first_shipped_by] if known is not None and known.first_shipped_by else []
+        if shipped and min(shipped) < term.since:
+            return (Reason.of("not-bound", term.citation, f"{product} had first shipped by {min(shipped)}"),)
+    on_first = [launch for launch in launches if launch.cloud == term.first and launch.effective <= case.as_of]
+    if on_first:
+        return (Reason.of("meets", on_first[0].citation), Reason.of("conditions", term.citation, "met"))
+    answer = case.facts.answer(product, case.as_of)
+    if answer is not None:
+        both = term.unless.under(readings) == "cannot-and-declines"
+        if (not answer.can and answer.declines) if both else (not answer.can or answer.declines):
+            return (
+                Reason.of("meets", answer.citation),
+                Reason.of("conditions", term.citation, "the exception applies"),
+            )
+    return None
+
+
+def _ship_first_condition(case: _Case, term: Precedence, product: str) -> Condition:
+    operator = case.catalog.operators[term.first]
+    both = term.unless.under(case.question.readings) == "cannot-and-declines"
+    answers = ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
+    recorded = case.facts.answer(product, case.as_of)
+    state = "its recorded answer does not lift this" if recorded else "no answer of it is recorded"
+    return Condition(
+        term=term.id,
+        text=f"{product} must first ship on {term.first}, unless {operator} cannot {'and' if both else 'or'} "
+        f"chooses not to support it; no launch there is recorded, and {state}.",
+        needs=(f"launch:{product}:{term.first}:available", *(f"answer:{product}:{answer}" for answer in answers)),
+    )
+
+
+# What others do
+
+
+def _sale(case: _Case, act: _Act, owner: str) -> _Finding:
+    """Another party sells, or serves, which is answered as its sale: by licence or grant, where the owner may serve."""
+    barred = _barred(case, msgspec.structs.replace(act, action=SELL))
+    serves = _own(case, msgspec.structs.replace(act, action=SERVE, party=owner))
+    if barred or serves.outcome is Outcome.FORBIDDEN:
+        return _Finding(Outcome.FORBIDDEN, barred + (serves.reasons if serves.outcome is Outcome.FORBIDDEN else ()))
+    licences = [state for state in case.states(Licence) if _carries(case, state, act)]
+    held = tuple(Reason.of("permits", state.term.citation) for state in licences if state.in_force)
+    if held:
+        return _both(_Finding(Outcome.PERMITTED, held), serves)
+    if lost := [state for state in licences if state.ended]:
+        return _no_longer_licensed(case, lost)
+    return _granted(case, act, serves, owner)
+
+
+def _carries(case: _Case, state: TermState, act: _Act) -> bool:
+    term = state.term
+    return (
+        isinstance(term, Licence)
+        and term.licensee == act.party
+        and any(_matches(case, scope, act) for scope in term.carries)
+    )
+
+
+def _no_longer_licensed(case: _Case, lost: list[TermState]) -> _Finding:
+    last = max(lost, key=lambda state: (state.end, state.order))
+    return _Finding(Outcome.FORBIDDEN, (*_ending(last), case.rule("licensee")))
+
+
+def _granted(case: _Case, act: _Act, owners: _Finding, owner: str) -> _Finding:
+    """Another party acts by the owner's grant, and no further than the owner itself may."""
+    if owners.outcome is Outcome.FORBIDDEN:
+        return _Finding(Outcome.FORBIDDEN, (*owners.reasons, case.rule("grant")))
+    grants = _permissions(case, act, act.party) + _recorded_grants(case, act)
+    if grants:
+        return _both(
+            _Finding(Outcome.PERMITTED, ()), _Finding(owners.outcome, owners.reasons + grants, owners.conditions)
+        )
+    freed = _lifted(case, _reserved_act(act, owner))
+    condition = Condition(
+        term="grant",
+        text=f"{owner} must grant it to {act.party}; no grant is recorded.",
+        needs=(f"grant:{act.party}:{act.product}",),
+    )
+    reasons = (*freed, case.rule("grant"), *case.commentary("grant"))
+    return _both(_Finding(Outcome.CONDITIONAL, reasons, (condition,)), owners)
+
+
+def _reserved_act(act: _Act, owner: str) -> _Act:
+    """The act that an exclusivity once kept from this party: a sale, or the owner's licensing to it."""
+    if act.action in (USE, LICENSE):
+        return _licensing(act, owner, act.party)
+    return msgspec.structs.replace(act, action=SELL) if act.action == SERVE else act
+
+
+def _recorded_grants(case: _Case, act: _Act) -> tuple[Reason, ...]:
+    """Recorded grants, and for a sale the owner's launch on the party's own cloud, which grants sale there only."""
+    grants = [
+        fact for fact in case.facts.grants(act.party, case.as_of) if case.catalog.belongs(act.product, fact.product)
+    ]
+    reasons = tuple(Reason.of("meets", fact.citation) for fact in grants)
+    if act.action in (SERVE, SELL) and act.cloud in case.catalog.own_cloud(act.party):
+        launches = [
+            launch
+            for launch in case.facts.launches(act.product)
+            if launch.cloud == act.cloud and launch.effective <= case.as_of
+        ]
+        reasons += tuple(Reason.of("meets", launch.citation) for launch in launches[:1])
+    return reasons
+
+
+def _use(case: _Case, act: _Act, owner: str) -> _Finding:
+    """Another party uses intellectual property: by a licence in force, or by one the owner may still give."""
+    licences = [
+        state
+        for state in case.states(Licence)
+        if isinstance(term := state.term, Licence)
+        and term.licensee == act.party
+        and case.belongs(act.product, term.products)
+    ]
+    if held := tuple(Reason.of("permits", state.term.citation) for state in licences if state.in_force):
+        return _Finding(Outcome.PERMITTED, held)
+    if lost := [state for state in licences if state.ended]:
+        return _no_longer_licensed(case, lost)
+    return _granted(case, act, _own(case, _licensing(act, owner, act.party)), owner)
+
+
+def _sublicense(case: _Case, act: _Act, owner: str) -> _Finding:
+    """Another party licenses on: only where the owner may license to both, and then by a grant."""
+    to_party = _own(case, _licensing(act, owner, act.party))
+    to_other = _own(case, _licensing(act, owner, act.to))
+    return _granted(case, act, _both(to_party, to_other), owner)
+
+
+def _licensing(act: _Act, owner: str, to: str) -> _Act:
+    return msgspec.structs.replace(act, action=LICENSE, party=owner, to=to)
+
+
+# Revenue shares
+
+
+def _share(case: _Case, act: _Act) -> _Finding:
+    """Due is permitted, nothing due is forbidden. The cap is a limit, not a condition."""
+    shares = [
+        state
+        for state in case.states(RevenueShareTerm)
+        if isinstance(term := state.term, RevenueShareTerm) and term.payer == act.party and term.payee == act.to
+    ]
+    due = [state for state in shares if state.in_force]
+    counted = [state for state in due if not _excluded(case, state, act.product)]
+    if counted:
+        return _Finding(Outcome.PERMITTED, tuple(Reason.of("permits", state.term.citation, "due") for state in counted))
+    if due:
+        excluded = tuple(Reason.of("forbids", state.term.citation, f"{act.product} is in no base") for state in due)
+        return _Finding(Outcome.FORBIDDEN, excluded)
+    ended = [state for state in shares if state.ended]
+    if ended:
+        last = max(ended, key=lambda state: (state.end, state.order))
+        return _Finding(Outcome.FORBIDDEN, (*_ending(last), case.rule("share")))
+    return _Finding(Outcome.FORBIDDEN, (case.rule("share"),))
+
+
+def _excluded(case: _Case, state: TermState, product: str) -> bool:
+    term = state.term
+    return bool(product) and isinstance(term, RevenueShareTerm) and case.belongs(product, term.base.excludes)
+
+
+# Putting parts together
+
+
+def _both(first: _Finding, second: _Finding) -> _Finding:
+    """Both must hold. One that forbids decides alone; conditions add up."""
+    forbidding = [finding for finding in (first, second) if finding.outcome is Outcome.FORBIDDEN]
+    if forbidding:
+        return _Finding(Outcome.FORBIDDEN, tuple(reason for finding in forbidding for reason in finding.reasons))
+    unstated = [finding for finding in (first, second) if finding.outcome is Outcome.UNSTATED]
+    if unstated:
+        return unstated[0]
+    conditions = first.conditions + second.conditions
+    outcome = Outcome.CONDITIONAL if conditions else Outcome.PERMITTED
+    deciding = [finding for finding in (first, second) if finding.outcome is outcome] if conditions else [first, second]
+    return _Finding(outcome, tuple(reason for finding in deciding for reason in finding.reasons), conditions)
+
+
+def _once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """Each place once, at its first mention."""
+    seen: dict[tuple[str, str, int], Reason] = {}
+    for reason in reasons:
+        seen.setdefault((reason.term, reason.document, reason.line), reason)
+    return tuple(seen.values())
+
+
+def _receipt(agreement: Agreement, known: FactRegister, question: Question, outcome: Outcome) -> Receipt:
+    facts = hashlib.sha256(msgspec.json.encode(known.facts)).hexdigest()
+    parts = [ENGINE, agreement.hash, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
+    return Receipt(
+        id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
+        engine=ENGINE,
+        agreement=agreement.hash,
+        facts=facts,
+        as_of=question.as_of,
+        known_at=str(question.known_at),
+    )
+
+
+def cite_all(reasons: Iterable[Reason]) -> list[Citation]:
+    """The reasons as citations, for rooms that know no decisions."""
+    return [
+        Citation(
+            term=reason.term,
+            amendment=reason.amendment,
+            document=reason.document,
+            line=reason.line,
+            source=reason.source,
+            text=reason.text,
+        )
+        for reason in reasons
+    ]

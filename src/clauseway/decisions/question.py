@@ -1,0 +1,156 @@
+"""A question, checked against the agreement before it is asked."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from difflib import get_close_matches
+
+import msgspec
+
+from clauseway.agreement import Agreement
+from clauseway.catalog import Catalog
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+SERVE, SELL, LICENSE, USE, CONTRACT, SHARE = (
+    "serve",
+    "sell",
+    "license",
+    "use-under-licence",
+    "contract-compute",
+    "share-revenue",
+)
+ACTIONS = (SERVE, SELL, LICENSE, USE, CONTRACT, SHARE)
+_NEEDS_TO = frozenset({LICENSE, SHARE})
+_NEEDS_CLOUD = frozenset({SERVE, SELL, CONTRACT})
+_HAS_SELLER = frozenset({SERVE, SELL})
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """May `party` do `action` with `product` on `cloud`? `to` is the licensee or payee; `seller` defaults to the party.
+
+    `region` routes and never decides. `readings` holds an option for every reading of the agreement.
+    """
+
+    action: str
+    party: str
+    product: str = ""
+    cloud: str = ""
+    to: str = ""
+    seller: str = ""
+    segment: str = "any"
+    region: str = ""
+    as_of: date
+    known_at: KnownAt
+    readings: Mapping[str, str]
+
+
+def ask(
+    agreement: Agreement,
+    catalog: Catalog,
+    *,
+    action: str,
+    party: str,
+    as_of: date,
+    known_at: KnownAt,
+    product: str = "",
+    cloud: str = "",
+    to: str = "",
+    seller: str = "",
+    segment: str = "any",
+    region: str = "",
+    readings: Mapping[str, str] | None = None,
+) -> Question:
+    """A valid question, or InvalidInput with every problem in it. `catalog` may know more than the agreement's own."""
+    problems: list[Problem] = []
+    _known(problems, "--action", action, ACTIONS)
+    _known(problems, "--party", party, catalog.parties)
+    _known(problems, "--segment", segment, catalog.segments)
+    for flag, value, known in (
+        ("--to", to, catalog.parties),
+        ("--seller", seller, catalog.parties),
+        ("--cloud", cloud, catalog.clouds),
+    ):
+        if value:
+            _known(problems, flag, value, known)
+    if action in ACTIONS:
+        _check_parts(problems, action, party, cloud, to, seller)
+        _check_product(problems, catalog, action, product)
+    for reading, option in (readings or {}).items():
+        _known(problems, "--reading", reading, agreement.readings)
+        if reading in agreement.readings:
+            _known(problems, f"--reading {reading}", option, agreement.readings[reading].options)
+    if problems:
+        raise InvalidInput(*problems)
+    return Question(
+        action=action,
+        party=party,
+        product=product,
+        cloud=cloud,
+        to=to,
+        seller=seller or party,
+        segment=segment,
+        region=region,
+        as_of=as_of,
+        known_at=known_at,
+        readings={**agreement.default_readings(), **(readings or {})},
+    )
+
+
+def _known(problems: list[Problem], flag: str, value: str, known: Iterable[str]) -> None:
+    if value in known:
+        return
+    names = sorted(known) if not isinstance(known, tuple) else list(known)
+    near = get_close_matches(value, names, n=1)
+    todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+    problems.append(
+        Problem(what=f"unknown name {value!r}", why="the agreement does not name it", where=flag, todo=todo)
+    )
+
+
+def _check_parts(problems: list[Problem], action: str, party: str, cloud: str, to: str, seller: str) -> None:
+    def refuse(flag: str, what: str, why: str, todo: str) -> None:
+        problems.append(Problem(what=what, why=why, where=flag, todo=todo))
+
+    if action in _NEEDS_TO and not to:
+        whom = "the licensee" if action == LICENSE else "the payee"
+        refuse("--to", "it is missing", f"{action} needs {whom}", "Name the other party with --to.")
+    if action not in _NEEDS_TO and to:
+        refuse("--to", "it has no meaning here", f"{action} has no other party", "Leave --to out.")
+    if action in _NEEDS_CLOUD and not cloud:
+        refuse("--cloud", "it is missing", f"{action} happens on a cloud", "Name it with --cloud.")
+    if seller and action not in _HAS_SELLER:
+        refuse("--seller", "it has no meaning here", f"{action} has no seller", "Leave --seller out.")
+    if action == SELL and seller and seller != party:
+        refuse(
+            "--seller",
+            f"{seller!r} is not the party",
+            "who sells is the party",
+            "Leave --seller out, or ask with --action serve.",
+        )
+
+
+def _check_product(problems: list[Problem], catalog: Catalog, action: str, product: str) -> None:
+    names = sorted({*catalog.products, *(name for name, known in catalog.classes.items() if known.actions)})
+    if not product:
+        if action != SHARE:
+            problems.append(
+                Problem(
+                    what="it is missing",
+                    why=f"{action} is about a product",
+                    where="--product",
+                    todo="Name a product or a class.",
+                )
+            )
+        return
+    if product not in names:
+        _known(problems, "--product", product, names)
+        return
+    if action != SHARE and action not in catalog.classes[catalog.class_of(product)].actions:
+        takes = sorted(name for name, known in catalog.classes.items() if action in known.actions)
+        problems.append(
+            Problem(
+                what=f"{action} does not take {product!r}",
+                why=f"it is of class {catalog.class_of(product)}",
+                where="--product",
+                todo=f"{action} takes {', '.join(takes)}.",
+            )
+        )
