@@ -31,40 +31,42 @@ def cite(amendment: str, term: str, document: str, line: int, source: str, text:
 
 A1_SHARE = cite(
     "A1",
-    "share-openai-microsoft",
-    "01-exclusive-cloud.md",
+    "A1.share-openai-microsoft",
+    "A1.md",
     61,
     "S1",
     "OpenAI pays Microsoft a share of its revenue from 23 January 2023 on.",
 )
 A1_BACK = cite(
     "A1",
-    "share-microsoft-openai",
-    "01-exclusive-cloud.md",
+    "A1.share-microsoft-openai",
+    "A1.md",
     74,
     "P",
     "Microsoft pays OpenAI a share of its sales of OpenAI models.",
 )
 A5_SHARE = cite(
     "A5",
-    "share-openai-microsoft-capped",
-    "05-any-cloud.md",
+    "A5.share-openai-microsoft",
+    "A5.md",
     88,
     "S0 S3",
     "OpenAI pays Microsoft through 2030, at the same percentage, under a cap, whatever the technology’s progress.",
 )
 A5_SERVE = cite(
     "A5",
-    "serve-any-cloud",
-    "05-any-cloud.md",
+    "A5.any-cloud",
+    "A5.md",
     19,
     "S0 S2",
     "OpenAI may serve all its products to customers across any cloud.",
 )
-A5_FIRST = cite("A5", "ship-first", "05-any-cloud.md", 34, "S4", "New products ship first on Azure unless …")
-A5_LICENCE = cite("A5", "licence-models", "05-any-cloud.md", 57, "S0", "The licence runs through 2032, non-exclusive.")
-A3_RESEARCH = cite("A3", "licence-research", "03-recapitalisation.md", 70, "S1", "Research IP through 2030.")
-A5_NO_SHARE = cite("A5", "no-share-microsoft", "05-any-cloud.md", 79, "S2", "Microsoft pays no revenue share any more.")
+A5_FIRST = cite("A5", "A5.ship-first", "A5.md", 34, "S4", "New products ship first on Azure unless …")
+A5_LICENCE = cite("A5", "A5.licence", "A5.md", 57, "S0", "The licence runs through 2032, non-exclusive.")
+A3_RESEARCH = cite("A3", "A3.licence-research", "A3.md", 70, "S1", "Research IP through 2030.")
+A5_NO_SHARE = cite(
+    "A5", "A5.ends-share-microsoft-openai", "A5.md", 79, "S2", "Microsoft pays no revenue share any more."
+)
 
 PLAIN_WORDS = (
     PlainSentence(

@@ -158,7 +158,7 @@ class TestStatement:
         expect(clause).to_be_hidden()
         line.locator("summary").click()
         expect(clause).to_be_visible()
-        expect(line.get_by_text("05-any-cloud.md, line 88 · source S0 S3")).to_be_visible()
+        expect(line.get_by_text("A5.md, line 88 · source S0 S3")).to_be_visible()
         expect(line.get_by_text("12.10 × 20 % = 2.42")).to_be_visible()
 
     def test_it_opens_from_the_keyboard_too(self, page: Page) -> None:
