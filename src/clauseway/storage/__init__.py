@@ -1,0 +1,16 @@
+"""Storage: SQL for control data and the journal, Parquet for usage, and the joins and sums over both. Nothing else.
+
+    control   keys, manifest of sealed batches, facts register, journal, settlements (SQLAlchemy Core; SQLite for now)
+    lake      seals a batch of usage into Parquet; its row in the manifest is the commit
+    usage     sums usage and joins prices through Ibis on DuckDB: revenue lines, and live counts
+
+INVARIANT: readers of the lake list files by the manifest alone, so a batch counts once or not at all, whatever is
+killed when. Everything in control is appended; nothing is rewritten but a key's day of revocation.
+
+Knows nothing of what is permitted, of HTTP or of the spool's format. `lake` and `usage` bring PyArrow, DuckDB and Ibis
+and are imported by name, so that control data can be had without them.
+"""
+
+from clauseway.storage.control import ApiKey, Control, FactRow, Overlap, Sealed
+
+__all__ = ["ApiKey", "Control", "FactRow", "Overlap", "Sealed"]

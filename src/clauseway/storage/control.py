@@ -1,0 +1,309 @@
+"""The control database: one object over one engine. Every method is one transaction; times are arguments.
+
+    Overlap(Exception)     a batch whose frames are partly sealed already; nothing was written
+    ledger.Conflict        an entry's or settlement's id came again with other content; nothing was written
+
+Faults of the database itself stay SQLAlchemy's.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Engine, Row, and_, create_engine, event, insert, select, update
+
+from clauseway.ledger import Account, Conflict, Entry, Posting, Settlement
+from clauseway.storage import schema
+from clauseway.values import Citation, Interval
+
+# How long a writer waits for another: longer than any transaction here takes, shorter than a person's patience.
+_BUSY_TIMEOUT_S = 30
+R = TypeVar("R", bound=msgspec.Struct)
+_CITATIONS = msgspec.json.Decoder(tuple[Citation, ...])
+
+
+class Overlap(Exception):
+    """A batch shares frames with one that was sealed with another range."""
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer's key: the keyed hash of its secret (hex), and who buys from whom with it. 0 is not revoked."""
+
+    digest: str
+    key_id: str
+    organisation: str
+    project: str
+    seller: str
+    segment: str
+    created_ns: int
+    revoked_ns: int = 0
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed batch: frames `first_frame` ≤ n < `end_frame` of a spool's segment.
+
+    File names are relative to the lake; `digest` is the hash of both files' bytes, usage first. The days are the first
+    and last event day of its usage, none where it holds only intents.
+    """
+
+    spool: str
+    segment: int
+    first_frame: int
+    end_frame: int
+    usage_file: str
+    intents_file: str
+    digest: str
+    usage_rows: int
+    intent_rows: int
+    first_day: date | None
+    last_day: date | None
+    sealed_ns: int
+
+    @property
+    def name(self) -> str:
+        """What a settlement's inputs call it: its place and what it holds."""
+        return f"{self.spool}/{self.segment}/{self.first_frame}-{self.end_frame}:{self.digest}"
+
+
+class FactRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded fact. `sequence` orders what was recorded in one instant; `payload` is JSON."""
+
+    sequence: int
+    recorded_ns: int
+    kind: str
+    effective: date
+    payload: str
+    source: str
+
+
+class Control:
+    """The control data of one home. Safe to share between threads; processes may open the same database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._reader = engine
+        self._writer = engine.execution_options(clauseway_writes=True)
+        with self._writer.begin() as connection:
+            schema.metadata.create_all(connection)
+
+    @classmethod
+    def open(cls, path: Path) -> "Control":
+        """Open or create the SQLite database at `path`; its folder must exist."""
+        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return cls(engine)
+
+    def close(self) -> None:
+        self._reader.dispose()
+
+    # Keys
+
+    def add_key(self, key: ApiKey) -> None:
+        """Add a key. The same key again changes nothing; another with its id or digest raises IntegrityError."""
+        with self._writer.begin() as connection:
+            found = connection.execute(select(schema.keys).where(schema.keys.c.digest == key.digest)).one_or_none()
+            if found is None or _as(ApiKey, found) != key:
+                connection.execute(insert(schema.keys).values(**msgspec.structs.asdict(key)))
+
+    def revoke_key(self, key_id: str, revoked_ns: int) -> bool:
+        """Revoke a key from an instant on; whether there was one to revoke. The first revocation stands."""
+        active = and_(schema.keys.c.key_id == key_id, schema.keys.c.revoked_ns == 0)
+        with self._writer.begin() as connection:
+            return connection.execute(update(schema.keys).where(active).values(revoked_ns=revoked_ns)).rowcount > 0
+
+    def keys(self, *, with_revoked: bool = False) -> list[ApiKey]:
+        """The keys in order of creation, by default without those revoked."""
+        query = select(schema.keys).order_by(schema.keys.c.created_ns, schema.keys.c.key_id)
+        if not with_revoked:
+            query = query.where(schema.keys.c.revoked_ns == 0)
+        with self._reader.begin() as connection:
+            return [_as(ApiKey, row) for row in connection.execute(query)]
+
+    # The manifest of the lake
+
+    def commit_batch(self, sealed: Sealed) -> bool:
+        """Commit a sealed batch; whether it is new. The same range again changes nothing. Raises Overlap.
+
+        INVARIANT: committed ranges of one (spool, segment) never overlap: the check and the insert are one transaction
+        that excludes other writers.
+        """
+        with self._writer.begin() as connection:
+            for other in self._overlapping(connection, sealed):
+                if (other.first_frame, other.end_frame) == (sealed.first_frame, sealed.end_frame):
+                    return False
+                raise Overlap(f"{sealed.name} overlaps {other.name}, which is sealed")
+            connection.execute(insert(schema.manifest).values(**msgspec.structs.asdict(sealed)))
+            return True
+
+    def _overlapping(self, connection: Connection, sealed: Sealed) -> list[Sealed]:
+        columns = schema.manifest.c
+        meets = and_(
+            columns.spool == sealed.spool,
+            columns.segment == sealed.segment,
+            columns.first_frame < sealed.end_frame,
+            columns.end_frame > sealed.first_frame,
+        )
+        return [_as(Sealed, row) for row in connection.execute(select(schema.manifest).where(meets))]
+
+    def batches(self, days: Interval | None = None) -> list[Sealed]:
+        """The sealed batches in order of commit, all or those with usage on some of the days."""
+        columns = schema.manifest.c
+        query = select(schema.manifest).order_by(columns.sequence)
+        if days is not None:
+            query = query.where(columns.first_day < days.end, columns.last_day >= days.begin)
+        with self._reader.begin() as connection:
+            return [_as(Sealed, row) for row in connection.execute(query)]
+
+    def sealed_to(self, spool: str, segment: int) -> int:
+        """The first frame of a segment that no sealed batch reaches beyond: where the next batch may begin."""
+        columns = schema.manifest.c
+        query = select(columns.end_frame).where(columns.spool == spool, columns.segment == segment)
+        with self._reader.begin() as connection:
+            return max(connection.execute(query).scalars(), default=0)
+
+    # The register of facts
+
+    def record_fact(self, *, kind: str, effective: date, payload: str, source: str, recorded_ns: int) -> int:
+        """Append a fact; its sequence. Facts are never changed: what was wrong is said again, later."""
+        values = {"kind": kind, "effective": effective, "payload": payload, "source": source}
+        with self._writer.begin() as connection:
+            done = connection.execute(insert(schema.facts).values(recorded_ns=recorded_ns, **values))
+            assert done.inserted_primary_key is not None
+            return int(done.inserted_primary_key[0])
+
+    def facts(self) -> list[FactRow]:
+        """All recorded facts, in the order in which they were recorded."""
+        with self._reader.begin() as connection:
+            return [
+                _as(FactRow, row) for row in connection.execute(select(schema.facts).order_by(schema.facts.c.sequence))
+            ]
+
+    # The journal and the settlements it was posted from
+
+    def post(self, entries: Iterable[Entry], recorded_ns: int) -> int:
+        """Append entries, all or none; how many were new. Raises ledger.Conflict."""
+        with self._writer.begin() as connection:
+            return _post(connection, entries, recorded_ns)
+
+    def settle(self, settlement: Settlement, entries: Iterable[Entry], recorded_ns: int) -> int:
+        """Append a settlement together with its entries, all or none; how many entries were new.
+
+        The same settlement again changes nothing. Raises ledger.Conflict.
+        """
+        body = msgspec.json.encode(settlement).decode()
+        with self._writer.begin() as connection:
+            same = select(schema.settlements.c.body).where(schema.settlements.c.receipt == settlement.receipt)
+            found = connection.execute(same).scalar_one_or_none()
+            if found is None:
+                new = insert(schema.settlements).values(
+                    receipt=settlement.receipt,
+                    begin_day=settlement.period.begin,
+                    end_day=settlement.period.end,
+                    body=body,
+                    recorded_ns=recorded_ns,
+                )
+                connection.execute(new)
+            elif found != body:
+                raise Conflict(f"settlement {settlement.receipt} was recorded before with another result")
+            return _post(connection, entries, recorded_ns)
+
+    def entries(self) -> list[Entry]:
+        """The journal, in the order in which it was posted."""
+        legs: dict[int, list[Posting]] = {}
+        with self._reader.begin() as connection:
+            for row in connection.execute(
+                select(schema.postings).order_by(schema.postings.c.entry, schema.postings.c.leg)
+            ):
+                account = Account(row.party, row.kind, row.name, row.about)
+                citations = _CITATIONS.decode(row.citations)
+                legs.setdefault(row.entry, []).append(Posting(account, row.amount, row.currency, citations))
+            return [
+                Entry(
+                    id=row.id,
+                    reference=row.reference,
+                    day=row.day,
+                    narration=row.narration,
+                    postings=tuple(legs.get(row.sequence, ())),
+                )
+                for row in connection.execute(select(schema.entries).order_by(schema.entries.c.sequence))
+            ]
+
+    def settlements(self, period: Interval | None = None) -> list[Settlement]:
+        """The settlements in the order in which they were recorded, all or those of one period."""
+        columns = schema.settlements.c
+        query = select(columns.body).order_by(columns.sequence)
+        if period is not None:
+            query = query.where(columns.begin_day == period.begin, columns.end_day == period.end)
+        with self._reader.begin() as connection:
+            return [msgspec.json.decode(body, type=Settlement) for body in connection.execute(query).scalars()]
+
+
+def _post(connection: Connection, entries: Iterable[Entry], recorded_ns: int) -> int:
+    new = 0
+    for entry in entries:
+        found = _find(connection, entry.id)
+        if found is None:
+            _insert(connection, entry, recorded_ns)
+            new += 1
+        elif found != _rows(entry):
+            raise Conflict(f"entry {entry.id} was posted before with other content")
+    return new
+
+
+def _find(connection: Connection, entry_id: str) -> tuple[Any, ...] | None:
+    """What an entry with this id says, in the form of `_rows`."""
+    row = connection.execute(select(schema.entries).where(schema.entries.c.id == entry_id)).one_or_none()
+    if row is None:
+        return None
+    legs = select(schema.postings).where(schema.postings.c.entry == row.sequence).order_by(schema.postings.c.leg)
+    columns = ("party", "kind", "name", "about", "amount", "currency", "citations")
+    found = [{name: getattr(leg, name) for name in columns} for leg in connection.execute(legs)]
+    return row.id, row.reference, row.day, row.narration, found
+
+
+def _rows(entry: Entry) -> tuple[Any, ...]:
+    """An entry as its columns, and its postings as theirs."""
+    legs = [
+        {
+            **msgspec.structs.asdict(posting.account),
+            "amount": posting.amount,
+            "currency": posting.currency,
+            "citations": msgspec.json.encode(posting.citations).decode(),
+        }
+        for posting in entry.postings
+    ]
+    return entry.id, entry.reference, entry.day, entry.narration, legs
+
+
+def _insert(connection: Connection, entry: Entry, recorded_ns: int) -> None:
+    identity, reference, day, narration, legs = _rows(entry)
+    values = {"id": identity, "reference": reference, "day": day, "narration": narration, "recorded_ns": recorded_ns}
+    done = connection.execute(insert(schema.entries).values(**values))
+    assert done.inserted_primary_key is not None
+    number = int(done.inserted_primary_key[0])
+    if legs:
+        connection.execute(
+            insert(schema.postings), [{"entry": number, "leg": leg, **row} for leg, row in enumerate(legs)]
+        )
+
+
+def _as(record: type[R], row: Row[Any]) -> R:
+    """A row as the record whose fields its columns are named after."""
+    values = row._mapping
+    return record(**{name: values[name] for name in record.__struct_fields__})
+
+
+def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
+    """Durable, concurrent and strict; and transactions begin where we say, not where the driver guesses."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the write lock at once: what it read before writing cannot have changed in between."""
+    writes = connection.get_execution_options().get("clauseway_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

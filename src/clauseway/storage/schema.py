@@ -1,0 +1,128 @@
+"""The control database's tables. Plain SQL types throughout, so that SQLite and PostgreSQL take them alike."""
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData()
+
+# SQLite counts up only an INTEGER primary key; PostgreSQL gives it eight bytes.
+_SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class ExactDecimal(TypeDecorator[Decimal]):
+    """A decimal with every digit kept: NUMERIC where the database has it, text in SQLite, which would store a float."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String(48) if dialect.name == "sqlite" else Numeric(38, 12))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        return str(value) if dialect.name == "sqlite" and value is not None else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("digest", String(128), primary_key=True),
+    Column("key_id", String(64), nullable=False, unique=True),
+    Column("organisation", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("seller", Text, nullable=False),
+    Column("segment", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("revoked_ns", BigInteger, nullable=False, default=0),
+)
+
+# A row is the commit of a batch: a half-open range of frames of one spool's segment, and the files that hold it.
+manifest = Table(
+    "manifest",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("spool", String(64), nullable=False),
+    Column("segment", BigInteger, nullable=False),
+    Column("first_frame", BigInteger, nullable=False),
+    Column("end_frame", BigInteger, nullable=False),
+    Column("usage_file", Text, nullable=False),
+    Column("intents_file", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("usage_rows", BigInteger, nullable=False),
+    Column("intent_rows", BigInteger, nullable=False),
+    Column("first_day", Date),
+    Column("last_day", Date),
+    Column("sealed_ns", BigInteger, nullable=False),
+    UniqueConstraint("spool", "segment", "first_frame"),
+    UniqueConstraint("spool", "segment", "end_frame"),
+    CheckConstraint("first_frame >= 0 AND first_frame < end_frame", name="a_range"),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("recorded_ns", BigInteger, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("effective", Date, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("source", Text, nullable=False),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("reference", Text, nullable=False, index=True),
+    Column("day", Date, nullable=False),
+    Column("narration", Text, nullable=False),
+    Column("recorded_ns", BigInteger, nullable=False),
+)
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("entry", ForeignKey("entries.sequence"), primary_key=True),
+    Column("leg", Integer, primary_key=True),
+    Column("party", Text, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("amount", ExactDecimal, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("citations", Text, nullable=False),
+    Index("postings_by_account", "party", "kind", "name", "about"),
+)
+
+settlements = Table(
+    "settlements",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("receipt", String(64), nullable=False, unique=True),
+    Column("begin_day", Date, nullable=False),
+    Column("end_day", Date, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("recorded_ns", BigInteger, nullable=False),
+)

@@ -1,0 +1,200 @@
+"""The control database: what is appended once, what is refused, and what is there after opening it again."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from clauseway.ledger import Account, Conflict, Entry, Inputs, Posting, Settlement
+from clauseway.storage import ApiKey, Control, Overlap, Sealed
+from clauseway.values import Citation, Interval
+
+KEY = ApiKey(
+    digest="d1",
+    key_id="key_1",
+    organisation="Contoso",
+    project="search",
+    seller="openai",
+    segment="any",
+    created_ns=5,
+)
+CLAUSE = Citation(term="A5.share", amendment="A5", document="A5.md", line=7, source="S2", text="OpenAI pays, “capped”.")
+MAY = Interval(date(2026, 5, 1), date(2026, 6, 1))
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[Control]:
+    opened = Control.open(tmp_path / "control.db")
+    yield opened
+    opened.close()
+
+
+def sealed(first: int, end: int, spool: str = "s", segment: int = 1, day: str = "2026-05-01") -> Sealed:
+    return Sealed(
+        spool=spool,
+        segment=segment,
+        first_frame=first,
+        end_frame=end,
+        usage_file=f"{spool}-{segment}-{first}-{end}.parquet",
+        intents_file="",
+        digest="f" * 64,
+        usage_rows=1,
+        intent_rows=0,
+        first_day=date.fromisoformat(day) if day else None,
+        last_day=date.fromisoformat(day) if day else None,
+        sealed_ns=9,
+    )
+
+
+def entry(identity: str, amount: str) -> Entry:
+    legs = [("expense", Decimal(amount)), ("payable", Decimal(amount).copy_negate())]
+    return Entry(
+        id=identity,
+        reference="accrual|line",
+        day=date(2026, 5, 31),
+        narration="openai to microsoft",
+        postings=tuple(
+            Posting(Account("openai", kind, "revenue-share", "microsoft"), value, "USD", (CLAUSE,))
+            for kind, value in legs
+        ),
+    )
+
+
+def settlement(receipt: str) -> Settlement:
+    inputs = Inputs(agreement="a", price_book="b", batches=(), known_at="everything", engine="test")
+    return Settlement(period=MAY, shares=(), ended=(), assumptions=(), needs_order=(), inputs=inputs, receipt=receipt)
+
+
+def test_keys_are_added_once_and_revoked_once(control: Control) -> None:
+    control.add_key(KEY)
+    control.add_key(KEY)
+    other = msgspec.structs.replace(KEY, digest="d2", key_id="key_2", created_ns=6)
+    control.add_key(other)
+    assert control.keys() == [KEY, other]
+    assert control.revoke_key("key_1", 10)
+    assert not control.revoke_key("key_1", 11)
+    assert control.keys() == [other]
+    assert control.keys(with_revoked=True) == [msgspec.structs.replace(KEY, revoked_ns=10), other]
+
+
+@pytest.mark.parametrize("change", [{"digest": "d2"}, {"key_id": "key_2"}, {"seller": "microsoft"}])
+def test_no_two_keys_share_an_id_or_a_digest(control: Control, change: dict[str, str]) -> None:
+    control.add_key(KEY)
+    with pytest.raises(IntegrityError):
+        control.add_key(msgspec.structs.replace(KEY, **change))
+    assert control.keys() == [KEY]
+
+
+# Frames 10 ≤ n < 20 of segment 1 of spool s are sealed. Another batch → is it new, the same, or refused?
+BATCHES = [
+    (sealed(10, 20), "same"),
+    (sealed(0, 10), "new"),
+    (sealed(20, 30), "new"),
+    (sealed(10, 20, segment=2), "new"),
+    (sealed(10, 20, spool="t"), "new"),
+    (sealed(9, 11), "overlap"),
+    (sealed(19, 21), "overlap"),
+    (sealed(12, 15), "overlap"),
+    (sealed(0, 40), "overlap"),
+    (sealed(10, 21), "overlap"),
+    (sealed(9, 20), "overlap"),
+]
+
+
+@pytest.mark.parametrize(("batch", "outcome"), BATCHES)
+def test_batches_never_overlap(control: Control, batch: Sealed, outcome: str) -> None:
+    held = sealed(10, 20)
+    assert control.commit_batch(held)
+    if outcome == "overlap":
+        with pytest.raises(Overlap):
+            control.commit_batch(batch)
+    else:
+        assert control.commit_batch(batch) is (outcome == "new")
+    assert control.batches() == ([held, batch] if outcome == "new" else [held])
+
+
+def test_batches_by_day(control: Control) -> None:
+    for number, day in enumerate(["2026-04-30", "2026-05-01", "2026-05-31", "2026-06-01", ""]):
+        control.commit_batch(sealed(number, number + 1, day=day))
+    assert [batch.first_frame for batch in control.batches(MAY)] == [1, 2]
+    assert len(control.batches()) == 5
+    assert [control.sealed_to("s", 1), control.sealed_to("s", 2)] == [5, 0]
+
+
+def test_of_many_writers_one_commits_a_batch(control: Control) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(lambda _: control.commit_batch(sealed(0, 5)), range(16)))
+    assert sorted(outcomes) == [False] * 15 + [True]
+    assert len(control.batches()) == 1
+
+
+def test_facts_keep_the_order_in_which_they_were_recorded(control: Control) -> None:
+    for day in ("2026-05-10", "2026-04-28"):
+        control.record_fact(
+            kind="launch", effective=date.fromisoformat(day), payload='{"cloud":"aws"}', source="P", recorded_ns=7
+        )
+    facts = control.facts()
+    assert [str(fact.effective) for fact in facts] == ["2026-05-10", "2026-04-28"]
+    assert facts[0].sequence < facts[1].sequence
+
+
+def test_the_journal_is_idempotent_by_id(control: Control) -> None:
+    one, two = entry("one", "5.00"), entry("two", "0.01")
+    assert control.post([one], 1) == 1
+    assert control.post([one, two], 2) == 1
+    assert control.entries() == [one, two]
+
+
+def test_a_conflict_posts_nothing(control: Control) -> None:
+    control.post([entry("one", "5.00")], 1)
+    with pytest.raises(Conflict):
+        control.post([entry("two", "1.00"), entry("one", "5.01")], 2)
+    assert [e.id for e in control.entries()] == ["one"]
+
+
+def test_amounts_keep_every_digit(control: Control) -> None:
+    exact = entry("one", "12345678901234567890123456.789012345678")
+    control.post([exact], 1)
+    assert control.entries() == [exact]
+
+
+def test_a_settlement_and_its_entries_are_one_transaction(control: Control) -> None:
+    control.post([entry("one", "5.00")], 1)
+    with pytest.raises(Conflict):
+        control.settle(settlement("r1"), [entry("one", "6.00")], 2)
+    assert control.settlements() == []
+    assert control.settle(settlement("r1"), [entry("two", "6.00")], 3) == 1
+    assert control.settle(settlement("r1"), [entry("two", "6.00")], 4) == 0
+    assert control.settlements(MAY) == [settlement("r1")]
+    assert control.settlements(Interval(date(2026, 4, 1), date(2026, 5, 1))) == []
+    with pytest.raises(Conflict):
+        control.settle(msgspec.structs.replace(settlement("r1"), needs_order=(date(2026, 5, 2),)), [], 5)
+
+
+def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
+    first = Control.open(tmp_path / "control.db")
+    first.add_key(KEY)
+    first.commit_batch(sealed(0, 1))
+    first.post([entry("one", "5.00")], 1)
+    first.close()
+    again = Control.open(tmp_path / "control.db")
+    assert (again.keys(), again.batches(), again.entries()) == ([KEY], [sealed(0, 1)], [entry("one", "5.00")])
+    again.close()
+
+
+def test_control_data_can_be_had_without_the_engines_of_the_lake() -> None:
+    heavy = "{'pyarrow', 'duckdb', 'ibis', 'pandas'}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, clauseway.storage; print(sorted({heavy} & set(sys.modules)))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
