@@ -1,0 +1,120 @@
+"""What the documents say is so: their commands exist, their links lead somewhere, their rooms are the code's rooms."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/README.md")])
+ROOMS = sorted(path.parent.name for path in ROOT.glob("src/clauseway/*/__init__.py"))
+CLAUSEWAY = Path(sys.executable).with_name("clauseway")
+
+# Fenced blocks and inline code, in which commands are written.
+CODE = re.compile(r"```[a-z]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def lines_of_code(document: Path) -> Iterator[str]:
+    for block, inline in CODE.findall(document.read_text()):
+        joined = (block or inline).replace("\\\n", " ")
+        yield from (line.strip().removeprefix("$ ") for line in joined.splitlines())
+
+
+def commands(program: str) -> list[tuple[str, str]]:
+    """Every command line for `program` in the documents, each once, with the first document that shows it."""
+    shown: dict[str, str] = {}
+    for document in DOCUMENTS:
+        for line in (line.removeprefix(".venv/bin/") for line in lines_of_code(document)):
+            if line.startswith(f"{program} "):
+                shown.setdefault(line, named(document))
+    return [(document, line) for line, document in sorted(shown.items())]
+
+
+@cache
+def help_of(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    return subprocess.run(
+        [CLAUSEWAY, *command, "--help"], capture_output=True, text=True, env=environment, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize(("document", "line"), commands("clauseway"))
+def test_every_command_shown_exists_with_its_options(document: str, line: str) -> None:
+    words = shlex.split(line)[1:]
+    command = tuple(word for word in words[: first_option(words)] if word.islower())
+    help_text = help_of(command)
+    assert help_text.returncode == 0, f"{document}: {line}: {help_text.stderr}"
+    missing = [word for word in words if word.startswith("--") and word.split("=")[0] not in help_text.stdout]
+    assert not missing, f"{document}: {line}: no such option: {', '.join(missing)}"
+
+
+def first_option(words: list[str]) -> int:
+    return next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
+
+
+def test_the_documents_show_commands() -> None:
+    assert {line.split()[1] for _, line in commands("clauseway")} >= {"decide", "settle", "up"}
+
+
+@pytest.mark.parametrize(("document", "line"), commands("make"))
+def test_every_target_shown_exists(document: str, line: str) -> None:
+    target = line.split()[1]
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), f"{document}: no target {target}"
+
+
+def test_the_library_example_answers_as_the_agreement_does() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    answer = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("forbidden ")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    targets = [link.split("#")[0] for link in LINK.findall(document.read_text()) if "://" not in link]
+    assert [target for target in targets if target and not (document.parent / target).exists()] == []
+
+
+def test_every_path_in_the_notice_exists() -> None:
+    paths = re.findall(r"\bsrc/[\w/]+", (ROOT / "NOTICE").read_text())
+    assert paths
+    assert [path for path in paths if not (ROOT / path).is_dir()] == []
+
+
+def test_the_rooms_described_are_the_rooms_there_are() -> None:
+    rooms = re.search(r"## Rooms\n(.*?)\n## ", (ROOT / "docs/ARCHITECTURE.md").read_text(), re.DOTALL)
+    assert rooms is not None
+    assert sorted(re.findall(r"^\| `(\w+)` \|", rooms[1], re.MULTILINE)) == ROOMS
+    readme = (ROOT / "README.md").read_text()
+    picture = readme[readme.index("## The rooms") :]
+    assert [room for room in ROOMS if not re.search(rf"\b{room}\b", picture)] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_opens_with_what_it_knows(room: str) -> None:
+    assert re.match(r'"""[A-Z].{80,}?"""', (ROOT / "src/clauseway" / room / "__init__.py").read_text(), re.DOTALL)
+
+
+def test_choices_are_numbered_without_gaps() -> None:
+    choices = sorted((ROOT / "docs/choices").glob("*.md"))
+    assert [path.name[:5] for path in choices] == [f"{number:04}-" for number in range(1, len(choices) + 1)]
+    for number, path in enumerate(choices, start=1):
+        assert path.read_text().startswith(f"# {number}. "), named(path)
+
+
+def test_the_glossary_defines_each_word_once() -> None:
+    entries = re.findall(r"^- (.*?): ", (ROOT / "docs/GLOSSARY.md").read_text(), re.MULTILINE)
+    words = [word for entry in entries for word in re.findall(r"\*\*(.+?)\*\*", entry)]
+    assert len(words) > 60
+    assert sorted(word for word in set(words) if words.count(word) > 1) == []

@@ -1,0 +1,86 @@
+"""The scripts around the product: set-up says what is missing, and where CI is set a skipped test is a failure."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def stub(path: Path, script: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def make_venv(python: Path, target: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [ROOT / "tools/venv", target],
+        env={**os.environ, "PYTHON": str(python)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_an_old_python_is_named_and_the_way_out_with_it(tmp_path: Path) -> None:
+    old = stub(tmp_path / "python3", 'case "$1" in --version) echo Python 3.9.2;; *) exit 1;; esac')
+    answer = make_venv(old, tmp_path / "venv")
+    assert answer.returncode == 1
+    assert "Clauseway needs Python 3.11 or later, and this machine has Python 3.9.2." in answer.stderr
+    assert "make setup PYTHON=" in answer.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_python_without_venv_is_told_apart(tmp_path: Path) -> None:
+    bare = stub(tmp_path / "python3", f'case "$2" in *ensurepip*) exit 1;; esac\nexec {sys.executable} "$@"')
+    answer = make_venv(bare, tmp_path / "venv")
+    assert answer.returncode == 1
+    assert "apt-get install python3-venv" in answer.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome", "exit_code"),
+    [("", "1 passed, 1 skipped, 1 xfailed", 0), ("true", "1 failed, 1 passed, 1 xfailed", 1)],
+    ids=["without CI", "with CI"],
+)
+def test_a_skip_is_a_failure_where_ci_is_set(tmp_path: Path, ci: str, outcome: str, exit_code: int) -> None:
+    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
+    (tmp_path / "test_three.py").write_text(
+        "import pytest\n"
+        "def test_passes() -> None: pass\n"
+        "def test_skips() -> None: pytest.skip('no such thing here')\n"
+        "@pytest.mark.xfail\n"
+        "def test_known() -> None: assert False\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        env={**os.environ, "CI": ci, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert outcome in answer.stdout, answer.stdout
+    assert answer.returncode == exit_code
+
+
+def test_a_module_that_skips_whole_is_a_failure_too(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
+    (tmp_path / "test_none.py").write_text("import pytest\npytest.skip('not here', allow_module_level=True)\n")
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        env={**os.environ, "CI": "true", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "nothing may be skipped where CI is set" in answer.stdout
+    assert answer.returncode != 0
