@@ -143,11 +143,13 @@ class CloudApplication:
             await _send_answer(answer, None, transport, send)
             return
         counts.streams += bool(answer.events)
-        if not await _send_answer(answer, fault, transport, send):
+        whole = await _send_answer(answer, fault, transport, send)
+        if transport.is_closing():
+            counts.abandoned += 1
+            await _break(transport, receive)
+        elif not whole:
             counts.faulted += 1
             await _break(transport, receive)
-        elif transport.is_closing():
-            counts.abandoned += 1
         else:
             counts.answered += 1
             counts.prompt_tokens += answer.prompt_tokens
@@ -185,7 +187,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 async def _send_answer(answer: Answer, fault: Fault | None, transport: asyncio.Transport, send: Send) -> bool:
-    """Send it, with what a fault does to it. False when the fault cut it short: the connection is then to be broken."""
+    """Send it, with what a fault does to it. False when it was cut short, by the fault or because the client left."""
     if fault is not None and fault.kind == "stall" and not (answer.events and fault.events):
         await asyncio.sleep(fault.seconds)
     headers = list(answer.headers)
@@ -205,7 +207,7 @@ async def _send_answer(answer: Answer, fault: Fault | None, transport: asyncio.T
             if fault.kind == "pace" or (fault.kind == "stall" and fault.events and number == fault.events):
                 await asyncio.sleep(fault.seconds)
         if transport.is_closing():
-            return True
+            return False
         await send({"type": "http.response.body", "body": event, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
     return True
