@@ -14,6 +14,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 # gigabyte of libraries a run imports a part.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --no-compile --require-hashes
+# One line per library is progress enough; errors go to stderr and are shown whole.
+BRIEFLY := sed -u -n -e 's/^Collecting \([^ =]*\)==\([^ ]*\).*/  \1 \2/p' -e 's/^\(Installing\) collected packages.*/\1 …/p'
 # The build backend is in the locks, so nothing unpinned is fetched to build the package itself.
 EDITABLE := $(PIP) install --quiet --no-build-isolation --no-deps --editable .
 
@@ -59,13 +61,13 @@ clean: ## remove .venv, caches and the local data of `make up`
 # Each stamp is written last, so an interrupted installation is taken up again and a finished one is a no-op.
 $(VENV)/.setup: requirements/up.txt pyproject.toml
 	@tools/venv $(VENV)
-	@echo 'Installing the locked libraries (a minute or so with a cold cache) …'
-	@$(INSTALL) --requirement requirements/up.txt
+	@echo 'Fetching the locked libraries (about 140 MB with a cold cache) …'
+	@set -o pipefail; $(INSTALL) --requirement requirements/up.txt | $(BRIEFLY)
 	@$(EDITABLE)
 	@touch $@
 	@echo 'Ready: $(BIN)/clauseway --help'
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.setup
-	@echo 'Installing the locked tools for development …'
-	@$(INSTALL) --requirement requirements/dev.txt
+	@echo 'Fetching the locked tools for development …'
+	@set -o pipefail; $(INSTALL) --requirement requirements/dev.txt | $(BRIEFLY)
 	@touch $@

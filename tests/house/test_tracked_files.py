@@ -46,7 +46,7 @@ def test_what_is_looked_for_is_found() -> None:
         "an index in a lock": "--index-" + "url somewhere",
         "a path of one machine": "see /ro" + "ot/notes",
         "a number in a tracker": "Issue" + " 12",
-        "talk about its making": "in this session" + " we",
+        "talk about its making": "in this " + "session we",
     }
     assert samples.keys() == FORBIDDEN.keys()
     for what, sample in samples.items():
