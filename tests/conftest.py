@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Generator, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -50,6 +50,7 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium; or set CHROMIUM to its path)")
+    expect.set_options(timeout=20_000)  # an upper bound for a loaded machine: what is expected is awaited, not timed
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGS)
         yield chromium

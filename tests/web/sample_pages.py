@@ -176,7 +176,7 @@ STATEMENT = StatementContext(
                     rate="20 %",
                     amount="242.11",
                     citations=(A1_SHARE,),
-                    working=("484,220 input tokens × 2.50 USD ÷ 1,000,000 = 1,210.55", "1,210.55 × 20 % = 242.11"),
+                    working=("484,220,000 input tokens × 2.50 USD ÷ 1,000,000 = 1,210.55", "1,210.55 × 20 % = 242.11"),
                 ),
                 StatementLine(
                     label="gpt-5.5 sold by OpenAI, hosted on Azure",
