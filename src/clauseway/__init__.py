@@ -1,1 +1,67 @@
-"""Clauseway."""
+"""Clauseway turns a commercial AI partnership into running software.
+
+    from clauseway import open_agreement
+
+    agreement = open_agreement()
+    decision = agreement.decide(action="serve", party="openai", product="api.stateless", cloud="aws", as_of="2026-03-15")
+    print(decision.outcome, decision.reasons[0])
+
+What is offered here is loaded when it is first asked for, so that a gateway, which asks for none of it, stays small.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clauseway.agreement import FactRegister, RevenueShare
+    from clauseway.app.library import OpenAgreement, open_agreement
+    from clauseway.decisions import Condition, Decision, Outcome, Question, Reason, Receipt, Span, Turn
+    from clauseway.values import Citation, InvalidInput, Interval, KnownAt, Money, Problem
+
+_OFFERED = {
+    "FactRegister": "clauseway.agreement",
+    "RevenueShare": "clauseway.agreement",
+    "OpenAgreement": "clauseway.app.library",
+    "open_agreement": "clauseway.app.library",
+    "Condition": "clauseway.decisions",
+    "Decision": "clauseway.decisions",
+    "Outcome": "clauseway.decisions",
+    "Question": "clauseway.decisions",
+    "Reason": "clauseway.decisions",
+    "Receipt": "clauseway.decisions",
+    "Span": "clauseway.decisions",
+    "Turn": "clauseway.decisions",
+    "Citation": "clauseway.values",
+    "InvalidInput": "clauseway.values",
+    "Interval": "clauseway.values",
+    "KnownAt": "clauseway.values",
+    "Money": "clauseway.values",
+    "Problem": "clauseway.values",
+}
+
+__all__ = [
+    "Citation",
+    "Condition",
+    "Decision",
+    "FactRegister",
+    "Interval",
+    "InvalidInput",
+    "KnownAt",
+    "Money",
+    "OpenAgreement",
+    "Outcome",
+    "Problem",
+    "Question",
+    "Reason",
+    "Receipt",
+    "RevenueShare",
+    "Span",
+    "Turn",
+    "open_agreement",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OFFERED:
+        raise AttributeError(f"module 'clauseway' has no attribute {name!r}")
+    return getattr(importlib.import_module(_OFFERED[name]), name)

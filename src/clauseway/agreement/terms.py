@@ -58,6 +58,11 @@ class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     through: date | None = None
     under: Mapping[str, str] = msgspec.field(default_factory=dict)
 
+    @property
+    def kind(self) -> str:
+        """The kind as an author writes it."""
+        return next(name for name, kind in TERM_KINDS.items() if kind is type(self))
+
 
 class Ownership(Term, frozen=True, kw_only=True, rename="kebab"):
     """A party owns products: it may do what no term forbids."""

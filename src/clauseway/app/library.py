@@ -26,7 +26,7 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.reader import FACTS
 from clauseway.catalog import Catalog
-from clauseway.decisions import Decision, Question, Span, ask, decide, timeline
+from clauseway.decisions import Decision, Question, Span, ask, check_readings, decide, timeline
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 BUILT_IN = "openai-microsoft"
@@ -73,8 +73,11 @@ class OpenAgreement(msgspec.Struct, frozen=True):
 
     def decide(self, *, suppose: Iterable[str] = (), **question: object) -> Decision:
         """Answer a question, given as the keyword arguments of `question`. Raises InvalidInput where it is no question."""
-        asked = self.question(**question)  # type: ignore[arg-type]
-        return decide(self.agreement, self.catalog, self.supposing(suppose).facts, asked)
+        return self.supposing(suppose).answer(self.question(**question))  # type: ignore[arg-type]
+
+    def answer(self, question: Question) -> Decision:
+        """Answer a question that is checked already."""
+        return decide(self.agreement, self.catalog, self.facts, question)
 
     def timeline(self, question: Question) -> tuple[Span, ...]:
         """The answers to a question over all days, as known at its `known_at`."""
@@ -88,7 +91,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
     ) -> InForce:
         """The terms and their states on a day."""
         known = _known(known_at)
-        readings = {**self.agreement.default_readings(), **(reading or {})}
+        readings = check_readings(self.agreement, reading or {})
         day = _day(as_of, "--as-of") or datetime.now(UTC).date()
         return in_force(self.agreement, self.facts.known(known), day, known, readings)
 
@@ -97,7 +100,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
     ) -> list[RevenueShare]:
         """Every revenue share the agreement makes due, with its days."""
         known = _known(known_at)
-        readings = {**self.agreement.default_readings(), **(reading or {})}
+        readings = check_readings(self.agreement, reading or {})
         return revenue_shares(self.agreement, self.facts.known(known), known, readings)
 
     def supposing(self, suppositions: Iterable[str]) -> "OpenAgreement":

@@ -1,0 +1,111 @@
+"""The commands. Each reads its flags, calls one use case in `app`, and prints the answer for a person or as JSON.
+
+`COMMANDS` is the one list of them. Only the command that is run is imported, so `--help` stays quick and asking a
+question does not load a database.
+
+Exit codes: 0 done (for `decide`: permitted) · 2 any other outcome of `decide` · 3 invalid input · 1 a failure of ours.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+import msgspec
+import typer
+
+from clauseway.cli.output import print_problems
+from clauseway.values import InvalidInput
+
+INVALID, FAILED = 3, 1
+# Set to anything to see where a failure of ours came from.
+_DEBUG = "CLAUSEWAY_DEBUG"
+# What a wrong flag or a missing option raises.
+_UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A command: the module that holds it as `command`, or as the group `app`; and its line in the help."""
+
+    module: str
+    help: str
+    is_group: bool = False
+
+
+COMMANDS: Mapping[str, _Entry] = {
+    "up": _Entry("clauseway.cli.up", "Play the night of the amendment: clouds, gateway, pages, traffic, statement."),
+    "decide": _Entry("clauseway.cli.decide", "Ask the agreement: who may do what, where and when, and why."),
+    "terms": _Entry("clauseway.cli.terms", "Show what is in force on a day, as known on a day."),
+    "serve": _Entry("clauseway.cli.serve", "Run the gateway and the pages."),
+    "sandbox": _Entry("clauseway.cli.sandbox", "Run the simulated clouds."),
+    "replay": _Entry("clauseway.cli.replay", "Send recorded traffic through a gateway."),
+    "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),
+    "statement": _Entry("clauseway.cli.statement", "Print a settled month, for one party or for all."),
+    "export": _Entry("clauseway.cli.export", "Write the journal in another program's format.", is_group=True),
+    "key": _Entry("clauseway.cli.key", "Make customers' keys.", is_group=True),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(given))
+
+
+def run(given: list[str]) -> int:
+    """Run a command; its exit code. Nothing but the code comes back: errors are told as they are meant to be read."""
+    as_json = "--json" in given
+    try:
+        code = _application(given)(given or ["--help"], prog_name="clauseway", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except InvalidInput as error:
+        print_problems(error.problems, as_json)
+        return INVALID
+    except _UsageError as error:
+        error.show()  # type: ignore[attr-defined]
+        return INVALID
+    except (KeyboardInterrupt, typer.Abort):
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read us has left; that is no failure of ours, and there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _told(error)
+
+
+def _told(error: Exception) -> int:
+    if os.environ.get(_DEBUG):
+        traceback.print_exc()
+    print(f"clauseway failed: {type(error).__name__}: {error}", file=sys.stderr)
+    print(f"This is a failure of ours, not of your input. {_DEBUG}=1 shows where it came from.", file=sys.stderr)
+    return FAILED
+
+
+def _application(given: list[str]) -> typer.Typer:
+    """All commands by name, of which only the one that is asked for is imported."""
+    application = typer.Typer(
+        help="A clause is a way: an agreement decides, routes, meters and settles.",
+        epilog="Begin with `clauseway up`, or ask: clauseway decide --help",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    application.callback()(_nothing)
+    wanted = next((argument for argument in given if not argument.startswith("-")), "")
+    for name, entry in COMMANDS.items():
+        if entry.is_group:
+            group = importlib.import_module(entry.module).app if name == wanted else typer.Typer(callback=_nothing)
+            application.add_typer(group, name=name, help=entry.help, rich_help_panel=None)
+        else:
+            command: Callable[..., object] = (
+                importlib.import_module(entry.module).command if name == wanted else _nothing
+            )
+            application.command(name, short_help=entry.help)(command)
+    return application
+
+
+def _nothing() -> None:
+    """Stands for a command that was not asked for."""

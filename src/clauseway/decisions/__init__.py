@@ -9,7 +9,7 @@ Knows no clock and no HTTP: the day, the point of knowledge, the readings and th
 
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.engine import decide
-from clauseway.decisions.question import Question, ask
+from clauseway.decisions.question import Question, ask, check_readings
 from clauseway.decisions.table import DecisionTable, Span, compile_table, timeline
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Span",
     "Turn",
     "ask",
+    "check_readings",
     "compile_table",
     "decide",
     "timeline",

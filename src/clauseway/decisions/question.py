@@ -74,10 +74,7 @@ def ask(
     if action in ACTIONS:
         _check_parts(problems, action, party, cloud, to, seller)
         _check_product(problems, catalog, action, product)
-    for reading, option in (readings or {}).items():
-        _known(problems, "--reading", reading, agreement.readings)
-        if reading in agreement.readings:
-            _known(problems, f"--reading {reading}", option, agreement.readings[reading].options)
+    problems += _reading_problems(agreement, readings or {})
     if problems:
         raise InvalidInput(*problems)
     return Question(
@@ -93,6 +90,22 @@ def ask(
         known_at=known_at,
         readings={**agreement.default_readings(), **(readings or {})},
     )
+
+
+def check_readings(agreement: Agreement, chosen: Mapping[str, str]) -> dict[str, str]:
+    """An option for every reading of the agreement: those chosen, else the defaults. Raises InvalidInput."""
+    if problems := _reading_problems(agreement, chosen):
+        raise InvalidInput(*problems)
+    return {**agreement.default_readings(), **chosen}
+
+
+def _reading_problems(agreement: Agreement, chosen: Mapping[str, str]) -> list[Problem]:
+    problems: list[Problem] = []
+    for reading, option in chosen.items():
+        _known(problems, "--reading", reading, agreement.readings)
+        if reading in agreement.readings:
+            _known(problems, f"--reading {reading}", option, agreement.readings[reading].options)
+    return problems
 
 
 def _known(problems: list[Problem], flag: str, value: str, known: Iterable[str]) -> None:

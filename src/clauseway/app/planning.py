@@ -1,0 +1,192 @@
+"""The gateway's plan: the agreement decided ahead for every seller, product, cloud and segment, at every boundary of time.
+
+Deployments whose sale the agreement permits become candidates, the primary cloud's first; every other cloud gets its
+refusal, worded and cited.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from clauseway.agreement import Precedence
+from clauseway.app.configuration import Configuration, DeploymentWritten, resolve_auth
+from clauseway.app.library import OpenAgreement
+from clauseway.decisions import Decision, DecisionTable, Outcome, Question, compile_table
+from clauseway.decisions.question import SELL
+from clauseway.gateway.plan import Epoch, Key, Plan, Refusal, Route, Target
+from clauseway.metering import Deployment, Ruling, Unit
+from clauseway.pricing import PriceTable, Sale
+from clauseway.values import KnownAt, start_of_day_ns
+
+
+def compile_plan(
+    opened: OpenAgreement,
+    configuration: Configuration,
+    keys: Sequence[Key],
+    hash_key: str,
+    *,
+    known_at: KnownAt,
+    prices: PriceTable,
+    where: Path,
+) -> Plan:
+    """Compile everything a gateway needs. Raises InvalidInput where a credential is
+    missing, UnknownPrice where a deployment sells what the book does not price."""
+    targets = _targets(configuration, prices, known_at.day, where)
+    sellers = sorted({target.label.seller for target in targets} | {key.seller for key in keys})
+    products = sorted({target.label.product for target in targets})
+    compiler = _Compiler(opened, targets, _table(opened, sellers, products, known_at))
+    days = compiler.boundaries()
+    return Plan(
+        agreement=opened.agreement.hash,
+        hash_key=hash_key,
+        models={product: product for product in products},
+        targets=tuple(targets),
+        epochs=tuple(
+            Epoch(begin_ns=start_of_day_ns(day), routes=compiler.routes(sellers, products, day)) for day in days
+        ),
+        rulings=tuple(compiler.rulings),
+        keys=tuple(keys),
+    )
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Replace the plan's file whole: a gateway reads the old one or the new one, never a part."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(plan))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _reservation_prices(label: Deployment, prices: PriceTable, day: date) -> tuple[int, int]:
+    """Picodollars per input and output token, to reserve by. Raises UnknownPrice: what has no price is not sold."""
+    sale = Sale(label.product, label.cloud, label.seller, label.region)
+    return prices.price(sale, Unit.INPUT_TOKENS, day), prices.price(sale, Unit.OUTPUT_TOKENS, day)
+
+
+def _targets(configuration: Configuration, prices: PriceTable, day: date, where: Path) -> list[Target]:
+    return [
+        _target(deployment, product, model, prices, day, where)
+        for deployment in configuration.deployment
+        for product, model in sorted(deployment.models.items())
+    ]
+
+
+def _target(written: DeploymentWritten, product: str, model: str, prices: PriceTable, day: date, where: Path) -> Target:
+    label = Deployment(
+        deployment=written.name,
+        cloud=written.cloud,
+        seller=written.seller,
+        region=written.region,
+        product=product,
+        model=model,
+    )
+    input_price, output_price = _reservation_prices(label, prices, day)
+    return Target(
+        label=label,
+        dialect=written.dialect,
+        url=written.url.rstrip("/"),
+        auth=resolve_auth(written, where),
+        input_price=input_price,
+        output_price=output_price,
+        output_tokens_max=written.output_tokens_max,
+    )
+
+
+def _table(opened: OpenAgreement, sellers: Iterable[str], products: Iterable[str], known_at: KnownAt) -> DecisionTable:
+    questions = [
+        _question(opened, seller, product, cloud, segment, known_at)
+        for seller in sellers
+        for product in products
+        for cloud in sorted(opened.catalog.clouds)
+        for segment in sorted(opened.catalog.segments)
+    ]
+    return compile_table(opened.agreement, opened.catalog, opened.facts, questions)
+
+
+def _question(
+    opened: OpenAgreement, seller: str, product: str, cloud: str, segment: str, known_at: KnownAt
+) -> Question:
+    return opened.question(
+        action=SELL, party=seller, product=product, cloud=cloud, segment=segment, as_of=date.min, known_at=known_at
+    )
+
+
+class _Compiler:
+    """Turns decisions into routes, numbering each distinct ruling once."""
+
+    def __init__(self, opened: OpenAgreement, targets: Sequence[Target], table: DecisionTable) -> None:
+        self.opened, self.targets, self.table = opened, targets, table
+        self.primary = {
+            state.first
+            for amendment in opened.agreement.amendments
+            for state in amendment.terms
+            if isinstance(state, Precedence)
+        }
+        self.rulings: list[Ruling] = []
+        self._numbers: dict[str, int] = {}
+
+    def boundaries(self) -> list[date]:
+        return sorted({day for begins, _ in self.table.rows.values() for day in begins})
+
+    def routes(self, sellers: Iterable[str], products: Iterable[str], day: date) -> dict[str, Route]:
+        return {
+            f"{seller}|{product}|{segment}": self._route(seller, product, segment, day)
+            for seller in sellers
+            for product in products
+            for segment in sorted(self.opened.catalog.segments)
+        }
+
+    def _route(self, seller: str, product: str, segment: str, day: date) -> Route:
+        rulings: dict[str, int] = {}
+        refusals: list[Refusal] = []
+        for cloud in sorted(self.opened.catalog.clouds):
+            decision = self.table.look_up((SELL, seller, "", product, cloud, segment), day)
+            assert decision is not None, "a boundary of the table lies in every row of it"
+            if decision.outcome is Outcome.PERMITTED:
+                rulings[cloud] = self._number(decision)
+            else:
+                refusals.append(refusal(decision, seller, product, cloud))
+        candidates = [
+            (index, rulings[target.label.cloud])
+            for index, target in enumerate(self.targets)
+            if (target.label.seller, target.label.product) == (seller, product) and target.label.cloud in rulings
+        ]
+        # Primary first; otherwise in the order in which the operator wrote them.
+        candidates.sort(key=lambda candidate: self.targets[candidate[0]].label.cloud not in self.primary)
+        return Route(candidates=tuple(candidates), refusals=tuple(refusals))
+
+    def _number(self, decision: Decision) -> int:
+        if decision.receipt.id not in self._numbers:
+            self._numbers[decision.receipt.id] = len(self.rulings)
+            self.rulings.append(
+                Ruling(
+                    decision=decision.receipt.id,
+                    outcome=decision.outcome,
+                    terms=tuple(reason.term for reason in decision.reasons),
+                    receipt=msgspec.json.encode(decision.receipt).decode(),
+                )
+            )
+        return self._numbers[decision.receipt.id]
+
+
+def refusal(decision: Decision, seller: str, product: str, cloud: str) -> Refusal:
+    """A refusal worded for the one who asked: what, by which clause, and what would have to be recorded."""
+    first = decision.reasons[0]
+    clause = f"{first.term} ({first.document}, line {first.line}; source {first.source})"
+    sentence = (
+        f"The agreement does not let {seller} sell {product} on {cloud}: {decision.outcome} by {clause}: {first.text}"
+    )
+    needed = "".join(f" {condition.text}" for condition in decision.conditions)
+    return Refusal(
+        cloud=cloud,
+        outcome=decision.outcome,
+        message=sentence + needed,
+        terms=tuple(reason.term for reason in decision.reasons),
+        receipt=decision.receipt.id,
+    )

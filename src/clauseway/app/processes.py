@@ -1,0 +1,119 @@
+"""Child processes that live no longer than their parent and say when they are ready.
+
+Each child gets the read end of a pipe. When the parent is gone, however it went, the pipe ends and the child drains and
+leaves. A child that is ready prints one line of JSON; until then it is waited for, and what it says on the way is kept.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+# Long enough for a cold start on a busy machine of two cores.
+READY_TIMEOUT_S = 60.0
+# A gateway that drains may wait for answers under way.
+_LEAVE_TIMEOUT_S = 15.0
+
+
+class ChildFailed(Exception):
+    """A child did not become ready. The text names it and quotes what it said."""
+
+
+class Child:
+    """A running child process. `ready` is what it announced."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], ready: dict[str, Any], pipe: int) -> None:
+        self.name, self.ready = name, ready
+        self._process, self._pipe = process, pipe
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> int:
+        """Ask it to drain and leave, and wait; its exit code. One that does not leave in time is killed."""
+        if self.running:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            code = self._process.wait(_LEAVE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        with contextlib.suppress(OSError):
+            os.close(self._pipe)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return code
+
+
+def start(name: str, module: str, arguments: Sequence[str], log: Path) -> Child:
+    """Start `python -m module` and wait until it is ready. Raises ChildFailed. Its errors go to `log`."""
+    read_end, write_end = os.pipe()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", module, *arguments, "--parent-pipe", str(read_end)]
+    with log.open("ab") as errors:
+        # A session of its own: Ctrl-C reaches the parent alone, which then stops its children in order.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, pass_fds=(read_end,), start_new_session=True
+        )  # fmt: skip
+    os.close(read_end)
+    try:
+        ready = _wait_ready(name, process, log)
+    except BaseException:
+        process.kill()
+        process.wait()
+        os.close(write_end)
+        raise
+    return Child(name, process, ready, write_end)
+
+
+def _wait_ready(name: str, process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+    assert process.stdout is not None
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    line = b""
+    while not line.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+            raise ChildFailed(f"{name} was not ready within {READY_TIMEOUT_S:.0f} s; its log is {log}")
+        part = os.read(process.stdout.fileno(), 65536)
+        if not part:
+            raise ChildFailed(f"{name} stopped before it was ready, with exit code {process.wait()}: {_tail(log)}")
+        line += part
+    try:
+        ready = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        raise ChildFailed(f"{name} said {line!r} instead of that it is ready; its log is {log}") from None
+    assert isinstance(ready, dict)
+    return ready
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return "it left no log"
+    return " / ".join(lines[-3:]) or "it said nothing"
+
+
+def free_port(preferred: int, host: str = "127.0.0.1") -> int:
+    """The preferred port, or the next free one after it."""
+    for port in range(preferred, preferred + 100):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((host, port))
+                return port
+    raise ChildFailed(f"no free port between {preferred} and {preferred + 99}")

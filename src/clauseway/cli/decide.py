@@ -1,0 +1,99 @@
+"""`clauseway decide`: one question, one decision."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from clauseway.cli import options
+from clauseway.cli.output import console, outcome_style, print_json
+from clauseway.decisions import Decision, Outcome, Question, Reason
+
+NOT_PERMITTED = 2
+
+
+def command(
+    action: Annotated[
+        str, typer.Option(help="serve, sell, license, use-under-licence, contract-compute or share-revenue.")
+    ],
+    party: Annotated[str, typer.Option(help="Who acts: openai, microsoft, amazon, …")],
+    product: Annotated[str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")] = "",
+    cloud: Annotated[str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")] = "",
+    to: Annotated[str, typer.Option(help="The licensee of a licence, the payee of a share.")] = "",
+    seller: Annotated[str, typer.Option(help="Who sells what the party serves; by default the party.")] = "",
+    segment: Annotated[str, typer.Option(help="The customer segment.")] = "any",
+    region: Annotated[str, typer.Option(help="A region; it routes and never decides.")] = "",
+    as_of: options.AsOf = None,
+    known_at: options.KnownAt = None,
+    reading: options.Readings = None,
+    suppose: options.Suppositions = None,
+    facts: options.FactsFile = None,
+    agreement: options.AgreementFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Ask the agreement: who may do what, where and when, and why.
+
+    Prints the outcome (permitted, forbidden, conditional or unstated), the deciding terms with document, line and
+    source, what would have to be recorded, and both clocks.
+
+    \b
+    May OpenAI serve its API on AWS in March 2026?
+      clauseway decide --action serve --party openai --product api.stateless --cloud aws --as-of 2026-03-15
+    What was to be expected of May when March ended?
+      clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --known-at 2026-03-31
+    Is a share due once the milestone is verified?
+      clauseway decide --action share-revenue --party openai --to microsoft --as-of 2027-06-01 --suppose milestone=2027-01-01
+    What if ship-first is read with "or"?
+      clauseway decide --action serve --party openai --product new-model --cloud aws --as-of 2026-05-01 --reading R1=or --suppose answer:new-model:can+declines=2026-04-29
+
+    Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure of ours.
+    """
+    opened = options.opened(agreement, facts, suppose)
+    question = opened.question(
+        action=action,
+        party=party,
+        product=product,
+        cloud=cloud,
+        to=to,
+        seller=seller,
+        segment=segment,
+        region=region,
+        as_of=as_of,
+        known_at=known_at,
+        reading=options.readings_of(reading),
+    )
+    decision = opened.answer(question)
+    if as_json:
+        print_json(decision)
+    else:
+        _print(console(), question, decision)
+    return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED
+
+
+def _print(out: Console, question: Question, decision: Decision) -> None:
+    out.print(Text(decision.outcome.upper(), outcome_style(decision.outcome)), Text(_sentence(question)))
+    out.print(f"as of {decision.as_of} · known at {decision.known_at}", style="dim")
+    for reason in decision.reasons:
+        _print_reason(out, reason)
+    for condition in decision.conditions:
+        out.print(f"\nOnly if: {condition.text}")
+        out.print(f"  any one of these would do: {', '.join(condition.needs)}", style="dim")
+    for turn in decision.turns_on:
+        out.print(f"\nTurns on {turn.reading}: {turn.outcome} under {turn.reading}={turn.option}")
+    out.print(f"\nreceipt {decision.receipt.id}", style="dim")
+
+
+def _print_reason(out: Console, reason: Reason) -> None:
+    note = f" ({reason.note})" if reason.note else ""
+    out.print(f"\n{reason.bearing}: {reason.amendment} {reason.term}{note}", style="bold")
+    out.print(f"  {reason.text}")
+    out.print(f"  {reason.document}, line {reason.line} · source {reason.source}", style="dim")
+
+
+def _sentence(question: Question) -> str:
+    where = f" on {question.cloud}" if question.cloud else ""
+    to = f" to {question.to}" if question.to else ""
+    segment = f" for {question.segment}" if question.segment != "any" else ""
+    seller = f", sold by {question.seller}" if question.seller != question.party else ""
+    return f"{question.party}: {question.action} {question.product}{to}{where}{segment}{seller}".replace("  ", " ")

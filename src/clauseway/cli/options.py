@@ -1,0 +1,55 @@
+"""The flags that several commands take, defined once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clauseway.app.library import OpenAgreement, open_agreement
+from clauseway.values import InvalidInput, Problem
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+AgreementFolder = Annotated[
+    Path | None, typer.Option("--agreement", help="Folder of an agreement; by default the built-in partnership.")
+]
+FactsFile = Annotated[Path | None, typer.Option("--facts", help="File with further facts (YAML list, or Markdown).")]
+Readings = Annotated[
+    list[str] | None, typer.Option("--reading", help="How to read a text, as R1=or. Repeatable.", metavar="NAME=OPTION")
+]
+Suppositions = Annotated[
+    list[str] | None,
+    typer.Option("--suppose", help="A supposed fact, as milestone=2027-01-01. Repeatable.", metavar="FACT=DAY"),
+]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="The day whose rules are asked for; by default today (UTC).")]
+KnownAt = Annotated[
+    str | None,
+    typer.Option("--known-at", help="What was known by the end of this day, or by this instant; default now."),
+]
+HomeFolder = Annotated[
+    Path | None, typer.Option("--home", help="Where data is kept; default $CLAUSEWAY_HOME, else .clauseway here.")
+]
+
+
+def opened(folder: Path | None, facts: Path | None, suppositions: list[str] | None = None) -> OpenAgreement:
+    """The agreement that the flags name, with its further facts."""
+    agreement = open_agreement(folder)
+    if facts is not None:
+        agreement = agreement.with_facts_from(facts)
+    return agreement.supposing(suppositions or [])
+
+
+def readings_of(given: list[str] | None) -> dict[str, str]:
+    """`R1=or` items as a mapping. Raises InvalidInput for what has no equals sign."""
+    problems = [
+        Problem(
+            what=f"{item!r} is no reading",
+            why="it names no option",
+            where="--reading",
+            todo="Write NAME=OPTION, as R1=or.",
+        )
+        for item in given or []
+        if "=" not in item
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+    return {name: option for name, _, option in (item.partition("=") for item in given or [])}

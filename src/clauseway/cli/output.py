@@ -1,0 +1,38 @@
+"""What the commands share in printing: JSON for machines, text for people, problems for both."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+from clauseway.values import Problem
+
+_COLOURS = {"permitted": "green", "forbidden": "red", "conditional": "yellow", "unstated": "bright_black"}
+
+
+def console() -> Console:
+    """Where people read. Colour only on a terminal; numbers and paths are not guessed at."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def print_problems(problems: Sequence[Problem], as_json: bool) -> None:
+    """Everything that was wrong, each with what, why, where and what to do. Nothing was changed."""
+    if as_json:
+        print_json({"error": {"type": "invalid_input", "problems": problems}})
+        return
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    print(f"Refused, with {count}; nothing was changed.", file=sys.stderr)
+    for problem in problems:
+        place = f"{problem.where}:{problem.line}" if problem.line else problem.where
+        print(f"  {place}: {problem.what}: {problem.why}.\n    {problem.todo}", file=sys.stderr)
+
+
+def outcome_style(outcome: str) -> str:
+    return f"bold {_COLOURS[outcome]}"
