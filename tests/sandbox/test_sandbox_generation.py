@@ -12,7 +12,8 @@ PROMPTS = [
     (b'{"model":"m","messages":[{"role":"user","content":"one two  three\\n four"}]}', 4),
     (b'{"model":"m","messages":[{"role":"system","content":"one"},{"role":"user","content":"two three"}]}', 3),
     (
-        b'{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"1 2"},{"type":"text","text":"3"}]}]}',
+        b'{"model":"m","messages":[{"role":"user","content":'
+        b'[{"type":"text","text":"one two"},{"type":"text","text":"three"}]}]}',
         3,
     ),
     (b'{"model":"m","messages":[{"role":"assistant","content":null},{"role":"tool","content":"one"}]}', 1),

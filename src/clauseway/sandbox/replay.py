@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import httpx
@@ -26,6 +27,8 @@ CONCURRENCY: Final = 32
 # Progress is told every so many answers, and after the last.
 _PROGRESS_EVERY = 32
 _TIMEOUT = httpx.Timeout(120.0, connect=10.0)
+# A client for each place: one client's pool of 32 connections spends most of a replay looking through them.
+_ONE_CONNECTION = httpx.Limits(max_connections=1, max_keepalive_connections=1)
 ANY_CLOUD: Final = "any"
 _REFUSED_CODE = "forbidden_by_agreement"
 
@@ -96,22 +99,31 @@ async def replay(
     `keys` holds the secret of each buyer that the plan names. At most `concurrency` requests are open at once.
     Proxies named in the environment are not used.
     """
-    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-    async with httpx.AsyncClient(limits=limits, timeout=_TIMEOUT, trust_env=False) as client:
-        run = _Replay(client, f"{base_url.rstrip('/')}/chat/completions", keys, planned, on_progress)
-        return await run.send_all(clock, concurrency)
+    strangers = {request.buyer for request in planned} - set(keys)
+    assert not strangers, f"the plan names buyers without a key: {sorted(strangers)}"
+    async with AsyncExitStack() as open_clients:
+        places: asyncio.Queue[httpx.AsyncClient] = asyncio.Queue()
+        tls = httpx.create_ssl_context(trust_env=False)
+        for _ in range(concurrency):
+            client = httpx.AsyncClient(limits=_ONE_CONNECTION, timeout=_TIMEOUT, trust_env=False, verify=tls)
+            places.put_nowait(await open_clients.enter_async_context(client))
+        run = _Replay(places, f"{base_url.rstrip('/')}/chat/completions", keys, planned, on_progress)
+        return await run.send_all(clock)
 
 
 class _Replay:
+    """A replay under way. A place is a client that waits for a request; a request under way has taken one."""
+
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        places: asyncio.Queue[httpx.AsyncClient],
         url: str,
         keys: Mapping[str, str],
         planned: Sequence[PlannedRequest],
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self._client = client
+        self._places = places
+        self._concurrency = places.qsize()
         self._url = url
         self._keys = keys
         self._planned = planned
@@ -120,35 +132,39 @@ class _Replay:
         self._business_ns = planned[0].event_ns if planned else 0
         self._counts: dict[str, Counter[str]] = {"served": Counter(), "refused": Counter(), "failed": Counter()}
 
-    async def send_all(self, clock: SimulatedClock | None, concurrency: int) -> Report:
+    async def send_all(self, clock: SimulatedClock | None) -> Report:
         began = time.perf_counter()
-        # Each worker holds one place; a day's end is reached when all places are free again.
-        places = asyncio.Semaphore(concurrency)
         async with asyncio.TaskGroup() as tasks:
             for request in self._planned:
                 if clock is not None and request.event_ns // DAY_NS != self._business_ns // DAY_NS:
-                    await _all_free(places, concurrency)
-                await places.acquire()
+                    await self._all_answered()
+                client = await self._places.get()
                 self._business_ns = request.event_ns
                 if clock is not None:
                     clock.set(request.event_ns)
-                tasks.create_task(self._send(request, places))
+                tasks.create_task(self._send(request, client))
         progress = self._progress()
         self._on_progress(progress)
         outcomes = tuple(sorted(self._outcomes, key=lambda outcome: outcome.index))
         return Report(outcomes=outcomes, progress=progress, seconds=time.perf_counter() - began)
 
-    async def _send(self, request: PlannedRequest, places: asyncio.Semaphore) -> None:
+    async def _all_answered(self) -> None:
+        """Wait until every place is free, that is, until nothing is under way."""
+        clients = [await self._places.get() for _ in range(self._concurrency)]
+        for client in clients:
+            self._places.put_nowait(client)
+
+    async def _send(self, request: PlannedRequest, client: httpx.AsyncClient) -> None:
         try:
-            outcome = await self._ask(request)
+            outcome = await self._ask(request, client)
         finally:
-            places.release()
+            self._places.put_nowait(client)
         self._outcomes.append(outcome)
         self._counts[outcome.kind][outcome.code if outcome.kind == "failed" else outcome.cloud] += 1
         if len(self._outcomes) % _PROGRESS_EVERY == 0 and len(self._outcomes) < len(self._planned):
             self._on_progress(self._progress())
 
-    async def _ask(self, request: PlannedRequest) -> Outcome:
+    async def _ask(self, request: PlannedRequest, client: httpx.AsyncClient) -> Outcome:
         began = time.perf_counter_ns()
         headers = {"authorization": f"Bearer {self._keys[request.buyer]}", "content-type": "application/json"}
         if request.cloud:
@@ -156,7 +172,7 @@ class _Replay:
         seen = _Seen([], {})
         response: httpx.Response | None = None
         try:
-            async with self._client.stream("POST", self._url, headers=headers, content=_body(request)) as response:
+            async with client.stream("POST", self._url, headers=headers, content=_body(request)) as response:
                 if response.status_code == 200 and request.streamed:
                     await _read_stream(response, seen, usage_asked=_asks_usage(request))
                 else:
@@ -175,13 +191,6 @@ class _Replay:
             refused=counts["refused"],
             failed=counts["failed"],
         )
-
-
-async def _all_free(places: asyncio.Semaphore, count: int) -> None:
-    for _ in range(count):
-        await places.acquire()
-    for _ in range(count):
-        places.release()
 
 
 def _asks_usage(request: PlannedRequest) -> bool:
