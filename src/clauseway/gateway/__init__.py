@@ -1,0 +1,20 @@
+"""Gateway: one request's life. Key, route, cloud, stream, usage; OpenAI's wire format in and out.
+
+Everything that can be known ahead is compiled into look-ups when a plan is read; on a request's way nothing is decided,
+parsed twice, or asked of a database. Protocol objects without I/O of their own sit on uvloop and httptools:
+
+    client      one connection of a client: HTTP/1.1, keep-alive, pipelining, limits; hands requests on
+    exchange    one request: eligible → attempted → committed → durable → answered
+    upstream    one connection to a cloud, and the pool of idle ones
+    streams     server-sent events: first content, usage, what the caller did not ask for; pure
+    clouds/     one pure module per cloud: target → signed head; its usage → our units
+    splice      the only two changes ever made to a caller's body; pure
+    routes      a plan compiled to tables; keys, requests, sigv4, errors: as they say
+    timers      one lazy wheel for all deadlines; clock: business time; limits: every limit with its reason
+    server      the process: sockets, signals, plan replacement, drain
+
+INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte of an answer leaves after the usage
+record of each of its attempts is durable. INVARIANT: an answer that broke off never ends like a whole one.
+
+Knows no agreement, no settlement, no SQL: routes are decided and refusals worded before they come here.
+"""

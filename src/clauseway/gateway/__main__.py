@@ -1,0 +1,46 @@
+"""`python -m clauseway.gateway`: the gateway as a process. Prints one JSON line when it is ready, then nothing."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import uvloop
+
+from clauseway.gateway.server import Options, Server
+from clauseway.values import InvalidInput
+
+
+def parse_options(arguments: list[str]) -> Options:
+    parser = argparse.ArgumentParser(
+        prog="python -m clauseway.gateway", description="Serve requests by a compiled plan."
+    )
+    parser.add_argument("--plan", type=Path, required=True, help="the compiled plan; re-read when it is replaced")
+    parser.add_argument("--spool", type=Path, required=True, help="directory of the usage journal")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8400, help="0 takes any free one")
+    parser.add_argument("--simulated-clock", type=Path, help="file with the business time, for replays")
+    parser.add_argument("--control", type=Path, help="unix socket for GET /counts")
+    parser.add_argument("--parent-pipe", type=int, help="file descriptor; the process drains when it reads its end")
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def main(arguments: list[str]) -> int:
+    """Exit codes: 0 after a drain, 3 for a bad plan, 1 where a socket or the journal cannot be opened."""
+    options = parse_options(arguments)
+    try:
+        uvloop.run(_run(options))
+    except InvalidInput as error:
+        print(error, file=sys.stderr)
+        return 3
+    except OSError as error:
+        print(f"The gateway cannot run: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _run(options: Options) -> None:
+    await Server(options).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,437 @@
+"""One connection of a client: HTTP/1.1 in, one exchange at a time, answers in the order of the requests.
+
+The parser calls back for each part of a request; a request that is complete while another is being answered waits in
+line, and reading stops when enough has come ahead. Requests are refused here when they cannot be understood, are not
+authenticated or are not permitted; what is left becomes an `Exchange`.
+"""
+
+import asyncio
+from collections import deque
+from typing import cast
+
+import httptools
+import msgspec
+
+from clauseway.gateway import errors
+from clauseway.gateway.errors import Fault, error_response, response
+from clauseway.gateway.exchange import Exchange, journal_failed
+from clauseway.gateway.keys import secret_in
+from clauseway.gateway.requests import BadBody, decode_chat
+from clauseway.gateway.routes import Candidate, Choice, Customer, Tables, header_line
+from clauseway.gateway.shared import Shared
+
+_DROP, _PASS, _AUTHORIZATION, _API_KEY, _CLOUD, _LENGTH, _EXPECT = range(7)
+# What a cloud may hear of the caller's head. Everything else (cookies, credentials, proxies' notes) stays here.
+_ACTIONS = {
+    b"authorization": _AUTHORIZATION,
+    b"api-key": _API_KEY,
+    b"x-clauseway-cloud": _CLOUD,
+    b"content-length": _LENGTH,
+    b"expect": _EXPECT,
+    b"openai-beta": _PASS,
+    b"x-client-request-id": _PASS,
+    b"traceparent": _PASS,
+    b"tracestate": _PASS,
+}
+_SPELLINGS_MAX = 2000  # how many spellings of header names are remembered; a hostile client cannot grow it for ever
+
+
+class _Actions(dict[bytes, int]):
+    def __missing__(self, name: bytes) -> int:
+        action = _ACTIONS.get(name.lower(), _DROP)
+        if len(self) < _SPELLINGS_MAX:
+            self[name] = action
+        return action
+
+
+_actions = _Actions()
+_CHAT, _MODELS, _HEALTH = b"/v1/chat/completions", b"/v1/models", b"/healthz"
+_METHODS = {_CHAT: b"POST", _MODELS: b"GET", _HEALTH: b"GET"}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class _Incoming:
+    """A request as it arrives."""
+
+    __slots__ = (
+        "api_key", "authorization", "begun", "chunked", "cloud", "expect", "head_done", "keep_alive", "length",
+        "method", "passed", "pieces", "received", "url",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.method = b""
+        self.authorization = b""
+        self.api_key = b""
+        self.cloud = b""
+        self.expect = b""
+        self.length = b""
+        self.passed: list[bytes] = []
+        self.pieces: list[bytes] = []
+        self.received = 0
+        self.begun = False
+        self.head_done = False
+        self.keep_alive = True
+        self.chunked = True
+
+
+class ClientConnection(asyncio.Protocol):
+    """See the module. `head_lines` and `chunked` are what the present request asks of its answer's framing."""
+
+    __slots__ = (
+        "_closing", "_exchange", "_head_bytes", "_incoming", "_known", "_known_key", "_known_tables", "_parser",
+        "_paused", "_refused", "_shared", "_transport", "_waiting", "_waiting_bytes",
+        "chunked", "due_s", "head_lines", "slot_tick",
+    )  # fmt: skip
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._incoming = _Incoming()
+        self._exchange: Exchange | None = None
+        self._waiting: deque[_Incoming] = deque()
+        self._waiting_bytes = 0
+        self._head_bytes = 0
+        self._paused = False
+        self._refused = False
+        self._closing = False
+        self._known_key = b""
+        self._known_tables: Tables | None = None
+        self._known: Customer | None = None
+        self.head_lines = b""
+        self.chunked = True
+        self.due_s = 0.0
+        self.slot_tick = 0
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        shared = self._shared
+        self._transport = cast(asyncio.Transport, transport)
+        shared.connections.add(self)
+        if len(shared.connections) > shared.limits.connections:
+            self._refuse(errors.TOO_MANY_CONNECTIONS, f"More than {shared.limits.connections} connections are open.")
+        elif shared.draining:
+            self._refuse(errors.STOPPING, "The gateway is stopping.")
+        else:
+            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._closing = True  # no other protocol is spoken here; the request itself was handed on
+        except httptools.HttpParserError as error:
+            self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {error}.")
+            return
+        if self._exchange is None:
+            self._await_more(len(data))
+        elif self._waiting or self._incoming.begun:
+            self._waiting_bytes += len(data)
+            if self._waiting_bytes > self._shared.limits.ahead_bytes:
+                self._pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._shared.connections.discard(self)
+        self._refused = True
+        self._waiting.clear()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.caller_left()
+
+    def pause_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.caller_paused()
+
+    def resume_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.caller_resumed()
+
+    # -- deadlines
+
+    def _await_more(self, count: int) -> None:
+        """The request is not complete: it is idle time, or time to send a head or a body."""
+        shared = self._shared
+        incoming = self._incoming
+        if incoming.head_done:
+            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.body_s)
+        elif incoming.begun:
+            if self._head_bytes == 0:
+                shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
+            self._head_bytes += count
+            if self._head_bytes > shared.limits.head_bytes:
+                self._refuse(errors.HEAD_TOO_LARGE, f"A head may have {shared.limits.head_bytes} bytes.")
+
+    def expired(self) -> None:
+        """Called by the wheel."""
+        shared = self._shared
+        exchange = self._exchange
+        if exchange is not None:
+            if exchange.due_s <= shared.wheel.now_s:
+                exchange.expired(shared.wheel.now_s)
+            if self._exchange is exchange:
+                shared.wheel.arm(self, max(exchange.due_s, shared.wheel.now_s))
+        elif self._transport is None:
+            return
+        elif self._refused or not self._incoming.begun:
+            self._transport.close()
+        else:
+            self._refuse(errors.SLOW_CLIENT, "The request did not arrive in time.")
+
+    # -- httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self._incoming = _Incoming()
+        self._incoming.begun = True
+
+    def on_url(self, url: bytes) -> None:
+        self._incoming.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        action = _actions[name]
+        incoming = self._incoming
+        if action == _DROP or incoming.head_done:  # a trailer authenticates nobody
+            return
+        if action == _AUTHORIZATION:
+            incoming.authorization = value
+        elif action == _LENGTH:
+            incoming.length = value
+        elif action == _PASS:
+            incoming.passed += (name, b": ", value, b"\r\n")
+        elif action == _API_KEY:
+            incoming.api_key = value
+        elif action == _CLOUD:
+            incoming.cloud = value
+        else:
+            incoming.expect = value
+
+    def on_headers_complete(self) -> None:
+        incoming = self._incoming
+        incoming.head_done = True
+        self._head_bytes = 0
+        limit = self._shared.limits.body_bytes
+        if len(incoming.length) > 6 and int(incoming.length) > limit:
+            self._refuse(errors.BODY_TOO_LARGE, f"A body may have {limit} bytes.")
+        elif incoming.expect:
+            if incoming.expect.lower() != b"100-continue":
+                self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
+            elif self._exchange is None:
+                self.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        if self._refused:
+            return
+        incoming = self._incoming
+        incoming.pieces.append(body)
+        incoming.received += len(body)
+        if incoming.received > self._shared.limits.body_bytes:
+            self._refuse(errors.BODY_TOO_LARGE, f"A body may have {self._shared.limits.body_bytes} bytes.")
+
+    def on_message_complete(self) -> None:
+        if self._refused:
+            return
+        incoming, self._incoming = self._incoming, _Incoming()
+        parser = self._parser
+        # Here and not later: the parser forgets it as soon as this callback returns.
+        incoming.keep_alive = parser.should_keep_alive()
+        incoming.method = parser.get_method()
+        incoming.chunked = parser.get_http_version() != "1.0"
+        if self._exchange is None and not self._waiting:
+            self._serve(incoming)
+        else:
+            self._waiting.append(incoming)
+
+    # -- serving one request
+
+    def _serve(self, incoming: _Incoming) -> None:
+        if not incoming.keep_alive or self._shared.draining or not incoming.chunked:
+            self._closing = True
+            self.head_lines = b"connection: close\r\n"
+        self.chunked = incoming.chunked
+        path = incoming.url
+        method = _METHODS.get(path)
+        if method is None:
+            path = path.partition(b"?")[0]
+            method = _METHODS.get(path)
+        if method is None:
+            self._answer_error(errors.UNKNOWN_PATH, f"There is no {path.decode(errors='replace')} here.")
+        elif incoming.method != method:
+            allow = b"allow: %b\r\n" % method
+            message = f"{path.decode()} takes {method.decode()}, not {incoming.method.decode()}."
+            self._answer_error(errors.WRONG_METHOD, message, headers=allow)
+        elif path == _CHAT:
+            self._chat(incoming)
+        elif path == _MODELS:
+            self._models(incoming)
+        else:
+            self._health()
+
+    def _chat(self, incoming: _Incoming) -> None:
+        shared = self._shared
+        tables = shared.tables
+        customer = self._customer(incoming, tables)
+        if customer is None:
+            return
+        if shared.spool.failure is not None:
+            self._answer(journal_failed(shared.spool.failure, self.head_lines))
+            return
+        body = incoming.pieces[0] if len(incoming.pieces) == 1 else b"".join(incoming.pieces)
+        try:
+            request = decode_chat(body)
+        except BadBody as error:
+            self._answer_error(errors.MALFORMED_BODY, str(error), param=error.param)
+            return
+        event_ns = shared.clock()
+        choice = tables.choice(event_ns, customer.market, request.model)
+        if choice is None:
+            message = f"The model {request.model!r} does not exist here. GET /v1/models lists those that do."
+            self._answer_error(errors.UNKNOWN_MODEL, message, param="model")
+            return
+        candidates = (
+            self._permitted(choice, incoming.cloud, request.model, tables) if incoming.cloud else choice.candidates
+        )
+        if candidates:
+            exchange = Exchange(self, shared, customer, candidates, request, body, b"".join(incoming.passed), event_ns)
+            self._exchange = exchange
+            exchange.start()
+            if self._exchange is exchange:
+                shared.wheel.arm(self, exchange.due_s)
+        elif not incoming.cloud:
+            self._forbid(choice, "", request.model)
+
+    def _customer(self, incoming: _Incoming, tables: Tables) -> Customer | None:
+        """Who asks; None after a refusal. Remembered for the connection while key and tables stay the same."""
+        stated = incoming.authorization or incoming.api_key
+        if stated and stated == self._known_key and tables is self._known_tables:
+            return self._known
+        secret = secret_in(stated) if incoming.authorization else stated
+        customer = tables.customer(secret) if secret else None
+        if customer is None:
+            message = "The API key is not known here." if secret else "Send an API key: 'Authorization: Bearer KEY'."
+            self._answer_error(errors.NO_KEY, message)
+            return None
+        self._known_key, self._known_tables, self._known = stated, tables, customer
+        return customer
+
+    def _permitted(self, choice: Choice, cloud: bytes, model: str, tables: Tables) -> tuple[Candidate, ...]:
+        """The candidates of the one cloud that was asked for; empty after a refusal."""
+        name = cloud.decode("latin-1")
+        if name not in tables.clouds:
+            known = ", ".join(sorted(tables.clouds))
+            self._answer_error(errors.UNKNOWN_CLOUD, f"There is no cloud {name!r} here. Known: {known}.")
+            return ()
+        candidates = choice.by_cloud.get(name, ())
+        if not candidates:
+            self._forbid(choice, name, model)
+        return candidates
+
+    def _forbid(self, choice: Choice, cloud: str, model: str) -> None:
+        """403 with the clause: of the cloud that was asked for, or of every cloud that is closed."""
+        refusals = [refusal for refusal in choice.refusals.values() if cloud in ("", refusal.cloud)]
+        where = f"on {cloud}" if cloud else "on any cloud"
+        for refusal in refusals:
+            self._shared.counts.refused[refusal.cloud] += 1
+        if not refusals and cloud:
+            self._shared.counts.refused[cloud] += 1
+        reasons = " ".join(refusal.message for refusal in refusals)
+        message = reasons or f"Nothing permits {model} {where} for this key."
+        terms = ",".join(dict.fromkeys(term for refusal in refusals for term in refusal.terms))
+        decision = header_line("x-clauseway-decision", terms or "no-permission")
+        self._answer_error(errors.FORBIDDEN, message, param="model", headers=decision)
+
+    def _models(self, incoming: _Incoming) -> None:
+        tables = self._shared.tables
+        customer = self._customer(incoming, tables)
+        if customer is None:
+            return
+        names = tables.models(self._shared.clock(), customer.market)
+        models = [{"id": name, "object": "model", "created": 0, "owned_by": customer.buyer.seller} for name in names]
+        self._answer(response(200, msgspec.json.encode({"object": "list", "data": models}), self.head_lines))
+
+    def _health(self) -> None:
+        failure = self._shared.spool.failure
+        if failure is not None:
+            self._answer(journal_failed(failure, self.head_lines))
+        else:
+            self._answer(response(200, b'{"status":"ok"}', self.head_lines))
+
+    # -- answering
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def exchange_over(self, *, intact: bool) -> None:
+        self._exchange = None
+        if not intact:
+            self._closing = True
+        self._answered()
+
+    def _answer(self, data: bytes) -> None:
+        self.write(data)
+        self._answered()
+
+    def _answer_error(self, fault: Fault, message: str, *, param: str | None = None, headers: bytes = b"") -> None:
+        self._answer(error_response(fault, message, param=param, headers=headers + self.head_lines))
+
+    def _answered(self) -> None:
+        """The connection is free: the next in line, or wait for one."""
+        if self._transport is None:
+            return
+        if self._closing or self._shared.draining:
+            self._transport.close()
+            return
+        if self._waiting:
+            # Not from within this call: a long line of refusals would nest as deeply.
+            self._shared.loop.call_soon(self._serve_next)
+            return
+        self._idle()
+
+    def _serve_next(self) -> None:
+        if self._transport is None or self._exchange is not None:
+            return
+        self._serve(self._waiting.popleft())
+        if not self._waiting and self._transport is not None:
+            self._waiting_bytes = 0
+            if self._paused:
+                self._paused = False
+                self._transport.resume_reading()
+
+    def _idle(self) -> None:
+        shared = self._shared
+        if self._incoming.expect and self._incoming.head_done:
+            self.write(_CONTINUE)
+        shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
+
+    def stop_when_idle(self) -> None:
+        """The process is stopping: close now if nothing is open here, else after the answer."""
+        self._closing = True
+        if self._exchange is None and not self._waiting and self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """The drain has taken too long."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _pause_reading(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _refuse(self, fault: Fault, message: str) -> None:
+        """Answer and close; what is still coming is read and dropped for a moment, or our answer would be lost."""
+        if self._refused or self._transport is None:
+            return
+        self._refused = True
+        self._closing = True
+        shared = self._shared
+        if self._exchange is None and not self._waiting:
+            self.write(error_response(fault, message, close=True))
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+        shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)

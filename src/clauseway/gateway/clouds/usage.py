@@ -1,0 +1,90 @@
+"""Usage as the clouds report it for chat completions, in our units. `prompt_tokens` includes what was cached.
+
+All clouds that we speak to here use OpenAI's shape on this surface. What is absent was not reported; zero is a report.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from clauseway.metering import Unit
+
+# A negative or absurd count is no report: it would have to be explained on a bill.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Units = tuple[tuple[Unit, int], ...]
+
+
+class PromptDetails(msgspec.Struct, frozen=True, gc=False):
+    cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+
+
+class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
+    reasoning_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+    accepted_prediction_tokens: _Count | None = None
+    rejected_prediction_tokens: _Count | None = None
+
+
+class ChatUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of an answer or of a stream's last chunk."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True, gc=False):
+    usage: ChatUsage | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_BYTES_PER_TOKEN = 4  # English prose; the estimate is marked as one wherever it is used
+
+
+def usage_in(answer: bytes) -> ChatUsage | None:
+    """The report in a JSON answer or chunk, None where there is none or it is no possible report."""
+    try:
+        return _decode_answer(answer).usage
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def units_of(usage: ChatUsage) -> Units:
+    """Each reported count under its unit, wholes and parts as reported."""
+    units = [(Unit.INPUT_TOKENS, usage.prompt_tokens)]
+    prompt = usage.prompt_tokens_details
+    if prompt is not None:
+        if prompt.cached_tokens is not None:
+            units.append((Unit.CACHED_INPUT_TOKENS, prompt.cached_tokens))
+        if prompt.cache_write_tokens is not None:
+            units.append((Unit.CACHE_WRITE_TOKENS, prompt.cache_write_tokens))
+        if prompt.audio_tokens is not None:
+            units.append((Unit.AUDIO_INPUT_TOKENS, prompt.audio_tokens))
+    units.append((Unit.OUTPUT_TOKENS, usage.completion_tokens))
+    completion = usage.completion_tokens_details
+    if completion is not None:
+        if completion.reasoning_tokens is not None:
+            units.append((Unit.REASONING_TOKENS, completion.reasoning_tokens))
+        if completion.audio_tokens is not None:
+            units.append((Unit.AUDIO_OUTPUT_TOKENS, completion.audio_tokens))
+        if completion.accepted_prediction_tokens is not None:
+            units.append((Unit.ACCEPTED_PREDICTION_TOKENS, completion.accepted_prediction_tokens))
+        if completion.rejected_prediction_tokens is not None:
+            units.append((Unit.REJECTED_PREDICTION_TOKENS, completion.rejected_prediction_tokens))
+    return tuple(units)
+
+
+def estimate(request_bytes: int, output_tokens: int) -> Units:
+    """Units where the cloud reported none: input by the body's length, output as counted by the caller."""
+    return (
+        (Unit.INPUT_TOKENS, -(-request_bytes // _BYTES_PER_TOKEN)),
+        (Unit.OUTPUT_TOKENS, output_tokens),
+    )
+
+
+def estimated_tokens(text_bytes: int) -> int:
+    """How many tokens so many bytes of text are, about, rounded up."""
+    return -(-text_bytes // _BYTES_PER_TOKEN)

@@ -1,0 +1,77 @@
+"""One table of what we answer when we do not pass a cloud's answer on, in OpenAI's error shape.
+
+`should_retry` false tells OpenAI's clients not to multiply our attempts by their own.
+"""
+
+from http import HTTPStatus
+from typing import NamedTuple
+
+import msgspec
+
+PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class Fault(NamedTuple):
+    """A kind of error: HTTP status, OpenAI's `type` and `code`, and whether a client may try again."""
+
+    status: int
+    type: str
+    code: str
+    should_retry: bool = False
+
+
+MALFORMED_HTTP = Fault(400, "invalid_request_error", "malformed_http")
+MALFORMED_BODY = Fault(400, "invalid_request_error", "invalid_body")
+UNKNOWN_CLOUD = Fault(400, "invalid_request_error", "unknown_cloud")
+NO_KEY = Fault(401, "invalid_request_error", "invalid_api_key")
+FORBIDDEN = Fault(403, "permission_error", "forbidden_by_agreement")
+UNKNOWN_PATH = Fault(404, "invalid_request_error", "unknown_url")
+UNKNOWN_MODEL = Fault(404, "invalid_request_error", "model_not_found")
+WRONG_METHOD = Fault(405, "invalid_request_error", "method_not_allowed")
+SLOW_CLIENT = Fault(408, "invalid_request_error", "request_timeout", should_retry=True)
+BODY_TOO_LARGE = Fault(413, "invalid_request_error", "body_too_large")
+EXPECTATION = Fault(417, "invalid_request_error", "expectation_failed")
+CLOUDS_BUSY = Fault(429, "rate_limit_error", "rate_limit_exceeded")
+HEAD_TOO_LARGE = Fault(431, "invalid_request_error", "head_too_large")
+CLOUDS_FAILED = Fault(502, "server_error", "clouds_failed")
+CLOUDS_UNAVAILABLE = Fault(503, "server_error", "clouds_unavailable")
+JOURNAL_FAILED = Fault(503, "server_error", "journal_failed")
+TOO_MANY_CONNECTIONS = Fault(503, "server_error", "too_many_connections", should_retry=True)
+STOPPING = Fault(503, "server_error", "stopping", should_retry=True)
+DEADLINE = Fault(504, "server_error", "deadline_exceeded")
+STREAM_BROKEN = Fault(502, "server_error", "stream_interrupted")
+
+
+def error_object(fault: Fault, message: str, param: str | None = None) -> bytes:
+    """`{"error": {...}}` with the four members that OpenAI's clients read."""
+    error = {"message": message, "type": fault.type, "param": param, "code": fault.code}
+    return msgspec.json.encode({"error": error})
+
+
+def error_event(fault: Fault, message: str) -> bytes:
+    """The same inside a stream: an object with `error` makes OpenAI's clients raise."""
+    return b"data: %b\n\n" % error_object(fault, message)
+
+
+def error_response(
+    fault: Fault, message: str, *, param: str | None = None, headers: bytes = b"", close: bool = False
+) -> bytes:
+    """A whole HTTP answer. `headers` are complete lines."""
+    body = error_object(fault, message, param)
+    return response(fault.status, body, headers + _retry_header(fault), close=close)
+
+
+def _retry_header(fault: Fault) -> bytes:
+    return b"x-should-retry: true\r\n" if fault.should_retry else b"x-should-retry: false\r\n"
+
+
+def response(status: int, body: bytes, headers: bytes = b"", *, close: bool = False) -> bytes:
+    """A whole JSON answer."""
+    return b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n%b" % (
+        status,
+        PHRASES[status],
+        headers,
+        b"connection: close\r\n" if close else b"",
+        len(body),
+        body,
+    )

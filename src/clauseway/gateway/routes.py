@@ -1,0 +1,229 @@
+"""A plan compiled to look-ups: keys to customers, business time to an epoch, (market, model) to candidates.
+
+Compiled once per plan; a new plan is a new `Tables` and takes the place of the old one between two requests.
+"""
+
+from collections.abc import Callable, Mapping
+from time import monotonic_ns
+from typing import NamedTuple
+
+import msgspec
+
+from clauseway.gateway.clouds import CLOUDS, Dialect, Prepare
+from clauseway.gateway.clouds.dialect import Address, address_of
+from clauseway.gateway.keys import digest
+from clauseway.gateway.plan import Epoch, Plan, Refusal, Route, Target
+from clauseway.gateway.upstream import Endpoint
+from clauseway.metering import Buyer, Deployment, Ruling
+from clauseway.values import InvalidInput, Problem
+
+_NO_END_NS = 1 << 63
+
+
+class Customer(NamedTuple):
+    """Who a key belongs to. `label` is its code in the spool, `market` the (seller, segment) that routes depend on."""
+
+    label: int
+    market: int
+    buyer: Buyer
+
+
+class CallTarget:
+    """A deployment ready to be called."""
+
+    __slots__ = ("cloud", "dialect", "endpoint", "label", "model", "name", "prepare", "quoted_model", "target")
+
+    def __init__(self, target: Target, label: int, endpoint: Endpoint) -> None:
+        self.target = target
+        self.label = label
+        self.endpoint = endpoint
+        self.dialect: Dialect = CLOUDS[target.dialect]
+        self.prepare: Prepare = self.dialect.prepare(target)
+        self.model = target.label.model
+        self.quoted_model = msgspec.json.encode(self.model)
+        self.cloud = target.label.cloud
+        self.name = target.label.deployment
+
+
+class Candidate(NamedTuple):
+    """A target and the ruling that permits it; `headers` say so in the answer."""
+
+    target: CallTarget
+    ruling: int
+    headers: bytes
+
+
+class Choice(NamedTuple):
+    """What may be done with a model in one market and epoch."""
+
+    candidates: tuple[Candidate, ...]
+    by_cloud: Mapping[str, tuple[Candidate, ...]]
+    refusals: Mapping[str, Refusal]
+
+
+_NO_CHOICE = Choice((), {}, {})
+_Choices = Mapping[tuple[int, str], Choice]
+
+
+class Tables:
+    """Everything a request looks up. Raises InvalidInput where the plan names what does not exist."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        label: Callable[[Buyer | Deployment | Ruling], int],
+        endpoint: Callable[[Address], Endpoint],
+    ) -> None:
+        check(plan)
+        self.plan = plan
+        self.attempt_timeout_s = plan.attempt_timeout_s
+        self.deadline_s = plan.deadline_s
+        self.created_s = monotonic_ns() // 1_000_000_000
+        self._hash_key = bytes.fromhex(plan.hash_key)
+        self._label = label
+        self._markets: dict[tuple[str, str], int] = {}
+        self._targets = [
+            CallTarget(target, label(target.label), endpoint(address_of(target.url))) for target in plan.targets
+        ]
+        self._customers = {bytes.fromhex(key.digest): self._customer(Buyer(
+            key.organisation, key.project, key.key_id, key.seller, key.segment
+        )) for key in plan.keys}  # fmt: skip
+        self._epochs = [(epoch.begin_ns, self._compiled(epoch)) for epoch in plan.epochs]
+        self.clouds = frozenset(target.label.cloud for target in plan.targets) | {
+            refusal.cloud for epoch in plan.epochs for route in epoch.routes.values() for refusal in route.refusals
+        }
+        # The epoch of the last request, because the next one is nearly always in it.
+        self._begin_ns, self._end_ns = 0, 0
+        self._current: _Choices = {}
+
+    def customer(self, secret: bytes) -> Customer | None:
+        return self._customers.get(digest(self._hash_key, secret))
+
+    def choice(self, event_ns: int, market: int, model: str) -> Choice | None:
+        """What may be done with `model`; None where no client may ask for such a name at all."""
+        if not self._begin_ns <= event_ns < self._end_ns:
+            self._turn_to(event_ns)
+        found = self._current.get((market, model))
+        if found is None and model in self.plan.models:
+            return _NO_CHOICE
+        return found
+
+    def models(self, event_ns: int, market: int) -> list[str]:
+        """The names that are served now in a market, in the plan's order."""
+        return [
+            name for name in self.plan.models if (found := self.choice(event_ns, market, name)) and found.candidates
+        ]
+
+    def _turn_to(self, event_ns: int) -> None:
+        self._begin_ns, self._current = -_NO_END_NS, {}
+        self._end_ns = _NO_END_NS
+        for begin_ns, choices in self._epochs:
+            if begin_ns > event_ns:
+                self._end_ns = begin_ns
+                break
+            self._begin_ns, self._current = begin_ns, choices
+
+    def _customer(self, buyer: Buyer) -> Customer:
+        return Customer(self._label(buyer), self._market(buyer.seller, buyer.segment), buyer)
+
+    def _market(self, seller: str, segment: str) -> int:
+        return self._markets.setdefault((seller, segment), len(self._markets))
+
+    def _compiled(self, epoch: Epoch) -> _Choices:
+        choices: dict[tuple[int, str], Choice] = {}
+        for (seller, segment), market in self._markets.items():
+            for name, product in self.plan.models.items():
+                route = epoch.routes.get(f"{seller}|{product}|{segment}")
+                if route is not None:
+                    choices[market, name] = self._choice(route)
+        return choices
+
+    def _choice(self, route: Route) -> Choice:
+        # INVARIANT: a target stands once among the candidates, so going through them attempts none twice.
+        rulings: dict[int, int] = {}
+        for target, ruling in route.candidates:
+            rulings.setdefault(target, ruling)
+        candidates = tuple(self._candidate(self._targets[target], ruling) for target, ruling in rulings.items())
+        by_cloud: dict[str, tuple[Candidate, ...]] = {}
+        for candidate in candidates:
+            cloud = candidate.target.cloud
+            by_cloud[cloud] = (*by_cloud.get(cloud, ()), candidate)
+        return Choice(candidates, by_cloud, {refusal.cloud: refusal for refusal in route.refusals})
+
+    def _candidate(self, target: CallTarget, ruling: int) -> Candidate:
+        label, decision = target.target.label, self.plan.rulings[ruling]
+        lines = (
+            ("x-clauseway-cloud", label.cloud),
+            ("x-clauseway-seller", label.seller),
+            ("x-clauseway-region", label.region),
+            ("x-clauseway-deployment", label.deployment),
+            ("x-clauseway-decision", decision.decision),
+        )
+        return Candidate(target, self._label(decision), b"".join(header_line(name, value) for name, value in lines))
+
+
+def header_line(name: str, value: str) -> bytes:
+    """A header line. What cannot stand in a header (line breaks, other scripts) becomes `?`."""
+    safe = "".join(char if " " <= char <= "~" else "?" for char in value)
+    return f"{name}: {safe}\r\n".encode()
+
+
+def check(plan: Plan) -> None:
+    """Raise InvalidInput with everything that is wrong with a plan, before any of it is used."""
+    problems = [
+        *_wrong_targets(plan),
+        *_wrong_keys(plan),
+        *_wrong_epochs(plan),
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def _problem(what: str, why: str, where: str) -> Problem:
+    return Problem(what=what, why=why, where=where, todo="Compile the plan anew; it is never edited by hand.")
+
+
+def _wrong_targets(plan: Plan) -> list[Problem]:
+    problems = []
+    for index, target in enumerate(plan.targets):
+        where = f"targets[{index}]"
+        if target.dialect not in CLOUDS:
+            problems.append(_problem(f"unknown dialect {target.dialect!r}", f"known: {', '.join(CLOUDS)}", where))
+            continue
+        try:
+            CLOUDS[target.dialect].prepare(target)
+        except KeyError:
+            why = f"{target.dialect} does not take {target.auth.kind!r}"
+            problems.append(_problem("unknown authentication", why, f"{where}.auth.kind"))
+        except ValueError as error:
+            problems.append(_problem("unusable address", str(error), f"{where}.url"))
+    return problems
+
+
+def _wrong_keys(plan: Plan) -> list[Problem]:
+    problems = []
+    for where, text in [
+        ("hash_key", plan.hash_key),
+        *((f"keys[{index}].digest", key.digest) for index, key in enumerate(plan.keys)),
+    ]:
+        try:
+            bytes.fromhex(text)
+        except ValueError as error:
+            problems.append(_problem("not hexadecimal", str(error), where))
+    if len(plan.hash_key) > 128:
+        problems.append(_problem("too long", "a BLAKE2b key has at most 64 bytes", "hash_key"))
+    return problems
+
+
+def _wrong_epochs(plan: Plan) -> list[Problem]:
+    problems = []
+    begins = [epoch.begin_ns for epoch in plan.epochs]
+    if begins != sorted(set(begins)):
+        problems.append(_problem("epochs out of order", "each must begin after the one before it", "epochs"))
+    for index, epoch in enumerate(plan.epochs):
+        for name, route in epoch.routes.items():
+            for target, ruling in route.candidates:
+                if not (0 <= target < len(plan.targets) and 0 <= ruling < len(plan.rulings)):
+                    why = f"({target}, {ruling}) is outside targets and rulings"
+                    problems.append(_problem("a candidate that does not exist", why, f"epochs[{index}].routes[{name}]"))
+    return problems

@@ -1,0 +1,58 @@
+"""The only changes ever made to a caller's body: the model's name, and the option that makes a stream report usage.
+
+Both are spliced as bytes; everything else stays as the caller wrote it. Without a tokenizer, and still exact:
+
+- The option is appended before the last `}`, which in valid JSON closes the top-level object.
+- The model's name is replaced at the first place where `"model"` stands if the object opens with it, else at the last.
+  That may be a place inside a message or a tool, so the result is decoded again: only if the top-level model now
+  carries the new name was it the right one. (Within a JSON string quotes are escaped, so text cannot look like it.)
+
+Where that does not settle it (the name comes again in a schema further down, or is written with escapes), or where
+`stream_options` is there already without asking for usage, the top level is taken apart and put together again: each
+member's value stays byte for byte, only the white space between members is lost and a member named twice is kept once,
+the last one, which is the one that we and the clouds read.
+"""
+
+import re
+
+import msgspec
+
+_KEY = b'"model"'
+_NAME = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*("(?:[^"\\]|\\.)*")')
+_ASK_USAGE = b'"stream_options":{"include_usage":true}'
+_USAGE_OPTIONS = msgspec.Raw(b'{"include_usage":true}')
+_OPENING_BYTES = 16  # an object that opens with its model has the key within these
+
+
+class _Model(msgspec.Struct, gc=False):
+    model: str
+
+
+_decode_model = msgspec.json.Decoder(_Model).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def with_model(body: bytes, name: str, quoted: bytes) -> bytes:
+    """`body`, a valid request, asking for the model `name`; `quoted` is the same name as JSON."""
+    at = body.find(_KEY, 0, _OPENING_BYTES)
+    if at < 0:
+        at = body.rfind(_KEY)
+    found = _NAME.match(body, at) if at >= 0 else None
+    if found is not None:
+        begin, end = found.span(1)
+        spliced = b"%b%b%b" % (body[:begin], quoted, body[end:])
+        if _decode_model(spliced).model == name:
+            return spliced
+    return _with_members(body, {"model": msgspec.Raw(quoted)})
+
+
+def asking_usage(body: bytes, has_options: bool) -> bytes:
+    """`body`, a valid streaming request with at least one member, asking for the usage chunk."""
+    if has_options:
+        return _with_members(body, {"stream_options": _USAGE_OPTIONS})
+    close = body.rindex(b"}")
+    return b"%b,%b%b" % (body[:close], _ASK_USAGE, body[close:])
+
+
+def _with_members(body: bytes, changed: dict[str, msgspec.Raw]) -> bytes:
+    return msgspec.json.encode(_decode_members(body) | changed)

@@ -1,0 +1,71 @@
+"""All deadlines of the process on one lazy wheel: at most one entry per connection, moved when it fires, not when set.
+
+A timer per request would be set and cancelled fifty thousand times a second to fire almost never. Here a connection
+only writes down when it is due; its entry is looked at when its slot comes up, and put further on if it is not due.
+Precise to a tick.
+"""
+
+from asyncio import AbstractEventLoop
+from time import monotonic
+from typing import Protocol
+
+_TICK_S = 0.05
+_SLOTS = 2048  # a round of 102 s; what is due later is looked at once a round
+
+
+class Timed(Protocol):
+    """Something with a deadline. `slot_tick` belongs to the wheel; 0 when it has no entry."""
+
+    due_s: float
+    slot_tick: int
+
+    def expired(self) -> None:
+        """It is past `due_s`."""
+
+
+class Wheel:
+    """Deadlines in seconds of `time.monotonic`. `now_s` is the time of the last tick, cheap to read."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self.now_s = monotonic()
+        self._loop = loop
+        self._tick = int(self.now_s / _TICK_S)
+        self._slots: list[list[Timed]] = [[] for _ in range(_SLOTS)]
+        self._handle = loop.call_later(_TICK_S, self._turn)
+
+    def arm(self, timed: Timed, due_s: float) -> None:
+        """Set the deadline. Costs a comparison when an entry already comes up in time."""
+        timed.due_s = due_s
+        tick = int(due_s / _TICK_S) + 1
+        if timed.slot_tick == 0 or tick < timed.slot_tick:
+            self._enter(timed, tick)
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+    def _enter(self, timed: Timed, tick: int) -> None:
+        tick = min(max(tick, self._tick + 1), self._tick + _SLOTS - 1)
+        timed.slot_tick = tick
+        self._slots[tick % _SLOTS].append(timed)
+
+    def _turn(self) -> None:
+        self._handle = self._loop.call_later(_TICK_S, self._turn)
+        self.now_s = monotonic()
+        current = int(self.now_s / _TICK_S)
+        while self._tick < current:
+            self._tick += 1
+            at = self._tick % _SLOTS
+            entries = self._slots[at]
+            if entries:
+                self._slots[at] = []
+                for timed in entries:
+                    self._look_at(timed)
+
+    def _look_at(self, timed: Timed) -> None:
+        if timed.slot_tick != self._tick:
+            return  # an entry left behind by an earlier deadline
+        timed.slot_tick = 0
+        if timed.due_s <= self.now_s:
+            timed.expired()
+        else:
+            self._enter(timed, int(timed.due_s / _TICK_S) + 1)

@@ -1,0 +1,255 @@
+"""Connections to clouds: one request at a time on each, idle ones kept for the next.
+
+An `Endpoint` is an address with its idle connections. An `UpstreamConnection` writes one request and tells its receiver
+what comes back, once per read: the pieces of the body that were in it, and whether the answer is complete.
+"""
+
+import asyncio
+import ssl
+from asyncio import AbstractEventLoop, Transport
+from time import monotonic
+from typing import Protocol, cast
+
+import httptools
+
+from clauseway.gateway.limits import Limits
+
+_PASS, _DROP, _FRAMING, _CONTENT_TYPE = range(4)
+# Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else is the caller's.
+_ACTIONS = {
+    b"connection": _DROP,
+    b"keep-alive": _DROP,
+    b"te": _DROP,
+    b"trailer": _DROP,
+    b"upgrade": _DROP,
+    b"proxy-authenticate": _DROP,
+    b"proxy-authorization": _DROP,
+    b"proxy-connection": _DROP,
+    b"set-cookie": _DROP,
+    b"alt-svc": _DROP,
+    b"strict-transport-security": _DROP,
+    b"content-length": _FRAMING,
+    b"transfer-encoding": _FRAMING,
+    b"content-type": _CONTENT_TYPE,
+}
+_OURS = b"x-clauseway-"
+_SPELLINGS_MAX = 2000  # how many spellings of header names are remembered; an odd cloud cannot grow it for ever
+
+
+class _Actions(dict[bytes, int]):
+    """What to do with a header, by its name as spelled: remembered, because lowering each name costs more."""
+
+    def __missing__(self, name: bytes) -> int:
+        lower = name.lower()
+        action = _DROP if lower.startswith(_OURS) else _ACTIONS.get(lower, _PASS)
+        if len(self) < _SPELLINGS_MAX:
+            self[name] = action
+        return action
+
+
+_actions = _Actions()
+
+
+class Receiver(Protocol):
+    """Whoever sent the request. After `complete` or `lost` nothing more is said."""
+
+    def received(self, data: bytes, complete: bool) -> None:
+        """Some of the answer's body (perhaps none yet: then its head has come)."""
+
+    def lost(self, reason: str, stale: bool) -> None:
+        """The connection broke. `stale`: it had been idle and broke before anything came, so nothing was answered."""
+
+
+class Endpoint:
+    """An address that is called, and its idle connections, the freshest last."""
+
+    def __init__(self, scheme: str, host: str, port: int, loop: AbstractEventLoop, limits: Limits) -> None:
+        self.host = host
+        self.port = port
+        self.limits = limits
+        self.idle: list[UpstreamConnection] = []
+        self._loop = loop
+        self._tls = ssl.create_default_context() if scheme == "https" else None
+
+    def take(self) -> "UpstreamConnection | None":
+        """An idle connection, or None."""
+        while self.idle:
+            connection = self.idle.pop()
+            if not connection.is_closing:
+                return connection
+        return None
+
+    async def connect(self) -> "UpstreamConnection":
+        """A new connection. Raises OSError (refused, unreachable, TLS) or TimeoutError."""
+        opening = self._loop.create_connection(lambda: UpstreamConnection(self), self.host, self.port, ssl=self._tls)
+        _, connection = await asyncio.wait_for(opening, self.limits.connect_s)
+        return connection
+
+    def keep(self, connection: "UpstreamConnection") -> None:
+        if len(self.idle) < self.limits.upstream_idle_connections:
+            self.idle.append(connection)
+        else:
+            connection.close()
+
+    def drop_aged(self, now_s: float) -> None:
+        """Close what has been idle too long; the oldest come first in the list."""
+        oldest_s = now_s - self.limits.upstream_idle_s
+        while self.idle and self.idle[0].idle_since_s < oldest_s:
+            self.idle.pop(0).close()
+
+    def close(self) -> None:
+        while self.idle:
+            self.idle.pop().close()
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection. `status`, `head` (header lines to pass on) and the rest describe the answer being received."""
+
+    __slots__ = (
+        "_closing_answer", "_complete", "_endpoint", "_framed", "_head_done", "_id_header", "_keep_alive", "_parser",
+        "_parts", "_paused", "_receiver", "_sent_s", "_transport", "_used", "head", "idle_since_s", "is_event_stream",
+        "status", "upstream_id",
+    )  # fmt: skip
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: Transport | None = None
+        self._receiver: Receiver | None = None
+        self._id_header = b""
+        self._paused = False
+        self._used = False
+        self._sent_s = 0.0
+        self.idle_since_s = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.status = 0
+        self.head: list[bytes] = []
+        self.is_event_stream = False
+        self.upstream_id = b""
+        self._parts: list[bytes] = []
+        self._head_done = False
+        self._framed = False
+        self._complete = False
+        self._keep_alive = False
+
+    # -- for the exchange
+
+    @property
+    def is_closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
+    def send(self, receiver: Receiver, id_header: bytes, data: bytes) -> None:
+        """Send a whole request; its answer goes to `receiver`."""
+        assert self._transport is not None
+        self._begin()
+        self._receiver = receiver
+        self._id_header = id_header
+        if self._used:
+            self._sent_s = monotonic()
+        self._transport.write(data)
+
+    def abort(self) -> None:
+        """Give up the answer and the connection with it; the receiver hears nothing more."""
+        self._receiver = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        self._receiver = None
+        if self._transport is not None:
+            self._transport.close()
+
+    def pause(self) -> None:
+        """Stop reading: the caller does not take what is here already."""
+        if not self._paused and self._transport is not None and self._receiver is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            self.abort()  # nobody asked: whatever this is, the connection cannot be trusted with a request
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self.abort()
+            receiver.lost(f"sent what is not HTTP ({error})", False)
+            return
+        if not self._head_done:
+            return
+        parts = self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if parts:
+            self._parts = []
+        if self._complete:
+            self._receiver = None
+            self._park()
+            receiver.received(body, True)
+        else:
+            receiver.received(body, False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self in self._endpoint.idle:
+            self._endpoint.idle.remove(self)
+        receiver, self._receiver = self._receiver, None
+        if receiver is None:
+            return
+        if self._head_done and not self._framed and exc is None:
+            receiver.received(b"", True)  # an answer without a length ends with its connection
+        elif self.status:
+            receiver.lost("broke off its answer", False)
+        else:
+            stale = self._used and monotonic() - self._sent_s < self._endpoint.limits.stale_s
+            receiver.lost("closed the connection without an answer", stale)
+
+    def _park(self) -> None:
+        self.resume()
+        self._used = True
+        if self._keep_alive and not self.is_closing:
+            self.idle_since_s = monotonic()
+            self._endpoint.keep(self)
+        else:
+            self.close()
+
+    # -- httptools callbacks
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        action = _actions[name]
+        if action == _PASS:
+            self.head += (name, b": ", value, b"\r\n")
+            if len(name) == len(self._id_header) and name.lower() == self._id_header:
+                self.upstream_id = value
+        elif action == _CONTENT_TYPE:
+            self.head += (name, b": ", value, b"\r\n")
+            self.is_event_stream = value.lower().startswith(b"text/event-stream")
+        elif action == _FRAMING:
+            self._framed = True
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        self._head_done = self.status >= 200
+
+    def on_body(self, body: bytes) -> None:
+        self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        if self.status < 200:
+            self._begin()  # an interim answer; the real one follows
+            return
+        self._complete = True
+        # Here and not later: the parser forgets it as soon as this callback returns.
+        self._keep_alive = self._parser.should_keep_alive()
