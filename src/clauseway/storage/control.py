@@ -131,22 +131,18 @@ class Control:
         that excludes other writers.
         """
         with self._writer.begin() as connection:
-            for other in self._overlapping(connection, sealed):
-                if (other.first_frame, other.end_frame) == (sealed.first_frame, sealed.end_frame):
-                    return False
-                raise Overlap(f"{sealed.name} overlaps {other.name}, which is sealed")
+            held = _overlapping(connection, sealed.spool, sealed.segment, sealed.first_frame, sealed.end_frame)
+            if [(other.first_frame, other.end_frame) for other in held] == [(sealed.first_frame, sealed.end_frame)]:
+                return False
+            if held:
+                raise Overlap(f"{sealed.name} overlaps {held[0].name}, which is sealed")
             connection.execute(insert(schema.manifest).values(**msgspec.structs.asdict(sealed)))
             return True
 
-    def _overlapping(self, connection: Connection, sealed: Sealed) -> list[Sealed]:
-        columns = schema.manifest.c
-        meets = and_(
-            columns.spool == sealed.spool,
-            columns.segment == sealed.segment,
-            columns.first_frame < sealed.end_frame,
-            columns.end_frame > sealed.first_frame,
-        )
-        return [_as(Sealed, row) for row in connection.execute(select(schema.manifest).where(meets))]
+    def overlapping(self, spool: str, segment: int, first_frame: int, end_frame: int) -> list[Sealed]:
+        """The sealed batches that share frames with a range."""
+        with self._reader.begin() as connection:
+            return _overlapping(connection, spool, segment, first_frame, end_frame)
 
     def batches(self, days: Interval | None = None) -> list[Sealed]:
         """The sealed batches in order of commit, all or those with usage on some of the days."""
@@ -239,6 +235,17 @@ class Control:
             query = query.where(columns.begin_day == period.begin, columns.end_day == period.end)
         with self._reader.begin() as connection:
             return [msgspec.json.decode(body, type=Settlement) for body in connection.execute(query).scalars()]
+
+
+def _overlapping(connection: Connection, spool: str, segment: int, first_frame: int, end_frame: int) -> list[Sealed]:
+    columns = schema.manifest.c
+    query = select(schema.manifest).where(
+        columns.spool == spool,
+        columns.segment == segment,
+        columns.first_frame < end_frame,
+        columns.end_frame > first_frame,
+    )
+    return [_as(Sealed, row) for row in connection.execute(query)]
 
 
 def _post(connection: Connection, entries: Iterable[Entry], recorded_ns: int) -> int:

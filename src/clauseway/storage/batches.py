@@ -1,0 +1,21 @@
+"""A batch of usage as it is sealed: a range of one spool's frames with the labels that its records name by code."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """The records in frames `first_frame` ≤ n < `end_frame` of a segment. The labels may hold more than they name."""
+
+    spool: str
+    segment: int
+    first_frame: int
+    end_frame: int
+    usage: Sequence[UsageRecord]
+    intents: Sequence[Intent]
+    buyers: Mapping[int, Buyer]
+    deployments: Mapping[int, Deployment]
+    rulings: Mapping[int, Ruling]

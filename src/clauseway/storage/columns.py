@@ -1,0 +1,110 @@
+"""Records as columns: one flat row per attempt, its labels written out, its units a column each.
+
+A unit that was not reported is null, zero is a report of zero. The seller is the buyer's: the party the customer pays,
+whoever hosts. A column is added at the end or as a unit, never changed; readers take a missing one for null.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import pyarrow as pa
+
+from clauseway.metering import Buyer, Deployment, Intent, Ruling, Unit, UsageRecord
+from clauseway.storage.batches import Batch
+from clauseway.values import DAY_NS
+
+R = TypeVar("R", Intent, UsageRecord)
+_WORD = pa.dictionary(pa.int32(), pa.string())
+
+_ATTEMPT = [
+    ("request_id", pa.string()),
+    ("attempt", pa.int32()),
+    ("event_ns", pa.int64()),
+    ("event_day", pa.date32()),
+    ("recorded_ns", pa.int64()),
+    ("endpoint", pa.int16()),
+]
+_LABELS = [
+    ("organisation", _WORD),
+    ("project", _WORD),
+    ("key_id", _WORD),
+    ("seller", _WORD),
+    ("segment", _WORD),
+    ("deployment", _WORD),
+    ("cloud", _WORD),
+    ("region", _WORD),
+    ("product", _WORD),
+    ("model", _WORD),
+    ("decision", _WORD),
+    ("outcome", _WORD),
+    ("terms", pa.list_(pa.string())),
+    ("receipt", _WORD),
+]
+_USAGE = [
+    ("status", pa.int8()),
+    ("http_status", pa.int16()),
+    ("streamed", pa.bool_()),
+    ("duration_us", pa.int64()),
+    ("first_content_us", pa.int64()),
+    ("charge_picodollars", pa.int64()),
+    ("upstream_id", pa.string()),
+]
+_INTENT = [
+    ("body_bytes", pa.int64()),
+    ("output_tokens_max", pa.int64()),
+    ("reserved_picodollars", pa.int64()),
+]
+_UNITS = [(unit.column, pa.int64()) for unit in Unit]
+
+USAGE_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_USAGE, *_UNITS])
+INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT])
+
+
+def usage_table(batch: Batch) -> pa.Table:
+    """The batch's usage records, in the order they were written."""
+    records = batch.usage
+    columns = _attempt_columns(records) | _label_columns(batch, records)
+    for name in ("http_status", "streamed", "duration_us", "first_content_us", "charge_picodollars", "upstream_id"):
+        columns[name] = [getattr(record, name) for record in records]
+    columns["status"] = [int(record.status) for record in records]
+    reports = [dict(record.units) for record in records]
+    for unit in Unit:
+        columns[unit.column] = [report.get(unit) for report in reports]
+    return pa.table(columns, schema=USAGE_SCHEMA)
+
+
+def intent_table(batch: Batch) -> pa.Table:
+    """The batch's intents, in the order they were written."""
+    columns = _attempt_columns(batch.intents) | _label_columns(batch, batch.intents)
+    for name in ("body_bytes", "output_tokens_max", "reserved_picodollars"):
+        columns[name] = [getattr(intent, name) for intent in batch.intents]
+    return pa.table(columns, schema=INTENT_SCHEMA)
+
+
+def _attempt_columns(records: Sequence[R]) -> dict[str, list[object]]:
+    return {
+        "request_id": [str(record.request) for record in records],
+        "attempt": [record.attempt for record in records],
+        "event_ns": [record.event_ns for record in records],
+        "event_day": [record.event_ns // DAY_NS for record in records],
+        "recorded_ns": [record.recorded_ns for record in records],
+        "endpoint": [record.endpoint for record in records],
+    }
+
+
+def _label_columns(batch: Batch, records: Sequence[R]) -> dict[str, list[object]]:
+    buyers = [batch.buyers[record.buyer] for record in records]
+    deployments = [batch.deployments[record.deployment] for record in records]
+    rulings = [batch.rulings[record.ruling] for record in records]
+    columns: dict[str, list[object]] = {}
+    for name in ("organisation", "project", "key_id", "seller", "segment"):
+        columns[name] = _fields(buyers, name)
+    for name in ("deployment", "cloud", "region", "product", "model"):
+        columns[name] = _fields(deployments, name)
+    for name in ("decision", "outcome", "terms", "receipt"):
+        columns[name] = _fields(rulings, name)
+    return columns
+
+
+def _fields(labels: Sequence[Buyer | Deployment | Ruling], name: str) -> list[object]:
+    return [getattr(label, name) for label in labels]
