@@ -73,6 +73,25 @@ def test_every_target_shown_exists(document: str, line: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), f"{document}: no target {target}"
 
 
+def shown_answers() -> list[tuple[str, str]]:
+    """Every command that a document shows with what it prints; `…` stands for whatever differs from run to run."""
+    blocks = [block for each in DOCUMENTS for block in re.findall(r"```console\n(.*?)```", each.read_text(), re.DOTALL)]
+    answers = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    return [(command, printed) for command, _, printed in answers if printed.strip()]
+
+
+@pytest.mark.parametrize(("command", "printed"), shown_answers())
+def test_what_a_command_is_shown_to_print_it_prints(command: str, printed: str) -> None:
+    words = shlex.split(command.removeprefix(".venv/bin/"))
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    answer = subprocess.run(
+        [CLAUSEWAY, *words[1:]], capture_output=True, text=True, env=environment, check=False, timeout=60
+    )
+    wanted = ".*".join(re.escape(part) for part in printed.rstrip().split("…"))
+    given = "\n".join(line.rstrip() for line in answer.stdout.splitlines()).rstrip()
+    assert re.fullmatch(wanted, given), f"{command} prints\n{given}\n{answer.stderr}"
+
+
 def test_the_library_example_answers_as_the_agreement_does() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     answer = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False, timeout=60)
