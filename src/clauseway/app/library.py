@@ -26,7 +26,7 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.reader import FACTS
 from clauseway.catalog import Catalog
-from clauseway.decisions import Decision, Question, Span, ask, check_readings, decide, timeline
+from clauseway.decisions import Decision, Question, Span, ask, check_readings, decide, facts_hash, timeline
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 BUILT_IN = "openai-microsoft"
@@ -102,6 +102,10 @@ class OpenAgreement(msgspec.Struct, frozen=True):
         known = _known(known_at)
         readings = check_readings(self.agreement, reading or {})
         return revenue_shares(self.agreement, self.facts.known(known), known, readings)
+
+    def facts_hash(self, known_at: KnownAt) -> str:
+        """The hash of the facts known at a point, as receipts name it."""
+        return facts_hash(self.facts.known(known_at))
 
     def supposing(self, suppositions: Iterable[str]) -> "OpenAgreement":
         """The same agreement with supposed facts, which count as known. Raises InvalidInput naming every bad one."""

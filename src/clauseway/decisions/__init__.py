@@ -8,7 +8,7 @@ Knows no clock and no HTTP: the day, the point of knowledge, the readings and th
 """
 
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
-from clauseway.decisions.engine import decide
+from clauseway.decisions.engine import decide, facts_hash
 from clauseway.decisions.question import Question, ask, check_readings
 from clauseway.decisions.table import DecisionTable, Span, compile_table, timeline
 
@@ -26,5 +26,6 @@ __all__ = [
     "check_readings",
     "compile_table",
     "decide",
+    "facts_hash",
     "timeline",
 ]

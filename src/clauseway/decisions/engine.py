@@ -33,7 +33,6 @@ from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE, Question
-from clauseway.values import Citation
 
 # Names the rules above; a change of any answer changes it, and with it every receipt.
 ENGINE = "clauseway-decisions/1"
@@ -517,8 +516,13 @@ def _once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
     return tuple(seen.values())
 
 
+def facts_hash(known: FactRegister) -> str:
+    """The hash of facts, in the order in which they became known."""
+    return hashlib.sha256(msgspec.json.encode(known.facts)).hexdigest()
+
+
 def _receipt(agreement: Agreement, known: FactRegister, question: Question, outcome: Outcome) -> Receipt:
-    facts = hashlib.sha256(msgspec.json.encode(known.facts)).hexdigest()
+    facts = facts_hash(known)
     parts = [ENGINE, agreement.hash, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
     return Receipt(
         id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
@@ -528,18 +532,3 @@ def _receipt(agreement: Agreement, known: FactRegister, question: Question, outc
         as_of=question.as_of,
         known_at=str(question.known_at),
     )
-
-
-def cite_all(reasons: Iterable[Reason]) -> list[Citation]:
-    """The reasons as citations, for rooms that know no decisions."""
-    return [
-        Citation(
-            term=reason.term,
-            amendment=reason.amendment,
-            document=reason.document,
-            line=reason.line,
-            source=reason.source,
-            text=reason.text,
-        )
-        for reason in reasons
-    ]

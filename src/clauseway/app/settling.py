@@ -1,0 +1,129 @@
+"""Settling a month: seal what was metered, price it, take the shares, post the journal, keep the settlement."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
+
+from clauseway.agreement import RevenueShare
+from clauseway.app.home import Home
+from clauseway.app.library import OpenAgreement
+from clauseway.app.sealing import open_lake, seal
+from clauseway.ledger import (
+    Inputs,
+    RevenueLine,
+    Settlement,
+    Statement,
+    accruals,
+    read_assumptions,
+    settle,
+    statement_of,
+)
+from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.storage import Control
+from clauseway.storage.lake import Lake
+from clauseway.storage.usage import revenue, sales_in_order
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem
+
+
+def month(period: str) -> Interval:
+    """`2026-05` as its days. Raises InvalidInput."""
+    try:
+        begin = date.fromisoformat(f"{period}-01")
+        end = date(begin.year + begin.month // 12, begin.month % 12 + 1, 1)
+    except ValueError as error:
+        raise InvalidInput(
+            Problem(what=f"{period!r} is no month", why=str(error), where="--period", todo="Write YYYY-MM, as 2026-05.")
+        ) from None
+    return Interval(begin, end)
+
+
+def settle_month(
+    home: Home,
+    opened: OpenAgreement,
+    prices: PriceTable,
+    period: str,
+    assume: Sequence[str],
+    readings: Mapping[str, str],
+) -> Settlement:
+    """Settle a month on everything metered so far, and post it.
+
+    Settling again on more usage posts the difference. Raises InvalidInput: a figure undisclosed and not accepted, usage
+    without a price, a product that the catalog does not know. Then nothing is posted.
+    """
+    days = month(period)
+    assumptions = read_assumptions(assume, opened.agreement.figures)
+    known_at = prices.known_at
+    shares = opened.revenue_shares(known_at, readings)
+    seal(home)
+    with open_lake(home) as lake:
+        lines = _revenue(lake, prices, _since(shares, days))
+        inputs = Inputs(
+            agreement=opened.agreement.hash,
+            price_book=prices.digest,
+            batches=tuple(batch.name for batch in lake.control.batches()),
+            known_at=str(known_at),
+            engine=f"clauseway {version('clauseway')}",
+            facts=opened.facts_hash(known_at),
+        )
+        settlement = settle(
+            period=days, shares=shares, revenue=lines, catalog=opened.catalog, assumptions=assumptions, inputs=inputs
+        )
+        if settlement.needs_order:
+            ordered = {day: sales_in_order(lake, prices, day) for day in settlement.needs_order}
+            settlement = settle(
+                period=days,
+                shares=shares,
+                revenue=lines,
+                catalog=opened.catalog,
+                assumptions=assumptions,
+                inputs=inputs,
+                ordered=ordered,
+            )
+        entries = accruals(settlement, lake.control.entries())
+        lake.control.settle(settlement, entries, time.time_ns())
+    return settlement
+
+
+def statement(home: Home, period: str, party: str = "") -> Statement | None:
+    """The statement of a month's latest settlement, for one party or for all; None where none was posted."""
+    control = Control.open(home.make().control)
+    try:
+        settlements = control.settlements(month(period))
+    finally:
+        control.close()
+    return statement_of(settlements[-1], party) if settlements else None
+
+
+def settled_months(home: Home) -> list[str]:
+    """The months that have a settlement, oldest first."""
+    control = Control.open(home.make().control)
+    try:
+        return sorted({settlement.period.begin.strftime("%Y-%m") for settlement in control.settlements()})
+    finally:
+        control.close()
+
+
+def _since(shares: Sequence[RevenueShare], days: Interval) -> Interval:
+    """From the begin of the earliest share in force in these days, because shares are due on cumulative totals."""
+    begins = [share.begin for share in shares if not Interval(share.begin, share.end).intersect(days).is_empty]
+    return Interval(min([days.begin, *begins]), days.end)
+
+
+def _revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]:
+    try:
+        return revenue(lake, prices, days)
+    except UnknownPrice as error:
+        raise InvalidInput(
+            Problem(
+                what="usage has no price",
+                why=str(error),
+                where="price book",
+                todo="Add the price to a book and name it with --prices.",
+            )
+        ) from None
+
+
+def now() -> KnownAt:
+    """The point of knowledge of a settlement made now."""
+    return KnownAt(time.time_ns())
