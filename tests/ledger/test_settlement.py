@@ -130,10 +130,11 @@ def settled(
     period: Interval,
     *assume: str,
     ordered: Mapping[date, Sequence[SaleRecord]] | None = None,
+    shares: Sequence[RevenueShare] = SHARES,
 ) -> Settlement:
     return settle(
         period=period,
-        shares=SHARES,
+        shares=shares,
         revenue=revenue,
         catalog=CATALOG,
         assumptions=read_assumptions(assume or ACCEPTED, FIGURES),
@@ -226,8 +227,9 @@ def test_the_receipt_holds_for_the_same_inputs_only() -> None:
         settled(NIGHT, APRIL).receipt,
         settled(NIGHT, MAY).receipt,
         settled(NIGHT, MAY, *ACCEPTED[:2], "cap=1").receipt,
+        settled(NIGHT, MAY, shares=SHARES[2:]).receipt,
     }
-    assert len(receipts) == 3
+    assert len(receipts) == 4
 
 
 # assumptions accepted, period → figures that the refusal names

@@ -178,6 +178,12 @@ def test_a_settlement_and_its_entries_are_one_transaction(control: Control) -> N
         control.settle(msgspec.structs.replace(settlement("r1"), needs_order=(date(2026, 5, 2),)), [], 5)
 
 
+def test_the_latest_settlement_of_a_period_stands_last(control: Control) -> None:
+    for number, receipt in enumerate(["r1", "r2", "r2", "r1"]):
+        control.settle(settlement(receipt), [], number)
+    assert [kept.receipt for kept in control.settlements(MAY)] == ["r1", "r2", "r1"]
+
+
 def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
     first = Control.open(tmp_path / "control.db")
     first.add_key(KEY)

@@ -286,8 +286,10 @@ def one_by_one(records: Sequence[UsageRecord]) -> dict[tuple[str, str, str, str]
 
 def plain_sql(files: Sequence[Path]) -> dict[tuple[str, str, str, str], Decimal]:
     """The same prices, written out again by hand, in picodollars."""
-    rows = duckdb.sql(
-        f"""
+    rows = (
+        duckdb.connect()
+        .execute(
+            f"""
         SELECT event_day::VARCHAR, seller, cloud, product, sum(CASE
             WHEN cloud = 'azure' THEN
                 (input_tokens - coalesce(cached_input_tokens, 0))::HUGEINT
@@ -301,5 +303,7 @@ def plain_sql(files: Sequence[Path]) -> dict[tuple[str, str, str, str], Decimal]
             END)::VARCHAR
         FROM read_parquet({[str(file) for file in files]}) WHERE status IN (1, 2, 3) GROUP BY ALL
         """
-    ).fetchall()
+        )
+        .fetchall()
+    )
     return {(day, seller, cloud, product): Decimal(pico).scaleb(-12) for day, seller, cloud, product, pico in rows}

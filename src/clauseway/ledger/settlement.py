@@ -170,7 +170,7 @@ def settle(
         assumptions=used,
         needs_order=tuple(sorted({day for share in settled for day in share.needs_order})),
         inputs=inputs,
-        receipt=_receipt(period, used, inputs),
+        receipt=_receipt(period, shares, used, inputs),
     )
 
 
@@ -203,9 +203,15 @@ def _ended(shares: Sequence[RevenueShare], period: Interval) -> tuple[Ended, ...
     )
 
 
-def _receipt(period: Interval, assumptions: Sequence[Assumption], inputs: Inputs) -> str:
-    """The hash of everything that went in. Usage batches count as a set: their order changes nothing."""
-    stated = (period, assumptions, msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches))))
+def _receipt(
+    period: Interval, shares: Sequence[RevenueShare], assumptions: Sequence[Assumption], inputs: Inputs
+) -> str:
+    """The hash of everything that went in. The shares are in it as they were read: readings and suppositions move them.
+
+    Usage batches and shares count as sets: their order changes nothing.
+    """
+    inputs = msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches)))
+    stated = (period, sorted(shares, key=lambda share: share.term), assumptions, inputs)
     return hashlib.sha256(msgspec.json.encode(stated, order="sorted")).hexdigest()
 
 

@@ -187,23 +187,10 @@ class Control:
     def settle(self, settlement: Settlement, entries: Iterable[Entry], recorded_ns: int) -> int:
         """Append a settlement together with its entries, all or none; how many entries were new.
 
-        The same settlement again changes nothing. Raises ledger.Conflict.
+        The latest settlement of its period again changes nothing. Raises ledger.Conflict.
         """
-        body = msgspec.json.encode(settlement).decode()
         with self._writer.begin() as connection:
-            same = select(schema.settlements.c.body).where(schema.settlements.c.receipt == settlement.receipt)
-            found = connection.execute(same).scalar_one_or_none()
-            if found is None:
-                new = insert(schema.settlements).values(
-                    receipt=settlement.receipt,
-                    begin_day=settlement.period.begin,
-                    end_day=settlement.period.end,
-                    body=body,
-                    recorded_ns=recorded_ns,
-                )
-                connection.execute(new)
-            elif found != body:
-                raise Conflict(f"settlement {settlement.receipt} was recorded before with another result")
+            _keep(connection, settlement, recorded_ns)
             return _post(connection, entries, recorded_ns)
 
     def entries(self) -> list[Entry]:
@@ -246,6 +233,26 @@ def _overlapping(connection: Connection, spool: str, segment: int, first_frame: 
         columns.end_frame > first_frame,
     )
     return [_as(Sealed, row) for row in connection.execute(query)]
+
+
+def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> None:
+    """Append a settlement unless it is the latest of its period."""
+    columns, period = schema.settlements.c, settlement.period
+    body = msgspec.json.encode(settlement).decode()
+    of_period = select(schema.settlements).where(columns.begin_day == period.begin, columns.end_day == period.end)
+    rows = connection.execute(of_period.order_by(columns.sequence)).all()
+    if any(row.receipt == settlement.receipt and row.body != body for row in rows):
+        raise Conflict(f"settlement {settlement.receipt} was recorded before with another result")
+    if rows and rows[-1].receipt == settlement.receipt:
+        return
+    new = insert(schema.settlements).values(
+        receipt=settlement.receipt,
+        begin_day=period.begin,
+        end_day=period.end,
+        body=body,
+        recorded_ns=recorded_ns,
+    )
+    connection.execute(new)
 
 
 def _post(connection: Connection, entries: Iterable[Entry], recorded_ns: int) -> int:

@@ -120,7 +120,7 @@ settlements = Table(
     "settlements",
     metadata,
     Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
-    Column("receipt", String(64), nullable=False, unique=True),
+    Column("receipt", String(64), nullable=False, index=True),
     Column("begin_day", Date, nullable=False),
     Column("end_day", Date, nullable=False),
     Column("body", Text, nullable=False),

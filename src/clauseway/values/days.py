@@ -16,9 +16,10 @@ FOREVER = date.max
 def parse_day(text: str, where: str) -> date:
     """A day written YYYY-MM-DD. Raises InvalidInput naming `where` (a flag, a field) otherwise."""
     try:
-        if len(text) != 10:
-            raise ValueError("not ten characters")
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
+        if str(day) != text:  # other forms of ISO 8601, such as 2026-W18-1
+            raise ValueError("it is another form of date")
+        return day
     except ValueError as error:
         raise InvalidInput(
             Problem(

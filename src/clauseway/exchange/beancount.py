@@ -1,0 +1,60 @@
+"""The journal as beancount text. One file can carry all parties' books: each party is a part of its accounts' names.
+
+    expense → Expenses   income → Income   receivable → Assets   payable → Liabilities
+
+Grammar: beancount's language syntax, https://beancount.github.io/docs/beancount_language_syntax.html
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+from clauseway.ledger import Account, Entry, Posting
+
+_ROOTS = {"expense": "Expenses", "income": "Income", "receivable": "Assets", "payable": "Liabilities"}
+
+
+def beancount_text(entries: Iterable[Entry], title: str) -> str:
+    """The entries as a beancount file: accounts opened on the first day they are used, one transaction an entry."""
+    in_order = sorted(entries, key=lambda entry: entry.day)
+    opened: dict[str, tuple[date, set[str]]] = {}
+    for entry in in_order:
+        for posting in entry.postings:
+            _, currencies = opened.setdefault(account_name(posting.account), (entry.day, set()))
+            currencies.add(posting.currency)
+    opens = [f"{day} open {name} {','.join(sorted(used))}" for name, (day, used) in sorted(opened.items())]
+    return (
+        "\n\n".join(
+            [f'option "title" {_quoted(title)}', *(["\n".join(opens)] if opens else []), *map(_transaction, in_order)]
+        )
+        + "\n"
+    )
+
+
+def account_name(account: Account) -> str:
+    """An account's name there: its kind's root, then party, name and the other party as capitalised components."""
+    return ":".join((_ROOTS[account.kind], *map(_component, (account.party, account.name, account.about))))
+
+
+def _component(name: str) -> str:
+    """A component begins with a capital or a digit and holds letters, digits and dashes."""
+    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in name).strip("-")
+    return "-".join(part[:1].upper() + part[1:] for part in kept.split("-"))
+
+
+def _transaction(entry: Entry) -> str:
+    lines = [f"{entry.day} * {_quoted(entry.narration)}", f"  id: {_quoted(entry.id)}"]
+    for posting in entry.postings:
+        lines += _posting(posting)
+    return "\n".join(lines)
+
+
+def _posting(posting: Posting) -> list[str]:
+    """A leg, and under it the clauses it rests on."""
+    clauses = " · ".join(f"{c.amendment} {c.term} ({c.document}:{c.line}; {c.source})" for c in posting.citations)
+    leg = f"  {account_name(posting.account)}  {posting.amount:f} {posting.currency}"
+    return [leg, f"    clause: {_quoted(clauses)}"] if clauses else [leg]
+
+
+def _quoted(text: str) -> str:
+    """A string there: quotes and backslashes escaped, on one line."""
+    return '"' + " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"') + '"'

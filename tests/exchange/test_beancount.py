@@ -1,0 +1,82 @@
+"""The journal as beancount: the real loader accepts it, and its balances are ours."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from beancount import loader
+from beancount.core import data, realization
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clauseway.exchange.beancount import account_name, beancount_text
+from clauseway.ledger import Account, Entry, Posting, balances
+from clauseway.values import Citation
+
+CLAUSE = Citation(term="A5.share", amendment="A5", document="A5.md", line=7, source='S2 "capped"', text="…")
+
+
+def accrual(number: int, day: date, payer: str, payee: str, amount: str, narration: str = "gpt-5.5 on aws") -> Entry:
+    value = Decimal(amount)
+    legs = [
+        (Account(payer, "expense", "revenue-share", payee), value),
+        (Account(payer, "payable", "revenue-share", payee), -value),
+        (Account(payee, "receivable", "revenue-share", payer), value),
+        (Account(payee, "income", "revenue-share", payer), -value),
+    ]
+    postings = tuple(Posting(account, amount, "USD", (CLAUSE,)) for account, amount in legs)
+    return Entry(id=f"accrual|{number}", reference="r", day=day, narration=narration, postings=postings)
+
+
+def beancount_balances(entries: Sequence[Entry]) -> dict[str, Decimal]:
+    """What beancount makes of our text. It must have nothing to complain about."""
+    loaded, errors, _ = loader.load_string(beancount_text(entries, 'The "journal"'))
+    assert errors == []
+    assert len([entry for entry in loaded if isinstance(entry, data.Transaction)]) == len(entries)
+    root = realization.realize(loaded)  # type: ignore[no-untyped-call]
+    names = {account_name(posting.account) for entry in entries for posting in entry.postings}
+    return {name: sum((position.units.number for position in _leaf(root, name)), Decimal(0)) for name in names}
+
+
+def _leaf(root: Any, name: str) -> Any:
+    return realization.get(root, name).balance  # type: ignore[no-untyped-call]
+
+
+def test_two_months_in_the_books_of_both() -> None:
+    entries = [
+        accrual(2, date(2026, 5, 31), "openai", "microsoft", "5.00", narration='with "quotes" \\ and\nlines'),
+        accrual(1, date(2026, 4, 26), "microsoft", "openai", "8.00"),
+        accrual(3, date(2026, 5, 31), "openai", "microsoft", "-0.20"),
+    ]
+    assert beancount_balances(entries) == {
+        "Expenses:Openai:Revenue-Share:Microsoft": Decimal("4.80"),  # 5.00 − 0.20
+        "Liabilities:Openai:Revenue-Share:Microsoft": Decimal("-4.80"),
+        "Assets:Microsoft:Revenue-Share:Openai": Decimal("4.80"),
+        "Income:Microsoft:Revenue-Share:Openai": Decimal("-4.80"),
+        "Expenses:Microsoft:Revenue-Share:Openai": Decimal("8.00"),
+        "Liabilities:Microsoft:Revenue-Share:Openai": Decimal("-8.00"),
+        "Assets:Openai:Revenue-Share:Microsoft": Decimal("8.00"),
+        "Income:Openai:Revenue-Share:Microsoft": Decimal("-8.00"),
+    }
+
+
+def test_an_empty_journal_is_a_file_too() -> None:
+    assert beancount_balances([]) == {}
+
+
+def test_names_with_dashes_and_digits() -> None:
+    entries = [accrual(1, date(2026, 5, 31), "deployment-venture", "3rd_party", "1.00")]
+    assert beancount_balances(entries)["Expenses:Deployment-Venture:Revenue-Share:3rd-Party"] == Decimal("1.00")
+
+
+AMOUNTS = st.integers(-(10**13), 10**13).map(lambda cents: str(Decimal(cents).scaleb(-2)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.dates(date(2026, 1, 1), date(2026, 12, 31)), st.booleans(), AMOUNTS), max_size=8))
+def test_balances_equal_ours(history: list[tuple[date, bool, str]]) -> None:
+    pairs = {False: ("openai", "microsoft"), True: ("microsoft", "openai")}
+    entries = [accrual(number, day, *pairs[back], amount) for number, (day, back, amount) in enumerate(history)]
+    ours = {account_name(account): balance for account, balance in balances(entries).items()}
+    assert beancount_balances(entries) == ours

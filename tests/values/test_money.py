@@ -1,0 +1,103 @@
+"""Exact money: one rounding, and splits that sum to the cent."""
+
+from decimal import Decimal as D
+from decimal import Inexact
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.values import CENT, Money, allocate, exact_product, exact_sum, round_half_even
+
+# amount → cents: ties go to the even neighbour, everything else to the nearest
+ROUNDED = [
+    ("0.004999999999", "0.00"),
+    ("0.005", "0.00"),
+    ("0.015", "0.02"),
+    ("0.025", "0.02"),
+    ("0.025000000001", "0.03"),
+    ("-0.015", "-0.02"),
+    ("-0.025", "-0.02"),
+    ("38000000000.005", "38000000000.00"),
+]
+
+
+@pytest.mark.parametrize(("amount", "cents"), ROUNDED)
+def test_half_even(amount: str, cents: str) -> None:
+    assert str(round_half_even(D(amount))) == cents
+
+
+# total, weights → parts
+SPLITS: list[tuple[str, dict[str, str], dict[str, str]]] = [
+    # a third each: one cent is left, and goes to the id that sorts first
+    ("1.00", {"a": "1", "b": "1", "c": "1"}, {"a": "0.34", "b": "0.33", "c": "0.33"}),
+    ("1.00", {"c": "1", "b": "1", "a": "1"}, {"a": "0.34", "b": "0.33", "c": "0.33"}),
+    # 0.05 × (10, 10, 7) / 27 = 0.0185…, 0.0185…, 0.0129…: two cents left for the larger remainders
+    ("0.05", {"x": "10", "y": "10", "z": "7"}, {"x": "0.02", "y": "0.02", "z": "0.01"}),
+    # a credit: −0.05 × (2000, −1.5, 1) / 1999.5 = −0.05001…, 0.00003…, −0.00002…
+    ("-0.05", {"a": "2000", "b": "-1.5", "c": "1"}, {"a": "-0.05", "b": "0.00", "c": "0.00"}),
+    # 20 % of 100 − 99: each line keeps its own sign
+    ("0.20", {"sale": "100", "credit": "-99"}, {"sale": "20.00", "credit": "-19.80"}),
+    # weights that cancel: the whole goes to the id that sorts first
+    ("0.01", {"b": "5", "a": "-5"}, {"a": "0.01", "b": "0.00"}),
+    ("0.00", {}, {}),
+    # digits beyond the 28 of plain decimals decide a remainder
+    ("0.01", {"a": "1", "b": "1.00000000000000000000000000000000001"}, {"a": "0.00", "b": "0.01"}),
+]
+
+
+@pytest.mark.parametrize(("total", "weights", "parts"), SPLITS)
+def test_largest_remainder(total: str, weights: dict[str, str], parts: dict[str, str]) -> None:
+    assert allocate(D(total), [(line, D(weight)) for line, weight in weights.items()]) == {
+        line: D(part) for line, part in parts.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("total", "weights"), [("0.001", [("a", D(1))]), ("0.01", []), ("0.01", [("a", D(1)), ("a", D(2))])]
+)
+def test_what_cannot_be_split_is_a_bug(total: str, weights: list[tuple[str, D]]) -> None:
+    with pytest.raises(AssertionError):
+        allocate(D(total), weights)
+
+
+TOTALS = st.integers(-(10**15), 10**15).map(lambda cents: D(cents).scaleb(-2))
+WEIGHTS = st.integers(-(10**24), 10**24).map(lambda units: D(units).scaleb(-12))
+POSITIVE = st.integers(1, 10**24).map(lambda units: D(units).scaleb(-12))
+
+
+@given(TOTALS, st.lists(WEIGHTS, min_size=1, max_size=12))
+def test_the_parts_sum_to_the_total_in_whole_cents(total: D, weights: list[D]) -> None:
+    parts = allocate(total, [(f"line {number:02d}", weight) for number, weight in enumerate(weights)])
+    assert exact_sum(parts.values()) == total
+    assert all(part == round_half_even(part) for part in parts.values())
+
+
+@given(TOTALS, st.lists(POSITIVE, min_size=1, max_size=12), st.randoms(use_true_random=False))
+def test_each_part_is_within_a_cent_and_order_changes_nothing(total: D, weights: list[D], shuffle: object) -> None:
+    lines = [(f"line {number:02d}", weight) for number, weight in enumerate(weights)]
+    parts, whole = allocate(total, lines), exact_sum(weights)
+    for line, weight in lines:
+        # |part − total × weight / whole| < one cent, without dividing
+        assert abs(exact_product(parts[line], whole) - exact_product(total, weight)) < exact_product(CENT, whole)
+    shuffle.shuffle(lines)  # type: ignore[attr-defined]
+    assert allocate(total, lines) == parts
+
+
+@given(st.lists(st.integers(-(10**40), 10**40), max_size=8), st.integers(-(10**9), 10**9))
+def test_sums_and_products_lose_no_digit(units: list[int], factor: int) -> None:
+    total = exact_sum(D(f"{unit}e-20") for unit in units)
+    assert total == D(f"{sum(units)}e-20")
+    assert exact_product(total, D(f"{factor}e-9")) == D(f"{sum(units) * factor}e-29")
+
+
+def test_a_product_too_wide_to_keep_is_an_error() -> None:
+    with pytest.raises(Inexact):
+        exact_product(D("1." + "1" * 40), D("1." + "1" * 40))
+
+
+def test_money_adds_within_a_currency_only() -> None:
+    assert Money(D("1.10")) + Money(D("2.20")) - Money(D("0.30")) == Money(D("3.00"))
+    assert str(Money(D("38000000000.00"))) == "38,000,000,000.00 USD"
+    with pytest.raises(AssertionError):
+        Money(D(1)) + Money(D(1), "EUR")
