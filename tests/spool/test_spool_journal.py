@@ -1,0 +1,351 @@
+"""A spool on a real disk: what is durable, what a dead process leaves behind, what damage looks like, what may go."""
+
+import asyncio
+import errno
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from clauseway.metering import Buyer, Deployment, RequestId, Ruling
+from clauseway.spool import (
+    Batch,
+    SpoolBusy,
+    SpoolWriter,
+    open_attempts,
+    pack_intent,
+    pack_usage_fields,
+    positions,
+    read_batch,
+    release,
+)
+
+BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
+DEPLOYMENT = Deployment("gpt-east", "azure", "openai", "eastus", "api.stateless", "gpt-5.4")
+RULING = Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt")
+FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES = 28, 64
+
+
+class Waiting:
+    """Somebody who waits for a record."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
+
+    def durable(self, error: OSError | None) -> None:
+        self.heard.set_result(error)
+
+
+class Journal:
+    """A writer with the three labels of these tests."""
+
+    def __init__(self, directory: Path, boot: int = 1, segment_bytes: int = 1 << 20) -> None:
+        self.writer = SpoolWriter(directory, asyncio.get_running_loop(), boot=boot, segment_bytes=segment_bytes)
+        self.codes = tuple(self.writer.label(label) for label in (BUYER, DEPLOYMENT, RULING))
+        self.boot = boot
+
+    def begin(self, number: int) -> None:
+        buyer, deployment, ruling = self.codes
+        packed = pack_intent(self.boot, number, 1, 1000, 2000, buyer, deployment, ruling, 1, 10, 20, 30)
+        self.writer.append(packed, buyer, deployment, ruling)
+
+    def end(self, number: int) -> None:
+        buyer, deployment, ruling = self.codes
+        packed = pack_usage_fields(
+            self.boot, number, 1, 1000, 3000, buyer, deployment, ruling, 1, 1, 200, False, 5, 5, 0, ((2, 7),), b"up",
+        )  # fmt: skip
+        self.writer.append(packed, buyer, deployment, ruling)
+
+    async def commit(self) -> OSError | None:
+        waiting = Waiting()
+        self.writer.wait(waiting)
+        return await waiting.heard
+
+    async def write(self, *numbers: int) -> None:
+        """One frame per request, each begun and ended."""
+        for number in numbers:
+            self.begin(number)
+            self.end(number)
+            assert await self.commit() is None
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(scenario())  # type: ignore[arg-type]
+
+
+def segments(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.seg"))
+
+
+def all_batches(directory: Path, max_records: int = 10) -> list[Batch]:
+    found = []
+    for position in positions(directory):
+        at = 0
+        while (batch := read_batch(directory, position.segment, at, max_records)).end > at:
+            found.append(batch)
+            at = batch.end
+        assert at == position.end
+    return found
+
+
+def numbers_in(directory: Path) -> list[int]:
+    return [record.request.number for batch in all_batches(directory) for record in batch.records]
+
+
+def test_what_a_waiter_was_told_is_durable_is_read_back_with_its_labels(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        await journal.write(1, 2, 3)
+        # The writer is still at work: readers see whole frames of a live segment.
+        assert numbers_in(tmp_path) == [1, 2, 3]
+        assert [position.closed for position in positions(tmp_path)] == [False]
+        await journal.writer.close()
+
+    run(scenario)
+    (batch,) = all_batches(tmp_path)
+    assert (batch.segment, batch.first, batch.end) == (0, 0, 3)
+    assert uuid.UUID(batch.spool)
+    assert [entry[1:] for entry in batch.entries()] == [(BUYER, DEPLOYMENT, RULING)] * 3
+    assert batch.records[0].request == RequestId(1, 1)
+    assert [position.closed for position in positions(tmp_path)] == [True]
+    assert segments(tmp_path)[0].stat().st_size < 2000, "what was preallocated is given back"
+
+
+def test_one_commit_for_all_who_are_open(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        await journal.write(0)
+        journal.writer.open_requests = 40
+        waiting = []
+        for number in range(1, 41):
+            journal.end(number)
+            waiting.append(Waiting())
+            journal.writer.wait(waiting[-1])
+        assert [await one.heard for one in waiting] == [None] * 40
+        await journal.writer.close()
+
+    run(scenario)
+    assert len(numbers_in(tmp_path)) == 41
+    (position,) = positions(tmp_path)
+    assert position.end <= 3, "forty records took two frames at most: who was first, and everybody else"
+
+
+def test_a_record_that_nobody_waits_for_is_written_soon(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        journal.begin(1)
+        async with asyncio.timeout(5):
+            while not read_batch(tmp_path, 0, 0, 10).intents:
+                await asyncio.sleep(0.005)
+        await journal.writer.close()
+
+    run(scenario)
+
+
+def test_batches_cut_at_frames_and_labels_resolve_from_earlier_ones(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        await journal.write(*range(10))
+        await journal.writer.close()
+
+    run(scenario)
+    batches = all_batches(tmp_path, max_records=4)
+    assert [(batch.first, batch.end) for batch in batches] == [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]
+    assert all(batch.buyers == {batch.records[0].buyer: BUYER} for batch in batches)
+
+
+def test_full_segments_follow_each_other_and_each_stands_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path, segment_bytes=4096)
+        await journal.write(*range(100))
+        await journal.writer.close()
+
+    run(scenario)
+    places = positions(tmp_path)
+    assert len(places) > 3
+    assert all(place.closed and not place.damages for place in places)
+    assert numbers_in(tmp_path) == list(range(100))
+    for place in places:
+        assert len(list(read_batch(tmp_path, place.segment, place.end // 2, 1000).entries())) > 0
+
+
+def test_a_new_process_opens_a_new_segment_of_the_same_spool(tmp_path: Path) -> None:
+    async def start(boot: int) -> None:
+        journal = Journal(tmp_path, boot)
+        await journal.write(boot)
+        await journal.writer.close()
+
+    asyncio.run(start(1))
+    asyncio.run(start(2))
+    first, second = all_batches(tmp_path)
+    assert first.spool == second.spool
+    assert (first.segment, second.segment) == (0, 1)
+
+
+def test_only_one_process_writes_a_spool(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        with pytest.raises(SpoolBusy, match="another process"):
+            Journal(tmp_path)
+        await journal.writer.close()
+
+    run(scenario)
+
+
+# What a process that is killed leaves: here the file as it was, cut or filled up at every byte of the last frame.
+
+
+def segment_of(tmp_path: Path, count: int) -> bytes:
+    """The bytes of a live segment with `count` frames, without the preallocated rest."""
+
+    async def scenario() -> None:
+        journal = Journal(tmp_path, segment_bytes=1 << 16)
+        await journal.write(*range(count))
+        live.append(segments(tmp_path)[0].read_bytes().rstrip(b"\0"))
+        await journal.writer.close()
+
+    live: list[bytes] = []
+    run(scenario)
+    return live[0]
+
+
+def frame_offsets(data: bytes) -> list[int]:
+    offsets, at = [], SEGMENT_HEADER_BYTES
+    while data[at : at + 4] == b"CWFR":
+        offsets.append(at)
+        at += FRAME_HEADER_BYTES + int.from_bytes(data[at + 4 : at + 8], "little")
+    return offsets
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0" * 5000], ids=["cut", "preallocated"])
+def test_a_torn_end_is_no_damage(tmp_path: Path, rest: bytes) -> None:
+    data = segment_of(tmp_path / "model", 3)
+    last = frame_offsets(data)[2]
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    for cut in range(last, len(data), 7):
+        (spool / f"{0:016d}.seg").write_bytes(data[:cut] + rest)
+        (place,) = positions(spool)
+        assert (place.end, place.damages) == (2, ())
+        assert numbers_in(spool) == [0, 1]
+
+
+def test_damage_in_the_middle_is_reported_with_file_and_offset_and_the_rest_is_read(tmp_path: Path) -> None:
+    data = segment_of(tmp_path / "model", 5)
+    second, third = frame_offsets(data)[1:3]
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    for at in range(second, third, 11):
+        damaged = bytearray(data)
+        damaged[at] ^= 0xFF
+        (spool / f"{0:016d}.seg").write_bytes(damaged + b"\0" * 100)
+        (place,) = positions(spool)
+        (damage,) = place.damages
+        assert (damage.offset, damage.first, damage.end) == (second, 1, 2)
+        assert str(spool) in str(damage)
+        assert numbers_in(spool) == [0, 2, 3, 4]
+        assert read_batch(spool, 0, 0, 100).damages == (damage,)
+        assert read_batch(spool, 0, 3, 100).damages == ()
+
+
+def test_records_whose_labels_were_lost_are_reported_not_guessed(tmp_path: Path) -> None:
+    data = bytearray(segment_of(tmp_path / "model", 3))
+    data[frame_offsets(bytes(data))[0] + FRAME_HEADER_BYTES + 3] ^= 1  # the first frame holds the labels
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / f"{0:016d}.seg").write_bytes(data)
+    batch = read_batch(spool, 0, 0, 100)
+    assert batch.records == ()
+    assert sum("labels" in damage.reason for damage in batch.damages) == 4, "two intents and two usage records"
+
+
+def test_a_full_segment_without_its_end_is_damage(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path, segment_bytes=4096)
+        await journal.write(*range(100))
+        await journal.writer.close()
+
+    run(scenario)
+    path = segments(tmp_path)[0]
+    path.write_bytes(path.read_bytes()[:-200])
+    assert "end is missing" in positions(tmp_path)[0].damages[0].reason
+
+
+def test_attempts_that_a_dead_process_left_open_are_found(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        await journal.write(1)
+        journal.begin(2)
+        journal.begin(3)
+        await journal.commit()
+        journal.end(2)
+        await journal.commit()
+        await journal.writer.close()
+
+    run(scenario)
+    (attempt,) = open_attempts(tmp_path)
+    assert attempt.intent.request.number == 3
+    assert (attempt.buyer, attempt.deployment, attempt.ruling) == (BUYER, DEPLOYMENT, RULING)
+
+
+def test_only_the_oldest_segment_wholly_sealed_and_with_nothing_open_is_let_go(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path, segment_bytes=4096)
+        journal.begin(1000)
+        await journal.write(*range(60))
+        first, second = positions(tmp_path)[:2]
+        assert not release(tmp_path, first.segment, first.end - 1), "a frame is not sealed yet"
+        assert not release(tmp_path, second.segment, second.end), "an older one exists"
+        assert not release(tmp_path, first.segment, first.end), "an attempt begun in it is open"
+        journal.end(1000)
+        await journal.commit()
+        assert release(tmp_path, first.segment, first.end)
+        assert positions(tmp_path)[0] == second
+        for place in positions(tmp_path):
+            released = release(tmp_path, place.segment, place.end)
+            assert released == place.closed, "the segment that is being written stays"
+        await journal.writer.close()
+
+    run(scenario)
+    assert len(segments(tmp_path)) >= 1
+
+
+def test_a_damaged_segment_is_kept_aside(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        await journal.write(1, 2, 3)
+        await journal.writer.close()
+
+    run(scenario)
+    path = segments(tmp_path)[0]
+    data = bytearray(path.read_bytes())
+    data[frame_offsets(bytes(data))[1] + 30] ^= 1
+    path.write_bytes(data)
+    assert release(tmp_path, 0, 3)
+    assert [file.name for file in tmp_path.glob("*.damaged")] == [f"{0:016d}.seg.damaged"]
+
+
+def test_a_disk_that_fails_makes_the_writer_fail_closed(tmp_path: Path) -> None:
+    """A full disk, really: the segment's descriptor is pointed at the kernel's always-full device."""
+
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        await journal.write(1)
+        open_files = {
+            os.path.realpath(f"/proc/self/fd/{number}"): int(number) for number in os.listdir("/proc/self/fd")
+        }
+        full = os.open("/dev/full", os.O_RDWR)
+        os.dup2(full, open_files[str(segments(tmp_path)[0])])
+        os.close(full)
+        for number in (2, 3):
+            journal.end(number)
+            error = await journal.commit()
+            assert error is not None
+            assert error.errno == errno.ENOSPC
+        assert journal.writer.failure is error
+        await journal.writer.close()
+
+    run(scenario)
+    assert numbers_in(tmp_path) == [1]
