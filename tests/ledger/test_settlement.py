@@ -7,6 +7,7 @@ parties share at 20 %, from 27 April only openai pays, at 20 %, under a cap.
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal as D
+from fractions import Fraction
 from itertools import pairwise
 
 import msgspec
@@ -29,7 +30,7 @@ from clauseway.ledger import (
     settle,
     statement_of,
 )
-from clauseway.values import Citation, Interval, InvalidInput, exact_sum, start_of_day_ns
+from clauseway.values import Citation, Interval, InvalidInput, day_of, exact_sum, start_of_day_ns
 
 
 def cite(term: str, line: int) -> Citation:
@@ -484,3 +485,72 @@ def test_order_within_a_day_changes_lines_but_no_sum(sales: list[tuple[int, str,
     (share,) = exact.shares
     assert exact_sum(line.amount for line in share.lines) == share.amount
     assert exact.needs_order == ()
+
+
+HOUR = 3_600_000_000_000
+RECORDS = st.builds(
+    SaleRecord,
+    event_ns=st.integers(start_of_day_ns(date(2026, 4, 25)) // HOUR, start_of_day_ns(date(2026, 5, 4)) // HOUR).map(
+        lambda hour: hour * HOUR
+    ),
+    request_id=st.uuids().map(str),
+    attempt=st.just(1),
+    seller=st.sampled_from(["openai", "microsoft", "amazon"]),
+    cloud=st.sampled_from(["azure", "aws"]),
+    product=st.just("gpt-5.4"),
+    amount=CENTS,
+)
+
+
+def aggregated(records: Sequence[SaleRecord]) -> list[RevenueLine]:
+    return [
+        RevenueLine(
+            event_day=day_of(record.event_ns),
+            seller=record.seller,
+            cloud=record.cloud,
+            product=record.product,
+            amount=record.amount,
+            requests=1,
+        )
+        for record in records
+    ]
+
+
+def walked(records: Sequence[SaleRecord], period: Interval) -> tuple[Fraction, dict[str, Fraction]]:
+    """The A5 share walked through sale by sale in fractions: due in the period, and what each line moved it, unrounded.
+
+    Rate 19.5 %, cap 5.00, openai's sales in full and amazon's at 87.5 %.
+    """
+    parts = {"openai": Fraction(1), "amazon": Fraction(875, 1000), "microsoft": Fraction(0)}
+    cap, rate, base = Fraction(5), Fraction(195, 1000), Fraction(0)
+    moved: dict[str, Fraction] = {}
+    ends = [Fraction(0), Fraction(0)]
+    for record in sorted(records):
+        day = day_of(record.event_ns)
+        counts = Fraction(record.amount) * parts[record.seller]
+        if day < A5 or day >= period.end or not counts:
+            continue
+        before, base = min(cap, rate * base), base + counts
+        if day < period.begin:
+            ends[0] = base
+        else:
+            line = f"A5.share-openai-microsoft|gpt-5.4|{record.cloud}|{record.seller}"
+            moved[line] = moved.get(line, Fraction(0)) + min(cap, rate * base) - before
+        ends[1] = base
+    first, last = (min(cap, Fraction(round(rate * end * 100), 100)) for end in ends)
+    return last - first, moved
+
+
+@given(st.lists(RECORDS, max_size=30, unique_by=lambda record: record.request_id), st.booleans())
+def test_it_agrees_with_a_walk_through_the_sales_in_fractions(records: list[SaleRecord], whole: bool) -> None:
+    period = WHOLE if whole else MAY
+    revenue = aggregated(records)
+    plain = settled(revenue, period, *SMALL)
+    ordered = {day: [r for r in records if day_of(r.event_ns) == day] for day in plain.needs_order}
+    (share,) = (s for s in settled(revenue, period, *SMALL, ordered=ordered).shares if s.cap)
+    due, moved = walked(records, period)
+    assert Fraction(share.amount) == due
+    for line in share.lines:
+        if sum(moved.values()):
+            # a line is its exact part of the share, to within a cent
+            assert abs(Fraction(line.amount) - due * moved[line.id] / sum(moved.values())) < Fraction(1, 100)
