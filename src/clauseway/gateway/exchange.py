@@ -226,7 +226,7 @@ class Exchange:
             self._retried = True
             self._connect()
         else:
-            self._attempt_failed(reason)
+            self._attempt_failed(reason, self._status)
 
     def expired(self, now_s: float) -> None:
         """Past `due_s`: the attempt has taken too long, or the whole request has."""
@@ -236,11 +236,11 @@ class Exchange:
         if self._committed:
             self._broken(f"{self._candidate.target.cloud} fell silent")
         elif now_s >= self._deadline_s:
-            self._record(Status.FAILED, 0, _NO_UNITS)
-            self._note("did not answer before the request's deadline", 0)
+            self._record(Status.FAILED, self._status, _NO_UNITS)
+            self._note("did not answer before the request's deadline", self._status)
             self._give_up(DEADLINE, b"")
         else:
-            self._attempt_failed("did not answer in time")
+            self._attempt_failed("did not answer in time", self._status)
 
     def caller_left(self) -> None:
         """The client's connection is gone. What the cloud did until now is metered; the rest is called off."""

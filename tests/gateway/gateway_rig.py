@@ -1,0 +1,408 @@
+"""What the gateway's tests stand on: clouds that misbehave on command, and the gateway as the process that it is."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import openai
+
+from clauseway.gateway.keys import digest
+from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Refusal, Route, Target
+from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
+from clauseway.spool import Batch, positions, read_batch
+
+HASH_KEY = "5a" * 32
+SECRET = "sk-test-secret"
+OTHER_SECRET = "sk-test-other-seller"
+MODEL, NAME_THERE, PRODUCT = "gpt-5.4", "gpt-5.4-2026-03-05", "api.stateless"
+MESSAGES: list[Any] = [{"role": "user", "content": "Which cloud is this?"}]
+USAGE = {
+    "prompt_tokens": 21,
+    "completion_tokens": 8,
+    "total_tokens": 29,
+    "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 2},
+}
+WORDS = ("Cl", "ou", "ds", " are", " many", ".")
+PATIENCE_S = 20.0
+
+
+def compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def chunk_event(choices: list[object], **members: object) -> bytes:
+    return b"data: %b\n\n" % compact({"id": "c1", "object": "chat.completion.chunk", "choices": choices, **members})
+
+
+def content_events(*, with_nulls: bool) -> list[bytes]:
+    """The events of a whole answer, as OpenAI sends them: role, words, finish reason."""
+    nulls: dict[str, object] = {"usage": None} if with_nulls else {}
+    deltas: list[tuple[dict[str, str], str | None]] = [({"role": "assistant", "content": ""}, None)]
+    deltas += [({"content": word}, None) for word in WORDS]
+    deltas += [({}, "stop")]
+    return [chunk_event([{"index": 0, "delta": delta, "finish_reason": reason}], **nulls) for delta, reason in deltas]
+
+
+USAGE_EVENT = chunk_event([], usage=USAGE)
+DONE_EVENT = b"data: [DONE]\n\n"
+ANSWER = compact({
+    "id": "c1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": NAME_THERE,
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "".join(WORDS)}}],
+    "usage": USAGE,
+})  # fmt: skip
+
+
+class Received(msgspec.Struct):
+    """A request as a cloud received it."""
+
+    head: bytes
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def header(self, name: str) -> str | None:
+        for line in self.head.decode("latin-1").split("\r\n")[1:]:
+            key, _, value = line.partition(": ")
+            if key.lower() == name:
+                return value
+        return None
+
+
+class Connection:
+    """A scripted cloud's side of one connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def receive(self) -> Received:
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        (length,) = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        return Received(head, await self.reader.readexactly(int(length.split(b":")[1])))
+
+    def answer(self, status: int, body: bytes, headers: Sequence[str] = ()) -> None:
+        lines = [f"HTTP/1.1 {status} Whatever", "content-type: application/json", "x-request-id: up-1", *headers]
+        lines.append(f"content-length: {len(body)}")
+        self.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+    def begin_stream(self) -> None:
+        lines = ("content-type: text/event-stream", "x-request-id: up-1", "transfer-encoding: chunked")
+        self.writer.write("\r\n".join(("HTTP/1.1 200 OK", *lines)).encode() + b"\r\n\r\n")
+
+    def piece(self, data: bytes) -> None:
+        self.writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end_stream(self) -> None:
+        self.writer.write(b"0\r\n\r\n")
+
+    def drop(self) -> None:
+        self.writer.transport.abort()
+
+    async def left(self) -> None:
+        """Until the gateway closes the connection."""
+        await self.reader.read()
+
+
+Behaviour = Callable[[Connection, Received], Coroutine[Any, Any, None]]
+
+
+async def well(connection: Connection, request: Received) -> None:
+    """A whole answer, streamed or not, as asked for."""
+    asked = request.json
+    if not asked.get("stream"):
+        connection.answer(200, ANSWER)
+        return
+    with_usage = bool((asked.get("stream_options") or {}).get("include_usage"))
+    events = content_events(with_nulls=with_usage) + ([USAGE_EVENT] if with_usage else []) + [DONE_EVENT]
+    connection.begin_stream()
+    for event in events:
+        connection.piece(event)
+        await connection.writer.drain()
+    connection.end_stream()
+
+
+def status(code: int, *headers: str) -> Behaviour:
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.answer(code, b'{"error":{"message":"as told","code":"scripted"}}', headers)
+
+    return behave
+
+
+async def drop(connection: Connection, _: Received) -> None:
+    """Closes without a byte."""
+    connection.drop()
+
+
+async def stall(connection: Connection, _: Received) -> None:
+    """Says nothing until the other side gives up."""
+    await connection.left()
+
+
+async def preamble_then_stall(connection: Connection, _: Received) -> None:
+    """A stream that begins without content (role, filter results) and then says nothing more."""
+    connection.begin_stream()
+    connection.piece(chunk_event([], prompt_filter_results=[]) + content_events(with_nulls=True)[0])
+    await connection.left()
+
+
+async def preamble_then_error(connection: Connection, _: Received) -> None:
+    """A 200 whose stream reports an error before any content."""
+    connection.begin_stream()
+    connection.piece(chunk_event([], prompt_filter_results=[]))
+    connection.piece(b'data: {"error":{"message":"no_capacity","code":"no_capacity"}}\n\n' + DONE_EVENT)
+    connection.end_stream()
+
+
+async def cut(connection: Connection, request: Received) -> None:
+    """Breaks off in the middle: of the JSON, or of the stream after three words."""
+    if request.json.get("stream"):
+        connection.begin_stream()
+        connection.piece(b"".join(content_events(with_nulls=True)[:4]))
+    else:
+        connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(ANSWER) + ANSWER[:50])
+    await connection.writer.drain()
+    connection.drop()
+
+
+class Cloud:
+    """A scripted cloud on a port of its own. `behaviour` may be changed at any time."""
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.name = name
+        self.behaviour: Behaviour = well
+        self.requests: list[Received] = []
+        self.connections = 0
+        self.left = threading.Event()
+        self._loop = loop
+        self._server = asyncio.run_coroutine_threadsafe(
+            asyncio.start_server(self._connected, "127.0.0.1", 0), loop
+        ).result(PATIENCE_S)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(reader, writer)
+        self.connections += 1
+        try:
+            while True:
+                request = await connection.receive()
+                self.requests.append(request)
+                await self.behaviour(connection, request)
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            self.left.set()
+        finally:
+            writer.close()
+
+
+class Rig:
+    """Scripted clouds and one gateway process over them. Use as a context."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.spool = home / "spool"
+        self.control = home / "control.sock"
+        self.clouds: dict[str, Cloud] = {}
+        self.port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "Rig":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(PATIENCE_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def cloud(self, name: str, behaviour: Behaviour = well) -> Cloud:
+        cloud = self.clouds[name] = Cloud(name, self._loop)
+        cloud.behaviour = behaviour
+        return cloud
+
+    def target(self, cloud: str, port: int, model: str = NAME_THERE, **changes: Any) -> Target:
+        label = Deployment(f"{cloud}-1", cloud, "openai", "eastus", PRODUCT, model)
+        return Target(**{
+            "label": label, "dialect": "openai", "url": f"http://127.0.0.1:{port}/v1",
+            "auth": Auth(kind="bearer", secret=f"sk-{cloud}"), "input_price": 2_500_000, "output_price": 15_000_000,
+            "output_tokens_max": 4096, **changes,
+        })  # fmt: skip
+
+    def plan(self, targets: Sequence[Target] = (), **changes: Any) -> Plan:
+        """Every target permitted, in order, for the one seller; `aws` refused unless it is among them."""
+        chosen = tuple(targets) or tuple(self.target(cloud.name, cloud.port) for cloud in self.clouds.values())
+        there = {target.label.cloud for target in chosen}
+        refusals = () if "aws" in there else (REFUSAL,)
+        routes = {
+            f"openai|{PRODUCT}|direct": Route(
+                candidates=tuple((index, 0) for index in range(len(chosen))), refusals=refusals
+            )
+        }
+        return Plan(**{
+            "agreement": "test", "hash_key": HASH_KEY, "models": {MODEL: PRODUCT}, "targets": chosen,
+            "rulings": (Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
+            "epochs": (Epoch(begin_ns=0, routes=routes),),
+            "keys": (key(SECRET, "openai"), key(OTHER_SECRET, "microsoft")), **changes,
+        })  # fmt: skip
+
+    def write_plan(self, plan: Plan) -> None:
+        """Replaced whole, by rename, as the product does."""
+        new = self.home / "plan.new"
+        new.write_bytes(msgspec.json.encode(plan))
+        new.rename(self.home / "plan.json")
+
+    def start(self, plan: Plan | None = None, *arguments: str, launcher: Sequence[str] = ("-m", "clauseway.gateway"),
+              pass_fds: Sequence[int] = ()) -> None:  # fmt: skip
+        self.write_plan(plan or self.plan())
+        command = [sys.executable, *launcher, "--plan", str(self.home / "plan.json"), "--spool", str(self.spool)]
+        command += ["--port", "0", "--control", str(self.control), *arguments]
+        with (self.home / "gateway.err").open("ab") as errors:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, pass_fds=tuple(pass_fds))
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.errors()
+        self.port = json.loads(line)["ports"]["gateway"]
+
+    def errors(self) -> str:
+        return (self.home / "gateway.err").read_text()
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(PATIENCE_S) == 0, self.errors()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, secret: str = SECRET) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=secret, max_retries=0, timeout=PATIENCE_S)
+
+    def post(self, stream: bool = False, **members: Any) -> httpx.Response:
+        body = {"model": MODEL, "messages": MESSAGES, "stream": stream, **members}
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+
+    def socket(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+
+    def exchange(self, data: bytes) -> bytes:
+        """Send bytes on a fresh connection and read until it is closed."""
+        with self.socket() as connection:
+            connection.sendall(data)
+            return read_all(connection)
+
+    def counts(self) -> dict[str, Any]:
+        transport = httpx.HTTPTransport(uds=str(self.control))
+        with httpx.Client(transport=transport) as client:
+            counts: dict[str, Any] = client.get("http://gateway/counts").json()
+            return counts
+
+    def batches(self) -> list[Batch]:
+        return [read_batch(self.spool, place.segment, 0, 1 << 40) for place in positions(self.spool)]
+
+    def intents(self) -> list[Intent]:
+        return [intent for batch in self.batches() for intent in batch.intents]
+
+    def records(self) -> list[UsageRecord]:
+        return [record for batch in self.batches() for record in batch.records]
+
+    def entries(self) -> list[tuple[UsageRecord, Buyer, Deployment, Ruling]]:
+        return [entry for batch in self.batches() for entry in batch.entries()]
+
+    def outcomes(self) -> list[tuple[str, str, int]]:
+        """(deployment, status, HTTP status) of each attempt, in order."""
+        return [(where.deployment, record.status.name, record.http_status) for record, _, where, _ in self.entries()]
+
+
+REFUSAL = Refusal(
+    cloud="aws",
+    outcome="forbidden",
+    message="A4 clause 3 keeps stateless APIs on Azure (amendment-4.md, line 12).",
+    terms=("A4.azure-exclusive",),
+    receipt="receipt",
+)
+AUTHORIZED = {"authorization": f"Bearer {SECRET}"}
+
+
+def key(secret: str, seller: str) -> Key:
+    hashed = digest(bytes.fromhex(HASH_KEY), secret.encode()).hex()
+    return Key(
+        digest=hashed, organisation="acme", project="research", key_id=f"key-{seller}", seller=seller, segment="direct"
+    )
+
+
+def read_all(connection: socket.socket) -> bytes:
+    data = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            data += piece
+    return data
+
+
+def request_bytes(body: bytes, *headers: str, path: str = "/v1/chat/completions", method: str = "POST") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "host: gateway", f"authorization: Bearer {SECRET}", *headers]
+    return "\r\n".join([*lines, f"content-length: {len(body)}"]).encode() + b"\r\n\r\n" + body
+
+
+def chat_body(**members: object) -> bytes:
+    return compact({"model": MODEL, "messages": MESSAGES, **members})
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait for what another process is about to do."""
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up_s, "it never happened"
+        time.sleep(0.005)
+
+
+async def _cancel_all() -> None:
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.sleep(0)
+
+
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def parent_pipe() -> Iterator[tuple[int, Callable[[], None]]]:
+    """The pipe of a parent: the child's end, and what happens when the parent dies."""
+    child, parent = os.pipe()
+    try:
+        yield child, lambda: os.close(parent)
+    finally:
+        os.close(child)
