@@ -5,9 +5,13 @@ import shutil
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+# A loaded machine may pause any example for longer than Hypothesis expects; what is slow is seen in the durations.
+settings.register_profile("loaded-machine", deadline=None)
+settings.load_profile("loaded-machine")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # A browser that talks to nobody but the page under test, and that runs as root in a container.
 BROWSER_ARGS = [
