@@ -3,7 +3,7 @@
     from clauseway import open_agreement
 
     agreement = open_agreement()
-    decision = agreement.decide(action="serve", party="openai", product="api.stateless", cloud="aws", as_of="2026-03-15")
+    decision = agreement.decide(action="serve", party="openai", product="gpt-5.5", cloud="aws", as_of="2026-05-01")
     print(decision.outcome, decision.reasons[0])
 
 What is offered here is loaded when it is first asked for, so that a gateway, which asks for none of it, stays small.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clauseway.agreement import FactRegister, RevenueShare
     from clauseway.app.library import OpenAgreement, open_agreement
     from clauseway.decisions import Condition, Decision, Outcome, Question, Reason, Receipt, Span, Turn
-    from clauseway.values import Citation, InvalidInput, Interval, KnownAt, Money, Problem
+    from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Money, Problem
 
 _OFFERED = {
     "FactRegister": "clauseway.agreement",

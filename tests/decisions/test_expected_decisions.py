@@ -1,4 +1,6 @@
-"""The expected decisions, as a table a lawyer can read. Each row: the question, the outcome, and the amendment it rests on."""
+"""The expected decisions, as a table a lawyer can read: the question, the outcome, the amendment it rests on."""
+
+from typing import Any
 
 import pytest
 
@@ -124,7 +126,7 @@ def partnership() -> OpenAgreement:
 @pytest.mark.parametrize("row", rows(TABLE) + rows(MORE), ids=lambda row: " ".join(row[:7]))
 def test_the_partnership_decides_as_expected(partnership: OpenAgreement, row: tuple[str, ...]) -> None:
     as_of, known_at, action, party, product, cloud, flags, outcome, amendment = row
-    question: dict[str, object] = {"as_of": as_of, "action": action, "party": party}
+    question: dict[str, Any] = {"as_of": as_of, "action": action, "party": party}
     question |= {
         key: value for key, value in (("product", product), ("cloud", cloud), ("known_at", known_at)) if value != "-"
     }

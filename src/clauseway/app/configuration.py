@@ -1,4 +1,4 @@
-"""What an operator writes: the deployments that a gateway may call, as TOML. Secrets come from the environment or a file.
+"""What an operator writes: the deployments that a gateway may call, as TOML. Secrets come from outside it.
 
 [[deployment]]
 name = "openai-direct"

@@ -60,7 +60,7 @@ def active_keys(home: Home) -> list[Key]:
     """The keys a gateway accepts, in the form of its plan."""
     control = Control.open(home.make().control)
     try:
-        return [_for_plan(key) for key in control.keys()]
+        return list(map(_for_plan, control.keys()))
     finally:
         control.close()
 

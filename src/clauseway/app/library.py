@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
+from typing import Required, TypedDict, Unpack
 
 import msgspec
 
@@ -32,48 +33,51 @@ from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 BUILT_IN = "openai-microsoft"
 
 
+class QuestionParts(TypedDict, total=False):
+    """What a question is made of. Days may be `date`s or texts (YYYY-MM-DD); `reading` maps names to options."""
+
+    action: Required[str]
+    party: Required[str]
+    product: str
+    cloud: str
+    to: str
+    seller: str
+    segment: str
+    region: str
+    as_of: date | str | None
+    known_at: KnownAt | date | str | None
+    reading: Mapping[str, str] | None
+
+
 class OpenAgreement(msgspec.Struct, frozen=True):
-    """An agreement with its register of facts, ready to be asked. Days may be `date`s or texts (YYYY-MM-DD)."""
+    """An agreement with its register of facts, ready to be asked."""
 
     agreement: Agreement
     catalog: Catalog
     facts: FactRegister
 
-    def question(
-        self,
-        *,
-        action: str,
-        party: str,
-        product: str = "",
-        cloud: str = "",
-        to: str = "",
-        seller: str = "",
-        segment: str = "any",
-        region: str = "",
-        as_of: date | str | None = None,
-        known_at: KnownAt | date | str | None = None,
-        reading: Mapping[str, str] | None = None,
-    ) -> Question:
+    def question(self, **parts: Unpack[QuestionParts]) -> Question:
         """A checked question. `as_of` defaults to today (UTC), `known_at` to now. Raises InvalidInput."""
         return ask(
             self.agreement,
             self.catalog,
-            action=action,
-            party=party,
-            product=product,
-            cloud=cloud,
-            to=to,
-            seller=seller,
-            segment=segment,
-            region=region,
-            as_of=_day(as_of, "--as-of") or datetime.now(UTC).date(),
-            known_at=_known(known_at),
-            readings=reading,
+            action=parts["action"],
+            party=parts["party"],
+            product=parts.get("product", ""),
+            cloud=parts.get("cloud", ""),
+            to=parts.get("to", ""),
+            seller=parts.get("seller", ""),
+            segment=parts.get("segment", "any"),
+            region=parts.get("region", ""),
+            as_of=_day(parts.get("as_of"), "--as-of") or datetime.now(UTC).date(),
+            known_at=_known(parts.get("known_at")),
+            readings=parts.get("reading"),
         )
 
-    def decide(self, *, suppose: Iterable[str] = (), **question: object) -> Decision:
-        """Answer a question, given as the keyword arguments of `question`. Raises InvalidInput where it is no question."""
-        return self.supposing(suppose).answer(self.question(**question))  # type: ignore[arg-type]
+    def decide(self, *, suppose: Iterable[str] = (), **parts: Unpack[QuestionParts]) -> Decision:
+        """Answer a question, with facts supposed (`milestone=2027-01-01`). Raises InvalidInput where it is none."""
+        opened = self.supposing(suppose)
+        return opened.answer(opened.question(**parts))
 
     def answer(self, question: Question) -> Decision:
         """Answer a question that is checked already."""
@@ -127,7 +131,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
 
 
 def open_agreement(folder: Path | str | None = None) -> OpenAgreement:
-    """Open an agreement's folder, or the built-in OpenAI-Microsoft partnership. Raises InvalidInput with every problem."""
+    """Open an agreement's folder, by default the built-in partnership. Raises InvalidInput with every problem."""
     documents = _built_in_documents() if folder is None else _documents(Path(folder))
     agreement = read_agreement(documents)
     register, catalog = FactRegister(), agreement.catalog

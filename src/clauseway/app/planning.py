@@ -1,4 +1,4 @@
-"""The gateway's plan: the agreement decided ahead for every seller, product, cloud and segment, at every boundary of time.
+"""The gateway's plan: the agreement decided ahead for every seller, product, cloud and segment, at every boundary.
 
 Deployments whose sale the agreement permits become candidates, the primary cloud's first; every other cloud gets its
 refusal, worded and cited.

@@ -67,8 +67,13 @@ def start(name: str, module: str, arguments: Sequence[str], log: Path) -> Child:
     with log.open("ab") as errors:
         # A session of its own: Ctrl-C reaches the parent alone, which then stops its children in order.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, pass_fds=(read_end,), start_new_session=True
-        )  # fmt: skip
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            pass_fds=(read_end,),
+            start_new_session=True,
+        )
     os.close(read_end)
     try:
         ready = _wait_ready(name, process, log)

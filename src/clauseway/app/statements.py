@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from clauseway.ledger import Ended, ShareLine, ShareResult, Statement
-from clauseway.values import FOREVER
+from clauseway.values import FOREVER, Citation
 from clauseway.web import (
     Assumption,
     ReceiptLine,
@@ -72,9 +72,10 @@ def _section(share: ShareResult) -> StatementSection:
         )
     if share.cap is not None:
         cap = share.cap
+        before = cents(cap.opening + cap.consumed_before)
         notes.append(
-            f"Cap {cents(cap.cap)}: {cents(cap.opening + cap.consumed_before)} consumed before, {cents(cap.consumed)} in "
-            f"this period, {cents(cap.remaining)} remaining."
+            f"Cap {cents(cap.cap)}: {before} consumed before, {cents(cap.consumed)} in this period, "
+            f"{cents(cap.remaining)} remaining."
         )
         if cap.reached is not None:
             at = f" with {cap.reached.request_id}" if cap.reached.request_id else ""
@@ -85,14 +86,30 @@ def _section(share: ShareResult) -> StatementSection:
         payee=share.payee,
         begin=share.days.begin,
         end=share.days.end,
-        lines=tuple(_line(share, line) for line in share.lines),
+        lines=tuple(_line(share, line) for line in share.lines) or (_no_usage(share),),
         subtotal=cents(share.amount),
         note=" ".join(notes),
     )
 
 
+def _citations(share: ShareResult) -> tuple[Citation, ...]:
+    """The clause that makes the share due, and the one that ended it where that is another."""
+    ended_by = share.ended_by
+    return (share.citation, ended_by) if ended_by is not None and ended_by != share.citation else (share.citation,)
+
+
+def _no_usage(share: ShareResult) -> StatementLine:
+    return StatementLine(
+        label="no usage in these days",
+        base="0.00",
+        rate=_percent(share.rate),
+        amount=cents(share.amount),
+        citations=_citations(share),
+    )
+
+
 def _line(share: ShareResult, line: ShareLine) -> StatementLine:
-    citations = (line.citation,) if share.ended_by is None else (line.citation, share.ended_by)
+    citations = _citations(share)
     return StatementLine(
         label=f"{line.product} on {line.cloud}, sold by {line.seller}",
         base=_exact(line.base),
@@ -100,7 +117,7 @@ def _line(share: ShareResult, line: ShareLine) -> StatementLine:
         amount=cents(line.amount),
         citations=citations,
         working=(
-            f"{line.requests} requests, charged {_exact(line.base)}",
+            f"{line.requests:,} requests, charged {_exact(line.base)}",
             f"{_percent(line.rate)} of {_exact(line.base)} is {_exact(line.base * line.rate)}",
             f"the share's {cents(share.amount)} split over its lines by largest remainder: {cents(line.amount)}",
         ),

@@ -56,7 +56,7 @@ def terms_view(
     *,
     with_ended: bool = False,
 ) -> TermsView:
-    """The terms in force, and with `with_ended` those that have ended too. Raises InvalidInput for a bad day or reading."""
+    """The terms in force, and with `with_ended` those that have ended. Raises InvalidInput for a bad day or reading."""
     force = opened.in_force(as_of, known_at, reading)
     rows = [_row(state) for state in force.states if state.in_force or (with_ended and state.ended)]
     return TermsView(

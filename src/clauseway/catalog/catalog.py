@@ -1,6 +1,6 @@
 """The things an agreement speaks about, as data that each agreement's folder declares.
 
-A class may belong to a wider one (`api.stateless` to `api`), and a scope that names the wider class holds for all in it.
+A class may belong to a wider one (`api.stateless` to `api`); a scope that names the wider one holds for all in it.
 """
 
 from collections.abc import Mapping

@@ -33,6 +33,11 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     note: str = ""
 
+    def __str__(self) -> str:
+        note = f" ({self.note})" if self.note else ""
+        place = f"{self.document}:{self.line}; {self.source}"
+        return f"{self.bearing}: {self.amendment} {self.term}{note}: {self.text} [{place}]"
+
     @classmethod
     def of(cls, bearing: str, citation: Citation, note: str = "") -> "Reason":
         return cls(

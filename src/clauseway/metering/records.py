@@ -36,7 +36,8 @@ class RequestId(msgspec.Struct, frozen=True, order=True):
 
     @classmethod
     def parse(cls, text: str) -> "RequestId":
-        assert text.startswith("req_") and len(text) == 36, f"{text!r} is no request id"
+        assert text.startswith("req_"), f"{text!r} is no request id"
+        assert len(text) == 36, f"{text!r} is no request id"
         return cls(int(text[4:20], 16), int(text[20:], 16))
 
 

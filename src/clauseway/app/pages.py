@@ -1,0 +1,171 @@
+"""The pages' process: what the pages are told, read from the agreement, the control database and the gateway's counts.
+
+`python -m clauseway.app.pages --home H --port P` serves them until its parent is gone.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from clauseway.app.home import Home
+from clauseway.app.library import OpenAgreement, open_agreement
+from clauseway.app.rights import timeline_of_rights
+from clauseway.app.settling import now, settled_months, statement
+from clauseway.app.snippets import snippets_for
+from clauseway.app.statements import statement_context
+from clauseway.gateway.clock import BusinessClock, simulated_clock, system_clock
+from clauseway.values import Citation, KnownAt, day_of
+from clauseway.web import (
+    CloudCounts,
+    CountsContext,
+    HomeContext,
+    PlainSentence,
+    StatementContext,
+    Timeline,
+    Unavailable,
+    create_app,
+)
+
+
+class Source:
+    """Tells the pages what to draw. Files and databases are read in a thread, so that no page waits for another."""
+
+    def __init__(self, home: Home, opened: OpenAgreement, clock: BusinessClock, gateway_url: str, key: str) -> None:
+        self._home, self._opened, self._clock = home, opened, clock
+        self._gateway_url, self._key = gateway_url, key
+        self._timeline: Timeline | None = None
+
+    async def home(self) -> HomeContext:
+        counts = await self.counts()
+        return await asyncio.to_thread(self._home_context, counts)
+
+    async def counts(self) -> CountsContext:
+        answer = await _ask_gateway(self._home.gateway_socket)
+        tokens = answer["tokens"]
+        clouds = sorted({*answer["served"], *answer["refused"], *answer["failed"]})
+        instant = self._clock()
+        return CountsContext(
+            clouds=tuple(
+                CloudCounts(
+                    cloud=cloud,
+                    served=answer["served"].get(cloud, 0),
+                    refused=answer["refused"].get(cloud, 0),
+                    failed=answer["failed"].get(cloud, 0),
+                    tokens=tokens.get(cloud, 0),
+                )
+                for cloud in clouds
+            ),
+            clock=str(KnownAt(instant // 1_000_000_000 * 1_000_000_000)),
+            edition=await asyncio.to_thread(self._edition, day_of(instant)),
+        )
+
+    async def statement(self, period: str) -> StatementContext | None:
+        return await asyncio.to_thread(self._statement, period)
+
+    def _home_context(self, counts: CountsContext) -> HomeContext:
+        today, known_at = day_of(self._clock()), now()
+        months = settled_months(self._home)
+        statements = [self._statement(month) for month in months]
+        return HomeContext(
+            title=self._opened.agreement.title,
+            as_of=today,
+            known_at=str(known_at),
+            plain_words=_plain_words(self._opened, today, known_at),
+            timeline=self._rights(known_at),
+            counts=counts,
+            gateway_url=self._gateway_url,
+            statements=tuple(found for found in statements if found is not None),
+            statement_note="" if months else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
+            snippets=snippets_for(self._gateway_url, self._key),
+        )
+
+    def _rights(self, known_at: KnownAt) -> Timeline:
+        # The register does not change under a running page, so the picture is worked out once.
+        if self._timeline is None:
+            self._timeline = timeline_of_rights(self._opened, known_at)
+        return self._timeline
+
+    def _statement(self, period: str) -> StatementContext | None:
+        found = statement(self._home, period)
+        return statement_context(found) if found is not None else None
+
+    def _edition(self, today: date) -> str:
+        receipts = [found.receipt for month in settled_months(self._home) if (found := statement(self._home, month))]
+        return hashlib.sha256("\n".join([str(today), *receipts]).encode()).hexdigest()[:16]
+
+
+def _plain_words(opened: OpenAgreement, today: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
+    """What the terms in force say, each clause once, the latest amendment's first."""
+    clauses: dict[str, list[Citation]] = {}
+    for state in opened.in_force(today, known_at).states:
+        if state.in_force:
+            clauses.setdefault(state.term.citation.text, []).append(state.term.citation)
+    return tuple(PlainSentence(text=text, citations=tuple(citations)) for text, citations in clauses.items())
+
+
+async def _ask_gateway(path: Path) -> dict[str, Any]:
+    """The gateway's counts over its control socket. Raises Unavailable."""
+    try:
+        reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(path), 2)
+        writer.write(b"GET /counts HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 2)
+        writer.close()
+        found = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
+    except (OSError, TimeoutError, msgspec.DecodeError) as error:
+        raise Unavailable(f"The gateway does not answer: {error or type(error).__name__}.") from None
+    assert isinstance(found, dict)
+    return found
+
+
+async def _serve(source: Source, host: str, port: int, parent_pipe: int | None) -> None:
+    listener = socket.create_server((host, port), reuse_port=False)
+    config = uvicorn.Config(create_app(source), log_level="warning", access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+
+    def leave() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave)
+    if parent_pipe is not None:
+        loop.add_reader(parent_pipe, leave)
+    print(json.dumps({"ready": True, "ports": {"pages": listener.getsockname()[1]}}), flush=True)
+    await server.serve(sockets=[listener])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the pages until told to stop."""
+    parser = argparse.ArgumentParser(prog="clauseway.app.pages")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--gateway-url", required=True)
+    parser.add_argument("--key", default="")
+    parser.add_argument("--agreement", type=Path)
+    parser.add_argument("--facts", type=Path)
+    parser.add_argument("--simulated-clock", type=Path)
+    parser.add_argument("--parent-pipe", type=int)
+    options = parser.parse_args(arguments)
+    opened = open_agreement(options.agreement)
+    if options.facts is not None:
+        opened = opened.with_facts_from(options.facts)
+    clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
+    source = Source(Home(options.home), opened, clock, options.gateway_url, options.key)
+    asyncio.run(_serve(source, options.host, options.port, options.parent_pipe))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

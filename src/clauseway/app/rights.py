@@ -1,0 +1,157 @@
+"""Which rights the pages draw over time: chosen from the agreement's own terms, so that another one draws its own."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Unpack
+
+import msgspec
+
+from clauseway.agreement import Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
+from clauseway.app.library import OpenAgreement, QuestionParts
+from clauseway.decisions import Decision, Question, Span
+from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE
+from clauseway.values import InvalidInput, KnownAt
+from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
+
+# The picture begins with the year of the first amendment and ends where the last known end lies well inside.
+_YEARS_AFTER_LAST_END = 1
+
+
+class _Right(msgspec.Struct, frozen=True):
+    label: str
+    question: Question
+
+
+def timeline_of_rights(opened: OpenAgreement, known_at: KnownAt) -> Timeline:
+    """Every right of interest from the agreement's first year to after its last known end."""
+    rows = [(right, opened.timeline(right.question)) for right in _rights(opened, known_at)]
+    begin, end = _extent(rows, opened)
+    return Timeline(
+        begin=begin,
+        end=end,
+        rows=tuple(TimelineRow(label=right.label, segments=_segments(spans, begin, end)) for right, spans in rows),
+        marks=tuple(
+            TimelineMark(day=amendment.effective, label=amendment.id, text=amendment.title)
+            for amendment in opened.agreement.amendments
+            if amendment.known <= known_at
+        ),
+    )
+
+
+def _extent(rows: list[tuple[_Right, tuple[Span, ...]]], opened: OpenAgreement) -> tuple[date, date]:
+    begins = [amendment.effective for amendment in opened.agreement.amendments]
+    days = [span.begin for _, spans in rows for span in spans] + begins
+    return date(min(days).year, 1, 1), date(max(days).year + _YEARS_AFTER_LAST_END, 1, 1)
+
+
+def _segments(spans: tuple[Span, ...], begin: date, end: date) -> tuple[TimelineSegment, ...]:
+    before = [TimelineSegment(begin=begin, end=spans[0].begin, outcome="unstated", why="No amendment is in force yet.")]
+    drawn = before if spans[0].begin > begin else []
+    return tuple(drawn) + tuple(
+        TimelineSegment(
+            begin=max(span.begin, begin),
+            end=min(span.end, end),
+            outcome=span.decision.outcome.value,
+            why=_why(span.decision),
+        )
+        for span in spans
+        if span.begin < end
+    )
+
+
+def _why(decision: Decision) -> str:
+    first = decision.reasons[0]
+    note = f" ({first.note})" if first.note else ""
+    needed = "".join(f" {condition.text}" for condition in decision.conditions)
+    return f"{first.amendment} {first.term}{note}: {first.text}{needed}"
+
+
+def _rights(opened: OpenAgreement, known_at: KnownAt) -> Iterator[_Right]:
+    """The owner's rights elsewhere than on the primary cloud, others' rights to sell, licences, shares."""
+
+    def right(label: str, **parts: Unpack[QuestionParts]) -> Iterator[_Right]:
+        try:
+            parts["as_of"], parts["known_at"] = date.min, known_at
+            yield _Right(label, opened.question(**parts))
+        except InvalidInput:
+            return  # this agreement's classes do not take that action
+
+    owner = _first(opened, Ownership, "party")
+    primary = _first(opened, Precedence, "first")
+    licensee = _first(opened, Licence, "licensee")
+    elsewhere, seller = _elsewhere(opened, primary, {owner, licensee})
+    for name in _classes(opened, SERVE):
+        for product, label in _examples(opened, name):
+            yield from right(
+                f"{owner} serves {label} on {elsewhere}", action=SERVE, party=owner, product=product, cloud=elsewhere
+            )
+    for product in _classes(opened, CONTRACT):
+        yield from right(
+            f"{owner} contracts for {product} on {elsewhere}",
+            action=CONTRACT,
+            party=owner,
+            product=product,
+            cloud=elsewhere,
+        )
+    for name in _classes(opened, SELL)[:1]:
+        product, label = _examples(opened, name)[0]
+        yield from right(
+            f"{licensee} sells {label} on {primary}", action=SELL, party=licensee, product=product, cloud=primary
+        )
+        yield from right(
+            f"{seller} sells {label} on {elsewhere}", action=SELL, party=seller, product=product, cloud=elsewhere
+        )
+    for product in _classes(opened, LICENSE)[:1]:
+        yield from right(
+            f"{owner} licenses {product} to {seller}", action=LICENSE, party=owner, to=seller, product=product
+        )
+    for payer, payee in _share_directions(opened):
+        yield from right(f"{payer} pays a share to {payee}", action=SHARE, party=payer, to=payee)
+
+
+def _classes(opened: OpenAgreement, action: str) -> list[str]:
+    """The classes that take an action and that some exclusivity has reserved, in the agreement's own order."""
+    reserved = {
+        scope
+        for amendment in opened.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, Exclusivity)
+        for scope in term.products
+    }
+    return [
+        name
+        for name, known in opened.catalog.classes.items()
+        if action in known.actions and any(opened.catalog.belongs(name, scope) for scope in reserved)
+    ]
+
+
+def _examples(opened: OpenAgreement, name: str) -> list[tuple[str, str]]:
+    """What to ask of a class: its first product, where it has one, and a new product of it (the class itself)."""
+    products = [product.id for product in opened.catalog.products.values() if product.product_class == name]
+    return [(product, f"{product} ({name})") for product in products[:1]] + [(name, f"a new {name} product")]
+
+
+def _elsewhere(opened: OpenAgreement, primary: str, insiders: set[str]) -> tuple[str, str]:
+    """A cloud that is not the primary one and is operated by an outsider, and that operator."""
+    for cloud, operator in sorted(opened.catalog.operators.items()):
+        if cloud != primary and operator not in insiders:
+            return cloud, operator
+    return primary, opened.catalog.operators.get(primary, "")
+
+
+def _first(opened: OpenAgreement, kind: type, field: str) -> str:
+    for amendment in opened.agreement.amendments:
+        for term in amendment.terms:
+            if isinstance(term, kind):
+                return str(getattr(term, field))
+    return ""
+
+
+def _share_directions(opened: OpenAgreement) -> list[tuple[str, str]]:
+    found = [
+        (term.payer, term.payee)
+        for amendment in opened.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, RevenueShareTerm)
+    ]
+    return sorted(set(found))

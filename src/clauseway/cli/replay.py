@@ -1,0 +1,42 @@
+"""`clauseway replay`: recorded traffic through a gateway."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clauseway.app.replaying import keys_by_buyer, planned_requests, replay_now
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.cli.replay_progress import ReplayDisplay
+
+
+def command(
+    url: Annotated[str, typer.Option(help="The gateway, with its /v1.")] = "http://127.0.0.1:8400/v1",
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="A seller and the key that buys from it. Repeatable.", metavar="SELLER=SECRET"),
+    ] = None,
+    trace: Annotated[Path | None, typer.Option(help="A trace (CSV); by default the sample that ships.")] = None,
+    limit: Annotated[int, typer.Option(help="Send at most so many requests; 0 for all.", min=0)] = 0,
+    as_json: options.AsJson = False,
+) -> int:
+    """Send recorded traffic through a gateway, as fast as it answers, and show what was served, refused and failed.
+
+    The traffic is a sample of a production chat service (Azure LLM inference trace 2023, CC-BY-4.0): the same sizes of
+    prompts and answers, in the same order. Four in ten requests buy from OpenAI, three in ten from Microsoft, and three
+    in ten buy from OpenAI and ask for AWS. Time is not simulated here; `clauseway up` does that.
+
+    \b
+    Make the two keys, then replay:
+      clauseway key create --organisation acme --seller openai
+      clauseway key create --organisation contoso --seller microsoft
+      clauseway replay --key openai=cw-… --key microsoft=cw-…
+    """
+    keys = keys_by_buyer(key or [])
+    planned = planned_requests(trace, limit)
+    with ReplayDisplay(console(), len(planned), quiet=as_json) as display:
+        report = replay_now(url, keys, planned, display.show)
+    if as_json:
+        print_json({"progress": report.progress, "seconds": f"{report.seconds:.3f}"})
+    return 0 if not report.progress.failed else 1

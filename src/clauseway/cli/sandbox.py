@@ -1,0 +1,46 @@
+"""`clauseway sandbox`: the simulated clouds alone."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.home import home_at
+from clauseway.app.simulation import sandbox_clouds
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.cli.serve import stop_on_signals
+
+
+def command(
+    openai_port: Annotated[int, typer.Option(help="OpenAI's port; the next free one where it is taken.")] = 8410,
+    azure_port: Annotated[int, typer.Option(help="Azure OpenAI's port.")] = 8411,
+    bedrock_port: Annotated[int, typer.Option(help="AWS Bedrock's port.")] = 8412,
+    fault: Annotated[list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")] = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Run the simulated clouds until Ctrl-C: OpenAI, Azure OpenAI and AWS Bedrock in their real wire formats.
+
+    They check each cloud's real authentication; the credentials are fixed, printed, and open nothing else.
+
+    \b
+    All three:
+      clauseway sandbox
+    With Azure answering 503 three times first:
+      clauseway sandbox --fault '{"cloud": "azure", "kind": "status", "status": 503, "count": 3}'
+    How a gateway finds them:
+      clauseway sandbox --json
+    """
+    until = stop_on_signals()
+    with sandbox_clouds(home_at(home), (openai_port, azure_port, bedrock_port), fault or []) as clouds:
+        if as_json:
+            print_json(clouds.addresses)
+        else:
+            out = console()
+            for address in clouds.addresses:
+                out.print(f"{address.cloud:8} {address.url}   {address.credential}", soft_wrap=True)
+            out.print("Ctrl-C stops them.", style="dim")
+        while not until.wait(1.0):
+            if not clouds.running:
+                raise RuntimeError("the simulated clouds stopped by themselves")
+    return 0

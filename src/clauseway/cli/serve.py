@@ -1,0 +1,87 @@
+"""`clauseway serve`: the gateway and the pages."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clauseway.app.home import home_at
+from clauseway.app.sealing import seal
+from clauseway.app.serving import GATEWAY_PORT, PAGES_PORT, Options, keep, serving
+from clauseway.app.snippets import curl_snippet
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+
+
+def command(
+    configuration: Annotated[
+        Path | None, typer.Option("--config", help="The deployments, as TOML; by default clauseway.toml in the home.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address the gateway listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The gateway's port; the next free one where it is taken.")] = GATEWAY_PORT,
+    pages_port: Annotated[int, typer.Option(help="The pages' port, on this machine only.")] = PAGES_PORT,
+    prices: Annotated[
+        Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")
+    ] = None,
+    facts: options.FactsFile = None,
+    agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Run the gateway and the pages until Ctrl-C.
+
+    The gateway speaks OpenAI's format: POST /v1/chat/completions and GET /v1/models. Its deployments stand in a TOML
+    file; secrets come from the environment or from files. Keys made while it runs are accepted at once.
+
+    \b
+    With the configuration in .clauseway/clauseway.toml:
+      clauseway serve
+    With another one, on another port:
+      clauseway serve --config clouds.toml --port 9000
+    A deployment in that file:
+      [[deployment]]
+      name = "openai-direct"
+      dialect = "openai"            # openai, azure or bedrock
+      url = "https://api.openai.com/v1"
+      cloud = "azure"               # the host
+      seller = "openai"
+      region = "global"
+      auth = {kind = "bearer", secret_env = "OPENAI_API_KEY"}
+      models = {"gpt-5.5" = "gpt-5.5"}
+    """
+    at = home_at(home).make()
+    chosen = Options(
+        home=at,
+        opened=options.opened(agreement, facts),
+        configuration=configuration or at.configuration,
+        agreement=agreement,
+        facts=facts,
+        prices=prices,
+        host=host,
+        port=port,
+        pages_port=pages_port,
+    )
+    until = stop_on_signals()
+    with serving(chosen) as served:
+        if as_json:
+            print_json({"gateway": served.gateway_url, "pages": served.pages_url})
+        else:
+            out = console()
+            out.print(f"gateway {served.gateway_url} · pages {served.pages_url} · Ctrl-C stops both", style="bold")
+            out.print("Make a key with `clauseway key create`, then:", style="dim")
+            out.print(curl_snippet(served.gateway_url, "YOUR-KEY"), soft_wrap=True)
+        dead = keep(chosen, served, until)
+    seal(at)
+    if dead is not None:
+        raise RuntimeError(f"{dead.name} stopped by itself; its log is in {at.logs}")
+    return 0
+
+
+def stop_on_signals() -> threading.Event:
+    """Set once the process is asked to stop."""
+    until = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: until.set())
+    return until

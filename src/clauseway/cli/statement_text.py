@@ -1,0 +1,48 @@
+"""A statement on a terminal: directions, lines with their clauses, totals, assumptions, receipt."""
+
+from datetime import date, timedelta
+
+from rich.console import Console
+from rich.table import Table
+
+from clauseway.web.contexts import StatementContext, StatementSection
+
+_HASH_LENGTH = 64  # SHA-256 in hex
+
+
+def print_statement(out: Console, statement: StatementContext) -> None:
+    """The whole statement, as wide as the terminal."""
+    out.print(f"\n{statement.title} ({statement.currency})", style="bold")
+    for section in statement.sections:
+        _print_section(out, section)
+    for total in statement.totals:
+        out.print(f"  {total.label}: {total.amount} {statement.currency}", style="bold")
+    out.print("\n  Assumptions, by name:", style="dim")
+    for assumption in statement.assumptions:
+        out.print(f"    {assumption.name} = {assumption.value} ({assumption.standing}): {assumption.note}", style="dim")
+    out.print("  " + " · ".join(f"{line.name} {_short(line.value)}" for line in statement.receipt), style="dim")
+
+
+def _print_section(out: Console, section: StatementSection) -> None:
+    out.print(f"\n  {section.heading}, {section.begin} to {_last(section.end)}", style="bold cyan")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 2))
+    table.add_column("line", overflow="fold")
+    for column in ("base", "rate", "amount"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("clause", overflow="fold")
+    for line in section.lines:
+        clauses = ", ".join(f"{cited.document}:{cited.line}" for cited in line.citations)
+        table.add_row(line.label, line.base, line.rate, line.amount, clauses)
+    table.add_row("[bold]due[/]", "", "", f"[bold]{section.subtotal}[/]", "")
+    out.print(table)
+    if section.note:
+        out.print(f"    {section.note}", style="dim")
+
+
+def _short(value: str) -> str:
+    """Enough of a hash to compare by eye; the rest as it is. `--json` has all of it."""
+    return f"{value[:12]}…" if len(value) == _HASH_LENGTH else value
+
+
+def _last(end: date) -> date:
+    return end - timedelta(days=1)
