@@ -1,14 +1,16 @@
 """The simulated business clock: eight bytes that the replay writes and every other process reads.
 
-The file holds one little-endian signed 64-bit integer, nanoseconds since 1970 (UTC). Readers map it.
+The file holds one signed 64-bit integer in this machine's byte order, nanoseconds since 1970 (UTC). Readers map it.
 """
 
 import mmap
-import struct
+import sys
 from pathlib import Path
 from types import TracebackType
 
-_INSTANT = struct.Struct("<q")
+_BYTES = 8
+# INVARIANT: a view of eight aligned bytes as one integer, because assigning to it is one store; `struct` with a stated
+# byte order stores byte by byte, and a reader in between sees an instant that never was.
 
 
 class SimulatedClock:
@@ -20,14 +22,15 @@ class SimulatedClock:
 
     def __init__(self, file: mmap.mmap, instant_ns: int) -> None:
         self._file = file
+        self._view = memoryview(file).cast("q")
         self._instant_ns = instant_ns
 
     @classmethod
     def create(cls, path: Path, start_ns: int) -> "SimulatedClock":
         """A new clock at `path` (replaced if it exists) that shows `start_ns`."""
-        path.write_bytes(_INSTANT.pack(start_ns))
+        path.write_bytes(start_ns.to_bytes(_BYTES, sys.byteorder, signed=True))
         with path.open("r+b") as file:
-            return cls(mmap.mmap(file.fileno(), _INSTANT.size), start_ns)
+            return cls(mmap.mmap(file.fileno(), _BYTES), start_ns)
 
     @property
     def instant_ns(self) -> int:
@@ -36,10 +39,11 @@ class SimulatedClock:
     def set(self, instant_ns: int) -> None:
         """Advance to `instant_ns`; an earlier instant changes nothing."""
         if instant_ns > self._instant_ns:
-            _INSTANT.pack_into(self._file, 0, instant_ns)
+            self._view[0] = instant_ns
             self._instant_ns = instant_ns
 
     def close(self) -> None:
+        self._view.release()
         self._file.close()
 
     def __enter__(self) -> "SimulatedClock":
