@@ -1,0 +1,38 @@
+"""The simulated clock between two processes: what is read was written, whole."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from clauseway.sandbox.clock import SimulatedClock
+
+# Instants that differ in every byte: half of one and half of the other is neither.
+STEP = 0x0101010101010101
+READER = """
+import sys
+from pathlib import Path
+from clauseway.gateway.clock import simulated_clock
+now = simulated_clock(Path(sys.argv[1]))
+print("reading", flush=True)
+seen = 0
+while seen < int(sys.argv[2]):
+    previous, seen = seen, now()
+    assert seen % int(sys.argv[3]) == 0, f"{seen:#x} was never written"
+    assert seen >= previous, "the clock went back"
+"""
+
+
+def test_a_reader_never_sees_an_instant_that_never_was(tmp_path: Path) -> None:
+    path, last = tmp_path / "clock", STEP * 0x7F
+    with SimulatedClock.create(path, 0) as clock:
+        command = [sys.executable, "-c", READER, str(path), str(last), str(STEP)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
+            assert reader.stdout is not None
+            assert reader.stderr is not None
+            assert reader.stdout.readline() == b"reading\n"
+            for factor in range(1, 0x80):
+                clock.set(STEP * factor)
+                for _ in range(2_000):
+                    clock.set(0)  # goes nowhere, and gives the reader time to look
+            errors = reader.stderr.read()
+        assert (reader.returncode, errors) == (0, b"")

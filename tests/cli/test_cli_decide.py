@@ -1,0 +1,133 @@
+"""`decide` and `terms` from the command line: JSON for machines, text for people, exit codes for scripts."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLAUSEWAY = Path(sys.executable).parent / "clauseway"
+SERVE = ("decide", "--action", "serve", "--party", "openai", "--product", "api.stateless", "--cloud", "aws")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def answer(*arguments: str, code: int) -> dict[str, Any]:
+    done = run(*arguments, "--json")
+    assert done.returncode == code, done.stderr
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("as_of", "outcome", "code", "amendment"),
+    [
+        ("2022-06-01", "unstated", 2, "agreement"),
+        ("2026-03-15", "forbidden", 2, "A4"),
+        ("2026-05-01", "conditional", 2, "A5"),
+    ],
+)
+def test_the_outcome_is_the_exit_code(as_of: str, outcome: str, code: int, amendment: str) -> None:
+    found = answer(*SERVE, "--as-of", as_of, code=code)
+    assert found["outcome"] == outcome
+    assert found["reasons"][0]["amendment"] == amendment
+    assert bool(found["conditions"]) == (outcome == "conditional")
+
+
+def test_permitted_is_zero() -> None:
+    assert answer(*SERVE, "--as-of", "2024-06-01", "--cloud", "azure", code=0)["outcome"] == "permitted"
+
+
+def test_the_json_holds_what_it_takes_to_check_the_answer() -> None:
+    found = answer(*SERVE, "--as-of", "2026-03-15", "--known-at", "2026-03-31", code=2)
+    assert {"outcome", "reasons", "conditions", "as_of", "known_at", "receipt"} <= found.keys()
+    assert (found["as_of"], found["known_at"]) == ("2026-03-15", "2026-03-31T23:59:59Z")
+    assert {"term", "amendment", "document", "line", "source", "text"} <= found["reasons"][0].keys()
+    assert {"id", "engine", "agreement", "facts", "as_of", "known_at"} <= found["receipt"].keys()
+
+
+def test_the_same_question_has_the_same_receipt_and_another_day_another() -> None:
+    first, again, other = (
+        answer(*SERVE, "--as-of", day, "--known-at", "2026-03-31", code=2)["receipt"]["id"]
+        for day in ("2026-03-15", "2026-03-15", "2026-03-16")
+    )
+    assert first == again
+    assert first != other
+
+
+def test_an_invalid_question_names_every_problem_and_exits_with_three() -> None:
+    done = run("decide", "--action", "serve", "--party", "opnai", "--product", "api.stateles", "--as-of", "2026-03-15")
+    assert done.returncode == 3
+    assert "'opnai'" in done.stderr
+    assert "'api.stateles'" in done.stderr
+    assert "--cloud" in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_invalid_question_in_json() -> None:
+    found = answer(*SERVE, "--as-of", "2026-02-30", code=3)
+    [problem] = found["error"]["problems"]
+    assert problem["where"] == "--as-of"
+    assert problem["todo"]
+
+
+@pytest.mark.parametrize("arguments", [("decide", "--bogus"), ("decide",), ("nothing",), ("settle",)])
+def test_a_wrong_flag_is_invalid_input_too(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+
+
+def test_facts_from_a_file_and_from_a_supposition_answer_alike(tmp_path: Path) -> None:
+    facts = tmp_path / "facts.yaml"
+    facts.write_text(
+        "- {kind: answer, product: new-model, can: false, declines: true, effective: 2026-04-29, source: [P], says: No.}\n"
+    )
+    question = ("decide", "--action", "serve", "--party", "openai", "--product", "new-model", "--cloud", "aws")
+    day = ("--as-of", "2026-05-01")
+    assert answer(*question, *day, code=2)["outcome"] == "conditional"
+    assert answer(*question, *day, "--facts", str(facts), code=0)["outcome"] == "permitted"
+    supposed = answer(*question, *day, "--suppose", "answer:new-model:cannot+declines=2026-04-29", code=0)
+    assert supposed["outcome"] == "permitted"
+
+
+def test_a_person_reads_outcome_clause_and_both_clocks() -> None:
+    text = run(*SERVE, "--as-of", "2026-03-15").stdout
+    assert text.startswith("FORBIDDEN")
+    assert "as of 2026-03-15" in text
+    assert "known at" in text
+    assert "A4.md, line" in text
+    assert "source S1" in text
+
+
+def test_terms_in_force_differ_by_what_was_known() -> None:
+    terms = answer("terms", "--as-of", "2026-04-27", code=0)
+    expected = answer("terms", "--as-of", "2026-04-27", "--known-at", "2026-03-27", code=0)
+    assert "A5.any-cloud" in {row["term"] for row in terms["terms"]}
+    assert "A4.api" not in {row["term"] for row in terms["terms"]}
+    assert "A4.api" in {row["term"] for row in expected["terms"]}
+    assert [(clause["amendment"], clause["number"]) for clause in terms["not_formalised"]] == [
+        ("A4", "4.1"),
+        ("A4", "4.7"),
+    ]
+
+
+def test_an_agreement_with_mistakes_is_refused_with_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "agreement.md").write_text("---\nid: x\n---\n\n# X\n")
+    done = run(*SERVE, "--agreement", str(tmp_path))
+    assert done.returncode == 3
+    assert "agreement.md:1" in done.stderr
+    assert "'title' is missing" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "decide", "terms", "serve", "sandbox", "replay", "settle", "statement"])
+def test_help_teaches_by_example(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert f"  clauseway {command}" in done.stdout
+    assert "--json" in done.stdout
