@@ -360,11 +360,11 @@ def key(secret: str, seller: str) -> Key:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    data = b""
+    pieces = []
     with contextlib.suppress(ConnectionResetError):
-        while piece := connection.recv(65536):
-            data += piece
-    return data
+        while piece := connection.recv(1 << 20):
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 def request_bytes(body: bytes, *headers: str, path: str = "/v1/chat/completions", method: str = "POST") -> bytes:

@@ -1,0 +1,33 @@
+"""The gateway with its one promise broken: whoever waits for a record is told "durable" at once.
+
+Started by the durability tests in place of the real one, to show that they would notice. Nothing in the product can be
+made to do this.
+"""
+
+import sys
+
+import uvloop
+
+from clauseway.gateway.__main__ import parse_options
+from clauseway.gateway.server import Server
+from clauseway.spool import SpoolWriter, Waiter
+
+
+class Nobody:
+    """Takes the place in line of a waiter who was told already."""
+
+    def durable(self, error: OSError | None) -> None:
+        pass
+
+
+class EarlyWriter(SpoolWriter):
+    def wait(self, waiter: Waiter) -> None:
+        super().wait(Nobody())
+        waiter.durable(None)
+
+
+async def main() -> None:
+    await Server(parse_options(sys.argv[1:]), EarlyWriter).run()
+
+
+uvloop.run(main())

@@ -1,0 +1,95 @@
+"""Our signatures against the vendor's own signer."""
+
+import time
+from datetime import UTC, datetime
+from unittest.mock import patch
+
+import botocore.auth  # type: ignore[import-untyped]
+from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+from botocore.credentials import Credentials  # type: ignore[import-untyped]
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clauseway.gateway.clouds import CLOUDS
+from clauseway.gateway.plan import Auth, Target
+from clauseway.gateway.sigv4 import Signer
+from clauseway.metering import Deployment
+
+printable = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
+segments = st.text(st.characters(categories=["L", "N"], include_characters="-._~:@!$&'()*+,;= %"), max_size=12)
+paths = st.lists(segments | st.sampled_from([".", "..", ""]), max_size=5).map(lambda parts: "/" + "/".join(parts))
+names = st.from_regex(r"[a-z\-]{1,6}", fullmatch=True)
+values = st.from_regex(r"[a-zA-Z0-9%\-]{0,6}", fullmatch=True)
+queries = st.lists(st.tuples(names, values), max_size=3).map(
+    lambda pairs: "&".join(f"{name}={value}" for name, value in pairs)
+)
+instants = st.integers(1_600_000_000, 2_000_000_000)
+words = st.text(printable, min_size=1, max_size=40)
+
+
+def judged(
+    *, body: bytes, now_s: int, host: str, path: str, query: str, content_type: str, credentials: Credentials,
+    service: str, region: str,
+) -> dict[str, str]:  # fmt: skip
+    """The headers that botocore would send."""
+    signer = Signer(
+        access_key=credentials.access_key, secret=credentials.secret_key, service=service, region=region, host=host,
+        path=path, query=query, content_type=content_type, session_token=credentials.token or "",
+    )  # fmt: skip
+    lines = signer.headers(body, now_s).decode().split("\r\n")[:-1]
+    ours = dict(line.split(": ", 1) for line in lines)
+    url = f"https://{host}{path}" + (f"?{query}" if query else "")
+    stated = {"content-type": content_type, "host": host, "x-amz-content-sha256": ours["x-amz-content-sha256"]}
+    request = AWSRequest("POST", url, headers=stated, data=body)
+    with patch.object(botocore.auth, "get_current_datetime", lambda: datetime.fromtimestamp(now_s, UTC)):
+        botocore.auth.SigV4Auth(credentials, service, region).add_auth(request)
+    theirs = {name.lower(): str(value) for name, value in request.headers.items()}
+    assert {name: theirs[name] for name in ours} == ours
+    return ours
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=300), instants, paths, queries, words, words, st.none() | words)
+def test_the_vendors_signer_agrees(
+    body: bytes, now_s: int, path: str, query: str, access_key: str, secret: str, token: str | None
+) -> None:
+    judged(
+        body=body, now_s=now_s, host="bedrock-mantle.us-east-1.api.aws", path=path, query=query,
+        content_type="application/json", credentials=Credentials(access_key, secret, token),
+        service="bedrock-mantle", region="us-east-1",
+    )  # fmt: skip
+
+
+def test_days_regions_services_and_ports() -> None:
+    for now_s in (1_777_161_599, 1_777_161_600):
+        for service, region, host in [("bedrock", "eu-west-1", "127.0.0.1:8412"), ("bedrock-mantle", "us-west-2", "h")]:
+            judged(
+                body=b"{}", now_s=now_s, host=host, path="/openai/v1/chat/completions", query="", service=service,
+                region=region, content_type="application/json", credentials=Credentials("AKID", "secret"),
+            )  # fmt: skip
+
+
+def test_one_signer_over_midnight_changes_its_key() -> None:
+    signer = Signer(access_key="A", secret="s", service="bedrock", region="r", host="h", path="/p")
+    before, after = signer.headers(b"", 1_777_161_599), signer.headers(b"", 1_777_161_600)
+    fresh = Signer(access_key="A", secret="s", service="bedrock", region="r", host="h", path="/p")
+    assert before != after == fresh.headers(b"", 1_777_161_600)
+
+
+def test_the_head_that_goes_to_the_cloud_is_the_one_that_was_signed() -> None:
+    target = Target(
+        label=Deployment("d", "aws", "openai", "us-east-1", "p", "openai.gpt-5.4"), dialect="bedrock",
+        url="http://127.0.0.1:8412/openai/v1",
+        auth=Auth(kind="sigv4", secret="s", access_key="AKID", service="bedrock-mantle", region="us-east-1"),
+        input_price=0, output_price=0, output_tokens_max=1,
+    )  # fmt: skip
+    head = CLOUDS["bedrock"].prepare(target)(b"{}", b"openai-beta: x\r\n", int(time.time()))
+    lines = head.decode().split("\r\n")
+    assert lines[:3] == [
+        "POST /openai/v1/chat/completions HTTP/1.1",
+        "host: 127.0.0.1:8412",
+        "content-type: application/json",
+    ]
+    assert "openai-beta: x" in lines
+    assert lines[-3:] == ["content-length: 2", "", ""]
+    assert any("SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date," in line for line in lines)

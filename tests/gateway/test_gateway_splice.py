@@ -1,0 +1,91 @@
+"""Bodies are changed in two places only. The law: decode, change the one member, and nothing else differs."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.gateway.requests import decode_chat
+from clauseway.gateway.splice import asking_usage, with_model
+
+NAME = "gpt-5.4-deployment"
+QUOTED = b'"gpt-5.4-deployment"'
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
+    ['"model"', '{"model":"x"}', "model", '\\"model\\":', ',"usage":null', "}"]
+)
+names = texts | st.sampled_from(["messages", "tools", "model_", "metadata"])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names | st.just("model"), inner, max_size=3),
+    max_leaves=8,
+)
+before = st.dictionaries(names.filter(lambda name: name != "model"), values, max_size=3)
+layouts = st.sampled_from([(None, (",", ":")), (None, (", ", ": ")), (2, (",", ": "))])
+
+
+def bodies(members: dict[str, object], layout: tuple[int | None, tuple[str, str]], escape: bool) -> bytes:
+    indent, separators = layout
+    return json.dumps(members, indent=indent, separators=separators, ensure_ascii=escape).encode()
+
+
+@given(before, texts, before, layouts, st.booleans())
+def test_only_the_models_name_changes(
+    first: dict[str, object], model: str, last: dict[str, object],
+    layout: tuple[int | None, tuple[str, str]], escape: bool,
+) -> None:  # fmt: skip
+    members = {**first, "model": model, **{key: value for key, value in last.items() if key not in first}}
+    body = bodies(members, layout, escape)
+    spliced = with_model(body, NAME, QUOTED)
+    assert list(json.loads(spliced).items()) == list({**members, "model": NAME}.items())
+
+
+@given(before, layouts)
+def test_the_rest_of_the_body_stays_byte_for_byte(
+    first: dict[str, object], layout: tuple[int | None, tuple[str, str]]
+) -> None:
+    for members in ({"model": "a-name", **first}, {**first, "model": "a-name"}):
+        body = bodies(members, layout, escape=False)
+        if body.count(b'"model"') == 1:
+            assert with_model(body, NAME, QUOTED) == body.replace(b'"a-name"', QUOTED) or body.count(b'"a-name"') > 1
+
+
+def test_names_written_oddly() -> None:
+    table = {
+        b'{"model":"a"}': b'{"model":"gpt-5.4-deployment"}',
+        b' { "model" : "a" } ': b' { "model" : "gpt-5.4-deployment" } ',
+        # The key is inside a tool as well, after the one that counts.
+        b'{"messages":[1.50],"model":"a","tools":[{"model":"b"}]}':
+            b'{"messages":[1.50],"model":"gpt-5.4-deployment","tools":[{"model":"b"}]}',
+        # Escapes in the key, or in a name: what counts is what it means.
+        b'{"mod\\u0065l":"a"}': b'{"model":"gpt-5.4-deployment"}',
+        b'{"model":"a\\"b"}': b'{"model":"gpt-5.4-deployment"}',
+        # Named twice: the last one is read, by us and by the clouds.
+        b'{"model":"a","model":"b"}': b'{"model":"gpt-5.4-deployment"}',
+    }  # fmt: skip
+    for body, expected in table.items():
+        assert with_model(body, NAME, QUOTED) == expected
+
+
+def test_asking_for_usage() -> None:
+    table = {
+        (b'{"model":"a","stream":true}', False):
+            b'{"model":"a","stream":true,"stream_options":{"include_usage":true}}',
+        (b'{"model":"a"} \n', False): b'{"model":"a","stream_options":{"include_usage":true}} \n',
+        (b'{"stream_options":{"include_usage":false},"model":"a"}', True):
+            b'{"stream_options":{"include_usage":true},"model":"a"}',
+        (b'{"stream_options": null,"n": 1.0}', True): b'{"stream_options":{"include_usage":true},"n":1.0}',
+    }  # fmt: skip
+    for (body, has_options), expected in table.items():
+        assert asking_usage(body, has_options) == expected
+
+
+@given(before, texts, layouts)
+def test_both_changes_together_are_what_was_meant(
+    first: dict[str, object], model: str, layout: tuple[int | None, tuple[str, str]]
+) -> None:
+    kept = {key: value for key, value in first.items() if key not in ("stream", "stream_options", "n")}
+    body = bodies({**kept, "model": model, "stream": True}, layout, escape=False)
+    changed = asking_usage(with_model(body, NAME, QUOTED), b'"stream_options"' in body)
+    request = decode_chat(changed)
+    assert (request.model, request.stream, request.wants_usage) == (NAME, True, True)
+    assert json.loads(changed) == {**kept, "model": NAME, "stream": True, "stream_options": {"include_usage": True}}

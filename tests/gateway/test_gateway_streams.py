@@ -1,0 +1,121 @@
+"""Event streams cut anywhere: what goes on, what is held, what is taken out."""
+
+import itertools
+import json
+
+import pytest
+from gateway_rig import DONE_EVENT, USAGE, USAGE_EVENT, chunk_event, content_events
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.gateway.clouds.usage import units_of
+from clauseway.gateway.streams import BadStream, EventStream
+from clauseway.metering import Unit
+
+WITH_USAGE = b"".join(content_events(with_nulls=True)) + USAGE_EVENT
+WITHOUT_USAGE = b"".join(content_events(with_nulls=False))
+PREAMBLE = chunk_event([], prompt_filter_results=[{"prompt_index": 0}], usage=None)
+
+
+def fed(stream: EventStream, data: bytes, cuts: list[int]) -> bytes:
+    bounds = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return b"".join(stream.feed(data[begin:end]) for begin, end in itertools.pairwise(bounds))
+
+
+cuts = st.lists(st.integers(0, 100_000), max_size=12)
+
+
+@given(cuts)
+def test_a_caller_who_asked_gets_every_byte_but_done(cut_at: list[int]) -> None:
+    stream = EventStream(strip_usage=False)
+    assert fed(stream, WITH_USAGE + DONE_EVENT, cut_at) == WITH_USAGE
+    assert stream.done
+    assert stream.committed
+    assert stream.usage is not None
+    assert dict(units_of(stream.usage))[Unit.CACHED_INPUT_TOKENS] == 4
+
+
+@given(cuts)
+def test_a_caller_who_did_not_ask_gets_what_the_cloud_would_have_sent(cut_at: list[int]) -> None:
+    stream = EventStream(strip_usage=True)
+    assert fed(stream, WITH_USAGE + DONE_EVENT, cut_at) == WITHOUT_USAGE
+    assert stream.done
+    assert stream.usage is not None
+    assert stream.usage.completion_tokens == USAGE["completion_tokens"]
+
+
+@given(cuts)
+def test_other_spellings_of_the_same_are_taken_out_too(cut_at: list[int]) -> None:
+    spaced = b"".join(
+        b"data: " + json.dumps(json.loads(event[6:])).encode() + b"\n\n"
+        for event in (*content_events(with_nulls=True), USAGE_EVENT)
+    )
+    first = b'data: {"usage":null,"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+    stream = EventStream(strip_usage=True)
+    out = fed(stream, first + spaced + DONE_EVENT, cut_at)
+    assert b"usage" not in out
+    assert stream.usage is not None
+    assert out.count(b"data: ") == 1 + WITHOUT_USAGE.count(b"data: ")
+
+
+def test_text_that_looks_like_usage_stays() -> None:
+    event = chunk_event([{"index": 0, "delta": {"content": '","usage":null,"choices":[]'}}])
+    again = chunk_event([{"index": 0, "delta": {"content": "usage"}}])
+    stream = EventStream(strip_usage=True)
+    assert stream.feed(event + again + DONE_EVENT) == event + again
+    assert stream.usage is None
+
+
+def test_nothing_goes_out_before_content() -> None:
+    stream = EventStream(strip_usage=False)
+    role = content_events(with_nulls=False)[0]
+    assert stream.feed(PREAMBLE) == b""
+    assert stream.feed(role) == b""
+    assert not stream.committed
+    word = content_events(with_nulls=False)[1]
+    assert stream.feed(word) == PREAMBLE + role + word
+    assert stream.committed
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": "x"},
+        {"refusal": "no"},
+        {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": ""}}]},
+        {"reasoning_content": "hm"},
+        {"audio": {"data": "AAAA"}},
+    ],
+)
+def test_content_is_whatever_a_delta_says_besides_its_role(delta: dict[str, object]) -> None:
+    stream = EventStream(strip_usage=False)
+    assert stream.feed(chunk_event([{"index": 0, "delta": {"role": "assistant", **delta}}]))
+    assert stream.committed
+
+
+def test_an_error_before_content_is_a_failure_and_after_it_is_passed_on() -> None:
+    error = b'data: {"error":{"message":"no_capacity"}}\n\n'
+    early = EventStream(strip_usage=False)
+    assert early.feed(PREAMBLE + error + DONE_EVENT) == b""
+    assert early.failed
+    assert not early.committed
+    late = EventStream(strip_usage=False)
+    late.feed(content_events(with_nulls=False)[1])
+    assert late.feed(error) == error
+    assert late.failed
+
+
+@given(cuts)
+def test_lines_that_end_in_cr_lf(cut_at: list[int]) -> None:
+    data = (WITH_USAGE + DONE_EVENT).replace(b"\n", b"\r\n")
+    stream = EventStream(strip_usage=False)
+    assert fed(stream, data, cut_at) == WITH_USAGE.replace(b"\n", b"\r\n")
+    assert stream.done
+    assert stream.usage is not None
+
+
+def test_an_endless_event_is_refused() -> None:
+    stream = EventStream(strip_usage=False)
+    assert stream.feed(b"x" * (4 << 20)) == b""
+    with pytest.raises(BadStream, match="longer than"):
+        stream.feed(b"x")
