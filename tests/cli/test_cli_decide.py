@@ -86,7 +86,8 @@ def test_a_wrong_flag_is_invalid_input_too(arguments: tuple[str, ...]) -> None:
 def test_facts_from_a_file_and_from_a_supposition_answer_alike(tmp_path: Path) -> None:
     facts = tmp_path / "facts.yaml"
     facts.write_text(
-        "- {kind: answer, product: new-model, can: false, declines: true, effective: 2026-04-29, source: [P], says: No.}\n"
+        "- {kind: answer, product: new-model, can: false, declines: true,\n"
+        "   effective: 2026-04-29, source: [P], says: No.}\n"
     )
     question = ("decide", "--action", "serve", "--party", "openai", "--product", "new-model", "--cloud", "aws")
     day = ("--as-of", "2026-05-01")
