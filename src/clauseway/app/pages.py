@@ -66,7 +66,7 @@ class Source:
                 )
                 for cloud in clouds
             ),
-            clock=str(KnownAt(instant // 1_000_000_000 * 1_000_000_000)),
+            clock=_to_the_second(instant),
             edition=await asyncio.to_thread(self._edition, day_of(instant)),
         )
 
@@ -80,7 +80,7 @@ class Source:
         return HomeContext(
             title=self._opened.agreement.title,
             as_of=today,
-            known_at=str(known_at),
+            known_at=_to_the_second(known_at.instant_ns),
             plain_words=_plain_words(self._opened, today, known_at),
             timeline=self._rights(known_at),
             counts=counts,
@@ -103,6 +103,11 @@ class Source:
     def _edition(self, today: date) -> str:
         receipts = [found.receipt for month in settled_months(self._home) if (found := statement(self._home, month))]
         return hashlib.sha256("\n".join([str(today), *receipts]).encode()).hexdigest()[:16]
+
+
+def _to_the_second(instant_ns: int) -> str:
+    """An instant as people read it; receipts keep every digit."""
+    return str(KnownAt(instant_ns // 1_000_000_000 * 1_000_000_000))
 
 
 def _plain_words(opened: OpenAgreement, today: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:

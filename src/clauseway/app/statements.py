@@ -81,7 +81,7 @@ def _section(share: ShareResult) -> StatementSection:
             at = f" with {cap.reached.request_id}" if cap.reached.request_id else ""
             notes.append(f"The cap was reached on {cap.reached.day}{at}.")
     return StatementSection(
-        heading=f"{share.payer} pays {share.payee}: {share.term}",
+        heading=share.term,
         payer=share.payer,
         payee=share.payee,
         begin=share.days.begin,
@@ -131,7 +131,7 @@ def _ended_section(ended: Ended, statement: Statement) -> StatementSection:
         label=f"nothing due from {ended.day} on", base="0.00", rate="–", amount="0.00", citations=(ended.citation,)
     )
     return StatementSection(
-        heading=f"{ended.payer} pays {ended.payee}: ended",
+        heading=f"{ended.term}, ended",
         payer=ended.payer,
         payee=ended.payee,
         begin=begin,

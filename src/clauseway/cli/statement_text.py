@@ -24,7 +24,8 @@ def print_statement(out: Console, statement: StatementContext) -> None:
 
 
 def _print_section(out: Console, section: StatementSection) -> None:
-    out.print(f"\n  {section.heading}, {section.begin} to {_last(section.end)}", style="bold cyan")
+    days = f"{section.begin} to {_last(section.end)}"
+    out.print(f"\n  {section.payer} pays {section.payee}, {days}: {section.heading}", style="bold cyan")
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 2))
     table.add_column("line", overflow="fold")
     for column in ("base", "rate", "amount"):
