@@ -1,0 +1,57 @@
+"""`python -m bench.cloud`: a cloud that costs next to nothing. Prints its port, answers until it is killed.
+
+It counts bytes instead of parsing: all requests of a connection have the length of the first. Events of a stream are
+written one by one, without pause, as a busy cloud's front door does.
+"""
+
+import asyncio
+import os
+from typing import cast
+
+import uvloop
+
+from bench.traffic import STREAM_HEAD, stream_pieces, whole_answer
+
+_ANSWER, _PIECES, _END = whole_answer(), stream_pieces(), b"0\r\n\r\n"
+
+
+class Cloud(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        length = int(head.lower().rpartition(b"content-length: ")[2].partition(b"\r\n")[0])
+        if len(body) < length:
+            return
+        self._received = body[length:]
+        if b'"stream":true' in body:
+            self._stream()
+        else:
+            self._transport.write(_ANSWER)
+
+    def _stream(self) -> None:
+        pieces = [STREAM_HEAD, *_PIECES, _END]
+        for index, piece in enumerate(pieces):
+            try:
+                written = os.write(self._descriptor, piece)
+            except BlockingIOError:
+                written = 0
+            if written < len(piece):  # the peer is slow: the rest goes the ordinary way
+                self._transport.write(piece[written:] + b"".join(pieces[index + 1 :]))
+                return
+
+
+async def main() -> None:
+    server = await asyncio.get_running_loop().create_server(Cloud, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

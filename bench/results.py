@@ -1,0 +1,83 @@
+"""One measured figure, and how it is shown and kept."""
+
+import subprocess
+from pathlib import Path
+from statistics import median
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).with_name("results.json")
+
+
+class Effort(msgspec.Struct, frozen=True):
+    """How long to measure: rounds of some seconds each, ours and the peers' by turns."""
+
+    rounds: int = 5
+    seconds: float = 3.0
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure with its goal. `ours` and `peers` are medians over `runs` (name to the rounds' values).
+
+    `direction` says which way is better. `notes` holds what else was seen: rates, latencies, what was skipped.
+    """
+
+    name: str
+    unit: str
+    direction: str
+    ours: float
+    peers: dict[str, float]
+    goal: float
+    met: bool
+    commit: str
+    runs: dict[str, list[float]]
+    notes: dict[str, str] = {}
+
+
+def result(
+    name: str, unit: str, goal: float, runs: dict[str, list[float]], notes: dict[str, str], direction: str = "lower"
+) -> Result:
+    """A result from its raw rounds; `ours` is the key of our own."""
+    middles = {who: round(median(values), 2) for who, values in runs.items()}
+    ours = middles.pop("ours")
+    met = ours <= goal if direction == "lower" else ours >= goal
+    return Result(
+        name=name, unit=unit, direction=direction, ours=ours, peers=middles, goal=goal, met=met, commit=_commit(),
+        runs=runs, notes=notes,
+    )  # fmt: skip
+
+
+def _commit() -> str:
+    """The commit that was measured, marked where the tree was changed since."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+        capture_output=True, text=True, check=False, cwd=Path(__file__).parent,
+    )  # fmt: skip
+    return described.stdout.strip() or "unknown"
+
+
+def write(results: list[Result]) -> None:
+    """Replace the results of the same name, keep the others."""
+    kept = []
+    if RESULTS.exists():
+        measured = {one.name for one in results}
+        kept = [one for one in msgspec.json.decode(RESULTS.read_bytes(), type=list[Result]) if one.name not in measured]
+    everything = sorted([*kept, *results], key=lambda one: one.name)
+    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(everything), indent=1) + b"\n")
+
+
+def show(results: list[Result], console: Console) -> None:
+    table = Table("benchmark", "unit", "goal", "ours", "rounds", "peers", "met")
+    for one in results:
+        rounds = f"{min(one.runs['ours']):.1f} … {max(one.runs['ours']):.1f}"
+        peers = "\n".join(f"{who} {value:.1f}" for who, value in one.peers.items()) or "none"
+        table.add_row(
+            one.name, one.unit, f"{one.goal:g}", f"[bold]{one.ours:.1f}[/]", rounds, peers,
+            "[green]yes[/]" if one.met else "[red]no[/]",
+        )  # fmt: skip
+    console.print(table)
+    for one in results:
+        for what, note in one.notes.items():
+            console.print(f"{one.name}, {what}: {note}")
