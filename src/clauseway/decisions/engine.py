@@ -374,7 +374,8 @@ def _sale(case: _Case, act: _Act, owner: str) -> _Finding:
     held = tuple(Reason.of("permits", state.term.citation) for state in licences if state.in_force)
     if held:
         return _both(_Finding(Outcome.PERMITTED, held), serves)
-    if lost := [state for state in licences if state.ended]:
+    lost = [state for state in licences if state.ended]
+    if lost and not _grants(case, act):
         return _no_longer_licensed(case, lost)
     return _granted(case, act, serves, owner)
 
@@ -389,6 +390,7 @@ def _carries(case: _Case, state: TermState, act: _Act) -> bool:
 
 
 def _no_longer_licensed(case: _Case, lost: list[TermState]) -> _Finding:
+    """Who was licensed and is no longer is refused, until a grant says otherwise: a launch on its cloud is none."""
     last = max(lost, key=lambda state: (state.end, state.order))
     return _Finding(Outcome.FORBIDDEN, (*_ending(last), case.rule("licensee")))
 
@@ -397,7 +399,7 @@ def _granted(case: _Case, act: _Act, owners: _Finding, owner: str) -> _Finding:
     """Another party acts by the owner's grant, and no further than the owner itself may."""
     if owners.outcome is Outcome.FORBIDDEN:
         return _Finding(Outcome.FORBIDDEN, (*owners.reasons, case.rule("grant")))
-    grants = _permissions(case, act, act.party) + _recorded_grants(case, act)
+    grants = _grants(case, act) + _own_launch(case, act)
     if grants:
         return _both(
             _Finding(Outcome.PERMITTED, ()), _Finding(owners.outcome, owners.reasons + grants, owners.conditions)
@@ -419,20 +421,24 @@ def _reserved_act(act: _Act, owner: str) -> _Act:
     return msgspec.structs.replace(act, action=SELL) if act.action == SERVE else act
 
 
-def _recorded_grants(case: _Case, act: _Act) -> tuple[Reason, ...]:
-    """Recorded grants, and for a sale the owner's launch on the party's own cloud, which grants sale there only."""
-    grants = [
+def _grants(case: _Case, act: _Act) -> tuple[Reason, ...]:
+    """What grants this to the party: a permission of a term, or a recorded grant of the product or its class."""
+    recorded = [
         fact for fact in case.facts.grants(act.party, case.as_of) if case.catalog.belongs(act.product, fact.product)
     ]
-    reasons = tuple(Reason.of("meets", fact.citation) for fact in grants)
-    if act.action in (SERVE, SELL) and act.cloud in case.catalog.own_cloud(act.party):
-        launches = [
-            launch
-            for launch in case.facts.launches(act.product)
-            if launch.cloud == act.cloud and launch.effective <= case.as_of
-        ]
-        reasons += tuple(Reason.of("meets", launch.citation) for launch in launches[:1])
-    return reasons
+    return _permissions(case, act, act.party) + tuple(Reason.of("meets", fact.citation) for fact in recorded)
+
+
+def _own_launch(case: _Case, act: _Act) -> tuple[Reason, ...]:
+    """The owner's launch on the party's own cloud, which grants sale there and nowhere else."""
+    if act.action not in (SERVE, SELL) or act.cloud not in case.catalog.own_cloud(act.party):
+        return ()
+    launches = [
+        launch
+        for launch in case.facts.launches(act.product)
+        if launch.cloud == act.cloud and launch.effective <= case.as_of
+    ]
+    return tuple(Reason.of("meets", launch.citation) for launch in launches[:1])
 
 
 def _use(case: _Case, act: _Act, owner: str) -> _Finding:
@@ -446,7 +452,8 @@ def _use(case: _Case, act: _Act, owner: str) -> _Finding:
     ]
     if held := tuple(Reason.of("permits", state.term.citation) for state in licences if state.in_force):
         return _Finding(Outcome.PERMITTED, held)
-    if lost := [state for state in licences if state.ended]:
+    lost = [state for state in licences if state.ended]
+    if lost and not _grants(case, act):
         return _no_longer_licensed(case, lost)
     return _granted(case, act, _own(case, _licensing(act, owner, act.party)), owner)
 
