@@ -51,44 +51,43 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class _Incoming:
-    """A request as it arrives."""
+    """A request as it arrives. What is usual stands in the class: most requests set few of these."""
 
-    __slots__ = (
-        "api_key", "authorization", "begun", "chunked", "cloud", "expect", "head_done", "keep_alive", "length",
-        "method", "passed", "pieces", "received", "url",
-    )  # fmt: skip
+    url = b""
+    method = b""
+    authorization = b""
+    api_key = b""
+    cloud = b""
+    expect = b""
+    length = b""
+    received = 0
+    begun = True
+    head_done = False
+    keep_alive = True
+    chunked = True
 
     def __init__(self) -> None:
-        self.url = b""
-        self.method = b""
-        self.authorization = b""
-        self.api_key = b""
-        self.cloud = b""
-        self.expect = b""
-        self.length = b""
         self.passed: list[bytes] = []
         self.pieces: list[bytes] = []
-        self.received = 0
-        self.begun = False
-        self.head_done = False
-        self.keep_alive = True
-        self.chunked = True
+
+
+class _Nothing(_Incoming):
+    """Between two requests."""
+
+    begun = False
+
+
+_NOTHING = _Nothing()
 
 
 class ClientConnection(asyncio.Protocol):
     """See the module. `head_lines` and `chunked` are what the present request asks of its answer's framing."""
 
-    __slots__ = (
-        "_closing", "_exchange", "_head_bytes", "_incoming", "_known", "_known_key", "_known_tables", "_parser",
-        "_paused", "_refused", "_shared", "_transport", "_waiting", "_waiting_bytes",
-        "chunked", "due_s", "head_lines", "slot_tick",
-    )  # fmt: skip
-
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._incoming = _Incoming()
+        self._incoming: _Incoming = _NOTHING
         self._exchange: Exchange | None = None
         self._waiting: deque[_Incoming] = deque()
         self._waiting_bytes = 0
@@ -102,7 +101,7 @@ class ClientConnection(asyncio.Protocol):
         self.head_lines = b""
         self.chunked = True
         self.due_s = 0.0
-        self.slot_tick = 0
+        self.slot_s = 0.0
 
     # -- asyncio.Protocol
 
@@ -186,7 +185,6 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._incoming = _Incoming()
-        self._incoming.begun = True
 
     def on_url(self, url: bytes) -> None:
         self._incoming.url += url
@@ -234,7 +232,7 @@ class ClientConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._refused:
             return
-        incoming, self._incoming = self._incoming, _Incoming()
+        incoming, self._incoming = self._incoming, _NOTHING
         parser = self._parser
         # Here and not later: the parser forgets it as soon as this callback returns.
         incoming.keep_alive = parser.should_keep_alive()

@@ -33,11 +33,11 @@ from clauseway.gateway.shared import Shared
 from clauseway.gateway.splice import asking_usage, with_model
 from clauseway.gateway.streams import DONE, BadStream, EventStream
 from clauseway.gateway.upstream import UpstreamConnection
-from clauseway.metering import Status, Unit
+from clauseway.metering import Status
 from clauseway.spool import pack_intent, pack_usage_fields
 
 CHAT_COMPLETIONS = 1  # the endpoint's code in the journal
-_INPUT, _OUTPUT = Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS
+_COMPLETE = Status.COMPLETE
 _UINT63_MAX = (1 << 63) - 1
 _NO_UNITS: Units = ()
 # Besides 5xx and 3xx: conditions of that deployment at that moment, which another may not share.
@@ -72,12 +72,23 @@ class Attempt(NamedTuple):
 class Exchange:
     """See the module. Created when a request is understood, permitted and priced; `start` sets it off."""
 
-    __slots__ = (
-        "_answer_head", "_attempts", "_begin_ns", "_body", "_caller", "_candidate", "_candidates", "_committed",
-        "_connecting", "_customer", "_deadline_s", "_event_ns", "_first_content_us", "_held", "_number", "_over",
-        "_passed", "_pieces", "_request", "_retried", "_sent", "_settled", "_shared", "_status", "_stream", "_streamed",
-        "_upstream", "_upstream_id", "_wanted_pause", "due_s",
-    )  # fmt: skip
+    # How it stands before the first attempt; in the class, because most exchanges never change most of it.
+    due_s = 0.0
+    _upstream: UpstreamConnection | None = None
+    _connecting: asyncio.Task[None] | None = None
+    _stream: EventStream | None = None
+    _held = b""
+    _begin_ns = 0
+    _settled = False
+    _over = False
+    # Of the present attempt.
+    _status = 0
+    _answer_head = b""
+    _upstream_id = b""
+    _pieces: tuple[bytes, ...] = ()
+    _retried = False
+    _committed = False
+    _first_content_us = 0
 
     def __init__(
         self,
@@ -102,26 +113,15 @@ class Exchange:
         self._number = shared.next_number()
         self._attempts: list[Attempt] = []
         self._candidate = candidates[0]
-        self._upstream: UpstreamConnection | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self._stream: EventStream | None = None
-        self._held = b""
-        self._over = False
-        self._settled = False
-        self._wanted_pause = False
-        self._begin_ns = 0
-        self._reset()
 
-    def _reset(self) -> None:
-        """Nothing of the present attempt's answer is here yet."""
+    def _forget_attempt(self) -> None:
+        """Nothing of the failed attempt's answer counts for the next."""
+        self._stream = None
         self._status = 0
         self._answer_head = b""
         self._upstream_id = b""
-        self._pieces: list[bytes] = []
-        self._sent = False
+        self._pieces = ()
         self._retried = False
-        self._committed = False
-        self._first_content_us = 0
 
     # -- eligible → attempted
 
@@ -133,21 +133,22 @@ class Exchange:
         self._attempt(self._candidate)
 
     def _attempt(self, candidate: Candidate) -> None:
-        shared = self._shared
+        shared, target, request = self._shared, candidate.target, self._request
         self._candidate = candidate
-        target = candidate.target
-        request = self._request
         self._begin_ns = monotonic_ns()
-        output_max = request.max_completion_tokens or request.max_tokens or target.target.output_tokens_max
-        output_max *= request.n or 1
-        reserved = len(self._body) * target.target.input_price + output_max * target.target.output_price
+        body_bytes = len(self._body)
+        output_max = request.max_completion_tokens or request.max_tokens or target.output_tokens_max
+        if request.n is not None:
+            output_max *= request.n
+        # The worst case: a token is at least one byte of the body.
+        reserved = body_bytes * target.input_price + output_max * target.output_price
+        buyer, deployment, ruling = self._customer.label, target.label, candidate.ruling
         shared.spool.append(
             pack_intent(
                 shared.boot, self._number, len(self._attempts) + 1, self._event_ns, time_ns(),
-                self._customer.label, target.label, candidate.ruling, CHAT_COMPLETIONS,
-                len(self._body), output_max, min(reserved, _UINT63_MAX),
+                buyer, deployment, ruling, CHAT_COMPLETIONS, body_bytes, output_max, min(reserved, _UINT63_MAX),
             ),
-            self._customer.label, target.label, candidate.ruling,
+            buyer, deployment, ruling,
         )  # fmt: skip
         self._set_due()
         upstream = target.endpoint.take()
@@ -155,6 +156,10 @@ class Exchange:
             self._send(upstream)
         else:
             self._connect()
+
+    def _age_us(self) -> int:
+        """How long the present attempt has taken."""
+        return (monotonic_ns() - self._begin_ns) // 1000
 
     def _set_due(self) -> None:
         self.due_s = min(self._deadline_s, self._shared.wheel.now_s + self._shared.tables.attempt_timeout_s)
@@ -185,7 +190,7 @@ class Exchange:
         if self._streamed and not request.wants_usage:
             body = asking_usage(body, b'"stream_options"' in body)
         self._upstream = upstream
-        upstream.send(self, target.dialect.request_id_header, target.prepare(body, self._passed, int(time())) + body)
+        upstream.send(self, target.request_id_header, target.prepare(body, self._passed, int(time())) + body)
 
     # -- attempted → committed, or the next one
 
@@ -217,11 +222,11 @@ class Exchange:
         else:
             self._answered(data)
 
-    def lost(self, reason: str, stale: bool) -> None:
+    def lost(self, reason: str, reused: bool) -> None:
         self._upstream = None
         if self._committed:
             self._broken(f"{self._candidate.target.cloud} {reason}")
-        elif stale and not self._retried:
+        elif reused and not self._retried and self._age_us() < self._shared.limits.stale_s * 1e6:
             # The connection had died while idle: the same attempt, on a fresh one.
             self._retried = True
             self._connect()
@@ -248,7 +253,7 @@ class Exchange:
             return
         self._let_go_of_upstream()
         if not self._settled:
-            self._record(Status.INTERRUPTED, self._status, self._units_until_now())
+            self._record_until_now()
         self._end()
 
     def caller_paused(self) -> None:
@@ -270,8 +275,7 @@ class Exchange:
     def _attempt_failed(self, outcome: str, status: int = 0, head: list[bytes] | None = None) -> None:
         self._record(Status.FAILED, status, _NO_UNITS)
         self._note(outcome, status)
-        self._stream = None
-        self._reset()
+        self._forget_attempt()
         if len(self._attempts) < len(self._candidates):
             self._attempt(self._candidates[len(self._attempts)])
             return
@@ -302,7 +306,7 @@ class Exchange:
 
     def _collect(self, data: bytes) -> None:
         if data:
-            self._pieces.append(data)
+            self._pieces = (*self._pieces, data)
             if sum(map(len, self._pieces)) > self._shared.limits.answer_bytes:
                 self._let_go_of_upstream()
                 self._attempt_failed(f"answered more than {self._shared.limits.answer_bytes} bytes")
@@ -314,8 +318,7 @@ class Exchange:
             if usage is not None:
                 self._record_usage(usage)
             else:
-                units = estimate(len(self._body), estimated_tokens(len(body)))
-                self._record(Status.ESTIMATED, status, units)
+                self._record_estimate(Status.ESTIMATED, estimated_tokens(len(body)))
             self._shared.counts.served[self._candidate.target.cloud] += 1
         else:
             self._record(Status.FAILED, status, _NO_UNITS)
@@ -363,7 +366,7 @@ class Exchange:
             self._caller.write(framed)
             return
         self._committed = True
-        self._first_content_us = (monotonic_ns() - self._begin_ns) // 1000
+        self._first_content_us = self._age_us()
         framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
         self._caller.write(self._head() + framing + framed)
 
@@ -375,7 +378,7 @@ class Exchange:
         if stream.usage is not None:
             self._record_usage(stream.usage)
         else:
-            self._record(Status.ESTIMATED, self._status, estimate(len(self._body), stream.events))
+            self._record_estimate(Status.ESTIMATED, stream.events)
         self._shared.counts.served[cloud] += 1
         self._settle(b"e\r\n%b\r\n0\r\n\r\n" % DONE if self._caller.chunked else DONE)
 
@@ -387,49 +390,53 @@ class Exchange:
 
     def _broken(self, reason: str) -> None:
         """The stream broke after content went out: an error event in the client's format, and no `[DONE]`."""
-        self._record(Status.INTERRUPTED, self._status, self._units_until_now())
+        self._record_until_now()
         target = self._candidate.target
         self._shared.counts.failed[target.cloud] += 1
         event = error_event(STREAM_BROKEN, f"The stream broke: {reason} (deployment {target.name}).")
         self._settle(b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event) if self._caller.chunked else event)
 
-    def _units_until_now(self) -> Units:
-        """What the caller got: as reported, or estimated by what was passed on."""
-        stream = self._stream
-        if stream is not None and stream.usage is not None:
-            return self._candidate.target.dialect.units_of(stream.usage)
-        if not self._begin_ns:
-            return _NO_UNITS
-        return estimate(len(self._body), stream.events if stream is not None and self._committed else 0)
-
     # -- settled → over
 
-    def _record_usage(self, usage: ChatUsage) -> None:
+    def _record_usage(self, usage: ChatUsage, status: Status = _COMPLETE) -> None:
+        """What the cloud reported, and what it is worth at the prices of the reservation."""
         target = self._candidate.target
-        units = target.dialect.units_of(usage)
-        tokens = self._shared.counts
-        tokens.input_tokens += usage.prompt_tokens
-        tokens.output_tokens += usage.completion_tokens
-        self._record(Status.COMPLETE, self._status, units)
+        input_tokens, output_tokens = usage.prompt_tokens, usage.completion_tokens
+        counts = self._shared.counts
+        counts.input_tokens += input_tokens
+        counts.output_tokens += output_tokens
+        charge = input_tokens * target.input_price + output_tokens * target.output_price
+        self._record(status, self._status, target.units_of(usage), charge)
 
-    def _record(self, status: Status, http_status: int, units: Units) -> None:
+    def _record_estimate(self, status: Status, output_tokens: int) -> None:
+        """What it must have been about, where the cloud did not report it."""
+        target = self._candidate.target
+        units = estimate(len(self._body), output_tokens)
+        charge = units[0][1] * target.input_price + output_tokens * target.output_price
+        self._record(status, self._status, units, charge)
+
+    def _record_until_now(self) -> None:
+        """What the caller got before it broke off: as reported, or estimated by the events that were passed on."""
+        stream = self._stream
+        if stream is not None and stream.usage is not None:
+            self._record_usage(stream.usage, Status.INTERRUPTED)
+        else:
+            events = stream.events if stream is not None and self._committed else 0
+            self._record_estimate(Status.INTERRUPTED, events)
+
+    def _record(self, status: Status, http_status: int, units: Units, charge: int = 0) -> None:
         """The end of the present attempt goes into the journal."""
-        shared, target, candidate = self._shared, self._candidate.target, self._candidate
+        shared, candidate = self._shared, self._candidate
         duration_us = (monotonic_ns() - self._begin_ns) // 1000
-        charge = 0
-        for unit, quantity in units:
-            if unit is _INPUT:
-                charge += quantity * target.target.input_price
-            elif unit is _OUTPUT:
-                charge += quantity * target.target.output_price
+        buyer, deployment, ruling = self._customer.label, candidate.target.label, candidate.ruling
         shared.spool.append(
             pack_usage_fields(
                 shared.boot, self._number, len(self._attempts) + 1, self._event_ns, time_ns(),
-                self._customer.label, target.label, candidate.ruling, CHAT_COMPLETIONS,
+                buyer, deployment, ruling, CHAT_COMPLETIONS,
                 status, http_status, self._streamed, duration_us, self._first_content_us or duration_us,
                 min(charge, _UINT63_MAX), units, self._upstream_id,
             ),
-            self._customer.label, target.label, candidate.ruling,
+            buyer, deployment, ruling,
         )  # fmt: skip
 
     def _settle(self, last_bytes: bytes) -> None:

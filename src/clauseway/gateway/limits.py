@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     # A cloud's front door answers a handshake within a second or is down.
     connect_s: float = 5.0
     # Shorter than the idle limit of the clouds' load balancers (60 s and more): we close first, not they.
-    upstream_idle_s: float = 30.0
+    upstream_idle_s: int = 30
     # Enough for the requests of a busy second to one cloud; more idle connections only age.
     upstream_idle_connections: int = 512
     # An idle connection that the cloud closed just as we wrote is lost within a round trip. Later than that the

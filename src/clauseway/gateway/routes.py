@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from clauseway.gateway.clouds import CLOUDS, Dialect, Prepare
+from clauseway.gateway.clouds import CLOUDS, Prepare
 from clauseway.gateway.clouds.dialect import Address, address_of
 from clauseway.gateway.keys import digest
 from clauseway.gateway.plan import Epoch, Plan, Refusal, Route, Target
@@ -29,20 +29,23 @@ class Customer(NamedTuple):
 
 
 class CallTarget:
-    """A deployment ready to be called."""
-
-    __slots__ = ("cloud", "dialect", "endpoint", "label", "model", "name", "prepare", "quoted_model", "target")
+    """A deployment ready to be called: everything of it that a request needs, one step away."""
 
     def __init__(self, target: Target, label: int, endpoint: Endpoint) -> None:
-        self.target = target
+        dialect = CLOUDS[target.dialect]
         self.label = label
+        self.deployment = target.label
         self.endpoint = endpoint
-        self.dialect: Dialect = CLOUDS[target.dialect]
-        self.prepare: Prepare = self.dialect.prepare(target)
+        self.prepare: Prepare = dialect.prepare(target)
+        self.units_of = dialect.units_of
+        self.request_id_header = dialect.request_id_header
         self.model = target.label.model
         self.quoted_model = msgspec.json.encode(self.model)
         self.cloud = target.label.cloud
         self.name = target.label.deployment
+        self.input_price = target.input_price
+        self.output_price = target.output_price
+        self.output_tokens_max = target.output_tokens_max
 
 
 class Candidate(NamedTuple):
@@ -151,7 +154,7 @@ class Tables:
         return Choice(candidates, by_cloud, {refusal.cloud: refusal for refusal in route.refusals})
 
     def _candidate(self, target: CallTarget, ruling: int) -> Candidate:
-        label, decision = target.target.label, self.plan.rulings[ruling]
+        label, decision = target.deployment, self.plan.rulings[ruling]
         lines = (
             ("x-clauseway-cloud", label.cloud),
             ("x-clauseway-seller", label.seller),

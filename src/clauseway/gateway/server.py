@@ -77,9 +77,9 @@ class Endpoints:
             self._known[key] = Endpoint(*key, self._loop, self._limits)
         return self._known[key]
 
-    def drop_aged(self) -> None:
+    def grow_older(self) -> None:
         for endpoint in self._known.values():
-            endpoint.drop_aged(time.monotonic())
+            endpoint.grow_older()
 
     def close(self) -> None:
         for endpoint in self._known.values():
@@ -141,7 +141,7 @@ class Server:
                 await asyncio.wait_for(self._stop.wait(), _PLAN_CHECK_S)
             if _identity(self._options.plan) != self._plan_seen:
                 self.reload()
-            self._endpoints.drop_aged()
+            self._endpoints.grow_older()
 
     async def _drain(self) -> None:
         shared = self._shared

@@ -13,12 +13,9 @@ member's value stays byte for byte, only the white space between members is lost
 the last one, which is the one that we and the clouds read.
 """
 
-import re
-
 import msgspec
 
 _KEY = b'"model"'
-_NAME = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*("(?:[^"\\]|\\.)*")')
 _ASK_USAGE = b'"stream_options":{"include_usage":true}'
 _USAGE_OPTIONS = msgspec.Raw(b'{"include_usage":true}')
 _OPENING_BYTES = 16  # an object that opens with its model has the key within these
@@ -37,13 +34,21 @@ def with_model(body: bytes, name: str, quoted: bytes) -> bytes:
     at = body.find(_KEY, 0, _OPENING_BYTES)
     if at < 0:
         at = body.rfind(_KEY)
-    found = _NAME.match(body, at) if at >= 0 else None
-    if found is not None:
-        begin, end = found.span(1)
+    if at >= 0:
+        begin = body.find(b'"', at + len(_KEY))
+        end = body.find(b'"', begin + 1) + 1
         spliced = b"%b%b%b" % (body[:begin], quoted, body[end:])
-        if _decode_model(spliced).model == name:
+        if _model_of(spliced) == name:
             return spliced
     return _with_members(body, {"model": msgspec.Raw(quoted)})
+
+
+def _model_of(body: bytes) -> str | None:
+    """The top-level model; None where the bytes are no such object (the splice cut something else in two)."""
+    try:
+        return _decode_model(body).model
+    except msgspec.DecodeError:
+        return None
 
 
 def asking_usage(body: bytes, has_options: bool) -> bytes:

@@ -14,10 +14,10 @@ _SLOTS = 2048  # a round of 102 s; what is due later is looked at once a round
 
 
 class Timed(Protocol):
-    """Something with a deadline. `slot_tick` belongs to the wheel; 0 when it has no entry."""
+    """Something with a deadline. `slot_s` belongs to the wheel: when its entry comes up, 0 when it has none."""
 
     due_s: float
-    slot_tick: int
+    slot_s: float
 
     def expired(self) -> None:
         """It is past `due_s`."""
@@ -36,16 +36,16 @@ class Wheel:
     def arm(self, timed: Timed, due_s: float) -> None:
         """Set the deadline. Costs a comparison when an entry already comes up in time."""
         timed.due_s = due_s
-        tick = int(due_s / _TICK_S) + 1
-        if timed.slot_tick == 0 or tick < timed.slot_tick:
-            self._enter(timed, tick)
+        if not 0.0 < timed.slot_s <= due_s:
+            self._enter(timed, due_s)
 
     def stop(self) -> None:
         self._handle.cancel()
 
-    def _enter(self, timed: Timed, tick: int) -> None:
-        tick = min(max(tick, self._tick + 1), self._tick + _SLOTS - 1)
-        timed.slot_tick = tick
+    def _enter(self, timed: Timed, due_s: float) -> None:
+        """Into the slot of the first tick after `due_s`, or as far ahead as the wheel reaches."""
+        tick = min(max(int(due_s / _TICK_S) + 1, self._tick + 1), self._tick + _SLOTS - 1)
+        timed.slot_s = tick * _TICK_S
         self._slots[tick % _SLOTS].append(timed)
 
     def _turn(self) -> None:
@@ -62,10 +62,10 @@ class Wheel:
                     self._look_at(timed)
 
     def _look_at(self, timed: Timed) -> None:
-        if timed.slot_tick != self._tick:
+        if timed.slot_s != self._tick * _TICK_S:
             return  # an entry left behind by an earlier deadline
-        timed.slot_tick = 0
+        timed.slot_s = 0.0
         if timed.due_s <= self.now_s:
             timed.expired()
         else:
-            self._enter(timed, int(timed.due_s / _TICK_S) + 1)
+            self._enter(timed, timed.due_s)

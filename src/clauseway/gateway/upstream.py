@@ -7,14 +7,14 @@ what comes back, once per read: the pieces of the body that were in it, and whet
 import asyncio
 import ssl
 from asyncio import AbstractEventLoop, Transport
-from time import monotonic
 from typing import Protocol, cast
 
 import httptools
 
+from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.limits import Limits
 
-_PASS, _DROP, _FRAMING, _CONTENT_TYPE = range(4)
+_PASS, _DROP, _FRAMING, _CONTENT_TYPE, _REQUEST_ID = range(5)
 # Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else is the caller's.
 _ACTIONS = {
     b"connection": _DROP,
@@ -31,6 +31,7 @@ _ACTIONS = {
     b"content-length": _FRAMING,
     b"transfer-encoding": _FRAMING,
     b"content-type": _CONTENT_TYPE,
+    **{dialect.request_id_header: _REQUEST_ID for dialect in CLOUDS.values()},
 }
 _OURS = b"x-clauseway-"
 _SPELLINGS_MAX = 2000  # how many spellings of header names are remembered; an odd cloud cannot grow it for ever
@@ -56,8 +57,8 @@ class Receiver(Protocol):
     def received(self, data: bytes, complete: bool) -> None:
         """Some of the answer's body (perhaps none yet: then its head has come)."""
 
-    def lost(self, reason: str, stale: bool) -> None:
-        """The connection broke. `stale`: it had been idle and broke before anything came, so nothing was answered."""
+    def lost(self, reason: str, reused: bool) -> None:
+        """The connection broke. `reused`: it had been idle before, and broke before anything came."""
 
 
 class Endpoint:
@@ -68,6 +69,7 @@ class Endpoint:
         self.port = port
         self.limits = limits
         self.idle: list[UpstreamConnection] = []
+        self.age = 0  # in seconds, counted by `grow_older`: a clock need not be read for each request
         self._loop = loop
         self._tls = ssl.create_default_context() if scheme == "https" else None
 
@@ -75,7 +77,7 @@ class Endpoint:
         """An idle connection, or None."""
         while self.idle:
             connection = self.idle.pop()
-            if not connection.is_closing:
+            if not connection.is_closing():
                 return connection
         return None
 
@@ -91,10 +93,11 @@ class Endpoint:
         else:
             connection.close()
 
-    def drop_aged(self, now_s: float) -> None:
-        """Close what has been idle too long; the oldest come first in the list."""
-        oldest_s = now_s - self.limits.upstream_idle_s
-        while self.idle and self.idle[0].idle_since_s < oldest_s:
+    def grow_older(self) -> None:
+        """A second has passed: close what has been idle too long; the oldest come first in the list."""
+        self.age += 1
+        oldest = self.age - self.limits.upstream_idle_s
+        while self.idle and self.idle[0].idle_since < oldest:
             self.idle.pop(0).close()
 
     def close(self) -> None:
@@ -105,12 +108,6 @@ class Endpoint:
 class UpstreamConnection(asyncio.Protocol):
     """One connection. `status`, `head` (header lines to pass on) and the rest describe the answer being received."""
 
-    __slots__ = (
-        "_closing_answer", "_complete", "_endpoint", "_framed", "_head_done", "_id_header", "_keep_alive", "_parser",
-        "_parts", "_paused", "_receiver", "_sent_s", "_transport", "_used", "head", "idle_since_s", "is_event_stream",
-        "status", "upstream_id",
-    )  # fmt: skip
-
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._parser = httptools.HttpResponseParser(self)
@@ -119,8 +116,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._id_header = b""
         self._paused = False
         self._used = False
-        self._sent_s = 0.0
-        self.idle_since_s = 0.0
+        self.idle_since = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -136,7 +132,6 @@ class UpstreamConnection(asyncio.Protocol):
 
     # -- for the exchange
 
-    @property
     def is_closing(self) -> bool:
         return self._transport is None or self._transport.is_closing()
 
@@ -146,8 +141,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._begin()
         self._receiver = receiver
         self._id_header = id_header
-        if self._used:
-            self._sent_s = monotonic()
         self._transport.write(data)
 
     def abort(self) -> None:
@@ -213,14 +206,13 @@ class UpstreamConnection(asyncio.Protocol):
         elif self.status:
             receiver.lost("broke off its answer", False)
         else:
-            stale = self._used and monotonic() - self._sent_s < self._endpoint.limits.stale_s
-            receiver.lost("closed the connection without an answer", stale)
+            receiver.lost("closed the connection without an answer", self._used)
 
     def _park(self) -> None:
         self.resume()
         self._used = True
-        if self._keep_alive and not self.is_closing:
-            self.idle_since_s = monotonic()
+        if self._keep_alive and not self.is_closing():
+            self.idle_since = self._endpoint.age
             self._endpoint.keep(self)
         else:
             self.close()
@@ -231,7 +223,9 @@ class UpstreamConnection(asyncio.Protocol):
         action = _actions[name]
         if action == _PASS:
             self.head += (name, b": ", value, b"\r\n")
-            if len(name) == len(self._id_header) and name.lower() == self._id_header:
+        elif action == _REQUEST_ID:
+            self.head += (name, b": ", value, b"\r\n")
+            if name.lower() == self._id_header:
                 self.upstream_id = value
         elif action == _CONTENT_TYPE:
             self.head += (name, b": ", value, b"\r\n")

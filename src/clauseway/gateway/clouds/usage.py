@@ -40,6 +40,11 @@ class _Answer(msgspec.Struct, frozen=True, gc=False):
     usage: ChatUsage | None = None
 
 
+# Looked up once: a member of an enumeration costs more to reach than a name of the module.
+_INPUT, _CACHED_INPUT, _CACHE_WRITE = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS
+_AUDIO_INPUT, _OUTPUT, _REASONING = Unit.AUDIO_INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.REASONING_TOKENS
+_AUDIO_OUTPUT = Unit.AUDIO_OUTPUT_TOKENS
+_ACCEPTED, _REJECTED = Unit.ACCEPTED_PREDICTION_TOKENS, Unit.REJECTED_PREDICTION_TOKENS
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _BYTES_PER_TOKEN = 4  # English prose; the estimate is marked as one wherever it is used
 
@@ -54,34 +59,34 @@ def usage_in(answer: bytes) -> ChatUsage | None:
 
 def units_of(usage: ChatUsage) -> Units:
     """Each reported count under its unit, wholes and parts as reported."""
-    units = [(Unit.INPUT_TOKENS, usage.prompt_tokens)]
+    units = [(_INPUT, usage.prompt_tokens)]
     prompt = usage.prompt_tokens_details
     if prompt is not None:
         if prompt.cached_tokens is not None:
-            units.append((Unit.CACHED_INPUT_TOKENS, prompt.cached_tokens))
+            units.append((_CACHED_INPUT, prompt.cached_tokens))
         if prompt.cache_write_tokens is not None:
-            units.append((Unit.CACHE_WRITE_TOKENS, prompt.cache_write_tokens))
+            units.append((_CACHE_WRITE, prompt.cache_write_tokens))
         if prompt.audio_tokens is not None:
-            units.append((Unit.AUDIO_INPUT_TOKENS, prompt.audio_tokens))
-    units.append((Unit.OUTPUT_TOKENS, usage.completion_tokens))
+            units.append((_AUDIO_INPUT, prompt.audio_tokens))
+    units.append((_OUTPUT, usage.completion_tokens))
     completion = usage.completion_tokens_details
     if completion is not None:
         if completion.reasoning_tokens is not None:
-            units.append((Unit.REASONING_TOKENS, completion.reasoning_tokens))
+            units.append((_REASONING, completion.reasoning_tokens))
         if completion.audio_tokens is not None:
-            units.append((Unit.AUDIO_OUTPUT_TOKENS, completion.audio_tokens))
+            units.append((_AUDIO_OUTPUT, completion.audio_tokens))
         if completion.accepted_prediction_tokens is not None:
-            units.append((Unit.ACCEPTED_PREDICTION_TOKENS, completion.accepted_prediction_tokens))
+            units.append((_ACCEPTED, completion.accepted_prediction_tokens))
         if completion.rejected_prediction_tokens is not None:
-            units.append((Unit.REJECTED_PREDICTION_TOKENS, completion.rejected_prediction_tokens))
+            units.append((_REJECTED, completion.rejected_prediction_tokens))
     return tuple(units)
 
 
 def estimate(request_bytes: int, output_tokens: int) -> Units:
     """Units where the cloud reported none: input by the body's length, output as counted by the caller."""
     return (
-        (Unit.INPUT_TOKENS, -(-request_bytes // _BYTES_PER_TOKEN)),
-        (Unit.OUTPUT_TOKENS, output_tokens),
+        (_INPUT, -(-request_bytes // _BYTES_PER_TOKEN)),
+        (_OUTPUT, output_tokens),
     )
 
 
