@@ -16,10 +16,13 @@ _LINES = 10
 
 
 class ReplayDisplay:
-    """Shows a replay's progress: redrawn in place on a terminal, elsewhere a few lines; with `quiet`, nothing."""
+    """Shows a replay's progress: redrawn in place on a terminal, elsewhere a few lines; with `quiet`, nothing.
 
-    def __init__(self, out: Console, total: int, *, quiet: bool = False) -> None:
-        self._out, self._total, self._quiet = out, total, quiet
+    `simulated` says that business time is simulated, and shows it.
+    """
+
+    def __init__(self, out: Console, total: int, *, simulated: bool = False, quiet: bool = False) -> None:
+        self._out, self._total, self._simulated, self._quiet = out, total, simulated, quiet
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=out
         )
@@ -40,7 +43,7 @@ class ReplayDisplay:
         """Draw how far it is."""
         if self._quiet:
             return
-        clock = _clock(progress.business_ns)
+        clock = _clock(progress.business_ns) if self._simulated else "replaying"
         if self._live is not None:
             self._bar.update(self._task, completed=progress.done, description=clock)
             self._live.update(Group(self._bar, counts_table(progress)))

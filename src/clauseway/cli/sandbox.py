@@ -1,11 +1,12 @@
 """`clauseway sandbox`: the simulated clouds alone."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from clauseway.app.home import home_at
-from clauseway.app.simulation import sandbox_clouds
+from clauseway.app.simulation import sandbox_clouds, write_configuration
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.cli.serve import stop_on_signals
@@ -16,6 +17,9 @@ def command(
     azure_port: Annotated[int, typer.Option(help="Azure OpenAI's port.")] = 8411,
     bedrock_port: Annotated[int, typer.Option(help="AWS Bedrock's port.")] = 8412,
     fault: Annotated[list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")] = None,
+    configuration: Annotated[
+        Path | None, typer.Option("--config", help="Write here the configuration by which a gateway finds them.")
+    ] = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -28,11 +32,14 @@ def command(
       clauseway sandbox
     With Azure answering 503 three times first:
       clauseway sandbox --fault '{"cloud": "azure", "kind": "status", "status": 503, "count": 3}'
-    How a gateway finds them:
-      clauseway sandbox --json
+    With a gateway in front of them, in another terminal:
+      clauseway sandbox --config clouds.toml
+      clauseway serve --config clouds.toml
     """
     until = stop_on_signals()
     with sandbox_clouds(home_at(home), (openai_port, azure_port, bedrock_port), fault or []) as clouds:
+        if configuration is not None:
+            write_configuration(clouds, configuration)
         if as_json:
             print_json(clouds.addresses)
         else:

@@ -55,7 +55,7 @@ def command(
     fresh = fresh_home(home_at(home))
     with night(fresh, opened, (port, pages_port)) as run:
         _say_processes(out, run)
-        with ReplayDisplay(out, len(planned), quiet=as_json) as display:
+        with ReplayDisplay(out, len(planned), simulated=True, quiet=as_json) as display:
             report = play(run, planned, display.show)
         _say_report(out, report)
         settlements = _settle(out, run, opened, assume or list(ASSUMPTIONS))
