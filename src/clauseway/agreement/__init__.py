@@ -9,10 +9,12 @@ Knows nothing of questions, requests or money paid.
 """
 
 from clauseway.agreement.agreement import Agreement, Amendment, Change, Clause, Commentary, Figure, Reading
-from clauseway.agreement.facts import Answer, Fact, FactRegister, Grant, Launch, Milestone, Offer, read_facts, suppose
+from clauseway.agreement.facts import Answer, Fact, FactRegister, Grant, Launch, Milestone, Offer
 from clauseway.agreement.force import InForce, TermState, boundaries, in_force, revenue_shares
 from clauseway.agreement.reader import read_agreement
+from clauseway.agreement.registers import read_facts
 from clauseway.agreement.shares import RevenueShare, ShareBase
+from clauseway.agreement.suppositions import suppose
 from clauseway.agreement.terms import (
     Choice,
     Commitment,

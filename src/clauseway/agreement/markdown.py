@@ -1,4 +1,7 @@
-"""A Markdown document taken apart with its lines kept: front matter, numbered clauses, typed blocks under them."""
+"""A Markdown document taken apart with its lines kept: front matter, numbered clauses, YAML blocks under them.
+
+Any text has a structure. What is missing in it is for the reader to say; only what no reader could show is told here.
+"""
 
 import re
 
@@ -6,21 +9,27 @@ import msgspec
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from clauseway.agreement.mistakes import Mistakes
+
+_FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _NUMBERED = re.compile(r"^(\d+(?:\.\d+)*)\s+(.+)$")
-_FENCE = re.compile(r"^yaml (\w+)$")
+_FENCE = re.compile(r"^ya?ml\b\s*(.*)$", re.IGNORECASE)
+# Control characters, lone surrogates, and the line separators that Markdown, YAML and editors count differently.
+UNREADABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """A fenced `yaml KIND` block. `line` is that of its first line of YAML."""
+    """A fenced `yaml KIND` block. `line` is its first line of YAML; `clause` the index of its section, -1 for none."""
 
     kind: str
     text: str
     line: int
     clause: int
+    closed: bool
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A numbered heading with the prose under it."""
+    """A heading below the title with the prose under it. `number` is empty where the heading has none."""
 
     number: str
     title: str
@@ -29,8 +38,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """`front` is the YAML between the first two rulers, empty where there is none. A block names its section by index
-    (-1 for none)."""
+    """`front` is the YAML between the first two rulers, empty where there is none."""
 
     name: str
     front: str
@@ -38,39 +46,68 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     blocks: tuple[Block, ...]
 
 
-def take_apart(name: str, text: str) -> Document:
-    """Read a document's structure. Any text has one; what is missing in it is for the reader to say."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    front, body, skipped = _split_front(text)
-    sections: list[Section] = []
-    blocks: list[Block] = []
-    tokens = MarkdownIt("commonmark").parse(body)
+def take_apart(text: str, mistakes: Mistakes) -> Document:
+    """Read the structure of the document that `mistakes` is about."""
+    text = readable(text, mistakes)
+    front = _FRONT.match(text)
+    skipped = front.end() if front else 0
+    draft = _Draft(text[skipped:], text.count("\n", 0, skipped) + 1)
+    # Blocks alone: what inline marks mean changes no clause.
+    tokens = MarkdownIt("commonmark").disable("inline").parse(text[skipped:])
     for index, token in enumerate(tokens):
-        line = skipped + (token.map[0] if token.map else 0) + 1
-        if token.type == "heading_open":
-            _open_section(sections, tokens[index + 1].content, line)
-        elif token.type == "paragraph_open" and token.level == 0 and sections:
-            sections[-1] = _with_prose(sections[-1], tokens[index + 1])
+        draft.take(token, tokens[index + 1] if index + 1 < len(tokens) else token)
+    return Document(
+        name=mistakes.where,
+        front=front[1] if front else "",
+        sections=tuple(draft.sections),
+        blocks=tuple(draft.blocks),
+    )
+
+
+def readable(text: str, mistakes: Mistakes) -> str:
+    """The text with one kind of line end, without a byte order mark, and with every character one that can be shown."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    for at, line in enumerate(text.split("\n"), start=1) if UNREADABLE.search(text) else ():
+        if found := UNREADABLE.search(line):
+            name = f"U+{ord(found[0]):04X}"
+            mistakes.add(at, f"the character {name}", "it cannot be shown", "Delete it; the file is UTF-8 text.")
+    return UNREADABLE.sub("\ufffd", text)
+
+
+class _Draft:
+    """The sections and blocks found so far in a body whose first line is `first_line` of its file."""
+
+    def __init__(self, body: str, first_line: int) -> None:
+        self.sections: list[Section] = []
+        self.blocks: list[Block] = []
+        self._lines = body.split("\n")
+        self._first_line = first_line
+
+    def take(self, token: Token, following: Token) -> None:
+        if token.type == "heading_open" and token.level == 0:
+            self._open_section(token, following.content)
+        elif token.type == "paragraph_open" and self.sections:
+            prose = " ".join((self.sections[-1].text + " " + following.content).split())
+            self.sections[-1] = msgspec.structs.replace(self.sections[-1], text=prose)
         elif token.type == "fence" and (match := _FENCE.match(token.info.strip())):
-            blocks.append(Block(kind=match[1], text=token.content, line=line + 1, clause=len(sections) - 1))
-    return Document(name=name, front=front, sections=tuple(sections), blocks=tuple(blocks))
+            self._add_block(token, match[1])
 
+    def _open_section(self, token: Token, heading: str) -> None:
+        """A numbered heading is a clause; one without a number is too, unless it is the document's title."""
+        match = _NUMBERED.match(heading)
+        if match or token.tag != "h1":
+            number, title = (match[1], match[2]) if match else ("", heading)
+            self.sections.append(Section(number=number, title=title, text="", line=self._line(token)))
 
-def _split_front(text: str) -> tuple[str, str, int]:
-    """Front matter, the rest, and how many lines lie before the rest."""
-    if not text.startswith("---\n"):
-        return "", text, 0
-    end = text.find("\n---\n", 3)
-    if end < 0:
-        return "", text, 0
-    return text[4 : end + 1], text[end + 5 :], text.count("\n", 0, end + 5)
+    def _add_block(self, token: Token, kind: str) -> None:
+        clause, line = len(self.sections) - 1, self._line(token) + 1
+        closed = self._closed(token)
+        self.blocks.append(Block(kind=kind, text=token.content, line=line, clause=clause, closed=closed))
 
+    def _line(self, token: Token) -> int:
+        return self._first_line + (token.map[0] if token.map else 0)
 
-def _open_section(sections: list[Section], heading: str, line: int) -> None:
-    if match := _NUMBERED.match(heading):
-        sections.append(Section(number=match[1], title=match[2], text="", line=line))
-
-
-def _with_prose(section: Section, inline: Token) -> Section:
-    prose = " ".join(inline.content.split())
-    return msgspec.structs.replace(section, text=f"{section.text} {prose}".strip())
+    def _closed(self, token: Token) -> bool:
+        """Whether a fence ends by its own closing line rather than by the end of what holds it."""
+        first, end = token.map or (0, 0)
+        return end - first > 1 and self._lines[end - 1].strip(" >\t").startswith(token.markup)

@@ -1,0 +1,220 @@
+"""An amendment from its document: the front matter, the numbered clauses, and the terms and changes under them."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement.agreement import Amendment, Change, Clause
+from clauseway.agreement.blocks import Cited, Named, build, read_mapping
+from clauseway.agreement.checks import Place, check_change, check_term
+from clauseway.agreement.definitions import Definitions
+from clauseway.agreement.entries import Entry
+from clauseway.agreement.front import AmendmentFront, read_front
+from clauseway.agreement.knowledge import known_since
+from clauseway.agreement.markdown import Block, Document
+from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.terms import TERM_KINDS, Term
+from clauseway.values import Citation, KnownAt
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written of every term and change beside its own fields."""
+
+    id: Named
+    source: Cited
+
+
+class ChangeWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    ends: tuple[str, ...] = ()
+    sets_end: tuple[str, ...] = ()
+    until: str = ""
+    through: date | None = None
+    under: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+_BESIDE_A_TERM = frozenset({"id", "source", "kind"})
+_BESIDE_A_CHANGE = frozenset({"id", "source"})
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """An amendment as far as it could be read: `terms` and `changes` are those in which nothing is wrong.
+
+    `id` and `declared` (each term's and change's id with its line) are known even where the rest of it is wrong, so
+    that whoever names one of them makes no mistake. `effective` is None where it could not be read.
+    """
+
+    document: str
+    id: str
+    effective: date | None
+    declared: tuple[tuple[str, int], ...]
+    terms: tuple[Term, ...]
+    changes: tuple[Change, ...]
+    # Only of a document in which nothing is wrong at all.
+    amendment: Amendment | None
+
+
+def read_amendment(document: Document, definitions: Definitions, mistakes: Mistakes) -> Draft:
+    """Read a document. Its own mistakes are told; those that several documents make together are not seen here."""
+    before = len(mistakes)
+    written, front = read_front(document, AmendmentFront, mistakes)
+    known = _check_front(written, front, definitions, mistakes) if front else KnownAt.always()
+    _check_clauses(document, mistakes)
+    page = _Page(document, written.text("id"), front.effective if front else None, definitions, mistakes)
+    for block in document.blocks:
+        page.read(block)
+    amendment = _amendment(front, known, page) if front and len(mistakes) == before else None
+    return Draft(
+        document=document.name,
+        id=page.amendment,
+        effective=page.effective,
+        declared=tuple(page.declared),
+        terms=tuple(page.terms),
+        changes=tuple(page.changes),
+        amendment=amendment,
+    )
+
+
+def _amendment(front: AmendmentFront, known: KnownAt, page: "_Page") -> Amendment:
+    formalised = {block.clause for block in page.document.blocks}
+    return Amendment(
+        id=front.id,
+        title=front.title,
+        document=page.document.name,
+        announced=front.announced,
+        effective=front.effective,
+        known=known,
+        clauses=tuple(
+            Clause(
+                number=section.number,
+                title=section.title,
+                text=section.text,
+                line=section.line,
+                formalised=index in formalised,
+            )
+            for index, section in enumerate(page.document.sections)
+        ),
+        terms=tuple(page.terms),
+        changes=tuple(page.changes),
+    )
+
+
+def _check_front(written: Entry, front: AmendmentFront, definitions: Definitions, mistakes: Mistakes) -> KnownAt:
+    """Since when the amendment is known: not before it was announced."""
+    lines = {key: member.line for key, member in written.members.items()}
+    for source in front.sources:
+        mistakes.check_defined(lines["sources"], "source", source, definitions.names["sources"])
+    known = known_since(front.recorded, front.announced, lines.get("recorded", 1), mistakes)
+    if known < KnownAt.recorded_on(front.announced):
+        what, why = "recorded before it was announced", f"{front.recorded} lies before {front.announced}"
+        mistakes.add(lines["recorded"], what, why, "Mend one of the two, or delete recorded:.")
+    return known
+
+
+def _check_clauses(document: Document, mistakes: Mistakes) -> None:
+    lines: dict[str, int] = {}
+    for section in document.sections:
+        if not section.number:
+            what, todo = f"the heading {section.title!r} has no number", "Write it as '## 1.2 Title'."
+            mistakes.add(section.line, what, "a clause is named by its number", todo)
+        elif section.number in lines:
+            what, why = f"clause {section.number} stands twice", f"it stands on line {lines[section.number]}"
+            mistakes.add(section.line, what, why, "Number one of them otherwise.")
+        lines.setdefault(section.number, section.line)
+
+
+class _Page:
+    """The blocks of one document, read one after the other."""
+
+    def __init__(
+        self, document: Document, amendment: str, effective: date | None, definitions: Definitions, mistakes: Mistakes
+    ) -> None:
+        self.document = document
+        self.amendment = amendment
+        self.effective = effective
+        self.declared: list[tuple[str, int]] = []
+        self.terms: list[Term] = []
+        self.changes: list[Change] = []
+        self._definitions = definitions
+        self._mistakes = mistakes
+
+    def read(self, block: Block) -> None:
+        entry = read_mapping(block, ("term", "change"), self._mistakes)
+        self.declared += [(id, block.line) for id in (entry.text("id") if entry else _id_in(block),) if id]
+        if entry is None:
+            return
+        citation = self._citation(entry, block)
+        if block.kind == "change":
+            self._read_change(entry, citation)
+        else:
+            self._read_term(entry, citation)
+
+    def _read_change(self, entry: Entry, citation: Citation | None) -> None:
+        written = build(ChangeWritten, entry, self._mistakes, beside=_BESIDE_A_CHANGE)
+        if written is None or citation is None:
+            return
+        change = Change(
+            id=citation.term,
+            citation=citation,
+            ends=written.ends,
+            sets_end=written.sets_end,
+            until=written.until,
+            through=written.through,
+            under=written.under,
+        )
+        self.changes.append(change)
+        check_change(change, self._place(entry))
+
+    def _read_term(self, entry: Entry, citation: Citation | None) -> None:
+        kind = self._kind(entry)
+        if kind is None:
+            return
+        computed: dict[str, object] = {"citation": citation, "id": citation.term if citation else ""}
+        if "begins" not in entry.members:
+            # Without a day of its own nothing is kept; the rest of the term is read all the same.
+            computed["begins"] = self.effective or date.min
+        term = build(kind, entry, self._mistakes, computed, beside=_BESIDE_A_TERM)
+        if term is not None and citation is not None:
+            self.terms.append(term)
+            check_term(term, self._place(entry))
+
+    def _place(self, entry: Entry) -> Place:
+        return Place(entry=entry, effective=self.effective, definitions=self._definitions, mistakes=self._mistakes)
+
+    def _kind(self, entry: Entry) -> type[Term] | None:
+        written = entry.members.get("kind", entry)
+        name = entry.text("kind")
+        if "kind" not in entry.members:
+            self._mistakes.add(entry.line, "'kind' is missing", "it has no default", "Write kind: … there.")
+        else:
+            self._mistakes.check_one_of(written.line, "kind of term", name, TERM_KINDS)
+        return TERM_KINDS.get(name)
+
+    def _citation(self, entry: Entry, block: Block) -> Citation | None:
+        """The place of a term or change; None where it does not say its id and source, or stands under no clause."""
+        about = Entry({key: entry.members[key] for key in ("id", "source") if key in entry.members}, entry.line)
+        written = build(Written, about, self._mistakes)
+        if block.clause < 0:
+            what = f"{entry.text('id') or 'the block'} stands under no clause"
+            todo = "Put it under a heading such as '## 1.2 Title'."
+            self._mistakes.add(block.line, what, "a term restates a numbered clause", todo)
+        if written is None or block.clause < 0:
+            return None
+        for source in written.source:
+            line = entry.members["source"].line
+            self._mistakes.check_defined(line, "source", source, self._definitions.names["sources"])
+        section = self.document.sections[block.clause]
+        return Citation(
+            term=written.id,
+            amendment=self.amendment,
+            document=self.document.name,
+            line=block.line,
+            source=self._definitions.source(written.source),
+            text=section.text or section.title,
+        )
+
+
+def _id_in(block: Block) -> str:
+    """The id that a block names although it is no YAML; empty where it names none."""
+    named = (line.partition(":")[2].strip() for line in block.text.split("\n") if line.startswith("id:"))
+    return next(named, "")

@@ -1,0 +1,265 @@
+"""What a term or a change may say: every name it uses is defined, its days make sense, it says one clear thing."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement.agreement import Change
+from clauseway.agreement.definitions import ANY_SEGMENT, Definitions
+from clauseway.agreement.entries import Entry
+from clauseway.agreement.mistakes import Mistakes, Names
+from clauseway.agreement.terms import (
+    ANYONE,
+    BINDS,
+    MILESTONE,
+    UNLESS,
+    Choice,
+    Commitment,
+    Exclusivity,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+    Stake,
+    Term,
+    Undertaking,
+)
+from clauseway.values import InvalidInput, parse_day, through
+
+# Names that a term uses: the key they are written under, what they name, and the names.
+Use = tuple[str, str, Iterable[str]]
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a term or change stands, and what it is checked against. `effective` is None where its amendment does not
+    say it."""
+
+    entry: Entry
+    effective: date | None
+    definitions: Definitions
+    mistakes: Mistakes
+
+    def tell(self, key: str, what: str, why: str, todo: str) -> None:
+        """A mistake at a key of the block, or at its head."""
+        self.mistakes.add(self.line(key), what, why, todo)
+
+    def line(self, key: str) -> int:
+        member = self.entry.members.get(key)
+        return member.line if member else self.entry.line
+
+
+def check_term(term: Term, place: Place) -> None:
+    """Tell what is wrong with a term that could be read."""
+    _check_names(term, place)
+    _check_readings(term.under, "under", place)
+    _check_days_of_term(term, place)
+    if isinstance(term, Precedence):
+        _check_choice("binds", term.binds, BINDS, place)
+        _check_choice("unless", term.unless, UNLESS, place)
+    if isinstance(term, Exclusivity):
+        filled = [names for names in (term.only.clouds, term.only.parties, term.only.licensees) if names]
+        if len(filled) != 1:
+            why = "only: names clouds, parties or licensees"
+            place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of the three.")
+
+
+def check_change(change: Change, place: Place) -> None:
+    """Tell what is wrong with a change that could be read. Whether its terms exist is seen with all documents."""
+    _check_readings(change.under, "under", place)
+    until = _until(change, place)
+    if bool(change.ends) == bool(change.sets_end):
+        why = "it either ends terms or sets their end"
+        place.tell("id", f"{change.id} changes nothing clear", why, "Write ends: or sets-end:, one of them.")
+    elif change.ends and (change.until or change.through):
+        key = "until" if change.until else "through"
+        todo = f"Delete {key}:, or write sets-end: instead of ends:."
+        place.tell(key, f"{change.id} ends terms at once and later", "ends: is from the amendment's day on", todo)
+    elif change.sets_end and not change.until and not change.through:
+        place.tell("sets-end", f"{change.id} sets no end", "sets-end needs one", "Write until: or through:.")
+    for key, end in _ends(until, change.through):
+        if place.effective is not None and end < place.effective:
+            why = f"the end lies before {place.effective}, when it takes effect"
+            place.tell(key, f"{change.id} rewrites the past", why, "Mend one of the two days.")
+
+
+def _check_days_of_term(term: Term, place: Place) -> None:
+    if place.effective is None:
+        _until(term, place)
+        return
+    if term.begins < place.effective:
+        why = f"{term.begins} lies before {place.effective}"
+        place.tell("begins", f"{term.id} begins before its amendment", why, "Mend one of the two days.")
+    for key, end in _ends(_until(term, place), term.through):
+        if end <= term.begins:
+            why = f"what begins on {term.begins} has no day left"
+            place.tell(key, f"{term.id} ends before it begins", why, "Mend one of the two days.")
+
+
+def _ends(until: date | None, last_day: date | None) -> Iterator[tuple[str, date]]:
+    """The exclusive ends that are written, each with its key."""
+    if until is not None:
+        yield "until", until
+    if last_day is not None:
+        yield "through", through(last_day)
+
+
+def _until(timed: Term | Change, place: Place) -> date | None:
+    """The day written as `until`; None where it names the milestone, nothing, or (which is told) no day."""
+    if not timed.until or timed.until == MILESTONE:
+        return None
+    try:
+        return parse_day(timed.until, "until")
+    except InvalidInput as error:
+        why = error.problems[0].why
+        place.tell("until", f"'until' does not fit: {timed.until!r} is no day", why, "Write YYYY-MM-DD or milestone.")
+        return None
+
+
+def _check_names(term: Term, place: Place) -> None:
+    """Every name that a term uses must be defined."""
+    vocabulary = _vocabulary(place.definitions)
+    for key, what, names in USES[type(term)](term):
+        for name in sorted(names):
+            place.mistakes.check_defined(place.line(key), what, name, vocabulary[what])
+
+
+def _vocabulary(definitions: Definitions) -> Mapping[str, Names]:
+    names = definitions.names
+    classes, products, segments = names["classes"], names["products"], names["segments"]
+    actions = {action for written in definitions.classes.values() for action in written.actions}
+    return {
+        "party": names["parties"],
+        "cloud": names["clouds"],
+        "figure": names["figures"],
+        "segment": segments if segments is None else {*segments, ANY_SEGMENT},
+        "product": None if classes is None or products is None else {*classes, *products},
+        # A class that could not be read hides its actions.
+        "action": actions if classes is not None and len(classes) == len(definitions.classes) else None,
+    }
+
+
+def _ownership(term: Ownership) -> Iterator[Use]:
+    yield "party", "party", [term.party]
+    yield "products", "product", term.products
+
+
+def _permission(term: Permission) -> Iterator[Use]:
+    yield "party", "party", {term.party} - {ANYONE}
+    yield "actions", "action", term.actions
+    yield "products", "product", term.products
+    yield "clouds", "cloud", term.clouds
+    yield "segments", "segment", term.segments
+
+
+def _exclusivity(term: Exclusivity) -> Iterator[Use]:
+    yield "actions", "action", term.actions
+    yield "products", "product", term.products
+    yield "segments", "segment", term.segments
+    yield "only", "cloud", term.only.clouds
+    yield "only", "party", term.only.parties | term.only.licensees
+    for scope in term.except_:
+        yield from _scope("except", scope)
+
+
+def _precedence(term: Precedence) -> Iterator[Use]:
+    yield "party", "party", [term.party]
+    yield "first", "cloud", [term.first]
+    yield "actions", "action", term.actions
+    yield "products", "product", term.products
+
+
+def _refusal_right(term: RefusalRight) -> Iterator[Use]:
+    yield "holder", "party", [term.holder]
+    yield "actions", "action", term.actions
+    yield "products", "product", term.products
+    yield "except-clouds", "cloud", term.except_clouds
+
+
+def _licence(term: Licence) -> Iterator[Use]:
+    yield "licensor", "party", [term.licensor]
+    yield "licensee", "party", [term.licensee]
+    yield "products", "product", term.products
+    for scope in term.carries:
+        yield from _scope("carries", scope)
+
+
+def _revenue_share(term: RevenueShareTerm) -> Iterator[Use]:
+    yield "payer", "party", [term.payer]
+    yield "payee", "party", [term.payee]
+    yield "rate", "figure", [term.rate]
+    yield "cap", "figure", [term.cap] if term.cap else []
+    yield "base", "party", term.base.sellers | term.base.wholesale_except
+    yield "base", "product", term.base.excludes
+
+
+def _commitment(term: Commitment) -> Iterator[Use]:
+    yield "party", "party", [term.party]
+    yield "to", "party", [term.to]
+
+
+def _stake(term: Stake) -> Iterator[Use]:
+    yield "holder", "party", [term.holder]
+    yield "of", "party", [term.of]
+
+
+def _undertaking(term: Undertaking) -> Iterator[Use]:
+    yield "parties", "party", term.parties
+
+
+def _scope(key: str, scope: Scope) -> Iterator[Use]:
+    yield key, "action", scope.actions
+    yield key, "product", scope.products
+    yield key, "cloud", scope.clouds
+    yield key, "segment", scope.segments
+
+
+# The names each kind of term uses: a new kind of term needs a line here.
+USES: Mapping[type[Term], Callable[..., Iterator[Use]]] = {
+    Ownership: _ownership,
+    Permission: _permission,
+    Exclusivity: _exclusivity,
+    Precedence: _precedence,
+    RefusalRight: _refusal_right,
+    Licence: _licence,
+    RevenueShareTerm: _revenue_share,
+    Commitment: _commitment,
+    Stake: _stake,
+    Undertaking: _undertaking,
+}
+
+
+def _check_readings(under: Mapping[str, str], key: str, place: Place) -> None:
+    for reading, option in under.items():
+        if _is_reading(reading, key, place):
+            options = _options(reading, place)
+            place.mistakes.check_one_of(place.line(key), f"option of {reading}", option, options)
+
+
+def _check_choice(key: str, choice: Choice, known: frozenset[str], place: Place) -> None:
+    for value in choice.options.values():
+        place.mistakes.check_one_of(place.line(key), f"value of {key}", value, known)
+    if not choice.reading or not _is_reading(choice.reading, key, place):
+        return
+    options = _options(choice.reading, place)
+    for option in choice.options:
+        place.mistakes.check_one_of(place.line(key), f"option of {choice.reading}", option, options)
+    for option in options or ():
+        if option not in choice.options:
+            what, why = f"{key} says nothing for {choice.reading}={option}", "each option needs a value"
+            place.tell(key, what, why, f"Write {option}: … there.")
+
+
+def _is_reading(reading: str, key: str, place: Place) -> bool:
+    known = place.definitions.names["readings"]
+    place.mistakes.check_defined(place.line(key), "reading", reading, known)
+    return known is None or reading in known
+
+
+def _options(reading: str, place: Place) -> Names:
+    """A reading's options; None where the reading itself could not be read."""
+    written = place.definitions.readings.get(reading)
+    return written.options if written else None

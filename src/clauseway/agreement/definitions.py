@@ -1,0 +1,328 @@
+"""What `agreement.md` defines: parties, clouds, classes, products, rules, readings, commentary, figures, sources.
+
+It may stand in any number of `yaml definitions` blocks; each name is defined once. Where a part cannot be read, the
+names it would have defined pass unchecked elsewhere: one mistake is told once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import TypeVar
+
+import msgspec
+
+from clauseway.agreement.agreement import Commentary, Figure, Reading
+from clauseway.agreement.blocks import Cited, build, read_mapping
+from clauseway.agreement.entries import Entry
+from clauseway.agreement.front import DefinitionsFront, read_front
+from clauseway.agreement.markdown import Block, Document
+from clauseway.agreement.mistakes import DEFINITIONS, Mistakes, Names
+from clauseway.agreement.terms import ANYONE
+from clauseway.catalog import Catalog, Product, ProductClass
+from clauseway.values import Citation
+
+RULES = ("unstated", "owner", "grant", "share", "licensee")
+STANDINGS = ("reported", "ours")
+# Any segment that a question does not name; every agreement has it.
+ANY_SEGMENT = "any"
+SECTIONS = (
+    "sources",
+    "parties",
+    "clouds",
+    "segments",
+    "classes",
+    "products",
+    "rules",
+    "readings",
+    "commentary",
+    "figures",
+)
+
+
+class ClassWritten(msgspec.Struct, frozen=True, kw_only=True):
+    within: str = ""
+    actions: frozenset[str] = frozenset()
+
+
+class ProductWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    class_: str = msgspec.field(name="class")
+    first_shipped_by: date | None = None
+
+
+class ReadingWritten(msgspec.Struct, frozen=True, kw_only=True):
+    says: str
+    source: Cited
+    options: tuple[str, ...]
+
+
+class CommentaryWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    says: str
+    source: Cited
+    bears_on: str
+    from_: str = msgspec.field(name="from")
+
+
+class FigureWritten(msgspec.Struct, frozen=True, kw_only=True):
+    says: str
+    value: str
+    standing: str
+    source: Cited
+
+
+W = TypeVar("W", bound=msgspec.Struct)
+
+
+class Definitions(msgspec.Struct, frozen=True, kw_only=True):
+    """The definitions as written. `names` and `lines` know what is named even where the rest of it is wrong."""
+
+    id: str
+    title: str
+    sources: Mapping[str, str]
+    parties: frozenset[str]
+    clouds: Mapping[str, str]
+    segments: frozenset[str]
+    classes: Mapping[str, ClassWritten]
+    products: Mapping[str, ProductWritten]
+    rules: Mapping[str, str]
+    readings: Mapping[str, ReadingWritten]
+    commentary: Mapping[str, CommentaryWritten]
+    figures: Mapping[str, FigureWritten]
+    names: Mapping[str, Names]
+    lines: Mapping[tuple[str, str], int]
+
+    def source(self, ids: Iterable[str]) -> str:
+        return "; ".join(f"{source} ({self.sources[source]})" if source in self.sources else source for source in ids)
+
+    def catalog(self) -> Catalog:
+        return Catalog(
+            parties=self.parties,
+            clouds=frozenset(self.clouds),
+            operators=self.clouds,
+            segments=self.segments,
+            classes={
+                name: ProductClass(id=name, within=written.within, actions=written.actions)
+                for name, written in self.classes.items()
+            },
+            products={
+                name: Product(id=name, product_class=written.class_, first_shipped_by=written.first_shipped_by)
+                for name, written in self.products.items()
+            },
+        )
+
+    def cited_rules(self) -> dict[str, Citation]:
+        return {name: self._cite("rules", name, text, ["ours"], "agreement") for name, text in self.rules.items()}
+
+    def cited_readings(self) -> dict[str, Reading]:
+        return {
+            name: Reading(
+                id=name, options=written.options, citation=self._cite("readings", name, written.says, written.source)
+            )
+            for name, written in self.readings.items()
+        }
+
+    def cited_commentary(self) -> tuple[Commentary, ...]:
+        return tuple(
+            Commentary(
+                id=name,
+                bears_on=written.bears_on,
+                from_amendment=written.from_,
+                citation=self._cite("commentary", name, written.says, written.source, written.from_),
+            )
+            for name, written in self.commentary.items()
+        )
+
+    def cited_figures(self) -> dict[str, Figure]:
+        return {
+            name: Figure(
+                id=name,
+                value=written.value,
+                standing=written.standing,
+                citation=self._cite("figures", name, written.says, written.source),
+            )
+            for name, written in self.figures.items()
+        }
+
+    def _cite(self, section: str, name: str, text: str, source: Iterable[str], amendment: str = "") -> Citation:
+        return Citation(
+            term=name,
+            amendment=amendment,
+            document=DEFINITIONS,
+            line=self.lines[section, name],
+            source=self.source(source),
+            text=text,
+        )
+
+
+def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
+    """Read and check what `agreement.md` defines."""
+    _, front = read_front(document, DefinitionsFront, mistakes)
+    written = _Written(document, mistakes)
+    definitions = Definitions(
+        id=front.id if front else "",
+        title=front.title if front else "",
+        sources=written.texts("sources"),
+        parties=written.list_of_names("parties"),
+        clouds=written.texts("clouds"),
+        segments=written.list_of_names("segments") | {ANY_SEGMENT},
+        classes=written.records("classes", ClassWritten),
+        products=written.records("products", ProductWritten),
+        rules=written.texts("rules"),
+        readings=written.records("readings", ReadingWritten),
+        commentary=written.records("commentary", CommentaryWritten),
+        figures=written.records("figures", FigureWritten),
+        names={section: written.names(section) for section in SECTIONS},
+        lines=written.lines(),
+    )
+    for check in CHECKS:
+        check(definitions, mistakes)
+    return definitions
+
+
+class _Written:
+    """The sections of the definitions, gathered over their blocks."""
+
+    def __init__(self, document: Document, mistakes: Mistakes) -> None:
+        self._mistakes = mistakes
+        self._entries: dict[str, Entry] = {}
+        self._hidden = False
+        for block in document.blocks:
+            self._gather(block)
+
+    def _gather(self, block: Block) -> None:
+        entry = read_mapping(block, ("definitions",), self._mistakes)
+        self._hidden = self._hidden or entry is None
+        for key, member in entry.members.items() if entry else ():
+            if key in self._entries:
+                what, why = f"{key!r} is defined twice", f"it is defined on line {self._entries[key].line}"
+                self._mistakes.add(member.line, what, why, "Put both into one.")
+            else:
+                self._mistakes.check_one_of(member.line, "key", key, SECTIONS)
+                self._entries[key] = member
+
+    def texts(self, section: str) -> dict[str, str]:
+        """A section that maps names to texts."""
+        found = {}
+        for name, member in self._members(section).items():
+            if isinstance(member.value, str):
+                found[name] = member.value
+            else:
+                self._misfit(member.line, f"{section}: {name!r}", "it is no text", "Write one text.")
+        return found
+
+    def records(self, section: str, kind: type[W]) -> dict[str, W]:
+        """A section that maps names to mappings of one kind."""
+        found = {}
+        for name, member in self._members(section).items():
+            if not member.is_mapping:
+                self._misfit(member.line, f"{section}: {name!r}", "it is no mapping", "Write {key: value}.")
+            elif (built := build(kind, member, self._mistakes)) is not None:
+                found[name] = built
+        return found
+
+    def list_of_names(self, section: str) -> frozenset[str]:
+        """A section that is a list of names."""
+        entry = self._entries.get(section, Entry([], 0))
+        names = entry.plain()
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return frozenset(str(name) for name in names)
+        self._misfit(entry.line, repr(section), "it is a list of names", f"Write {section}: [a, b].")
+        return frozenset()
+
+    def names(self, section: str) -> Names:
+        """The names that a section defines, None where they cannot be read."""
+        if section not in self._entries:
+            return None if self._hidden else ()
+        entry = self._entries[section].plain()
+        if isinstance(entry, list):
+            return frozenset(name for name in entry if isinstance(name, str))
+        return frozenset(entry) if isinstance(entry, dict) else None
+
+    def lines(self) -> dict[tuple[str, str], int]:
+        return {
+            (section, name): member.line
+            for section, entry in self._entries.items()
+            for name, member in entry.members.items()
+        }
+
+    def _members(self, section: str) -> Mapping[str, Entry]:
+        entry = self._entries.get(section, Entry({}, 0))
+        if not entry.is_mapping:
+            self._misfit(entry.line, repr(section), "it maps names to values", f"Write {section}: {{name: …}}.")
+        return entry.members
+
+    def _misfit(self, line: int, what: str, why: str, todo: str) -> None:
+        self._mistakes.add(line, f"{what} does not fit", why, todo)
+
+
+def _check_catalog(definitions: Definitions, mistakes: Mistakes) -> None:
+    lines, names = definitions.lines, definitions.names
+    for name, operator in definitions.clouds.items():
+        mistakes.check_defined(lines["clouds", name], "operator", operator, names["parties"])
+    for name, written_class in definitions.classes.items():
+        if written_class.within:
+            mistakes.check_defined(lines["classes", name], "class", written_class.within, names["classes"])
+    for name, product in definitions.products.items():
+        mistakes.check_defined(lines["products", name], "class", product.class_, names["classes"])
+        if name in definitions.classes:
+            what, why = f"{name!r} stands twice", f"it is a class, on line {lines['classes', name]}"
+            mistakes.add(lines["products", name], what, why, "Give the product another id.")
+    if ANYONE in definitions.parties:
+        mistakes.add(1, f"a party cannot be {ANYONE!r}", "that word means every party", "Give it another name.")
+
+
+def _check_circles(definitions: Definitions, mistakes: Mistakes) -> None:
+    """Classes form a tree. Each circle is told once, at the class of it that stands first."""
+    told: set[str] = set()
+    for name in definitions.classes:
+        seen: list[str] = []
+        at = name
+        while at in definitions.classes and at not in seen and at not in told:
+            seen.append(at)
+            at = definitions.classes[at].within
+        if at in seen:
+            what, why = f"class {at!r} lies within itself", "classes form a tree"
+            mistakes.add(definitions.lines["classes", at], what, why, "Break the circle of within:.")
+        told.update(seen)
+
+
+def _check_rules(definitions: Definitions, mistakes: Mistakes) -> None:
+    written = definitions.names["rules"]
+    for name in definitions.rules:
+        mistakes.check_one_of(definitions.lines["rules", name], "rule", name, RULES)
+    for name in RULES if written is not None else ():
+        if name not in (written or ()):
+            what, why = f"the rule {name!r} is missing", "silence must be read somehow"
+            mistakes.add(1, what, why, f"Write rules: {{{name}: …}}.")
+
+
+def _check_readings(definitions: Definitions, mistakes: Mistakes) -> None:
+    for name, reading in definitions.readings.items():
+        if len(set(reading.options)) < max(2, len(reading.options)):
+            what, why = f"reading {name!r} leaves no choice", "a reading has two options or more, each once"
+            mistakes.add(definitions.lines["readings", name], what, why, "Write options: [default, other].")
+
+
+def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
+    for name, figure in definitions.figures.items():
+        mistakes.check_one_of(definitions.lines["figures", name], "standing", figure.standing, STANDINGS)
+
+
+def _check_sources(definitions: Definitions, mistakes: Mistakes) -> None:
+    cited: tuple[tuple[str, Mapping[str, ReadingWritten | CommentaryWritten | FigureWritten]], ...] = (
+        ("readings", definitions.readings),
+        ("commentary", definitions.commentary),
+        ("figures", definitions.figures),
+    )
+    for section, written in cited:
+        for name, record in written.items():
+            for source in record.source:
+                mistakes.check_defined(definitions.lines[section, name], "source", source, definitions.names["sources"])
+
+
+CHECKS: tuple[Callable[[Definitions, Mistakes], None], ...] = (
+    _check_catalog,
+    _check_circles,
+    _check_rules,
+    _check_readings,
+    _check_figures,
+    _check_sources,
+)

@@ -1,0 +1,155 @@
+"""YAML with its lines: text in, entries out. Only what terms are written with: texts, lists and mappings.
+
+Anchors, aliases and tags are refused where they first stand, before anything could be expanded. Every scalar stays the
+text that was written; what it means is for whoever asks for a day or a name.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import TypeAlias
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionStartEvent,
+    Event,
+    MappingEndEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from clauseway.agreement.markdown import UNREADABLE
+from clauseway.agreement.mistakes import Mistakes
+
+# Deep enough for any term; a limit, because text from outside must not exhaust the stack.
+_DEPTH_MAX = 16
+_MEND = "Mend the syntax of the block: indent with spaces, and quote a text that holds ': ' or begins with a sign."
+
+Plain: TypeAlias = str | list["Plain"] | dict[str, "Plain"]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A value from YAML and the line it stands on; a member of a mapping stands on the line of its key."""
+
+    value: "str | list[Entry] | dict[str, Entry]"
+    line: int
+
+    @property
+    def members(self) -> "dict[str, Entry]":
+        """A mapping's members; none where it is no mapping."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.value, dict)
+
+    def plain(self) -> Plain:
+        """The value without lines, ready for conversion."""
+        if isinstance(self.value, dict):
+            return {key: entry.plain() for key, entry in self.value.items()}
+        if isinstance(self.value, list):
+            return [entry.plain() for entry in self.value]
+        return self.value
+
+    def text(self, key: str) -> str:
+        """The text of a member; empty where there is none, or no text."""
+        member = self.members.get(key)
+        return member.value if member is not None and isinstance(member.value, str) else ""
+
+
+def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> Entry | None:
+    """Read YAML text to an entry; None, with the mistake told, where it is none. Lines count from `first_line`."""
+    try:
+        return _Reading(YAML(typ="safe", pure=True).parse(text), first_line, mistakes).document()
+    except _Refused as refused:
+        mistakes.add(first_line + refused.line, refused.what, refused.why, refused.todo)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = first_line + (mark.line if mark else 0)
+        mistakes.add(line, "this is no YAML", " ".join(str(error.problem or error.context).split()), _MEND)
+    except (YAMLError, ValueError, OverflowError) as error:
+        mistakes.add(first_line, "this is no YAML", " ".join(str(error).split()), _MEND)
+    return None
+
+
+class _Refused(Exception):
+    """YAML that no term is written with. `line` counts from 0."""
+
+    def __init__(self, line: int, what: str, why: str, todo: str) -> None:
+        super().__init__(what)
+        self.line, self.what, self.why, self.todo = line, what, why, todo
+
+
+class _Reading:
+    """One pass over a text's events."""
+
+    def __init__(self, events: Iterator[Event], first_line: int, mistakes: Mistakes) -> None:
+        self._events = events
+        self._first_line = first_line
+        self._mistakes = mistakes
+
+    def document(self) -> Entry:
+        next(self._events)  # the stream's start
+        if isinstance(next(self._events), StreamEndEvent):
+            raise _Refused(0, "the block is empty", "nothing stands in it", "Write the term, or delete the block.")
+        entry = self._entry(next(self._events), 0)
+        next(self._events)  # the document's end
+        if not isinstance(after := next(self._events), StreamEndEvent):
+            line = after.start_mark.line
+            raise _Refused(line, "a second YAML document", "a block is one", "Delete the line with --- or '...'.")
+        return entry
+
+    def _entry(self, event: Event, depth: int) -> Entry:
+        _check_plain(event, depth)
+        line = self._first_line + event.start_mark.line
+        if isinstance(event, ScalarEvent):
+            return Entry(_text(event), line)
+        if isinstance(event, SequenceStartEvent):
+            items = takewhile(lambda one: not isinstance(one, SequenceEndEvent), self._events)
+            return Entry([self._entry(item, depth + 1) for item in items], line)
+        return Entry(self._members(depth + 1), line)
+
+    def _members(self, depth: int) -> dict[str, Entry]:
+        members: dict[str, Entry] = {}
+        for event in takewhile(lambda one: not isinstance(one, MappingEndEvent), self._events):
+            _check_plain(event, depth)
+            line = self._first_line + event.start_mark.line
+            if not isinstance(event, ScalarEvent):
+                raise _Refused(event.start_mark.line, "a key is no text", "it is a list or a mapping", "Write key: ….")
+            key = _text(event)
+            if key in members:
+                self._mistakes.add(line, f"{key!r} stands twice", "a key has one value", "Delete one of the two.")
+            members[key] = msgspec.structs.replace(self._entry(next(self._events), depth), line=line)
+        return members
+
+
+def _check_plain(event: Event, depth: int) -> None:
+    """Refuse whatever is no text, list or mapping written out in full."""
+    line = event.start_mark.line
+    anchor = event.anchor if isinstance(event, NodeEvent) else None
+    if anchor is not None:
+        sign = "*" if isinstance(event, AliasEvent) else "&"
+        what = f"{sign}{anchor} is an {'alias' if sign == '*' else 'anchor'}"
+        todo = f"Write the value out, or quote it if it is a text that begins with {sign}."
+        raise _Refused(line, what, "a term is written out", todo)
+    tag = event.tag if isinstance(event, ScalarEvent | CollectionStartEvent) else None
+    if tag is not None:
+        todo = "Delete the tag, or quote the value if it is a text that begins with !."
+        raise _Refused(line, f"{tag} is a tag", "values are texts, lists and mappings", todo)
+    if depth > _DEPTH_MAX:
+        raise _Refused(line, "nested too deep", f"more than {_DEPTH_MAX} levels", "Flatten the block.")
+
+
+def _text(event: ScalarEvent) -> str:
+    """A scalar as written. An escape may name characters that no document may hold."""
+    value = str(event.value)
+    if re.search(UNREADABLE, value):
+        what, why = "an escape names a control character", "it cannot be shown"
+        raise _Refused(event.start_mark.line, what, why, "Delete the escape.")
+    return value

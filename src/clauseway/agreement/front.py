@@ -1,0 +1,50 @@
+"""The front matter of a document: who it is and, for an amendment, from when it holds and since when it is known."""
+
+from datetime import date
+from typing import TypeVar
+
+import msgspec
+
+from clauseway.agreement.blocks import Named, build
+from clauseway.agreement.entries import Entry, read_yaml
+from clauseway.agreement.markdown import Document
+from clauseway.agreement.mistakes import Mistakes
+
+
+class DefinitionsFront(msgspec.Struct, frozen=True, kw_only=True):
+    """The front matter of agreement.md."""
+
+    id: Named
+    title: Named
+
+
+class AmendmentFront(msgspec.Struct, frozen=True, kw_only=True):
+    """The front matter of an amendment. `recorded`, a day or an instant (UTC), is when it came to be known here, where
+    that was later than it was announced."""
+
+    id: Named
+    title: Named
+    announced: date
+    effective: date
+    recorded: str = ""
+    sources: tuple[str, ...] = ()
+
+
+F = TypeVar("F", bound=msgspec.Struct)
+
+
+def read_front(document: Document, kind: type[F], mistakes: Mistakes) -> tuple[Entry, F | None]:
+    """The front matter as written, and as a record where nothing in it is wrong."""
+    written = Entry({}, 1)
+    if not document.front.strip():
+        todo = "Begin it with ---, id: …, title: … and ---, or end the file's name otherwise than in .md."
+        mistakes.add(1, "no front matter", "the file does not say what it is", todo)
+        return written, None
+    entry = read_yaml(document.front, 2, mistakes)
+    if entry is None:
+        return written, None
+    if not entry.is_mapping:
+        mistakes.add(entry.line, "the front matter is no mapping", "it is written as keys and values", "Write id: ….")
+        return written, None
+    at_top = msgspec.structs.replace(entry, line=1)
+    return at_top, build(kind, at_top, mistakes)

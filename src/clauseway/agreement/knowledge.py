@@ -1,0 +1,32 @@
+"""When something became known, as an author writes it: a day, or an instant. See `values.KnownAt`."""
+
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from clauseway.agreement.mistakes import Mistakes
+from clauseway.values import KnownAt
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def known_since(written: str, day: date, line: int, mistakes: Mistakes, sequence: int = 0) -> KnownAt:
+    """The point at which something that happened on `day` became known: the day or the instant in `written`, else the
+    day itself. Of two with one instant, the lower sequence was known first."""
+    if not written:
+        return KnownAt.recorded_on(day, sequence)
+    try:
+        return _point(written, sequence)
+    except (msgspec.ValidationError, OverflowError) as error:
+        todo = "Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z)."
+        mistakes.add(line, f"recorded: {written!r} is no day and no instant", str(error), todo)
+        return KnownAt.recorded_on(day, sequence)
+
+
+def _point(written: str, sequence: int) -> KnownAt:
+    if len(written) <= len("2026-04-27"):
+        return KnownAt.recorded_on(msgspec.convert(written, date), sequence)
+    instant = msgspec.convert(written, datetime)
+    utc = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    since = utc - _EPOCH
+    return KnownAt((since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000, sequence)

@@ -1,0 +1,56 @@
+"""An author's mistakes, gathered while documents are read. Nothing is raised before everything was looked at."""
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+from clauseway.values import InvalidInput, Problem
+
+DEFINITIONS = "agreement.md"
+
+# The names that one may write somewhere. None where they could not be read: then any name passes, because the one
+# mistake that hides them is told already.
+Names = Collection[str] | None
+
+
+class Mistakes:
+    """The mistakes found in one document. Those of all documents of one reading go into one list."""
+
+    def __init__(self, where: str, found: list[Problem] | None = None) -> None:
+        self.where = where
+        self._found: list[Problem] = [] if found is None else found
+
+    def within(self, where: str) -> "Mistakes":
+        """The same list, for another document."""
+        return Mistakes(where, self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, line: int, what: str, why: str, todo: str) -> None:
+        self._found.append(Problem(what=what, why=why, where=self.where, line=line, todo=todo))
+
+    def check_defined(self, line: int, what: str, name: str, known: Names) -> None:
+        """A name that the agreement must define."""
+        if known is not None and name not in known:
+            todo = f"Define it in {DEFINITIONS}, or write one of: {', '.join(sorted(known))}."
+            self.add(line, f"unknown {what} {name!r}", "the agreement does not define it", _meant(name, known) or todo)
+
+    def check_one_of(self, line: int, what: str, name: str, known: Names, why: str = "it means nothing here") -> None:
+        """A name out of a fixed list."""
+        if known is not None and name not in known:
+            todo = _meant(name, known) or f"Write one of: {', '.join(sorted(known))}."
+            self.add(line, f"unknown {what} {name!r}", why, todo)
+
+    def include(self, problems: Iterable[Problem]) -> None:
+        """Problems that somebody else found."""
+        self._found += problems
+
+    def refusal(self) -> InvalidInput:
+        """Everything found, each once, in order of file and line, ready to be raised."""
+        once = dict.fromkeys(self._found)
+        return InvalidInput(*sorted(once, key=lambda problem: (problem.where, problem.line)))
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {near[0]!r}?" if near else ""

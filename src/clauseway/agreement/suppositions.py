@@ -1,0 +1,71 @@
+"""Facts that a question supposes, as written on the command line. What is supposed counts as known."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement.facts import Answer, Fact, Grant, Launch, Milestone, Offer, names_in
+from clauseway.agreement.mistakes import Mistakes
+from clauseway.catalog import Catalog
+from clauseway.values import Citation, InvalidInput, KnownAt, parse_day
+
+_FLAG = "--suppose"
+_FORMS = (
+    "Write milestone=DAY, launch:PRODUCT:CLOUD:STAGE=DAY, answer:PRODUCT:cannot+declines=DAY (or can, chooses), "
+    "offer:SUBJECT:passed=DAY or grant:PARTY:PRODUCT=DAY."
+)
+# What the first cloud's operator can, and whether it declines.
+_ANSWERS: Mapping[str, tuple[bool, bool]] = {
+    "cannot+declines": (False, True),
+    "cannot+chooses": (False, False),
+    "can+declines": (True, True),
+    "can+chooses": (True, False),
+}
+
+
+def suppose(text: str, catalog: Catalog) -> Fact:
+    """A fact as a supposition, `launch:new-model:azure:available=2026-04-30` and the like. Raises InvalidInput."""
+    subject, equals, day = text.partition("=")
+    mistakes = Mistakes(_FLAG)
+    fact = _fact(subject.split(":"), _cited(subject, text))
+    if not equals or fact is None:
+        mistakes.add(0, f"cannot suppose {text!r}", "it has none of the known forms", _FORMS)
+        raise mistakes.refusal()
+    for what, name, known in names_in(fact, catalog):
+        mistakes.check_defined(0, what, name, known)
+    effective = _day(day, mistakes)
+    if mistakes:
+        raise mistakes.refusal()
+    return msgspec.structs.replace(fact, effective=effective)
+
+
+def _day(text: str, mistakes: Mistakes) -> date:
+    try:
+        return parse_day(text, _FLAG)
+    except InvalidInput as error:
+        mistakes.include(error.problems)
+        return date.min
+
+
+def _cited(subject: str, text: str) -> Citation:
+    said = f"Supposed: {text}."
+    return Citation(term=subject, amendment="facts", document=_FLAG, line=0, source="supposed", text=said)
+
+
+def _fact(parts: list[str], citation: Citation) -> Fact | None:
+    """The fact that the parts spell, its day still open; None where they spell none."""
+    day, known = date.min, KnownAt.always()
+    match parts:
+        case ["milestone"]:
+            return Milestone(effective=day, known=known, citation=citation)
+        case ["launch", product, cloud, stage]:
+            return Launch(effective=day, known=known, citation=citation, product=product, cloud=cloud, stage=stage)
+        case ["answer", product, answer] if answer in _ANSWERS:
+            can, declines = _ANSWERS[answer]
+            return Answer(effective=day, known=known, citation=citation, product=product, can=can, declines=declines)
+        case ["offer", subject, "passed"]:
+            return Offer(effective=day, known=known, citation=citation, subject=subject, passed=True)
+        case ["grant", party, product]:
+            return Grant(effective=day, known=known, citation=citation, party=party, product=product)
+    return None
