@@ -165,6 +165,15 @@ def test_an_idle_connection_that_died_is_replaced_without_an_attempt(rig: Rig) -
     assert azure.connections == 2
 
 
+def test_a_second_deployment_is_asked_rather_than_the_first_again(rig: Rig) -> None:
+    azure, other = rig.cloud("azure"), rig.cloud("openai")
+    rig.start()
+    assert rig.post().headers["x-clauseway-cloud"] == "azure"
+    azure.behaviour = drop
+    assert rig.post().headers["x-clauseway-cloud"] == "openai"
+    assert (len(azure.requests), len(other.requests)) == (2, 1)
+
+
 def test_a_pinned_cloud_fails_alone(rig: Rig) -> None:
     rig.cloud("azure", status(500))
     rig.cloud("openai", well)

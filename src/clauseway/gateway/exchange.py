@@ -226,12 +226,19 @@ class Exchange:
         self._upstream = None
         if self._committed:
             self._broken(f"{self._candidate.target.cloud} {reason}")
-        elif reused and not self._retried and self._age_us() < self._shared.limits.stale_s * 1e6:
+        elif reused and self._may_reconnect():
             # The connection had died while idle: the same attempt, on a fresh one.
             self._retried = True
             self._connect()
         else:
             self._attempt_failed(reason, self._status)
+
+    def _may_reconnect(self) -> bool:
+        """Whether a lost connection is only that. Where another candidate is left, it is asked instead: nothing tells
+        for certain that the lost request was not worked on.
+        """
+        is_last = len(self._attempts) + 1 == len(self._candidates)
+        return is_last and not self._retried and self._age_us() < self._shared.limits.stale_s * 1e6
 
     def expired(self, now_s: float) -> None:
         """Past `due_s`: the attempt has taken too long, or the whole request has."""
