@@ -20,6 +20,7 @@ from clauseway.gateway.requests import BadBody, decode_chat
 from clauseway.gateway.routes import Candidate, Choice, Customer, Tables, header_line
 from clauseway.gateway.shared import Shared
 
+# _DROP is 0: the common case is tested first.
 _DROP, _PASS, _AUTHORIZATION, _API_KEY, _CLOUD, _LENGTH, _EXPECT = range(7)
 # What a cloud may hear of the caller's head. Everything else (cookies, credentials, proxies' notes) stays here.
 _ACTIONS = {
@@ -191,8 +192,10 @@ class ClientConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         action = _actions[name]
+        if not action:
+            return
         incoming = self._incoming
-        if action == _DROP or incoming.head_done:  # a trailer authenticates nobody
+        if incoming.head_done:  # a trailer authenticates nobody
             return
         if action == _AUTHORIZATION:
             incoming.authorization = value
@@ -225,6 +228,8 @@ class ClientConnection(asyncio.Protocol):
             return
         incoming = self._incoming
         incoming.pieces.append(body)
+        if incoming.length:
+            return  # as long as it said, which was looked at
         incoming.received += len(body)
         if incoming.received > self._shared.limits.body_bytes:
             self._refuse(errors.BODY_TOO_LARGE, f"A body may have {self._shared.limits.body_bytes} bytes.")
@@ -387,7 +392,10 @@ class ClientConnection(asyncio.Protocol):
             # Not from within this call: a long line of refusals would nest as deeply.
             self._shared.loop.call_soon(self._serve_next)
             return
-        self._idle()
+        if self._incoming is not _NOTHING and self._incoming.head_done and self._incoming.expect:
+            self.write(_CONTINUE)
+        shared = self._shared
+        shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
     def _serve_next(self) -> None:
         if self._transport is None or self._exchange is not None:
@@ -398,12 +406,6 @@ class ClientConnection(asyncio.Protocol):
             if self._paused:
                 self._paused = False
                 self._transport.resume_reading()
-
-    def _idle(self) -> None:
-        shared = self._shared
-        if self._incoming.expect and self._incoming.head_done:
-            self.write(_CONTINUE)
-        shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
     def stop_when_idle(self) -> None:
         """The process is stopping: close now if nothing is open here, else after the answer."""

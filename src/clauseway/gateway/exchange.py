@@ -38,7 +38,6 @@ from clauseway.spool import pack_intent, pack_usage_fields
 
 CHAT_COMPLETIONS = 1  # the endpoint's code in the journal
 _COMPLETE = Status.COMPLETE
-_UINT63_MAX = (1 << 63) - 1
 _NO_UNITS: Units = ()
 # Besides 5xx and 3xx: conditions of that deployment at that moment, which another may not share.
 _TRY_ELSEWHERE = frozenset((408, 409, 429))
@@ -85,7 +84,8 @@ class Exchange:
     _status = 0
     _answer_head = b""
     _upstream_id = b""
-    _pieces: tuple[bytes, ...] = ()
+    _pieces: list[bytes] | None = None
+    _collected = 0
     _retried = False
     _committed = False
     _first_content_us = 0
@@ -120,7 +120,8 @@ class Exchange:
         self._status = 0
         self._answer_head = b""
         self._upstream_id = b""
-        self._pieces = ()
+        self._pieces = None
+        self._collected = 0
         self._retried = False
 
     # -- eligible → attempted
@@ -146,11 +147,11 @@ class Exchange:
         shared.spool.append(
             pack_intent(
                 shared.boot, self._number, len(self._attempts) + 1, self._event_ns, time_ns(),
-                buyer, deployment, ruling, CHAT_COMPLETIONS, body_bytes, output_max, min(reserved, _UINT63_MAX),
+                buyer, deployment, ruling, CHAT_COMPLETIONS, body_bytes, output_max, reserved,
             ),
             buyer, deployment, ruling,
         )  # fmt: skip
-        self._set_due()
+        self._expect_within_attempt()
         upstream = target.endpoint.take()
         if upstream is not None:
             self._send(upstream)
@@ -161,8 +162,10 @@ class Exchange:
         """How long the present attempt has taken."""
         return (monotonic_ns() - self._begin_ns) // 1000
 
-    def _set_due(self) -> None:
-        self.due_s = min(self._deadline_s, self._shared.wheel.now_s + self._shared.tables.attempt_timeout_s)
+    def _expect_within_attempt(self) -> None:
+        """Something has to come from the cloud before the attempt's time is over, and before the request's is."""
+        due_s = self._shared.wheel.now_s + self._shared.tables.attempt_timeout_s
+        self.due_s = due_s if due_s < self._deadline_s else self._deadline_s
 
     def _connect(self) -> None:
         self._connecting = self._shared.loop.create_task(self._connect_and_send(self._candidate.target))
@@ -217,10 +220,10 @@ class Exchange:
                 return
         if not complete:
             self._collect(data)
-        elif self._pieces:
-            self._answered(b"".join((*self._pieces, data)))
-        else:
+        elif self._pieces is None:
             self._answered(data)
+        else:
+            self._answered(b"".join((*self._pieces, data)))
 
     def lost(self, reason: str, reused: bool) -> None:
         self._upstream = None
@@ -312,11 +315,13 @@ class Exchange:
     # -- an answer in one piece
 
     def _collect(self, data: bytes) -> None:
-        if data:
-            self._pieces = (*self._pieces, data)
-            if sum(map(len, self._pieces)) > self._shared.limits.answer_bytes:
-                self._let_go_of_upstream()
-                self._attempt_failed(f"answered more than {self._shared.limits.answer_bytes} bytes")
+        if self._pieces is None:
+            self._pieces = []
+        self._pieces.append(data)
+        self._collected += len(data)
+        if self._collected > self._shared.limits.answer_bytes:
+            self._let_go_of_upstream()
+            self._attempt_failed(f"answered more than {self._shared.limits.answer_bytes} bytes", self._status)
 
     def _answered(self, body: bytes) -> None:
         status = self._status
@@ -330,12 +335,12 @@ class Exchange:
         else:
             self._record(Status.FAILED, status, _NO_UNITS)
             self._shared.counts.failed[self._candidate.target.cloud] += 1
-        self._settle(b"%bcontent-length: %d\r\n\r\n%b" % (self._head(), len(body), body))
+        self._settle(self._head(b"content-length: %d\r\n\r\n%b" % (len(body), body)))
 
-    def _head(self) -> bytes:
-        """Status line and headers, but for the framing."""
+    def _head(self, rest: bytes) -> bytes:
+        """Status line and headers; `rest` is the framing and what follows it."""
         status = self._status
-        return b"HTTP/1.1 %d %b\r\n%b%b%bx-clauseway-attempts: %d\r\n%b" % (
+        return b"HTTP/1.1 %d %b\r\n%b%b%bx-clauseway-attempts: %d\r\n%b%b" % (
             status,
             PHRASES.get(status, b"-"),
             self._answer_head,
@@ -343,6 +348,7 @@ class Exchange:
             self._shared.request_line(self._number),
             len(self._attempts) + 1,
             self._caller.head_lines,
+            rest,
         )
 
     # -- a stream
@@ -357,7 +363,7 @@ class Exchange:
             self._stream_failed(str(error))
             return
         if stream.committed:
-            self.due_s = min(self._deadline_s, self._shared.wheel.now_s + self._shared.tables.attempt_timeout_s)
+            self._expect_within_attempt()
             if events:
                 self._pass_on(events)
         elif stream.failed:
@@ -375,7 +381,7 @@ class Exchange:
         self._committed = True
         self._first_content_us = self._age_us()
         framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
-        self._caller.write(self._head() + framing + framed)
+        self._caller.write(self._head(framing + framed))
 
     def _stream_ended(self, stream: EventStream) -> None:
         cloud = self._candidate.target.cloud
@@ -441,7 +447,7 @@ class Exchange:
                 shared.boot, self._number, len(self._attempts) + 1, self._event_ns, time_ns(),
                 buyer, deployment, ruling, CHAT_COMPLETIONS,
                 status, http_status, self._streamed, duration_us, self._first_content_us or duration_us,
-                min(charge, _UINT63_MAX), units, self._upstream_id,
+                charge, units, self._upstream_id,
             ),
             buyer, deployment, ruling,
         )  # fmt: skip
@@ -455,18 +461,18 @@ class Exchange:
     def durable(self, error: OSError | None) -> None:
         if self._over:
             return  # the caller left meanwhile
+        caller = self._caller
+        intact = False
         if error is None:
-            self._caller.write(self._held)
-            intact = self._caller.chunked or not self._committed
+            caller.write(self._held)
+            intact = caller.chunked or not self._committed
         elif self._committed:
             event = error_event(JOURNAL_FAILED, "The usage journal failed; this answer was not recorded.")
-            self._caller.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event) if self._caller.chunked else event)
-            intact = False
+            caller.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event) if caller.chunked else event)
         else:
-            self._caller.write(journal_failed(error, self._caller.head_lines))
-            intact = False
+            caller.write(journal_failed(error, caller.head_lines))
         self._end()
-        self._caller.exchange_over(intact=intact)
+        caller.exchange_over(intact=intact)
 
     def _end(self) -> None:
         self._over = True

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import msgspec
 
-# The clouds' largest output limit is some hundred thousand tokens; this only keeps the arithmetic within 64 bits.
-_Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
-_Choices = Annotated[int, msgspec.Meta(ge=1, le=1 << 10)]
+# Far beyond what any model writes and any cloud allows; with the bound on prices, a reservation stays within 63 bits.
+_Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
+_Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
 
 
 class StreamOptions(msgspec.Struct, frozen=True, gc=False):

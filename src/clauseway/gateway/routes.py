@@ -18,6 +18,8 @@ from clauseway.metering import Buyer, Deployment, Ruling
 from clauseway.values import InvalidInput, Problem
 
 _NO_END_NS = 1 << 63
+# A thousand dollars per million tokens: keeps the arithmetic of reservations within 63 bits.
+_PRICE_MAX = 10**9
 
 
 class Customer(NamedTuple):
@@ -193,6 +195,8 @@ def _wrong_targets(plan: Plan) -> list[Problem]:
         if target.dialect not in CLOUDS:
             problems.append(_problem(f"unknown dialect {target.dialect!r}", f"known: {', '.join(CLOUDS)}", where))
             continue
+        if not (0 <= target.input_price <= _PRICE_MAX and 0 <= target.output_price <= _PRICE_MAX):
+            problems.append(_problem("a price out of bounds", f"0 to {_PRICE_MAX} picodollars a token", where))
         try:
             CLOUDS[target.dialect].prepare(target)
         except KeyError:

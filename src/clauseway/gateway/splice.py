@@ -37,18 +37,13 @@ def with_model(body: bytes, name: str, quoted: bytes) -> bytes:
     if at >= 0:
         begin = body.find(b'"', at + len(_KEY))
         end = body.find(b'"', begin + 1) + 1
-        spliced = b"%b%b%b" % (body[:begin], quoted, body[end:])
-        if _model_of(spliced) == name:
-            return spliced
+        spliced = body[:begin] + quoted + body[end:]
+        try:
+            if _decode_model(spliced).model == name:
+                return spliced
+        except msgspec.DecodeError:
+            pass  # it cut something else in two
     return _with_members(body, {"model": msgspec.Raw(quoted)})
-
-
-def _model_of(body: bytes) -> str | None:
-    """The top-level model; None where the bytes are no such object (the splice cut something else in two)."""
-    try:
-        return _decode_model(body).model
-    except msgspec.DecodeError:
-        return None
 
 
 def asking_usage(body: bytes, has_options: bool) -> bytes:

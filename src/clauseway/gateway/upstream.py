@@ -14,7 +14,7 @@ import httptools
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.limits import Limits
 
-_PASS, _DROP, _FRAMING, _CONTENT_TYPE, _REQUEST_ID = range(5)
+_PASS, _DROP, _FRAMING, _CONTENT_TYPE, _REQUEST_ID = range(5)  # _PASS is 0: the common case is tested first
 # Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else is the caller's.
 _ACTIONS = {
     b"connection": _DROP,
@@ -62,7 +62,10 @@ class Receiver(Protocol):
 
 
 class Endpoint:
-    """An address that is called, and its idle connections, the freshest last."""
+    """An address that is called, and its idle connections, the freshest last.
+
+    INVARIANT: a connection that is closing, or at its end, is not among them.
+    """
 
     def __init__(self, scheme: str, host: str, port: int, loop: AbstractEventLoop, limits: Limits) -> None:
         self.host = host
@@ -75,11 +78,7 @@ class Endpoint:
 
     def take(self) -> "UpstreamConnection | None":
         """An idle connection, or None."""
-        while self.idle:
-            connection = self.idle.pop()
-            if not connection.is_closing():
-                return connection
-        return None
+        return self.idle.pop() if self.idle else None
 
     async def connect(self) -> "UpstreamConnection":
         """A new connection. Raises OSError (refused, unreachable, TLS) or TimeoutError."""
@@ -92,6 +91,11 @@ class Endpoint:
             self.idle.append(connection)
         else:
             connection.close()
+
+    def forget(self, connection: "UpstreamConnection") -> None:
+        """It is closing: nobody shall take it."""
+        if connection in self.idle:
+            self.idle.remove(connection)
 
     def grow_older(self) -> None:
         """A second has passed: close what has been idle too long; the oldest come first in the list."""
@@ -131,9 +135,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_alive = False
 
     # -- for the exchange
-
-    def is_closing(self) -> bool:
-        return self._transport is None or self._transport.is_closing()
 
     def send(self, receiver: Receiver, id_header: bytes, data: bytes) -> None:
         """Send a whole request; its answer goes to `receiver`."""
@@ -194,10 +195,13 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             receiver.received(body, False)
 
+    def eof_received(self) -> None:
+        """The cloud will say nothing more: not a connection for another request."""
+        self._endpoint.forget(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        if self in self._endpoint.idle:
-            self._endpoint.idle.remove(self)
+        self._endpoint.forget(self)
         receiver, self._receiver = self._receiver, None
         if receiver is None:
             return
@@ -209,9 +213,10 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.lost("closed the connection without an answer", self._used)
 
     def _park(self) -> None:
-        self.resume()
+        if self._paused:
+            self.resume()
         self._used = True
-        if self._keep_alive and not self.is_closing():
+        if self._keep_alive:
             self.idle_since = self._endpoint.age
             self._endpoint.keep(self)
         else:
@@ -221,7 +226,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         action = _actions[name]
-        if action == _PASS:
+        if not action:
             self.head += (name, b": ", value, b"\r\n")
         elif action == _REQUEST_ID:
             self.head += (name, b": ", value, b"\r\n")

@@ -114,8 +114,6 @@ class SpoolWriter:
 
     def append(self, record: bytes, buyer: int, deployment: int, ruling: int) -> None:
         """Add a packed intent or usage record. It rides on the next commit, at the latest 50 ms from now."""
-        if self.failure is not None:
-            return
         emitted = self._emitted
         if buyer not in emitted or deployment not in emitted or ruling not in emitted:
             self._emit((buyer, deployment, ruling))

@@ -9,8 +9,8 @@ import msgspec
 
 from clauseway.metering import Unit
 
-# A negative or absurd count is no report: it would have to be explained on a bill.
-_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+# A negative or absurd count is no report: it would have to be explained on a bill. Charges stay within 63 bits.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
 Units = tuple[tuple[Unit, int], ...]
 
 
