@@ -25,6 +25,12 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     source: Cited
 
 
+class OfKind(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written of every term, and decides what else may be."""
+
+    kind: str
+
+
 class ChangeWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     ends: tuple[str, ...] = ()
     sets_end: tuple[str, ...] = ()
@@ -37,8 +43,16 @@ _BESIDE_A_TERM = frozenset({"id", "source", "kind"})
 _BESIDE_A_CHANGE = frozenset({"id", "source"})
 
 
+class Changed(msgspec.Struct, frozen=True):
+    """A term that a change names, and the line on which it does."""
+
+    change: Change
+    term: str
+    line: int
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """An amendment as far as it could be read: `terms` and `changes` are those in which nothing is wrong.
+    """An amendment as far as it could be read: `changed` is what its readable changes name.
 
     `id` and `declared` (each term's and change's id with its line) are known even where the rest of it is wrong, so
     that whoever names one of them makes no mistake. `effective` is None where it could not be read.
@@ -48,8 +62,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     effective: date | None
     declared: tuple[tuple[str, int], ...]
-    terms: tuple[Term, ...]
-    changes: tuple[Change, ...]
+    changed: tuple[Changed, ...]
     # Only of a document in which nothing is wrong at all.
     amendment: Amendment | None
 
@@ -69,8 +82,7 @@ def read_amendment(document: Document, definitions: Definitions, mistakes: Mista
         id=page.amendment,
         effective=page.effective,
         declared=tuple(page.declared),
-        terms=tuple(page.terms),
-        changes=tuple(page.changes),
+        changed=tuple(page.changed),
         amendment=amendment,
     )
 
@@ -113,7 +125,8 @@ def _check_front(written: Entry, front: AmendmentFront, definitions: Definitions
 
 def _check_clauses(document: Document, mistakes: Mistakes) -> None:
     lines: dict[str, int] = {}
-    for section in document.sections:
+    # Without front matter, what was meant as such may look like a heading.
+    for section in document.sections if document.front else ():
         if not section.number:
             what, todo = f"the heading {section.title!r} has no number", "Write it as '## 1.2 Title'."
             mistakes.add(section.line, what, "a clause is named by its number", todo)
@@ -135,12 +148,13 @@ class _Page:
         self.declared: list[tuple[str, int]] = []
         self.terms: list[Term] = []
         self.changes: list[Change] = []
+        self.changed: list[Changed] = []
         self._definitions = definitions
         self._mistakes = mistakes
 
     def read(self, block: Block) -> None:
         entry = read_mapping(block, ("term", "change"), self._mistakes)
-        self.declared += [(id, block.line) for id in (entry.text("id") if entry else _id_in(block),) if id]
+        self.declared += _ids_in(block) if entry is None else [(entry.text("id"), block.line)]
         if entry is None:
             return
         citation = self._citation(entry, block)
@@ -163,6 +177,8 @@ class _Page:
             under=written.under,
         )
         self.changes.append(change)
+        named = [item for key in ("ends", "sets-end") if key in entry.members for item in entry.members[key].items]
+        self.changed += [Changed(change, str(item.value), item.line) for item in named]
         check_change(change, self._place(entry))
 
     def _read_term(self, entry: Entry, citation: Citation | None) -> None:
@@ -182,17 +198,16 @@ class _Page:
         return Place(entry=entry, effective=self.effective, definitions=self._definitions, mistakes=self._mistakes)
 
     def _kind(self, entry: Entry) -> type[Term] | None:
-        written = entry.members.get("kind", entry)
-        name = entry.text("kind")
-        if "kind" not in entry.members:
-            self._mistakes.add(entry.line, "'kind' is missing", "it has no default", "Write kind: … there.")
-        else:
-            self._mistakes.check_one_of(written.line, "kind of term", name, TERM_KINDS)
-        return TERM_KINDS.get(name)
+        about = entry.only(("kind",))
+        written = build(OfKind, about, self._mistakes)
+        if written is None:
+            return None
+        self._mistakes.check_one_of(entry.members["kind"].line, "kind of term", written.kind, TERM_KINDS)
+        return TERM_KINDS.get(written.kind)
 
     def _citation(self, entry: Entry, block: Block) -> Citation | None:
         """The place of a term or change; None where it does not say its id and source, or stands under no clause."""
-        about = Entry({key: entry.members[key] for key in ("id", "source") if key in entry.members}, entry.line)
+        about = entry.only(("id", "source"))
         written = build(Written, about, self._mistakes)
         if block.clause < 0:
             what = f"{entry.text('id') or 'the block'} stands under no clause"
@@ -214,7 +229,7 @@ class _Page:
         )
 
 
-def _id_in(block: Block) -> str:
-    """The id that a block names although it is no YAML; empty where it names none."""
-    named = (line.partition(":")[2].strip() for line in block.text.split("\n") if line.startswith("id:"))
-    return next(named, "")
+def _ids_in(block: Block) -> list[tuple[str, int]]:
+    """The ids that a block seems to name although it cannot be read, with their lines."""
+    lines = enumerate(block.text.split("\n"), start=block.line)
+    return [(line.partition(":")[2].strip(), at) for at, line in lines if line.startswith("id:")]

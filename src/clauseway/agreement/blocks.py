@@ -80,12 +80,40 @@ def _check_keys(entry: Entry, known: Iterable[str], mistakes: Mistakes) -> None:
 
 
 def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> object:
-    plain = _choice(entry.plain()) if field.type is Choice else entry.plain()
+    wanted = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
+    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and wanted is not Choice:
+        return _part(wanted, entry, key, mistakes)
+    if get_origin(wanted) is tuple and issubclass(part := get_args(wanted)[0], msgspec.Struct):
+        return _parts(part, entry, key, mistakes)
+    plain = _choice(entry.plain()) if wanted is Choice else entry.plain()
     try:
         return msgspec.convert(plain, field.type, strict=False)
-    except msgspec.ValidationError as error:
-        mistakes.add(entry.line, f"{key!r} does not fit", str(error), _written_as(field, key))
+    except msgspec.ValidationError:
+        _misfit(entry, key, _form(wanted, key), mistakes)
         return None
+
+
+def _part(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> T | None:
+    """A record within a record, such as the `only` of an exclusivity."""
+    if entry.is_mapping:
+        return build(kind, entry, mistakes)
+    _misfit(entry, key, ("no mapping", f"Write a mapping: {key}: {{name: …}}."), mistakes)
+    return None
+
+
+def _parts(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> tuple[T | None, ...]:
+    """Records within a record, such as the carve-outs of an exclusivity."""
+    if isinstance(entry.value, list):
+        return tuple(_part(kind, item, key, mistakes) for item in entry.value)
+    _misfit(entry, key, ("no list of mappings", f"Write a list of mappings: {key}: [{{name: …}}]."), mistakes)
+    return ()
+
+
+def _misfit(entry: Entry, key: str, form: tuple[str, str], mistakes: Mistakes) -> None:
+    why, todo = form
+    mistakes.add(
+        entry.line, f"{key!r} does not fit", "it is empty" if entry.value in ("", []) else f"it is {why}", todo
+    )
 
 
 def _choice(plain: Plain) -> dict[str, Plain]:
@@ -96,21 +124,21 @@ def _choice(plain: Plain) -> dict[str, Plain]:
     return {"reading": "", "options": {"": plain}}
 
 
-# How a value is written, by the type it becomes; the first that applies.
-_FORMS: tuple[tuple[object, str], ...] = (
-    (date, "Write a day as YYYY-MM-DD."),
-    (date | None, "Write a day as YYYY-MM-DD."),
-    (str, "Write one text."),
-    (bool, "Write true or false."),
-    (Choice, "Write one value, or {READING: {option: value, …}}."),
+# What a value of a type is, and how it is written.
+_DAY = ("no day", "Write a day as YYYY-MM-DD.")
+_FORMS: tuple[tuple[object, tuple[str, str]], ...] = (
+    (date, _DAY),
+    (date | None, _DAY),
+    (str, ("no text", "Write one text.")),
+    (bool, ("neither true nor false", "Write true or false.")),
+    (Choice, ("neither a text nor a choice by one reading", "Write one text, or {READING: {option: text, …}}.")),
 )
 
 
-def _written_as(field: FieldInfo, key: str) -> str:
-    wanted = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
+def _form(wanted: object, key: str) -> tuple[str, str]:
     for kind, form in _FORMS:
         if wanted == kind:
             return form
     if get_origin(wanted) in (tuple, frozenset):
-        return f"Write a list: {key}: [a, b]."
-    return f"Write a mapping: {key}: {{a: b}}."
+        return "no list of names", f"Write a list: {key}: [a, b]."
+    return "no mapping of names to names", f"Write a mapping: {key}: {{a: b}}."

@@ -36,6 +36,8 @@ SECTIONS = (
     "commentary",
     "figures",
 )
+# The sections that are lists of names; the others map names to what is said of them.
+LISTS = ("parties", "segments")
 
 
 class ClassWritten(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,7 +185,10 @@ class _Written:
     def __init__(self, document: Document, mistakes: Mistakes) -> None:
         self._mistakes = mistakes
         self._entries: dict[str, Entry] = {}
-        self._hidden = False
+        self._hidden = not document.blocks
+        if self._hidden:
+            todo = "Write a ```yaml definitions block with sources, parties, clouds, classes, products and rules."
+            mistakes.add(1, "nothing is defined", "the amendments speak of names that stand here", todo)
         for block in document.blocks:
             self._gather(block)
 
@@ -224,17 +229,17 @@ class _Written:
         names = entry.plain()
         if isinstance(names, list) and all(isinstance(name, str) for name in names):
             return frozenset(str(name) for name in names)
-        self._misfit(entry.line, repr(section), "it is a list of names", f"Write {section}: [a, b].")
+        self._misfit(entry.line, repr(section), "it should be a list of names", f"Write {section}: [a, b].")
         return frozenset()
 
     def names(self, section: str) -> Names:
         """The names that a section defines, None where they cannot be read."""
         if section not in self._entries:
             return None if self._hidden else ()
-        entry = self._entries[section].plain()
-        if isinstance(entry, list):
-            return frozenset(name for name in entry if isinstance(name, str))
-        return frozenset(entry) if isinstance(entry, dict) else None
+        written = self._entries[section].plain()
+        if section in LISTS and isinstance(written, list):
+            return frozenset(name for name in written if isinstance(name, str))
+        return frozenset(written) if isinstance(written, dict) else None
 
     def lines(self) -> dict[tuple[str, str], int]:
         return {
@@ -246,7 +251,7 @@ class _Written:
     def _members(self, section: str) -> Mapping[str, Entry]:
         entry = self._entries.get(section, Entry({}, 0))
         if not entry.is_mapping:
-            self._misfit(entry.line, repr(section), "it maps names to values", f"Write {section}: {{name: …}}.")
+            self._misfit(entry.line, repr(section), "it should map names to values", f"Write {section}: {{name: …}}.")
         return entry.members
 
     def _misfit(self, line: int, what: str, why: str, todo: str) -> None:

@@ -5,7 +5,7 @@ text that was written; what it means is for whoever asks for a day or a name.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import takewhile
 from typing import TypeAlias
 
@@ -46,6 +46,11 @@ class Entry(msgspec.Struct, frozen=True):
         return self.value if isinstance(self.value, dict) else {}
 
     @property
+    def items(self) -> "list[Entry]":
+        """A list's items; none where it is no list."""
+        return self.value if isinstance(self.value, list) else []
+
+    @property
     def is_mapping(self) -> bool:
         return isinstance(self.value, dict)
 
@@ -56,6 +61,10 @@ class Entry(msgspec.Struct, frozen=True):
         if isinstance(self.value, list):
             return [entry.plain() for entry in self.value]
         return self.value
+
+    def only(self, keys: Collection[str]) -> "Entry":
+        """The same mapping with these keys alone."""
+        return Entry({key: member for key, member in self.members.items() if key in keys}, self.line)
 
     def text(self, key: str) -> str:
         """The text of a member; empty where there is none, or no text."""
@@ -70,12 +79,21 @@ def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> Entry | None:
     except _Refused as refused:
         mistakes.add(first_line + refused.line, refused.what, refused.why, refused.todo)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = first_line + (mark.line if mark else 0)
-        mistakes.add(line, "this is no YAML", " ".join(str(error.problem or error.context).split()), _MEND)
+        why = " ".join(str(error.problem or error.context).split())
+        mistakes.add(first_line + _line_of(error), "this is no YAML", why, _MEND)
     except (YAMLError, ValueError, OverflowError) as error:
         mistakes.add(first_line, "this is no YAML", " ".join(str(error).split()), _MEND)
     return None
+
+
+# What is left open is noticed only further down: the line where it began is the one to mend.
+_LEFT_OPEN = ("while parsing a flow", "while scanning a simple key", "while scanning a quoted scalar")
+
+
+def _line_of(error: MarkedYAMLError) -> int:
+    left_open = str(error.context).startswith(_LEFT_OPEN)
+    mark = (error.context_mark if left_open else None) or error.problem_mark or error.context_mark
+    return int(mark.line) if mark else 0
 
 
 class _Refused(Exception):

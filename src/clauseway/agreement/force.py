@@ -1,10 +1,11 @@
 """What is in force: the amendments folded for one day, one point of knowledge, one choice of readings, and known facts.
 
 A term begins with its amendment. It ends by its own `until` or `through`, or by what a later amendment says: the last
-change in effect on the day holds, and replaces what an earlier one said of the same end.
+change in effect on the day holds, and replaces what an earlier one said of the same end. What has ended stays ended: a
+later change neither revives it nor moves the day on which it ended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 import msgspec
@@ -57,17 +58,9 @@ def in_force(
     """Fold the agreement. `facts` must already be those known at `known_at`."""
     known = [amendment for amendment in agreement.amendments if amendment.known <= known_at]
     effective = [amendment for amendment in known if amendment.effective <= as_of]
-    changes = _last_changes(effective, readings)
-    milestone = facts.milestone()
+    fold = _Fold(as_of, _changes(effective, readings), facts.milestone())
     states = [
-        _state(
-            term,
-            amendment,
-            order,
-            as_of,
-            changes.get(term.id),
-            milestone,
-        )
+        fold.state(term, amendment, order)
         for order, amendment in enumerate(known)
         for term in amendment.terms
         if _reads(term.under, readings)
@@ -101,51 +94,64 @@ def _days_of(timed: Term | Change) -> set[date]:
     return days
 
 
-def _last_changes(effective: list[Amendment], readings: Mapping[str, str]) -> dict[str, tuple[Change, date]]:
-    last: dict[str, tuple[Change, date]] = {}
+def _changes(effective: Iterable[Amendment], readings: Mapping[str, str]) -> dict[str, list[tuple[Change, date]]]:
+    """What the amendments in effect change of each term, oldest first, with the day from which it holds."""
+    changes: dict[str, list[tuple[Change, date]]] = {}
     for amendment in effective:
         for change in amendment.changes:
             if _reads(change.under, readings):
                 for term in (*change.ends, *change.sets_end):
-                    last[term] = (change, amendment.effective)
-    return last
+                    changes.setdefault(term, []).append((change, amendment.effective))
+    return changes
 
 
-def _state(
-    term: Term,
-    amendment: Amendment,
-    order: int,
-    as_of: date,
-    changed: tuple[Change, date] | None,
-    milestone: Milestone | None,
-) -> TermState:
-    end, by_event = _end_of(term, milestone)
-    ended_by = term.citation
-    if changed is not None:
-        change, effective = changed
-        ended_by = change.citation
-        end, by_event = (effective, False) if term.id in change.ends else _end_of(change, milestone)
-    return TermState(
-        term=term,
-        amendment=amendment.id,
-        order=order,
-        as_of=as_of,
-        end=end,
-        ended_by=ended_by,
-        event=milestone.citation if by_event and milestone else None,
-    )
+class _End(msgspec.Struct, frozen=True):
+    """The day on which a term ends (exclusive), what set it, and whether an event brought it about."""
+
+    day: date
+    set_by: Citation
+    by_event: bool
 
 
-def _end_of(timed: Term | Change, milestone: Milestone | None) -> tuple[date, bool]:
-    """The exclusive end that a text sets, and whether an event brought it about."""
-    ends = [(FOREVER, False)]
-    if timed.through is not None:
-        ends.append((through(timed.through), False))
-    if timed.until == MILESTONE:
-        ends.append((milestone.effective, True) if milestone else (FOREVER, False))
-    elif timed.until:
-        ends.append((date.fromisoformat(timed.until), False))
-    return min(ends)
+class _Fold(msgspec.Struct, frozen=True):
+    """What the state of every term rests on: the day, the changes in effect, and the milestone, if it is known."""
+
+    as_of: date
+    changes: Mapping[str, list[tuple[Change, date]]]
+    milestone: Milestone | None
+
+    def state(self, term: Term, amendment: Amendment, order: int) -> TermState:
+        end = self._end(term)
+        return TermState(
+            term=term,
+            amendment=amendment.id,
+            order=order,
+            as_of=self.as_of,
+            end=end.day,
+            ended_by=end.set_by,
+            event=self.milestone.citation if end.by_event and self.milestone else None,
+        )
+
+    def _end(self, term: Term) -> _End:
+        end = self._written_end(term, term.begins)
+        for change, effective in self.changes.get(term.id, ()):
+            if end.day <= effective:
+                break  # it had ended by then
+            at_once = term.id in change.ends
+            end = _End(effective, change.citation, False) if at_once else self._written_end(change, effective)
+        return end
+
+    def _written_end(self, timed: Term | Change, since: date) -> _End:
+        """The end that a text sets which holds since a day; none lies before that day."""
+        ends = [(FOREVER, False)]
+        if timed.through is not None:
+            ends.append((through(timed.through), False))
+        if timed.until == MILESTONE:
+            ends += [(self.milestone.effective, True)] if self.milestone else []
+        elif timed.until:
+            ends.append((date.fromisoformat(timed.until), False))
+        day, by_event = min(ends)
+        return _End(max(day, since), timed.citation, by_event)
 
 
 def _reads(under: Mapping[str, str], readings: Mapping[str, str]) -> bool:

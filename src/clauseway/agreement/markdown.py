@@ -14,6 +14,7 @@ from clauseway.agreement.mistakes import Mistakes
 _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _NUMBERED = re.compile(r"^(\d+(?:\.\d+)*)\s+(.+)$")
 _FENCE = re.compile(r"^ya?ml\b\s*(.*)$", re.IGNORECASE)
+_OPENING = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
 # Control characters, lone surrogates, and the line separators that Markdown, YAML and editors count differently.
 UNREADABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -71,7 +72,7 @@ def readable(text: str, mistakes: Mistakes) -> str:
         if found := UNREADABLE.search(line):
             name = f"U+{ord(found[0]):04X}"
             mistakes.add(at, f"the character {name}", "it cannot be shown", "Delete it; the file is UTF-8 text.")
-    return UNREADABLE.sub("\ufffd", text)
+    return UNREADABLE.sub("", text)
 
 
 class _Draft:
@@ -108,6 +109,8 @@ class _Draft:
         return self._first_line + (token.map[0] if token.map else 0)
 
     def _closed(self, token: Token) -> bool:
-        """Whether a fence ends by its own closing line rather than by the end of what holds it."""
+        """Whether a fence ends by its own closing line: not by the end of what holds it, nor by that of another."""
         first, end = token.map or (0, 0)
+        if _OPENING.search(token.content):
+            return False
         return end - first > 1 and self._lines[end - 1].strip(" >\t").startswith(token.markup)

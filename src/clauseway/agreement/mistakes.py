@@ -32,13 +32,13 @@ class Mistakes:
     def check_defined(self, line: int, what: str, name: str, known: Names) -> None:
         """A name that the agreement must define."""
         if known is not None and name not in known:
-            todo = f"Define it in {DEFINITIONS}, or write one of: {', '.join(sorted(known))}."
+            todo = f"Define it in {DEFINITIONS}" + (f", or write one of: {', '.join(sorted(known))}." if known else ".")
             self.add(line, f"unknown {what} {name!r}", "the agreement does not define it", _meant(name, known) or todo)
 
     def check_one_of(self, line: int, what: str, name: str, known: Names, why: str = "it means nothing here") -> None:
         """A name out of a fixed list."""
         if known is not None and name not in known:
-            todo = _meant(name, known) or f"Write one of: {', '.join(sorted(known))}."
+            todo = _meant(name, known) or (f"Write one of: {', '.join(sorted(known))}." if known else "Delete it.")
             self.add(line, f"unknown {what} {name!r}", why, todo)
 
     def include(self, problems: Iterable[Problem]) -> None:

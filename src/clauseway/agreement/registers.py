@@ -102,7 +102,7 @@ def _fact(entry: Entry, sequence: int, mistakes: Mistakes) -> Fact | None:
         known = {*FACT_KINDS, *_ADDITIONS}
         mistakes.check_one_of(entry.line, "kind of fact", entry.text("kind"), known)
         return None
-    about = Entry({key: entry.members[key] for key in entry.members if key in _ABOUT}, entry.line)
+    about = entry.only(_ABOUT)
     written = build(AboutFact, about, mistakes)
     citation = _citation(entry, written, mistakes.where) if written else None
     computed = {"citation": citation, "known": KnownAt.always()}

@@ -1,9 +1,8 @@
 """What only all documents together show: names used twice, one date twice, changes of what is not there (yet)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 
-from clauseway.agreement.agreement import Change
 from clauseway.agreement.amendments import Draft
 from clauseway.agreement.definitions import Definitions
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes
@@ -56,7 +55,7 @@ def _check_declared(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
     seen: dict[str, str] = {}
     for draft in drafts:
         for name, line in draft.declared:
-            if name in seen:
+            if name and name in seen:
                 mistakes.within(draft.document).add(
                     line, f"{name!r} stands twice", f"{seen[name]} has that id", _OTHER_ID
                 )
@@ -67,13 +66,13 @@ def _check_changed(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) ->
     """A change names terms of earlier amendments."""
     earlier = {name for other in drafts if _precedes(other, draft) for name, _ in other.declared}
     later = {name: other for other in drafts if not _precedes(other, draft) for name, _ in other.declared}
-    for change, name in _changed(draft):
-        line = change.citation.line
-        if name in later and name not in earlier:
-            what, why = f"{change.id} changes {name!r} too early", f"it stands in {later[name].document}, not before"
-            mistakes.add(line, what, why, "Change it in a later amendment, or name another term.")
+    for changed in draft.changed:
+        if changed.term in later and changed.term not in earlier:
+            what = f"{changed.change.id} changes {changed.term!r} too early"
+            why = f"it stands in {later[changed.term].document}, not before"
+            mistakes.add(changed.line, what, why, "Change it in a later amendment, or name another term.")
         else:
-            mistakes.check_one_of(line, "earlier term", name, earlier, "no earlier amendment has it")
+            mistakes.check_one_of(changed.line, "earlier term", changed.term, earlier, "no earlier amendment has it")
 
 
 def _precedes(other: Draft, draft: Draft) -> bool:
@@ -86,23 +85,17 @@ def _precedes(other: Draft, draft: Draft) -> bool:
 def _check_once(draft: Draft, mistakes: Mistakes) -> None:
     """Within an amendment, a term is changed once under the same readings."""
     seen: dict[tuple[str, frozenset[tuple[str, str]]], str] = {}
-    for change, name in _changed(draft):
-        key = (name, frozenset(change.under.items()))
+    for changed in draft.changed:
+        key = (changed.term, frozenset(changed.change.under.items()))
         if key in seen:
-            what, why = f"{change.id} changes {name!r} a second time", f"{seen[key]} changes it too"
-            mistakes.add(change.citation.line, what, why, "Delete one of the two.")
-        seen.setdefault(key, change.id)
-
-
-def _changed(draft: Draft) -> Iterator[tuple[Change, str]]:
-    for change in draft.changes:
-        for name in (*change.ends, *change.sets_end):
-            yield change, name
+            what, why = f"{changed.change.id} changes {changed.term!r} a second time", f"{seen[key]} changes it too"
+            mistakes.add(changed.line, what, why, "Delete one of the two.")
+        seen.setdefault(key, changed.change.id)
 
 
 def _check_commentary(drafts: Sequence[Draft], definitions: Definitions, mistakes: Mistakes) -> None:
     known = [draft.id for draft in drafts]
-    if all(known):
+    if known and all(known):
         for name, written in definitions.commentary.items():
             line = definitions.lines["commentary", name]
             mistakes.check_one_of(line, "amendment", written.from_, known, "no document has that id")
