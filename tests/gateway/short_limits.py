@@ -1,0 +1,19 @@
+"""The gateway with limits so short that a test can reach them."""
+
+import sys
+
+import msgspec
+import uvloop
+
+from clauseway.gateway.__main__ import parse_options
+from clauseway.gateway.limits import Limits
+from clauseway.gateway.server import Server
+
+LIMITS = Limits(head_s=0.3, body_s=0.3, idle_s=0.3, linger_s=0.3, connections=8, answer_bytes=100_000)
+
+
+async def main() -> None:
+    await Server(msgspec.structs.replace(parse_options(sys.argv[1:]), limits=LIMITS)).run()
+
+
+uvloop.run(main())
