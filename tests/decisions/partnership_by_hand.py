@@ -28,6 +28,9 @@ CLASS_OF = {
     "codex": "app",
     "frontier": "app",
     "gpt-oss-120b": "open-weight",
+    # Two that the agreement does not name: whoever asks adds them.
+    "relay": "joint.api",
+    "tutor": "joint.app",
 }
 OPERATES = {"azure": "microsoft", "aws": "amazon", "google-cloud": "google", "oci": "oracle"}
 
@@ -212,7 +215,7 @@ def shipped_before_a5(case: Case) -> bool:
 def microsoft_left_it(case: Case) -> bool:
     """R1: Microsoft cannot *and* chooses not to support it; or, as the alternative has it, one of the two.
 
-    CHOSEN: of several answers the latest by the day counts.
+    CHOSEN: of several answers the latest by the day counts. Two of one day that contradict each other are not asked.
     """
     answers = [(day, answer) for product, answer, day in case.supposed.answers if product == case.product]
     answers = [(day, answer) for day, answer in answers if day <= case.as_of]

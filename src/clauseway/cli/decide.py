@@ -78,7 +78,8 @@ def _print(out: Console, question: Question, decision: Decision) -> None:
         _print_reason(out, reason)
     for condition in decision.conditions:
         out.print(f"\nOnly if: {condition.text}")
-        out.print(f"  any one of these would do: {', '.join(condition.needs)}", style="dim")
+        if condition.needs:
+            out.print(f"  any one of these would do: {', '.join(condition.needs)}", style="dim")
     for turn in decision.turns_on:
         out.print(f"\nTurns on {turn.reading}: {turn.outcome} under {turn.reading}={turn.option}")
     out.print(f"\nreceipt {decision.receipt.id}", style="dim")

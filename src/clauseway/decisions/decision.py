@@ -54,7 +54,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """What must be recorded before the answer becomes `permitted`. `needs` lists facts in the form `--suppose` takes,
-    any one of which would do."""
+    any one of which would do; none where the question is about a class and only facts about a product would."""
 
     term: str
     text: str

@@ -351,12 +351,20 @@ def _ship_first_condition(case: _Case, term: Precedence, product: str) -> Condit
     operator = case.catalog.operators[term.first]
     both = term.unless.under(case.question.readings) == "cannot-and-declines"
     answers = ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
+    exception = f"unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
+    rule = f"{product} must first ship on {term.first}, {exception}"
+    if product not in case.catalog.products:
+        # A class stands for a product of it that has launched nowhere: there is nothing to record about a class.
+        return Condition(
+            term=term.id,
+            text=f"{rule}; name a product, because launches and answers are recorded of products.",
+            needs=(),
+        )
     recorded = case.facts.answer(product, case.as_of)
     state = "its recorded answer does not lift this" if recorded else "no answer of it is recorded"
     return Condition(
         term=term.id,
-        text=f"{product} must first ship on {term.first}, unless {operator} cannot {'and' if both else 'or'} "
-        f"chooses not to support it; no launch there is recorded, and {state}.",
+        text=f"{rule}; no launch there is recorded, and {state}.",
         needs=(f"launch:{product}:{term.first}:available", *(f"answer:{product}:{answer}" for answer in answers)),
     )
 
@@ -509,7 +517,7 @@ def _both(first: _Finding, second: _Finding) -> _Finding:
     unstated = [finding for finding in (first, second) if finding.outcome is Outcome.UNSTATED]
     if unstated:
         return unstated[0]
-    conditions = first.conditions + second.conditions
+    conditions = tuple(dict.fromkeys(first.conditions + second.conditions))  # both may rest on the same one
     outcome = Outcome.CONDITIONAL if conditions else Outcome.PERMITTED
     deciding = [finding for finding in (first, second) if finding.outcome is outcome] if conditions else [first, second]
     return _Finding(outcome, tuple(reason for finding in deciding for reason in finding.reasons), conditions)
@@ -524,8 +532,8 @@ def _once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
 
 
 def facts_hash(known: FactRegister) -> str:
-    """The hash of facts, in the order in which they became known."""
-    return hashlib.sha256(msgspec.json.encode(known.facts)).hexdigest()
+    """The hash of facts, whatever the order in which they were given."""
+    return hashlib.sha256(b"\n".join(sorted(map(msgspec.json.encode, known.facts)))).hexdigest()
 
 
 def _receipt(agreement: Agreement, known: FactRegister, question: Question, outcome: Outcome) -> Receipt:

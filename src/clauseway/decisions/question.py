@@ -8,7 +8,7 @@ import msgspec
 
 from clauseway.agreement import Agreement
 from clauseway.catalog import Catalog
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
 SERVE, SELL, LICENSE, USE, CONTRACT, SHARE = (
     "serve",
@@ -74,6 +74,15 @@ def ask(
     if action in ACTIONS:
         _check_parts(problems, action, party, cloud, to, seller)
         _check_product(problems, catalog, action, product)
+    if as_of == FOREVER:
+        problems.append(
+            Problem(
+                what=f"{as_of} is no day to ask about",
+                why="it stands for having no end",
+                where="--as-of",
+                todo="Name an earlier day.",
+            )
+        )
     problems += _reading_problems(agreement, readings or {})
     if problems:
         raise InvalidInput(*problems)
@@ -153,6 +162,17 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
                     todo="Name a product or a class.",
                 )
             )
+        return
+    if product in catalog.classes and product not in names:
+        within = sorted(name for name, known in catalog.classes.items() if known.within == product)
+        problems.append(
+            Problem(
+                what=f"{product!r} is a wider class",
+                why="terms may name it, a question is about one class",
+                where="--product",
+                todo=f"Name one of {', '.join(within)}, or a product.",
+            )
+        )
         return
     if product not in names:
         _known(problems, "--product", product, names)
