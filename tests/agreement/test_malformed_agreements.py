@@ -1,0 +1,707 @@
+"""A malformed agreement: every problem at once, each with file, line and what is wrong; nothing half-loaded.
+
+A case says which lines of the small agreement (`small_agreement.py`) are written otherwise, and then every problem that
+must be told, no more and no fewer, in order of file and line. ⏎ is a line end within what is written there, ⟨U+0000⟩ a
+character that cannot be shown here.
+"""
+
+import re
+import time
+from typing import NamedTuple
+
+import pytest
+from small_agreement import AGREEMENT, DOCUMENTS, with_edits
+
+from clauseway.agreement import read_agreement
+from clauseway.values import InvalidInput, Problem
+
+TABLE = r"""
+# YAML
+
+a bracket left open
+    A1.md:16 written: party: [maker
+    told: A1.md:16 this is no YAML
+
+a colon too many
+    A1.md:16 written: party: maker: x
+    told: A1.md:16 this is no YAML
+
+a key twice
+    A1.md:17 written: party: buyer
+    told: A1.md:14 'products' is missing
+    told: A1.md:17 'party' stands twice
+
+a list for a term
+    A1.md:14 written: - a
+    A1.md:15 written:
+    A1.md:16 written:
+    A1.md:17 written:
+    A1.md:18 written:
+    told: A1.md:14 the block is no mapping
+
+nothing in a block
+    A1.md:14 written:
+    A1.md:15 written:
+    A1.md:16 written:
+    A1.md:17 written:
+    A1.md:18 written:
+    told: A1.md:14 the block is empty
+
+two documents
+    A1.md:16 written: --- ⏎ party: maker
+    told: A1.md:16 a second YAML document
+
+a list for a key
+    A1.md:16 written: [a]: maker
+    told: A1.md:16 a key is no text
+
+a tag
+    A1.md:16 written: party: !!str maker
+    told: A1.md:16 tag:yaml.org,2002:str is a tag
+
+an anchor
+    A1.md:17 written: products: &a [api]
+    told: A1.md:17 &a is an anchor
+
+an alias
+    A1.md:17 written: products: *a
+    told: A1.md:17 *a is an alias
+
+an alias to itself
+    A1.md:17 written: products: &a [*a]
+    told: A1.md:17 &a is an anchor
+
+a merge
+    A1.md:16 written: party: maker ⏎ <<: {party: maker}
+    told: A1.md:17 unknown key '<<'
+
+a block left open
+    A1.md:32 written:
+    told: A1.md:25 the block has no end
+
+the last block left open
+    A1.md:47 written:
+    told: A1.md:38 the block has no end
+
+NUL by an escape
+    A1.md:16 written: party: "\0"
+    told: A1.md:16 an escape names a control character
+
+a tab for spaces
+    A1.md:16 written: ⟨U+0009⟩party: maker
+    told: A1.md:16 this is no YAML
+
+nested too deep
+    A1.md:16 written: party: [[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]
+    told: A1.md:16 nested too deep
+
+NUL in a term
+    A1.md:16 written: party: ma⟨U+0000⟩ker
+    told: A1.md:16 the character U+0000
+
+NUL in prose
+    A1.md:11 written: The ⟨U+0000⟩ maker.
+    told: A1.md:11 the character U+0000
+
+a line separator
+    A1.md:11 written: The ⟨U+2028⟩ maker.
+    told: A1.md:11 the character U+2028
+
+a lone surrogate
+    A1.md:11 written: The ⟨U+D800⟩ maker.
+    told: A1.md:11 the character U+D800
+
+# Keys and values
+
+unknown kind
+    A1.md:15 written: kind: ownrship
+    told: A1.md:15 unknown kind of term 'ownrship'
+
+no kind
+    A1.md:15 written:
+    told: A1.md:14 'kind' is missing
+
+a list for a kind
+    A1.md:15 written: kind: [ownership]
+    told: A1.md:15 'kind' does not fit
+
+unknown key
+    A1.md:16 written: partys: maker
+    told: A1.md:14 'party' is missing
+    told: A1.md:16 unknown key 'partys'
+
+unknown key within
+    A1.md:30 written: only: {clouds: [other], cloud: [own]}
+    told: A1.md:30 unknown key 'cloud'
+
+unknown key in a carve-out
+    A1.md:31 written: source: [T] ⏎ except: ⏎   - {segmnts: [trade]}
+    told: A1.md:33 unknown key 'segmnts'
+
+unknown key in a base
+    A1.md:44 written: base: {sellers: [maker], wholsale: true}
+    told: A1.md:44 unknown key 'wholsale'
+
+missing key
+    A1.md:17 written:
+    told: A1.md:14 'products' is missing
+
+missing key within
+    A1.md:44 written: base: {wholesale: true}
+    told: A1.md:44 'sellers' is missing
+
+no id
+    A1.md:14 written:
+    told: A1.md:15 'id' is missing
+
+an empty id
+    A1.md:14 written: id:
+    told: A1.md:14 'id' does not fit
+
+no source
+    A1.md:18 written: source: []
+    told: A1.md:18 'source' does not fit
+
+a text for a list
+    A1.md:17 written: products: api
+    told: A1.md:17 'products' does not fit
+
+a list for a text
+    A1.md:16 written: party: [maker]
+    told: A1.md:16 'party' does not fit
+
+a text for a mapping
+    A1.md:30 written: only: other
+    told: A1.md:30 'only' does not fit
+
+a mapping for a list
+    A1.md:31 written: source: [T] ⏎ except: {segments: [trade]}
+    told: A1.md:32 'except' does not fit
+
+neither true nor false
+    A1.md:44 written: base: {sellers: [maker], wholesale: perhaps}
+    told: A1.md:44 'wholesale' does not fit
+
+# Days
+
+no day
+    A1.md:45 written: through: 31.12.2030
+    told: A1.md:45 'through' does not fit
+
+a day that is none
+    A1.md:45 written: through: 2030-02-30
+    told: A1.md:45 'through' does not fit
+
+until no day
+    A1.md:45 written: until: mileston
+    told: A1.md:45 'until' does not fit: 'mileston' is no day
+
+ends before it begins
+    A1.md:45 written: through: 2023-12-31
+    told: A1.md:45 A1.share ends before it begins
+
+until its first day
+    A1.md:45 written: until: 2024-01-01
+    told: A1.md:45 A1.share ends before it begins
+
+both ends too early
+    A1.md:45 written: until: 2023-01-01 ⏎ through: 2023-02-01
+    told: A1.md:45 A1.share ends before it begins
+    told: A1.md:46 A1.share ends before it begins
+
+begins before its amendment
+    A1.md:45 written: begins: 2023-01-01
+    told: A1.md:45 A1.share begins before its amendment
+
+effective is no day
+    A1.md:5 written: effective: soon
+    told: A1.md:5 'effective' does not fit
+
+effective is empty
+    A1.md:5 written: effective:
+    told: A1.md:5 'effective' does not fit
+
+recorded is no point
+    A1.md:6 written: recorded: soon
+    told: A1.md:6 recorded: 'soon' is no day and no instant
+
+recorded too early
+    A1.md:6 written: recorded: 2023-12-31T23:59:59Z
+    told: A1.md:6 recorded before it was announced
+
+# Names
+
+product
+    A1.md:17 written: products: [api.chats]
+    told: A1.md:17 unknown product 'api.chats'
+
+product in a base
+    A1.md:44 written: base: {sellers: [maker], excludes: [weights]}
+    told: A1.md:44 unknown product 'weights'
+
+cloud
+    A1.md:30 written: only: {clouds: [third]}
+    told: A1.md:30 unknown cloud 'third'
+
+first cloud
+    A2.md:27 written: first: third
+    told: A2.md:27 unknown cloud 'third'
+
+party
+    A1.md:16 written: party: taker
+    told: A1.md:16 unknown party 'taker'
+
+payer and payee
+    A1.md:41 written: payer: a
+    A1.md:42 written: payee: b
+    told: A1.md:41 unknown party 'a'
+    told: A1.md:42 unknown party 'b'
+
+party with a reserve
+    A1.md:30 written: only: {licensees: [taker]}
+    told: A1.md:30 unknown party 'taker'
+
+anyone owns nothing
+    A1.md:16 written: party: anyone
+    told: A1.md:16 unknown party 'anyone'
+
+action
+    A1.md:28 written: actions: [host]
+    told: A1.md:28 unknown action 'host'
+
+segment
+    A1.md:31 written: source: [T] ⏎ segments: [trades]
+    told: A1.md:32 unknown segment 'trades'
+
+segment in a carve-out
+    A1.md:31 written: source: [T] ⏎ except: [{segments: [trades]}]
+    told: A1.md:32 unknown segment 'trades'
+
+source
+    A1.md:18 written: source: [T, U]
+    told: A1.md:18 unknown source 'U'
+
+source of a document
+    A1.md:6 written: sources: [U]
+    told: A1.md:6 unknown source 'U'
+
+figure
+    A1.md:43 written: rate: rates ⏎ cap: cap
+    told: A1.md:43 unknown figure 'rates'
+    told: A1.md:44 unknown figure 'cap'
+
+reading
+    A1.md:31 written: source: [T] ⏎ under: {R9: a}
+    told: A1.md:32 unknown reading 'R9'
+
+option
+    A1.md:31 written: source: [T] ⏎ under: {R1: c}
+    told: A1.md:32 unknown option of R1 'c'
+
+reading of a change
+    A2.md:16 written: source: [T] ⏎ under: {R9: a}
+    told: A2.md:17 unknown reading 'R9'
+
+reading of a choice
+    A2.md:30 written: binds: {R9: {a: every-product}}
+    told: A2.md:30 unknown reading 'R9'
+
+a choice without an option
+    A2.md:30 written: binds: {R1: {a: every-product}}
+    told: A2.md:30 binds says nothing for R1=b
+
+a choice with an option too many
+    A2.md:30 written: binds: {R1: {a: every-product, b: every-product, c: every-product}}
+    told: A2.md:30 unknown option of R1 'c'
+
+a choice by two readings
+    A2.md:30 written: binds: {R1: {a: every-product}, R2: {a: every-product}}
+    told: A2.md:30 'binds' does not fit
+
+a choice of nothing known
+    A2.md:31 written: unless: it-rains
+    told: A2.md:31 unknown value of unless 'it-rains'
+
+only for nobody
+    A1.md:30 written: only: {}
+    told: A1.md:30 A1.only reserves nothing clear
+
+only for two
+    A1.md:30 written: only: {clouds: [other], parties: [maker]}
+    told: A1.md:30 A1.only reserves nothing clear
+
+# Clauses, blocks and front matter
+
+a term under no clause
+    A1.md:9 written:
+    A1.md:11 written:
+    told: A1.md:14 A1.own stands under no clause
+
+a heading without a number
+    A1.md:21 written: ## One cloud
+    told: A1.md:21 the heading 'One cloud' has no number
+
+a clause twice
+    A1.md:21 written: ## 1.1 One cloud
+    told: A1.md:21 clause 1.1 stands twice
+
+unknown block
+    A1.md:13 written: ```yaml trem
+    told: A1.md:13 unknown block 'yaml trem'
+
+a block of no kind
+    A1.md:13 written: ```yaml
+    told: A1.md:13 unknown block 'yaml'
+
+definitions in an amendment
+    A1.md:13 written: ```yaml definitions
+    told: A1.md:13 unknown block 'yaml definitions'
+
+no front matter
+    A1.md:1 written:
+    told: A1.md:1 no front matter
+
+front matter without an end
+    A1.md:7 written:
+    told: A1.md:1 no front matter
+
+a key of the front matter
+    A1.md:4 written: anounced: 2024-01-01
+    told: A1.md:1 'announced' is missing
+    told: A1.md:4 unknown key 'anounced'
+
+front matter that is no YAML
+    A1.md:4 written: announced: [
+    told: A1.md:4 this is no YAML
+
+front matter that is a list
+    A1.md:2 written: - a
+    A1.md:3 written: - a
+    A1.md:4 written: - a
+    A1.md:5 written: - a
+    A1.md:6 written: - a
+    told: A1.md:2 the front matter is no mapping
+
+a title that is a list
+    A1.md:3 written: title: [a]
+    told: A1.md:3 'title' does not fit
+
+# Between documents
+
+an id twice in one
+    A1.md:39 written: id: A1.own
+    told: A1.md:39 'A1.own' stands twice
+
+an id twice in two
+    A2.md:24 written: id: A1.own
+    told: A2.md:24 'A1.own' stands twice
+
+a change named as a term
+    A2.md:14 written: id: A1.own
+    told: A2.md:14 'A1.own' stands twice
+
+an amendment twice
+    A2.md:2 written: id: A1
+    told: A2.md:1 amendment 'A1' stands twice
+
+one day, two amendments
+    A2.md:5 written: effective: 2024-01-01
+    told: A2.md:1 two amendments take effect on 2024-01-01
+    told: A2.md:15 A2.ends changes 'A1.only' too early
+
+a change of nothing known
+    A2.md:15 written: ends: ⏎   - A1.only ⏎   - A1.onyl
+    told: A2.md:17 unknown earlier term 'A1.onyl'
+
+a change of its own term
+    A2.md:15 written: ends: [A2.first]
+    told: A2.md:15 A2.ends changes 'A2.first' too early
+
+a change of a later term
+    A1.md:47 written: ``` ⏎  ⏎ ```yaml change ⏎ id: A1.ends ⏎ ends: [A2.first] ⏎ source: [T] ⏎ ```
+    told: A1.md:51 A1.ends changes 'A2.first' too early
+
+a change of nothing
+    A2.md:15 written:
+    told: A2.md:14 A2.ends changes nothing clear
+
+a change both ways
+    A2.md:15 written: ends: [A1.only] ⏎ sets-end: [A1.own] ⏎ until: milestone
+    told: A2.md:14 A2.ends changes nothing clear
+
+ends at once and later
+    A2.md:15 written: ends: [A1.only] ⏎ until: milestone
+    told: A2.md:16 A2.ends ends terms at once and later
+
+sets no end
+    A2.md:15 written: sets-end: [A1.only]
+    told: A2.md:15 A2.ends sets no end
+
+sets an end in the past
+    A2.md:15 written: sets-end: [A1.only] ⏎ until: 2024-06-01
+    told: A2.md:16 A2.ends rewrites the past
+
+changes one term twice
+    A2.md:15 written: ends: [A1.only, A1.only]
+    told: A2.md:15 A2.ends changes 'A1.only' a second time
+
+# Definitions
+
+unknown key
+    agreement.md:11 written: segmnts: [trade]
+    told: agreement.md:11 unknown key 'segmnts'
+
+a key twice in a block
+    agreement.md:11 written: segments: [trade] ⏎ segments: [b]
+    told: agreement.md:12 'segments' stands twice
+
+a key twice in two blocks
+    agreement.md:29 written: ``` ⏎  ⏎ ```yaml definitions ⏎ segments: [b] ⏎ ```
+    told: agreement.md:32 'segments' is defined twice
+
+a term among definitions
+    agreement.md:29 written: ``` ⏎  ⏎ ```yaml term ⏎ id: A0.x ⏎ ```
+    told: agreement.md:31 unknown block 'yaml term'
+
+a block that is no YAML hides its names, once
+    agreement.md:11 written: segments: [trade
+    told: agreement.md:11 this is no YAML
+
+a text for a list of names
+    agreement.md:9 written: parties: maker
+    told: agreement.md:9 'parties' does not fit
+
+a list for a mapping
+    agreement.md:10 written: clouds: [own, other]
+    told: agreement.md:10 'clouds' does not fit
+
+a text for a record
+    agreement.md:16 written:   chat-1: api.chat
+    told: agreement.md:16 products: 'chat-1' does not fit
+
+a list for a text
+    agreement.md:8 written:   T: [a]
+    told: agreement.md:8 sources: 'T' does not fit
+
+unknown operator
+    agreement.md:10 written: clouds: {own: maker, other: byer}
+    told: agreement.md:10 unknown operator 'byer'
+
+unknown class
+    agreement.md:16 written:   chat-1: {class: chat}
+    told: agreement.md:16 unknown class 'chat'
+
+unknown wider class
+    agreement.md:14 written:   api.chat: {within: apis}
+    told: agreement.md:14 unknown class 'apis'
+
+classes in a circle
+    agreement.md:13 written:   api: {within: api.chat, actions: [serve]}
+    told: agreement.md:13 class 'api' lies within itself
+
+a class within itself
+    agreement.md:13 written:   api: {within: api, actions: [serve]}
+    told: agreement.md:13 class 'api' lies within itself
+
+a product named as a class
+    agreement.md:16 written:   api: {class: api.chat}
+    told: agreement.md:16 'api' stands twice
+
+a party named anyone
+    agreement.md:9 written: parties: [maker, buyer, anyone]
+    told: agreement.md:1 a party cannot be 'anyone'
+
+missing rule
+    agreement.md:20 written:
+    told: agreement.md:1 the rule 'grant' is missing
+
+unknown rule
+    agreement.md:20 written:   grants: Others.
+    told: agreement.md:1 the rule 'grant' is missing
+    told: agreement.md:20 unknown rule 'grants'
+
+unknown standing
+    agreement.md:28 written:   rate: {says: It., value: 1 %, standing: our, source: [T]}
+    told: agreement.md:28 unknown standing 'our'
+
+unknown source
+    agreement.md:28 written:   rate: {says: It., value: 1 %, standing: ours, source: [U]}
+    told: agreement.md:28 unknown source 'U'
+
+a reading without a choice
+    agreement.md:24 written:   R1: {says: It., source: [T], options: []}
+    A2.md:30 written: binds: every-product
+    told: agreement.md:24 reading 'R1' leaves no choice
+
+an option twice
+    agreement.md:24 written:   R1: {says: It., source: [T], options: [a, b, a]}
+    told: agreement.md:24 reading 'R1' leaves no choice
+
+commentary from nowhere
+    agreement.md:26 written:   K1: {says: A., source: [T], bears-on: grant, from: A7}
+    told: agreement.md:26 unknown amendment 'A7'
+
+# Several at once
+
+several in several files
+    A2.md:15 written: ends: [A1.onyl]
+    A2.md:31 written: unless: it-rains
+    A1.md:44 written: base: {sellers: [nobody], whole: true}
+    A1.md:16 written: party: taker
+    A1.md:30 written: only: [other
+    agreement.md:28 written:   rate: {says: It., value: 1 %, standing: our, source: [U]}
+    agreement.md:10 written: clouds: {own: maker, other: byer}
+    told: A1.md:16 unknown party 'taker'
+    told: A1.md:30 this is no YAML
+    told: A1.md:44 unknown key 'whole'
+    told: A2.md:15 unknown earlier term 'A1.onyl'
+    told: A2.md:31 unknown value of unless 'it-rains'
+    told: agreement.md:10 unknown operator 'byer'
+    told: agreement.md:28 unknown standing 'our'
+    told: agreement.md:28 unknown source 'U'
+
+several in one term
+    A1.md:14 written: id: ⏎ kind: ownrship ⏎ partys: 1
+    A1.md:15 written:
+    A1.md:18 written: source: [U]
+    told: A1.md:14 'id' does not fit
+    told: A1.md:15 unknown kind of term 'ownrship'
+
+a change names a term that has a mistake of its own: told once, at the term
+    A1.md:28 written: actions: serve
+    told: A1.md:28 'actions' does not fit
+
+a change names a term in a block that is no YAML: told once, at the block
+    A1.md:28 written: actions: [serve
+    told: A1.md:28 this is no YAML
+"""
+
+
+class Case(NamedTuple):
+    edits: list[tuple[str, int, str]]
+    told: list[str]
+
+
+def cases(table: str) -> dict[str, Case]:
+    read: dict[str, Case] = {}
+    heading = ""
+    for paragraph in re.split(r"\n\n+", table.strip()):
+        first, *lines = paragraph.split("\n")
+        if first.startswith("# "):
+            heading = first.removeprefix("# ")
+        else:
+            name = f"{heading}: {first}"
+            assert name not in read, f"{name} stands twice"
+            written = [match for line in lines if (match := re.match(r"    (.+):(\d+) written: ?(.*)", line))]
+            told = [line.removeprefix("    told: ") for line in lines if line.startswith("    told: ")]
+            assert len(written) + len(told) == len(lines), f"{name}: a line is neither"
+            read[name] = Case([(match[1], int(match[2]), decoded(match[3])) for match in written], told)
+    return read
+
+
+def decoded(written: str) -> str:
+    return re.sub(r"⟨U\+(.{4})⟩", lambda match: chr(int(match[1], 16)), written.replace(" ⏎ ", "\n"))
+
+
+ALL = cases(TABLE)
+
+
+def problems_of(documents: dict[str, str]) -> tuple[Problem, ...]:
+    with pytest.raises(InvalidInput) as refused:
+        read_agreement(documents)
+    return refused.value.problems
+
+
+def told(documents: dict[str, str]) -> list[str]:
+    return [f"{problem.where}:{problem.line} {problem.what}" for problem in problems_of(documents)]
+
+
+def test_the_small_agreement_has_no_mistake() -> None:
+    assert [amendment.id for amendment in read_agreement(DOCUMENTS).amendments] == ["A1", "A2"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_problem_is_told_with_its_place(name: str) -> None:
+    assert told(with_edits(*ALL[name].edits)) == ALL[name].told
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_problem_says_why_and_what_to_do(name: str) -> None:
+    for problem in problems_of(with_edits(*ALL[name].edits)):
+        assert problem.why
+        assert problem.todo[0].isupper(), problem
+        assert problem.todo.rstrip(")")[-1] in ".?", problem
+
+
+# what is written | what the problem says to do
+SUGGESTIONS = [
+    ("A1.md", 15, "kind: ownrship", "Did you mean 'ownership'?"),
+    ("A1.md", 17, "product: [api]", "Did you mean 'products'?"),
+    ("A1.md", 17, "products: [api.chatt]", "Did you mean 'api.chat'?"),
+    ("A1.md", 17, "products: [zzz]", "Define it in agreement.md, or write one of: api, api.chat, chat-1."),
+    ("A1.md", 17, "products: api", "Write a list: products: [a, b]."),
+    ("A1.md", 45, "through: soon", "Write a day as YYYY-MM-DD."),
+    ("A2.md", 15, "ends: [A1.onyl]", "Did you mean 'A1.only'?"),
+    ("A1.md", 17, "products: *api", "Write the value out, or quote it if it is a text that begins with *."),
+]
+
+
+@pytest.mark.parametrize(("document", "line", "written", "todo"), SUGGESTIONS)
+def test_a_problem_suggests_what_was_meant(document: str, line: int, written: str, todo: str) -> None:
+    assert todo in [problem.todo for problem in problems_of(with_edits((document, line, written)))]
+
+
+def test_a_folder_without_definitions() -> None:
+    assert told({"A1.md": DOCUMENTS["A1.md"]}) == ["agreement.md:0 agreement.md is missing"]
+
+
+def test_a_folder_without_amendments() -> None:
+    assert told({"agreement.md": AGREEMENT}) == ["agreement.md:1 there is no amendment"]
+
+
+def test_an_empty_amendment() -> None:
+    assert told(DOCUMENTS | {"A3.md": ""}) == ["A3.md:1 no front matter"]
+
+
+def test_empty_definitions_hide_all_names_and_say_so_once() -> None:
+    assert told(DOCUMENTS | {"agreement.md": ""}) == [
+        "agreement.md:1 no front matter",
+        "agreement.md:1 nothing is defined",
+    ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(lambda text: text.replace("\n", "\r\n"), id="CRLF"),
+        pytest.param(lambda text: text.replace("\n", "\r"), id="CR"),
+        pytest.param(lambda text: "\ufeff" + text, id="byte order mark"),
+        pytest.param(lambda text: text.rstrip("\n"), id="no last line end"),
+        pytest.param(lambda text: text.replace("```yaml", "~~~ YAML").replace("```", "~~~"), id="other fences"),
+    ],
+)
+def test_how_a_file_is_saved_changes_nothing(written: object) -> None:
+    assert callable(written)
+    saved = read_agreement({name: written(text) for name, text in DOCUMENTS.items()})
+    plain = read_agreement(DOCUMENTS)
+    assert saved.amendments == plain.amendments
+    assert saved.catalog == plain.catalog
+
+
+# What could cost a reader its time or its stack, each in one block.
+BOMBS = {
+    "an alias bomb": ["a: &a [x, x]", *(f"k{n}: &k{n} [*k{n}, *k{n}]" for n in range(200))],
+    "brackets": ["party: " + "[" * 50_000],
+    "braces": ["party: " + "{a: " * 20_000],
+    "indentation": ["party:", *(" " * n + "a:" for n in range(1, 1_000))],
+    "dashes": ["party: ", "- " * 5_000 + "a"],
+    "a long text": ["party: " + "x" * 1_000_000],
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_is_refused_quickly(bomb: str) -> None:
+    documents = with_edits(("A1.md", 16, "\n".join(BOMBS[bomb])))
+    begun = time.process_time()
+    assert all(line.startswith("A1.md:") for line in told(documents))
+    assert time.process_time() - begun < 2
