@@ -1,5 +1,6 @@
 """What a client may send and what comes back: the official client, raw bytes, and everything in between."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -278,6 +279,29 @@ def test_requests_in_a_row_are_answered_in_order(rig: Rig, azure: Cloud) -> None
     assert answer.index(b'{"status":"ok"}') > answer.rindex(ANSWER, 0, answer.rindex(b"HTTP/1.1"))
     assert [received.json["user"] for received in azure.requests] == [*(f"u{n}" for n in range(20)), "last"]
     assert answer.endswith(ANSWER)
+
+
+def test_a_large_request_may_follow_while_another_is_answered(rig: Rig, azure: Cloud) -> None:
+    """It is read no further than a limit until its turn comes, and then to its end."""
+    go_on = threading.Event()
+
+    async def waiting(connection: Connection, request: Received) -> None:
+        while not go_on.is_set():
+            await asyncio.sleep(0.01)
+        await well(connection, request)
+
+    azure.behaviour = waiting
+    large = request_bytes(chat_body(padding="x" * 3_000_000), CLOSE)
+    with rig.socket() as connection:
+        connection.sendall(request_bytes(chat_body()))
+        sender = threading.Thread(target=connection.sendall, args=(large,))
+        sender.start()
+        eventually(lambda: len(azure.requests) == 1)
+        go_on.set()
+        answer = read_all(connection)
+        sender.join()
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert len(azure.requests[1].body) > 3_000_000
 
 
 def test_a_request_may_come_in_any_pieces(rig: Rig, azure: Cloud) -> None:

@@ -392,8 +392,8 @@ class ClientConnection(asyncio.Protocol):
             # Not from within this call: a long line of refusals would nest as deeply.
             self._shared.loop.call_soon(self._serve_next)
             return
-        if self._incoming is not _NOTHING and self._incoming.head_done and self._incoming.expect:
-            self.write(_CONTINUE)
+        if self._incoming is not _NOTHING or self._paused:
+            self._go_on_reading()
         shared = self._shared
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
@@ -401,11 +401,17 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is None or self._exchange is not None:
             return
         self._serve(self._waiting.popleft())
-        if not self._waiting and self._transport is not None:
-            self._waiting_bytes = 0
-            if self._paused:
-                self._paused = False
-                self._transport.resume_reading()
+        if not self._waiting:
+            self._go_on_reading()
+
+    def _go_on_reading(self) -> None:
+        """What came ahead has been served; a request that is still arriving may go on."""
+        self._waiting_bytes = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        if self._exchange is None and self._incoming.head_done and self._incoming.expect:
+            self.write(_CONTINUE)
 
     def stop_when_idle(self) -> None:
         """The process is stopping: close now if nothing is open here, else after the answer."""
