@@ -6,11 +6,11 @@ print(decision.outcome, decision.reasons[0])
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Required, TypedDict, Unpack
+from typing import Required, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -31,6 +31,7 @@ from clauseway.decisions import Decision, Question, Span, ask, check_readings, d
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 BUILT_IN = "openai-microsoft"
+Part = TypeVar("Part")
 
 
 class QuestionParts(TypedDict, total=False):
@@ -58,6 +59,16 @@ class OpenAgreement(msgspec.Struct, frozen=True):
 
     def question(self, **parts: Unpack[QuestionParts]) -> Question:
         """A checked question. `as_of` defaults to today (UTC), `known_at` to now. Raises InvalidInput."""
+        wrong = _Wrong()
+        today = datetime.now(UTC).date()
+        as_of = wrong.tried(lambda: _day(parts.get("as_of"), "--as-of"), None) or today
+        known_at = wrong.tried(lambda: _known(parts.get("known_at")), KnownAt.everything())
+        asked = wrong.tried(lambda: self._ask(parts, as_of, known_at), None)
+        wrong.refuse()
+        assert asked is not None
+        return asked
+
+    def _ask(self, parts: QuestionParts, as_of: date, known_at: KnownAt) -> Question:
         return ask(
             self.agreement,
             self.catalog,
@@ -69,15 +80,24 @@ class OpenAgreement(msgspec.Struct, frozen=True):
             seller=parts.get("seller", ""),
             segment=parts.get("segment", "any"),
             region=parts.get("region", ""),
-            as_of=_day(parts.get("as_of"), "--as-of") or datetime.now(UTC).date(),
-            known_at=_known(parts.get("known_at")),
+            as_of=as_of,
+            known_at=known_at,
             readings=parts.get("reading"),
         )
 
+    def asking(self, suppose: Iterable[str], **parts: Unpack[QuestionParts]) -> tuple["OpenAgreement", Question]:
+        """The agreement with supposed facts, and a question to it. Raises InvalidInput with what is wrong in either."""
+        wrong = _Wrong()
+        opened = wrong.tried(lambda: self.supposing(suppose), self)
+        question = wrong.tried(lambda: self.question(**parts), None)
+        wrong.refuse()
+        assert question is not None
+        return opened, question
+
     def decide(self, *, suppose: Iterable[str] = (), **parts: Unpack[QuestionParts]) -> Decision:
         """Answer a question, with facts supposed (`milestone=2027-01-01`). Raises InvalidInput where it is none."""
-        opened = self.supposing(suppose)
-        return opened.answer(opened.question(**parts))
+        opened, question = self.asking(suppose, **parts)
+        return opened.answer(question)
 
     def answer(self, question: Question) -> Decision:
         """Answer a question that is checked already."""
@@ -128,6 +148,24 @@ class OpenAgreement(msgspec.Struct, frozen=True):
         """The same agreement with the facts of a file (Markdown with `yaml facts` blocks, or a YAML list)."""
         register, catalog = read_facts(str(path), _read(path), self.catalog)
         return OpenAgreement(self.agreement, catalog, self.facts.with_facts(register.facts))
+
+
+class _Wrong:
+    """What is wrong with a question, gathered from its parts, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def tried(self, read: Callable[[], Part], otherwise: Part) -> Part:
+        try:
+            return read()
+        except InvalidInput as error:
+            self.problems += error.problems
+            return otherwise
+
+    def refuse(self) -> None:
+        if self.problems:
+            raise InvalidInput(*self.problems)
 
 
 def open_agreement(folder: Path | str | None = None) -> OpenAgreement:
@@ -187,7 +225,9 @@ def _known(known_at: KnownAt | date | str | None) -> KnownAt:
 def _instant(text: str) -> KnownAt:
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError as error:
+        # A time without an offset is UTC; with one it may still leave the years that there are.
+        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InvalidInput(
             Problem(
                 what=f"{text!r} is no instant",
@@ -196,6 +236,5 @@ def _instant(text: str) -> KnownAt:
                 todo="Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z).",
             )
         ) from None
-    instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
     since = instant - datetime(1970, 1, 1, tzinfo=UTC)
     return KnownAt((since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000)

@@ -49,8 +49,8 @@ def command(
 
     Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure of ours.
     """
-    opened = options.opened(agreement, facts, suppose)
-    question = opened.question(
+    opened, question = options.opened(agreement, facts).asking(
+        suppose or (),
         action=action,
         party=party,
         product=product,

@@ -74,6 +74,15 @@ def ask(
     if action in ACTIONS:
         _check_parts(problems, action, party, cloud, to, seller)
         _check_product(problems, catalog, action, product)
+    if not region.isprintable():
+        problems.append(
+            Problem(
+                what=f"{region!r} is no region",
+                why="it holds what cannot be printed",
+                where="--region",
+                todo="Name the region as its cloud does.",
+            )
+        )
     if as_of == FOREVER:
         problems.append(
             Problem(
