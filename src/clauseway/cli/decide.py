@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clauseway.cli import options
-from clauseway.cli.output import console, outcome_style, print_json
+from clauseway.cli.output import console, outcome_style, print_indented, print_json
 from clauseway.decisions import Decision, Outcome, Question, Reason
 
 NOT_PERMITTED = 2
@@ -79,7 +79,7 @@ def _print(out: Console, question: Question, decision: Decision) -> None:
     for condition in decision.conditions:
         out.print(f"\nOnly if: {condition.text}")
         if condition.needs:
-            out.print(f"  any one of these would do: {', '.join(condition.needs)}", style="dim")
+            print_indented(out, f"any one of these would do: {', '.join(condition.needs)}", by=2, style="dim")
     for turn in decision.turns_on:
         out.print(f"\nTurns on {turn.reading}: {turn.outcome} under {turn.reading}={turn.option}")
     out.print(f"\nreceipt {decision.receipt.id}", style="dim")
@@ -88,8 +88,8 @@ def _print(out: Console, question: Question, decision: Decision) -> None:
 def _print_reason(out: Console, reason: Reason) -> None:
     note = f" ({reason.note})" if reason.note else ""
     out.print(f"\n{reason.bearing}: {reason.amendment} {reason.term}{note}", style="bold")
-    out.print(f"  {reason.text}")
-    out.print(f"  {reason.document}, line {reason.line} · source {reason.source}", style="dim")
+    print_indented(out, reason.text, by=2)
+    print_indented(out, f"{reason.document}, line {reason.line} · source {reason.source}", by=2, style="dim")
 
 
 def _sentence(question: Question) -> str:

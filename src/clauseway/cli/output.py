@@ -1,6 +1,7 @@
 """What the commands share in printing: JSON for machines, text for people, problems for both."""
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,33 @@ from rich.console import Console
 
 from clauseway.values import Problem
 
+# Wide enough that a statement's lines stay whole where no terminal says otherwise.
+_WIDTH_IN_A_FILE = 110
 _COLOURS = {"permitted": "green", "forbidden": "red", "conditional": "yellow", "unstated": "bright_black"}
 
 
 def console() -> Console:
     """Where people read. Colour only on a terminal; numbers and paths are not guessed at."""
-    return Console(highlight=False, soft_wrap=False)
+    width = None if sys.stdout.isatty() else _WIDTH_IN_A_FILE
+    return Console(highlight=False, width=width)
+
+
+def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> None:
+    """A paragraph whose every line is indented, wrapped or not."""
+    margin = " " * by
+    out.print(
+        textwrap.fill(
+            text,
+            out.width,
+            initial_indent=margin,
+            subsequent_indent=margin,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ),
+        style=style,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def print_json(value: Any) -> None:

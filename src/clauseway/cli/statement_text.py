@@ -3,8 +3,10 @@
 from datetime import date, timedelta
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
+from clauseway.cli.output import print_indented
 from clauseway.web.contexts import StatementContext, StatementSection
 
 _HASH_LENGTH = 64  # SHA-256 in hex
@@ -19,14 +21,16 @@ def print_statement(out: Console, statement: StatementContext) -> None:
         out.print(f"  {total.label}: {total.amount} {statement.currency}", style="bold")
     out.print("\n  Assumptions, by name:", style="dim")
     for assumption in statement.assumptions:
-        out.print(f"    {assumption.name} = {assumption.value} ({assumption.standing}): {assumption.note}", style="dim")
-    out.print("  " + " · ".join(f"{line.name} {_short(line.value)}" for line in statement.receipt), style="dim")
+        text = f"{assumption.name} = {assumption.value} ({assumption.standing}): {assumption.note}"
+        print_indented(out, text, by=4, style="dim")
+    receipt = " · ".join(f"{line.name} {_short(line.value)}" for line in statement.receipt)
+    print_indented(out, receipt, by=2, style="dim")
 
 
 def _print_section(out: Console, section: StatementSection) -> None:
     days = f"{section.begin} to {_last(section.end)}"
     out.print(f"\n  {section.payer} pays {section.payee}, {days}: {section.heading}", style="bold cyan")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 2))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 4, 0, 0))
     table.add_column("line", overflow="fold")
     for column in ("base", "rate", "amount"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -35,9 +39,9 @@ def _print_section(out: Console, section: StatementSection) -> None:
         clauses = ", ".join(f"{cited.document}:{cited.line}" for cited in line.citations)
         table.add_row(line.label, line.base, line.rate, line.amount, clauses)
     table.add_row("[bold]due[/]", "", "", f"[bold]{section.subtotal}[/]", "")
-    out.print(table)
+    out.print(Padding(table, (0, 0, 0, 4), expand=False))
     if section.note:
-        out.print(f"    {section.note}", style="dim")
+        print_indented(out, section.note, by=4, style="dim")
 
 
 def _short(value: str) -> str:

@@ -14,7 +14,7 @@ from clauseway.app.snippets import snippets_for
 from clauseway.app.statements import statement_context
 from clauseway.app.up import ASSUMPTIONS, Night, fresh_home, night, play, settle_night, stay
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
+from clauseway.cli.output import console, print_indented, print_json
 from clauseway.cli.replay_progress import ReplayDisplay, counts_table
 from clauseway.cli.serve import stop_on_signals
 from clauseway.cli.settle import Assume
@@ -76,29 +76,29 @@ def _say_agreement(out: Console, opened: OpenAgreement) -> None:
     agreement = opened.agreement
     out.print(f"1  {agreement.title}", style="bold")
     for amendment in agreement.amendments:
-        out.print(f"   {amendment.id} {amendment.effective} {amendment.title}: {len(amendment.terms)} terms")
+        print_indented(out, f"{amendment.id} {amendment.effective} {amendment.title}: {len(amendment.terms)} terms")
     prose = ", ".join(f"{amendment.id} {clause.number}" for amendment, clause in agreement.not_formalised())
-    out.print(f"   {len(opened.facts.facts)} recorded launches; in prose only: {prose}", style="dim")
+    print_indented(out, f"{len(opened.facts.facts)} recorded launches; in prose only: {prose}", style="dim")
 
 
 def _say_processes(out: Console, run: Night) -> None:
     out.print("\n2  Clouds, simulated", style="bold")
     for address in run.clouds.addresses:
-        out.print(f"   {address.cloud:8} {address.url}")
+        print_indented(out, f"{address.cloud:8} {address.url}")
     out.print(f"\n3  Gateway {run.served.gateway_url} · pages {run.served.pages_url}", style="bold")
     out.print("\n4  The night of the amendment", style="bold")
-    out.print("   Azure LLM inference trace 2023 (CC-BY-4.0), replayed from 26 April to 2 May 2026", style="dim")
+    print_indented(out, "Azure LLM inference trace 2023 (CC-BY-4.0), replayed from 26 April to 2 May 2026", style="dim")
 
 
 def _say_report(out: Console, report: Report) -> None:
     out.print(counts_table(report.progress))
     refused = next((outcome for outcome in report.outcomes if outcome.kind == "refused"), None)
     if refused is not None:
-        out.print(f"   Before: {refused.message}")
+        print_indented(out, f"Before: {refused.message}")
         served = next((outcome for outcome in report.outcomes if _same_request_served(outcome, refused)), None)
         if served is not None:
-            out.print(f"   From 27 April the same request is served on {served.cloud}.")
-    out.print(f"   {len(report.outcomes)} requests in {report.seconds:.1f} s", style="dim")
+            print_indented(out, f"From 27 April the same request is served on {served.cloud}.")
+    print_indented(out, f"{len(report.outcomes)} requests in {report.seconds:.1f} s", style="dim")
 
 
 def _same_request_served(outcome: Outcome, refused: Outcome) -> bool:
@@ -108,11 +108,11 @@ def _same_request_served(outcome: Outcome, refused: Outcome) -> bool:
 def _settle(out: Console, run: Night, opened: OpenAgreement, assume: Sequence[str]) -> list[Settlement]:
     flags = " ".join(f"--assume {item}" for item in assume)
     out.print("\n5  Settlement", style="bold")
-    out.print(f"   clauseway settle --period 2026-04 {flags} (and 2026-05)", style="dim")
+    print_indented(out, f"clauseway settle --period 2026-04 {flags} (and 2026-05)", style="dim")
     sealed, settlements = settle_night(run.home, opened, assume)
-    out.print(f"   {sealed.usage:,} usage records sealed into the lake", style="dim")
+    print_indented(out, f"{sealed.usage:,} usage records sealed into the lake", style="dim")
     for damage in sealed.damages:
-        out.print(f"   damaged: {damage}", style="red")
+        print_indented(out, f"damaged: {damage}", style="red")
     for settlement in settlements:
         print_statement(out, statement_context(statement_of(settlement)))
     return settlements
