@@ -1,9 +1,13 @@
 """The agreement: documents, amendments, typed terms, readings, figures, facts; what governs on a date, as known.
 
-A folder of Markdown goes in as text and comes out as an `Agreement`, or as every problem in it with file and line. An
-amendment adds terms and names those it ends or whose end it moves; nothing is edited. Facts (launches, answers, offers,
-milestones, grants) stand in a register beside it. `in_force` folds it all for one day, one point of knowledge and one
-choice of readings.
+A folder of Markdown goes in as text and comes out as an `Agreement`, or as every mistake in it with file, line and what
+to do. An amendment adds terms and names those it ends or whose end it moves; nothing is edited, and what has ended
+stays ended. Facts (launches, answers, offers, milestones, grants) stand in a register beside it. `in_force` folds it
+all for one day, one point of knowledge and one choice of readings.
+
+    text ─ markdown ─ entries ─ blocks ─┬─ definitions ───────┐
+           sections   YAML      records ├─ amendments, checks ┴─ sequence ─ reader ─▶ Agreement ─┐
+           and blocks with lines        └─ registers, suppositions ─────────────────▶ facts ─────┴─ force
 
 Knows nothing of questions, requests or money paid.
 """

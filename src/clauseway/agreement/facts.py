@@ -72,6 +72,14 @@ FACT_KINDS: Mapping[str, type[Fact]] = {
 }
 
 
+def _after(sequence: int, fact: Fact) -> Fact:
+    """The fact, moved behind a place in its instant. What is supposed has no place: it is known always."""
+    if fact.known == KnownAt.always():
+        return fact
+    known = KnownAt(fact.known.instant_ns, fact.known.sequence + sequence + 1)
+    return msgspec.structs.replace(fact, known=known)
+
+
 class FactRegister(msgspec.Struct, frozen=True):
     """All recorded facts, in the order in which they became known."""
 
@@ -81,7 +89,12 @@ class FactRegister(msgspec.Struct, frozen=True):
         return FactRegister(tuple(fact for fact in self.facts if fact.known <= known_at))
 
     def with_facts(self, more: Iterable[Fact]) -> "FactRegister":
-        return FactRegister(tuple(sorted((*self.facts, *more), key=lambda fact: fact.known)))
+        """The register with facts added. Of one instant, those added became known after those that stand here."""
+        last: dict[int, int] = {}
+        for fact in self.facts:
+            last[fact.known.instant_ns] = max(fact.known.sequence, last.get(fact.known.instant_ns, -1))
+        added = [_after(last.get(fact.known.instant_ns, -1), fact) for fact in more]
+        return FactRegister(tuple(sorted((*self.facts, *added), key=lambda fact: fact.known)))
 
     def milestone(self) -> Milestone | None:
         found = [fact for fact in self.facts if isinstance(fact, Milestone)]

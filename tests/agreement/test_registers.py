@@ -1,0 +1,211 @@
+"""Registers of facts: what is known when, in which order, and every mistake in one at once."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from small_agreement import DOCUMENTS
+
+from clauseway.agreement import Answer, FactRegister, Launch, Milestone, Offer, read_agreement, read_facts, suppose
+from clauseway.catalog import Catalog
+from clauseway.values import InvalidInput, KnownAt
+
+CATALOG = read_agreement(DOCUMENTS).catalog
+ANSWER = """\
+- {{kind: answer, product: chat-1, can: {can}, declines: true, effective: 2026-05-01{more}, source: [T], says: A.}}
+"""
+
+
+def register(text: str, name: str = "facts.yaml", catalog: Catalog = CATALOG) -> FactRegister:
+    return read_facts(name, text, catalog)[0]
+
+
+def instant(text: str) -> KnownAt:
+    since = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
+    return KnownAt((since.days * 86_400 + since.seconds) * 10**9)
+
+
+# how it is recorded | known a moment before | known at
+RECORDED = [
+    ("", "2026-04-30T23:59:59+00:00", "2026-05-01T00:00:00+00:00"),
+    ("2026-05-03", "2026-05-02T23:59:59+00:00", "2026-05-03T00:00:00+00:00"),
+    ("2026-05-03T12:00:00Z", "2026-05-03T11:59:59+00:00", "2026-05-03T12:00:00+00:00"),
+    ("2026-05-03T12:00:00", "2026-05-03T11:59:59+00:00", "2026-05-03T12:00:00+00:00"),
+    ("2026-05-03T12:00:00+02:00", "2026-05-03T09:59:59+00:00", "2026-05-03T10:00:00+00:00"),
+]
+
+
+@pytest.mark.parametrize(("recorded", "before", "at"), RECORDED)
+def test_a_fact_is_unknown_before_it_is_recorded(recorded: str, before: str, at: str) -> None:
+    facts = register(ANSWER.format(can="true", more=f", recorded: '{recorded}'" if recorded else ""))
+    assert facts.known(instant(before)).facts == ()
+    assert len(facts.known(instant(at)).facts) == 1
+    assert facts.facts[0].effective == date(2026, 5, 1)
+
+
+def test_what_is_recorded_late_holds_from_its_own_day() -> None:
+    facts = register(ANSWER.format(can="false", more=", recorded: 2026-06-01"))
+    assert facts.known(KnownAt.end_of(date(2026, 5, 31))).answer("chat-1", date(2026, 5, 15)) is None
+    answer = facts.known(KnownAt.end_of(date(2026, 6, 1))).answer("chat-1", date(2026, 5, 15))
+    assert answer is not None
+    assert not answer.can
+
+
+@pytest.mark.parametrize("more", ["", ", recorded: 2026-05-03", ", recorded: '2026-05-03T12:00:00Z'"])
+@pytest.mark.parametrize("last", ["true", "false"])
+def test_of_two_facts_with_one_instant_the_one_that_stands_later_became_known_later(more: str, last: str) -> None:
+    first = "false" if last == "true" else "true"
+    facts = register(ANSWER.format(can=first, more=more) + ANSWER.format(can=last, more=more))
+    assert [fact.known.sequence for fact in facts.facts] == [0, 1]
+    answer = facts.answer("chat-1", date(2026, 5, 2))
+    assert answer is not None
+    assert answer.can == (last == "true")
+    # Between the two, the first alone is known.
+    between = facts.known(facts.facts[0].known)
+    assert between.facts == facts.facts[:1]
+
+
+def test_a_register_is_ordered_by_when_its_facts_became_known() -> None:
+    late, early = ANSWER.format(can="true", more=", recorded: 2026-06-02"), ANSWER.format(can="false", more="")
+    facts = register(late + early).facts
+    assert [fact.known for fact in facts] == [
+        KnownAt.recorded_on(date(2026, 5, 1), 1),
+        KnownAt.recorded_on(date(2026, 6, 2), 0),
+    ]
+
+
+def test_what_is_added_became_known_after_what_stood_there_with_the_same_instant() -> None:
+    yes, no = ANSWER.format(can="true", more=""), ANSWER.format(can="false", more="")
+    facts = register(yes + yes + yes).with_facts(register(no).facts)
+    assert [fact.known.sequence for fact in facts.facts] == [0, 1, 2, 3]
+    answer = facts.answer("chat-1", date(2026, 5, 1))
+    assert answer is not None
+    assert not answer.can
+
+
+def test_every_kind_of_fact() -> None:
+    facts, catalog = read_facts(
+        "facts.md",
+        """\
+# Facts
+
+```yaml facts
+- {kind: party, party: newcomer}
+- {kind: product, product: chat-2, class: api.chat, first-shipped-by: 2026-01-01}
+```
+
+```yaml facts
+- {kind: launch, product: chat-2, cloud: other, stage: preview, effective: 2026-04-28, source: [T, P], says: Shown.}
+- {kind: answer, product: chat-2, can: false, declines: true, effective: 2026-04-29, source: [T], says: It declined.}
+- {kind: offer, subject: compute, passed: true, effective: 2026-04-30, source: [T], says: It passed.}
+- {kind: grant, party: newcomer, product: api.chat, effective: 2026-05-01, source: [T], says: Granted.}
+- {kind: milestone, effective: 2027-01-01, source: [T], says: Verified.}
+```
+""",
+        CATALOG,
+    )
+    assert "newcomer" in catalog.parties
+    assert catalog.products["chat-2"].first_shipped_by == date(2026, 1, 1)
+    assert [str(fact.citation) for fact in facts.facts] == [
+        "facts launch:chat-2:other:preview (facts.md:9; T, P): Shown. (2026-04-28)",
+        "facts answer:chat-2 (facts.md:10; T): It declined. (2026-04-29)",
+        "facts offer:compute (facts.md:11; T): It passed. (2026-04-30)",
+        "facts grant:newcomer:api.chat (facts.md:12; T): Granted. (2026-05-01)",
+        "facts milestone (facts.md:13; T): Verified. (2027-01-01)",
+    ]
+
+
+# a register (… stands for its source and what it says) | every problem in it
+MALFORMED = [
+    ("", ["1 the block is empty"]),
+    ("just text", ["1 no fact"]),
+    ("kind: launch", ["1 no fact"]),
+    ("- a\n- [b]\n- kind: nothing", ["1 no fact", "2 no fact", "3 unknown kind of fact 'nothing'"]),
+    ("- {kind: launch", ["1 this is no YAML"]),
+    ("- &a {kind: *a}", ["1 &a is an anchor"]),
+    ("- {kind: milestone, effective: 2027-01-01, source: [T]}", ["1 'says' is missing"]),
+    ("- {kind: milestone, effective: soon, source: T, says: It.}",
+     ["1 'source' does not fit", "1 'effective' does not fit"]),
+    ("- {kind: milestone, effective: 2027-01-01, …, recorded: soon}",
+     ["1 recorded: 'soon' is no day and no instant"]),
+    ("- {kind: milestone, effective: 2027-01-01, …, recorded: '0001-01-01T00:00:00+14:00'}",
+     ["1 recorded: '0001-01-01T00:00:00+14:00' is no day and no instant"]),
+    ("- {kind: milestone, effective: 2027-01-01, …, product: chat-1}", ["1 unknown key 'product'"]),
+    ("- {kind: launch,\n  product: chat-9,\n  cloud: third,\n  stage: rumour,\n  effective: 2026-04-28, …}",
+     ["2 unknown product 'chat-9'", "3 unknown cloud 'third'", "4 unknown stage 'rumour'"]),
+    ("- {kind: grant, party: taker, product: weights, effective: 2026-04-28, …}",
+     ["1 unknown party 'taker'", "1 unknown product 'weights'"]),
+    ("- {kind: product, product: chat-2, class: chats}\n- {kind: product, class: api}\n- {kind: party, party: ''}",
+     ["1 unknown class 'chats'", "2 'product' is missing", "3 'party' does not fit"]),
+    ("- {kind: product, product: chat-2, class: api, first-shiped-by: 2026-01-01}",
+     ["1 unknown key 'first-shiped-by'"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "told"), MALFORMED)
+def test_every_problem_of_a_register_is_told_with_its_line(text: str, told: list[str]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        register(text.replace("…", "source: [T], says: It."))
+    assert [f"{problem.line} {problem.what}" for problem in refused.value.problems] == told
+    assert {problem.where for problem in refused.value.problems} == {"facts.yaml"}
+
+
+# a document | every problem in it
+MALFORMED_DOCUMENTS = [
+    ("```yaml fact\n- {}\n```", ["1 unknown block 'yaml fact'"]),
+    ("# Facts\n\n```yaml facts\n- kind: milestone\n", ["3 the block has no end"]),
+    ("# Facts\n\n```yaml facts\n- a\n```\n\n```yaml facts\n- b\n```", ["4 no fact", "8 no fact"]),
+    ("The\0 facts", ["1 the character U+0000"]),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), MALFORMED_DOCUMENTS)
+def test_every_problem_of_a_document_of_facts(text: str, told: list[str]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        register(text, "facts.md")
+    assert [f"{problem.line} {problem.what}" for problem in refused.value.problems] == told
+
+
+def test_a_register_may_be_saved_in_any_way() -> None:
+    text = ANSWER.format(can="true", more="") + ANSWER.format(can="false", more="")
+    plain = register(text)
+    assert register("\ufeff" + text.replace("\n", "\r\n")) == plain
+    assert register("[]").facts == ()
+    assert register("# No facts yet", "facts.md").facts == ()
+
+
+# a supposition | what is supposed
+SUPPOSED = [
+    ("milestone=2027-01-01", Milestone),
+    ("launch:chat-1:other:available=2026-04-30", Launch),
+    ("answer:chat-1:cannot+declines=2026-04-29", Answer),
+    ("offer:compute:passed=2025-03-01", Offer),
+]
+
+
+@pytest.mark.parametrize(("text", "kind"), SUPPOSED)
+def test_what_is_supposed_counts_as_known_always(text: str, kind: type) -> None:
+    fact = suppose(text, CATALOG)
+    assert type(fact) is kind
+    assert str(fact.effective) == text.partition("=")[2]
+    assert FactRegister().with_facts([fact]).known(KnownAt.recorded_on(date(1970, 1, 1))).facts == (fact,)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("milestone", ["cannot suppose 'milestone'"]),
+        ("milestone=soon", ["'soon' is no day"]),
+        ("milestone=2026-W18-1", ["'2026-W18-1' is no day"]),
+        ("answer:chat-1:perhaps=2026-04-29", ["cannot suppose 'answer:chat-1:perhaps=2026-04-29'"]),
+        (
+            "launch:chat-9:third:rumoured=soon",
+            ["unknown product 'chat-9'", "unknown cloud 'third'", "unknown stage 'rumoured'", "'soon' is no day"],
+        ),
+        ("grant:taker:api=2026-01-01", ["unknown party 'taker'"]),
+    ],
+)
+def test_every_problem_of_a_supposition(text: str, told: list[str]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        suppose(text, CATALOG)
+    assert [problem.what for problem in refused.value.problems] == told
+    assert {problem.where for problem in refused.value.problems} == {"--suppose"}
