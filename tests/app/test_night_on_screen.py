@@ -1,4 +1,4 @@
-"""The night as a person sees it: the page while traffic runs, the statement when it is settled, the snippets as pasted."""
+"""The night as a person sees it: the page while traffic runs, the statement once settled, the snippets as pasted."""
 
 import re
 import signal

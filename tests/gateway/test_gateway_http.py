@@ -232,8 +232,8 @@ def test_what_the_agreement_forbids_is_refused_with_the_clause(rig: Rig, azure: 
     assert rig.counts()["refused"]["aws"] >= 1
 
 
-def test_a_seller_without_any_route_is_refused(rig: Rig) -> None:
-    with pytest.raises(openai.PermissionDeniedError, match="Nothing permits"):
+def test_what_nobody_deployed_is_not_laid_at_the_agreements_door(rig: Rig) -> None:
+    with pytest.raises(openai.NotFoundError, match="the agreement does not stand in the way"):
         rig.client(OTHER_SECRET).chat.completions.create(model=MODEL, messages=MESSAGES)
 
 

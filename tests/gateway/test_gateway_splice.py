@@ -73,6 +73,8 @@ def test_asking_for_usage() -> None:
         (b'{"model":"a"} \n', False): b'{"model":"a","stream_options":{"include_usage":true}} \n',
         (b'{"stream_options":{"include_usage":false},"model":"a"}', True):
             b'{"stream_options":{"include_usage":true},"model":"a"}',
+        (b'{"stream_options":{"include_obfuscation": false},"model":"a"}', True):
+            b'{"stream_options":{"include_obfuscation":false,"include_usage":true},"model":"a"}',
         (b'{"stream_options": null,"n": 1.0}', True): b'{"stream_options":{"include_usage":true},"n":1.0}',
     }  # fmt: skip
     for (body, has_options), expected in table.items():

@@ -333,17 +333,18 @@ class ClientConnection(asyncio.Protocol):
         return candidates
 
     def _forbid(self, choice: Choice, cloud: str, model: str) -> None:
-        """403 with the clause: of the cloud that was asked for, or of every cloud that is closed."""
+        """403 with the clause: of the cloud that was asked for, or of every cloud that is closed. 404 where none is."""
         refusals = [refusal for refusal in choice.refusals.values() if cloud in ("", refusal.cloud)]
         where = f"on {cloud}" if cloud else "on any cloud"
+        if not refusals:
+            message = f"No deployment serves {model} {where} for this key; the agreement does not stand in the way."
+            self._answer_error(errors.NO_DEPLOYMENT, message, param="model")
+            return
         for refusal in refusals:
             self._shared.counts.refused[refusal.cloud] += 1
-        if not refusals and cloud:
-            self._shared.counts.refused[cloud] += 1
-        reasons = " ".join(refusal.message for refusal in refusals)
-        message = reasons or f"Nothing permits {model} {where} for this key."
+        message = " ".join(refusal.message for refusal in refusals)
         terms = ",".join(dict.fromkeys(term for refusal in refusals for term in refusal.terms))
-        decision = header_line("x-clauseway-decision", terms or "no-permission")
+        decision = header_line("x-clauseway-decision", terms)
         self._answer_error(errors.FORBIDDEN, message, param="model", headers=decision)
 
     def _models(self, incoming: _Incoming) -> None:

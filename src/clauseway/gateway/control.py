@@ -1,7 +1,7 @@
 """The control socket: live counts for the pages, over HTTP on a unix socket that only this user can open.
 
 `GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "open": n, "requests": n,
-"tokens": {"input_tokens": n, "output_tokens": n}, "agreement": hash}. Not on the request's way: plain streams will do.
+"tokens": {...}, "agreement": hash}. Not on the request's way: plain streams will do.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ def counts(shared: Shared) -> dict[str, object]:
         "failed": dict(live.failed),
         "open": shared.spool.open_requests,
         "requests": live.begun + sum(live.refused.values()),
-        "tokens": {"input_tokens": live.input_tokens, "output_tokens": live.output_tokens},
+        "tokens": dict(live.tokens),
         "agreement": shared.tables.plan.agreement,
     }
 

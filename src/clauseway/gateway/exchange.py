@@ -415,9 +415,7 @@ class Exchange:
         """What the cloud reported, and what it is worth at the prices of the reservation."""
         target = self._candidate.target
         input_tokens, output_tokens = usage.prompt_tokens, usage.completion_tokens
-        counts = self._shared.counts
-        counts.input_tokens += input_tokens
-        counts.output_tokens += output_tokens
+        self._shared.counts.tokens[target.cloud] += input_tokens + output_tokens
         charge = input_tokens * target.input_price + output_tokens * target.output_price
         self._record(status, self._status, target.units_of(usage), charge)
 

@@ -22,15 +22,17 @@ class Connection(Protocol):
 
 
 class Counts:
-    """Live counts since the start, by cloud. `begun` are requests that reached a cloud's door."""
+    """Live counts since the start, by cloud. `begun` are requests that reached a cloud's door.
+
+    `tokens` are input and output together, as the clouds reported them.
+    """
 
     def __init__(self) -> None:
         self.served: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
         self.begun = 0
-        self.input_tokens = 0
-        self.output_tokens = 0
 
 
 class Shared:

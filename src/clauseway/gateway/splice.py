@@ -17,7 +17,7 @@ import msgspec
 
 _KEY = b'"model"'
 _ASK_USAGE = b'"stream_options":{"include_usage":true}'
-_USAGE_OPTIONS = msgspec.Raw(b'{"include_usage":true}')
+_TRUE = msgspec.Raw(b"true")
 _OPENING_BYTES = 16  # an object that opens with its model has the key within these
 
 
@@ -25,7 +25,12 @@ class _Model(msgspec.Struct, gc=False):
     model: str
 
 
+class _Options(msgspec.Struct, gc=False):
+    stream_options: dict[str, msgspec.Raw] | None = None
+
+
 _decode_model = msgspec.json.Decoder(_Model).decode
+_decode_options = msgspec.json.Decoder(_Options).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -49,7 +54,9 @@ def with_model(body: bytes, name: str, quoted: bytes) -> bytes:
 def asking_usage(body: bytes, has_options: bool) -> bytes:
     """`body`, a valid streaming request with at least one member, asking for the usage chunk."""
     if has_options:
-        return _with_members(body, {"stream_options": _USAGE_OPTIONS})
+        options = _decode_options(body).stream_options or {}
+        asking = msgspec.json.encode(options | {"include_usage": _TRUE})
+        return _with_members(body, {"stream_options": msgspec.Raw(asking)})
     close = body.rindex(b"}")
     return b"%b,%b%b" % (body[:close], _ASK_USAGE, body[close:])
 
