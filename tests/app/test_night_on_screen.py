@@ -37,7 +37,7 @@ class Night(msgspec.Struct):
 
 @pytest.fixture
 def night(tmp_path: Path) -> Iterator[Night]:
-    command = [CLAUSEWAY, "up", "--home", str(tmp_path)]
+    command = [str(CLAUSEWAY), "up", "--home", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
         try:
             yield Night(up, tmp_path)
