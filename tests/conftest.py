@@ -8,9 +8,6 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
-# The simulated clouds run once for all tests of their room.
-pytest_plugins = ["sandbox_rig"]
-
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 # A loaded machine may pause any example for longer than Hypothesis expects; what is slow is seen in the durations.
 settings.register_profile("loaded-machine", deadline=None)

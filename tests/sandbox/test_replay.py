@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.clock import SimulatedClock
 from clauseway.sandbox.credentials import OPENAI_API_KEY

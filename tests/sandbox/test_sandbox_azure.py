@@ -9,6 +9,7 @@ import openai
 import pytest
 from openai import AzureOpenAI, OpenAI
 from ruamel.yaml import YAML
+from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.credentials import AZURE_API_KEY, AZURE_ENTRA_TOKEN
 

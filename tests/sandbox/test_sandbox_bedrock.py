@@ -13,6 +13,7 @@ from botocore.auth import SigV4Auth  # type: ignore[import-untyped]
 from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
 from botocore.credentials import Credentials  # type: ignore[import-untyped]
 from openai import AsyncBedrockOpenAI, BedrockOpenAI, OpenAI
+from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.credentials import (
     AWS_ACCESS_KEY_ID,

@@ -8,6 +8,7 @@ import httpx
 import openai
 import pytest
 from openai import OpenAI
+from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.credentials import AZURE_API_KEY, BEDROCK_API_KEY, OPENAI_API_KEY
 

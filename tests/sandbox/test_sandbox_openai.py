@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from ruamel.yaml import YAML
+from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.credentials import OPENAI_API_KEY
 
