@@ -47,9 +47,12 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real Chromium: the one named by CHROMIUM, else the first that is installed."""
+    """A real Chromium: the one named by CHROMIUM, else the first that is installed.
+
+    One per module: while it is open its own event loop runs in this thread, and no test may start another.
+    """
     names = [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else BROWSERS
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
