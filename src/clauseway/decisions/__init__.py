@@ -8,6 +8,7 @@ Knows no clock and no HTTP: the day, the point of knowledge, the readings and th
 """
 
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
+from clauseway.decisions.domain import all_questions
 from clauseway.decisions.engine import decide, facts_hash
 from clauseway.decisions.question import Question, ask, check_readings
 from clauseway.decisions.table import DecisionTable, Span, compile_table, timeline
@@ -22,6 +23,7 @@ __all__ = [
     "Receipt",
     "Span",
     "Turn",
+    "all_questions",
     "ask",
     "check_readings",
     "compile_table",

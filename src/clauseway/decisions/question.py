@@ -19,8 +19,8 @@ SERVE, SELL, LICENSE, USE, CONTRACT, SHARE = (
     "share-revenue",
 )
 ACTIONS = (SERVE, SELL, LICENSE, USE, CONTRACT, SHARE)
-_NEEDS_TO = frozenset({LICENSE, SHARE})
-_NEEDS_CLOUD = frozenset({SERVE, SELL, CONTRACT})
+TO_ACTIONS = frozenset({LICENSE, SHARE})
+CLOUD_ACTIONS = frozenset({SERVE, SELL, CONTRACT})
 _HAS_SELLER = frozenset({SERVE, SELL})
 
 
@@ -141,12 +141,12 @@ def _check_parts(problems: list[Problem], action: str, party: str, cloud: str, t
     def refuse(flag: str, what: str, why: str, todo: str) -> None:
         problems.append(Problem(what=what, why=why, where=flag, todo=todo))
 
-    if action in _NEEDS_TO and not to:
+    if action in TO_ACTIONS and not to:
         whom = "the licensee" if action == LICENSE else "the payee"
         refuse("--to", "it is missing", f"{action} needs {whom}", "Name the other party with --to.")
-    if action not in _NEEDS_TO and to:
+    if action not in TO_ACTIONS and to:
         refuse("--to", "it has no meaning here", f"{action} has no other party", "Leave --to out.")
-    if action in _NEEDS_CLOUD and not cloud:
+    if action in CLOUD_ACTIONS and not cloud:
         refuse("--cloud", "it is missing", f"{action} happens on a cloud", "Name it with --cloud.")
     if seller and action not in _HAS_SELLER:
         refuse("--seller", "it has no meaning here", f"{action} has no seller", "Leave --seller out.")
