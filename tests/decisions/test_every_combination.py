@@ -18,6 +18,7 @@ from every_question import (
     DAYS,
     KNOWN,
     READINGS,
+    SEGMENTS,
     SUPPOSED,
     Asked,
     around,
@@ -33,7 +34,7 @@ from every_question import (
     under,
 )
 from hypothesis import given, settings
-from partnership_by_hand import CLASS_OF, REGISTER, Case, outcome
+from partnership_by_hand import A3, A4, A5, CLASS_OF, REGISTER, Case, outcome
 
 
 class Compared:
@@ -90,6 +91,17 @@ def test_every_known_at_and_reading_for_the_owner(readings: Mapping[str, str]) -
     agrees(compared)
 
 
+def test_every_segment_while_the_api_is_exclusive() -> None:
+    """The carve-out for national security, and that no other segment has one."""
+    compared = Compared()
+    whats = ("gpt-5.4", "stateful-runtime", "joint.api", "codex", "new-model")
+    some = [shape for shape in shapes() if shape.product in whats and shape.cloud in ("azure", "aws")]
+    some = [shape for shape in some if shape.party in ("openai", "microsoft", "amazon")]
+    for shape, segment, as_of in every(some, SEGMENTS, around((A3, A4, A5))):
+        compared.ask(shape._replace(segment=segment, as_of=as_of), ())
+    agrees(compared)
+
+
 @pytest.mark.parametrize("texts", SUPPOSED, ids=lambda texts: " ".join(texts) or "nothing")
 def test_each_supposition_at_its_days(texts: tuple[str, ...]) -> None:
     """Around the suppositions' own days, of the parties and products they speak of and of others."""
@@ -98,6 +110,9 @@ def test_each_supposition_at_its_days(texts: tuple[str, ...]) -> None:
     all_shapes = list(shapes())
     words = {word for text in texts for word in text.partition("=")[0].split(":")}
     near = [shape for shape in all_shapes if words & {shape.product, CLASS_OF.get(shape.product), shape.party}]
+    if "milestone" in words:
+        near = [shape for shape in all_shapes if shape.action not in ("serve", "sell") and "microsoft" in shape]
+        near += [shape for shape in all_shapes if shape.product in ("gpt-5.4", "joint.api", "api.stateful")]
     own_days = around(day(text.partition("=")[2]) for text in texts) or DAYS
     for number in range(300):
         shape = draw.choice(near if near and number % 2 else all_shapes)
