@@ -3,7 +3,8 @@
 `COMMANDS` is the one list of them. Only the command that is run is imported, so `--help` stays quick and asking a
 question does not load a database.
 
-Exit codes: 0 done (for `decide`: permitted) · 2 any other outcome of `decide` · 3 invalid input · 1 a failure of ours.
+Exit codes: 0 done (for `decide`: permitted) · 2 any other outcome of `decide` · 3 invalid input · 1 a failure of ours
+· 130 broken off.
 """
 
 import importlib
@@ -20,6 +21,7 @@ from clauseway.cli.output import print_problems
 from clauseway.values import InvalidInput
 
 INVALID, FAILED = 3, 1
+BROKEN_OFF = 130  # what shells give for Ctrl-C
 # Set to anything to see where a failure of ours came from.
 _DEBUG = "CLAUSEWAY_DEBUG"
 # What a wrong flag or a missing option raises.
@@ -67,7 +69,7 @@ def run(given: list[str]) -> int:
         error.show()  # type: ignore[attr-defined]
         return INVALID
     except (KeyboardInterrupt, typer.Abort):
-        return FAILED
+        return BROKEN_OFF
     except BrokenPipeError:
         # Whoever read us has left; that is no failure of ours, and there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

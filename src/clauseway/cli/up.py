@@ -48,7 +48,6 @@ def command(
       clauseway up --assume share-openai-microsoft=18% --assume share-microsoft-openai --assume cap
     """
     out = Console(quiet=True) if as_json else console()
-    until = stop_on_signals()
     opened = options.opened(None, None)
     _say_agreement(out, opened)
     planned = planned_requests(limit=limit)
@@ -63,6 +62,8 @@ def command(
         if as_json:
             _print_json(run, report, settlements)
         if not once:
+            # From here on Ctrl-C is how this is meant to end; before, it breaks the run off.
+            until = stop_on_signals()
             out.print("\nCtrl-C stops everything.", style="bold")
             dead = stay(run, until)
             if dead is not None:
