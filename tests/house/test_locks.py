@@ -27,7 +27,7 @@ def pins_of(lock: str) -> set[tuple[str, str]]:
 
 def wanted_by(lock: str) -> list[str]:
     project, groups = PROJECT["project"], PROJECT["dependency-groups"]
-    extras = [each for extra in project["optional-dependencies"].values() for each in extra]
+    extras = [each for extra in ("settle", "sandbox") for each in project["optional-dependencies"][extra]]
     base = project["dependencies"]
     up = [*base, *extras, *groups["build"]]
     dev = [*up, *(each for each in groups["dev"] if isinstance(each, str))]
