@@ -25,7 +25,7 @@ from clauseway.agreement import (
     Precedence,
     RefusalRight,
     RevenueShareTerm,
-    Scope,
+    Term,
     TermState,
     in_force,
 )
@@ -33,6 +33,7 @@ from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE, Question
+from clauseway.decisions.reach import NOWHERE, Act, Look, outside, outside_scope
 
 # Names the rules above; a change of any answer changes it, and with it every receipt.
 ENGINE = "clauseway-decisions/1"
@@ -46,17 +47,6 @@ class _Finding(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
-class _Act(msgspec.Struct, frozen=True):
-    """What is to be done, by whom: the part of a question that terms are matched against."""
-
-    action: str
-    party: str
-    product: str
-    cloud: str
-    to: str
-    segment: str
-
-
 class _Case(msgspec.Struct, frozen=True):
     """Everything an answer may rest on."""
 
@@ -65,6 +55,8 @@ class _Case(msgspec.Struct, frozen=True):
     force: InForce
     facts: FactRegister
     question: Question
+    # Every look at a term, where somebody wants to see them.
+    looks: list[Look] | None = None
 
     @property
     def as_of(self) -> date:
@@ -75,6 +67,12 @@ class _Case(msgspec.Struct, frozen=True):
 
     def belongs(self, product: str, scope: Iterable[str]) -> bool:
         return any(self.catalog.belongs(product, one) for one in scope)
+
+    def reaches(self, term: Term, act: Act) -> bool:
+        where = outside(term, act, self.belongs)
+        if self.looks is not None:
+            self.looks.append(Look(term.id, act, where))
+        return where == NOWHERE
 
     def rule(self, name: str) -> Reason:
         return Reason.of("rule", self.agreement.rules[name])
@@ -119,17 +117,32 @@ def _turns(
 
 def _find(agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question) -> _Finding:
     force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
-    case = _Case(agreement, catalog, force, known, question)
-    if not force.stated:
+    return _answer(_Case(agreement, catalog, force, known, question))
+
+
+def looks_of(
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
+) -> tuple[InForce, list[Look]]:
+    """What an answer looked at: the terms as they stand on the day, and every look at one, in order."""
+    known = facts.known(question.known_at)
+    force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
+    looks: list[Look] = []
+    _answer(_Case(agreement, catalog, force, known, question, looks))
+    return force, looks
+
+
+def _answer(case: _Case) -> _Finding:
+    question = case.question
+    if not case.force.stated:
         return _Finding(Outcome.UNSTATED, (case.rule("unstated"),))
-    act = _Act(question.action, question.party, question.product, question.cloud, question.to, question.segment)
+    act = Act(question.action, question.party, question.product, question.cloud, question.to, question.segment)
     finding = _act(case, act)
     if question.action == SERVE and question.seller != question.party:
         finding = _both(finding, _act(case, msgspec.structs.replace(act, action=SELL, party=question.seller)))
     return finding
 
 
-def _act(case: _Case, act: _Act) -> _Finding:
+def _act(case: _Case, act: Act) -> _Finding:
     if act.action == SHARE:
         return _share(case, act)
     if public := _permissions(case, act, ANYONE):
@@ -155,18 +168,18 @@ def _owner(case: _Case, product: str) -> str | None:
     return None
 
 
-def _ownership(case: _Case, act: _Act) -> tuple[Reason, ...]:
+def _ownership(case: _Case, act: Act) -> tuple[Reason, ...]:
     return tuple(
         Reason.of("permits", state.term.citation)
         for state in case.states(Ownership)
-        if state.in_force and isinstance(state.term, Ownership) and case.belongs(act.product, state.term.products)
+        if state.in_force and case.reaches(state.term, act)
     )
 
 
 # The owner's own acts
 
 
-def _own(case: _Case, act: _Act) -> _Finding:
+def _own(case: _Case, act: Act) -> _Finding:
     """The owner may do what no term in force forbids."""
     barred = _barred(case, act)
     if barred:
@@ -182,14 +195,14 @@ def _own(case: _Case, act: _Act) -> _Finding:
     return _Finding(Outcome.PERMITTED, grounds + refusal.reasons + ship_first.reasons)
 
 
-def _barred(case: _Case, act: _Act) -> tuple[Reason, ...]:
+def _barred(case: _Case, act: Act) -> tuple[Reason, ...]:
     """The exclusivities in force that reserve this for somebody or somewhere else."""
     return tuple(
         Reason.of("forbids", term.citation, _reserves(term))
         for state in case.states(Exclusivity)
         if state.in_force
         and isinstance(term := state.term, Exclusivity)
-        and _covers(case, term, act)
+        and case.reaches(term, act)
         and not _inside(case, term, act)
         and not _carved_out(case, term, act)
     )
@@ -202,12 +215,12 @@ class _Reserved(msgspec.Struct, frozen=True):
     exempt: tuple[Reason, ...]
 
 
-def _reserved_to(case: _Case, act: _Act) -> _Reserved:
+def _reserved_to(case: _Case, act: Act) -> _Reserved:
     inside: list[Reason] = []
     exempt: list[Reason] = []
     for state in case.states(Exclusivity):
         term = state.term
-        if state.in_force and isinstance(term, Exclusivity) and _covers(case, term, act):
+        if state.in_force and isinstance(term, Exclusivity) and case.reaches(term, act):
             if _inside(case, term, act):
                 inside.append(Reason.of("permits", term.citation, _reserves(term)))
             elif _carved_out(case, term, act):
@@ -220,15 +233,7 @@ def _reserves(term: Exclusivity) -> str:
     return f"reserved to {', '.join(sorted(names))}"
 
 
-def _covers(case: _Case, term: Exclusivity, act: _Act) -> bool:
-    return (
-        act.action in term.actions
-        and case.belongs(act.product, term.products)
-        and (not term.segments or act.segment in term.segments)
-    )
-
-
-def _inside(case: _Case, term: Exclusivity, act: _Act) -> bool:
+def _inside(case: _Case, term: Exclusivity, act: Act) -> bool:
     if term.only.clouds:
         return act.cloud in term.only.clouds
     if term.only.parties:
@@ -236,40 +241,24 @@ def _inside(case: _Case, term: Exclusivity, act: _Act) -> bool:
     return act.to in term.only.licensees or act.to == _owner(case, act.product)
 
 
-def _carved_out(case: _Case, term: Exclusivity, act: _Act) -> bool:
-    return any(_matches(case, scope, act) for scope in term.except_)
+def _carved_out(case: _Case, term: Exclusivity, act: Act) -> bool:
+    return any(outside_scope(scope, act, case.belongs) == NOWHERE for scope in term.except_)
 
 
-def _matches(case: _Case, scope: Scope, act: _Act) -> bool:
-    return (
-        (not scope.actions or act.action in scope.actions)
-        and (not scope.products or case.belongs(act.product, scope.products))
-        and (not scope.clouds or act.cloud in scope.clouds)
-        and (not scope.segments or act.segment in scope.segments)
-    )
-
-
-def _permissions(case: _Case, act: _Act, party: str) -> tuple[Reason, ...]:
+def _permissions(case: _Case, act: Act, party: str) -> tuple[Reason, ...]:
     return tuple(
         Reason.of("permits", term.citation)
         for state in case.states(Permission)
         if state.in_force
         and isinstance(term := state.term, Permission)
         and term.party == party
-        and act.action in term.actions
-        and case.belongs(act.product, term.products)
-        and (not term.clouds or act.cloud in term.clouds)
-        and (not term.segments or act.segment in term.segments)
+        and case.reaches(term, act)
     )
 
 
-def _lifted(case: _Case, act: _Act) -> tuple[Reason, ...]:
+def _lifted(case: _Case, act: Act) -> tuple[Reason, ...]:
     """The exclusivity that forbade this last, and what ended it."""
-    ended = [
-        state
-        for state in case.states(Exclusivity)
-        if state.ended and isinstance(state.term, Exclusivity) and _covers(case, state.term, act)
-    ]
+    ended = [state for state in case.states(Exclusivity) if state.ended and case.reaches(state.term, act)]
     return _ending(max(ended, key=lambda state: (state.end, state.order))) if ended else ()
 
 
@@ -282,14 +271,12 @@ def _ending(state: TermState) -> tuple[Reason, ...]:
     return (*cited, Reason.of("ended", state.term.citation, note))
 
 
-def _first_refusal(case: _Case, act: _Act) -> _Finding:
+def _first_refusal(case: _Case, act: Act) -> _Finding:
     reasons: list[Reason] = []
     conditions: list[Condition] = []
     for state in case.states(RefusalRight):
         term = state.term
-        if not state.in_force or not isinstance(term, RefusalRight) or act.cloud in term.except_clouds:
-            continue
-        if act.action not in term.actions or not case.belongs(act.product, term.products):
+        if not state.in_force or not isinstance(term, RefusalRight) or not case.reaches(term, act):
             continue
         if offer := case.facts.passed(term.subject, case.as_of):
             reasons += [Reason.of("meets", offer.citation), Reason.of("conditions", term.citation)]
@@ -305,14 +292,12 @@ def _first_refusal(case: _Case, act: _Act) -> _Finding:
     return _Finding(Outcome.CONDITIONAL if conditions else Outcome.PERMITTED, tuple(reasons), tuple(conditions))
 
 
-def _ship_first(case: _Case, act: _Act) -> _Finding:
+def _ship_first(case: _Case, act: Act) -> _Finding:
     reasons: tuple[Reason, ...] = ()
     conditions: list[Condition] = []
     for state in case.states(Precedence):
         term = state.term
-        if not state.in_force or not isinstance(term, Precedence) or act.cloud == term.first:
-            continue
-        if act.party != term.party or act.action not in term.actions or not case.belongs(act.product, term.products):
+        if not state.in_force or not isinstance(term, Precedence) or not case.reaches(term, act):
             continue
         satisfied = _satisfied(case, term, act.product)
         if satisfied is not None:
@@ -372,13 +357,13 @@ def _ship_first_condition(case: _Case, term: Precedence, product: str) -> Condit
 # What others do
 
 
-def _sale(case: _Case, act: _Act, owner: str) -> _Finding:
+def _sale(case: _Case, act: Act, owner: str) -> _Finding:
     """Another party sells, or serves, which is answered as its sale: by licence or grant, where the owner may serve."""
     barred = _barred(case, msgspec.structs.replace(act, action=SELL))
     serves = _own(case, msgspec.structs.replace(act, action=SERVE, party=owner))
     if barred or serves.outcome is Outcome.FORBIDDEN:
         return _Finding(Outcome.FORBIDDEN, barred + (serves.reasons if serves.outcome is Outcome.FORBIDDEN else ()))
-    licences = [state for state in case.states(Licence) if _carries(case, state, act)]
+    licences = [state for state in case.states(Licence) if case.reaches(state.term, act)]
     held = tuple(Reason.of("permits", state.term.citation) for state in licences if state.in_force)
     if held:
         return _both(_Finding(Outcome.PERMITTED, held), serves)
@@ -388,22 +373,13 @@ def _sale(case: _Case, act: _Act, owner: str) -> _Finding:
     return _granted(case, act, serves, owner)
 
 
-def _carries(case: _Case, state: TermState, act: _Act) -> bool:
-    term = state.term
-    return (
-        isinstance(term, Licence)
-        and term.licensee == act.party
-        and any(_matches(case, scope, act) for scope in term.carries)
-    )
-
-
 def _no_longer_licensed(case: _Case, lost: list[TermState]) -> _Finding:
     """Who was licensed and is no longer is refused, until a grant says otherwise: a launch on its cloud is none."""
     last = max(lost, key=lambda state: (state.end, state.order))
     return _Finding(Outcome.FORBIDDEN, (*_ending(last), case.rule("licensee")))
 
 
-def _granted(case: _Case, act: _Act, owners: _Finding, owner: str) -> _Finding:
+def _granted(case: _Case, act: Act, owners: _Finding, owner: str) -> _Finding:
     """Another party acts by the owner's grant, and no further than the owner itself may."""
     if owners.outcome is Outcome.FORBIDDEN:
         return _Finding(Outcome.FORBIDDEN, (*owners.reasons, case.rule("grant")))
@@ -422,14 +398,14 @@ def _granted(case: _Case, act: _Act, owners: _Finding, owner: str) -> _Finding:
     return _both(_Finding(Outcome.CONDITIONAL, reasons, (condition,)), owners)
 
 
-def _reserved_act(act: _Act, owner: str) -> _Act:
+def _reserved_act(act: Act, owner: str) -> Act:
     """The act that an exclusivity once kept from this party: a sale, or the owner's licensing to it."""
     if act.action in (USE, LICENSE):
         return _licensing(act, owner, act.party)
     return msgspec.structs.replace(act, action=SELL) if act.action == SERVE else act
 
 
-def _grants(case: _Case, act: _Act) -> tuple[Reason, ...]:
+def _grants(case: _Case, act: Act) -> tuple[Reason, ...]:
     """What grants this to the party: a permission of a term, or a recorded grant of the product or its class."""
     recorded = [
         fact for fact in case.facts.grants(act.party, case.as_of) if case.catalog.belongs(act.product, fact.product)
@@ -437,7 +413,7 @@ def _grants(case: _Case, act: _Act) -> tuple[Reason, ...]:
     return _permissions(case, act, act.party) + tuple(Reason.of("meets", fact.citation) for fact in recorded)
 
 
-def _own_launch(case: _Case, act: _Act) -> tuple[Reason, ...]:
+def _own_launch(case: _Case, act: Act) -> tuple[Reason, ...]:
     """The owner's launch on the party's own cloud, which grants sale there and nowhere else."""
     if act.action not in (SERVE, SELL) or act.cloud not in case.catalog.own_cloud(act.party):
         return ()
@@ -449,15 +425,9 @@ def _own_launch(case: _Case, act: _Act) -> tuple[Reason, ...]:
     return tuple(Reason.of("meets", launch.citation) for launch in launches[:1])
 
 
-def _use(case: _Case, act: _Act, owner: str) -> _Finding:
+def _use(case: _Case, act: Act, owner: str) -> _Finding:
     """Another party uses intellectual property: by a licence in force, or by one the owner may still give."""
-    licences = [
-        state
-        for state in case.states(Licence)
-        if isinstance(term := state.term, Licence)
-        and term.licensee == act.party
-        and case.belongs(act.product, term.products)
-    ]
+    licences = [state for state in case.states(Licence) if case.reaches(state.term, act)]
     if held := tuple(Reason.of("permits", state.term.citation) for state in licences if state.in_force):
         return _Finding(Outcome.PERMITTED, held)
     lost = [state for state in licences if state.ended]
@@ -466,27 +436,23 @@ def _use(case: _Case, act: _Act, owner: str) -> _Finding:
     return _granted(case, act, _own(case, _licensing(act, owner, act.party)), owner)
 
 
-def _sublicense(case: _Case, act: _Act, owner: str) -> _Finding:
+def _sublicense(case: _Case, act: Act, owner: str) -> _Finding:
     """Another party licenses on: only where the owner may license to both, and then by a grant."""
     to_party = _own(case, _licensing(act, owner, act.party))
     to_other = _own(case, _licensing(act, owner, act.to))
     return _granted(case, act, _both(to_party, to_other), owner)
 
 
-def _licensing(act: _Act, owner: str, to: str) -> _Act:
+def _licensing(act: Act, owner: str, to: str) -> Act:
     return msgspec.structs.replace(act, action=LICENSE, party=owner, to=to)
 
 
 # Revenue shares
 
 
-def _share(case: _Case, act: _Act) -> _Finding:
+def _share(case: _Case, act: Act) -> _Finding:
     """Due is permitted, nothing due is forbidden. The cap is a limit, not a condition."""
-    shares = [
-        state
-        for state in case.states(RevenueShareTerm)
-        if isinstance(term := state.term, RevenueShareTerm) and term.payer == act.party and term.payee == act.to
-    ]
+    shares = [state for state in case.states(RevenueShareTerm) if case.reaches(state.term, act)]
     due = [state for state in shares if state.in_force]
     counted = [state for state in due if not _excluded(case, state, act.product)]
     if counted:

@@ -1,0 +1,145 @@
+"""Whether a term reaches an act and, where it does not, in what: the one place that compares scopes with acts."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from clauseway.agreement import (
+    Exclusivity,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+    Term,
+)
+from clauseway.agreement.terms import ANYONE, NAMES
+from clauseway.decisions.question import SHARE, USE
+
+# Whether a product or class lies in any of several others.
+Belongs = Callable[[str, Iterable[str]], bool]
+
+# What of an act may lie outside a term, in the order in which it is looked at.
+NOWHERE, PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SEGMENT = (
+    "",
+    "party",
+    "action",
+    "other party",
+    "product",
+    "cloud",
+    "segment",
+)
+_PARTS = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SEGMENT, NOWHERE)
+
+
+class Act(msgspec.Struct, frozen=True):
+    """What is to be done, by whom: the part of a question that terms are matched against."""
+
+    action: str
+    party: str
+    product: str
+    cloud: str
+    to: str
+    segment: str
+
+
+class Look(msgspec.Struct, frozen=True):
+    """A look at a term for an act, and what of the act lies outside it: `NOWHERE` where the term reaches it."""
+
+    term: str
+    act: Act
+    outside: str
+
+
+def outside(term: Term, act: Act, belongs: Belongs) -> str:
+    """The first part of an act that lies outside a term; `NOWHERE` where the term reaches it."""
+    compare = _COMPARED.get(type(term))
+    return ACTION if compare is None else compare(term, act, belongs)
+
+
+def outside_scope(scope: Scope, act: Act, belongs: Belongs) -> str:
+    """The same for a carve-out, or for what a licence carries: there, what is left empty means any."""
+    if scope.actions and act.action not in scope.actions:
+        return ACTION
+    if scope.products and not belongs(act.product, scope.products):
+        return PRODUCT
+    return _outside_places(act, scope.clouds, scope.segments)
+
+
+def _outside_places(act: Act, clouds: NAMES, segments: NAMES) -> str:
+    if clouds and act.cloud not in clouds:
+        return CLOUD
+    return SEGMENT if segments and act.segment not in segments else NOWHERE
+
+
+def _ownership(term: Ownership, act: Act, belongs: Belongs) -> str:
+    return NOWHERE if belongs(act.product, term.products) else PRODUCT
+
+
+def _permission(term: Permission, act: Act, belongs: Belongs) -> str:
+    if term.party not in (act.party, ANYONE):
+        return PARTY
+    if act.action not in term.actions:
+        return ACTION
+    if not belongs(act.product, term.products):
+        return PRODUCT
+    return _outside_places(act, term.clouds, term.segments)
+
+
+def _exclusivity(term: Exclusivity, act: Act, belongs: Belongs) -> str:
+    if act.action not in term.actions:
+        return ACTION
+    if not belongs(act.product, term.products):
+        return PRODUCT
+    return _outside_places(act, frozenset(), term.segments)
+
+
+def _precedence(term: Precedence, act: Act, belongs: Belongs) -> str:
+    if act.party != term.party:
+        return PARTY
+    if act.action not in term.actions:
+        return ACTION
+    if not belongs(act.product, term.products):
+        return PRODUCT
+    return CLOUD if act.cloud == term.first else NOWHERE
+
+
+def _refusal_right(term: RefusalRight, act: Act, belongs: Belongs) -> str:
+    if act.action not in term.actions:
+        return ACTION
+    if not belongs(act.product, term.products):
+        return PRODUCT
+    return CLOUD if act.cloud in term.except_clouds else NOWHERE
+
+
+def _licence(term: Licence, act: Act, belongs: Belongs) -> str:
+    """A licence is to be used, and carries other acts with it."""
+    if term.licensee != act.party:
+        return PARTY
+    if act.action == USE:
+        return NOWHERE if belongs(act.product, term.products) else PRODUCT
+    carried = [outside_scope(scope, act, belongs) for scope in term.carries]
+    return max(carried, key=_PARTS.index, default=ACTION)
+
+
+def _revenue_share(term: RevenueShareTerm, act: Act, belongs: Belongs) -> str:
+    """What is in no base is reached all the same: the share says so."""
+    if act.action != SHARE:
+        return ACTION
+    if term.payer != act.party:
+        return PARTY
+    return NOWHERE if term.payee == act.to else OTHER_PARTY
+
+
+# The kinds of term that bear on a decision: a new one needs a line here. The others reach nothing.
+_COMPARED: Mapping[type[Term], Callable[..., str]] = {
+    Ownership: _ownership,
+    Permission: _permission,
+    Exclusivity: _exclusivity,
+    Precedence: _precedence,
+    RefusalRight: _refusal_right,
+    Licence: _licence,
+    RevenueShareTerm: _revenue_share,
+}
