@@ -1,0 +1,249 @@
+"""Two days, two states of knowledge or two states of the text, compared: what is answered otherwise, and in groups.
+
+compare(before, after)   every combination whose outcome changed, over everything that can be asked; nothing left out
+grouped(changes)         the same as few boxes: each stands for exactly the combinations of its members
+
+Laws: the boxes expand to exactly the changes; a comparison and its inverse cancel out; a side compared with itself is
+empty.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import product as every
+
+import msgspec
+
+from clauseway.agreement import Agreement, FactRegister
+from clauseway.catalog import Catalog
+from clauseway.decisions.decision import Decision, Outcome, Reason
+from clauseway.decisions.domain import all_questions
+from clauseway.decisions.engine import decide
+from clauseway.decisions.question import Question
+from clauseway.values import KnownAt
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """What is compared: a text and a register, as of a day, as known at a point. `readings` as in `ask`."""
+
+    agreement: Agreement
+    facts: FactRegister
+    as_of: date
+    known_at: KnownAt
+    readings: Mapping[str, str]
+
+
+class Combination(msgspec.Struct, frozen=True, order=True):
+    """What can be asked on one day. What an action does not take is empty; `segment` is then `any`."""
+
+    action: str
+    party: str
+    to: str
+    product: str
+    cloud: str
+    segment: str
+
+
+class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A combination that is answered otherwise.
+
+    `conditions` names the terms that condition the outcome after, `grant` for the owner's consent. `because` is the
+    first reason of the outcome after, `was_because` that of the outcome before, both without notes.
+    """
+
+    combination: Combination
+    before: Outcome
+    after: Outcome
+    conditions: tuple[str, ...]
+    because: Reason
+    was_because: Reason
+
+
+class Box(msgspec.Struct, frozen=True, kw_only=True):
+    """Every combination of these members changed alike and by the same clause. Members are in alphabetical order."""
+
+    actions: tuple[str, ...]
+    parties: tuple[str, ...]
+    to: tuple[str, ...]
+    products: tuple[str, ...]
+    clouds: tuple[str, ...]
+    segments: tuple[str, ...]
+    before: Outcome
+    after: Outcome
+    conditions: tuple[str, ...]
+    because: Reason
+
+    def combinations(self) -> Iterator[Combination]:
+        for members in every(self.actions, self.parties, self.to, self.products, self.clouds, self.segments):
+            yield Combination(*members)
+
+    def __len__(self) -> int:
+        sides = (self.actions, self.parties, self.to, self.products, self.clouds, self.segments)
+        size = 1
+        for members in sides:
+            size *= len(members)
+        return size
+
+
+def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange, ...]:
+    """Every combination of `catalog` that is answered otherwise after than before, in the order of `all_questions`."""
+    classes = _Classes.of(catalog, (before, after))
+    was, now = _Answers(before, catalog, classes), _Answers(after, catalog, classes)
+    return tuple(
+        OutcomeChange(
+            combination=_combination(question),
+            before=one.outcome,
+            after=other.outcome,
+            conditions=tuple(sorted({condition.term for condition in other.conditions})),
+            because=_place(other),
+            was_because=_place(one),
+        )
+        for question in all_questions(
+            after.agreement, catalog, as_of=after.as_of, known_at=after.known_at, readings=after.readings
+        )
+        if (one := was.answer(question)).outcome != (other := now.answer(question)).outcome
+    )
+
+
+def _combination(question: Question) -> Combination:
+    return Combination(question.action, question.party, question.to, question.product, question.cloud, question.segment)
+
+
+def _place(decision: Decision) -> Reason:
+    return msgspec.structs.replace(decision.reasons[0], note="")
+
+
+# Asking each side
+
+
+class _Classes(msgspec.Struct, frozen=True):
+    """For each product and segment one that stands for it: no term and no fact tells the two apart."""
+
+    products: Mapping[str, str]
+    segments: Mapping[str, str]
+
+    @classmethod
+    def of(cls, catalog: Catalog, sides: Iterable[Side]) -> "_Classes":
+        named: set[str] = set()
+        for side in sides:
+            named.update(_words(side.facts.facts))
+            for amendment in side.agreement.amendments:
+                named.update(_words(amendment.terms))
+        alike: dict[object, str] = {}
+        products = {
+            name: name if name in named else alike.setdefault((known.product_class, known.first_shipped_by), name)
+            for name, known in catalog.products.items()
+        }
+        segments = {
+            name: name if name in named else alike.setdefault("segment", name) for name in sorted(catalog.segments)
+        }
+        return cls(products, segments)
+
+    def stand_in(self, question: Question) -> Combination:
+        asked = _combination(question)
+        return msgspec.structs.replace(
+            asked,
+            product=self.products.get(asked.product, asked.product),
+            segment=self.segments.get(asked.segment, asked.segment),
+        )
+
+
+def _words(value: object) -> Iterator[str]:
+    """Every text within records and collections. More words than names only make the classes smaller."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, msgspec.Struct):
+        for field in value.__struct_fields__:
+            yield from _words(getattr(value, field))
+    elif isinstance(value, Mapping):
+        yield from _words(tuple(value.values()))
+    elif isinstance(value, tuple | frozenset):
+        for part in value:
+            yield from _words(part)
+
+
+class _Answers:
+    """One side's answers, each class of combinations decided once."""
+
+    def __init__(self, side: Side, catalog: Catalog, classes: _Classes) -> None:
+        self._side = side
+        self._catalog = catalog
+        self._classes = classes
+        self._readings = {**side.agreement.default_readings(), **side.readings}
+        self._known = side.facts.known(side.known_at)
+        # Only the outcome under the chosen readings is compared: without others to try, a decision takes a fifth.
+        self._text = msgspec.structs.replace(side.agreement, readings={})
+        self._decided: dict[Combination, Decision] = {}
+
+    def answer(self, question: Question) -> Decision:
+        stand_in = self._classes.stand_in(question)
+        if stand_in not in self._decided:
+            self._decided[stand_in] = decide(self._text, self._catalog, self._known, self._asked(stand_in))
+        return self._decided[stand_in]
+
+    def _asked(self, combination: Combination) -> Question:
+        return Question(
+            action=combination.action,
+            party=combination.party,
+            to=combination.to,
+            product=combination.product,
+            cloud=combination.cloud,
+            seller=combination.party,
+            segment=combination.segment,
+            as_of=self._side.as_of,
+            known_at=self._side.known_at,
+            readings=self._readings,
+        )
+
+
+# Grouping
+
+_Members = tuple[tuple[str, ...], ...]
+# Positions in a combination, in the order in which they are joined: what most often makes no difference comes first.
+_ACTION, _PARTY, _TO, _PRODUCT, _CLOUD, _SEGMENT = range(6)
+_JOINED = (_SEGMENT, _ACTION, _CLOUD, _PRODUCT, _PARTY, _TO)
+
+
+def grouped(changes: Iterable[OutcomeChange]) -> tuple[Box, ...]:
+    """The changes as boxes that do not overlap; the order follows that of the changes."""
+    alike: dict[tuple[object, ...], list[OutcomeChange]] = {}
+    for change in changes:
+        place = (change.because.amendment, change.because.term, change.because.line)
+        alike.setdefault((change.before, change.after, change.conditions, place), []).append(change)
+    return tuple(_box(members, some[0]) for some in alike.values() for members in _joined(some))
+
+
+def _joined(changes: Sequence[OutcomeChange]) -> list[_Members]:
+    """Boxes of which no two differ in one side only."""
+    boxes: list[_Members] = [tuple((part,) for part in _parts(change.combination)) for change in changes]
+    count = 0
+    while len(boxes) != count:
+        count = len(boxes)
+        for side in _JOINED:
+            boxes = _joined_along(side, boxes)
+    return boxes
+
+
+def _joined_along(side: int, boxes: Iterable[_Members]) -> list[_Members]:
+    joined: dict[_Members, list[str]] = {}
+    for box in boxes:
+        joined.setdefault((*box[:side], *box[side + 1 :]), []).extend(box[side])
+    return [(*rest[:side], tuple(sorted(members)), *rest[side:]) for rest, members in joined.items()]
+
+
+def _parts(combination: Combination) -> tuple[str, ...]:
+    return msgspec.structs.astuple(combination)
+
+
+def _box(members: _Members, example: OutcomeChange) -> Box:
+    return Box(
+        actions=members[_ACTION],
+        parties=members[_PARTY],
+        to=members[_TO],
+        products=members[_PRODUCT],
+        clouds=members[_CLOUD],
+        segments=members[_SEGMENT],
+        before=example.before,
+        after=example.after,
+        conditions=example.conditions,
+        because=example.because,
+    )
