@@ -41,14 +41,16 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
 
     def belongs(self, name: str, scope: str) -> bool:
         """Whether a product or class lies in `scope`, itself a product, a class or a wider class."""
-        if name == scope:
-            return True
+        return scope in self.lineage(name)
+
+    def lineage(self, name: str) -> frozenset[str]:
+        """Everything a product or class lies in: itself, its class and each wider class."""
+        found = [name]
         at = self.class_of(name)
         while at:
-            if at == scope:
-                return True
+            found.append(at)
             at = self.classes[at].within
-        return False
+        return frozenset(found)
 
     def own_cloud(self, party: str) -> frozenset[str]:
         """The clouds that a party operates."""

@@ -9,7 +9,7 @@ decide ─ unstated?            no amendment both in force and known
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -38,6 +38,10 @@ from clauseway.decisions.reach import NOWHERE, Act, Look, outside, outside_scope
 # Names the rules above; a change of any answer changes it, and with it every receipt.
 ENGINE = "clauseway-decisions/1"
 
+# Where a text names what the question names, these stand for it until the answer is given: a finding then holds for
+# every question that no term tells from this one. No document can hold them (YAML refuses the character).
+ASKED_PARTY, ASKED_PRODUCT, ASKED_SEGMENT = "\0party", "\0product", "\0segment"
+
 
 class _Finding(msgspec.Struct, frozen=True):
     """A part of the answer. Parts combine: one that forbids decides alone, conditions add up."""
@@ -48,25 +52,47 @@ class _Finding(msgspec.Struct, frozen=True):
 
 
 class _Case(msgspec.Struct, frozen=True):
-    """Everything an answer may rest on."""
+    """Everything an answer may rest on. `by_kind` holds the states of `force`, in its order."""
 
     agreement: Agreement
     catalog: Catalog
     force: InForce
     facts: FactRegister
     question: Question
+    by_kind: Mapping[type, Sequence[TermState]]
     # Every look at a term, where somebody wants to see them.
     looks: list[Look] | None = None
+    lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        agreement: Agreement,
+        catalog: Catalog,
+        force: InForce,
+        facts: FactRegister,
+        question: Question,
+        looks: list[Look] | None = None,
+    ) -> "_Case":
+        by_kind: dict[type, list[TermState]] = {}
+        for state in force.states:
+            by_kind.setdefault(type(state.term), []).append(state)
+        return cls(agreement, catalog, force, facts, question, by_kind, looks)
 
     @property
     def as_of(self) -> date:
         return self.question.as_of
 
-    def states(self, kind: type) -> list[TermState]:
-        return [state for state in self.force.states if isinstance(state.term, kind)]
+    def states(self, kind: type) -> Sequence[TermState]:
+        return self.by_kind.get(kind, ())
 
     def belongs(self, product: str, scope: Iterable[str]) -> bool:
-        return any(self.catalog.belongs(product, one) for one in scope)
+        return not self.lineage(product).isdisjoint(scope)
+
+    def lineage(self, product: str) -> frozenset[str]:
+        if product not in self.lineages:
+            self.lineages[product] = self.catalog.lineage(product)
+        return self.lineages[product]
 
     def reaches(self, term: Term, act: Act) -> bool:
         where = outside(term, act, self.belongs)
@@ -117,7 +143,7 @@ def _turns(
 
 def _find(agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question) -> _Finding:
     force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
-    return _answer(_Case(agreement, catalog, force, known, question))
+    return _answer(_Case.of(agreement, catalog, force, known, question))
 
 
 def looks_of(
@@ -127,22 +153,23 @@ def looks_of(
     known = facts.known(question.known_at)
     force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
     looks: list[Look] = []
-    _answer(_Case(agreement, catalog, force, known, question, looks))
+    _answer(_Case.of(agreement, catalog, force, known, question, looks))
     return force, looks
 
 
 def _answer(case: _Case) -> _Finding:
     question = case.question
-    if not case.force.stated:
-        return _Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     act = Act(question.action, question.party, question.product, question.cloud, question.to, question.segment)
-    finding = _act(case, act)
+    finding = _named(_act(case, act), act)
     if question.action == SERVE and question.seller != question.party:
-        finding = _both(finding, _act(case, msgspec.structs.replace(act, action=SELL, party=question.seller)))
+        sale = msgspec.structs.replace(act, action=SELL, party=question.seller)
+        finding = _both(finding, _named(_act(case, sale), sale))
     return finding
 
 
 def _act(case: _Case, act: Act) -> _Finding:
+    if not case.force.stated:
+        return _Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     if act.action == SHARE:
         return _share(case, act)
     if public := _permissions(case, act, ANYONE):
@@ -224,7 +251,7 @@ def _reserved_to(case: _Case, act: Act) -> _Reserved:
             if _inside(case, term, act):
                 inside.append(Reason.of("permits", term.citation, _reserves(term)))
             elif _carved_out(case, term, act):
-                exempt.append(Reason.of("exempts", term.citation, f"the carve-out for {act.segment}"))
+                exempt.append(Reason.of("exempts", term.citation, f"the carve-out for {ASKED_SEGMENT}"))
     return _Reserved(tuple(inside), tuple(exempt))
 
 
@@ -317,7 +344,7 @@ def _satisfied(case: _Case, term: Precedence, product: str) -> tuple[Reason, ...
         shipped = [launch.effective for launch in launches]
         shipped += [known.first_shipped_by] if known is not None and known.first_shipped_by else []
         if shipped and min(shipped) < term.since:
-            return (Reason.of("not-bound", term.citation, f"{product} had first shipped by {min(shipped)}"),)
+            return (Reason.of("not-bound", term.citation, f"{ASKED_PRODUCT} had first shipped by {min(shipped)}"),)
     on_first = [launch for launch in launches if launch.cloud == term.first and launch.effective <= case.as_of]
     if on_first:
         return (Reason.of("meets", on_first[0].citation), Reason.of("conditions", term.citation, "met"))
@@ -337,7 +364,7 @@ def _ship_first_condition(case: _Case, term: Precedence, product: str) -> Condit
     both = term.unless.under(case.question.readings) == "cannot-and-declines"
     answers = ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
     exception = f"unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
-    rule = f"{product} must first ship on {term.first}, {exception}"
+    rule = f"{ASKED_PRODUCT} must first ship on {term.first}, {exception}"
     if product not in case.catalog.products:
         # A class stands for a product of it that has launched nowhere: there is nothing to record about a class.
         return Condition(
@@ -350,7 +377,10 @@ def _ship_first_condition(case: _Case, term: Precedence, product: str) -> Condit
     return Condition(
         term=term.id,
         text=f"{rule}; no launch there is recorded, and {state}.",
-        needs=(f"launch:{product}:{term.first}:available", *(f"answer:{product}:{answer}" for answer in answers)),
+        needs=(
+            f"launch:{ASKED_PRODUCT}:{term.first}:available",
+            *(f"answer:{ASKED_PRODUCT}:{answer}" for answer in answers),
+        ),
     )
 
 
@@ -391,8 +421,8 @@ def _granted(case: _Case, act: Act, owners: _Finding, owner: str) -> _Finding:
     freed = _lifted(case, _reserved_act(act, owner))
     condition = Condition(
         term="grant",
-        text=f"{owner} must grant it to {act.party}; no grant is recorded.",
-        needs=(f"grant:{act.party}:{act.product}",),
+        text=f"{owner} must grant it to {ASKED_PARTY}; no grant is recorded.",
+        needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),
     )
     reasons = (*freed, case.rule("grant"), *case.commentary("grant"))
     return _both(_Finding(Outcome.CONDITIONAL, reasons, (condition,)), owners)
@@ -458,7 +488,7 @@ def _share(case: _Case, act: Act) -> _Finding:
     if counted:
         return _Finding(Outcome.PERMITTED, tuple(Reason.of("permits", state.term.citation, "due") for state in counted))
     if due:
-        excluded = tuple(Reason.of("forbids", state.term.citation, f"{act.product} is in no base") for state in due)
+        excluded = tuple(Reason.of("forbids", state.term.citation, f"{ASKED_PRODUCT} is in no base") for state in due)
         return _Finding(Outcome.FORBIDDEN, excluded)
     ended = [state for state in shares if state.ended]
     if ended:
@@ -487,6 +517,27 @@ def _both(first: _Finding, second: _Finding) -> _Finding:
     outcome = Outcome.CONDITIONAL if conditions else Outcome.PERMITTED
     deciding = [finding for finding in (first, second) if finding.outcome is outcome] if conditions else [first, second]
     return _Finding(outcome, tuple(reason for finding in deciding for reason in finding.reasons), conditions)
+
+
+def _named(finding: _Finding, act: Act) -> _Finding:
+    """The finding with the names of what was asked in its texts."""
+
+    def named(text: str) -> str:
+        return (
+            text.replace(ASKED_PARTY, act.party).replace(ASKED_PRODUCT, act.product).replace(ASKED_SEGMENT, act.segment)
+        )
+
+    return _Finding(
+        finding.outcome,
+        tuple(
+            msgspec.structs.replace(reason, note=named(reason.note)) if "\0" in reason.note else reason
+            for reason in finding.reasons
+        ),
+        tuple(
+            Condition(term=one.term, text=named(one.text), needs=tuple(map(named, one.needs)))
+            for one in finding.conditions
+        ),
+    )
 
 
 def _once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
