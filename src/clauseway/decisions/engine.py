@@ -9,7 +9,7 @@ decide ─ unstated?            no amendment both in force and known
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -33,7 +33,7 @@ from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE, Question
-from clauseway.decisions.reach import NOWHERE, Act, Look, outside, outside_scope
+from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOWHERE, Act, Look, outside, outside_scope
 
 # Names the rules above; a change of any answer changes it, and with it every receipt.
 ENGINE = "clauseway-decisions/1"
@@ -153,8 +153,31 @@ def looks_of(
     known = facts.known(question.known_at)
     force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
     looks: list[Look] = []
-    _answer(_Case.of(agreement, catalog, force, known, question, looks))
-    return force, looks
+    case = _Case.of(agreement, catalog, force, known, question, looks)
+    _answer(case)
+    terms = {state.term.id: state.term for state in force.states}
+    return force, [msgspec.structs.replace(look, passes=_passes(case, terms[look.term], look)) for look in looks]
+
+
+def _passes(case: _Case, term: Term, look: Look) -> str:
+    if look.outside != NOWHERE or not isinstance(term, Exclusivity):
+        return ""
+    return INSIDE if _inside(case, term, look.act) else CARVED_OUT if _carved_out(case, term, look.act) else ""
+
+
+def outcome_of(agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question) -> Outcome:
+    """The outcome alone, without what a decision says about it."""
+    return _find(agreement, catalog, facts.known(question.known_at), question).outcome
+
+
+def outcomes_like(
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
+) -> Callable[[Act], Outcome]:
+    """The outcomes of any act on the day, at the point of knowledge and under the readings of one question."""
+    known = facts.known(question.known_at)
+    force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
+    case = _Case.of(agreement, catalog, force, known, question)
+    return lambda act: _act(case, act).outcome
 
 
 def _answer(case: _Case) -> _Finding:

@@ -31,7 +31,9 @@ NOWHERE, PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SEGMENT = (
     "cloud",
     "segment",
 )
-_PARTS = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SEGMENT, NOWHERE)
+PARTS = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SEGMENT, NOWHERE)
+# How an act that an exclusivity reaches may pass it.
+INSIDE, CARVED_OUT = "inside", "carved-out"
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -46,11 +48,15 @@ class Act(msgspec.Struct, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """A look at a term for an act, and what of the act lies outside it: `NOWHERE` where the term reaches it."""
+    """A look at a term for an act, and what of the act lies outside it: `NOWHERE` where the term reaches it.
+
+    `passes`: why an exclusivity that reaches the act lets it pass, `INSIDE` or `CARVED_OUT`; else empty.
+    """
 
     term: str
     act: Act
     outside: str
+    passes: str = ""
 
 
 def outside(term: Term, act: Act, belongs: Belongs) -> str:
@@ -121,7 +127,7 @@ def _licence(term: Licence, act: Act, belongs: Belongs) -> str:
     if act.action == USE:
         return NOWHERE if belongs(act.product, term.products) else PRODUCT
     carried = [outside_scope(scope, act, belongs) for scope in term.carries]
-    return max(carried, key=_PARTS.index, default=ACTION)
+    return max(carried, key=PARTS.index, default=ACTION)
 
 
 def _revenue_share(term: RevenueShareTerm, act: Act, belongs: Belongs) -> str:
