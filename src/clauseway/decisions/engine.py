@@ -43,7 +43,7 @@ ENGINE = "clauseway-decisions/1"
 ASKED_PARTY, ASKED_PRODUCT, ASKED_SEGMENT = "\0party", "\0product", "\0segment"
 
 
-class _Finding(msgspec.Struct, frozen=True):
+class Finding(msgspec.Struct, frozen=True):
     """A part of the answer. Parts combine: one that forbids decides alone, conditions add up."""
 
     outcome: Outcome
@@ -51,7 +51,7 @@ class _Finding(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
-class _Case(msgspec.Struct, frozen=True):
+class Case(msgspec.Struct, frozen=True):
     """Everything an answer may rest on. `by_kind` holds the states of `force`, in its order."""
 
     agreement: Agreement
@@ -73,7 +73,7 @@ class _Case(msgspec.Struct, frozen=True):
         facts: FactRegister,
         question: Question,
         looks: list[Look] | None = None,
-    ) -> "_Case":
+    ) -> "Case":
         by_kind: dict[type, list[TermState]] = {}
         for state in force.states:
             by_kind.setdefault(type(state.term), []).append(state)
@@ -117,7 +117,7 @@ def decide(agreement: Agreement, catalog: Catalog, facts: FactRegister, question
     finding = _find(agreement, catalog, known, question)
     return Decision(
         outcome=finding.outcome,
-        reasons=_once(finding.reasons),
+        reasons=once(finding.reasons),
         conditions=finding.conditions,
         turns_on=_turns(agreement, catalog, known, question, finding.outcome),
         as_of=question.as_of,
@@ -141,9 +141,9 @@ def _turns(
     return tuple(turns)
 
 
-def _find(agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question) -> _Finding:
+def _find(agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question) -> Finding:
     force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
-    return _answer(_Case.of(agreement, catalog, force, known, question))
+    return _answer(Case.of(agreement, catalog, force, known, question))
 
 
 def looks_of(
@@ -153,13 +153,13 @@ def looks_of(
     known = facts.known(question.known_at)
     force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
     looks: list[Look] = []
-    case = _Case.of(agreement, catalog, force, known, question, looks)
+    case = Case.of(agreement, catalog, force, known, question, looks)
     _answer(case)
     terms = {state.term.id: state.term for state in force.states}
     return force, [msgspec.structs.replace(look, passes=_passes(case, terms[look.term], look)) for look in looks]
 
 
-def _passes(case: _Case, term: Term, look: Look) -> str:
+def _passes(case: Case, term: Term, look: Look) -> str:
     if look.outside != NOWHERE or not isinstance(term, Exclusivity):
         return ""
     return INSIDE if _inside(case, term, look.act) else CARVED_OUT if _carved_out(case, term, look.act) else ""
@@ -176,30 +176,31 @@ def outcomes_like(
     """The outcomes of any act on the day, at the point of knowledge and under the readings of one question."""
     known = facts.known(question.known_at)
     force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
-    case = _Case.of(agreement, catalog, force, known, question)
-    return lambda act: _act(case, act).outcome
+    case = Case.of(agreement, catalog, force, known, question)
+    return lambda act: decide_act(case, act).outcome
 
 
-def _answer(case: _Case) -> _Finding:
+def _answer(case: Case) -> Finding:
     question = case.question
     act = Act(question.action, question.party, question.product, question.cloud, question.to, question.segment)
-    finding = _named(_act(case, act), act)
+    finding = named(decide_act(case, act), act)
     if question.action == SERVE and question.seller != question.party:
         sale = msgspec.structs.replace(act, action=SELL, party=question.seller)
-        finding = _both(finding, _named(_act(case, sale), sale))
+        finding = both(finding, named(decide_act(case, sale), sale))
     return finding
 
 
-def _act(case: _Case, act: Act) -> _Finding:
+def decide_act(case: Case, act: Act) -> Finding:
+    """What an act alone comes to. Its texts name what was asked by marks, which `named` fills in."""
     if not case.force.stated:
-        return _Finding(Outcome.UNSTATED, (case.rule("unstated"),))
+        return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     if act.action == SHARE:
         return _share(case, act)
     if public := _permissions(case, act, ANYONE):
-        return _Finding(Outcome.PERMITTED, public)
+        return Finding(Outcome.PERMITTED, public)
     owner = _owner(case, act.product)
     if owner is None:
-        return _Finding(Outcome.UNSTATED, (case.rule("unstated"),))
+        return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     if act.party == owner:
         return _own(case, msgspec.structs.replace(act, action=SERVE) if act.action == SELL else act)
     if act.action == USE:
@@ -211,14 +212,14 @@ def _act(case: _Case, act: Act) -> _Finding:
     return _sale(case, act, owner)
 
 
-def _owner(case: _Case, product: str) -> str | None:
+def _owner(case: Case, product: str) -> str | None:
     for state in case.states(Ownership):
         if state.in_force and isinstance(state.term, Ownership) and case.belongs(product, state.term.products):
             return state.term.party
     return None
 
 
-def _ownership(case: _Case, act: Act) -> tuple[Reason, ...]:
+def _ownership(case: Case, act: Act) -> tuple[Reason, ...]:
     return tuple(
         Reason.of("permits", state.term.citation)
         for state in case.states(Ownership)
@@ -229,23 +230,23 @@ def _ownership(case: _Case, act: Act) -> tuple[Reason, ...]:
 # The owner's own acts
 
 
-def _own(case: _Case, act: Act) -> _Finding:
+def _own(case: Case, act: Act) -> Finding:
     """The owner may do what no term in force forbids."""
     barred = _barred(case, act)
     if barred:
-        return _Finding(Outcome.FORBIDDEN, barred)
+        return Finding(Outcome.FORBIDDEN, barred)
     reserved = _reserved_to(case, act)
     refusal = _first_refusal(case, act)
     ship_first = _ship_first(case, act)
     conditions = refusal.conditions + ship_first.conditions
     if conditions:
-        return _Finding(Outcome.CONDITIONAL, refusal.reasons + ship_first.reasons, conditions)
+        return Finding(Outcome.CONDITIONAL, refusal.reasons + ship_first.reasons, conditions)
     permitting = reserved.exempt + _permissions(case, act, act.party) + reserved.inside
     grounds = permitting or (*_lifted(case, act), *_ownership(case, act), case.rule("owner"))
-    return _Finding(Outcome.PERMITTED, grounds + refusal.reasons + ship_first.reasons)
+    return Finding(Outcome.PERMITTED, grounds + refusal.reasons + ship_first.reasons)
 
 
-def _barred(case: _Case, act: Act) -> tuple[Reason, ...]:
+def _barred(case: Case, act: Act) -> tuple[Reason, ...]:
     """The exclusivities in force that reserve this for somebody or somewhere else."""
     return tuple(
         Reason.of("forbids", term.citation, _reserves(term))
@@ -265,7 +266,7 @@ class _Reserved(msgspec.Struct, frozen=True):
     exempt: tuple[Reason, ...]
 
 
-def _reserved_to(case: _Case, act: Act) -> _Reserved:
+def _reserved_to(case: Case, act: Act) -> _Reserved:
     inside: list[Reason] = []
     exempt: list[Reason] = []
     for state in case.states(Exclusivity):
@@ -283,7 +284,7 @@ def _reserves(term: Exclusivity) -> str:
     return f"reserved to {', '.join(sorted(names))}"
 
 
-def _inside(case: _Case, term: Exclusivity, act: Act) -> bool:
+def _inside(case: Case, term: Exclusivity, act: Act) -> bool:
     if term.only.clouds:
         return act.cloud in term.only.clouds
     if term.only.parties:
@@ -291,11 +292,11 @@ def _inside(case: _Case, term: Exclusivity, act: Act) -> bool:
     return act.to in term.only.licensees or act.to == _owner(case, act.product)
 
 
-def _carved_out(case: _Case, term: Exclusivity, act: Act) -> bool:
+def _carved_out(case: Case, term: Exclusivity, act: Act) -> bool:
     return any(outside_scope(scope, act, case.belongs) == NOWHERE for scope in term.except_)
 
 
-def _permissions(case: _Case, act: Act, party: str) -> tuple[Reason, ...]:
+def _permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
     return tuple(
         Reason.of("permits", term.citation)
         for state in case.states(Permission)
@@ -306,7 +307,7 @@ def _permissions(case: _Case, act: Act, party: str) -> tuple[Reason, ...]:
     )
 
 
-def _lifted(case: _Case, act: Act) -> tuple[Reason, ...]:
+def _lifted(case: Case, act: Act) -> tuple[Reason, ...]:
     """The exclusivity that forbade this last, and what ended it."""
     ended = [state for state in case.states(Exclusivity) if state.ended and case.reaches(state.term, act)]
     return _ending(max(ended, key=lambda state: (state.end, state.order))) if ended else ()
@@ -321,7 +322,7 @@ def _ending(state: TermState) -> tuple[Reason, ...]:
     return (*cited, Reason.of("ended", state.term.citation, note))
 
 
-def _first_refusal(case: _Case, act: Act) -> _Finding:
+def _first_refusal(case: Case, act: Act) -> Finding:
     reasons: list[Reason] = []
     conditions: list[Condition] = []
     for state in case.states(RefusalRight):
@@ -339,10 +340,10 @@ def _first_refusal(case: _Case, act: Act) -> _Finding:
                     needs=(f"offer:{term.subject}:passed",),
                 )
             )
-    return _Finding(Outcome.CONDITIONAL if conditions else Outcome.PERMITTED, tuple(reasons), tuple(conditions))
+    return Finding(Outcome.CONDITIONAL if conditions else Outcome.PERMITTED, tuple(reasons), tuple(conditions))
 
 
-def _ship_first(case: _Case, act: Act) -> _Finding:
+def _ship_first(case: Case, act: Act) -> Finding:
     reasons: tuple[Reason, ...] = ()
     conditions: list[Condition] = []
     for state in case.states(Precedence):
@@ -355,10 +356,10 @@ def _ship_first(case: _Case, act: Act) -> _Finding:
         else:
             reasons += (Reason.of("conditions", term.citation), *case.commentary("precedence"))
             conditions.append(_ship_first_condition(case, term, act.product))
-    return _Finding(Outcome.CONDITIONAL if conditions else Outcome.PERMITTED, reasons, tuple(conditions))
+    return Finding(Outcome.CONDITIONAL if conditions else Outcome.PERMITTED, reasons, tuple(conditions))
 
 
-def _satisfied(case: _Case, term: Precedence, product: str) -> tuple[Reason, ...] | None:
+def _satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...] | None:
     """Why ship-first does not stand in the way, or None where it does."""
     readings = case.question.readings
     launches = case.facts.launches(product)
@@ -382,7 +383,7 @@ def _satisfied(case: _Case, term: Precedence, product: str) -> tuple[Reason, ...
     return None
 
 
-def _ship_first_condition(case: _Case, term: Precedence, product: str) -> Condition:
+def _ship_first_condition(case: Case, term: Precedence, product: str) -> Condition:
     operator = case.catalog.operators[term.first]
     both = term.unless.under(case.question.readings) == "cannot-and-declines"
     answers = ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
@@ -410,37 +411,35 @@ def _ship_first_condition(case: _Case, term: Precedence, product: str) -> Condit
 # What others do
 
 
-def _sale(case: _Case, act: Act, owner: str) -> _Finding:
+def _sale(case: Case, act: Act, owner: str) -> Finding:
     """Another party sells, or serves, which is answered as its sale: by licence or grant, where the owner may serve."""
     barred = _barred(case, msgspec.structs.replace(act, action=SELL))
     serves = _own(case, msgspec.structs.replace(act, action=SERVE, party=owner))
     if barred or serves.outcome is Outcome.FORBIDDEN:
-        return _Finding(Outcome.FORBIDDEN, barred + (serves.reasons if serves.outcome is Outcome.FORBIDDEN else ()))
+        return Finding(Outcome.FORBIDDEN, barred + (serves.reasons if serves.outcome is Outcome.FORBIDDEN else ()))
     licences = [state for state in case.states(Licence) if case.reaches(state.term, act)]
     held = tuple(Reason.of("permits", state.term.citation) for state in licences if state.in_force)
     if held:
-        return _both(_Finding(Outcome.PERMITTED, held), serves)
+        return both(Finding(Outcome.PERMITTED, held), serves)
     lost = [state for state in licences if state.ended]
     if lost and not _grants(case, act):
         return _no_longer_licensed(case, lost)
     return _granted(case, act, serves, owner)
 
 
-def _no_longer_licensed(case: _Case, lost: list[TermState]) -> _Finding:
+def _no_longer_licensed(case: Case, lost: list[TermState]) -> Finding:
     """Who was licensed and is no longer is refused, until a grant says otherwise: a launch on its cloud is none."""
     last = max(lost, key=lambda state: (state.end, state.order))
-    return _Finding(Outcome.FORBIDDEN, (*_ending(last), case.rule("licensee")))
+    return Finding(Outcome.FORBIDDEN, (*_ending(last), case.rule("licensee")))
 
 
-def _granted(case: _Case, act: Act, owners: _Finding, owner: str) -> _Finding:
+def _granted(case: Case, act: Act, owners: Finding, owner: str) -> Finding:
     """Another party acts by the owner's grant, and no further than the owner itself may."""
     if owners.outcome is Outcome.FORBIDDEN:
-        return _Finding(Outcome.FORBIDDEN, (*owners.reasons, case.rule("grant")))
+        return Finding(Outcome.FORBIDDEN, (*owners.reasons, case.rule("grant")))
     grants = _grants(case, act) + _own_launch(case, act)
     if grants:
-        return _both(
-            _Finding(Outcome.PERMITTED, ()), _Finding(owners.outcome, owners.reasons + grants, owners.conditions)
-        )
+        return both(Finding(Outcome.PERMITTED, ()), Finding(owners.outcome, owners.reasons + grants, owners.conditions))
     freed = _lifted(case, _reserved_act(act, owner))
     condition = Condition(
         term="grant",
@@ -448,7 +447,7 @@ def _granted(case: _Case, act: Act, owners: _Finding, owner: str) -> _Finding:
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),
     )
     reasons = (*freed, case.rule("grant"), *case.commentary("grant"))
-    return _both(_Finding(Outcome.CONDITIONAL, reasons, (condition,)), owners)
+    return both(Finding(Outcome.CONDITIONAL, reasons, (condition,)), owners)
 
 
 def _reserved_act(act: Act, owner: str) -> Act:
@@ -458,7 +457,7 @@ def _reserved_act(act: Act, owner: str) -> Act:
     return msgspec.structs.replace(act, action=SELL) if act.action == SERVE else act
 
 
-def _grants(case: _Case, act: Act) -> tuple[Reason, ...]:
+def _grants(case: Case, act: Act) -> tuple[Reason, ...]:
     """What grants this to the party: a permission of a term, or a recorded grant of the product or its class."""
     recorded = [
         fact for fact in case.facts.grants(act.party, case.as_of) if case.catalog.belongs(act.product, fact.product)
@@ -466,7 +465,7 @@ def _grants(case: _Case, act: Act) -> tuple[Reason, ...]:
     return _permissions(case, act, act.party) + tuple(Reason.of("meets", fact.citation) for fact in recorded)
 
 
-def _own_launch(case: _Case, act: Act) -> tuple[Reason, ...]:
+def _own_launch(case: Case, act: Act) -> tuple[Reason, ...]:
     """The owner's launch on the party's own cloud, which grants sale there and nowhere else."""
     if act.action not in (SERVE, SELL) or act.cloud not in case.catalog.own_cloud(act.party):
         return ()
@@ -478,22 +477,22 @@ def _own_launch(case: _Case, act: Act) -> tuple[Reason, ...]:
     return tuple(Reason.of("meets", launch.citation) for launch in launches[:1])
 
 
-def _use(case: _Case, act: Act, owner: str) -> _Finding:
+def _use(case: Case, act: Act, owner: str) -> Finding:
     """Another party uses intellectual property: by a licence in force, or by one the owner may still give."""
     licences = [state for state in case.states(Licence) if case.reaches(state.term, act)]
     if held := tuple(Reason.of("permits", state.term.citation) for state in licences if state.in_force):
-        return _Finding(Outcome.PERMITTED, held)
+        return Finding(Outcome.PERMITTED, held)
     lost = [state for state in licences if state.ended]
     if lost and not _grants(case, act):
         return _no_longer_licensed(case, lost)
     return _granted(case, act, _own(case, _licensing(act, owner, act.party)), owner)
 
 
-def _sublicense(case: _Case, act: Act, owner: str) -> _Finding:
+def _sublicense(case: Case, act: Act, owner: str) -> Finding:
     """Another party licenses on: only where the owner may license to both, and then by a grant."""
     to_party = _own(case, _licensing(act, owner, act.party))
     to_other = _own(case, _licensing(act, owner, act.to))
-    return _granted(case, act, _both(to_party, to_other), owner)
+    return _granted(case, act, both(to_party, to_other), owner)
 
 
 def _licensing(act: Act, owner: str, to: str) -> Act:
@@ -503,24 +502,24 @@ def _licensing(act: Act, owner: str, to: str) -> Act:
 # Revenue shares
 
 
-def _share(case: _Case, act: Act) -> _Finding:
+def _share(case: Case, act: Act) -> Finding:
     """Due is permitted, nothing due is forbidden. The cap is a limit, not a condition."""
     shares = [state for state in case.states(RevenueShareTerm) if case.reaches(state.term, act)]
     due = [state for state in shares if state.in_force]
     counted = [state for state in due if not _excluded(case, state, act.product)]
     if counted:
-        return _Finding(Outcome.PERMITTED, tuple(Reason.of("permits", state.term.citation, "due") for state in counted))
+        return Finding(Outcome.PERMITTED, tuple(Reason.of("permits", state.term.citation, "due") for state in counted))
     if due:
         excluded = tuple(Reason.of("forbids", state.term.citation, f"{ASKED_PRODUCT} is in no base") for state in due)
-        return _Finding(Outcome.FORBIDDEN, excluded)
+        return Finding(Outcome.FORBIDDEN, excluded)
     ended = [state for state in shares if state.ended]
     if ended:
         last = max(ended, key=lambda state: (state.end, state.order))
-        return _Finding(Outcome.FORBIDDEN, (*_ending(last), case.rule("share")))
-    return _Finding(Outcome.FORBIDDEN, (case.rule("share"),))
+        return Finding(Outcome.FORBIDDEN, (*_ending(last), case.rule("share")))
+    return Finding(Outcome.FORBIDDEN, (case.rule("share"),))
 
 
-def _excluded(case: _Case, state: TermState, product: str) -> bool:
+def _excluded(case: Case, state: TermState, product: str) -> bool:
     term = state.term
     return bool(product) and isinstance(term, RevenueShareTerm) and case.belongs(product, term.base.excludes)
 
@@ -528,42 +527,42 @@ def _excluded(case: _Case, state: TermState, product: str) -> bool:
 # Putting parts together
 
 
-def _both(first: _Finding, second: _Finding) -> _Finding:
+def both(first: Finding, second: Finding) -> Finding:
     """Both must hold. One that forbids decides alone; conditions add up."""
     forbidding = [finding for finding in (first, second) if finding.outcome is Outcome.FORBIDDEN]
     if forbidding:
-        return _Finding(Outcome.FORBIDDEN, tuple(reason for finding in forbidding for reason in finding.reasons))
+        return Finding(Outcome.FORBIDDEN, tuple(reason for finding in forbidding for reason in finding.reasons))
     unstated = [finding for finding in (first, second) if finding.outcome is Outcome.UNSTATED]
     if unstated:
         return unstated[0]
     conditions = tuple(dict.fromkeys(first.conditions + second.conditions))  # both may rest on the same one
     outcome = Outcome.CONDITIONAL if conditions else Outcome.PERMITTED
     deciding = [finding for finding in (first, second) if finding.outcome is outcome] if conditions else [first, second]
-    return _Finding(outcome, tuple(reason for finding in deciding for reason in finding.reasons), conditions)
+    return Finding(outcome, tuple(reason for finding in deciding for reason in finding.reasons), conditions)
 
 
-def _named(finding: _Finding, act: Act) -> _Finding:
+def named(finding: Finding, act: Act) -> Finding:
     """The finding with the names of what was asked in its texts."""
 
-    def named(text: str) -> str:
+    def fill(text: str) -> str:
         return (
             text.replace(ASKED_PARTY, act.party).replace(ASKED_PRODUCT, act.product).replace(ASKED_SEGMENT, act.segment)
         )
 
-    return _Finding(
+    return Finding(
         finding.outcome,
         tuple(
-            msgspec.structs.replace(reason, note=named(reason.note)) if "\0" in reason.note else reason
+            msgspec.structs.replace(reason, note=fill(reason.note)) if "\0" in reason.note else reason
             for reason in finding.reasons
         ),
         tuple(
-            Condition(term=one.term, text=named(one.text), needs=tuple(map(named, one.needs)))
+            Condition(term=one.term, text=fill(one.text), needs=tuple(map(fill, one.needs)))
             for one in finding.conditions
         ),
     )
 
 
-def _once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+def once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
     """Each place once, at its first mention."""
     seen: dict[tuple[str, str, int], Reason] = {}
     for reason in reasons:
