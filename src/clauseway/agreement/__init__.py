@@ -7,15 +7,16 @@ all for one day, one point of knowledge and one choice of readings.
 
     text ─ markdown ─ entries ─ blocks ─┬─ definitions ───────┐
            sections   YAML      records ├─ amendments, checks ┴─ sequence ─ reader ─▶ Agreement ─┐
-           and blocks with lines        └─ registers, suppositions ─────────────────▶ facts ─────┴─ force
+           and blocks with lines        └─ registers, recorded, suppositions ───────▶ facts ─────┴─ force
 
 Knows nothing of questions, requests or money paid.
 """
 
 from clauseway.agreement.agreement import Agreement, Amendment, Change, Clause, Commentary, Figure, Reading
-from clauseway.agreement.facts import Answer, Fact, FactRegister, Grant, Launch, Milestone, Offer
+from clauseway.agreement.facts import Answer, Fact, FactRegister, Grant, Launch, Milestone, Offer, Retraction
 from clauseway.agreement.force import InForce, TermState, boundaries, in_force, revenue_shares
-from clauseway.agreement.reader import read_agreement
+from clauseway.agreement.reader import read_agreement, read_with_facts
+from clauseway.agreement.recorded import Given, Recorded, checked, facts_for
 from clauseway.agreement.registers import read_facts
 from clauseway.agreement.shares import RevenueShare, ShareBase
 from clauseway.agreement.suppositions import suppose
@@ -48,6 +49,7 @@ __all__ = [
     "Fact",
     "FactRegister",
     "Figure",
+    "Given",
     "Grant",
     "InForce",
     "Launch",
@@ -58,7 +60,9 @@ __all__ = [
     "Permission",
     "Precedence",
     "Reading",
+    "Recorded",
     "RefusalRight",
+    "Retraction",
     "RevenueShare",
     "RevenueShareTerm",
     "Scope",
@@ -68,9 +72,12 @@ __all__ = [
     "TermState",
     "Undertaking",
     "boundaries",
+    "checked",
+    "facts_for",
     "in_force",
     "read_agreement",
     "read_facts",
+    "read_with_facts",
     "revenue_shares",
     "suppose",
 ]

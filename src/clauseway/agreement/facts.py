@@ -1,8 +1,9 @@
 """Facts: dated, recorded, append-only. What is not known is not there; it is never taken for "no".
 
 A fact has the day it took effect and the point at which it became known; without a recorded time it is known from its
-own day. Of several answers on one product the latest in effect holds. `registers` reads facts from text, and
-`suppositions` from what a question supposes.
+own day. Of several answers on one product the latest in effect holds. A fact may correct another: from the point at
+which the correction became known the other is hidden, and before it nothing has changed. `registers` reads facts from
+text, `recorded` from what was recorded one by one, and `suppositions` from what a question supposes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,14 +16,31 @@ from clauseway.values import Citation, KnownAt
 
 SHIPPED_STAGES = frozenset({"preview", "available"})
 STAGES = SHIPPED_STAGES | {"announced"}
+# An answer in one word: whether the first cloud's operator can, and whether it declines.
+ANSWERS: Mapping[str, tuple[bool, bool]] = {
+    "cannot+declines": (False, True),
+    "cannot+chooses": (False, False),
+    "can+declines": (True, True),
+    "can+chooses": (True, False),
+}
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What every fact has: the day it took effect, when it became known, and where it stands."""
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
+    """What every fact has: the day it took effect, when it became known, and where it stands.
+
+    `corrects` is the name of the fact that this one corrects; `id` what it is named by, where it has an id of its own.
+    """
 
     effective: date
     known: KnownAt
     citation: Citation
+    id: str = ""
+    corrects: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a correction calls this fact: its id, or else what it says, as `launch:new-model:azure:preview=DAY`."""
+        return self.id or f"{self.citation.term}={self.effective}"
 
 
 class Launch(Fact, frozen=True, kw_only=True, tag="launch"):
@@ -63,12 +81,17 @@ class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
     product: str
 
 
+class Retraction(Fact, frozen=True, kw_only=True, tag="retraction"):
+    """What it corrects did not happen. It says nothing else."""
+
+
 FACT_KINDS: Mapping[str, type[Fact]] = {
     "launch": Launch,
     "answer": Answer,
     "offer": Offer,
     "milestone": Milestone,
     "grant": Grant,
+    "retraction": Retraction,
 }
 
 
@@ -86,7 +109,15 @@ class FactRegister(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...] = ()
 
     def known(self, known_at: KnownAt) -> "FactRegister":
-        return FactRegister(tuple(fact for fact in self.facts if fact.known <= known_at))
+        """The facts known at a point, without those that were corrected by then.
+
+        A correction stands even where it was corrected itself: what it hid is not said again by that.
+        """
+        known = [fact for fact in self.facts if fact.known <= known_at]
+        corrected = {fact.corrects for fact in known if fact.corrects}
+        if corrected:
+            known = [fact for fact in known if fact.name not in corrected]
+        return FactRegister(tuple(known))
 
     def with_facts(self, more: Iterable[Fact]) -> "FactRegister":
         """The register with facts added. Of one instant, those added became known after those that stand here."""

@@ -2,7 +2,7 @@
 
 read_agreement(documents)   documents: file name → text
   agreement.md              definitions: parties, clouds, classes, products, rules, readings, figures, sources
-  facts.md                  a register of facts, read apart (`read_facts`) and no part of the agreement
+  facts.md                  a register of facts; no part of the agreement's text, and read by `read_with_facts` only
   every other *.md          an amendment: front matter (id, title, announced, effective, sources), numbered clauses, and
                             under them `yaml term` and `yaml change` blocks
 """
@@ -14,9 +14,12 @@ from datetime import date
 from clauseway.agreement.agreement import Agreement, Amendment
 from clauseway.agreement.amendments import Draft, read_amendment
 from clauseway.agreement.definitions import Definitions, read_definitions
+from clauseway.agreement.facts import FactRegister
 from clauseway.agreement.markdown import take_apart
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes
+from clauseway.agreement.registers import Gathered, gather_facts
 from clauseway.agreement.sequence import check_sequence
+from clauseway.catalog import Catalog
 
 FACTS = "facts.md"
 
@@ -24,11 +27,36 @@ FACTS = "facts.md"
 def read_agreement(documents: Mapping[str, str]) -> Agreement:
     """Read an agreement from its documents. Raises InvalidInput with every problem, each with file and line."""
     mistakes = Mistakes(DEFINITIONS)
+    definitions = _definitions(documents, mistakes)
+    return _read_with(definitions, documents, mistakes)
+
+
+def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, FactRegister]:
+    """Read an agreement with the register in its folder, if there is one; the catalog holds what the register adds.
+
+    Raises InvalidInput with every problem in any of the documents.
+    """
+    mistakes = Mistakes(DEFINITIONS)
+    definitions = _definitions(documents, mistakes)
+    # Names that could not be read are no mistake of the register's.
+    catalog = None if mistakes else definitions.catalog()
+    facts = Gathered((), catalog)
+    if FACTS in documents:
+        facts = gather_facts(documents[FACTS], catalog, definitions.names["sources"], mistakes.within(FACTS))
+    agreement = _read_with(definitions, documents, mistakes)
+    assert facts.catalog is not None, "an agreement without a mistake has a catalog"
+    return agreement, facts.catalog, FactRegister().with_facts(facts.facts)
+
+
+def _definitions(documents: Mapping[str, str], mistakes: Mistakes) -> Definitions:
     if DEFINITIONS not in documents:
         why = "it defines the parties, clouds and products that the amendments speak about"
         mistakes.add(0, f"{DEFINITIONS} is missing", why, f"Add {DEFINITIONS} to the agreement's folder.")
         raise mistakes.refusal()
-    definitions = read_definitions(take_apart(documents[DEFINITIONS], mistakes), mistakes)
+    return read_definitions(take_apart(documents[DEFINITIONS], mistakes), mistakes)
+
+
+def _read_with(definitions: Definitions, documents: Mapping[str, str], mistakes: Mistakes) -> Agreement:
     drafts = [_read(name, documents[name], definitions, mistakes) for name in _amendments(documents)]
     check_sequence(drafts, definitions, mistakes)
     if mistakes:

@@ -1,7 +1,8 @@
 """Registers of facts as text: Markdown with `yaml facts` blocks, or a plain YAML list of the same entries.
 
 Entries of kind `product` and `party` add to the catalog what the agreement does not name yet. Facts of one recorded
-instant became known in the order in which they stand.
+instant became known in the order in which they stand. A fact may have an `id`, and `corrects` names the fact that it
+corrects: by id, or by what that fact says (`launch:chat-2:azure:preview=2026-04-28`).
 """
 
 from collections.abc import Iterator
@@ -11,10 +12,10 @@ import msgspec
 
 from clauseway.agreement.blocks import Cited, Named, build, read_block
 from clauseway.agreement.entries import Entry, read_yaml
-from clauseway.agreement.facts import FACT_KINDS, Fact, FactRegister, names_in
+from clauseway.agreement.facts import FACT_KINDS, Fact, FactRegister, Retraction, names_in
 from clauseway.agreement.knowledge import known_since
 from clauseway.agreement.markdown import readable, take_apart
-from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.mistakes import Mistakes, Names
 from clauseway.catalog import Catalog, Product
 from clauseway.values import Citation, KnownAt
 
@@ -26,6 +27,8 @@ class AboutFact(msgspec.Struct, frozen=True, kw_only=True):
     source: Cited
     says: str
     recorded: str = ""
+    id: str = ""
+    corrects: str = ""
 
 
 class AddedProduct(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
@@ -45,26 +48,43 @@ class AddedParty(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ADDITIONS = ("product", "party")
-_ABOUT = frozenset({"kind", "source", "says", "recorded"})
+_ABOUT = frozenset({"kind", "source", "says", "recorded", "id", "corrects"})
 # What a fact is about, in the order in which its name says it.
-_NAMED = ("party", "product", "cloud", "stage", "subject")
+NAMED = ("party", "product", "cloud", "stage", "subject")
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """The facts of a register as far as they could be read, and the catalog with what the register adds."""
+
+    facts: tuple[Fact, ...]
+    catalog: Catalog | None
 
 
 def read_facts(name: str, text: str, catalog: Catalog) -> tuple[FactRegister, Catalog]:
     """Read a register; `name` is its file's. Raises InvalidInput with every problem."""
     mistakes = Mistakes(name)
+    gathered = gather_facts(text, catalog, None, mistakes)
+    if mistakes:
+        raise mistakes.refusal()
+    assert gathered.catalog is not None
+    return FactRegister().with_facts(gathered.facts), gathered.catalog
+
+
+def gather_facts(text: str, catalog: Catalog | None, sources: Names, mistakes: Mistakes) -> Gathered:
+    """Read a register and tell its mistakes. Without a catalog any name passes, without `sources` any source: the
+    mistakes that hide them are told elsewhere."""
     entries = list(_entries(text, mistakes))
     for entry in entries:
         if entry.text("kind") in _ADDITIONS:
             catalog = _with_addition(entry, catalog, mistakes)
-    facts: list[Fact] = []
+    facts: list[tuple[Fact, Entry]] = []
     for entry in entries:
         if entry.text("kind") not in _ADDITIONS and (fact := _fact(entry, len(facts), mistakes)) is not None:
             _check_names(fact, entry, catalog, mistakes)
-            facts.append(fact)
-    if mistakes:
-        raise mistakes.refusal()
-    return FactRegister().with_facts(facts), catalog
+            _check_sources(entry, sources, mistakes)
+            facts.append((fact, entry))
+    _check_corrections(facts, mistakes)
+    return Gathered(tuple(fact for fact, _ in facts), catalog)
 
 
 def _entries(text: str, mistakes: Mistakes) -> Iterator[Entry]:
@@ -84,12 +104,14 @@ def _listed(entry: Entry | None, mistakes: Mistakes) -> Iterator[Entry]:
             mistakes.add(item.line, "no fact", "facts are a YAML list of mappings", "Begin each with '- kind:'.")
 
 
-def _with_addition(entry: Entry, catalog: Catalog, mistakes: Mistakes) -> Catalog:
+def _with_addition(entry: Entry, catalog: Catalog | None, mistakes: Mistakes) -> Catalog | None:
     if entry.text("kind") == "party":
         party = build(AddedParty, entry, mistakes)
-        return msgspec.structs.replace(catalog, parties=catalog.parties | {party.party}) if party else catalog
+        if party is None or catalog is None:
+            return catalog
+        return msgspec.structs.replace(catalog, parties=catalog.parties | {party.party})
     added = build(AddedProduct, entry, mistakes)
-    if added is None:
+    if added is None or catalog is None:
         return catalog
     mistakes.check_defined(entry.line, "class", added.class_, catalog.classes)
     product = Product(id=added.product, product_class=added.class_, first_shipped_by=added.first_shipped_by)
@@ -105,17 +127,17 @@ def _fact(entry: Entry, sequence: int, mistakes: Mistakes) -> Fact | None:
     about = entry.only(_ABOUT)
     written = build(AboutFact, about, mistakes)
     citation = _citation(entry, written, mistakes.where) if written else None
-    computed = {"citation": citation, "known": KnownAt.always()}
+    computed = {"citation": citation, "known": KnownAt.always(), "id": "", "corrects": ""}
     fact = build(kind, entry, mistakes, computed, beside=_ABOUT)
     if fact is None or written is None:
         return None
     known_at = known_since(written.recorded, fact.effective, entry.line, mistakes, sequence)
-    return msgspec.structs.replace(fact, known=known_at)
+    return msgspec.structs.replace(fact, known=known_at, id=written.id, corrects=written.corrects)
 
 
 def _citation(entry: Entry, written: AboutFact, document: str) -> Citation:
     return Citation(
-        term=":".join([written.kind, *(entry.text(key) for key in _NAMED if key in entry.members)]),
+        term=":".join([written.kind, *(entry.text(key) for key in NAMED if key in entry.members)]),
         amendment="facts",
         document=document,
         line=entry.line,
@@ -124,6 +146,28 @@ def _citation(entry: Entry, written: AboutFact, document: str) -> Citation:
     )
 
 
-def _check_names(fact: Fact, entry: Entry, catalog: Catalog, mistakes: Mistakes) -> None:
-    for what, name, known in names_in(fact, catalog):
+def _check_names(fact: Fact, entry: Entry, catalog: Catalog | None, mistakes: Mistakes) -> None:
+    for what, name, known in names_in(fact, catalog) if catalog is not None else ():
         mistakes.check_defined(entry.members[what].line, what, name, known)
+
+
+def _check_sources(entry: Entry, sources: Names, mistakes: Mistakes) -> None:
+    for item in entry.members["source"].items:
+        mistakes.check_defined(item.line, "source", str(item.value), sources)
+
+
+def _check_corrections(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
+    """An id stands once, and a correction names a fact that was known before it."""
+    ids: dict[str, int] = {}
+    for fact, entry in facts:
+        if fact.id and fact.id in ids:
+            what, why = f"the fact {fact.id!r} stands twice", f"it stands on line {ids[fact.id]}"
+            mistakes.add(entry.line, what, why, "Give one of them another id.")
+        ids.setdefault(fact.id, entry.line)
+    for fact, entry in facts:
+        if fact.corrects:
+            known = {other.name for other, _ in facts if other is not fact and other.known <= fact.known}
+            line = entry.members["corrects"].line
+            mistakes.check_one_of(line, "earlier fact", fact.corrects, known, "no fact known before has that name")
+        elif isinstance(fact, Retraction):
+            mistakes.add(entry.line, "a retraction of nothing", "it names no fact", "Write corrects: and its name.")

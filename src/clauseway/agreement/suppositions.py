@@ -1,11 +1,10 @@
 """Facts that a question supposes, as written on the command line. What is supposed counts as known."""
 
-from collections.abc import Mapping
 from datetime import date
 
 import msgspec
 
-from clauseway.agreement.facts import Answer, Fact, Grant, Launch, Milestone, Offer, names_in
+from clauseway.agreement.facts import ANSWERS, Answer, Fact, Grant, Launch, Milestone, Offer, names_in
 from clauseway.agreement.mistakes import Mistakes
 from clauseway.catalog import Catalog
 from clauseway.values import Citation, InvalidInput, KnownAt, parse_day
@@ -15,13 +14,6 @@ _FORMS = (
     "Write milestone=DAY, launch:PRODUCT:CLOUD:STAGE=DAY, answer:PRODUCT:cannot+declines=DAY (or can, chooses), "
     "offer:SUBJECT:passed=DAY or grant:PARTY:PRODUCT=DAY."
 )
-# What the first cloud's operator can, and whether it declines.
-_ANSWERS: Mapping[str, tuple[bool, bool]] = {
-    "cannot+declines": (False, True),
-    "cannot+chooses": (False, False),
-    "can+declines": (True, True),
-    "can+chooses": (True, False),
-}
 
 
 def suppose(text: str, catalog: Catalog) -> Fact:
@@ -61,8 +53,8 @@ def _fact(parts: list[str], citation: Citation) -> Fact | None:
             return Milestone(effective=day, known=known, citation=citation)
         case ["launch", product, cloud, stage]:
             return Launch(effective=day, known=known, citation=citation, product=product, cloud=cloud, stage=stage)
-        case ["answer", product, answer] if answer in _ANSWERS:
-            can, declines = _ANSWERS[answer]
+        case ["answer", product, answer] if answer in ANSWERS:
+            can, declines = ANSWERS[answer]
             return Answer(effective=day, known=known, citation=citation, product=product, can=can, declines=declines)
         case ["offer", subject, "passed"]:
             return Offer(effective=day, known=known, citation=citation, subject=subject, passed=True)

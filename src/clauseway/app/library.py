@@ -5,9 +5,11 @@ decision = agreement.decide(action="serve", party="openai", product="api.statele
 print(decision.outcome, decision.reasons[0])
 """
 
+import importlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Required, TypedDict, TypeVar, Unpack
@@ -20,17 +22,19 @@ from clauseway.agreement import (
     InForce,
     RevenueShare,
     in_force,
-    read_agreement,
     read_facts,
+    read_with_facts,
     revenue_shares,
     suppose,
 )
-from clauseway.agreement.reader import FACTS
+from clauseway.app.home import Home, home_at
 from clauseway.catalog import Catalog
 from clauseway.decisions import Decision, Question, Span, ask, check_readings, decide, facts_hash, timeline
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 BUILT_IN = "openai-microsoft"
+# Brings a database library along: loaded only where a home has a register.
+_REGISTER = "clauseway.app.register"
 Part = TypeVar("Part")
 
 
@@ -62,7 +66,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
         wrong = _Wrong()
         today = datetime.now(UTC).date()
         as_of = wrong.tried(lambda: _day(parts.get("as_of"), "--as-of"), None) or today
-        known_at = wrong.tried(lambda: _known(parts.get("known_at")), KnownAt.everything())
+        known_at = wrong.tried(lambda: known_point(parts.get("known_at")), KnownAt.everything())
         asked = wrong.tried(lambda: self._ask(parts, as_of, known_at), None)
         wrong.refuse()
         assert asked is not None
@@ -114,7 +118,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
         reading: Mapping[str, str] | None = None,
     ) -> InForce:
         """The terms and their states on a day."""
-        known = _known(known_at)
+        known = known_point(known_at)
         readings = check_readings(self.agreement, reading or {})
         day = _day(as_of, "--as-of") or datetime.now(UTC).date()
         return in_force(self.agreement, self.facts.known(known), day, known, readings)
@@ -123,7 +127,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
         self, known_at: KnownAt | date | str | None = None, reading: Mapping[str, str] | None = None
     ) -> list[RevenueShare]:
         """Every revenue share the agreement makes due, with its days."""
-        known = _known(known_at)
+        known = known_point(known_at)
         readings = check_readings(self.agreement, reading or {})
         return revenue_shares(self.agreement, self.facts.known(known), known, readings)
 
@@ -168,18 +172,27 @@ class _Wrong:
             raise InvalidInput(*self.problems)
 
 
-def open_agreement(folder: Path | str | None = None) -> OpenAgreement:
-    """Open an agreement's folder, by default the built-in partnership. Raises InvalidInput with every problem."""
-    documents = _built_in_documents() if folder is None else _documents(Path(folder))
-    agreement = read_agreement(documents)
-    register, catalog = FactRegister(), agreement.catalog
-    if FACTS in documents:
-        register, catalog = read_facts(FACTS, documents[FACTS], catalog)
-    return OpenAgreement(agreement, catalog, register)
+def open_agreement(folder: Path | str | None = None, *, home: Path | str | None = None) -> OpenAgreement:
+    """Open an agreement's folder, by default the built-in partnership; with a home, what was recorded there too.
+
+    Raises InvalidInput with every problem in the agreement and in its own facts.
+    """
+    documents = built_in_documents(BUILT_IN) if folder is None else _documents(Path(folder))
+    opened = OpenAgreement(*read_with_facts(documents))
+    return opened if home is None else with_recorded(opened, home_at(home))
 
 
-def _built_in_documents() -> dict[str, str]:
-    folder = resources.files("clauseway.agreement") / "builtin" / BUILT_IN
+def with_recorded(opened: OpenAgreement, home: Home) -> OpenAgreement:
+    """The agreement with the facts recorded in a home, where it has any."""
+    if not home.control.exists():
+        return opened
+    found: OpenAgreement = importlib.import_module(_REGISTER).with_register(opened, home)
+    return found
+
+
+def built_in_documents(name: str) -> dict[str, str]:
+    """The texts of an agreement that ships with the package, by file name."""
+    folder = resources.files("clauseway.agreement") / "builtin" / name
     return {entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".md")}
 
 
@@ -193,7 +206,10 @@ def _documents(folder: Path) -> dict[str, str]:
                 todo="Name the folder that holds agreement.md and the amendments.",
             )
         )
-    return {path.name: _read(path) for path in sorted(folder.glob("*.md"))}
+    wrong = _Wrong()
+    documents = {path.name: wrong.tried(partial(_read, path), "") for path in sorted(folder.glob("*.md"))}
+    wrong.refuse()
+    return documents
 
 
 def _read(path: Path) -> str:
@@ -209,7 +225,7 @@ def _day(day: date | str | None, where: str) -> date | None:
     return parse_day(day, where) if isinstance(day, str) else day
 
 
-def _known(known_at: KnownAt | date | str | None) -> KnownAt:
+def known_point(known_at: KnownAt | date | str | None) -> KnownAt:
     """A point of knowledge: now by default; a day includes the whole of it; text may be a day or an instant (UTC)."""
     if known_at is None:
         return KnownAt(time.time_ns())

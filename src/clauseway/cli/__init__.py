@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "up": _Entry("clauseway.cli.up", "Play the night of the amendment: clouds, gateway, pages, traffic, statement."),
     "decide": _Entry("clauseway.cli.decide", "Ask the agreement: who may do what, where and when, and why."),
     "terms": _Entry("clauseway.cli.terms", "Show what is in force on a day, as known on a day."),
+    "fact": _Entry("clauseway.cli.fact", "Record facts and list them.", is_group=True),
     "serve": _Entry("clauseway.cli.serve", "Run the gateway and the pages."),
     "sandbox": _Entry("clauseway.cli.sandbox", "Run the simulated clouds."),
     "replay": _Entry("clauseway.cli.replay", "Send recorded traffic through a gateway."),

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.library import OpenAgreement, open_agreement
+from clauseway.app.home import home_at
+from clauseway.app.library import OpenAgreement, open_agreement, with_recorded
 from clauseway.values import InvalidInput, Problem
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -30,9 +31,11 @@ HomeFolder = Annotated[
 ]
 
 
-def opened(folder: Path | None, facts: Path | None, suppositions: list[str] | None = None) -> OpenAgreement:
-    """The agreement that the flags name, with its further facts."""
-    agreement = open_agreement(folder)
+def opened(
+    folder: Path | None, facts: Path | None, suppositions: list[str] | None = None, home: Path | None = None
+) -> OpenAgreement:
+    """The agreement that the flags name, with what is recorded in the home and its further facts."""
+    agreement = with_recorded(open_agreement(folder), home_at(home))
     if facts is not None:
         agreement = agreement.with_facts_from(facts)
     return agreement.supposing(suppositions or [])

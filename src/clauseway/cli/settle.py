@@ -52,7 +52,7 @@ def command(
     known_at = now()
     settlement = settle_month(
         home_at(home),
-        options.opened(agreement, facts, suppose),
+        options.opened(agreement, facts, suppose, home),
         open_prices(known_at, prices),
         period,
         assume or [],

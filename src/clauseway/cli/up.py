@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from clauseway.app.home import home_at
-from clauseway.app.library import OpenAgreement
+from clauseway.app.library import OpenAgreement, open_agreement
 from clauseway.app.replaying import planned_requests
 from clauseway.app.serving import GATEWAY_PORT, PAGES_PORT
 from clauseway.app.snippets import snippets_for
@@ -48,7 +48,7 @@ def command(
       clauseway up --assume share-openai-microsoft=18% --assume share-microsoft-openai --assume cap
     """
     out = Console(quiet=True) if as_json else console()
-    opened = options.opened(None, None)
+    opened = open_agreement()
     _say_agreement(out, opened)
     planned = planned_requests(limit=limit)
     fresh = fresh_home(home_at(home))

@@ -1,0 +1,156 @@
+"""Facts that were recorded one by one: from what was given to a fact, and every problem in it at once.
+
+A recorded fact is named by its place in the register, F1, F2, …, which also orders what one instant recorded. Launches
+are events of the world and count for every agreement; whatever else is recorded, for the one it was recorded for.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement.facts import ANSWERS, FACT_KINDS, Fact, Retraction, names_in
+from clauseway.agreement.markdown import UNREADABLE
+from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.registers import NAMED
+from clauseway.catalog import Catalog
+from clauseway.values import FOREVER, Citation, InvalidInput, KnownAt, parse_day
+
+# Where citations of recorded facts point to; their line is the place in the register.
+REGISTER = "register"
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact as it is kept. `agreement` is the id of the one it was recorded for; `about` holds the kind's own fields.
+
+    `sequence` is 0 and `known` always, until it is recorded.
+    """
+
+    kind: str
+    effective: date
+    agreement: str
+    source: str
+    says: str
+    about: Mapping[str, str | bool]
+    corrects: str = ""
+    sequence: int = 0
+    known: KnownAt = KnownAt.always()
+
+    @property
+    def id(self) -> str:
+        return f"F{self.sequence}"
+
+    def fact(self) -> Fact:
+        """The fact. Raises msgspec.ValidationError where `about` does not fit the kind."""
+        named = [str(self.about[key]) for key in NAMED if key in self.about]
+        citation = Citation(
+            term=":".join([self.kind, *named]),
+            amendment="facts",
+            document=REGISTER,
+            line=self.sequence,
+            source=self.source,
+            text=f"{self.says} ({self.effective})",
+        )
+        return msgspec.convert(
+            {
+                **self.about,
+                "kind": self.kind,
+                "effective": self.effective,
+                "known": self.known,
+                "citation": citation,
+                "id": self.id,
+                "corrects": self.corrects,
+            },
+            FACT_KINDS[self.kind],
+            from_attributes=True,
+        )
+
+
+def facts_for(agreement: str, recorded: Iterable[Recorded]) -> list[Fact]:
+    """The facts that count for an agreement, in the order in which they were recorded."""
+    found: list[Fact] = []
+    for record in sorted(recorded, key=lambda record: record.sequence):
+        corrects_one = bool(record.corrects) and any(fact.name == record.corrects for fact in found)
+        if record.agreement == agreement or record.kind == "launch" or corrects_one:
+            found.append(record.fact())
+    return found
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact as somebody gives it, to be checked. `about` may hold an answer in one word (`cannot+declines`)."""
+
+    kind: str
+    effective: str
+    source: str
+    says: str
+    about: Mapping[str, str | bool] = msgspec.field(default_factory=dict)
+    corrects: str = ""
+
+
+def checked(given: Given, agreement: str, catalog: Catalog, earlier: Iterable[Fact]) -> Recorded:
+    """What was given as a record for an agreement. Raises InvalidInput with every problem, each with its flag.
+
+    `earlier` are the facts that a correction may name.
+    """
+    mistakes = Mistakes(given.kind)
+    record = Recorded(
+        kind=given.kind,
+        effective=_day(given.effective, mistakes.within("--effective")),
+        agreement=agreement,
+        source=given.source.strip(),
+        says=given.says.strip(),
+        about=_about(given, mistakes.within("--answer")),
+        corrects=given.corrects,
+    )
+    for flag, text in (("--source", record.source), ("--says", record.says)):
+        _check_text(text, mistakes.within(flag))
+    if "subject" in given.about:
+        _check_text(str(given.about["subject"]).strip(), mistakes.within("--subject"))
+    fact = record.fact()
+    for what, name, known in names_in(fact, catalog):
+        mistakes.within(f"--{what}").check_defined(0, what, name, known)
+    _check_correction(fact, tuple(earlier), mistakes.within("--corrects"))
+    if mistakes:
+        raise mistakes.refusal()
+    return record
+
+
+def _day(text: str, mistakes: Mistakes) -> date:
+    try:
+        day = parse_day(text, mistakes.where)
+    except InvalidInput as error:
+        mistakes.include(error.problems)
+        return date.min
+    if day == FOREVER:
+        mistakes.add(0, f"{text} is no day of a fact", "it stands for having no end", "Name an earlier day.")
+    return day
+
+
+def _about(given: Given, mistakes: Mistakes) -> Mapping[str, str | bool]:
+    """A kind's own fields, an answer spelt out."""
+    if "answer" not in given.about:
+        return given.about
+    answer = str(given.about["answer"])
+    mistakes.check_one_of(0, "answer", answer, ANSWERS)
+    can, declines = ANSWERS.get(answer, (False, False))
+    return {"product": given.about["product"], "can": can, "declines": declines}
+
+
+def _check_text(text: str, mistakes: Mistakes) -> None:
+    if not text:
+        mistakes.add(0, "it is empty", "a fact says what happened and where that is stated", "Write it out.")
+    elif UNREADABLE.search(text):
+        mistakes.add(0, "a character that cannot be shown", "somebody has to read it", "Delete it.")
+
+
+def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes) -> None:
+    if not fact.corrects:
+        if isinstance(fact, Retraction):
+            mistakes.add(0, "it is missing", "a retraction says which fact did not happen", "Name it: --corrects F1.")
+        return
+    names = {other.name: other for other in earlier}
+    mistakes.check_one_of(0, "fact", fact.corrects, names, "no fact has that name")
+    corrected = names.get(fact.corrects, fact)
+    if not isinstance(fact, Retraction) and type(corrected) is not type(fact):
+        what = f"{fact.corrects} is of another kind"
+        mistakes.add(0, what, "a correction says the same kind of thing rightly", "Retract it, and record the other.")
