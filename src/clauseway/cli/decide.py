@@ -6,9 +6,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from clauseway.app.explaining import Explanation, explain
 from clauseway.cli import options
+from clauseway.cli.explanation import print_trace, print_would_change
 from clauseway.cli.output import console, outcome_style, print_indented, print_json
-from clauseway.decisions import Decision, Outcome, Question, Reason
+from clauseway.decisions import Outcome, Question, Reason
 
 NOT_PERMITTED = 2
 
@@ -30,12 +32,13 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Also every term, and why it did or did not apply.")] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Ask the agreement: who may do what, where and when, and why.
 
     Prints the outcome (permitted, forbidden, conditional or unstated), the deciding terms with document, line and
-    source, what would have to be recorded, and both clocks.
+    source, what would have to be recorded, what would change the answer, and both clocks.
 
     \b
     May OpenAI serve its API on AWS in March 2026?
@@ -46,6 +49,11 @@ def command(
       clauseway decide --action share-revenue --party openai --to microsoft --as-of 2027-06-01 --suppose milestone=2027-01-01
     What if ship-first is read with "or"?
       clauseway decide --action serve --party openai --product new-model --cloud aws --as-of 2026-05-01 --reading R1=or --suppose answer:new-model:can+declines=2026-04-29
+
+    Which terms were looked at, and why did each apply or not?
+      clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --trace
+    A receipt to verify later:
+      clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --json > receipt.json
 
     Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure of ours.
     """
@@ -63,7 +71,7 @@ def command(
         known_at=known_at,
         reading=options.readings_of(reading),
     )
-    decision = opened.answer(question)
+    decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
     if as_json:
         print_json(decision)
     else:
@@ -71,7 +79,7 @@ def command(
     return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED
 
 
-def _print(out: Console, question: Question, decision: Decision) -> None:
+def _print(out: Console, question: Question, decision: Explanation) -> None:
     out.print(Text(decision.outcome.upper(), outcome_style(decision.outcome)), Text(_sentence(question)))
     out.print(f"as of {decision.as_of} · known at {decision.known_at}", style="dim")
     for reason in decision.reasons:
@@ -80,8 +88,8 @@ def _print(out: Console, question: Question, decision: Decision) -> None:
         out.print(f"\nOnly if: {condition.text}")
         if condition.needs:
             print_indented(out, f"any one of these would do: {', '.join(condition.needs)}", by=2, style="dim")
-    for turn in decision.turns_on:
-        out.print(f"\nTurns on {turn.reading}: {turn.outcome} under {turn.reading}={turn.option}")
+    print_would_change(out, decision.would_change)
+    print_trace(out, decision.trace)
     out.print(f"\nreceipt {decision.receipt.id}", style="dim")
 
 

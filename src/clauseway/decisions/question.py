@@ -43,6 +43,50 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     readings: Mapping[str, str]
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A question as it is written into a decision, so that it can be asked again: with what it supposed.
+
+    `known_at_ns` and `known_at_sequence` are whole numbers as text, because they are wider than some readers' numbers.
+    """
+
+    action: str
+    party: str
+    product: str
+    cloud: str
+    to: str
+    seller: str
+    segment: str
+    region: str
+    as_of: date
+    known_at_ns: str
+    known_at_sequence: str
+    readings: Mapping[str, str]
+    suppositions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, question: Question, suppositions: Iterable[str]) -> "Asked":
+        return cls(
+            action=question.action,
+            party=question.party,
+            product=question.product,
+            cloud=question.cloud,
+            to=question.to,
+            seller=question.seller if question.seller != question.party else "",
+            segment=question.segment,
+            region=question.region,
+            as_of=question.as_of,
+            known_at_ns=str(question.known_at.instant_ns),
+            known_at_sequence=str(question.known_at.sequence),
+            readings=question.readings,
+            suppositions=tuple(suppositions),
+        )
+
+    @property
+    def known_at(self) -> KnownAt:
+        """Raises ValueError where the two numbers are none."""
+        return KnownAt(int(self.known_at_ns), int(self.known_at_sequence))
+
+
 def ask(
     agreement: Agreement,
     catalog: Catalog,

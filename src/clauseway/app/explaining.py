@@ -1,0 +1,114 @@
+"""A decision explained, and one repeated from its receipt."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from clauseway.app.library import OpenAgreement
+from clauseway.decisions import Decision, Question, Receipt
+from clauseway.decisions.change import WouldChange, would_change
+from clauseway.decisions.question import Asked
+from clauseway.decisions.trace import Traced, trace
+from clauseway.values import InvalidInput, Problem
+
+
+class Explanation(Decision, frozen=True, kw_only=True):
+    """A decision with its question, what would change it and, where asked for, the trace of every term."""
+
+    question: Asked
+    would_change: tuple[WouldChange, ...] = ()
+    trace: tuple[Traced, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repeated decision has otherwise than the recorded one."""
+
+    what: str
+    recorded: str
+    now: str
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a recorded decision is given again, word for word."""
+
+    same: bool
+    differences: tuple[Difference, ...]
+    recorded: Receipt
+    now: Receipt
+
+
+def explain(
+    opened: OpenAgreement, question: Question, *, suppositions: Iterable[str] = (), with_trace: bool = False
+) -> Explanation:
+    """Answer a question and explain it. `opened` holds what is supposed already; `suppositions` says what that was."""
+    decision = opened.answer(question)
+    parts = opened.agreement, opened.catalog, opened.facts, question, decision
+    return Explanation(
+        **msgspec.structs.asdict(decision),
+        question=Asked.of(question, suppositions),
+        would_change=would_change(*parts),
+        trace=trace(*parts) if with_trace else msgspec.UNSET,
+    )
+
+
+def read_explanation(where: str, written: bytes) -> Explanation:
+    """A decision as `decide --json` prints it. Raises InvalidInput where it is none."""
+    try:
+        recorded = msgspec.json.decode(written, type=Explanation)
+        _ = recorded.question.known_at
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidInput(
+            Problem(
+                what="this is no recorded decision",
+                why=str(error),
+                where=where,
+                todo="Give what `clauseway decide --json` printed, whole.",
+            )
+        ) from None
+    return recorded
+
+
+def verify(opened: OpenAgreement, recorded: Explanation) -> Verification:
+    """Ask a recorded question again. Raises InvalidInput where this agreement cannot be asked it."""
+    asked = recorded.question
+    again, question = opened.asking(
+        asked.suppositions,
+        action=asked.action,
+        party=asked.party,
+        product=asked.product,
+        cloud=asked.cloud,
+        to=asked.to,
+        seller=asked.seller,
+        segment=asked.segment,
+        region=asked.region,
+        as_of=asked.as_of,
+        known_at=asked.known_at,
+        reading=asked.readings,
+    )
+    now = again.answer(question)
+    differences = tuple(_differences(recorded, now))
+    return Verification(same=not differences, differences=differences, recorded=recorded.receipt, now=now.receipt)
+
+
+def _differences(recorded: Decision, now: Decision) -> Iterator[Difference]:
+    compared: list[tuple[str, object, object]] = [
+        ("engine version", recorded.receipt.engine, now.receipt.engine),
+        ("agreement", recorded.receipt.agreement, now.receipt.agreement),
+        ("facts", recorded.receipt.facts, now.receipt.facts),
+        ("outcome", recorded.outcome, now.outcome),
+        ("reasons", recorded.reasons, now.reasons),
+        ("conditions", recorded.conditions, now.conditions),
+        ("turns on", recorded.turns_on, now.turns_on),
+        ("as of", (recorded.as_of, recorded.receipt.as_of), (now.as_of, now.receipt.as_of)),
+        ("known at", (recorded.known_at, recorded.receipt.known_at), (now.known_at, now.receipt.known_at)),
+        ("receipt", recorded.receipt.id, now.receipt.id),
+    ]
+    for what, before, after in compared:
+        if before != after:
+            yield Difference(what=what, recorded=_shown(before), now=_shown(after))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return "; ".join(map(str, value)) or "none"
+    return str(value)

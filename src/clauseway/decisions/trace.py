@@ -1,0 +1,270 @@
+"""The trace of a decision: every term of the agreement, and why it did or did not apply.
+
+Nothing is judged here a second time: what was looked at, and what of the act lay outside, comes from the engine's own
+looks (`engine.looks_of`); begins and ends come from the fold (`agreement.in_force`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from clauseway.agreement import (
+    Agreement,
+    Amendment,
+    Commitment,
+    FactRegister,
+    InForce,
+    Stake,
+    Term,
+    TermState,
+    Undertaking,
+)
+from clauseway.catalog import Catalog
+from clauseway.decisions.decision import Decision, Reason
+from clauseway.decisions.engine import looks_of
+from clauseway.decisions.question import Question
+from clauseway.decisions.reach import (
+    ACTION,
+    CARVED_OUT,
+    CLOUD,
+    INSIDE,
+    NOWHERE,
+    OTHER_PARTY,
+    PARTS,
+    PARTY,
+    PRODUCT,
+    SEGMENT,
+    Act,
+    Look,
+    outside,
+)
+from clauseway.values import Citation
+
+# The kinds of term that never bear on what is permitted.
+NO_EFFECT = (Commitment, Stake, Undertaking)
+
+# What a trace finds of a term.
+APPLIES, OUTSIDE, ENDED, NOT_BEGUN, NOT_KNOWN, OTHER_READING, NOT_NEEDED, WITHOUT_EFFECT = (
+    "applies",
+    "outside",
+    "ended",
+    "not-begun",
+    "not-known",
+    "another-reading",
+    "not-needed",
+    "no-effect",
+)
+
+_BEARS: Mapping[str, str] = {
+    "permits": "it permits this",
+    "forbids": "it forbids this",
+    "conditions": "it sets a condition",
+    "exempts": "it would forbid this, but for its carve-out",
+    "ended": "it ended",
+    "meets": "it meets a condition",
+    "not-bound": "it does not bind this",
+    "rule": "so silence is read",
+    "commentary": "it is quoted, and changes nothing",
+}
+
+
+class Traced(msgspec.Struct, frozen=True, kw_only=True):
+    """A term and what the decision found of it. Beside terms stand the changes, facts and rules that the reasons cite.
+
+    `finding`: applies · carved-out · outside · ended · not-begun · not-known · another-reading · not-needed (the answer
+    was clear without it) · no-effect. `applies` says whether it bears on the outcome, and `bearing` how, as its reason
+    says it: empty where it applies and other terms decide. What has ended or carves the case out applies where that is
+    a reason.
+    """
+
+    term: str
+    kind: str
+    amendment: str
+    document: str
+    line: int
+    finding: str
+    applies: bool
+    bearing: str
+    why: str
+
+
+def trace(
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question, decision: Decision
+) -> tuple[Traced, ...]:
+    """Trace a decision. What applies stands first; then the rest, the latest amendment first."""
+    force, looks = looks_of(agreement, catalog, facts, question)
+    tracing = _Tracing(catalog, question, decision, force, looks)
+    traced = [tracing.state(state) for state in force.states]
+    folded = {state.term.id for state in force.states}
+    for amendment in reversed(agreement.amendments):
+        traced += [tracing.left_out(term, amendment) for term in amendment.terms if term.id not in folded]
+    traced += tracing.beside({one.term for one in traced})
+    return tuple(sorted(traced, key=lambda one: not one.applies))
+
+
+class _Tracing:
+    """What the terms of one question are traced against."""
+
+    def __init__(
+        self, catalog: Catalog, question: Question, decision: Decision, force: InForce, looks: Iterable[Look]
+    ) -> None:
+        self._catalog = catalog
+        self._question = question
+        self._reasons = {reason.term: reason for reason in decision.reasons}
+        self._force = force
+        self._looks: dict[str, list[Look]] = {}
+        for look in looks:
+            self._looks.setdefault(look.term, []).append(look)
+
+    def state(self, state: TermState) -> Traced:
+        """A term of an amendment that is known, under the readings asked for."""
+        term = state.term
+        if isinstance(term, NO_EFFECT):
+            return self._not(term, state.amendment, WITHOUT_EFFECT, "its kind bears on no decision")
+        if state.in_force:
+            return self._in_force(term, state.amendment)
+        if not state.ended:
+            return self._not(term, state.amendment, NOT_BEGUN, f"it begins on {term.begins}")
+        return self._ended(state)
+
+    def left_out(self, term: Term, amendment: Amendment) -> Traced:
+        """A term that the fold leaves out: not known yet, or of another reading."""
+        if amendment.known > self._force.known_at:
+            return self._not(term, amendment.id, NOT_KNOWN, f"{amendment.id} became known on {amendment.known.day}")
+        under = ", ".join(f"{reading}={option}" for reading, option in sorted(term.under.items()))
+        asked = ", ".join(f"{reading}={self._question.readings[reading]}" for reading in sorted(term.under))
+        return self._not(term, amendment.id, OTHER_READING, f"it stands under {under}; asked was {asked}")
+
+    def beside(self, traced: set[str]) -> Iterator[Traced]:
+        """What the reasons cite beside terms: changes, facts, rules, commentary."""
+        for reason in self._reasons.values():
+            if reason.term not in traced:
+                kind = {"facts": "fact", "agreement": "rule"}.get(reason.amendment, "change")
+                kind = "commentary" if reason.bearing == "commentary" else kind
+                yield _of(reason.term, kind, _cited(reason), APPLIES, reason)
+
+    def _in_force(self, term: Term, amendment: str) -> Traced:
+        looks = self._looks.get(term.id, [])
+        reason = self._reasons.get(term.id)
+        reaching = [look for look in looks if look.outside == NOWHERE]
+        if not looks:
+            return self._not_looked_at(term, amendment)
+        if not reaching:
+            nearest = max(looks, key=lambda look: PARTS.index(look.outside))
+            return self._not(term, amendment, OUTSIDE, _lies_outside(nearest.outside, term, nearest.act))
+        passes = {look.passes for look in reaching}
+        if passes == {CARVED_OUT} and reason is None:
+            return self._not(term, amendment, CARVED_OUT, "a carve-out covers the case; other terms decide")
+        if reason is not None:
+            finding = CARVED_OUT if passes == {CARVED_OUT} else APPLIES
+            return _of(term.id, term.kind, term.citation, finding, reason)
+        why = "this lies inside what it reserves" if passes == {INSIDE} else "it is in force and reaches this"
+        return _applying(term, f"{why}; other terms decide")
+
+    def _not_looked_at(self, term: Term, amendment: str) -> Traced:
+        """The answer was clear without it, or nothing of the kind was asked."""
+        asked = self._question
+        act = Act(asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment)
+        where = outside(term, act, self._belongs)
+        if where == NOWHERE or not self._force.stated:
+            return self._not(term, amendment, NOT_NEEDED, "the answer was clear without it")
+        return self._not(term, amendment, OUTSIDE, _lies_outside(where, term, act))
+
+    def _belongs(self, product: str, scope: Iterable[str]) -> bool:
+        return any(self._catalog.belongs(product, one) for one in scope)
+
+    def _ended(self, state: TermState) -> Traced:
+        term = state.term
+        by = "by its own end" if state.ended_by.term == term.id else f"by {state.ended_by.term}"
+        event = f", by {state.event.term}" if state.event is not None else ""
+        why = f"it ended on {state.end} {by}{event}"
+        reason = self._reasons.get(term.id)
+        if reason is None:
+            return self._not(term, state.amendment, ENDED, why)
+        return msgspec.structs.replace(_of(term.id, term.kind, term.citation, ENDED, reason), why=why)
+
+    def _not(self, term: Term, amendment: str, finding: str, why: str) -> Traced:
+        return Traced(
+            term=term.id,
+            kind=term.kind,
+            amendment=amendment,
+            document=term.citation.document,
+            line=term.citation.line,
+            finding=finding,
+            applies=False,
+            bearing="",
+            why=why,
+        )
+
+
+def _of(term: str, kind: str, citation: Citation, finding: str, reason: Reason) -> Traced:
+    """What a reason cites."""
+    note = f": {reason.note}" if reason.note else ""
+    return Traced(
+        term=term,
+        kind=kind,
+        amendment=citation.amendment,
+        document=citation.document,
+        line=citation.line,
+        finding=finding,
+        applies=True,
+        bearing=reason.bearing,
+        why=_BEARS.get(reason.bearing, reason.bearing) + note,
+    )
+
+
+def _applying(term: Term, why: str) -> Traced:
+    return Traced(
+        term=term.id,
+        kind=term.kind,
+        amendment=term.citation.amendment,
+        document=term.citation.document,
+        line=term.citation.line,
+        finding=APPLIES,
+        applies=True,
+        bearing="",
+        why=why,
+    )
+
+
+def _cited(reason: Reason) -> Citation:
+    return Citation(
+        term=reason.term,
+        amendment=reason.amendment,
+        document=reason.document,
+        line=reason.line,
+        source=reason.source,
+        text=reason.text,
+    )
+
+
+def _lies_outside(part: str, term: Term, act: Act) -> str:
+    """What of the act lies outside, and what the term is about instead."""
+    value = {
+        PARTY: act.party,
+        ACTION: act.action,
+        OTHER_PARTY: act.to,
+        PRODUCT: act.product or "no product",
+        CLOUD: act.cloud,
+        SEGMENT: act.segment,
+    }[part]
+    about = ", ".join(_about(part, term))
+    return f"the {part} {value} lies outside" + (f"; it is about {about}" if about else "")
+
+
+# What a term writes of each part; which of these it has depends on its kind.
+_WRITTEN: Mapping[str, tuple[str, ...]] = {
+    PARTY: ("party", "licensee", "payer"),
+    ACTION: ("actions",),
+    OTHER_PARTY: ("payee",),
+    PRODUCT: ("products",),
+    CLOUD: ("clouds",),
+    SEGMENT: ("segments",),
+}
+
+
+def _about(part: str, term: Term) -> list[str]:
+    for field in _WRITTEN[part]:
+        if found := getattr(term, field, None):
+            return [found] if isinstance(found, str) else sorted(found)
+    return []

@@ -1,0 +1,116 @@
+"""The trace against the decision: what decides is traced as applying, and what is traced as not applying decides
+nothing. And what a reader is told of each term.
+"""
+
+from datetime import date
+
+import pytest
+from every_question import Asked, ask, cases, partnership
+from hypothesis import given, settings
+from partnership_by_hand import Case
+
+from clauseway import Decision
+from clauseway.decisions.trace import Traced, trace
+
+
+def traced(asked: Asked) -> tuple[Decision, tuple[Traced, ...]]:
+    opened = partnership().supposing(asked.texts)
+    question = ask(opened, asked.case)
+    decision = opened.answer(question)
+    return decision, trace(opened.agreement, opened.catalog, opened.facts, question, decision)
+
+
+def on(
+    day: str,
+    action: str,
+    party: str,
+    product: str = "",
+    cloud: str = "",
+    *,
+    to: str = "",
+    segment: str = "any",
+    known_at: str = str(date.max),
+) -> Case:
+    return Case(
+        action,
+        party,
+        product,
+        cloud,
+        to=to,
+        segment=segment,
+        as_of=date.fromisoformat(day),
+        known_at=date.fromisoformat(known_at),
+    )
+
+
+@settings(max_examples=300)
+@given(asked=cases())
+def test_what_decides_applies_and_what_does_not_apply_decides_nothing(asked: Asked) -> None:
+    decision, found = traced(asked)
+    reasons = {reason.term for reason in decision.reasons}
+    applying = {one.term for one in found if one.applies}
+    assert reasons <= applying
+    assert not reasons & {one.term for one in found if not one.applies}
+
+
+@settings(max_examples=300)
+@given(asked=cases())
+def test_a_term_in_force_that_is_cited_was_looked_at(asked: Asked) -> None:
+    """Found by the engine's own looks, not read off the reasons: it reaches the act, or it has ended."""
+    decision, found = traced(asked)
+    finding = {one.term: one.finding for one in found}
+    for reason in decision.reasons:
+        assert finding[reason.term] in ("ended" if reason.bearing == "ended" else "", "applies", "carved-out"), reason
+
+
+@settings(max_examples=100)
+@given(asked=cases())
+def test_every_term_is_traced_once_with_its_place_and_a_reason(asked: Asked) -> None:
+    _, found = traced(asked)
+    terms = [term for amendment in partnership().agreement.amendments for term in amendment.terms]
+    names = [one.term for one in found]
+    assert len(names) == len(set(names))
+    assert {term.id for term in terms} <= set(names)
+    assert all(one.why and one.document for one in found)
+
+
+# question → term → finding, and words that stand in why
+FINDINGS = [
+    (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A4.api", "applies", "forbids"),
+    (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A5.any-cloud", "not-begun", "2026-04-27"),
+    (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws", known_at="2026-03-15"), "A5.any-cloud", "not-known", "A5"),
+    (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A1.workloads", "ended",
+     "2025-10-28 by A3.lifts-workloads"),
+    (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A4.stateful", "outside", "product gpt-5.5"),
+    (on("2026-03-15", "serve", "openai", "gpt-5.5", "azure"), "A4.api", "applies", "permits this: reserved to azure"),
+    (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws", segment="us-national-security"), "A4.api", "carved-out",
+     "the carve-out for us-national-security"),
+    (on("2026-03-15", "sell", "amazon", "gpt-5.4", "aws"), "A1.sale", "applies", "reserved to microsoft, openai"),
+    (on("2026-03-15", "sell", "amazon", "gpt-5.4", "aws"), "A3.licence", "outside", "party amazon"),
+    (on("2026-05-01", "serve", "openai", "new-model", "aws"), "A5.ship-first", "applies", "condition"),
+    (on("2026-05-01", "serve", "openai", "new-model", "azure"), "A5.ship-first", "outside", "cloud azure"),
+    (on("2026-05-01", "serve", "openai", "new-model", "aws"), "A1.ownership", "applies", "other terms decide"),
+    (on("2026-05-01", "serve", "openai", "new-model", "aws"), "A5.stake", "no-effect", "no decision"),
+    (on("2031-05-01", "use-under-licence", "microsoft", "ip.research"), "A5.licence-research", "another-reading",
+     "R6=all-ip; asked was R6=listed"),
+    (on("2031-05-01", "use-under-licence", "microsoft", "ip.research"), "A3.licence-research", "ended",
+     "by its own end"),
+    (on("2024-05-01", "serve", "acme", "gpt-oss-120b", "aws"), "A1.open-weight", "applies", "permits"),
+    (on("2024-05-01", "serve", "acme", "gpt-oss-120b", "aws"), "A1.workloads", "outside", "product gpt-oss-120b"),
+    (on("2026-05-01", "share-revenue", "openai", to="microsoft"), "A5.share-openai-microsoft", "applies", "due"),
+    (on("2026-04-01", "share-revenue", "openai", to="microsoft"), "A1.share-microsoft-openai", "outside",
+     "party openai"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "term", "finding", "words"), FINDINGS)
+def test_why_a_term_did_or_did_not_apply(case: Case, term: str, finding: str, words: str) -> None:
+    _, found = traced(Asked(case, ()))
+    [one] = [one for one in found if one.term == term]
+    assert (one.finding, words in one.why) == (finding, True), one
+
+
+def test_what_applies_stands_first() -> None:
+    _, found = traced(Asked(on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), ()))
+    assert [one.applies for one in found] == sorted((one.applies for one in found), reverse=True)
+    assert found[0].term == "A4.api"
