@@ -1,0 +1,123 @@
+"""What an export is made of: the terms in force on a day, those that have ended, and the facts known and in effect.
+
+Every format writes term by term from here. What the terms say is asked of the terms; nothing is asked of a decision.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import TypeVar
+
+import msgspec
+
+from clauseway.agreement import (
+    Agreement,
+    FactRegister,
+    InForce,
+    Launch,
+    Ownership,
+    Permission,
+    Precedence,
+    RefusalRight,
+    Term,
+)
+from clauseway.agreement.terms import ANYONE
+from clauseway.catalog import Catalog
+from clauseway.values import Citation
+
+Kind = TypeVar("Kind", bound=Term)
+
+
+class Extract(msgspec.Struct, frozen=True, kw_only=True):
+    """An agreement on one day, as known at one point, under one choice of readings. `facts` holds known ones only."""
+
+    agreement: Agreement
+    catalog: Catalog
+    force: InForce
+    facts: FactRegister
+    readings: Mapping[str, str]
+
+    @property
+    def as_of(self) -> date:
+        return self.force.as_of
+
+    def in_force(self, kind: type[Kind]) -> list[Kind]:
+        """The terms of a kind that are in force, the latest amendment's first."""
+        return [state.term for state in self.force.states if state.in_force and isinstance(state.term, kind)]
+
+    def ended(self, kind: type[Kind]) -> list[Kind]:
+        return [state.term for state in self.force.states if state.ended and isinstance(state.term, kind)]
+
+    def public(self) -> list[Permission]:
+        """Permissions that hold for anyone."""
+        return [term for term in self.in_force(Permission) if term.party == ANYONE]
+
+    def granted(self) -> list[Permission]:
+        """Permissions of a named party."""
+        return [term for term in self.in_force(Permission) if term.party != ANYONE]
+
+    def overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
+        """Whether a product can lie in both scopes."""
+        belongs = self.catalog.belongs
+        others = tuple(others)
+        return any(belongs(one, other) or belongs(other, one) for one in some for other in others)
+
+    def within(self, some: Iterable[str], scope: Iterable[str]) -> bool:
+        """Whether all of a scope lies in another."""
+        scope = tuple(scope)
+        return all(any(self.catalog.belongs(one, wide) for wide in scope) for one in some)
+
+    def scopes_of(self, name: str) -> list[str]:
+        """A product or class and every class it lies in, nearest first."""
+        scopes = [name]
+        at = self.catalog.class_of(name)
+        while at:
+            if at != name:
+                scopes.append(at)
+            at = self.catalog.classes[at].within
+        return scopes
+
+    def owned(self) -> list[tuple[Ownership, frozenset[str]]]:
+        """The ownership terms in force, and for each what an earlier one of another party takes from it."""
+        found: list[tuple[Ownership, frozenset[str]]] = []
+        for term in self.in_force(Ownership):
+            taken = [
+                before.products
+                for before, _ in found
+                if before.party != term.party and self.overlap(before.products, term.products)
+            ]
+            found.append((term, frozenset[str]().union(*taken)))
+        return found
+
+    def launches(self, product: str) -> list[Launch]:
+        """Shipments that have taken effect."""
+        return [launch for launch in self.facts.launches(product) if launch.effective <= self.as_of]
+
+    def first_shipped(self, product: str) -> date | None:
+        """The first shipment on record, on any cloud; dates recorded ahead count, as they do in ship-first."""
+        shipped = [launch.effective for launch in self.facts.launches(product)]
+        known = self.catalog.products[product].first_shipped_by
+        return min([*shipped, *([known] if known else [])], default=None)
+
+    def offers(self) -> dict[str, Citation]:
+        """What was offered to the holder of a right of first refusal, who passed on it."""
+        rights = self.in_force(RefusalRight)
+        passed = {term.subject: self.facts.passed(term.subject, self.as_of) for term in rights}
+        return {subject: offer.citation for subject, offer in passed.items() if offer is not None}
+
+    def binds_new_only(self, term: Precedence) -> bool:
+        return term.binds.under(self.readings) == "first-shipped-since"
+
+    def needs_both(self, term: Precedence) -> bool:
+        """Whether the exception to ship-first needs both, that the operator cannot and that it declines."""
+        return term.unless.under(self.readings) == "cannot-and-declines"
+
+
+def heading(extract: Extract, comment: str, what: str) -> str:
+    """The lines that open an export: which agreement, which day, as known when, which readings."""
+    readings = ", ".join(f"{name}={option}" for name, option in sorted(extract.readings.items()))
+    lines = [
+        f"{extract.agreement.title}, {what}",
+        f"as of {extract.as_of}, known at {extract.force.known_at}, readings {readings or 'none'}",
+        f"agreement {extract.agreement.hash}",
+    ]
+    return "\n".join(f"{comment} {line}" for line in lines)

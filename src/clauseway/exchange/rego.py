@@ -1,0 +1,368 @@
+"""The agreement in force as a Rego module (v1), term by term.
+
+Input is a question: {"action": …, "party": …} and, where the action takes them, "product", "cloud", "to", "segment" and
+"seller". `data.clauseway.outcome` is one of the four outcomes; with {"questions": […]} as input,
+`data.clauseway.outcomes` lists one for each.
+
+The module opens with how silence is read, which is the same for every agreement. Under it each term in force, each
+licence that has ended and each fact known and in effect adds a definition to one of its functions or sets: `owner`,
+`public`, `granted`, `licensed`, `lost`, `barred`, `excepted`, `waits`, `freed`, `due` · `shipped`, `answered`,
+`passed`, `grant`. Each carries its term, document, line and source as OPA metadata.
+
+Language: https://www.openpolicyagent.org/docs/policy-language
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement import (
+    Exclusivity,
+    Grant,
+    Licence,
+    Permission,
+    Precedence,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+)
+from clauseway.exchange.extract import Extract, heading
+from clauseway.values import Citation
+
+_SOLD = frozenset({"serve", "sell"})
+
+# How silence is read. What terms and facts say is added below; `0 == 1` stands where nothing is said.
+_RULE = """\
+outcome := both(asked(input))
+
+outcomes := [both(asked(question)) | some question in input.questions]
+
+asked(question) := object.union({"product": "", "cloud": "", "to": "", "segment": "any", "seller": ""}, question)
+
+# Where another party sells what is served, both must be allowed.
+both(act) := answer(act) if sold_by_the_party(act)
+
+else := strictest({answer(act), answer(object.union(act, {"action": "sell", "party": act.seller}))})
+
+sold_by_the_party(act) if act.action != "serve"
+
+sold_by_the_party(act) if act.seller in {"", act.party}
+
+strictest(answers) := "forbidden" if "forbidden" in answers
+
+else := "unstated" if "unstated" in answers
+
+else := "conditional" if "conditional" in answers
+
+else := "permitted"
+
+# Nothing is stated before an amendment is in force and known, nor of what nobody owns.
+answer(act) := "unstated" if count(amendments) == 0
+
+else := "permitted" if {
+	act.action == "share-revenue"
+	due(act)
+}
+
+else := "forbidden" if act.action == "share-revenue"
+
+else := "permitted" if public(act)
+
+else := "unstated" if not owner(act.product)
+
+else := own(object.union(act, {"action": hosting(act.action)})) if act.party == owner(act.product)
+
+else := "permitted" if {
+	act.action == "use-under-licence"
+	licensed(act)
+}
+
+else := others(act)
+
+hosting(action) := "serve" if action == "sell"
+
+else := action
+
+# The owner may do what no term in force forbids.
+own(act) := "forbidden" if barred(act)
+
+else := "conditional" if waits(act)
+
+else := "permitted"
+
+# Anyone else needs a licence or a grant, and may go no further than the owner.
+others(act) := "forbidden" if owners(act) == "forbidden"
+
+else := "forbidden" if {
+	act.action in {"serve", "sell"}
+	barred(object.union(act, {"action": "sell"}))
+}
+
+else := owners(act) if licensed(act)
+
+else := "forbidden" if {
+	lost(act)
+	not granted(act)
+}
+
+else := owners(act) if granted(act)
+
+else := owners(act) if launched_on_its_own_cloud(act)
+
+else := "conditional"
+
+owners(act) := own(as_owner(act, {"action": "serve"})) if act.action in {"serve", "sell"}
+
+else := own(as_owner(act, {})) if act.action == "contract-compute"
+
+else := own(as_owner(act, {"action": "license", "to": act.party})) if act.action == "use-under-licence"
+
+else := strictest({own(as_owner(act, {})), own(as_owner(act, {"to": act.party}))}) if act.action == "license"
+
+as_owner(act, changes) := object.union(object.union(act, {"party": owner(act.product)}), changes)
+
+granted(act) if {
+	some one in grant
+	one.party == act.party
+	lies_in(act.product, {one.product})
+}
+
+launched_on_its_own_cloud(act) if {
+	act.action in {"serve", "sell"}
+	operators[act.cloud] == act.party
+	[act.product, act.cloud] in shipped
+}
+
+lies_in(product, scope) if {
+	some one in scopes[product]
+	one in scope
+}
+
+owner(product) := "" if 0 == 1
+
+public(act) if 0 == 1
+
+licensed(act) if 0 == 1
+
+lost(act) if 0 == 1
+
+barred(act) if 0 == 1
+
+excepted(term, act) if 0 == 1
+
+waits(act) if 0 == 1
+
+freed(term, product) if 0 == 1
+
+due(act) if 0 == 1
+
+shipped contains 0 if 0 == 1
+
+answered contains 0 if 0 == 1
+
+passed contains 0 if 0 == 1
+
+grant contains 0 if 0 == 1"""
+
+
+def rego_module(extract: Extract) -> str:
+    """The module as text: how silence is read, the catalog, the terms, the facts."""
+    parts = [
+        heading(extract, "#", "as a Rego module"),
+        "package clauseway\n\nimport rego.v1",
+        _RULE,
+        *_catalog(extract),
+        *(_terms(extract) if extract.force.stated else ()),
+        *_facts(extract),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _catalog(extract: Extract) -> list[str]:
+    """What the agreement speaks about: amendments, who operates which cloud, in which scopes a product lies."""
+    catalog = extract.catalog
+    scopes = {name: extract.scopes_of(name) for name in sorted({*catalog.products, *catalog.classes})}
+    shipped = {name: day for name in sorted(catalog.products) if (day := extract.first_shipped(name))}
+    return [
+        f"amendments := {_set(extract.force.amendments)}",
+        f"operators := {_object({cloud: _text(catalog.operators[cloud]) for cloud in sorted(catalog.operators)})}",
+        f"scopes := {_object({name: _set(within) for name, within in scopes.items()})}",
+        f"first_shipped := {_object({name: _day(day) for name, day in shipped.items()})}",
+    ]
+
+
+# Terms
+
+
+def _terms(extract: Extract) -> list[str]:
+    written: list[str] = []
+    for term, taken in extract.owned():
+        outside = [f"not lies_in(product, {_set(taken)})"] if taken else []
+        body = [f"lies_in(product, {_set(term.products)})", *outside]
+        written.append(_rule(term.citation, f"owner(product) := {_text(term.party)}", body))
+    for permission in extract.in_force(Permission):
+        written.append(_permission(extract, permission))
+    for licence in extract.in_force(Licence):
+        written += _licence("licensed(act)", licence)
+    for licence in extract.ended(Licence):
+        written += _licence("lost(act)", licence)
+    for exclusivity in extract.in_force(Exclusivity):
+        written += _exclusivity(exclusivity)
+    for refusal in extract.in_force(RefusalRight):
+        written.append(_refusal(refusal))
+    for precedence in extract.in_force(Precedence):
+        written += _precedence(extract, precedence)
+    for share in extract.in_force(RevenueShareTerm):
+        written.append(_share(share))
+    return written
+
+
+def _permission(extract: Extract, term: Permission) -> str:
+    if term in extract.public():
+        return _rule(term.citation, "public(act)", _scope(term))
+    return _rule(term.citation, "granted(act)", [f"act.party == {_text(term.party)}", *_scope(term)])
+
+
+def _licence(head: str, term: Licence) -> list[str]:
+    """A licence to use, and what else it carries: serving and selling, the only acts that rest on one."""
+    who = f"act.party == {_text(term.licensee)}"
+    use = [who, 'act.action == "use-under-licence"', f"lies_in(act.product, {_set(term.products)})"]
+    rules = [_rule(term.citation, head, use)]
+    for scope in term.carries:
+        if sold := (scope.actions or _SOLD) & _SOLD:
+            carried = msgspec.structs.replace(scope, actions=sold)
+            rules.append(_rule(term.citation, head, [who, *_scope(carried)]))
+    return rules
+
+
+def _exclusivity(term: Exclusivity) -> list[str]:
+    if term.only.clouds:
+        outside = [f"not act.cloud in {_set(term.only.clouds)}"]
+    elif term.only.parties:
+        outside = [f"not act.party in {_set(term.only.parties)}"]
+    else:
+        outside = [f"not act.to in {_set(term.only.licensees)}", "act.to != owner(act.product)"]
+    reserved = Scope(actions=term.actions, products=term.products, segments=term.segments)
+    unless = [f"not excepted({_text(term.id)}, act)"] if term.except_ else []
+    rules = [_rule(term.citation, "barred(act)", [*_scope(reserved), *outside, *unless])]
+    for scope in term.except_:
+        rules.append(_rule(term.citation, f"excepted({_text(term.id)}, act)", _scope(scope) or ["true"]))
+    return rules
+
+
+def _refusal(term: RefusalRight) -> str:
+    elsewhere = [f"not act.cloud in {_set(term.except_clouds)}"] if term.except_clouds else []
+    acts = _scope(Scope(actions=term.actions, products=term.products))
+    return _rule(term.citation, "waits(act)", [*acts, *elsewhere, f"not {_text(term.subject)} in passed"])
+
+
+def _precedence(extract: Extract, term: Precedence) -> list[str]:
+    acts = _scope(Scope(actions=term.actions, products=term.products))
+    elsewhere = f"act.cloud != {_text(term.first)}"
+    unless = f"not freed({_text(term.id)}, act.product)"
+    rules = [
+        _rule(term.citation, "waits(act)", [f"act.party == {_text(term.party)}", *acts, elsewhere, unless]),
+    ]
+    freed = f"freed({_text(term.id)}, product)"
+    answer = ["some answer in answered", "answer.product == product"]
+    ways = [[f"[product, {_text(term.first)}] in shipped"]]
+    if extract.binds_new_only(term):
+        ways.append([f"first_shipped[product] < {_day(term.since)}"])
+    if extract.needs_both(term):
+        ways.append([*answer, "not answer.can", "answer.declines"])
+    else:
+        ways += [[*answer, "not answer.can"], [*answer, "answer.declines"]]
+    return rules + [_rule(term.citation, freed, way) for way in ways]
+
+
+def _share(term: RevenueShareTerm) -> str:
+    between = [f"act.party == {_text(term.payer)}", f"act.to == {_text(term.payee)}"]
+    excludes = [f"not lies_in(act.product, {_set(term.base.excludes)})"] if term.base.excludes else []
+    return _rule(term.citation, "due(act)", [*between, *excludes])
+
+
+def _scope(scope: Scope | Permission) -> list[str]:
+    """What a scope asks of an act; what it leaves open asks nothing."""
+    asked = [
+        (scope.actions, f"act.action in {_set(scope.actions)}"),
+        (scope.products, f"lies_in(act.product, {_set(scope.products)})"),
+        (scope.clouds, f"act.cloud in {_set(scope.clouds)}"),
+        (scope.segments, f"act.segment in {_set(scope.segments)}"),
+    ]
+    return [line for names, line in asked if names]
+
+
+# Facts
+
+
+def _facts(extract: Extract) -> list[str]:
+    """The facts known and in effect, each as an element of its set."""
+    catalog, facts = extract.catalog, extract.facts
+    written = [
+        _element("shipped", f"[{_text(launch.product)}, {_text(launch.cloud)}]", launch.citation)
+        for product in sorted(catalog.products)
+        for launch in extract.launches(product)
+    ]
+    for product in sorted(catalog.products):
+        if answer := facts.answer(product, extract.as_of):
+            values = {"product": _text(product), "can": _truth(answer.can), "declines": _truth(answer.declines)}
+            written.append(_element("answered", _object(values), answer.citation))
+    for subject, citation in sorted(extract.offers().items()):
+        written.append(_element("passed", _text(subject), citation))
+    for fact in facts.facts:
+        if isinstance(fact, Grant) and fact.effective <= extract.as_of:
+            values = {"party": _text(fact.party), "product": _text(fact.product)}
+            written.append(_element("grant", _object(values), fact.citation))
+    return written
+
+
+# Writing
+
+
+def _rule(citation: Citation, head: str, body: Sequence[str]) -> str:
+    lines = "\n".join(f"\t{line}" for line in body)
+    return f"{_metadata(citation)}\n{head} if {{\n{lines}\n}}"
+
+
+def _element(name: str, value: str, citation: Citation) -> str:
+    return f"{_metadata(citation)}\n{name} contains {value}"
+
+
+def _metadata(citation: Citation) -> str:
+    """OPA's annotation comment, in YAML: where the rule stands in the agreement."""
+    custom = [("amendment", citation.amendment), ("document", citation.document), ("source", citation.source)]
+    return "\n".join(
+        [
+            "# METADATA",
+            f"# title: {_text(citation.term)}",
+            f"# description: {_text(citation.text)}",
+            "# custom:",
+            *(f"#   {key}: {_text(value)}" for key, value in custom),
+            f"#   line: {citation.line}",
+        ]
+    )
+
+
+def _object(members: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{_text(key)}: {value}" for key, value in members.items()) + "}"
+
+
+def _set(names: Iterable[str]) -> str:
+    """A set of strings; the empty one has a name of its own, since {} is an object."""
+    written = ", ".join(map(_text, sorted(names)))
+    return f"{{{written}}}" if written else "set()"
+
+
+def _day(day: date) -> str:
+    """Days compare as text, year first."""
+    return _text(str(day))
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _text(text: str) -> str:
+    """A string literal, which is JSON's; on one line, because comments hold it too."""
+    return msgspec.json.encode(" ".join(text.split())).decode()
