@@ -17,14 +17,16 @@ from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
 _YEARS_AFTER_LAST_END = 1
 
 
-class _Right(msgspec.Struct, frozen=True):
+class Right(msgspec.Struct, frozen=True):
+    """A right, told in a few words, and the question that asks for it."""
+
     label: str
     question: Question
 
 
 def timeline_of_rights(opened: OpenAgreement, known_at: KnownAt) -> Timeline:
     """Every right of interest from the agreement's first year to after its last known end."""
-    rows = [(right, opened.timeline(right.question)) for right in _rights(opened, known_at)]
+    rows = [(right, opened.timeline(right.question)) for right in rights_of_interest(opened, known_at)]
     begin, end = _extent(rows, opened)
     return Timeline(
         begin=begin,
@@ -38,7 +40,7 @@ def timeline_of_rights(opened: OpenAgreement, known_at: KnownAt) -> Timeline:
     )
 
 
-def _extent(rows: list[tuple[_Right, tuple[Span, ...]]], opened: OpenAgreement) -> tuple[date, date]:
+def _extent(rows: list[tuple[Right, tuple[Span, ...]]], opened: OpenAgreement) -> tuple[date, date]:
     begins = [amendment.effective for amendment in opened.agreement.amendments]
     days = [span.begin for _, spans in rows for span in spans] + begins
     return date(min(days).year, 1, 1), date(max(days).year + _YEARS_AFTER_LAST_END, 1, 1)
@@ -66,13 +68,13 @@ def _why(decision: Decision) -> str:
     return f"{first.amendment} {first.term}{note}: {first.text}{needed}"
 
 
-def _rights(opened: OpenAgreement, known_at: KnownAt) -> Iterator[_Right]:
+def rights_of_interest(opened: OpenAgreement, known_at: KnownAt) -> Iterator[Right]:
     """The owner's rights elsewhere than on the primary cloud, others' rights to sell, licences, shares."""
 
-    def right(label: str, **parts: Unpack[QuestionParts]) -> Iterator[_Right]:
+    def right(label: str, **parts: Unpack[QuestionParts]) -> Iterator[Right]:
         try:
             parts["as_of"], parts["known_at"] = date.min, known_at
-            yield _Right(label, opened.question(**parts))
+            yield Right(label, opened.question(**parts))
         except InvalidInput:
             return  # this agreement's classes do not take that action
 

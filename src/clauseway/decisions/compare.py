@@ -18,7 +18,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Decision, Outcome, Reason
 from clauseway.decisions.domain import all_questions
 from clauseway.decisions.engine import decide
-from clauseway.decisions.question import Question
+from clauseway.decisions.question import SHARE, Question
 from clauseway.values import KnownAt
 
 
@@ -47,7 +47,8 @@ class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
     """A combination that is answered otherwise.
 
     `conditions` names the terms that condition the outcome after, `grant` for the owner's consent. `because` is the
-    first reason of the outcome after, `was_because` that of the outcome before, both without notes.
+    first reason of the outcome after, or the fact that has met a condition since; `was_because` the first reason of the
+    outcome before. Both are without notes.
     """
 
     combination: Combination
@@ -94,8 +95,8 @@ def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange,
             before=one.outcome,
             after=other.outcome,
             conditions=tuple(sorted({condition.term for condition in other.conditions})),
-            because=_place(other),
-            was_because=_place(one),
+            because=_place(_met_since(one, other) or other.reasons[0]),
+            was_because=_place(one.reasons[0]),
         )
         for question in all_questions(
             after.agreement, catalog, as_of=after.as_of, known_at=after.known_at, readings=after.readings
@@ -108,8 +109,17 @@ def _combination(question: Question) -> Combination:
     return Combination(question.action, question.party, question.to, question.product, question.cloud, question.segment)
 
 
-def _place(decision: Decision) -> Reason:
-    return msgspec.structs.replace(decision.reasons[0], note="")
+def _place(reason: Reason) -> Reason:
+    return msgspec.structs.replace(reason, note="")
+
+
+def _met_since(before: Decision, after: Decision) -> Reason | None:
+    """The fact that has met a condition since."""
+    if before.outcome is not Outcome.CONDITIONAL:
+        return None
+    return next(
+        (reason for reason in after.reasons if reason.bearing == "meets" and reason not in before.reasons), None
+    )
 
 
 # Asking each side
@@ -208,7 +218,9 @@ def grouped(changes: Iterable[OutcomeChange]) -> tuple[Box, ...]:
     alike: dict[tuple[object, ...], list[OutcomeChange]] = {}
     for change in changes:
         place = (change.because.amendment, change.because.term, change.because.line)
-        alike.setdefault((change.before, change.after, change.conditions, place), []).append(change)
+        # To owe a share is no act, so it shares no box with one.
+        is_share = change.combination.action == SHARE
+        alike.setdefault((change.before, change.after, change.conditions, place, is_share), []).append(change)
     return tuple(_box(members, some[0]) for some in alike.values() for members in _joined(some))
 
 
