@@ -5,8 +5,9 @@ refusal, worded and cited.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import product as every
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from clauseway.agreement import Precedence
 from clauseway.app.configuration import Configuration, DeploymentWritten, resolve_auth
 from clauseway.app.library import OpenAgreement
-from clauseway.decisions import Decision, DecisionTable, Outcome, Question, compile_table
+from clauseway.decisions import Decision, Outcome, Question, Tables, Verdict
 from clauseway.decisions.question import SELL
 from clauseway.gateway.plan import Epoch, Key, Plan, Refusal, Route, Target
 from clauseway.metering import Deployment, Ruling, Unit
@@ -37,16 +38,13 @@ def compile_plan(
     targets = _targets(configuration, prices, known_at.day, where)
     sellers = sorted({target.label.seller for target in targets} | {key.seller for key in keys})
     products = sorted({target.label.product for target in targets})
-    compiler = _Compiler(opened, targets, _table(opened, sellers, products, known_at))
-    days = compiler.boundaries()
+    compiler = _Compiler(opened, targets, known_at)
     return Plan(
         agreement=opened.agreement.hash,
         hash_key=hash_key,
         models={product: product for product in products},
         targets=tuple(targets),
-        epochs=tuple(
-            Epoch(begin_ns=start_of_day_ns(day), routes=compiler.routes(sellers, products, day)) for day in days
-        ),
+        epochs=tuple(compiler.epochs(sellers, products)),
         rulings=tuple(compiler.rulings),
         keys=tuple(keys),
     )
@@ -98,30 +96,13 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
     )
 
 
-def _table(opened: OpenAgreement, sellers: Iterable[str], products: Iterable[str], known_at: KnownAt) -> DecisionTable:
-    questions = [
-        _question(opened, seller, product, cloud, segment, known_at)
-        for seller in sellers
-        for product in products
-        for cloud in sorted(opened.catalog.clouds)
-        for segment in sorted(opened.catalog.segments)
-    ]
-    return compile_table(opened.agreement, opened.catalog, opened.facts, questions)
-
-
-def _question(
-    opened: OpenAgreement, seller: str, product: str, cloud: str, segment: str, known_at: KnownAt
-) -> Question:
-    return opened.question(
-        action=SELL, party=seller, product=product, cloud=cloud, segment=segment, as_of=date.min, known_at=known_at
-    )
-
-
 class _Compiler:
     """Turns decisions into routes, numbering each distinct ruling once."""
 
-    def __init__(self, opened: OpenAgreement, targets: Sequence[Target], table: DecisionTable) -> None:
-        self.opened, self.targets, self.table = opened, targets, table
+    def __init__(self, opened: OpenAgreement, targets: Sequence[Target], known_at: KnownAt) -> None:
+        self.opened, self.targets, self.known_at = opened, targets, known_at
+        self.tables = Tables(opened.agreement, opened.catalog, opened.facts)
+        self.table = self.tables.table(known_at, opened.agreement.default_readings())
         self.primary = {
             state.first
             for amendment in opened.agreement.amendments
@@ -130,9 +111,23 @@ class _Compiler:
         }
         self.rulings: list[Ruling] = []
         self._numbers: dict[str, int] = {}
+        # The last decision on a seller, product, cloud and segment, with the verdict that it rests on.
+        self._decided: dict[tuple[str, str, str, str], tuple[Verdict, Decision]] = {}
 
-    def boundaries(self) -> list[date]:
-        return sorted({day for begins, _ in self.table.rows.values() for day in begins})
+    def boundaries(self, sellers: Iterable[str], products: Iterable[str]) -> list[date]:
+        """The days on which a route may change. Raises InvalidInput for a seller or product that is not known."""
+        for seller, product in every(sellers, products):
+            self._question(seller, product, min(self.opened.catalog.clouds), "any", date.min)
+        return sorted({day for product in products for day in self.table.days(SELL, product)})
+
+    def epochs(self, sellers: Sequence[str], products: Sequence[str]) -> Iterator[Epoch]:
+        """The routes from each day on which one of them changes."""
+        before: dict[str, Route] = {}
+        for day in self.boundaries(sellers, products):
+            routes = self.routes(sellers, products, day)
+            if routes != before:
+                yield Epoch(begin_ns=start_of_day_ns(day), routes=routes)
+            before = routes
 
     def routes(self, sellers: Iterable[str], products: Iterable[str], day: date) -> dict[str, Route]:
         return {
@@ -146,8 +141,7 @@ class _Compiler:
         rulings: dict[str, int] = {}
         refusals: list[Refusal] = []
         for cloud in sorted(self.opened.catalog.clouds):
-            decision = self.table.look_up((SELL, seller, "", product, cloud, segment), day)
-            assert decision is not None, "a boundary of the table lies in every row of it"
+            decision = self._decide(seller, product, cloud, segment, day)
             if decision.outcome is Outcome.PERMITTED:
                 rulings[cloud] = self._number(decision)
             else:
@@ -160,6 +154,26 @@ class _Compiler:
         # Primary first; otherwise in the order in which the operator wrote them.
         candidates.sort(key=lambda candidate: self.targets[candidate[0]].label.cloud not in self.primary)
         return Route(candidates=tuple(candidates), refusals=tuple(refusals))
+
+    def _decide(self, seller: str, product: str, cloud: str, segment: str, day: date) -> Decision:
+        """The decision on a day. While the verdict stays the same, so does the decision, and its receipt."""
+        verdict = self.table.look_up(SELL, seller, product, cloud, segment=segment, as_of=day)
+        key = (seller, product, cloud, segment)
+        if key not in self._decided or self._decided[key][0] != verdict:
+            question = self._question(seller, product, cloud, segment, day)
+            self._decided[key] = (verdict, self.tables.decide(question))
+        return self._decided[key][1]
+
+    def _question(self, seller: str, product: str, cloud: str, segment: str, day: date) -> Question:
+        return self.opened.question(
+            action=SELL,
+            party=seller,
+            product=product,
+            cloud=cloud,
+            segment=segment,
+            as_of=day,
+            known_at=self.known_at,
+        )
 
     def _number(self, decision: Decision) -> int:
         if decision.receipt.id not in self._numbers:

@@ -11,9 +11,11 @@ from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, R
 from clauseway.decisions.domain import all_questions
 from clauseway.decisions.engine import decide, facts_hash
 from clauseway.decisions.question import Question, ask, check_readings
-from clauseway.decisions.table import DecisionTable, Span, compile_table, timeline
+from clauseway.decisions.several import Asked, ask_together, decide_together, joint_catalog, timeline_together
+from clauseway.decisions.table import DecisionTable, Span, Tables, Verdict, compile_table, timeline
 
 __all__ = [
+    "Asked",
     "Condition",
     "Decision",
     "DecisionTable",
@@ -22,12 +24,18 @@ __all__ = [
     "Reason",
     "Receipt",
     "Span",
+    "Tables",
     "Turn",
+    "Verdict",
     "all_questions",
     "ask",
+    "ask_together",
     "check_readings",
     "compile_table",
     "decide",
+    "decide_together",
     "facts_hash",
+    "joint_catalog",
     "timeline",
+    "timeline_together",
 ]

@@ -22,7 +22,7 @@ def all_questions(
     """
     chosen = check_readings(agreement, readings or {})
     for action in ACTIONS:
-        for product in _products(catalog, action):
+        for product in products_of(catalog, action):
             for party in sorted(catalog.parties):
                 for to in sorted(catalog.parties) if action in TO_ACTIONS else [""]:
                     for cloud in sorted(catalog.clouds) if action in CLOUD_ACTIONS else [""]:
@@ -41,7 +41,7 @@ def all_questions(
                             )
 
 
-def _products(catalog: Catalog, action: str) -> list[str]:
+def products_of(catalog: Catalog, action: str) -> list[str]:
     """What an action takes: products and classes; for a share none at all, and each that may be left out of a base."""
     names = sorted({*catalog.products, *(name for name, known in catalog.classes.items() if known.actions)})
     if action == SHARE:

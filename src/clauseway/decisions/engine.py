@@ -9,7 +9,7 @@ decide ─ unstated?            no amendment both in force and known
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -122,7 +122,7 @@ def decide(agreement: Agreement, catalog: Catalog, facts: FactRegister, question
         turns_on=_turns(agreement, catalog, known, question, finding.outcome),
         as_of=question.as_of,
         known_at=str(question.known_at),
-        receipt=_receipt(agreement, known, question, finding.outcome),
+        receipt=receipt(agreement, facts_hash(known), question, finding.outcome),
     )
 
 
@@ -131,14 +131,20 @@ def _turns(
 ) -> tuple[Turn, ...]:
     """The readings, each changed alone, under which the outcome would be another."""
     turns = []
+    for reading, option in other_options(agreement, question.readings):
+        readings = {**question.readings, reading: option}
+        other = _find(agreement, catalog, known, msgspec.structs.replace(question, readings=readings))
+        if other.outcome != outcome:
+            turns.append(Turn(reading=reading, option=option, outcome=other.outcome))
+    return tuple(turns)
+
+
+def other_options(agreement: Agreement, readings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Every option that was not chosen, with its reading."""
     for reading in agreement.readings.values():
         for option in reading.options:
-            if option != question.readings[reading.id]:
-                readings = {**question.readings, reading.id: option}
-                other = _find(agreement, catalog, known, msgspec.structs.replace(question, readings=readings))
-                if other.outcome != outcome:
-                    turns.append(Turn(reading=reading.id, option=option, outcome=other.outcome))
-    return tuple(turns)
+            if option != readings[reading.id]:
+                yield reading.id, option
 
 
 def _find(agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question) -> Finding:
@@ -198,7 +204,7 @@ def decide_act(case: Case, act: Act) -> Finding:
         return _share(case, act)
     if public := _permissions(case, act, ANYONE):
         return Finding(Outcome.PERMITTED, public)
-    owner = _owner(case, act.product)
+    owner = _owner(case, act)
     if owner is None:
         return Finding(Outcome.UNSTATED, (case.rule("unstated"),))
     if act.party == owner:
@@ -212,9 +218,9 @@ def decide_act(case: Case, act: Act) -> Finding:
     return _sale(case, act, owner)
 
 
-def _owner(case: Case, product: str) -> str | None:
+def _owner(case: Case, act: Act) -> str | None:
     for state in case.states(Ownership):
-        if state.in_force and isinstance(state.term, Ownership) and case.belongs(product, state.term.products):
+        if state.in_force and isinstance(state.term, Ownership) and case.reaches(state.term, act):
             return state.term.party
     return None
 
@@ -289,7 +295,7 @@ def _inside(case: Case, term: Exclusivity, act: Act) -> bool:
         return act.cloud in term.only.clouds
     if term.only.parties:
         return act.party in term.only.parties
-    return act.to in term.only.licensees or act.to == _owner(case, act.product)
+    return act.to in term.only.licensees or act.to == _owner(case, act)
 
 
 def _carved_out(case: Case, term: Exclusivity, act: Act) -> bool:
@@ -575,8 +581,8 @@ def facts_hash(known: FactRegister) -> str:
     return hashlib.sha256(b"\n".join(sorted(map(msgspec.json.encode, known.facts)))).hexdigest()
 
 
-def _receipt(agreement: Agreement, known: FactRegister, question: Question, outcome: Outcome) -> Receipt:
-    facts = facts_hash(known)
+def receipt(agreement: Agreement, facts: str, question: Question, outcome: Outcome) -> Receipt:
+    """The receipt of a decision. `facts`: the `facts_hash` of those known."""
     parts = [ENGINE, agreement.hash, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
     return Receipt(
         id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],

@@ -1,20 +1,40 @@
-"""Decisions ahead of time: a right over time, and a table over many questions (a dictionary and a bisection)."""
+"""Decisions ahead of time: a right over time, and tables over everything that can be asked.
+
+    Tables         an agreement with its facts, compiled on demand: one table for each knowledge and each readings
+    DecisionTable  action and product → the days on which something changes → the classes of names → a verdict
+
+A table decides each situation (`classes`) once, for one name of each class, by the engine's own rules; what a verdict
+says of the names that were asked is filled in when it is looked up. So a look-up is a few dictionaries, a bisection
+and a list, and says what `decide` says.
+"""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import product as every
 
 import msgspec
 
-from clauseway.agreement import Agreement, FactRegister, boundaries
+from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
 from clauseway.catalog import Catalog
-from clauseway.decisions.decision import Decision
-from clauseway.decisions.engine import decide
-from clauseway.decisions.question import Question
-from clauseway.values import FOREVER
-
-# action, party, to, product, cloud, segment
-TableKey = tuple[str, str, str, str, str, str]
+from clauseway.decisions.classes import Docket, Situation, Text, dockets, partition
+from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
+from clauseway.decisions.domain import products_of
+from clauseway.decisions.engine import (
+    Case,
+    Finding,
+    both,
+    decide,
+    decide_act,
+    facts_hash,
+    named,
+    once,
+    other_options,
+    receipt,
+)
+from clauseway.decisions.question import ACTIONS, CLOUD_ACTIONS, SELL, SERVE, TO_ACTIONS, Question
+from clauseway.decisions.reach import Act
+from clauseway.values import FOREVER, KnownAt
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,27 +65,276 @@ def _same(one: Decision, other: Decision) -> bool:
     return (one.outcome, one.reasons, one.conditions) == (other.outcome, other.reasons, other.conditions)
 
 
-class DecisionTable(msgspec.Struct, frozen=True):
-    """Answers compiled for one point of knowledge and one choice of readings. Built by `compile_table`."""
+class Verdict(msgspec.Struct, frozen=True):
+    """What a table says: outcome, reasons and conditions as in a `Decision`. Shared by all questions it answers."""
 
-    rows: Mapping[TableKey, tuple[tuple[date, ...], tuple[Decision, ...]]]
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    conditions: tuple[Condition, ...]
 
-    def look_up(self, key: TableKey, as_of: date) -> Decision | None:
-        """The decision in force on a day; None where the key was not compiled or the day lies before every boundary."""
-        row = self.rows.get(key)
-        if row is None:
-            return None
-        index = bisect_right(row[0], as_of) - 1
-        return row[1][index] if index >= 0 else None
+    @classmethod
+    def of(cls, finding: Finding) -> "Verdict":
+        return cls(finding.outcome, once(finding.reasons), finding.conditions)
+
+
+class _Cell:
+    """A verdict as compiled. Where its texts name what was asked, one verdict for each names that were asked."""
+
+    __slots__ = ("_filled", "_finding", "verdict")
+
+    def __init__(self, finding: Finding) -> None:
+        self._finding = finding
+        self._filled: dict[tuple[str, str, str], Verdict] = {}
+        # None where names must be filled in.
+        self.verdict = None if _names_what_was_asked(finding) else Verdict.of(finding)
+
+    def filled(self, action: str, party: str, product: str, segment: str) -> Verdict:
+        names = (party, product, segment)
+        verdict = self._filled.get(names)
+        if verdict is None:
+            act = Act(action=action, party=party, product=product, cloud="", to="", segment=segment)
+            verdict = self._filled[names] = Verdict.of(named(self._finding, act))
+        return verdict
+
+
+def _names_what_was_asked(finding: Finding) -> bool:
+    return any("\0" in reason.note for reason in finding.reasons) or any(
+        "\0" in text for condition in finding.conditions for text in (condition.text, *condition.needs)
+    )
+
+
+class _Leaf(msgspec.Struct, frozen=True):
+    """The answers of one situation: the offset of each name, and the cell at the sum of a question's offsets."""
+
+    parties: Mapping[str, int]
+    to: Mapping[str, int]
+    clouds: Mapping[str, int]
+    segments: Mapping[str, int]
+    cells: Sequence[_Cell]
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """The situations of an action and a product: `leaves[n]` holds on the days after the first n of `days`."""
+
+    days: Sequence[date]
+    leaves: Sequence[_Leaf]
+
+
+class DecisionTable:
+    """Every answer for one point of knowledge and one choice of readings, compiled row by row as it is asked for.
+
+    `complete` compiles all rows at once. Built by `compile_table` and `Tables`.
+    """
+
+    def __init__(
+        self,
+        agreement: Agreement,
+        catalog: Catalog,
+        facts: FactRegister,
+        known_at: KnownAt,
+        readings: Mapping[str, str],
+    ) -> None:
+        text = Text.of(agreement, catalog, facts.known(known_at), known_at, readings)
+        self._compiler = _Compiler(text, known_at, readings)
+        self._rows = _Rows(self._compiler)
+
+    def look_up(
+        self, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any", *,
+        as_of: date,
+    ) -> Verdict:  # fmt: skip
+        """The verdict on a day. The parts are those of a valid `Question`; any other raises KeyError."""
+        row = self._rows[action, product]
+        leaf = row.leaves[bisect_right(row.days, as_of)]
+        cell = leaf.cells[leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]]
+        return cell.verdict or cell.filled(action, party, product, segment)
+
+    def answer(self, question: Question) -> Verdict:
+        """The verdict on a question; its knowledge and readings are left aside, for the table has its own."""
+        asked = question
+        verdict = self.look_up(
+            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment, as_of=asked.as_of
+        )
+        if asked.action != SERVE or asked.seller == asked.party:
+            return verdict
+        sale = self.look_up(SELL, asked.seller, asked.product, asked.cloud, segment=asked.segment, as_of=asked.as_of)
+        return Verdict.of(both(_finding(verdict), _finding(sale)))
+
+    def days(self, action: str, product: str) -> Sequence[date]:
+        """The days on which an answer about an action and a product may change. Raises KeyError as `look_up` does."""
+        return self._rows[action, product].days
+
+    def complete(self) -> "DecisionTable":
+        """Compile every row now."""
+        self._compiler.compile_all(self._rows)
+        return self
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Rows compiled, situations decided for them, and cells in these."""
+        leaves = self._compiler.leaves.values()
+        return len(self._rows), len(leaves), sum(len(leaf.cells) for leaf in leaves)
+
+
+def _finding(verdict: Verdict) -> Finding:
+    return Finding(verdict.outcome, verdict.reasons, verdict.conditions)
+
+
+class _Rows(dict[tuple[str, str], _Row]):
+    """The rows compiled so far; one that is missing is compiled when it is asked for."""
+
+    def __init__(self, compiler: "_Compiler") -> None:
+        self._compiler = compiler
+
+    def __missing__(self, key: tuple[str, str]) -> _Row:
+        row = self[key] = self._compiler.row(*key)
+        return row
+
+
+class _Compiler:
+    """Turns dockets into rows. Situations that are equal, of whatever product and day, share their leaf."""
+
+    def __init__(self, text: Text, known_at: KnownAt, readings: Mapping[str, str]) -> None:
+        self._text, self._known_at, self._readings = text, known_at, readings
+        self._dockets: Mapping[tuple[str, str], Docket] = dockets(
+            text, {action: products_of(text.catalog, action) for action in ACTIONS}
+        )
+        self.leaves: dict[Situation, _Leaf] = {}
+        self._by_docket: dict[int, _Row] = {}
+        self._unstated = self._leaf_of_unstated()
+
+    def compile_all(self, rows: _Rows) -> None:
+        for key in self._dockets:
+            rows[key]
+
+    def row(self, action: str, product: str) -> _Row:
+        docket = self._dockets[action, product]
+        if id(docket) not in self._by_docket:
+            self._by_docket[id(docket)] = self._compiled(docket, action, product)
+        return self._by_docket[id(docket)]
+
+    def _compiled(self, docket: Docket, action: str, product: str) -> _Row:
+        days: list[date] = []
+        leaves = [self._unstated[action]]
+        for day, situation in docket.situations():
+            leaf = self.leaves.get(situation)
+            if leaf is None:
+                leaf = self.leaves[situation] = self._leaf(situation, product, day)
+            if leaf is not leaves[-1]:
+                days.append(day)
+                leaves.append(leaf)
+        return _Row(days, leaves)
+
+    def _leaf(self, situation: Situation, product: str, day: date) -> _Leaf:
+        """Decide a situation: one act of each combination of classes, by the engine's rules."""
+        case = self._case(situation, day)
+        action = situation.action
+        classes = partition(self._text, situation, **self._names(action))
+        cells = [
+            _Cell(decide_act(case, Act(action, party, product, cloud, to, segment)))
+            for party, cloud, segment, to in every(
+                classes.parties.names, classes.clouds.names, classes.segments.names, classes.to.names
+            )
+        ]
+        per_segment = len(classes.to.names)
+        per_cloud = per_segment * len(classes.segments.names)
+        per_party = per_cloud * len(classes.clouds.names)
+        return _Leaf(
+            parties=classes.parties.offsets(per_party),
+            clouds=classes.clouds.offsets(per_cloud),
+            segments=classes.segments.offsets(per_segment),
+            to=classes.to.offsets(1),
+            cells=cells,
+        )
+
+    def _case(self, situation: Situation, day: date) -> Case:
+        text = self._text
+        placed = [(bearing.place, text.live[bearing.place]) for bearing in situation.live]
+        placed += [(bearing.place, text.ended[bearing.place]) for bearing in situation.ended]
+        placed.sort(key=lambda one: one[0])
+        force = InForce(
+            as_of=day,
+            known_at=self._known_at,
+            amendments=situation.commented or ("stated",),
+            states=tuple(state for _, state in placed),
+        )
+        facts = FactRegister(tuple(text.known.facts[place] for place, _ in situation.facts))
+        question = Question(
+            action=situation.action, party="", as_of=day, known_at=self._known_at, readings=self._readings
+        )
+        return Case.of(text.agreement, text.catalog, force, facts, question)
+
+    def _names(self, action: str) -> dict[str, list[str]]:
+        """What a question about an action may name as other party, cloud and segment."""
+        catalog = self._text.catalog
+        return {
+            "to": sorted(catalog.parties) if action in TO_ACTIONS else [""],
+            "clouds": [*([] if action in CLOUD_ACTIONS else [""]), *sorted(catalog.clouds)],
+            "segments": sorted(catalog.segments),
+        }
+
+    def _leaf_of_unstated(self) -> dict[str, _Leaf]:
+        finding = Finding(Outcome.UNSTATED, (Reason.of("rule", self._text.agreement.rules["unstated"]),))
+        cells = [_Cell(finding)]
+        parties = dict.fromkeys(self._text.catalog.parties, 0)
+        return {
+            action: _Leaf(parties=parties, cells=cells, **{part: dict.fromkeys(known, 0) for part, known in names})
+            for action in ACTIONS
+            for names in [self._names(action).items()]
+        }
 
 
 def compile_table(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, questions: Iterable[Question]
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, known_at: KnownAt, readings: Mapping[str, str]
 ) -> DecisionTable:
-    """Compile the answers to `questions`; each one's `as_of` is left aside."""
-    rows = {}
-    for question in questions:
-        spans = timeline(agreement, catalog, facts, question)
-        key = (question.action, question.party, question.to, question.product, question.cloud, question.segment)
-        rows[key] = (tuple(span.begin for span in spans), tuple(span.decision for span in spans))
-    return DecisionTable(rows)
+    """Compile every answer, as known at `known_at` under `readings` (an option for each: see `check_readings`)."""
+    return DecisionTable(agreement, catalog, facts, known_at, readings).complete()
+
+
+class Tables:
+    """An agreement with its facts, asked through tables. Older knowledge and other readings compile on demand."""
+
+    def __init__(self, agreement: Agreement, catalog: Catalog, facts: FactRegister) -> None:
+        self.agreement, self.catalog, self.facts = agreement, catalog, facts
+        self._points = sorted(
+            {amendment.known for amendment in agreement.amendments} | {fact.known for fact in facts.facts}
+        )
+        self._tables: dict[tuple[int, tuple[str, ...]], DecisionTable] = {}
+        self._fact_hashes: dict[int, str] = {}
+
+    def knowledge(self, known_at: KnownAt) -> int:
+        """The number of points at which something became known by then: equal for two that know the same."""
+        return bisect_right(self._points, known_at)
+
+    def table(self, known_at: KnownAt, readings: Mapping[str, str]) -> DecisionTable:
+        """The table for a point of knowledge; `readings` holds an option for every reading of the agreement."""
+        key = (self.knowledge(known_at), tuple(readings[name] for name in self.agreement.readings))
+        if key not in self._tables:
+            self._tables[key] = DecisionTable(self.agreement, self.catalog, self.facts, known_at, readings)
+        return self._tables[key]
+
+    def answer(self, question: Question) -> Verdict:
+        """Outcome, reasons and conditions of a question that is checked already."""
+        return self.table(question.known_at, question.readings).answer(question)
+
+    def decide(self, question: Question) -> Decision:
+        """The same as the engine's `decide`, receipt and all."""
+        verdict = self.answer(question)
+        knowledge = self.knowledge(question.known_at)
+        if knowledge not in self._fact_hashes:
+            self._fact_hashes[knowledge] = facts_hash(self.facts.known(question.known_at))
+        return Decision(
+            outcome=verdict.outcome,
+            reasons=verdict.reasons,
+            conditions=verdict.conditions,
+            turns_on=tuple(self._turns(question, verdict.outcome)),
+            as_of=question.as_of,
+            known_at=str(question.known_at),
+            receipt=receipt(self.agreement, self._fact_hashes[knowledge], question, verdict.outcome),
+        )
+
+    def _turns(self, question: Question, outcome: Outcome) -> Iterator[Turn]:
+        for reading, option in other_options(self.agreement, question.readings):
+            readings = {**question.readings, reading: option}
+            other = self.table(question.known_at, readings).answer(question).outcome
+            if other != outcome:
+                yield Turn(reading=reading, option=option, outcome=other)

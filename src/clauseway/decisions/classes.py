@@ -1,0 +1,403 @@
+"""What can be told apart: for an action and a product, what bears on it and when, and which names that tells apart.
+
+Everything else of a question's names forms one class and has one answer, so a table decides it once.
+
+    dockets(…)   for each action and product: the terms and facts that bear on it, and the days on which that changes
+    Docket.at    what bears on it on a day (`Situation`); equal situations have equal answers
+    partition    the names that a situation tells apart, for parties, other parties, clouds and segments
+"""
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+
+import msgspec
+
+from clauseway.agreement import (
+    Agreement,
+    Exclusivity,
+    FactRegister,
+    Grant,
+    Launch,
+    Licence,
+    Offer,
+    Ownership,
+    Permission,
+    Precedence,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+    Term,
+    TermState,
+    in_force,
+)
+from clauseway.agreement.facts import Answer
+from clauseway.agreement.terms import ANYONE
+from clauseway.catalog import Catalog
+from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.values import FOREVER, KnownAt
+
+# Which acts an answer about an action looks at: a sale rests on what the owner may serve, a use on what it may license.
+_LOOKS_AT: Mapping[str, frozenset[str]] = {
+    SERVE: frozenset({SERVE, SELL}),
+    SELL: frozenset({SERVE, SELL}),
+    LICENSE: frozenset({LICENSE}),
+    USE: frozenset({USE, LICENSE}),
+    CONTRACT: frozenset({CONTRACT}),
+    SHARE: frozenset({SHARE}),
+}
+_LAST_DAY = FOREVER - timedelta(days=1)
+
+
+class Bearing(msgspec.Struct, frozen=True):
+    """A term that bears on an action and a product: its place in the agreement, and the scopes in it that do."""
+
+    place: int
+    within: tuple[int, ...]
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """Everything that an answer about an action and a product may rest on, on a day. Two that are equal answer alike.
+
+    `facts` pairs the place of a fact in the register with whether it is in effect; `product` holds what the product
+    itself brings: whether it is one (and no class), and the day by which it had shipped.
+    """
+
+    action: str
+    product: tuple[bool, date | None]
+    live: tuple[Bearing, ...]
+    ended: tuple[Bearing, ...]
+    facts: tuple[tuple[int, bool], ...]
+    commented: tuple[str, ...]
+
+
+class Text(msgspec.Struct, frozen=True):
+    """The agreement folded once, for one point of knowledge and one choice of readings.
+
+    `live` and `ended` hold each term as it stands while in force and once ended; what the fold says of either is the
+    same on every day. Places count in the fold's order: the latest amendment's terms first.
+    """
+
+    agreement: Agreement
+    catalog: Catalog
+    known: FactRegister
+    live: Sequence[TermState]
+    ended: Sequence[TermState]
+    begins: Mapping[str, date]
+
+    @classmethod
+    def of(
+        cls,
+        agreement: Agreement,
+        catalog: Catalog,
+        known: FactRegister,
+        known_at: KnownAt,
+        readings: Mapping[str, str],
+    ) -> "Text":
+        states = in_force(agreement, known, _LAST_DAY, known_at, readings).states
+        return cls(
+            agreement=agreement,
+            catalog=catalog,
+            known=known,
+            live=[msgspec.structs.replace(state, as_of=state.term.begins) for state in states],
+            ended=[msgspec.structs.replace(state, as_of=max(state.end, state.term.begins)) for state in states],
+            begins={
+                amendment.id: amendment.effective for amendment in agreement.amendments if amendment.known <= known_at
+            },
+        )
+
+    @property
+    def begin(self) -> date:
+        """The first day on which anything is stated."""
+        return min(self.begins.values(), default=FOREVER)
+
+
+class Docket:
+    """What bears on an action and a product over all days."""
+
+    def __init__(self, text: Text, action: str, product: str, bearings: Sequence[Bearing]) -> None:
+        self._text, self._action, self._product = text, action, product
+        self._bearings = bearings
+        self._facts = list(_facts_on(text, action, product, bearings))
+
+    def situations(self) -> Iterator[tuple[date, Situation]]:
+        """Each day on which something changes and what bears from then on, in order, from the first day stated."""
+        text = self._text
+        begun: dict[date, list[Bearing]] = defaultdict(list)
+        over: dict[date, list[Bearing]] = defaultdict(list)
+        days = {text.begin}
+        for bearing in self._bearings:
+            state = text.live[bearing.place]
+            if state.term.begins < state.end:
+                begun[state.term.begins].append(bearing)
+            over[max(state.end, state.term.begins)].append(bearing)
+        comments = self._comments()
+        days.update(begun, over, (text.known.facts[place].effective for place in self._facts), comments)
+        live: list[Bearing] = []
+        ended = _Ended(text)
+        for day in sorted(days - {FOREVER}):
+            for bearing in over.get(day, ()):
+                if bearing in live:
+                    live.remove(bearing)
+                ended.add(bearing, self._action)
+            for bearing in begun.get(day, ()):
+                insort(live, bearing, key=_place)
+            if day >= text.begin:
+                yield day, self._situation(day, live, ended, comments)
+
+    def _situation(
+        self, day: date, live: Sequence[Bearing], ended: "_Ended", comments: Mapping[date, str]
+    ) -> Situation:
+        text = self._text
+        known = text.catalog.products.get(self._product)
+        dated = any(isinstance(text.live[bearing.place].term, Precedence) for bearing in live)
+        return Situation(
+            action=self._action,
+            product=(known is not None, known.first_shipped_by if known is not None and dated else None),
+            live=tuple(live),
+            ended=ended.kept(),
+            facts=tuple((place, text.known.facts[place].effective <= day) for place in self._facts),
+            commented=tuple(amendment for begins, amendment in sorted(comments.items()) if begins <= day),
+        )
+
+    def _comments(self) -> dict[date, str]:
+        """The amendments that a commentary comes from, by the day from which it is quoted."""
+        begins = self._text.begins
+        if self._action == SHARE:
+            return {}
+        return {
+            begins[comment.from_amendment]: comment.from_amendment
+            for comment in self._text.agreement.commentary
+            if comment.from_amendment in begins
+        }
+
+
+def _place(bearing: Bearing) -> int:
+    return bearing.place
+
+
+class _Ended:
+    """The terms that have ended and may still be cited: of those that reach the same, the one that ended last."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._last: dict[object, Bearing] = {}
+
+    def add(self, bearing: Bearing, action: str) -> None:
+        state = self._text.ended[bearing.place]
+        reach = _reach_once_ended(state.term, bearing, action)
+        if reach is not None:
+            other = self._last.get(reach)
+            if other is None or self._rank(bearing) > self._rank(other):
+                self._last[reach] = bearing
+
+    def _rank(self, bearing: Bearing) -> tuple[date, int, int]:
+        """As the engine chooses: by end, then by amendment, then the first in the text."""
+        state = self._text.ended[bearing.place]
+        return state.end, state.order, -bearing.place
+
+    def kept(self) -> tuple[Bearing, ...]:
+        return tuple(sorted(self._last.values(), key=_place))
+
+
+def _reach_once_ended(term: Term, bearing: Bearing, action: str) -> object:
+    """What an ended term is still asked for: equal for two terms that reach the same. None where it never is."""
+    match term:
+        case Exclusivity():
+            return Exclusivity, term.actions & _LOOKS_AT[action], term.segments
+        case Licence():
+            return Licence, term.licensee, tuple(term.carries[index] for index in bearing.within if index >= 0)
+        case RevenueShareTerm():
+            return RevenueShareTerm, term.payer, term.payee
+    return None
+
+
+def dockets(text: Text, questions: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], Docket]:
+    """A docket for every action and product in `questions` (action → products and classes)."""
+    index = _Index(text)
+    return {
+        (action, product): Docket(text, action, product, index.bearings(action, product))
+        for action, products in questions.items()
+        for product in products
+    }
+
+
+class _Index:
+    """The terms by the names in their scopes, so that a docket looks only at those that may bear on it."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._by_name: dict[str, list[int]] = defaultdict(list)
+        for place, state in enumerate(text.live):
+            for name in _scope_names(state.term):
+                self._by_name[name].append(place)
+
+    def bearings(self, action: str, product: str) -> list[Bearing]:
+        lineage = self._text.catalog.lineage(product)
+        places = {place for name in (*lineage, "") for place in self._by_name.get(name, ())}
+        found = []
+        for place in sorted(places):
+            within = _bears(self._text.live[place].term, action, lineage)
+            if within is not None:
+                found.append(Bearing(place, within))
+        return found
+
+
+def _scope_names(term: Term) -> Iterable[str]:
+    """The names of products and classes a term may be found by; the empty name where it may bear on any."""
+    match term:
+        case Ownership() | Permission() | Exclusivity() | Precedence() | RefusalRight():
+            return term.products
+        case Licence():
+            carried = {name for scope in term.carries for name in scope.products or ("",)}
+            return term.products | carried
+        case RevenueShareTerm():
+            return ("",)
+    return ()
+
+
+def _bears(term: Term, action: str, lineage: frozenset[str]) -> tuple[int, ...] | None:
+    """Which of a term's inner scopes bear on an action and a product; None where the term itself does not."""
+    looked_at = _LOOKS_AT[action]
+    match term:
+        case RevenueShareTerm():
+            return ((1,) if not lineage.isdisjoint(term.base.excludes) else ()) if action == SHARE else None
+        case Ownership():
+            return () if action != SHARE and not lineage.isdisjoint(term.products) else None
+        case Exclusivity():
+            if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products):
+                return None
+            return _scopes_on(term.except_, looked_at, lineage)
+        case Permission() | Precedence() | RefusalRight():
+            return None if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products) else ()
+        case Licence():
+            if action == USE:
+                return None if lineage.isdisjoint(term.products) else ()
+            carried = _scopes_on(term.carries, looked_at, lineage) if action in (SERVE, SELL) else ()
+            return carried or None
+    return None
+
+
+def _scopes_on(scopes: Sequence[Scope], actions: frozenset[str], lineage: frozenset[str]) -> tuple[int, ...]:
+    return tuple(
+        index
+        for index, scope in enumerate(scopes)
+        if not (scope.actions and actions.isdisjoint(scope.actions))
+        and not (scope.products and lineage.isdisjoint(scope.products))
+    )
+
+
+def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]) -> Iterator[int]:
+    """The places of the known facts that may bear on an action and a product."""
+    if action == SHARE:
+        return
+    lineage = text.catalog.lineage(product)
+    subjects = {term.subject for bearing in bearings if isinstance(term := text.live[bearing.place].term, RefusalRight)}
+    for place, fact in enumerate(text.known.facts):
+        match fact:
+            case Launch() | Answer():
+                bears = fact.product == product
+            case Grant():
+                bears = fact.product in lineage
+            case Offer():
+                bears = fact.subject in subjects
+            case _:
+                bears = False
+        if bears:
+            yield place
+
+
+class Classes(msgspec.Struct, frozen=True):
+    """Names in classes: the class of each name, and one name that stands for each class."""
+
+    numbers: Mapping[str, int]
+    names: Sequence[str]
+
+    @classmethod
+    def telling_apart(cls, names: Iterable[str], sets: Iterable[frozenset[str]]) -> "Classes":
+        """Two names are in one class where each of `sets` holds both or neither."""
+        distinct = set(sets)
+        numbers: dict[str, int] = {}
+        by_signature: dict[frozenset[frozenset[str]], int] = {}
+        stand_in: list[str] = []
+        for name in names:
+            signature = frozenset(one for one in distinct if name in one)
+            number = by_signature.setdefault(signature, len(by_signature))
+            if number == len(stand_in):
+                stand_in.append(name)
+            numbers[name] = number
+        return cls(numbers, stand_in)
+
+    def offsets(self, step: int) -> dict[str, int]:
+        """The place of each name's class, where classes lie `step` places apart."""
+        return {name: number * step for name, number in self.numbers.items()}
+
+
+class Partition(msgspec.Struct, frozen=True):
+    """The names that one situation tells apart."""
+
+    parties: Classes
+    to: Classes
+    clouds: Classes
+    segments: Classes
+
+
+def partition(
+    text: Text, situation: Situation, *, to: Sequence[str], clouds: Sequence[str], segments: Sequence[str]
+) -> Partition:
+    """The classes of names in a situation. `to`, `clouds` and `segments`: those that a question may name."""
+    parties: set[str] = set()
+    cloud_sets: set[frozenset[str]] = set()
+    segment_sets: set[frozenset[str]] = set()
+    for bearing in (*situation.live, *situation.ended):
+        term = text.live[bearing.place].term
+        parties |= _parties_in(term)
+        for scope in _places_in(term, bearing):
+            cloud_sets.add(scope.clouds)
+            segment_sets.add(scope.segments)
+    for place, _ in situation.facts:
+        match text.known.facts[place]:
+            case Grant() as grant:
+                parties.add(grant.party)
+            case Launch() as launch:
+                cloud_sets.add(frozenset({launch.cloud}))
+                parties.add(text.catalog.operators.get(launch.cloud, ""))
+    party_sets = [frozenset({party}) for party in parties]
+    return Partition(
+        parties=Classes.telling_apart(sorted(text.catalog.parties), party_sets),
+        to=Classes.telling_apart(to, party_sets),
+        clouds=Classes.telling_apart(clouds, cloud_sets),
+        segments=Classes.telling_apart(segments, segment_sets),
+    )
+
+
+def _parties_in(term: Term) -> frozenset[str]:
+    match term:
+        case Ownership() | Precedence():
+            return frozenset({term.party})
+        case Permission():
+            return frozenset({term.party}) - {ANYONE}
+        case Exclusivity():
+            return term.only.parties | term.only.licensees
+        case Licence():
+            return frozenset({term.licensee})
+        case RevenueShareTerm():
+            return frozenset({term.payer, term.payee})
+    return frozenset()
+
+
+def _places_in(term: Term, bearing: Bearing) -> Iterator[Scope]:
+    """The clouds and segments that a term tells from others."""
+    match term:
+        case Permission():
+            yield Scope(clouds=term.clouds, segments=term.segments)
+        case Exclusivity():
+            yield Scope(clouds=term.only.clouds, segments=term.segments)
+            yield from (term.except_[index] for index in bearing.within)
+        case Precedence():
+            yield Scope(clouds=frozenset({term.first}))
+        case RefusalRight():
+            yield Scope(clouds=term.except_clouds)
+        case Licence():
+            yield from (term.carries[index] for index in bearing.within)
