@@ -7,7 +7,7 @@ import msgspec
 from clauseway.app.library import OpenAgreement
 from clauseway.decisions import Decision, Question, Receipt
 from clauseway.decisions.change import WouldChange, would_change
-from clauseway.decisions.question import Asked
+from clauseway.decisions.question import QuestionRecord
 from clauseway.decisions.trace import Traced, trace
 from clauseway.values import InvalidInput, Problem
 
@@ -15,7 +15,7 @@ from clauseway.values import InvalidInput, Problem
 class Explanation(Decision, frozen=True, kw_only=True):
     """A decision with its question, what would change it and, where asked for, the trace of every term."""
 
-    question: Asked
+    question: QuestionRecord
     would_change: tuple[WouldChange, ...] = ()
     trace: tuple[Traced, ...] | msgspec.UnsetType = msgspec.UNSET
 
@@ -45,7 +45,7 @@ def explain(
     parts = opened.agreement, opened.catalog, opened.facts, question, decision
     return Explanation(
         **msgspec.structs.asdict(decision),
-        question=Asked.of(question, suppositions),
+        question=QuestionRecord.of(question, suppositions),
         would_change=would_change(*parts),
         trace=trace(*parts) if with_trace else msgspec.UNSET,
     )

@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "decide": _Entry("clauseway.cli.decide", "Ask the agreement: who may do what, where and when, and why."),
     "terms": _Entry("clauseway.cli.terms", "Show what is in force on a day, as known on a day."),
     "fact": _Entry("clauseway.cli.fact", "Record facts and list them.", is_group=True),
+    "verify": _Entry("clauseway.cli.verify", "Repeat a decision from its receipt: the same, or what differs."),
     "timeline": _Entry("clauseway.cli.timeline", "Show rights over the years, as a table and as a picture."),
     "diff": _Entry("clauseway.cli.diff", "Show what changes between amendments, days or states of knowledge."),
     "serve": _Entry("clauseway.cli.serve", "Run the gateway and the pages."),

@@ -43,7 +43,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     readings: Mapping[str, str]
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class QuestionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A question as it is written into a decision, so that it can be asked again: with what it supposed.
 
     `known_at_ns` and `known_at_sequence` are whole numbers as text, because they are wider than some readers' numbers.
@@ -64,7 +64,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     suppositions: tuple[str, ...]
 
     @classmethod
-    def of(cls, question: Question, suppositions: Iterable[str]) -> "Asked":
+    def of(cls, question: Question, suppositions: Iterable[str]) -> "QuestionRecord":
         return cls(
             action=question.action,
             party=question.party,
