@@ -63,9 +63,9 @@ class OpenAgreement(msgspec.Struct, frozen=True):
 
     def question(self, **parts: Unpack[QuestionParts]) -> Question:
         """A checked question. `as_of` defaults to today (UTC), `known_at` to now. Raises InvalidInput."""
-        wrong = _Wrong()
+        wrong = Wrong()
         today = datetime.now(UTC).date()
-        as_of = wrong.tried(lambda: _day(parts.get("as_of"), "--as-of"), None) or today
+        as_of = wrong.tried(lambda: day_given(parts.get("as_of"), "--as-of"), None) or today
         known_at = wrong.tried(lambda: known_point(parts.get("known_at")), KnownAt.everything())
         asked = wrong.tried(lambda: self._ask(parts, as_of, known_at), None)
         wrong.refuse()
@@ -91,7 +91,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
 
     def asking(self, suppose: Iterable[str], **parts: Unpack[QuestionParts]) -> tuple["OpenAgreement", Question]:
         """The agreement with supposed facts, and a question to it. Raises InvalidInput with what is wrong in either."""
-        wrong = _Wrong()
+        wrong = Wrong()
         opened = wrong.tried(lambda: self.supposing(suppose), self)
         question = wrong.tried(lambda: self.question(**parts), None)
         wrong.refuse()
@@ -120,7 +120,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
         """The terms and their states on a day."""
         known = known_point(known_at)
         readings = check_readings(self.agreement, reading or {})
-        day = _day(as_of, "--as-of") or datetime.now(UTC).date()
+        day = day_given(as_of, "--as-of") or datetime.now(UTC).date()
         return in_force(self.agreement, self.facts.known(known), day, known, readings)
 
     def revenue_shares(
@@ -150,11 +150,11 @@ class OpenAgreement(msgspec.Struct, frozen=True):
 
     def with_facts_from(self, path: Path) -> "OpenAgreement":
         """The same agreement with the facts of a file (Markdown with `yaml facts` blocks, or a YAML list)."""
-        register, catalog = read_facts(str(path), _read(path), self.catalog)
+        register, catalog = read_facts(str(path), read_text(path), self.catalog)
         return OpenAgreement(self.agreement, catalog, self.facts.with_facts(register.facts))
 
 
-class _Wrong:
+class Wrong:
     """What is wrong with a question, gathered from its parts, so that all of it is told at once."""
 
     def __init__(self) -> None:
@@ -206,13 +206,13 @@ def _documents(folder: Path) -> dict[str, str]:
                 todo="Name the folder that holds agreement.md and the amendments.",
             )
         )
-    wrong = _Wrong()
-    documents = {path.name: wrong.tried(partial(_read, path), "") for path in sorted(folder.glob("*.md"))}
+    wrong = Wrong()
+    documents = {path.name: wrong.tried(partial(read_text, path), "") for path in sorted(folder.glob("*.md"))}
     wrong.refuse()
     return documents
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -221,7 +221,7 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _day(day: date | str | None, where: str) -> date | None:
+def day_given(day: date | str | None, where: str) -> date | None:
     return parse_day(day, where) if isinstance(day, str) else day
 
 
@@ -233,7 +233,7 @@ def known_point(known_at: KnownAt | date | str | None) -> KnownAt:
         return known_at
     if isinstance(known_at, str) and len(known_at) > 10:
         return _instant(known_at)
-    day = _day(known_at, "--known-at")
+    day = day_given(known_at, "--known-at")
     assert day is not None
     return KnownAt.end_of(day)
 

@@ -1,0 +1,324 @@
+"""Several agreements in force at once: a right needs a permission in one of them and no prohibition in any.
+
+Each agreement is asked for itself, about what it names; one that does not name a party, cloud or product of the
+question states nothing about it. Then the answers are joined:
+
+    one forbids                          forbidden, whatever the others say
+    one permits, or would once a         what only lacks a grant elsewhere needs none there;
+    condition of its own is met          every other condition (ship-first, first refusal) stands
+    none permits                         conditional on a grant in one and on every other condition
+    none states anything                 unstated
+    a revenue share                      due where one of them makes it due: a share that one does not know is no
+                                         prohibition
+
+The order of the agreements changes nothing. With one agreement the answer is that of `decide`.
+"""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement import Agreement, FactRegister
+from clauseway.catalog import Catalog, ProductClass
+from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
+from clauseway.decisions.engine import ENGINE, decide
+from clauseway.decisions.question import SHARE, Question, ask
+from clauseway.decisions.table import Span, timeline
+from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
+
+# What the engine calls the condition that only lacks the owner's consent.
+GRANT = "grant"
+ANY_SEGMENT = "any"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """An agreement with its catalog and facts, to be asked beside others."""
+
+    agreement: Agreement
+    catalog: Catalog
+    facts: FactRegister
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What one agreement says."""
+
+    agreement: str
+    decision: Decision
+
+    @property
+    def grants(self) -> tuple[Condition, ...]:
+        return tuple(condition for condition in self.decision.conditions if condition.term == GRANT)
+
+    @property
+    def restrictions(self) -> tuple[Condition, ...]:
+        return tuple(condition for condition in self.decision.conditions if condition.term != GRANT)
+
+    def reasons(self, note: str = "") -> tuple[Reason, ...]:
+        return tuple(
+            msgspec.structs.replace(reason, agreement=self.agreement, note=reason.note or note)
+            for reason in self.decision.reasons
+        )
+
+
+class _Joined(msgspec.Struct, frozen=True):
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    conditions: tuple[Condition, ...] = ()
+
+
+def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
+    """Everything that one of them names. Where two define a name, the first in their own order of names holds."""
+    classes: dict[str, ProductClass] = {}
+    for catalog in catalogs:
+        for name, known in catalog.classes.items():
+            before = classes.get(name, known)
+            classes[name] = msgspec.structs.replace(before, actions=before.actions | known.actions)
+    return Catalog(
+        parties=frozenset().union(*(catalog.parties for catalog in catalogs)),
+        clouds=frozenset().union(*(catalog.clouds for catalog in catalogs)),
+        operators={cloud: party for catalog in reversed(catalogs) for cloud, party in catalog.operators.items()},
+        segments=frozenset().union(*(catalog.segments for catalog in catalogs)),
+        classes=classes,
+        products={name: product for catalog in reversed(catalogs) for name, product in catalog.products.items()},
+    )
+
+
+def ask_together(
+    asked: Sequence[Asked],
+    *,
+    action: str,
+    party: str,
+    as_of: date,
+    known_at: KnownAt,
+    product: str = "",
+    cloud: str = "",
+    to: str = "",
+    seller: str = "",
+    segment: str = ANY_SEGMENT,
+    region: str = "",
+    readings: Mapping[str, str] | None = None,
+) -> Question:
+    """A question to all of them, or InvalidInput with every problem in it. One of them must know each name.
+
+    Its `readings` are those chosen; each agreement reads whatever else it defines by its own default.
+    """
+    chosen = readings or {}
+    problems = _reading_problems(asked, chosen)
+    try:
+        question = ask(
+            asked[0].agreement,
+            joint_catalog([one.catalog for one in asked]),
+            action=action,
+            party=party,
+            product=product,
+            cloud=cloud,
+            to=to,
+            seller=seller,
+            segment=segment,
+            region=region,
+            as_of=as_of,
+            known_at=known_at,
+        )
+    except InvalidInput as error:
+        raise InvalidInput(*error.problems, *problems) from None
+    if problems:
+        raise InvalidInput(*problems)
+    return msgspec.structs.replace(question, readings=dict(chosen))
+
+
+def _reading_problems(asked: Sequence[Asked], chosen: Mapping[str, str]) -> list[Problem]:
+    options: dict[str, set[str]] = {}
+    for one in asked:
+        for reading in one.agreement.readings.values():
+            options.setdefault(reading.id, set()).update(reading.options)
+    problems = []
+    for name, option in chosen.items():
+        if option not in options.get(name, ()):
+            known = f"Known: {', '.join(sorted(options.get(name, options)))}." if options else "Leave it out."
+            what = f"unknown option {option!r}" if name in options else f"unknown name {name!r}"
+            where = f"--reading {name}" if name in options else "--reading"
+            problems.append(Problem(what=what, why="no agreement given defines it", where=where, todo=known))
+    return problems
+
+
+def decide_together(asked: Sequence[Asked], question: Question) -> Decision:
+    """Answer a question under all agreements."""
+    in_order = sorted(asked, key=lambda one: (one.agreement.id, one.agreement.hash))
+    if len(in_order) == 1:
+        return _answer(in_order[0], question).decision
+    answers = [_answer(one, question) for one in in_order]
+    joined = _joined(question.action, answers)
+    return _decision(answers, question, joined, _turns(in_order, question, joined.outcome))
+
+
+def _decision(answers: Sequence[_Answer], question: Question, joined: _Joined, turns: tuple[Turn, ...]) -> Decision:
+    return Decision(
+        outcome=joined.outcome,
+        reasons=joined.reasons,
+        conditions=joined.conditions,
+        turns_on=turns,
+        as_of=question.as_of,
+        known_at=str(question.known_at),
+        receipt=_receipt(answers, question, joined.outcome),
+    )
+
+
+def timeline_together(asked: Sequence[Asked], question: Question) -> tuple[Span, ...]:
+    """The answers to a question over all days, as known at its `known_at`; its own `as_of` is left aside.
+
+    What turns on a reading is for `decide_together` to say: the spans leave it out.
+    """
+    in_order = sorted(asked, key=lambda one: (one.agreement.id, one.agreement.hash))
+    histories = [_history(one, question) for one in in_order]
+    days = sorted({day for begins, _ in histories for day in begins if day != date.min})
+    spans: list[Span] = []
+    for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
+        answers = [found[bisect_right(begins, begin) - 1] for begins, found in histories]
+        joined = _joined(question.action, answers)
+        if spans and _says(spans[-1].decision) == (joined.outcome, joined.reasons, joined.conditions):
+            spans[-1] = msgspec.structs.replace(spans[-1], end=end)
+        else:
+            on_the_day = msgspec.structs.replace(question, as_of=begin)
+            spans.append(Span(begin=begin, end=end, decision=_decision(answers, on_the_day, joined, ())))
+    return tuple(spans)
+
+
+def _says(decision: Decision) -> tuple[object, ...]:
+    return decision.outcome, decision.reasons, decision.conditions
+
+
+def _history(one: Asked, question: Question) -> tuple[list[date], list[_Answer]]:
+    """What an agreement says over time: the days from which on each answer holds, the first of all days first."""
+    first = _answer(one, msgspec.structs.replace(question, as_of=date.min))
+    own = _own(one, question)
+    if _unnamed(one, own):
+        return [date.min], [first]
+    spans = timeline(one.agreement, one.catalog, one.facts, own)
+    answers = [_Answer(one.agreement.id, span.decision) for span in spans]
+    return [date.min, *(span.begin for span in spans)], [first, *answers]
+
+
+def _answer(one: Asked, question: Question) -> _Answer:
+    """What an agreement says of a question, as far as it names what the question names."""
+    own = _own(one, question)
+    if unnamed := _unnamed(one, own):
+        return _Answer(one.agreement.id, _nothing(one, own, unnamed))
+    return _Answer(one.agreement.id, decide(one.agreement, one.catalog, one.facts, own))
+
+
+def _own(one: Asked, question: Question) -> Question:
+    """A question as it is put to one agreement."""
+    readings = one.agreement.default_readings()
+    chosen = {
+        name: option
+        for name, option in question.readings.items()
+        if name in readings and option in one.agreement.readings[name].options
+    }
+    # No term can name a segment that the agreement does not know, so to it the customers claim none.
+    segment = question.segment if question.segment in one.catalog.segments else ANY_SEGMENT
+    return msgspec.structs.replace(question, segment=segment, readings={**readings, **chosen})
+
+
+def _unnamed(one: Asked, question: Question) -> tuple[str, ...]:
+    """What the question names and the agreement does not."""
+    catalog = one.catalog
+    named = [
+        (question.party, catalog.parties),
+        (question.to, catalog.parties),
+        (question.seller, catalog.parties),
+        (question.cloud, catalog.clouds),
+        (question.product, {*catalog.products, *catalog.classes}),
+    ]
+    return tuple(dict.fromkeys(name for name, known in named if name and name not in known))
+
+
+def _nothing(one: Asked, question: Question, unnamed: tuple[str, ...]) -> Decision:
+    """The answer of an agreement that does not name what is asked about."""
+    reason = Reason.of("rule", one.agreement.rules["unstated"], f"it does not name {', '.join(unnamed)}")
+    empty = Receipt(
+        id="",
+        engine=ENGINE,
+        agreement=one.agreement.hash,
+        facts="",
+        as_of=question.as_of,
+        known_at=str(question.known_at),
+    )
+    return Decision(
+        outcome=Outcome.UNSTATED,
+        reasons=(reason,),
+        conditions=(),
+        turns_on=(),
+        as_of=question.as_of,
+        known_at=str(question.known_at),
+        receipt=empty,
+    )
+
+
+def _joined(action: str, answers: Sequence[_Answer]) -> _Joined:
+    by_outcome = {outcome: [one for one in answers if one.decision.outcome is outcome] for outcome in Outcome}
+    forbidding, permitting = by_outcome[Outcome.FORBIDDEN], by_outcome[Outcome.PERMITTED]
+    if forbidding and not (action == SHARE and permitting):
+        return _Joined(Outcome.FORBIDDEN, _reasons(forbidding))
+    conditional = by_outcome[Outcome.CONDITIONAL]
+    if not permitting and not conditional:
+        return _Joined(Outcome.UNSTATED, _reasons(answers))
+    granting = [*permitting, *(one for one in conditional if not one.grants)]
+    conditions = [condition for one in conditional for condition in one.restrictions]
+    if not granting:
+        conditions.append(_one_grant([condition for one in conditional for condition in one.grants]))
+    if conditions:
+        standing = [one for one in conditional if one.restrictions or not granting]
+        return _Joined(Outcome.CONDITIONAL, _reasons(standing), tuple(dict.fromkeys(conditions)))
+    met = f"no grant needed: {' and '.join(one.agreement for one in granting)} permits it"
+    not_needed = [reason for one in conditional for reason in one.reasons(met) if reason.bearing == "rule"]
+    return _Joined(Outcome.PERMITTED, (*_reasons(permitting), *not_needed))
+
+
+def _reasons(answers: Iterable[_Answer]) -> tuple[Reason, ...]:
+    return tuple(reason for one in answers for reason in one.reasons())
+
+
+def _one_grant(conditions: Sequence[Condition]) -> Condition:
+    """Missing grants of several agreements: any one of them would do."""
+    return Condition(
+        term=GRANT,
+        text=" Or: ".join(dict.fromkeys(condition.text for condition in conditions)),
+        needs=tuple(dict.fromkeys(need for condition in conditions for need in condition.needs)),
+    )
+
+
+def _turns(asked: Sequence[Asked], question: Question, outcome: Outcome) -> tuple[Turn, ...]:
+    """The readings, each changed alone wherever it is defined, under which the outcome would be another."""
+    options = {
+        (reading.id, option): one
+        for one in asked
+        for reading in one.agreement.readings.values()
+        for option in reading.options
+    }
+    turns = []
+    for name, option in options:
+        readings = {**question.readings, name: option}
+        other = msgspec.structs.replace(question, readings=readings)
+        found = _joined(question.action, [_answer(one, other) for one in asked]).outcome
+        if found is not outcome:
+            turns.append(Turn(reading=name, option=option, outcome=found))
+    return tuple(turns)
+
+
+def _receipt(answers: Sequence[_Answer], question: Question, outcome: Outcome) -> Receipt:
+    """The receipts of all, joined by a plus sign in the order of the agreements' ids."""
+    agreement, facts = (
+        "+".join(getattr(one.decision.receipt, field) or "-" for one in answers) for field in ("agreement", "facts")
+    )
+    parts = [ENGINE, agreement, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
+    return Receipt(
+        id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
+        engine=ENGINE,
+        agreement=agreement,
+        facts=facts,
+        as_of=question.as_of,
+        known_at=str(question.known_at),
+    )

@@ -1,0 +1,294 @@
+"""Two agreements in force at once, as a table: what one says, what the other says, and what holds under both.
+
+The maker owns the product. `reseller` asks whether it may sell it on the cloud `west`; where the line begins with
+"maker", the maker asks whether it may serve it there.
+"""
+
+from datetime import date
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.agreement import read_with_facts
+from clauseway.decisions import (
+    Asked,
+    Decision,
+    Outcome,
+    Question,
+    ask_together,
+    decide,
+    decide_together,
+    timeline_together,
+)
+from clauseway.values import InvalidInput, KnownAt
+
+DAY = date(2026, 6, 1)
+
+# What an agreement says beside "the maker owns its products", in words and as a term.
+SAYS = {
+    "nothing more": "",
+    "the reseller may sell": """
+id: may-sell
+kind: permission
+party: reseller
+actions: [sell]
+products: [app]
+""",
+    "anyone may sell": """
+id: anyone
+kind: permission
+party: anyone
+actions: [serve, sell]
+products: [app]
+""",
+    "only the maker sells": """
+id: only-maker
+kind: exclusivity
+actions: [sell]
+products: [app]
+only: {parties: [maker]}
+""",
+    "only east hosts": """
+id: only-east
+kind: exclusivity
+actions: [serve]
+products: [app]
+only: {clouds: [east]}
+""",
+    "east first": """
+id: east-first
+kind: precedence
+party: maker
+first: east
+actions: [serve]
+products: [app]
+binds: {READS: {every: every-product, new: first-shipped-since}}
+unless: cannot-and-declines
+since: 2020-01-01
+""",
+    "an offer first": """
+id: offer-first
+kind: refusal-right
+holder: partner
+actions: [serve]
+products: [app]
+subject: hosting
+""",
+    "a share is due": """
+id: share
+kind: revenue-share
+payer: maker
+payee: partner
+rate: rate
+base: {sellers: [maker]}
+""",
+}
+# An agreement that does not name something, by what it does not name.
+WITHOUT = {
+    "does not name the product": "item",
+    "does not name the reseller": "reseller",
+    "does not name west": "west",
+}
+
+
+def agreement(name: str, says: str, effective: str = "2024-01-01") -> Asked:
+    unnamed = WITHOUT.get(says, "")
+    parties = [party for party in ("maker", "partner", "reseller") if party != unnamed]
+    clouds = [cloud for cloud in ("east: partner", "west: maker") if not unnamed or unnamed not in cloud]
+    items = "products: {item: {class: app, first-shipped-by: 2019-01-01}}" if unnamed != "item" else "products: {}"
+    definitions = f"""---
+id: {name}
+title: {name}
+---
+
+```yaml definitions
+sources: {{T: the text}}
+parties: [{", ".join(parties)}]
+clouds: {{{", ".join(clouds)}}}
+segments: [trade]
+classes: {{app: {{actions: [serve, sell]}}}}
+{items}
+rules:
+  unstated: Nothing is stated.
+  owner: The owner may do what nothing forbids.
+  grant: Others need a grant.
+  share: A share is due where a term says so.
+  licensee: A right ends with its licence.
+readings:
+  READS: {{says: It reads both ways., source: [T], options: [every, new]}}
+figures:
+  rate: {{says: The rate., value: 10 %, standing: ours, source: [T]}}
+```
+"""
+    more = f"\n## 1.2 More\n\nMore.\n\n```yaml term{SAYS[says]}source: [T]\n```\n" if SAYS.get(says) else ""
+    amendment = f"""---
+id: A1
+title: The first
+announced: {effective}
+effective: {effective}
+---
+
+## 1.1 Ownership
+
+The maker owns its products.
+
+```yaml term
+id: owns
+kind: ownership
+party: maker
+products: [app]
+source: [T]
+```
+{more}"""
+    found, catalog, facts = read_with_facts({"agreement.md": definitions, "A1.md": amendment})
+    return Asked(found, catalog, facts)
+
+
+def question(asked: list[Asked], who: str, **parts: str) -> Question:
+    action = {"maker": "serve", "reseller": "sell"}[who]
+    return ask_together(
+        asked,
+        action=action,
+        party=who,
+        product="item",
+        cloud="west",
+        as_of=DAY,
+        known_at=KnownAt.end_of(DAY),
+        readings=dict(parts),
+    )
+
+
+def together(who: str, one: str, other: str, **parts: str) -> Decision:
+    asked = [agreement("north", one), agreement("south", other)]
+    return decide_together(asked, question(asked, who, **parts))
+
+
+PERMITTED, FORBIDDEN, CONDITIONAL, UNSTATED = Outcome
+# who | what one agreement says | what the other says | under both | the agreements that decide
+TOGETHER = [
+    ("reseller", "nothing more", "nothing more", "a grant", "north south"),
+    ("reseller", "the reseller may sell", "nothing more", "permitted", "north south"),
+    ("reseller", "the reseller may sell", "the reseller may sell", "permitted", "north south"),
+    ("reseller", "the reseller may sell", "only the maker sells", "forbidden", "south"),
+    ("reseller", "nothing more", "only the maker sells", "forbidden", "south"),
+    ("reseller", "only the maker sells", "only east hosts", "forbidden", "north south"),
+    ("reseller", "the reseller may sell", "only east hosts", "forbidden", "south"),
+    ("reseller", "the reseller may sell", "does not name the product", "permitted", "north"),
+    ("reseller", "nothing more", "does not name the product", "a grant", "north"),
+    ("reseller", "only the maker sells", "does not name west", "forbidden", "north"),
+    ("reseller", "the reseller may sell", "does not name the reseller", "permitted", "north"),
+    ("reseller", "the reseller may sell", "east first", "conditional: east-first", "south"),
+    ("reseller", "the reseller may sell", "an offer first", "conditional: offer-first", "south"),
+    ("reseller", "nothing more", "east first", "conditional: east-first, grant", "north south"),
+    ("reseller", "anyone may sell", "nothing more", "permitted", "north south"),
+    ("reseller", "anyone may sell", "only the maker sells", "forbidden", "south"),
+    ("reseller", "anyone may sell", "east first", "conditional: east-first", "south"),
+    ("maker", "nothing more", "nothing more", "permitted", "north south"),
+    ("maker", "nothing more", "only east hosts", "forbidden", "south"),
+    ("maker", "nothing more", "east first", "conditional: east-first", "south"),
+    ("maker", "an offer first", "east first", "conditional: east-first, offer-first", "north south"),
+    ("maker", "only east hosts", "an offer first", "forbidden", "north"),
+    ("maker", "does not name west", "an offer first", "conditional: offer-first", "south"),
+    ("maker", "nothing more", "does not name the product", "permitted", "north"),
+]
+
+
+@pytest.mark.parametrize(("who", "one", "other", "under_both", "deciding"), TOGETHER)
+def test_under_two_agreements(who: str, one: str, other: str, under_both: str, deciding: str) -> None:
+    decision = together(who, one, other)
+    needed = ", ".join(sorted(condition.term for condition in decision.conditions))
+    said = {"conditional: grant": "a grant"}.get(f"{decision.outcome}: {needed}", f"{decision.outcome}: {needed}")
+    assert said.removesuffix(": ") == under_both
+    assert " ".join(sorted({reason.agreement for reason in decision.reasons})) == deciding
+
+
+def test_where_none_names_it_together_nothing_is_stated() -> None:
+    decision = together("reseller", "does not name the product", "does not name west")
+    assert decision.outcome is Outcome.UNSTATED
+    assert [(reason.agreement, reason.note) for reason in decision.reasons] == [
+        ("north", "it does not name item"),
+        ("south", "it does not name west"),
+    ]
+
+
+def test_a_grant_that_another_agreement_makes_needless_says_so() -> None:
+    notes = [reason.note for reason in together("reseller", "the reseller may sell", "nothing more").reasons]
+    assert notes[-1] == "no grant needed: north permits it"
+
+
+def test_a_share_is_due_where_one_agreement_makes_it_due() -> None:
+    asked = [agreement("north", "a share is due"), agreement("south", "nothing more")]
+    parts = {"action": "share-revenue", "party": "maker", "to": "partner"}
+    due = ask_together(asked, **parts, as_of=DAY, known_at=KnownAt.end_of(DAY))  # type: ignore[arg-type]
+    assert decide_together(asked, due).outcome is Outcome.PERMITTED
+    none = [agreement("north", "nothing more"), agreement("south", "nothing more")]
+    assert decide_together(none, due).outcome is Outcome.FORBIDDEN
+
+
+def test_what_turns_on_a_reading_of_one_of_them() -> None:
+    decision = together("maker", "nothing more", "east first")
+    assert [(turn.reading, turn.option, turn.outcome) for turn in decision.turns_on] == [
+        ("READS", "new", Outcome.PERMITTED)
+    ]
+    assert together("maker", "nothing more", "east first", READS="new").outcome is Outcome.PERMITTED
+
+
+def test_a_segment_that_an_agreement_does_not_know_lifts_no_prohibition_of_it() -> None:
+    north, south = agreement("north", "the reseller may sell"), agreement("south", "only the maker sells")
+    catalog = msgspec.structs.replace(north.catalog, segments=north.catalog.segments | {"schools"})
+    asked = [Asked(north.agreement, catalog, north.facts), south]
+    for_schools = msgspec.structs.replace(question(asked, "reseller"), segment="schools")
+    assert decide_together(asked, for_schools).outcome is Outcome.FORBIDDEN
+
+
+def test_everything_wrong_with_a_question_to_several_is_told_at_once() -> None:
+    asked = [agreement("north", "nothing more"), agreement("south", "nothing more")]
+    with pytest.raises(InvalidInput) as refused:
+        ask_together(
+            asked,
+            action="sell",
+            party="nobody",
+            product="item",
+            cloud="nowhere",
+            as_of=DAY,
+            known_at=KnownAt.end_of(DAY),
+            readings={"READS": "neither", "OTHER": "x"},
+        )
+    wheres = sorted(problem.where for problem in refused.value.problems)
+    assert wheres == ["--cloud", "--party", "--reading", "--reading READS"]
+
+
+@given(
+    who=st.sampled_from(["maker", "reseller"]), says=st.lists(st.sampled_from(sorted({*SAYS, *WITHOUT})), max_size=3)
+)
+def test_their_order_changes_nothing_and_a_silent_one_adds_nothing(who: str, says: list[str]) -> None:
+    asked = [agreement("base", "nothing more"), *(agreement(f"n{at}", one) for at, one in enumerate(says))]
+    asking = question(asked, who)
+    decision = decide_together(asked, asking)
+    assert decide_together(asked[::-1], asking) == decision
+    silent = agreement("silent", "does not name the product")
+    assert decide_together([*asked, silent], asking).outcome == decision.outcome
+
+
+@given(
+    who=st.sampled_from(["maker", "reseller"]), one=st.sampled_from(sorted(SAYS)), other=st.sampled_from(sorted(SAYS))
+)
+def test_a_timeline_says_each_day_what_is_decided_on_it(who: str, one: str, other: str) -> None:
+    asked = [agreement("north", one, "2024-01-01"), agreement("south", other, "2025-03-01")]
+    asking = question(asked, who)
+    spans = timeline_together(asked, asking)
+    assert spans[0].begin == date(2024, 1, 1)
+    for span in spans:
+        on_the_day = decide_together(asked, msgspec.structs.replace(asking, as_of=span.begin))
+        assert (span.decision.outcome, span.decision.reasons) == (on_the_day.outcome, on_the_day.reasons)
+        assert span.decision.receipt == on_the_day.receipt
+
+
+@pytest.mark.parametrize("says", sorted(SAYS))
+def test_one_agreement_alone_answers_as_it_does(says: str) -> None:
+    one = agreement("north", says)
+    asking = question([one], "reseller")
+    own = msgspec.structs.replace(asking, readings=one.agreement.default_readings())
+    assert decide_together([one], asking) == decide(one.agreement, one.catalog, one.facts, own)
