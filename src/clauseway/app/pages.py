@@ -19,9 +19,9 @@ import msgspec
 import uvicorn
 
 from clauseway.app.home import Home
-from clauseway.app.library import OpenAgreement, open_agreement
 from clauseway.app.rights import timeline_of_rights
 from clauseway.app.settling import now, settled_months, statement
+from clauseway.app.several import Opened, each_of, open_agreements, with_recorded
 from clauseway.app.snippets import snippets_for
 from clauseway.app.statements import statement_context
 from clauseway.gateway.clock import BusinessClock, simulated_clock, system_clock
@@ -41,10 +41,11 @@ from clauseway.web import (
 class Source:
     """Tells the pages what to draw. Files and databases are read in a thread, so that no page waits for another."""
 
-    def __init__(self, home: Home, opened: OpenAgreement, clock: BusinessClock, gateway_url: str, key: str) -> None:
+    def __init__(self, home: Home, opened: Opened, clock: BusinessClock, gateway_url: str, key: str) -> None:
         self._home, self._opened, self._clock = home, opened, clock
         self._gateway_url, self._key = gateway_url, key
-        self._timeline: Timeline | None = None
+        # The picture as last drawn, by the number of facts it rests on.
+        self._drawn: tuple[int, Timeline] | None = None
 
     async def home(self) -> HomeContext:
         counts = await self.counts()
@@ -77,12 +78,13 @@ class Source:
         today, known_at = day_of(self._clock()), now()
         months = settled_months(self._home)
         statements = [self._statement(month) for month in months]
+        opened = with_recorded(self._opened, self._home)
         return HomeContext(
-            title=self._opened.agreement.title,
+            title=" · ".join(one.agreement.title for one in each_of(opened)),
             as_of=today,
             known_at=_to_the_second(known_at.instant_ns),
-            plain_words=_plain_words(self._opened, today, known_at),
-            timeline=self._rights(known_at),
+            plain_words=_plain_words(opened, today, known_at),
+            timeline=self._rights(opened, known_at),
             counts=counts,
             gateway_url=self._gateway_url,
             statements=tuple(found for found in statements if found is not None),
@@ -90,11 +92,12 @@ class Source:
             snippets=snippets_for(self._gateway_url, self._key),
         )
 
-    def _rights(self, known_at: KnownAt) -> Timeline:
-        # The register does not change under a running page, so the picture is worked out once.
-        if self._timeline is None:
-            self._timeline = timeline_of_rights(self._opened, known_at)
-        return self._timeline
+    def _rights(self, opened: Opened, known_at: KnownAt) -> Timeline:
+        # Facts are never changed, only added: where their number is the same, so is the picture.
+        facts = sum(len(one.facts.facts) for one in each_of(opened))
+        if self._drawn is None or self._drawn[0] != facts:
+            self._drawn = (facts, timeline_of_rights(opened, known_at))
+        return self._drawn[1]
 
     def _statement(self, period: str) -> StatementContext | None:
         found = statement(self._home, period)
@@ -110,10 +113,11 @@ def _to_the_second(instant_ns: int) -> str:
     return str(KnownAt(instant_ns // 1_000_000_000 * 1_000_000_000))
 
 
-def _plain_words(opened: OpenAgreement, today: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
+def _plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
     """What the terms in force say, each clause once, the latest amendment's first."""
     clauses: dict[str, list[Citation]] = {}
-    for state in opened.in_force(today, known_at).states:
+    states = [state for one in each_of(opened) for state in one.in_force(today, known_at).states]
+    for state in states:
         if state.in_force:
             clauses.setdefault(state.term.citation.text, []).append(state.term.citation)
     return tuple(PlainSentence(text=text, citations=tuple(citations)) for text, citations in clauses.items())
@@ -158,12 +162,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--gateway-url", required=True)
     parser.add_argument("--key", default="")
-    parser.add_argument("--agreement", type=Path)
+    parser.add_argument("--agreement", type=Path, action="append", default=[])
     parser.add_argument("--facts", type=Path)
     parser.add_argument("--simulated-clock", type=Path)
     parser.add_argument("--parent-pipe", type=int)
     options = parser.parse_args(arguments)
-    opened = open_agreement(options.agreement)
+    opened = open_agreements(options.agreement)
     if options.facts is not None:
         opened = opened.with_facts_from(options.facts)
     clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock

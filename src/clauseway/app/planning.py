@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.agreement import Precedence
 from clauseway.app.configuration import Configuration, DeploymentWritten, resolve_auth
 from clauseway.app.library import OpenAgreement
-from clauseway.decisions import Decision, Outcome, Question, Tables, Verdict
+from clauseway.app.several import Opened, each_of, first_clouds, text_hash
+from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
 from clauseway.decisions.question import SELL
 from clauseway.gateway.plan import Epoch, Key, Plan, Refusal, Route, Target
 from clauseway.metering import Deployment, Ruling, Unit
@@ -24,7 +24,7 @@ from clauseway.values import KnownAt, start_of_day_ns
 
 
 def compile_plan(
-    opened: OpenAgreement,
+    opened: Opened,
     configuration: Configuration,
     keys: Sequence[Key],
     hash_key: str,
@@ -40,7 +40,7 @@ def compile_plan(
     products = sorted({target.label.product for target in targets})
     compiler = _Compiler(opened, targets, known_at)
     return Plan(
-        agreement=opened.agreement.hash,
+        agreement=text_hash(opened),
         hash_key=hash_key,
         models={product: product for product in products},
         targets=tuple(targets),
@@ -96,29 +96,44 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
     )
 
 
+class _Ahead:
+    """One agreement decided ahead, under its default readings. Of what it does not name it says nothing."""
+
+    def __init__(self, opened: OpenAgreement, known_at: KnownAt) -> None:
+        self._asked = Asked(opened.agreement, opened.catalog, opened.facts)
+        self.tables = Tables(opened.agreement, opened.catalog, opened.facts)
+        self._table = self.tables.table(known_at, opened.agreement.default_readings())
+
+    def days(self, question: Question) -> Sequence[date]:
+        """The days on which its answer to a question may change; a cloud's or segment's name changes none."""
+        catalog = self._asked.catalog
+        if question.product not in catalog.products and question.product not in catalog.classes:
+            return ()
+        takes = question.action in catalog.classes[catalog.class_of(question.product)].actions
+        return self._table.days(question.action, question.product) if takes else ()
+
+    def verdict(self, question: Question) -> Verdict | None:
+        own = put_to(self._asked, question)
+        return None if unnamed_in(self._asked, own) else self._table.answer(own)
+
+
 class _Compiler:
     """Turns decisions into routes, numbering each distinct ruling once."""
 
-    def __init__(self, opened: OpenAgreement, targets: Sequence[Target], known_at: KnownAt) -> None:
+    def __init__(self, opened: Opened, targets: Sequence[Target], known_at: KnownAt) -> None:
         self.opened, self.targets, self.known_at = opened, targets, known_at
-        self.tables = Tables(opened.agreement, opened.catalog, opened.facts)
-        self.table = self.tables.table(known_at, opened.agreement.default_readings())
-        self.primary = {
-            state.first
-            for amendment in opened.agreement.amendments
-            for state in amendment.terms
-            if isinstance(state, Precedence)
-        }
+        self.ahead = [_Ahead(one, known_at) for one in each_of(opened)]
+        self.primary = first_clouds(opened)
         self.rulings: list[Ruling] = []
         self._numbers: dict[str, int] = {}
-        # The last decision on a seller, product, cloud and segment, with the verdict that it rests on.
-        self._decided: dict[tuple[str, str, str, str], tuple[Verdict, Decision]] = {}
+        self._checked: dict[tuple[str, str], Question] = {}
+        # The last decision on a seller, product, cloud and segment, with the verdicts that it rests on.
+        self._decided: dict[tuple[str, str, str, str], tuple[list[Verdict | None], Decision]] = {}
 
     def boundaries(self, sellers: Iterable[str], products: Iterable[str]) -> list[date]:
         """The days on which a route may change. Raises InvalidInput for a seller or product that is not known."""
-        for seller, product in every(sellers, products):
-            self._question(seller, product, min(self.opened.catalog.clouds), "any", date.min)
-        return sorted({day for product in products for day in self.table.days(SELL, product)})
+        asked = [self._question(seller, product, "", "any", date.min) for seller, product in every(sellers, products)]
+        return sorted({day for question in asked for one in self.ahead for day in one.days(question)})
 
     def epochs(self, sellers: Sequence[str], products: Sequence[str]) -> Iterator[Epoch]:
         """The routes from each day on which one of them changes."""
@@ -156,24 +171,27 @@ class _Compiler:
         return Route(candidates=tuple(candidates), refusals=tuple(refusals))
 
     def _decide(self, seller: str, product: str, cloud: str, segment: str, day: date) -> Decision:
-        """The decision on a day. While the verdict stays the same, so does the decision, and its receipt."""
-        verdict = self.table.look_up(SELL, seller, product, cloud, segment=segment, as_of=day)
+        """The decision on a day. While every verdict stays the same, so does the decision, and its receipt."""
+        question = self._question(seller, product, cloud, segment, day)
+        verdicts = [one.verdict(question) for one in self.ahead]
         key = (seller, product, cloud, segment)
-        if key not in self._decided or self._decided[key][0] != verdict:
-            question = self._question(seller, product, cloud, segment, day)
-            self._decided[key] = (verdict, self.tables.decide(question))
+        if key not in self._decided or self._decided[key][0] != verdicts:
+            alone = self.ahead[0] if len(self.ahead) == 1 else None
+            self._decided[key] = (verdicts, alone.tables.decide(question) if alone else self.opened.answer(question))
         return self._decided[key][1]
 
     def _question(self, seller: str, product: str, cloud: str, segment: str, day: date) -> Question:
-        return self.opened.question(
-            action=SELL,
-            party=seller,
-            product=product,
-            cloud=cloud,
-            segment=segment,
-            as_of=day,
-            known_at=self.known_at,
-        )
+        """Clouds and segments come from the catalog, so a seller and a product are checked once."""
+        if (seller, product) not in self._checked:
+            self._checked[seller, product] = self.opened.question(
+                action=SELL,
+                party=seller,
+                product=product,
+                cloud=min(self.opened.catalog.clouds),
+                as_of=date.min,
+                known_at=self.known_at,
+            )
+        return msgspec.structs.replace(self._checked[seller, product], cloud=cloud, segment=segment, as_of=day)
 
     def _number(self, decision: Decision) -> int:
         if decision.receipt.id not in self._numbers:

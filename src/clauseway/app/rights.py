@@ -6,8 +6,9 @@ from typing import Unpack
 
 import msgspec
 
-from clauseway.agreement import Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
+from clauseway.agreement import Amendment, Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
 from clauseway.app.library import OpenAgreement, QuestionParts
+from clauseway.app.several import OpenAgreements, Opened, each_of
 from clauseway.decisions import Decision, Question, Span
 from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.values import InvalidInput, KnownAt
@@ -24,24 +25,33 @@ class Right(msgspec.Struct, frozen=True):
     question: Question
 
 
-def timeline_of_rights(opened: OpenAgreement, known_at: KnownAt) -> Timeline:
-    """Every right of interest from the agreement's first year to after its last known end."""
-    rows = [(right, opened.timeline(right.question)) for right in rights_of_interest(opened, known_at)]
-    begin, end = _extent(rows, opened)
+def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
+    """Every right of interest from the agreements' first year to after their last known end, decided by all of them."""
+    rights = [right for one in each_of(opened) for right in rights_of_interest(one, known_at)]
+    rows = [(right, _spans(opened, right.question)) for right in rights]
+    amendments = [amendment for one in each_of(opened) for amendment in one.agreement.amendments]
+    begin, end = _extent(rows, amendments)
     return Timeline(
         begin=begin,
         end=end,
         rows=tuple(TimelineRow(label=right.label, segments=_segments(spans, begin, end)) for right, spans in rows),
         marks=tuple(
             TimelineMark(day=amendment.effective, label=amendment.id, text=amendment.title)
-            for amendment in opened.agreement.amendments
+            for amendment in amendments
             if amendment.known <= known_at
         ),
     )
 
 
-def _extent(rows: list[tuple[Right, tuple[Span, ...]]], opened: OpenAgreement) -> tuple[date, date]:
-    begins = [amendment.effective for amendment in opened.agreement.amendments]
+def _spans(opened: Opened, question: Question) -> tuple[Span, ...]:
+    """Of several agreements each reads by its own defaults; the question names those of one."""
+    if isinstance(opened, OpenAgreements):
+        return opened.timeline(msgspec.structs.replace(question, readings={}))
+    return opened.timeline(question)
+
+
+def _extent(rows: list[tuple[Right, tuple[Span, ...]]], amendments: list[Amendment]) -> tuple[date, date]:
+    begins = [amendment.effective for amendment in amendments]
     days = [span.begin for _, spans in rows for span in spans] + begins
     return date(min(days).year, 1, 1), date(max(days).year + _YEARS_AFTER_LAST_END, 1, 1)
 

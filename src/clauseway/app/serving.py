@@ -11,11 +11,12 @@ import msgspec
 from clauseway.app.configuration import read_configuration
 from clauseway.app.home import Home
 from clauseway.app.keys import active_keys
-from clauseway.app.library import OpenAgreement
 from clauseway.app.planning import compile_plan, write_plan
 from clauseway.app.prices import open_prices
 from clauseway.app.processes import Child, free_port, start
+from clauseway.app.register import recorded_facts
 from clauseway.app.sealing import seal
+from clauseway.app.several import Opened, with_recorded
 from clauseway.values import KnownAt
 
 GATEWAY_PORT, PAGES_PORT = 8400, 8401
@@ -25,12 +26,15 @@ _LOOPBACK = "127.0.0.1"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to serve. Paths left out mean: the built-in agreement, its own facts, the shipped price book, real time."""
+    """How to serve. Paths left out mean: the built-in agreement, its own facts, the shipped price book, real time.
+
+    `opened` comes without what is recorded in the home: that is read anew with every plan.
+    """
 
     home: Home
-    opened: OpenAgreement
+    opened: Opened
     configuration: Path
-    agreement: Path | None = None
+    agreements: tuple[Path, ...] = ()
     facts: Path | None = None
     prices: Path | None = None
     host: str = _LOOPBACK
@@ -58,7 +62,7 @@ def refresh_plan(options: Options) -> None:
     known_at = KnownAt(time.time_ns())
     home = options.home.make()
     plan = compile_plan(
-        options.opened,
+        with_recorded(options.opened, home),
         read_configuration(options.configuration, options.opened.catalog),
         active_keys(home),
         home.hash_key(),
@@ -104,7 +108,7 @@ def _start_pages(options: Options, clock: list[str], gateway_url: str) -> Child:
         *("--gateway-url", gateway_url),
         *("--key", options.snippet_key),
     ]
-    for flag, path in (("--agreement", options.agreement), ("--facts", options.facts)):
+    for flag, path in (*(("--agreement", path) for path in options.agreements), ("--facts", options.facts)):
         arguments += [flag, str(path)] if path else []
     return start("the pages", "clauseway.app.pages", [*arguments, *clock], options.home.logs / "pages.log")
 
@@ -127,8 +131,9 @@ def keep(options: Options, served: Served, until: threading.Event) -> Child | No
 
 
 def _inputs(options: Options) -> list[object]:
-    """What a plan is compiled from and may change while it runs: the keys, the configuration, the book."""
-    return [active_keys(options.home), _stamp(options.configuration), _stamp(options.prices)]
+    """What a plan is compiled from and may change while it runs: keys, facts, the configuration, the book."""
+    facts = len(recorded_facts(options.home))
+    return [active_keys(options.home), facts, _stamp(options.configuration), _stamp(options.prices)]
 
 
 def _stamp(path: Path | None) -> tuple[int, int]:

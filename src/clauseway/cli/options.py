@@ -7,11 +7,16 @@ import typer
 
 from clauseway.app.home import home_at
 from clauseway.app.library import OpenAgreement, open_agreement, with_recorded
+from clauseway.app.several import Opened, open_agreements
 from clauseway.values import InvalidInput, Problem
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AgreementFolder = Annotated[
     Path | None, typer.Option("--agreement", help="Folder of an agreement; by default the built-in partnership.")
+]
+AgreementFolders = Annotated[
+    list[Path] | None,
+    typer.Option("--agreement", help="Folder of an agreement; repeat it for several in force at once."),
 ]
 FactsFile = Annotated[Path | None, typer.Option("--facts", help="File with further facts (YAML list, or Markdown).")]
 Readings = Annotated[
@@ -39,6 +44,12 @@ def opened(
     if facts is not None:
         agreement = agreement.with_facts_from(facts)
     return agreement.supposing(suppositions or [])
+
+
+def opened_together(folders: list[Path] | None, facts: Path | None) -> Opened:
+    """The agreements that the flags name, one or several, with further facts; without what is recorded in a home."""
+    agreements = open_agreements(folders or [])
+    return agreements if facts is None else agreements.with_facts_from(facts)
 
 
 def readings_of(given: list[str] | None) -> dict[str, str]:

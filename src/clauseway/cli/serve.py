@@ -26,14 +26,14 @@ def command(
         Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")
     ] = None,
     facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Run the gateway and the pages until Ctrl-C.
 
     The gateway speaks OpenAI's format: POST /v1/chat/completions and GET /v1/models. Its deployments stand in a TOML
-    file; secrets come from the environment or from files. Keys made while it runs are accepted at once.
+    file; secrets come from the environment or from files. Keys made and facts recorded while it runs hold at once.
 
     \b
     With the configuration in .clauseway/clauseway.toml:
@@ -54,9 +54,9 @@ def command(
     at = home_at(home).make()
     chosen = Options(
         home=at,
-        opened=options.opened(agreement, facts),
+        opened=options.opened_together(agreement, facts),
         configuration=configuration or at.configuration,
-        agreement=agreement,
+        agreements=tuple(agreement or ()),
         facts=facts,
         prices=prices,
         host=host,

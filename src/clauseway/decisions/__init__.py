@@ -11,7 +11,15 @@ from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, R
 from clauseway.decisions.domain import all_questions
 from clauseway.decisions.engine import decide, facts_hash
 from clauseway.decisions.question import Question, ask, check_readings
-from clauseway.decisions.several import Asked, ask_together, decide_together, joint_catalog, timeline_together
+from clauseway.decisions.several import (
+    Asked,
+    ask_together,
+    decide_together,
+    joint_catalog,
+    put_to,
+    timeline_together,
+    unnamed_in,
+)
 from clauseway.decisions.table import DecisionTable, Span, Tables, Verdict, compile_table, timeline
 
 __all__ = [
@@ -36,6 +44,8 @@ __all__ = [
     "decide_together",
     "facts_hash",
     "joint_catalog",
+    "put_to",
     "timeline",
     "timeline_together",
+    "unnamed_in",
 ]

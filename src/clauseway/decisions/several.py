@@ -193,8 +193,8 @@ def _says(decision: Decision) -> tuple[object, ...]:
 def _history(one: Asked, question: Question) -> tuple[list[date], list[_Answer]]:
     """What an agreement says over time: the days from which on each answer holds, the first of all days first."""
     first = _answer(one, msgspec.structs.replace(question, as_of=date.min))
-    own = _own(one, question)
-    if _unnamed(one, own):
+    own = put_to(one, question)
+    if unnamed_in(one, own):
         return [date.min], [first]
     spans = timeline(one.agreement, one.catalog, one.facts, own)
     answers = [_Answer(one.agreement.id, span.decision) for span in spans]
@@ -203,13 +203,13 @@ def _history(one: Asked, question: Question) -> tuple[list[date], list[_Answer]]
 
 def _answer(one: Asked, question: Question) -> _Answer:
     """What an agreement says of a question, as far as it names what the question names."""
-    own = _own(one, question)
-    if unnamed := _unnamed(one, own):
+    own = put_to(one, question)
+    if unnamed := unnamed_in(one, own):
         return _Answer(one.agreement.id, _nothing(one, own, unnamed))
     return _Answer(one.agreement.id, decide(one.agreement, one.catalog, one.facts, own))
 
 
-def _own(one: Asked, question: Question) -> Question:
+def put_to(one: Asked, question: Question) -> Question:
     """A question as it is put to one agreement."""
     readings = one.agreement.default_readings()
     chosen = {
@@ -222,8 +222,8 @@ def _own(one: Asked, question: Question) -> Question:
     return msgspec.structs.replace(question, segment=segment, readings={**readings, **chosen})
 
 
-def _unnamed(one: Asked, question: Question) -> tuple[str, ...]:
-    """What the question names and the agreement does not."""
+def unnamed_in(one: Asked, question: Question) -> tuple[str, ...]:
+    """What the question names and the agreement does not: then it states nothing about it."""
     catalog = one.catalog
     named = [
         (question.party, catalog.parties),
@@ -232,7 +232,12 @@ def _unnamed(one: Asked, question: Question) -> tuple[str, ...]:
         (question.cloud, catalog.clouds),
         (question.product, {*catalog.products, *catalog.classes}),
     ]
-    return tuple(dict.fromkeys(name for name, known in named if name and name not in known))
+    found = tuple(dict.fromkeys(name for name, known in named if name and name not in known))
+    if found or question.action == SHARE:
+        return found
+    # A product may be of another class here, or a class a wider one: then no term of it is about the action.
+    takes = catalog.classes[catalog.class_of(question.product)].actions
+    return () if question.action in takes else (f"{question.product} for {question.action}",)
 
 
 def _nothing(one: Asked, question: Question, unnamed: tuple[str, ...]) -> Decision:
