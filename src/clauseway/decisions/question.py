@@ -105,16 +105,16 @@ def ask(
 ) -> Question:
     """A valid question, or InvalidInput with every problem in it. `catalog` may know more than the agreement's own."""
     problems: list[Problem] = []
-    _known(problems, "--action", action, ACTIONS)
-    _known(problems, "--party", party, catalog.parties)
-    _known(problems, "--segment", segment, catalog.segments)
+    check_name(problems, "--action", action, ACTIONS)
+    check_name(problems, "--party", party, catalog.parties)
+    check_name(problems, "--segment", segment, catalog.segments)
     for flag, value, known in (
         ("--to", to, catalog.parties),
         ("--seller", seller, catalog.parties),
         ("--cloud", cloud, catalog.clouds),
     ):
         if value:
-            _known(problems, flag, value, known)
+            check_name(problems, flag, value, known)
     if action in ACTIONS:
         _check_parts(problems, action, party, cloud, to, seller)
         _check_product(problems, catalog, action, product)
@@ -164,13 +164,14 @@ def check_readings(agreement: Agreement, chosen: Mapping[str, str]) -> dict[str,
 def _reading_problems(agreement: Agreement, chosen: Mapping[str, str]) -> list[Problem]:
     problems: list[Problem] = []
     for reading, option in chosen.items():
-        _known(problems, "--reading", reading, agreement.readings)
+        check_name(problems, "--reading", reading, agreement.readings)
         if reading in agreement.readings:
-            _known(problems, f"--reading {reading}", option, agreement.readings[reading].options)
+            check_name(problems, f"--reading {reading}", option, agreement.readings[reading].options)
     return problems
 
 
-def _known(problems: list[Problem], flag: str, value: str, known: Iterable[str]) -> None:
+def check_name(problems: list[Problem], flag: str, value: str, known: Iterable[str]) -> None:
+    """Add a problem where a name is none of those known."""
     if value in known:
         return
     names = sorted(known) if not isinstance(known, tuple) else list(known)
@@ -228,7 +229,7 @@ def _check_product(problems: list[Problem], catalog: Catalog, action: str, produ
         )
         return
     if product not in names:
-        _known(problems, "--product", product, names)
+        check_name(problems, "--product", product, names)
         return
     if action != SHARE and action not in catalog.classes[catalog.class_of(product)].actions:
         takes = sorted(name for name, known in catalog.classes.items() if action in known.actions)

@@ -1,0 +1,188 @@
+"""Proof by walking: a claim tried on every combination and every stretch of days in a range, or the smallest exception.
+
+The domain is finite and a table knows the days on which each answer may change, so nothing is left out and nothing is
+asked twice. What is proved holds for one point of knowledge and one choice of readings.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement import Agreement, FactRegister
+from clauseway.catalog import Catalog
+from clauseway.decisions.decision import Outcome
+from clauseway.decisions.domain import all_questions
+from clauseway.decisions.question import ACTIONS, Question, check_name
+from clauseway.decisions.table import DecisionTable, compile_table
+from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
+
+_NONE: tuple[str, ...] = ()
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of every outcome: that it is `always` one of these, or never."""
+
+    always: bool
+    outcomes: frozenset[Outcome]
+
+    def holds_of(self, outcome: Outcome) -> bool:
+        return (outcome in self.outcomes) is self.always
+
+    def __str__(self) -> str:
+        return f"{'always' if self.always else 'never'} {' or '.join(sorted(self.outcomes))}"
+
+
+class Within(msgspec.Struct, frozen=True, kw_only=True):
+    """The combinations a claim is about: each name is one of these, or any where there are none.
+
+    A class stands for a new product of it, as in a question; a wider class, of which nothing can be asked, for all that
+    lies in it.
+    """
+
+    actions: tuple[str, ...] = _NONE
+    parties: tuple[str, ...] = _NONE
+    products: tuple[str, ...] = _NONE
+    clouds: tuple[str, ...] = _NONE
+    to: tuple[str, ...] = _NONE
+    segments: tuple[str, ...] = _NONE
+
+    def check(self, catalog: Catalog) -> None:
+        """Raises InvalidInput for every name that is not known."""
+        problems: list[Problem] = []
+        for flag, names, known in (
+            ("--action", self.actions, ACTIONS),
+            ("--party", self.parties, catalog.parties),
+            ("--product", self.products, {*catalog.products, *catalog.classes}),
+            ("--cloud", self.clouds, catalog.clouds),
+            ("--to", self.to, catalog.parties),
+            ("--segment", self.segments, catalog.segments),
+        ):
+            for name in names:
+                check_name(problems, flag, name, known)
+        if problems:
+            raise InvalidInput(*problems)
+
+    def holds(self, question: Question, catalog: Catalog) -> bool:
+        return (
+            (not self.actions or question.action in self.actions)
+            and (not self.parties or question.party in self.parties)
+            and (not self.products or any(_is_meant(question.product, name, catalog) for name in self.products))
+            and (not self.clouds or question.cloud in self.clouds)
+            and (not self.to or question.to in self.to)
+            and (not self.segments or question.segment in self.segments)
+        )
+
+
+def _is_meant(product: str, name: str, catalog: Catalog) -> bool:
+    if not product or product == name:
+        return product == name
+    wider = name in catalog.classes and not catalog.classes[name].actions
+    return wider and catalog.belongs(product, name)
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a claim holds, and how much was walked: every combination on every day of the range.
+
+    `end` is exclusive, FOREVER where the range has no end. `stretches` counts the runs of days on which no answer can
+    change. `counterexample` is the smallest question of which the claim does not hold: that of the earliest day, then
+    of the fewest names, then of the first of them.
+    """
+
+    holds: bool
+    combinations: int
+    begin: date
+    end: date
+    stretches: int
+    counterexample: Question | None = None
+
+    @property
+    def days(self) -> int | None:
+        """How many days were covered; None where the range has no end."""
+        return None if self.end == FOREVER else (self.end - self.begin).days
+
+
+def prove(
+    agreement: Agreement,
+    catalog: Catalog,
+    facts: FactRegister,
+    claim: Claim,
+    within: Within,
+    days: Interval,
+    *,
+    known_at: KnownAt,
+    readings: Mapping[str, str],
+) -> Proof:
+    """Try a claim on all that lies within it. `readings` holds an option for each reading.
+
+    Raises InvalidInput for unknown names, and where there is nothing to walk.
+    """
+    within.check(catalog)
+    rows = _rows(
+        question
+        for question in all_questions(agreement, catalog, as_of=days.begin, known_at=known_at, readings=readings)
+        if within.holds(question, catalog)
+    )
+    if not rows or days.is_empty:
+        raise InvalidInput(_nothing_to_walk(days))
+    table = compile_table(agreement, catalog, facts, known_at, readings)
+    found = _smallest(claim, table, rows, days)
+    return Proof(
+        holds=found is None,
+        combinations=sum(map(len, rows.values())),
+        begin=days.begin,
+        end=days.end,
+        stretches=len({day for action, product in rows for day in _days(table, action, product, days)}),
+        counterexample=found,
+    )
+
+
+_Rows = Mapping[tuple[str, str], Sequence[Question]]
+
+
+def _rows(questions: Iterable[Question]) -> _Rows:
+    """The questions by action and product: the answers of one row change on the same days."""
+    rows: dict[tuple[str, str], list[Question]] = defaultdict(list)
+    for question in questions:
+        rows[question.action, question.product].append(question)
+    return rows
+
+
+def _days(table: DecisionTable, action: str, product: str, days: Interval) -> Iterator[date]:
+    """The first day of each stretch in the range on which no answer of a row changes."""
+    yield days.begin
+    yield from (day for day in table.days(action, product) if days.begin < day < days.end)
+
+
+def _smallest(claim: Claim, table: DecisionTable, rows: _Rows, days: Interval) -> Question | None:
+    """The smallest question of which the claim does not hold."""
+    exceptions = (
+        (day, _size(question), question)
+        for (action, product), questions in rows.items()
+        for day in _days(table, action, product, days)
+        for question in questions
+        if not claim.holds_of(_outcome(table, question, day))
+    )
+    smallest = min(exceptions, key=lambda one: one[:2], default=None)
+    return msgspec.structs.replace(smallest[2], as_of=smallest[0]) if smallest else None
+
+
+def _outcome(table: DecisionTable, asked: Question, day: date) -> Outcome:
+    verdict = table.look_up(asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment, as_of=day)
+    return verdict.outcome
+
+
+def _size(question: Question) -> tuple[object, ...]:
+    """Fewer names are smaller, and of as many names those that come first. What may be left open is no name."""
+    names = (question.party, question.product, question.cloud, question.to, question.segment)
+    count = sum(name not in ("", "any") for name in names)
+    return count, ACTIONS.index(question.action), names
+
+
+def _nothing_to_walk(days: Interval) -> Problem:
+    if days.is_empty:
+        why, todo = f"the range from {days.begin} has no day", "Let --to-day be no earlier than --from."
+        return Problem(what="there is nothing to prove", why=why, where="--to-day", todo=todo)
+    why = "no question has all these names: some action does not take that product, cloud or other party"
+    return Problem(what="there is nothing to prove", why=why, where="--action", todo="Leave out a flag.")
