@@ -2,9 +2,9 @@
 
 Everything else of a question's names forms one class and has one answer, so a table decides it once.
 
-    dockets(…)   for each action and product: the terms and facts that bear on it, and the days on which that changes
-    Docket.at    what bears on it on a day (`Situation`); equal situations have equal answers
-    partition    the names that a situation tells apart, for parties, other parties, clouds and segments
+    Dockets     for an action and a product: the terms and facts that bear on it
+    Situation   what bears on it from a day on; equal situations have equal answers, whatever the product and the day
+    partition   the names that a situation tells apart, for parties, other parties, clouds and segments
 """
 
 from bisect import insort
@@ -213,27 +213,29 @@ def _reach_once_ended(term: Term, bearing: Bearing, action: str) -> object:
     return None
 
 
-def dockets(text: Text, questions: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], Docket]:
-    """A docket for every action and product in `questions` (action → products and classes)."""
-    index = _Index(text)
-    return {
-        (action, product): Docket(text, action, product, index.bearings(action, product))
-        for action, products in questions.items()
-        for product in products
-    }
-
-
-class _Index:
-    """The terms by the names in their scopes, so that a docket looks only at those that may bear on it."""
+class Dockets:
+    """The dockets of an agreement. Terms are found by the names in their scopes: only some bear on a product."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
         self._by_name: dict[str, list[int]] = defaultdict(list)
+        named = {fact.product for fact in text.known.facts if isinstance(fact, Launch | Answer | Grant)}
         for place, state in enumerate(text.live):
             for name in _scope_names(state.term):
                 self._by_name[name].append(place)
+            named |= _inner_names(state.term)
+        self._named = frozenset(named.union(self._by_name))
 
-    def bearings(self, action: str, product: str) -> list[Bearing]:
+    def signature(self, product: str) -> object:
+        """Equal for two products or classes that no term and no fact tells apart."""
+        known = self._text.catalog.products.get(product)
+        lineage = self._text.catalog.lineage(product)
+        return lineage & self._named, known is not None, known.first_shipped_by if known is not None else None
+
+    def docket(self, action: str, product: str) -> Docket:
+        return Docket(self._text, action, product, self._bearings(action, product))
+
+    def _bearings(self, action: str, product: str) -> list[Bearing]:
         lineage = self._text.catalog.lineage(product)
         places = {place for name in (*lineage, "") for place in self._by_name.get(name, ())}
         found = []
@@ -242,6 +244,18 @@ class _Index:
             if within is not None:
                 found.append(Bearing(place, within))
         return found
+
+
+def _inner_names(term: Term) -> frozenset[str]:
+    """The names of products and classes in a term's inner scopes."""
+    match term:
+        case Exclusivity():
+            return frozenset(name for scope in term.except_ for name in scope.products)
+        case Licence():
+            return frozenset(name for scope in term.carries for name in scope.products)
+        case RevenueShareTerm():
+            return term.base.excludes
+    return frozenset()
 
 
 def _scope_names(term: Term) -> Iterable[str]:

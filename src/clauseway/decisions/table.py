@@ -17,7 +17,7 @@ import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
 from clauseway.catalog import Catalog
-from clauseway.decisions.classes import Docket, Situation, Text, dockets, partition
+from clauseway.decisions.classes import Dockets, Situation, Text, partition
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.domain import products_of
 from clauseway.decisions.engine import (
@@ -35,6 +35,9 @@ from clauseway.decisions.engine import (
 from clauseway.decisions.question import ACTIONS, CLOUD_ACTIONS, SELL, SERVE, TO_ACTIONS, Question
 from clauseway.decisions.reach import Act
 from clauseway.values import FOREVER, KnownAt
+
+# The sale, by another, of what a party serves. What may only be served can be asked for in no other way.
+_SOLD = "sell what is served"
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +159,7 @@ class DecisionTable:
         )
         if asked.action != SERVE or asked.seller == asked.party:
             return verdict
-        sale = self.look_up(SELL, asked.seller, asked.product, asked.cloud, segment=asked.segment, as_of=asked.as_of)
+        sale = self.look_up(_SOLD, asked.seller, asked.product, asked.cloud, segment=asked.segment, as_of=asked.as_of)
         return Verdict.of(both(_finding(verdict), _finding(sale)))
 
     def days(self, action: str, product: str) -> Sequence[date]:
@@ -195,27 +198,31 @@ class _Compiler:
 
     def __init__(self, text: Text, known_at: KnownAt, readings: Mapping[str, str]) -> None:
         self._text, self._known_at, self._readings = text, known_at, readings
-        self._dockets: Mapping[tuple[str, str], Docket] = dockets(
-            text, {action: products_of(text.catalog, action) for action in ACTIONS}
-        )
+        self._dockets = Dockets(text)
+        self._products = {action: frozenset(products_of(text.catalog, action)) for action in ACTIONS}
+        self._products[_SOLD] = self._products[SERVE]
+        self._rows: dict[tuple[str, object], _Row] = {}
         self.leaves: dict[Situation, _Leaf] = {}
-        self._by_docket: dict[int, _Row] = {}
-        self._unstated = self._leaf_of_unstated()
+        self._unstated = {action: self._leaf_of_unstated(action) for action in ACTIONS}
 
     def compile_all(self, rows: _Rows) -> None:
-        for key in self._dockets:
-            rows[key]
+        for action, products in self._products.items():
+            for product in products:
+                rows[action, product]
 
     def row(self, action: str, product: str) -> _Row:
-        docket = self._dockets[action, product]
-        if id(docket) not in self._by_docket:
-            self._by_docket[id(docket)] = self._compiled(docket, action, product)
-        return self._by_docket[id(docket)]
+        if product not in self._products[action]:
+            raise KeyError(f"{action} does not take {product!r}")
+        action = SELL if action == _SOLD else action
+        key = (action, self._dockets.signature(product))
+        if key not in self._rows:
+            self._rows[key] = self._compiled(action, product)
+        return self._rows[key]
 
-    def _compiled(self, docket: Docket, action: str, product: str) -> _Row:
+    def _compiled(self, action: str, product: str) -> _Row:
         days: list[date] = []
         leaves = [self._unstated[action]]
-        for day, situation in docket.situations():
+        for day, situation in self._dockets.docket(action, product).situations():
             leaf = self.leaves.get(situation)
             if leaf is None:
                 leaf = self.leaves[situation] = self._leaf(situation, product, day)
@@ -272,15 +279,10 @@ class _Compiler:
             "segments": sorted(catalog.segments),
         }
 
-    def _leaf_of_unstated(self) -> dict[str, _Leaf]:
+    def _leaf_of_unstated(self, action: str) -> _Leaf:
         finding = Finding(Outcome.UNSTATED, (Reason.of("rule", self._text.agreement.rules["unstated"]),))
-        cells = [_Cell(finding)]
-        parties = dict.fromkeys(self._text.catalog.parties, 0)
-        return {
-            action: _Leaf(parties=parties, cells=cells, **{part: dict.fromkeys(known, 0) for part, known in names})
-            for action in ACTIONS
-            for names in [self._names(action).items()]
-        }
+        names = {part: dict.fromkeys(known, 0) for part, known in self._names(action).items()}
+        return _Leaf(parties=dict.fromkeys(self._text.catalog.parties, 0), cells=[_Cell(finding)], **names)
 
 
 def compile_table(

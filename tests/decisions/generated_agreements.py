@@ -1,0 +1,259 @@
+"""Agreements drawn at random: every kind of term that bears on a decision, every kind of change and fact."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from hypothesis import strategies as st
+
+from clauseway.agreement import (
+    Agreement,
+    Amendment,
+    Answer,
+    Change,
+    Choice,
+    Commentary,
+    Exclusivity,
+    FactRegister,
+    Grant,
+    Launch,
+    Licence,
+    Milestone,
+    Offer,
+    Ownership,
+    Permission,
+    Precedence,
+    Reading,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+    ShareBase,
+    Term,
+)
+from clauseway.agreement.facts import Fact
+from clauseway.agreement.terms import MILESTONE, Only
+from clauseway.app.library import OpenAgreement
+from clauseway.catalog import Catalog, Product, ProductClass
+from clauseway.values import Citation, KnownAt
+
+PARTIES = ("maker", "north", "south", "east")
+CLOUDS = {"cloud-n": "north", "cloud-s": "south", "cloud-e": "east", "cloud-m": "maker"}
+SEGMENTS = ("any", "school", "bank")
+HOSTED = frozenset({"serve", "sell"})
+CLASSES = {
+    "tools": ProductClass(id="tools"),
+    "tools.hand": ProductClass(id="tools.hand", within="tools", actions=HOSTED),
+    "tools.power": ProductClass(id="tools.power", within="tools", actions=HOSTED),
+    "space": ProductClass(id="space", actions=frozenset({"contract-compute"})),
+    "plans": ProductClass(id="plans", actions=frozenset({"license", "use-under-licence"})),
+}
+PRODUCTS = {
+    "hammer": Product(id="hammer", product_class="tools.hand"),
+    "saw": Product(id="saw", product_class="tools.hand", first_shipped_by=date(2030, 1, 5)),
+    "drill": Product(id="drill", product_class="tools.power"),
+    "blueprint": Product(id="blueprint", product_class="plans"),
+}
+CATALOG = Catalog(
+    parties=frozenset(PARTIES),
+    clouds=frozenset(CLOUDS),
+    operators=CLOUDS,
+    segments=frozenset(SEGMENTS),
+    classes=CLASSES,
+    products=PRODUCTS,
+)
+ACTIONS = ("serve", "sell", "license", "use-under-licence", "contract-compute")
+BEGIN = date(2030, 1, 1)
+READINGS = {"X": ("strict", "loose"), "Y": ("near", "far")}
+
+_days = st.integers(0, 60).map(lambda days: BEGIN + timedelta(days=days))
+_products = st.frozensets(st.sampled_from((*CLASSES, *PRODUCTS)), min_size=1, max_size=3)
+_actions = st.frozensets(st.sampled_from(ACTIONS), min_size=1, max_size=3)
+_party = st.sampled_from(PARTIES)
+_names = {
+    "clouds": st.frozensets(st.sampled_from(tuple(CLOUDS)), max_size=2),
+    "segments": st.just(frozenset()) | st.frozensets(st.sampled_from(SEGMENTS[1:]), max_size=2),
+}
+_scopes = st.builds(
+    Scope,
+    actions=st.just(frozenset()) | _actions,
+    products=st.just(frozenset()) | _products,
+    **_names,
+)
+_only = st.one_of(
+    st.builds(Only, clouds=st.frozensets(st.sampled_from(tuple(CLOUDS)), min_size=1, max_size=2)),
+    st.builds(Only, parties=st.frozensets(_party, min_size=1, max_size=2)),
+    st.builds(Only, licensees=st.frozensets(_party, min_size=1, max_size=2)),
+)
+_binds = st.sampled_from(
+    (
+        Choice("", {"": "first-shipped-since"}),
+        Choice("", {"": "every-product"}),
+        Choice("X", {"strict": "every-product", "loose": "first-shipped-since"}),
+    )
+)
+_unless = st.sampled_from(
+    (
+        Choice("", {"": "cannot-and-declines"}),
+        Choice("Y", {"near": "cannot-and-declines", "far": "cannot-or-declines"}),
+    )
+)
+
+
+def cited(term: str, amendment: str) -> Citation:
+    return Citation(
+        term=term, amendment=amendment, document=f"{amendment}.md", line=1, source="ours", text=f"{term} says so."
+    )
+
+
+@st.composite
+def _terms(draw: st.DrawFn, name: str, amendment: str, begins: date) -> Term:
+    kind = draw(st.sampled_from(_KINDS))
+    ends = draw(st.sampled_from(("never", "never", "through", "until", MILESTONE)))
+    day = draw(_days)
+    return draw(
+        kind(
+            id=st.just(name),
+            citation=st.just(cited(name, amendment)),
+            begins=st.just(begins),
+            through=st.just(day if ends == "through" else None),
+            until=st.just({"until": str(day), MILESTONE: MILESTONE}.get(ends, "")),
+            under=st.sampled_from(({}, {}, {"X": "strict"}, {"Y": "far"})),
+        )
+    )
+
+
+def _exclusivity(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    return st.builds(
+        Exclusivity, actions=_actions, products=_products, only=_only, segments=_names["segments"],
+        except_=st.lists(_scopes, max_size=2).map(tuple), **common,
+    )  # fmt: skip
+
+
+def _permission(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    party = st.sampled_from((*PARTIES, "anyone"))
+    return st.builds(Permission, party=party, actions=_actions, products=_products, **_names, **common)
+
+
+def _precedence(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    return st.builds(
+        Precedence, party=_party, first=st.sampled_from(tuple(CLOUDS)), actions=_actions, products=_products,
+        binds=_binds, unless=_unless, since=_days, **common,
+    )  # fmt: skip
+
+
+def _refusal_right(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    return st.builds(
+        RefusalRight, holder=_party, actions=_actions, products=_products, except_clouds=_names["clouds"],
+        subject=st.sampled_from(("hall", "yard")), **common,
+    )  # fmt: skip
+
+
+def _licence(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    return st.builds(
+        Licence, licensor=st.just("maker"), licensee=_party, products=_products,
+        carries=st.lists(_scopes, max_size=2).map(tuple), **common,
+    )  # fmt: skip
+
+
+def _revenue_share(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    base = st.builds(ShareBase, excludes=st.just(frozenset()) | _products)
+    return st.builds(RevenueShareTerm, payer=_party, payee=_party, rate=st.just("rate"), base=base, **common)
+
+
+def _ownership(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    return st.builds(Ownership, party=st.sampled_from(("maker", "maker", "north")), products=_products, **common)
+
+
+_KINDS = (
+    _exclusivity, _exclusivity, _permission, _precedence, _refusal_right, _licence, _revenue_share, _ownership,
+)  # fmt: skip
+
+
+@st.composite
+def _amendments(draw: st.DrawFn, number: int, effective: date, earlier: Sequence[str]) -> Amendment:
+    name = f"B{number}"
+    announced = draw(_days)
+    terms = [
+        draw(_terms(f"{name}.{index}", name, effective)) for index in range(draw(st.integers(2 if earlier else 3, 7)))
+    ]
+    if not earlier:
+        owned = Ownership(
+            id="B0.own", citation=cited("B0.own", name), begins=effective, party="maker", products=frozenset(CLASSES)
+        )
+        terms.insert(0, owned)
+    touched = draw(st.lists(st.sampled_from(earlier), unique=True, max_size=4)) if earlier else []
+    half = len(touched) // 2
+    changes = [Change(id=f"{name}.ends", citation=cited(f"{name}.ends", name), ends=tuple(touched[:half]))]
+    moved = Change(
+        id=f"{name}.moves",
+        citation=cited(f"{name}.moves", name),
+        sets_end=tuple(touched[half:]),
+        until=draw(st.sampled_from((MILESTONE, str(draw(_days))))),
+        under=draw(st.sampled_from(({}, {"X": "loose"}))),
+    )
+    return Amendment(
+        id=name,
+        title=name,
+        document=f"{name}.md",
+        announced=announced,
+        effective=effective,
+        known=KnownAt.recorded_on(announced),
+        clauses=(),
+        terms=tuple(terms),
+        changes=(*changes, moved),
+    )
+
+
+@st.composite
+def _facts(draw: st.DrawFn) -> Fact:
+    effective, recorded = draw(_days), draw(_days)
+    known = draw(st.sampled_from((KnownAt.recorded_on(recorded), KnownAt.always())))
+    product = draw(st.sampled_from(tuple(PRODUCTS)))
+    cite = cited(f"fact:{product}:{effective}", "facts")
+    day = st.just(effective)
+    common = {"effective": day, "known": st.just(known), "citation": st.just(cite)}
+    cloud, stage = st.sampled_from(tuple(CLOUDS)), st.sampled_from(("announced", "preview", "available"))
+    subject, granted = st.sampled_from(("hall", "yard")), st.sampled_from((*PRODUCTS, *CLASSES))
+    kinds: list[st.SearchStrategy[Fact]] = [
+        st.builds(Launch, product=st.just(product), cloud=cloud, stage=stage, **common),
+        st.builds(Answer, product=st.just(product), can=st.booleans(), declines=st.booleans(), **common),
+        st.builds(Offer, subject=subject, passed=st.booleans(), **common),
+        st.builds(Grant, party=_party, product=granted, **common),
+        st.builds(Milestone, **common),
+    ]
+    return draw(st.one_of(kinds))
+
+
+@st.composite
+def agreements(draw: st.DrawFn) -> OpenAgreement:
+    """An agreement of one to four amendments with its register of facts."""
+    days = sorted(draw(st.lists(_days, min_size=1, max_size=4, unique=True)))
+    amendments: list[Amendment] = []
+    for number, effective in enumerate(days):
+        earlier = [term.id for amendment in amendments for term in amendment.terms]
+        amendments.append(draw(_amendments(number, effective, earlier)))
+    agreement = Agreement(
+        id="generated",
+        title="A generated agreement",
+        hash="generated",
+        catalog=CATALOG,
+        sources={},
+        rules={name: cited(name, "agreement") for name in ("unstated", "owner", "grant", "share", "licensee")},
+        readings={
+            name: Reading(id=name, options=options, citation=cited(name, "agreement"))
+            for name, options in READINGS.items()
+        },
+        commentary=tuple(
+            Commentary(
+                id=f"C{number}",
+                bears_on=bears_on,
+                from_amendment=amendment.id,
+                citation=cited(f"C{number}", "agreement"),
+            )
+            for number, amendment in enumerate(amendments)
+            for bears_on in [draw(st.sampled_from(("precedence", "grant")))]
+        ),
+        figures={},
+        amendments=tuple(amendments),
+    )
+    facts = FactRegister().with_facts(draw(st.lists(_facts(), max_size=8)))
+    return OpenAgreement(agreement, CATALOG, facts)

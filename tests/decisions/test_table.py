@@ -1,0 +1,153 @@
+"""A look-up in a table says what the engine says, for everything that can be asked, on every day that matters."""
+
+import random
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import msgspec
+import pytest
+from every_question import ALL_READINGS, READINGS, SUPPOSED, partnership
+from generated_agreements import READINGS as GENERATED_READINGS
+from generated_agreements import agreements
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clauseway import KnownAt, OpenAgreement
+from clauseway.agreement import boundaries
+from clauseway.decisions import Decision, Question, Tables, Verdict, all_questions, compile_table
+
+DAY = timedelta(days=1)
+
+
+def days_of(opened: OpenAgreement) -> list[date]:
+    """Every boundary, its eve and its morrow."""
+    days = boundaries(opened.agreement, opened.facts, KnownAt.everything())
+    return sorted({around for day in days for around in (day - DAY, day, day + DAY)})
+
+
+def points_of(opened: OpenAgreement) -> list[KnownAt]:
+    """Every point at which something became known, and just before it."""
+    known = {amendment.known for amendment in opened.agreement.amendments}
+    known |= {fact.known for fact in opened.facts.facts}
+    return [KnownAt(0), *sorted(known), *(KnownAt(point.instant_ns - 1) for point in known), KnownAt.everything()]
+
+
+def differing(opened: OpenAgreement, questions: list[Question], tables: Tables) -> list[str]:
+    """The questions that the tables answer otherwise than the engine, in any field of the decision."""
+    return [
+        f"{question}: {engine}\nby table: {table}"
+        for question in questions
+        if (engine := opened.answer(question)) != (table := tables.decide(question))
+    ]
+
+
+def tables_of(opened: OpenAgreement) -> Tables:
+    return Tables(opened.agreement, opened.catalog, opened.facts)
+
+
+def domain(opened: OpenAgreement, as_of: date, known_at: KnownAt, readings: Mapping[str, str]) -> list[Question]:
+    return list(all_questions(opened.agreement, opened.catalog, as_of=as_of, known_at=known_at, readings=readings))
+
+
+def sold_by_others(questions: list[Question], opened: OpenAgreement, draw: random.Random) -> list[Question]:
+    """Where a seller may differ from the party, for some of them it does."""
+    parties = sorted(opened.catalog.parties)
+    return [
+        msgspec.structs.replace(question, seller=draw.choice(parties)) if question.action == "serve" else question
+        for question in questions
+    ]
+
+
+@pytest.mark.parametrize("texts", SUPPOSED[:6], ids=lambda texts: " ".join(texts) or "nothing")
+def test_the_built_in_agreement_on_every_day_that_matters(texts: tuple[str, ...]) -> None:
+    """A share of the whole domain on each day, with readings and knowledge drawn at random for it."""
+    opened = partnership().supposing(texts)
+    tables, draw = tables_of(opened), random.Random(" ".join(texts))
+    options = [
+        {name.upper(): option for name, option in one.items() if len(name) == 2} for one in (*READINGS, ALL_READINGS)
+    ]
+    wrong: list[str] = []
+    for day in days_of(opened):
+        known_at = draw.choice([KnownAt.everything(), *points_of(opened)])
+        questions = domain(opened, day, known_at, draw.choice(options))
+        wrong += differing(opened, sold_by_others(draw.sample(questions, 25), opened, draw), tables)
+    assert not wrong, "\n\n".join(wrong[:3])
+
+
+def test_the_whole_domain_on_the_days_of_the_last_amendment() -> None:
+    """All of it, in outcome, reasons and conditions: nothing left to a draw."""
+    opened = partnership()
+    readings = opened.agreement.default_readings()
+    tables = tables_of(opened)
+    for day in (date(2026, 4, 26), date(2026, 4, 28)):
+        for question in domain(opened, day, KnownAt.everything(), readings):
+            if question.segment in ("any", "us-national-security"):
+                assert essence(tables.answer(question)) == essence(opened.answer(question)), question
+
+
+def essence(answer: Verdict | Decision) -> tuple[object, ...]:
+    return answer.outcome, answer.reasons, answer.conditions
+
+
+@settings(max_examples=40, deadline=None)
+@given(opened=agreements(), data=st.data())
+def test_generated_agreements(opened: OpenAgreement, data: st.DataObject) -> None:
+    tables, draw = tables_of(opened), data.draw(st.randoms(use_true_random=False))
+    wrong: list[str] = []
+    for day in days_of(opened):
+        readings = {name: draw.choice(options) for name, options in GENERATED_READINGS.items()}
+        questions = domain(opened, day, draw.choice(points_of(opened)), readings)
+        wrong += differing(opened, sold_by_others(draw.sample(questions, 25), opened, draw), tables)
+    assert not wrong, "\n\n".join(wrong[:3])
+
+
+def test_what_no_term_tells_apart_is_decided_once() -> None:
+    """Two clouds and two parties that no document distinguishes have one verdict, with their own names in it."""
+    opened = partnership()
+    table = compile_table(
+        opened.agreement, opened.catalog, opened.facts, KnownAt.everything(), opened.agreement.default_readings()
+    )
+    day = date(2026, 5, 1)
+    one = table.look_up("sell", "google", "new-model", "google-cloud", as_of=day)
+    assert table.look_up("sell", "google", "new-model", "google-cloud", as_of=date(2026, 5, 20)) is one
+    other = table.look_up("sell", "deployment-venture", "new-model", "openai-own", as_of=day)
+    assert [reason.term for reason in other.reasons] == [reason.term for reason in one.reasons]
+    assert one.conditions[0].needs == ("grant:google:new-model",)
+    assert other.conditions[0].needs == ("grant:deployment-venture:new-model",)
+    everything = len(domain(opened, day, KnownAt.everything(), {})) * len(days_of(opened)) // 3
+    assert table.size[2] < everything / 10
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("fly", "openai", "gpt-5.5", "aws"),
+        ("serve", "nobody", "gpt-5.5", "aws"),
+        ("serve", "openai", "gpt-9", "aws"),
+        ("serve", "openai", "api", "aws"),
+        ("serve", "openai", "gpt-5.5", ""),
+        ("serve", "openai", "gpt-5.5", "aws", "microsoft"),
+        ("license", "openai", "ip.models", "", ""),
+        ("license", "openai", "gpt-5.5", "", "microsoft"),
+        ("sell", "openai", "gpt-5.5", "aws", "", "martians"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_question_has_no_answer(parts: tuple[str, ...]) -> None:
+    """On any day, also before anything is stated."""
+    opened = partnership()
+    table = tables_of(opened).table(KnownAt.everything(), opened.agreement.default_readings())
+    for day in (date(2000, 1, 1), date(2026, 5, 1)):
+        with pytest.raises(KeyError):
+            table.look_up(*parts, as_of=day)
+
+
+def test_older_knowledge_has_a_table_of_its_own() -> None:
+    opened = partnership()
+    tables, readings = tables_of(opened), opened.agreement.default_readings()
+    new = tables.table(KnownAt.everything(), readings)
+    assert tables.table(KnownAt.end_of(date(2026, 11, 1)), readings) is new, "nothing became known in between"
+    old = tables.table(KnownAt.end_of(date(2026, 4, 1)), readings)
+    asked = ("serve", "openai", "gpt-5.5", "aws")
+    outcomes = [table.look_up(*asked, as_of=date(2026, 5, 1)).outcome for table in (old, new)]
+    assert outcomes == ["forbidden", "permitted"]
