@@ -13,7 +13,7 @@ from clauseway.agreement import Agreement, Amendment, Ownership, Precedence, Ref
 from clauseway.app.library import OpenAgreement
 from clauseway.app.wording import Wording, listed, ordered, sentence
 from clauseway.decisions import Outcome, Reason, check_readings
-from clauseway.decisions.compare import Box, Combination, Side, compare, grouped
+from clauseway.decisions.compare import Box, Combination, Side, compare, grouped, words_of
 from clauseway.decisions.question import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.values import InvalidInput, KnownAt, Problem
 
@@ -83,12 +83,20 @@ def compare_amendments(
     Both on the day on which the later takes effect, with the same facts: those known by the end of that day. Raises
     InvalidInput for an amendment that there is not.
     """
+    sides, labels = amendment_sides(opened, names, reading)
+    return _compared(opened, sides, labels)
+
+
+def amendment_sides(
+    opened: OpenAgreement, names: Sequence[str], reading: Mapping[str, str] | None = None
+) -> tuple[tuple[Side, Side], tuple[str, str]]:
+    """The two sides of such a comparison, and what each goes up to."""
     amendments = opened.agreement.amendments
     at = [_index(amendments, name) for name in names]
     first, last = (at[0] - 1, at[0]) if len(at) == 1 else (at[0], at[1])
-    latest = amendments[max(first, last)]
-    as_of = latest.effective
-    known_at = KnownAt.end_of(max(as_of, *(amendment.known.day for amendment in amendments[: max(first, last) + 1])))
+    counted = amendments[: max(first, last) + 1]
+    as_of = counted[-1].effective
+    known_at = KnownAt.end_of(max(as_of, *(amendment.known.day for amendment in counted)))
     readings = check_readings(opened.agreement, reading or {})
 
     def side(last_included: int) -> Side:
@@ -96,7 +104,7 @@ def compare_amendments(
         return Side(agreement=text, facts=opened.facts, as_of=as_of, known_at=known_at, readings=readings)
 
     labels = [amendments[index].id if index >= 0 else _BEFORE_ALL for index in (first, last)]
-    return _compared(opened, (side(first), side(last)), labels)
+    return (side(first), side(last)), (labels[0], labels[1])
 
 
 def _index(amendments: Sequence[Amendment], name: str) -> int:
@@ -122,7 +130,7 @@ def compare_days(
         Side(agreement=opened.agreement, facts=opened.facts, as_of=day, known_at=known, readings=readings)
         for day, known in ((as_of[0], known_at[0]), (as_of[-1], known_at[-1]))
     )
-    return _compared(opened, (first, last), ["", ""])
+    return _compared(opened, (first, last), ("", ""))
 
 
 def _compared(opened: OpenAgreement, sides: tuple[Side, Side], labels: Sequence[str]) -> Comparison:
@@ -179,12 +187,14 @@ class ChangeSentences(msgspec.Struct, frozen=True):
     readings: Mapping[str, str]
 
     def in_order(self, boxes: Sequence[Box]) -> list[Box]:
-        """The owner's first, then by action, the widest first."""
+        """The owner's first, then those of others whom the text names; by action, the widest first."""
         owners = set(owners_of(self.wording.agreement))
+        principals = parties_named(self.wording)
 
         def rank(box: Box) -> tuple[object, ...]:
             first = ordered(box.actions)[0]
-            return (not owners & set(box.parties), ACTIONS.index(first), -len(box))
+            outside = not owners & set(box.parties), not set(box.parties) <= principals
+            return (*outside, ACTIONS.index(first), -len(box))
 
         return sorted(boxes, key=rank)
 
@@ -198,7 +208,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
 
     def sentence(self, box: Box) -> str:
         told = self._share(box) if SHARE in box.actions else self._act(box)
-        conditions = " and if ".join(self.condition(term) for term in box.conditions)
+        conditions = ", and if ".join(self.condition(term) for term in box.conditions)
         return f"{sentence(told)}{conditions and ' '}{conditions}: {box.before} → {box.after}"
 
     def _act(self, box: Box) -> str:
@@ -249,10 +259,16 @@ class ChangeSentences(msgspec.Struct, frozen=True):
                 both = term.unless.under(self.readings) == "cannot-and-declines"
                 operator = words.name(words.catalog.operators.get(term.first, term.first))
                 unless = f"unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
-                return f"it ships on {words.name(term.first)} first ({unless})"
+                return f"it ships on {words.name(term.first)} first, {unless}"
             case [RefusalRight() as term]:
                 return f"it was first offered to {words.name(term.holder)} and {words.name(term.holder)} passed"
         return f"{words.names(owners_of(words.agreement), 'or')} grants it"
+
+
+def parties_named(wording: Wording) -> set[str]:
+    """The parties that some term names."""
+    terms = [term for amendment in wording.agreement.amendments for term in amendment.terms]
+    return {word for term in terms for word in words_of(term)} & wording.catalog.parties
 
 
 def owners_of(agreement: Agreement) -> list[str]:

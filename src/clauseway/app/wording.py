@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from clauseway.agreement import Agreement, FactRegister
+from clauseway.agreement import Agreement, Clause, FactRegister
 from clauseway.app.library import OpenAgreement
 from clauseway.catalog import Catalog
 from clauseway.decisions import Question, Reason
@@ -28,6 +28,7 @@ _DOES = {
     USE: ("uses", " under licence"),
     CONTRACT: ("contracts for", ""),
 }
+_DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 
 
 class Wording(msgspec.Struct, frozen=True):
@@ -96,6 +97,14 @@ class Wording(msgspec.Struct, frozen=True):
         told += [f"any {one} product (except {listed(parts[one].without)})" for one in classes if parts[one].mixed]
         return listed(told, conjunction)
 
+    def scope(self, some: Iterable[str]) -> str:
+        """What a term is about: classes and products in the order in which they are defined."""
+        chosen = set(some)
+        defined = [one for one in (*self.catalog.classes, *self.catalog.products) if one in chosen]
+        sold = [one for one in defined if one in self.catalog.classes and self._is_sold(one)]
+        named = [one for one in defined if one not in sold]
+        return listed([f"{listed(sold)} products", *named] if sold else named)
+
     def _takes(self, name: str, action: str) -> bool:
         actions = self.catalog.classes[name].actions
         return bool(actions) if action == SHARE else action in actions
@@ -141,6 +150,16 @@ class Wording(msgspec.Struct, frozen=True):
         verb, behind = _DOES[question.action]
         return f"{self.name(question.party)} {verb} {what}{behind}{to}{where}{segment}{seller}"
 
+    def may(self, question: Question) -> str:
+        """The question itself: `May OpenAI serve gpt-5.5 on AWS?`"""
+        doing = self.right(question)
+        who = self.name(question.party)
+        rest = doing.removeprefix(f"{who} ")
+        if question.action == SHARE:
+            return f"Does {who} owe {rest.removeprefix('owes ')}?"
+        verb, _ = _DOES[question.action]
+        return f"May {who} {_DO[question.action]}{rest.removeprefix(verb)}?"
+
     # Places
 
     def place(self, at: Reason | Citation) -> str:
@@ -149,12 +168,21 @@ class Wording(msgspec.Struct, frozen=True):
         where = f"{at.document}:{at.line}" if at.line else at.document
         return f"{self._clause(at)}{where}{'; ' if sources else ''}{sources}"
 
+    def title(self, at: Reason | Citation) -> str:
+        """The title of the clause in which something stands."""
+        clause = self._clause_above(at)
+        return clause.title if clause else ""
+
     def _clause(self, at: Reason | Citation) -> str:
-        for amendment in self.agreement.amendments:
-            if amendment.id == at.amendment:
-                above = [clause.number for clause in amendment.clauses if clause.line <= at.line]
-                return f"{amendment.id} {above[-1]}, " if above else f"{amendment.id}, "
-        return "" if at.amendment == _DEFINITIONS else f"{at.amendment}, "
+        if at.amendment in ("", _DEFINITIONS):
+            return ""
+        clause = self._clause_above(at)
+        return f"{at.amendment} {clause.number}, " if clause else f"{at.amendment}, "
+
+    def _clause_above(self, at: Reason | Citation) -> Clause | None:
+        amendments = [amendment for amendment in self.agreement.amendments if amendment.id == at.amendment]
+        above = [clause for amendment in amendments for clause in amendment.clauses if clause.line <= at.line]
+        return above[-1] if above else None
 
     def sources(self, source: str) -> list[str]:
         """The identifiers of the sources that a citation spells out."""

@@ -135,9 +135,9 @@ class _Classes(msgspec.Struct, frozen=True):
     def of(cls, catalog: Catalog, sides: Iterable[Side]) -> "_Classes":
         named: set[str] = set()
         for side in sides:
-            named.update(_words(side.facts.facts))
+            named.update(words_of(side.facts.facts))
             for amendment in side.agreement.amendments:
-                named.update(_words(amendment.terms))
+                named.update(words_of(amendment.terms))
         alike: dict[object, str] = {}
         products = {
             name: name if name in named else alike.setdefault((known.product_class, known.first_shipped_by), name)
@@ -157,18 +157,18 @@ class _Classes(msgspec.Struct, frozen=True):
         )
 
 
-def _words(value: object) -> Iterator[str]:
+def words_of(value: object) -> Iterator[str]:
     """Every text within records and collections. More words than names only make the classes smaller."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, msgspec.Struct):
         for field in value.__struct_fields__:
-            yield from _words(getattr(value, field))
+            yield from words_of(getattr(value, field))
     elif isinstance(value, Mapping):
-        yield from _words(tuple(value.values()))
+        yield from words_of(tuple(value.values()))
     elif isinstance(value, tuple | frozenset):
         for part in value:
-            yield from _words(part)
+            yield from words_of(part)
 
 
 class _Answers:
