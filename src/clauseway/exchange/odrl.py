@@ -282,12 +282,10 @@ class _Policy:
 
     def _lost(self, term: Licence) -> None:
         """A right that rested on a licence ends with it, until another licence or a grant gives it anew."""
-        ungranted = [self._constraint("granted", "eq", [False])]
+        ungranted = self._constraint("granted", "eq", [False])
         held = [licence for licence in self.extract.in_force(Licence) if licence.licensee == term.licensee]
         used = [one for licence in held for one in licence.products]
-        for product in self._taking("use-under-licence", term.products):
-            if not self.extract.within([product], used):
-                self._prohibit(term.citation, term.licensee, "use-under-licence", product, ungranted)
+        self._end(term, "use-under-licence", term.products, used, [ungranted])
         for scope in term.carries:
             for action in _sold(scope):
                 carried = [
@@ -297,10 +295,15 @@ class _Policy:
                     if action in _sold(anew)
                     for one in anew.products
                 ]
-                for product in self._taking(action, scope.products or self._owned()):
-                    if not self.extract.within([product], carried):
-                        where = [*self._where(scope), *ungranted]
-                        self._prohibit(term.citation, term.licensee, action, product, where)
+                self._end(term, action, scope.products or self._owned(), carried, [*self._where(scope), ungranted])
+
+    def _end(
+        self, term: Licence, action: str, products: Iterable[str], held: Sequence[str], where: Sequence[Node]
+    ) -> None:
+        for product in self._taking(action, products):
+            if not self.extract.within([product], held):
+                still = [one for one in held if self.extract.overlap([product], [one])]
+                self._prohibit(term.citation, term.licensee, action, product, [*self._not_in(still), *where])
 
     def _prohibit(
         self, citation: Citation, party: str, action: str, product: str, constraints: Sequence[Node] = ()

@@ -78,7 +78,7 @@ else := "permitted" if {
 	licensed(act)
 }
 
-else := others(act)
+else := others(act, owners(act))
 
 hosting(action) := "serve" if action == "sell"
 
@@ -91,24 +91,24 @@ else := "conditional" if waits(act)
 
 else := "permitted"
 
-# Anyone else needs a licence or a grant, and may go no further than the owner.
-others(act) := "forbidden" if owners(act) == "forbidden"
+# Anyone else needs a licence or a grant, and may go no further than the owner (`limit`).
+others(act, limit) := "forbidden" if limit == "forbidden"
 
 else := "forbidden" if {
 	act.action in {"serve", "sell"}
 	barred(object.union(act, {"action": "sell"}))
 }
 
-else := owners(act) if licensed(act)
+else := limit if licensed(act)
 
 else := "forbidden" if {
 	lost(act)
 	not granted(act)
 }
 
-else := owners(act) if granted(act)
+else := limit if granted(act)
 
-else := owners(act) if launched_on_its_own_cloud(act)
+else := limit if launched_on_its_own_cloud(act)
 
 else := "conditional"
 

@@ -1,0 +1,177 @@
+"""Judges from outside: Cedar's authorizer, a Rego interpreter, and a reader of ODRL that knows ODRL's rules only."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import cached_property
+
+import cedarpy
+from rdflib import Graph, Literal, Namespace, URIRef
+from rdflib.namespace import RDF
+from rdflib.term import Node
+from regopy import Interpreter
+
+from clauseway.decisions import Question
+from clauseway.exchange.cedar import cedar_entities, cedar_policies, cedar_requests, outcome_of
+from clauseway.exchange.extract import Extract
+from clauseway.exchange.odrl import odrl_document
+from clauseway.exchange.rego import rego_module
+
+ODRL = Namespace("http://www.w3.org/ns/odrl/2/")
+CW = Namespace("urn:clauseway:odrl:")
+
+
+def cedar_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
+    policies = cedarpy.PolicySet.from_str(cedar_policies(extract))
+    entities = cedarpy.Entities.from_json_str(json.dumps(cedar_entities(extract)))
+    requests = [request for question in questions for request in _cedar_requests(extract, question)]
+    results = cedarpy.is_authorized_batch(requests, policies, entities)
+    errors = [error for result in results for error in result.diagnostics.errors]
+    assert not errors, errors[:3]
+    allowed = [result.allowed for result in results]
+    return [outcome_of(*allowed[at : at + 3]) for at in range(0, len(allowed), 3)]
+
+
+def _cedar_requests(extract: Extract, asked: Question) -> Iterable[dict[str, object]]:
+    return cedar_requests(
+        extract,
+        action=asked.action,
+        party=asked.party,
+        product=asked.product,
+        cloud=asked.cloud,
+        to=asked.to,
+        segment=asked.segment,
+    )
+
+
+def rego_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
+    interpreter = Interpreter()
+    interpreter.add_module("partnership", rego_module(extract))
+    parts = ("action", "party", "product", "cloud", "to", "segment", "seller")
+    asked = [{part: getattr(question, part) for part in parts} for question in questions]
+    answers: list[str] = []
+    for at in range(0, len(asked), 2_000):
+        interpreter.set_input({"questions": asked[at : at + 2_000]})
+        answers += json.loads(str(interpreter.query("data.clauseway.outcomes")))["expressions"][0]
+    return answers
+
+
+def odrl_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
+    reader = OdrlReader(odrl_graph(extract), extract.agreement.id, extract.as_of)
+    return [reader.outcome(question) for question in questions]
+
+
+def odrl_graph(extract: Extract) -> Graph:
+    return Graph().parse(data=json.dumps(odrl_document(extract)), format="json-ld")
+
+
+class OdrlReader:
+    """Evaluates the policy of a graph: prohibitions win, duties must be fulfilled, obligations are due."""
+
+    def __init__(self, graph: Graph, agreement: str, as_of: date) -> None:
+        self.graph, self.as_of = graph, as_of
+        self.prefix = f"urn:clauseway:{agreement}:"
+        self.rules: dict[tuple[Node, Node], list[Node]] = {}
+        for kind in (ODRL.permission, ODRL.prohibition, ODRL.obligation):
+            for rule in graph.objects(None, kind):
+                action = graph.value(rule, ODRL.action)
+                assert action is not None
+                self.rules.setdefault((kind, action), []).append(rule)
+        self.parts: dict[tuple[Node, Node], list[Node]] = {}
+
+    @cached_property
+    def has_policy(self) -> bool:
+        return (None, RDF.type, ODRL.Agreement) in self.graph
+
+    def outcome(self, asked: Question) -> str:
+        if not self.has_policy:
+            return "unstated"
+        if asked.action == "share-revenue":
+            return "permitted" if any(self._reaching(ODRL.obligation, asked)) else "forbidden"
+        if any(self._reaching(ODRL.prohibition, asked)):
+            return "forbidden"
+        permissions = list(self._reaching(ODRL.permission, asked))
+        if not permissions:
+            return "unstated"
+        fulfilled = any(all(self._fulfilled(duty, asked) for duty in self._all(one, ODRL.duty)) for one in permissions)
+        return "permitted" if fulfilled else "conditional"
+
+    def _reaching(self, kind: Node, asked: Question) -> Iterable[Node]:
+        for rule in self.rules.get((kind, CW[asked.action]), ()):
+            if self._of_rule(rule, asked) and all(self._holds(one, asked) for one in self._all(rule, ODRL.constraint)):
+                yield rule
+
+    def _of_rule(self, rule: Node, asked: Question) -> bool:
+        assignee, target = self.graph.value(rule, ODRL.assignee), self.graph.value(rule, ODRL.target)
+        party, anyone = self._node("party", asked.party), self._node("party", "anyone")
+        if assignee == self._node("party", "anyone-but-the-owner"):
+            if party == self.graph.value(rule, ODRL.assigner):
+                return False
+        elif assignee not in (party, anyone):
+            return False
+        if (rule, ODRL.compensatedParty, None) in self.graph:
+            return self._node("party", asked.to) == self.graph.value(rule, ODRL.compensatedParty)
+        return target is None or target in self._scopes(asked.product)
+
+    def _fulfilled(self, duty: Node, asked: Question) -> bool:
+        """A duty is fulfilled where it does not apply, or what meets it is on record. No consent ever is."""
+        if self.graph.value(duty, ODRL.action) == ODRL.obtainConsent:
+            return False
+        if not all(self._holds(one, asked) for one in self._all(duty, ODRL.constraint)):
+            return True
+        return self._holds(self._all(duty, CW.metBy)[0], asked)
+
+    def _holds(self, constraint: Node, asked: Question) -> bool:
+        if parts := self._all(constraint, ODRL["or"]):
+            return any(self._holds(part, asked) for part in parts)
+        operand, operator = (self.graph.value(constraint, one) for one in (ODRL.leftOperand, ODRL.operator))
+        found, named = self._values(operand, asked), self._all(constraint, ODRL.rightOperand)
+        if operator == ODRL.gteq:
+            return not found or min(map(_day, found)) >= _day(named[0])
+        met = bool({*found} & {*named})
+        return met if operator in (ODRL.isAnyOf, ODRL.eq) else not met
+
+    def _values(self, operand: Node | None, asked: Question) -> list[Node]:
+        product = self._node("asset", asked.product)
+        if operand == CW.cloud:
+            return [self._node("cloud", asked.cloud)]
+        if operand == CW.segment:
+            return [Literal(asked.segment)]
+        if operand in (CW.party, CW.recipient):
+            return [self._node("party", asked.party if operand == CW.party else asked.to)]
+        if operand == CW.product:
+            return self._scopes(asked.product)
+        if operand == CW.firstShipped:
+            return self._all(product, CW.firstShipped)
+        if operand == CW.launchedOn:
+            return [cloud for launch in self._all(product, CW.launch) for cloud in self._all(launch, CW.cloud)]
+        if operand == CW.answer:
+            return [said for answer in self._all(product, CW.answer) for said in self._all(answer, CW.says)]
+        if operand == CW.passed:
+            return list(self.graph.objects(None, CW.passed))
+        assert operand == CW.granted, operand
+        granted = {*self._all(self._node("party", asked.party), CW.granted)}
+        return [Literal(bool(granted & {*self._scopes(asked.product)}))]
+
+    def _scopes(self, product: str) -> list[Node]:
+        """A product and the collections it is part of, directly or through others."""
+        scopes: list[Node] = [self._node("asset", product)]
+        while wider := self._all(scopes[-1], ODRL.partOf):
+            scopes.append(wider[0])
+        return scopes
+
+    def _all(self, subject: Node, predicate: Node) -> list[Node]:
+        key = (subject, predicate)
+        if key not in self.parts:
+            self.parts[key] = list(self.graph.objects(subject, predicate))
+        return self.parts[key]
+
+    def _node(self, kind: str, name: str) -> Node:
+        return URIRef(f"{self.prefix}{kind}:{name}")
+
+
+def _day(literal: Node) -> date:
+    assert isinstance(literal, Literal)
+    value = literal.toPython()
+    assert isinstance(value, date)
+    return value

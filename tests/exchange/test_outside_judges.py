@@ -1,0 +1,167 @@
+"""The same question, asked of our engine and of judges from outside who read only what was exported: one answer.
+
+Every combination of action, party, other party, product or class, cloud and segment, at every boundary and one day
+either side. Where an export says what it said the day before, its answers are the day before's. Cedar is asked
+everything; the others, which are slower, every fifth question, another fifth each time. All by all, as a script:
+`python tests/exchange/test_outside_judges.py`.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
+from itertools import count
+
+import pytest
+from outside_judges import cedar_answers, odrl_answers, rego_answers
+
+from clauseway import KnownAt, OpenAgreement, open_agreement
+from clauseway.agreement import boundaries
+from clauseway.app.exporting import cedar, extract, odrl, rego
+from clauseway.decisions import DecisionTable, Question, all_questions, check_readings, compile_table
+from clauseway.exchange.extract import Extract
+
+Judge = Callable[[Extract, Sequence[Question]], list[str]]
+JUDGES: dict[str, tuple[Judge, Callable[[Extract], str]]] = {
+    "cedar": (cedar_answers, lambda taken: "".join(cedar(taken))),
+    "rego": (rego_answers, rego),
+    "odrl": (odrl_answers, odrl),
+}
+EVERYTHING = KnownAt.everything()
+ONE = timedelta(days=1)
+
+
+def days_of(opened: OpenAgreement, known_at: KnownAt = EVERYTHING) -> list[date]:
+    """Every boundary and one day either side."""
+    days = boundaries(opened.agreement, opened.facts, known_at)
+    return sorted({near for day in days for near in (day - ONE, day, day + ONE)})
+
+
+class Hearing:
+    """Asks a judge and our engine the same questions, day by day; what differs is collected."""
+
+    def __init__(
+        self, opened: OpenAgreement, readings: dict[str, str] | None = None, known_at: KnownAt = EVERYTHING
+    ) -> None:
+        self.opened, self.known_at = opened, known_at
+        self.readings = check_readings(opened.agreement, readings or {})
+        self.asked = self.heard = 0
+        self.differing: list[str] = []
+
+    def table(self) -> DecisionTable:
+        return compile_table(
+            self.opened.agreement, self.opened.catalog, self.opened.facts, self.known_at, self.readings
+        )
+
+    def questions(self, day: date) -> list[Question]:
+        opened = self.opened
+        return list(
+            all_questions(opened.agreement, opened.catalog, as_of=day, known_at=self.known_at, readings=self.readings)
+        )
+
+    def hear(self, judge: str, days: Iterable[date], stride: int = 1) -> None:
+        answer, export = JUDGES[judge]
+        table, turns = self.table(), count()
+        exported, answers, phase = "", list[str](), 0
+        for day in days:
+            taken = extract(self.opened, day, self.known_at, self.readings)
+            text = _undated(export(taken), day)
+            questions = self.questions(day)
+            if text != exported:
+                exported, phase = text, next(turns) % stride
+                answers = answer(taken, questions[phase::stride])
+                self.heard += len(answers)
+            for question, outside in zip(questions[phase::stride], answers, strict=True):
+                self.asked += 1
+                ours = table.answer(question).outcome
+                if outside != ours:
+                    self.differing.append(f"{judge} {outside}, ours {ours}: {_readable(question)}")
+
+    def agrees(self) -> None:
+        shown = "\n".join(self.differing[:20])
+        assert not self.differing, f"{len(self.differing)} of {self.asked} differ:\n{shown}"
+
+
+def _undated(text: str, day: date) -> str:
+    """An export without its own day: in the others' heading, and in the name and the fields of the ODRL policy."""
+    lines = text.splitlines()
+    return "\n".join(line for line in lines if f"as of {day}" not in line).replace(str(day), "DAY")
+
+
+def _readable(asked: Question) -> str:
+    parts = (asked.action, asked.party, asked.to, asked.product, asked.cloud, asked.segment, f"as of {asked.as_of}")
+    return " ".join(filter(None, parts))
+
+
+@pytest.mark.parametrize(("judge", "stride"), [("cedar", 1), ("rego", 5), ("odrl", 5)])
+def test_every_combination_at_every_boundary(judge: str, stride: int) -> None:
+    opened = open_agreement()
+    hearing = Hearing(opened)
+    hearing.hear(judge, days_of(opened), stride)
+    hearing.agrees()
+    assert hearing.asked * stride > 150_000
+    assert hearing.heard * stride > 60_000
+
+
+# What bears on refusal rights, ship-first, grants, the milestone and licences; the last fact's day is asked about.
+SUPPOSED = (
+    ("offer:compute:passed=2025-03-01",),
+    ("milestone=2026-01-15",),
+    ("milestone=2027-01-01",),
+    ("launch:new-model:azure:preview=2026-05-02",),
+    ("launch:stateful-runtime:aws:preview=2026-03-01", "grant:google:gpt-5.5=2026-05-10"),
+    ("answer:new-model:can+declines=2026-04-29", "answer:managed-agents:cannot+declines=2026-05-01"),
+    ("answer:new-model:cannot+chooses=2026-04-29", "grant:amazon:ip.models=2026-04-30"),
+    (
+        "grant:deployment-venture:api=2026-03-01",
+        "grant:microsoft:ip.models=2033-01-01",
+        "grant:microsoft:app=2033-02-01",
+    ),
+)
+
+
+@pytest.mark.parametrize("supposed", SUPPOSED, ids=lambda texts: texts[0])
+@pytest.mark.parametrize(
+    "readings", [{}, {"R1": "or", "R3": "a3", "R5": "all", "R6": "all-ip"}], ids=["default", "others"]
+)
+def test_facts_and_readings(supposed: tuple[str, ...], readings: dict[str, str]) -> None:
+    opened = open_agreement().supposing(supposed)
+    day = max(date.fromisoformat(text.partition("=")[2]) for text in supposed) + ONE
+    hearing = Hearing(opened, readings)
+    for judge in JUDGES:
+        hearing.hear(judge, [day], 11)
+    hearing.agrees()
+
+
+@pytest.mark.parametrize("known", ["2022-12-31", "2024-06-01", "2025-06-01", "2026-03-31"])
+def test_as_known_then(known: str) -> None:
+    """Years later, as it looked then: what became known after is in no export."""
+    hearing = Hearing(open_agreement(), known_at=KnownAt.end_of(date.fromisoformat(known)))
+    for judge in JUDGES:
+        hearing.hear(judge, [date(2026, 5, 1), date(2031, 1, 1)], 11)
+    hearing.agrees()
+
+
+def test_all_four_outcomes_are_told_apart() -> None:
+    """A hearing in which one outcome never came would prove little of it."""
+    opened = open_agreement()
+    for judge, (answer, _) in JUDGES.items():
+        found = set[str]()
+        for day in (date(2022, 1, 1), date(2026, 5, 1)):
+            taken = extract(opened, day)
+            found |= {*answer(taken, Hearing(opened).questions(day)[::5])}
+        assert found == {"permitted", "forbidden", "conditional", "unstated"}, judge
+
+
+def main() -> None:
+    """Everything, of every judge."""
+    for judge in sys.argv[1:] or JUDGES:
+        for readings in ({}, {"R1": "or", "R3": "a3", "R5": "all", "R6": "all-ip"}):
+            opened = open_agreement()
+            hearing = Hearing(opened, readings)
+            hearing.hear(judge, days_of(opened))
+            hearing.agrees()
+            print(judge, readings or "default readings", f"{hearing.asked} answers compared, {hearing.heard} heard")
+
+
+if __name__ == "__main__":
+    main()
