@@ -1,14 +1,17 @@
 """Several agreements opened together, asked as one is. See `decisions.several` for how their answers are joined."""
 
-from collections.abc import Iterable, Sequence, Set
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import islice
+from itertools import product as every
 from pathlib import Path
 from typing import TypeAlias, Unpack
 
 import msgspec
 
 from clauseway.agreement import FactRegister, Precedence, read_facts
+from clauseway.app.explaining import Explanation
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement, QuestionParts, Wrong, day_given, known_point, open_agreement, read_text
 from clauseway.app.library import with_recorded as one_with_recorded
@@ -19,11 +22,17 @@ from clauseway.decisions import (
     Question,
     Span,
     ask_together,
+    check_readings_together,
     decide_together,
     joint_catalog,
     timeline_together,
 )
+from clauseway.decisions.change import WouldChange
+from clauseway.decisions.question import QuestionRecord
 from clauseway.values import InvalidInput, KnownAt, Problem
+
+# Facts that meet several conditions at once are tried together; more ways than these tell a reader nothing new.
+_WAYS_MAX = 16
 
 
 class OpenAgreements(msgspec.Struct, frozen=True):
@@ -151,6 +160,15 @@ def each_of(opened: Opened) -> tuple[OpenAgreement, ...]:
     return opened.each if isinstance(opened, OpenAgreements) else (opened,)
 
 
+def own_readings(opened: Opened, one: OpenAgreement, chosen: Mapping[str, str]) -> Mapping[str, str]:
+    """Of the readings chosen, those that one of the agreements defines. Raises InvalidInput where none defines it."""
+    if isinstance(opened, OpenAgreements):
+        check_readings_together([Asked(each.agreement, each.catalog, each.facts) for each in opened.each], chosen)
+        known = one.agreement.readings
+        return {name: option for name, option in chosen.items() if name in known and option in known[name].options}
+    return chosen
+
+
 def with_recorded(opened: Opened, home: Home) -> Opened:
     """The agreements with what was recorded in a home for each."""
     if isinstance(opened, OpenAgreements):
@@ -173,3 +191,53 @@ def first_clouds(opened: Opened) -> frozenset[str]:
         for term in amendment.terms
         if isinstance(term, Precedence)
     )
+
+
+def explain_together(
+    opened: OpenAgreements, question: Question, *, suppositions: Iterable[str] = (), with_trace: bool = False
+) -> Explanation:
+    """Answer a question under several agreements and say what would change that. Raises InvalidInput for a trace."""
+    if with_trace:
+        raise InvalidInput(
+            Problem(
+                what="several agreements have no one trace",
+                why="each is asked for itself, and then the answers are joined",
+                where="--trace",
+                todo="Ask each agreement alone with --trace.",
+            )
+        )
+    decision = opened.answer(question)
+    return Explanation(
+        **msgspec.structs.asdict(decision),
+        question=QuestionRecord.of(question, suppositions),
+        would_change=(*_days(opened, question, decision), *_facts(opened, question, decision), *_readings(decision)),
+    )
+
+
+def _days(opened: OpenAgreements, question: Question, decision: Decision) -> Iterator[WouldChange]:
+    """The nearest days on which the outcome is another."""
+    spans = opened.timeline(question)
+    others = [span for span in spans if span.decision.outcome is not decision.outcome]
+    for span in others:
+        if span.begin > question.as_of:
+            yield WouldChange(kind="later", as_of=span.begin, outcome=span.decision.outcome)
+            break
+    for span in reversed(others):
+        if span.end <= question.as_of:
+            yield WouldChange(kind="earlier", as_of=span.end - timedelta(days=1), outcome=span.decision.outcome)
+            break
+
+
+def _facts(opened: OpenAgreements, question: Question, decision: Decision) -> Iterator[WouldChange]:
+    """Facts that meet every condition together, taken as true from the question's day on."""
+    ways = every(*(condition.needs for condition in decision.conditions)) if decision.conditions else ()
+    for way in islice(ways, _WAYS_MAX):
+        supposed = tuple(f"{need}={question.as_of}" for need in way)
+        outcome = opened.supposing(supposed).answer(question).outcome
+        if outcome is not decision.outcome:
+            yield WouldChange(kind="fact", suppose=supposed, outcome=outcome)
+
+
+def _readings(decision: Decision) -> Iterator[WouldChange]:
+    for turn in decision.turns_on:
+        yield WouldChange(kind="reading", reading=f"{turn.reading}={turn.option}", outcome=turn.outcome)

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from clauseway.app.explaining import Explanation, explain
+from clauseway.app.home import home_at
+from clauseway.app.several import OpenAgreements, explain_together, with_recorded
 from clauseway.cli import options
 from clauseway.cli.explanation import print_trace, print_would_change
 from clauseway.cli.output import console, outcome_style, print_indented, print_json
@@ -31,7 +33,8 @@ def command(
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
     trace: Annotated[bool, typer.Option("--trace", help="Also every term, and why it did or did not apply.")] = False,
     as_json: options.AsJson = False,
 ) -> int:
@@ -52,12 +55,14 @@ def command(
 
     Which terms were looked at, and why did each apply or not?
       clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --trace
+    With a second agreement in force beside the first?
+      clauseway decide --agreement ours --agreement theirs --action sell --party partner --product assistant --cloud hostcloud
     A receipt to verify later:
       clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --json > receipt.json
 
     Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure of ours.
     """
-    opened, question = options.opened(agreement, facts).asking(
+    opened, question = with_recorded(options.opened_together(agreement, facts), home_at(home)).asking(
         suppose or (),
         action=action,
         party=party,
@@ -71,7 +76,10 @@ def command(
         known_at=known_at,
         reading=options.readings_of(reading),
     )
-    decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
+    if isinstance(opened, OpenAgreements):
+        decision = explain_together(opened, question, suppositions=suppose or (), with_trace=trace)
+    else:
+        decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
     if as_json:
         print_json(decision)
     else:
@@ -95,7 +103,8 @@ def _print(out: Console, question: Question, decision: Explanation) -> None:
 
 def _print_reason(out: Console, reason: Reason) -> None:
     note = f" ({reason.note})" if reason.note else ""
-    out.print(f"\n{reason.bearing}: {reason.amendment} {reason.term}{note}", style="bold")
+    of = f"{reason.agreement} " if reason.agreement else ""
+    out.print(f"\n{reason.bearing}: {of}{reason.amendment} {reason.term}{note}", style="bold")
     print_indented(out, reason.text, by=2)
     print_indented(out, f"{reason.document}, line {reason.line} · source {reason.source}", by=2, style="dim")
 

@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from clauseway.app.home import home_at
+from clauseway.app.several import each_of, own_readings, with_recorded
 from clauseway.app.terms import TermsView, terms_view
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
@@ -16,7 +18,8 @@ def command(
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended, and what ended them.")] = False,
     as_json: options.AsJson = False,
 ) -> int:
@@ -28,12 +31,15 @@ def command(
     And what did people expect of that day a month earlier?
       clauseway terms --as-of 2026-04-27 --known-at 2026-03-27
     """
-    view = terms_view(
-        options.opened(agreement, facts, suppose), as_of, known_at, options.readings_of(reading), with_ended=ended
-    )
+    opened = with_recorded(options.opened_together(agreement, facts), home_at(home)).supposing(suppose or [])
+    views = [
+        terms_view(one, as_of, known_at, own_readings(opened, one, options.readings_of(reading)), with_ended=ended)
+        for one in each_of(opened)
+    ]
     if as_json:
-        print_json(view)
-    else:
+        print_json(views[0] if len(views) == 1 else {"agreements": views})
+        return 0
+    for view in views:
         _print(view)
     return 0
 

@@ -14,6 +14,7 @@ from clauseway.decisions.question import Question, ask, check_readings
 from clauseway.decisions.several import (
     Asked,
     ask_together,
+    check_readings_together,
     decide_together,
     joint_catalog,
     put_to,
@@ -39,6 +40,7 @@ __all__ = [
     "ask",
     "ask_together",
     "check_readings",
+    "check_readings_together",
     "compile_table",
     "decide",
     "decide_together",

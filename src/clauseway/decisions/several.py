@@ -129,6 +129,12 @@ def ask_together(
     return msgspec.structs.replace(question, readings=dict(chosen))
 
 
+def check_readings_together(asked: Sequence[Asked], chosen: Mapping[str, str]) -> None:
+    """Refuse a reading or an option that none of the agreements defines. Raises InvalidInput."""
+    if problems := _reading_problems(asked, chosen):
+        raise InvalidInput(*problems)
+
+
 def _reading_problems(asked: Sequence[Asked], chosen: Mapping[str, str]) -> list[Problem]:
     options: dict[str, set[str]] = {}
     for one in asked:
