@@ -1,0 +1,141 @@
+"""What an agreement's exports look like: each rule with its term and line, ODRL as its model asks, files written."""
+
+import json
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+from outside_judges import CW, ODRL, odrl_graph
+from pyshacl import validate
+from rdflib import Graph
+from rdflib.namespace import RDF
+
+from clauseway import open_agreement
+from clauseway.app.exporting import cedar, extract, rego
+from clauseway.cli import run
+from clauseway.exchange.extract import Extract
+
+SHAPES = Path(__file__).with_name("odrl_information_model.ttl")
+DAYS = ("2023-01-23", "2025-01-21", "2025-10-28", "2026-02-27", "2026-04-27", "2026-06-15", "2031-01-01", "2033-01-01")
+
+
+def taken_on(day: str) -> Extract:
+    return extract(open_agreement(), day)
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_odrl_is_as_its_information_model_asks(day: str) -> None:
+    conforms, _, report = validate(odrl_graph(taken_on(day)), shacl_graph=Graph().parse(SHAPES))
+    assert conforms, report
+
+
+@pytest.mark.parametrize(
+    ("spoil", "because"),
+    [
+        ((ODRL.action, "odrl:action"), "MinCountConstraintComponent"),
+        ((ODRL.target, "odrl:target"), "MinCountConstraintComponent"),
+        ((ODRL.operator, "odrl:operator"), "MinCountConstraintComponent"),
+        ((CW.line, "line"), "MinCountConstraintComponent"),
+    ],
+    ids=lambda one: one[1] if isinstance(one, tuple) else "",
+)
+def test_the_shapes_find_what_is_missing(spoil: tuple[object, str], because: str) -> None:
+    graph = odrl_graph(taken_on("2026-05-01"))
+    graph.remove((None, spoil[0], None))  # type: ignore[arg-type]
+    conforms, _, report = validate(graph, shacl_graph=Graph().parse(SHAPES))
+    assert not conforms
+    assert because in report
+
+
+def test_before_the_agreement_there_is_no_policy() -> None:
+    taken = taken_on("2022-06-01")
+    assert "permit (" not in cedar(taken)[0]
+    assert "barred(act) if {\n\tact.action in" not in rego(taken)
+    assert (None, RDF.type, ODRL.Agreement) not in odrl_graph(taken)
+
+
+# --- term by term ----------------------------------------------------------------------------------------------------
+
+# The terms in force on 1 May 2026 that bear on what is permitted, and those that have ended and still do.
+ON_1_MAY = {
+    "A1.ownership", "A1.open-weight", "A3.capacity", "A3.licence-research", "A3.non-api", "A4.stateful", "A5.any-cloud",
+    "A5.licence", "A5.other-licensees", "A5.share-openai-microsoft", "A5.ship-first", "A1.licence", "A3.licence",
+}  # fmt: skip
+RULES = {"grant", "share"}
+
+
+def places(taken: Extract) -> dict[str, tuple[str, int]]:
+    """Where each term and rule stands."""
+    terms = [state.term.citation for state in taken.force.states]
+    rules = [taken.agreement.rules[name] for name in RULES]
+    return {citation.term: (citation.document, citation.line) for citation in (*terms, *rules)}
+
+
+def test_every_cedar_policy_names_its_term_and_line() -> None:
+    taken = taken_on("2026-05-01")
+    text, _ = cedar(taken)
+    found = re.findall(r'@term\("(.*)"\)\n.*\n@document\("(.*)"\)\n@line\("(\d+)"\)', text)
+    assert len(found) == len(re.findall(r"^(permit|forbid) ", text, re.MULTILINE))
+    assert all(places(taken)[term] == (document, int(line)) for term, document, line in found)
+    assert {term for term, _, _ in found} >= ON_1_MAY
+
+
+def test_every_rego_rule_of_a_term_names_it_and_its_line() -> None:
+    taken = taken_on("2026-05-01")
+    said = rego(taken)
+    found = re.findall(
+        r'# title: "(.*)"\n.*\n.*\n#   amendment: "(A\d)"\n#   document: "(.*)"\n.*\n#   line: (\d+)', said
+    )
+    assert {term for term, *_ in found} == ON_1_MAY
+    assert all(places(taken)[term] == (document, int(line)) for term, _, document, line in found)
+
+
+def test_every_odrl_rule_names_its_term_and_line() -> None:
+    taken = taken_on("2026-05-01")
+    graph = odrl_graph(taken)
+    found = {
+        (str(graph.value(rule, CW["term"])), str(graph.value(rule, CW.document)), int(str(graph.value(rule, CW.line))))
+        for rule in graph.subjects(ODRL.action, None)
+    }
+    assert {term for term, _, _ in found} >= ON_1_MAY
+    known = {
+        **places(taken),
+        **{one.citation.term: (one.citation.document, one.citation.line) for one in taken.facts.facts},
+    }
+    assert all(known[term] == (document, line) for term, document, line in found)
+
+
+def test_ship_first_as_cedar_reads_it() -> None:
+    text, _ = cedar(taken_on("2026-05-01"))
+    [policy] = [one for one in text.split("\n\n") if '@id("A5.ship-first")' in one]
+    assert policy.endswith(
+        'forbid (principal, action in [Action::"serve", Action::"sell"], resource)\n'
+        'when { resource in [Class::"api", Class::"app", Class::"joint"] && context.cloud != "azure" }\n'
+        'unless { resource has firstShipped && resource.firstShipped < datetime("2026-04-27") }\n'
+        'unless { resource has launchedOn && resource.launchedOn.contains("azure") }\n'
+        "unless { resource has answer && (resource.answer.cannot && resource.answer.declines) };"
+    )
+
+
+# --- the commands ----------------------------------------------------------------------------------------------------
+
+
+def test_files_are_written(tmp_path: Path) -> None:
+    for form in ("cedar", "rego", "odrl"):
+        assert run(["export", form, "--as-of", "2026-05-01", "--out", str(tmp_path / f"partnership.{form}")]) == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["partnership.cedar", "partnership.entities.json", "partnership.odrl", "partnership.rego"]
+    taken = extract(open_agreement(), date(2026, 5, 1), None)
+    assert (tmp_path / "partnership.entities.json").read_text("utf-8") == cedar(taken)[1]
+    assert "@graph" in json.loads((tmp_path / "partnership.odrl").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("form", ["cedar", "rego", "odrl"])
+def test_what_is_wrong_is_told(form: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["export", form, "--as-of", "tomorrow"]) == 3
+    assert run(["export", form, "--as-of", "2026-05-01", "--out", str(tmp_path / "nowhere" / "x")]) == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "cannot be written" in told.err
+    assert "tomorrow" in told.err
