@@ -98,7 +98,8 @@ def test_every_odrl_rule_names_its_term_and_line() -> None:
         (str(graph.value(rule, CW["term"])), str(graph.value(rule, CW.document)), int(str(graph.value(rule, CW.line))))
         for rule in graph.subjects(ODRL.action, None)
     }
-    assert {term for term, _, _ in found} >= ON_1_MAY
+    # All that A3's licence carried is carried by A5's: ODRL has nothing to prohibit.
+    assert {term for term, _, _ in found} >= ON_1_MAY - {"A3.licence"}
     known = {
         **places(taken),
         **{one.citation.term: (one.citation.document, one.citation.line) for one in taken.facts.facts},
