@@ -114,6 +114,7 @@ def test_what_no_term_tells_apart_is_decided_once() -> None:
     assert [reason.term for reason in other.reasons] == [reason.term for reason in one.reasons]
     assert one.conditions[0].needs == ("grant:google:new-model",)
     assert other.conditions[0].needs == ("grant:deployment-venture:new-model",)
+    table.decide_all()
     everything = len(domain(opened, day, KnownAt.everything(), {})) * len(days_of(opened)) // 3
     assert table.size[2] < everything / 10
 

@@ -4,7 +4,7 @@ Everything else of a question's names forms one class and has one answer, so a t
 
     Dockets     for an action and a product: the terms and facts that bear on it
     Situation   what bears on it from a day on; equal situations have equal answers, whatever the product and the day
-    partition   the names that a situation tells apart, for parties, other parties, clouds and segments
+    Partitions  the names that a situation tells apart, for parties, other parties, clouds and segments
 """
 
 from bisect import insort
@@ -35,7 +35,7 @@ from clauseway.agreement import (
 from clauseway.agreement.facts import Answer
 from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
-from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.decisions.question import ACTIONS, CLOUD_ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, TO_ACTIONS, USE
 from clauseway.values import FOREVER, KnownAt
 
 # Which acts an answer about an action looks at: a sale rests on what the owner may serve, a use on what it may license.
@@ -50,14 +50,14 @@ _LOOKS_AT: Mapping[str, frozenset[str]] = {
 _LAST_DAY = FOREVER - timedelta(days=1)
 
 
-class Bearing(msgspec.Struct, frozen=True):
+class Bearing(msgspec.Struct, frozen=True, gc=False):
     """A term that bears on an action and a product: its place in the agreement, and the scopes in it that do."""
 
     place: int
     within: tuple[int, ...]
 
 
-class Situation(msgspec.Struct, frozen=True):
+class Situation(msgspec.Struct, frozen=True, gc=False):
     """Everything that an answer about an action and a product may rest on, on a day. Two that are equal answer alike.
 
     `facts` pairs the place of a fact in the register with whether it is in effect; `product` holds what the product
@@ -123,10 +123,10 @@ class Docket:
 
     def situations(self) -> Iterator[tuple[date, Situation]]:
         """Each day on which something changes and what bears from then on, in order, from the first day stated."""
-        text = self._text
+        text, first = self._text, self._text.begin
         begun: dict[date, list[Bearing]] = defaultdict(list)
         over: dict[date, list[Bearing]] = defaultdict(list)
-        days = {text.begin}
+        days = {first}
         for bearing in self._bearings:
             state = text.live[bearing.place]
             if state.term.begins < state.end:
@@ -143,7 +143,7 @@ class Docket:
                 ended.add(bearing, self._action)
             for bearing in begun.get(day, ()):
                 insort(live, bearing, key=_place)
-            if day >= text.begin:
+            if day >= first:
                 yield day, self._situation(day, live, ended, comments)
 
     def _situation(
@@ -203,11 +203,13 @@ class _Ended:
 
 def _reach_once_ended(term: Term, bearing: Bearing, action: str) -> object:
     """What an ended term is still asked for: equal for two terms that reach the same. None where it never is."""
+    looked_at = _LOOKS_AT[action]
     match term:
         case Exclusivity():
-            return Exclusivity, term.actions & _LOOKS_AT[action], term.segments
+            return Exclusivity, term.actions & looked_at, term.segments
         case Licence():
-            return Licence, term.licensee, tuple(term.carries[index] for index in bearing.within if index >= 0)
+            carries = [term.carries[index] for index in bearing.within]
+            return Licence, term.licensee, tuple((one.actions & looked_at, one.clouds, one.segments) for one in carries)
         case RevenueShareTerm():
             return RevenueShareTerm, term.payer, term.payee
     return None
@@ -327,25 +329,27 @@ class Classes(msgspec.Struct, frozen=True):
 
     numbers: Mapping[str, int]
     names: Sequence[str]
+    _offsets: dict[int, dict[str, int]] = msgspec.field(default_factory=dict)
 
     @classmethod
     def telling_apart(cls, names: Iterable[str], sets: Iterable[frozenset[str]]) -> "Classes":
         """Two names are in one class where each of `sets` holds both or neither."""
-        distinct = set(sets)
+        held: dict[str, list[int]] = {name: [] for name in names}
+        for number, one in enumerate(sets):
+            for name in one:
+                if name in held:
+                    held[name].append(number)
         numbers: dict[str, int] = {}
-        by_signature: dict[frozenset[frozenset[str]], int] = {}
-        stand_in: list[str] = []
-        for name in names:
-            signature = frozenset(one for one in distinct if name in one)
-            number = by_signature.setdefault(signature, len(by_signature))
-            if number == len(stand_in):
-                stand_in.append(name)
-            numbers[name] = number
-        return cls(numbers, stand_in)
+        stand_ins: dict[tuple[int, ...], tuple[int, str]] = {}
+        for name, by in held.items():
+            numbers[name] = stand_ins.setdefault(tuple(by), (len(stand_ins), name))[0]
+        return cls(numbers, [name for _, name in stand_ins.values()])
 
     def offsets(self, step: int) -> dict[str, int]:
         """The place of each name's class, where classes lie `step` places apart."""
-        return {name: number * step for name, number in self.numbers.items()}
+        if step not in self._offsets:
+            self._offsets[step] = {name: number * step for name, number in self.numbers.items()}
+        return self._offsets[step]
 
 
 class Partition(msgspec.Struct, frozen=True):
@@ -357,32 +361,72 @@ class Partition(msgspec.Struct, frozen=True):
     segments: Classes
 
 
-def partition(
-    text: Text, situation: Situation, *, to: Sequence[str], clouds: Sequence[str], segments: Sequence[str]
-) -> Partition:
-    """The classes of names in a situation. `to`, `clouds` and `segments`: those that a question may name."""
-    parties: set[str] = set()
-    cloud_sets: set[frozenset[str]] = set()
-    segment_sets: set[frozenset[str]] = set()
-    for bearing in (*situation.live, *situation.ended):
-        term = text.live[bearing.place].term
-        parties |= _parties_in(term)
-        for scope in _places_in(term, bearing):
-            cloud_sets.add(scope.clouds)
-            segment_sets.add(scope.segments)
-    for place, _ in situation.facts:
-        match text.known.facts[place]:
-            case Grant() as grant:
-                parties.add(grant.party)
-            case Launch() as launch:
-                cloud_sets.add(frozenset({launch.cloud}))
-                parties.add(text.catalog.operators.get(launch.cloud, ""))
-    party_sets = [frozenset({party}) for party in parties]
-    return Partition(
-        parties=Classes.telling_apart(sorted(text.catalog.parties), party_sets),
-        to=Classes.telling_apart(to, party_sets),
-        clouds=Classes.telling_apart(clouds, cloud_sets),
-        segments=Classes.telling_apart(segments, segment_sets),
+class Partitions:
+    """The partitions of an agreement's situations. Many tell the same names apart, and share their classes."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._asked = {action: _asked(text.catalog, action) for action in ACTIONS}
+        self._classes: dict[tuple[tuple[str, ...], frozenset[frozenset[str]]], Classes] = {}
+
+    def of(self, situation: Situation) -> Partition:
+        parties: set[str] = set()
+        clouds: set[frozenset[str]] = set()
+        segments: set[frozenset[str]] = set()
+        for bearing in (*situation.live, *situation.ended):
+            term = self._text.live[bearing.place].term
+            parties |= _parties_in(term)
+            for scope in _places_in(term, bearing):
+                clouds.add(scope.clouds)
+                segments.add(scope.segments)
+        for place, _ in situation.facts:
+            match self._text.known.facts[place]:
+                case Grant() as grant:
+                    parties.add(grant.party)
+                case Launch() as launch:
+                    clouds.add(frozenset({launch.cloud}))
+                    parties.add(self._text.catalog.operators.get(launch.cloud, ""))
+        return self._partition(situation.action, {frozenset({party}) for party in parties}, clouds, segments)
+
+    def of_nothing(self, action: str) -> Partition:
+        """What no term tells apart: one class each."""
+        return self._partition(action, set(), set(), set())
+
+    def _partition(
+        self, action: str, parties: set[frozenset[str]], clouds: set[frozenset[str]], segments: set[frozenset[str]]
+    ) -> Partition:
+        asked = self._asked[action]
+        return Partition(
+            parties=self._telling_apart(asked.parties, parties),
+            to=self._telling_apart(asked.to, parties),
+            clouds=self._telling_apart(asked.clouds, clouds),
+            segments=self._telling_apart(asked.segments, segments),
+        )
+
+    def _telling_apart(self, names: tuple[str, ...], sets: set[frozenset[str]]) -> Classes:
+        key = (names, frozenset(sets))
+        if key not in self._classes:
+            self._classes[key] = Classes.telling_apart(names, sets)
+        return self._classes[key]
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """What a question about an action may name."""
+
+    parties: tuple[str, ...]
+    to: tuple[str, ...]
+    clouds: tuple[str, ...]
+    segments: tuple[str, ...]
+
+
+def _asked(catalog: Catalog, action: str) -> _Asked:
+    """What a question about an action may name; empty names are those that may be left out."""
+    parties, clouds = tuple(sorted(catalog.parties)), tuple(sorted(catalog.clouds))
+    return _Asked(
+        parties=parties,
+        to=parties if action in TO_ACTIONS else ("",),
+        clouds=clouds if action in CLOUD_ACTIONS else ("", *clouds),
+        segments=tuple(sorted(catalog.segments)),
     )
 
 

@@ -3,21 +3,23 @@
     Tables         an agreement with its facts, compiled on demand: one table for each knowledge and each readings
     DecisionTable  action and product → the days on which something changes → the classes of names → a verdict
 
-A table decides each situation (`classes`) once, for one name of each class, by the engine's own rules; what a verdict
-says of the names that were asked is filled in when it is looked up. So a look-up is a few dictionaries, a bisection
-and a list, and says what `decide` says.
+Compiling cuts time and sorts names into classes (`classes`). A verdict is decided once for each combination of classes,
+by the engine's own rules, when it is first asked for or all of them ahead (`decide_all`); what it says of the names
+that were asked is filled in. So a look-up is a few dictionaries, a bisection and a list, and says what `decide` says.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from itertools import product as every
+from math import prod
 
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
 from clauseway.catalog import Catalog
-from clauseway.decisions.classes import Dockets, Situation, Text, partition
+from clauseway.decisions.classes import Dockets, Partition, Partitions, Situation, Text
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.domain import products_of
 from clauseway.decisions.engine import (
@@ -32,7 +34,7 @@ from clauseway.decisions.engine import (
     other_options,
     receipt,
 )
-from clauseway.decisions.question import ACTIONS, CLOUD_ACTIONS, SELL, SERVE, TO_ACTIONS, Question
+from clauseway.decisions.question import ACTIONS, SELL, SERVE, Question
 from clauseway.decisions.reach import Act
 from clauseway.values import FOREVER, KnownAt
 
@@ -106,14 +108,40 @@ def _names_what_was_asked(finding: Finding) -> bool:
     )
 
 
-class _Leaf(msgspec.Struct, frozen=True):
-    """The answers of one situation: the offset of each name, and the cell at the sum of a question's offsets."""
+class _Leaf:
+    """The answers of one situation: the offset of each name, and the cell at the sum of a question's offsets.
 
-    parties: Mapping[str, int]
-    to: Mapping[str, int]
-    clouds: Mapping[str, int]
-    segments: Mapping[str, int]
-    cells: Sequence[_Cell]
+    `cells` holds those that were asked for. `case` makes what the engine decides upon.
+    """
+
+    __slots__ = ("_case", "_names", "cells", "clouds", "parties", "segments", "to")
+
+    def __init__(self, case: Callable[[], Case], names: Partition) -> None:
+        self._case: Case | Callable[[], Case] = case
+        self._names = (names.parties, names.clouds, names.segments, names.to)
+        per_segment = len(names.to.names)
+        per_cloud = per_segment * len(names.segments.names)
+        per_party = per_cloud * len(names.clouds.names)
+        self.parties = names.parties.offsets(per_party)
+        self.clouds = names.clouds.offsets(per_cloud)
+        self.segments = names.segments.offsets(per_segment)
+        self.to = names.to.offsets(1)
+        self.cells: dict[int, _Cell] = {}
+
+    def __len__(self) -> int:
+        return prod(len(classes.names) for classes in self._names)
+
+    def cell(self, at: int, party: str, product: str, cloud: str, segment: str, to: str) -> _Cell:
+        if not isinstance(self._case, Case):
+            self._case = self._case()
+        act = Act(self._case.question.action, party, product, cloud, to, segment)
+        cell = self.cells[at] = _Cell(decide_act(self._case, act))
+        return cell
+
+    def decide_all(self, product: str) -> None:
+        for at, (party, cloud, segment, to) in enumerate(every(*(classes.names for classes in self._names))):
+            if at not in self.cells:
+                self.cell(at, party, product, cloud, segment, to)
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -124,10 +152,7 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 class DecisionTable:
-    """Every answer for one point of knowledge and one choice of readings, compiled row by row as it is asked for.
-
-    `complete` compiles all rows at once. Built by `compile_table` and `Tables`.
-    """
+    """Every answer for one point of knowledge and one choice of readings. Built by `compile_table` and `Tables`."""
 
     def __init__(
         self,
@@ -148,7 +173,8 @@ class DecisionTable:
         """The verdict on a day. The parts are those of a valid `Question`; any other raises KeyError."""
         row = self._rows[action, product]
         leaf = row.leaves[bisect_right(row.days, as_of)]
-        cell = leaf.cells[leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]]
+        at = leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]
+        cell = leaf.cells.get(at) or leaf.cell(at, party, product, cloud, segment, to)
         return cell.verdict or cell.filled(action, party, product, segment)
 
     def answer(self, question: Question) -> Verdict:
@@ -166,16 +192,25 @@ class DecisionTable:
         """The days on which an answer about an action and a product may change. Raises KeyError as `look_up` does."""
         return self._rows[action, product].days
 
-    def complete(self) -> "DecisionTable":
-        """Compile every row now."""
-        self._compiler.compile_all(self._rows)
+    def compile_all(self) -> "DecisionTable":
+        """Compile every row now, and not only when it is first asked for."""
+        for action, products in self._compiler.products.items():
+            for product in products:
+                self._rows[action, product]
+        return self
+
+    def decide_all(self) -> "DecisionTable":
+        """Decide every verdict now, and not only when it is first asked for."""
+        for (_, product), row in self.compile_all()._rows.items():
+            for leaf in row.leaves:
+                leaf.decide_all(product)
         return self
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """Rows compiled, situations decided for them, and cells in these."""
+        """Rows compiled, the situations in them, and the verdicts to decide for these."""
         leaves = self._compiler.leaves.values()
-        return len(self._rows), len(leaves), sum(len(leaf.cells) for leaf in leaves)
+        return len(self._rows), len(leaves), sum(map(len, leaves))
 
 
 def _finding(verdict: Verdict) -> Finding:
@@ -198,20 +233,15 @@ class _Compiler:
 
     def __init__(self, text: Text, known_at: KnownAt, readings: Mapping[str, str]) -> None:
         self._text, self._known_at, self._readings = text, known_at, readings
-        self._dockets = Dockets(text)
-        self._products = {action: frozenset(products_of(text.catalog, action)) for action in ACTIONS}
-        self._products[_SOLD] = self._products[SERVE]
+        self._dockets, self._partitions = Dockets(text), Partitions(text)
+        self.products = {action: frozenset(products_of(text.catalog, action)) for action in ACTIONS}
+        self.products[_SOLD] = self.products[SERVE]
         self._rows: dict[tuple[str, object], _Row] = {}
         self.leaves: dict[Situation, _Leaf] = {}
         self._unstated = {action: self._leaf_of_unstated(action) for action in ACTIONS}
 
-    def compile_all(self, rows: _Rows) -> None:
-        for action, products in self._products.items():
-            for product in products:
-                rows[action, product]
-
     def row(self, action: str, product: str) -> _Row:
-        if product not in self._products[action]:
+        if product not in self.products[action]:
             raise KeyError(f"{action} does not take {product!r}")
         action = SELL if action == _SOLD else action
         key = (action, self._dockets.signature(product))
@@ -225,33 +255,14 @@ class _Compiler:
         for day, situation in self._dockets.docket(action, product).situations():
             leaf = self.leaves.get(situation)
             if leaf is None:
-                leaf = self.leaves[situation] = self._leaf(situation, product, day)
+                leaf = self.leaves[situation] = self._leaf(situation, day)
             if leaf is not leaves[-1]:
                 days.append(day)
                 leaves.append(leaf)
         return _Row(days, leaves)
 
-    def _leaf(self, situation: Situation, product: str, day: date) -> _Leaf:
-        """Decide a situation: one act of each combination of classes, by the engine's rules."""
-        case = self._case(situation, day)
-        action = situation.action
-        classes = partition(self._text, situation, **self._names(action))
-        cells = [
-            _Cell(decide_act(case, Act(action, party, product, cloud, to, segment)))
-            for party, cloud, segment, to in every(
-                classes.parties.names, classes.clouds.names, classes.segments.names, classes.to.names
-            )
-        ]
-        per_segment = len(classes.to.names)
-        per_cloud = per_segment * len(classes.segments.names)
-        per_party = per_cloud * len(classes.clouds.names)
-        return _Leaf(
-            parties=classes.parties.offsets(per_party),
-            clouds=classes.clouds.offsets(per_cloud),
-            segments=classes.segments.offsets(per_segment),
-            to=classes.to.offsets(1),
-            cells=cells,
-        )
+    def _leaf(self, situation: Situation, day: date) -> _Leaf:
+        return _Leaf(partial(self._case, situation, day), self._partitions.of(situation))
 
     def _case(self, situation: Situation, day: date) -> Case:
         text = self._text
@@ -265,31 +276,25 @@ class _Compiler:
             states=tuple(state for _, state in placed),
         )
         facts = FactRegister(tuple(text.known.facts[place] for place, _ in situation.facts))
-        question = Question(
-            action=situation.action, party="", as_of=day, known_at=self._known_at, readings=self._readings
-        )
-        return Case.of(text.agreement, text.catalog, force, facts, question)
-
-    def _names(self, action: str) -> dict[str, list[str]]:
-        """What a question about an action may name as other party, cloud and segment."""
-        catalog = self._text.catalog
-        return {
-            "to": sorted(catalog.parties) if action in TO_ACTIONS else [""],
-            "clouds": [*([] if action in CLOUD_ACTIONS else [""]), *sorted(catalog.clouds)],
-            "segments": sorted(catalog.segments),
-        }
+        return Case.of(text.agreement, text.catalog, force, facts, self._question(situation.action, day))
 
     def _leaf_of_unstated(self, action: str) -> _Leaf:
-        finding = Finding(Outcome.UNSTATED, (Reason.of("rule", self._text.agreement.rules["unstated"]),))
-        names = {part: dict.fromkeys(known, 0) for part, known in self._names(action).items()}
-        return _Leaf(parties=dict.fromkeys(self._text.catalog.parties, 0), cells=[_Cell(finding)], **names)
+        """What holds before any amendment is in force."""
+        nothing = InForce(as_of=date.min, known_at=self._known_at, amendments=(), states=())
+        text, question = self._text, self._question(action, date.min)
+        case = Case.of(text.agreement, text.catalog, nothing, FactRegister(), question)
+        return _Leaf(lambda: case, self._partitions.of_nothing(action))
+
+    def _question(self, action: str, as_of: date) -> Question:
+        """A question that names nobody: what a case asks of it is the day and the readings."""
+        return Question(action=action, party="", as_of=as_of, known_at=self._known_at, readings=self._readings)
 
 
 def compile_table(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, known_at: KnownAt, readings: Mapping[str, str]
 ) -> DecisionTable:
-    """Compile every answer, as known at `known_at` under `readings` (an option for each: see `check_readings`)."""
-    return DecisionTable(agreement, catalog, facts, known_at, readings).complete()
+    """Compile everything that can be asked, as known at `known_at` under `readings` (see `check_readings`)."""
+    return DecisionTable(agreement, catalog, facts, known_at, readings).compile_all()
 
 
 class Tables:
