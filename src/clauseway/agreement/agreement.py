@@ -77,7 +77,10 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """An agreement with all its amendments, oldest first. `hash` names the text it was read from."""
+    """An agreement with all its amendments, oldest first. `hash` names the text it was read from.
+
+    `lines` says where the definitions stand, by section and name.
+    """
 
     id: str
     title: str
@@ -89,6 +92,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     commentary: tuple[Commentary, ...]
     figures: Mapping[str, Figure]
     amendments: tuple[Amendment, ...]
+    lines: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)
 
     def default_readings(self) -> dict[str, str]:
         return {reading.id: reading.default for reading in self.readings.values()}

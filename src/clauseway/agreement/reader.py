@@ -86,6 +86,7 @@ def _agreement(definitions: Definitions, drafts: Iterable[Draft], hash: str) -> 
         commentary=definitions.cited_commentary(),
         figures=definitions.cited_figures(),
         amendments=tuple(sorted(amendments, key=_day_of)),
+        lines=definitions.lines,
     )
 
 

@@ -21,6 +21,8 @@ SERVE, SELL, LICENSE, USE, CONTRACT, SHARE = (
 ACTIONS = (SERVE, SELL, LICENSE, USE, CONTRACT, SHARE)
 TO_ACTIONS = frozenset({LICENSE, SHARE})
 CLOUD_ACTIONS = frozenset({SERVE, SELL, CONTRACT})
+# Who sells on a cloud rests on the owner's right to serve there.
+RESTS_ON: Mapping[str, frozenset[str]] = {SELL: frozenset({SERVE})}
 _HAS_SELLER = frozenset({SERVE, SELL})
 
 

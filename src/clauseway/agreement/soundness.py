@@ -1,0 +1,609 @@
+"""Soundness: what is wrong, doubtful or idle in an agreement that can be read. Each remark has its file and line.
+
+    error     the text contradicts itself: conflicts, grants that an exclusivity takes back, two owners
+    warning   probably not meant: gaps in ownership, overlaps, terms that are never in force or reach nothing
+    note      worth knowing: terms that rest on our own reading alone, idle definitions, clauses in prose only
+
+A day counts as the fold counts it (`force`): everything known, and every combination of the readings that terms stand
+under. `CHECKS` lists what is looked for. Mistakes that keep a text from being read are told by `reader`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, timedelta
+from enum import StrEnum
+from functools import cached_property
+from itertools import combinations, islice
+from itertools import product as every
+from typing import TypeVar
+
+import msgspec
+
+from clauseway.agreement.agreement import Agreement, Amendment, Change
+from clauseway.agreement.checks import USES
+from clauseway.agreement.facts import Answer, FactRegister, Grant, Launch
+from clauseway.agreement.force import boundaries, in_force
+from clauseway.agreement.mistakes import DEFINITIONS
+from clauseway.agreement.terms import (
+    ANYONE,
+    NAMES,
+    Commitment,
+    Exclusivity,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+    Stake,
+    Term,
+    Undertaking,
+)
+from clauseway.catalog import Catalog
+from clauseway.values import FOREVER, Citation, Interval, KnownAt
+
+# The last day there is: by then every change has had its effect on every end.
+_LAST_DAY = FOREVER - timedelta(days=1)
+# Readings multiply; beyond these combinations a text has more to mend than what the rest would show.
+_COMBINATIONS_MAX = 256
+_OURS = "ours"
+
+K = TypeVar("K", bound=Term)
+# What of an action rests on which other actions, as a sale on a cloud rests on serving there.
+RestsOn = Mapping[str, frozenset[str]]
+_NONE: Mapping[str, frozenset[str]] = {}
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Remark(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that `check` says of a text: where, what, why, and what to do about it."""
+
+    severity: Severity
+    kind: str
+    document: str
+    line: int
+    what: str
+    why: str
+    todo: str
+
+
+def check_agreement(agreement: Agreement, facts: FactRegister, rests_on: RestsOn = _NONE) -> tuple[Remark, ...]:
+    """Every remark on an agreement, the gravest first, then in order of file and line."""
+    text = _Text(agreement, facts, rests_on)
+    found = dict.fromkeys(remark for check in CHECKS for remark in check(text))
+    return tuple(sorted(found, key=lambda one: (list(Severity).index(one.severity), one.document, one.line, one.what)))
+
+
+class _Text:
+    """An agreement with what the checks ask of it, worked out once."""
+
+    def __init__(self, agreement: Agreement, facts: FactRegister, rests_on: RestsOn) -> None:
+        self.agreement = agreement
+        self.catalog: Catalog = agreement.catalog
+        self.facts = facts
+        self.rests_on = rests_on
+        self._cells: dict[tuple[NAMES, NAMES], frozenset[tuple[str, str]]] = {}
+
+    @cached_property
+    def terms(self) -> list[tuple[Amendment, Term]]:
+        return [(amendment, term) for amendment in self.agreement.amendments for term in amendment.terms]
+
+    @cached_property
+    def amendment_of(self) -> dict[str, str]:
+        return {term.id: amendment.id for amendment, term in self.terms}
+
+    @cached_property
+    def lives(self) -> list[dict[str, tuple[Term, Interval]]]:
+        """For each combination of readings: the terms that are in force at some time, and when. Oldest first."""
+        known = self.facts.known(KnownAt.everything())
+        found = []
+        for readings in self.readings_of(amendment for amendment in self.agreement.amendments):
+            states = in_force(self.agreement, known, _LAST_DAY, KnownAt.everything(), readings).states
+            lives = {state.term.id: (state.term, Interval(state.term.begins, state.end)) for state in states}
+            found.append({id: lives[id] for id in self.amendment_of if id in lives and not lives[id][1].is_empty})
+        return found
+
+    def readings_of(self, amendments: Iterable[Amendment]) -> list[dict[str, str]]:
+        """Every combination of the readings that these stand under; the others as they are by default."""
+        named = sorted({reading for amendment in amendments for one in _timed(amendment) for reading in one.under})
+        options = (self.agreement.readings[name].options for name in named)
+        chosen = islice(every(*options), _COMBINATIONS_MAX)
+        defaults = self.agreement.default_readings()
+        return [{**defaults, **dict(zip(named, one, strict=True))} for one in chosen]
+
+    @cached_property
+    def askable(self) -> list[tuple[str, frozenset[str]]]:
+        """What a question may name, with the actions it takes."""
+        classes = self.catalog.classes
+        named = [*(name for name, known in classes.items() if known.actions), *self.catalog.products]
+        return [(name, classes[self.catalog.class_of(name)].actions) for name in named]
+
+    def cells(self, actions: NAMES, products: NAMES) -> frozenset[tuple[str, str]]:
+        """The actions and askable names that a scope covers."""
+        key = (actions, products)
+        if key not in self._cells:
+            self._cells[key] = frozenset(
+                (action, name)
+                for name, taken in self.askable
+                if any(self.catalog.belongs(name, one) for one in products)
+                for action in actions & taken
+            )
+        return self._cells[key]
+
+    def cells_of(self, scope: Scope) -> frozenset[tuple[str, str]]:
+        """The same for a carve-out or what a licence carries: there, what is left empty means any."""
+        every_action = frozenset(action for _, taken in self.askable for action in taken)
+        return self.cells(scope.actions or every_action, scope.products or frozenset(self.catalog.classes))
+
+    def segments(self, named: NAMES) -> NAMES:
+        return named or self.catalog.segments
+
+    def pairs(self, one: type[K], other: type[Term]) -> Iterator[tuple[K, Term, Interval]]:
+        """Terms of two kinds that are in force at once under some readings, and when. Each pair once."""
+        told: set[tuple[str, str]] = set()
+        for lives in self.lives:
+            firsts = [(term, life) for term, life in lives.values() if isinstance(term, one)]
+            seconds = [(term, life) for term, life in lives.values() if isinstance(term, other)]
+            both = combinations(firsts, 2) if one is other else every(firsts, seconds)
+            for (first, first_life), (second, second_life) in both:
+                together = first_life.intersect(second_life)
+                if not together.is_empty and (first.id, second.id) not in told:
+                    told.add((first.id, second.id))
+                    yield first, second, together
+
+    def amendments_on(self, term: Term) -> list[Amendment]:
+        """Those that write a term or change it, with nothing else in them."""
+        own = self.amendment_of[term.id]
+        return [
+            msgspec.structs.replace(
+                amendment, terms=(term,) if amendment.id == own else (), changes=_changes_of(amendment, term)
+            )
+            for amendment in self.agreement.amendments
+        ]
+
+
+def _timed(amendment: Amendment) -> list[Term | Change]:
+    timed: list[Term | Change] = [*amendment.terms]
+    return [*timed, *amendment.changes]
+
+
+def _changes_of(amendment: Amendment, term: Term) -> tuple[Change, ...]:
+    return tuple(change for change in amendment.changes if term.id in (*change.ends, *change.sets_end))
+
+
+def _remark(severity: Severity, kind: str, at: Citation, what: str, why: str, todo: str) -> Remark:
+    return Remark(severity=severity, kind=kind, document=at.document, line=at.line, what=what, why=why, todo=todo)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+# Conflicts
+
+
+def _conflicts(text: _Text) -> Iterator[Remark]:
+    """Two exclusivities that no act can satisfy together."""
+    for earlier, later, together in text.pairs(Exclusivity, Exclusivity):
+        if not isinstance(later, Exclusivity) or (at := _nothing_left(text, earlier, later)) is None:
+            continue
+        action, name = at
+        yield _remark(
+            Severity.ERROR,
+            "conflict",
+            later.citation,
+            f"{earlier.id} and {later.id} leave no way to {action} {name}",
+            f"one reserves it to {_listed(_kept_for(earlier))}, the other to {_listed(_kept_for(later))}, "
+            f"and both are in force from {together.begin}",
+            "End one of them in a change, or except the case from one.",
+        )
+
+
+def _nothing_left(text: _Text, one: Exclusivity, other: Exclusivity) -> tuple[str, str] | None:
+    """An act that is inside both and allowed by neither, of each other's."""
+    if _reserved_by(one) != _reserved_by(other) or not _kept_for(one).isdisjoint(_kept_for(other)):
+        return None
+    shared = text.cells(one.actions, one.products) & text.cells(other.actions, other.products)
+    segments = text.segments(one.segments) & text.segments(other.segments)
+    for cell, segment in every(sorted(shared), sorted(segments)):
+        if _allowed(text, one, *cell, segment).isdisjoint(_allowed(text, other, *cell, segment)):
+            return cell
+    return None
+
+
+def _reserved_by(term: Exclusivity) -> str:
+    """What an exclusivity tells apart."""
+    return "clouds" if term.only.clouds else "parties" if term.only.parties else "licensees"
+
+
+def _kept_for(term: Exclusivity) -> NAMES:
+    return term.only.clouds or term.only.parties or term.only.licensees
+
+
+def _allowed(text: _Text, term: Exclusivity, action: str, name: str, segment: str) -> NAMES:
+    """The clouds, parties or licensees that an exclusivity leaves an act that it covers, its carve-outs included."""
+    allowed = _kept_for(term)
+    for scope in term.except_:
+        if (scope.segments and segment not in scope.segments) or (action, name) not in text.cells_of(scope):
+            continue
+        if _reserved_by(term) == "clouds":
+            allowed |= scope.clouds or text.catalog.clouds
+        else:
+            allowed |= text.catalog.parties
+    return allowed
+
+
+def _two_owners(text: _Text) -> Iterator[Remark]:
+    for earlier, later, together in text.pairs(Ownership, Ownership):
+        if not isinstance(later, Ownership) or earlier.party == later.party:
+            continue
+        both = [
+            name for name, _ in text.askable if _in(text, name, earlier.products) and _in(text, name, later.products)
+        ]
+        if both:
+            yield _remark(
+                Severity.ERROR,
+                "conflict",
+                later.citation,
+                f"{both[0]} has two owners",
+                f"{earlier.id} says {earlier.party}, {later.id} says {later.party}, from {together.begin}",
+                f"End {earlier.id} in a change, or take {both[0]} out of one of the two.",
+            )
+
+
+def _in(text: _Text, name: str, scope: NAMES) -> bool:
+    return any(text.catalog.belongs(name, one) for one in scope)
+
+
+# Grants that are taken back
+
+
+class _Granted(msgspec.Struct, frozen=True):
+    """Something that a term grants a party: by itself, or carried by a licence."""
+
+    term: Term
+    party: str
+    scope: Scope
+
+
+def _granted(term: Term) -> list[_Granted]:
+    match term:
+        case Permission() if term.party != ANYONE:
+            scope = Scope(actions=term.actions, products=term.products, clouds=term.clouds, segments=term.segments)
+            return [_Granted(term, term.party, scope)]
+        case Licence():
+            return [_Granted(term, term.licensee, scope) for scope in term.carries]
+    return []
+
+
+def _contradictions(text: _Text) -> Iterator[Remark]:
+    """A grant inside an exclusivity that forbids what it grants."""
+    for kind in (Permission, Licence):
+        for exclusivity, term, together in text.pairs(Exclusivity, kind):
+            for grant in _granted(term):
+                yield from _taken_back(text, exclusivity, grant, together)
+            if isinstance(term, Licence) and exclusivity.only.licensees:
+                yield from _licensed_past(text, exclusivity, term, together)
+
+
+def _taken_back(text: _Text, exclusivity: Exclusivity, grant: _Granted, together: Interval) -> Iterator[Remark]:
+    cells = text.cells_of(grant.scope)
+    covered = text.cells(exclusivity.actions, exclusivity.products)
+    segments = text.segments(grant.scope.segments)
+    points = list(every(sorted(cells), sorted(segments)))
+    forbidden = [
+        (cell, segment)
+        for cell, segment in points
+        if not exclusivity.segments or segment in exclusivity.segments
+        if _is_forbidden(text, exclusivity, grant, cell, segment, covered)
+    ]
+    if forbidden:
+        whole = len(forbidden) == len(points)
+        (action, name), _ = forbidden[0]
+        yield _contradiction(
+            exclusivity,
+            grant.term,
+            whole,
+            f"{exclusivity.id} forbids {'all' if whole else f'{action} of {name},'} that {grant.term.id} grants",
+            f"{grant.party} may act by the one, the other reserves it to {_listed(_kept_for(exclusivity))}, "
+            f"and both are in force from {together.begin}",
+        )
+
+
+def _is_forbidden(
+    text: _Text,
+    exclusivity: Exclusivity,
+    grant: _Granted,
+    cell: tuple[str, str],
+    segment: str,
+    covered: frozenset[tuple[str, str]],
+) -> bool:
+    """Whether an exclusivity leaves nothing of what is granted, or not all of the clouds that are granted by name."""
+    action, name = cell
+    by_cloud = _reserved_by(exclusivity) == "clouds"
+    rests_on = text.rests_on.get(action, frozenset()) if by_cloud else frozenset()
+    for one in sorted({action} | rests_on):
+        if (one, name) not in covered:
+            continue
+        allowed = _allowed(text, exclusivity, one, name, segment)
+        if by_cloud and (grant.scope.clouds - allowed or not allowed):
+            return True
+        if exclusivity.only.parties and grant.party not in allowed:
+            return True
+    return False
+
+
+def _licensed_past(text: _Text, exclusivity: Exclusivity, licence: Licence, together: Interval) -> Iterator[Remark]:
+    """A licence to another than those to whom licences are reserved."""
+    licensed = [name for name, _ in text.askable if _in(text, name, licence.products)]
+    reserved = [name for name in licensed if _in(text, name, exclusivity.products)]
+    if reserved and licence.licensee not in exclusivity.only.licensees:
+        yield _contradiction(
+            exclusivity,
+            licence,
+            len(reserved) == len(licensed),
+            f"{exclusivity.id} forbids the licence of {reserved[0]} that {licence.id} grants",
+            f"{licence.licensee} is licensed by the one, the other reserves licences to "
+            f"{_listed(exclusivity.only.licensees)}, and both are in force from {together.begin}",
+        )
+
+
+def _contradiction(exclusivity: Exclusivity, term: Term, whole: bool, what: str, why: str) -> Remark:
+    severity = Severity.ERROR if whole else Severity.WARNING
+    todo = f"End {exclusivity.id} or {term.id} in a change, or except the case from {exclusivity.id}."
+    return _remark(severity, "contradicted-grant", term.citation, what, why, todo)
+
+
+# Gaps and overlaps
+
+
+def _gaps(text: _Text) -> Iterator[Remark]:
+    """A class that nobody owns, while some amendment is in force."""
+    first = min(amendment.effective for amendment in text.agreement.amendments)
+    days = [day for day in boundaries(text.agreement, text.facts, KnownAt.everything()) if day >= first]
+    for name, known in text.catalog.classes.items():
+        if known.actions and (day := _unowned_from(text, name, known.actions, days)) is not None:
+            yield _remark(
+                Severity.WARNING,
+                "gap",
+                _defined(text, "classes", name),
+                f"nobody owns {name} from {day}",
+                "no ownership in force names it, and nobody could grant it: every answer about it is unstated",
+                f"Write an ownership of {name}, or a permission of party anyone.",
+            )
+
+
+def _unowned_from(text: _Text, name: str, actions: NAMES, days: Iterable[date]) -> date | None:
+    lives = [life for readings in text.lives for life in [list(readings.values())]]
+    for day in days:
+        for readings in lives:
+            live = [term for term, life in readings if day in life]
+            owned = any(isinstance(term, Ownership) and _in(text, name, term.products) for term in live)
+            if not owned and not all(_is_public(text, live, action, name) for action in actions):
+                return day
+    return None
+
+
+def _is_public(text: _Text, live: Iterable[Term], action: str, name: str) -> bool:
+    return any(
+        isinstance(term, Permission)
+        and term.party == ANYONE
+        and action in term.actions
+        and not term.clouds
+        and not term.segments
+        and _in(text, name, term.products)
+        for term in live
+    )
+
+
+def _overlaps(text: _Text) -> Iterator[Remark]:
+    """Two terms of one kind and one scope, of different amendments, in force at once."""
+    told: set[tuple[str, str]] = set()
+    for lives in text.lives:
+        alike: dict[object, list[tuple[Term, Interval]]] = {}
+        for term, life in lives.values():
+            if (scope := _scope_of(term)) is not None:
+                alike.setdefault((type(term), scope), []).append((term, life))
+        for group in alike.values():
+            for (earlier, earlier_life), (later, later_life) in combinations(group, 2):
+                together = earlier_life.intersect(later_life)
+                pair = (earlier.id, later.id)
+                if pair in told or together.is_empty or _same_amendment(text, earlier, later):
+                    continue
+                told.add(pair)
+                yield _remark(
+                    Severity.WARNING,
+                    "overlap",
+                    later.citation,
+                    f"{later.id} says what {earlier.id} says",
+                    f"both are in force from {together.begin}, and neither replaces the other",
+                    f"End {earlier.id} in a change of {text.amendment_of[later.id]}, or delete {later.id}.",
+                )
+
+
+def _same_amendment(text: _Text, one: Term, other: Term) -> bool:
+    return text.amendment_of[one.id] == text.amendment_of[other.id]
+
+
+_OF_EVERY_TERM = frozenset(field.name for field in msgspec.structs.fields(Term))
+
+
+def _scope_of(term: Term) -> object:
+    """What a term says beside its days; None where that stands in its prose alone."""
+    match term:
+        case Undertaking() | Commitment():
+            return None
+        case RevenueShareTerm():
+            return term.payer, term.payee, term.base
+        case Stake():
+            return term.holder, term.of
+    fields = msgspec.structs.asdict(term)
+    return repr([(name, _ordered(value)) for name, value in fields.items() if name not in _OF_EVERY_TERM])
+
+
+def _ordered(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+# Terms that do nothing
+
+
+def _never_in_force(text: _Text) -> Iterator[Remark]:
+    """A term that whatever was known, and however the text is read, never came into force."""
+    for amendment, term in text.terms:
+        about = text.amendments_on(term)
+        small = msgspec.structs.replace(text.agreement, amendments=tuple(about))
+        points = {amendment.known, *(one.known for one in about if one.changes and one.known > amendment.known)}
+        # What has ended by the day it begins on has ended for good: that day is enough.
+        states = [
+            state
+            for point in sorted(points)
+            for readings in text.readings_of(about)
+            for state in in_force(small, text.facts.known(point), term.begins, point, readings).states
+        ]
+        if states and not any(state.in_force for state in states):
+            by = "its own end" if states[0].ended_by.term == term.id else states[0].ended_by.term
+            yield _remark(
+                Severity.WARNING,
+                "dead",
+                term.citation,
+                f"{term.id} is never in force",
+                f"{by} ends it before it begins on {term.begins}",
+                "Delete it, or mend its days or what ends it.",
+            )
+
+
+def _reach_nothing(text: _Text) -> Iterator[Remark]:
+    """A term whose scope is empty, or that tells nothing apart."""
+    for _, term in text.terms:
+        for why in _idle(text, term):
+            yield _remark(
+                Severity.WARNING,
+                "unreachable",
+                term.citation,
+                f"{term.id} reaches nothing",
+                why,
+                "Mend its scope, or delete it.",
+            )
+
+
+def _idle(text: _Text, term: Term) -> Iterator[str]:
+    clouds = text.catalog.clouds
+    if isinstance(term, Permission | Exclusivity | Precedence | RefusalRight) and not text.cells(
+        term.actions, term.products
+    ):
+        yield f"no product or class in {_listed(term.products) or 'it'} takes {_listed(term.actions) or 'an action'}"
+    if isinstance(term, Ownership | Licence) and not any(_in(text, name, term.products) for name, _ in text.askable):
+        yield "it names no product and no class of which anything can be asked"
+    if isinstance(term, Licence) and (idle := [scope for scope in term.carries if not text.cells_of(scope)]):
+        yield f"it carries {_listed(idle[0].actions)} of {_listed(idle[0].products)}, which take no such action"
+    if isinstance(term, Exclusivity) and _kept_for(term) >= (clouds if term.only.clouds else text.catalog.parties):
+        yield f"it is reserved to all {_reserved_by(term)}, so nothing lies outside it"
+    if isinstance(term, Exclusivity):
+        yield from (f"its carve-out {number} covers nothing of it" for number in _idle_carve_outs(text, term))
+    if isinstance(term, RefusalRight) and term.except_clouds >= clouds:
+        yield "every cloud is excepted"
+    if isinstance(term, Precedence) and clouds <= {term.first}:
+        yield f"there is no cloud but {term.first}"
+
+
+def _idle_carve_outs(text: _Text, term: Exclusivity) -> Iterator[int]:
+    covered = text.cells(term.actions, term.products)
+    for number, scope in enumerate(term.except_, start=1):
+        segments = text.segments(scope.segments) & text.segments(term.segments)
+        if covered.isdisjoint(text.cells_of(scope)) or not segments:
+            yield number
+
+
+# What is worth knowing
+
+
+def _uncited(text: _Text) -> Iterator[Remark]:
+    """Terms and changes that no public source states."""
+    ours = (_OURS, f"{_OURS} ({text.agreement.sources.get(_OURS, '')})")
+    for amendment in text.agreement.amendments:
+        for one in _timed(amendment):
+            if one.citation.source not in ours:
+                continue
+            yield _remark(
+                Severity.NOTE,
+                "uncited",
+                one.citation,
+                f"{one.id} rests on our own reading alone",
+                "no public source is named for it",
+                "Name a source, or leave it as what we read into the text.",
+            )
+
+
+def _never_mentioned(text: _Text) -> Iterator[Remark]:
+    """Classes, products and readings that no term speaks of."""
+    named = {
+        name
+        for _, term in text.terms
+        for _, what, names in USES[type(term)](term)
+        if what == "product"
+        for name in names
+    }
+    named |= {fact.product for fact in text.facts.facts if isinstance(fact, Launch | Answer | Grant)}
+    for section, names in (("classes", text.catalog.classes), ("products", text.catalog.products)):
+        for name in names:
+            if not any(text.catalog.belongs(name, one) or _encloses(text, name, one) for one in named):
+                yield _idle_definition(text, section, name, "no term's scope holds it, nor anything within it")
+    for reading in text.agreement.readings.values():
+        if reading.id not in _readings_used(text):
+            yield _idle_definition(text, "readings", reading.id, "nothing stands under it")
+
+
+def _encloses(text: _Text, wider: str, name: str) -> bool:
+    return wider in text.catalog.classes and text.catalog.belongs(name, wider)
+
+
+def _readings_used(text: _Text) -> set[str]:
+    used = {reading for amendment in text.agreement.amendments for one in _timed(amendment) for reading in one.under}
+    for _, term in text.terms:
+        if isinstance(term, Precedence):
+            used |= {term.binds.reading, term.unless.reading}
+    return used
+
+
+def _idle_definition(text: _Text, section: str, name: str, why: str) -> Remark:
+    at = _defined(text, section, name)
+    what = f"{name} is defined and never mentioned"
+    return _remark(Severity.NOTE, "idle", at, what, why, "Delete it, or write the term that speaks of it.")
+
+
+def _defined(text: _Text, section: str, name: str) -> Citation:
+    line = text.agreement.lines.get((section, name), 0)
+    return Citation(term=name, amendment="", document=DEFINITIONS, line=line, source="", text="")
+
+
+def _not_formalised(text: _Text) -> Iterator[Remark]:
+    for amendment, clause in text.agreement.not_formalised():
+        yield Remark(
+            severity=Severity.NOTE,
+            kind="not-formalised",
+            document=amendment.document,
+            line=clause.line,
+            what=f"clause {clause.number} ({clause.title}) stands in prose only",
+            why="no term restates it, so no answer rests on it",
+            todo="Write a term under it, if it is meant to have an effect.",
+        )
+
+
+CHECKS: tuple[Callable[[_Text], Iterator[Remark]], ...] = (
+    _conflicts,
+    _two_owners,
+    _contradictions,
+    _gaps,
+    _overlaps,
+    _never_in_force,
+    _reach_nothing,
+    _uncited,
+    _never_mentioned,
+    _not_formalised,
+)

@@ -1,0 +1,55 @@
+"""What `check` has to say of an agreement's folder, and when one of its files changes."""
+
+from pathlib import Path
+
+import msgspec
+
+from clauseway.agreement.soundness import Remark, Severity, check_agreement
+from clauseway.app.library import open_agreement
+from clauseway.decisions.question import RESTS_ON
+from clauseway.values import InvalidInput, Problem
+
+
+class CheckView(msgspec.Struct, frozen=True, kw_only=True):
+    """Every remark on an agreement, the gravest first, and how many of each severity."""
+
+    title: str
+    sound: bool
+    counts: dict[str, int]
+    remarks: tuple[Remark, ...]
+
+
+def check_folder(folder: Path | None) -> CheckView:
+    """Check an agreement, by default the built-in one. Raises InvalidInput where it cannot be read."""
+    opened = open_agreement(folder)
+    remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    counts = {severity.value: sum(one.severity is severity for one in remarks) for severity in Severity}
+    return CheckView(
+        title=opened.agreement.title, sound=not counts[Severity.ERROR.value], counts=counts, remarks=remarks
+    )
+
+
+def watched(folder: Path | None) -> Path:
+    """The folder to watch. Raises InvalidInput where there is none: the built-in agreement does not change."""
+    if folder is None or not folder.is_dir():
+        raise InvalidInput(
+            Problem(
+                what="there is nothing to watch",
+                why="no folder is named" if folder is None else f"{folder} is no folder",
+                where="--watch",
+                todo="Name the folder of an agreement with --agreement.",
+            )
+        )
+    return folder
+
+
+def state_of(folder: Path) -> frozenset[tuple[str, int, int]]:
+    """What changes when a document of a folder does: each one's name, time of change (ns) and size."""
+    found = set()
+    for path in folder.glob("*.md"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue  # an editor replaces a file by taking the old one away first
+        found.add((path.name, status.st_mtime_ns, status.st_size))
+    return frozenset(found)

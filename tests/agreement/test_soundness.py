@@ -1,0 +1,259 @@
+"""What `check` says of small agreements, one kind of remark at a time, and what it does not say of near misses."""
+
+import pytest
+
+from clauseway import open_agreement
+from clauseway.agreement import FactRegister, read_agreement
+from clauseway.agreement.soundness import Remark, Severity, check_agreement
+from clauseway.decisions.question import RESTS_ON
+
+DEFINITIONS = """\
+---
+id: small
+title: A small agreement
+---
+
+```yaml definitions
+sources:
+  T: the text
+  ours: our own reading
+parties: [maker, buyer, rival]
+clouds: {own: maker, other: buyer, third: rival}
+segments: [trade, state]
+classes:
+  api: {}
+  chat: {within: api, actions: [serve, sell]}
+  voice: {within: api, actions: [serve, sell]}
+  ip: {actions: [license, use-under-licence]}
+products:
+  chat-1: {class: chat}
+rules:
+  unstated: Nothing is stated.
+  owner: The owner may do what nothing forbids.
+  grant: Others need a grant.
+  share: A share is due where a term says so.
+  licensee: A right ends with its licence.
+readings:
+  R1: {says: It reads both ways., source: [T], options: [a, b]}
+figures:
+  rate: {says: The rate., value: 10 %, standing: ours, source: [T]}
+```
+"""
+FRONT = """\
+---
+id: {id}
+title: An amendment
+announced: {announced}
+effective: {day}
+sources: [T]
+---
+"""
+# R1 is used and nothing else is said.
+OWNS = "id: A1.owns, kind: ownership, party: maker, products: [api, ip]"
+STAKE = "id: A1.stake, kind: stake, holder: buyer, of: maker, about: some, under: {R1: b}"
+
+
+def documents(
+    a1: list[str], a2: list[str], definitions: str = DEFINITIONS, a2_announced: str = "2025-01-01"
+) -> dict[str, str]:
+    """Each line is a term, or a change where it has no kind, under a clause of its own."""
+    texts = {"agreement.md": definitions}
+    days = (("A1", "2024-01-01", "2024-01-01", a1), ("A2", a2_announced, "2025-01-01", a2))
+    for name, announced, day, blocks in days:
+        clauses = []
+        for number, block in enumerate(blocks, start=1):
+            kind = "term" if " kind: " in block else "change"
+            sourced = block if " source: " in block else f"{block}, source: [T]"
+            clauses.append(f"\n## {number}.1 A clause\n\nIt says so.\n\n```yaml {kind}\n{{{sourced}}}\n```\n")
+        texts[f"{name}.md"] = FRONT.format(id=name, announced=announced, day=day) + "".join(clauses)
+    return texts
+
+
+def remarks_on(texts: dict[str, str]) -> tuple[Remark, ...]:
+    return check_agreement(read_agreement(texts), FactRegister(), RESTS_ON)
+
+
+def said(remark: Remark) -> str:
+    return f"{remark.severity} {remark.kind}: {remark.what}"
+
+
+SERVE_ON_OTHER = "id: A1.only, kind: exclusivity, actions: [serve], products: [api], only: {clouds: [other]}"
+SERVE_ON_OWN = "id: A2.only, kind: exclusivity, actions: [serve], products: [chat], only: {clouds: [own]}"
+SALE_BY_MAKER = "id: A1.sale, kind: exclusivity, actions: [sell], products: [api], only: {parties: [maker]}"
+TO_BUYER = "id: A1.to, kind: exclusivity, actions: [license], products: [ip], only: {licensees: [buyer]}"
+ENDS_ONLY = "id: A2.ends, ends: [A1.only]"
+
+# what A1 says · what A2 says · the remark on it
+FOUND = [
+    ("two clouds", [SERVE_ON_OTHER], [SERVE_ON_OWN],
+     "error conflict: A1.only and A2.only leave no way to serve chat"),
+    ("two sellers", [SALE_BY_MAKER],
+     ["id: A2.sale, kind: exclusivity, actions: [sell], products: [voice], only: {parties: [buyer]}"],
+     "error conflict: A1.sale and A2.sale leave no way to sell voice"),
+    ("two licensees", [TO_BUYER],
+     ["id: A2.to, kind: exclusivity, actions: [license], products: [ip], only: {licensees: [rival]}"],
+     "error conflict: A1.to and A2.to leave no way to license ip"),
+    ("a carve-out for one segment leaves the others", [SERVE_ON_OTHER],
+     [SERVE_ON_OWN + ", except: [{segments: [state]}]"],
+     "error conflict: A1.only and A2.only leave no way to serve chat"),
+    ("under one reading only", [SERVE_ON_OTHER], [SERVE_ON_OWN + ", under: {R1: b}"],
+     "error conflict: A1.only and A2.only leave no way to serve chat"),
+    ("two owners", [], ["id: A2.owns, kind: ownership, party: buyer, products: [voice]"],
+     "error conflict: voice has two owners"),
+    ("a buyer may sell, and may not", [SALE_BY_MAKER],
+     ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat]"],
+     "error contradicted-grant: A1.sale forbids all that A2.sells grants"),
+    ("of two classes one is forbidden",
+     ["id: A1.sale, kind: exclusivity, actions: [sell], products: [voice], only: {parties: [maker]}"],
+     ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [api]"],
+     "warning contradicted-grant: A1.sale forbids sell of voice, that A2.sells grants"),
+    ("a cloud is permitted by name, and reserved away", [SERVE_ON_OTHER],
+     ["id: A2.here, kind: permission, party: maker, actions: [serve], products: [chat], clouds: [own]"],
+     "error contradicted-grant: A1.only forbids all that A2.here grants"),
+    ("a sale rests on serving there", [SERVE_ON_OTHER],
+     ["id: A2.sells, kind: permission, party: rival, actions: [sell], products: [chat], clouds: [third]"],
+     "error contradicted-grant: A1.only forbids all that A2.sells grants"),
+    ("a licence carries a sale that is another's", [SALE_BY_MAKER],
+     ["id: A2.licence, kind: licence, licensor: maker, licensee: buyer, products: [ip], "
+      "carries: [{actions: [sell], products: [chat]}]"],
+     "error contradicted-grant: A1.sale forbids all that A2.licence grants"),
+    ("a second licensee beside an exclusive one", [TO_BUYER],
+     ["id: A2.licence, kind: licence, licensor: maker, licensee: rival, products: [ip]"],
+     "error contradicted-grant: A1.to forbids the licence of ip that A2.licence grants"),
+    ("the same again", [SERVE_ON_OTHER],
+     ["id: A2.only, kind: exclusivity, actions: [serve], products: [api], only: {clouds: [other]}, until: milestone"],
+     "warning overlap: A2.only says what A1.only says"),
+    ("two shares of one base",
+     ["id: A1.share, kind: revenue-share, payer: maker, payee: buyer, rate: rate, base: {sellers: [maker]}"],
+     ["id: A2.share, kind: revenue-share, payer: maker, payee: buyer, rate: rate, base: {sellers: [maker]}"],
+     "warning overlap: A2.share says what A1.share says"),
+    ("no product in it takes its action",
+     ["id: A1.p, kind: permission, party: buyer, actions: [license], products: [api]"], [],
+     "warning unreachable: A1.p reaches nothing"),
+    ("a scope without products", ["id: A1.p, kind: permission, party: buyer, actions: [serve], products: []"], [],
+     "warning unreachable: A1.p reaches nothing"),
+    ("reserved to everything",
+     ["id: A1.all, kind: exclusivity, actions: [serve], products: [api], only: {clouds: [own, other, third]}"], [],
+     "warning unreachable: A1.all reaches nothing"),
+    ("a carve-out of what it does not cover", [SERVE_ON_OTHER + ", except: [{products: [ip]}]"], [],
+     "warning unreachable: A1.only reaches nothing"),
+    ("every cloud is excepted",
+     ["id: A1.first, kind: refusal-right, holder: buyer, actions: [serve], products: [api], "
+      "except-clouds: [own, other, third], subject: capacity"], [],
+     "warning unreachable: A1.first reaches nothing"),
+    ("our own reading", [SERVE_ON_OTHER + ", source: [ours]"], [],
+     "note uncited: A1.only rests on our own reading alone"),
+    ("a change of ours", [SERVE_ON_OTHER], [ENDS_ONLY + ", source: [ours]"],
+     "note uncited: A2.ends rests on our own reading alone"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a1", "a2", "expected"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND])
+def test_what_is_said(a1: list[str], a2: list[str], expected: str) -> None:
+    texts = documents([OWNS, STAKE, *a1], a2)
+    [remark] = remarks_on(texts)
+    assert said(remark) == expected
+    assert remark.why
+    assert remark.todo
+    about = remark.what.split()[0] if remark.kind != "conflict" else ("A2." if a2 else "A1.")
+    assert about in texts[remark.document].split("\n")[remark.line - 1] or remark.kind == "contradicted-grant"
+
+
+# Nothing is said of these.
+NEAR_MISSES = [
+    ("nothing but an owner", [], []),
+    ("one after the other", [SERVE_ON_OTHER], [SERVE_ON_OWN, ENDS_ONLY]),
+    ("of readings that exclude each other", [SERVE_ON_OTHER + ", under: {R1: a}"], [SERVE_ON_OWN + ", under: {R1: b}"]),
+    ("of segments that exclude each other", [SERVE_ON_OTHER + ", segments: [trade]"],
+     [SERVE_ON_OWN + ", segments: [state]"]),
+    ("a carve-out for the other cloud", [SERVE_ON_OTHER + ", except: [{products: [chat], clouds: [own]}]"],
+     [SERVE_ON_OWN]),
+    ("clouds that both allow", [SERVE_ON_OTHER],
+     ["id: A2.only, kind: exclusivity, actions: [serve], products: [chat], only: {clouds: [own, other]}"]),
+    ("a cloud and a party", [SERVE_ON_OTHER],
+     ["id: A2.by, kind: exclusivity, actions: [serve], products: [api], only: {parties: [maker]}"]),
+    ("a permission of any cloud, where one is left", [SERVE_ON_OTHER],
+     ["id: A2.any, kind: permission, party: maker, actions: [serve], products: [api]"]),
+    ("a permission for who may sell", [SALE_BY_MAKER],
+     ["id: A2.sells, kind: permission, party: maker, actions: [sell], products: [api]"]),
+    ("a licence to the exclusive licensee", [TO_BUYER],
+     ["id: A2.licence, kind: licence, licensor: maker, licensee: buyer, products: [ip]"]),
+    ("the same again, once the first ended", [SERVE_ON_OTHER],
+     [ENDS_ONLY, SERVE_ON_OTHER.replace("A1.", "A2.")]),
+    ("a milestone that was never recorded", [SERVE_ON_OTHER + ", until: milestone"], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a1", "a2"), [row[1:] for row in NEAR_MISSES], ids=[row[0] for row in NEAR_MISSES])
+def test_what_is_not_said(a1: list[str], a2: list[str]) -> None:
+    assert [said(remark) for remark in remarks_on(documents([OWNS, STAKE, *a1], a2))] == []
+
+
+@pytest.mark.parametrize(
+    ("announced", "expected"),
+    [
+        # Known from the day on which A1 was: nobody could ever have expected it to come.
+        ("2024-01-01", ["warning dead: A1.only is never in force"]),
+        # Until then it was to come in 2026.
+        ("2025-01-01", []),
+    ],
+)
+def test_a_term_that_is_ended_before_it_begins_is_dead_unless_it_was_once_to_come(
+    announced: str, expected: list[str]
+) -> None:
+    texts = documents([OWNS, STAKE, SERVE_ON_OTHER + ", begins: 2026-01-01"], [ENDS_ONLY], a2_announced=announced)
+    assert [said(remark) for remark in remarks_on(texts)] == expected
+
+
+def test_a_class_without_an_owner_is_a_gap_with_its_line() -> None:
+    texts = documents(["id: A1.owns, kind: ownership, party: maker, products: [chat, ip]", STAKE], [])
+    gap, idle = remarks_on(texts)
+    assert said(gap) == "warning gap: nobody owns voice from 2024-01-01"
+    assert said(idle) == "note idle: voice is defined and never mentioned"
+    assert "  voice:" in texts["agreement.md"].split("\n")[gap.line - 1]
+
+
+def test_an_ownership_that_ends_leaves_a_gap() -> None:
+    voice = "id: A1.voice, kind: ownership, party: maker, products: [voice], through: 2026-12-31"
+    texts = documents(["id: A1.owns, kind: ownership, party: maker, products: [chat, ip]", STAKE, voice], [])
+    assert [said(remark) for remark in remarks_on(texts)] == ["warning gap: nobody owns voice from 2027-01-01"]
+
+
+def test_what_anyone_may_do_needs_no_owner() -> None:
+    public = "id: A1.public, kind: permission, party: anyone, actions: [serve, sell], products: [voice]"
+    texts = documents(["id: A1.owns, kind: ownership, party: maker, products: [chat, ip]", STAKE, public], [])
+    assert remarks_on(texts) == ()
+
+
+def test_idle_definitions_and_prose_alone() -> None:
+    more = DEFINITIONS.replace("  ip: {", "  toys: {}\n  ip: {").replace(
+        "  R1:", "  R9: {says: It may., source: [T], options: [x, y]}\n  R1:"
+    )
+    texts = documents([OWNS, STAKE], [], more)
+    texts["A2.md"] += "\n## 9.1 Goodwill\n\nBoth mean well.\n"
+    assert [said(remark) for remark in remarks_on(texts)] == [
+        "note not-formalised: clause 9.1 (Goodwill) stands in prose only",
+        "note idle: toys is defined and never mentioned",
+        "note idle: R9 is defined and never mentioned",
+    ]
+
+
+def test_the_built_in_agreement_has_no_error() -> None:
+    opened = open_agreement()
+    remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    assert [said(remark) for remark in remarks if remark.severity is not Severity.NOTE] == [
+        "warning overlap: A4.api says what A3.api says",
+        "warning overlap: A5.licence-research says what A3.licence-research says",
+    ]
+    prose = [(remark.document, remark.line) for remark in remarks if remark.kind == "not-formalised"]
+    assert prose == [("A4.md", 11), ("A4.md", 84)]
+
+
+def test_the_gravest_stands_first() -> None:
+    remarks = remarks_on(documents([OWNS, STAKE, SERVE_ON_OTHER + ", source: [ours]"], [SERVE_ON_OWN]))
+    assert [remark.severity for remark in remarks] == [Severity.ERROR, Severity.NOTE]
+
+
+def test_an_agreement_knows_the_lines_of_its_definitions() -> None:
+    agreement = read_agreement(documents([OWNS], []))
+    assert agreement.lines["classes", "chat"] == 15
