@@ -299,10 +299,10 @@ class _Telling(msgspec.Struct, frozen=True):
         return f"{self._do(scope.actions)} {what}{self.words.clouds(scope.clouds)}{self._for(scope.segments)}"
 
     def _doing(self, actions: Iterable[str]) -> str:
-        return listed([_DOING[action] for action in ordered(actions)])
+        return listed([_DOING.get(action, action) for action in ordered(actions)])
 
     def _do(self, actions: Iterable[str]) -> str:
-        return listed([_DO[action] for action in ordered(actions)])
+        return listed([_DO.get(action, action) for action in ordered(actions)])
 
     def _scope(self, products: Iterable[str]) -> str:
         return self.words.scope(products)
@@ -320,8 +320,11 @@ class _Telling(msgspec.Struct, frozen=True):
         left = comparison.groups[_CHANGES_MAX:]
         if left:
             count = sum(group.count for group in left)
-            text = f"{len(left)} more groups of answers change ({count:,} combinations); `clauseway diff {self.amendment.id}` tells all."
-            yield Said(text=text, place=self._whole())
+            also = (
+                "One more group of answers changes" if len(left) == 1 else f"{len(left)} more groups of answers change"
+            )
+            command = f"clauseway diff {self.amendment.id}"
+            yield Said(text=f"{also} ({count:,} combinations); `{command}` tells all.", place=self._whole())
         if not comparison.groups:
             yield Said(text="Nothing that can be asked is answered otherwise.", place=self._whole())
 

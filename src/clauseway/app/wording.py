@@ -222,8 +222,9 @@ def sentence(text: str) -> str:
 
 
 def ordered(actions: Iterable[str]) -> list[str]:
-    """Actions in the order in which they are always listed."""
-    return sorted(actions, key=ACTIONS.index)
+    """Actions in the order in which they are always listed; those that nobody can ask for come last."""
+    given = set(actions)
+    return [action for action in ACTIONS if action in given] + sorted(given - set(ACTIONS))
 
 
 def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:

@@ -16,6 +16,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Tell an amendment on a page of Markdown: what happened, why it matters, key numbers, quick answers.
@@ -29,7 +30,7 @@ def command(
     The same with the exception to ship-first read otherwise, as a file:
       clauseway brief A5 --reading R1=or > A5-brief.md
     """
-    told = brief(options.opened(agreement, facts, suppose), amendment, options.readings_of(reading))
+    told = brief(options.opened(agreement, facts, suppose, home), amendment, options.readings_of(reading))
     if as_json:
         print_json(told)
     else:

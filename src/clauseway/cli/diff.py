@@ -28,6 +28,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show everything that is answered otherwise, and nothing else: in sentences, each with the clause that decides it.
@@ -46,7 +47,7 @@ def command(
     """
     names, days, points = amendments or [], as_of or [], known_at or []
     _refuse_sides(names, days, points)
-    opened, readings = options.opened(agreement, facts, suppose), options.readings_of(reading)
+    opened, readings = options.opened(agreement, facts, suppose, home), options.readings_of(reading)
     if names:
         comparison = compare_amendments(opened, names, readings)
     else:

@@ -40,6 +40,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
     svg: Annotated[Path | None, typer.Option(help="Also draw it into this file.")] = None,
     png: Annotated[Path | None, typer.Option(help="Also draw it into this file; needs the extra `charts`.")] = None,
     as_json: options.AsJson = False,
@@ -54,13 +55,14 @@ def command(
     The main rights, as one picture:
       clauseway timeline --all --from 2023 --to 2033 --svg rights.svg
     """
-    opened, readings = options.opened(agreement, facts, suppose), options.readings_of(reading)
+    opened, readings = options.opened(agreement, facts, suppose, home), options.readings_of(reading)
     others, last_year = _others_and_year(to or [], opened.catalog.parties)
     if every:
-        _refuse_parts({"--action": action, "--party": party, "--product": product, "--cloud": cloud})
+        _refuse({"--action": action, "--party": party, "--product": product, "--cloud": cloud})
         known = known_point(known_at)
         rights = main_rights(opened, known, readings)
     else:
+        _require({"--action": action, "--party": party})
         question = opened.question(
             action=action,
             party=party,
@@ -99,14 +101,19 @@ def _others_and_year(given: list[str], parties: frozenset[str]) -> tuple[str, in
     return "".join(others), int(years[0]) if years else None
 
 
-def _refuse_parts(parts: dict[str, str]) -> None:
-    problems = [
-        Problem(what="it has no meaning here", why="--all chooses the rights", where=flag, todo=f"Leave {flag} out.")
-        for flag, value in parts.items()
-        if value
-    ]
-    if problems:
-        raise InvalidInput(*problems)
+def _refuse(parts: dict[str, str]) -> None:
+    why = "--all chooses the rights"
+    _tell(why, [("it has no meaning here", flag, f"Leave {flag} out.") for flag, value in parts.items() if value])
+
+
+def _require(parts: dict[str, str]) -> None:
+    why = "a timeline is of one right, or of --all"
+    _tell(why, [("it is missing", flag, f"Give {flag}, or --all.") for flag, value in parts.items() if not value])
+
+
+def _tell(why: str, wrong: list[tuple[str, str, str]]) -> None:
+    if wrong:
+        raise InvalidInput(*(Problem(what=what, why=why, where=flag, todo=todo) for what, flag, todo in wrong))
 
 
 def _draw(view: RightsOverTime, svg: Path | None, png: Path | None) -> None:

@@ -1,0 +1,225 @@
+"""Valid agreements drawn at random: other names, one to four amendments, terms of every kind, changes of earlier ones.
+
+Also the built-in agreement under other names.
+"""
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from clauseway import OpenAgreement, open_agreement
+from clauseway.agreement import builtin
+
+PARTIES = ("maker", "host", "rival", "shop")
+CLOUDS = {"own": "maker", "north": "host", "south": "rival"}
+CLASSES = {
+    "api": "{}",
+    "api.chat": "{within: api, actions: [serve, sell]}",
+    "api.voice": "{within: api, actions: [serve, sell]}",
+    "lab": "{actions: [serve]}",
+    "rooms": "{actions: [contract-compute]}",
+    "rights": "{actions: [license, use-under-licence]}",
+}
+PRODUCTS = {"chat-1": "api.chat", "chat-2": "api.chat", "voice-1": "api.voice"}
+ACTIONS = ("serve", "sell", "contract-compute", "license", "use-under-licence")
+SCOPES = (*CLASSES, *PRODUCTS)
+
+DEFINITIONS = f"""---
+id: generated
+title: A generated agreement
+---
+
+```yaml definitions
+sources:
+  T: the text
+parties: [{", ".join(PARTIES)}]
+clouds: {{{", ".join(f"{cloud}: {operator}" for cloud, operator in CLOUDS.items())}}}
+segments: [trade]
+classes:
+{chr(10).join(f"  {name}: {known}" for name, known in CLASSES.items())}
+products:
+{chr(10).join(f"  {name}: {{class: {known}}}" for name, known in PRODUCTS.items())}
+rules:
+  unstated: Nothing is stated.
+  owner: The owner may do what nothing forbids.
+  grant: Others need a grant.
+  share: A share is due where a term says so.
+  licensee: A right ends with its licence.
+readings:
+  R1: {{says: It reads both ways., source: [T], options: [a, b]}}
+figures:
+  rate: {{says: The rate., value: 10 %, standing: ours, source: [T]}}
+  secret: {{says: Nobody knows., value: USD 1000000, standing: reported, source: [T]}}
+```
+"""
+
+
+def _some(names: Sequence[str], least: int = 1) -> st.SearchStrategy[str]:
+    """A list of names as YAML."""
+    return st.lists(st.sampled_from(names), min_size=least, max_size=3, unique=True).map(
+        lambda chosen: f"[{', '.join(chosen)}]"
+    )
+
+
+def _term(lines: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.fixed_dictionaries(parts).map(lambda drawn: lines.format(**drawn))
+
+
+_party = st.sampled_from(PARTIES)
+_clouds = tuple(CLOUDS)
+_only = st.one_of(
+    _some(_clouds).map("{{clouds: {}}}".format),
+    _some(PARTIES).map("{{parties: {}}}".format),
+    _some(PARTIES).map("{{licensees: {}}}".format),
+)
+_except = st.sampled_from(("", "except: [{segments: [trade]}]", "except: [{clouds: [own], actions: [serve]}]"))
+_where = st.sampled_from(("", "clouds: [south]", "segments: [trade]", "clouds: [own, north]\nsegments: [any]"))
+_binds = st.sampled_from(("every-product", "first-shipped-since", "{R1: {a: first-shipped-since, b: every-product}}"))
+_unless = st.sampled_from(("cannot-and-declines", "{R1: {a: cannot-and-declines, b: cannot-or-declines}}"))
+_scope = {"actions": _some(ACTIONS), "products": _some(SCOPES)}
+TERMS = st.one_of(
+    _term("kind: ownership\nparty: {party}\nproducts: {products}", party=_party, products=_some(SCOPES)),
+    _term(
+        "kind: permission\nparty: {party}\nactions: {actions}\nproducts: {products}\n{where}",
+        party=st.sampled_from((*PARTIES, "anyone")),
+        where=_where,
+        **_scope,
+    ),
+    _term(
+        "kind: exclusivity\nactions: {actions}\nproducts: {products}\nonly: {only}\n{carved}",
+        only=_only,
+        carved=_except,
+        **_scope,
+    ),
+    _term(
+        "kind: precedence\nparty: {party}\nfirst: {first}\nactions: {actions}\nproducts: {products}\n"
+        "binds: {binds}\nunless: {unless}\nsince: 2024-06-01",
+        party=_party,
+        first=st.sampled_from(_clouds),
+        binds=_binds,
+        unless=_unless,
+        **_scope,
+    ),
+    _term(
+        "kind: refusal-right\nholder: {party}\nactions: {actions}\nproducts: {products}\nexcept-clouds: {spared}\n"
+        "subject: rooms",
+        party=_party,
+        spared=_some(_clouds),
+        **_scope,
+    ),
+    _term(
+        "kind: licence\nlicensor: {giver}\nlicensee: {taker}\nproducts: {products}\n"
+        "carries: [{{actions: [serve, sell], products: [api]}}]",
+        giver=_party,
+        taker=_party,
+        products=_some(SCOPES),
+    ),
+    _term(
+        "kind: revenue-share\npayer: {payer}\npayee: {payee}\nrate: {rate}\n"
+        "base: {{sellers: [{payer}], wholesale: true, excludes: {excludes}}}\n{cap}",
+        payer=_party,
+        payee=_party,
+        rate=st.sampled_from(("rate", "secret")),
+        excludes=_some(SCOPES, least=0),
+        cap=st.sampled_from(("", "cap: secret")),
+    ),
+    _term("kind: commitment\nparty: {party}\nto: {to}\nabout: USD 5", party=_party, to=_party),
+    _term("kind: stake\nholder: {party}\nof: {to}\nabout: 5 %", party=_party, to=_party),
+    _term("kind: undertaking\nparties: {parties}", parties=_some(PARTIES)),
+)
+_ENDS = (
+    "",
+    "",
+    "until: milestone",
+    "through: 2031-12-31",
+    "until: milestone\nthrough: 2031-12-31",
+    "until: 2029-01-01",
+)
+_UNDER = ("", "", "", "under: {R1: a}", "under: {R1: b}")
+
+
+@st.composite
+def agreements(draw: st.DrawFn) -> Mapping[str, str]:
+    """The documents of a valid agreement."""
+    documents = {"agreement.md": DEFINITIONS}
+    effective = date(2024, 1, 1)
+    declared: list[str] = []
+    for number in range(1, draw(st.integers(1, 4)) + 1):
+        effective += timedelta(days=draw(st.integers(1, 400)))
+        known = effective + timedelta(days=draw(st.sampled_from((-30, 0, 0, 0))))
+        blocks = (
+            [] if number > 1 else [_block("term", "A1.own", "kind: ownership\nparty: maker\nproducts: [api, rights]")]
+        )
+        changed = draw(st.lists(st.sampled_from(declared), max_size=3, unique=True)) if declared else []
+        for index, name in enumerate(changed):
+            what = draw(
+                st.sampled_from(
+                    ("ends: [{}]", "sets-end: [{}]\nuntil: milestone", "sets-end: [{}]\nthrough: 2030-12-31")
+                )
+            )
+            blocks.append(_block("change", f"A{number}.c{index}", what.format(name)))
+        terms = draw(st.lists(TERMS, min_size=1, max_size=4))
+        for index, term in enumerate(terms):
+            timed = "\n".join((term, draw(st.sampled_from(_ENDS)), draw(st.sampled_from(_UNDER))))
+            blocks.append(_block("term", f"A{number}.t{index}", timed))
+            declared.append(f"A{number}.t{index}")
+        clauses = "\n".join(
+            f"## {number}.{clause} Clause {clause}\n\nWhat it says.\n\n{block}"
+            for clause, block in enumerate(blocks, start=1)
+        )
+        dated = f"announced: {known}\neffective: {effective}"
+        front = f"---\nid: A{number}\ntitle: Number {number}\n{dated}\nsources: [T]\n---\n"
+        documents[f"A{number}.md"] = f"{front}\n{clauses}\n## {number}.99 In prose only\n\nNothing more\n"
+    return documents
+
+
+def _block(kind: str, name: str, lines: str) -> str:
+    written = "\n".join(line for line in lines.split("\n") if line)
+    return f"```yaml {kind}\nid: {name}\n{written}\nsource: [T]\n```\n"
+
+
+def opened_from(documents: Mapping[str, str]) -> OpenAgreement:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in documents.items():
+            (Path(folder) / name).write_text(text, "utf-8")
+        return open_agreement(folder)
+
+
+# --- the built-in agreement under other names ------------------------------------------------------------------------
+
+BUILT_IN = Path(builtin.__path__[0]) / "openai-microsoft"
+# In alphabetical order, as the new names are: lists in sentences keep their order.
+NAMED = sorted(
+    (
+        *("openai", "microsoft", "amazon", "google", "oracle", "deployment-venture"),
+        *("azure", "aws", "google-cloud", "oci", "openai-own"),
+        *("gpt-5.5", "gpt-5.4", "new-model", "stateful-runtime", "managed-agents", "chatgpt", "codex", "frontier"),
+        "gpt-oss-120b",
+    )
+)
+NEW_NAMES = {name: f"n{number:02}x" for number, name in enumerate(NAMED)}
+# An identifier stands alone: `openai` is not meant in `share-openai-microsoft`. Prose writes `Google Cloud`.
+_NAME = re.compile(
+    r"(?<![\w.-])("
+    + "|".join(re.escape(name).replace(r"\-", "[- ]") for name in sorted(NAMED, key=len, reverse=True))
+    + r")(?![\w-]|\.\w)",
+    re.IGNORECASE,
+)
+
+
+def renamed(text: str) -> str:
+    """Every party, cloud and product under its new name, with a capital where prose has it in another spelling."""
+
+    def new(found: re.Match[str]) -> str:
+        name = NEW_NAMES[found[1].lower().replace(" ", "-")]
+        return name if found[1] in NEW_NAMES else name.capitalize()
+
+    return _NAME.sub(new, text)
+
+
+def built_in_documents() -> dict[str, str]:
+    return {path.name: path.read_text("utf-8") for path in sorted(BUILT_IN.glob("*.md"))}

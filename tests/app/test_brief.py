@@ -1,0 +1,175 @@
+"""Reading over time knows no agreement in particular: other names change names alone, and any agreement can be told."""
+
+import functools
+from collections.abc import Mapping
+from datetime import date
+
+import pytest
+from generated_agreements import NEW_NAMES, agreements, built_in_documents, opened_from, renamed
+from hypothesis import HealthCheck, Phase, given, settings
+
+from clauseway import InvalidInput, KnownAt, open_agreement
+from clauseway.app.briefing import Brief, brief, markdown_of
+from clauseway.app.comparing import compare_amendments, compare_days, expanded
+from clauseway.app.timelines import main_rights, png_of, rights_over_time, svg_of
+from clauseway.decisions import Outcome, decide
+from clauseway.decisions.compare import Combination
+
+BUILT_IN = open_agreement()
+RENAMED = opened_from({name: renamed(text) for name, text in built_in_documents().items()})
+NAMES = ("A1", "A2", "A3", "A4", "A5")
+KNOWN = KnownAt.end_of(date(2026, 11, 1))
+
+# Each example reads an agreement and walks all that can be asked of it; what fails is told, so nothing is made smaller.
+some = settings(
+    max_examples=25,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@functools.cache
+def told_of(name: str) -> Brief:
+    return brief(BUILT_IN, name)
+
+
+# --- other names -----------------------------------------------------------------------------------------------------
+
+
+def test_the_other_names_are_other_names() -> None:
+    assert not RENAMED.catalog.parties & BUILT_IN.catalog.parties
+    assert set(RENAMED.catalog.products) == {NEW_NAMES[name] for name in BUILT_IN.catalog.products}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_brief_under_other_names_is_the_renamed_brief(name: str) -> None:
+    assert markdown_of(brief(RENAMED, name)) == renamed(markdown_of(told_of(name)))
+
+
+@pytest.mark.parametrize("names", [["A3"], ["A4", "A5"], ["A5", "A4"], ["A1", "A5"]], ids=str)
+def test_a_diff_under_other_names_is_the_renamed_diff(names: list[str]) -> None:
+    one, other = compare_amendments(BUILT_IN, names), compare_amendments(RENAMED, names)
+    assert [(group.sentence, group.place) for group in other.groups] == [
+        (renamed(group.sentence), group.place) for group in one.groups
+    ]
+    assert len(other.changed) == len(one.changed)
+
+
+def test_a_timeline_under_other_names_is_the_renamed_timeline() -> None:
+    one, other = (
+        svg_of(rights_over_time(opened, main_rights(opened, KNOWN, {}), KNOWN)) for opened in (BUILT_IN, RENAMED)
+    )
+    assert other == renamed(one)
+
+
+# --- any agreement ---------------------------------------------------------------------------------------------------
+
+
+@some
+@given(documents=agreements())
+def test_any_agreement_can_be_told(documents: Mapping[str, str]) -> None:
+    opened = opened_from(documents)
+    for amendment in opened.agreement.amendments:
+        told = markdown_of(brief(opened, amendment.id))
+        assert told.startswith(f"# {amendment.id}: {amendment.title}\n")
+        for term in amendment.terms:
+            assert f":{term.citation.line}" in told, term.id
+    view = rights_over_time(opened, main_rights(opened, KNOWN, {}), KNOWN)
+    assert svg_of(view).count("<svg") == 1
+    for row in view.rights:
+        assert row.spans[0].begin == view.begin
+        assert row.spans[-1].end == view.end
+        assert all(one.end == other.begin for one, other in zip(row.spans, row.spans[1:], strict=False))
+
+
+@some
+@given(documents=agreements())
+def test_the_groups_of_any_diff_are_exactly_what_changed(documents: Mapping[str, str]) -> None:
+    opened = opened_from(documents)
+    for amendment in opened.agreement.amendments:
+        comparison = compare_amendments(opened, [amendment.id])
+        changed = [
+            Combination(one.action, one.party, one.to, one.product, one.cloud, one.segment)
+            for one in comparison.changed
+        ]
+        assert expanded(comparison.groups) == set(changed)
+        assert sum(group.count for group in comparison.groups) == len(changed) == len(set(changed))
+        assert len({group.sentence for group in comparison.groups}) <= len(comparison.groups)
+
+
+@some
+@given(documents=agreements())
+def test_a_diff_says_of_each_combination_what_decisions_say(documents: Mapping[str, str]) -> None:
+    opened = opened_from(documents)
+    first, last = opened.agreement.amendments[0], opened.agreement.amendments[-1]
+    comparison = compare_days(opened, [first.effective, last.effective], [KNOWN])
+    for one in comparison.changed[::7]:
+        parts = {field: getattr(one, field) for field in ("action", "party", "to", "product", "cloud", "segment")}
+        before, after = (
+            opened.decide(as_of=day, known_at=KNOWN, **parts).outcome for day in (first.effective, last.effective)
+        )
+        assert (before, after) == (one.before, one.after), parts
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_every_sentence_is_cited() -> None:
+    for name in NAMES:
+        told = told_of(name)
+        places = [said.place for said in (*told.what_happened, *told.why_it_matters)]
+        places += [number.place for number in told.key_numbers] + [answer.place for answer in told.quick_answers]
+        assert len(places) > 10
+        assert [place for place in places if ".md" not in place] == []
+        assert set(told.sources) <= set(BUILT_IN.agreement.sources)
+
+
+def test_what_was_never_published_is_named_as_such() -> None:
+    numbers = {number.what: number.value for number in told_of("A5").key_numbers}
+    assert numbers["percentage, OpenAI to Microsoft"].startswith("not disclosed; 20 % was reported")
+    assert numbers["total cap, OpenAI to Microsoft"].startswith("not disclosed; USD 38,000,000,000 was reported")
+
+
+def test_a_quick_answer_is_the_decision() -> None:
+    answers = {one.question: one for one in told_of("A5").quick_answers}
+    share = answers["Does OpenAI owe Microsoft a revenue share?"]
+    assert share.answer == "Yes, through 2030-12-31; then no. As before."
+    sale = answers["May Amazon sell gpt-5.5 on AWS?"]
+    assert (sale.before, sale.outcome) == (Outcome.FORBIDDEN, Outcome.CONDITIONAL)
+    question = BUILT_IN.question(
+        action="sell", party="amazon", product="gpt-5.5", cloud="aws", as_of="2026-04-27", known_at="2026-04-27"
+    )
+    assert decide(BUILT_IN.agreement, BUILT_IN.catalog, BUILT_IN.facts, question).outcome is sale.outcome
+
+
+def test_another_reading_makes_another_brief() -> None:
+    told = [
+        said.text for said in brief(BUILT_IN, "A5", {"R1": "or"}).what_happened if "before any other cloud" in said.text
+    ]
+    assert len(told) == 1
+    assert "unless Microsoft cannot or chooses not to support them (read with R1=or and R5=new)" in told[0]
+
+
+def test_an_amendment_that_there_is_not() -> None:
+    with pytest.raises(InvalidInput, match="there is no amendment 'A9'"):
+        brief(BUILT_IN, "A9")
+
+
+# --- the picture -----------------------------------------------------------------------------------------------------
+
+
+def test_a_png_is_a_png() -> None:
+    view = rights_over_time(BUILT_IN, main_rights(BUILT_IN, KNOWN, {})[:1], KNOWN)
+    assert png_of(svg_of(view)).startswith(b"\x89PNG\r\n")
+
+
+def test_the_years_are_those_asked_for() -> None:
+    rights = main_rights(BUILT_IN, KNOWN, {})[:1]
+    view = rights_over_time(BUILT_IN, rights, KNOWN, 2026, 2026)
+    assert [(span.begin, span.end, span.outcome) for span in view.rights[0].spans] == [
+        (date(2026, 1, 1), date(2026, 2, 27), Outcome.FORBIDDEN),
+        (date(2026, 2, 27), date(2026, 4, 27), Outcome.FORBIDDEN),
+        (date(2026, 4, 27), date(2027, 1, 1), Outcome.PERMITTED),
+    ]
+    with pytest.raises(InvalidInput, match="there are no years"):
+        rights_over_time(BUILT_IN, rights, KNOWN, 2030, 2020)

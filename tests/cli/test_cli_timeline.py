@@ -1,0 +1,126 @@
+"""`timeline`, `diff` and `brief` from the command line: text for people, JSON for machines, pictures into files."""
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLAUSEWAY = Path(sys.executable).parent / "clauseway"
+RIGHT = ("timeline", "--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
+KNOWN = ("--known-at", "2026-11-01")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def answer(*arguments: str) -> dict[str, Any]:
+    done = run(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def problems(*arguments: str) -> list[tuple[str, str]]:
+    done = run(*arguments, "--json")
+    assert done.returncode == 3, done.stderr
+    return [(problem["where"], problem["what"]) for problem in json.loads(done.stdout)["error"]["problems"]]
+
+
+def test_a_timeline_has_the_days_the_outcome_and_the_clause() -> None:
+    found = answer(*RIGHT, *KNOWN)
+    (right,) = found["rights"]
+    assert right["right"] == "OpenAI serves gpt-5.5 on AWS"
+    assert [(span["begin"], span["end"], span["outcome"], span["clause"]) for span in right["spans"]] == [
+        ("2023-01-01", "2023-01-23", "unstated", ""),
+        ("2023-01-23", "2025-01-21", "forbidden", "A1 1.2, A1.md:28; S1"),
+        ("2025-01-21", "2025-10-28", "forbidden", "A2 2.2, A2.md:34; S1"),
+        ("2025-10-28", "2026-02-27", "forbidden", "A3 3.3, A3.md:55; S1, P"),
+        ("2026-02-27", "2026-04-27", "forbidden", "A4 4.2, A4.md:21; S1"),
+        ("2026-04-27", "2034-01-01", "permitted", "A5 5.1, A5.md:22; S2, S3, S4"),
+    ]
+
+
+def test_the_payee_and_the_last_year_are_both_named_by_to() -> None:
+    share = ("timeline", "--action", "share-revenue", "--party", "openai", "--to", "microsoft")
+    found = answer(*share, "--from", "2030", "--to", "2031", *KNOWN, "--suppose", "milestone=2027-01-01")
+    assert (found["begin"], found["end"]) == ("2030-01-01", "2032-01-01")
+    assert [(span["begin"], span["outcome"]) for span in found["rights"][0]["spans"]] == [
+        ("2030-01-01", "permitted"),
+        ("2031-01-01", "forbidden"),
+    ]
+
+
+def test_pictures_are_written(tmp_path: Path) -> None:
+    svg, png = tmp_path / "rights.svg", tmp_path / "rights.png"
+    done = run("timeline", "--all", *KNOWN, "--svg", str(svg), "--png", str(png))
+    assert done.returncode == 0, done.stderr
+    titles = [element.text or "" for element in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[0] == "The OpenAI–Microsoft partnership, 2023 to 2033"
+    assert any(title.startswith("OpenAI serves gpt-5.5 on AWS: permitted, 2026-04-27") for title in titles)
+    assert png.read_bytes().startswith(b"\x89PNG\r\n")
+    assert "OpenAI owes Microsoft a revenue share" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where", "what"),
+    [
+        ((*RIGHT, "--from", "2030", "--to", "2020"), "--from, --to", "from 2030 to 2020 there are no years to draw"),
+        ((*RIGHT, "--to", "2030", "--to", "2031"), "--to", "2030, 2031 are too many"),
+        ((*RIGHT, "--all"), "--action --party --product --cloud", "it has no meaning here"),
+        ((*RIGHT, "--svg", "/no/such/folder/x.svg"), "/no/such/folder/x.svg", "the picture cannot be written"),
+        (("timeline",), "--action --party", "it is missing"),
+        (("diff", "A4", "A9"), "AMENDMENT", "there is no amendment 'A9'"),
+        (("diff",), "diff", "these are not two sides"),
+        (("diff", "--as-of", "2026-04-27"), "diff", "these are not two sides"),
+        (("diff", "A1", "A2", "A3"), "diff", "these are not two sides"),
+        (("diff", "A4", "--as-of", "2026-04-27"), "diff", "these are not two sides"),
+        (("brief", "B1"), "AMENDMENT", "there is no amendment 'B1'"),
+    ],
+)
+def test_what_is_refused(arguments: tuple[str, ...], where: str, what: str) -> None:
+    found = problems(*arguments)
+    assert {told for _, told in found} == {what}
+    assert " ".join(flag for flag, _ in found) == where
+
+
+def test_a_diff_tells_every_change_in_groups_and_one_by_one() -> None:
+    found = answer("diff", "A4", "A5")
+    assert (found["before"]["up_to"], found["after"]["up_to"]) == ("A4", "A5")
+    assert sum(group["count"] for group in found["groups"]) == len(found["changed"]) > 2000
+    sentences = {group["sentence"]: group["place"] for group in found["groups"]}
+    lifted = (
+        "OpenAI may now serve and sell gpt-5.5 and gpt-5.4 on any cloud but Azure to all but us-national-security "
+        "customers: forbidden → permitted"
+    )
+    assert sentences[lifted] == "A5 5.1, A5.md:22; S2, S3, S4"
+    assert {change["before"] == change["after"] for change in found["changed"]} == {False}
+
+
+def test_a_diff_of_what_was_known() -> None:
+    found = answer("diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-03-31")
+    assert (found["groups"], found["changed"]) == ([], [])
+    done = run("diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-04-26")
+    assert done.stdout.endswith("\nNothing changes.\n")
+    learnt = answer("diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-04-30")
+    assert learnt["changed"]
+
+
+def test_a_brief_is_a_page_and_the_same_as_json() -> None:
+    page, found = run("brief", "A4"), answer("brief", "A4")
+    assert page.returncode == 0
+    assert [line for line in page.stdout.splitlines() if line.startswith("#")] == [
+        "# A4: The joint statement",
+        "## What happened",
+        "## Why it matters",
+        "## Key numbers",
+        "## Quick answers",
+        "## Sources",
+    ]
+    for said in (*found["what_happened"], *found["why_it_matters"]):
+        assert f"- {said['text']} ({said['place']})\n" in page.stdout
