@@ -1,5 +1,6 @@
 """`clauseway check`: what is wrong, doubtful or idle in an agreement's text."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +54,7 @@ def _watch(folder: Path, as_json: bool) -> None:
             if (state := state_of(folder)) != seen:
                 seen = state
                 _check_again(folder, as_json)
+                sys.stdout.flush()  # whoever reads a pipe waits for it too
             time.sleep(_POLL_S)
     except KeyboardInterrupt:
         return

@@ -1,0 +1,228 @@
+"""`decide --trace`, `verify`, `prove` and `check` from the command line: what is printed, and with which exit code."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clauseway.agreement import builtin
+
+CLAUSEWAY = Path(sys.executable).parent / "clauseway"
+BUILT_IN = Path(builtin.__path__[0]) / "openai-microsoft"
+SERVE = ("--action", "serve", "--party", "openai", "--product", "api.stateless", "--cloud", "aws")
+OLD_DAYS = ("--from", "2023-01-23", "--to-day", "2026-04-26")
+
+
+def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False, input=given)
+
+
+def answer(*arguments: str, code: int, given: str = "") -> dict[str, Any]:
+    done = run(*arguments, "--json", given=given)
+    assert done.returncode == code, done.stderr or done.stdout
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+# --- decide ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_trace_stands_in_the_json_only_where_asked_for() -> None:
+    question = ("decide", *SERVE, "--as-of", "2026-03-15")
+    assert "trace" not in answer(*question, code=2)
+    traced = answer(*question, "--trace", code=2)["trace"]
+    [ended] = [one for one in traced if one["term"] == "A1.workloads"]
+    assert (ended["finding"], ended["applies"]) == ("ended", False)
+    assert "2025-10-28 by A3.lifts-workloads" in ended["why"]
+    assert [one["term"] for one in traced if one["bearing"] == "forbids"] == ["A4.api", "A3.api"]
+
+
+def test_a_person_reads_the_trace_and_what_would_change_the_answer() -> None:
+    text = run("decide", *SERVE, "--as-of", "2026-03-15", "--trace").stdout
+    assert "What would change this\n  from 2026-04-27 on: conditional\n  up to 2023-01-22: unstated\n" in text
+    assert "Trace\n" in text
+    assert "A4.api (exclusivity)" in text
+    assert "outside" in text
+
+
+def test_what_would_change_stands_in_the_json() -> None:
+    changes = answer("decide", *SERVE, "--as-of", "2026-03-15", code=2)["would_change"]
+    assert changes[0] == {"kind": "later", "as_of": "2026-04-27", "outcome": "conditional"}
+
+
+# --- verify ----------------------------------------------------------------------------------------------------------
+
+DECIDE = ("decide", "--action", "serve", "--party", "openai", "--product", "new-model", "--cloud", "aws",
+          "--as-of", "2026-05-01", "--reading", "R1=or", "--suppose", "answer:new-model:can+declines=2026-04-29",
+          "--json")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def receipt() -> str:
+    done = run(*DECIDE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_receipt_is_verified_from_a_file_and_from_a_pipe(receipt: str, tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").write_text(receipt)
+    assert answer("verify", str(tmp_path / "receipt.json"), code=0)["same"] is True
+    assert run("verify", "-", given=receipt).stdout.startswith("SAME\n")
+
+
+# what was changed in the receipt, and what verify says differs
+CHANGED = [
+    ({"outcome": "forbidden"}, ["outcome"]),
+    ({"receipt": {"engine": "clauseway-decisions/0"}}, ["engine version"]),
+    ({"receipt": {"agreement": "0" * 64}}, ["agreement"]),
+    ({"receipt": {"facts": "0" * 64}}, ["facts"]),
+    ({"receipt": {"id": "0" * 32}}, ["receipt"]),
+    ({"reasons": []}, ["reasons"]),
+    ({"known_at": "2026-05-01T00:00:00Z"}, ["known at"]),
+    ({"question": {"segment": "government"}}, ["receipt"]),
+    ({"question": {"suppositions": []}}, ["facts", "outcome", "reasons", "conditions", "receipt"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changed", "differs"), CHANGED)
+def test_what_differs_is_said(receipt: str, changed: dict[str, Any], differs: list[str]) -> None:
+    recorded = json.loads(receipt)
+    for key, value in changed.items():
+        recorded[key] = recorded[key] | value if isinstance(value, dict) else value
+    found = answer("verify", "-", given=json.dumps(recorded), code=2)
+    assert [difference["what"] for difference in found["differences"] if difference["what"] != "turns on"] == differs
+
+
+def test_another_text_differs_in_its_hash(receipt: str, tmp_path: Path) -> None:
+    shutil.copytree(BUILT_IN, tmp_path / "mine", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "mine" / "A5.md").write_text((BUILT_IN / "A5.md").read_text() + "\n")
+    found = answer("verify", "-", "--agreement", str(tmp_path / "mine"), given=receipt, code=2)
+    assert [difference["what"] for difference in found["differences"]] == ["agreement", "receipt"]
+
+
+@pytest.mark.parametrize("given", ["", "{", "[]", '{"outcome": "permitted"}', "\x00", '{"error": {}}'])
+def test_what_is_no_receipt_is_refused(given: str) -> None:
+    found = answer("verify", "-", given=given, code=3)
+    assert found["error"]["problems"][0]["where"] == "-"
+
+
+def test_a_receipt_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert run("verify", str(tmp_path / "none.json")).returncode == 3
+    assert run("verify", str(tmp_path)).returncode == 3
+
+
+# --- prove -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_that_holds() -> None:
+    found = answer("prove", "--never", "permitted", *SERVE, "--segment", "any", *OLD_DAYS, code=0)
+    assert (found["holds"], found["combinations"], found["days"]) == (True, 1, 1190)
+    assert found["counterexample"] is None
+
+
+def test_a_counterexample_is_a_decision_that_can_be_verified() -> None:
+    found = answer("prove", "--never", "permitted", *SERVE, *OLD_DAYS, code=2)
+    example = found["counterexample"]
+    assert (example["question"]["as_of"], example["question"]["segment"]) == ("2025-10-28", "us-national-security")
+    assert example["outcome"] == "permitted"
+    assert answer("verify", "-", given=json.dumps(example), code=0)["same"] is True
+
+
+def test_the_whole_domain_is_walked() -> None:
+    done = run("prove", "--never", "unstated")
+    assert done.returncode == 0
+    assert done.stdout.startswith("HOLDS never unstated\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("prove",), "--never"),
+        (("prove", "--never", "permitted", "--always", "permitted"), "--never"),
+        (("prove", "--never", "allowed"), "--never"),
+        (("prove", "--always", "permitted", "--party", "opnai"), "--party"),
+        (("prove", "--always", "permitted", "--from", "2026-02-30"), "--from"),
+        (("prove", "--always", "permitted", "--from", "2026-02-03", "--to-day", "2026-02-02"), "--to-day"),
+        (("prove", "--always", "permitted", "--reading", "R1=maybe"), "--reading R1"),
+        (("prove", "--always", "permitted", "--suppose", "rain=2026-01-01"), "--suppose"),
+        (("check", "--watch"), "--watch"),
+        (("check", "--agreement", "/nowhere"), "/nowhere"),
+    ],
+)
+def test_what_is_wrong_is_told(arguments: tuple[str, ...], where: str) -> None:
+    assert answer(*arguments, code=3)["error"]["problems"][0]["where"] == where
+
+
+# --- check -----------------------------------------------------------------------------------------------------------
+
+ONLY_OCI = """
+## 5.11 All on one cloud
+
+```yaml term
+id: A5.only
+kind: exclusivity
+actions: [serve]
+products: [api]
+only: {clouds: [oci]}
+source: [P]
+```
+"""
+
+
+def mine(folder: Path, more: str = "") -> Path:
+    shutil.copytree(BUILT_IN, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "A4.md").write_text((BUILT_IN / "A4.md").read_text() + more.replace("A5.", "A4.").replace("5.11", "4.11"))
+    return folder
+
+
+def test_the_built_in_agreement_is_sound() -> None:
+    found = answer("check", code=0)
+    assert (found["sound"], found["counts"]["error"]) == (True, 0)
+
+
+def test_an_agreement_that_contradicts_itself_is_not(tmp_path: Path) -> None:
+    folder = mine(tmp_path / "mine", ONLY_OCI)
+    found = answer("check", "--agreement", str(folder), code=2)
+    first = found["remarks"][0]
+    assert (first["severity"], first["kind"], first["document"]) == ("error", "conflict", "A4.md")
+    assert "id: A4.only" in (folder / "A4.md").read_text().split("\n")[first["line"] - 1]
+    text = run("check", "--agreement", str(folder)).stdout
+    assert text.startswith(f"error A4.md:{first['line']}  ")
+    assert "not sound" in text
+
+
+def test_watching_checks_again_when_a_file_changes_and_ends_with_zero(tmp_path: Path) -> None:
+    folder = mine(tmp_path / "mine")
+    watching = subprocess.Popen(
+        [CLAUSEWAY, "check", "--agreement", str(folder), "--watch"], stdout=subprocess.PIPE, text=True
+    )
+    assert watching.stdout is not None
+    try:
+        assert "sound" in _until_counted(watching.stdout)
+        (folder / "A4.md").write_text(
+            (folder / "A4.md").read_text() + ONLY_OCI.replace("A5.", "A4.").replace("5.11", "4.11")
+        )
+        assert "not sound" in _until_counted(watching.stdout)
+    finally:
+        watching.send_signal(signal.SIGINT)
+        code = watching.wait(timeout=30)
+    assert code == 0
+
+
+def _until_counted(lines: Any) -> str:
+    """The line that sums a check up."""
+    return next(str(line) for line in lines if "warning" in line and "·" in line)
+
+
+@pytest.mark.parametrize("command", ["verify", "prove", "check"])
+def test_help_of_each_teaches_by_example(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert f"  clauseway {command}" in done.stdout
+    assert "--json" in done.stdout
