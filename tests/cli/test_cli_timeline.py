@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 RIGHT = ("timeline", "--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
 KNOWN = ("--known-at", "2026-11-01")
@@ -65,6 +66,13 @@ def test_pictures_are_written(tmp_path: Path) -> None:
     assert any(title.startswith("OpenAI serves gpt-5.5 on AWS: permitted, 2026-04-27") for title in titles)
     assert png.read_bytes().startswith(b"\x89PNG\r\n")
     assert "OpenAI owes Microsoft a revenue share" in done.stdout
+
+
+def test_the_picture_in_the_documents_is_what_the_command_draws(tmp_path: Path) -> None:
+    drawn = tmp_path / "rights.svg"
+    assert run("timeline", "--all", *KNOWN, "--svg", str(drawn)).returncode == 0
+    again = "draw it again: clauseway timeline --all --known-at 2026-11-01 --svg docs/rights.svg"
+    assert drawn.read_text() == (ROOT / "docs/rights.svg").read_text(), again
 
 
 @pytest.mark.parametrize(

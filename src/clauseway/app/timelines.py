@@ -12,6 +12,7 @@ from html import escape
 import msgspec
 
 from clauseway.agreement import boundaries
+from clauseway.app.comparing import ChangeSentences
 from clauseway.app.library import OpenAgreement
 from clauseway.app.rights import rights_of_interest
 from clauseway.app.wording import Wording
@@ -76,7 +77,10 @@ def rights_over_time(
         begin=begin,
         end=end,
         rights=tuple(
-            RightOverTime(right=words.right(right), spans=_spans(words, opened.timeline(right), begin, end))
+            RightOverTime(
+                right=words.right(right),
+                spans=_spans(ChangeSentences(words, right.readings), opened.timeline(right), begin, end),
+            )
             for right in rights
         ),
         amendments=tuple(
@@ -106,7 +110,7 @@ def _extent(
     return date(first, 1, 1), date(last + 1, 1, 1)
 
 
-def _spans(words: Wording, spans: Sequence[Span], begin: date, end: date) -> tuple[RightSpan, ...]:
+def _spans(telling: ChangeSentences, spans: Sequence[Span], begin: date, end: date) -> tuple[RightSpan, ...]:
     first = spans[0].begin if spans else end
     before = RightSpan(begin=begin, end=min(first, end), outcome=Outcome.UNSTATED, clause="", why=_NOT_YET)
     told = [before] if begin < first else []
@@ -115,8 +119,8 @@ def _spans(words: Wording, spans: Sequence[Span], begin: date, end: date) -> tup
             begin=max(span.begin, begin),
             end=min(span.end, end),
             outcome=span.decision.outcome,
-            clause=words.place(span.decision.reasons[0]),
-            why=_why(span.decision),
+            clause=telling.wording.place(span.decision.reasons[0]),
+            why=_why(telling, span.decision),
         )
         for span in spans
         if span.begin < end and span.end > begin
@@ -124,8 +128,12 @@ def _spans(words: Wording, spans: Sequence[Span], begin: date, end: date) -> tup
     return tuple(told)
 
 
-def _why(decision: Decision) -> str:
-    return " ".join([decision.reasons[0].text, *(condition.text for condition in decision.conditions)])
+def _why(telling: ChangeSentences, decision: Decision) -> str:
+    """The deciding clause's words, behind what it takes, and what they do not say, such as the day of an end."""
+    conditions = ", and if ".join(telling.condition(condition.term) for condition in decision.conditions)
+    only_if = f"Only if {conditions}: " if conditions else ""
+    reason = decision.reasons[0]
+    return f"{only_if}{reason.text}{reason.note and f' ({reason.note})'}"
 
 
 # The picture
