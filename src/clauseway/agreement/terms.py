@@ -103,8 +103,8 @@ class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
     actions: NAMES
     products: NAMES
     binds: Choice
-    unless: Choice
     since: date
+    unless: Choice
 
 
 class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab"):
@@ -132,8 +132,8 @@ class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab"):
     payer: str
     payee: str
     rate: str
-    base: ShareBase
     cap: str = ""
+    base: ShareBase
 
 
 class Commitment(Term, frozen=True, kw_only=True, rename="kebab"):

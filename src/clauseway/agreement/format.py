@@ -1,0 +1,283 @@
+"""The canonical layout of YAML blocks. Prose, front matter and meaning stay as they are, comments are kept.
+
+    keys         in the order of their kind: id, kind, what is its own, begins, until, through, under, source
+    lists        of names on one line where that fits the width, else one name a line; of mappings one a line
+    mappings     as their author wrote them, on one line only where that fits; a fact always may be one line
+    lines        no longer than the width, where words can be broken
+    blocks       one blank line before and after
+
+INVARIANT: what is read from the text is the same before and after, and so is every comment; a block where that would
+not hold is left as it is, and so is one that cannot be read.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq
+from ruamel.yaml.compat import StringIO
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.resolver import VersionedResolver
+
+from clauseway.agreement.amendments import ChangeWritten
+from clauseway.agreement.definitions import SECTIONS
+from clauseway.agreement.entries import Plain, read_yaml
+from clauseway.agreement.facts import FACT_KINDS
+from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.terms import TERM_KINDS, Scope, Term
+
+WIDTH = 120
+# A comment may settle where it stays only with a second pass.
+_PASSES_MAX = 5
+_OPENING = re.compile(r"^(`{3,}|~{3,})[ \t]*ya?ml[ \t]+(\w+)[ \t]*$", re.IGNORECASE)
+_FIRST = ("id", "kind")
+_LAST = ("begins", "until", "through", "under", "source")
+_FACT_LAST = ("effective", "recorded", "corrects", "source", "says")
+
+
+class _Plain(VersionedResolver):
+    """Every scalar is the text that was written, as the reader takes it: nothing is a day or a number here."""
+
+    @property
+    def versioned_resolver(self) -> dict[object, list[object]]:
+        return {}
+
+
+class _Fence(msgspec.Struct, frozen=True):
+    """A fenced block: the lines `begin` ≤ n < `end` hold its YAML; the fences stand around them."""
+
+    kind: str
+    begin: int
+    end: int
+
+
+def format_document(text: str) -> str:
+    """A document with its blocks in canonical layout. Any text comes back; what is no block is not touched."""
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.replace("\r\n", "\n").split("\n")
+    for fence in reversed(list(_fences(lines))):
+        body = "\n".join(lines[fence.begin : fence.end]) + "\n"
+        written = format_block(fence.kind, body).split("\n")[:-1]
+        lines[fence.begin : fence.end] = written
+        _one_blank_line(lines, fence.begin - 1, fence.begin + len(written))
+    return line_end.join(lines)
+
+
+def _fences(lines: Sequence[str]) -> Iterator[_Fence]:
+    """The blocks that begin at the margin and are closed. One within a list or a quotation is its author's affair."""
+    inside = ""
+    kind, begin = "", 0
+    for at, line in enumerate(lines):
+        if inside:
+            if line.startswith(inside) and not line.strip(inside[0] + " \t"):
+                if kind:
+                    yield _Fence(kind, begin, at)
+                inside = ""
+        elif match := re.match(r"(`{3,}|~{3,})", line):
+            opening = _OPENING.match(line)
+            inside, kind, begin = match[1], opening[2].lower() if opening else "", at + 1
+
+
+def _one_blank_line(lines: list[str], opening: int, closing: int) -> None:
+    """One blank line after a closing fence and before an opening one; none at the document's edges."""
+    after = closing + 1
+    while after < len(lines) and not lines[after].strip():
+        after += 1
+    if after < len(lines):
+        lines[closing + 1 : after] = [""]
+    before = opening
+    while before > 0 and not lines[before - 1].strip():
+        before -= 1
+    if before > 0:
+        lines[before:opening] = [""]
+
+
+def format_block(kind: str, text: str) -> str:
+    """The YAML of one block in canonical layout; as it is where it cannot be read, or could not be kept whole."""
+    before = _read(text)
+    written = text
+    for _ in range(_PASSES_MAX) if before is not None else ():
+        again = _laid_out(kind, written)
+        if again == written:
+            kept = _read(written) == before and _comments(written) == _comments(text)
+            return written if kept else text
+        written = again
+    return text
+
+
+def _laid_out(kind: str, text: str) -> str:
+    try:
+        loaded = _yaml(2, 0).load(_in_order(kind, text.strip("\n") + "\n"))
+        _lay_out(kind, loaded)
+        return _dumped(loaded)
+    except (YAMLError, ValueError):
+        return text
+
+
+def _in_order(kind: str, text: str) -> str:
+    """A mapping with its keys in order, each with the comments above it; those at the head stay there."""
+    entry = read_yaml(text, 1, Mistakes("block"))
+    if entry is None or not entry.is_mapping:
+        return text
+    lines = text.split("\n")[:-1]
+    begins = {key: member.line - 1 for key, member in entry.members.items()}
+    starts = sorted(begins.values())
+    if len(set(starts)) < len(starts) or any(lines[at][:1].isspace() for at in starts):
+        return text
+    cuts = {at: _with_comments(lines, previous, at) for previous, at in pairwise(starts)}
+    ends = dict(pairwise([starts[0], *(cuts[at] for at in starts[1:]), len(lines)])) if starts else {}
+    ranks = {key: rank for rank, key in enumerate(_keys_of(kind, entry.text("kind")))}
+    found = lines[: starts[0]] if starts else lines
+    for key in sorted(begins, key=lambda key: (ranks.get(key, len(ranks)), begins[key])):
+        begin = cuts.get(begins[key], begins[key])
+        found = [*found, *lines[begin : ends[begin]]]
+    return "\n".join(found) + "\n"
+
+
+def _with_comments(lines: Sequence[str], previous: int, at: int) -> int:
+    """Where a key's part begins: at the comments above it, unless they stand within what comes before."""
+    begin = at
+    while begin > previous + 1 and (lines[begin - 1].startswith("#") or not lines[begin - 1].strip()):
+        begin -= 1
+    indented = all(line.lstrip()[:1] == "#" for line in lines[previous + 1 : begin])
+    return previous + 1 if indented else begin
+
+
+def _read(text: str) -> Plain | None:
+    mistakes = Mistakes("block")
+    entry = read_yaml(text, 1, mistakes)
+    return None if entry is None or mistakes else entry.plain()
+
+
+def _comments(text: str) -> list[str]:
+    """The comments of a block; a # within a quoted text may count too, the same before and after."""
+    return sorted(found[1].rstrip() for line in text.split("\n") if (found := re.search(r"(?:^|\s)(#.*)$", line)))
+
+
+def _yaml(sequence: int, offset: int) -> YAML:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Resolver = _Plain
+    yaml.preserve_quotes = True
+    yaml.width = WIDTH
+    yaml.indent(mapping=2, sequence=sequence, offset=offset)
+    return yaml
+
+
+def _dumped(loaded: Any) -> str:
+    """A list that is the whole block begins at the margin, one within a mapping two columns in."""
+    stream = StringIO()
+    whole_list = isinstance(loaded, CommentedSeq)
+    yaml = _yaml(2, 0) if whole_list else _yaml(4, 2)
+    if whole_list:
+        yaml.width = 1 << 20  # a fact may be one line, however long
+    yaml.dump(loaded, stream)
+    lines = [line.rstrip() for line in stream.getvalue().split("\n")[:-1]]
+    return "".join(f"{line}\n" for line in _comments_in_line(lines))
+
+
+def _comments_in_line(lines: Sequence[str]) -> list[str]:
+    """A comment on a line of its own stands as far in as what follows it, at the margin where nothing does."""
+    found: list[str] = []
+    indent = 0
+    for line in reversed(lines):
+        if line.lstrip().startswith("#"):
+            line = " " * indent + line.lstrip()
+        elif line.strip():
+            indent = len(line) - len(line.lstrip())
+        found.append(line)
+    return found[::-1]
+
+
+def _lay_out(kind: str, loaded: Any) -> None:
+    """Order the keys and choose the style of everything below, in place."""
+    if isinstance(loaded, CommentedSeq):
+        loaded.fa.set_block_style()
+        for item in loaded:
+            if isinstance(item, CommentedMap):
+                _order(item, _keys_of(kind, str(item.get("kind", ""))))
+                _style_fact(item)
+    elif isinstance(loaded, CommentedMap):
+        _order(loaded, _keys_of(kind, str(loaded.get("kind", ""))))
+        loaded.fa.set_block_style()
+        for key, value in loaded.items():
+            _style(value, len(str(key)) + 2, 0)
+
+
+def _style_fact(fact: CommentedMap) -> None:
+    if fact.fa.flow_style() and not _has_comment(fact):
+        return
+    fact.fa.set_block_style()
+    for key, value in fact.items():
+        _style(value, len(str(key)) + 4, 2)
+
+
+def _style(value: Any, column: int, indent: int) -> None:
+    """Lay out a value that begins in a column, within a mapping that is indented by so much."""
+    if not isinstance(value, CommentedMap | CommentedSeq):
+        return
+    items = list(value.values()) if isinstance(value, CommentedMap) else list(value)
+    nested = any(isinstance(item, CommentedMap | CommentedSeq) for item in items)
+    fits = column + _width(value) <= WIDTH and not _has_comment(value)
+    as_written = isinstance(value, CommentedMap) and value.fa.flow_style() is not True
+    if not items or (fits and not as_written and not (isinstance(value, CommentedSeq) and nested)):
+        value.fa.set_flow_style()
+        return
+    value.fa.set_block_style()
+    if isinstance(value, CommentedMap):
+        for key, item in value.items():
+            _style(item, indent + 2 + len(str(key)) + 2, indent + 2)
+    else:
+        for item in value:
+            if isinstance(item, CommentedMap):
+                _order(item, tuple(field.encode_name for field in msgspec.structs.fields(Scope)))
+            _style(item, indent + 4, indent + 4)
+
+
+def _width(value: Any) -> int:
+    """How wide a value is on one line, at the most."""
+    if isinstance(value, CommentedMap):
+        return 2 + sum(len(str(key)) + 2 + _width(item) + 2 for key, item in value.items()) - (2 if value else 0)
+    if isinstance(value, CommentedSeq):
+        return 2 + sum(_width(item) + 2 for item in value) - (2 if value else 0)
+    quoted = 2 if type(value) is not str or not value else 0
+    return len(str(value)) + quoted
+
+
+def _has_comment(value: Any) -> bool:
+    if not isinstance(value, CommentedBase):
+        return False
+    items = value.values() if isinstance(value, CommentedMap) else value
+    return bool(value.ca.items) or bool(value.ca.comment) or any(map(_has_comment, items))  # type: ignore[arg-type]
+
+
+def _order(mapping: CommentedMap, keys: Sequence[str]) -> None:
+    """Put the keys that are known in their order, and any other behind them in its own."""
+    ranks = {key: rank for rank, key in enumerate(keys)}
+    wanted = sorted(mapping, key=lambda key: ranks.get(str(key), len(ranks)))
+    if wanted != list(mapping):
+        for key in wanted:
+            mapping.move_to_end(key)
+
+
+def _keys_of(block: str, kind: str) -> tuple[str, ...]:
+    """The canonical order of the keys in a block; `kind` is that of the term or fact."""
+    if block == "definitions":
+        return SECTIONS
+    if block == "change":
+        return ("id", *_fields(ChangeWritten), "source")
+    if block == "facts":
+        own = FACT_KINDS.get(kind)
+        return ("id", "kind", *(_own(own, frozenset(_FACT_LAST)) if own else ()), *_FACT_LAST)
+    term = TERM_KINDS.get(kind, Term)
+    return (*_FIRST, *_own(term, frozenset((*_FIRST, *_LAST))), *_LAST)
+
+
+def _own(kind: type[msgspec.Struct], beside: frozenset[str]) -> tuple[str, ...]:
+    return tuple(key for key in _fields(kind) if key not in beside)
+
+
+def _fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(field.encode_name for field in msgspec.structs.fields(kind))

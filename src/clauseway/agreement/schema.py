@@ -1,0 +1,236 @@
+"""The JSON Schema (draft 2020-12) of what stands in YAML blocks, for editors: made from the records that are read.
+
+Every scalar is a text to the reader, so where a text may stand a number may too. What only the whole agreement shows,
+such as whether a name is defined, is for the reader; a schema knows one block.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, TypeAlias, get_args, get_origin
+
+import msgspec
+
+from clauseway.agreement.amendments import ChangeWritten, Written
+from clauseway.agreement.blocks import Cited
+from clauseway.agreement.definitions import (
+    LISTS,
+    RULES,
+    SECTIONS,
+    STANDINGS,
+    ClassWritten,
+    CommentaryWritten,
+    FigureWritten,
+    ProductWritten,
+    ReadingWritten,
+)
+from clauseway.agreement.facts import FACT_KINDS, STAGES
+from clauseway.agreement.registers import AboutFact, AddedParty, AddedProduct
+from clauseway.agreement.terms import BINDS, MILESTONE, TERM_KINDS, UNLESS, Choice
+
+Schema: TypeAlias = dict[str, Any]
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+# What the block after ```yaml may be called, and what stands in it.
+BLOCKS = ("term", "change", "definitions", "facts")
+
+# What each key says, wherever it stands; "kind.key" where it says something else in one kind.
+DOCS: Mapping[str, str] = {
+    "id": "Names it: unique in the agreement, by custom AMENDMENT.name.",
+    "kind": "What it is; the kind decides which other keys there are.",
+    "source": "The sources that state it, by their names in agreement.md.",
+    "begins": "The day from which it holds, where that is later than its amendment's (YYYY-MM-DD).",
+    "until": "The first day on which it no longer holds (YYYY-MM-DD), or milestone. With through, the earlier ends it.",
+    "through": "The last day on which it holds (YYYY-MM-DD).",
+    "under": "The readings under which it stands at all: {R1: and}.",
+    "party": "A party, by its name in agreement.md.",
+    "permission.party": "Who may act: a party, or anyone.",
+    "to": "The other party.",
+    "actions": "What is meant: serve, sell, license, use-under-licence, contract-compute.",
+    "products": "Products or classes of products. A class stands for all in it.",
+    "clouds": "Host clouds. Left out: any.",
+    "segments": "Customer segments. Left out: any.",
+    "only": "To whom or what it is reserved: clauses name clouds, parties or licensees, one of the three.",
+    "parties": "Parties, by their names in agreement.md.",
+    "licensees": "Whoever alone may be licensed.",
+    "except": "Carve-outs: what an exclusivity does not cover. All keys of one must fit.",
+    "first": "The cloud that comes first.",
+    "binds": "Which products it binds: first-shipped-since (the day in since) or every-product; or one by reading.",
+    "unless": "The recorded answer that lifts it: cannot-and-declines or cannot-or-declines; or one by reading.",
+    "since": "Products that first shipped on or after this day are bound (YYYY-MM-DD).",
+    "holder": "Whose right or stake it is.",
+    "except-clouds": "Clouds that need no offer.",
+    "subject": "What is offered, as facts of kind offer name it.",
+    "licensor": "Who gives the licence.",
+    "licensee": "Who holds the licence.",
+    "carries": "What else the licensee may do by it. All keys of one must fit.",
+    "payer": "Who pays the share.",
+    "payee": "Who gets the share.",
+    "rate": "The percentage, by the name of a figure in agreement.md.",
+    "cap": "The most that is ever due, by the name of a figure. Left out: no cap.",
+    "base": "What the share is taken of.",
+    "sellers": "Whose sales are in the base.",
+    "wholesale": "Whether what the payer earns from other sellers is in the base too.",
+    "wholesale-except": "Sellers from whom what is earned stays out of the base.",
+    "excludes": "Products or classes that are in no base.",
+    "about": "What it is about, in words.",
+    "of": "In whom the stake is held.",
+    "ends": "Earlier terms that end with this amendment.",
+    "sets-end": "Earlier terms whose end is moved to until or through.",
+    "within": "The wider class it lies within.",
+    "class": "The class it belongs to.",
+    "first-shipped-by": "The latest day by which it had first shipped, where no launch is recorded (YYYY-MM-DD).",
+    "says": "What it says, in one sentence; quoted in answers.",
+    "options": "Two ways to read it or more; the first is the default.",
+    "bears-on": "Where it is quoted: grant or precedence.",
+    "from": "The amendment from which on it is quoted.",
+    "value": "The figure: 20 %, or USD 1000000.",
+    "standing": "reported: used only where accepted by name. ours: holds by default.",
+    "product": "A product.",
+    "grant.product": "A product, or a class of products.",
+    "cloud": "The host cloud.",
+    "stage": "announced, preview or available. What is merely announced has not shipped.",
+    "can": "Whether the first cloud's operator can support it.",
+    "declines": "Whether the first cloud's operator declines to.",
+    "passed": "Whether the holder of the right passed.",
+    "effective": "The day on which it took effect (YYYY-MM-DD).",
+    "recorded": "Since when it is known, where that is later: a day or an instant (UTC).",
+    "corrects": "The fact that it corrects, by id or as KIND:…=DAY.",
+    "sources": "Where clauses are stated: name, and what it is.",
+    "classes": "Classes of products.",
+    "rules": "How silence is read. All five are needed.",
+    "readings": "Texts that can be read in several ways.",
+    "commentary": "What a source says beyond the terms. It changes no answer.",
+    "figures": "Figures that no term states.",
+}
+# What an agreement defines under these keys, where that is not the plain meaning.
+_DEFINED: Mapping[str, str] = {
+    "parties": "Who there is.",
+    "clouds": "Host clouds, each with the party that operates it.",
+    "segments": "What customers may claim to be.",
+    "products": "Products, each in its class.",
+}
+_TEXT: Schema = {"$ref": "#/$defs/text"}
+_DAY: Schema = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+_NAMED: Schema = {"$ref": "#/$defs/name"}
+_NAMES: Schema = {"type": "array", "items": _TEXT}
+_SECTIONS: Mapping[str, type[msgspec.Struct]] = {
+    "classes": ClassWritten,
+    "products": ProductWritten,
+    "readings": ReadingWritten,
+    "commentary": CommentaryWritten,
+    "figures": FigureWritten,
+}
+# Keys with a fixed list of words.
+_WORDS: Mapping[str, frozenset[str]] = {
+    "stage": STAGES,
+    "binds": BINDS,
+    "unless": UNLESS,
+    "standing": frozenset(STANDINGS),
+}
+# What is ours to fill in and may not be written.
+_COMPUTED = frozenset({"citation", "known"})
+
+
+def block_schema() -> Schema:
+    """The schema: `$defs` has one for each kind of block, and the whole fits any of them."""
+    facts = {f"fact.{name}": _record(kind, name, beside=AboutFact) for name, kind in FACT_KINDS.items()}
+    facts["fact.retraction"]["required"].append("corrects")
+    return {
+        "$schema": DRAFT,
+        "title": "Clauseway: blocks of an agreement",
+        "description": "What stands in the fenced yaml blocks of an agreement's documents.",
+        "anyOf": [{"$ref": f"#/$defs/{block}"} for block in BLOCKS],
+        "$defs": {
+            "term": {"description": "```yaml term", "oneOf": [{"$ref": f"#/$defs/term.{kind}"} for kind in TERM_KINDS]},
+            "change": {
+                **_record(ChangeWritten, beside=Written),
+                "description": "```yaml change: ends earlier terms, or moves their end.",
+            },
+            "definitions": _definitions(),
+            "facts": {
+                "description": "```yaml facts: a list, or one.",
+                "anyOf": [{"type": "array", "items": {"$ref": "#/$defs/fact"}}, {"$ref": "#/$defs/fact"}],
+            },
+            "fact": {"oneOf": [{"$ref": f"#/$defs/fact.{kind}"} for kind in (*FACT_KINDS, "product", "party")]},
+            **{f"term.{name}": _record(kind, name, beside=Written) for name, kind in TERM_KINDS.items()},
+            **facts,
+            "text": {"type": ["string", "number", "boolean"]},
+            "name": {"type": ["string", "number", "boolean"], "minLength": 1},
+            "fact.product": _record(AddedProduct, "product"),
+            "fact.party": _record(AddedParty, "party"),
+        },
+    }
+
+
+def _record(kind: type[msgspec.Struct], name: str = "", beside: type[msgspec.Struct] | None = None) -> Schema:
+    """A record as a mapping; `name` is what its `kind` says, `beside` what is written of every such record."""
+    properties: Schema = {"kind": {"const": name, "description": DOCS["kind"]}} if name else {}
+    required = ["kind"] if name else []
+    for record in (beside, kind) if beside else (kind,):
+        for field in msgspec.structs.fields(record):
+            key = field.encode_name
+            if key in properties or field.name in _COMPUTED:
+                continue
+            properties[key] = {**_value(field.type, key), "description": DOCS.get(f"{name}.{key}") or DOCS[key]}
+            # A term begins with its amendment unless it says otherwise.
+            if field.required and key != "begins":
+                required.append(key)
+    first_line = (kind.__doc__ or "").split("\n")[0]
+    described = {"description": first_line} if first_line and not first_line.startswith(f"{kind.__name__}(") else {}
+    return {
+        **described,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _value(wanted: Any, key: str) -> Schema:
+    if wanted is Choice:
+        words = {"enum": sorted(_WORDS[key])}
+        by_option = {"type": "object", "minProperties": 1, "additionalProperties": words}
+        by_reading = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": by_option}
+        return {"anyOf": [words, by_reading]}
+    if wanted == Cited:
+        return {**_NAMES, "minItems": 1}
+    if get_origin(wanted) is Annotated:
+        return dict(_NAMED)
+    if key == "until":
+        return {"anyOf": [dict(_DAY), {"const": MILESTONE}]}
+    if key == "options":
+        return {**_NAMES, "minItems": 2, "uniqueItems": True}
+    if key in _WORDS:
+        return {"enum": sorted(_WORDS[key])}
+    if wanted in (date, date | None):
+        return dict(_DAY)
+    if wanted is bool:
+        return {"type": "boolean"}
+    if wanted is str:
+        return dict(_TEXT)
+    if get_origin(wanted) in (tuple, frozenset):
+        item = get_args(wanted)[0]
+        record = isinstance(item, type) and issubclass(item, msgspec.Struct)
+        return {"type": "array", "items": _record(item)} if record else dict(_NAMES)
+    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+        return _record(wanted)
+    return {"type": "object", "additionalProperties": _TEXT}
+
+
+def _definitions() -> Schema:
+    properties: Schema = {}
+    for section in SECTIONS:
+        described = {"description": _DEFINED.get(section) or DOCS[section]}
+        if section in LISTS:
+            properties[section] = {**_NAMES, **described}
+        else:
+            kind = _SECTIONS.get(section)
+            item = _record(kind) if kind else _TEXT
+            properties[section] = {"type": "object", "additionalProperties": item, **described}
+    properties["rules"] |= {"propertyNames": {"enum": list(RULES)}}
+    return {
+        "description": "```yaml definitions, in agreement.md: what the amendments speak about.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
