@@ -137,8 +137,15 @@ class _Text:
 
     def cells_of(self, scope: Scope) -> frozenset[tuple[str, str]]:
         """The same for a carve-out or what a licence carries: there, what is left empty means any."""
-        every_action = frozenset(action for _, taken in self.askable for action in taken)
-        return self.cells(scope.actions or every_action, scope.products or frozenset(self.catalog.classes))
+        return self.cells(scope.actions or self._actions, scope.products or self._classes)
+
+    @cached_property
+    def _actions(self) -> NAMES:
+        return frozenset(action for _, taken in self.askable for action in taken)
+
+    @cached_property
+    def _classes(self) -> NAMES:
+        return frozenset(self.catalog.classes)
 
     def segments(self, named: NAMES) -> NAMES:
         return named or self.catalog.segments
@@ -157,23 +164,34 @@ class _Text:
                     yield first, second, together
 
     def amendments_on(self, term: Term) -> list[Amendment]:
-        """Those that write a term or change it, with nothing else in them."""
+        """Those that write a term or change it, oldest first, with nothing else in them."""
         own = self.amendment_of[term.id]
+        changed = {amendment.id: changes for amendment, changes in self._changed.get(term.id, ())}
         return [
             msgspec.structs.replace(
-                amendment, terms=(term,) if amendment.id == own else (), changes=_changes_of(amendment, term)
+                amendment, terms=(term,) if amendment.id == own else (), changes=changed.get(amendment.id, ())
             )
             for amendment in self.agreement.amendments
+            if amendment.id == own or amendment.id in changed
         ]
+
+    @cached_property
+    def _changed(self) -> dict[str, list[tuple[Amendment, tuple[Change, ...]]]]:
+        """For each term, the amendments that change it and what changes it in each."""
+        found: dict[str, list[tuple[Amendment, tuple[Change, ...]]]] = {}
+        for amendment in self.agreement.amendments:
+            named: dict[str, tuple[Change, ...]] = {}
+            for change in amendment.changes:
+                for term in (*change.ends, *change.sets_end):
+                    named[term] = (*named.get(term, ()), change)
+            for term, changes in named.items():
+                found.setdefault(term, []).append((amendment, changes))
+        return found
 
 
 def _timed(amendment: Amendment) -> list[Term | Change]:
     timed: list[Term | Change] = [*amendment.terms]
     return [*timed, *amendment.changes]
-
-
-def _changes_of(amendment: Amendment, term: Term) -> tuple[Change, ...]:
-    return tuple(change for change in amendment.changes if term.id in (*change.ends, *change.sets_end))
 
 
 def _remark(severity: Severity, kind: str, at: Citation, what: str, why: str, todo: str) -> Remark:
@@ -294,6 +312,8 @@ def _contradictions(text: _Text) -> Iterator[Remark]:
 def _taken_back(text: _Text, exclusivity: Exclusivity, grant: _Granted, together: Interval) -> Iterator[Remark]:
     cells = text.cells_of(grant.scope)
     covered = text.cells(exclusivity.actions, exclusivity.products)
+    if {name for _, name in cells}.isdisjoint(name for _, name in covered):
+        return
     segments = text.segments(grant.scope.segments)
     points = list(every(sorted(cells), sorted(segments)))
     forbidden = [

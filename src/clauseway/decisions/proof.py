@@ -15,7 +15,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.domain import all_questions
 from clauseway.decisions.question import ACTIONS, Question, check_name
-from clauseway.decisions.table import DecisionTable, compile_table
+from clauseway.decisions.table import DecisionTable
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
 
 _NONE: tuple[str, ...] = ()
@@ -126,7 +126,7 @@ def prove(
     )
     if not rows or days.is_empty:
         raise InvalidInput(_nothing_to_walk(days))
-    table = compile_table(agreement, catalog, facts, known_at, readings)
+    table = DecisionTable(agreement, catalog, facts, known_at, readings)
     found = _smallest(claim, table, rows, days)
     return Proof(
         holds=found is None,
