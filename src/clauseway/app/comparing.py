@@ -10,10 +10,11 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement import Agreement, Amendment, Ownership, Precedence, RefusalRight
+from clauseway.agreement.checks import USES
 from clauseway.app.library import OpenAgreement
 from clauseway.app.wording import Wording, listed, ordered, sentence
 from clauseway.decisions import Outcome, Reason, check_readings
-from clauseway.decisions.compare import Box, Combination, Side, compare, grouped, words_of
+from clauseway.decisions.compare import Box, Combination, Side, compare, grouped
 from clauseway.decisions.question import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.values import InvalidInput, KnownAt, Problem
 
@@ -268,7 +269,8 @@ class ChangeSentences(msgspec.Struct, frozen=True):
 def parties_named(wording: Wording) -> set[str]:
     """The parties that some term names."""
     terms = [term for amendment in wording.agreement.amendments for term in amendment.terms]
-    return {word for term in terms for word in words_of(term)} & wording.catalog.parties
+    uses = [use for term in terms for use in USES[type(term)](term)]
+    return {name for _, what, names in uses if what == "party" for name in names}
 
 
 def owners_of(agreement: Agreement) -> list[str]:

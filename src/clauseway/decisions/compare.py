@@ -7,7 +7,7 @@ Laws: the boxes expand to exactly the changes; a comparison and its inverse canc
 empty.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product as every
 
@@ -15,10 +15,10 @@ import msgspec
 
 from clauseway.agreement import Agreement, FactRegister
 from clauseway.catalog import Catalog
-from clauseway.decisions.decision import Decision, Outcome, Reason
+from clauseway.decisions.decision import Outcome, Reason
 from clauseway.decisions.domain import all_questions
-from clauseway.decisions.engine import decide
-from clauseway.decisions.question import SHARE, Question
+from clauseway.decisions.question import SHARE, Question, check_readings
+from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import KnownAt
 
 
@@ -87,22 +87,35 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange, ...]:
     """Every combination of `catalog` that is answered otherwise after than before, in the order of `all_questions`."""
-    classes = _Classes.of(catalog, (before, after))
-    was, now = _Answers(before, catalog, classes), _Answers(after, catalog, classes)
+    was, now = (_asked_of(side, catalog) for side in (before, after))
     return tuple(
         OutcomeChange(
-            combination=_combination(question),
+            combination=combination,
             before=one.outcome,
             after=other.outcome,
             conditions=tuple(sorted({condition.term for condition in other.conditions})),
             because=_place(_met_since(one, other) or other.reasons[0]),
             was_because=_place(one.reasons[0]),
         )
-        for question in all_questions(
-            after.agreement, catalog, as_of=after.as_of, known_at=after.known_at, readings=after.readings
+        for combination in map(
+            _combination,
+            all_questions(after.agreement, catalog, as_of=after.as_of, known_at=after.known_at),
         )
-        if (one := was.answer(question)).outcome != (other := now.answer(question)).outcome
+        if (one := was(combination)).outcome != (other := now(combination)).outcome
     )
+
+
+def _asked_of(side: Side, catalog: Catalog) -> Callable[[Combination], Verdict]:
+    """What one side answers."""
+    readings = check_readings(side.agreement, side.readings)
+    table = DecisionTable(side.agreement, catalog, side.facts, side.known_at, readings)
+
+    def verdict(asked: Combination) -> Verdict:
+        return table.look_up(
+            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment, as_of=side.as_of
+        )
+
+    return verdict
 
 
 def _combination(question: Question) -> Combination:
@@ -113,96 +126,13 @@ def _place(reason: Reason) -> Reason:
     return msgspec.structs.replace(reason, note="")
 
 
-def _met_since(before: Decision, after: Decision) -> Reason | None:
+def _met_since(before: Verdict, after: Verdict) -> Reason | None:
     """The fact that has met a condition since."""
     if before.outcome is not Outcome.CONDITIONAL:
         return None
     return next(
         (reason for reason in after.reasons if reason.bearing == "meets" and reason not in before.reasons), None
     )
-
-
-# Asking each side
-
-
-class _Classes(msgspec.Struct, frozen=True):
-    """For each product and segment one that stands for it: no term and no fact tells the two apart."""
-
-    products: Mapping[str, str]
-    segments: Mapping[str, str]
-
-    @classmethod
-    def of(cls, catalog: Catalog, sides: Iterable[Side]) -> "_Classes":
-        named: set[str] = set()
-        for side in sides:
-            named.update(words_of(side.facts.facts))
-            for amendment in side.agreement.amendments:
-                named.update(words_of(amendment.terms))
-        alike: dict[object, str] = {}
-        products = {
-            name: name if name in named else alike.setdefault((known.product_class, known.first_shipped_by), name)
-            for name, known in catalog.products.items()
-        }
-        segments = {
-            name: name if name in named else alike.setdefault("segment", name) for name in sorted(catalog.segments)
-        }
-        return cls(products, segments)
-
-    def stand_in(self, question: Question) -> Combination:
-        asked = _combination(question)
-        return msgspec.structs.replace(
-            asked,
-            product=self.products.get(asked.product, asked.product),
-            segment=self.segments.get(asked.segment, asked.segment),
-        )
-
-
-def words_of(value: object) -> Iterator[str]:
-    """Every text within records and collections. More words than names only make the classes smaller."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, msgspec.Struct):
-        for field in value.__struct_fields__:
-            yield from words_of(getattr(value, field))
-    elif isinstance(value, Mapping):
-        yield from words_of(tuple(value.values()))
-    elif isinstance(value, tuple | frozenset):
-        for part in value:
-            yield from words_of(part)
-
-
-class _Answers:
-    """One side's answers, each class of combinations decided once."""
-
-    def __init__(self, side: Side, catalog: Catalog, classes: _Classes) -> None:
-        self._side = side
-        self._catalog = catalog
-        self._classes = classes
-        self._readings = {**side.agreement.default_readings(), **side.readings}
-        self._known = side.facts.known(side.known_at)
-        # Only the outcome under the chosen readings is compared: without others to try, a decision takes a fifth.
-        self._text = msgspec.structs.replace(side.agreement, readings={})
-        self._decided: dict[Combination, Decision] = {}
-
-    def answer(self, question: Question) -> Decision:
-        stand_in = self._classes.stand_in(question)
-        if stand_in not in self._decided:
-            self._decided[stand_in] = decide(self._text, self._catalog, self._known, self._asked(stand_in))
-        return self._decided[stand_in]
-
-    def _asked(self, combination: Combination) -> Question:
-        return Question(
-            action=combination.action,
-            party=combination.party,
-            to=combination.to,
-            product=combination.product,
-            cloud=combination.cloud,
-            seller=combination.party,
-            segment=combination.segment,
-            as_of=self._side.as_of,
-            known_at=self._side.known_at,
-            readings=self._readings,
-        )
 
 
 # Grouping
