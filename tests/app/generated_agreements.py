@@ -211,12 +211,12 @@ _NAME = re.compile(
 )
 
 
-def renamed(text: str) -> str:
+def renamed(text: str, names: Mapping[str, str] = NEW_NAMES) -> str:
     """Every party, cloud and product under its new name, with a capital where prose has it in another spelling."""
 
     def new(found: re.Match[str]) -> str:
-        name = NEW_NAMES[found[1].lower().replace(" ", "-")]
-        return name if found[1] in NEW_NAMES else name.capitalize()
+        name = names[found[1].lower().replace(" ", "-")]
+        return name if found[1] in names else name.capitalize()
 
     return _NAME.sub(new, text)
 

@@ -7,10 +7,11 @@ from datetime import date
 import pytest
 from generated_agreements import NEW_NAMES, agreements, built_in_documents, opened_from, renamed
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from clauseway import InvalidInput, KnownAt, open_agreement
 from clauseway.app.briefing import Brief, brief, markdown_of
-from clauseway.app.comparing import compare_amendments, compare_days, expanded
+from clauseway.app.comparing import ChangedAnswer, compare_amendments, compare_days, expanded
 from clauseway.app.timelines import main_rights, png_of, rights_over_time, svg_of
 from clauseway.decisions import Outcome, decide
 from clauseway.decisions.compare import Combination
@@ -21,8 +22,9 @@ NAMES = ("A1", "A2", "A3", "A4", "A5")
 KNOWN = KnownAt.end_of(date(2026, 11, 1))
 
 # Each example reads an agreement and walks all that can be asked of it; what fails is told, so nothing is made smaller.
+few = settings(max_examples=5, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 some = settings(
-    max_examples=25,
+    max_examples=40,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -53,6 +55,22 @@ def test_a_diff_under_other_names_is_the_renamed_diff(names: list[str]) -> None:
         (renamed(group.sentence), group.place) for group in one.groups
     ]
     assert len(other.changed) == len(one.changed)
+
+
+@few
+@given(data=st.data())
+def test_names_in_any_other_order_leave_every_change(data: st.DataObject) -> None:
+    names = dict(zip(NEW_NAMES, data.draw(st.permutations(list(NEW_NAMES.values()))), strict=True))
+    other = opened_from({name: renamed(text, names) for name, text in built_in_documents().items()})
+    one, another = (compare_amendments(opened, ["A4", "A5"]) for opened in (BUILT_IN, other))
+    assert {parts_of(change, {}) for change in another.changed} == {parts_of(change, names) for change in one.changed}
+    for name in NAMES:
+        assert markdown_of(brief(other, name)).count("\n## ") == 5
+
+
+def parts_of(change: ChangedAnswer, names: Mapping[str, str]) -> tuple[str, ...]:
+    parts = (change.action, change.party, change.to, change.product, change.cloud, change.segment)
+    return (*(names.get(part, part) for part in parts), change.before, change.after)
 
 
 def test_a_timeline_under_other_names_is_the_renamed_timeline() -> None:

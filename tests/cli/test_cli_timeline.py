@@ -1,6 +1,7 @@
 """`timeline`, `diff` and `brief` from the command line: text for people, JSON for machines, pictures into files."""
 
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -15,8 +16,14 @@ RIGHT = ("timeline", "--action", "serve", "--party", "openai", "--product", "gpt
 KNOWN = ("--known-at", "2026-11-01")
 
 
+# Whatever is recorded in a home of this machine stays out.
+ENVIRONMENT = {**os.environ, "CLAUSEWAY_HOME": str(ROOT / "no" / "home")}
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [CLAUSEWAY, *arguments], capture_output=True, text=True, env=ENVIRONMENT, timeout=60, check=False
+    )
 
 
 def answer(*arguments: str) -> dict[str, Any]:
