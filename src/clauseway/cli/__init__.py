@@ -53,7 +53,8 @@ COMMANDS: Mapping[str, _Entry] = {
     "replay": _Entry("clauseway.cli.replay", "Send recorded traffic through a gateway."),
     "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),
     "statement": _Entry("clauseway.cli.statement", "Print a settled month, for one party or for all."),
-    "export": _Entry("clauseway.cli.export", "Write the journal in another program's format.", is_group=True),
+    "audit": _Entry("clauseway.cli.audit", "Audit launches against ship-first, and listed prices.", is_group=True),
+    "export": _Entry("clauseway.cli.export", "Write agreement or journal in other formats.", is_group=True),
     "key": _Entry("clauseway.cli.key", "Make customers' keys.", is_group=True),
 }
 

@@ -45,6 +45,7 @@ def cedar(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
     out: _Out = None,
     entities: Annotated[
         bool, typer.Option("--entities", help="Print the entities instead of the policies (JSON).")
@@ -63,7 +64,7 @@ def cedar(
     What was expected of May when March ended?
       clauseway export cedar --as-of 2026-05-01 --known-at 2026-03-31
     """
-    policies, entities_json = cedar_text(_extract(as_of, known_at, reading, suppose, facts, agreement))
+    policies, entities_json = cedar_text(_extract(as_of, known_at, reading, suppose, facts, agreement, home))
     if out is None:
         sys.stdout.write(entities_json if entities else policies)
     else:
@@ -80,6 +81,7 @@ def rego(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
     out: _Out = None,
 ) -> int:
     """Write the agreement in force as a Rego module (v1), each rule with the term it comes from.
@@ -91,7 +93,7 @@ def rego(
     The agreement with ship-first read with "or":
       clauseway export rego --as-of 2026-05-01 --reading R1=or --out partnership.rego
     """
-    _put(out, rego_text(_extract(as_of, known_at, reading, suppose, facts, agreement)))
+    _put(out, rego_text(_extract(as_of, known_at, reading, suppose, facts, agreement, home)))
     return 0
 
 
@@ -103,6 +105,7 @@ def odrl(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
     out: _Out = None,
 ) -> int:
     """Write the agreement in force as an ODRL 2.2 policy (JSON-LD), each rule with the term it comes from.
@@ -114,7 +117,7 @@ def odrl(
     The agreement from the end of exclusivity on:
       clauseway export odrl --as-of 2026-04-27 --out partnership.jsonld
     """
-    _put(out, odrl_text(_extract(as_of, known_at, reading, suppose, facts, agreement)))
+    _put(out, odrl_text(_extract(as_of, known_at, reading, suppose, facts, agreement, home)))
     return 0
 
 
@@ -125,8 +128,9 @@ def _extract(
     suppose: list[str] | None,
     facts: Path | None,
     agreement: Path | None,
+    home: Path | None,
 ) -> Extract:
-    opened = options.opened(agreement, facts, suppose)
+    opened = options.opened(agreement, facts, suppose, home)
     return extract(opened, as_of, known_at, options.readings_of(reading))
 
 

@@ -7,6 +7,7 @@ them. Nothing here is special to one agreement.
 Knows no clock and no HTTP: the day, the point of knowledge, the readings and the facts are arguments.
 """
 
+from clauseway.decisions.audit import Audit, AuditFinding, Bound, Order, Shipment, audit_launches
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.domain import all_questions
 from clauseway.decisions.engine import decide, facts_hash
@@ -25,13 +26,18 @@ from clauseway.decisions.table import DecisionTable, Span, Tables, Verdict, comp
 
 __all__ = [
     "Asked",
+    "Audit",
+    "AuditFinding",
+    "Bound",
     "Condition",
     "Decision",
     "DecisionTable",
+    "Order",
     "Outcome",
     "Question",
     "Reason",
     "Receipt",
+    "Shipment",
     "Span",
     "Tables",
     "Turn",
@@ -39,6 +45,7 @@ __all__ = [
     "all_questions",
     "ask",
     "ask_together",
+    "audit_launches",
     "check_readings",
     "check_readings_together",
     "compile_table",

@@ -1,0 +1,180 @@
+"""The launch audit over a listing history: the sample that ships, or a file. Rows for people and machines."""
+
+from collections.abc import Mapping
+from datetime import date
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.library import OpenAgreement, day_given, known_point, read_text
+from clauseway.decisions import Audit, AuditFinding, Bound, Order, Shipment, audit_launches, check_readings
+from clauseway.exchange.listings import (
+    Listing,
+    PriceObservation,
+    price_in_force,
+    price_observations,
+    read_listings,
+    shipments,
+)
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+_SAMPLE = "models_dev_openai_listings.csv"
+
+
+class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of evidence: by this day a product was seen on a cloud, known since an instant."""
+
+    seller: str
+    cloud: str
+    day: date
+    known: str
+    evidence: str
+    listed: bool
+    why: str
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A product on one other cloud, or on none (`cloud` is empty)."""
+
+    product: str
+    cloud: str
+    order: Order
+    why: str
+    bound: Bound
+    why_bound: str
+    breach: bool
+    term: str
+    on_first: tuple[EvidenceRow, ...]
+    elsewhere: tuple[EvidenceRow, ...]
+    first_seen: EvidenceRow
+
+
+class AuditView(msgspec.Struct, frozen=True, kw_only=True):
+    """The audit as known at a point. `first` is the cloud that comes first."""
+
+    title: str
+    listings: str
+    known_at: str
+    readings: Mapping[str, str]
+    first: str
+    breaches: int
+    rows: tuple[AuditRow, ...]
+
+
+class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A price that a provider stated, USD per million tokens as decimal text, empty where none was stated."""
+
+    provider: str
+    model: str
+    input: str
+    output: str
+    cache_read: str
+    effective: date
+    known: str
+    commit: str
+    corrects: str
+
+
+def open_listings(path: Path | None = None) -> tuple[str, tuple[Listing, ...]]:
+    """The name and the events of a listing history, by default the sample. Raises InvalidInput with every problem."""
+    if path is None:
+        sample = resources.files("clauseway.exchange") / "data" / _SAMPLE
+        return _SAMPLE, read_listings(_SAMPLE, sample.read_text("utf-8"))
+    return str(path), read_listings(str(path), read_text(path))
+
+
+def launch_audit(
+    opened: OpenAgreement,
+    listings: Path | None = None,
+    known_at: str | None = None,
+    reading: Mapping[str, str] | None = None,
+) -> AuditView:
+    """Whether each product shipped first on the cloud that the agreement puts first. Raises InvalidInput."""
+    name, events = open_listings(listings)
+    known = known_point(known_at)
+    readings = check_readings(opened.agreement, reading or {})
+    audit = audit_launches(opened.agreement, opened.catalog, opened.facts, shipments(events, known), known, readings)
+    if audit is None:
+        todo = "Add a term of kind precedence, or audit another agreement."
+        raise InvalidInput(
+            Problem(what="nothing to audit", why="no term puts a cloud first", where=opened.agreement.id, todo=todo)
+        )
+    return _view(opened, name, known, readings, audit)
+
+
+def listed_prices(
+    model: str, listings: Path | None = None, as_of: str | None = None, known_at: str | None = None
+) -> tuple[PriceRow, ...]:
+    """What was stated of a model's price, oldest first; with `as_of`, what was in force on that day. Both as known at
+    a point, by default now. Raises InvalidInput for a model that no one lists."""
+    known, day = known_point(known_at), day_given(as_of, "--as-of")
+    _, events = open_listings(listings)
+    observations = [one for one in price_observations(events) if model in (one.product, one.model)]
+    if not observations:
+        todo = "Name it as a provider does, for example gpt-5."
+        raise InvalidInput(
+            Problem(what=f"{model!r} is not listed", why="no event names it", where="--model", todo=todo)
+        )
+    shown = [one for one in observations if one.known <= known]
+    if day is not None:
+        shown = price_in_force(shown, day, known)
+    return tuple(_price(one) for one in shown)
+
+
+def _view(opened: OpenAgreement, name: str, known: KnownAt, readings: Mapping[str, str], audit: Audit) -> AuditView:
+    return AuditView(
+        title=opened.agreement.title,
+        listings=name,
+        known_at=str(known),
+        readings=readings,
+        first=audit.first,
+        breaches=len(audit.breaches),
+        rows=tuple(_row(finding) for finding in audit.findings),
+    )
+
+
+def _row(finding: AuditFinding) -> AuditRow:
+    return AuditRow(
+        product=finding.product,
+        cloud=finding.cloud,
+        order=finding.order,
+        why=finding.why,
+        bound=finding.bound,
+        why_bound=finding.why_bound,
+        breach=finding.breach,
+        term=f"{finding.term.term} ({finding.term.document}:{finding.term.line})" if finding.term else "",
+        on_first=tuple(map(_evidence, finding.on_first)),
+        elsewhere=tuple(map(_evidence, finding.elsewhere)),
+        first_seen=_evidence(finding.first_seen),
+    )
+
+
+def _evidence(shipment: Shipment) -> EvidenceRow:
+    return EvidenceRow(
+        seller=shipment.seller,
+        cloud=shipment.cloud,
+        day=shipment.effective,
+        known=str(shipment.known),
+        evidence=shipment.evidence,
+        listed=shipment.listed,
+        why=shipment.why,
+    )
+
+
+def _price(one: PriceObservation) -> PriceRow:
+    return PriceRow(
+        provider=one.provider,
+        model=one.model,
+        input=_text(one.input),
+        output=_text(one.output),
+        cache_read=_text(one.cache_read),
+        effective=one.effective,
+        known=str(one.known),
+        commit=one.commit,
+        corrects=one.corrects,
+    )
+
+
+def _text(price: object) -> str:
+    return "" if price is None else str(price)

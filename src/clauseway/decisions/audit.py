@@ -1,0 +1,261 @@
+"""The launch audit: whether what ships first on one cloud did, on what evidence, and where the evidence cannot tell.
+
+Evidence is a list of shipments: a listing says that something was offered *by* a day at the latest, a recorded launch
+says the day. Two things are found for each product on each other cloud: the order in which the evidence has them, and
+whether the clause bound the product. A breach is a bound product that shipped elsewhere before the first cloud, with no
+recorded answer that lifts the clause. What cannot be told is said to be so, and is no breach.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from clauseway.agreement import Agreement, FactRegister, Launch, Precedence, in_force
+from clauseway.catalog import Catalog
+from clauseway.values import Citation, KnownAt
+
+# A listing may follow what it lists by some days; so near to the clause's day it cannot say on which side of it.
+LISTING_LAG = timedelta(days=7)
+
+
+class Order(StrEnum):
+    """In which order the evidence has a product on the first cloud and on another."""
+
+    FIRST = "first"
+    LATER = "later"
+    CANNOT_TELL = "cannot tell"
+    NOWHERE_ELSE = "nowhere else"
+    OUTSIDE = "outside"
+
+
+class Bound(StrEnum):
+    """Whether the clause bound a product."""
+
+    YES = "yes"
+    NO = "no"
+    CANNOT_TELL = "cannot tell"
+
+
+class Shipment(msgspec.Struct, frozen=True, kw_only=True):
+    """Evidence that a product shipped. `cloud` is empty where the evidence tells of none (a direct offering, a resale).
+
+    `effective`: the day, for what is `listed` the latest possible one; `known`: since when it is known; `opening`: it
+    was already listed when observation began; `by_maker`: by its maker or a cloud, not by a reseller.
+    """
+
+    product: str
+    cloud: str
+    seller: str
+    effective: date
+    known: KnownAt
+    evidence: str
+    why: str
+    commit: str = ""
+    by_maker: bool = True
+    listed: bool = False
+    opening: bool = False
+    open_weights: bool = False
+
+
+class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of one product on one other cloud (`cloud` is empty where there is no other).
+
+    `on_first` and `elsewhere` hold all the evidence, the earliest first: that one decides. `first_seen` may be a direct
+    offering or a resale.
+    """
+
+    product: str
+    cloud: str
+    order: Order
+    bound: Bound
+    breach: bool
+    why: str
+    why_bound: str
+    on_first: tuple[Shipment, ...]
+    elsewhere: tuple[Shipment, ...]
+    first_seen: Shipment
+    term: Citation | None
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """All findings, and the cloud that comes first."""
+
+    first: str
+    findings: tuple[AuditFinding, ...]
+
+    @property
+    def breaches(self) -> tuple[AuditFinding, ...]:
+        return tuple(finding for finding in self.findings if finding.breach)
+
+
+def shipments_on_record(facts: FactRegister) -> list[Shipment]:
+    """The launches of a register as evidence. What was merely announced has not shipped."""
+    return [
+        Shipment(
+            product=fact.product,
+            cloud=fact.cloud,
+            seller=fact.citation.source,
+            effective=fact.effective,
+            known=fact.known,
+            evidence=f"{fact.citation.document}:{fact.citation.line} {fact.stage}",
+            why=fact.citation.text,
+        )
+        for fact in facts.facts
+        if isinstance(fact, Launch) and fact.shipped
+    ]
+
+
+def audit_launches(
+    agreement: Agreement,
+    catalog: Catalog,
+    facts: FactRegister,
+    evidence: Iterable[Shipment],
+    known_at: KnownAt,
+    readings: Mapping[str, str],
+) -> Audit | None:
+    """Audit every product in the evidence, as known at a point; None where no amendment ever put a cloud first."""
+    terms = [term for amendment in agreement.amendments for term in amendment.terms if isinstance(term, Precedence)]
+    if not terms:
+        return None
+    case = _Case(agreement, catalog, facts.known(known_at), known_at, readings, terms[-1])
+    known = [*(one for one in evidence if one.known <= known_at), *shipments_on_record(case.facts)]
+    products: dict[str, list[Shipment]] = {}
+    for shipment in sorted(known, key=lambda one: (one.effective, one.known)):
+        products.setdefault(shipment.product, []).append(shipment)
+    findings = [finding for name in sorted(products) for finding in _product(case, products[name])]
+    return Audit(first=case.first, findings=tuple(findings))
+
+
+class _Case(msgspec.Struct, frozen=True):
+    agreement: Agreement
+    catalog: Catalog
+    facts: FactRegister
+    known_at: KnownAt
+    readings: Mapping[str, str]
+    # The latest clause of its kind, known or not: it says which cloud the others are compared with.
+    term: Precedence
+
+    @property
+    def first(self) -> str:
+        return self.term.first
+
+    def clause(self, day: date) -> Precedence | None:
+        """The clause in force on a day that puts this cloud first."""
+        force = in_force(self.agreement, self.facts, day, self.known_at, self.readings)
+        for state in force.states:
+            if state.in_force and isinstance(state.term, Precedence) and state.term.first == self.first:
+                return state.term
+        return None
+
+
+def _product(case: _Case, shipments: Sequence[Shipment]) -> list[AuditFinding]:
+    """A product's findings; `shipments` are its own, the earliest first."""
+    clouds: dict[str, list[Shipment]] = {}
+    for shipment in shipments:
+        clouds.setdefault(shipment.cloud, []).append(shipment)
+    others = [clouds[cloud] for cloud in clouds if cloud not in ("", case.first)]
+    return [_finding(case, shipments, clouds.get(case.first, []), other) for other in others or [[]]]
+
+
+def _finding(
+    case: _Case, shipments: Sequence[Shipment], on_first: Sequence[Shipment], elsewhere: Sequence[Shipment]
+) -> AuditFinding:
+    clause = case.clause(elsewhere[0].effective if elsewhere else shipments[-1].effective)
+    order, why = _order(case, shipments, next(iter(on_first), None), next(iter(elsewhere), None))
+    bound, why_bound = _bound(case, shipments, clause)
+    if order is Order.LATER and clause and (lifted := _lifted(case, clause, elsewhere[0])):
+        bound, why_bound = Bound.NO, lifted
+    return AuditFinding(
+        product=shipments[0].product,
+        cloud=elsewhere[0].cloud if elsewhere else "",
+        order=order,
+        bound=bound,
+        breach=order is Order.LATER and bound is Bound.YES,
+        why=why,
+        why_bound=why_bound,
+        on_first=tuple(on_first),
+        elsewhere=tuple(elsewhere),
+        first_seen=shipments[0],
+        term=clause.citation if clause else None,
+    )
+
+
+def _order(
+    case: _Case, shipments: Sequence[Shipment], on_first: Shipment | None, elsewhere: Shipment | None
+) -> tuple[Order, str]:
+    if outside := _outside(case, shipments):
+        return Order.OUTSIDE, outside
+    if elsewhere is None and on_first is None:
+        return Order.NOWHERE_ELSE, "seen directly or at resellers only, which is a launch on no cloud"
+    if elsewhere is None:
+        return Order.NOWHERE_ELSE, f"on {case.first} only"
+    if on_first is None:
+        return Order.CANNOT_TELL, f"on {elsewhere.cloud}, and nothing is on record on {case.first}"
+    if elsewhere.commit and elsewhere.commit == on_first.commit:
+        return Order.CANNOT_TELL, "one commit lists both"
+    if elsewhere.effective == on_first.effective:
+        return Order.CANNOT_TELL, "both on one day"
+    days = (elsewhere.effective - on_first.effective).days
+    if days > 0:
+        if elsewhere.opening:
+            return Order.CANNOT_TELL, f"already listed on {elsewhere.cloud} when observation there began"
+        return Order.FIRST, f"{days} days before {elsewhere.cloud}"
+    if on_first.opening:
+        return Order.CANNOT_TELL, f"already listed on {case.first} when observation there began"
+    return Order.LATER, f"{-days} days after {elsewhere.cloud}"
+
+
+def _bound(case: _Case, shipments: Sequence[Shipment], term: Precedence | None) -> tuple[Bound, str]:
+    product, earliest = shipments[0].product, shipments[0]
+    if outside := _outside(case, shipments):
+        return Bound.NO, outside
+    if term is None:
+        return Bound.NO, "no such clause was in force, as known then"
+    known = case.catalog.products.get(product)
+    if term.binds.under(case.readings) == "every-product":
+        return Bound.YES, "the clause binds every product, as it is read here"
+    by = min([earliest.effective, *([known.first_shipped_by] if known and known.first_shipped_by else [])])
+    if by < term.since:
+        return Bound.NO, f"first shipped by {by}, before {term.since}"
+    return _bound_since(shipments, term)
+
+
+def _bound_since(shipments: Sequence[Shipment], term: Precedence) -> tuple[Bound, str]:
+    """Whether what was first seen on or after the clause's day also first shipped then."""
+    earliest = shipments[0]
+    if earliest.listed and earliest.opening:
+        return Bound.CANNOT_TELL, "already listed when observation began"
+    if earliest.listed and not any(one.by_maker for one in shipments):
+        return Bound.CANNOT_TELL, f"seen at resellers only, from {earliest.effective} on"
+    if not earliest.listed:
+        return Bound.YES, f"first shipped on {earliest.effective}, not before {term.since}"
+    if earliest.effective < term.since + LISTING_LAG:
+        return (
+            Bound.CANNOT_TELL,
+            f"first listed on {earliest.effective}, the latest possible day: perhaps before {term.since}",
+        )
+    return Bound.YES, f"first listed on {earliest.effective}, not before {term.since}"
+
+
+def _lifted(case: _Case, term: Precedence, elsewhere: Shipment) -> str:
+    """A recorded answer of the first cloud's operator that lifted the clause by then; empty where there is none."""
+    answer = case.facts.answer(elsewhere.product, elsewhere.effective)
+    if answer is None:
+        return ""
+    both = term.unless.under(case.readings) == "cannot-and-declines"
+    met = (not answer.can and answer.declines) if both else (not answer.can or answer.declines)
+    return f"lifted by the answer of {answer.effective}" if met else ""
+
+
+def _outside(case: _Case, shipments: Sequence[Shipment]) -> str:
+    """Why a product lies outside the clause; empty where it does not."""
+    if any(one.open_weights for one in shipments):
+        return "open weights: anyone may serve them"
+    product = shipments[0].product
+    # What the catalog does not name is taken for what the clause is about.
+    if product not in case.catalog.products:
+        return ""
+    covers = any(case.catalog.belongs(product, scope) for scope in case.term.products)
+    return "" if covers else f"not of the products that {case.term.id} covers"

@@ -1,0 +1,309 @@
+"""Listing histories as facts: who listed which model, repriced it or took it down, and when that became known.
+
+A history is CSV with the columns of models.dev's events (`data/README.md`). The commit time is when an event became
+known; the listing itself happened by then at the latest, and how much earlier is unknown. What a provider lists within
+its first days in a history had been listed before: the catalogue was being filled.
+
+A listing names a *provider*. Where it hosts stands in `PROVIDERS`, with the reason: a resale of what another cloud
+hosts is not another host.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from io import StringIO
+from typing import Protocol
+
+import msgspec
+
+from clauseway.decisions import Shipment
+from clauseway.values import InvalidInput, KnownAt, Problem, day_of
+
+# A provider that came new into the catalogue was filled in over its first days.
+OPENING = timedelta(days=7)
+
+
+class _Wrong(Protocol):
+    """Notes what is wrong with a cell."""
+
+    def __call__(self, what: str, why: str, todo: str) -> None: ...
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """Who lists. `cloud` is the host, empty where the listing does not tell one; `maker` whether the model's own."""
+
+    cloud: str
+    why: str
+    maker: bool = False
+
+
+PROVIDERS: Mapping[str, Provider] = {
+    "openai": Provider("", "OpenAI's direct offering: it dates the first shipment and is a launch on no cloud", True),
+    "azure": Provider("azure", "Microsoft's own cloud"),
+    "azure-cognitive-services": Provider("azure", "Microsoft's own cloud, under another name"),
+    "amazon-bedrock": Provider("aws", "Amazon's own service on AWS"),
+    "google-vertex": Provider("google-cloud", "Google's own service on its cloud"),
+    "cloudflare-workers-ai": Provider("cloudflare", "Cloudflare hosts open-weight models on its own network"),
+    "github-models": Provider("azure", "Microsoft's resale of what Azure hosts (GitHub's documentation)"),
+    "github-copilot": Provider("azure", "Microsoft's resale of what Azure hosts (GitHub's documentation)"),
+    "sap-ai-core": Provider("azure", "SAP resells what Azure hosts (SAP's generative AI hub)"),
+    "databricks": Provider("azure", "resale: Databricks' pay-per-token endpoints call what Azure hosts"),
+    "snowflake-cortex": Provider("azure", "resale: Snowflake's Cortex calls what Azure hosts"),
+    "openrouter": Provider("", "a router that resells OpenAI's and Azure's endpoints; which of them is not told"),
+}
+# Who lists on the cloud itself. What the others list on it is resale, and no launch there.
+_OPERATORS = frozenset(
+    {"azure", "azure-cognitive-services", "amazon-bedrock", "google-vertex", "cloudflare-workers-ai"}
+)
+_UNKNOWN = Provider("", "no host is on record for this provider")
+
+_COLUMNS = (
+    "provider", "model", "committed_at", "commit", "event",
+    "input_usd_per_mtok", "output_usd_per_mtok", "cache_read_usd_per_mtok", "open_weights",
+)  # fmt: skip
+# A million tokens for a million dollars, or a price beyond the picodollar, is a slip of the pen.
+_PRICE_BELOW, _PLACES_MAX = 1_000_000, 12
+_EVENTS = ("listed", "price", "removed")
+# OpenAI's models among those of other vendors, by the names it gives them.
+_OPENAI = re.compile(r"(gpt|chatgpt|codex|text-embedding-(3|ada))-|o[134](-|$)")
+# Providers' own additions to a model's name, in front of it and behind it.
+_BEFORE = re.compile(r"^(~|@cf/|us-gov\.|databricks-)*(openai(/|\.|-|%2F))?")
+_BEHIND = re.compile(r"(-1:0|:free|:exacto|-maas|-latest)$")
+# Databricks writes gpt-5-4 for gpt-5.4.
+_DASHED = re.compile(r"^(gpt-\d)-(\d)(?=-|$)")
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """One event. `product` is the model's name without what the provider adds; prices are USD per million tokens,
+    None where none is stated; `opening`: the provider was still being filled in."""
+
+    provider: str
+    model: str
+    product: str
+    event: str
+    known: KnownAt
+    commit: str
+    input: Decimal | None
+    output: Decimal | None
+    cache_read: Decimal | None
+    open_weights: bool
+    opening: bool
+    line: int
+
+    @property
+    def day(self) -> date:
+        """The latest possible day of what happened (UTC)."""
+        return day_of(self.known.instant_ns)
+
+    @property
+    def prices(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        return (self.input, self.output, self.cache_read)
+
+
+class PriceObservation(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices that a provider stated, USD per million tokens. `effective`: from this day at the latest; `known`: since
+    when that is known. A correction (`corrects` names the commit) has the effective day of what it corrects."""
+
+    provider: str
+    model: str
+    product: str
+    input: Decimal | None
+    output: Decimal | None
+    cache_read: Decimal | None
+    effective: date
+    known: KnownAt
+    commit: str
+    corrects: str = ""
+
+
+# Reading
+
+
+def read_listings(name: str, text: str) -> tuple[Listing, ...]:
+    """The events on OpenAI's models, in the order in which they became known. Raises InvalidInput with all problems."""
+    problems: list[Problem] = []
+    found: list[Listing] = []
+    rows = csv.DictReader(StringIO(text, newline=""))
+    try:
+        _check_columns(rows.fieldnames or (), name)
+        for row in rows:
+            read = _listing(row, name, rows.line_num, problems)
+            if read is not None:
+                found.append(read)
+    except csv.Error as error:
+        todo = "Give a CSV as spreadsheets write it, in UTF-8."
+        problems.append(Problem(what="this is no CSV", why=str(error), where=name, line=rows.line_num, todo=todo))
+    if problems:
+        raise InvalidInput(*problems)
+    # A router's own alias (`~…`), such as for the newest model, is no product.
+    return tuple(one for one in _with_opening(found) if _OPENAI.match(one.product) and not one.model.startswith("~"))
+
+
+def _check_columns(found: Iterable[str], name: str) -> None:
+    missing = [column for column in _COLUMNS if column not in found]
+    if missing:
+        todo = f"Give a CSV with the columns {', '.join(_COLUMNS)}."
+        what = f"no column {', '.join(map(repr, missing))}"
+        raise InvalidInput(Problem(what=what, why="it is needed", where=name, line=1, todo=todo))
+
+
+def _listing(row: Mapping[str, str | None], name: str, line: int, problems: list[Problem]) -> Listing | None:
+    cells = {column: (row.get(column) or "").strip() for column in _COLUMNS}
+    before = len(problems)
+
+    def wrong(what: str, why: str, todo: str) -> None:
+        problems.append(Problem(what=what, why=why, where=name, line=line, todo=todo))
+
+    if cells["event"] not in _EVENTS:
+        wrong(f"unknown event {cells['event']!r}", "it is none of the three", f"Write {', '.join(_EVENTS)}.")
+    for column in ("provider", "model", "commit"):
+        if not cells[column]:
+            wrong(f"no {column}", "the cell is empty", f"Name the {column}.")
+    try:
+        known = KnownAt(_instant(cells["committed_at"]), line)
+    except (ValueError, OverflowError) as error:
+        wrong(f"{cells['committed_at']!r} is no time", str(error), "Write it as 2026-04-27T08:00:00+00:00.")
+        known = KnownAt.always()
+    prices = [_price(cells[column], wrong) for column in _COLUMNS[5:8]]
+    if len(problems) > before:
+        return None
+    return Listing(
+        provider=cells["provider"],
+        model=cells["model"],
+        product=product_of(cells["model"]),
+        event=cells["event"],
+        known=known,
+        commit=cells["commit"],
+        input=prices[0],
+        output=prices[1],
+        cache_read=prices[2],
+        open_weights=cells["open_weights"] == "True",
+        opening=False,
+        line=line,
+    )
+
+
+def _instant(text: str) -> int:
+    """An instant with its offset from UTC, as nanoseconds since 1970."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("it has no offset from UTC")
+    since = instant.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+
+
+def _price(text: str, wrong: _Wrong) -> Decimal | None:
+    if not text:
+        return None
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        price = Decimal("NaN")
+    exponent = price.as_tuple().exponent
+    if price.is_finite() and 0 <= price < _PRICE_BELOW and isinstance(exponent, int) and exponent >= -_PLACES_MAX:
+        return price
+    why = f"it is no decimal number from 0 to below {_PRICE_BELOW} with at most {_PLACES_MAX} places"
+    wrong(f"{text!r} is no price", why, "Write USD per million tokens.")
+    return None
+
+
+def product_of(model: str) -> str:
+    """A model's own name, without what a provider adds to it."""
+    return _DASHED.sub(r"\1.\2", _BEHIND.sub("", _BEFORE.sub("", model)))
+
+
+def _with_opening(listings: Iterable[Listing]) -> Iterator[Listing]:
+    """In the order of knowledge, and whether the provider was still being filled in."""
+    began: dict[str, date] = {}
+    for listing in sorted(listings, key=lambda one: one.known):
+        first = began.setdefault(listing.provider, listing.day)
+        yield msgspec.structs.replace(listing, opening=listing.day < first + OPENING)
+
+
+# Facts
+
+
+def shipments(listings: Iterable[Listing], known_at: KnownAt) -> list[Shipment]:
+    """The listings known at a point, as evidence of shipments: each model's first at each provider."""
+    listings = list(listings)
+    open_weights = {one.product for one in listings if one.open_weights or one.product.startswith("gpt-oss")}
+    first: dict[tuple[str, str], Listing] = {}
+    for listing in sorted(listings, key=lambda one: one.known):
+        if listing.event == "listed" and listing.known <= known_at:
+            first.setdefault((listing.provider, listing.product), listing)
+    return [_shipment(listing, listing.product in open_weights) for listing in first.values()]
+
+
+def _shipment(listing: Listing, open_weights: bool) -> Shipment:
+    provider = PROVIDERS.get(listing.provider, _UNKNOWN)
+    return Shipment(
+        product=listing.product,
+        cloud=provider.cloud if listing.provider in _OPERATORS else "",
+        seller=listing.provider,
+        by_maker=provider.maker or listing.provider in _OPERATORS,
+        effective=listing.day,
+        known=listing.known,
+        evidence=f"{listing.provider} {listing.model} {listing.commit}",
+        why=provider.why,
+        commit=listing.commit,
+        listed=True,
+        opening=listing.opening,
+        open_weights=open_weights,
+    )
+
+
+def price_observations(listings: Iterable[Listing]) -> list[PriceObservation]:
+    """What was stated of prices, in the order in which it became known. Where a price is withdrawn, none is stated.
+
+    A price that only gains digits (0.13, then 0.125) is no new price: it corrects the one stated before, which had been
+    rounded, from the day on which that took effect.
+    """
+    last: dict[tuple[str, str], PriceObservation] = {}
+    found: list[PriceObservation] = []
+    for listing in sorted(listings, key=lambda one: one.known):
+        before = last.get((listing.provider, listing.model))
+        if listing.event == "removed" or (before is not None and _prices(before) == listing.prices):
+            continue
+        corrects = before if before is not None and _only_gains_digits(_prices(before), listing.prices) else None
+        observed = PriceObservation(
+            provider=listing.provider,
+            model=listing.model,
+            product=listing.product,
+            input=listing.input,
+            output=listing.output,
+            cache_read=listing.cache_read,
+            effective=corrects.effective if corrects else listing.day,
+            known=listing.known,
+            commit=listing.commit,
+            corrects=corrects.commit if corrects else "",
+        )
+        last[listing.provider, listing.model] = observed
+        found.append(observed)
+    return found
+
+
+def price_in_force(observations: Iterable[PriceObservation], as_of: date, known_at: KnownAt) -> list[PriceObservation]:
+    """Each provider's and model's price on a day, as known at a point: of those in effect the latest, of those of one
+    day the one known last."""
+    latest: dict[tuple[str, str], PriceObservation] = {}
+    for one in sorted(observations, key=lambda one: (one.effective, one.known)):
+        if one.effective <= as_of and one.known <= known_at:
+            latest[one.provider, one.model] = one
+    return list(latest.values())
+
+
+def _prices(one: PriceObservation) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    return (one.input, one.output, one.cache_read)
+
+
+def _only_gains_digits(before: Iterable[Decimal | None], after: Iterable[Decimal | None]) -> bool:
+    return all(_gains_digits(*pair) for pair in zip(before, after, strict=True))
+
+
+def _gains_digits(before: Decimal | None, after: Decimal | None) -> bool:
+    """Whether a price is the one before, or that rounded up from half to as many places as were stated."""
+    if before is None or after is None:
+        return before == after
+    return before in (after, after.quantize(before, ROUND_HALF_UP))
