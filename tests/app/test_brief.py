@@ -65,7 +65,7 @@ def test_names_in_any_other_order_leave_every_change(data: st.DataObject) -> Non
     one, another = (compare_amendments(opened, ["A4", "A5"]) for opened in (BUILT_IN, other))
     assert {parts_of(change, {}) for change in another.changed} == {parts_of(change, names) for change in one.changed}
     for name in NAMES:
-        assert markdown_of(brief(other, name)).count("\n## ") == 5
+        assert markdown_of(brief(other, name)).count("\n## ") == 6
 
 
 def parts_of(change: ChangedAnswer, names: Mapping[str, str]) -> tuple[str, ...]:
@@ -158,6 +158,16 @@ def test_a_quick_answer_is_the_decision() -> None:
         action="sell", party="amazon", product="gpt-5.5", cloud="aws", as_of="2026-04-27", known_at="2026-04-27"
     )
     assert decide(BUILT_IN.agreement, BUILT_IN.catalog, BUILT_IN.facts, question).outcome is sale.outcome
+
+
+def test_what_was_recorded_until_the_next_amendment_follows() -> None:
+    told = [(said.text, said.place) for said in told_of("A4").since_then]
+    assert told == [
+        ("On 2026-02-27 stateful-runtime was announced for AWS.", "facts, facts.md:14; P"),
+        ("On 2026-03-07 gpt-5.4 became available on Azure.", "facts, facts.md:12; P"),
+        ("On 2026-04-24 gpt-5.5 became available on Azure.", "facts, facts.md:13; P"),
+    ]
+    assert told_of("A2").since_then == ()
 
 
 def test_another_reading_makes_another_brief() -> None:

@@ -17,12 +17,17 @@ import msgspec
 from clauseway.agreement import (
     Agreement,
     Amendment,
+    Answer,
     Change,
     Choice,
     Clause,
     Commitment,
     Exclusivity,
+    Fact,
+    Grant,
+    Launch,
     Licence,
+    Offer,
     Ownership,
     Permission,
     Precedence,
@@ -83,7 +88,8 @@ class QuickAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Brief(msgspec.Struct, frozen=True, kw_only=True):
-    """An amendment on a page. `sources` holds those that are cited, by identifier."""
+    """An amendment on a page. `since_then` holds the facts recorded of the days until the next amendment; `sources`
+    those that are cited, by identifier."""
 
     amendment: str
     title: str
@@ -95,6 +101,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     why_it_matters: tuple[Said, ...]
     key_numbers: tuple[Number, ...]
     quick_answers: tuple[QuickAnswer, ...]
+    since_then: tuple[Said, ...]
     sources: Mapping[str, str]
 
 
@@ -115,13 +122,14 @@ def brief(opened: OpenAgreement, name: str, reading: Mapping[str, str] | None = 
         why_it_matters=(*telling.changes(comparison), *telling.readings()),
         key_numbers=tuple(telling.numbers(comparison)),
         quick_answers=tuple(telling.answers(opened)),
+        since_then=tuple(telling.since_then(opened)),
         sources={},
     )
     return msgspec.structs.replace(told, sources=_cited(told, opened.agreement))
 
 
 def _cited(told: Brief, agreement: Agreement) -> dict[str, str]:
-    places = [said.place for said in (*told.what_happened, *told.why_it_matters)]
+    places = [said.place for said in (*told.what_happened, *told.why_it_matters, *told.since_then)]
     places += [number.place for number in told.key_numbers] + [answer.place for answer in told.quick_answers]
     cited = {source for place in places for source in place.partition("; ")[2].split(", ")}
     return {source: text for source, text in agreement.sources.items() if source in cited}
@@ -440,6 +448,32 @@ class _Telling(msgspec.Struct, frozen=True):
         turns = "".join(f" With {turn.reading}={turn.option}: {_YES[turn.outcome]}." for turn in now.turns_on)
         return f"{answer}{until}.{before}{turns}"
 
+    # Since then
+
+    def since_then(self, opened: OpenAgreement) -> Iterator[Said]:
+        """The facts recorded of the days from this amendment to the next."""
+        later = [one.effective for one in opened.agreement.amendments if one.effective > self.amendment.effective]
+        until = min(later, default=FOREVER)
+        for fact in sorted(opened.facts.facts, key=lambda fact: fact.effective):
+            if self.amendment.effective <= fact.effective < until:
+                text = f"On {fact.effective} {self._fact(fact)}"
+                yield self._said(text, fact.citation)
+
+    def _fact(self, fact: Fact) -> str:
+        words = self.words
+        match fact:
+            case Launch():
+                stage = {"announced": "was announced for", "preview": "went into preview on"}
+                return f"{fact.product} {stage.get(fact.stage, 'became available on')} {words.name(fact.cloud)}"
+            case Answer():
+                can, will = "can" if fact.can else "cannot", "declines" if fact.declines else "chooses"
+                return f"it was answered that the first cloud {can} support {fact.product} and {will} to"
+            case Offer():
+                return f"what is called {fact.subject} was offered{' and passed on' if fact.passed else ''}"
+            case Grant():
+                return f"{words.name(fact.party)} was granted {fact.product}"
+        return "the milestone's verification took effect"
+
 
 def _turned(count: int, read: str, chosen: str) -> str:
     if not count:
@@ -500,6 +534,11 @@ def markdown_of(told: Brief) -> str:
         "",
         *(f"- **{one.question}** {one.answer} ({one.place})" for one in told.quick_answers),
         *([] if told.quick_answers else ["None of the agreement's main rights is touched."]),
+        "",
+        "## Since then",
+        "",
+        *(f"- {said.text} ({said.place})" for said in told.since_then),
+        *([] if told.since_then else ["No fact is recorded of the days until the next amendment."]),
         "",
         "## Sources",
         "",

@@ -144,11 +144,10 @@ def _examples(opened: OpenAgreement, name: str) -> list[tuple[str, str]]:
 
 
 def _elsewhere(opened: OpenAgreement, primary: str, insiders: set[str]) -> tuple[str, str]:
-    """A cloud that is not the primary one and is operated by an outsider, and that operator."""
-    for cloud, operator in sorted(opened.catalog.operators.items()):
-        if cloud != primary and operator not in insiders:
-            return cloud, operator
-    return primary, opened.catalog.operators.get(primary, "")
+    """A cloud that is not the primary one, operated by an outsider where there is one, and its operator."""
+    others = [pair for pair in sorted(opened.catalog.operators.items()) if pair[0] != primary]
+    outside = [pair for pair in others if pair[1] not in insiders]
+    return next(iter(outside + others), (primary, opened.catalog.operators.get(primary, "")))
 
 
 def _first(opened: OpenAgreement, kind: type, field: str) -> str:

@@ -217,7 +217,7 @@ def listed(parts: Sequence[str], conjunction: str = "and") -> str:
 
 def sentence(text: str) -> str:
     """With a capital at the beginning, unless it begins with an identifier."""
-    first = text.split(" ", 1)[0]
+    first = text.split(" ", 1)[0].removesuffix("'s")
     return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
