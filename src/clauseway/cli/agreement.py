@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from clauseway.app.authoring import format_folder, new_agreement, schema_text
+from clauseway.cli import check as checker
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 
@@ -69,7 +70,7 @@ def schema(
 @app.command()
 def fmt(
     folder: Folder,
-    check: Annotated[
+    only_check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with 2 where something would be changed.")
     ] = False,
     as_json: options.AsJson = False,
@@ -82,13 +83,30 @@ def fmt(
     Only say which files are not:
       clauseway agreement fmt ours --check
     """
-    changed = [str(path) for path in format_folder(folder, write=not check)]
+    changed = [str(path) for path in format_folder(folder, write=not only_check)]
     if as_json:
-        print_json({"changed": changed, "written": not check})
+        print_json({"changed": changed, "written": not only_check})
     else:
         out = console()
         for path in changed:
             out.print(path)
         if not changed:
             out.print("Everything is laid out canonically.", style="dim")
-    return NOT_FORMATTED if check and changed else 0
+    return NOT_FORMATTED if only_check and changed else 0
+
+
+@app.command()
+def check(
+    folder: Folder,
+    watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")] = False,
+    as_json: options.AsJson = False,
+) -> int:
+    """Check an agreement's text, as `clauseway check --agreement FOLDER` does: what is wrong, doubtful or idle in it.
+
+    \b
+    While you write:
+      clauseway agreement check ours --watch
+
+    Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure of ours.
+    """
+    return checker.command(folder, watch, as_json)

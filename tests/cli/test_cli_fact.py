@@ -1,0 +1,178 @@
+"""`fact`, `agreement` and several agreements from the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLAUSEWAY = Path(sys.executable).parent / "clauseway"
+ASK = ("decide", "--action", "serve", "--party", "openai", "--product", "new-model", "--cloud", "aws")
+DAY = ("--as-of", "2026-05-01")
+ANSWER = ("fact", "record", "answer", "--product", "new-model", "--effective", "2026-04-29", "--source", "a letter")
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "CLAUSEWAY_HOME"}
+    return subprocess.run(
+        [CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=environment
+    )
+
+
+def answer(*arguments: str, code: int = 0, cwd: Path | None = None) -> Any:
+    done = run(*arguments, "--json", cwd=cwd)
+    assert done.returncode == code, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def test_a_fact_recorded_changes_the_answer_from_then_on(tmp_path: Path) -> None:
+    """In the default home, beside the caller."""
+    before = answer(*ASK, *DAY, code=2, cwd=tmp_path)
+    assert before["outcome"] == "conditional"
+    assert "answer:new-model:cannot+declines" in before["conditions"][0]["needs"]
+    assert list(tmp_path.iterdir()) == []
+    recorded = answer(*ANSWER, "--answer", "cannot+declines", cwd=tmp_path)
+    assert (recorded["name"], recorded["fact"], recorded["document"]) == ("F1", "answer:new-model", "register")
+    assert answer(*ASK, *DAY, cwd=tmp_path)["outcome"] == "permitted"
+    assert answer(*ASK, *DAY, "--known-at", "2026-05-01", code=2, cwd=tmp_path)["outcome"] == "conditional"
+    corrected = answer(*ANSWER, "--answer", "can+chooses", "--corrects", "F1", cwd=tmp_path)
+    assert answer(*ASK, *DAY, code=2, cwd=tmp_path)["outcome"] == "conditional"
+    assert answer(*ASK, *DAY, "--known-at", recorded["known_at"][:26], cwd=tmp_path, code=2)["outcome"] == "conditional"
+    listed = {fact["name"]: fact for fact in answer("fact", "list", cwd=tmp_path)}
+    assert listed["F1"]["hidden_by"] == "F2"
+    assert listed["F2"]["known_at"] == corrected["known_at"]
+    early = answer("fact", "list", "--known-at", "2026-04-30", cwd=tmp_path)
+    assert not [fact for fact in early if fact["document"] == "register"]
+
+
+def test_a_home_is_named_by_its_flag(tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path / "here"))
+    answer(*ANSWER, "--answer", "cannot+declines", *home)
+    assert answer(*ASK, *DAY, *home)["outcome"] == "permitted"
+    assert answer(*ASK, *DAY, "--home", str(tmp_path / "elsewhere"), code=2)["outcome"] == "conditional"
+    assert answer("terms", *DAY, *home)["amendments"][-1] == "A5"
+
+
+KINDS = {
+    "launch": ("--product", "new-model", "--cloud", "azure", "--stage", "preview"),
+    "answer": ("--product", "new-model", "--answer", "can+declines"),
+    "offer": ("--subject", "compute", "--passed"),
+    "milestone": (),
+    "grant": ("--party", "google", "--product", "gpt-5.5"),
+    "retraction": ("--corrects", "launch:codex:oci:available=2026-06-11"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_fact_is_recorded_and_read_back(kind: str, tmp_path: Path) -> None:
+    common = ("--effective", "2026-05-01", "--source", "a letter", "--says", "So it was.", "--home", str(tmp_path))
+    done = run("fact", "record", kind, *KINDS[kind], *common)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("F1  ")
+    last = answer("fact", "list", "--home", str(tmp_path))[-1]
+    assert (last["name"], last["fact"].split(":")[0], last["says"]) == ("F1", kind, "So it was. (2026-05-01)")
+    assert "F1" in run("fact", "list", "--home", str(tmp_path)).stdout
+
+
+def test_a_bad_fact_is_refused_whole(tmp_path: Path) -> None:
+    bad = ("fact", "record", "grant", "--party", "gogle", "--product", "gpt", "--effective", "soon", "--source", "")
+    problems = answer(*bad, "--home", str(tmp_path / "h"), code=3)["error"]["problems"]
+    assert [problem["where"] for problem in problems] == ["--effective", "--party", "--product", "--source"]
+    assert not (tmp_path / "h").exists()
+
+
+def test_a_new_agreement_can_be_asked_at_once(tmp_path: Path) -> None:
+    made = answer("agreement", "new", "ours", cwd=tmp_path)
+    assert [Path(name).name for name in made["files"]] == ["A1.md", "A2.md", "agreement.md", "facts.md"]
+    serve = ("decide", "--agreement", "ours", "--action", "serve", "--party", "vendor", "--product", "assistant")
+    asking = (*serve, "--cloud", "vendor-cloud")
+    assert answer(*asking, "--as-of", "2025-06-30", code=2, cwd=tmp_path)["outcome"] == "forbidden"
+    assert answer(*asking, "--as-of", "2025-07-01", cwd=tmp_path)["outcome"] == "permitted"
+    again = run("agreement", "new", "ours", cwd=tmp_path)
+    assert again.returncode == 3
+    assert "nothing is overwritten" in again.stderr
+
+
+def test_a_layout_is_checked_and_mended(tmp_path: Path) -> None:
+    answer("agreement", "new", "ours", cwd=tmp_path)
+    assert answer("agreement", "fmt", "ours", "--check", cwd=tmp_path)["changed"] == []
+    amendment = tmp_path / "ours/A2.md"
+    text = amendment.read_text()
+    amendment.write_text(
+        text.replace("ends: [A1.hosting]\nsource: [contract]", "source: [contract]\nends:\n- A1.hosting")
+    )
+    assert answer("agreement", "fmt", "ours", "--check", code=2, cwd=tmp_path)["changed"] == ["ours/A2.md"]
+    assert amendment.read_text() != text
+    assert answer("agreement", "fmt", "ours", cwd=tmp_path) == {"changed": ["ours/A2.md"], "written": True}
+    assert amendment.read_text() == text
+
+
+def test_a_folder_is_checked_where_it_is_written(tmp_path: Path) -> None:
+    answer("agreement", "new", "ours", cwd=tmp_path)
+    assert answer("agreement", "check", "ours", cwd=tmp_path) == answer("check", "--agreement", "ours", cwd=tmp_path)
+
+
+def test_the_schema_is_printed_and_written(tmp_path: Path) -> None:
+    printed = run("agreement", "schema").stdout
+    assert json.loads(printed)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert run("agreement", "schema", "--out", str(tmp_path / "blocks.json")).returncode == 0
+    assert (tmp_path / "blocks.json").read_text() == printed
+
+
+def test_problems_of_an_agreement_and_of_its_facts_come_in_one_refusal(tmp_path: Path) -> None:
+    answer("agreement", "new", "ours", cwd=tmp_path)
+    for name, sound, mistake in (
+        ("A1.md", "holder: partner\nof: vendor", "holder: partnr\nof: vendor"),
+        ("facts.md", "product: assistant, cloud: partner-cloud", "product: asistant, cloud: partner-cloud"),
+        ("facts.md", "2024-09-01, source: [contract]", "2024-09-01, source: [press]"),
+    ):  # fmt: skip
+        text = (tmp_path / "ours" / name).read_text()
+        assert sound in text
+        (tmp_path / "ours" / name).write_text(text.replace(sound, mistake))
+    problems = answer("terms", "--agreement", "ours", code=3, cwd=tmp_path)["error"]["problems"]
+    assert [(problem["where"], problem["what"]) for problem in problems] == [
+        ("A1.md", "unknown party 'partnr'"),
+        ("facts.md", "unknown product 'asistant'"),
+        ("facts.md", "unknown source 'press'"),
+    ]
+
+
+def test_two_agreements_in_force_at_once(tmp_path: Path) -> None:
+    """The second lets anyone sell what the partner may not sell by the first."""
+    answer("agreement", "new", "ours", cwd=tmp_path)
+    answer("agreement", "new", "theirs", cwd=tmp_path)
+    both = ("--agreement", "ours", "--agreement", "theirs")
+    sell = ("decide", "--action", "sell", "--party", "partner", "--product", "assistant", "--cloud", "vendor-cloud")
+    asking = (*sell, "--as-of", "2025-08-01")
+    one_id = answer(*asking, *both, code=3, cwd=tmp_path)["error"]["problems"]
+    assert [problem["what"] for problem in one_id] == ["two agreements are 'vendor-partner'"]
+    definitions = tmp_path / "theirs/agreement.md"
+    definitions.write_text(definitions.read_text().replace("id: vendor-partner", "id: resale"))
+    assert answer(*asking, *both, code=2, cwd=tmp_path)["conditions"][0]["term"] == "grant"
+    amendment = tmp_path / "theirs/A2.md"
+    amendment.write_text(
+        amendment.read_text().replace("party: vendor\nactions: [serve, sell]", "party: partner\nactions: [sell]")
+    )
+    found = answer(*asking, *both, cwd=tmp_path)
+    assert found["outcome"] == "permitted"
+    assert {reason["agreement"] for reason in found["reasons"]} == {"resale", "vendor-partner"}
+    assert found["receipt"]["agreement"].count("+") == 1
+    assert "resale A2 A2.any-cloud" in run(*asking, *both, cwd=tmp_path).stdout
+    alone = answer(*asking, "--agreement", "ours", code=2, cwd=tmp_path)
+    assert {reason["agreement"] for reason in alone["reasons"]} == {""}
+    views = answer("terms", *both, "--as-of", "2025-08-01", cwd=tmp_path)["agreements"]
+    assert [view["title"] for view in views] == ["A vendor and its partner"] * 2
+    assert run(*asking, *both, "--trace", cwd=tmp_path).returncode == 3
+
+
+@pytest.mark.parametrize(
+    "command", [("fact",), ("fact", "record"), ("agreement",), *(("fact", "record", k) for k in KINDS)]
+)
+def test_help_teaches(command: tuple[str, ...]) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    if len(command) == 3:
+        assert f"clauseway {' '.join(command)}" in done.stdout
