@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clauseway.agreement import FactRegister, RevenueShare
+    from clauseway.agreement.soundness import Remark, check_agreement
+    from clauseway.app.explaining import Explanation, Verification, explain, read_explanation, verify
     from clauseway.app.library import OpenAgreement, open_agreement
     from clauseway.decisions import Condition, Decision, Outcome, Question, Reason, Receipt, Span, Turn
+    from clauseway.decisions.proof import Claim, Proof, Within, prove
     from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Money, Problem
 
 _OFFERED = {
@@ -23,6 +26,17 @@ _OFFERED = {
     "RevenueShare": "clauseway.agreement",
     "OpenAgreement": "clauseway.app.library",
     "open_agreement": "clauseway.app.library",
+    "Remark": "clauseway.agreement.soundness",
+    "check_agreement": "clauseway.agreement.soundness",
+    "Explanation": "clauseway.app.explaining",
+    "Verification": "clauseway.app.explaining",
+    "explain": "clauseway.app.explaining",
+    "read_explanation": "clauseway.app.explaining",
+    "verify": "clauseway.app.explaining",
+    "Claim": "clauseway.decisions.proof",
+    "Proof": "clauseway.decisions.proof",
+    "Within": "clauseway.decisions.proof",
+    "prove": "clauseway.decisions.proof",
     "Condition": "clauseway.decisions",
     "Decision": "clauseway.decisions",
     "Outcome": "clauseway.decisions",
@@ -41,8 +55,10 @@ _OFFERED = {
 
 __all__ = [
     "Citation",
+    "Claim",
     "Condition",
     "Decision",
+    "Explanation",
     "FactRegister",
     "Interval",
     "InvalidInput",
@@ -51,13 +67,22 @@ __all__ = [
     "OpenAgreement",
     "Outcome",
     "Problem",
+    "Proof",
     "Question",
     "Reason",
     "Receipt",
+    "Remark",
     "RevenueShare",
     "Span",
     "Turn",
+    "Verification",
+    "Within",
+    "check_agreement",
+    "explain",
     "open_agreement",
+    "prove",
+    "read_explanation",
+    "verify",
 ]
 
 

@@ -1,10 +1,13 @@
 """What `check` says of small agreements, one kind of remark at a time, and what it does not say of near misses."""
 
+from datetime import date
+
 import pytest
 
-from clauseway import open_agreement
+from clauseway import KnownAt, OpenAgreement, Outcome, open_agreement
 from clauseway.agreement import FactRegister, read_agreement
 from clauseway.agreement.soundness import Remark, Severity, check_agreement
+from clauseway.decisions import all_questions
 from clauseway.decisions.question import RESTS_ON
 
 DEFINITIONS = """\
@@ -257,3 +260,30 @@ def test_the_gravest_stands_first() -> None:
 def test_an_agreement_knows_the_lines_of_its_definitions() -> None:
     agreement = read_agreement(documents([OWNS], []))
     assert agreement.lines["classes", "chat"] == 15
+
+
+CONFLICTS = [row for row in FOUND if "leave no way to" in row[3]]
+
+
+@pytest.mark.parametrize(("a1", "a2", "said"), [row[1:] for row in CONFLICTS], ids=[row[0] for row in CONFLICTS])
+def test_a_conflict_leaves_no_way_as_the_engine_decides(a1: list[str], a2: list[str], said: str) -> None:
+    """For some segment and reading: not the owner on any cloud or to anyone; of a sale, nobody but the owner."""
+    action, product = said.split()[-2:]
+    agreement = read_agreement(documents([OWNS, STAKE, *a1], a2))
+    opened = OpenAgreement(agreement, agreement.catalog, FactRegister())
+    questions = [
+        question
+        for reading in ("a", "b")
+        for question in all_questions(
+            agreement, opened.catalog, as_of=date(2025, 6, 1), known_at=KnownAt.everything(), readings={"R1": reading}
+        )
+        if (question.action, question.product) == (action, product) and question.to != "maker"
+        if (question.party == "maker") is (action != "sell")
+    ]
+    ways = {(question.segment, question.readings["R1"]) for question in questions}
+    assert ways
+    assert ways - {
+        (question.segment, question.readings["R1"])
+        for question in questions
+        if opened.answer(question).outcome is not Outcome.FORBIDDEN
+    }

@@ -106,6 +106,15 @@ def test_another_text_differs_in_its_hash(receipt: str, tmp_path: Path) -> None:
     assert [difference["what"] for difference in found["differences"]] == ["agreement", "receipt"]
 
 
+def test_a_receipt_of_several_agreements_needs_them_again(tmp_path: Path) -> None:
+    assert run("agreement", "new", str(tmp_path / "ours")).returncode == 0
+    both = ("--agreement", str(tmp_path / "ours"), "--agreement", str(BUILT_IN))
+    done = run("decide", *SERVE, "--as-of", "2026-03-15", *both, "--json")
+    assert done.returncode == 2, done.stderr
+    assert answer("verify", "-", *both, given=done.stdout, code=0)["same"] is True
+    assert answer("verify", "-", given=done.stdout, code=2)["differences"][0]["what"] == "agreement"
+
+
 @pytest.mark.parametrize("given", ["", "{", "[]", '{"outcome": "permitted"}', "\x00", '{"error": {}}'])
 def test_what_is_no_receipt_is_refused(given: str) -> None:
     found = answer("verify", "-", given=given, code=3)

@@ -5,10 +5,14 @@ from datetime import date, timedelta
 import msgspec
 import pytest
 from every_question import Asked, ask, cases, partnership
+from generated_agreements import agreements
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from partnership_by_hand import Case
 
 from clauseway import KnownAt, OpenAgreement, Outcome, Question
+from clauseway.agreement import boundaries
+from clauseway.decisions import all_questions
 from clauseway.decisions.change import WouldChange, would_change
 
 
@@ -133,3 +137,19 @@ CHANGES = [
 def test_what_would_change_this(case: Case, stated: list[str]) -> None:
     *_, changes = changes_of(Asked(case, ()))
     assert [said(change) for change in changes] == stated
+
+
+@settings(max_examples=40)
+@given(opened=agreements(), data=st.data())
+def test_the_same_of_any_agreement(opened: OpenAgreement, data: st.DataObject) -> None:
+    """Every kind of term, change and fact, drawn at random: asked again as stated, the outcome is as stated."""
+    days = boundaries(opened.agreement, opened.facts, KnownAt.everything())
+    as_of = data.draw(st.sampled_from(days))
+    known_at = data.draw(st.sampled_from([amendment.known for amendment in opened.agreement.amendments]))
+    questions = list(all_questions(opened.agreement, opened.catalog, as_of=as_of, known_at=known_at))
+    for question in data.draw(st.lists(st.sampled_from(questions), min_size=20, max_size=20)):
+        decision = opened.answer(question)
+        parts = opened.agreement, opened.catalog, opened.facts, question, decision
+        for change in would_change(*parts):
+            assert change.outcome != decision.outcome
+            assert asked_again(opened, question, change) == change.outcome, change

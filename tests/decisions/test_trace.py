@@ -6,11 +6,17 @@ from datetime import date
 
 import pytest
 from every_question import Asked, ask, cases, partnership
+from generated_agreements import agreements
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from partnership_by_hand import Case
 
-from clauseway import Decision
+from clauseway import Decision, KnownAt, OpenAgreement
+from clauseway.agreement import boundaries
+from clauseway.decisions import all_questions
 from clauseway.decisions.trace import Traced, trace
+
+EVERYTHING = KnownAt.everything()
 
 
 def traced(asked: Asked) -> tuple[Decision, tuple[Traced, ...]]:
@@ -114,3 +120,25 @@ def test_what_applies_stands_first() -> None:
     _, found = traced(Asked(on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), ()))
     assert [one.applies for one in found] == sorted((one.applies for one in found), reverse=True)
     assert found[0].term == "A4.api"
+
+
+@settings(max_examples=60)
+@given(opened=agreements(), data=st.data())
+def test_the_same_of_any_agreement(opened: OpenAgreement, data: st.DataObject) -> None:
+    """Every kind of term, change and fact, drawn at random; every question on some days."""
+    days = boundaries(opened.agreement, opened.facts, EVERYTHING)
+    as_of = data.draw(st.sampled_from(days))
+    known_at = data.draw(st.sampled_from([amendment.known for amendment in opened.agreement.amendments]))
+    questions = list(all_questions(opened.agreement, opened.catalog, as_of=as_of, known_at=known_at))
+    for question in data.draw(st.lists(st.sampled_from(questions), min_size=30, max_size=30)):
+        decision = opened.answer(question)
+        found = trace(opened.agreement, opened.catalog, opened.facts, question, decision)
+        finding = {one.term: one for one in found}
+        assert len(finding) == len(found)
+        for reason in decision.reasons:
+            assert finding[reason.term].applies, reason
+            assert finding[reason.term].finding in (
+                "ended" if reason.bearing == "ended" else "",
+                "applies",
+                "carved-out",
+            )

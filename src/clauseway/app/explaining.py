@@ -1,10 +1,11 @@
 """A decision explained, and one repeated from its receipt."""
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol, Unpack
 
 import msgspec
 
-from clauseway.app.library import OpenAgreement
+from clauseway.app.library import OpenAgreement, QuestionParts
 from clauseway.decisions import Decision, Question, Receipt
 from clauseway.decisions.change import WouldChange, would_change
 from clauseway.decisions.question import QuestionRecord
@@ -68,8 +69,20 @@ def read_explanation(where: str, written: bytes) -> Explanation:
     return recorded
 
 
-def verify(opened: OpenAgreement, recorded: Explanation) -> Verification:
-    """Ask a recorded question again. Raises InvalidInput where this agreement cannot be asked it."""
+class Asked(Protocol):
+    """An agreement, or several, with everything supposed."""
+
+    def answer(self, question: Question) -> Decision: ...
+
+
+class Askable(Protocol):
+    """An agreement, or several in force at once."""
+
+    def asking(self, suppose: Iterable[str], **parts: Unpack[QuestionParts]) -> tuple[Asked, Question]: ...
+
+
+def verify(opened: Askable, recorded: Explanation) -> Verification:
+    """Ask a recorded question again. Raises InvalidInput where it cannot be asked of what is opened."""
     asked = recorded.question
     again, question = opened.asking(
         asked.suppositions,

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from clauseway.app.explaining import Verification, read_explanation, verify
+from clauseway.app.home import home_at
+from clauseway.app.several import with_recorded
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.values import InvalidInput, Problem
@@ -18,7 +20,8 @@ STANDARD_INPUT = "-"
 def command(
     receipt: Annotated[str, typer.Argument(help="A file with what `decide --json` printed; - for standard input.")],
     facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Repeat a decision from its receipt: the same question, readings, suppositions and both clocks, asked again.
@@ -36,7 +39,8 @@ def command(
     Exit code: 0 the same, 2 it differs, 3 the receipt cannot be read or asked, 1 a failure of ours.
     """
     recorded = read_explanation(receipt, _read(receipt))
-    verification = verify(options.opened(agreement, facts), recorded)
+    opened = with_recorded(options.opened_together(agreement, facts), home_at(home))
+    verification = verify(opened, recorded)
     if as_json:
         print_json(verification)
     else:

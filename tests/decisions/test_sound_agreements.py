@@ -1,0 +1,41 @@
+"""`check` on agreements drawn at random: it always has an answer, and what it calls dead is never in force."""
+
+from itertools import product as every
+
+from generated_agreements import agreements
+from hypothesis import given, settings
+
+from clauseway import OpenAgreement
+from clauseway.agreement import boundaries, in_force
+from clauseway.agreement.soundness import check_agreement
+from clauseway.decisions.question import RESTS_ON
+
+
+@settings(max_examples=80)
+@given(opened=agreements())
+def test_dead_is_what_is_never_in_force_on_any_day_as_known_at_any_point_under_any_reading(
+    opened: OpenAgreement,
+) -> None:
+    agreement = opened.agreement
+    remarks = check_agreement(agreement, opened.facts, RESTS_ON)
+    dead = {remark.what.split()[0] for remark in remarks if remark.kind == "dead"}
+    options = [[(reading.id, option) for option in reading.options] for reading in agreement.readings.values()]
+    points = {amendment.known for amendment in agreement.amendments} | {fact.known for fact in opened.facts.facts}
+    alive = {
+        state.term.id
+        for readings in map(dict, every(*options))
+        for known_at in points
+        for day in boundaries(agreement, opened.facts, known_at)
+        for state in in_force(agreement, opened.facts.known(known_at), day, known_at, readings).states
+        if state.in_force
+    }
+    terms = {term.id for amendment in agreement.amendments for term in amendment.terms}
+    assert dead == terms - alive
+
+
+@settings(max_examples=80)
+@given(opened=agreements())
+def test_every_remark_has_a_place_a_reason_and_what_to_do(opened: OpenAgreement) -> None:
+    remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    assert len(remarks) == len(set(remarks))
+    assert all(remark.document and remark.what and remark.why and remark.todo for remark in remarks)
