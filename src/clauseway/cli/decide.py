@@ -1,5 +1,9 @@
 """`clauseway decide`: one question, one decision."""
 
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,20 +12,21 @@ from rich.text import Text
 
 from clauseway.app.explaining import Explanation, explain
 from clauseway.app.home import home_at
-from clauseway.app.several import OpenAgreements, explain_together, with_recorded
+from clauseway.app.several import OpenAgreements, Opened, explain_together, with_recorded
 from clauseway.cli import options
 from clauseway.cli.explanation import print_trace, print_would_change
 from clauseway.cli.output import console, outcome_style, print_indented, print_json
 from clauseway.decisions import Outcome, Question, Reason
+from clauseway.values import InvalidInput, Problem
 
-NOT_PERMITTED = 2
+NOT_PERMITTED, INVALID = 2, 3
 
 
 def command(
     action: Annotated[
         str, typer.Option(help="serve, sell, license, use-under-licence, contract-compute or share-revenue.")
-    ],
-    party: Annotated[str, typer.Option(help="Who acts: openai, microsoft, amazon, …")],
+    ] = "",
+    party: Annotated[str, typer.Option(help="Who acts: openai, microsoft, amazon, …")] = "",
     product: Annotated[str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")] = "",
     cloud: Annotated[str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")] = "",
     to: Annotated[str, typer.Option(help="The licensee of a licence, the payee of a share.")] = "",
@@ -36,6 +41,13 @@ def command(
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     trace: Annotated[bool, typer.Option("--trace", help="Also every term, and why it did or did not apply.")] = False,
+    batch: Annotated[
+        Path | None,
+        typer.Option(help="A file of questions (.parquet, .csv, .jsonl), its columns named like the flags."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the answers to --batch go; by default JSON lines are printed.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Ask the agreement: who may do what, where and when, and why.
@@ -59,10 +71,20 @@ def command(
       clauseway decide --agreement ours --agreement theirs --action sell --party partner --product assistant --cloud hostcloud
     A receipt to verify later:
       clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --json > receipt.json
+    Ten million questions at once; flags hold for what a row leaves out, and an invalid row says why:
+      clauseway decide --batch questions.parquet --out answers.parquet --as-of 2026-05-01
 
-    Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure of ours.
+    Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure of ours. With --batch: 0, or 3 if any row was
+    invalid.
     """
-    opened, question = with_recorded(options.opened_together(agreement, facts), home_at(home)).asking(
+    asked = with_recorded(options.opened_together(agreement, facts), home_at(home))
+    if batch is not None:
+        given = {"action": action, "party": party, "product": product, "cloud": cloud, "to": to, "seller": seller}
+        given |= {"segment": segment, "region": region, "as_of": as_of or "", "known_at": known_at or ""}
+        given |= {"reading": ";".join(reading or ()), "suppose": ";".join(suppose or ())}
+        return _decide_batch(asked, batch, out, {name: value for name, value in given.items() if value})
+    _check_given({"--action": action, "--party": party}, out)
+    opened, question = asked.asking(
         suppose or (),
         action=action,
         party=party,
@@ -85,6 +107,37 @@ def command(
     else:
         _print(console(), question, decision)
     return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED
+
+
+def _check_given(needed: Mapping[str, str], out: Path | None) -> None:
+    """What a single question must have, and must not."""
+    why, todo = "a question names it", "Name it, or ask a file of questions with --batch."
+    problems = [
+        Problem(what="it is missing", why=why, where=flag, todo=todo) for flag, value in needed.items() if not value
+    ]
+    if out is not None:
+        why = "one answer is printed"
+        problems.append(Problem(what="it has no meaning here", why=why, where="--out", todo="Leave it out."))
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def _decide_batch(opened: Opened, source: Path, target: Path | None, otherwise: Mapping[str, str]) -> int:
+    try:
+        # Columns need PyArrow, which only the larger installation brings.
+        answering = importlib.import_module("clauseway.app.batch")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise
+        todo = "Install it: pip install 'clauseway[settle]'."
+        problem = Problem(what="it cannot be read", why="PyArrow is not installed", where="--batch", todo=todo)
+        raise InvalidInput(problem) from None
+    summary = answering.decide_file(opened, source, target, otherwise)
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in summary.outcomes.items())
+    print(f"{summary.rows:,} questions: {counts or 'none'}", file=sys.stderr)
+    if summary.invalid:
+        print(f"the first invalid one: {summary.problem}", file=sys.stderr)
+    return INVALID if summary.invalid else 0
 
 
 def _print(out: Console, question: Question, decision: Explanation) -> None:

@@ -8,6 +8,7 @@ Knows no clock and no HTTP: the day, the point of knowledge, the readings and th
 """
 
 from clauseway.decisions.audit import Audit, AuditFinding, Bound, Order, Shipment, audit_launches
+from clauseway.decisions.batch import StandIns
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.domain import all_questions
 from clauseway.decisions.engine import decide, facts_hash
@@ -39,6 +40,7 @@ __all__ = [
     "Receipt",
     "Shipment",
     "Span",
+    "StandIns",
     "Tables",
     "Turn",
     "Verdict",

@@ -39,7 +39,7 @@ from clauseway.decisions.reach import Act
 from clauseway.values import FOREVER, KnownAt
 
 # The sale, by another, of what a party serves. What may only be served can be asked for in no other way.
-_SOLD = "sell what is served"
+_SOLD = "\0sell what is served"
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
