@@ -130,6 +130,10 @@ CHANGES = [
         on("2032-06-01", "use-under-licence", "microsoft", "ip.models"),  # permitted until the licence ends
         ["later 2033-01-01: forbidden", "earlier 2023-01-22: unstated"],
     ),
+    (
+        on("2033-06-01", "use-under-licence", "microsoft", "ip.models"),  # forbidden: what a licence gave ended with it
+        ["earlier 2032-12-31: permitted", "fact grant:microsoft:ip.models=2033-06-01: permitted"],
+    ),
 ]
 
 

@@ -3,7 +3,8 @@
 `COMMANDS` is the one list of them. Only the command that is run is imported, so `--help` stays quick and asking a
 question does not load a database.
 
-Exit codes: 0 done (for `decide`: permitted) · 2 any other outcome of `decide` · 3 invalid input · 1 a failure of ours
+Exit codes: 0 done (for `decide`: permitted) · 2 not so: any other outcome of `decide`, a receipt that differs, a
+counterexample, an unsound text · 3 invalid input · 1 a failure of ours
 · 130 broken off.
 """
 

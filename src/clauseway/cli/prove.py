@@ -36,6 +36,7 @@ def command(
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Prove that an outcome never, or always, holds; or print the smallest counterexample.
@@ -55,7 +56,7 @@ def command(
     Exit code: 0 it holds, 2 a counterexample, 3 invalid input, 1 a failure of ours.
     """
     view = prove_claim(
-        options.opened(agreement, facts, suppose),
+        options.opened(agreement, facts, suppose, home),
         claim_of(never or (), always or ()),
         Within(
             actions=tuple(action or ()),

@@ -88,12 +88,19 @@ class _Asking:
 
     def facts(self, ways: Iterable[tuple[str, ...]]) -> Iterator[WouldChange]:
         """The facts that would change the outcome, taken as true from the question's day on."""
-        for way in (*ways, (MILESTONE,)):
+        for way in dict.fromkeys((*ways, *self._grants(), (MILESTONE,))):
             supposed = tuple(f"{need}={self._question.as_of}" for need in way)
             facts = self._facts.with_facts([suppose(text, self._catalog) for text in supposed])
             outcome = outcome_of(self._agreement, self._catalog, facts, self._question)
             if outcome != self._outcome:
                 yield WouldChange(kind="fact", suppose=supposed, outcome=outcome)
+
+    def _grants(self) -> list[tuple[str, ...]]:
+        """A grant of what is asked about, which gives back even what a licence that ended once gave."""
+        asked = self._question
+        if not asked.product:
+            return []
+        return [(f"grant:{party}:{asked.product}",) for party in dict.fromkeys((asked.party, asked.seller))]
 
     def _on(self, day: date) -> Outcome | None:
         question = msgspec.structs.replace(self._question, as_of=day)
