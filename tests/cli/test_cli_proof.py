@@ -149,6 +149,15 @@ def test_the_whole_domain_is_walked() -> None:
     assert done.stdout.startswith("HOLDS never unstated\n")
 
 
+def test_under_every_reading_a_counterexample_names_its_readings() -> None:
+    runtime = ("--action", "serve", "--party", "openai", "--product", "stateful-runtime", "--cloud", "aws")
+    claim = ("prove", "--never", "permitted", *runtime, "--segment", "any", "--to-day", "2026-02-26")
+    assert answer(*claim, code=0)["readings"] == [{"R1": "and", "R3": "a4", "R5": "new", "R6": "listed"}]
+    found = answer(*claim, "--every-reading", code=2)
+    assert len(found["readings"]) == 16
+    assert found["counterexample"]["question"]["readings"]["R3"] == "a3"
+
+
 @pytest.mark.parametrize(
     ("arguments", "where"),
     [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clauseway import Interval, InvalidInput, KnownAt, OpenAgreement, Outcome, Question
 from clauseway.agreement import boundaries
 from clauseway.decisions import all_questions
-from clauseway.decisions.proof import Claim, Proof, Within, prove
+from clauseway.decisions.proof import Claim, Proof, Within, every_reading, prove
 from clauseway.values import FOREVER
 
 EVERYTHING = KnownAt.everything()
@@ -28,7 +28,7 @@ def proved(
     claim: Claim, within: Within, days: Interval, known_at: KnownAt = EVERYTHING, opened: OpenAgreement | None = None
 ) -> Proof:
     asked = opened or partnership()
-    readings = asked.agreement.default_readings()
+    readings = [asked.agreement.default_readings()]
     return prove(asked.agreement, asked.catalog, asked.facts, claim, within, days, known_at=known_at, readings=readings)
 
 
@@ -148,6 +148,26 @@ def test_the_whole_domain_without_an_end() -> None:
         partnership().agreement, partnership().catalog, as_of=day("2023-01-23"), known_at=EVERYTHING
     )
     assert (proof.holds, proof.days, proof.combinations) == (True, None, sum(1 for _ in every))
+
+
+SERVES_RUNTIME = Within(
+    actions=("serve",), parties=("openai",), products=("stateful-runtime",), clouds=("aws",), segments=("any",)
+)
+
+
+def test_under_every_reading_the_smallest_exception_says_under_which() -> None:
+    """R3's alternative permits it from A3 on; as the readings are by default, from A4 on."""
+    opened = partnership()
+    days = Interval(day("2023-01-23"), day("2026-04-27"))
+    for chosen, first, count in (({}, "2025-10-28", 16), ({"R3": "a4"}, "2026-02-27", 8)):
+        readings = every_reading(opened.agreement, chosen)
+        parts = opened.agreement, opened.catalog, opened.facts
+        proof = prove(*parts, never(PERMITTED), SERVES_RUNTIME, days, known_at=EVERYTHING, readings=readings)
+        assert (len(readings), proof.readings, readings[0]) == (count, count, opened.agreement.default_readings())
+        assert proof.counterexample is not None
+        assert proof.counterexample.as_of == day(first)
+        assert proof.counterexample.readings == opened.agreement.default_readings() | ({} if chosen else {"R3": "a3"})
+        assert opened.answer(proof.counterexample).outcome == PERMITTED
 
 
 def test_every_unknown_name_is_told() -> None:

@@ -7,13 +7,16 @@ import msgspec
 
 from clauseway.app.explaining import Explanation, explain
 from clauseway.app.library import OpenAgreement, day_given, known_point
-from clauseway.decisions import Outcome, check_readings
-from clauseway.decisions.proof import Claim, Proof, Within, prove
+from clauseway.decisions import Outcome
+from clauseway.decisions.proof import Claim, Proof, Within, every_reading, prove
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, through
 
 
 class ProofView(msgspec.Struct, frozen=True, kw_only=True):
-    """A proof as it is shown. `to_day` is the last day walked, empty where the range has no end; so is `days`."""
+    """A proof as it is shown. `to_day` is the last day walked, empty where the range has no end; so is `days`.
+
+    `readings` holds each choice of readings that was tried.
+    """
 
     holds: bool
     claim: str
@@ -23,7 +26,7 @@ class ProofView(msgspec.Struct, frozen=True, kw_only=True):
     days: int | None
     stretches: int
     known_at: str
-    readings: Mapping[str, str]
+    readings: tuple[Mapping[str, str], ...]
     counterexample: Explanation | None
 
 
@@ -55,13 +58,16 @@ def prove_claim(
     to_day: str | None,
     known_at: str | None,
     reading: Mapping[str, str],
+    every_option: bool = False,
     suppositions: Sequence[str] = (),
 ) -> ProofView:
     """Try a claim. Without `from_day` from the first amendment on; without `to_day` for good. Raises InvalidInput.
 
+    With `every_option` under every choice of the readings that `reading` leaves open, else under their defaults.
     `opened` holds what is supposed already; `suppositions` says what that was.
     """
-    readings = check_readings(opened.agreement, reading)
+    readings = every_reading(opened.agreement, reading)
+    readings = readings if every_option else readings[:1]
     begin, last_day, known = day_given(from_day, "--from"), day_given(to_day, "--to-day"), known_point(known_at)
     days = Interval(begin or _first_day(opened, known), FOREVER if last_day is None else through(last_day))
     proof = prove(
@@ -81,7 +87,7 @@ def _view(
     claim: Claim,
     proof: Proof,
     known_at: KnownAt,
-    readings: Mapping[str, str],
+    readings: Sequence[Mapping[str, str]],
     last_day: date | None,
     suppositions: Sequence[str],
 ) -> ProofView:
@@ -95,6 +101,6 @@ def _view(
         days=proof.days,
         stretches=proof.stretches,
         known_at=str(known_at),
-        readings=readings,
-        counterexample=found and explain(opened, found, suppositions=suppositions),
+        readings=tuple(readings),
+        counterexample=explain(opened, found, suppositions=suppositions) if found else None,
     )

@@ -33,6 +33,9 @@ def command(
     to_day: Annotated[str | None, typer.Option("--to-day", help="The last day; by default there is none.")] = None,
     known_at: options.KnownAt = None,
     reading: options.Readings = None,
+    every_reading: Annotated[
+        bool, typer.Option("--every-reading", help="Under every choice of the readings that --reading leaves open.")
+    ] = False,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
@@ -50,8 +53,8 @@ def command(
       clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --from 2023-01-23 --to-day 2026-04-26
     To customers of no named segment it does not:
       clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --segment any --from 2023-01-23 --to-day 2026-04-26
-    Is OpenAI ever kept from a cloud after it?
-      clauseway prove --never forbidden --action serve --party openai --from 2026-04-27
+    Is OpenAI ever kept from a cloud after it, however the sources are read?
+      clauseway prove --never forbidden --action serve --party openai --from 2026-04-27 --every-reading
 
     Exit code: 0 it holds, 2 a counterexample, 3 invalid input, 1 a failure of ours.
     """
@@ -70,6 +73,7 @@ def command(
         to_day=to_day,
         known_at=known_at,
         reading=options.readings_of(reading),
+        every_option=every_reading,
         suppositions=suppose or (),
     )
     if as_json:
@@ -84,20 +88,29 @@ def _print(out: Console, view: ProofView) -> None:
         out.print(Text("HOLDS", "bold green"), Text(view.claim))
     else:
         out.print(Text("COUNTEREXAMPLE", "bold red"), Text(f"to: {view.claim}"))
-        _print_counterexample(out, view.counterexample)
-    until = f"to {view.to_day}, {view.days:,} days" if view.to_day is not None else "on, without end"
-    walked = f"{view.combinations:,} combinations from {view.begin} {until}, in {view.stretches} stretches"
+        _print_counterexample(out, view, view.counterexample)
+    until = f"to {view.to_day}, {_counted(view.days or 0, 'day')}" if view.to_day is not None else "on, without end"
+    walked = f"{_counted(view.combinations, 'combination')} from {view.begin} {until}"
+    walked += f", in {_counted(view.stretches, 'stretch', 'es')}"
+    if len(view.readings) > 1:
+        walked += f", under each of {len(view.readings)} choices of readings"
     out.print(f"\n{walked}\nknown at {view.known_at}", style="dim")
 
 
-def _print_counterexample(out: Console, found: Explanation) -> None:
+def _print_counterexample(out: Console, view: ProofView, found: Explanation) -> None:
     asked = found.question
     names = [asked.party, asked.action, asked.product, f"on {asked.cloud}" if asked.cloud else ""]
     names += [f"to {asked.to}" if asked.to else "", f"for {asked.segment}" if asked.segment != "any" else ""]
     out.print(
         f"\non {asked.as_of}: {' '.join(filter(None, names))}:", Text(found.outcome, outcome_style(found.outcome))
     )
+    if len(view.readings) > 1:
+        print_indented(out, f"read with {', '.join('='.join(one) for one in asked.readings.items())}", by=2)
     for reason in found.reasons:
         print_indented(out, str(reason), by=2)
     for condition in found.conditions:
         print_indented(out, f"only if: {condition.text}", by=2)
+
+
+def _counted(count: int, what: str, plural: str = "s") -> str:
+    return f"{count:,} {what}{'' if count == 1 else plural}"

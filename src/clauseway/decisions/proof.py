@@ -1,12 +1,14 @@
 """Proof by walking: a claim tried on every combination and every stretch of days in a range, or the smallest exception.
 
 The domain is finite and a table knows the days on which each answer may change, so nothing is left out and nothing is
-asked twice. What is proved holds for one point of knowledge and one choice of readings.
+asked twice. What is proved holds for one point of knowledge, and under every choice of readings that was tried.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import product as every
+from math import prod
 
 import msgspec
 
@@ -14,11 +16,13 @@ from clauseway.agreement import Agreement, FactRegister
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.domain import all_questions
-from clauseway.decisions.question import ACTIONS, Question, check_name
+from clauseway.decisions.question import ACTIONS, Question, check_name, check_readings
 from clauseway.decisions.table import DecisionTable
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
 
 _NONE: tuple[str, ...] = ()
+# Each choice of readings is a walk of its own, of about a tenth of a second over the whole built-in agreement.
+_CHOICES_MAX = 1024
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +90,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a claim holds, and how much was walked: every combination on every day of the range.
 
     `end` is exclusive, FOREVER where the range has no end. `stretches` counts the runs of days on which no answer can
-    change. `counterexample` is the smallest question of which the claim does not hold: that of the earliest day, then
-    of the fewest names, then of the first of them.
+    change, `readings` the choices of readings. `counterexample` is the smallest question of which the claim does not
+    hold: that of the earliest day, then of the fewest names, then of the first of them, then under the first readings.
     """
 
     holds: bool
@@ -95,6 +99,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     begin: date
     end: date
     stretches: int
+    readings: int
     counterexample: Question | None = None
 
     @property
@@ -112,29 +117,35 @@ def prove(
     days: Interval,
     *,
     known_at: KnownAt,
-    readings: Mapping[str, str],
+    readings: Sequence[Mapping[str, str]],
 ) -> Proof:
-    """Try a claim on all that lies within it. `readings` holds an option for each reading.
+    """Try a claim on all that lies within it, under each of `readings` (an option for every reading: `every_reading`).
 
     Raises InvalidInput for unknown names, and where there is nothing to walk.
     """
     within.check(catalog)
     rows = _rows(
         question
-        for question in all_questions(agreement, catalog, as_of=days.begin, known_at=known_at, readings=readings)
+        for question in all_questions(agreement, catalog, as_of=days.begin, known_at=known_at)
         if within.holds(question, catalog)
     )
     if not rows or days.is_empty:
         raise InvalidInput(_nothing_to_walk(days))
-    table = DecisionTable(agreement, catalog, facts, known_at, readings)
-    found = _smallest(claim, table, rows, days)
+    tables = [DecisionTable(agreement, catalog, facts, known_at, chosen) for chosen in readings]
+    exceptions = [
+        (day, _size(question), number, question)
+        for number, table in enumerate(tables)
+        for day, question in _smallest(claim, table, rows, days)
+    ]
+    found = min(exceptions, key=lambda one: one[:3], default=None)
     return Proof(
-        holds=found is None,
+        holds=not exceptions,
         combinations=sum(map(len, rows.values())),
         begin=days.begin,
         end=days.end,
-        stretches=len({day for action, product in rows for day in _days(table, action, product, days)}),
-        counterexample=found,
+        stretches=len({day for table in tables for row in rows for day in _days(table, *row, days)}),
+        readings=len(tables),
+        counterexample=found and msgspec.structs.replace(found[3], as_of=found[0], readings=readings[found[2]]),
     )
 
 
@@ -155,8 +166,23 @@ def _days(table: DecisionTable, action: str, product: str, days: Interval) -> It
     yield from (day for day in table.days(action, product) if days.begin < day < days.end)
 
 
-def _smallest(claim: Claim, table: DecisionTable, rows: _Rows, days: Interval) -> Question | None:
-    """The smallest question of which the claim does not hold."""
+def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[str, str]]:
+    """Every choice of readings that keeps those chosen, the defaults first.
+
+    Raises InvalidInput for unknown ones, and where the choices are more than can be walked.
+    """
+    fixed = check_readings(agreement, chosen)
+    options = [
+        (fixed[reading.id],) if reading.id in chosen else reading.options for reading in agreement.readings.values()
+    ]
+    if (count := prod(map(len, options))) > _CHOICES_MAX:
+        why, todo = f"they are read in {count:,} ways", "Choose some of them with --reading NAME=OPTION."
+        raise InvalidInput(Problem(what="too many readings are left open", why=why, where="--every-reading", todo=todo))
+    return [dict(zip(agreement.readings, one, strict=True)) for one in every(*options)]
+
+
+def _smallest(claim: Claim, table: DecisionTable, rows: _Rows, days: Interval) -> Iterator[tuple[date, Question]]:
+    """The smallest question of which the claim does not hold under a table's readings, with its day; or none."""
     exceptions = (
         (day, _size(question), question)
         for (action, product), questions in rows.items()
@@ -165,7 +191,8 @@ def _smallest(claim: Claim, table: DecisionTable, rows: _Rows, days: Interval) -
         if not claim.holds_of(_outcome(table, question, day))
     )
     smallest = min(exceptions, key=lambda one: one[:2], default=None)
-    return msgspec.structs.replace(smallest[2], as_of=smallest[0]) if smallest else None
+    if smallest:
+        yield smallest[0], smallest[2]
 
 
 def _outcome(table: DecisionTable, asked: Question, day: date) -> Outcome:
