@@ -13,19 +13,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clauseway.agreement import FactRegister, RevenueShare
+    from clauseway.agreement import FactRegister, Given, RevenueShare
     from clauseway.agreement.soundness import Remark, check_agreement
     from clauseway.app.explaining import Explanation, Verification, explain, read_explanation, verify
+    from clauseway.app.home import Home, home_at
     from clauseway.app.library import OpenAgreement, open_agreement
+    from clauseway.app.register import list_facts, record_fact
+    from clauseway.app.several import OpenAgreements, open_agreements
     from clauseway.decisions import Condition, Decision, Outcome, Question, Reason, Receipt, Span, Turn
     from clauseway.decisions.proof import Claim, Proof, Within, prove
     from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Money, Problem
 
 _OFFERED = {
     "FactRegister": "clauseway.agreement",
+    "Given": "clauseway.agreement",
     "RevenueShare": "clauseway.agreement",
+    "Home": "clauseway.app.home",
+    "home_at": "clauseway.app.home",
     "OpenAgreement": "clauseway.app.library",
     "open_agreement": "clauseway.app.library",
+    "list_facts": "clauseway.app.register",
+    "record_fact": "clauseway.app.register",
+    "OpenAgreements": "clauseway.app.several",
+    "open_agreements": "clauseway.app.several",
     "Remark": "clauseway.agreement.soundness",
     "check_agreement": "clauseway.agreement.soundness",
     "Explanation": "clauseway.app.explaining",
@@ -60,11 +70,14 @@ __all__ = [
     "Decision",
     "Explanation",
     "FactRegister",
+    "Given",
+    "Home",
     "Interval",
     "InvalidInput",
     "KnownAt",
     "Money",
     "OpenAgreement",
+    "OpenAgreements",
     "Outcome",
     "Problem",
     "Proof",
@@ -79,9 +92,13 @@ __all__ = [
     "Within",
     "check_agreement",
     "explain",
+    "home_at",
+    "list_facts",
     "open_agreement",
+    "open_agreements",
     "prove",
     "read_explanation",
+    "record_fact",
     "verify",
 ]
 

@@ -2,6 +2,9 @@
 
 Written keys are the field names with hyphens. A scope left empty means "any". `until` excludes the day it names and may
 name an event (`milestone`); `through` includes its day; with both, whichever comes first ends the term.
+
+There is no scope by seller, because the seller is the party of `sell`: reserve or permit that action to parties.
+There is none by region, because a region routes and never decides.
 """
 
 from collections.abc import Mapping

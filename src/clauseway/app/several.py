@@ -80,6 +80,11 @@ class OpenAgreements(msgspec.Struct, frozen=True):
         assert question is not None
         return opened, question
 
+    def decide(self, *, suppose: Iterable[str] = (), **parts: Unpack[QuestionParts]) -> Decision:
+        """Answer a question under all of them, with facts supposed. Raises InvalidInput where it is none."""
+        opened, question = self.asking(suppose, **parts)
+        return opened.answer(question)
+
     def answer(self, question: Question) -> Decision:
         """Answer a question that is checked already."""
         return decide_together(self._asked(), question)

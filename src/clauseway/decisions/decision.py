@@ -38,7 +38,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         note = f" ({self.note})" if self.note else ""
         place = f"{self.document}:{self.line}; {self.source}"
-        return f"{self.bearing}: {self.amendment} {self.term}{note}: {self.text} [{place}]"
+        of = f"{self.agreement} " if self.agreement else ""
+        return f"{self.bearing}: {of}{self.amendment} {self.term}{note}: {self.text} [{place}]"
 
     @classmethod
     def of(cls, bearing: str, citation: Citation, note: str = "") -> "Reason":
