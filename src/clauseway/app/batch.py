@@ -11,6 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -440,7 +441,14 @@ def _whole(target: Path, write: Callable[[Path], AbstractContextManager[_Put]]) 
 
 @contextmanager
 def _write_parquet(path: Path) -> Iterator[_Put]:
+    """Writing goes on beside the deciding of the next part: the one is PyArrow's work, the other Python's."""
     writers: list[pq.ParquetWriter] = []
+    pending: list[Future[None]] = []
+
+    def write(table: pa.Table) -> None:
+        if not writers:
+            writers.append(pq.ParquetWriter(path, table.schema))
+        writers[0].write_table(table)
 
     def put(part: _Part, found: pa.Array, answers: Sequence[Answer]) -> None:
         batch = part.rows
@@ -450,12 +458,15 @@ def _write_parquet(path: Path) -> Iterator[_Put]:
             pa.array([one.problem or None for one in answers], pa.string()).take(found),
         )
         table = pa.Table.from_arrays([*batch.columns, *added], [*batch.schema.names, *ADDED])
-        if not writers:
-            writers.append(pq.ParquetWriter(path, table.schema))
-        writers[0].write_table(table)
+        if pending:
+            pending.pop().result()
+        pending.append(beside.submit(write, table))
 
     try:
-        yield put
+        with ThreadPoolExecutor(1) as beside:
+            yield put
+            if pending:
+                pending.pop().result()
     finally:
         for writer in writers:
             writer.close()
