@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clauseway import KnownAt, open_agreement
 from clauseway.decisions import Outcome, all_questions, decide
-from clauseway.decisions.compare import Combination, OutcomeChange, Side, compare, grouped
+from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, compare, grouped
 
 OPENED = open_agreement()
 AMENDMENTS = OPENED.agreement.amendments
@@ -76,9 +76,13 @@ def test_exactly_the_outcomes_that_differ() -> None:
 def test_the_boxes_expand_to_exactly_the_changes(one: Side, other: Side) -> None:
     changes = compare(one, other, OPENED.catalog)
     boxes = grouped(changes)
-    told = [(combination, box.before, box.after) for box in boxes for combination in box.combinations()]
+    told = [(combination, said_of(box)) for box in boxes for combination in box.combinations()]
     assert len(told) == len(changes) == sum(map(len, boxes)), "no combination stands in two boxes"
-    assert set(told) == {(change.combination, change.before, change.after) for change in changes}
+    assert set(told) == {(change.combination, said_of(change)) for change in changes}
+
+
+def said_of(told: Box | OutcomeChange) -> tuple[object, ...]:
+    return told.before, told.after, told.conditions, told.because.document, told.because.line
 
 
 @few

@@ -1,0 +1,116 @@
+"""Sets of names as a person would write them: the whole, all but a few, a few."""
+
+from collections.abc import Iterable
+from itertools import chain, combinations
+
+import pytest
+
+from clauseway import open_agreement
+from clauseway.app.wording import Wording, listed, sentence
+
+BUILT_IN = open_agreement()
+WORDS = Wording.of(BUILT_IN)
+CLOUDS = ("aws", "azure", "google-cloud", "oci", "openai-own")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("openai", "OpenAI"),
+        ("aws", "AWS"),
+        ("google-cloud", "Google Cloud"),
+        ("oracle", "Oracle"),  # the prose never names it: written like the others
+        ("openai-own", "openai-own"),
+        ("gpt-5.5", "gpt-5.5"),
+    ],
+)
+def test_names_are_spelled_as_the_text_spells_them(name: str, written: str) -> None:
+    assert WORDS.name(name) == written
+
+
+@pytest.mark.parametrize(
+    ("clouds", "told"),
+    [
+        ("", ""),
+        ("aws", " on AWS"),
+        ("aws oci", " on AWS and OCI"),
+        ("aws google-cloud oci", " on any cloud but Azure and openai-own"),
+        ("aws google-cloud oci openai-own", " on any cloud but Azure"),
+        ("aws azure google-cloud oci openai-own", " on any cloud"),
+    ],
+)
+def test_clouds(clouds: str, told: str) -> None:
+    assert WORDS.clouds(clouds.split()) == told
+
+
+@pytest.mark.parametrize(
+    ("segments", "told"),
+    [
+        ("any consumer enterprise government us-national-security", ""),
+        ("any consumer enterprise government", " to all but us-national-security customers"),
+        ("us-national-security", " to us-national-security customers"),
+        ("any", " to customers of no named segment"),
+        ("consumer enterprise", " to consumer customers and enterprise customers"),
+        ("any consumer", " to consumer customers and customers of no named segment"),
+    ],
+)
+def test_segments(segments: str, told: str) -> None:
+    assert WORDS.segments(segments.split()) == told
+
+
+@pytest.mark.parametrize(
+    ("products", "action", "told"),
+    [
+        ("gpt-5.5 gpt-5.4", "serve", "gpt-5.5 and gpt-5.4"),
+        ("api.stateless gpt-5.5 gpt-5.4 new-model", "serve", "any api.stateless product"),
+        ("api.stateless new-model", "serve", "any api.stateless product (except gpt-5.5 and gpt-5.4)"),
+        ("app", "serve", "any new app product"),
+        ("app joint.api joint.app", "serve", "any joint product and any new app product"),
+        ("joint.api research", "serve", "any joint.api product and research"),
+        ("ip.models ip.products", "license", "ip.models and ip.products"),
+        ("ip.models ip.products ip.research", "license", "ip"),
+        ("codex compute.new", "share-revenue", "compute.new and codex"),
+    ],
+)
+def test_products(products: str, action: str, told: str) -> None:
+    assert WORDS.products(products.split(), action) == told
+
+
+def subsets(names: Iterable[str]) -> Iterable[tuple[str, ...]]:
+    every = sorted(names)
+    return chain.from_iterable(combinations(every, size) for size in range(1, len(every) + 1))
+
+
+def test_no_two_sets_are_told_alike() -> None:
+    catalog = BUILT_IN.catalog
+    for names, told in (
+        (catalog.parties, WORDS.parties),
+        (catalog.clouds, WORDS.clouds),
+        (catalog.segments, WORDS.segments),
+    ):
+        assert len({told(some) for some in subsets(names)}) == 2 ** len(names) - 1
+    sold = ("api.stateless", "gpt-5.5", "gpt-5.4", "new-model", "app", "codex", "joint.api", "joint.app", "research")
+    assert len({WORDS.products(some, "serve") for some in subsets(sold)}) == 2 ** len(sold) - 1
+
+
+@pytest.mark.parametrize(
+    ("names", "told"), [([], ""), (["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c")]
+)
+def test_lists(names: list[str], told: str) -> None:
+    assert listed(names, "or") == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("nobody may", "Nobody may"), ("partner's right", "Partner's right"), ("gpt-5.5 ends", "gpt-5.5 ends"), ("", "")],
+)
+def test_sentences_begin_with_a_capital_and_identifiers_stay(text: str, told: str) -> None:
+    assert sentence(text) == told
+
+
+def test_a_place_is_clause_line_and_sources() -> None:
+    ship_first = next(
+        term for amendment in BUILT_IN.agreement.amendments for term in amendment.terms if term.id == "A5.ship-first"
+    )
+    assert WORDS.place(ship_first.citation) == "A5 5.3, A5.md:46; S2, S4"
+    assert WORDS.place(BUILT_IN.agreement.rules["owner"]) == "agreement.md:82; ours"
