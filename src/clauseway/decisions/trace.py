@@ -98,8 +98,12 @@ def trace(
     folded = {state.term.id for state in force.states}
     for amendment in reversed(agreement.amendments):
         traced += [tracing.left_out(term, amendment) for term in amendment.terms if term.id not in folded]
-    traced += tracing.beside({one.term for one in traced})
+    traced += tracing.beside()
     return tuple(sorted(traced, key=lambda one: not one.applies))
+
+
+# Term, document and line.
+_Place = tuple[str, str, int]
 
 
 class _Tracing:
@@ -110,7 +114,9 @@ class _Tracing:
     ) -> None:
         self._catalog = catalog
         self._question = question
-        self._reasons = {reason.term: reason for reason in decision.reasons}
+        # By place: a rule or a fact may be called what a term is called.
+        self._reasons = {(reason.term, reason.document, reason.line): reason for reason in decision.reasons}
+        self._places: set[_Place] = set()
         self._force = force
         self._looks: dict[str, list[Look]] = {}
         for look in looks:
@@ -135,17 +141,17 @@ class _Tracing:
         asked = ", ".join(f"{reading}={self._question.readings[reading]}" for reading in sorted(term.under))
         return self._not(term, amendment.id, OTHER_READING, f"it stands under {under}; asked was {asked}")
 
-    def beside(self, traced: set[str]) -> Iterator[Traced]:
-        """What the reasons cite beside terms: changes, facts, rules, commentary."""
-        for reason in self._reasons.values():
-            if reason.term not in traced:
+    def beside(self) -> Iterator[Traced]:
+        """What the reasons cite beside the terms traced so far: changes, facts, rules, commentary."""
+        for place, reason in self._reasons.items():
+            if place not in self._places:
                 kind = {"facts": "fact", "agreement": "rule"}.get(reason.amendment, "change")
                 kind = "commentary" if reason.bearing == "commentary" else kind
                 yield _of(reason.term, kind, _cited(reason), APPLIES, reason)
 
     def _in_force(self, term: Term, amendment: str) -> Traced:
         looks = self._looks.get(term.id, [])
-        reason = self._reasons.get(term.id)
+        reason = self._reason(term)
         reaching = [look for look in looks if look.outside == NOWHERE]
         if not looks:
             return self._not_looked_at(term, amendment)
@@ -178,10 +184,15 @@ class _Tracing:
         by = "by its own end" if state.ended_by.term == term.id else f"by {state.ended_by.term}"
         event = f", by {state.event.term}" if state.event is not None else ""
         why = f"it ended on {state.end} {by}{event}"
-        reason = self._reasons.get(term.id)
+        reason = self._reason(term)
         if reason is None:
             return self._not(term, state.amendment, ENDED, why)
         return msgspec.structs.replace(_of(term.id, term.kind, term.citation, ENDED, reason), why=why)
+
+    def _reason(self, term: Term) -> Reason | None:
+        place = term.id, term.citation.document, term.citation.line
+        self._places.add(place)
+        return self._reasons.get(place)
 
     def _not(self, term: Term, amendment: str, finding: str, why: str) -> Traced:
         return Traced(
