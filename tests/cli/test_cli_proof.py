@@ -99,6 +99,12 @@ def test_what_differs_is_said(receipt: str, changed: dict[str, Any], differs: li
     assert [difference["what"] for difference in found["differences"] if difference["what"] != "turns on"] == differs
 
 
+def test_knowledge_of_any_year_is_verified() -> None:
+    for known_at in ("0001-01-01", "1969-07-20", "9999-12-30"):
+        done = run("decide", *SERVE, "--as-of", "2026-03-15", "--known-at", known_at, "--json")
+        assert answer("verify", "-", given=done.stdout, code=0)["same"] is True
+
+
 def test_another_text_differs_in_its_hash(receipt: str, tmp_path: Path) -> None:
     shutil.copytree(BUILT_IN, tmp_path / "mine", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "mine" / "A5.md").write_text((BUILT_IN / "A5.md").read_text() + "\n")
@@ -115,10 +121,31 @@ def test_a_receipt_of_several_agreements_needs_them_again(tmp_path: Path) -> Non
     assert answer("verify", "-", given=done.stdout, code=2)["differences"][0]["what"] == "agreement"
 
 
-@pytest.mark.parametrize("given", ["", "{", "[]", '{"outcome": "permitted"}', "\x00", '{"error": {}}'])
+@pytest.mark.parametrize(
+    "given", ["", "{", "[]", '{"a":' + "[" * 100_000, '{"outcome": "permitted"}', "\x00", '{"error": {}}']
+)
 def test_what_is_no_receipt_is_refused(given: str) -> None:
     found = answer("verify", "-", given=given, code=3)
     assert found["error"]["problems"][0]["where"] == "-"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("known_at_ns", "yesterday"),
+        ("known_at_ns", "9" * 40),
+        ("known_at_ns", "-" + "9" * 40),
+        ("as_of", "9999-12-31"),
+        ("action", "host"),
+        ("suppositions", ["rain=2026-01-01"]),
+        ("readings", {"R1": "maybe"}),
+        ("region", "\x00"),
+    ],
+)
+def test_a_receipt_whose_question_is_none_is_refused(receipt: str, key: str, value: object) -> None:
+    recorded = json.loads(receipt)
+    recorded["question"][key] = value
+    assert answer("verify", "-", given=json.dumps(recorded), code=3)["error"]["problems"]
 
 
 def test_a_receipt_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def read_explanation(where: str, written: bytes) -> Explanation:
     try:
         recorded = msgspec.json.decode(written, type=Explanation)
         _ = recorded.question.known_at
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidInput(
             Problem(
                 what="this is no recorded decision",

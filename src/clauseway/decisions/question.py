@@ -85,8 +85,13 @@ class QuestionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def known_at(self) -> KnownAt:
-        """Raises ValueError where the two numbers are none."""
-        return KnownAt(int(self.known_at_ns), int(self.known_at_sequence))
+        """Raises ValueError where the two numbers are none, or name no instant."""
+        known_at = KnownAt(int(self.known_at_ns), int(self.known_at_sequence))
+        try:
+            str(known_at)  # an instant beyond the years that there are cannot be told
+        except (OverflowError, OSError) as error:
+            raise ValueError(f"{self.known_at_ns} nanoseconds since 1970 is no instant") from error
+        return known_at
 
 
 def ask(
