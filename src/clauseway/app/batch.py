@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from clauseway.app.library import OpenAgreement, known_point
 from clauseway.app.several import OpenAgreements, Opened
 from clauseway.decisions import Question, StandIns, Tables, check_readings
-from clauseway.decisions.question import ACTIONS, SERVE
+from clauseway.decisions.question import ACTIONS, SELL, SERVE
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem, parse_day
 
 INVALID = "invalid"
@@ -349,19 +349,19 @@ class _Asker:
     def _question(self, parts: Mapping[str, Any]) -> Question | None:
         """The question, unchecked but for what a table does not look at; None where that is wrong."""
         readings = self._readings_of(parts["reading"])
-        as_of, known_at = parts["as_of"], parts["known_at"]
+        action, seller, as_of, known_at = (parts[name] for name in ("action", "seller", "as_of", "known_at"))
         valid = (
-            parts["action"] in ACTIONS
+            action in ACTIONS
             and isinstance(as_of, date)
             and as_of != FOREVER
             and isinstance(known_at, KnownAt)
             and parts["region"].isprintable()
-            and (parts["seller"] in ("", parts["party"]) or parts["action"] == SERVE)
+            and (not seller or action == SERVE or (action == SELL and seller == parts["party"]))
         )
         if readings is None or not valid:
             return None
-        seller = parts["seller"] or parts["party"]
-        return Question(**{name: parts[name] for name in PARTS if name != "seller"}, seller=seller, readings=readings)
+        named = {name: parts[name] for name in PARTS if name != "seller"}
+        return Question(**named, seller=seller or parts["party"], readings=readings)
 
     def _tables(self, suppose: str) -> Tables | None:
         """The tables with what is supposed; None for several agreements, and where it cannot be supposed."""

@@ -1,0 +1,206 @@
+"""A file of questions: each row is answered as the question alone would be, in order, whatever the format."""
+
+import csv
+import json
+import random
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from clauseway import InvalidInput, OpenAgreement, open_agreement
+from clauseway.app.batch import LISTS, PARTS, decide_file
+from clauseway.cli import run
+
+OPENED = open_agreement()
+NAMES = {
+    "action": ["serve", "serve", "sell", "license", "share-revenue", "use-under-licence", "contract-compute", "fly"],
+    "party": ["openai", "microsoft", "amazon", "acme"],
+    "product": ["gpt-5.5", "new-model", "api.stateful", "ip.models", "compute.new", "research", "api", ""],
+    "cloud": ["aws", "azure", "oci", "", "moon"],
+    "to": ["", "", "", "microsoft", "amazon"],
+    "seller": ["", "", "", "openai", "amazon"],
+    "segment": ["any", "us-national-security", "", "martians"],
+    "region": ["", "us-east-2", "\u0007"],
+    "as_of": ["2023-01-22", "2026-03-15", "2026-04-27", "2026-04-28", "2031-01-01", "9999-12-31", "2026-13-01"],
+    "known_at": ["", "", "2026-04-26", "2026-04-27T12:00:00Z", "yesterday"],
+    "reading": ["", "R1=or", "R1=or;R3=a3", "R9=x", "R1"],
+    "suppose": ["", "milestone=2026-04-01", "launch:new-model:azure:available=2026-04-28", "milestone=never"],
+}
+Row = dict[str, str]
+
+
+def alone(opened: OpenAgreement, row: Row) -> tuple[str, list[str]]:
+    """Outcome and deciding terms of a row's question, asked by itself."""
+    reading = {name: option for name, _, option in (item.partition("=") for item in row["reading"].split(";") if item)}
+    try:
+        decision = opened.decide(
+            action=row["action"],
+            party=row["party"],
+            product=row["product"],
+            cloud=row["cloud"],
+            to=row["to"],
+            seller=row["seller"],
+            segment=row["segment"] or "any",
+            region=row["region"],
+            as_of=row["as_of"],
+            known_at=row["known_at"] or None,
+            reading=reading,
+            suppose=[item for item in row["suppose"].split(";") if item],
+        )
+    except InvalidInput:
+        return "invalid", []
+    return decision.outcome, [reason.term for reason in decision.reasons]
+
+
+def written(rows: list[dict[str, Any]], path: Path) -> Path:
+    """The rows in the format that the file's name says; lists stay lists where the format has them."""
+    if path.suffix == ".csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+        return path
+    listed = [row | {name: row[name].split(";") for name in LISTS if row.get(name)} for row in rows]
+    listed = [row | {name: [] for name in LISTS if row.get(name) == ""} for row in listed]
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(listed), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in listed))
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return found
+    if path.suffix == ".csv":
+        with path.open(newline="") as file:
+            return [row | {"terms": row["terms"].split(";") if row["terms"] else []} for row in csv.DictReader(file)]
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+@settings(max_examples=4, deadline=None, phases=[Phase.generate])
+@given(draw=st.randoms(use_true_random=False))
+def test_a_row_is_answered_as_its_question_alone(
+    suffix: str, draw: random.Random, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Valid and invalid ones, with readings and suppositions of their own."""
+    rows = [{name: draw.choice(values) for name, values in NAMES.items()} | {"id": str(n)} for n in range(60)]
+    for row in rows[:50]:  # most of what is drawn blindly is invalid: mend what most often is
+        row |= {"region": "", "segment": "any", "cloud": row["cloud"] if row["cloud"] != "moon" else "aws"}
+        row |= {"seller": row["seller"] if row["action"] == "serve" else "", "reading": row["reading"][:11]}
+        row |= {
+            "reading": row["reading"] if row["reading"].startswith("R1=") else "",
+            "suppose": row["suppose"].replace("never", "2027-01-01"),
+        }
+        row |= {"party": row["party"].replace("acme", "google"), "known_at": row["known_at"].replace("yesterday", "")}
+        if row["action"] in ("serve", "sell"):
+            row |= {"to": "", "product": draw.choice(["gpt-5.5", "new-model", "codex"]), "cloud": row["cloud"] or "oci"}
+    folder = tmp_path_factory.mktemp("batch")
+    source, target = written(rows, folder / f"q{suffix}"), folder / f"a{suffix}"
+    summary = decide_file(OPENED, source, target, {})
+    answered = read(target)
+    assert [row["id"] for row in answered] == [row["id"] for row in rows]
+    for row, answer in zip(rows, answered, strict=True):
+        assert (answer["outcome"], answer["terms"]) == alone(OPENED, row), row
+        assert bool(answer.get("problem")) == (answer["outcome"] == "invalid")
+    assert summary.invalid == sum(answer["outcome"] == "invalid" for answer in answered)
+
+
+ON_AWS = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws"}
+
+
+def test_days_may_be_days_and_instants_instants(tmp_path: Path) -> None:
+    """As Parquet has them, and as others write them: midnight without a zone is a day."""
+    days = [date(2026, 4, 26), date(2026, 4, 28)]
+    known = [datetime(2026, 4, 26, 23, tzinfo=UTC), datetime(2026, 4, 28, tzinfo=UTC)]
+    columns = {name: [value] * 2 for name, value in ON_AWS.items()}
+    for as_of in (pa.array(days), pa.array([datetime.combine(day, datetime.min.time()) for day in days])):
+        table = pa.table({**columns, "as-of": as_of, "known-at": pa.array(known)})
+        pq.write_table(table, tmp_path / "q.parquet")
+        decide_file(OPENED, tmp_path / "q.parquet", tmp_path / "a.parquet", {})
+        answered = pq.read_table(tmp_path / "a.parquet")
+        assert answered.column("outcome").to_pylist() == ["forbidden", "permitted"]
+        assert answered.schema.field("as-of").type == as_of.type
+
+
+def test_flags_hold_for_what_a_row_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows: list[dict[str, Any]] = [
+        {"party": "openai"},
+        {"party": "openai", "as-of": "2026-05-01"},
+        {"as_of": None, "party": "microsoft"},
+    ]
+    source = written([dict(row) for row in rows], tmp_path / "q.jsonl")
+    given_flags = ["--action", "sell", "--product", "gpt-5.5", "--cloud", "aws", "--as-of", "2026-03-15"]
+    assert run(["decide", "--batch", str(source), *given_flags]) == 0
+    out, err = capsys.readouterr()
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["outcome"] for answer in answers] == ["forbidden", "permitted", "forbidden"]
+    assert [{name: row[name] for name in row if name in ("party", "as-of", "as_of")} for row in answers] == rows
+    assert "3 questions: 2 forbidden, 1 permitted" in err
+
+
+def test_what_cannot_be_read_is_told_in_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = json.dumps(ON_AWS | {"as_of": "2026-05-01"})
+    (tmp_path / "q.jsonl").write_bytes(b"%s\n{broken\n[1]\n\xff\xfe\n%s\n" % (good.encode(), good.encode()))
+    assert run(["decide", "--batch", str(tmp_path / "q.jsonl")]) == 3
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["outcome"] for answer in answers] == ["permitted", "invalid", "invalid", "invalid", "permitted"]
+    (tmp_path / "q.csv").write_text("action,party,product,cloud\nserve,openai,gpt-5.5\nserve,openai,gpt-5.5,aws,x\n")
+    assert run(["decide", "--batch", str(tmp_path / "q.csv"), "--out", str(tmp_path / "a.csv")]) == 3
+    assert [row["outcome"] for row in read(tmp_path / "a.csv")] == ["invalid", "invalid"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "flags", "said"),
+    [
+        ("q.xlsx", "", [], "has no known format"),
+        ("q.parquet", "no Parquet", [], "cannot be read"),
+        ("missing.csv", None, [], "cannot be read"),
+        ("q.csv", "action,outcome\nserve,x\n", [], "the answers take that name"),
+        ("q.csv", "as_of,as-of\n2026-05-01,2026-05-01\n", [], "it stands there twice"),
+        ("q.csv", "action\nserve\n", ["--out", "a.parquet"], "in the format of the questions"),
+        ("q.csv", b"action\n\xff\n", [], "cannot be read"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_and_nothing_written(
+    name: str, text: str | bytes | None, flags: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
+    before = set(tmp_path.iterdir())
+    assert run(["decide", "--batch", name, *flags]) == 3
+    told = capsys.readouterr()
+    assert said in " ".join((told.out + told.err).split())
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_file_without_questions_has_no_answers(tmp_path: Path) -> None:
+    schema = pa.schema([(name, pa.string()) for name in PARTS])
+    pq.write_table(schema.empty_table(), tmp_path / "q.parquet")
+    assert decide_file(OPENED, tmp_path / "q.parquet", tmp_path / "a.parquet", {}).rows == 0
+    assert pq.read_table(tmp_path / "a.parquet").num_rows == 0
+
+
+def test_more_distinct_texts_than_a_number_can_join(tmp_path: Path) -> None:
+    """Thirteen columns of which each has its own text in every row."""
+    rows = [{name: f"{name}-{number}" for name in (*PARTS, *LISTS)} for number in range(40)]
+    rows[7] = dict.fromkeys(rows[0], "") | ON_AWS | {"as_of": "2026-05-01"}
+    source = written(rows * 2, tmp_path / "q.csv")
+    decide_file(OPENED, source, tmp_path / "a.csv", {})
+    outcomes = [row["outcome"] for row in read(tmp_path / "a.csv")]
+    assert outcomes == [("permitted" if number % 40 == 7 else "invalid") for number in range(80)]
+
+
+def test_a_question_alone_needs_its_action_and_party(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["decide", "--product", "gpt-5.5"]) == 3
+    assert "--batch" in capsys.readouterr().err
