@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.agreement import FactRegister, Given, Launch, Recorded, facts_for
+from clauseway.agreement import FactRegister, Given, Launch, Recorded, checked, facts_for
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement, open_agreement
 from clauseway.app.register import list_facts, record_fact, recorded_facts, with_register
@@ -208,6 +208,40 @@ def test_what_was_recorded_stays_as_it_was_given(home: Home) -> None:
     assert (row.sequence, row.kind, row.effective, row.source) == (1, "answer", date(2026, 4, 29), "a letter")
     assert datetime.fromtimestamp(row.recorded_ns / 1e9, UTC).date() == datetime.now(UTC).date()
     assert recorded_facts(home) == (recorded,)
+
+
+ANY = st.text(max_size=8) | st.sampled_from(
+    ["", "2026-04-30", "9999-12-31", "new-model", "ip", "azure", "available", "google", "can+declines", "F1", "compute"]
+)
+FIELDS = {
+    "launch": ("product", "cloud", "stage"),
+    "answer": ("product", "answer"),
+    "offer": ("subject",),
+    "milestone": (),
+    "grant": ("party", "product"),
+    "retraction": (),
+}
+
+
+@given(kind=st.sampled_from(sorted(FIELDS)), texts=st.lists(ANY, min_size=7, max_size=7), passed=st.booleans())
+def test_whatever_is_given_is_a_fact_or_is_refused_with_what_to_do(kind: str, texts: list[str], passed: bool) -> None:
+    effective, source, says, corrects, *rest = texts
+    about: dict[str, str | bool] = dict(zip(FIELDS[kind], rest, strict=False))
+    if kind == "offer":
+        about["passed"] = passed
+    fact = Given(kind=kind, effective=effective, source=source, says=says, about=about, corrects=corrects)
+    places = told_of(fact)
+    assert all(place.startswith("--") for place in places)
+    assert places or date.fromisoformat(effective) < date.max
+
+
+def told_of(fact: Given) -> list[str]:
+    """The places of what is wrong with a fact; none where it could be recorded."""
+    try:
+        record = checked(fact, "openai-microsoft", PARTNERSHIP.catalog, PARTNERSHIP.facts.facts)
+    except InvalidInput as refused:
+        return [problem.where for problem in refused.problems]
+    return [] if record.fact().citation.text else ["nothing is said"]
 
 
 # Laws of corrections, on registers of any shape

@@ -122,6 +122,15 @@ def test_the_schema_is_printed_and_written(tmp_path: Path) -> None:
     assert (tmp_path / "blocks.json").read_text() == printed
 
 
+@pytest.mark.parametrize(
+    "arguments", [("new", "a-file/ours"), ("schema", "--out", "nowhere/x.json"), ("fmt", "nowhere")]
+)
+def test_a_place_that_cannot_be_used_is_a_problem_of_the_input(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("")
+    [problem] = answer("agreement", *arguments, code=3, cwd=tmp_path)["error"]["problems"]
+    assert problem["where"] in arguments
+
+
 def test_problems_of_an_agreement_and_of_its_facts_come_in_one_refusal(tmp_path: Path) -> None:
     answer("agreement", "new", "ours", cwd=tmp_path)
     for name, sound, mistake in (

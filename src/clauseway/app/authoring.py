@@ -1,6 +1,8 @@
 """What an author of an agreement needs: a folder to begin with, a schema for the editor, one layout for all."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import msgspec
 
 from clauseway.agreement.format import format_document
 from clauseway.agreement.schema import block_schema
-from clauseway.app.library import Wrong, built_in_documents, open_agreement
+from clauseway.app.library import Wrong, built_in_documents
 from clauseway.values import InvalidInput, Problem
 
 TEMPLATE = "template"
@@ -25,19 +27,25 @@ def new_agreement(folder: Path) -> list[Path]:
                 todo="Name a folder that does not exist yet, or an empty one.",
             )
         )
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, text in sorted(built_in_documents(TEMPLATE).items()):
-        path = folder / name
-        path.write_text(text, "utf-8")
-        written.append(path)
-    open_agreement(folder)
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in sorted(built_in_documents(TEMPLATE).items()):
+            path = folder / name
+            path.write_text(text, "utf-8")
+            written.append(path)
     return written
 
 
 def schema_text() -> str:
     """The JSON Schema of blocks, as it is written to a file."""
     return msgspec.json.format(msgspec.json.encode(block_schema()), indent=2).decode() + "\n"
+
+
+def write_schema(path: Path) -> None:
+    """Write the JSON Schema of blocks to a file. Raises InvalidInput where that cannot be written."""
+    with _writing(path):
+        path.write_text(schema_text(), "utf-8")
 
 
 def format_folder(folder: Path, *, write: bool) -> list[Path]:
@@ -63,8 +71,20 @@ def format_folder(folder: Path, *, write: bool) -> list[Path]:
             changed.append((path, formatted))
     wrong.refuse()
     for path, formatted in changed if write else ():
-        _replace(path, formatted)
+        with _writing(path):
+            _replace(path, formatted)
     return [path for path, _ in changed]
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A place that somebody named and that cannot be written is their input, not our failure."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        problem = Problem(what="it cannot be written", why=why, where=str(path), todo="Name a place you may write to.")
+        raise InvalidInput(problem) from None
 
 
 def _text(path: Path) -> str:

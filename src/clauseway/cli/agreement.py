@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.authoring import format_folder, new_agreement, schema_text
+from clauseway.app.authoring import format_folder, new_agreement, schema_text, write_schema
 from clauseway.cli import check as checker
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
@@ -59,7 +59,7 @@ def schema(
     if out is None:
         print(schema_text(), end="")
         return 0
-    out.write_text(schema_text(), "utf-8")
+    write_schema(out)
     if as_json:
         print_json({"file": str(out)})
     else:
