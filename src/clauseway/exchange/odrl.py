@@ -17,7 +17,7 @@ Actions, left operands and the facts about products and parties are a profile of
 that it can be read without a network. Model: ODRL Information Model 2.2, https://www.w3.org/TR/odrl-model/
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 from urllib.parse import quote, unquote
@@ -54,12 +54,14 @@ _SOLD = ("serve", "sell")
 _OPERANDS = (
     "cloud", "segment", "party", "recipient", "product", "firstShipped", "launchedOn", "answer", "passed", "granted",
 )  # fmt: skip
-# Acts that go no further than the owner's act may.
-_REACHED = {
-    "serve": _SOLD,
-    "contract-compute": ("contract-compute",),
-    "license": ("license", "use-under-licence"),
-    "use-under-licence": ("use-under-licence",),
+# Which acts the owner's act bears on: by anyone, by the owner or by others, who go no further than it may. A term on
+# sales bears on others' serving too, and on nothing of the owner's, whose sale is its serving.
+_REACHED: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "serve": (("serve", ""), ("sell", "")),
+    "sell": (("serve", ":others"), ("sell", ":others")),
+    "contract-compute": (("contract-compute", ""),),
+    "license": (("license", ""), ("license", ":others"), ("use-under-licence", ":others")),
+    "use-under-licence": (("use-under-licence", ":owner"),),
 }
 ANYONE, OTHERS = "anyone", "anyone-but-the-owner"
 
@@ -119,20 +121,20 @@ class _Policy:
 
     def _permissions(self) -> None:
         for term, taken in self.extract.owned():
-            outside = [self._constraint("product", "isNoneOf", self._assets(taken))] if taken else []
+            outside = self._not_in(taken)
             for action in _OWNED:
                 for product in self._taking(action, term.products):
-                    self._permit(term.citation, term.party, action, product, outside)
+                    self._permit_of(term.party, term.citation, term.party, action, product, outside)
                     consent = [self._consent(term.party)]
-                    self._permit(term.citation, OTHERS, action, product, outside, consent, owner=term.party)
+                    self._permit_of(term.party, term.citation, OTHERS, action, product, outside, consent)
         for permission in self.extract.in_force(Permission):
             for action in sorted(permission.actions & {*_OWNED}):
                 self._granted(permission.citation, permission.party, action, permission)
         for licence in self.extract.in_force(Licence):
             for product in self._taking("use-under-licence", licence.products):
-                self._rule(
-                    "permission", licence.citation, licence.licensee, "use-under-licence", product, (), licence.licensor
-                )
+                for _, owned in self._owners_of(product):
+                    use = (licence.citation, licence.licensee, "use-under-licence", product, owned)
+                    self._rule("permission", *use, licence.licensor)
             for scope in licence.carries:
                 for action in _sold(scope):
                     self._granted(licence.citation, licence.licensee, action, scope)
@@ -152,25 +154,33 @@ class _Policy:
         elif isinstance(fact, Launch) and fact.shipped:
             operator = self.extract.catalog.operators[fact.cloud]
             where = [self._constraint("cloud", "eq", [self._cloud(fact.cloud)])]
-            if operator != self._owner(fact.product):
-                # To whoever lost its licence a launch is no grant, and a prohibition says so.
-                for action in _SOLD:
-                    self._permit(fact.citation, operator, action, fact.product, where)
+            # To whoever lost its licence a launch is no grant, and a prohibition says so.
+            for action in _SOLD:
+                self._permit(fact.citation, operator, action, fact.product, where)
 
     def _permit(
+        self, citation: Citation, party: str, action: str, product: str, constraints: Sequence[Node] = ()
+    ) -> None:
+        """A permission of what somebody owns, or of what anyone may do."""
+        if party == ANYONE:
+            self._rule("permission", citation, party, action, product, constraints, self._owner(product))
+            return
+        for owner, owned in self._owners_of(product):
+            self._permit_of(owner, citation, party, action, product, [*constraints, *owned])
+
+    def _permit_of(
         self,
+        owner: str,
         citation: Citation,
         party: str,
         action: str,
         product: str,
-        constraints: Sequence[Node] = (),
+        constraints: Sequence[Node],
         duties: Sequence[Node] = (),
-        owner: str = "",
     ) -> None:
         rule = self._rule("permission", citation, party, action, product, constraints, owner)
         waiting = [{"@id": duty["@id"]} for duty in self.duties if self._bears(duty, action, product)]
-        # A public licence waits for nobody.
-        if attached := [*duties, *(waiting if party != ANYONE else [])]:
+        if attached := [*duties, *waiting]:
             rule["odrl:duty"] = attached
 
     def _bears(self, duty: Node, action: str, product: str) -> bool:
@@ -193,7 +203,8 @@ class _Policy:
         elsewhere = [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(term.except_clouds)))]
         open_while = [*self._in(term.products), *(elsewhere if term.except_clouds else [])]
         met = [self._constraint("passed", "isAnyOf", [term.subject])]
-        self._duty(term.citation, "offer-first", term.actions, term.products, open_while, met, term.holder)
+        for owner, owned in self._owners_of(*term.products):
+            self._duty(term, "offer-first", owner, [*open_while, *owned], met, term.holder)
 
     def _precedence(self, term: Precedence) -> None:
         extract = self.extract
@@ -209,65 +220,71 @@ class _Policy:
             self._constraint("answer", "isAnyOf", answers),
         ]
         operator = extract.catalog.operators[term.first]
-        self._duty(term.citation, "ship-first", term.actions, term.products, open_while, met, operator)
+        for owner, owned in self._owners_of(*term.products):
+            if owner == term.party:
+                self._duty(term, "ship-first", owner, [*open_while, *owned], met, operator)
 
     def _duty(
         self,
-        citation: Citation,
+        term: Precedence | RefusalRight,
         action: str,
-        actions: Iterable[str],
-        products: Iterable[str],
+        owner: str,
         open_while: Sequence[Node],
         met: Sequence[Node],
         toward: str,
     ) -> None:
-        """A duty that lies on permissions where `open_while` holds, until any one of `met` does."""
-        bears_on = {reached for one in actions for reached in _REACHED.get(one, ())}
-        self.duties.append(
-            {
-                "@id": f"{_prefix(self.extract)}duty:{_escaped(citation.term)}",
-                "@type": "odrl:Duty",
-                "odrl:action": {"@id": PROFILE + action},
-                "odrl:informedParty": self._party(toward),
-                "odrl:constraint": list(open_while),
-                "cw:metBy": _any_of(*met),
-                "cw:bearsOn": [{"@id": PROFILE + name} for name in sorted(bears_on)],
-                "cw:scope": self._assets(products),
-                **_cited(citation),
-            }
-        )
+        """Duties that lie on permissions where `open_while` holds, until any one of `met` does: one for each side,
+        the owner's and the others', that the term's acts are asked of."""
+        for by, party in (("", []), (":owner", self._is(owner)), (":others", self._is_not(owner))):
+            # The owner's sale is its serving: a condition of sales alone is never met with.
+            acts = term.actions - {"sell"}
+            bears_on = {act for one in acts for act, who in _REACHED.get(one, ()) if who == by}
+            if bears_on:
+                self.duties.append(
+                    {
+                        "@id": f"{_prefix(self.extract)}duty:{_escaped(term.id)}:{len(self.duties) + 1}",
+                        "@type": "odrl:Duty",
+                        "odrl:action": {"@id": PROFILE + action},
+                        "odrl:informedParty": self._party(toward),
+                        "odrl:constraint": [*open_while, *party],
+                        "cw:metBy": _any_of(*met),
+                        "cw:bearsOn": [{"@id": PROFILE + name} for name in sorted(bears_on)],
+                        "cw:scope": self._assets(term.products),
+                        **_cited(term.citation),
+                    }
+                )
 
     # Prohibitions
 
     def _exclusivity(self, term: Exclusivity) -> None:
         for action in sorted(term.actions):
-            reached = _SOLD if action == "sell" else _REACHED.get(action, ())
-            for act in reached:
-                for others in self._outside(term, action, act):
-                    carved = [self._not(scope, action) for scope in term.except_]
-                    if None in carved:
-                        continue
-                    segments = [self._constraint("segment", "isAnyOf", sorted(term.segments))] if term.segments else []
-                    held = self._held_by_others(term) if act == "use-under-licence" else []
-                    constraints = [*others, *segments, *held, *(one for one in carved if one)]
-                    for product in self._taking(act, term.products):
-                        self._prohibit(term.citation, ANYONE, act, product, constraints)
+            carved = [self._not(scope, action) for scope in term.except_]
+            if None in carved:
+                continue
+            segments = [self._constraint("segment", "isAnyOf", sorted(term.segments))] if term.segments else []
+            everywhere = [*segments, *(one for one in carved if one)]
+            for act, by in _REACHED.get(action, ()):
+                held = self._held_by_others(term) if act == "use-under-licence" and by != ":owner" else []
+                for product in self._taking(act, term.products):
+                    for owner, owned in self._owners_of(product):
+                        who = {"": [], ":owner": self._is(owner), ":others": self._is_not(owner)}[by]
+                        for outside in self._outside(term, action, act, by, owner):
+                            constraints = [*everywhere, *held, *owned, *who, *outside]
+                            self._prohibit(term.citation, ANYONE, act, product, constraints)
 
-    def _outside(self, term: Exclusivity, action: str, act: str) -> list[list[Node]]:
-        """What lies outside an exclusivity; of a licence passed on, both party and recipient must be inside."""
-        owners = sorted({one.party for one, _ in self.extract.owned()})
+    def _outside(self, term: Exclusivity, action: str, act: str, by: str, owner: str) -> list[list[Node]]:
+        """What lies outside an exclusivity. What reaches others by way of the owner's act is asked of the owner."""
         if term.only.clouds:
             return [[self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(term.only.clouds)))]]
         if term.only.parties:
-            if action != "sell":
-                return [] if term.only.parties >= {*owners} else [[]]
-            inside = sorted({*term.only.parties, *owners})
-            return [[self._constraint("party", "isNoneOf", map(self._party, inside))]]
-        inside = sorted({*term.only.licensees, *owners})
-        party = self._constraint("party", "isNoneOf", map(self._party, inside))
-        if act == "use-under-licence":
-            return [[party]]
-        return [[self._constraint("recipient", "isNoneOf", map(self._party, inside))], [party]]
+            if action == "sell":
+                return [[self._constraint("party", "isNoneOf", map(self._party, sorted(term.only.parties)))]]
+            return [] if owner in term.only.parties else [[]]
+        if action != "license":
+            return [[]]
+        inside = [*map(self._party, sorted({*term.only.licensees, owner}))]
+        to_party = by == ":others"
+        return [[self._constraint("party" if to_party else "recipient", "isNoneOf", inside)]]
 
     def _held_by_others(self, term: Exclusivity) -> list[Node]:
         """Whoever holds a licence in force uses what it covers, whatever the owner may grant."""
@@ -303,7 +320,10 @@ class _Policy:
         for product in self._taking(action, products):
             if not self.extract.within([product], held):
                 still = [one for one in held if self.extract.overlap([product], [one])]
-                self._prohibit(term.citation, term.licensee, action, product, [*self._not_in(still), *where])
+                for owner, owned in self._owners_of(product):
+                    if owner != term.licensee:
+                        constraints = [*self._not_in(still), *where, *owned]
+                        self._prohibit(term.citation, term.licensee, action, product, constraints)
 
     def _prohibit(
         self, citation: Citation, party: str, action: str, product: str, constraints: Sequence[Node] = ()
@@ -373,6 +393,24 @@ class _Policy:
     def _owner(self, product: str) -> str:
         owners = [term.party for term, _ in self.extract.owned() if self.extract.overlap([product], term.products)]
         return owners[0] if owners else ANYONE
+
+    def _owners_of(self, *products: str) -> list[tuple[str, list[Node]]]:
+        """Who owns what of a scope, with the constraints that say which part; none where it is the whole."""
+        found: list[tuple[str, list[Node]]] = []
+        for term, taken in self.extract.owned():
+            if self.extract.overlap(products, term.products):
+                whole = self.extract.within(products, term.products)
+                less = [one for one in taken if self.extract.overlap(products, [one])]
+                found.append((term.party, [*([] if whole else self._in(term.products)), *self._not_in(less)]))
+                if whole:
+                    break
+        return found
+
+    def _is(self, party: str) -> list[Node]:
+        return [self._constraint("party", "eq", [self._party(party)])]
+
+    def _is_not(self, party: str) -> list[Node]:
+        return [self._constraint("party", "neq", [self._party(party)])]
 
     def _where(self, scope: Scope | Permission) -> list[Node]:
         clouds = [self._constraint("cloud", "isAnyOf", map(self._cloud, sorted(scope.clouds)))]
