@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from bench import data_plane
+from bench import data_plane, decisions
 from bench.results import Effort, Result, show, write
 
 BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "data_plane": data_plane.measure,
+    "decisions": decisions.measure,
 }
 
 
