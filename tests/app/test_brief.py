@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 
 import pytest
-from generated_agreements import NEW_NAMES, agreements, built_in_documents, opened_from, renamed
+from agreements_of_all_kinds import NEW_NAMES, agreements, built_in_documents, opened_from, renamed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
