@@ -20,6 +20,7 @@ from clauseway.agreement import (
 )
 from clauseway.app.library import open_agreement
 from clauseway.values import FOREVER, InvalidInput, KnownAt
+from soak import examples
 
 PARTNERSHIP = open_agreement()
 CATALOG = PARTNERSHIP.catalog
@@ -40,7 +41,7 @@ SIGNS = "-:#&*!|>'\"%@`,[]{}?~\\\0\t\ufeff\u2028\ud800é\n\r"
 MARKS = ["---\n", "```", "```yaml term\n", "```\n", "## 9.9 ", "<<: ", "- ", "{}", "[]", "%YAML 1.1\n"]
 WORDS = ["id: A1", "until: milestone", "0001-01-01", "9999-12-31", "2026-04-27T00:00:00Z"]
 PIECES = st.sampled_from([*SIGNS, *MARKS, *WORDS])
-LOUD = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+LOUD = settings(max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -101,7 +102,7 @@ def test_a_mutated_small_agreement(name: str, data: st.DataObject) -> None:
     or_refused(lambda: use(read_agreement(DOCUMENTS | {name: text})))
 
 
-@settings(LOUD, max_examples=40)
+@settings(LOUD, max_examples=examples(40))
 @given(data=st.data())
 def test_a_mutated_built_in_agreement(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(BUILT_IN)))

@@ -36,6 +36,8 @@ from every_question import (
 from hypothesis import given, settings
 from partnership_by_hand import A3, A4, A5, CLASS_OF, REGISTER, Case, outcome
 
+from soak import examples
+
 
 class Compared:
     """One agreement per set of suppositions, asked the same as the oracle; what differs is collected."""
@@ -133,7 +135,7 @@ def test_a_sample_of_everything(seed: int) -> None:
     agrees(compared)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(asked=cases())
 def test_any_facts_supposed_together(asked: Asked) -> None:
     opened = partnership().supposing(asked.texts)

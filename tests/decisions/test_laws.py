@@ -14,11 +14,12 @@ from partnership_by_hand import A1, A2, A3, A4, A5, Case
 
 from clauseway import Decision, KnownAt, OpenAgreement, Outcome
 from clauseway.agreement import builtin
+from soak import examples
 
 BUILT_IN = Path(builtin.__path__[0]) / "openai-microsoft"
-many = settings(max_examples=150)
+many = settings(max_examples=examples(150))
 # Each example reads an agreement and asks it much; what fails is told in the message, so nothing is made smaller.
-few = settings(max_examples=10, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+few = settings(max_examples=examples(10), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
 def decided(asked: Asked, agreement: OpenAgreement | None = None) -> Decision:

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clauseway import InvalidInput
+from soak import examples
 
 GOOD = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws", "as_of": "2026-05-01"}
 
@@ -161,7 +162,7 @@ SUPPOSED = st.lists(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     parts=st.fixed_dictionaries(
         {"action": NEARLY | ANY_TEXT, "party": NEARLY | ANY_TEXT},
