@@ -205,8 +205,10 @@ class _Column:
         self._numbers: dict[object, int] = {}
         self.values: list[object] = []
 
-    def codes(self, texts: pa.Array) -> pa.Array:
-        """A number for each row."""
+    def codes(self, texts: pa.Array | None) -> pa.Array | int:
+        """A number for each row, or one for all where there is no such column."""
+        if texts is None:
+            return self._number(None)
         encoded = texts if pa.types.is_dictionary(texts.type) else pc.dictionary_encode(_encodable(texts), "encode")
         numbers = [self._number(value) for value in encoded.dictionary.to_pylist()]
         codes = pa.array(numbers, pa.int64()).take(encoded.indices)
@@ -260,10 +262,9 @@ class _Asker:
         """All answers given so far, and for each row the place of its own."""
         if len(self._places) > _PLACES_MAX or len(self._answers) > _PLACES_MAX:
             self._forget()
-        empty = pa.nulls(part.count, pa.string())
         # What is supposed comes first: its days cut the days of the questions.
-        codes = {name: self._columns[name].codes(part.columns.get(name, empty)) for name in reversed(self._columns)}
-        found = self._found([codes[name] for name in self._columns])
+        codes = {name: self._columns[name].codes(part.columns.get(name)) for name in reversed(self._columns)}
+        found = self._found([codes[name] for name in self._columns], part.count)
         if part.unread:
             places = found.to_pylist()
             for number, problem in part.unread.items():
@@ -275,7 +276,7 @@ class _Asker:
         self._places.clear()
         self._answers.clear()
 
-    def _found(self, codes: Sequence[pa.Array]) -> pa.Array:
+    def _found(self, codes: Sequence[pa.Array | int], count: int) -> pa.Array:
         """The place of each row's answer. Codes that fit into one number are joined in it, and told apart by it."""
         bits = tuple(len(column.values).bit_length() for column in self._columns.values())
         if bits != self._bits:
@@ -283,11 +284,12 @@ class _Asker:
             self._bits = bits
             self._forget()
         if sum(bits) > _BITS_MAX:
-            rows = zip(*(one.to_pylist() for one in codes), strict=True)
+            rows = zip(*([one] * count if isinstance(one, int) else one.to_pylist() for one in codes), strict=True)
             return pa.array([self._place(row, row) for row in rows], pa.int64())
-        joined = codes[0]
-        for one, width in zip(codes[1:], bits[1:], strict=True):
-            joined = pc.add(pc.multiply(joined, 1 << width), one)
+        joined, width = pa.repeat(pa.scalar(0, pa.int64()), count), sum(bits)
+        for one, own in zip(codes, bits, strict=True):
+            width -= own
+            joined = pc.add(joined, one << width if isinstance(one, int) else pc.multiply(one, 1 << width))
         encoded = pc.dictionary_encode(joined)
         places = [self._place(number, None) for number in encoded.dictionary.to_pylist()]
         return pa.array(places, pa.int64()).take(encoded.indices)
