@@ -49,7 +49,7 @@ check: $(VENV)/.dev ## lint, format, types and the import contract
 	@$(BIN)/lint-imports --no-cache
 
 .PHONY: bench
-bench: $(VENV)/.dev ## time the data plane beside a plain nginx proxy; writes bench/results.json
+bench: $(VENV)/.dev ## time the data plane and the decisions beside others; writes bench/results.json
 	@$(BIN)/python -m bench.run $(ARGS)
 
 .PHONY: lock
