@@ -324,7 +324,7 @@ def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]
             yield place
 
 
-class Classes(msgspec.Struct, frozen=True):
+class Classes(msgspec.Struct, frozen=True, gc=False):
     """Names in classes: the class of each name, and one name that stands for each class."""
 
     numbers: Mapping[str, int]
@@ -352,7 +352,7 @@ class Classes(msgspec.Struct, frozen=True):
         return self._offsets[step]
 
 
-class Partition(msgspec.Struct, frozen=True):
+class Partition(msgspec.Struct, frozen=True, gc=False):
     """The names that one situation tells apart."""
 
     parties: Classes

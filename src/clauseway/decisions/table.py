@@ -11,7 +11,6 @@ that were asked is filled in. So a look-up is a few dictionaries, a bisection an
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import partial
 from itertools import product as every
 from math import prod
 
@@ -108,17 +107,20 @@ def _names_what_was_asked(finding: Finding) -> bool:
     )
 
 
+_MakeCase = Callable[[Situation, date], Case]
+
+
 class _Leaf:
     """The answers of one situation: the offset of each name, and the cell at the sum of a question's offsets.
 
     `cells` holds those that were asked for. `case` makes what the engine decides upon.
     """
 
-    __slots__ = ("_case", "_names", "cells", "clouds", "parties", "segments", "to")
+    __slots__ = ("_case", "_day", "_names", "_situation", "cells", "clouds", "parties", "segments", "to")
 
-    def __init__(self, case: Callable[[], Case], names: Partition) -> None:
-        self._case: Case | Callable[[], Case] = case
-        self._names = (names.parties, names.clouds, names.segments, names.to)
+    def __init__(self, case: _MakeCase, situation: Situation, day: date, names: Partition) -> None:
+        self._case: Case | _MakeCase = case
+        self._situation, self._day, self._names = situation, day, names
         per_segment = len(names.to.names)
         per_cloud = per_segment * len(names.segments.names)
         per_party = per_cloud * len(names.clouds.names)
@@ -129,17 +131,21 @@ class _Leaf:
         self.cells: dict[int, _Cell] = {}
 
     def __len__(self) -> int:
-        return prod(len(classes.names) for classes in self._names)
+        return prod(map(len, self._stand_ins()))
+
+    def _stand_ins(self) -> tuple[Sequence[str], ...]:
+        names = self._names
+        return names.parties.names, names.clouds.names, names.segments.names, names.to.names
 
     def cell(self, at: int, party: str, product: str, cloud: str, segment: str, to: str) -> _Cell:
         if not isinstance(self._case, Case):
-            self._case = self._case()
+            self._case = self._case(self._situation, self._day)
         act = Act(self._case.question.action, party, product, cloud, to, segment)
         cell = self.cells[at] = _Cell(decide_act(self._case, act))
         return cell
 
     def decide_all(self, product: str) -> None:
-        for at, (party, cloud, segment, to) in enumerate(every(*(classes.names for classes in self._names))):
+        for at, (party, cloud, segment, to) in enumerate(every(*self._stand_ins())):
             if at not in self.cells:
                 self.cell(at, party, product, cloud, segment, to)
 
@@ -262,7 +268,7 @@ class _Compiler:
         return _Row(days, leaves)
 
     def _leaf(self, situation: Situation, day: date) -> _Leaf:
-        return _Leaf(partial(self._case, situation, day), self._partitions.of(situation))
+        return _Leaf(self._case, situation, day, self._partitions.of(situation))
 
     def _case(self, situation: Situation, day: date) -> Case:
         text = self._text
@@ -283,7 +289,8 @@ class _Compiler:
         nothing = InForce(as_of=date.min, known_at=self._known_at, amendments=(), states=())
         text, question = self._text, self._question(action, date.min)
         case = Case.of(text.agreement, text.catalog, nothing, FactRegister(), question)
-        return _Leaf(lambda: case, self._partitions.of_nothing(action))
+        nowhere = Situation(action, (False, None), (), (), (), ())
+        return _Leaf(lambda *_: case, nowhere, date.min, self._partitions.of_nothing(action))
 
     def _question(self, action: str, as_of: date) -> Question:
         """A question that names nobody: what a case asks of it is the day and the readings."""
