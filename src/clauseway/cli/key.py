@@ -50,5 +50,5 @@ def create(
         out = console()
         out.print(f"{made.key_id} for {organisation} ({project}), buying from {seller}")
         out.print(f"secret: {made.secret}", style="bold")
-        out.print("This is the only time it is shown. A running gateway accepts it within two seconds.", style="dim")
+        out.print("This is the only time it is shown. A running gateway accepts it within a few seconds.", style="dim")
     return 0
