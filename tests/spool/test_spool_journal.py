@@ -4,6 +4,7 @@ import asyncio
 import resource
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -326,30 +327,36 @@ def test_a_damaged_segment_is_kept_aside(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.glob("*.damaged")] == [f"{0:016d}.seg.damaged"]
 
 
-@pytest.fixture
-def small_files() -> Iterator[Callable[[int], None]]:
-    """A limit on the size of this process's files, set by the kernel: writing beyond it fails, in part or whole."""
+@contextmanager
+def small_files(size: int) -> Iterator[None]:
+    """A limit on the size of this process's files, set by the kernel: writing beyond it fails, in part or whole.
+
+    Lifted before the test returns: the suite's own output may be a file too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_disk_that_fails_makes_the_writer_fail_closed(tmp_path: Path, small_files: Callable[[int], None]) -> None:
+def test_a_disk_that_fails_makes_the_writer_fail_closed(tmp_path: Path) -> None:
     told_durable: list[int] = []
 
     async def scenario() -> None:
         journal = Journal(tmp_path)
-        small_files(4000)
-        for number in range(100):
-            journal.end(number)
-            error = await journal.commit()
-            if error is not None:
-                break
-            told_durable.append(number)
-        assert error is not None
-        assert journal.writer.failure is error
-        journal.end(100)
-        assert await journal.commit() is error, "and nothing is durable any more"
+        with small_files(4000):
+            for number in range(100):
+                journal.end(number)
+                error = await journal.commit()
+                if error is not None:
+                    break
+                told_durable.append(number)
+            assert error is not None
+            assert journal.writer.failure is error
+            journal.end(100)
+            assert await journal.commit() is error, "and nothing is durable any more"
         await journal.writer.close()
 
     run(scenario)
