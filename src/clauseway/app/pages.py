@@ -20,11 +20,12 @@ import uvicorn
 
 from clauseway.app.home import Home
 from clauseway.app.rights import timeline_of_rights
-from clauseway.app.settling import now, settled_months, statement
+from clauseway.app.settling import latest_settlements, now, statement
 from clauseway.app.several import Opened, each_of, open_agreements, with_recorded
 from clauseway.app.snippets import snippets_for
 from clauseway.app.statements import statement_context
 from clauseway.gateway.clock import BusinessClock, simulated_clock, system_clock
+from clauseway.ledger import statement_of
 from clauseway.values import Citation, KnownAt, day_of
 from clauseway.web import (
     CloudCounts,
@@ -76,8 +77,7 @@ class Source:
 
     def _home_context(self, counts: CountsContext) -> HomeContext:
         today, known_at = day_of(self._clock()), now()
-        months = settled_months(self._home)
-        statements = [self._statement(month) for month in months]
+        settled = latest_settlements(self._home).values()
         opened = with_recorded(self._opened, self._home)
         return HomeContext(
             title=" · ".join(one.agreement.title for one in each_of(opened)),
@@ -87,8 +87,8 @@ class Source:
             timeline=self._rights(opened, known_at),
             counts=counts,
             gateway_url=self._gateway_url,
-            statements=tuple(found for found in statements if found is not None),
-            statement_note="" if months else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
+            statements=tuple(statement_context(statement_of(found)) for found in settled),
+            statement_note="" if settled else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
             snippets=snippets_for(self._gateway_url, self._key),
         )
 
@@ -104,7 +104,7 @@ class Source:
         return statement_context(found) if found is not None else None
 
     def _edition(self, today: date) -> str:
-        receipts = [found.receipt for month in settled_months(self._home) if (found := statement(self._home, month))]
+        receipts = [found.receipt for found in latest_settlements(self._home).values()]
         return hashlib.sha256("\n".join([str(today), *receipts]).encode()).hexdigest()[:16]
 
 

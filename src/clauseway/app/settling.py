@@ -95,13 +95,14 @@ def statement(home: Home, period: str, party: str = "") -> Statement | None:
     return statement_of(settlements[-1], party) if settlements else None
 
 
-def settled_months(home: Home) -> list[str]:
-    """The months that have a settlement, oldest first."""
+def latest_settlements(home: Home) -> dict[str, Settlement]:
+    """Each settled month (`2026-05`) with its latest settlement, oldest month first."""
     control = Control.open(home.make().control)
     try:
-        return sorted({settlement.period.begin.strftime("%Y-%m") for settlement in control.settlements()})
+        latest = {found.period.begin.strftime("%Y-%m"): found for found in control.settlements()}
     finally:
         control.close()
+    return dict(sorted(latest.items()))
 
 
 def _since(shares: Sequence[RevenueShare], days: Interval) -> Interval:

@@ -82,7 +82,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. `models` maps the names that clients may ask for to products; `epochs` are in order of time.
 
-    `hash_key` (hex) keys the digests. `commit` names the agreement's text by hash, for headers and receipts.
+    `hash_key` (hex) keys the digests. `agreement` names its text by hash, for headers and receipts.
     """
 
     agreement: str
