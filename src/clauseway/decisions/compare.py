@@ -88,6 +88,14 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
 def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange, ...]:
     """Every combination of `catalog` that is answered otherwise after than before, in the order of `all_questions`."""
     was, now = (_asked_of(side, catalog) for side in (before, after))
+    questions = all_questions(after.agreement, catalog, as_of=after.as_of, known_at=after.known_at)
+    return changes_between(was, now, questions)
+
+
+def changes_between(
+    was: Callable[[Combination], Verdict], now: Callable[[Combination], Verdict], questions: Iterable[Question]
+) -> tuple[OutcomeChange, ...]:
+    """Every combination of the questions whose verdict has another outcome now than before, in their order."""
     return tuple(
         OutcomeChange(
             combination=combination,
@@ -97,10 +105,7 @@ def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange,
             because=_place(_met_since(one, other) or other.reasons[0]),
             was_because=_place(one.reasons[0]),
         )
-        for combination in map(
-            _combination,
-            all_questions(after.agreement, catalog, as_of=after.as_of, known_at=after.known_at),
-        )
+        for combination in map(_combination, questions)
         if (one := was(combination)).outcome != (other := now(combination)).outcome
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product as every
 from math import prod
+from typing import Protocol
 
 import msgspec
 
@@ -17,7 +18,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.domain import all_questions
 from clauseway.decisions.question import ACTIONS, Question, check_name, check_readings
-from clauseway.decisions.table import DecisionTable
+from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
 
 _NONE: tuple[str, ...] = ()
@@ -123,15 +124,39 @@ def prove(
 
     Raises InvalidInput for unknown names, and where there is nothing to walk.
     """
+    questions = all_questions(agreement, catalog, as_of=days.begin, known_at=known_at)
+    tables = [DecisionTable(agreement, catalog, facts, known_at, chosen) for chosen in readings]
+    return walk(claim, within, days, catalog, questions, tables, readings)
+
+
+class Answering(Protocol):
+    """A table, of one agreement or of several in force at once."""
+
+    def look_up(
+        self, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any", *,
+        as_of: date,
+    ) -> Verdict: ...  # fmt: skip
+
+    def days(self, action: str, product: str) -> Sequence[date]: ...
+
+
+def walk(
+    claim: Claim,
+    within: Within,
+    days: Interval,
+    catalog: Catalog,
+    questions: Iterable[Question],
+    tables: Sequence[Answering],
+    readings: Sequence[Mapping[str, str]],
+) -> Proof:
+    """Try a claim on those of the questions that lie within it, under each table, which has the readings of its place.
+
+    Raises InvalidInput as `prove` does.
+    """
     within.check(catalog)
-    rows = _rows(
-        question
-        for question in all_questions(agreement, catalog, as_of=days.begin, known_at=known_at)
-        if within.holds(question, catalog)
-    )
+    rows = _rows(question for question in questions if within.holds(question, catalog))
     if not rows or days.is_empty:
         raise InvalidInput(_nothing_to_walk(days))
-    tables = [DecisionTable(agreement, catalog, facts, known_at, chosen) for chosen in readings]
     exceptions = [
         (day, _size(question), number, question)
         for number, table in enumerate(tables)
@@ -160,7 +185,7 @@ def _rows(questions: Iterable[Question]) -> _Rows:
     return rows
 
 
-def _days(table: DecisionTable, action: str, product: str, days: Interval) -> Iterator[date]:
+def _days(table: Answering, action: str, product: str, days: Interval) -> Iterator[date]:
     """The first day of each stretch in the range on which no answer of a row changes."""
     yield days.begin
     yield from (day for day in table.days(action, product) if days.begin < day < days.end)
@@ -181,7 +206,7 @@ def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[
     return [dict(zip(agreement.readings, one, strict=True)) for one in every(*options)]
 
 
-def _smallest(claim: Claim, table: DecisionTable, rows: _Rows, days: Interval) -> Iterator[tuple[date, Question]]:
+def _smallest(claim: Claim, table: Answering, rows: _Rows, days: Interval) -> Iterator[tuple[date, Question]]:
     """The smallest question of which the claim does not hold under a table's readings, with its day; or none."""
     exceptions = (
         (day, _size(question), question)
@@ -195,7 +220,7 @@ def _smallest(claim: Claim, table: DecisionTable, rows: _Rows, days: Interval) -
         yield smallest[0], smallest[2]
 
 
-def _outcome(table: DecisionTable, asked: Question, day: date) -> Outcome:
+def _outcome(table: Answering, asked: Question, day: date) -> Outcome:
     verdict = table.look_up(asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment, as_of=day)
     return verdict.outcome
 
