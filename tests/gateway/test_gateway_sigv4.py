@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clauseway.gateway.clouds import CLOUDS
+from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS, credential_in
 from clauseway.gateway.plan import Auth, Target
 from clauseway.gateway.sigv4 import Signer
 from clauseway.metering import Deployment
@@ -83,13 +84,10 @@ def test_the_head_that_goes_to_the_cloud_is_the_one_that_was_signed() -> None:
         auth=Auth(kind="sigv4", secret="s", access_key="AKID", service="bedrock-mantle", region="us-east-1"),
         input_price=0, output_price=0, output_tokens_max=1,
     )  # fmt: skip
-    head = CLOUDS["bedrock"].prepare(target)(b"{}", b"openai-beta: x\r\n", int(time.time()))
+    prepare = CLOUDS["bedrock"].prepare(target, credential_in(target.auth))
+    head = prepare(CHAT_COMPLETIONS, b"{}", b"openai-beta: x\r\n", int(time.time()))
     lines = head.decode().split("\r\n")
-    assert lines[:3] == [
-        "POST /openai/v1/chat/completions HTTP/1.1",
-        "host: 127.0.0.1:8412",
-        "content-type: application/json",
-    ]
+    assert lines[:2] == ["POST /openai/v1/chat/completions HTTP/1.1", "host: 127.0.0.1:8412"]
     assert "openai-beta: x" in lines
-    assert lines[-3:] == ["content-length: 2", "", ""]
+    assert lines[-4:] == ["content-type: application/json", "content-length: 2", "", ""]
     assert any("SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date," in line for line in lines)

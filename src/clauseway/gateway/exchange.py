@@ -14,6 +14,7 @@ import asyncio
 from time import monotonic_ns, time, time_ns
 from typing import NamedTuple, Protocol
 
+from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS as _CALL
 from clauseway.gateway.clouds.usage import ChatUsage, Units, estimate, estimated_tokens, usage_in
 from clauseway.gateway.errors import (
     CLOUDS_BUSY,
@@ -193,7 +194,8 @@ class Exchange:
         if self._streamed and not request.wants_usage:
             body = asking_usage(body, b'"stream_options"' in body)
         self._upstream = upstream
-        upstream.send(self, target.request_id_header, target.prepare(body, self._passed, int(time())) + body)
+        head = target.prepare(_CALL, body, self._passed, int(time()))
+        upstream.send(self, target.request_id_header, head + body)
 
     # -- attempted → committed, or the next one
 

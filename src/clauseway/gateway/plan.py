@@ -12,23 +12,26 @@ from clauseway.metering import Deployment, Ruling
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True):
-    """How a cloud is authenticated to. `kind` is `bearer`, `api-key` or `sigv4`; `secret` is the key or the secret key.
+    """How a cloud is authenticated to. `kind` names what is sent (`bearer`, `api-key`, `sigv4`, `signature`) with the
+    secret given here, or where it comes from and is renewed (see `gateway.credentials`).
 
-    For `sigv4`, `access_key` goes with it and `service` and `region` are the scope that is signed.
+    For `sigv4`, `access_key` goes with `secret` and `service` and `region` are the scope that is signed. `settings` are
+    the source's own: a profile, a file, a key's name.
     """
 
     kind: str
-    secret: str
+    secret: str = ""
     access_key: str = ""
     service: str = ""
     region: str = ""
     session_token: str = ""
+    settings: Mapping[str, str] = {}
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment that can be called. `url` is the root under which `/chat/completions` lies; `model` its name there.
 
-    `dialect` names the gateway's module for that cloud (`openai`, `azure`, `bedrock`).
+    `dialect` names the gateway's module for that cloud; `settings` are that module's own (an API version, a project).
     Prices are picodollars per token, for reservations; settlement prices from the dated book.
     """
 
@@ -39,6 +42,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     input_price: int
     output_price: int
     output_tokens_max: int
+    settings: Mapping[str, str] = {}
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):

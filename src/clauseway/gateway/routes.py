@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.gateway.clouds import CLOUDS, Prepare
-from clauseway.gateway.clouds.dialect import Address, address_of
+from clauseway.gateway.clouds.dialect import Address, address_of, credential_in
 from clauseway.gateway.keys import digest
 from clauseway.gateway.plan import Epoch, Plan, Refusal, Route, Target
 from clauseway.gateway.upstream import Endpoint
@@ -38,7 +38,7 @@ class CallTarget:
         self.label = label
         self.deployment = target.label
         self.endpoint = endpoint
-        self.prepare: Prepare = dialect.prepare(target)
+        self.prepare: Prepare = dialect.prepare(target, credential_in(target.auth))
         self.units_of = dialect.units_of
         self.request_id_header = dialect.request_id_header
         self.model = target.label.model
@@ -198,7 +198,7 @@ def _wrong_targets(plan: Plan) -> list[Problem]:
         if not (0 <= target.input_price <= _PRICE_MAX and 0 <= target.output_price <= _PRICE_MAX):
             problems.append(_problem("a price out of bounds", f"0 to {_PRICE_MAX} picodollars a token", where))
         try:
-            CLOUDS[target.dialect].prepare(target)
+            CLOUDS[target.dialect].prepare(target, credential_in(target.auth))
         except KeyError:
             why = f"{target.dialect} does not take {target.auth.kind!r}"
             problems.append(_problem("unknown authentication", why, f"{where}.auth.kind"))

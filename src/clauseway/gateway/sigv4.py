@@ -33,7 +33,7 @@ def canonical_query(query: str) -> str:
 
 
 class Signer:
-    """Signs `POST` requests to one path of one host with one set of credentials.
+    """Signs requests of one method to one path of one host with one set of credentials.
 
     `service` and `region` are the scope (`bedrock-mantle`, `us-east-1`); which service a surface wants is a setting.
     """
@@ -47,6 +47,7 @@ class Signer:
         region: str,
         host: str,
         path: str,
+        method: str = "POST",
         query: str = "",
         content_type: str = "application/json",
         session_token: str = "",
@@ -56,12 +57,14 @@ class Signer:
         self._service = service.encode()
         self._access_key = access_key.encode()
         token = session_token.encode()
-        names = b"content-type;host;x-amz-content-sha256;x-amz-date" + (b";x-amz-security-token" if token else b"")
+        typed = b"content-type;" if content_type else b""
+        names = typed + b"host;x-amz-content-sha256;x-amz-date" + (b";x-amz-security-token" if token else b"")
         path_and_query = b"%b\n%b" % (canonical_path(path).encode(), canonical_query(query).encode())
         # What is signed of every request, with places for body hash, date, and body hash again.
         self._canonical = (
-            b"POST\n" + path_and_query.replace(b"%", b"%%")
-            + b"\ncontent-type:" + content_type.encode().replace(b"%", b"%%") + b"\nhost:" + host.encode()
+            method.encode() + b"\n" + path_and_query.replace(b"%", b"%%")
+            + (b"\ncontent-type:" + content_type.encode().replace(b"%", b"%%") if content_type else b"")
+            + b"\nhost:" + host.encode()
             + b"\nx-amz-content-sha256:%b\nx-amz-date:%b\n"
             + (b"x-amz-security-token:" + token.replace(b"%", b"%%") + b"\n" if token else b"")
             + b"\n" + names + b"\n%b"

@@ -4,24 +4,68 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from clauseway.gateway.clouds.usage import ChatUsage, Units
-from clauseway.gateway.plan import Target
+import msgspec
 
-Prepare = Callable[[bytes, bytes, int], bytes]
+from clauseway.gateway.clouds.usage import ChatUsage, Units
+from clauseway.gateway.plan import Auth, Target
+
+
+class Call(NamedTuple):
+    """A request in OpenAI's terms. `path` lies under the root that OpenAI calls `/v1`, its query included;
+    `content_type` is empty where there is no body."""
+
+    method: bytes
+    path: bytes
+    content_type: bytes
+
+
+CHAT_COMPLETIONS = Call(b"POST", b"/chat/completions", b"application/json")
+
+# (call, body, header lines to pass on, seconds since 1970) → the head, signed, up to and including the empty line.
+Prepare = Callable[[Call, bytes, bytes, int], bytes]
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """What is presented to a cloud. `kind` says how: `bearer` and `api-key` send `secret`; `sigv4` signs with it
+    (`access_key`, `session_token` go with it); `signature` signs with the RSA key `secret` (PEM) named `key_id`.
+
+    `expires_s` is when it ends, in seconds since 1970; 0 where it does not.
+    """
+
+    kind: str
+    secret: str
+    access_key: str = ""
+    session_token: str = ""
+    key_id: str = ""
+    expires_s: int = 0
+
+
+def credential_in(auth: Auth) -> Credential:
+    """The credential of an `Auth` that holds it itself."""
+    return Credential(
+        kind=auth.kind,
+        secret=auth.secret,
+        access_key=auth.access_key,
+        session_token=auth.session_token,
+        key_id=auth.settings.get("key_id", ""),
+    )
 
 
 class Dialect(NamedTuple):
-    """A cloud's module. `prepare(target)` returns a function of (body, header lines to pass on, seconds since 1970)
-    that gives the head of the request to that target, signed, up to and including the empty line.
+    """A cloud's module. `prepare(target, credential)` gives the function that makes the heads of requests to that
+    target; a new credential is a new function. It raises KeyError where `credential.kind` is none that the cloud takes,
+    ValueError where the target's address or settings are none.
 
     `units_of` maps the cloud's usage report to our units. `request_id_header` is the header in which the cloud names
-    the request for itself, in lower case. `prepare` raises KeyError where the target's `auth.kind` is none that the
-    cloud takes, ValueError where its address is none.
+    the request for itself, in lower case. `lacks(target)` are the operations (by name) that the surface does not
+    have. `takes_usage_option(target)`: whether a chat stream may be asked for its usage chunk.
     """
 
-    prepare: Callable[[Target], Prepare]
+    prepare: Callable[[Target, Credential], Prepare]
     units_of: Callable[[ChatUsage], Units]
     request_id_header: bytes
+    lacks: Callable[[Target], frozenset[str]] = lambda _target: frozenset()
+    takes_usage_option: Callable[[Target], bool] = lambda _target: True
 
 
 class Address(NamedTuple):
@@ -46,17 +90,28 @@ def address_of(url: str) -> Address:
     return Address(parts.scheme, parts.hostname, port, authority, parts.path.rstrip("/"))
 
 
-def opening(target: Target, *lines: bytes) -> bytes:
-    """Request line and headers that never change for a target."""
+def with_static_headers(target: Target, *lines: bytes) -> Prepare:
+    """For clouds whose authentication is the same for every request, under one root."""
     address = address_of(target.url)
-    first = f"POST {address.path}/chat/completions HTTP/1.1\r\nhost: {address.authority}\r\n".encode()
-    return first + b"content-type: application/json\r\n" + b"".join(line + b"\r\n" for line in lines)
+    root = address.path.encode()
+    fixed = f"host: {address.authority}\r\n".encode() + b"".join(line + b"\r\n" for line in lines)
 
-
-def with_static_headers(opening: bytes) -> Prepare:
-    """For clouds whose authentication is the same for every request."""
-
-    def prepare(body: bytes, passed: bytes, _now_s: int) -> bytes:
-        return b"%b%bcontent-length: %d\r\n\r\n" % (opening, passed, len(body))
+    def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
+        return head(call, root, fixed, passed, body)
 
     return prepare
+
+
+def head(call: Call, root: bytes, *parts: bytes) -> bytes:
+    """A request's head: `parts` are header lines, and the body last."""
+    *lines, body = parts
+    if not call.content_type and not body:
+        return b"%b %b%b HTTP/1.1\r\n%b\r\n" % (call.method, root, call.path, b"".join(lines))
+    return b"%b %b%b HTTP/1.1\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
+        call.method,
+        root,
+        call.path,
+        b"".join(lines),
+        call.content_type,
+        len(body),
+    )
