@@ -72,8 +72,54 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     routes: Mapping[str, Route]
 
 
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be asked within a minute; 0 where that is not limited. `whose` says in words whom it holds for.
+
+    `cloud` and `product` narrow it; empty means any.
+    """
+
+    id: str
+    whose: str
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    cloud: str = ""
+    product: str = ""
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """An amount that may be spent. The amount itself is not here: it is leased in slices, so that no two processes
+    spend the same money. `cloud` and `product` narrow what counts; empty means any.
+    """
+
+    id: str
+    whose: str
+    cloud: str = ""
+    product: str = ""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """How a customer's requests are routed among what is permitted. Empty tuples mean any.
+
+    `strategy` is `primary-first`, `commitment`, `cheapest`, `fastest` or `pinned` (to the deployment `pinned`).
+    `on_leave` is what happens upstream when a client leaves: `cancel`, or `drain` to its end for exact usage.
+    """
+
+    strategy: str = "primary-first"
+    pinned: str = ""
+    clouds: tuple[str, ...] = ()
+    sellers: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    residency: tuple[str, ...] = ()
+    certifications: tuple[str, ...] = ()
+    on_leave: str = "cancel"
+
+
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer's key. `digest` is the keyed hash of the secret, in hex; the secret itself is stored nowhere."""
+    """A customer's key. `digest` is the keyed hash of the secret, in hex; the secret itself is stored nowhere.
+
+    `policy`, `limits` and `budgets` are indices into the plan's; all limits and budgets named must hold. `role` is
+    `member` (asks models), `auditor` (reads what its project asked, asks nothing) or `admin` (both).
+    """
 
     digest: str
     organisation: str
@@ -81,12 +127,17 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str
     seller: str
     segment: str
+    role: str = "member"
+    policy: int = 0
+    limits: tuple[int, ...] = ()
+    budgets: tuple[int, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. `models` maps the names that clients may ask for to products; `epochs` are in order of time.
 
-    `hash_key` (hex) keys the digests. `agreement` names its text by hash, for headers and receipts.
+    `hash_key` (hex) keys the digests. `agreement` names its text by hash, for headers and receipts. `leases` is the
+    unix socket at which slices of budgets are leased; empty where there are no budgets.
     """
 
     agreement: str
@@ -96,5 +147,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rulings: tuple[Ruling, ...]
     epochs: tuple[Epoch, ...]
     keys: tuple[Key, ...]
+    policies: tuple[Policy, ...] = (Policy(),)
+    limits: tuple[RateLimit, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    leases: str = ""
     attempt_timeout_s: float = 60.0
     deadline_s: float = 600.0
