@@ -1,8 +1,13 @@
-"""Agreements drawn at random: every kind of term that bears on a decision, every kind of change and fact."""
+"""Agreements drawn at random: every kind of term that bears on a decision, every kind of change and fact.
 
-from collections.abc import Sequence
+Some tell sellers apart, some tell regions apart, and some do neither.
+"""
+
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from typing import NamedTuple
 
+import msgspec
 from hypothesis import strategies as st
 
 from clauseway.agreement import (
@@ -38,6 +43,10 @@ from clauseway.values import Citation, KnownAt
 PARTIES = ("maker", "north", "south", "east")
 CLOUDS = {"cloud-n": "north", "cloud-s": "south", "cloud-e": "east", "cloud-m": "maker"}
 SEGMENTS = ("any", "school", "bank")
+REGIONS = {
+    "inland": {"cloud-n": frozenset({"n-one", "n-two"}), "cloud-s": frozenset({"s-one"})},
+    "coast": {"cloud-n": frozenset({"n-three"}), "cloud-e": frozenset({"s-one"})},
+}
 HOSTED = frozenset({"serve", "sell"})
 CLASSES = {
     "tools": ProductClass(id="tools"),
@@ -68,21 +77,37 @@ _days = st.integers(0, 60).map(lambda days: BEGIN + timedelta(days=days))
 _products = st.frozensets(st.sampled_from((*CLASSES, *PRODUCTS)), min_size=1, max_size=3)
 _actions = st.frozensets(st.sampled_from(ACTIONS), min_size=1, max_size=3)
 _party = st.sampled_from(PARTIES)
-_names = {
-    "clouds": st.frozensets(st.sampled_from(tuple(CLOUDS)), max_size=2),
-    "segments": st.just(frozenset()) | st.frozensets(st.sampled_from(SEGMENTS[1:]), max_size=2),
-}
-_scopes = st.builds(
-    Scope,
-    actions=st.just(frozenset()) | _actions,
-    products=st.just(frozenset()) | _products,
-    **_names,
-)
-_only = st.one_of(
-    st.builds(Only, clouds=st.frozensets(st.sampled_from(tuple(CLOUDS)), min_size=1, max_size=2)),
-    st.builds(Only, parties=st.frozensets(_party, min_size=1, max_size=2)),
-    st.builds(Only, licensees=st.frozensets(_party, min_size=1, max_size=2)),
-)
+_clouds = st.frozensets(st.sampled_from(tuple(CLOUDS)), max_size=2)
+_none = st.just(frozenset[str]())
+
+
+class _Where(NamedTuple):
+    """What scopes of an agreement may say beside actions, products and clouds."""
+
+    trade: dict[str, st.SearchStrategy[frozenset[str]]]
+    scopes: st.SearchStrategy[tuple[Scope, ...]]
+    only: st.SearchStrategy[Only]
+
+    @classmethod
+    def of(cls, sellers: bool, regions: bool) -> "_Where":
+        trade = {"segments": _none | st.frozensets(st.sampled_from(SEGMENTS[1:]), max_size=2)}
+        reserved = [
+            st.builds(Only, clouds=st.frozensets(st.sampled_from(tuple(CLOUDS)), min_size=1, max_size=2)),
+            st.builds(Only, parties=st.frozensets(_party, min_size=1, max_size=2)),
+            st.builds(Only, licensees=st.frozensets(_party, min_size=1, max_size=2)),
+        ]
+        if sellers:
+            trade["sellers"] = _none | st.frozensets(_party, max_size=2)
+            reserved.append(st.builds(Only, sellers=st.frozensets(_party, min_size=1, max_size=2)))
+        if regions:
+            named = st.sampled_from((*REGIONS, "elsewhere"))
+            trade["regions"] = _none | st.frozensets(named, max_size=2)
+            reserved.append(st.builds(Only, regions=st.frozensets(named, min_size=1, max_size=2)))
+        scopes = st.builds(Scope, actions=_none | _actions, products=_none | _products, clouds=_clouds, **trade)
+        return cls(trade, st.lists(scopes, max_size=2).map(tuple), st.one_of(reserved))
+
+
+_WHERE = {told: _Where.of(*told) for told in ((False, False), (True, False), (False, True), (True, True))}
 _binds = st.sampled_from(
     (
         Choice("", {"": "first-shipped-since"}),
@@ -105,12 +130,13 @@ def cited(term: str, amendment: str) -> Citation:
 
 
 @st.composite
-def _terms(draw: st.DrawFn, name: str, amendment: str, begins: date) -> Term:
-    kind = draw(st.sampled_from(_KINDS))
+def _terms(draw: st.DrawFn, where: _Where, name: str, amendment: str, begins: date) -> Term:
+    kind: Callable[..., st.SearchStrategy[Term]] = draw(st.sampled_from(_KINDS))
     ends = draw(st.sampled_from(("never", "never", "through", "until", MILESTONE)))
     day = draw(_days)
     return draw(
         kind(
+            where,
             id=st.just(name),
             citation=st.just(cited(name, amendment)),
             begins=st.just(begins),
@@ -121,45 +147,47 @@ def _terms(draw: st.DrawFn, name: str, amendment: str, begins: date) -> Term:
     )
 
 
-def _exclusivity(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _exclusivity(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     return st.builds(
-        Exclusivity, actions=_actions, products=_products, only=_only, segments=_names["segments"],
-        except_=st.lists(_scopes, max_size=2).map(tuple), **common,
+        Exclusivity, actions=_actions, products=_products, only=where.only, clouds=_none | _clouds,
+        except_=where.scopes, **where.trade, **common,
     )  # fmt: skip
 
 
-def _permission(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _permission(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     party = st.sampled_from((*PARTIES, "anyone"))
-    return st.builds(Permission, party=party, actions=_actions, products=_products, **_names, **common)
+    return st.builds(
+        Permission, party=party, actions=_actions, products=_products, clouds=_clouds, **where.trade, **common
+    )
 
 
-def _precedence(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _precedence(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     return st.builds(
         Precedence, party=_party, first=st.sampled_from(tuple(CLOUDS)), actions=_actions, products=_products,
-        binds=_binds, unless=_unless, since=_days, **common,
+        binds=_binds, unless=_unless, since=_days, **where.trade, **common,
     )  # fmt: skip
 
 
-def _refusal_right(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _refusal_right(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     return st.builds(
-        RefusalRight, holder=_party, actions=_actions, products=_products, except_clouds=_names["clouds"],
-        subject=st.sampled_from(("hall", "yard")), **common,
+        RefusalRight, holder=_party, actions=_actions, products=_products, except_clouds=_clouds,
+        subject=st.sampled_from(("hall", "yard")), **where.trade, **common,
     )  # fmt: skip
 
 
-def _licence(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _licence(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     return st.builds(
         Licence, licensor=st.just("maker"), licensee=_party, products=_products,
-        carries=st.lists(_scopes, max_size=2).map(tuple), **common,
+        carries=where.scopes, **common,
     )  # fmt: skip
 
 
-def _revenue_share(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _revenue_share(_: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     base = st.builds(ShareBase, excludes=st.just(frozenset()) | _products)
     return st.builds(RevenueShareTerm, payer=_party, payee=_party, rate=st.just("rate"), base=base, **common)
 
 
-def _ownership(**common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _ownership(_: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     return st.builds(Ownership, party=st.sampled_from(("maker", "maker", "north")), products=_products, **common)
 
 
@@ -169,11 +197,12 @@ _KINDS = (
 
 
 @st.composite
-def _amendments(draw: st.DrawFn, number: int, effective: date, earlier: Sequence[str]) -> Amendment:
+def _amendments(draw: st.DrawFn, where: _Where, number: int, effective: date, earlier: Sequence[str]) -> Amendment:
     name = f"B{number}"
     announced = draw(_days)
     terms = [
-        draw(_terms(f"{name}.{index}", name, effective)) for index in range(draw(st.integers(2 if earlier else 3, 7)))
+        draw(_terms(where, f"{name}.{index}", name, effective))
+        for index in range(draw(st.integers(2 if earlier else 3, 7)))
     ]
     if not earlier:
         owned = Ownership(
@@ -227,15 +256,17 @@ def _facts(draw: st.DrawFn) -> Fact:
 def agreements(draw: st.DrawFn) -> OpenAgreement:
     """An agreement of one to four amendments with its register of facts."""
     days = sorted(draw(st.lists(_days, min_size=1, max_size=4, unique=True)))
+    told = draw(st.sampled_from(tuple(_WHERE)))
+    catalog = msgspec.structs.replace(CATALOG, regions=REGIONS) if told[1] else CATALOG
     amendments: list[Amendment] = []
     for number, effective in enumerate(days):
         earlier = [term.id for amendment in amendments for term in amendment.terms]
-        amendments.append(draw(_amendments(number, effective, earlier)))
+        amendments.append(draw(_amendments(_WHERE[told], number, effective, earlier)))
     agreement = Agreement(
         id="generated",
         title="A generated agreement",
         hash="generated",
-        catalog=CATALOG,
+        catalog=catalog,
         sources={},
         rules={name: cited(name, "agreement") for name in ("unstated", "owner", "grant", "share", "licensee")},
         readings={
@@ -256,4 +287,4 @@ def agreements(draw: st.DrawFn) -> OpenAgreement:
         amendments=tuple(amendments),
     )
     facts = FactRegister().with_facts(draw(st.lists(_facts(), max_size=8)))
-    return OpenAgreement(agreement, CATALOG, facts)
+    return OpenAgreement(agreement, catalog, facts)

@@ -28,6 +28,7 @@ from clauseway.agreement.terms import (
     Term,
     Undertaking,
 )
+from clauseway.catalog import ELSEWHERE
 from clauseway.values import InvalidInput, parse_day, through
 
 # Names that a term uses: the key they are written under, what they name, and the names.
@@ -61,10 +62,11 @@ def check_term(term: Term, place: Place) -> None:
         _check_choice("binds", term.binds, BINDS, place)
         _check_choice("unless", term.unless, UNLESS, place)
     if isinstance(term, Exclusivity):
-        filled = [names for names in (term.only.clouds, term.only.parties, term.only.licensees) if names]
+        only = term.only
+        filled = [names for names in (only.clouds, only.sellers, only.regions, only.parties, only.licensees) if names]
         if len(filled) != 1:
-            why = "only: names clouds, parties or licensees"
-            place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of the three.")
+            why = "only: names clouds, sellers, regions, parties or licensees"
+            place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of these.")
 
 
 def check_change(change: Change, place: Place) -> None:
@@ -130,10 +132,12 @@ def _check_names(term: Term, place: Place) -> None:
 def _vocabulary(definitions: Definitions) -> Mapping[str, Names]:
     names = definitions.names
     classes, products, segments = names["classes"], names["products"], names["segments"]
+    regions = names["regions"]
     actions = {action for written in definitions.classes.values() for action in written.actions}
     return {
         "party": names["parties"],
         "cloud": names["clouds"],
+        "region": {*regions, ELSEWHERE} if regions else regions,
         "figure": names["figures"],
         "segment": segments if segments is None else {*segments, ANY_SEGMENT},
         "product": None if classes is None or products is None else {*classes, *products},
@@ -152,15 +156,17 @@ def _permission(term: Permission) -> Iterator[Use]:
     yield "actions", "action", term.actions
     yield "products", "product", term.products
     yield "clouds", "cloud", term.clouds
-    yield "segments", "segment", term.segments
+    yield from _for_whom(term)
 
 
 def _exclusivity(term: Exclusivity) -> Iterator[Use]:
     yield "actions", "action", term.actions
     yield "products", "product", term.products
-    yield "segments", "segment", term.segments
+    yield "clouds", "cloud", term.clouds
+    yield from _for_whom(term)
     yield "only", "cloud", term.only.clouds
-    yield "only", "party", term.only.parties | term.only.licensees
+    yield "only", "region", term.only.regions
+    yield "only", "party", term.only.sellers | term.only.parties | term.only.licensees
     for scope in term.except_:
         yield from _scope("except", scope)
 
@@ -170,6 +176,7 @@ def _precedence(term: Precedence) -> Iterator[Use]:
     yield "first", "cloud", [term.first]
     yield "actions", "action", term.actions
     yield "products", "product", term.products
+    yield from _for_whom(term)
 
 
 def _refusal_right(term: RefusalRight) -> Iterator[Use]:
@@ -177,6 +184,7 @@ def _refusal_right(term: RefusalRight) -> Iterator[Use]:
     yield "actions", "action", term.actions
     yield "products", "product", term.products
     yield "except-clouds", "cloud", term.except_clouds
+    yield from _for_whom(term)
 
 
 def _licence(term: Licence) -> Iterator[Use]:
@@ -210,11 +218,20 @@ def _undertaking(term: Undertaking) -> Iterator[Use]:
     yield "parties", "party", term.parties
 
 
+def _for_whom(term: Permission | Exclusivity | Precedence | RefusalRight) -> Iterator[Use]:
+    """The sellers, segments and regions to which a term keeps."""
+    yield "sellers", "party", term.sellers
+    yield "segments", "segment", term.segments
+    yield "regions", "region", term.regions
+
+
 def _scope(key: str, scope: Scope) -> Iterator[Use]:
     yield key, "action", scope.actions
     yield key, "product", scope.products
     yield key, "cloud", scope.clouds
+    yield key, "party", scope.sellers
     yield key, "segment", scope.segments
+    yield key, "region", scope.regions
 
 
 # The names each kind of term uses: a new kind of term needs a line here.

@@ -1,4 +1,4 @@
-"""What `agreement.md` defines: parties, clouds, classes, products, rules, readings, commentary, figures, sources.
+"""What `agreement.md` defines: parties, clouds, regions, classes, products, rules, readings, commentary, figures, sources.
 
 It may stand in any number of `yaml definitions` blocks; each name is defined once. Where a part cannot be read, the
 names it would have defined pass unchecked elsewhere: one mistake is told once.
@@ -12,12 +12,12 @@ import msgspec
 
 from clauseway.agreement.agreement import Commentary, Figure, Reading
 from clauseway.agreement.blocks import Cited, build, read_mapping
-from clauseway.agreement.entries import Entry
+from clauseway.agreement.entries import Entry, Plain
 from clauseway.agreement.front import DefinitionsFront, read_front
 from clauseway.agreement.markdown import Block, Document
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes, Names
 from clauseway.agreement.terms import ANYONE
-from clauseway.catalog import Catalog, Product, ProductClass
+from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.values import Citation
 
 RULES = ("unstated", "owner", "grant", "share", "licensee")
@@ -28,6 +28,7 @@ SECTIONS = (
     "sources",
     "parties",
     "clouds",
+    "regions",
     "segments",
     "classes",
     "products",
@@ -81,6 +82,7 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     sources: Mapping[str, str]
     parties: frozenset[str]
     clouds: Mapping[str, str]
+    regions: Mapping[str, Mapping[str, frozenset[str]]]
     segments: frozenset[str]
     classes: Mapping[str, ClassWritten]
     products: Mapping[str, ProductWritten]
@@ -99,6 +101,7 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
             parties=self.parties,
             clouds=frozenset(self.clouds),
             operators=self.clouds,
+            regions=self.regions,
             segments=self.segments,
             classes={
                 name: ProductClass(id=name, within=written.within, actions=written.actions)
@@ -164,6 +167,7 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
         sources=written.texts("sources"),
         parties=written.list_of_names("parties"),
         clouds=written.texts("clouds"),
+        regions=written.regions(),
         segments=written.list_of_names("segments") | {ANY_SEGMENT},
         classes=written.records("classes", ClassWritten),
         products=written.records("products", ProductWritten),
@@ -223,11 +227,23 @@ class _Written:
                 found[name] = built
         return found
 
+    def regions(self) -> dict[str, dict[str, frozenset[str]]]:
+        """The section of regions: each with the names that its places have on each cloud."""
+        found = {}
+        for name, member in self._members("regions").items():
+            places = member.plain()
+            if isinstance(places, dict) and all(_is_list_of_names(one) for one in places.values()):
+                found[name] = {cloud: frozenset(map(str, one)) for cloud, one in places.items()}
+            else:
+                why, todo = "it should map clouds to lists of places", f"Write {name}: {{CLOUD: [a, b]}}."
+                self._misfit(member.line, f"regions: {name!r}", why, todo)
+        return found
+
     def list_of_names(self, section: str) -> frozenset[str]:
         """A section that is a list of names."""
         entry = self._entries.get(section, Entry([], 0))
         names = entry.plain()
-        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        if isinstance(names, list) and _is_list_of_names(names):
             return frozenset(str(name) for name in names)
         self._misfit(entry.line, repr(section), "it should be a list of names", f"Write {section}: [a, b].")
         return frozenset()
@@ -258,6 +274,10 @@ class _Written:
         self._mistakes.add(line, f"{what} does not fit", why, todo)
 
 
+def _is_list_of_names(value: Plain) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
 def _check_catalog(definitions: Definitions, mistakes: Mistakes) -> None:
     lines, names = definitions.lines, definitions.names
     for name, operator in definitions.clouds.items():
@@ -272,6 +292,26 @@ def _check_catalog(definitions: Definitions, mistakes: Mistakes) -> None:
             mistakes.add(lines["products", name], what, why, "Give the product another id.")
     if ANYONE in definitions.parties:
         mistakes.add(1, f"a party cannot be {ANYONE!r}", "that word means every party", "Give it another name.")
+
+
+def _check_regions(definitions: Definitions, mistakes: Mistakes) -> None:
+    """A place lies in one region, and is called by no other region's name."""
+    regions = definitions.regions
+    found: dict[tuple[str, str], str] = {}
+    for name, clouds in regions.items():
+        line = definitions.lines["regions", name]
+        if name == ELSEWHERE:
+            what, why = f"a region cannot be {name!r}", "that word means the places of no region"
+            mistakes.add(line, what, why, "Give it another name.")
+        for cloud, places in clouds.items():
+            mistakes.check_defined(line, "cloud", cloud, definitions.names["clouds"])
+            for place in sorted(places):
+                before = place if place != name and place in {*regions, ELSEWHERE} else found.get((cloud, place), "")
+                found[cloud, place] = name
+                if before:
+                    what = f"{place!r} of {cloud} lies in two regions, {before} and {name}"
+                    todo = "Take it out of one. A term may name several regions."
+                    mistakes.add(line, what, "a place lies in one", todo)
 
 
 def _check_circles(definitions: Definitions, mistakes: Mistakes) -> None:
@@ -325,6 +365,7 @@ def _check_sources(definitions: Definitions, mistakes: Mistakes) -> None:
 
 CHECKS: tuple[Callable[[Definitions, Mistakes], None], ...] = (
     _check_catalog,
+    _check_regions,
     _check_circles,
     _check_rules,
     _check_readings,

@@ -49,7 +49,7 @@ DOCS: Mapping[str, str] = {
     "products": "Products or classes of products. A class stands for all in it.",
     "clouds": "Host clouds. Left out: any.",
     "segments": "Customer segments. Left out: any.",
-    "only": "To whom or what it is reserved: clauses name clouds, parties or licensees, one of the three.",
+    "only": "To whom or what it is reserved: clouds, sellers, regions, parties or licensees, one of these.",
     "parties": "Parties, by their names in agreement.md.",
     "licensees": "Whoever alone may be licensed.",
     "except": "Carve-outs: what an exclusivity does not cover. All keys of one must fit.",
@@ -68,7 +68,8 @@ DOCS: Mapping[str, str] = {
     "rate": "The percentage, by the name of a figure in agreement.md.",
     "cap": "The most that is ever due, by the name of a figure. Left out: no cap.",
     "base": "What the share is taken of.",
-    "sellers": "Whose sales are in the base.",
+    "sellers": "Sellers, by their names in agreement.md. In a scope, left out: any. In a base: whose sales are in it.",
+    "regions": "Regions, by their names in agreement.md; elsewhere is what lies in none of them. Left out: any.",
     "wholesale": "Whether what the payer earns from other sellers is in the base too.",
     "wholesale-except": "Sellers from whom what is earned stays out of the base.",
     "excludes": "Products or classes that are in no base.",
@@ -106,6 +107,7 @@ DOCS: Mapping[str, str] = {
 _DEFINED: Mapping[str, str] = {
     "parties": "Who there is.",
     "clouds": "Host clouds, each with the party that operates it.",
+    "regions": "Regions that terms tell apart, each with its places as each cloud calls them: {eu: {aws: [eu-west-1]}}.",
     "segments": "What customers may claim to be.",
     "products": "Products, each in its class.",
 }
@@ -223,6 +225,9 @@ def _definitions() -> Schema:
         described = {"description": _DEFINED.get(section) or DOCS[section]}
         if section in LISTS:
             properties[section] = {**_NAMES, **described}
+        elif section == "regions":
+            places = {"type": "object", "additionalProperties": dict(_NAMES)}
+            properties[section] = {"type": "object", "additionalProperties": places, **described}
         else:
             kind = _SECTIONS.get(section)
             item = _record(kind) if kind else _TEXT

@@ -3,8 +3,8 @@
 Written keys are the field names with hyphens. A scope left empty means "any". `until` excludes the day it names and may
 name an event (`milestone`); `through` includes its day; with both, whichever comes first ends the term.
 
-There is no scope by seller, because the seller is the party of `sell`: reserve or permit that action to parties.
-There is none by region, because a region routes and never decides.
+`sellers` are compared with the seller of what is asked: the party of `sell`, and whoever sells what a party serves.
+`regions` are those that the definitions name with their places; what lies in none of them is in `elsewhere`.
 """
 
 from collections.abc import Mapping
@@ -40,13 +40,17 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     actions: NAMES = _NONE
     products: NAMES = _NONE
     clouds: NAMES = _NONE
+    sellers: NAMES = _NONE
     segments: NAMES = _NONE
+    regions: NAMES = _NONE
 
 
 class Only(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """To whom or what an exclusivity reserves its scope. Exactly one of the three is filled."""
+    """To whom or what an exclusivity reserves its scope. Exactly one of these is filled."""
 
     clouds: NAMES = _NONE
+    sellers: NAMES = _NONE
+    regions: NAMES = _NONE
     parties: NAMES = _NONE
     licensees: NAMES = _NONE
 
@@ -81,7 +85,9 @@ class Permission(Term, frozen=True, kw_only=True, rename="kebab"):
     actions: NAMES
     products: NAMES
     clouds: NAMES = _NONE
+    sellers: NAMES = _NONE
     segments: NAMES = _NONE
+    regions: NAMES = _NONE
 
 
 class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab"):
@@ -90,7 +96,10 @@ class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab"):
     actions: NAMES
     products: NAMES
     only: Only
+    clouds: NAMES = _NONE
+    sellers: NAMES = _NONE
     segments: NAMES = _NONE
+    regions: NAMES = _NONE
     except_: tuple[Scope, ...] = msgspec.field(default=(), name="except")
 
 
@@ -105,6 +114,9 @@ class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
     first: str
     actions: NAMES
     products: NAMES
+    sellers: NAMES = _NONE
+    segments: NAMES = _NONE
+    regions: NAMES = _NONE
     binds: Choice
     since: date
     unless: Choice
@@ -117,6 +129,9 @@ class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab"):
     actions: NAMES
     products: NAMES
     except_clouds: NAMES = _NONE
+    sellers: NAMES = _NONE
+    segments: NAMES = _NONE
+    regions: NAMES = _NONE
     subject: str
 
 

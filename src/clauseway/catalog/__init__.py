@@ -3,6 +3,6 @@
 Knows nothing of agreements' terms. Host cloud and seller are two fields everywhere.
 """
 
-from clauseway.catalog.catalog import Catalog, Product, ProductClass
+from clauseway.catalog.catalog import ELSEWHERE, Catalog, Product, ProductClass
 
-__all__ = ["Catalog", "Product", "ProductClass"]
+__all__ = ["ELSEWHERE", "Catalog", "Product", "ProductClass"]

@@ -8,6 +8,9 @@ from datetime import date
 
 import msgspec
 
+# The region of a place that lies in none of those defined.
+ELSEWHERE = "elsewhere"
+
 
 class ProductClass(msgspec.Struct, frozen=True, kw_only=True):
     """A class of products. `actions` are those that may be asked of it; `within` is the wider class, if any."""
@@ -26,7 +29,10 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that may be named in a question. All mappings are by identifier."""
+    """Everything that may be named in a question. All mappings are by identifier.
+
+    `regions`: the places of each region, by cloud. Empty where terms tell no regions apart: then any text is one.
+    """
 
     parties: frozenset[str]
     clouds: frozenset[str]
@@ -34,6 +40,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     segments: frozenset[str]
     classes: Mapping[str, ProductClass]
     products: Mapping[str, Product]
+    regions: Mapping[str, Mapping[str, frozenset[str]]] = msgspec.field(default_factory=dict)
 
     def class_of(self, name: str) -> str:
         """The class of a product, or the class itself when a class is named."""
@@ -55,3 +62,19 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     def own_cloud(self, party: str) -> frozenset[str]:
         """The clouds that a party operates."""
         return frozenset(cloud for cloud, operator in self.operators.items() if operator == party)
+
+    def region_of(self, cloud: str, place: str) -> str:
+        """The region of a place of a cloud, or the region itself when one is named. Empty where nothing tells regions
+        apart, or no place is given. Raises KeyError for a place of which nothing says where it lies."""
+        if not self.regions or not place:
+            return ""
+        if place in self.regions or place == ELSEWHERE:
+            return place
+        for name, places in self.regions.items():
+            if place in places.get(cloud, ()):
+                return name
+        raise KeyError(place)
+
+    def places_of(self, cloud: str) -> frozenset[str]:
+        """The places of a cloud of which it is said in which region they lie."""
+        return frozenset(place for places in self.regions.values() for place in places.get(cloud, ()))

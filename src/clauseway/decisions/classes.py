@@ -33,8 +33,8 @@ from clauseway.agreement import (
     in_force,
 )
 from clauseway.agreement.facts import Answer
-from clauseway.agreement.terms import ANYONE
-from clauseway.catalog import Catalog
+from clauseway.agreement.terms import ANYONE, NAMES
+from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.question import ACTIONS, CLOUD_ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, TO_ACTIONS, USE
 from clauseway.values import FOREVER, KnownAt
 
@@ -206,13 +206,17 @@ def _reach_once_ended(term: Term, bearing: Bearing, action: str) -> object:
     looked_at = _LOOKS_AT[action]
     match term:
         case Exclusivity():
-            return Exclusivity, term.actions & looked_at, term.segments
+            return Exclusivity, term.actions & looked_at, _where(term)
         case Licence():
             carries = [term.carries[index] for index in bearing.within]
-            return Licence, term.licensee, tuple((one.actions & looked_at, one.clouds, one.segments) for one in carries)
+            return Licence, term.licensee, tuple((one.actions & looked_at, _where(one)) for one in carries)
         case RevenueShareTerm():
             return RevenueShareTerm, term.payer, term.payee
     return None
+
+
+def _where(scope: Scope | Permission | Exclusivity) -> tuple[NAMES, ...]:
+    return scope.clouds, scope.sellers, scope.segments, scope.regions
 
 
 class Dockets:
@@ -359,6 +363,12 @@ class Partition(msgspec.Struct, frozen=True, gc=False):
     to: Classes
     clouds: Classes
     segments: Classes
+    sellers: Classes
+    regions: Classes
+
+    @property
+    def sides(self) -> tuple[Classes, ...]:
+        return self.parties, self.clouds, self.segments, self.sellers, self.regions, self.to
 
 
 class Partitions:
@@ -371,36 +381,40 @@ class Partitions:
 
     def of(self, situation: Situation) -> Partition:
         parties: set[str] = set()
-        clouds: set[frozenset[str]] = set()
-        segments: set[frozenset[str]] = set()
+        told = _Told()
         for bearing in (*situation.live, *situation.ended):
             term = self._text.live[bearing.place].term
             parties |= _parties_in(term)
             for scope in _places_in(term, bearing):
-                clouds.add(scope.clouds)
-                segments.add(scope.segments)
+                told.clouds.add(scope.clouds)
+                told.sellers.add(scope.sellers)
+                told.segments.add(scope.segments)
+                told.regions.add(scope.regions)
         for place, _ in situation.facts:
             match self._text.known.facts[place]:
                 case Grant() as grant:
                     parties.add(grant.party)
                 case Launch() as launch:
-                    clouds.add(frozenset({launch.cloud}))
+                    told.clouds.add(frozenset({launch.cloud}))
                     parties.add(self._text.catalog.operators.get(launch.cloud, ""))
-        return self._partition(situation.action, {frozenset({party}) for party in parties}, clouds, segments)
+        told.parties.update(frozenset({party}) for party in parties)
+        return self._partition(situation.action, told)
 
     def of_nothing(self, action: str) -> Partition:
         """What no term tells apart: one class each."""
-        return self._partition(action, set(), set(), set())
+        return self._partition(action, _Told())
 
-    def _partition(
-        self, action: str, parties: set[frozenset[str]], clouds: set[frozenset[str]], segments: set[frozenset[str]]
-    ) -> Partition:
+    def _partition(self, action: str, told: "_Told") -> Partition:
         asked = self._asked[action]
+        # Who sells is the party itself, so that what tells sellers apart tells parties apart; else it is told beside.
+        by_party = told.parties | told.sellers if action == SELL else told.parties
         return Partition(
-            parties=self._telling_apart(asked.parties, parties),
-            to=self._telling_apart(asked.to, parties),
-            clouds=self._telling_apart(asked.clouds, clouds),
-            segments=self._telling_apart(asked.segments, segments),
+            parties=self._telling_apart(asked.parties, by_party),
+            to=self._telling_apart(asked.to, told.parties),
+            clouds=self._telling_apart(asked.clouds, told.clouds),
+            segments=self._telling_apart(asked.segments, told.segments),
+            sellers=self._telling_apart(asked.parties, told.sellers if action == SERVE else set()),
+            regions=self._telling_apart(asked.regions, told.regions),
         )
 
     def _telling_apart(self, names: tuple[str, ...], sets: set[frozenset[str]]) -> Classes:
@@ -410,6 +424,16 @@ class Partitions:
         return self._classes[key]
 
 
+class _Told(msgspec.Struct):
+    """Sets of names that something tells from all others."""
+
+    parties: set[NAMES] = msgspec.field(default_factory=set)
+    clouds: set[NAMES] = msgspec.field(default_factory=set)
+    sellers: set[NAMES] = msgspec.field(default_factory=set)
+    segments: set[NAMES] = msgspec.field(default_factory=set)
+    regions: set[NAMES] = msgspec.field(default_factory=set)
+
+
 class _Asked(msgspec.Struct, frozen=True):
     """What a question about an action may name."""
 
@@ -417,16 +441,19 @@ class _Asked(msgspec.Struct, frozen=True):
     to: tuple[str, ...]
     clouds: tuple[str, ...]
     segments: tuple[str, ...]
+    regions: tuple[str, ...]
 
 
 def _asked(catalog: Catalog, action: str) -> _Asked:
     """What a question about an action may name; empty names are those that may be left out."""
     parties, clouds = tuple(sorted(catalog.parties)), tuple(sorted(catalog.clouds))
+    regions = (*sorted(catalog.regions), ELSEWHERE) if catalog.regions else ()
     return _Asked(
         parties=parties,
         to=parties if action in TO_ACTIONS else ("",),
         clouds=clouds if action in CLOUD_ACTIONS else ("", *clouds),
         segments=tuple(sorted(catalog.segments)),
+        regions=regions if regions and action in CLOUD_ACTIONS else ("", *regions),
     )
 
 
@@ -446,16 +473,21 @@ def _parties_in(term: Term) -> frozenset[str]:
 
 
 def _places_in(term: Term, bearing: Bearing) -> Iterator[Scope]:
-    """The clouds and segments that a term tells from others."""
+    """The clouds, sellers, segments and regions that a term tells from others."""
     match term:
         case Permission():
-            yield Scope(clouds=term.clouds, segments=term.segments)
+            yield _places(term, term.clouds)
         case Exclusivity():
-            yield Scope(clouds=term.only.clouds, segments=term.segments)
+            yield Scope(clouds=term.only.clouds, sellers=term.only.sellers, regions=term.only.regions)
+            yield _places(term, term.clouds)
             yield from (term.except_[index] for index in bearing.within)
         case Precedence():
-            yield Scope(clouds=frozenset({term.first}))
+            yield _places(term, frozenset({term.first}))
         case RefusalRight():
-            yield Scope(clouds=term.except_clouds)
+            yield _places(term, term.except_clouds)
         case Licence():
             yield from (term.carries[index] for index in bearing.within)
+
+
+def _places(term: Permission | Exclusivity | Precedence | RefusalRight, clouds: NAMES) -> Scope:
+    return Scope(clouds=clouds, sellers=term.sellers, segments=term.segments, regions=term.regions)

@@ -6,39 +6,62 @@ Time is cut at the agreement's boundaries elsewhere (`agreement.boundaries`); he
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from clauseway.agreement import Agreement
-from clauseway.catalog import Catalog
-from clauseway.decisions.question import ACTIONS, CLOUD_ACTIONS, SHARE, TO_ACTIONS, Question, check_readings
+from clauseway.agreement import Agreement, Exclusivity, Licence, Permission, Precedence, RefusalRight, Term
+from clauseway.catalog import ELSEWHERE, Catalog
+from clauseway.decisions.question import ACTIONS, CLOUD_ACTIONS, SERVE, SHARE, TO_ACTIONS, Question, check_readings
 from clauseway.values import KnownAt
 
 
 def all_questions(
     agreement: Agreement, catalog: Catalog, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str] | None = None
 ) -> Iterator[Question]:
-    """Every valid combination of action, party, other party, product or class, cloud and segment, in a stable order.
+    """Every valid combination of action, party, other party, product or class, cloud, segment, seller and region, in a
+    stable order.
 
-    The seller is always the party: any other is two of these questions, both of which must hold. What an action does
-    not take (a cloud for a licence, a segment for a share) is left empty.
+    Where no term names sellers, the seller is always the party: any other is two of these questions, both of which must
+    hold. Regions are those that the catalog defines, and elsewhere. What an action does not take (a cloud for a
+    licence, a segment for a share) is left empty.
     """
     chosen = check_readings(agreement, readings or {})
+    sellers = sorted(catalog.parties) if names_sellers(agreement) else []
+    regions = [*sorted(catalog.regions), ELSEWHERE] if catalog.regions else [""]
     for action in ACTIONS:
         for product in products_of(catalog, action):
             for party in sorted(catalog.parties):
                 for to in sorted(catalog.parties) if action in TO_ACTIONS else [""]:
                     for cloud in sorted(catalog.clouds) if action in CLOUD_ACTIONS else [""]:
                         for segment in sorted(catalog.segments) if action in CLOUD_ACTIONS else ["any"]:
-                            yield Question(
-                                action=action,
-                                party=party,
-                                product=product,
-                                cloud=cloud,
-                                to=to,
-                                seller=party,
-                                segment=segment,
-                                as_of=as_of,
-                                known_at=known_at,
-                                readings=chosen,
-                            )
+                            for seller in sellers if sellers and action == SERVE else [party]:
+                                for region in regions if action in CLOUD_ACTIONS else [""]:
+                                    yield Question(
+                                        action=action,
+                                        party=party,
+                                        product=product,
+                                        cloud=cloud,
+                                        to=to,
+                                        seller=seller,
+                                        segment=segment,
+                                        region=region,
+                                        as_of=as_of,
+                                        known_at=known_at,
+                                        readings=chosen,
+                                    )
+
+
+def names_sellers(agreement: Agreement) -> bool:
+    """Whether some term tells sellers apart, beside reserving or granting `sell` to parties."""
+    return any(_names_sellers(term) for amendment in agreement.amendments for term in amendment.terms)
+
+
+def _names_sellers(term: Term) -> bool:
+    match term:
+        case Exclusivity():
+            return bool(term.sellers or term.only.sellers) or any(scope.sellers for scope in term.except_)
+        case Permission() | Precedence() | RefusalRight():
+            return bool(term.sellers)
+        case Licence():
+            return any(scope.sellers for scope in term.carries)
+    return False
 
 
 def products_of(catalog: Catalog, action: str) -> list[str]:

@@ -25,6 +25,7 @@ from clauseway.agreement import (
     Precedence,
     RefusalRight,
     RevenueShareTerm,
+    Scope,
     Term,
     TermState,
     in_force,
@@ -32,7 +33,7 @@ from clauseway.agreement import (
 from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
-from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE, USE, Question
+from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE, SOLD_ACTIONS, USE, Question
 from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOWHERE, Act, Look, outside, outside_scope
 
 # Names the rules above; a change of any answer changes it, and with it every receipt.
@@ -188,12 +189,26 @@ def outcomes_like(
 
 def _answer(case: Case) -> Finding:
     question = case.question
-    act = Act(question.action, question.party, question.product, question.cloud, question.to, question.segment)
+    act = act_of(question, case.catalog)
     finding = named(decide_act(case, act), act)
     if question.action == SERVE and question.seller != question.party:
         sale = msgspec.structs.replace(act, action=SELL, party=question.seller)
         finding = both(finding, named(decide_act(case, sale), sale))
     return finding
+
+
+def act_of(question: Question, catalog: Catalog) -> Act:
+    """What a question asks about."""
+    return Act(
+        action=question.action,
+        party=question.party,
+        product=question.product,
+        cloud=question.cloud,
+        to=question.to,
+        segment=question.segment,
+        seller=question.seller if question.action in SOLD_ACTIONS else "",
+        region=catalog.region_of(question.cloud, question.region),
+    )
 
 
 def decide_act(case: Case, act: Act) -> Finding:
@@ -280,26 +295,44 @@ def _reserved_to(case: Case, act: Act) -> _Reserved:
         if state.in_force and isinstance(term, Exclusivity) and case.reaches(term, act):
             if _inside(case, term, act):
                 inside.append(Reason.of("permits", term.citation, _reserves(term)))
-            elif _carved_out(case, term, act):
-                exempt.append(Reason.of("exempts", term.citation, f"the carve-out for {ASKED_SEGMENT}"))
+            elif (scope := _carve_out(case, term, act)) is not None:
+                exempt.append(Reason.of("exempts", term.citation, f"the carve-out for {_told(scope)}"))
     return _Reserved(tuple(inside), tuple(exempt))
 
 
+def _told(scope: Scope) -> str:
+    """What a carve-out is for: the segment, sellers and regions that it names."""
+    told = [ASKED_SEGMENT] if scope.segments or not (scope.sellers or scope.regions) else []
+    told += [f"sales by {' or '.join(sorted(scope.sellers))}"] if scope.sellers else []
+    told += [f"places in {' or '.join(sorted(scope.regions))}"] if scope.regions else []
+    return ", ".join(told)
+
+
 def _reserves(term: Exclusivity) -> str:
-    names = term.only.clouds or term.only.parties or term.only.licensees
+    only = term.only
+    names = only.clouds or only.sellers or only.regions or only.parties or only.licensees
     return f"reserved to {', '.join(sorted(names))}"
 
 
 def _inside(case: Case, term: Exclusivity, act: Act) -> bool:
     if term.only.clouds:
         return act.cloud in term.only.clouds
+    if term.only.sellers:
+        return act.seller in term.only.sellers
+    if term.only.regions:
+        return act.region in term.only.regions
     if term.only.parties:
         return act.party in term.only.parties
     return act.to in term.only.licensees or act.to == _owner(case, act)
 
 
 def _carved_out(case: Case, term: Exclusivity, act: Act) -> bool:
-    return any(outside_scope(scope, act, case.belongs) == NOWHERE for scope in term.except_)
+    return _carve_out(case, term, act) is not None
+
+
+def _carve_out(case: Case, term: Exclusivity, act: Act) -> Scope | None:
+    """The first carve-out that covers an act."""
+    return next((scope for scope in term.except_ if outside_scope(scope, act, case.belongs) == NOWHERE), None)
 
 
 def _permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 import msgspec
 
 from clauseway.agreement import Agreement
-from clauseway.catalog import Catalog
+from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
 SERVE, SELL, LICENSE, USE, CONTRACT, SHARE = (
@@ -23,13 +23,14 @@ TO_ACTIONS = frozenset({LICENSE, SHARE})
 CLOUD_ACTIONS = frozenset({SERVE, SELL, CONTRACT})
 # Who sells on a cloud rests on the owner's right to serve there.
 RESTS_ON: Mapping[str, frozenset[str]] = {SELL: frozenset({SERVE})}
-_HAS_SELLER = frozenset({SERVE, SELL})
+SOLD_ACTIONS = frozenset({SERVE, SELL})
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """May `party` do `action` with `product` on `cloud`? `to` is the licensee or payee; `seller` defaults to the party.
 
-    `region` routes and never decides. `readings` holds an option for every reading of the agreement.
+    `region` is a place as its cloud calls it, or a region of the agreement; any text where the agreement defines none.
+    `readings` holds an option for every reading of the agreement.
     """
 
     action: str
@@ -125,15 +126,7 @@ def ask(
     if action in ACTIONS:
         _check_parts(problems, action, party, cloud, to, seller)
         _check_product(problems, catalog, action, product)
-    if not region.isprintable():
-        problems.append(
-            Problem(
-                what=f"{region!r} is no region",
-                why="it holds what cannot be printed",
-                where="--region",
-                todo="Name the region as its cloud does.",
-            )
-        )
+    problems += region_problems(catalog, action, cloud, region)
     if as_of == FOREVER:
         problems.append(
             Problem(
@@ -168,6 +161,22 @@ def check_readings(agreement: Agreement, chosen: Mapping[str, str]) -> dict[str,
     return {**agreement.default_readings(), **chosen}
 
 
+def region_problems(catalog: Catalog, action: str, cloud: str, region: str) -> list[Problem]:
+    """What is wrong with a question's region. Where terms tell regions apart, none is guessed."""
+    what, why, todo = "", "", "Name the region as its cloud does."
+    known = sorted({*catalog.regions, *catalog.places_of(cloud), ELSEWHERE})
+    if not region.isprintable():
+        what, why = f"{region!r} is no region", "it holds what cannot be printed"
+    elif catalog.regions and region and region not in known:
+        near = get_close_matches(region, known, n=1)
+        what, why = f"unknown region {region!r}", f"the agreement does not say where it lies{cloud and ' on '}{cloud}"
+        todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
+    elif catalog.regions and not region and action in CLOUD_ACTIONS:
+        what, why = "it is missing", "terms of the agreement tell regions apart"
+        todo = f"Name a place as its cloud does, or one of {', '.join(sorted(catalog.regions))}, {ELSEWHERE}."
+    return [Problem(what=what, why=why, where="--region", todo=todo)] if what else []
+
+
 def _reading_problems(agreement: Agreement, chosen: Mapping[str, str]) -> list[Problem]:
     problems: list[Problem] = []
     for reading, option in chosen.items():
@@ -200,7 +209,7 @@ def _check_parts(problems: list[Problem], action: str, party: str, cloud: str, t
         refuse("--to", "it has no meaning here", f"{action} has no other party", "Leave --to out.")
     if action in CLOUD_ACTIONS and not cloud:
         refuse("--cloud", "it is missing", f"{action} happens on a cloud", "Name it with --cloud.")
-    if seller and action not in _HAS_SELLER:
+    if seller and action not in SOLD_ACTIONS:
         refuse("--seller", "it has no meaning here", f"{action} has no seller", "Leave --seller out.")
     if action == SELL and seller and seller != party:
         refuse(

@@ -15,29 +15,35 @@ from clauseway.agreement import (
     Scope,
     Term,
 )
-from clauseway.agreement.terms import ANYONE, NAMES
+from clauseway.agreement.terms import ANYONE
 from clauseway.decisions.question import SHARE, USE
 
 # Whether a product or class lies in any of several others.
 Belongs = Callable[[str, Iterable[str]], bool]
 
 # What of an act may lie outside a term, in the order in which it is looked at.
-NOWHERE, PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SEGMENT = (
+NOWHERE, PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION = (
     "",
     "party",
     "action",
     "other party",
     "product",
     "cloud",
+    "seller",
     "segment",
+    "region",
 )
-PARTS = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SEGMENT, NOWHERE)
+PARTS = (PARTY, ACTION, OTHER_PARTY, PRODUCT, CLOUD, SELLER, SEGMENT, REGION, NOWHERE)
 # How an act that an exclusivity reaches may pass it.
 INSIDE, CARVED_OUT = "inside", "carved-out"
 
 
 class Act(msgspec.Struct, frozen=True):
-    """What is to be done, by whom: the part of a question that terms are matched against."""
+    """What is to be done, by whom: the part of a question that terms are matched against.
+
+    `seller` is the question's own in every act that an answer looks at, empty for what is not sold. `region` is one of
+    those that the agreement defines, or `elsewhere`; empty where it defines none, or the question names none.
+    """
 
     action: str
     party: str
@@ -45,6 +51,8 @@ class Act(msgspec.Struct, frozen=True):
     cloud: str
     to: str
     segment: str
+    seller: str = ""
+    region: str = ""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -71,13 +79,20 @@ def outside_scope(scope: Scope, act: Act, belongs: Belongs) -> str:
         return ACTION
     if scope.products and not belongs(act.product, scope.products):
         return PRODUCT
-    return _outside_places(act, scope.clouds, scope.segments)
+    return _outside_places(act, scope)
 
 
-def _outside_places(act: Act, clouds: NAMES, segments: NAMES) -> str:
-    if clouds and act.cloud not in clouds:
-        return CLOUD
-    return SEGMENT if segments and act.segment not in segments else NOWHERE
+def _outside_places(act: Act, scope: Scope | Permission | Exclusivity) -> str:
+    return CLOUD if scope.clouds and act.cloud not in scope.clouds else _outside_trade(act, scope)
+
+
+def _outside_trade(act: Act, scope: Scope | Permission | Exclusivity | Precedence | RefusalRight) -> str:
+    """Who sells, to whom, and where."""
+    if scope.sellers and act.seller not in scope.sellers:
+        return SELLER
+    if scope.segments and act.segment not in scope.segments:
+        return SEGMENT
+    return REGION if scope.regions and act.region not in scope.regions else NOWHERE
 
 
 def _ownership(term: Ownership, act: Act, belongs: Belongs) -> str:
@@ -91,7 +106,7 @@ def _permission(term: Permission, act: Act, belongs: Belongs) -> str:
         return ACTION
     if not belongs(act.product, term.products):
         return PRODUCT
-    return _outside_places(act, term.clouds, term.segments)
+    return _outside_places(act, term)
 
 
 def _exclusivity(term: Exclusivity, act: Act, belongs: Belongs) -> str:
@@ -99,7 +114,7 @@ def _exclusivity(term: Exclusivity, act: Act, belongs: Belongs) -> str:
         return ACTION
     if not belongs(act.product, term.products):
         return PRODUCT
-    return _outside_places(act, frozenset(), term.segments)
+    return _outside_places(act, term)
 
 
 def _precedence(term: Precedence, act: Act, belongs: Belongs) -> str:
@@ -109,7 +124,7 @@ def _precedence(term: Precedence, act: Act, belongs: Belongs) -> str:
         return ACTION
     if not belongs(act.product, term.products):
         return PRODUCT
-    return CLOUD if act.cloud == term.first else NOWHERE
+    return CLOUD if act.cloud == term.first else _outside_trade(act, term)
 
 
 def _refusal_right(term: RefusalRight, act: Act, belongs: Belongs) -> str:
@@ -117,7 +132,7 @@ def _refusal_right(term: RefusalRight, act: Act, belongs: Belongs) -> str:
         return ACTION
     if not belongs(act.product, term.products):
         return PRODUCT
-    return CLOUD if act.cloud in term.except_clouds else NOWHERE
+    return CLOUD if act.cloud in term.except_clouds else _outside_trade(act, term)
 
 
 def _licence(term: Licence, act: Act, belongs: Belongs) -> str:

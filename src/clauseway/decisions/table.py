@@ -33,7 +33,7 @@ from clauseway.decisions.engine import (
     other_options,
     receipt,
 )
-from clauseway.decisions.question import ACTIONS, SELL, SERVE, Question
+from clauseway.decisions.question import ACTIONS, SELL, SERVE, SOLD_ACTIONS, Question
 from clauseway.decisions.reach import Act
 from clauseway.values import FOREVER, KnownAt
 
@@ -116,38 +116,52 @@ class _Leaf:
     `cells` holds those that were asked for. `case` makes what the engine decides upon.
     """
 
-    __slots__ = ("_case", "_day", "_names", "_situation", "cells", "clouds", "parties", "segments", "to")
+    __slots__ = (
+        "_case",
+        "_day",
+        "_names",
+        "_situation",
+        "apart",
+        "cells",
+        "clouds",
+        "parties",
+        "regions",
+        "segments",
+        "sellers",
+        "to",
+    )
 
     def __init__(self, case: _MakeCase, situation: Situation, day: date, names: Partition) -> None:
         self._case: Case | _MakeCase = case
         self._situation, self._day, self._names = situation, day, names
-        per_segment = len(names.to.names)
-        per_cloud = per_segment * len(names.segments.names)
-        per_party = per_cloud * len(names.clouds.names)
-        self.parties = names.parties.offsets(per_party)
-        self.clouds = names.clouds.offsets(per_cloud)
-        self.segments = names.segments.offsets(per_segment)
-        self.to = names.to.offsets(1)
+        step, offsets = 1, []
+        for side in reversed(names.sides):
+            offsets.append(side.offsets(step))
+            step *= len(side.names)
+        self.to, self.regions, self.sellers, self.segments, self.clouds, self.parties = offsets
+        # Whether sellers or regions are told apart at all: mostly they are not, and need not be looked up.
+        self.apart = len(names.sellers.names) > 1 or len(names.regions.names) > 1
         self.cells: dict[int, _Cell] = {}
 
     def __len__(self) -> int:
-        return prod(map(len, self._stand_ins()))
+        return prod(len(side.names) for side in self._names.sides)
 
-    def _stand_ins(self) -> tuple[Sequence[str], ...]:
-        names = self._names
-        return names.parties.names, names.clouds.names, names.segments.names, names.to.names
-
-    def cell(self, at: int, party: str, product: str, cloud: str, segment: str, to: str) -> _Cell:
+    def cell(
+        self, at: int, party: str, product: str, cloud: str, segment: str, seller: str, region: str, to: str
+    ) -> _Cell:
         if not isinstance(self._case, Case):
             self._case = self._case(self._situation, self._day)
-        act = Act(self._case.question.action, party, product, cloud, to, segment)
+        action = self._case.question.action
+        seller = (party if action == SELL else seller) if action in SOLD_ACTIONS else ""
+        act = Act(action, party, product, cloud, to, segment, seller, region)
         cell = self.cells[at] = _Cell(decide_act(self._case, act))
         return cell
 
     def decide_all(self, product: str) -> None:
-        for at, (party, cloud, segment, to) in enumerate(every(*self._stand_ins())):
+        stand_ins = every(*(side.names for side in self._names.sides))
+        for at, (party, cloud, segment, seller, region, to) in enumerate(stand_ins):
             if at not in self.cells:
-                self.cell(at, party, product, cloud, segment, to)
+                self.cell(at, party, product, cloud, segment, seller, region, to)
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -169,29 +183,40 @@ class DecisionTable:
         readings: Mapping[str, str],
     ) -> None:
         text = Text.of(agreement, catalog, facts.known(known_at), known_at, readings)
+        self._region_of = catalog.region_of
         self._compiler = _Compiler(text, known_at, readings)
         self._rows = _Rows(self._compiler)
 
     def look_up(
         self, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any", *,
-        as_of: date,
+        as_of: date, seller: str = "", region: str = "",
     ) -> Verdict:  # fmt: skip
-        """The verdict on a day. The parts are those of a valid `Question`; any other raises KeyError."""
+        """The verdict on a day. The parts are those of a valid `Question`; any other raises KeyError.
+
+        Of what a party serves and another sells this is the party's own part: `answer` puts both together.
+        """
         row = self._rows[action, product]
         leaf = row.leaves[bisect_right(row.days, as_of)]
         at = leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]
-        cell = leaf.cells.get(at) or leaf.cell(at, party, product, cloud, segment, to)
+        if leaf.apart or seller or region:
+            region = self._region_of(cloud, region)
+            at += leaf.sellers[seller or party] + leaf.regions[region]
+        cell = leaf.cells.get(at) or leaf.cell(at, party, product, cloud, segment, seller or party, region, to)
         return cell.verdict or cell.filled(action, party, product, segment)
 
     def answer(self, question: Question) -> Verdict:
         """The verdict on a question; its knowledge and readings are left aside, for the table has its own."""
         asked = question
+        own = asked.seller == asked.party
         verdict = self.look_up(
-            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment, as_of=asked.as_of
-        )
-        if asked.action != SERVE or asked.seller == asked.party:
+            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment,
+            as_of=asked.as_of, seller="" if own else asked.seller, region=asked.region,
+        )  # fmt: skip
+        if asked.action != SERVE or own:
             return verdict
-        sale = self.look_up(_SOLD, asked.seller, asked.product, asked.cloud, segment=asked.segment, as_of=asked.as_of)
+        sale = self.look_up(
+            _SOLD, asked.seller, asked.product, asked.cloud, "", asked.segment, as_of=asked.as_of, region=asked.region
+        )
         return Verdict.of(both(_finding(verdict), _finding(sale)))
 
     def days(self, action: str, product: str) -> Sequence[date]:

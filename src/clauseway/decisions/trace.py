@@ -21,7 +21,7 @@ from clauseway.agreement import (
 )
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Decision, Reason
-from clauseway.decisions.engine import looks_of
+from clauseway.decisions.engine import act_of, looks_of
 from clauseway.decisions.question import Question
 from clauseway.decisions.reach import (
     ACTION,
@@ -33,11 +33,14 @@ from clauseway.decisions.reach import (
     PARTS,
     PARTY,
     PRODUCT,
+    REGION,
     SEGMENT,
+    SELLER,
     Act,
     Look,
     outside,
 )
+from clauseway.decisions.several import Asked, answer_of, in_their_order, put_to, unnamed_in
 from clauseway.values import Citation
 
 # The kinds of term that never bear on what is permitted.
@@ -74,7 +77,7 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
     `finding`: applies · carved-out · outside · ended · not-begun · not-known · another-reading · not-needed (the answer
     was clear without it) · no-effect. `applies` says whether it bears on the outcome, and `bearing` how, as its reason
     says it: empty where it applies and other terms decide. What has ended or carves the case out applies where that is
-    a reason.
+    a reason. `agreement` is the id of the one whose term it is, where several were asked together.
     """
 
     term: str
@@ -86,6 +89,24 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
     applies: bool
     bearing: str
     why: str
+    agreement: str = ""
+
+
+def trace_together(asked: Iterable[Asked], question: Question) -> tuple[Traced, ...]:
+    """The trace of each agreement's own answer, one agreement after the other. One that does not name what is asked
+    about is traced to its rule on silence."""
+    return tuple(
+        msgspec.structs.replace(traced, agreement=one.agreement.id)
+        for one in in_their_order(asked)
+        for traced in _own_trace(one, question)
+    )
+
+
+def _own_trace(one: Asked, question: Question) -> Iterable[Traced]:
+    own, decision = put_to(one, question), answer_of(one, question)
+    if unnamed_in(one, own):
+        return [_of(reason.term, "rule", _cited(reason), APPLIES, reason) for reason in decision.reasons]
+    return trace(one.agreement, one.catalog, one.facts, own, decision)
 
 
 def trace(
@@ -169,8 +190,7 @@ class _Tracing:
 
     def _not_looked_at(self, term: Term, amendment: str) -> Traced:
         """The answer was clear without it, or nothing of the kind was asked."""
-        asked = self._question
-        act = Act(asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment)
+        act = act_of(self._question, self._catalog)
         where = outside(term, act, self._belongs)
         if where == NOWHERE or not self._force.stated:
             return self._not(term, amendment, NOT_NEEDED, "the answer was clear without it")
@@ -257,7 +277,9 @@ def _lies_outside(part: str, term: Term, act: Act) -> str:
         OTHER_PARTY: act.to,
         PRODUCT: act.product or "no product",
         CLOUD: act.cloud,
+        SELLER: act.seller or "of nobody",
         SEGMENT: act.segment,
+        REGION: act.region or "of no place",
     }[part]
     about = ", ".join(_about(part, term))
     return f"the {part} {value} lies outside" + (f"; it is about {about}" if about else "")
@@ -270,7 +292,9 @@ _WRITTEN: Mapping[str, tuple[str, ...]] = {
     OTHER_PARTY: ("payee",),
     PRODUCT: ("products",),
     CLOUD: ("clouds",),
+    SELLER: ("sellers",),
     SEGMENT: ("segments",),
+    REGION: ("regions",),
 }
 
 
