@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS, credential_in
 from clauseway.gateway.plan import Auth, Target
-from clauseway.gateway.sigv4 import Signer
+from clauseway.gateway.sigv4 import Signer, SigningKey
 from clauseway.metering import Deployment
 
 printable = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
@@ -30,18 +30,21 @@ words = st.text(printable, min_size=1, max_size=40)
 
 def judged(
     *, body: bytes, now_s: int, host: str, path: str, query: str, content_type: str, credentials: Credentials,
-    service: str, region: str,
+    service: str, region: str, method: str = "POST",
 ) -> dict[str, str]:  # fmt: skip
     """The headers that botocore would send."""
-    signer = Signer(
-        access_key=credentials.access_key, secret=credentials.secret_key, service=service, region=region, host=host,
-        path=path, query=query, content_type=content_type, session_token=credentials.token or "",
+    key = SigningKey(
+        access_key=credentials.access_key, secret=credentials.secret_key, service=service, region=region,
+        session_token=credentials.token or "",
     )  # fmt: skip
+    signer = Signer(key, host=host, path=path, method=method, query=query, content_type=content_type)
     lines = signer.headers(body, now_s).decode().split("\r\n")[:-1]
     ours = dict(line.split(": ", 1) for line in lines)
     url = f"https://{host}{path}" + (f"?{query}" if query else "")
-    stated = {"content-type": content_type, "host": host, "x-amz-content-sha256": ours["x-amz-content-sha256"]}
-    request = AWSRequest("POST", url, headers=stated, data=body)
+    stated = {"host": host, "x-amz-content-sha256": ours["x-amz-content-sha256"]}
+    if content_type:
+        stated["content-type"] = content_type
+    request = AWSRequest(method, url, headers=stated, data=body)
     with patch.object(botocore.auth, "get_current_datetime", lambda: datetime.fromtimestamp(now_s, UTC)):
         botocore.auth.SigV4Auth(credentials, service, region).add_auth(request)
     theirs = {name.lower(): str(value) for name, value in request.headers.items()}
@@ -71,10 +74,37 @@ def test_days_regions_services_and_ports() -> None:
 
 
 def test_one_signer_over_midnight_changes_its_key() -> None:
-    signer = Signer(access_key="A", secret="s", service="bedrock", region="r", host="h", path="/p")
+    def new() -> Signer:
+        key = SigningKey(access_key="A", secret="s", service="bedrock", region="r")
+        return Signer(key, host="h", path="/p")
+
+    signer = new()
     before, after = signer.headers(b"", 1_777_161_599), signer.headers(b"", 1_777_161_600)
-    fresh = Signer(access_key="A", secret="s", service="bedrock", region="r", host="h", path="/p")
-    assert before != after == fresh.headers(b"", 1_777_161_600)
+    assert before != after == new().headers(b"", 1_777_161_600)
+
+
+def test_requests_without_a_body_and_types_with_boundaries() -> None:
+    for method, body, content_type in [
+        ("GET", b"", ""),
+        ("DELETE", b"", ""),
+        ("POST", b"", ""),
+        ("POST", b"--x--", "multipart/form-data; boundary=x"),
+        ("POST", b"--x--", 'multipart/form-data;  charset=utf-8;   boundary="a b%c"'),
+    ]:
+        judged(
+            body=body, now_s=1_777_161_600, host="h", path="/openai/v1/responses/resp_1/cancel", query="b=2&a=1%20",
+            content_type=content_type, credentials=Credentials("AKID", "secret", "token%"), service="bedrock",
+            region="us-west-2", method=method,
+        )  # fmt: skip
+
+
+def test_one_key_signs_for_many_paths() -> None:
+    """Whoever set the time, another signer of the same key sees it."""
+    key = SigningKey(access_key="A", secret="s", service="bedrock", region="r")
+    one, other = Signer(key, host="h", path="/1"), Signer(key, host="h", path="/2")
+    first, later = one.headers(b"", 1_777_161_599), other.headers(b"", 1_777_161_600)
+    assert one.headers(b"", 1_777_161_599) == first != one.headers(b"", 1_777_161_600)
+    assert other.headers(b"", 1_777_161_600) == later
 
 
 def test_the_head_that_goes_to_the_cloud_is_the_one_that_was_signed() -> None:

@@ -1,6 +1,6 @@
-"""AWS Signature Version 4, for requests with a body and a fixed set of headers.
+"""AWS Signature Version 4, over a fixed set of headers.
 
-Our own, because the vendor's takes 39 µs a request and this one about 10: the derived key is kept for the day, and what
+Our own, because the vendor's takes 39 µs a request and this one 2 to 3: the derived key is kept for the day, and what
 never changes of the canonical request is built once. Rule: AWS's "Signature Version 4 signing process"; the vendor's
 signer is the judge in the tests. Pure: the time is an argument.
 """
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 _ALGORITHM = b"AWS4-HMAC-SHA256"
 _UNRESERVED = "/~"
+_EMPTY = hashlib.sha256().hexdigest().encode()
 
 
 def canonical_path(path: str) -> str:
@@ -32,74 +33,75 @@ def canonical_query(query: str) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted((name, value) for name, _, value in pairs))
 
 
-class Signer:
-    """Signs requests of one method to one path of one host with one set of credentials.
+class SigningKey:
+    """One set of credentials in one scope: the key derived for the day of the last request.
 
     `service` and `region` are the scope (`bedrock-mantle`, `us-east-1`); which service a surface wants is a setting.
     """
 
-    def __init__(
-        self,
-        *,
-        access_key: str,
-        secret: str,
-        service: str,
-        region: str,
-        host: str,
-        path: str,
-        method: str = "POST",
-        query: str = "",
-        content_type: str = "application/json",
-        session_token: str = "",
-    ) -> None:
-        self._secret = secret.encode()
-        self._region = region.encode()
-        self._service = service.encode()
+    def __init__(self, *, access_key: str, secret: str, service: str, region: str, session_token: str = "") -> None:
+        self.session_token = session_token.encode()
         self._access_key = access_key.encode()
-        token = session_token.encode()
-        typed = b"content-type;" if content_type else b""
-        names = typed + b"host;x-amz-content-sha256;x-amz-date" + (b";x-amz-security-token" if token else b"")
-        path_and_query = b"%b\n%b" % (canonical_path(path).encode(), canonical_query(query).encode())
-        # What is signed of every request, with places for body hash, date, and body hash again.
-        self._canonical = (
-            method.encode() + b"\n" + path_and_query.replace(b"%", b"%%")
-            + (b"\ncontent-type:" + content_type.encode().replace(b"%", b"%%") if content_type else b"")
-            + b"\nhost:" + host.encode()
-            + b"\nx-amz-content-sha256:%b\nx-amz-date:%b\n"
-            + (b"x-amz-security-token:" + token.replace(b"%", b"%%") + b"\n" if token else b"")
-            + b"\n" + names + b"\n%b"
-        )  # fmt: skip
+        self._secret = secret.encode()
+        self._parts = (region.encode(), service.encode(), b"aws4_request")
+        self._day = b""
+        self._mac = hmac.new(b"", digestmod="sha256")
+        # As of `second`: the time stamp, the string to sign up to the hash of the request, the credential with its scope.
+        self.second = -1
+        self.stamp = self.to_sign = self.credential = b""
+
+    def set_time(self, now_s: int) -> None:
+        """To be called when `now_s` is not `second`."""
+        self.second = now_s
+        self.stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s)).encode()
+        day = self.stamp[:8]
+        scope = b"/".join((day, *self._parts))
+        self.to_sign = b"%b\n%b\n%b\n" % (_ALGORITHM, self.stamp, scope)
+        if day != self._day:
+            self._day = day
+            self.credential = self._access_key + b"/" + scope
+            key = b"AWS4" + self._secret
+            for part in (day, *self._parts):
+                key = hmac.digest(key, part, "sha256")
+            self._mac = hmac.new(key, digestmod="sha256")
+
+    def sign(self, request_hash: str) -> bytes:
+        """The signature of the canonical request with this hash, at the time that is set. In hex."""
+        mac = self._mac.copy()  # the key's own blocks are hashed already
+        mac.update(self.to_sign + request_hash.encode())
+        return mac.hexdigest().encode()
+
+
+class Signer:
+    """Signs requests of one method to one path of one host with one key. Without `content_type` none is signed."""
+
+    def __init__(
+        self, key: SigningKey, *, host: str, path: str, method: str = "POST", query: str = "", content_type: str = ""
+    ) -> None:
+        self._key = key
+        token = key.session_token
+        names = b"host;x-amz-content-sha256;x-amz-date" + (b";x-amz-security-token" if token else b"")
+        if content_type:
+            names = b"content-type;" + names
+        lines = [method, canonical_path(path), canonical_query(query)]
+        if content_type:
+            lines.append("content-type:" + " ".join(content_type.split()))
+        lines.append(f"host:{host}\nx-amz-content-sha256:")
+        # What is signed of every request, before the body's hash, between it and the date, after the date.
+        self._before = "\n".join(lines).encode("latin-1")
+        self._after = b"\n" + (b"x-amz-security-token:" + token + b"\n" if token else b"") + b"\n" + names + b"\n"
+        fixed = b"x-amz-security-token: " + token + b"\r\n" if token else b""
         self._headers = (
-            b"x-amz-date: %b\r\nx-amz-content-sha256: %b\r\n"
-            + (b"x-amz-security-token: " + token.replace(b"%", b"%%") + b"\r\n" if token else b"")
+            b"x-amz-date: %b\r\nx-amz-content-sha256: %b\r\n" + fixed.replace(b"%", b"%%")
             + b"authorization: " + _ALGORITHM + b" Credential=%b, SignedHeaders=" + names + b", Signature=%b\r\n"
         )  # fmt: skip
-        self._second = -1
-        self._stamp = b""
-        self._day = b""
-        self._scope = b""
-        self._key = b""
 
     def headers(self, body: bytes, now_s: int) -> bytes:
         """The header lines that sign `body` at `now_s` (seconds since 1970). Host and content type are the caller's."""
-        if now_s != self._second:
-            self._set_time(now_s)
-        body_hash = hashlib.sha256(body).hexdigest().encode()
-        canonical = self._canonical % (body_hash, self._stamp, body_hash)
-        request_hash = hashlib.sha256(canonical).hexdigest().encode()
-        to_sign = b"%b\n%b\n%b\n%b" % (_ALGORITHM, self._stamp, self._scope, request_hash)
-        signature = hmac.digest(self._key, to_sign, "sha256").hex().encode()
-        return self._headers % (self._stamp, body_hash, b"%b/%b" % (self._access_key, self._scope), signature)
-
-    def _set_time(self, now_s: int) -> None:
-        self._second = now_s
-        self._stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s)).encode()
-        day = self._stamp[:8]
-        if day == self._day:
-            return
-        self._day = day
-        self._scope = b"%b/%b/%b/aws4_request" % (day, self._region, self._service)
-        key = b"AWS4" + self._secret
-        for part in (day, self._region, self._service, b"aws4_request"):
-            key = hmac.digest(key, part, "sha256")
-        self._key = key
+        key = self._key
+        if now_s != key.second:
+            key.set_time(now_s)
+        body_hash = hashlib.sha256(body).hexdigest().encode() if body else _EMPTY
+        canonical = b"%b%b\nx-amz-date:%b%b%b" % (self._before, body_hash, key.stamp, self._after, body_hash)
+        signature = key.sign(hashlib.sha256(canonical).hexdigest())
+        return self._headers % (key.stamp, body_hash, key.credential, signature)

@@ -5,13 +5,15 @@ A new cloud is a module here and a line in `CLOUDS`. None of them does I/O or re
 
 from collections.abc import Mapping
 
-from clauseway.gateway.clouds import azure, bedrock, openai
-from clauseway.gateway.clouds.dialect import Dialect, Prepare
+from clauseway.gateway.clouds import azure, bedrock, oci, openai, vertex
+from clauseway.gateway.clouds.dialect import OPERATIONS, Call, Credential, Dialect, Prepare
 
 CLOUDS: Mapping[str, Dialect] = {
     "openai": openai.DIALECT,
     "azure": azure.DIALECT,
     "bedrock": bedrock.DIALECT,
+    "vertex": vertex.DIALECT,
+    "oci": oci.DIALECT,
 }
 
-__all__ = ["CLOUDS", "Dialect", "Prepare"]
+__all__ = ["CLOUDS", "OPERATIONS", "Call", "Credential", "Dialect", "Prepare"]

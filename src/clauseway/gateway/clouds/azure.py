@@ -1,14 +1,100 @@
-"""Azure OpenAI, v1 path: an API key or an Entra token; the model is the deployment's name there."""
+"""Azure OpenAI: an API key or an Entra token; the model is the deployment's name there.
 
-from clauseway.gateway.clouds.dialect import Credential, Dialect, Prepare, with_static_headers
+Two surfaces. v1: the root is `https://{resource}.openai.azure.com/openai/v1`, and `settings["api_version"]` is empty,
+`preview` or `latest`. Dated: the root is `https://{resource}.openai.azure.com/openai`, `settings["api_version"]` a date
+such as `2024-10-21`, and what a model answers lies under `/deployments/{deployment}`. What a dated version has is from
+Azure's page on the life cycle of its API versions; judge in the tests is the vendor's client.
+"""
+
+import re
+from urllib.parse import quote
+
+from clauseway.gateway.clouds.dialect import (
+    Call,
+    Credential,
+    Dialect,
+    Prepare,
+    address_of,
+    authentication,
+    fixed_headers,
+    head,
+)
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
-_AUTHENTICATION = {"api-key": b"api-key: ", "bearer": b"authorization: Bearer "}
+_DATED = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?")
+_UNDATED = ("", "preview", "latest", "v1")
+# As the vendor's own client has them; all else lies beside `/deployments`.
+_UNDER_DEPLOYMENT = frozenset({
+    b"/chat/completions", b"/embeddings", b"/audio/speech", b"/audio/transcriptions", b"/audio/translations",
+    b"/images/generations", b"/images/edits",
+})  # fmt: skip
+_SUB_DELIMITERS = "!$&'()*+,;=:@"  # what may stand in a path's segment as it is (RFC 3986, 3.3)
+
+_NOWHERE = frozenset({"images.variations", "moderations"})
+_RESPONSES = ("", ".retrieve", ".delete", ".cancel", ".input_items")
+_BATCHES = ("create", "list", "retrieve", "cancel")
+# Operation → the first preview that has it, and the first version for good ("" where there is none yet).
+_SINCE: dict[str, tuple[str, str]] = {
+    "audio.speech": ("2024-02-15", ""),
+    "images.edits": ("2025-04-01", ""),
+    **{f"responses{name}": ("2025-03-01", "") for name in _RESPONSES},
+    **{f"batches.{name}": ("2024-07-01", "2024-10-21") for name in _BATCHES},
+}
+_USAGE_OPTION = ("2024-09-01", "2024-10-21")
 
 
 def prepare(target: Target, credential: Credential) -> Prepare:
-    return with_static_headers(target, _AUTHENTICATION[credential.kind] + credential.secret.encode())
+    version = _version(target)
+    address = address_of(target.url)
+    root = address.path.encode()
+    fixed = fixed_headers(address, *authentication(credential, "api-key", "bearer"))
+    query = f"api-version={quote(version, safe='')}".encode() if version else b""
+    deployment = f"/deployments/{quote(target.label.model, safe=_SUB_DELIMITERS)}".encode()
+    dated = _is_dated(version)
+
+    def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
+        if query:
+            path, _, asked = call.path.partition(b"?")
+            under = deployment if dated and path in _UNDER_DEPLOYMENT else b""
+            call = call._replace(path=b"%b%b?%b%b" % (under, path, query, b"&" + asked if asked else b""))
+        return head(call, root, fixed, passed, body)
+
+    return prepare
 
 
-DIALECT = Dialect(prepare, units_of, b"apim-request-id")
+def lacks(target: Target) -> frozenset[str]:
+    version = _version(target)
+    if not _is_dated(version):
+        return _NOWHERE
+    return _NOWHERE | {operation for operation, since in _SINCE.items() if not _reaches(version, since)}
+
+
+def takes_usage_option(target: Target) -> bool:
+    version = _version(target)
+    return not _is_dated(version) or _reaches(version, _USAGE_OPTION)
+
+
+def _version(target: Target) -> str:
+    """The API version that goes with the target's root. Raises ValueError where it is none, or another root's."""
+    version = target.settings.get("api_version", "")
+    if version not in _UNDATED and not _is_dated(version):
+        raise ValueError(f"api_version {version!r} is no date such as 2024-10-21, nor `preview` or `latest`")
+    if _is_dated(version) and not target.url.rstrip("/").endswith("/openai"):
+        raise ValueError(f"api_version {version} goes with an address that ends in /openai, not {target.url!r}")
+    return version
+
+
+def _is_dated(version: str) -> bool:
+    return _DATED.fullmatch(version) is not None
+
+
+def _reaches(version: str, since: tuple[str, str]) -> bool:
+    """Whether a dated version is as new as the first preview, or the first one for good, that has something."""
+    preview, stable = since
+    if version.endswith("-preview"):
+        return version >= preview
+    return bool(stable) and version >= stable
+
+
+DIALECT = Dialect(prepare, units_of, b"apim-request-id", lacks, takes_usage_option)

@@ -1,51 +1,104 @@
-"""AWS Bedrock's OpenAI-compatible surface: SigV4 over the spliced body, or a Bedrock API key as bearer.
+"""AWS Bedrock's OpenAI-compatible surfaces: SigV4 over the spliced body, or a Bedrock API key as bearer.
 
-The service that is signed is the target's setting (`bedrock-mantle` or `bedrock`): the vendor's own clients differ.
+Mantle lies at `https://bedrock-mantle.{region}.api.aws/openai/v1` (or `/v1`, by model) and is signed as
+`bedrock-mantle`; the runtime at `https://bedrock-runtime.{region}.amazonaws.com/openai/v1`, signed as `bedrock`. The
+host says which, unless `auth.service` does; it says the region too, unless `auth.region` does. What each surface has is
+from AWS's page "Endpoints supported by Amazon Bedrock".
 """
 
-from clauseway.gateway.clouds.dialect import Call, Credential, Dialect, Prepare, address_of, head, with_static_headers
+from functools import lru_cache
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from clauseway.gateway.clouds.dialect import (
+    OPERATIONS,
+    Address,
+    Call,
+    Credential,
+    Dialect,
+    Prepare,
+    address_of,
+    authentication,
+    fixed_headers,
+    head,
+)
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
-from clauseway.gateway.sigv4 import Signer
+from clauseway.gateway.sigv4 import Signer, SigningKey
 
-_AUTHENTICATION = {"bearer": b"authorization: Bearer "}
-_SIGNERS_MAX = 64  # calls whose path holds an identifier are all different; those without are a dozen
+_MANTLE, _RUNTIME = "bedrock-mantle", "bedrock"
+_RUNTIME_HOSTS = ("bedrock-runtime.", "bedrock-runtime-fips.")
+_SIGNERS_MAX = 64  # calls without an identifier in their path are a dozen; the others come and go
+_RESPONSES = frozenset({"responses", "responses.retrieve", "responses.delete", "responses.input_items"})
+_ON_RUNTIME = frozenset({"chat"}) | _RESPONSES  # always synchronous there: nothing to cancel
+_ON_MANTLE = frozenset({"chat", "models", "responses.cancel"}) | _RESPONSES
 
 
 def prepare(target: Target, credential: Credential) -> Prepare:
-    if credential.kind == "sigv4":
-        return _signed(target, credential)
-    return with_static_headers(target, _AUTHENTICATION[credential.kind] + credential.secret.encode())
-
-
-def _signed(target: Target, credential: Credential) -> Prepare:
     address = address_of(target.url)
-    root, host = address.path.encode(), f"host: {address.authority}\r\n".encode()
-    signers: dict[Call, Signer] = {}
+    root = address.path.encode()
+    if credential.kind != "sigv4":
+        bearer = fixed_headers(address, *authentication(credential, "bearer"))
 
-    def signer_of(call: Call) -> Signer:
-        path, _, query = call.path.decode("latin-1").partition("?")
+        def keyed(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
+            return head(call, root, bearer, passed, body)
+
+        return keyed
+
+    fixed = fixed_headers(address)
+    key = SigningKey(
+        access_key=credential.access_key,
+        secret=credential.secret,
+        session_token=credential.session_token,
+        service=target.auth.service or _service(address),
+        region=target.auth.region or _region(address),
+    )
+
+    @lru_cache(_SIGNERS_MAX)
+    def signing(call: Call) -> tuple[Call, Signer]:
+        path, _, query = call.path.partition(b"?")
+        sent = _encoded(query)
         signer = Signer(
-            access_key=credential.access_key,
-            secret=credential.secret,
-            service=target.auth.service,
-            region=target.auth.region,
-            host=address.authority,
+            key,
             method=call.method.decode(),
-            path=address.path + path,
-            query=query,
+            host=address.authority,
+            path=address.path + path.decode("latin-1"),
+            query=sent,
             content_type=call.content_type.decode("latin-1"),
-            session_token=credential.session_token,
         )
-        if len(signers) < _SIGNERS_MAX:
-            signers[call] = signer
-        return signer
+        return (call._replace(path=path + b"?" + sent.encode()) if sent else call._replace(path=path)), signer
 
-    def prepare(call: Call, body: bytes, passed: bytes, now_s: int) -> bytes:
-        signer = signers.get(call) or signer_of(call)
-        return head(call, root, host, passed, signer.headers(body, now_s), body)
+    def signed(call: Call, body: bytes, passed: bytes, now_s: int) -> bytes:
+        call, signer = signing(call)
+        return head(call, root, fixed, passed, signer.headers(body, now_s), body)
 
-    return prepare
+    return signed
 
 
-DIALECT = Dialect(prepare, units_of, b"x-amzn-requestid")
+def lacks(target: Target) -> frozenset[str]:
+    service = target.auth.service or _service(address_of(target.url))
+    return OPERATIONS - (_ON_RUNTIME if service == _RUNTIME else _ON_MANTLE)
+
+
+def _service(address: Address) -> str:
+    return _RUNTIME if address.host.startswith(_RUNTIME_HOSTS) else _MANTLE
+
+
+def _region(address: Address) -> str:
+    """The region that a host of Bedrock names. Raises ValueError where it names none."""
+    labels = address.host.split(".")
+    if len(labels) < 3 or not labels[0].startswith("bedrock"):
+        raise ValueError(f"{address.host!r} names no region of Bedrock: set the region of its auth")
+    return labels[1]
+
+
+def _encoded(query: bytes) -> str:
+    """The query as AWS encodes it before it signs: what is sent is what was signed, however the client wrote it."""
+    pairs = (part.replace(b"+", b"%20").partition(b"=") for part in query.split(b"&") if part)
+    return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, _, value in pairs)
+
+
+def _quoted(text: bytes) -> str:
+    return quote_from_bytes(unquote_to_bytes(text), safe="-_.~")
+
+
+DIALECT = Dialect(prepare, units_of, b"x-amzn-requestid", lacks)

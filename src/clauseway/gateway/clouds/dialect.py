@@ -21,13 +21,22 @@ class Call(NamedTuple):
 
 CHAT_COMPLETIONS = Call(b"POST", b"/chat/completions", b"application/json")
 
+# What a surface may have or lack, by name. Every dialect has some of them; `Dialect.lacks` says which it has not.
+OPERATIONS = frozenset({
+    "chat", "responses", "responses.retrieve", "responses.delete", "responses.cancel", "responses.input_items",
+    "embeddings", "images.generations", "images.edits", "images.variations", "audio.speech", "audio.transcriptions",
+    "audio.translations", "moderations", "files.create", "files.list", "files.retrieve", "files.delete",
+    "files.content", "batches.create", "batches.list", "batches.retrieve", "batches.cancel", "models",
+})  # fmt: skip
+
 # (call, body, header lines to pass on, seconds since 1970) → the head, signed, up to and including the empty line.
 Prepare = Callable[[Call, bytes, bytes, int], bytes]
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """What is presented to a cloud. `kind` says how: `bearer` and `api-key` send `secret`; `sigv4` signs with it
-    (`access_key`, `session_token` go with it); `signature` signs with the RSA key `secret` (PEM) named `key_id`.
+    (`access_key`, `session_token` go with it); `signature` signs with the RSA key `secret` (PEM) named `key_id`;
+    `none` sends nothing.
 
     `expires_s` is when it ends, in seconds since 1970; 0 where it does not.
     """
@@ -38,6 +47,10 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     session_token: str = ""
     key_id: str = ""
     expires_s: int = 0
+
+    def __repr__(self) -> str:
+        """Without secrets: credentials end up in messages and logs."""
+        return f"Credential(kind={self.kind!r}, expires_s={self.expires_s})"
 
 
 def credential_in(auth: Auth) -> Credential:
@@ -51,20 +64,26 @@ def credential_in(auth: Auth) -> Credential:
     )
 
 
+def no_operation(_target: Target) -> frozenset[str]:
+    """For surfaces that have all of OpenAI's operations."""
+    return frozenset()
+
+
 class Dialect(NamedTuple):
     """A cloud's module. `prepare(target, credential)` gives the function that makes the heads of requests to that
     target; a new credential is a new function. It raises KeyError where `credential.kind` is none that the cloud takes,
-    ValueError where the target's address or settings are none.
+    ValueError where the target's address or settings, or the credential's key, are none.
 
     `units_of` maps the cloud's usage report to our units. `request_id_header` is the header in which the cloud names
     the request for itself, in lower case. `lacks(target)` are the operations (by name) that the surface does not
-    have. `takes_usage_option(target)`: whether a chat stream may be asked for its usage chunk.
+    have. `takes_usage_option`: whether a chat stream may be asked for its usage chunk. Both raise ValueError as
+    `prepare` does.
     """
 
     prepare: Callable[[Target, Credential], Prepare]
     units_of: Callable[[ChatUsage], Units]
     request_id_header: bytes
-    lacks: Callable[[Target], frozenset[str]] = lambda _target: frozenset()
+    lacks: Callable[[Target], frozenset[str]] = no_operation
     takes_usage_option: Callable[[Target], bool] = lambda _target: True
 
 
@@ -83,6 +102,8 @@ def address_of(url: str) -> Address:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url!r} is no http or https address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError(f"the address of {parts.hostname!r} holds a user, a query or a fragment")
     usual = 443 if parts.scheme == "https" else 80
     port = parts.port or usual
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -93,8 +114,7 @@ def address_of(url: str) -> Address:
 def with_static_headers(target: Target, *lines: bytes) -> Prepare:
     """For clouds whose authentication is the same for every request, under one root."""
     address = address_of(target.url)
-    root = address.path.encode()
-    fixed = f"host: {address.authority}\r\n".encode() + b"".join(line + b"\r\n" for line in lines)
+    root, fixed = address.path.encode(), fixed_headers(address, *lines)
 
     def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
         return head(call, root, fixed, passed, body)
@@ -102,16 +122,39 @@ def with_static_headers(target: Target, *lines: bytes) -> Prepare:
     return prepare
 
 
+def fixed_headers(address: Address, *lines: bytes) -> bytes:
+    """The host and further header lines, each without its end. Raises ValueError where one would be several."""
+    for line in lines:
+        if b"\r" in line or b"\n" in line:
+            raise ValueError(f"what is sent as {line.partition(b':')[0].decode()!r} has several lines")
+    return f"host: {address.authority}\r\n".encode() + b"".join(line + b"\r\n" for line in lines)
+
+
+_STATIC = {"bearer": b"authorization: Bearer ", "api-key": b"api-key: "}
+
+
+def authentication(credential: Credential, *kinds: str) -> tuple[bytes, ...]:
+    """The header line that presents the credential. Raises KeyError where it is none of `kinds`."""
+    if credential.kind not in kinds:
+        raise KeyError(credential.kind)
+    return () if credential.kind == "none" else (_STATIC[credential.kind] + credential.secret.encode(),)
+
+
+_LENGTHLESS = frozenset({b"GET", b"DELETE", b"HEAD"})
+
+
 def head(call: Call, root: bytes, *parts: bytes) -> bytes:
     """A request's head: `parts` are header lines, and the body last."""
     *lines, body = parts
-    if not call.content_type and not body:
-        return b"%b %b%b HTTP/1.1\r\n%b\r\n" % (call.method, root, call.path, b"".join(lines))
-    return b"%b %b%b HTTP/1.1\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
-        call.method,
-        root,
-        call.path,
-        b"".join(lines),
-        call.content_type,
-        len(body),
-    )
+    if call.content_type:
+        return b"%b %b%b HTTP/1.1\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
+            call.method,
+            root,
+            call.path,
+            b"".join(lines),
+            call.content_type,
+            len(body),
+        )
+    # A POST without a body says so, or some servers answer 411.
+    length = b"" if not body and call.method in _LENGTHLESS else b"content-length: %d\r\n" % len(body)
+    return b"%b %b%b HTTP/1.1\r\n%b%b\r\n" % (call.method, root, call.path, b"".join(lines), length)

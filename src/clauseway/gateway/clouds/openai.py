@@ -1,14 +1,18 @@
-"""OpenAI itself, and any server that speaks its format: a bearer key."""
+"""OpenAI itself, and any server that speaks its format: a key as bearer or `api-key`, or none at all.
 
-from clauseway.gateway.clouds.dialect import Credential, Dialect, Prepare, with_static_headers
+`settings`: `organization` and `project`, sent as OpenAI's headers of those names.
+"""
+
+from clauseway.gateway.clouds.dialect import Credential, Dialect, Prepare, authentication, with_static_headers
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
-_AUTHENTICATION = {"bearer": b"authorization: Bearer "}
+_HEADERS = {"organization": b"openai-organization: ", "project": b"openai-project: "}
 
 
 def prepare(target: Target, credential: Credential) -> Prepare:
-    return with_static_headers(target, _AUTHENTICATION[credential.kind] + credential.secret.encode())
+    account = [line + target.settings[name].encode() for name, line in _HEADERS.items() if target.settings.get(name)]
+    return with_static_headers(target, *authentication(credential, "bearer", "api-key", "none"), *account)
 
 
 DIALECT = Dialect(prepare, units_of, b"x-request-id")

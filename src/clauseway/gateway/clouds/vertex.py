@@ -1,0 +1,56 @@
+"""Google Vertex AI: an OAuth token as bearer, and one of two surfaces, told by the end of the target's root.
+
+`…/projects/{project}/locations/{location}/publishers/openai/v1` serves OpenAI's models through Responses only;
+`…/projects/{project}/locations/{location}/endpoints/openapi` serves others (`google/gemini-…`) through chat only.
+Neither takes OpenAI's headers for organization and project, so these are never passed.
+"""
+
+from clauseway.gateway.clouds.dialect import (
+    OPERATIONS,
+    Call,
+    Credential,
+    Dialect,
+    Prepare,
+    address_of,
+    authentication,
+    fixed_headers,
+    head,
+)
+from clauseway.gateway.clouds.usage import units_of
+from clauseway.gateway.plan import Target
+
+_SURFACES = {"/publishers/openai/v1": "responses", "/endpoints/openapi": "chat"}
+_REFUSED = (b"openai-organization:", b"openai-project:")
+
+
+def prepare(target: Target, credential: Credential) -> Prepare:
+    _served(target)
+    address = address_of(target.url)
+    root, fixed = address.path.encode(), fixed_headers(address, *authentication(credential, "bearer"))
+
+    def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
+        return head(call, root, fixed, _without_account(passed), body)
+
+    return prepare
+
+
+def lacks(target: Target) -> frozenset[str]:
+    return OPERATIONS - {_served(target)}
+
+
+def _served(target: Target) -> str:
+    """The one operation of the target's surface. Raises ValueError where its root is no surface of Vertex."""
+    for end, operation in _SURFACES.items():
+        if target.url.rstrip("/").endswith(end):
+            return operation
+    raise ValueError(f"{target.url!r} ends in none of {', '.join(_SURFACES)}")
+
+
+def _without_account(passed: bytes) -> bytes:
+    if b"openai-" not in passed.lower():
+        return passed
+    lines = passed.splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.lower().startswith(_REFUSED))
+
+
+DIALECT = Dialect(prepare, units_of, b"x-request-id", lacks)
