@@ -4,17 +4,19 @@ compare_amendments(opened, ["A4", "A5"])             the text up to A4 beside th
 compare_days(opened, ["2026-04-26", "2026-04-27"])   the same text on two days, or known at two points
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
 
-from clauseway.agreement import Agreement, Amendment, Ownership, Precedence, RefusalRight
+from clauseway.agreement import Agreement, Amendment, Ownership, Precedence, RefusalRight, Term
 from clauseway.agreement.checks import USES
 from clauseway.app.library import OpenAgreement
+from clauseway.app.several import Opened
 from clauseway.app.wording import Wording, listed, ordered, sentence
-from clauseway.decisions import Outcome, Reason, check_readings
-from clauseway.decisions.compare import Box, Combination, Side, compare, grouped
+from clauseway.decisions import Outcome, Reason, check_readings, own_options
+from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, compare, grouped
+from clauseway.decisions.joint import JointSide, compare_together
 from clauseway.decisions.question import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.values import InvalidInput, KnownAt, Problem
 
@@ -123,19 +125,30 @@ def _index(amendments: Sequence[Amendment], name: str) -> int:
 
 
 def compare_days(
-    opened: OpenAgreement, as_of: Sequence[date], known_at: Sequence[KnownAt], reading: Mapping[str, str] | None = None
+    opened: Opened, as_of: Sequence[date], known_at: Sequence[KnownAt], reading: Mapping[str, str] | None = None
 ) -> Comparison:
     """The same text on two days, or as known at two points, or both. Each is given once for both sides, or twice."""
-    readings = check_readings(opened.agreement, reading or {})
-    first, last = (
-        Side(agreement=opened.agreement, facts=opened.facts, as_of=day, known_at=known, readings=readings)
-        for day, known in ((as_of[0], known_at[0]), (as_of[-1], known_at[-1]))
+    points = (as_of[0], known_at[0]), (as_of[-1], known_at[-1])
+    if isinstance(opened, OpenAgreement):
+        readings = check_readings(opened.agreement, reading or {})
+        text, facts = opened.agreement, opened.facts
+        first, last = (
+            Side(agreement=text, facts=facts, as_of=day, known_at=known, readings=readings) for day, known in points
+        )
+        return _compared(opened, (first, last), ("", ""))
+    before, after = (
+        JointSide(asked=opened.each, as_of=day, known_at=known, readings=reading or {}) for day, known in points
     )
-    return _compared(opened, (first, last), ("", ""))
+    return _told(opened, compare_together(before, after), (before, after), ("", ""))
 
 
 def _compared(opened: OpenAgreement, sides: tuple[Side, Side], labels: Sequence[str]) -> Comparison:
-    changes = compare(*sides, opened.catalog)
+    return _told(opened, compare(*sides, opened.catalog), sides, labels)
+
+
+def _told(
+    opened: Opened, changes: Sequence[OutcomeChange], sides: Sequence[Side | JointSide], labels: Sequence[str]
+) -> Comparison:
     telling = ChangeSentences(Wording.of(opened), sides[1].readings)
     before, after = (
         ComparedSide(up_to=label, as_of=side.as_of, known_at=str(side.known_at))
@@ -182,14 +195,14 @@ _TOLD = {
 
 
 class ChangeSentences(msgspec.Struct, frozen=True):
-    """Says what a box of changes means, in one agreement's names."""
+    """Says what a box of changes means, in the agreements' names. What `readings` leaves open is read by default."""
 
     wording: Wording
     readings: Mapping[str, str]
 
     def in_order(self, boxes: Sequence[Box]) -> list[Box]:
         """The owner's first, then those of others whom the text names; by action, the widest first."""
-        owners = set(owners_of(self.wording.agreement))
+        owners = set(owners_of(self.wording.agreements))
         principals = parties_named(self.wording)
 
         def rank(box: Box) -> tuple[object, ...]:
@@ -253,29 +266,44 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         return f" ({self.wording.products(left, SHARE)} apart)" if left else ""
 
     def condition(self, name: str) -> str:
+        """What a condition asks for; where terms of several agreements have the name, what each of them asks for."""
         words = self.wording
-        terms = [term for amendment in words.agreement.amendments for term in amendment.terms if term.id == name]
-        match terms:
-            case [Precedence() as term]:
-                both = term.unless.under(self.readings) == "cannot-and-declines"
+        told = [
+            said
+            for agreement in words.agreements
+            for amendment in agreement.amendments
+            for term in amendment.terms
+            if term.id == name and (said := self._waits_for(term, own_options(agreement, self.readings)))
+        ]
+        return ", and ".join(dict.fromkeys(told)) or f"{words.names(owners_of(words.agreements), 'or')} grants it"
+
+    def _waits_for(self, term: Term, readings: Mapping[str, str]) -> str:
+        words = self.wording
+        match term:
+            case Precedence():
+                both = term.unless.under(readings) == "cannot-and-declines"
                 operator = words.name(words.catalog.operators.get(term.first, term.first))
                 unless = f"unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
                 return f"it ships on {words.name(term.first)} first, {unless}"
-            case [RefusalRight() as term]:
+            case RefusalRight():
                 return f"it was first offered to {words.name(term.holder)} and {words.name(term.holder)} passed"
-        return f"{words.names(owners_of(words.agreement), 'or')} grants it"
+        return ""
 
 
 def parties_named(wording: Wording) -> set[str]:
     """The parties that some term names."""
-    terms = [term for amendment in wording.agreement.amendments for term in amendment.terms]
+    terms = [term for one in wording.agreements for amendment in one.amendments for term in amendment.terms]
     uses = [use for term in terms for use in USES[type(term)](term)]
     return {name for _, what, names in uses if what == "party" for name in names}
 
 
-def owners_of(agreement: Agreement) -> list[str]:
+def owners_of(agreements: Iterable[Agreement]) -> list[str]:
     """The parties that own something, in the order of the text."""
     found = [
-        term.party for amendment in agreement.amendments for term in amendment.terms if isinstance(term, Ownership)
+        term.party
+        for agreement in agreements
+        for amendment in agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, Ownership)
     ]
     return list(dict.fromkeys(found))

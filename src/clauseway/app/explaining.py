@@ -1,23 +1,35 @@
 """A decision explained, and one repeated from its receipt."""
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol, Unpack
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from clauseway.app.library import OpenAgreement, QuestionParts
-from clauseway.decisions import Decision, Question, Receipt
-from clauseway.decisions.change import WouldChange, would_change
+from clauseway.app.library import Asking, OpenAgreement
+from clauseway.app.several import Opened, each_of
+from clauseway.decisions import Decision, Outcome, Question, Receipt
+from clauseway.decisions.change import WouldChange, would_change_together
 from clauseway.decisions.question import QuestionRecord
-from clauseway.decisions.trace import Traced, trace
+from clauseway.decisions.several import answer_of, in_their_order
+from clauseway.decisions.trace import Traced, trace, trace_together
 from clauseway.values import InvalidInput, Problem
 
 
+class OwnAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of several agreements says for itself."""
+
+    agreement: str
+    outcome: Outcome
+
+
 class Explanation(Decision, frozen=True, kw_only=True):
-    """A decision with its question, what would change it and, where asked for, the trace of every term."""
+    """A decision with its question, what would change it and, where asked for, the trace of every term.
+
+    Of several agreements asked together, `answers` says what each of them says for itself.
+    """
 
     question: QuestionRecord
     would_change: tuple[WouldChange, ...] = ()
+    answers: tuple[OwnAnswer, ...] | msgspec.UnsetType = msgspec.UNSET
     trace: tuple[Traced, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -39,17 +51,30 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(
-    opened: OpenAgreement, question: Question, *, suppositions: Iterable[str] = (), with_trace: bool = False
+    opened: Opened, question: Question, *, suppositions: Iterable[str] = (), with_trace: bool = False
 ) -> Explanation:
     """Answer a question and explain it. `opened` holds what is supposed already; `suppositions` says what that was."""
-    decision = opened.answer(question)
-    parts = opened.agreement, opened.catalog, opened.facts, question, decision
+    decision, each = opened.answer(question), each_of(opened)
+    several = len(each) > 1
     return Explanation(
         **msgspec.structs.asdict(decision),
         question=QuestionRecord.of(question, suppositions),
-        would_change=would_change(*parts),
-        trace=trace(*parts) if with_trace else msgspec.UNSET,
+        would_change=would_change_together(each, question, decision),
+        answers=tuple(_own_answers(each, question)) if several else msgspec.UNSET,
+        trace=_trace(each, question, decision) if with_trace else msgspec.UNSET,
     )
+
+
+def _own_answers(each: Sequence[OpenAgreement], question: Question) -> Iterator[OwnAnswer]:
+    for one in in_their_order(each):
+        yield OwnAnswer(agreement=one.agreement.id, outcome=answer_of(one, question).outcome)
+
+
+def _trace(each: Sequence[OpenAgreement], question: Question, decision: Decision) -> tuple[Traced, ...]:
+    if len(each) > 1:
+        return trace_together(each, question)
+    [one] = each
+    return trace(one.agreement, one.catalog, one.facts, question, decision)
 
 
 def read_explanation(where: str, written: bytes) -> Explanation:
@@ -69,19 +94,7 @@ def read_explanation(where: str, written: bytes) -> Explanation:
     return recorded
 
 
-class Asked(Protocol):
-    """An agreement, or several, with everything supposed."""
-
-    def answer(self, question: Question) -> Decision: ...
-
-
-class Askable(Protocol):
-    """An agreement, or several in force at once."""
-
-    def asking(self, suppose: Iterable[str], **parts: Unpack[QuestionParts]) -> tuple[Asked, Question]: ...
-
-
-def verify(opened: Askable, recorded: Explanation) -> Verification:
+def verify(opened: Asking, recorded: Explanation) -> Verification:
     """Ask a recorded question again. Raises InvalidInput where it cannot be asked of what is opened."""
     asked = recorded.question
     again, question = opened.asking(

@@ -1,12 +1,13 @@
 """Exports: our records and our agreement, handed to the room that knows the foreign format."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 
 import msgspec
 
 from clauseway.app.home import Home
-from clauseway.app.library import OpenAgreement
+from clauseway.app.library import OpenAgreement, day_given, known_point
+from clauseway.app.several import Opened, each_of, own_readings
 from clauseway.decisions import check_readings
 from clauseway.exchange.beancount import beancount_text
 from clauseway.exchange.cedar import cedar_entities, cedar_policies
@@ -42,6 +43,35 @@ def extract(
         facts=opened.facts.known(force.known_at),
         readings=check_readings(opened.agreement, reading or {}),
     )
+
+
+def extracts(
+    opened: Opened,
+    as_of: date | str | None = None,
+    known_at: KnownAt | date | str | None = None,
+    reading: Mapping[str, str] | None = None,
+) -> dict[str, Extract]:
+    """The same of each of several agreements, by its id, all as of one day and one point of knowledge."""
+    day = day_given(as_of, "--as-of") or datetime.now(UTC).date()
+    known, chosen = known_point(known_at), reading or {}
+    return {one.agreement.id: extract(one, day, known, own_readings(opened, one, chosen)) for one in each_of(opened)}
+
+
+COMBINATION = """\
+Several agreements in force at once: a right needs a permission in one of them and no prohibition in any. Ask each
+agreement's file for itself, then join the answers; the first line that fits holds.
+
+0. An agreement that does not name the party, the other party, the cloud or the product answers: unstated. To one that
+   does not know the customer segment, the customers claim none ("any").
+1. A revenue share (share-revenue): permitted in one: permitted.
+2. Forbidden in one: forbidden.
+3. Unstated in all: unstated.
+4. Conditional in one, and still conditional there when asked as if a grant of the product to the party (for a serving
+   that another sells, to the seller too) were recorded: conditional. Write the file again with
+   --suppose grant:PARTY:PRODUCT=DAY to ask so.
+5. Permitted in one: permitted. What only lacks a grant elsewhere needs none there.
+6. Conditional.
+"""
 
 
 def cedar(taken: Extract) -> tuple[str, str]:

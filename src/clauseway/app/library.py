@@ -12,13 +12,11 @@ from datetime import UTC, date, datetime
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Required, TypedDict, TypeVar, Unpack
+from typing import Required, Self, TypedDict, TypeVar, Unpack
 
 import msgspec
 
 from clauseway.agreement import (
-    Agreement,
-    FactRegister,
     InForce,
     RevenueShare,
     in_force,
@@ -28,14 +26,15 @@ from clauseway.agreement import (
     suppose,
 )
 from clauseway.app.home import Home, home_at
-from clauseway.catalog import Catalog
-from clauseway.decisions import Decision, Question, Span, ask, check_readings, decide, facts_hash, timeline
+from clauseway.decisions import Asked, Decision, Question, Span, ask, check_readings, decide, facts_hash, timeline
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 BUILT_IN = "openai-microsoft"
 # Brings a database library along: loaded only where a home has a register.
 _REGISTER = "clauseway.app.register"
 Part = TypeVar("Part")
+# The parts of a question that are read before it is asked; the others are names.
+_NO_NAMES = ("as_of", "known_at", "reading")
 
 
 class QuestionParts(TypedDict, total=False):
@@ -54,12 +53,21 @@ class QuestionParts(TypedDict, total=False):
     reading: Mapping[str, str] | None
 
 
-class OpenAgreement(msgspec.Struct, frozen=True):
-    """An agreement with its register of facts, ready to be asked."""
+class Asking:
+    """What questions are put to: one agreement, or several in force at once."""
 
-    agreement: Agreement
-    catalog: Catalog
-    facts: FactRegister
+    __slots__ = ()
+
+    def _ask(self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str) -> Question:
+        raise NotImplementedError
+
+    def supposing(self, suppositions: Iterable[str]) -> Self:
+        """The same with supposed facts, which count as known. Raises InvalidInput naming every bad one."""
+        raise NotImplementedError
+
+    def answer(self, question: Question) -> Decision:
+        """Answer a question that is checked already."""
+        raise NotImplementedError
 
     def question(self, **parts: Unpack[QuestionParts]) -> Question:
         """A checked question. `as_of` defaults to today (UTC), `known_at` to now. Raises InvalidInput."""
@@ -67,30 +75,15 @@ class OpenAgreement(msgspec.Struct, frozen=True):
         today = datetime.now(UTC).date()
         as_of = wrong.tried(lambda: day_given(parts.get("as_of"), "--as-of"), None) or today
         known_at = wrong.tried(lambda: known_point(parts.get("known_at")), KnownAt.everything())
-        asked = wrong.tried(lambda: self._ask(parts, as_of, known_at), None)
+        readings = parts.get("reading") or {}
+        named = {name: str(part) for name, part in parts.items() if name not in _NO_NAMES}
+        asked = wrong.tried(lambda: self._ask(as_of=as_of, known_at=known_at, readings=readings, **named), None)
         wrong.refuse()
         assert asked is not None
         return asked
 
-    def _ask(self, parts: QuestionParts, as_of: date, known_at: KnownAt) -> Question:
-        return ask(
-            self.agreement,
-            self.catalog,
-            action=parts["action"],
-            party=parts["party"],
-            product=parts.get("product", ""),
-            cloud=parts.get("cloud", ""),
-            to=parts.get("to", ""),
-            seller=parts.get("seller", ""),
-            segment=parts.get("segment", "any"),
-            region=parts.get("region", ""),
-            as_of=as_of,
-            known_at=known_at,
-            readings=parts.get("reading"),
-        )
-
-    def asking(self, suppose: Iterable[str], **parts: Unpack[QuestionParts]) -> tuple["OpenAgreement", Question]:
-        """The agreement with supposed facts, and a question to it. Raises InvalidInput with what is wrong in either."""
+    def asking(self, suppose: Iterable[str], **parts: Unpack[QuestionParts]) -> tuple[Self, Question]:
+        """The same with supposed facts, and a question to it. Raises InvalidInput with what is wrong in either."""
         wrong = Wrong()
         opened = wrong.tried(lambda: self.supposing(suppose), self)
         question = wrong.tried(lambda: self.question(**parts), None)
@@ -102,6 +95,13 @@ class OpenAgreement(msgspec.Struct, frozen=True):
         """Answer a question, with facts supposed (`milestone=2027-01-01`). Raises InvalidInput where it is none."""
         opened, question = self.asking(suppose, **parts)
         return opened.answer(question)
+
+
+class OpenAgreement(Asked, Asking, frozen=True):
+    """An agreement with its catalog and its register of facts, ready to be asked."""
+
+    def _ask(self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str) -> Question:
+        return ask(self.agreement, self.catalog, as_of=as_of, known_at=known_at, readings=readings, **named)
 
     def answer(self, question: Question) -> Decision:
         """Answer a question that is checked already."""
@@ -135,7 +135,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
         """The hash of the facts known at a point, as receipts name it."""
         return facts_hash(self.facts.known(known_at))
 
-    def supposing(self, suppositions: Iterable[str]) -> "OpenAgreement":
+    def supposing(self, suppositions: Iterable[str]) -> Self:
         """The same agreement with supposed facts, which count as known. Raises InvalidInput naming every bad one."""
         problems: list[Problem] = []
         facts = []
@@ -146,7 +146,7 @@ class OpenAgreement(msgspec.Struct, frozen=True):
                 problems += error.problems
         if problems:
             raise InvalidInput(*problems)
-        return OpenAgreement(self.agreement, self.catalog, self.facts.with_facts(facts))
+        return msgspec.structs.replace(self, facts=self.facts.with_facts(facts))
 
     def with_facts_from(self, path: Path) -> "OpenAgreement":
         """The same agreement with the facts of a file (Markdown with `yaml facts` blocks, or a YAML list)."""

@@ -7,7 +7,9 @@ import msgspec
 
 from clauseway.app.explaining import Explanation, explain
 from clauseway.app.library import OpenAgreement, day_given, known_point
-from clauseway.decisions import Outcome
+from clauseway.app.several import Opened, each_of
+from clauseway.decisions import Outcome, check_readings_together
+from clauseway.decisions.joint import every_reading_together, prove_together
 from clauseway.decisions.proof import Claim, Proof, Within, every_reading, prove
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, through
 
@@ -50,7 +52,7 @@ def claim_of(never: Sequence[str], always: Sequence[str]) -> Claim:
 
 
 def prove_claim(
-    opened: OpenAgreement,
+    opened: Opened,
     claim: Claim,
     within: Within,
     *,
@@ -66,24 +68,37 @@ def prove_claim(
     With `every_option` under every choice of the readings that `reading` leaves open, else under their defaults.
     `opened` holds what is supposed already; `suppositions` says what that was.
     """
-    readings = every_reading(opened.agreement, reading)
-    readings = readings if every_option else readings[:1]
+    readings = _readings(opened, reading, every_option)
     begin, last_day, known = day_given(from_day, "--from"), day_given(to_day, "--to-day"), known_point(known_at)
     days = Interval(begin or _first_day(opened, known), FOREVER if last_day is None else through(last_day))
-    proof = prove(
-        opened.agreement, opened.catalog, opened.facts, claim, within, days, known_at=known, readings=readings
-    )
+    if isinstance(opened, OpenAgreement):
+        parts = opened.agreement, opened.catalog, opened.facts
+        proof = prove(*parts, claim, within, days, known_at=known, readings=readings)
+    else:
+        proof = prove_together(opened.each, claim, within, days, known_at=known, readings=readings)
     return _view(opened, claim, proof, known, readings, last_day, suppositions)
 
 
-def _first_day(opened: OpenAgreement, known_at: KnownAt) -> date:
-    known = [amendment.effective for amendment in opened.agreement.amendments if amendment.known <= known_at]
-    first = min((amendment.effective for amendment in opened.agreement.amendments), default=date.min)
+def _readings(opened: Opened, reading: Mapping[str, str], every_option: bool) -> Sequence[Mapping[str, str]]:
+    """Every choice to be tried. Without `every_option` the defaults, which of several agreements are each its own."""
+    if isinstance(opened, OpenAgreement):
+        readings = every_reading(opened.agreement, reading)
+        return readings if every_option else readings[:1]
+    if every_option:
+        return every_reading_together(opened.each, reading)
+    check_readings_together(opened.each, reading)
+    return [reading]
+
+
+def _first_day(opened: Opened, known_at: KnownAt) -> date:
+    amendments = [amendment for one in each_of(opened) for amendment in one.agreement.amendments]
+    known = [amendment.effective for amendment in amendments if amendment.known <= known_at]
+    first = min((amendment.effective for amendment in amendments), default=date.min)
     return min(known, default=first)
 
 
 def _view(
-    opened: OpenAgreement,
+    opened: Opened,
     claim: Claim,
     proof: Proof,
     known_at: KnownAt,

@@ -11,12 +11,13 @@ from html import escape
 
 import msgspec
 
-from clauseway.agreement import boundaries
+from clauseway.agreement import Amendment, boundaries
 from clauseway.app.comparing import ChangeSentences
 from clauseway.app.library import OpenAgreement
 from clauseway.app.rights import rights_of_interest
+from clauseway.app.several import Opened, each_of
 from clauseway.app.wording import Wording
-from clauseway.decisions import Decision, Outcome, Question, Span, check_readings
+from clauseway.decisions import Decision, Outcome, Question, Span, check_readings, check_readings_together
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
 from clauseway.web.timeline import BAR_PX, Bar, Drawn, Row, drawn_of
@@ -53,26 +54,30 @@ class RightsOverTime(msgspec.Struct, frozen=True, kw_only=True):
     amendments: tuple[tuple[str, date, str], ...]
 
 
-def main_rights(opened: OpenAgreement, known_at: KnownAt, reading: Mapping[str, str]) -> list[Question]:
-    """The rights that the agreement is about, under chosen readings."""
-    readings = check_readings(opened.agreement, reading)
-    return [
-        msgspec.structs.replace(right.question, readings=readings) for right in rights_of_interest(opened, known_at)
-    ]
+def main_rights(opened: Opened, known_at: KnownAt, reading: Mapping[str, str]) -> list[Question]:
+    """The rights that the agreement is about, or each of several, under chosen readings."""
+    if isinstance(opened, OpenAgreement):
+        readings: Mapping[str, str] = check_readings(opened.agreement, reading)
+    else:
+        check_readings_together(opened.each, reading)
+        readings = reading
+    rights = [right.question for one in each_of(opened) for right in rights_of_interest(one, known_at)]
+    asked = [msgspec.structs.replace(question, readings=readings) for question in rights]
+    return [question for at, question in enumerate(asked) if question not in asked[:at]]
 
 
 def rights_over_time(
-    opened: OpenAgreement,
+    opened: Opened,
     rights: Iterable[Question],
     known_at: KnownAt,
     first_year: int | None = None,
     last_year: int | None = None,
 ) -> RightsOverTime:
-    """Rights from the begin of one year to the end of another; by default from the agreement's first year to 2033."""
+    """Rights from the begin of one year to the end of another; by default from the first amendment's year to 2033."""
     begin, end = _extent(opened, known_at, first_year, last_year)
     words = Wording.of(opened)
     return RightsOverTime(
-        title=opened.agreement.title,
+        title=" · ".join(one.agreement.title for one in each_of(opened)),
         known_at=str(known_at),
         begin=begin,
         end=end,
@@ -84,18 +89,22 @@ def rights_over_time(
             for right in rights
         ),
         amendments=tuple(
-            (amendment.id, amendment.effective, amendment.title)
-            for amendment in opened.agreement.amendments
+            (_amendment(opened, one, amendment), amendment.effective, amendment.title)
+            for one in each_of(opened)
+            for amendment in one.agreement.amendments
             if amendment.known <= known_at
         ),
     )
 
 
-def _extent(
-    opened: OpenAgreement, known_at: KnownAt, first_year: int | None, last_year: int | None
-) -> tuple[date, date]:
-    days = boundaries(opened.agreement, opened.facts, known_at)
-    begins = [amendment.effective for amendment in opened.agreement.amendments]
+def _amendment(opened: Opened, one: OpenAgreement, amendment: Amendment) -> str:
+    """An amendment's name; of several agreements, behind the id of its own."""
+    return amendment.id if opened is one else f"{one.agreement.id} {amendment.id}"
+
+
+def _extent(opened: Opened, known_at: KnownAt, first_year: int | None, last_year: int | None) -> tuple[date, date]:
+    days = [day for one in each_of(opened) for day in boundaries(one.agreement, one.facts, known_at)]
+    begins = [amendment.effective for one in each_of(opened) for amendment in one.agreement.amendments]
     first = first_year if first_year is not None else min([*days, *begins]).year
     last = last_year if last_year is not None else max([LAST_YEAR, first, *(day.year for day in begins)])
     if not date.min.year <= first <= last < FOREVER.year:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from clauseway.agreement import Agreement, Clause, FactRegister
-from clauseway.app.library import OpenAgreement
+from clauseway.app.several import Opened, each_of
 from clauseway.catalog import Catalog
 from clauseway.decisions import Question, Reason
 from clauseway.decisions.question import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
@@ -32,21 +32,22 @@ _DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """How one agreement's names are written. `spelled` holds parties and clouds."""
+    """How the names of agreements, one or several, are written. `spelled` holds parties and clouds."""
 
-    agreement: Agreement
+    agreements: tuple[Agreement, ...]
     catalog: Catalog
     spelled: Mapping[str, str]
 
     @classmethod
-    def of(cls, opened: OpenAgreement) -> "Wording":
-        prose = "\n".join(_prose(opened.agreement, opened.facts))
+    def of(cls, opened: Opened) -> "Wording":
+        each = each_of(opened)
+        prose = "\n".join(line for one in each for line in _prose(one.agreement, one.facts))
         parties = {name: _spelled(name, prose) for name in sorted(opened.catalog.parties)}
         if any(spelled != name for name, spelled in parties.items()):
             # A party that the prose never names is written like those that it does.
             parties = {name: name.capitalize() if name == said else said for name, said in parties.items()}
         clouds = {name: _spelled(name, prose) for name in sorted(opened.catalog.clouds)}
-        return cls(opened.agreement, opened.catalog, {**clouds, **parties})
+        return cls(tuple(one.agreement for one in each), opened.catalog, {**clouds, **parties})
 
     def name(self, identifier: str) -> str:
         return self.spelled.get(identifier, identifier)
@@ -163,10 +164,11 @@ class Wording(msgspec.Struct, frozen=True):
     # Places
 
     def place(self, at: Reason | Citation) -> str:
-        """`A5 5.3, A5.md:46; S4, S2`."""
+        """`A5 5.3, A5.md:46; S4, S2`; of several agreements, behind the id of its own."""
         sources = ", ".join(self.sources(at.source))
         where = f"{at.document}:{at.line}" if at.line else at.document
-        return f"{self._clause(at)}{where}{'; ' if sources else ''}{sources}"
+        of = f"{at.agreement} " if isinstance(at, Reason) and at.agreement else ""
+        return f"{of}{self._clause(at)}{where}{'; ' if sources else ''}{sources}"
 
     def title(self, at: Reason | Citation) -> str:
         """The title of the clause in which something stands."""
@@ -180,13 +182,16 @@ class Wording(msgspec.Struct, frozen=True):
         return f"{at.amendment} {clause.number}, " if clause else f"{at.amendment}, "
 
     def _clause_above(self, at: Reason | Citation) -> Clause | None:
-        amendments = [amendment for amendment in self.agreement.amendments if amendment.id == at.amendment]
+        name = at.agreement if isinstance(at, Reason) else ""
+        agreements = [one for one in self.agreements if name in ("", one.id)]
+        amendments = [amendment for one in agreements for amendment in one.amendments if amendment.id == at.amendment]
         above = [clause for amendment in amendments for clause in amendment.clauses if clause.line <= at.line]
         return above[-1] if above else None
 
     def sources(self, source: str) -> list[str]:
         """The identifiers of the sources that a citation spells out."""
-        known = [one for one, text in self.agreement.sources.items() if f"{one} ({text})" in source]
+        sources = [pair for one in self.agreements for pair in one.sources.items()]
+        known = list(dict.fromkeys(name for name, text in sources if f"{name} ({text})" in source))
         return known or ([source] if source else [])
 
 

@@ -54,7 +54,7 @@ def launches(
 
     Exit code: 0 no breach is evidenced (which is not: all is well; see "cannot tell"), 2 one is, 3 invalid input.
     """
-    opened = options.opened(agreement, facts, suppose, home)
+    opened = options.opened_one(agreement, facts, suppose, home)
     view = launch_audit(opened, listings, known_at, options.readings_of(reading))
     if as_json:
         print_json(view)

@@ -30,7 +30,7 @@ def command(
     The same with the exception to ship-first read otherwise, as a file:
       clauseway brief A5 --reading R1=or > A5-brief.md
     """
-    told = brief(options.opened(agreement, facts, suppose, home), amendment, options.readings_of(reading))
+    told = brief(options.opened_one(agreement, facts, suppose, home), amendment, options.readings_of(reading))
     if as_json:
         print_json(told)
     else:

@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from clauseway.app.explaining import Explanation, explain
-from clauseway.app.home import home_at
-from clauseway.app.several import OpenAgreements, Opened, explain_together, with_recorded
+from clauseway.app.several import Opened
 from clauseway.cli import options
-from clauseway.cli.explanation import print_trace, print_would_change
+from clauseway.cli.explanation import print_answers, print_trace, print_would_change
 from clauseway.cli.output import console, outcome_style, print_indented, print_json
 from clauseway.decisions import Outcome, Question, Reason
 from clauseway.values import InvalidInput, Problem
@@ -67,7 +66,7 @@ def command(
 
     Which terms were looked at, and why did each apply or not?
       clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --trace
-    With a second agreement in force beside the first?
+    With a second agreement in force beside the first, and what does each of them say?
       clauseway decide --agreement ours --agreement theirs --action sell --party partner --product assistant --cloud hostcloud
     A receipt to verify later:
       clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --json > receipt.json
@@ -77,7 +76,7 @@ def command(
     Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure of ours. With --batch: 0, or 3 if any row was
     invalid.
     """
-    asked = with_recorded(options.opened_together(agreement, facts), home_at(home))
+    asked = options.opened(agreement, facts, home=home)
     if batch is not None:
         given = {"action": action, "party": party, "product": product, "cloud": cloud, "to": to, "seller": seller}
         given |= {"segment": segment, "region": region, "as_of": as_of or "", "known_at": known_at or ""}
@@ -98,10 +97,7 @@ def command(
         known_at=known_at,
         reading=options.readings_of(reading),
     )
-    if isinstance(opened, OpenAgreements):
-        decision = explain_together(opened, question, suppositions=suppose or (), with_trace=trace)
-    else:
-        decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
+    decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
     if as_json:
         print_json(decision)
     else:
@@ -149,6 +145,8 @@ def _print(out: Console, question: Question, decision: Explanation) -> None:
         out.print(f"\nOnly if: {condition.text}")
         if condition.needs:
             print_indented(out, f"any one of these would do: {', '.join(condition.needs)}", by=2, style="dim")
+    if isinstance(decision.answers, tuple):
+        print_answers(out, decision.answers)
     print_would_change(out, decision.would_change)
     print_trace(out, decision.trace)
     out.print(f"\nreceipt {decision.receipt.id}", style="dim")

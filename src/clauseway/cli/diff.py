@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from clauseway.app.comparing import Comparison, compare_amendments, compare_days
-from clauseway.app.library import known_point
+from clauseway.app.library import OpenAgreement, known_point
+from clauseway.app.several import Opened
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.values import InvalidInput, Problem, parse_day
@@ -27,7 +28,7 @@ def command(
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -42,6 +43,8 @@ def command(
       clauseway diff A4 A5
     What changes when Microsoft's licence ends?
       clauseway diff --as-of 2032-12-31 --as-of 2033-01-01
+    And with two agreements in force at once?
+      clauseway diff --as-of 2026-04-26 --as-of 2026-04-27 --agreement ours --agreement theirs
     What did people expect of May before the amendment was known, and what after?
       clauseway diff --as-of 2026-05-01 --known-at 2026-03-31 --known-at 2026-04-30
     """
@@ -49,7 +52,7 @@ def command(
     _refuse_sides(names, days, points)
     opened, readings = options.opened(agreement, facts, suppose, home), options.readings_of(reading)
     if names:
-        comparison = compare_amendments(opened, names, readings)
+        comparison = compare_amendments(_only_one(opened), names, readings)
     else:
         asked = [parse_day(day, "--as-of") for day in days] or [_today()]
         known = [known_point(point) for point in points] or [known_point(None)]
@@ -74,6 +77,15 @@ def _refuse_sides(names: list[str], days: list[str], points: list[str]) -> None:
     else:
         return
     raise InvalidInput(Problem(what="these are not two sides", why=why, where="diff", todo=todo))
+
+
+def _only_one(opened: Opened) -> OpenAgreement:
+    """The agreement whose amendments are compared. Raises InvalidInput where there are several."""
+    if isinstance(opened, OpenAgreement):
+        return opened
+    why, todo = "each has amendments of its own", "Give one --agreement, or compare days with --as-of twice."
+    what = "several agreements have no one amendment"
+    raise InvalidInput(Problem(what=what, why=why, where="--agreement", todo=todo))
 
 
 def _print(comparison: Comparison) -> None:

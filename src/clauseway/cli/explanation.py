@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clauseway.app.explaining import OwnAnswer
 from clauseway.cli.output import outcome_style, print_indented
 from clauseway.decisions.change import WouldChange
 from clauseway.decisions.trace import Traced
@@ -20,6 +21,7 @@ def print_would_change(out: Console, changes: Sequence[WouldChange]) -> None:
     out.print("\nWhat would change this", style="bold")
     for change in changes:
         line = Text("  ").append(f"{_when(change)}: ").append(change.outcome, outcome_style(change.outcome))
+        line.append(f" ({', '.join(change.agreements)})" if change.agreements else "", "dim")
         out.print(line, soft_wrap=True)
 
 
@@ -35,6 +37,13 @@ def _when(change: WouldChange) -> str:
     return words[change.kind]
 
 
+def print_answers(out: Console, answers: Sequence[OwnAnswer]) -> None:
+    """What each of several agreements says for itself."""
+    out.print("\nEach for itself", style="bold")
+    for one in answers:
+        out.print(Text(f"  {one.agreement}: ").append(one.outcome, outcome_style(one.outcome)), soft_wrap=True)
+
+
 def print_trace(out: Console, traced: Sequence[Traced] | msgspec.UnsetType) -> None:
     """A table of every term: what applies first."""
     if isinstance(traced, msgspec.UnsetType):
@@ -46,6 +55,7 @@ def print_trace(out: Console, traced: Sequence[Traced] | msgspec.UnsetType) -> N
     for one in traced:
         where = f"{one.document}:{one.line}" if one.line else one.document
         mark, style = ("•", "") if one.applies else ("", "dim")
-        table.add_row(mark, f"{one.term} ({one.kind})", where, one.finding, one.why, style=style)
+        of = f"{one.agreement} " if one.agreement else ""
+        table.add_row(mark, f"{of}{one.term} ({one.kind})", where, one.finding, one.why, style=style)
     out.print(table)
     print_indented(out, "• bears on the outcome", by=0, style="dim")

@@ -1,12 +1,16 @@
 """`clauseway export`: the journal and the agreement in other programs' formats."""
 
 import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
+import msgspec
 import typer
 
-from clauseway.app.exporting import beancount_journal, extract
+from clauseway.app.exporting import COMBINATION, beancount_journal, extracts
 from clauseway.app.exporting import cedar as cedar_text
 from clauseway.app.exporting import odrl as odrl_text
 from clauseway.app.exporting import rego as rego_text
@@ -18,6 +22,41 @@ from clauseway.values import InvalidInput, Problem
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 _Out = Annotated[Path | None, typer.Option("--out", help="File to write; by default standard output.", metavar="FILE")]
+
+
+_Write = Callable[[Extract], str]
+
+
+class _Flags(msgspec.Struct, frozen=True, kw_only=True):
+    """What every export of agreements takes."""
+
+    as_of: options.AsOf = None
+    known_at: options.KnownAt = None
+    reading: options.Readings = None
+    suppose: options.Suppositions = None
+    facts: options.FactsFile = None
+    agreement: options.AgreementFolders = None
+    home: options.HomeFolder = None
+    out: _Out = None
+
+
+_Entities = Annotated[bool, typer.Option("--entities", help="Print the entities instead of the policies (JSON).")]
+
+
+def _taking_flags(command: Callable[..., int]) -> Callable[..., int]:
+    """A command that takes each of the flags by its name, as one record."""
+    shared = get_type_hints(_Flags, include_extras=True)
+    own = [one for name, one in signature(command, eval_str=True).parameters.items() if name != "flags"]
+
+    @wraps(command)
+    def taken(**given: Any) -> int:
+        flags = _Flags(**{name: given.pop(name) for name in shared})
+        return command(flags, **given)
+
+    first = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=hint) for name, hint in shared.items()]
+    last = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own]
+    taken.__signature__ = Signature([*first, *last], return_annotation=int)  # type: ignore[attr-defined]
+    return taken
 
 
 @app.callback()
@@ -38,25 +77,14 @@ def beancount(home: options.HomeFolder = None) -> int:
 
 
 @app.command()
-def cedar(
-    as_of: options.AsOf = None,
-    known_at: options.KnownAt = None,
-    reading: options.Readings = None,
-    suppose: options.Suppositions = None,
-    facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    out: _Out = None,
-    entities: Annotated[
-        bool, typer.Option("--entities", help="Print the entities instead of the policies (JSON).")
-    ] = False,
-) -> int:
+@_taking_flags
+def cedar(flags: _Flags, entities: _Entities = False) -> int:
     """Write the agreement in force as Cedar policies, each with the term it comes from.
 
     With --out the entities (parties, products, clouds' launches, grants) go beside it: partnership.cedar and
     partnership.entities.json. An authorizer that allows Action::"serve" says permitted; else one that allows
     Action::"serve.once-met" says conditional; else one that allows Action::"serve.stated" says forbidden; else it is
-    unstated.
+    unstated. Of several agreements each has files of its own, and a text says how their answers are joined.
 
     \b
     The agreement as it was in March 2026:
@@ -64,81 +92,75 @@ def cedar(
     What was expected of May when March ended?
       clauseway export cedar --as-of 2026-05-01 --known-at 2026-03-31
     """
-    policies, entities_json = cedar_text(_extract(as_of, known_at, reading, suppose, facts, agreement, home))
-    if out is None:
-        sys.stdout.write(entities_json if entities else policies)
-    else:
-        _write(out, policies)
-        _write(out.with_suffix(".entities.json"), entities_json)
-    return 0
+    if flags.out is None and entities:
+        return _put(flags, lambda taken: cedar_text(taken)[1])
+    return _put(
+        flags, lambda taken: cedar_text(taken)[0], beside=(".entities.json", lambda taken: cedar_text(taken)[1])
+    )
 
 
 @app.command()
-def rego(
-    as_of: options.AsOf = None,
-    known_at: options.KnownAt = None,
-    reading: options.Readings = None,
-    suppose: options.Suppositions = None,
-    facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    out: _Out = None,
-) -> int:
+@_taking_flags
+def rego(flags: _Flags) -> int:
     """Write the agreement in force as a Rego module (v1), each rule with the term it comes from.
 
     The input is a question ({"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws"});
-    data.clauseway.outcome is one of the four outcomes.
+    data.clauseway.outcome is one of the four outcomes. Of several agreements each has a file of its own, and a text
+    says how their answers are joined.
 
     \b
     The agreement with ship-first read with "or":
       clauseway export rego --as-of 2026-05-01 --reading R1=or --out partnership.rego
+    Two agreements in force at once (both.NAME.rego, and how to join them in both.combination.txt):
+      clauseway export rego --agreement ours --agreement theirs --out both.rego
     """
-    _put(out, rego_text(_extract(as_of, known_at, reading, suppose, facts, agreement, home)))
-    return 0
+    return _put(flags, rego_text)
 
 
 @app.command()
-def odrl(
-    as_of: options.AsOf = None,
-    known_at: options.KnownAt = None,
-    reading: options.Readings = None,
-    suppose: options.Suppositions = None,
-    facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    out: _Out = None,
-) -> int:
+@_taking_flags
+def odrl(flags: _Flags) -> int:
     """Write the agreement in force as an ODRL 2.2 policy (JSON-LD), each rule with the term it comes from.
 
     What is permitted is a permission, what is forbidden a prohibition; what is conditional is a permission with duties;
-    what no rule reaches is unstated.
+    what no rule reaches is unstated. Of several agreements each has a file of its own, and a text says how their
+    answers are joined.
 
     \b
     The agreement from the end of exclusivity on:
       clauseway export odrl --as-of 2026-04-27 --out partnership.jsonld
     """
-    _put(out, odrl_text(_extract(as_of, known_at, reading, suppose, facts, agreement, home)))
+    return _put(flags, odrl_text)
+
+
+def _put(flags: _Flags, write: _Write, beside: tuple[str, _Write] | None = None) -> int:
+    """Write each agreement given, to its file or, where there is but one, to standard output. `beside` is a second file
+    of each: what its name ends with, and its text."""
+    opened = options.opened(flags.agreement, flags.facts, flags.suppose, flags.home)
+    taken = extracts(opened, flags.as_of, flags.known_at, options.readings_of(flags.reading))
+    if flags.out is None:
+        sys.stdout.write(write(_only_one(taken)))
+        return 0
+    out = flags.out
+    for name, extract in taken.items():
+        stem = out.stem if len(taken) == 1 else f"{out.stem}.{name}"
+        _write(out.with_name(f"{stem}{out.suffix}"), write(extract))
+        if beside is not None:
+            ending, text_beside = beside
+            _write(out.with_name(f"{stem}{ending}"), text_beside(extract))
+    if len(taken) > 1:
+        _write(out.with_name(f"{out.stem}.combination.txt"), COMBINATION)
     return 0
 
 
-def _extract(
-    as_of: str | None,
-    known_at: str | None,
-    reading: list[str] | None,
-    suppose: list[str] | None,
-    facts: Path | None,
-    agreement: Path | None,
-    home: Path | None,
-) -> Extract:
-    opened = options.opened(agreement, facts, suppose, home)
-    return extract(opened, as_of, known_at, options.readings_of(reading))
-
-
-def _put(out: Path | None, text: str) -> None:
-    if out is None:
-        sys.stdout.write(text)
-    else:
-        _write(out, text)
+def _only_one(taken: Mapping[str, Extract]) -> Extract:
+    """The one agreement that is printed. Raises InvalidInput where there are several."""
+    if len(taken) > 1:
+        what, why = "several agreements are several files", "each has rules of its own"
+        todo = "Name where they go: --out both.cedar writes both.NAME.cedar and both.combination.txt."
+        raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
+    [extract] = taken.values()
+    return extract
 
 
 def _write(out: Path, text: str) -> None:

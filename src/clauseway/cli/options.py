@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from clauseway.app.home import home_at
-from clauseway.app.library import OpenAgreement, open_agreement, with_recorded
-from clauseway.app.several import Opened, open_agreements
+from clauseway.app.library import OpenAgreement, open_agreement
+from clauseway.app.library import with_recorded as one_with_recorded
+from clauseway.app.several import Opened, open_agreements, with_recorded
 from clauseway.values import InvalidInput, Problem
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -16,7 +17,9 @@ AgreementFolder = Annotated[
 ]
 AgreementFolders = Annotated[
     list[Path] | None,
-    typer.Option("--agreement", help="Folder of an agreement; repeat it for several in force at once."),
+    typer.Option(
+        "--agreement", help="Folder of an agreement; repeat it for several in force at once.", metavar="FOLDER"
+    ),
 ]
 FactsFile = Annotated[Path | None, typer.Option("--facts", help="File with further facts (YAML list, or Markdown).")]
 Readings = Annotated[
@@ -36,14 +39,27 @@ HomeFolder = Annotated[
 ]
 
 
-def opened(
+def opened_one(
     folder: Path | None, facts: Path | None, suppositions: list[str] | None = None, home: Path | None = None
 ) -> OpenAgreement:
-    """The agreement that the flags name, with what is recorded in the home and its further facts."""
-    agreement = with_recorded(open_agreement(folder), home_at(home))
+    """The one agreement that the flags name, with what is recorded in the home and its further facts."""
+    agreement = one_with_recorded(open_agreement(folder), home_at(home))
     if facts is not None:
         agreement = agreement.with_facts_from(facts)
     return agreement.supposing(suppositions or [])
+
+
+def opened(
+    folders: list[Path] | None,
+    facts: Path | None,
+    suppositions: list[str] | None = None,
+    home: Path | None = None,
+) -> Opened:
+    """The agreements that the flags name, one or several, with what is recorded in the home and further facts."""
+    agreements = with_recorded(open_agreements(folders or []), home_at(home))
+    if facts is not None:
+        agreements = agreements.with_facts_from(facts)
+    return agreements.supposing(suppositions or [])
 
 
 def opened_together(folders: list[Path] | None, facts: Path | None) -> Opened:

@@ -38,7 +38,7 @@ def command(
     ] = False,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -53,6 +53,8 @@ def command(
       clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --from 2023-01-23 --to-day 2026-04-26
     To customers of no named segment it does not:
       clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --segment any --from 2023-01-23 --to-day 2026-04-26
+    Together with a reseller's agreement: may it ever sell what neither permits?
+      clauseway prove --never permitted --action sell --party reseller --agreement ours --agreement theirs
     Is OpenAI ever kept from a cloud after it, however the sources are read?
       clauseway prove --never forbidden --action serve --party openai --from 2026-04-27 --every-reading
 

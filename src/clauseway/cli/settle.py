@@ -30,7 +30,7 @@ def command(
         Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")
     ] = None,
     facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -46,6 +46,8 @@ def command(
       clauseway settle --period 2026-05
     Accept what was reported:
       clauseway settle --period 2026-05 --assume share-openai-microsoft --assume cap
+    The shares of two agreements:
+      clauseway settle --period 2026-05 --agreement ours --agreement theirs
     With figures of your own:
       clauseway settle --period 2026-05 --assume share-openai-microsoft=18% --assume "cap=USD 30 billion"
     """

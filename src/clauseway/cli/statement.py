@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from clauseway.app.home import home_at
-from clauseway.app.library import open_agreement
 from clauseway.app.settling import statement
+from clauseway.app.several import open_agreements
 from clauseway.app.statements import statement_context
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
@@ -18,7 +18,7 @@ from clauseway.values import InvalidInput, Problem
 def command(
     period: Period,
     party: Annotated[str, typer.Option(help="Only what concerns this party.")] = "",
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -30,7 +30,7 @@ def command(
     What Microsoft sees, for a machine:
       clauseway statement --period 2026-05 --party microsoft --json
     """
-    _check_party(party, open_agreement(agreement).catalog.parties)
+    _check_party(party, open_agreements(agreement or []).catalog.parties)
     found = statement(home_at(home), period, party)
     if found is None:
         raise InvalidInput(

@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from clauseway.app.home import home_at
-from clauseway.app.several import each_of, own_readings, with_recorded
+from clauseway.app.several import each_of, own_readings
 from clauseway.app.terms import TermsView, terms_view
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
@@ -31,7 +30,7 @@ def command(
     And what did people expect of that day a month earlier?
       clauseway terms --as-of 2026-04-27 --known-at 2026-03-27
     """
-    opened = with_recorded(options.opened_together(agreement, facts), home_at(home)).supposing(suppose or [])
+    opened = options.opened(agreement, facts, suppose, home)
     views = [
         terms_view(one, as_of, known_at, own_readings(opened, one, options.readings_of(reading)), with_ended=ended)
         for one in each_of(opened)

@@ -39,7 +39,7 @@ def command(
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
-    agreement: options.AgreementFolder = None,
+    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     svg: Annotated[Path | None, typer.Option(help="Also draw it into this file.")] = None,
     png: Annotated[Path | None, typer.Option(help="Also draw it into this file; needs the extra `charts`.")] = None,
@@ -52,6 +52,8 @@ def command(
       clauseway timeline --action serve --party openai --product gpt-5.5 --cloud aws
     Until when is a share due, if the milestone is verified in 2027?
       clauseway timeline --action share-revenue --party openai --to microsoft --suppose milestone=2027-01-01
+    What a reseller may sell by its own agreement and another together:
+      clauseway timeline --action sell --party reseller --product app --cloud aws --agreement ours --agreement theirs
     The main rights, as one picture:
       clauseway timeline --all --from 2023 --to 2033 --svg rights.svg
     """

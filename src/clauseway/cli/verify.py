@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 
 from clauseway.app.explaining import Verification, read_explanation, verify
-from clauseway.app.home import home_at
-from clauseway.app.several import with_recorded
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.values import InvalidInput, Problem
@@ -39,8 +37,7 @@ def command(
     Exit code: 0 the same, 2 it differs, 3 the receipt cannot be read or asked, 1 a failure of ours.
     """
     recorded = read_explanation(receipt, _read(receipt))
-    opened = with_recorded(options.opened_together(agreement, facts), home_at(home))
-    verification = verify(opened, recorded)
+    verification = verify(options.opened(agreement, facts, home=home), recorded)
     if as_json:
         print_json(verification)
     else:

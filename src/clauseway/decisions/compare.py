@@ -152,7 +152,8 @@ def grouped(changes: Iterable[OutcomeChange]) -> tuple[Box, ...]:
     """The changes as boxes that do not overlap; the order follows that of the changes."""
     alike: dict[tuple[object, ...], list[OutcomeChange]] = {}
     for change in changes:
-        place = (change.because.amendment, change.because.term, change.because.line)
+        because = change.because
+        place = (because.agreement, because.amendment, because.term, because.line)
         # To owe a share is no act, so it shares no box with one.
         is_share = change.combination.action == SHARE
         alike.setdefault((change.before, change.after, change.conditions, place, is_share), []).append(change)

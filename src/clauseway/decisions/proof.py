@@ -200,10 +200,15 @@ def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[
     options = [
         (fixed[reading.id],) if reading.id in chosen else reading.options for reading in agreement.readings.values()
     ]
-    if (count := prod(map(len, options))) > _CHOICES_MAX:
+    check_choices(prod(map(len, options)))
+    return [dict(zip(agreement.readings, one, strict=True)) for one in every(*options)]
+
+
+def check_choices(count: int) -> None:
+    """Refuse more choices of readings than can be walked. Raises InvalidInput."""
+    if count > _CHOICES_MAX:
         why, todo = f"they are read in {count:,} ways", "Choose some of them with --reading NAME=OPTION."
         raise InvalidInput(Problem(what="too many readings are left open", why=why, where="--every-reading", todo=todo))
-    return [dict(zip(agreement.readings, one, strict=True)) for one in every(*options)]
 
 
 def _smallest(claim: Claim, table: Answering, rows: _Rows, days: Interval) -> Iterator[tuple[date, Question]]:

@@ -18,15 +18,16 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from clauseway.agreement import Agreement, FactRegister
+from clauseway.agreement import Agreement, FactRegister, suppose
 from clauseway.catalog import Catalog, ProductClass
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.engine import ENGINE, decide
 from clauseway.decisions.question import SHARE, Question, ask
-from clauseway.decisions.table import Span, timeline
+from clauseway.decisions.table import Span, Verdict, timeline
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
 # What the engine calls the condition that only lacks the owner's consent.
@@ -42,11 +43,25 @@ class Asked(msgspec.Struct, frozen=True):
     facts: FactRegister
 
 
+One = TypeVar("One", bound=Asked)
+
+
+class Said(Protocol):
+    """What an agreement says of a question: a decision, or a table's verdict."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def reasons(self) -> tuple[Reason, ...]: ...
+    @property
+    def conditions(self) -> tuple[Condition, ...]: ...
+
+
 class _Answer(msgspec.Struct, frozen=True):
     """What one agreement says."""
 
     agreement: str
-    decision: Decision
+    decision: Said
 
     @property
     def grants(self) -> tuple[Condition, ...]:
@@ -135,6 +150,22 @@ def check_readings_together(asked: Sequence[Asked], chosen: Mapping[str, str]) -
         raise InvalidInput(*problems)
 
 
+def supposing_together(asked: Sequence[Asked], text: str) -> list[Asked]:
+    """The agreements with a supposed fact, in each that names what it names. Raises InvalidInput where none does."""
+    refused: list[InvalidInput] = []
+    found = []
+    for one in asked:
+        try:
+            facts = one.facts.with_facts([suppose(text, one.catalog)])
+            found.append(msgspec.structs.replace(one, facts=facts))
+        except InvalidInput as error:
+            refused.append(error)
+            found.append(one)
+    if len(refused) == len(asked):
+        raise refused[0]
+    return found
+
+
 def _reading_problems(asked: Sequence[Asked], chosen: Mapping[str, str]) -> list[Problem]:
     options: dict[str, set[str]] = {}
     for one in asked:
@@ -150,17 +181,32 @@ def _reading_problems(asked: Sequence[Asked], chosen: Mapping[str, str]) -> list
     return problems
 
 
+def in_their_order(asked: Iterable[One]) -> list[One]:
+    """The agreements in the order in which each answer tells them."""
+    return sorted(asked, key=lambda one: (one.agreement.id, one.agreement.hash))
+
+
 def decide_together(asked: Sequence[Asked], question: Question) -> Decision:
     """Answer a question under all agreements."""
-    in_order = sorted(asked, key=lambda one: (one.agreement.id, one.agreement.hash))
+    in_order = in_their_order(asked)
+    decisions = [answer_of(one, question) for one in in_order]
     if len(in_order) == 1:
-        return _answer(in_order[0], question).decision
-    answers = [_answer(one, question) for one in in_order]
-    joined = _joined(question.action, answers)
-    return _decision(answers, question, joined, _turns(in_order, question, joined.outcome))
+        return decisions[0]
+    joined = _joined(question.action, _answers(in_order, decisions))
+    return _decision(decisions, question, joined, _turns(in_order, question, joined.outcome))
 
 
-def _decision(answers: Sequence[_Answer], question: Question, joined: _Joined, turns: tuple[Turn, ...]) -> Decision:
+def joined_verdict(action: str, asked: Sequence[Asked], said: Sequence[Said]) -> Verdict:
+    """What agreements say together, of what each of them says for itself."""
+    joined = _joined(action, _answers(asked, said))
+    return Verdict(joined.outcome, joined.reasons, joined.conditions)
+
+
+def _answers(asked: Sequence[Asked], said: Sequence[Said]) -> list[_Answer]:
+    return [_Answer(one.agreement.id, answer) for one, answer in zip(asked, said, strict=True)]
+
+
+def _decision(decisions: Sequence[Decision], question: Question, joined: _Joined, turns: tuple[Turn, ...]) -> Decision:
     return Decision(
         outcome=joined.outcome,
         reasons=joined.reasons,
@@ -168,7 +214,7 @@ def _decision(answers: Sequence[_Answer], question: Question, joined: _Joined, t
         turns_on=turns,
         as_of=question.as_of,
         known_at=str(question.known_at),
-        receipt=_receipt(answers, question, joined.outcome),
+        receipt=_receipt(decisions, question, joined.outcome),
     )
 
 
@@ -177,18 +223,18 @@ def timeline_together(asked: Sequence[Asked], question: Question) -> tuple[Span,
 
     What turns on a reading is for `decide_together` to say: the spans leave it out.
     """
-    in_order = sorted(asked, key=lambda one: (one.agreement.id, one.agreement.hash))
+    in_order = in_their_order(asked)
     histories = [_history(one, question) for one in in_order]
     days = sorted({day for begins, _ in histories for day in begins if day != date.min})
     spans: list[Span] = []
     for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
-        answers = [found[bisect_right(begins, begin) - 1] for begins, found in histories]
-        joined = _joined(question.action, answers)
+        decisions = [found[bisect_right(begins, begin) - 1] for begins, found in histories]
+        joined = _joined(question.action, _answers(in_order, decisions))
         if spans and _says(spans[-1].decision) == (joined.outcome, joined.reasons, joined.conditions):
             spans[-1] = msgspec.structs.replace(spans[-1], end=end)
         else:
             on_the_day = msgspec.structs.replace(question, as_of=begin)
-            spans.append(Span(begin=begin, end=end, decision=_decision(answers, on_the_day, joined, ())))
+            spans.append(Span(begin=begin, end=end, decision=_decision(decisions, on_the_day, joined, ())))
     return tuple(spans)
 
 
@@ -196,36 +242,39 @@ def _says(decision: Decision) -> tuple[object, ...]:
     return decision.outcome, decision.reasons, decision.conditions
 
 
-def _history(one: Asked, question: Question) -> tuple[list[date], list[_Answer]]:
+def _history(one: Asked, question: Question) -> tuple[list[date], list[Decision]]:
     """What an agreement says over time: the days from which on each answer holds, the first of all days first."""
-    first = _answer(one, msgspec.structs.replace(question, as_of=date.min))
+    first = answer_of(one, msgspec.structs.replace(question, as_of=date.min))
     own = put_to(one, question)
     if unnamed_in(one, own):
         return [date.min], [first]
     spans = timeline(one.agreement, one.catalog, one.facts, own)
-    answers = [_Answer(one.agreement.id, span.decision) for span in spans]
-    return [date.min, *(span.begin for span in spans)], [first, *answers]
+    return [date.min, *(span.begin for span in spans)], [first, *(span.decision for span in spans)]
 
 
-def _answer(one: Asked, question: Question) -> _Answer:
+def answer_of(one: Asked, question: Question) -> Decision:
     """What an agreement says of a question, as far as it names what the question names."""
     own = put_to(one, question)
     if unnamed := unnamed_in(one, own):
-        return _Answer(one.agreement.id, _nothing(one, own, unnamed))
-    return _Answer(one.agreement.id, decide(one.agreement, one.catalog, one.facts, own))
+        return _nothing(one, own, unnamed)
+    return decide(one.agreement, one.catalog, one.facts, own)
 
 
 def put_to(one: Asked, question: Question) -> Question:
     """A question as it is put to one agreement."""
-    readings = one.agreement.default_readings()
-    chosen = {
-        name: option
-        for name, option in question.readings.items()
-        if name in readings and option in one.agreement.readings[name].options
-    }
     # No term can name a segment that the agreement does not know, so to it the customers claim none.
     segment = question.segment if question.segment in one.catalog.segments else ANY_SEGMENT
-    return msgspec.structs.replace(question, segment=segment, readings={**readings, **chosen})
+    return msgspec.structs.replace(question, segment=segment, readings=own_options(one.agreement, question.readings))
+
+
+def own_options(agreement: Agreement, readings: Mapping[str, str]) -> dict[str, str]:
+    """An option for every reading of an agreement: that chosen, where it has it, else its default."""
+    own = {
+        name: option
+        for name, option in readings.items()
+        if name in agreement.readings and option in agreement.readings[name].options
+    }
+    return {**agreement.default_readings(), **own}
 
 
 def unnamed_in(one: Asked, question: Question) -> tuple[str, ...]:
@@ -248,7 +297,7 @@ def unnamed_in(one: Asked, question: Question) -> tuple[str, ...]:
 
 def _nothing(one: Asked, question: Question, unnamed: tuple[str, ...]) -> Decision:
     """The answer of an agreement that does not name what is asked about."""
-    reason = Reason.of("rule", one.agreement.rules["unstated"], f"it does not name {', '.join(unnamed)}")
+    verdict = silence(one, unnamed)
     empty = Receipt(
         id="",
         engine=ENGINE,
@@ -258,14 +307,20 @@ def _nothing(one: Asked, question: Question, unnamed: tuple[str, ...]) -> Decisi
         known_at=str(question.known_at),
     )
     return Decision(
-        outcome=Outcome.UNSTATED,
-        reasons=(reason,),
+        outcome=verdict.outcome,
+        reasons=verdict.reasons,
         conditions=(),
         turns_on=(),
         as_of=question.as_of,
         known_at=str(question.known_at),
         receipt=empty,
     )
+
+
+def silence(one: Asked, unnamed: Iterable[str]) -> Verdict:
+    """What an agreement says of what it does not name."""
+    reason = Reason.of("rule", one.agreement.rules["unstated"], f"it does not name {', '.join(unnamed)}")
+    return Verdict(Outcome.UNSTATED, (reason,), ())
 
 
 def _joined(action: str, answers: Sequence[_Answer]) -> _Joined:
@@ -313,16 +368,16 @@ def _turns(asked: Sequence[Asked], question: Question, outcome: Outcome) -> tupl
     for name, option in options:
         readings = {**question.readings, name: option}
         other = msgspec.structs.replace(question, readings=readings)
-        found = _joined(question.action, [_answer(one, other) for one in asked]).outcome
+        found = joined_verdict(question.action, asked, [answer_of(one, other) for one in asked]).outcome
         if found is not outcome:
             turns.append(Turn(reading=name, option=option, outcome=found))
     return tuple(turns)
 
 
-def _receipt(answers: Sequence[_Answer], question: Question, outcome: Outcome) -> Receipt:
+def _receipt(decisions: Sequence[Decision], question: Question, outcome: Outcome) -> Receipt:
     """The receipts of all, joined by a plus sign in the order of the agreements' ids."""
     agreement, facts = (
-        "+".join(getattr(one.decision.receipt, field) or "-" for one in answers) for field in ("agreement", "facts")
+        "+".join(getattr(one.receipt, field) or "-" for one in decisions) for field in ("agreement", "facts")
     )
     parts = [ENGINE, agreement, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
     return Receipt(
