@@ -46,7 +46,7 @@ class SigningKey:
         self._parts = (region.encode(), service.encode(), b"aws4_request")
         self._day = b""
         self._mac = hmac.new(b"", digestmod="sha256")
-        # As of `second`: the time stamp, the string to sign up to the hash of the request, the credential with its scope.
+        # As of `second`: the time stamp, the string to sign up to the hash of the request, credential and scope.
         self.second = -1
         self.stamp = self.to_sign = self.credential = b""
 

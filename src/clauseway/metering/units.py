@@ -21,6 +21,9 @@ class Unit(IntEnum):
     AUDIO_OUTPUT_TOKENS = 8
     ACCEPTED_PREDICTION_TOKENS = 9
     REJECTED_PREDICTION_TOKENS = 10
+    IMAGE_INPUT_TOKENS = 11
+    IMAGE_OUTPUT_TOKENS = 12
+    AUDIO_INPUT_MILLISECONDS = 13
 
     @property
     def column(self) -> str:
@@ -37,7 +40,11 @@ CONTAINED_IN: Mapping[Unit, Unit] = {
     Unit.AUDIO_OUTPUT_TOKENS: Unit.OUTPUT_TOKENS,
     Unit.ACCEPTED_PREDICTION_TOKENS: Unit.OUTPUT_TOKENS,
     Unit.REJECTED_PREDICTION_TOKENS: Unit.OUTPUT_TOKENS,
+    Unit.IMAGE_INPUT_TOKENS: Unit.INPUT_TOKENS,
+    Unit.IMAGE_OUTPUT_TOKENS: Unit.OUTPUT_TOKENS,
 }
+# What is never free: used without a price, it is an error. A part falls back on its whole; a request may cost nothing.
+WHOLES = frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.AUDIO_INPUT_MILLISECONDS})
 
 
 def problems_of(report: Mapping[Unit, int]) -> list[str]:
@@ -59,8 +66,7 @@ def billable(report: Mapping[Unit, int], priced: frozenset[Unit]) -> dict[Unit, 
     A part without a price of its own stays inside its whole. Units that nobody prices are left out unless they are
     wholes: a whole without a price is an error for the price table to raise, so it stays in.
     """
-    wholes = frozenset(CONTAINED_IN.values())
-    quantities = {unit: count for unit, count in report.items() if unit in priced or unit in wholes}
+    quantities = {unit: count for unit, count in report.items() if unit in priced or unit in WHOLES}
     for part, whole in CONTAINED_IN.items():
         if part in quantities and part in priced and whole in quantities:
             quantities[whole] -= quantities[part]

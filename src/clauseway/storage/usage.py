@@ -21,7 +21,7 @@ from ibis.expr.types import DecimalValue, Table
 
 from clauseway.ledger import RevenueLine, SaleRecord
 from clauseway.metering import Status, Unit
-from clauseway.metering.units import CONTAINED_IN
+from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import DIMENSIONS, PriceRow, PriceTable, Sale, UnknownPrice
 from clauseway.storage.lake import Lake
 from clauseway.values import Interval, day_after
@@ -134,7 +134,7 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable) -> Table:
     joined = usage.left_join(table, [*on, usage.event_day >= table.begin, usage.event_day < table.end])
     missing = [
         (Sale(**{name: row[name] for name in DIMENSIONS}), unit, row["event_day"])
-        for unit in sorted(set(CONTAINED_IN.values()))
+        for unit in sorted(WHOLES)
         for row in _rows(con, joined.filter(_quantity(joined, unit) != 0, _price(joined, unit).isnull()).distinct())
     ]
     if missing:

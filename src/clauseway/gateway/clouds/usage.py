@@ -1,8 +1,16 @@
-"""Usage as the clouds report it for chat completions, in our units. `prompt_tokens` includes what was cached.
+"""Usage as the clouds report it, one typed report per kind of answer, in our units.
 
-All clouds that we speak to here use OpenAI's shape on this surface. What is absent was not reported; zero is a report.
+All clouds that we speak to here use OpenAI's shapes: `prompt_tokens` and `input_tokens` include what was cached. What
+is absent was not reported; zero is a report. A report that cannot be (negative, absurd, of a wrong type) is none.
+
+    chat completions        ChatUsage            usage_in                units_of
+    responses               ResponsesUsage       responses_usage_in      units_of_responses
+    embeddings              EmbeddingsUsage      embeddings_usage_in     units_of_embeddings
+    images                  ImagesUsage          images_usage_in         units_of_images
+    audio, transcribed      TranscriptionUsage   transcription_usage_in  units_of_transcription
 """
 
+from decimal import ROUND_CEILING, Decimal
 from typing import Annotated
 
 import msgspec
@@ -11,6 +19,7 @@ from clauseway.metering import Unit
 
 # A negative or absurd count is no report: it would have to be explained on a bill. Charges stay within 63 bits.
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
+_SECONDS_MAX = 1 << 32
 Units = tuple[tuple[Unit, int], ...]
 
 
@@ -40,12 +49,106 @@ class _Answer(msgspec.Struct, frozen=True, gc=False):
     usage: ChatUsage | None = None
 
 
+class InputDetails(msgspec.Struct, frozen=True, gc=False):
+    cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+
+
+class OutputDetails(msgspec.Struct, frozen=True, gc=False):
+    reasoning_tokens: _Count | None = None
+
+
+class ResponsesUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of a response; in a stream, of the `response` that its last event carries."""
+
+    input_tokens: _Count
+    output_tokens: _Count
+    input_tokens_details: InputDetails | None = None
+    output_tokens_details: OutputDetails | None = None
+
+
+class _Responded(msgspec.Struct, frozen=True, gc=False):
+    """A response, or an event that carries one."""
+
+    usage: ResponsesUsage | None = None
+    response: "_Response | None" = None
+
+
+class _Response(msgspec.Struct, frozen=True, gc=False):
+    usage: ResponsesUsage | None = None
+
+
+class EmbeddingsUsage(msgspec.Struct, frozen=True, gc=False):
+    prompt_tokens: _Count
+
+
+class _Embedded(msgspec.Struct, frozen=True, gc=False):
+    usage: EmbeddingsUsage | None = None
+
+
+class ImageDetails(msgspec.Struct, frozen=True, gc=False):
+    """Which of the tokens are an image's; the rest are text's."""
+
+    image_tokens: _Count | None = None
+
+
+class ImagesUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of the images, or of a stream's last event."""
+
+    input_tokens: _Count
+    output_tokens: _Count
+    input_tokens_details: ImageDetails | None = None
+    output_tokens_details: ImageDetails | None = None
+
+
+class _Drawn(msgspec.Struct, frozen=True, gc=False):
+    usage: ImagesUsage | None = None
+
+
+class AudioDetails(msgspec.Struct, frozen=True, gc=False):
+    """Which of the tokens are audio's; the rest are text's."""
+
+    audio_tokens: _Count | None = None
+
+
+class TokensHeard(msgspec.Struct, frozen=True, gc=False, tag="tokens"):
+    """What models bill by the token report."""
+
+    input_tokens: _Count
+    output_tokens: _Count
+    input_token_details: AudioDetails | None = None
+
+
+class TimeHeard(msgspec.Struct, frozen=True, gc=False, tag="duration"):
+    """What models bill by the length of the audio report."""
+
+    seconds: Decimal
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seconds <= _SECONDS_MAX:
+            raise ValueError("no length of any audio")
+
+
+TranscriptionUsage = TokensHeard | TimeHeard
+
+
+class _Transcribed(msgspec.Struct, frozen=True, gc=False):
+    usage: TranscriptionUsage | None = None
+
+
 # Looked up once: a member of an enumeration costs more to reach than a name of the module.
 _INPUT, _CACHED_INPUT, _CACHE_WRITE = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS
 _AUDIO_INPUT, _OUTPUT, _REASONING = Unit.AUDIO_INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.REASONING_TOKENS
 _AUDIO_OUTPUT = Unit.AUDIO_OUTPUT_TOKENS
 _ACCEPTED, _REJECTED = Unit.ACCEPTED_PREDICTION_TOKENS, Unit.REJECTED_PREDICTION_TOKENS
+_IMAGE_INPUT, _IMAGE_OUTPUT = Unit.IMAGE_INPUT_TOKENS, Unit.IMAGE_OUTPUT_TOKENS
+_AUDIO_TIME = Unit.AUDIO_INPUT_MILLISECONDS
 _decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_response = msgspec.json.Decoder(_Responded).decode
+_decode_embeddings = msgspec.json.Decoder(_Embedded).decode
+_decode_images = msgspec.json.Decoder(_Drawn).decode
+_decode_transcription = msgspec.json.Decoder(_Transcribed).decode
+_NO_REPORT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BYTES_PER_TOKEN = 4  # English prose; the estimate is marked as one wherever it is used
 
 
@@ -53,7 +156,7 @@ def usage_in(answer: bytes) -> ChatUsage | None:
     """The report in a JSON answer or chunk, None where there is none or it is no possible report."""
     try:
         return _decode_answer(answer).usage
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _NO_REPORT:
         return None
 
 
@@ -79,6 +182,79 @@ def units_of(usage: ChatUsage) -> Units:
             units.append((_ACCEPTED, completion.accepted_prediction_tokens))
         if completion.rejected_prediction_tokens is not None:
             units.append((_REJECTED, completion.rejected_prediction_tokens))
+    return tuple(units)
+
+
+def responses_usage_in(answer: bytes) -> ResponsesUsage | None:
+    """The report in a response or in an event that carries one, None where there is none."""
+    try:
+        responded = _decode_response(answer)
+    except _NO_REPORT:
+        return None
+    return responded.usage if responded.response is None else responded.response.usage
+
+
+def units_of_responses(usage: ResponsesUsage) -> Units:
+    units = [(_INPUT, usage.input_tokens)]
+    details = usage.input_tokens_details
+    if details is not None:
+        if details.cached_tokens is not None:
+            units.append((_CACHED_INPUT, details.cached_tokens))
+        if details.cache_write_tokens is not None:
+            units.append((_CACHE_WRITE, details.cache_write_tokens))
+    units.append((_OUTPUT, usage.output_tokens))
+    output = usage.output_tokens_details
+    if output is not None and output.reasoning_tokens is not None:
+        units.append((_REASONING, output.reasoning_tokens))
+    return tuple(units)
+
+
+def embeddings_usage_in(answer: bytes) -> EmbeddingsUsage | None:
+    """The report in an answer with embeddings, None where there is none."""
+    try:
+        return _decode_embeddings(answer).usage
+    except _NO_REPORT:
+        return None
+
+
+def units_of_embeddings(usage: EmbeddingsUsage) -> Units:
+    return ((_INPUT, usage.prompt_tokens),)
+
+
+def images_usage_in(answer: bytes) -> ImagesUsage | None:
+    """The report in an answer with images, or in a stream's last event, None where there is none."""
+    try:
+        return _decode_images(answer).usage
+    except _NO_REPORT:
+        return None
+
+
+def units_of_images(usage: ImagesUsage) -> Units:
+    units = [(_INPUT, usage.input_tokens)]
+    if usage.input_tokens_details is not None and usage.input_tokens_details.image_tokens is not None:
+        units.append((_IMAGE_INPUT, usage.input_tokens_details.image_tokens))
+    units.append((_OUTPUT, usage.output_tokens))
+    if usage.output_tokens_details is not None and usage.output_tokens_details.image_tokens is not None:
+        units.append((_IMAGE_OUTPUT, usage.output_tokens_details.image_tokens))
+    return tuple(units)
+
+
+def transcription_usage_in(answer: bytes) -> TranscriptionUsage | None:
+    """The report in a transcription, or in a stream's last event, None where there is none."""
+    try:
+        return _decode_transcription(answer).usage
+    except _NO_REPORT:
+        return None
+
+
+def units_of_transcription(usage: TranscriptionUsage) -> Units:
+    """Tokens, or the audio's length in whole milliseconds, what is begun counted."""
+    if isinstance(usage, TimeHeard):
+        return ((_AUDIO_TIME, int((usage.seconds * 1000).to_integral_value(ROUND_CEILING))),)
+    units = [(_INPUT, usage.input_tokens)]
+    if usage.input_token_details is not None and usage.input_token_details.audio_tokens is not None:
+        units.append((_AUDIO_INPUT, usage.input_token_details.audio_tokens))
+    units.append((_OUTPUT, usage.output_tokens))
     return tuple(units)
 
 

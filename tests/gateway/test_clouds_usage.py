@@ -1,0 +1,106 @@
+"""What the clouds report → our units. The vendor's own types read the same answers."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from openai.types import CreateEmbeddingResponse, ImagesResponse
+from openai.types.audio import Transcription
+from openai.types.responses.response_usage import ResponseUsage
+
+from clauseway.gateway.clouds import usage
+from clauseway.metering import Unit, problems_of
+
+RESPONSE = {
+    "input_tokens": 75, "input_tokens_details": {"cached_tokens": 32, "cache_write_tokens": 8},
+    "output_tokens": 1186, "output_tokens_details": {"reasoning_tokens": 1024}, "total_tokens": 1261,
+}  # fmt: skip
+IMAGES = {
+    "input_tokens": 50, "input_tokens_details": {"text_tokens": 10, "image_tokens": 40}, "output_tokens": 272,
+    "output_tokens_details": {"image_tokens": 272, "text_tokens": 0}, "total_tokens": 322,
+}  # fmt: skip
+HEARD = {
+    "type": "tokens", "input_tokens": 14, "input_token_details": {"text_tokens": 4, "audio_tokens": 10},
+    "output_tokens": 45, "total_tokens": 59,
+}  # fmt: skip
+EMBEDDED = {"prompt_tokens": 8, "total_tokens": 8}
+
+
+def units(name: str, report: object, **members: object) -> dict[str, int] | None:
+    """The units of an answer of this kind, by column."""
+    read, units_of = getattr(usage, f"{name}_usage_in"), getattr(usage, f"units_of_{name}")
+    found = read(json.dumps({**members, "usage": report}).encode())
+    return None if found is None else {unit.column: count for unit, count in units_of(found)}
+
+
+@pytest.mark.parametrize(
+    ("name", "report", "expected"),
+    [
+        ("responses", RESPONSE, {"input_tokens": 75, "cached_input_tokens": 32, "cache_write_tokens": 8,
+                                 "output_tokens": 1186, "reasoning_tokens": 1024}),
+        ("responses", {"input_tokens": 3, "output_tokens": 0}, {"input_tokens": 3, "output_tokens": 0}),
+        ("embeddings", EMBEDDED, {"input_tokens": 8}),
+        ("images", IMAGES, {"input_tokens": 50, "image_input_tokens": 40, "output_tokens": 272,
+                            "image_output_tokens": 272}),
+        ("images", {"input_tokens": 50, "output_tokens": 272}, {"input_tokens": 50, "output_tokens": 272}),
+        ("transcription", HEARD, {"input_tokens": 14, "audio_input_tokens": 10, "output_tokens": 45}),
+        ("transcription", {"type": "duration", "seconds": 9.0}, {"audio_input_milliseconds": 9000}),
+        ("transcription", {"type": "duration", "seconds": 1.1}, {"audio_input_milliseconds": 1100}),
+        ("transcription", {"type": "duration", "seconds": 0.0001}, {"audio_input_milliseconds": 1}),
+    ],
+)  # fmt: skip
+def test_reports_become_units(name: str, report: dict[str, Any], expected: dict[str, int]) -> None:
+    assert units(name, report, id="x", data=[]) == expected
+    assert problems_of({unit: expected[unit.column] for unit in Unit if unit.column in expected}) == []
+
+
+def test_the_vendors_types_take_these_reports() -> None:
+    assert ResponseUsage.model_validate(RESPONSE).input_tokens_details.cache_write_tokens == 8
+    assert ImagesResponse.model_validate({"created": 1, "usage": IMAGES}).usage is not None
+    assert Transcription.model_validate({"text": "x", "usage": HEARD}).usage is not None
+    answer = {"data": [], "model": "m", "object": "list", "usage": EMBEDDED}
+    assert CreateEmbeddingResponse.model_validate(answer).usage.prompt_tokens == 8
+
+
+def test_a_streams_last_event_carries_the_response() -> None:
+    event = {"type": "response.completed", "sequence_number": 9, "response": {"id": "resp_1", "usage": RESPONSE}}
+    found = usage.responses_usage_in(json.dumps(event).encode())
+    assert found is not None
+    assert (found.input_tokens, found.output_tokens) == (75, 1186)
+    begun = {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "usage": None}}
+    assert usage.responses_usage_in(json.dumps(begun).encode()) is None
+
+
+IMPOSSIBLE: list[tuple[str, object]] = [
+    ("responses", {"input_tokens": -1, "output_tokens": 1}),
+    ("responses", {"input_tokens": 1}),
+    ("responses", {"input_tokens": 1.5, "output_tokens": 1}),
+    ("responses", {"input_tokens": 1, "output_tokens": 1 << 40}),
+    ("responses", {**RESPONSE, "output_tokens_details": {"reasoning_tokens": "many"}}),
+    ("embeddings", {"prompt_tokens": None}),
+    ("images", {"input_tokens": 1, "output_tokens": True}),
+    ("transcription", {"seconds": 3}),
+    ("transcription", {"type": "duration", "seconds": -0.1}),
+    ("transcription", {"type": "duration", "seconds": 1e300}),
+    ("transcription", {"type": "megabytes", "megabytes": 3}),
+    *((name, None) for name in ("responses", "embeddings", "images", "transcription")),
+]
+
+
+@pytest.mark.parametrize(("name", "report"), IMPOSSIBLE)
+def test_what_cannot_be_is_no_report(name: str, report: object) -> None:
+    assert units(name, report) is None
+
+
+@pytest.mark.parametrize("answer", [b"", b"WEBVTT\n\n", b"[1]", b'{"usage":', b"\xff\xfe", b"[" * 5000])
+def test_what_is_no_answer_holds_no_report(answer: bytes) -> None:
+    for read in (usage.responses_usage_in, usage.embeddings_usage_in, usage.images_usage_in,
+                 usage.transcription_usage_in, usage.usage_in):  # fmt: skip
+        assert read(answer) is None
+
+
+def test_time_is_exact() -> None:
+    assert usage.units_of_transcription(usage.TimeHeard(Decimal("4294967.295"))) == (
+        (Unit.AUDIO_INPUT_MILLISECONDS, 4_294_967_295),
+    )
