@@ -20,6 +20,7 @@ from clauseway.decisions import (
     Span,
     ask_together,
     check_readings_together,
+    check_regions_together,
     decide_together,
     joint_catalog,
     own_options,
@@ -101,6 +102,7 @@ def open_agreements(folders: Sequence[Path | str | None]) -> Opened:
             )
         )
     wrong.refuse()
+    check_regions_together(opened)
     return opened[0] if len(opened) == 1 else OpenAgreements(tuple(opened))
 
 

@@ -12,7 +12,7 @@ from math import prod
 import msgspec
 
 from clauseway.decisions.compare import Combination, OutcomeChange, changes_between
-from clauseway.decisions.domain import all_questions
+from clauseway.decisions.domain import all_questions, names_sellers
 from clauseway.decisions.proof import Claim, Proof, Within, check_choices, walk
 from clauseway.decisions.question import SHARE, Question
 from clauseway.decisions.several import (
@@ -49,15 +49,15 @@ class JointTable:
 
     def look_up(
         self, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any", *,
-        as_of: date,
+        as_of: date, seller: str = "", region: str = "",
     ) -> Verdict:  # fmt: skip
-        """The verdict on a day. The parts are those of a valid question to all of them."""
-        names = (action, party, product, cloud, to, segment)
+        """The verdict on a day, as `DecisionTable.look_up` gives it. The parts are those of a valid question."""
+        names = (action, party, product, cloud, to, seller)
         silent = self._silent.get(names)
         if silent is None:
             silent = self._silent[names] = self._silences(*names)
         said = [
-            verdict or table.look_up(*names[:5], self._segment(one, segment), as_of=as_of)
+            verdict or table.look_up(*names[:5], self._segment(one, segment), as_of=as_of, seller=seller, region=region)
             for one, table, verdict in zip(self._asked, self._tables, silent, strict=True)
         ]
         key = (action == SHARE, *map(id, said))
@@ -73,24 +73,24 @@ class JointTable:
     def _tables_of(self, action: str, product: str) -> Iterator[DecisionTable]:
         for one, table in zip(self._asked, self._tables, strict=True):
             party = min(one.catalog.parties, default="")
-            if not unnamed_in(one, self._question(action, party, product, "", "")):
+            if not unnamed_in(one, self._question(action, party, product)):
                 yield table
 
-    def _silences(
-        self, action: str, party: str, product: str, cloud: str, to: str, _: str
-    ) -> tuple[Verdict | None, ...]:
+    def _silences(self, *names: str) -> tuple[Verdict | None, ...]:
         """For each agreement what it says where it does not name what is asked about; None where it does."""
-        question = self._question(action, party, product, cloud, to)
+        question = self._question(*names)
         return tuple(silence(one, unnamed) if (unnamed := unnamed_in(one, question)) else None for one in self._asked)
 
-    def _question(self, action: str, party: str, product: str, cloud: str, to: str) -> Question:
+    def _question(
+        self, action: str, party: str, product: str, cloud: str = "", to: str = "", seller: str = ""
+    ) -> Question:
         return Question(
             action=action,
             party=party,
             product=product,
             cloud=cloud,
             to=to,
-            seller=party,
+            seller=seller or party,
             segment=ANY_SEGMENT,
             as_of=date.min,
             known_at=self._known_at,
@@ -124,15 +124,18 @@ def _verdicts_of(side: JointSide) -> Callable[[Combination], Verdict]:
 
     def verdict(asked: Combination) -> Verdict:
         return table.look_up(
-            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment, as_of=side.as_of
-        )
+            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment,
+            as_of=side.as_of, seller=asked.seller, region=asked.region,
+        )  # fmt: skip
 
     return verdict
 
 
 def _questions(asked: Sequence[Asked], as_of: date, known_at: KnownAt) -> Iterator[Question]:
     catalog = joint_catalog([one.catalog for one in asked])
-    return all_questions(asked[0].agreement, catalog, as_of=as_of, known_at=known_at)
+    # Where one of them tells sellers apart, they are asked for one by one.
+    agreement = next((one.agreement for one in asked if names_sellers(one.agreement)), asked[0].agreement)
+    return all_questions(agreement, catalog, as_of=as_of, known_at=known_at)
 
 
 def prove_together(

@@ -98,7 +98,20 @@ def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
         segments=frozenset().union(*(catalog.segments for catalog in catalogs)),
         classes=classes,
         products={name: product for catalog in reversed(catalogs) for name, product in catalog.products.items()},
+        regions=next((catalog.regions for catalog in catalogs if catalog.regions), {}),
     )
+
+
+def check_regions_together(asked: Iterable[Asked]) -> None:
+    """Refuse agreements that divide the places of the clouds differently: a question names one place for all of them.
+
+    Raises InvalidInput.
+    """
+    dividing = [one for one in asked if one.catalog.regions]
+    if any(one.catalog.regions != dividing[0].catalog.regions for one in dividing):
+        names = " and ".join(sorted(one.agreement.id for one in dividing))
+        why, todo = "a question names one place for all of them", "Define the same regions in each, or in one alone."
+        raise InvalidInput(Problem(what=f"{names} divide regions differently", why=why, where="--agreement", todo=todo))
 
 
 def ask_together(

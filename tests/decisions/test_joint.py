@@ -1,0 +1,197 @@
+"""Several agreements in one table, proof, comparison and trace: each time what is decided under all of them."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from two_agreements import DAY, SAYS, WITHOUT, agreement
+
+from clauseway.agreement import boundaries
+from clauseway.decisions import Asked, Outcome, Question, all_questions, decide_together, joint_catalog
+from clauseway.decisions.change import WouldChange, would_change_together
+from clauseway.decisions.compare import Combination, grouped
+from clauseway.decisions.joint import (
+    JointSide,
+    JointTable,
+    compare_together,
+    every_reading_together,
+    prove_together,
+)
+from clauseway.decisions.proof import Claim, Within
+from clauseway.decisions.several import put_to, supposing_together
+from clauseway.decisions.trace import trace, trace_together
+from clauseway.values import Interval, KnownAt
+
+ALWAYS = KnownAt.everything()
+pairs = st.tuples(*(st.sampled_from(sorted({*SAYS, *WITHOUT})) for _ in range(2)))
+
+
+def two(says: tuple[str, str]) -> list[Asked]:
+    return [agreement("north", says[0], "2024-01-01"), agreement("south", says[1], "2025-03-01")]
+
+
+def days(asked: list[Asked]) -> list[date]:
+    return sorted({day for one in asked for day in boundaries(one.agreement, one.facts, ALWAYS) if day > date.min})
+
+
+def questions(asked: list[Asked], day: date) -> Iterator[Question]:
+    catalog = joint_catalog([one.catalog for one in asked])
+    for question in all_questions(asked[0].agreement, catalog, as_of=day, known_at=ALWAYS):
+        yield msgspec.structs.replace(question, readings={})
+
+
+def combination(question: Question) -> Combination:
+    asked = question
+    return Combination(asked.action, asked.party, asked.to, asked.product, asked.cloud, asked.segment)
+
+
+@settings(max_examples=12)
+@given(says=pairs)
+def test_the_joint_table_says_what_is_decided(says: tuple[str, str]) -> None:
+    asked = two(says)
+    table = JointTable(asked, ALWAYS, {})
+    for day in days(asked):
+        for one in questions(asked, day):
+            said = table.look_up(one.action, one.party, one.product, one.cloud, one.to, one.segment, as_of=day)
+            decided = decide_together(asked, one)
+            assert (said.outcome, said.reasons) == (decided.outcome, decided.reasons), one
+            assert said.conditions == decided.conditions
+
+
+@settings(max_examples=12)
+@given(says=pairs, outcome=st.sampled_from(Outcome), always=st.booleans())
+def test_a_claim_holds_where_it_holds_of_every_decision(says: tuple[str, str], outcome: Outcome, always: bool) -> None:
+    asked = two(says)
+    claim, begin = Claim(always=always, outcomes=frozenset({outcome})), date(2024, 1, 1)
+    proof = prove_together(asked, claim, Within(), Interval(begin, date(2026, 1, 1)), known_at=ALWAYS, readings=[{}])
+    refuting = [
+        one
+        for day in sorted({begin, *days(asked)})
+        for one in questions(asked, day)
+        if not claim.holds_of(decide_together(asked, one).outcome)
+    ]
+    assert proof.holds == (not refuting)
+    if proof.counterexample is not None:
+        assert proof.counterexample.as_of == refuting[0].as_of
+        assert not claim.holds_of(decide_together(asked, proof.counterexample).outcome)
+
+
+@settings(max_examples=8)
+@given(says=pairs)
+def test_a_comparison_finds_exactly_what_is_decided_otherwise(says: tuple[str, str]) -> None:
+    asked = two(says)
+    was, now = date(2024, 6, 1), DAY
+    before, after = (JointSide(asked=tuple(asked), as_of=day, known_at=ALWAYS, readings={}) for day in (was, now))
+    changed = {
+        combination(one)
+        for one in questions(asked, now)
+        if decide_together(asked, one).outcome
+        is not decide_together(asked, msgspec.structs.replace(one, as_of=was)).outcome
+    }
+    found = compare_together(before, after)
+    assert {change.combination for change in found} == changed
+    assert {one for box in grouped(found) for one in box.combinations()} == changed
+    assert {change.combination for change in compare_together(after, before)} == changed
+    assert not compare_together(after, after)
+
+
+def again(asked: list[Asked], question: Question, change: WouldChange) -> Outcome:
+    if change.as_of is not None:
+        question = msgspec.structs.replace(question, as_of=change.as_of)
+    if change.known_at is not None:
+        question = msgspec.structs.replace(question, known_at=KnownAt.end_of(change.known_at))
+    if change.reading:
+        name, _, option = change.reading.partition("=")
+        question = msgspec.structs.replace(question, readings={name: option})
+    for text in change.suppose:
+        asked = supposing_together(asked, text)
+    return decide_together(asked, question).outcome
+
+
+@settings(max_examples=25)
+@given(says=pairs, data=st.data())
+def test_asked_again_as_stated_the_outcome_is_as_stated(says: tuple[str, str], data: st.DataObject) -> None:
+    asked = two(says)
+    question = data.draw(st.sampled_from(list(questions(asked, data.draw(st.sampled_from(days(asked)))))))
+    decision = decide_together(asked, question)
+    for change in would_change_together(asked, question, decision):
+        assert change.outcome is not decision.outcome
+        assert again(asked, question, change) is change.outcome, change
+        assert change.agreements, change
+
+
+# who asks | what north says | what south says, from 2025-03-01 on | what would change the answer of 2026-06-01, whose
+WOULD_CHANGE = [
+    (
+        "serve", "maker", "nothing more", "east first",
+        [
+            "earlier 2025-02-28: permitted (south)",
+            "fact launch:item:east:available=2026-06-01: permitted (south)",
+            "fact answer:item:cannot+declines=2026-06-01: permitted (south)",
+            "reading READS=new: permitted (south)",
+        ],
+    ),
+    (
+        "sell", "reseller", "nothing more", "only the maker sells",
+        ["earlier 2025-02-28: conditional (south)"],
+    ),
+    (
+        "sell", "reseller", "nothing more", "nothing more",
+        [
+            "earlier 2023-12-31: unstated (north, south)",
+            "fact grant:reseller:item=2026-06-01: permitted (north, south)",
+        ],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("action", "who", "north", "south", "stated"), WOULD_CHANGE)
+def test_what_would_change_this_and_in_which_agreement(
+    action: str, who: str, north: str, south: str, stated: list[str]
+) -> None:
+    asked = two((north, south))
+    [question] = [
+        one
+        for one in questions(asked, DAY)
+        if (one.action, one.party, one.product, one.cloud, one.segment) == (action, who, "item", "west", "any")
+    ]
+    found = would_change_together(asked, question, decide_together(asked, question))
+    told = [
+        f"{one.kind} {one.as_of or one.known_at or ' '.join(one.suppose) or one.reading}: {one.outcome}"
+        f" ({', '.join(one.agreements)})"
+        for one in found
+    ]
+    assert told == stated
+
+
+def test_the_trace_is_each_agreements_own_and_says_whose() -> None:
+    asked = [*two(("the reseller may sell", "east first")), agreement("silent", "does not name the product")]
+    [question] = [
+        one
+        for one in questions(asked, DAY)
+        if (one.action, one.party, one.product, one.cloud, one.segment) == ("sell", "reseller", "item", "west", "any")
+    ]
+    traced = trace_together(asked, question)
+    for one in asked[:2]:
+        own = put_to(one, question)
+        decision = decide_together([one], question)
+        alone = trace(one.agreement, one.catalog, one.facts, own, decision)
+        mine = [msgspec.structs.replace(each, agreement="") for each in traced if each.agreement == one.agreement.id]
+        assert mine == list(alone)
+    [silent] = [each for each in traced if each.agreement == "silent"]
+    assert (silent.kind, silent.term, silent.why) == (
+        "rule", "unstated", "so silence is read: it does not name item",
+    )  # fmt: skip
+
+
+def test_every_choice_of_readings_begins_with_each_agreements_own_default() -> None:
+    asked = two(("east first", "nothing more"))
+    assert every_reading_together(asked, {}) == [{"READS": "every"}, {"READS": "new"}]
+    assert every_reading_together(asked, {"READS": "new"}) == [{"READS": "new"}]
+    readings = asked[1].agreement.readings
+    turned = {"READS": msgspec.structs.replace(readings["READS"], options=("new", "every"))}
+    other = Asked(msgspec.structs.replace(asked[1].agreement, readings=turned), asked[1].catalog, asked[1].facts)
+    assert every_reading_together([asked[0], other], {}) == [{}, {"READS": "every"}, {"READS": "new"}]
