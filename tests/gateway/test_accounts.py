@@ -1,0 +1,397 @@
+"""Limits and budgets in one process: what a table of requests gets, and what holds in every interleaving."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from time import monotonic
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from clauseway.gateway.accounts import Account, Accounts, Shortage
+from clauseway.gateway.leases import Ask, LocalLessor, Slice
+from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
+
+T = TypeVar("T")
+USD = 10**12
+
+
+def plan(limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Plan:
+    """One key, for which all of them hold."""
+    key = Key(
+        digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any",
+        limits=tuple(range(len(limits))), budgets=tuple(range(len(budgets))),
+    )  # fmt: skip
+    return Plan(
+        agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,),
+        limits=tuple(limits), budgets=tuple(budgets),
+    )  # fmt: skip
+
+
+def opened(accounts: Accounts, limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Account:
+    made = plan(limits, budgets)
+    accounts.take_over(made)
+    return accounts.of(made.keys[0])
+
+
+def alone(limits: Sequence[RateLimit]) -> Account:
+    return opened(Accounts(LocalLessor()), limits)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def limit(**given: Any) -> RateLimit:
+    return RateLimit(**{"id": "l", "whose": "project acme/search", **given})
+
+
+def budget(**given: Any) -> Budget:
+    return Budget(**{"id": "b", "whose": "project acme/search", **given})
+
+
+# A limit of 3 requests a minute. Asked at second → let through, or refused with seconds to wait.
+MINUTE = [
+    (0.0, None),
+    (0.9, None),
+    (30.0, None),
+    (30.0, 31.0),  # the step of second 0 counts until none of it is younger than a minute: second 61
+    (59.9, 1.1),
+    (60.9, 0.1),
+    (61.0, None),
+    (61.0, None),
+    (61.5, 29.5),  # second 30 counts until second 91
+    (91.0, None),
+]
+
+
+def test_no_more_requests_than_the_limit_in_any_minute() -> None:
+    account = alone([limit(requests_per_minute=3)])
+    for now_s, wait_s in MINUTE:
+        found = account.admit(now_s)
+        assert (found and pytest.approx(found.retry_after_s)) == wait_s, f"at {now_s}"
+
+
+def test_a_request_counts_against_all_limits_or_against_none() -> None:
+    wide, narrow = limit(id="wide", requests_per_minute=5), limit(id="narrow", requests_per_minute=2)
+    account = alone([wide, narrow])
+    assert [account.admit(0.0) for _ in range(2)] == [None, None]
+    assert [found.id for _ in range(9) if (found := account.admit(0.0))] == ["narrow"] * 9
+    assert account.rate_limit_headers(0.0).startswith(b"x-ratelimit-limit-requests: 2\r\n")
+    assert [account.admit(61.0) for _ in range(2)] == [None, None]
+
+
+@given(
+    amount=st.integers(1, 5),
+    waits_s=st.lists(st.floats(0, 70), min_size=5, max_size=60),
+)
+def test_in_any_minute_wherever_it_begins(amount: int, waits_s: list[float]) -> None:
+    account = alone([limit(requests_per_minute=amount)])
+    passed: list[float] = []
+    now_s = 0.0
+    for wait_s in waits_s:
+        now_s += wait_s
+        short = account.admit(now_s)
+        if short is not None:
+            now_s += short.retry_after_s + 1e-6
+            assert account.admit(now_s) is None, "it said when"
+        passed.append(now_s)
+        assert len([at for at in passed if now_s - at <= 60]) <= amount
+
+
+# A limit of 1,000 tokens a minute: (second, reserved, used then, refused with what is left). Settled at once.
+TOKENS = [
+    (0.0, 600, 100, None),
+    (1.0, 900, 300, None),
+    (2.0, 601, 0, 600),
+    (2.0, 600, 600, None),
+    (3.0, 1, 0, 0),
+    (61.0, 101, 0, 100),
+    (61.0, 100, 0, None),
+    (62.0, 400, 400, None),
+]
+
+
+def test_tokens_count_at_their_worst_and_then_as_they_were_used() -> None:
+    account = alone([limit(tokens_per_minute=1000)])
+    for now_s, reserved, used, left in TOKENS:
+        found = account.reserve("azure", "gpt-5.5", 0, reserved, now_s)
+        assert (found and found.left) == left, f"at {now_s}"
+        if found is None:
+            account.settle("azure", "gpt-5.5", 0, 0, reserved, used)
+
+
+# What a limit is narrowed to → does it count an attempt at gpt-5.5 on azure?
+NARROWED = [
+    ({}, True),
+    ({"cloud": "azure"}, True),
+    ({"cloud": "aws"}, False),
+    ({"product": "gpt-5.5"}, True),
+    ({"product": "gpt-5.4"}, False),
+    ({"cloud": "azure", "product": "gpt-5.5"}, True),
+    ({"cloud": "azure", "product": "gpt-5.4"}, False),
+]
+
+
+@pytest.mark.parametrize(("narrowed", "counts"), NARROWED)
+def test_a_limit_counts_what_it_is_narrowed_to(narrowed: dict[str, str], counts: bool) -> None:
+    account = alone([limit(tokens_per_minute=5, **narrowed), limit(id="r", requests_per_minute=2, **narrowed)])
+    assert [bool(account.admit(0.0)) for _ in range(2)] == [False, False]
+    assert account.reserve("azure", "gpt-5.5", 0, 5, 0.0) is None
+    assert bool(account.reserve("azure", "gpt-5.5", 0, 5, 0.0)) is counts
+    assert bool(account.rate_limit_headers(0.0, "azure", "gpt-5.5")) is (counts or not narrowed)
+
+
+def test_headers_as_openai_writes_them() -> None:
+    account = alone([limit(requests_per_minute=60, tokens_per_minute=1000)])
+    account.admit(0.5)
+    account.reserve("azure", "gpt-5.5", 0, 400, 0.5)
+    assert account.rate_limit_headers(0.5).decode().split("\r\n") == [
+        "x-ratelimit-limit-requests: 60",
+        "x-ratelimit-remaining-requests: 59",
+        "x-ratelimit-reset-requests: 1m1s",
+        "x-ratelimit-limit-tokens: 1000",
+        "x-ratelimit-remaining-tokens: 600",
+        "x-ratelimit-reset-tokens: 0ms",
+        "",
+    ]
+    assert b"reset-requests: 11s\r\n" in account.rate_limit_headers(50.9)
+    assert b"reset-requests: 0ms\r\n" in account.rate_limit_headers(61.0)
+    assert alone([]).rate_limit_headers(0.0) == b""
+
+
+WORDS = [
+    (
+        Shortage("requests", "key key_1", 60, 0, 1, 12.3, False, "l"),
+        "The limit of 60 requests a minute of key key_1 has 0 left. Try again in 13s.",
+    ),
+    (
+        Shortage("tokens", "project acme/search", 40_000, 1_234, 5_000, 0.012, False, "l"),
+        "The limit of 40,000 tokens a minute of project acme/search has 1,234 left; this request may take up to 5,000. "
+        "Try again in 12ms.",
+    ),
+    (
+        Shortage("tokens", "project acme/search", 4_000, 4_000, 5_000, 0.0, False, "l"),
+        "The limit of 4,000 tokens a minute of project acme/search has 4,000 left; this request may take up to 5,000. "
+        "It never fits: ask for fewer output tokens, or have the limit raised.",
+    ),
+    (
+        Shortage("budget", "organisation acme", 2_500 * USD, 31 * USD // 1000, USD // 4, 3_661, False, "b"),
+        "The budget of 2,500.00 USD of organisation acme has 0.031 USD left; this request may cost up to 0.25 USD. "
+        "Try again in 1h1m1s.",
+    ),
+    (
+        Shortage("budget", "organisation acme", -1, 0, USD, 0.0, False, "b"),
+        "The budget of organisation acme cannot be asked for more now.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("shortage", "message"), WORDS)
+def test_a_shortage_in_words(shortage: Shortage, message: str) -> None:
+    assert shortage.message == message
+
+
+class OneOf:
+    """A lessor as one of two processes sees it: each numbers its own leases."""
+
+    def __init__(self, lessor: LocalLessor, number: int) -> None:
+        self._lessor, self._number = lessor, number
+
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+        shifted = [msgspec.structs.replace(ask, part=ask.part * 2 + self._number) for ask in asks]
+        return await self._lessor.lease(shifted)
+
+
+async def reserved(accounts: Accounts, account: Account, picodollars: int, tokens: int = 0) -> Shortage | None:
+    """Reserve, and ask for more of the budget as long as that helps."""
+    while (short := account.reserve("azure", "gpt-5.5", picodollars, tokens, monotonic())) and short.may_grow:
+        await accounts.grow(short)
+    return short
+
+
+# A budget of 10: what an attempt reserves, what it is charged (None: still open) → what is short, if anything.
+BUDGET_OF_TEN = [
+    (4, 1, None),  # 9 left
+    (6, None, None),  # 3 left, 6 reserved
+    (4, 0, "3 left"),
+    (3, 3, None),  # 0 left, 6 reserved
+    (1, 0, "0 left"),
+]
+
+
+def test_a_budget_is_never_overshot() -> None:
+    async def spend() -> None:
+        accounts = Accounts(LocalLessor({"b": 10}))
+        account = opened(accounts, budgets=[budget()])
+        for picodollars, charged, short in BUDGET_OF_TEN:
+            found = await reserved(accounts, account, picodollars)
+            assert (found and f"{found.left} left") == short
+            if found is None and charged is not None:
+                account.settle("azure", "gpt-5.5", picodollars, charged, 0, 0)
+        account.settle("azure", "gpt-5.5", 6, 2, 0, 0)
+        assert await reserved(accounts, account, 5) is not None
+        assert await reserved(accounts, account, 4) is None
+
+    run(spend())
+
+
+def test_all_budgets_or_none_and_limits_with_them() -> None:
+    async def spend() -> None:
+        accounts = Accounts(LocalLessor({"own": 10, "whole": 4}))
+        account = opened(
+            accounts, [limit(tokens_per_minute=100)], [budget(id="own"), budget(id="whole", whose="organisation acme")]
+        )
+        short = await reserved(accounts, account, 5, 60)
+        assert short is not None
+        assert (short.whose, short.left) == ("organisation acme", 4)
+        assert await reserved(accounts, account, 4, 100) is None
+
+    run(spend())
+
+
+def test_one_ask_serves_all_that_wait() -> None:
+    class Counting(LocalLessor):
+        asks = 0
+
+        async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+            self.asks += 1
+            return await super().lease(asks)
+
+    async def spend() -> int:
+        lessor = Counting({"b": 1000})
+        accounts = Accounts(lessor)
+        account = opened(accounts, budgets=[budget()])
+        found = await asyncio.gather(*(reserved(accounts, account, 10) for _ in range(32)))
+        assert found == [None] * 32
+        return lessor.asks
+
+    assert run(spend()) <= 3
+
+
+def test_a_lessor_that_is_away_grants_nothing_and_delays_nobody_twice() -> None:
+    class Away:
+        asks = 0
+
+        async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+            self.asks += 1
+            raise ConnectionRefusedError
+
+    async def spend() -> None:
+        lessor = Away()
+        accounts = Accounts(lessor)
+        account = opened(accounts, budgets=[budget()])
+        for _ in range(5):
+            short = await reserved(accounts, account, 1)
+            assert short is not None
+            assert "cannot be asked" in short.message
+        assert lessor.asks == 1
+
+    run(spend())
+
+
+def test_a_new_plan_keeps_what_was_used() -> None:
+    async def spend() -> None:
+        accounts = Accounts(LocalLessor({"b": 10}))
+        before = opened(accounts, [limit(requests_per_minute=3)], [budget()])
+        assert before.admit(0.0) is None
+        assert await reserved(accounts, before, 6) is None
+        after = opened(accounts, [limit(requests_per_minute=2)], [budget()])
+        assert after.admit(0.0) is None
+        short = after.admit(0.0)
+        assert short is not None
+        assert (short.limit, short.left) == (2, 0)
+        before.settle("azure", "gpt-5.5", 6, 6, 0, 0)
+        assert await reserved(accounts, after, 5) is not None
+        assert await reserved(accounts, after, 4) is None
+
+    run(spend())
+
+
+def test_a_budget_that_is_gone_gives_its_slice_back() -> None:
+    async def spend() -> None:
+        lessor = LocalLessor({"b": 10})
+        accounts = Accounts(OneOf(lessor, 0))
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved(accounts, account, 6) is None
+        accounts.take_over(plan())
+        await accounts.report(0.0)
+        account.settle("azure", "gpt-5.5", 6, 2, 0, 0)
+        await accounts.report(0.0)
+        other = Accounts(OneOf(lessor, 1))
+        account = opened(other, budgets=[budget()])
+        assert await reserved(other, account, 9) is not None
+        assert await reserved(other, account, 8) is None
+
+    run(spend())
+
+
+class Spending(RuleBasedStateMachine):
+    """Two processes and one budget: reserve, settle, report, new plans and ends of periods, in any order."""
+
+    AMOUNT = 100
+    open = Bundle("open")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.lessor = LocalLessor({"b": self.AMOUNT})
+        self.accounts = [Accounts(OneOf(self.lessor, number)) for number in range(2)]
+        self.worker = [opened(accounts, budgets=[budget()]) for accounts in self.accounts]
+        self.charged = self.reserved = 0
+
+    def teardown(self) -> None:
+        self.loop.run_until_complete(self._close())
+        self.loop.close()
+        free = self.AMOUNT - sum(self.lessor._held.values())
+        assert free == self.AMOUNT - self.charged - self.reserved
+
+    async def _close(self) -> None:
+        for accounts in self.accounts:
+            await accounts.close()
+
+    @rule(target=open, number=st.integers(0, 1), cost=st.integers(1, 40))
+    def reserve(self, number: int, cost: int) -> tuple[Account, int]:
+        account = self.worker[number]
+        if self.loop.run_until_complete(reserved(self.accounts[number], account, cost)) is not None:
+            return account, 0
+        self.reserved += cost
+        return account, cost
+
+    @rule(attempt=consumes(open), share=st.integers(0, 100))
+    def settle(self, attempt: tuple[Account, int], share: int) -> None:
+        account, cost = attempt
+        if cost:
+            charged = cost * share // 100
+            account.settle("azure", "gpt-5.5", cost, charged, 0, 0)
+            self.reserved -= cost
+            self.charged += charged
+
+    @rule(number=st.integers(0, 1))
+    def report(self, number: int) -> None:
+        self.loop.run_until_complete(self.accounts[number].report(monotonic()))
+
+    @rule(number=st.integers(0, 1))
+    def period_ends(self, number: int) -> None:
+        for purse in self.accounts[number]._purses.values():
+            purse.turn()
+
+    @rule(number=st.integers(0, 1))
+    def new_plan(self, number: int) -> None:
+        self.worker[number] = opened(self.accounts[number], budgets=[budget()])
+
+    @invariant()
+    def never_overshot(self) -> None:
+        assert self.charged + self.reserved <= sum(self.lessor._held.values()) <= self.AMOUNT
+        for accounts in self.accounts:
+            for purse in accounts._purses.values():
+                assert purse.left == purse.leased - purse.spent - purse.reserved >= 0
+                for former in purse.formers:
+                    assert former.spent + former.reserved <= former.leased
+
+
+TestSpending = Spending.TestCase
+TestSpending.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
