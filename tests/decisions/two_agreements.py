@@ -75,6 +75,11 @@ WITHOUT = {
 
 
 def agreement(name: str, says: str, effective: str = "2024-01-01") -> Asked:
+    return Asked(*read_with_facts(documents(name, says, effective)))
+
+
+def documents(name: str, says: str, effective: str = "2024-01-01") -> dict[str, str]:
+    """The texts of an agreement, by file name."""
     unnamed = WITHOUT.get(says, "")
     parties = [party for party in ("maker", "partner", "reseller") if party != unnamed]
     clouds = [cloud for cloud in ("east: partner", "west: maker") if not unnamed or unnamed not in cloud]
@@ -123,5 +128,4 @@ products: [app]
 source: [T]
 ```
 {more}"""
-    found, catalog, facts = read_with_facts({"agreement.md": definitions, "A1.md": amendment})
-    return Asked(found, catalog, facts)
+    return {"agreement.md": definitions, "A1.md": amendment}

@@ -1,0 +1,249 @@
+"""Several agreements in force at once, as people see them: timelines, proofs, differences, exports and shares."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from clauseway.app.comparing import compare_days, expanded
+from clauseway.app.exporting import extracts
+from clauseway.app.proving import claim_of, prove_claim
+from clauseway.app.settling import figures_of, shares_of
+from clauseway.app.several import OpenAgreements, each_of, open_agreements
+from clauseway.app.timelines import main_rights, rights_over_time, svg_of
+from clauseway.cli import main
+from clauseway.decisions import Outcome, Question, all_questions
+from clauseway.decisions.proof import Within
+from clauseway.decisions.several import answer_of, unnamed_in
+from clauseway.exchange.extract import Extract
+from clauseway.ledger import Inputs, RevenueLine, read_assumptions, settle
+from clauseway.values import Interval, InvalidInput, KnownAt
+from decisions.two_agreements import documents
+from exchange.outside_judges import cedar_answers, odrl_answers, rego_answers
+
+DAY = date(2026, 6, 1)
+NOW = KnownAt.end_of(DAY)
+
+
+def folders(where: Path, *says: str) -> list[Path]:
+    """A folder for each, of the agreements `north`, `south`, …: north from 2024 on, the others from March 2025 on."""
+    found = []
+    for name, one in zip(("north", "south", "west"), says, strict=False):
+        folder = where / name
+        folder.mkdir()
+        for document, text in documents(name, one, "2024-01-01" if name == "north" else "2025-03-01").items():
+            (folder / document).write_text(text)
+        found.append(folder)
+    return found
+
+
+def opened(where: Path, *says: str) -> OpenAgreements:
+    found = open_agreements(folders(where, *says))
+    assert isinstance(found, OpenAgreements)
+    return found
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    assert ended.value.code == code
+    return capsys.readouterr().out
+
+
+def both(where: Path, *says: str) -> list[str]:
+    return [word for folder in folders(where, *says) for word in ("--agreement", str(folder))]
+
+
+SELL = ("--action", "sell", "--party", "reseller", "--product", "item", "--cloud", "west")
+
+
+def test_a_timeline_has_the_days_of_both_and_names_whose_clause(tmp_path: Path) -> None:
+    asked = opened(tmp_path, "the reseller may sell", "only the maker sells")
+    question = asked.question(action="sell", party="reseller", product="item", cloud="west", known_at=NOW)
+    view = rights_over_time(asked, [question], NOW)
+    assert [(span.begin, span.outcome, span.clause.split(" ")[0]) for span in view.rights[0].spans] == [
+        (date(2024, 1, 1), Outcome.PERMITTED, "north"),
+        (date(2025, 3, 1), Outcome.FORBIDDEN, "south"),
+    ]
+    assert [name for name, _, _ in view.amendments] == ["north A1", "south A1"]
+    assert "south A1" in svg_of(view)
+
+
+def test_the_main_rights_are_those_of_each_once(tmp_path: Path) -> None:
+    asked = opened(tmp_path, "only east hosts", "only the maker sells")
+    rights = main_rights(asked, NOW, {})
+    alone = [len(main_rights(one, NOW, {})) for one in each_of(asked)]
+    assert max(alone) <= len(rights) <= sum(alone)
+    assert len({msgspec.json.encode(one) for one in rights}) == len(rights)
+
+
+def test_a_proof_of_both_has_its_counterexample_explained_by_both(tmp_path: Path) -> None:
+    asked = opened(tmp_path, "the reseller may sell", "only the maker sells")
+    within = Within(actions=("sell",), parties=("reseller",), clouds=("west",), products=("item",))
+    parts = {"to_day": None, "known_at": "2026-06-01", "reading": {}}
+    never = claim_of(["permitted"], ())
+    refuted = prove_claim(asked, never, within, from_day=None, **parts)  # type: ignore[arg-type]
+    assert refuted.counterexample is not None
+    assert (refuted.begin, refuted.counterexample.question.as_of) == (date(2024, 1, 1), date(2024, 1, 1))
+    assert {one.agreement for one in refuted.counterexample.answers or ()} == {"north", "south"}
+    assert prove_claim(asked, never, within, from_day="2025-03-01", **parts).holds  # type: ignore[arg-type]
+
+
+def test_what_changes_between_two_days_is_told_with_its_agreement(tmp_path: Path) -> None:
+    asked = opened(tmp_path, "the reseller may sell", "only the maker sells")
+    found = compare_days(asked, [date(2025, 2, 28), date(2025, 3, 1)], [NOW])
+    assert {(one.action, one.party) for one in found.changed} == {
+        (action, party) for action in ("serve", "sell") for party in ("reseller", "partner")
+    }
+    assert len(expanded(found.groups)) == len(found.changed)
+    assert all(group.place.startswith("south A1 1.2, A1.md:") for group in found.groups)
+    assert "eseller may no longer sell" in " ".join(group.sentence for group in found.groups)
+
+
+def joined_by_the_rule(action: str, own: Sequence[Outcome], with_grants: Sequence[Outcome]) -> Outcome:
+    """The rule that goes with an export of several agreements, word for word."""
+    if action == "share-revenue" and Outcome.PERMITTED in own:
+        return Outcome.PERMITTED
+    if Outcome.FORBIDDEN in own:
+        return Outcome.FORBIDDEN
+    if all(one is Outcome.UNSTATED for one in own):
+        return Outcome.UNSTATED
+    if any(one is granted is Outcome.CONDITIONAL for one, granted in zip(own, with_grants, strict=True)):
+        return Outcome.CONDITIONAL
+    return Outcome.PERMITTED if Outcome.PERMITTED in own else Outcome.CONDITIONAL
+
+
+# As the table of decisions has them: what one says, what the other says, where their answers must be joined.
+PAIRS = [
+    ("nothing more", "nothing more"),
+    ("the reseller may sell", "nothing more"),
+    ("the reseller may sell", "east first"),
+    ("nothing more", "an offer first"),
+    ("anyone may sell", "only the maker sells"),
+    ("a share is due", "does not name west"),
+    ("east first", "does not name the product"),
+]
+Judge = Callable[[Extract, Sequence[Question]], list[str]]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_outside_judges_come_to_the_same_by_the_rule_that_goes_with_the_files(
+    one: str, other: str, tmp_path: Path
+) -> None:
+    asked = opened(tmp_path, one, other)
+    catalog = asked.catalog
+    questions = list(all_questions(asked.each[0].agreement, catalog, as_of=DAY, known_at=NOW))
+    questions = [msgspec.structs.replace(question, readings={}) for question in questions]
+    expected = [asked.answer(question).outcome for question in questions]
+    for judge in (cedar_answers, rego_answers, odrl_answers):
+        assert _by_files(asked, questions, judge) == expected, judge
+
+
+def _by_files(asked: OpenAgreements, questions: Sequence[Question], judge: Judge) -> list[Outcome]:
+    """What a judge finds of each agreement's own file, joined by the rule."""
+    own = _answers(asked, questions, judge)
+    products = {(one.party, one.product) for one in questions if one.action in ("serve", "sell")}
+    granted = _answers(
+        asked.supposing([f"grant:{party}:{what}={DAY}" for party, what in sorted(products)]), questions, judge
+    )
+    return [
+        joined_by_the_rule(question.action, [Outcome(one[at]) for one in own], [Outcome(one[at]) for one in granted])
+        for at, question in enumerate(questions)
+    ]
+
+
+def _answers(asked: OpenAgreements, questions: Sequence[Question], judge: Judge) -> list[list[str]]:
+    found = []
+    for one, extract in zip(each_of(asked), extracts(asked, DAY, NOW).values(), strict=True):
+        named = [question for question in questions if not unnamed_in(one, question)]
+        said = dict(zip(map(msgspec.json.encode, named), judge(extract, named), strict=True))
+        found.append([said.get(msgspec.json.encode(question), "unstated") for question in questions])
+    return found
+
+
+def test_every_agreement_has_files_of_its_own_and_a_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = both(tmp_path, "nothing more", "east first")
+    for kind, ending in (("cedar", ".cedar"), ("rego", ".rego"), ("odrl", "")):
+        out = tmp_path / kind
+        out.mkdir()
+        told(capsys, "export", kind, *flags, "--as-of", "2026-06-01", "--out", out / f"both{ending}")
+        names = {path.name for path in out.iterdir()}
+        beside = {"both.north.entities.json", "both.south.entities.json"} if kind == "cedar" else set()
+        assert names == {f"both.north{ending}", f"both.south{ending}", "both.combination.txt"} | beside
+    assert "no prohibition in any" in (tmp_path / "rego/both.combination.txt").read_text()
+    told(capsys, "export", "rego", *flags, code=3)
+
+
+def test_decide_traces_each_and_says_what_would_change_it_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = both(tmp_path, "the reseller may sell", "only the maker sells")
+    asking = ("decide", *SELL, "--as-of", "2026-06-01", *flags, "--trace")
+    found = json.loads(told(capsys, *asking, "--json", code=2))
+    assert {one["agreement"] for one in found["trace"]} == {"north", "south"}
+    assert found["answers"] == [
+        {"agreement": "north", "outcome": "permitted"},
+        {"agreement": "south", "outcome": "forbidden"},
+    ]
+    assert found["would_change"] == [
+        {"kind": "earlier", "as_of": "2025-02-28", "outcome": "permitted", "agreements": ["south"]}
+    ]
+    text = told(capsys, *asking, code=2)
+    assert "up to 2025-02-28: permitted (south)" in text
+    assert "south only-maker (exclusivity)" in text
+    (tmp_path / "receipt.json").write_text(json.dumps(found))
+    assert "SAME" in told(capsys, "verify", tmp_path / "receipt.json", *flags)
+
+
+def test_commands_take_several_agreements(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = both(tmp_path, "the reseller may sell", "only the maker sells")
+    assert "south A1 1.2" in told(capsys, "timeline", *SELL, *flags)
+    proof = ("prove", "--never", "permitted", "--action", "sell", "--party", "reseller", *flags)
+    assert "HOLDS" in told(capsys, *proof, "--from", "2025-03-01", "--every-reading")
+    days = ("diff", "--as-of", "2025-02-28", "--as-of", "2025-03-01")
+    assert "south A1 1.2" in told(capsys, *days, *flags)
+    told(capsys, "diff", "A1", *flags, code=3)
+
+
+def cent_line(amount: str) -> RevenueLine:
+    return RevenueLine(event_day=DAY, seller="maker", cloud="west", product="item", amount=Decimal(amount), requests=1)
+
+
+def test_the_shares_of_both_are_settled(tmp_path: Path) -> None:
+    """Each owes 10 % of 200: 20 by the one agreement, 20 by the other."""
+    asked = opened(tmp_path, "a share is due", "a share is due")
+    shares = shares_of(asked, NOW, {})
+    assert [(share.term, share.citation.document) for share in shares] == [
+        ("north:share", "north/A1.md"),
+        ("south:share", "south/A1.md"),
+    ]
+    settlement = settle(
+        period=Interval(date(2026, 6, 1), date(2026, 7, 1)),
+        shares=shares,
+        revenue=[cent_line("200.00")],
+        catalog=asked.catalog,
+        assumptions=read_assumptions([], figures_of(asked)),
+        inputs=Inputs(agreement="", price_book="", batches=(), known_at=str(NOW), engine=""),
+    )
+    assert [(share.term, share.amount) for share in settlement.shares] == [
+        ("north:share", Decimal("20.00")),
+        ("south:share", Decimal("20.00")),
+    ]
+
+
+def test_a_figure_that_two_declare_otherwise_is_refused(tmp_path: Path) -> None:
+    found = folders(tmp_path, "a share is due", "a share is due")
+    text = (found[1] / "agreement.md").read_text()
+    (found[1] / "agreement.md").write_text(text.replace("value: 10 %", "value: 12 %"))
+    with pytest.raises(InvalidInput, match="declared twice"):
+        figures_of(open_agreements(found))
+
+
+def test_one_that_is_silent_answers_for_itself(tmp_path: Path) -> None:
+    asked = opened(tmp_path, "does not name the product", "nothing more")
+    question = asked.question(action="sell", party="reseller", product="item", cloud="west", as_of=DAY)
+    assert answer_of(asked.each[0], question).outcome is Outcome.UNSTATED
