@@ -6,13 +6,14 @@ from datetime import date
 from functools import cached_property
 
 import cedarpy
+import msgspec
 from rdflib import Graph, Literal, Namespace, URIRef
 from rdflib.namespace import RDF
 from rdflib.term import Node
 from regopy import Interpreter
 
 from clauseway.decisions import Question
-from clauseway.exchange.cedar import cedar_entities, cedar_policies, cedar_requests, outcome_of
+from clauseway.exchange.cedar import answer_of, cedar_entities, cedar_policies, cedar_requests
 from clauseway.exchange.extract import Extract
 from clauseway.exchange.odrl import odrl_document
 from clauseway.exchange.rego import rego_module
@@ -24,12 +25,13 @@ CW = Namespace("urn:clauseway:odrl:")
 def cedar_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
     policies = cedarpy.PolicySet.from_str(cedar_policies(extract))
     entities = cedarpy.Entities.from_json_str(json.dumps(cedar_entities(extract)))
-    requests = [request for question in questions for request in _cedar_requests(extract, question)]
+    asked = [list(_cedar_requests(extract, question)) for question in questions]
+    requests = [request for several in asked for request in several]
     results = cedarpy.is_authorized_batch(requests, policies, entities)
     errors = [error for result in results for error in result.diagnostics.errors]
     assert not errors, errors[:3]
-    allowed = [result.allowed for result in results]
-    return [outcome_of(*allowed[at : at + 3]) for at in range(0, len(allowed), 3)]
+    allowed = iter([result.allowed for result in results])
+    return [answer_of([next(allowed) for _ in several]) for several in asked]
 
 
 def _cedar_requests(extract: Extract, asked: Question) -> Iterable[dict[str, object]]:
@@ -41,13 +43,15 @@ def _cedar_requests(extract: Extract, asked: Question) -> Iterable[dict[str, obj
         cloud=asked.cloud,
         to=asked.to,
         segment=asked.segment,
+        seller=asked.seller,
+        region=asked.region,
     )
 
 
 def rego_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
     interpreter = Interpreter()
     interpreter.add_module("partnership", rego_module(extract))
-    parts = ("action", "party", "product", "cloud", "to", "segment", "seller")
+    parts = ("action", "party", "product", "cloud", "to", "segment", "seller", "region")
     asked = [{part: getattr(question, part) for part in parts} for question in questions]
     answers: list[str] = []
     for at in range(0, len(asked), 2_000):
@@ -84,6 +88,14 @@ class OdrlReader:
         return (None, RDF.type, ODRL.Agreement) in self.graph
 
     def outcome(self, asked: Question) -> str:
+        """Where another sells what the party serves, the stricter of both."""
+        own = self._alone(asked)
+        if asked.action != "serve" or asked.seller == asked.party:
+            return own
+        sale = self._alone(msgspec.structs.replace(asked, action="sell", party=asked.seller))
+        return min(own, sale, key=["forbidden", "unstated", "conditional", "permitted"].index)
+
+    def _alone(self, asked: Question) -> str:
         if not self.has_policy:
             return "unstated"
         if asked.action == "share-revenue":
@@ -135,6 +147,11 @@ class OdrlReader:
         product = self._node("asset", asked.product)
         if operand == CW.cloud:
             return [self._node("cloud", asked.cloud)]
+        if operand == CW.seller:
+            return [self._node("party", asked.seller)] if asked.action in ("serve", "sell") else []
+        if operand == CW.region:
+            place = self._node("place", f"{asked.cloud}:{asked.region}")
+            return self._all(place, CW.within) or [self._node("region", asked.region)]
         if operand == CW.segment:
             return [Literal(asked.segment)]
         if operand in (CW.party, CW.recipient):

@@ -1,4 +1,5 @@
-"""What `agreement.md` defines: parties, clouds, regions, classes, products, rules, readings, commentary, figures, sources.
+"""What `agreement.md` defines: parties, clouds, regions, classes, products, rules, readings, commentary, figures and
+sources.
 
 It may stand in any number of `yaml definitions` blocks; each name is defined once. Where a part cannot be read, the
 names it would have defined pass unchecked elsewhere: one mistake is told once.

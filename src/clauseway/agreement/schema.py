@@ -107,7 +107,7 @@ DOCS: Mapping[str, str] = {
 _DEFINED: Mapping[str, str] = {
     "parties": "Who there is.",
     "clouds": "Host clouds, each with the party that operates it.",
-    "regions": "Regions that terms tell apart, each with its places as each cloud calls them: {eu: {aws: [eu-west-1]}}.",
+    "regions": "Regions that terms tell apart, each with its places on each cloud: {eu: {aws: [eu-west-1]}}.",
     "segments": "What customers may claim to be.",
     "products": "Products, each in its class.",
 }

@@ -1,7 +1,9 @@
 """The agreement in force as Cedar policies and entities, term by term.
 
-A question is a request: the party is the principal, the product (or class) the resource, cloud, other party and segment
-stand in the context. An action has three names, and an authorizer's answers to them are the four outcomes:
+A question is a request: the party is the principal, the product (or class) the resource; cloud, other party, segment,
+seller and region stand in the context. The region is one that the agreement defines, or `elsewhere`, and empty where it
+defines none; `cedar_requests` finds the one in which a place lies. An action has three names, and an authorizer's
+answers to them are the four outcomes:
 
     Action::"serve"            Allow: permitted
     Action::"serve.once-met"   Allow: conditional (permitted once what is missing is recorded)
@@ -15,7 +17,8 @@ So whoever asks only `Action::"serve"` is allowed what is permitted and nothing 
     precedence, right of first refusal                            forbid now, not once met
 
 A sale, or another party's serving, needs that the owner may serve there: what bars the owner bars it too. Where the
-seller is not the party, ask `serve` for the party and `sell` for the seller: the stricter answer holds. Every policy
+seller is not the party, ask `serve` for the party and `sell` for the seller, both with that seller in the context: the
+stricter answer holds (`answer_of`). Every policy
 carries its term, document, line and source as annotations. Facts (launches, first shipments, answers, grants, offers)
 are attributes of entities. Language: https://docs.cedarpolicy.com/policies/syntax-policy.html
 """
@@ -26,8 +29,9 @@ from typing import Any
 import msgspec
 
 from clauseway.agreement import Exclusivity, Licence, Permission, Precedence, RefusalRight, RevenueShareTerm, Scope
+from clauseway.decisions.question import region_problems
 from clauseway.exchange.extract import Extract, heading
-from clauseway.values import Citation
+from clauseway.values import Citation, InvalidInput
 
 # What is asked of an action beside whether it is permitted now.
 ONCE_MET, STATED = ".once-met", ".stated"
@@ -76,16 +80,36 @@ def cedar_entities(extract: Extract) -> list[dict[str, Any]]:
 
 
 def cedar_requests(
-    extract: Extract, *, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any"
+    extract: Extract,
+    *,
+    action: str,
+    party: str,
+    product: str = "",
+    cloud: str = "",
+    to: str = "",
+    segment: str = "any",
+    seller: str = "",
+    region: str = "",
 ) -> list[dict[str, Any]]:
-    """The three requests of a question: now, once met, stated."""
+    """The three requests of a question: now, once met, stated. Where another sells what the party serves, those of the
+    sale follow. Raises InvalidInput where the agreement tells regions apart and the region is none that it knows."""
+    if problems := region_problems(extract.catalog, action, cloud, region):
+        raise InvalidInput(*problems)
     resource = {"type": _type(extract, product), "id": product} if product else {"type": "Class", "id": ANY_PRODUCT}
-    rest = {
-        "principal": {"type": "Party", "id": party},
-        "resource": resource,
-        "context": {"cloud": cloud, "to": to, "segment": segment},
-    }
-    return [{**rest, "action": {"type": "Action", "id": action + asked}} for asked in ("", ONCE_MET, STATED)]
+    where = extract.catalog.region_of(cloud, region)
+    by = (seller or party) if action in _SOLD else ""
+    context = {"cloud": cloud, "to": to, "segment": segment, "seller": by, "region": where}
+    acts = [(party, action), *([(by, "sell")] if action == "serve" and by != party else [])]
+    return [
+        {
+            "principal": {"type": "Party", "id": who},
+            "resource": resource,
+            "context": context,
+            "action": {"type": "Action", "id": act + asked},
+        }
+        for who, act in acts
+        for asked in ("", ONCE_MET, STATED)
+    ]
 
 
 def outcome_of(now: bool, once_met: bool, stated: bool) -> str:
@@ -95,6 +119,12 @@ def outcome_of(now: bool, once_met: bool, stated: bool) -> str:
     if once_met:
         return "conditional"
     return "forbidden" if stated else "unstated"
+
+
+def answer_of(allowed: Sequence[bool]) -> str:
+    """What the answers to all requests of a question say together: the strictest."""
+    found = {outcome_of(*allowed[at : at + 3]) for at in range(0, len(allowed), 3)}
+    return next(outcome for outcome in ("forbidden", "unstated", "conditional", "permitted") if outcome in found)
 
 
 # Policies
@@ -179,14 +209,14 @@ class _Policies:
 
     def _reserve(self, term: Exclusivity, action: str, reach: _Reach, inside: str) -> None:
         carved = [self._carve_out(scope, action) for scope in term.except_]
-        when = [*self._by(reach, term.products), self._in(term.products), *_segments(term.segments)]
+        when = [*self._by(reach, term.products), self._in(term.products), *_places(term.clouds), *_trade(term)]
         unless = [one for one in (inside, *carved) if one != "false"]
         if "true" not in unless:
             self._forbid(term.citation, reach.actions, when, [*unless, *self._held(reach, term.products)])
 
     def _inside_for_owner(self, term: Exclusivity, reach: _Reach) -> str:
-        if term.only.clouds:
-            return _contains(term.only.clouds, "context.cloud")
+        if place := _kept_place(term):
+            return place
         if term.only.parties:
             return self._owned_by(term.only.parties, term.products)
         if not reach.to:
@@ -199,8 +229,8 @@ class _Policies:
         return " || ".join([_contains(term.only.licensees, reach.to), *to_owner])
 
     def _inside_for_others(self, term: Exclusivity) -> str:
-        if term.only.clouds:
-            return _contains(term.only.clouds, "context.cloud")
+        if place := _kept_place(term):
+            return place
         return _one_of("principal", term.only.parties) if term.only.parties else "false"
 
     def _carve_out(self, scope: Scope, action: str) -> str:
@@ -249,7 +279,7 @@ class _Policies:
         elsewhere = [f"!{_contains(term.except_clouds, 'context.cloud')}"] if term.except_clouds else []
         for action in sorted(term.actions):
             for reach in _REACHES.get(action, ()):
-                when = [*self._by(reach, term.products), self._in(term.products), *elsewhere]
+                when = [*self._by(reach, term.products), self._in(term.products), *elsewhere, *_trade(term)]
                 unless = [passed, *self._held(reach, term.products)]
                 self._forbid(term.citation, reach.actions, when, unless, _now)
 
@@ -266,7 +296,7 @@ class _Policies:
             for reach in _REACHES.get(action, ()):
                 elsewhere = f"context.cloud != {_quoted(term.first)}"
                 when = [*self._by(reach, term.products), self._in(term.products), elsewhere]
-                when += [] if owned == "true" else [f"({owned})"]
+                when += [*_trade(term), *([] if owned == "true" else [f"({owned})"])]
                 self._forbid(term.citation, reach.actions, when, [*met, *self._held(reach, term.products)], _now)
 
     # Parts of conditions
@@ -275,8 +305,8 @@ class _Policies:
         return f"resource in [{', '.join(_name(_type(self.extract, name), name) for name in sorted(names))}]"
 
     def _scope(self, scope: Scope | Permission) -> list[str]:
-        clouds = [_contains(scope.clouds, "context.cloud")] if scope.clouds else []
-        return [*([self._in(scope.products)] if scope.products else []), *clouds, *_segments(scope.segments)]
+        products = [self._in(scope.products)] if scope.products else []
+        return [*products, *_places(scope.clouds), *_trade(scope)]
 
     def _overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
         """Whether two scopes overlap; an empty one holds everything."""
@@ -408,8 +438,29 @@ def _one_of(what: str, parties: Iterable[str]) -> str:
     return f"{what} in [{', '.join(_name('Party', name) for name in sorted(parties))}]"
 
 
-def _segments(names: Iterable[str]) -> list[str]:
-    return [_contains(names, "context.segment")] if names else []
+def _places(clouds: Iterable[str]) -> list[str]:
+    return [_contains(clouds, "context.cloud")] if clouds else []
+
+
+def _trade(scope: Scope | Permission | Exclusivity | Precedence | RefusalRight) -> list[str]:
+    """Who sells, to whom, and where, as far as a scope says so."""
+    asked = [
+        (scope.sellers, "context.seller"),
+        (scope.segments, "context.segment"),
+        (scope.regions, "context.region"),
+    ]
+    return [_contains(names, what) for names, what in asked if names]
+
+
+def _kept_place(term: Exclusivity) -> str:
+    """The clouds, sellers or regions for which an exclusivity reserves its scope, if it does for such."""
+    only = term.only
+    kept = [
+        (only.clouds, "context.cloud"),
+        (only.sellers, "context.seller"),
+        (only.regions, "context.region"),
+    ]
+    return next((_contains(names, what) for names, what in kept if names), "")
 
 
 def _name(kind: str, name: str) -> str:

@@ -13,6 +13,8 @@ Every rule is atomic (one action, one target) and carries its term, document, li
     precedence, right of first refusal                                     duty of every permission it bears on
     revenue share                                                          obligation to compensate
 
+An act's region is that in which its place lies (`cw:within`), or the region itself where it is named by it.
+
 Actions, left operands and the facts about products and parties are a profile of ours, declared in the same document, so
 that it can be read without a network. Model: ODRL Information Model 2.2, https://www.w3.org/TR/odrl-model/
 """
@@ -21,6 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 from urllib.parse import quote, unquote
+
+import msgspec
 
 from clauseway.agreement import (
     Answer,
@@ -52,7 +56,8 @@ _OWNED = ACTIONS[:5]
 _SOLD = ("serve", "sell")
 # What a constraint may be about.
 _OPERANDS = (
-    "cloud", "segment", "party", "recipient", "product", "firstShipped", "launchedOn", "answer", "passed", "granted",
+    "cloud", "seller", "segment", "region", "party", "recipient", "product", "firstShipped", "launchedOn", "answer",
+    "passed", "granted",
 )  # fmt: skip
 # Which acts the owner's act bears on: by anyone, by the owner or by others, who go no further than it may. A term on
 # sales bears on others' serving too, and on nothing of the owner's, whose sale is its serving.
@@ -68,7 +73,7 @@ ANYONE, OTHERS = "anyone", "anyone-but-the-owner"
 
 def odrl_document(extract: Extract) -> Node:
     """The document: the profile, parties, assets with their facts, and the policy, if anything is in force."""
-    graph = [*_profile(), *_parties(extract), *_assets(extract)]
+    graph = [*_profile(), *_parties(extract), *_assets(extract), *_regions(extract)]
     if extract.force.stated:
         graph += _Policy(extract).nodes()
     return {"@context": _CONTEXT, "@graph": graph}
@@ -201,14 +206,15 @@ class _Policy:
 
     def _refusal(self, term: RefusalRight) -> None:
         elsewhere = [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(term.except_clouds)))]
-        open_while = [*self._in(term.products), *(elsewhere if term.except_clouds else [])]
+        open_while = [*self._in(term.products), *(elsewhere if term.except_clouds else []), *self._trade(term)]
         met = [self._constraint("passed", "isAnyOf", [term.subject])]
         for owner, owned in self._owners_of(*term.products):
             self._duty(term, "offer-first", owner, [*open_while, *owned], met, term.holder)
 
     def _precedence(self, term: Precedence) -> None:
         extract = self.extract
-        open_while = [*self._in(term.products), self._constraint("cloud", "neq", [self._cloud(term.first)])]
+        elsewhere = self._constraint("cloud", "neq", [self._cloud(term.first)])
+        open_while = [*self._in(term.products), elsewhere, *self._trade(term)]
         if extract.binds_new_only(term):
             # Never shipped counts as later than any day.
             open_while.append(self._constraint("firstShipped", "gteq", [_day(term.since)]))
@@ -261,8 +267,7 @@ class _Policy:
             carved = [self._not(scope, action) for scope in term.except_]
             if None in carved:
                 continue
-            segments = [self._constraint("segment", "isAnyOf", sorted(term.segments))] if term.segments else []
-            everywhere = [*segments, *(one for one in carved if one)]
+            everywhere = [*self._where(term), *(one for one in carved if one)]
             for act, by in _REACHED.get(action, ()):
                 held = self._held_by_others(term) if act == "use-under-licence" and by != ":owner" else []
                 for product in self._taking(act, term.products):
@@ -276,6 +281,10 @@ class _Policy:
         """What lies outside an exclusivity. What reaches others by way of the owner's act is asked of the owner."""
         if term.only.clouds:
             return [[self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(term.only.clouds)))]]
+        if term.only.sellers:
+            return [[self._constraint("seller", "isNoneOf", map(self._party, sorted(term.only.sellers)))]]
+        if term.only.regions:
+            return [[self._constraint("region", "isNoneOf", map(self._region, sorted(term.only.regions)))]]
         if term.only.parties:
             if action == "sell":
                 return [[self._constraint("party", "isNoneOf", map(self._party, sorted(term.only.parties)))]]
@@ -301,35 +310,42 @@ class _Policy:
         """A right that rested on a licence ends with it, until another licence or a grant gives it anew."""
         ungranted = self._constraint("granted", "eq", [False])
         held = [licence for licence in self.extract.in_force(Licence) if licence.licensee == term.licensee]
-        used = [one for licence in held for one in licence.products]
-        self._end(term, "use-under-licence", term.products, used, [ungranted])
+        granted = [_scope_of(one) for one in self.extract.granted() if one.party == term.licensee]
+        used = [Scope(products=licence.products) for licence in held]
+        self._end(term, "use-under-licence", term.products, [*used, *granted], [ungranted])
+        carried = [anew for licence in held for anew in licence.carries]
         for scope in term.carries:
             for action in _sold(scope):
-                carried = [
-                    one
-                    for licence in held
-                    for anew in licence.carries
-                    if action in _sold(anew)
-                    for one in anew.products
-                ]
-                self._end(term, action, scope.products or self._owned(), carried, [*self._where(scope), ungranted])
+                where = [*self._where(scope), ungranted]
+                self._end(term, action, scope.products or self._owned(), [*carried, *granted], where)
 
     def _end(
-        self, term: Licence, action: str, products: Iterable[str], held: Sequence[str], where: Sequence[Node]
+        self, term: Licence, action: str, products: Iterable[str], held: Iterable[Scope], where: Sequence[Node]
     ) -> None:
+        """What has ended, but for what is held anew."""
         for product in self._taking(action, products):
-            if not self.extract.within([product], held):
-                still = [one for one in held if self.extract.overlap([product], [one])]
-                for owner, owned in self._owners_of(product):
-                    if owner != term.licensee:
-                        constraints = [*self._not_in(still), *where, *owned]
-                        self._prohibit(term.citation, term.licensee, action, product, constraints)
+            still = [
+                self._not(self._of(scope, product), action)
+                for scope in held
+                if not scope.products or self.extract.overlap([product], scope.products)
+            ]
+            if None in still:
+                continue
+            for owner, owned in self._owners_of(product):
+                if owner != term.licensee:
+                    constraints = [*(one for one in still if one), *where, *owned]
+                    self._prohibit(term.citation, term.licensee, action, product, constraints)
+
+    def _of(self, scope: Scope, product: str) -> Scope:
+        """A scope as it holds for a product or class: its products left out where all of that lies in them."""
+        whole = scope.products and self.extract.within([product], scope.products)
+        return msgspec.structs.replace(scope, products=frozenset()) if whole else scope
 
     def _prohibit(
         self, citation: Citation, party: str, action: str, product: str, constraints: Sequence[Node] = ()
     ) -> None:
         public = [
-            self._not(Scope(products=term.products, clouds=term.clouds, segments=term.segments), action)
+            self._not(_scope_of(term), action)
             for term in self.extract.public()
             if action in term.actions and self.extract.overlap(term.products, [product])
         ]
@@ -412,10 +428,20 @@ class _Policy:
     def _is_not(self, party: str) -> list[Node]:
         return [self._constraint("party", "neq", [self._party(party)])]
 
-    def _where(self, scope: Scope | Permission) -> list[Node]:
+    def _where(self, scope: Scope | Permission | Exclusivity) -> list[Node]:
         clouds = [self._constraint("cloud", "isAnyOf", map(self._cloud, sorted(scope.clouds)))]
-        segments = [self._constraint("segment", "isAnyOf", sorted(scope.segments))]
-        return [*(clouds if scope.clouds else []), *(segments if scope.segments else [])]
+        return [*(clouds if scope.clouds else []), *self._trade(scope)]
+
+    def _trade(
+        self, scope: Scope | Permission | Exclusivity | Precedence | RefusalRight, operator: str = "isAnyOf"
+    ) -> list[Node]:
+        """Who sells, to whom, and where, as far as a scope says so."""
+        asked: list[tuple[str, list[Any]]] = [
+            ("seller", [self._party(name) for name in sorted(scope.sellers)]),
+            ("segment", sorted(scope.segments)),
+            ("region", [self._region(name) for name in sorted(scope.regions)]),
+        ]
+        return [self._constraint(operand, operator, values) for operand, values in asked if values]
 
     def _not(self, scope: Scope, action: str) -> Node | None:
         """That an act lies outside a scope: outside one of its parts. Empty where it always does, None where never."""
@@ -424,7 +450,7 @@ class _Policy:
         parts = [
             *self._not_in(scope.products),
             *([self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(scope.clouds)))] if scope.clouds else []),
-            *([self._constraint("segment", "isNoneOf", sorted(scope.segments))] if scope.segments else []),
+            *self._trade(scope, "isNoneOf"),
         ]
         return _any_of(*parts) if parts else None
 
@@ -454,9 +480,23 @@ class _Policy:
     def _cloud(self, cloud: str) -> Node:
         return _reference(self.extract, "cloud", cloud)
 
+    def _region(self, region: str) -> Node:
+        return _reference(self.extract, "region", region)
+
 
 def _any_of(*parts: Node) -> Node:
     return parts[0] if len(parts) == 1 else {"@type": "odrl:LogicalConstraint", "odrl:or": list(parts)}
+
+
+def _scope_of(term: Permission) -> Scope:
+    return Scope(
+        actions=term.actions,
+        products=term.products,
+        clouds=term.clouds,
+        sellers=term.sellers,
+        segments=term.segments,
+        regions=term.regions,
+    )
 
 
 def _sold(scope: Scope) -> tuple[str, ...]:
@@ -506,6 +546,17 @@ def _assets(extract: Extract) -> Iterator[Node]:
         }
     for subject, citation in sorted(extract.offers().items()):
         yield {"@id": f"{_prefix(extract)}offer:{_escaped(subject)}", "cw:passed": subject, **_cited(citation)}
+
+
+def _regions(extract: Extract) -> Iterator[Node]:
+    """The places that lie in regions, each by its name on its cloud."""
+    catalog = extract.catalog
+    for cloud in sorted(catalog.clouds):
+        for place in sorted(catalog.places_of(cloud)):
+            yield {
+                "@id": f"{_prefix(extract)}place:{_escaped(cloud)}:{_escaped(place)}",
+                "cw:within": _reference(extract, "region", catalog.region_of(cloud, place)),
+            }
 
 
 def _launch(extract: Extract, launch: Launch) -> Node:

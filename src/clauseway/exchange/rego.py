@@ -1,7 +1,7 @@
 """The agreement in force as a Rego module (v1), term by term.
 
-Input is a question: {"action": …, "party": …} and, where the action takes them, "product", "cloud", "to", "segment" and
-"seller". `data.clauseway.outcome` is one of the four outcomes; with {"questions": […]} as input,
+Input is a question: {"action": …, "party": …} and, where the action takes them, "product", "cloud", "to", "segment",
+"seller" and "region". `data.clauseway.outcome` is one of the four outcomes; with {"questions": […]} as input,
 `data.clauseway.outcomes` lists one for each.
 
 The module opens with how silence is read, which is the same for every agreement. Under it each term in force, each
@@ -27,6 +27,7 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Scope,
 )
+from clauseway.catalog import ELSEWHERE
 from clauseway.exchange.extract import Extract, heading
 from clauseway.values import Citation
 
@@ -38,7 +39,30 @@ outcome := both(asked(input))
 
 outcomes := [both(asked(question)) | some question in input.questions]
 
-asked(question) := object.union({"product": "", "cloud": "", "to": "", "segment": "any", "seller": ""}, question)
+asked(question) := object.union(named(question), {"seller": seller(named(question)), "region": region(named(question))})
+
+named(question) := object.union(
+	{"product": "", "cloud": "", "to": "", "segment": "any", "seller": "", "region": ""},
+	question,
+)
+
+seller(act) := "" if not act.action in {"serve", "sell"}
+
+else := act.party if act.seller == ""
+
+else := act.seller
+
+# Where terms tell regions apart, there is no outcome for a question that says none, or a place of no known region.
+region(act) := act.region if count(regions) == 0
+
+else := places[act.cloud][act.region]
+
+else := act.region if act.region in regions
+
+else := "" if {
+	act.region == ""
+	not act.action in {"serve", "sell", "contract-compute"}
+}
 
 # Where another party sells what is served, both must be allowed.
 both(act) := answer(act) if sold_by_the_party(act)
@@ -47,7 +71,7 @@ else := strictest({answer(act), answer(object.union(act, {"action": "sell", "par
 
 sold_by_the_party(act) if act.action != "serve"
 
-sold_by_the_party(act) if act.seller in {"", act.party}
+sold_by_the_party(act) if act.seller == act.party
 
 strictest(answers) := "forbidden" if "forbidden" in answers
 
@@ -186,10 +210,22 @@ def _catalog(extract: Extract) -> list[str]:
     shipped = {name: day for name in sorted(catalog.products) if (day := extract.first_shipped(name))}
     return [
         f"amendments := {_set(extract.force.amendments)}",
+        f"regions := {_set([*catalog.regions, ELSEWHERE] if catalog.regions else [])}",
+        f"places := {_object({cloud: _object(of) for cloud, of in _places(extract).items()})}",
         f"operators := {_object({cloud: _text(catalog.operators[cloud]) for cloud in sorted(catalog.operators)})}",
         f"scopes := {_object({name: _set(within) for name, within in scopes.items()})}",
         f"first_shipped := {_object({name: _day(day) for name, day in shipped.items()})}",
     ]
+
+
+def _places(extract: Extract) -> dict[str, dict[str, str]]:
+    """The region of each place, by cloud."""
+    catalog = extract.catalog
+    return {
+        cloud: {place: _text(catalog.region_of(cloud, place)) for place in sorted(places)}
+        for cloud in sorted(catalog.clouds)
+        if (places := catalog.places_of(cloud))
+    }
 
 
 # Terms
@@ -239,11 +275,15 @@ def _licence(head: str, term: Licence) -> list[str]:
 def _exclusivity(term: Exclusivity) -> list[str]:
     if term.only.clouds:
         outside = [f"not act.cloud in {_set(term.only.clouds)}"]
+    elif term.only.sellers:
+        outside = [f"not act.seller in {_set(term.only.sellers)}"]
+    elif term.only.regions:
+        outside = [f"not act.region in {_set(term.only.regions)}"]
     elif term.only.parties:
         outside = [f"not act.party in {_set(term.only.parties)}"]
     else:
         outside = [f"not act.to in {_set(term.only.licensees)}", "act.to != owner(act.product)"]
-    reserved = Scope(actions=term.actions, products=term.products, segments=term.segments)
+    reserved = msgspec.structs.replace(_traded(term), clouds=term.clouds)
     unless = [f"not excepted({_text(term.id)}, act)"] if term.except_ else []
     rules = [_rule(term.citation, "barred(act)", [*_scope(reserved), *outside, *unless])]
     for scope in term.except_:
@@ -253,12 +293,12 @@ def _exclusivity(term: Exclusivity) -> list[str]:
 
 def _refusal(term: RefusalRight) -> str:
     elsewhere = [f"not act.cloud in {_set(term.except_clouds)}"] if term.except_clouds else []
-    acts = _scope(Scope(actions=term.actions, products=term.products))
+    acts = _scope(_traded(term))
     return _rule(term.citation, "waits(act)", [*acts, *elsewhere, f"not {_text(term.subject)} in passed"])
 
 
 def _precedence(extract: Extract, term: Precedence) -> list[str]:
-    acts = _scope(Scope(actions=term.actions, products=term.products))
+    acts = _scope(_traded(term))
     elsewhere = f"act.cloud != {_text(term.first)}"
     unless = f"not freed({_text(term.id)}, act.product)"
     rules = [
@@ -282,13 +322,26 @@ def _share(term: RevenueShareTerm) -> str:
     return _rule(term.citation, "due(act)", [*between, *excludes])
 
 
+def _traded(term: Exclusivity | Precedence | RefusalRight) -> Scope:
+    """What a term is about, but for clouds."""
+    return Scope(
+        actions=term.actions,
+        products=term.products,
+        sellers=term.sellers,
+        segments=term.segments,
+        regions=term.regions,
+    )
+
+
 def _scope(scope: Scope | Permission) -> list[str]:
     """What a scope asks of an act; what it leaves open asks nothing."""
     asked = [
         (scope.actions, f"act.action in {_set(scope.actions)}"),
         (scope.products, f"lies_in(act.product, {_set(scope.products)})"),
         (scope.clouds, f"act.cloud in {_set(scope.clouds)}"),
+        (scope.sellers, f"act.seller in {_set(scope.sellers)}"),
         (scope.segments, f"act.segment in {_set(scope.segments)}"),
+        (scope.regions, f"act.region in {_set(scope.regions)}"),
     ]
     return [line for names, line in asked if names]
 
