@@ -234,7 +234,7 @@ class _Telling(msgspec.Struct, frozen=True):
                 return self._precedence(term)
             case RefusalRight():
                 apart = f", except on {words.names(term.except_clouds)}" if term.except_clouds else ""
-                what = f"{self._doing(term.actions)} {self._scope(term.products)}"
+                what = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term)}"
                 return f"{words.name(term.holder)} has a right of first refusal on {what}{apart}"
             case Licence():
                 carried = listed([self._carried(scope) for scope in term.carries])
@@ -247,9 +247,7 @@ class _Telling(msgspec.Struct, frozen=True):
                 who = "anyone" if term.party == ANYONE else words.name(term.party)
                 anywhere = " on any cloud" if term.actions & CLOUD_ACTIONS else ""
                 where = words.clouds(term.clouds) or anywhere
-                return (
-                    f"{who} may {self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term.segments)}"
-                )
+                return f"{who} may {self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
             case Ownership():
                 return f"{words.name(term.party)} owns {self._scope(term.products)}"
             case Stake():
@@ -264,16 +262,19 @@ class _Telling(msgspec.Struct, frozen=True):
 
     def _exclusivity(self, term: Exclusivity) -> str:
         words = self.words
-        what = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term.segments)}"
+        what = f"{self._doing(term.actions)} {self._scope(term.products)}{words.clouds(term.clouds)}{self._for(term)}"
         apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
         if term.only.licensees:
             return f"{what} to anyone but {words.names(term.only.licensees)} is excluded{apart}"
-        return f"{what} is reserved to {words.names(term.only.clouds or term.only.parties)}{apart}"
+        if term.only.regions:
+            return f"{what} is kept{words.regions(term.only.regions)}{apart}"
+        kept = words.names(term.only.clouds or term.only.sellers or term.only.parties)
+        return f"{what} is reserved to {kept}{' as seller' if term.only.sellers else ''}{apart}"
 
     def _exception(self, scope: Scope) -> str:
         acts = f" {self._doing(scope.actions)}" if scope.actions else ""
         what = f" {self._scope(scope.products)}" if scope.products else ""
-        parts = f"{acts}{what}{self.words.clouds(scope.clouds)}{self._for(scope.segments)}"
+        parts = f"{acts}{what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
         return parts.strip() or "everything"
 
     def _precedence(self, term: Precedence) -> str:
@@ -285,6 +286,7 @@ class _Telling(msgspec.Struct, frozen=True):
         which = "" if every else f"that first ship on or after {term.since} "
         verb = (
             f"{words.name(term.party)} must bring {self._scope(term.products)} {which}to {first} before any other cloud"
+            f"{self._for(term)}"
         )
         read = [
             f"{choice.reading}={readings[choice.reading]}" for choice in (term.unless, term.binds) if choice.reading
@@ -304,7 +306,7 @@ class _Telling(msgspec.Struct, frozen=True):
 
     def _carried(self, scope: Scope) -> str:
         what = self._scope(scope.products) if scope.products else "whatever it covers"
-        return f"{self._do(scope.actions)} {what}{self.words.clouds(scope.clouds)}{self._for(scope.segments)}"
+        return f"{self._do(scope.actions)} {what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
 
     def _doing(self, actions: Iterable[str]) -> str:
         return listed([_DOING.get(action, action) for action in ordered(actions)])
@@ -315,8 +317,10 @@ class _Telling(msgspec.Struct, frozen=True):
     def _scope(self, products: Iterable[str]) -> str:
         return self.words.scope(products)
 
-    def _for(self, segments: Iterable[str]) -> str:
-        return f" for {listed(sorted(segments))} customers" if segments else ""
+    def _for(self, scope: Scope | Permission | Exclusivity | Precedence | RefusalRight) -> str:
+        """Who sells, to whom, and where, as far as a scope says so."""
+        told = f" for {listed(sorted(scope.segments))} customers" if scope.segments else ""
+        return f"{told}{self.words.sellers(scope.sellers)}{self.words.regions(scope.regions)}"
 
     # Why it matters
 

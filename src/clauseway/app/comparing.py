@@ -49,6 +49,8 @@ class ChangedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     after: Outcome
     was_because: str
     because: str
+    seller: str = ""
+    region: str = ""
 
 
 class ChangeGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +69,8 @@ class ChangeGroup(msgspec.Struct, frozen=True, kw_only=True):
     conditions: tuple[str, ...]
     because: Reason
     count: int
+    sellers: tuple[str, ...] = ("",)
+    regions: tuple[str, ...] = ("",)
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +238,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         what += " under licence" if box.actions == (USE,) else ""
         to = f" to {words.parties(box.to, conjunction)}" if box.to != ("",) else ""
         where = f"{words.clouds(box.clouds, conjunction)}{words.segments(box.segments)}" if box.clouds != ("",) else ""
+        where += f"{words.sellers(box.sellers)}{words.regions(box.regions, conjunction)}"
         who = words.parties(box.parties)
         if box.after is Outcome.UNSTATED:
             return f"nothing states any more whether {who} may {what}{to}{where}"

@@ -12,7 +12,7 @@ import msgspec
 
 from clauseway.agreement import Agreement, Clause, FactRegister
 from clauseway.app.several import Opened, each_of
-from clauseway.catalog import Catalog
+from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions import Question, Reason
 from clauseway.decisions.question import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.values import Citation
@@ -73,6 +73,20 @@ class Wording(msgspec.Struct, frozen=True):
             return f" to all but {listed(sorted(left), 'or')} customers"
         named = [f"{segment} customers" for segment in sorted(chosen) if segment != "any"]
         return f" to {listed([*named, 'customers of no named segment'] if 'any' in chosen else named)}"
+
+    def sellers(self, some: Iterable[str]) -> str:
+        """By whom it is sold, where another than the party sells it (the empty name is the party itself)."""
+        chosen = set(some)
+        others = self.names(chosen - {""}, "or")
+        return f", sold by {'itself or ' if '' in chosen else ''}{others}" if others else ""
+
+    def regions(self, some: Iterable[str], conjunction: str = "and") -> str:
+        """` in eu and us`; empty where it is everywhere, or nothing tells regions apart."""
+        chosen = {region for region in some if region}
+        if not chosen or chosen >= {*self.catalog.regions, ELSEWHERE}:
+            return ""
+        named = [f"in {one}" for one in sorted(chosen - {ELSEWHERE})]
+        return f" {listed([*named, 'in no named region'] if ELSEWHERE in chosen else named, conjunction)}"
 
     def _set(self, some: Iterable[str], every: frozenset[str], whole: str, conjunction: str) -> str:
         chosen = set(some)
@@ -149,7 +163,8 @@ class Wording(msgspec.Struct, frozen=True):
         segment = f" to {question.segment} customers" if question.segment != "any" else ""
         seller = f", sold by {self.name(question.seller)}" if question.seller != question.party else ""
         verb, behind = _DOES[question.action]
-        return f"{self.name(question.party)} {verb} {what}{behind}{to}{where}{segment}{seller}"
+        region = f" in {question.region}" if question.region and self.catalog.regions else ""
+        return f"{self.name(question.party)} {verb} {what}{behind}{to}{where}{region}{segment}{seller}"
 
     def may(self, question: Question) -> str:
         """The question itself: `May OpenAI serve gpt-5.5 on AWS?`"""

@@ -10,6 +10,7 @@ empty.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product as every
+from math import prod
 
 import msgspec
 
@@ -32,8 +33,14 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     readings: Mapping[str, str]
 
 
+_Members = tuple[tuple[str, ...], ...]
+
+
 class Combination(msgspec.Struct, frozen=True, order=True):
-    """What can be asked on one day. What an action does not take is empty; `segment` is then `any`."""
+    """What can be asked on one day. What an action does not take is empty; `segment` is then `any`.
+
+    `seller` is empty where the party itself sells, `region` where the agreement tells no regions apart.
+    """
 
     action: str
     party: str
@@ -41,6 +48,8 @@ class Combination(msgspec.Struct, frozen=True, order=True):
     product: str
     cloud: str
     segment: str
+    seller: str = ""
+    region: str = ""
 
 
 class OutcomeChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,17 +81,29 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
     after: Outcome
     conditions: tuple[str, ...]
     because: Reason
+    sellers: tuple[str, ...] = ("",)
+    regions: tuple[str, ...] = ("",)
 
     def combinations(self) -> Iterator[Combination]:
-        for members in every(self.actions, self.parties, self.to, self.products, self.clouds, self.segments):
+        for members in every(*self._sides):
             yield Combination(*members)
 
     def __len__(self) -> int:
-        sides = (self.actions, self.parties, self.to, self.products, self.clouds, self.segments)
-        size = 1
-        for members in sides:
-            size *= len(members)
-        return size
+        return prod(map(len, self._sides))
+
+    @property
+    def _sides(self) -> _Members:
+        """In the order of a combination's parts."""
+        return (
+            self.actions,
+            self.parties,
+            self.to,
+            self.products,
+            self.clouds,
+            self.segments,
+            self.sellers,
+            self.regions,
+        )
 
 
 def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange, ...]:
@@ -117,14 +138,19 @@ def _asked_of(side: Side, catalog: Catalog) -> Callable[[Combination], Verdict]:
 
     def verdict(asked: Combination) -> Verdict:
         return table.look_up(
-            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment, as_of=side.as_of
-        )
+            asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment,
+            as_of=side.as_of, seller=asked.seller, region=asked.region,
+        )  # fmt: skip
 
     return verdict
 
 
 def _combination(question: Question) -> Combination:
-    return Combination(question.action, question.party, question.to, question.product, question.cloud, question.segment)
+    asked = question
+    seller = asked.seller if asked.seller != asked.party else ""
+    return Combination(
+        asked.action, asked.party, asked.to, asked.product, asked.cloud, asked.segment, seller, asked.region
+    )
 
 
 def _place(reason: Reason) -> Reason:
@@ -142,10 +168,9 @@ def _met_since(before: Verdict, after: Verdict) -> Reason | None:
 
 # Grouping
 
-_Members = tuple[tuple[str, ...], ...]
 # Positions in a combination, in the order in which they are joined: what most often makes no difference comes first.
-_ACTION, _PARTY, _TO, _PRODUCT, _CLOUD, _SEGMENT = range(6)
-_JOINED = (_SEGMENT, _ACTION, _CLOUD, _PRODUCT, _PARTY, _TO)
+_ACTION, _PARTY, _TO, _PRODUCT, _CLOUD, _SEGMENT, _SELLER, _REGION = range(8)
+_JOINED = (_SEGMENT, _REGION, _ACTION, _CLOUD, _SELLER, _PRODUCT, _PARTY, _TO)
 
 
 def grouped(changes: Iterable[OutcomeChange]) -> tuple[Box, ...]:
@@ -190,6 +215,8 @@ def _box(members: _Members, example: OutcomeChange) -> Box:
         products=members[_PRODUCT],
         clouds=members[_CLOUD],
         segments=members[_SEGMENT],
+        sellers=members[_SELLER],
+        regions=members[_REGION],
         before=example.before,
         after=example.after,
         conditions=example.conditions,

@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister
-from clauseway.catalog import Catalog
+from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.domain import all_questions
 from clauseway.decisions.question import ACTIONS, Question, check_name, check_readings
@@ -52,6 +52,8 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
     clouds: tuple[str, ...] = _NONE
     to: tuple[str, ...] = _NONE
     segments: tuple[str, ...] = _NONE
+    sellers: tuple[str, ...] = _NONE
+    regions: tuple[str, ...] = _NONE
 
     def check(self, catalog: Catalog) -> None:
         """Raises InvalidInput for every name that is not known."""
@@ -63,6 +65,8 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
             ("--cloud", self.clouds, catalog.clouds),
             ("--to", self.to, catalog.parties),
             ("--segment", self.segments, catalog.segments),
+            ("--seller", self.sellers, catalog.parties),
+            ("--region", self.regions, {*catalog.regions, ELSEWHERE}),
         ):
             for name in names:
                 check_name(problems, flag, name, known)
@@ -77,6 +81,8 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
             and (not self.clouds or question.cloud in self.clouds)
             and (not self.to or question.to in self.to)
             and (not self.segments or question.segment in self.segments)
+            and (not self.sellers or question.seller in self.sellers)
+            and (not self.regions or question.region in self.regions)
         )
 
 
@@ -134,7 +140,7 @@ class Answering(Protocol):
 
     def look_up(
         self, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any", *,
-        as_of: date,
+        as_of: date, seller: str = "", region: str = "",
     ) -> Verdict: ...  # fmt: skip
 
     def days(self, action: str, product: str) -> Sequence[date]: ...
@@ -226,13 +232,19 @@ def _smallest(claim: Claim, table: Answering, rows: _Rows, days: Interval) -> It
 
 
 def _outcome(table: Answering, asked: Question, day: date) -> Outcome:
-    verdict = table.look_up(asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment, as_of=day)
+    verdict = table.look_up(
+        asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment,
+        as_of=day, seller=asked.seller, region=asked.region,
+    )  # fmt: skip
     return verdict.outcome
 
 
 def _size(question: Question) -> tuple[object, ...]:
     """Fewer names are smaller, and of as many names those that come first. What may be left open is no name."""
-    names = (question.party, question.product, question.cloud, question.to, question.segment)
+    seller = question.seller if question.seller != question.party else ""
+    names = (
+        question.party, question.product, question.cloud, question.to, question.segment, seller, question.region
+    )  # fmt: skip
     count = sum(name not in ("", "any") for name in names)
     return count, ACTIONS.index(question.action), names
 

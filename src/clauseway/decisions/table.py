@@ -191,33 +191,27 @@ class DecisionTable:
         self, action: str, party: str, product: str = "", cloud: str = "", to: str = "", segment: str = "any", *,
         as_of: date, seller: str = "", region: str = "",
     ) -> Verdict:  # fmt: skip
-        """The verdict on a day. The parts are those of a valid `Question`; any other raises KeyError.
-
-        Of what a party serves and another sells this is the party's own part: `answer` puts both together.
-        """
+        """The verdict on a day. The parts are those of a valid `Question`; any other raises KeyError."""
         row = self._rows[action, product]
         leaf = row.leaves[bisect_right(row.days, as_of)]
         at = leaf.parties[party] + leaf.clouds[cloud] + leaf.segments[segment] + leaf.to[to]
-        if leaf.apart or seller or region:
+        if leaf.apart or region:
             region = self._region_of(cloud, region)
             at += leaf.sellers[seller or party] + leaf.regions[region]
         cell = leaf.cells.get(at) or leaf.cell(at, party, product, cloud, segment, seller or party, region, to)
-        return cell.verdict or cell.filled(action, party, product, segment)
+        verdict = cell.verdict or cell.filled(action, party, product, segment)
+        if not seller or seller == party:
+            return verdict
+        sale = self.look_up(_SOLD, seller, product, cloud, "", segment, as_of=as_of, region=region)
+        return Verdict.of(both(_finding(verdict), _finding(sale)))
 
     def answer(self, question: Question) -> Verdict:
         """The verdict on a question; its knowledge and readings are left aside, for the table has its own."""
         asked = question
-        own = asked.seller == asked.party
-        verdict = self.look_up(
+        return self.look_up(
             asked.action, asked.party, asked.product, asked.cloud, asked.to, asked.segment,
-            as_of=asked.as_of, seller="" if own else asked.seller, region=asked.region,
+            as_of=asked.as_of, seller=asked.seller, region=asked.region,
         )  # fmt: skip
-        if asked.action != SERVE or own:
-            return verdict
-        sale = self.look_up(
-            _SOLD, asked.seller, asked.product, asked.cloud, "", asked.segment, as_of=asked.as_of, region=asked.region
-        )
-        return Verdict.of(both(_finding(verdict), _finding(sale)))
 
     def days(self, action: str, product: str) -> Sequence[date]:
         """The days on which an answer about an action and a product may change. Raises KeyError as `look_up` does."""
