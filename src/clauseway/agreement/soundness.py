@@ -39,7 +39,7 @@ from clauseway.agreement.terms import (
     Term,
     Undertaking,
 )
-from clauseway.catalog import Catalog
+from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.values import FOREVER, Citation, Interval, KnownAt
 
 # The last day there is: by then every change has had its effect on every end.
@@ -49,6 +49,10 @@ _COMBINATIONS_MAX = 256
 _OURS = "ours"
 
 K = TypeVar("K", bound=Term)
+# Where an act happens, to whom, and who sells, by the keys of scopes.
+_WHERE = ("clouds", "sellers", "segments", "regions")
+_Where = Scope | Permission | Exclusivity
+_Place = Mapping[str, str]
 # What of an action rests on which other actions, as a sale on a cloud rests on serving there.
 RestsOn = Mapping[str, frozenset[str]]
 _NONE: Mapping[str, frozenset[str]] = {}
@@ -147,8 +151,29 @@ class _Text:
     def _classes(self) -> NAMES:
         return frozenset(self.catalog.classes)
 
-    def segments(self, named: NAMES) -> NAMES:
-        return named or self.catalog.segments
+    @cached_property
+    def every(self) -> Mapping[str, NAMES]:
+        """All names of a part of an act, by the key under which a scope names them."""
+        catalog = self.catalog
+        regions = frozenset({*catalog.regions, ELSEWHERE}) if catalog.regions else frozenset({""})
+        return {
+            "clouds": catalog.clouds,
+            "sellers": catalog.parties,
+            "segments": catalog.segments,
+            "regions": regions,
+            "parties": catalog.parties,
+            "licensees": catalog.parties,
+        }
+
+    def places(self, within: Iterable[_Where], told: Iterable[_Where], but: str) -> list[_Place]:
+        """Where an act may happen within all of these scopes, told by clouds, sellers, segments and regions, `but` one:
+        of names that none of `told` mentions, one stands for all."""
+        sides = []
+        for key in _WHERE:
+            inside = frozenset(self.every[key]).intersection(*(getattr(one, key) or self.every[key] for one in within))
+            named = frozenset().union(*(getattr(one, key) for one in told))
+            sides.append([""] if key == but else [*sorted(inside & named), *sorted(inside - named)[:1]])
+        return [dict(zip(_WHERE, one, strict=True)) for one in every(*sides)]
 
     def pairs(self, one: type[K], other: type[Term]) -> Iterator[tuple[K, Term, Interval]]:
         """Terms of two kinds that are in force at once under some readings, and when. Each pair once."""
@@ -224,36 +249,47 @@ def _conflicts(text: _Text) -> Iterator[Remark]:
 
 def _nothing_left(text: _Text, one: Exclusivity, other: Exclusivity) -> tuple[str, str] | None:
     """An act that is inside both and allowed by neither, of each other's."""
-    if _reserved_by(one) != _reserved_by(other) or not _kept_for(one).isdisjoint(_kept_for(other)):
+    by = _reserved_by(one)
+    if by != _reserved_by(other) or not _kept_for(one).isdisjoint(_kept_for(other)):
         return None
     shared = text.cells(one.actions, one.products) & text.cells(other.actions, other.products)
-    segments = text.segments(one.segments) & text.segments(other.segments)
-    for cell, segment in every(sorted(shared), sorted(segments)):
-        if _allowed(text, one, *cell, segment).isdisjoint(_allowed(text, other, *cell, segment)):
+    for cell, place in every(sorted(shared), text.places((one, other), (*_told(one), *_told(other)), by)):
+        if _allowed(text, one, cell, place).isdisjoint(_allowed(text, other, cell, place)):
             return cell
     return None
 
 
+def _told(term: Exclusivity) -> tuple[_Where, ...]:
+    """The scopes that an exclusivity tells apart."""
+    return (term, *term.except_)
+
+
 def _reserved_by(term: Exclusivity) -> str:
     """What an exclusivity tells apart."""
-    return "clouds" if term.only.clouds else "parties" if term.only.parties else "licensees"
+    return next(key for key in ("clouds", "sellers", "regions", "parties", "licensees") if getattr(term.only, key))
 
 
 def _kept_for(term: Exclusivity) -> NAMES:
-    return term.only.clouds or term.only.parties or term.only.licensees
+    kept: NAMES = getattr(term.only, _reserved_by(term))
+    return kept
 
 
-def _allowed(text: _Text, term: Exclusivity, action: str, name: str, segment: str) -> NAMES:
-    """The clouds, parties or licensees that an exclusivity leaves an act that it covers, its carve-outs included."""
-    allowed = _kept_for(term)
+def _allowed(text: _Text, term: Exclusivity, cell: tuple[str, str], place: _Place) -> NAMES:
+    """The clouds, sellers, regions, parties or licensees that an exclusivity leaves an act that it covers, with those
+    outside its own scope and those of its carve-outs."""
+    by = _reserved_by(term)
+    whole = text.every[by]
+    own: NAMES = getattr(term, by, frozenset())
+    allowed = _kept_for(term) | (whole - own if own else frozenset())
     for scope in term.except_:
-        if (scope.segments and segment not in scope.segments) or (action, name) not in text.cells_of(scope):
-            continue
-        if _reserved_by(term) == "clouds":
-            allowed |= scope.clouds or text.catalog.clouds
-        else:
-            allowed |= text.catalog.parties
+        if cell in text.cells_of(scope) and _covers(scope, place, by):
+            allowed |= getattr(scope, by, frozenset()) or whole
     return allowed
+
+
+def _covers(scope: _Where, place: _Place, but: str) -> bool:
+    """Whether a place lies in a scope, whatever the scope says of one of its parts."""
+    return all(not (named := getattr(scope, key)) or place[key] in named for key in _WHERE if key != but)
 
 
 def _two_owners(text: _Text) -> Iterator[Remark]:
@@ -292,7 +328,14 @@ class _Granted(msgspec.Struct, frozen=True):
 def _granted(term: Term) -> list[_Granted]:
     match term:
         case Permission() if term.party != ANYONE:
-            scope = Scope(actions=term.actions, products=term.products, clouds=term.clouds, segments=term.segments)
+            scope = Scope(
+                actions=term.actions,
+                products=term.products,
+                clouds=term.clouds,
+                sellers=term.sellers,
+                segments=term.segments,
+                regions=term.regions,
+            )
             return [_Granted(term, term.party, scope)]
         case Licence():
             return [_Granted(term, term.licensee, scope) for scope in term.carries]
@@ -314,13 +357,13 @@ def _taken_back(text: _Text, exclusivity: Exclusivity, grant: _Granted, together
     covered = text.cells(exclusivity.actions, exclusivity.products)
     if {name for _, name in cells}.isdisjoint(name for _, name in covered):
         return
-    segments = text.segments(grant.scope.segments)
-    points = list(every(sorted(cells), sorted(segments)))
+    by = _reserved_by(exclusivity)
+    places = text.places((grant.scope,), (grant.scope, *_told(exclusivity)), by)
+    points = list(every(sorted(cells), places))
     forbidden = [
-        (cell, segment)
-        for cell, segment in points
-        if not exclusivity.segments or segment in exclusivity.segments
-        if _is_forbidden(text, exclusivity, grant, cell, segment, covered)
+        (cell, place)
+        for cell, place in points
+        if _covers(exclusivity, place, by) and _is_forbidden(text, exclusivity, grant, cell, place, covered)
     ]
     if forbidden:
         whole = len(forbidden) == len(points)
@@ -340,18 +383,19 @@ def _is_forbidden(
     exclusivity: Exclusivity,
     grant: _Granted,
     cell: tuple[str, str],
-    segment: str,
+    place: _Place,
     covered: frozenset[tuple[str, str]],
 ) -> bool:
-    """Whether an exclusivity leaves nothing of what is granted, or not all of the clouds that are granted by name."""
+    """Whether an exclusivity leaves nothing of what is granted, or not all of the clouds, sellers or regions that are
+    granted by name."""
     action, name = cell
-    by_cloud = _reserved_by(exclusivity) == "clouds"
-    rests_on = text.rests_on.get(action, frozenset()) if by_cloud else frozenset()
+    by = _reserved_by(exclusivity)
+    rests_on = text.rests_on.get(action, frozenset()) if by in _WHERE else frozenset()
     for one in sorted({action} | rests_on):
         if (one, name) not in covered:
             continue
-        allowed = _allowed(text, exclusivity, one, name, segment)
-        if by_cloud and (grant.scope.clouds - allowed or not allowed):
+        allowed = _allowed(text, exclusivity, (one, name), place)
+        if by in _WHERE and (getattr(grant.scope, by) - allowed or not allowed):
             return True
         if exclusivity.only.parties and grant.party not in allowed:
             return True
@@ -414,8 +458,7 @@ def _is_public(text: _Text, live: Iterable[Term], action: str, name: str) -> boo
         isinstance(term, Permission)
         and term.party == ANYONE
         and action in term.actions
-        and not term.clouds
-        and not term.segments
+        and not any(getattr(term, key) for key in _WHERE)
         and _in(text, name, term.products)
         for term in live
     )
@@ -522,7 +565,9 @@ def _idle(text: _Text, term: Term) -> Iterator[str]:
         yield "it names no product and no class of which anything can be asked"
     if isinstance(term, Licence) and (idle := [scope for scope in term.carries if not text.cells_of(scope)]):
         yield f"it carries {_listed(idle[0].actions)} of {_listed(idle[0].products)}, which take no such action"
-    if isinstance(term, Exclusivity) and _kept_for(term) >= (clouds if term.only.clouds else text.catalog.parties):
+    if isinstance(term, Exclusivity) and _kept_for(term) >= (
+        getattr(term, _reserved_by(term), None) or text.every[_reserved_by(term)]
+    ):
         yield f"it is reserved to all {_reserved_by(term)}, so nothing lies outside it"
     if isinstance(term, Exclusivity):
         yield from (f"its carve-out {number} covers nothing of it" for number in _idle_carve_outs(text, term))
@@ -535,8 +580,7 @@ def _idle(text: _Text, term: Term) -> Iterator[str]:
 def _idle_carve_outs(text: _Text, term: Exclusivity) -> Iterator[int]:
     covered = text.cells(term.actions, term.products)
     for number, scope in enumerate(term.except_, start=1):
-        segments = text.segments(scope.segments) & text.segments(term.segments)
-        if covered.isdisjoint(text.cells_of(scope)) or not segments:
+        if covered.isdisjoint(text.cells_of(scope)) or not text.places((scope, term), (), ""):
             yield number
 
 
@@ -561,7 +605,7 @@ def _uncited(text: _Text) -> Iterator[Remark]:
 
 
 def _never_mentioned(text: _Text) -> Iterator[Remark]:
-    """Classes, products and readings that no term speaks of."""
+    """Classes, products, readings and regions that no term speaks of."""
     named = {
         name
         for _, term in text.terms
@@ -574,6 +618,9 @@ def _never_mentioned(text: _Text) -> Iterator[Remark]:
         for name in names:
             if not any(text.catalog.belongs(name, one) or _encloses(text, name, one) for one in named):
                 yield _idle_definition(text, section, name, "no term's scope holds it, nor anything within it")
+    regions = [names for _, term in text.terms for _, what, names in USES[type(term)](term) if what == "region"]
+    for region in text.catalog.regions if not any(regions) else ():
+        yield _idle_definition(text, "regions", region, "no term tells regions apart, and each question must name one")
     for reading in text.agreement.readings.values():
         if reading.id not in _readings_used(text):
             yield _idle_definition(text, "readings", reading.id, "nothing stands under it")

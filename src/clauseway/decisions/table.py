@@ -139,8 +139,8 @@ class _Leaf:
             offsets.append(side.offsets(step))
             step *= len(side.names)
         self.to, self.regions, self.sellers, self.segments, self.clouds, self.parties = offsets
-        # Whether sellers or regions are told apart at all: mostly they are not, and need not be looked up.
-        self.apart = len(names.sellers.names) > 1 or len(names.regions.names) > 1
+        # Whether sellers are told apart here, or regions at all: mostly they are not, and need not be looked up.
+        self.apart = len(names.sellers.names) > 1 or len(names.regions.numbers) > 1
         self.cells: dict[int, _Cell] = {}
 
     def __len__(self) -> int:

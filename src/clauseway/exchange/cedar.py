@@ -375,14 +375,16 @@ class _Policies:
         public = [
             " && ".join([f"action in {_actions(_all(term.actions))}", *self._scope(term)])
             for term in self.extract.public()
-            if term.actions & {*actions} and self.extract.overlap(term.products, self._mentioned(citation))
+            if term.actions & {*actions} and self._overlap(term.products, self._mentioned(citation))
         ]
         self._write("forbid", citation, named, when, [*unless, *public])
 
     def _mentioned(self, citation: Citation) -> frozenset[str]:
-        """The products of a term, all there are where it names none."""
+        """The products of a term and of what it carries; none where it carries whatever there is."""
         term = next(state.term for state in self.extract.force.states if state.term.id == citation.term)
         carried = [scope.products for scope in getattr(term, "carries", ())]
+        if not all(carried):
+            return frozenset()
         return frozenset(getattr(term, "products", frozenset())).union(*carried)
 
     def _write(
