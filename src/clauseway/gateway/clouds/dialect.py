@@ -140,21 +140,16 @@ def authentication(credential: Credential, *kinds: str) -> tuple[bytes, ...]:
     return () if credential.kind == "none" else (_STATIC[credential.kind] + credential.secret.encode(),)
 
 
-_LENGTHLESS = frozenset({b"GET", b"DELETE", b"HEAD"})
+_OFTEN_WITHOUT_BODY = frozenset({b"GET", b"DELETE", b"HEAD"})
 
 
 def head(call: Call, root: bytes, *parts: bytes) -> bytes:
     """A request's head: `parts` are header lines, and the body last."""
     *lines, body = parts
+    fields = b"".join(lines)
     if call.content_type:
-        return b"%b %b%b HTTP/1.1\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (
-            call.method,
-            root,
-            call.path,
-            b"".join(lines),
-            call.content_type,
-            len(body),
-        )
+        fields += b"content-type: " + call.content_type + b"\r\n"
     # A POST without a body says so, or some servers answer 411.
-    length = b"" if not body and call.method in _LENGTHLESS else b"content-length: %d\r\n" % len(body)
-    return b"%b %b%b HTTP/1.1\r\n%b%b\r\n" % (call.method, root, call.path, b"".join(lines), length)
+    if body or call.method not in _OFTEN_WITHOUT_BODY:
+        fields += b"content-length: %d\r\n" % len(body)
+    return b"%b %b%b HTTP/1.1\r\n%b\r\n" % (call.method, root, call.path, fields)
