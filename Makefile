@@ -37,9 +37,10 @@ test: $(VENV)/.dev ## run the tests, in a real browser too (ARGS=…: pytest's o
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination (SOAK=20: how many times)
+soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table (SOAK=20: how many times)
 	@SOAK=$(or $(SOAK),20) $(BIN)/python -m pytest --timeout=0 tests/agreement/test_any_text.py \
-		tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py $(ARGS)
+		tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py \
+		tests/decisions/test_table.py $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## lint, format, types and the import contract

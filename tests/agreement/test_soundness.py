@@ -7,7 +7,7 @@ import pytest
 from clauseway import KnownAt, OpenAgreement, Outcome, open_agreement
 from clauseway.agreement import FactRegister, read_agreement
 from clauseway.agreement.soundness import Remark, Severity, check_agreement
-from clauseway.decisions import all_questions
+from clauseway.decisions import Question, all_questions
 from clauseway.decisions.question import RESTS_ON
 
 DEFINITIONS = """\
@@ -123,6 +123,18 @@ FOUND = [
     ("a second licensee beside an exclusive one", [TO_BUYER],
      ["id: A2.licence, kind: licence, licensor: maker, licensee: rival, products: [ip]"],
      "error contradicted-grant: A1.to forbids the licence of ip that A2.licence grants"),
+    ("two clouds for one seller", [SERVE_ON_OTHER + ", sellers: [buyer, rival]"], [SERVE_ON_OWN + ", sellers: [rival]"],
+     "error conflict: A1.only and A2.only leave no way to serve chat"),
+    ("two sellers of what is served",
+     ["id: A1.by, kind: exclusivity, actions: [serve], products: [api], only: {sellers: [buyer]}"],
+     ["id: A2.by, kind: exclusivity, actions: [serve], products: [chat], only: {sellers: [rival]}"],
+     "error conflict: A1.by and A2.by leave no way to serve chat"),
+    ("on one cloud a buyer may sell, and may not", [SALE_BY_MAKER + ", clouds: [own]"],
+     ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat], clouds: [own, other]"],
+     "warning contradicted-grant: A1.sale forbids sell of chat, that A2.sells grants"),
+    ("a carve-out for a seller of whom it says nothing",
+     [SERVE_ON_OTHER + ", sellers: [buyer], except: [{sellers: [rival]}]"], [],
+     "warning unreachable: A1.only reaches nothing"),
     ("the same again", [SERVE_ON_OTHER],
      ["id: A2.only, kind: exclusivity, actions: [serve], products: [api], only: {clouds: [other]}, until: milestone"],
      "warning overlap: A2.only says what A1.only says"),
@@ -169,6 +181,12 @@ NEAR_MISSES = [
     ("of readings that exclude each other", [SERVE_ON_OTHER + ", under: {R1: a}"], [SERVE_ON_OWN + ", under: {R1: b}"]),
     ("of segments that exclude each other", [SERVE_ON_OTHER + ", segments: [trade]"],
      [SERVE_ON_OWN + ", segments: [state]"]),
+    ("for sellers that exclude each other", [SERVE_ON_OTHER + ", sellers: [buyer]"],
+     [SERVE_ON_OWN + ", sellers: [maker, rival]"]),
+    ("a permission on the cloud that is not reserved", [SALE_BY_MAKER + ", clouds: [own]"],
+     ["id: A2.sells, kind: permission, party: buyer, actions: [sell], products: [chat], clouds: [other]"]),
+    ("a carve-out for the seller whom the other is about", [SERVE_ON_OTHER + ", except: [{sellers: [rival]}]"],
+     [SERVE_ON_OWN + ", sellers: [rival]"]),
     ("a carve-out for the other cloud", [SERVE_ON_OTHER + ", except: [{products: [chat], clouds: [own]}]"],
      [SERVE_ON_OWN]),
     ("clouds that both allow", [SERVE_ON_OTHER],
@@ -241,6 +259,35 @@ def test_idle_definitions_and_prose_alone() -> None:
     ]
 
 
+# With regions: what A1 says · what A2 says · the remarks.
+IN_EU, IN_US = ", regions: [eu]", ", regions: [us]"
+IN_REGIONS = [
+    ("two clouds in one region", [SERVE_ON_OTHER + ", regions: [eu, us]"], [SERVE_ON_OWN + IN_US],
+     ["error conflict: A1.only and A2.only leave no way to serve chat"]),
+    ("in regions that exclude each other", [SERVE_ON_OTHER + IN_EU], [SERVE_ON_OWN + IN_US], []),
+    ("elsewhere", [SERVE_ON_OTHER + IN_EU], [SERVE_ON_OWN + ", regions: [elsewhere]"], []),
+    ("two regions",
+     ["id: A1.eu, kind: exclusivity, actions: [serve], products: [api], only: {regions: [eu]}"],
+     ["id: A2.us, kind: exclusivity, actions: [serve], products: [chat], only: {regions: [us]}"],
+     ["error conflict: A1.eu and A2.us leave no way to serve chat"]),
+    ("a region is permitted by name, and reserved away",
+     ["id: A1.eu, kind: exclusivity, actions: [serve], products: [api], only: {regions: [eu]}"],
+     ["id: A2.us, kind: permission, party: maker, actions: [serve], products: [chat], regions: [us]"],
+     ["error contradicted-grant: A1.eu forbids all that A2.us grants"]),
+    ("kept in every region",
+     ["id: A1.all, kind: exclusivity, actions: [serve], products: [api], only: {regions: [eu, us, elsewhere]}"], [],
+     ["warning unreachable: A1.all reaches nothing"]),
+    ("nothing tells them apart", [], [],
+     ["note idle: eu is defined and never mentioned", "note idle: us is defined and never mentioned"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a1", "a2", "expected"), [row[1:] for row in IN_REGIONS], ids=[row[0] for row in IN_REGIONS])
+def test_what_is_said_of_regions(a1: list[str], a2: list[str], expected: list[str]) -> None:
+    definitions = DEFINITIONS.replace("segments:", "regions:\n  eu: {own: [own-1]}\n  us: {}\nsegments:")
+    assert [said(remark) for remark in remarks_on(documents([OWNS, STAKE, *a1], a2, definitions))] == expected
+
+
 def test_the_built_in_agreement_has_no_error() -> None:
     opened = open_agreement()
     remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)
@@ -267,7 +314,7 @@ CONFLICTS = [row for row in FOUND if "leave no way to" in row[3]]
 
 @pytest.mark.parametrize(("a1", "a2", "said"), [row[1:] for row in CONFLICTS], ids=[row[0] for row in CONFLICTS])
 def test_a_conflict_leaves_no_way_as_the_engine_decides(a1: list[str], a2: list[str], said: str) -> None:
-    """For some segment and reading: not the owner on any cloud or to anyone; of a sale, nobody but the owner."""
+    """For some segment, reading and seller: not the owner on any cloud or to anyone; of a sale, nobody but the owner."""
     action, product = said.split()[-2:]
     agreement = read_agreement(documents([OWNS, STAKE, *a1], a2))
     opened = OpenAgreement(agreement, agreement.catalog, FactRegister())
@@ -280,10 +327,11 @@ def test_a_conflict_leaves_no_way_as_the_engine_decides(a1: list[str], a2: list[
         if (question.action, question.product) == (action, product) and question.to != "maker"
         if (question.party == "maker") is (action != "sell")
     ]
-    ways = {(question.segment, question.readings["R1"]) for question in questions}
+    ways = set(map(_way, questions))
     assert ways
-    assert ways - {
-        (question.segment, question.readings["R1"])
-        for question in questions
-        if opened.answer(question).outcome is not Outcome.FORBIDDEN
-    }
+    assert ways - {_way(one) for one in questions if opened.answer(one).outcome is not Outcome.FORBIDDEN}
+
+
+def _way(question: Question) -> tuple[str, ...]:
+    seller = question.seller if question.action == "serve" else ""
+    return question.segment, question.readings["R1"], seller

@@ -9,12 +9,13 @@ import pytest
 from every_question import ALL_READINGS, READINGS, SUPPOSED, partnership
 from generated_agreements import READINGS as GENERATED_READINGS
 from generated_agreements import agreements
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from clauseway import KnownAt, OpenAgreement
 from clauseway.agreement import boundaries
 from clauseway.decisions import Decision, Question, Tables, Verdict, all_questions, compile_table
+from soak import examples, only_when_soaking
 
 DAY = timedelta(days=1)
 
@@ -85,11 +86,65 @@ def test_the_whole_domain_on_the_days_of_the_last_amendment() -> None:
                 assert essence(tables.answer(question)) == essence(opened.answer(question)), question
 
 
+def _default(opened: OpenAgreement) -> dict[str, str]:
+    return opened.agreement.default_readings()
+
+
+def _walks() -> list[tuple[str, KnownAt, dict[str, str]]]:
+    """All that is known under each choice of readings that `READINGS` lists, and all at once; and by default what was
+    known once each amendment, and on its eve."""
+    opened = partnership()
+    walks = [
+        (
+            " ".join(one.values()) or "default",
+            KnownAt.everything(),
+            {name.upper(): option for name, option in one.items()},
+        )
+        for one in (*READINGS, ALL_READINGS)
+    ]
+    for amendment in opened.agreement.amendments:
+        walks.append((f"known with {amendment.id}", amendment.known, {}))
+        walks.append((f"known before {amendment.id}", KnownAt(amendment.known.instant_ns - 1), {}))
+    return walks
+
+
+@only_when_soaking
+@pytest.mark.parametrize(("known_at", "readings"), [one[1:] for one in _walks()], ids=[one[0] for one in _walks()])
+def test_the_whole_domain_on_every_day_that_matters(known_at: KnownAt, readings: dict[str, str]) -> None:
+    """Every combination at every boundary and one day either side, by whoever sells: the whole decision, receipt and
+    all. Nothing is left to a draw."""
+    opened = partnership()
+    tables = tables_of(opened)
+    parties = sorted(opened.catalog.parties)
+    for number, day in enumerate(days_of(opened)):
+        questions = domain(opened, day, known_at, {**_default(opened), **readings})
+        sold = [
+            msgspec.structs.replace(one, seller=parties[(index + number) % len(parties)])
+            for index, one in enumerate(questions)
+            if one.action == "serve"
+        ]
+        wrong = differing(opened, [*questions, *sold], tables)
+        assert not wrong, "\n\n".join(wrong[:3])
+
+
+@only_when_soaking
+@settings(max_examples=examples(2), deadline=None, phases=[Phase.generate])
+@given(opened=agreements(), data=st.data())
+def test_the_whole_domain_of_generated_agreements(opened: OpenAgreement, data: st.DataObject) -> None:
+    """Every combination of an agreement drawn at random, sellers and regions too, on every day that matters."""
+    tables, draw = tables_of(opened), data.draw(st.randoms(use_true_random=False))
+    readings = {name: draw.choice(options) for name, options in GENERATED_READINGS.items()}
+    known_at = draw.choice([KnownAt.everything(), *points_of(opened)])
+    for day in days_of(opened):
+        wrong = differing(opened, domain(opened, day, known_at, readings), tables)
+        assert not wrong, "\n\n".join(wrong[:3])
+
+
 def essence(answer: Verdict | Decision) -> tuple[object, ...]:
     return answer.outcome, answer.reasons, answer.conditions
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(opened=agreements(), data=st.data())
 def test_generated_agreements(opened: OpenAgreement, data: st.DataObject) -> None:
     tables, draw = tables_of(opened), data.draw(st.randoms(use_true_random=False))
