@@ -137,7 +137,7 @@ def test_both_deployments_are_named_when_both_fail(rig: Rig) -> None:
     assert "openai openai-1: answered 429" in message
 
 
-@pytest.mark.parametrize("code", [400, 401, 403, 404, 413, 422])
+@pytest.mark.parametrize("code", [400, 413, 422])
 def test_what_a_cloud_says_of_the_request_itself_is_passed_on(rig: Rig, code: int) -> None:
     rig.cloud("azure", status(code, "x-ratelimit-remaining-requests: 9"))
     rig.cloud("openai", well)
@@ -147,6 +147,16 @@ def test_what_a_cloud_says_of_the_request_itself_is_passed_on(rig: Rig, code: in
     assert answer.headers["x-ratelimit-remaining-requests"] == "9"
     assert rig.outcomes() == [("azure-1", "FAILED", code)]
     assert not rig.clouds["openai"].requests
+
+
+@pytest.mark.parametrize("code", [301, 401, 403, 404, 408, 409, 429, 500, 503])
+def test_what_is_a_matter_of_that_deployment_sends_the_request_elsewhere(rig: Rig, code: int) -> None:
+    """Our credential refused, no such deployment there, busy, broken: another deployment does not share it."""
+    rig.cloud("azure", status(code))
+    rig.cloud("openai", well)
+    rig.start()
+    assert rig.post().status_code == 200
+    assert rig.outcomes() == [("azure-1", "FAILED", code), ("openai-1", "COMPLETE", 200)]
 
 
 def test_an_idle_connection_that_died_is_replaced_without_an_attempt(rig: Rig) -> None:

@@ -160,7 +160,7 @@ JSON_TABLE = [
     (b"{", 400, "invalid_body"),
     (b"[]", 400, "invalid_body"),
     (b'{"model":5}', 400, "invalid_body"),
-    (b'{"messages":[]}', 400, "invalid_body"),
+    (b'{"messages":[]}', 400, "missing_required_parameter"),
     (b'{"model":"gpt-5.4","stream":"yes"}', 400, "invalid_body"),
     (b'{"model":"gpt-5.4","max_tokens":-1}', 400, "invalid_body"),
     (b'{"model":"gpt-5.4","n":0}', 400, "invalid_body"),

@@ -27,6 +27,9 @@ _WINDOW_S = 60
 _LESSOR_PATIENCE_S = 1.0
 # What was denied is not asked for again at once: a refused client must not become load on the lessor.
 _DENIED_S = 1.0
+# A process that does not spend still says now and then that it is here, and hears whether somebody is short; after a
+# minute it gives back what it holds.
+_SILENCE_S, _IDLE_S = 5.0, 60.0
 # A slice lasts for some requests of the size just asked for, and for what the last one lasted for, twice.
 _SLICE_REQUESTS, _SLICE_GROWTH = 16, 2
 _PICODOLLARS = 10**12
@@ -169,13 +172,18 @@ class _Former:
         self.part, self.serial = purse.part, purse.serial
         self.leased, self.spent, self.reserved = purse.leased, purse.spent, purse.reserved
 
+    def over(self, budget: str) -> Ask:
+        """The ask that ends it."""
+        self.serial += 1
+        return Ask(budget=budget, part=self.part, serial=self.serial, spent=self.spent, over=True)
+
 
 class _Purse:
     """This process's slice of one budget. INVARIANT: left = leased - spent - reserved."""
 
     __slots__ = (
-        "_parts", "amount", "asking", "denied_least", "denied_until_s", "elsewhere", "formers", "gone", "id", "leased",
-        "left", "low_water", "narrowed", "part", "period_end_s", "reported", "reserved", "serial", "spent",
+        "_parts", "amount", "asking", "busy_s", "denied_least", "denied_until_s", "elsewhere", "formers", "gone", "id", "leased",
+        "left", "low_water", "narrowed", "owing", "part", "period_end_s", "reported", "reserved", "said_s", "serial", "spent",
         "spent_then", "waiting", "whose",
     )  # fmt: skip
 
@@ -195,6 +203,8 @@ class _Purse:
         self.waiting = 0
         self.spent_then = 0  # when a slice was last asked for
         self.reported = 0
+        self.owing = False  # the lessor does not know yet what was given back
+        self.busy_s = self.said_s = 0.0
         self.gone = False
 
     def describe(self, budget: Budget) -> None:
@@ -209,6 +219,7 @@ class _Purse:
         self.part, self.serial = next(self._parts), 0
         self.leased = self.spent = self.reserved = self.left = self.low_water = 0
         self.spent_then = self.reported = 0
+        self.owing = False
         self.period_end_s = FOREVER_S
         self.denied_until_s = 0.0
 
@@ -237,6 +248,15 @@ class _Purse:
         self.spent_then = self.spent
         return self.ask(least=held + needed, target=max(held + max(needed, self.waiting) + soon, self.leased))
 
+    def report(self, now_s: float) -> Ask | None:
+        """What there is to say once a second: what was spent, and now and then that it is still here."""
+        if self.reported != self.spent or self.reserved:
+            self.busy_s = now_s
+        elif not self.owing and (self.left <= 0 or now_s < self.said_s + _SILENCE_S):
+            return None
+        self.said_s = now_s
+        return self.give_back() if now_s >= self.busy_s + _IDLE_S else self.ask()
+
     def ask(self, *, least: int = 0, target: int | None = None) -> Ask:
         """What the lease should be; without a target, what it is."""
         self.serial += 1
@@ -249,11 +269,13 @@ class _Purse:
         self.leased -= max(self.left, 0)
         self.left = min(self.left, 0)
         self.low_water = 0
+        self.owing = True
         return self.ask()
 
     def granted(self, slice_: Slice, ask: Ask, now_s: float) -> None:
         """Take over an answer. A lease only becomes larger by it: what was given back stays so."""
         self.amount, self.elsewhere = slice_.amount, slice_.left
+        self.owing = False
         if slice_.ends_in_s <= 0:
             self.turn()
             return
@@ -443,32 +465,35 @@ class Accounts:
             self._ask_for(purse, needed)
 
     async def report(self, now_s: float) -> None:
-        """Tell the lessor what was spent, return the leases that are over, give back what is recalled.
+        """Tell the lessor what was spent, return the leases that are over, give back what is recalled or idle.
 
         To be called once a second or so. Raises nothing: what could not be said is said the next time.
         """
-        for purse in list(self._purses.values()):
-            if now_s >= purse.period_end_s or (purse.gone and purse.leased):
+        calls: list[_Call] = []
+        for purse in [purse for purse in self._purses.values() if purse.asking is None]:
+            if now_s >= purse.period_end_s or (purse.gone and purse.serial):
                 purse.turn()
-            if purse.formers and purse.asking is None:
-                await self._return_formers(purse)
-            if purse.asking is None and purse.leased and not purse.gone:
-                if purse.reported != purse.spent or purse.left:
-                    await self._start(purse, purse.ask())
-            elif purse.gone and purse.asking is None and not purse.formers:
-                self._purses.pop(purse.id, None)
+            calls += [_Call(purse, former, former.over(purse.id)) for former in purse.formers if not former.reserved]
+            if purse.gone and not purse.formers:
+                del self._purses[purse.id]
+            elif (ask := purse.report(now_s)) is not None:
+                calls.append(_Call(purse, None, ask))
+        if calls:
+            await asyncio.shield(self._start(calls))
 
     async def close(self) -> None:
         """Return every slice. Requests that are still open are counted as what they reserved."""
-        for purse in list(self._purses.values()):
+        for purse in self._purses.values():
             if purse.asking is not None:
                 await purse.asking
-            if purse.leased:
-                purse.turn()
+        calls: list[_Call] = []
+        for purse in self._purses.values():
+            purse.turn()
             for former in purse.formers:
-                former.spent += former.reserved
-                former.reserved = 0
-            await self._return_formers(purse)
+                former.spent, former.reserved = former.spent + former.reserved, 0
+                calls.append(_Call(purse, former, former.over(purse.id)))
+        if calls:
+            await self._start(calls)
 
     def _windows_of(self, limit: RateLimit) -> list[_Window]:
         amounts: list[tuple[Literal["requests", "tokens"], int]] = [
@@ -490,39 +515,54 @@ class Accounts:
         return self._purses[budget.id]
 
     def _ask_for(self, purse: _Purse, needed: int) -> "asyncio.Task[None]":
-        return self._start(purse, purse.growth(needed))
+        return self._start([_Call(purse, None, purse.growth(needed))])
 
-    def _start(self, purse: _Purse, ask: Ask) -> "asyncio.Task[None]":
-        """One ask at a time for each budget."""
-        assert purse.asking is None, "two asks for one budget"
-        purse.asking = asyncio.get_running_loop().create_task(self._asked(purse, ask))
-        return purse.asking
+    def _start(self, calls: "list[_Call]") -> "asyncio.Task[None]":
+        """One call at a time for each budget."""
+        task = asyncio.get_running_loop().create_task(self._call(calls))
+        for call in calls:
+            assert call.purse.asking in (None, task), "two calls for one budget"
+            call.purse.asking = task
+        return task
 
-    async def _asked(self, purse: _Purse, ask: Ask) -> None:
+    async def _call(self, calls: "list[_Call]") -> None:
+        try:
+            recalled = await self._exchange(calls)
+            await self._exchange([_Call(purse, None, purse.give_back()) for purse in recalled])
+        finally:
+            for call in calls:
+                call.purse.asking = None
+
+    async def _exchange(self, calls: "list[_Call]") -> list[_Purse]:
+        """Say it and take over what is answered; the budgets of which something is recalled.
+
+        Where the lessor could not be asked, nothing was granted, as far as we know.
+        """
+        if not calls:
+            return []
         began_s = monotonic()
         try:
-            slice_ = await self._answer(ask)
-            if slice_ is None:
-                purse.denied_least, purse.denied_until_s = 0, began_s + _DENIED_S
+            async with asyncio.timeout(_LESSOR_PATIENCE_S):
+                slices = await self._lessor.lease([call.ask for call in calls])
+        except OSError:
+            for purse, former, _ in calls:
+                if former is None:
+                    purse.denied_least, purse.denied_until_s = 0, began_s + _DENIED_S
+            return []
+        recalled = []
+        for (purse, former, ask), slice_ in zip(calls, slices, strict=True):
+            if former is not None:
+                purse.formers.remove(former)
             elif ask.part == purse.part:
                 purse.granted(slice_, ask, began_s)
-                if slice_.recall and purse.left:
-                    await self._answer(purse.give_back())
-        finally:
-            purse.asking = None
+                if slice_.recall and purse.left > 0:
+                    recalled.append(purse)
+        return recalled
 
-    async def _answer(self, ask: Ask) -> Slice | None:
-        """What the lessor says, or None where it could not be asked: then nothing was granted, as far as we know."""
-        try:
-            async with asyncio.timeout(_LESSOR_PATIENCE_S):
-                (slice_,) = await self._lessor.lease((ask,))
-        except OSError:
-            return None
-        return slice_
 
-    async def _return_formers(self, purse: _Purse) -> None:
-        for former in [former for former in purse.formers if not former.reserved]:
-            former.serial += 1
-            over = Ask(budget=purse.id, part=former.part, serial=former.serial, spent=former.spent, over=True)
-            if await self._answer(over) is not None:
-                purse.formers.remove(former)
+class _Call(NamedTuple):
+    """An ask for a budget's present lease, or for a former one."""
+
+    purse: _Purse
+    former: _Former | None
+    ask: Ask

@@ -1,8 +1,7 @@
 """One connection of a client: HTTP/1.1 in, one exchange at a time, answers in the order of the requests.
 
 The parser calls back for each part of a request; a request that is complete while another is being answered waits in
-line, and reading stops when enough has come ahead. Requests are refused here when they cannot be understood, are not
-authenticated or are not permitted; what is left becomes an `Exchange`.
+line, and reading stops when enough has come ahead. What a request asks for is the `front`'s to say.
 """
 
 import asyncio
@@ -10,24 +9,23 @@ from collections import deque
 from typing import cast
 
 import httptools
-import msgspec
 
 from clauseway.gateway import errors
-from clauseway.gateway.errors import Fault, error_response, response
-from clauseway.gateway.exchange import Exchange, journal_failed
-from clauseway.gateway.keys import secret_in
-from clauseway.gateway.requests import BadBody, decode_chat
-from clauseway.gateway.routes import Candidate, Choice, Customer, Tables, header_line
+from clauseway.gateway.errors import Fault, error_response
+from clauseway.gateway.exchange import Exchange
+from clauseway.gateway.front import Front
 from clauseway.gateway.shared import Shared
 
 # _DROP is 0: the common case is tested first.
-_DROP, _PASS, _AUTHORIZATION, _API_KEY, _CLOUD, _LENGTH, _EXPECT = range(7)
+_DROP, _PASS, _AUTHORIZATION, _API_KEY, _CLOUD, _LENGTH, _EXPECT, _CONTENT_TYPE, _HEDGE = range(9)
 # What a cloud may hear of the caller's head. Everything else (cookies, credentials, proxies' notes) stays here.
 _ACTIONS = {
     b"authorization": _AUTHORIZATION,
     b"api-key": _API_KEY,
     b"x-clauseway-cloud": _CLOUD,
+    b"content-type": _CONTENT_TYPE,
     b"content-length": _LENGTH,
+    b"x-clauseway-hedge-ms": _HEDGE,
     b"expect": _EXPECT,
     b"openai-beta": _PASS,
     b"x-client-request-id": _PASS,
@@ -46,8 +44,6 @@ class _Actions(dict[bytes, int]):
 
 
 _actions = _Actions()
-_CHAT, _MODELS, _HEALTH = b"/v1/chat/completions", b"/v1/models", b"/healthz"
-_METHODS = {_CHAT: b"POST", _MODELS: b"GET", _HEALTH: b"GET"}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -61,6 +57,8 @@ class _Incoming:
     cloud = b""
     expect = b""
     length = b""
+    content_type = b""
+    hedge = b""
     received = 0
     begun = True
     head_done = False
@@ -96,9 +94,7 @@ class ClientConnection(asyncio.Protocol):
         self._paused = False
         self._refused = False
         self._closing = False
-        self._known_key = b""
-        self._known_tables: Tables | None = None
-        self._known: Customer | None = None
+        self._front = Front(shared, self)
         self.head_lines = b""
         self.chunked = True
         self.due_s = 0.0
@@ -172,7 +168,7 @@ class ClientConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is not None:
             if exchange.due_s <= shared.wheel.now_s:
-                exchange.expired(shared.wheel.now_s)
+                exchange.overdue(shared.wheel.now_s)
             if self._exchange is exchange:
                 shared.wheel.arm(self, max(exchange.due_s, shared.wheel.now_s))
         elif self._transport is None:
@@ -201,12 +197,16 @@ class ClientConnection(asyncio.Protocol):
             incoming.authorization = value
         elif action == _LENGTH:
             incoming.length = value
+        elif action == _CONTENT_TYPE:
+            incoming.content_type = value
         elif action == _PASS:
             incoming.passed += (name, b": ", value, b"\r\n")
         elif action == _API_KEY:
             incoming.api_key = value
         elif action == _CLOUD:
             incoming.cloud = value
+        elif action == _HEDGE:
+            incoming.hedge = value
         else:
             incoming.expect = value
 
@@ -255,113 +255,19 @@ class ClientConnection(asyncio.Protocol):
             self._closing = True
             self.head_lines = b"connection: close\r\n"
         self.chunked = incoming.chunked
-        path = incoming.url
-        method = _METHODS.get(path)
-        if method is None:
-            path = path.partition(b"?")[0]
-            method = _METHODS.get(path)
-        if method is None:
-            self._answer_error(errors.UNKNOWN_PATH, f"There is no {path.decode(errors='replace')} here.")
-        elif incoming.method != method:
-            allow = b"allow: %b\r\n" % method
-            message = f"{path.decode()} takes {method.decode()}, not {incoming.method.decode()}."
-            self._answer_error(errors.WRONG_METHOD, message, headers=allow)
-        elif path == _CHAT:
-            self._chat(incoming)
-        elif path == _MODELS:
-            self._models(incoming)
-        else:
-            self._health()
+        self._front.serve(incoming)
 
-    def _chat(self, incoming: _Incoming) -> None:
-        shared = self._shared
-        tables = shared.tables
-        customer = self._customer(incoming, tables)
-        if customer is None:
-            return
-        if shared.spool.failure is not None:
-            self._answer(journal_failed(shared.spool.failure, self.head_lines))
-            return
-        body = incoming.pieces[0] if len(incoming.pieces) == 1 else b"".join(incoming.pieces)
-        try:
-            request = decode_chat(body)
-        except BadBody as error:
-            self._answer_error(errors.MALFORMED_BODY, str(error), param=error.param)
-            return
-        event_ns = shared.clock()
-        choice = tables.choice(event_ns, customer.market, request.model)
-        if choice is None:
-            message = f"The model {request.model!r} does not exist here. GET /v1/models lists those that do."
-            self._answer_error(errors.UNKNOWN_MODEL, message, param="model")
-            return
-        candidates = (
-            self._permitted(choice, incoming.cloud, request.model, tables) if incoming.cloud else choice.candidates
-        )
-        if candidates:
-            exchange = Exchange(self, shared, customer, candidates, request, body, b"".join(incoming.passed), event_ns)
-            self._exchange = exchange
-            exchange.start()
-            if self._exchange is exchange:
-                shared.wheel.arm(self, exchange.due_s)
-        elif not incoming.cloud:
-            self._forbid(choice, "", request.model)
+    def begin(self, exchange: Exchange) -> None:
+        """The front has made it: set it off."""
+        self._exchange = exchange
+        exchange.start()
+        if self._exchange is exchange:
+            self._shared.wheel.arm(self, exchange.due_s)
 
-    def _customer(self, incoming: _Incoming, tables: Tables) -> Customer | None:
-        """Who asks; None after a refusal. Remembered for the connection while key and tables stay the same."""
-        stated = incoming.authorization or incoming.api_key
-        if stated and stated == self._known_key and tables is self._known_tables:
-            return self._known
-        secret = secret_in(stated) if incoming.authorization else stated
-        customer = tables.customer(secret) if secret else None
-        if customer is None:
-            message = "The API key is not known here." if secret else "Send an API key: 'Authorization: Bearer KEY'."
-            self._answer_error(errors.NO_KEY, message)
-            return None
-        self._known_key, self._known_tables, self._known = stated, tables, customer
-        return customer
-
-    def _permitted(self, choice: Choice, cloud: bytes, model: str, tables: Tables) -> tuple[Candidate, ...]:
-        """The candidates of the one cloud that was asked for; empty after a refusal."""
-        name = cloud.decode("latin-1")
-        if name not in tables.clouds:
-            known = ", ".join(sorted(tables.clouds))
-            self._answer_error(errors.UNKNOWN_CLOUD, f"There is no cloud {name!r} here. Known: {known}.")
-            return ()
-        candidates = choice.by_cloud.get(name, ())
-        if not candidates:
-            self._forbid(choice, name, model)
-        return candidates
-
-    def _forbid(self, choice: Choice, cloud: str, model: str) -> None:
-        """403 with the clause: of the cloud that was asked for, or of every cloud that is closed. 404 where none is."""
-        refusals = [refusal for refusal in choice.refusals.values() if cloud in ("", refusal.cloud)]
-        where = f"on {cloud}" if cloud else "on any cloud"
-        if not refusals:
-            message = f"No deployment serves {model} {where} for this key; the agreement does not stand in the way."
-            self._answer_error(errors.NO_DEPLOYMENT, message, param="model")
-            return
-        for refusal in refusals:
-            self._shared.counts.refused[refusal.cloud] += 1
-        message = " ".join(refusal.message for refusal in refusals)
-        terms = ",".join(dict.fromkeys(term for refusal in refusals for term in refusal.terms))
-        decision = header_line("x-clauseway-decision", terms)
-        self._answer_error(errors.FORBIDDEN, message, param="model", headers=decision)
-
-    def _models(self, incoming: _Incoming) -> None:
-        tables = self._shared.tables
-        customer = self._customer(incoming, tables)
-        if customer is None:
-            return
-        names = tables.models(self._shared.clock(), customer.market)
-        models = [{"id": name, "object": "model", "created": 0, "owned_by": customer.buyer.seller} for name in names]
-        self._answer(response(200, msgspec.json.encode({"object": "list", "data": models}), self.head_lines))
-
-    def _health(self) -> None:
-        failure = self._shared.spool.failure
-        if failure is not None:
-            self._answer(journal_failed(failure, self.head_lines))
-        else:
-            self._answer(response(200, b'{"status":"ok"}', self.head_lines))
+    def exchange_due(self, due_s: float) -> None:
+        """Sooner than the last time it was asked."""
+        if self._exchange is not None and due_s < self.due_s:
+            self._shared.wheel.arm(self, due_s)
 
     # -- answering
 
@@ -375,12 +281,10 @@ class ClientConnection(asyncio.Protocol):
             self._closing = True
         self._answered()
 
-    def _answer(self, data: bytes) -> None:
+    def answer(self, data: bytes) -> None:
+        """A whole answer that needed no exchange."""
         self.write(data)
         self._answered()
-
-    def _answer_error(self, fault: Fault, message: str, *, param: str | None = None, headers: bytes = b"") -> None:
-        self._answer(error_response(fault, message, param=param, headers=headers + self.head_lines))
 
     def _answered(self) -> None:
         """The connection is free: the next in line, or wait for one."""

@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from clauseway.gateway.accounts import Shortage
+
+# A client that is told to come again within this time waits for it; beyond it, it is told not to.
+_PATIENCE_S = 30.0
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -30,6 +34,13 @@ UNKNOWN_PATH = Fault(404, "invalid_request_error", "unknown_url")
 UNKNOWN_MODEL = Fault(404, "invalid_request_error", "model_not_found")
 WRONG_METHOD = Fault(405, "invalid_request_error", "method_not_allowed")
 SLOW_CLIENT = Fault(408, "invalid_request_error", "request_timeout", should_retry=True)
+NOT_ALLOWED = Fault(403, "permission_error", "role_not_permitted")
+NO_SUCH_OBJECT = Fault(404, "invalid_request_error", "not_found")
+NOT_OFFERED = Fault(400, "invalid_request_error", "not_offered")
+MISSING_MODEL = Fault(400, "invalid_request_error", "missing_required_parameter")
+UNSUPPORTED = Fault(400, "invalid_request_error", "unsupported_by_every_deployment")
+LIMITED = Fault(429, "rate_limit_error", "rate_limit_exceeded")
+OVER_BUDGET = Fault(429, "insufficient_quota", "budget_exceeded")
 BODY_TOO_LARGE = Fault(413, "invalid_request_error", "body_too_large")
 EXPECTATION = Fault(417, "invalid_request_error", "expectation_failed")
 CLOUDS_BUSY = Fault(429, "rate_limit_error", "rate_limit_exceeded")
@@ -45,8 +56,12 @@ STREAM_BROKEN = Fault(502, "server_error", "stream_interrupted")
 
 def error_object(fault: Fault, message: str, param: str | None = None) -> bytes:
     """`{"error": {...}}` with the four members that OpenAI's clients read."""
-    error = {"message": message, "type": fault.type, "param": param, "code": fault.code}
-    return msgspec.json.encode({"error": error})
+    return msgspec.json.encode({"error": error_members(fault, message, param)})
+
+
+def error_members(fault: Fault, message: str, param: str | None = None) -> dict[str, str | None]:
+    """The four members of an error that OpenAI's clients read."""
+    return {"message": message, "type": fault.type, "param": param, "code": fault.code}
 
 
 def error_event(fault: Fault, message: str) -> bytes:
@@ -60,6 +75,15 @@ def error_response(
     """A whole HTTP answer. `headers` are complete lines."""
     body = error_object(fault, message, param)
     return response(fault.status, body, headers + _retry_header(fault), close=close)
+
+
+def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
+    """What is answered where a limit or a budget is used up, with the figure and, where time helps, when."""
+    fault = OVER_BUDGET if shortage.kind == "budget" else LIMITED
+    seconds = shortage.retry_after_s
+    when = b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-seconds // 1), seconds * 1000) if seconds else b""
+    again = fault is LIMITED and 0 < seconds <= _PATIENCE_S
+    return error_response(fault._replace(should_retry=again), shortage.message, headers=headers + when)
 
 
 def _retry_header(fault: Fault) -> bytes:

@@ -5,7 +5,10 @@ same thing asked again grants nothing twice. `serial` counts a lease's asks; the
 one it has seen, so that one which was delayed cannot take back what was granted since.
 """
 
+import asyncio
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -71,3 +74,66 @@ class LocalLessor:
             self._held[ask.budget, ask.part], free = wished, free + held - wished
             held = wished
         return Slice(leased=held, left=max(free, 0), amount=amount)
+
+
+class LeaseCall(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process sends to the lessor's socket: `POST /leases`, answered by a list of `Slice`.
+
+    `boot` names its start, in hex; `pid` is how the lessor later finds out that it died.
+    """
+
+    boot: str
+    pid: int
+    asks: tuple[Ask, ...]
+
+
+_SLICES = msgspec.json.Decoder(tuple[Slice, ...])
+_ANSWER_BYTES = 16 << 20  # a slice is some hundred bytes; asks for all budgets of a large plan come at once
+
+
+class LeaseSocket:
+    """The lessor behind a unix socket: HTTP over one connection that is kept, one call at a time."""
+
+    def __init__(self, path: Path, boot: int) -> None:
+        self._path = path
+        self._boot = f"{boot:016x}"
+        self._one_call = asyncio.Lock()
+        self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+        """Raises OSError where nobody listens, or what answers is no lessor."""
+        body = msgspec.json.encode(LeaseCall(boot=self._boot, pid=os.getpid(), asks=tuple(asks)))
+        async with self._one_call:
+            kept, self._connection = self._connection, None
+            # A call that is broken off leaves no connection behind: an answer must not meet another call.
+            connection = kept or await asyncio.open_unix_connection(self._path, limit=_ANSWER_BYTES)
+            try:
+                answer = await _post(*connection, body)
+            except BaseException:
+                connection[1].close()
+                raise
+            self._connection = connection
+        if len(answer) != len(asks):
+            raise ConnectionError(f"{len(asks)} leases were asked for, {len(answer)} came")
+        return answer
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection[1].close()
+
+
+async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> Sequence[Slice]:
+    writer.write(b"POST /leases HTTP/1.1\r\nhost: lessor\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            int(line[len(b"content-length:") :])
+            for line in head.lower().split(b"\r\n")
+            if line.startswith(b"content-length:")
+        )
+        answer = await reader.readexactly(length)
+        if b" 200 " not in head.partition(b"\r\n")[0]:
+            raise ConnectionError(f"the lessor answered {head[:200]!r}")
+        return _SLICES.decode(answer)
+    except (EOFError, asyncio.LimitOverrunError, StopIteration, msgspec.DecodeError) as error:
+        raise ConnectionError(f"the lessor's answer cannot be read: {error}") from error

@@ -3,70 +3,166 @@
 Compiled once per plan; a new plan is a new `Tables` and takes the place of the old one between two requests.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic_ns
 from typing import NamedTuple
 
 import msgspec
 
+from clauseway.gateway.accounts import Account, Accounts
 from clauseway.gateway.clouds import CLOUDS, Prepare
 from clauseway.gateway.clouds.dialect import Address, address_of, credential_in
+from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.health import Health
 from clauseway.gateway.keys import digest
-from clauseway.gateway.plan import Epoch, Plan, Refusal, Route, Target
+from clauseway.gateway.operations import Destination, Operation
+from clauseway.gateway.plan import Epoch, Key, Plan, Policy, Refusal, Route, Target
+from clauseway.gateway.requests import Asked
 from clauseway.gateway.upstream import Endpoint
-from clauseway.metering import Buyer, Deployment, Ruling
+from clauseway.metering import Buyer, Deployment, Ruling, Unit
 from clauseway.values import InvalidInput, Problem
 
 _NO_END_NS = 1 << 63
 # A thousand dollars per million tokens: keeps the arithmetic of reservations within 63 bits.
 _PRICE_MAX = 10**9
+_WHOLES = frozenset((Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS))
 
 
 class Customer(NamedTuple):
-    """Who a key belongs to. `label` is its code in the spool, `market` the (seller, segment) that routes depend on."""
+    """Who a key belongs to. `label` is its code in the spool, `market` the (seller, segment) that routes depend on.
+
+    `account` is None where no limit and no budget holds; `drains`: answers are read to their end for their usage even
+    when the client has left.
+    """
 
     label: int
     market: int
     buyer: Buyer
+    role: str = "member"
+    policy: Policy = Policy()
+    account: Account | None = None
+    drains: bool = False
+
+
+class Reserved(NamedTuple):
+    """The worst case of a request: its cost in picodollars, its tokens, and how many of those are output."""
+
+    picodollars: int
+    tokens: int
+    output_tokens: int
 
 
 class CallTarget:
-    """A deployment ready to be called: everything of it that a request needs, one step away."""
+    """A deployment ready to be called: everything of it that a request needs, one step away.
 
-    def __init__(self, target: Target, label: int, endpoint: Endpoint) -> None:
+    `prepare` is None while there is no credential; `no_credential` says why. `renew` fetches another credential, where
+    there is somewhere to fetch it from.
+    """
+
+    def __init__(self, target: Target, label: int, endpoint: Endpoint, health: Health) -> None:
         dialect = CLOUDS[target.dialect]
+        self.target = target
         self.label = label
         self.deployment = target.label
         self.endpoint = endpoint
-        self.prepare: Prepare = dialect.prepare(target, credential_in(target.auth))
-        self.units_of = dialect.units_of
+        self.health = health
+        self.prepare: Prepare | None = dialect.prepare(target, credential_in(target.auth))
+        self.no_credential = ""
+        self.renew: Callable[[], Awaitable[bool]] | None = None
         self.request_id_header = dialect.request_id_header
-        self.model = target.label.model
-        self.quoted_model = msgspec.json.encode(self.model)
+        self.lacks = dialect.lacks(target)
+        self.destination = Destination(
+            target.label.model, msgspec.json.encode(target.label.model), dialect.takes_usage_option(target)
+        )
         self.cloud = target.label.cloud
+        self.product = target.label.product
         self.name = target.label.deployment
         self.input_price = target.input_price
         self.output_price = target.output_price
         self.output_tokens_max = target.output_tokens_max
 
+    def worst_case(self, asked: Asked, body_bytes: int) -> Reserved:
+        """What a request may cost and use at most: a token is at least one byte of the body, and every choice may be as
+        long as the request or the model allows."""
+        output_max = (asked.output_tokens or self.output_tokens_max) * asked.choices
+        return Reserved(
+            body_bytes * self.input_price + output_max * self.output_price, body_bytes + output_max, output_max
+        )
+
+    def has_room(self, _now_s: float) -> bool:
+        """Whether its own quota bears another request."""
+        return True
+
+    def charge(self, units: Units) -> int:
+        """What usage is worth at the reservation's prices, in picodollars; settlement uses the dated book."""
+        return sum(
+            count * (self.input_price if unit == Unit.INPUT_TOKENS else self.output_price)
+            for unit, count in units
+            if unit in _WHOLES
+        )
+
 
 class Candidate(NamedTuple):
-    """A target and the ruling that permits it; `headers` say so in the answer."""
+    """A target and the ruling that permits it; `headers` say so in the answer, `decision` names it."""
 
     target: CallTarget
     ruling: int
     headers: bytes
+    decision: str
 
 
-class Choice(NamedTuple):
-    """What may be done with a model in one market and epoch."""
+class PassedOver(NamedTuple):
+    """A deployment that a request did not go to, and why; both empty where the reason holds for all."""
+
+    cloud: str
+    deployment: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.cloud} {self.deployment}: {self.reason}"
+
+
+class Selection(NamedTuple):
+    """The candidates of one request, best first, and what was passed over on the way."""
 
     candidates: tuple[Candidate, ...]
-    by_cloud: Mapping[str, tuple[Candidate, ...]]
-    refusals: Mapping[str, Refusal]
+    passed: tuple[PassedOver, ...] = ()
 
 
-_NO_CHOICE = Choice((), {}, {})
+class Choice:
+    """What may be done with a model in one market and epoch, under one policy."""
+
+    def __init__(self, candidates: tuple[Candidate, ...], refusals: Mapping[str, Refusal]) -> None:
+        self.candidates = candidates
+        self.refusals = refusals
+        self._selections: dict[tuple[int, str, str], Selection] = {}
+
+    def select(self, operation: Operation, asked: Asked, cloud: str = "", deployment: str = "") -> Selection:
+        """The candidates for a request, narrowed to a cloud or a deployment where one is named."""
+        key = (operation.code, cloud, deployment)
+        found = self._selections.get(key)
+        if found is None:
+            found = self._selections[key] = self._select(operation, cloud, deployment)
+        return found
+
+    def _select(self, operation: Operation, cloud: str, deployment: str) -> Selection:
+        candidates, passed = [], []
+        for candidate in self.candidates:
+            target = candidate.target
+            if cloud not in ("", target.cloud):
+                reason = f"the request asks for {cloud}"
+            elif deployment not in ("", target.name):
+                reason = f"what the request follows lies on {deployment}"
+            elif operation.name in target.lacks:
+                reason = f"has no {operation.name}"
+            else:
+                candidates.append(candidate)
+                continue
+            passed.append(PassedOver(target.cloud, target.name, reason))
+        return Selection(tuple(candidates), tuple(passed))
+
+
+_NO_CHOICE = Choice((), {})
 _Choices = Mapping[tuple[int, str], Choice]
 
 
@@ -78,8 +174,12 @@ class Tables:
         plan: Plan,
         label: Callable[[Buyer | Deployment | Ruling], int],
         endpoint: Callable[[Address], Endpoint],
+        health: Callable[[str], Health],
+        accounts: Accounts,
     ) -> None:
         check(plan)
+        accounts.take_over(plan)
+        self._accounts = accounts
         self.plan = plan
         self.attempt_timeout_s = plan.attempt_timeout_s
         self.deadline_s = plan.deadline_s
@@ -88,11 +188,11 @@ class Tables:
         self._label = label
         self._markets: dict[tuple[str, str], int] = {}
         self._targets = [
-            CallTarget(target, label(target.label), endpoint(address_of(target.url))) for target in plan.targets
+            CallTarget(target, label(target.label), endpoint(address_of(target.url)), health(target.label.deployment))
+            for target in plan.targets
         ]
-        self._customers = {bytes.fromhex(key.digest): self._customer(Buyer(
-            key.organisation, key.project, key.key_id, key.seller, key.segment
-        )) for key in plan.keys}  # fmt: skip
+        self._customers = {bytes.fromhex(key.digest): self._customer(key) for key in plan.keys}
+        self._holders: dict[str, Candidate] = {}
         self._epochs = [(epoch.begin_ns, self._compiled(epoch)) for epoch in plan.epochs]
         self.clouds = frozenset(target.label.cloud for target in plan.targets) | {
             refusal.cloud for epoch in plan.epochs for route in epoch.routes.values() for refusal in route.refusals
@@ -104,20 +204,33 @@ class Tables:
     def customer(self, secret: bytes) -> Customer | None:
         return self._customers.get(digest(self._hash_key, secret))
 
-    def choice(self, event_ns: int, market: int, model: str) -> Choice | None:
+    def choice(self, event_ns: int, customer: Customer, model: str) -> Choice | None:
         """What may be done with `model`; None where no client may ask for such a name at all."""
         if not self._begin_ns <= event_ns < self._end_ns:
             self._turn_to(event_ns)
-        found = self._current.get((market, model))
+        found = self._current.get((customer.market, model))
         if found is None and model in self.plan.models:
             return _NO_CHOICE
         return found
 
-    def models(self, event_ns: int, market: int) -> list[str]:
-        """The names that are served now in a market, in the plan's order."""
+    def models(self, event_ns: int, customer: Customer) -> list[str]:
+        """The names that are served now to a customer, in the plan's order."""
         return [
-            name for name in self.plan.models if (found := self.choice(event_ns, market, name)) and found.candidates
+            name for name in self.plan.models if (found := self.choice(event_ns, customer, name)) and found.candidates
         ]
+
+    def reachable(self, event_ns: int, customer: Customer) -> list[Candidate]:
+        """One candidate of each deployment that a customer may reach now with any model, the first models' first."""
+        found: dict[str, Candidate] = {}
+        for name in self.plan.models:
+            choice = self.choice(event_ns, customer, name)
+            for candidate in choice.candidates if choice is not None else ():
+                found.setdefault(candidate.target.name, candidate)
+        return list(found.values())
+
+    def holder(self, deployment: str) -> Candidate | None:
+        """Where something that was made before lies: to read it, or to delete it, is no new sale."""
+        return self._holders.get(deployment)
 
     def _turn_to(self, event_ns: int) -> None:
         self._begin_ns, self._current = -_NO_END_NS, {}
@@ -128,8 +241,18 @@ class Tables:
                 break
             self._begin_ns, self._current = begin_ns, choices
 
-    def _customer(self, buyer: Buyer) -> Customer:
-        return Customer(self._label(buyer), self._market(buyer.seller, buyer.segment), buyer)
+    def _customer(self, key: Key) -> Customer:
+        buyer = Buyer(key.organisation, key.project, key.key_id, key.seller, key.segment)
+        policy = self.plan.policies[key.policy]
+        return Customer(
+            label=self._label(buyer),
+            market=self._market(buyer.seller, buyer.segment),
+            buyer=buyer,
+            role=key.role,
+            policy=policy,
+            account=self._accounts.of(key) if key.limits or key.budgets else None,
+            drains=policy.on_leave == "drain",
+        )
 
     def _market(self, seller: str, segment: str) -> int:
         return self._markets.setdefault((seller, segment), len(self._markets))
@@ -149,11 +272,8 @@ class Tables:
         for target, ruling in route.candidates:
             rulings.setdefault(target, ruling)
         candidates = tuple(self._candidate(self._targets[target], ruling) for target, ruling in rulings.items())
-        by_cloud: dict[str, tuple[Candidate, ...]] = {}
-        for candidate in candidates:
-            cloud = candidate.target.cloud
-            by_cloud[cloud] = (*by_cloud.get(cloud, ()), candidate)
-        return Choice(candidates, by_cloud, {refusal.cloud: refusal for refusal in route.refusals})
+        self._holders |= {candidate.target.name: candidate for candidate in candidates}
+        return Choice(candidates, {refusal.cloud: refusal for refusal in route.refusals})
 
     def _candidate(self, target: CallTarget, ruling: int) -> Candidate:
         label, decision = target.deployment, self.plan.rulings[ruling]
@@ -164,7 +284,8 @@ class Tables:
             ("x-clauseway-deployment", label.deployment),
             ("x-clauseway-decision", decision.decision),
         )
-        return Candidate(target, self._label(decision), b"".join(header_line(name, value) for name, value in lines))
+        headers = b"".join(header_line(name, value) for name, value in lines)
+        return Candidate(target, self._label(decision), headers, decision.decision)
 
 
 def header_line(name: str, value: str) -> bytes:
@@ -217,6 +338,17 @@ def _wrong_keys(plan: Plan) -> list[Problem]:
             bytes.fromhex(text)
         except ValueError as error:
             problems.append(_problem("not hexadecimal", str(error), where))
+    for index, key in enumerate(plan.keys):
+        wrong = [
+            name
+            for name, indices, known in (
+                ("policy", (key.policy,), plan.policies),
+                ("limits", key.limits, plan.limits),
+                ("budgets", key.budgets, plan.budgets),
+            )
+            if any(not 0 <= at < len(known) for at in indices)
+        ]
+        problems += [_problem(f"{name} that do not exist", "an index is outside", f"keys[{index}]") for name in wrong]
     if len(plan.hash_key) > 128:
         problems.append(_problem("too long", "a BLAKE2b key has at most 64 bytes", "hash_key"))
     return problems

@@ -20,10 +20,14 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.gateway.accounts import Accounts
 from clauseway.gateway.client import ClientConnection
 from clauseway.gateway.clock import simulated_clock, system_clock
 from clauseway.gateway.clouds.dialect import Address
 from clauseway.gateway.control import serve_control
+from clauseway.gateway.health import Health
+from clauseway.gateway.issued import ISSUED_FILE, IssuedIndex
+from clauseway.gateway.leases import LocalLessor
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.routes import Tables
@@ -106,8 +110,11 @@ class Server:
         spool = self._spool_factory(options.spool, loop, boot=boot)
         write_lost(spool, left_open)
         self._endpoints = Endpoints(loop, options.limits)
-        tables = Tables(plan, spool.label, self._endpoints.at)
-        shared = self._shared = Shared(loop, tables, spool, clock, options.limits, boot)
+        self._health: dict[str, Health] = {}
+        self._accounts = Accounts(LocalLessor())
+        issued = IssuedIndex(options.spool / ISSUED_FILE, loop)
+        tables = self._tables(plan, spool)
+        shared = self._shared = Shared(loop, tables, spool, clock, options.limits, boot, self._accounts, issued)
         server = await loop.create_server(lambda: ClientConnection(shared), sock=listening, backlog=_BACKLOG)
         control = await serve_control(options.control, shared) if options.control else None
         self._heed_signals(loop)
@@ -121,6 +128,12 @@ class Server:
         if control is not None:
             control.close()
         await spool.close()
+        issued.close()
+
+    def _tables(self, plan: Plan, spool: SpoolWriter) -> Tables:
+        return Tables(
+            plan, spool.label, self._endpoints.at, lambda name: self._health.setdefault(name, Health()), self._accounts
+        )
 
     def stop(self) -> None:
         self._stop.set()
@@ -130,7 +143,7 @@ class Server:
         self._plan_seen = _identity(self._options.plan)
         try:
             plan = read_plan(self._options.plan)
-            self._shared.tables = Tables(plan, self._shared.spool.label, self._endpoints.at)
+            self._shared.tables = self._tables(plan, self._shared.spool)
         except InvalidInput as error:
             print(f"The plan was not taken over:\n{error}", file=sys.stderr, flush=True)
 
@@ -149,7 +162,7 @@ class Server:
         for connection in list(shared.connections):
             connection.stop_when_idle()
         give_up_s = time.monotonic() + shared.limits.drain_s
-        while shared.connections and time.monotonic() < give_up_s:
+        while (shared.connections or shared.drained) and time.monotonic() < give_up_s:
             await asyncio.sleep(_DRAIN_CHECK_S)
         for connection in list(shared.connections):
             connection.abort()

@@ -4,7 +4,11 @@ from asyncio import AbstractEventLoop
 from collections import Counter
 from typing import Protocol
 
+from clauseway.gateway.accounts import Accounts
 from clauseway.gateway.clock import BusinessClock
+from clauseway.gateway.explanations import Explanations
+from clauseway.gateway.health import RetryBudget
+from clauseway.gateway.issued import IssuedIndex
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.routes import Tables
 from clauseway.gateway.timers import Wheel
@@ -49,6 +53,8 @@ class Shared:
         clock: BusinessClock,
         limits: Limits,
         boot: int,
+        accounts: Accounts,
+        issued: IssuedIndex,
     ) -> None:
         self.loop = loop
         self.tables = tables
@@ -56,9 +62,15 @@ class Shared:
         self.clock = clock
         self.limits = limits
         self.boot = boot
+        self.accounts = accounts
+        self.issued = issued
+        self.explanations = Explanations()
+        self.retries = RetryBudget()
         self.wheel = Wheel(loop)
         self.counts = Counts()
         self.connections: set[Connection] = set()
+        # Exchanges whose client has left and whose answer is read to its end all the same.
+        self.drained: set[object] = set()
         self.draining = False
         self._number = 0
         self._request_prefix = b"x-clauseway-request-id: req_%016x" % boot

@@ -9,11 +9,12 @@ Until the first content (a delta that says more than its role, or a finish reaso
 still break off, and the request may still go elsewhere.
 """
 
-from collections.abc import Iterable
-
 import msgspec
 
-from clauseway.gateway.clouds.usage import ChatUsage, usage_in
+from clauseway.gateway.clouds.usage import ChatUsage, Units, units_of, usage_in
+from clauseway.gateway.errors import Fault, error_event
+from clauseway.gateway.made import Made
+from clauseway.gateway.sse import BadStream, data_of, end_of_events, events_in
 
 DONE = b"data: [DONE]\n\n"
 _NULL_USAGE = (b',"usage":null', b', "usage": null')
@@ -22,10 +23,6 @@ _ERROR = (b'data: {"error"', b'data: {"type":"error"')
 # One event is a token or a few; with logprobs or audio some hundred KB. Longer is no event stream.
 _EVENT_BYTES_MAX = 4 << 20
 _EMPTY_VALUES = frozenset((b"null", b'""', b"[]", b"{}"))
-
-
-class BadStream(Exception):
-    """What the cloud sends is no event stream that can be passed on."""
 
 
 class _Choice(msgspec.Struct, frozen=True, gc=False):
@@ -55,6 +52,8 @@ class EventStream:
     """
 
     __slots__ = ("_carry", "_held", "_strip", "committed", "done", "events", "failed", "usage")
+    last = DONE
+    made: Made | None = None
 
     def __init__(self, *, strip_usage: bool) -> None:
         self._strip = strip_usage
@@ -66,10 +65,18 @@ class EventStream:
         self.usage: ChatUsage | None = None
         self.events = 0
 
+    @property
+    def units(self) -> Units | None:
+        return units_of(self.usage) if self.usage is not None else None
+
+    def broken(self, fault: Fault, message: str) -> bytes:
+        """The event that says that the stream broke."""
+        return error_event(fault, message)
+
     def feed(self, data: bytes) -> bytes:
         """What may go to the caller now: whole events, or nothing. Raises BadStream."""
         block = self._carry + data if self._carry else data
-        end = _end_of_events(block)
+        end = end_of_events(block)
         if end < len(block):
             self._carry = block[end:]
             if len(self._carry) > _EVENT_BYTES_MAX:
@@ -92,14 +99,14 @@ class EventStream:
             return block[: -len(DONE)]
         if b"[DONE]" not in block[-2 * len(DONE) :]:
             return block
-        kept = [event for event in _events(block) if _data_of(event) != b"[DONE]"]
-        self.done = len(kept) < len(_events(block))
+        kept = [event for event in events_in(block) if data_of(event) != b"[DONE]"]
+        self.done = len(kept) < len(events_in(block))
         return b"".join(kept)
 
     def _noting_usage(self, block: bytes) -> bytes:
         if _USAGE[0] in block or _USAGE[1] in block:
-            for event in _events(block):
-                self.usage = usage_in(_data_of(event)) or self.usage
+            for event in events_in(block):
+                self.usage = usage_in(data_of(event)) or self.usage
         return block
 
     def _without_usage(self, block: bytes) -> bytes:
@@ -107,13 +114,13 @@ class EventStream:
         if b'"usage"' not in block:
             return block
         block = block.replace(_NULL_USAGE[1], b"")
-        return b"".join(self._event_without_usage(event) for event in _events(block))
+        return b"".join(self._event_without_usage(event) for event in events_in(block))
 
     def _event_without_usage(self, event: bytes) -> bytes:
         """The event as it is, without its usage member, or nothing where it was sent for the usage alone."""
         if b'"usage"' not in event:
             return event
-        data = _data_of(event)
+        data = data_of(event)
         try:
             chunk = _decode_chunk(data)
             members = _decode_members(data)
@@ -133,7 +140,7 @@ class EventStream:
         self._held += block
         if len(self._held) > _EVENT_BYTES_MAX:
             raise BadStream(f"no content within {_EVENT_BYTES_MAX} bytes")
-        if not self.failed and not any(_has_content(event) for event in _events(block)):
+        if not self.failed and not any(_has_content(event) for event in events_in(block)):
             return b""
         if self.failed:
             return b""
@@ -142,29 +149,8 @@ class EventStream:
         return held
 
 
-def _end_of_events(block: bytes) -> int:
-    """Where the last whole event ends."""
-    if block.endswith(b"\n\n"):
-        return len(block)
-    end = block.rfind(b"\n\n") + 2
-    crlf = block.rfind(b"\r\n\r\n") + 4
-    return max(end if end > 1 else 0, crlf if crlf > 3 else 0)
-
-
-def _events(block: bytes) -> list[bytes]:
-    """The whole events of a block, each with its empty line."""
-    separator = b"\n\n" if b"\n\n" in block else b"\r\n\r\n"
-    return [event + separator for event in block.split(separator) if event]
-
-
-def _data_of(event: bytes) -> bytes:
-    """The data of an event: its `data:` lines, joined as the format says."""
-    lines: Iterable[bytes] = (line for line in event.splitlines() if line.startswith(b"data:"))
-    return b"\n".join(line[5:].strip() for line in lines)
-
-
 def _has_content(event: bytes) -> bool:
     try:
-        return any(choice.has_content for choice in _decode_chunk(_data_of(event)).choices)
+        return any(choice.has_content for choice in _decode_chunk(data_of(event)).choices)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False

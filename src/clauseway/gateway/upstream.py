@@ -14,7 +14,7 @@ import httptools
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.limits import Limits
 
-_PASS, _DROP, _FRAMING, _CONTENT_TYPE, _REQUEST_ID = range(5)  # _PASS is 0: the common case is tested first
+_PASS, _DROP, _FRAMING, _CONTENT_TYPE, _REQUEST_ID, _ENCODING = range(6)  # _PASS is 0: the common case is tested first
 # Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else is the caller's.
 _ACTIONS = {
     b"connection": _DROP,
@@ -31,6 +31,7 @@ _ACTIONS = {
     b"content-length": _FRAMING,
     b"transfer-encoding": _FRAMING,
     b"content-type": _CONTENT_TYPE,
+    b"content-encoding": _ENCODING,
     **{dialect.request_id_header: _REQUEST_ID for dialect in CLOUDS.values()},
 }
 _OURS = b"x-clauseway-"
@@ -127,6 +128,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.status = 0
         self.head: list[bytes] = []
         self.is_event_stream = False
+        self.is_encoded = False
         self.upstream_id = b""
         self._parts: list[bytes] = []
         self._head_done = False
@@ -237,6 +239,9 @@ class UpstreamConnection(asyncio.Protocol):
             self.is_event_stream = value.lower().startswith(b"text/event-stream")
         elif action == _FRAMING:
             self._framed = True
+        elif action == _ENCODING:
+            self.head += (name, b": ", value, b"\r\n")
+            self.is_encoded = value.lower() != b"identity"
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()

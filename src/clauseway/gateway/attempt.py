@@ -1,0 +1,375 @@
+"""One attempt of a request at one deployment: from its intent in the journal to its usage record.
+
+It sends, reads what comes back and tells its exchange: failed, committed (content has come), content, answered, ended,
+broken. Each attempt has its own record; what is reserved for it is settled once, with the record.
+"""
+
+import asyncio
+from time import monotonic_ns, time, time_ns
+from typing import Protocol
+
+from clauseway.gateway.answers import Stream
+from clauseway.gateway.clouds.usage import Units, estimate, estimated_tokens
+from clauseway.gateway.failures import Failure, failure_of, is_failure
+from clauseway.gateway.operations import Wanted
+from clauseway.gateway.routes import CallTarget, Candidate, Customer, Reserved
+from clauseway.gateway.shared import Shared
+from clauseway.gateway.sse import BadStream
+from clauseway.gateway.upstream import UpstreamConnection
+from clauseway.metering import Status, Unit
+from clauseway.spool import pack_intent, pack_usage_fields
+
+_NO_UNITS: Units = ()
+_ERROR_BYTES_MAX = 64 << 10  # an error is some hundred bytes; a page of HTML is not read to its end
+_ERROR_PATIENCE_S = 2.0  # for the rest of an error whose status is known
+
+
+class Owner(Protocol):
+    """The exchange, as far as an attempt needs it."""
+
+    shared: Shared
+    customer: Customer
+    wanted: Wanted
+    number: int
+    event_ns: int
+
+    @property
+    def follows(self) -> bool: ...
+    @property
+    def others_left(self) -> bool: ...
+    def failed(self, attempt: "Attempt", failure: Failure) -> None: ...
+    def content(self, attempt: "Attempt", events: bytes) -> None: ...
+    def answered(self, attempt: "Attempt", body: bytes) -> None: ...
+    def ended(self, attempt: "Attempt") -> None: ...
+    def broken(self, attempt: "Attempt", reason: str) -> None: ...
+    def expect(self, attempt: "Attempt") -> None: ...
+
+
+class Attempt:
+    """See the module. `ordinal` counts from 1; `reserved` is held for it on the accounts."""
+
+    # How it stands when it begins; in the class, because most attempts never change most of it.
+    status = 0
+    head: list[bytes] = []  # noqa: RUF012
+    stream: Stream | None = None
+    first_content_us = 0
+    committed = False
+    over = False
+    failed = False
+    units: Units = _NO_UNITS
+    charged = 0
+    _upstream: UpstreamConnection | None = None
+    _upstream_id = b""
+    _working: asyncio.Task[None] | None = None
+    _pieces: list[bytes] | None = None
+    _collected = 0
+    _failing = False
+    _encoded = False
+    _again = False
+    _renewed = False
+
+    def __init__(self, owner: Owner, candidate: Candidate, ordinal: int, reserved: Reserved) -> None:
+        self._owner = owner
+        self.candidate = candidate
+        self.ordinal = ordinal
+        self._reserved = reserved
+        self.due_s = 0.0
+        self._begin_ns = monotonic_ns()
+
+    # -- toward the cloud
+
+    def begin(self) -> None:
+        owner, target = self._owner, self.candidate.target
+        wanted, shared = owner.wanted, owner.shared
+        buyer, deployment, ruling = owner.customer.label, target.label, self.candidate.ruling
+        reserved = self._reserved
+        shared.spool.append(
+            pack_intent(
+                shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
+                buyer, deployment, ruling, wanted.operation.code, len(wanted.body),
+                reserved.output_tokens, reserved.picodollars,
+            ),
+            buyer, deployment, ruling,
+        )  # fmt: skip
+        owner.expect(self)
+        upstream = target.endpoint.take()
+        if upstream is not None:
+            self._send(upstream)
+        else:
+            self._connect()
+
+    def _connect(self) -> None:
+        self._working = self._owner.shared.loop.create_task(self._connect_and_send(self.candidate.target))
+
+    async def _connect_and_send(self, target: CallTarget) -> None:
+        try:
+            upstream = await target.endpoint.connect()
+        except (OSError, TimeoutError) as error:
+            self._working = None
+            reason = "did not accept a connection in time" if isinstance(error, TimeoutError) else _reason_of(error)
+            self._fail(Failure(reason))
+            return
+        if self._working is not asyncio.current_task():
+            target.endpoint.keep(upstream)  # called off in the very moment in which it succeeded
+            return
+        self._working = None
+        self._send(upstream)
+
+    def _send(self, upstream: UpstreamConnection) -> None:
+        target, wanted = self.candidate.target, self._owner.wanted
+        prepare = target.prepare
+        if prepare is None:
+            target.endpoint.keep(upstream)
+            self._fail(Failure(f"has no credential: {target.no_credential}"))
+            return
+        body = wanted.operation.splice(wanted.asked, wanted.body, wanted.content_type, target.destination)
+        head = prepare(wanted.call, body, wanted.passed, int(time()))
+        self._upstream = upstream
+        upstream.send(self, target.request_id_header, head + body)
+
+    async def _renew_and_send(self, target: CallTarget) -> None:
+        """The credential was refused: the same attempt once more, if there is a fresh one."""
+        assert target.renew is not None
+        renewed = await target.renew()
+        if self._working is not asyncio.current_task():
+            return
+        self._working = None
+        if renewed:
+            self.status, self._failing, self._pieces, self._collected = 0, False, None, 0
+            self._connect()
+        else:
+            self._fail(Failure("refused our credential", self.status))
+
+    # -- what comes back
+
+    def received(self, data: bytes, complete: bool) -> None:
+        upstream = self._upstream
+        assert upstream is not None
+        if complete:
+            self._upstream = None
+        if self.stream is not None:
+            self._stream_received(data, complete)
+            return
+        if not self.status and self._head_received(upstream):
+            self._stream_received(data, complete)
+        elif self._encoded:
+            self.let_go()
+            self._fail(Failure("answered in an encoding that nobody asked for", self.status))
+        elif not complete:
+            self._collect(data)
+        elif self._pieces is None:
+            self._whole(data)
+        else:
+            self._whole(b"".join((*self._pieces, data)))
+
+    def _head_received(self, upstream: UpstreamConnection) -> bool:
+        """Whether what follows is an event stream to pass on."""
+        status = self.status = upstream.status
+        self._upstream_id = upstream.upstream_id
+        self.head = upstream.head
+        if status == 200:
+            if upstream.is_encoded:
+                # Nobody asked for it, and what cannot be read cannot be metered.
+                self._encoded = True
+            elif upstream.is_event_stream:
+                wanted = self._owner.wanted
+                self.stream = wanted.operation.stream(wanted.asked, wanted.operation.units_in)
+                return True
+        elif is_failure(status, follows=self._owner.follows):
+            self._failing = True
+            self.due_s = min(self.due_s, self._owner.shared.wheel.now_s + _ERROR_PATIENCE_S)
+        return False
+
+    def _collect(self, data: bytes) -> None:
+        if self._pieces is None:
+            self._pieces = []
+        self._pieces.append(data)
+        self._collected += len(data)
+        limit = _ERROR_BYTES_MAX if self._failing else self._owner.shared.limits.answer_bytes
+        if self._collected > limit:
+            self.let_go()
+            if self._failing:
+                self._refused(b"".join(self._pieces))
+            else:
+                self._fail(Failure(f"answered more than {limit} bytes", self.status))
+
+    def _whole(self, body: bytes) -> None:
+        if self._failing:
+            self._refused(body)
+            return
+        self.candidate.target.health.succeeded()
+        self._owner.answered(self, body)
+
+    def _refused(self, body: bytes) -> None:
+        target = self.candidate.target
+        if self.status == 401 and target.renew is not None and not self._renewed:
+            self._renewed = True
+            self._working = self._owner.shared.loop.create_task(self._renew_and_send(target))
+            return
+        self._fail(failure_of(self.status, self.head, body, time()))
+
+    def _stream_received(self, data: bytes, complete: bool) -> None:
+        stream, owner = self.stream, self._owner
+        assert stream is not None
+        try:
+            events = stream.feed(data)
+        except BadStream as error:
+            self.let_go()
+            self._stream_failed(str(error))
+            return
+        if stream.committed:
+            if not self.committed:
+                self.committed = True
+                self.first_content_us = self.age_us()
+                self.candidate.target.health.succeeded()
+            owner.expect(self)
+            if events:
+                owner.content(self, events)
+        elif stream.failed:
+            self.let_go()
+            self._fail(Failure("reported an error before any content", self.status))
+            return
+        if complete:
+            if stream.done and stream.committed and not stream.failed:
+                owner.ended(self)
+            else:
+                self._stream_failed("reported an error" if stream.failed else "ended the stream without its last event")
+
+    def _stream_failed(self, reason: str) -> None:
+        if self.committed:
+            self._owner.broken(self, reason)
+        else:
+            self._fail(Failure(reason, self.status))
+
+    def lost(self, reason: str, reused: bool) -> None:
+        self._upstream = None
+        if self.committed:
+            self._owner.broken(self, reason)
+        elif self._failing:
+            self._refused(b"".join(self._pieces or ()))
+        elif reused and self._may_reconnect():
+            # The connection had died while idle: the same attempt, on a fresh one.
+            self._again = True
+            self._connect()
+        else:
+            self._fail(Failure(reason, self.status))
+
+    def _may_reconnect(self) -> bool:
+        """Whether a lost connection is only that. Where another candidate is left, it is asked instead: nothing tells
+        for certain that the lost request was not worked on.
+        """
+        stale_us = self._owner.shared.limits.stale_s * 1e6
+        return not self._again and self.age_us() < stale_us and not self._owner.others_left
+
+    def overdue(self) -> None:
+        """Past `due_s`."""
+        self.let_go()
+        if self._failing:
+            self._refused(b"".join(self._pieces or ()))
+        elif self.committed:
+            self._owner.broken(self, "fell silent")
+        else:
+            self._fail(Failure("did not answer in time", self.status))
+
+    def _fail(self, failure: Failure) -> None:
+        self.failed = True
+        target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
+        if failure.wait_s:
+            target.health.told_to_wait(now_s, failure.wait_s, failure.outcome)
+        else:
+            target.health.failed(now_s, failure.outcome)
+        self._owner.failed(self, failure)
+
+    def let_go(self) -> None:
+        """Nothing more is wanted of the cloud."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        working, self._working = self._working, None
+        if working is not None:
+            working.cancel()
+
+    def pause(self) -> None:
+        if self._upstream is not None:
+            self._upstream.pause()
+
+    def resume(self) -> None:
+        if self._upstream is not None:
+            self._upstream.resume()
+
+    def age_us(self) -> int:
+        """How long it has taken until now."""
+        return (monotonic_ns() - self._begin_ns) // 1000
+
+    # -- its end in the journal
+
+    def record_units(self, units: Units, status: Status = Status.COMPLETE) -> None:
+        """What the cloud reported, and what it is worth."""
+        target = self.candidate.target
+        self._owner.shared.counts.tokens[target.cloud] += tokens_of(units)
+        self.record(status, self.status, units, target.charge(units))
+
+    def record_estimate(self, status: Status, output_tokens: int) -> None:
+        """What it must have been about, where the cloud did not report it."""
+        units = estimate(len(self._owner.wanted.body), output_tokens)
+        self.record(status, self.status, units, self.candidate.target.charge(units))
+
+    def record_answer(self, body: bytes) -> None:
+        """Of a whole answer: as reported, or estimated by its length."""
+        units = self._owner.wanted.operation.units_in(body)
+        if units is not None:
+            self.record_units(units)
+        else:
+            self.record_estimate(Status.ESTIMATED, estimated_tokens(len(body)))
+
+    def record_stream(self) -> None:
+        """Of a stream that ended well."""
+        assert self.stream is not None
+        units = self.stream.units
+        if units is not None:
+            self.record_units(units)
+        else:
+            self.record_estimate(Status.ESTIMATED, self.stream.events)
+
+    def record_until_now(self) -> None:
+        """What came before it broke off: as reported, or estimated by the events that were passed on."""
+        stream = self.stream
+        units = stream.units if stream is not None else None
+        if units is not None:
+            self.record_units(units, Status.INTERRUPTED)
+        else:
+            self.record_estimate(Status.INTERRUPTED, stream.events if stream is not None and self.committed else 0)
+
+    def record(self, status: Status, http_status: int, units: Units = _NO_UNITS, charge: int = 0) -> None:
+        owner, candidate = self._owner, self.candidate
+        shared, customer = owner.shared, owner.customer
+        duration_us = (monotonic_ns() - self._begin_ns) // 1000
+        buyer, deployment, ruling = customer.label, candidate.target.label, candidate.ruling
+        shared.spool.append(
+            pack_usage_fields(
+                shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
+                buyer, deployment, ruling, owner.wanted.operation.code,
+                status, http_status, self.stream is not None, duration_us, self.first_content_us or duration_us,
+                charge, units, self._upstream_id,
+            ),
+            buyer, deployment, ruling,
+        )  # fmt: skip
+        self.over = True
+        self.units, self.charged = units, charge
+        if customer.account is not None:
+            where = candidate.target
+            customer.account.settle(
+                where.cloud, where.product, self._reserved.picodollars, charge, self._reserved.tokens, tokens_of(units)
+            )
+
+
+def tokens_of(units: Units) -> int:
+    """Input and output together, each token once."""
+    return sum(count for unit, count in units if unit in _WHOLES)
+
+
+_WHOLES = frozenset((Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS))
+
+
+def _reason_of(error: OSError) -> str:
+    return f"could not be reached ({error.strerror or error})"

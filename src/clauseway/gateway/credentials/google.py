@@ -1,0 +1,38 @@
+"""Google's application default credentials, or the file that `settings["credentials_file"]` names: an OAuth token."""
+
+from datetime import UTC
+
+import google.auth
+import requests
+from google.auth.transport.requests import Request
+
+from clauseway.gateway.clouds.dialect import Credential
+from clauseway.gateway.plan import Auth
+
+_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+
+
+class _Default:
+    recheck_s = 0.0
+
+    def __init__(self, auth: Auth) -> None:
+        self._file = auth.settings.get("credentials_file", "")
+
+    def fetch(self) -> Credential:
+        with requests.Session() as session:
+            transport = Request(session)
+            if self._file:
+                credentials, _ = google.auth.load_credentials_from_file(self._file, scopes=_SCOPES)
+            else:
+                credentials, _ = google.auth.default(scopes=_SCOPES, request=transport)
+            credentials.refresh(transport)
+        end = credentials.expiry  # in UTC, and naive
+        return Credential(
+            kind="bearer",
+            secret=credentials.token,
+            expires_s=int(end.replace(tzinfo=UTC).timestamp()) if end is not None else 0,
+        )
+
+
+def source(auth: Auth) -> _Default:
+    return _Default(auth)

@@ -1,0 +1,261 @@
+"""The keeper: one credential per distinct Auth, fresh, without a request ever waiting for it.
+
+Life of a credential: fetched in a thread → held → fetched anew ahead of its end (a margin, and some jitter so that many
+gateways do not ask at once) → replaced. Where fetching fails, the old one is kept until it ends and the source is asked
+again, ever less often. After a cloud has refused one (401), `refresh_now` fetches at once, for all who ask together.
+
+INVARIANT: of one Auth at most one fetch is under way. INVARIANT: nothing here raises for what a source does.
+"""
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
+
+from clauseway.gateway.clouds.dialect import Credential, credential_in
+from clauseway.gateway.credentials.source import STATIC, Source, failure, open_source, problems_of
+from clauseway.gateway.plan import Auth
+from clauseway.values import InvalidInput, Problem
+
+# Vendors give tokens of about an hour and have the next one ready five minutes before; of a shorter life, a quarter.
+_MARGIN_S, _MARGIN_PART = 300.0, 0.25
+_JITTER_PART = 0.5  # of the margin, at most: the earliest refresh is this much sooner
+_DELAY_S_MIN = 1.0
+_BACKOFF_S_MAX = 60.0  # an identity service that is back is found within a minute
+_FORCED_EVERY_S = 30.0  # a cloud that refuses every credential is no reason to ask for one per request
+
+
+class Held(NamedTuple):
+    """What there is for an Auth: a credential that has not ended, and what is wrong if the last fetch failed."""
+
+    credential: Credential | None = None
+    problem: Problem | None = None
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+# (an Auth, its new credential, or None where the old one ended without another)
+Changed = Callable[[Auth, Credential | None], None]
+# (delay in seconds, what to do then), as the event loop's `call_later`
+Later = Callable[[float, Callable[[], None]], Timer]
+_Key = tuple[object, ...]
+
+
+class Keeper:
+    """Holds the credentials of the Auths it was told to keep. To be used on one event loop.
+
+    `changed` is told of every new credential; where it raises KeyError or ValueError, the credential is of no use and
+    that is its problem. `now_s`, `later`, `jitter` (0 to 1) and `open_source` are for tests.
+    """
+
+    def __init__(
+        self,
+        changed: Changed,
+        *,
+        now_s: Callable[[], float] = time.time,
+        later: Later | None = None,
+        jitter: Callable[[], float] = random.random,
+        open_source: Callable[[Auth], Source] = open_source,
+    ) -> None:
+        self.changed, self.now_s, self.jitter = changed, now_s, jitter
+        self._later, self._open_source = later, open_source
+        self._kept: dict[_Key, _Kept] = {}
+
+    def keep(self, auths: Iterable[Auth]) -> None:
+        """Keep these and no others; what is held already stays. Fetching begins. Raises InvalidInput, with every
+        problem and nothing changed, where one of them cannot be tried at all."""
+        wanted = {_key(auth): auth for auth in auths if auth.kind not in STATIC}
+        fresh = {key: auth for key, auth in wanted.items() if key not in self._kept}
+        if problems := [problem for auth in fresh.values() for problem in problems_of(auth)]:
+            raise InvalidInput(*dict.fromkeys(problems))
+        for key in self._kept.keys() - wanted.keys():
+            self._kept.pop(key).close()
+        later = self._later or asyncio.get_running_loop().call_later
+        for key, auth in fresh.items():
+            self._kept[key] = _Kept(self, auth, later)
+        for key in fresh:
+            self._kept[key].begin()
+
+    def state(self, auth: Auth) -> Held:
+        """What there is now. Of a static kind: what the Auth holds."""
+        if auth.kind in STATIC:
+            return Held(credential_in(auth))
+        kept = self._kept.get(_key(auth))
+        return kept.held() if kept is not None else Held(None, _not_kept(auth))
+
+    async def refresh_now(self, auth: Auth, refused: Credential) -> Credential | None:
+        """Another credential than the one that a cloud refused, or None where there is none to be had."""
+        kept = self._kept.get(_key(auth))
+        if kept is None:
+            return None
+        held = kept.held().credential
+        if held is not None and held != refused:
+            return held  # somebody else came first
+        await kept.refresh_now()
+        held = kept.held().credential
+        return None if held == refused else held
+
+    def open(self, auth: Auth) -> Source:
+        return self._open_source(auth)
+
+    def close(self) -> None:
+        for kept in self._kept.values():
+            kept.close()
+        self._kept.clear()
+
+
+class _Kept:
+    """One Auth's credential."""
+
+    def __init__(self, keeper: Keeper, auth: Auth, later: Later) -> None:
+        self._keeper, self._auth, self._later = keeper, auth, later
+        self._source: Source | None = None
+        self._credential: Credential | None = None
+        self._problem: Problem | None = _not_yet(auth)
+        self._failures = 0
+        self._forced_s = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
+        self._next: Timer | None = None
+        self._end: Timer | None = None
+
+    def held(self) -> Held:
+        credential = self._credential
+        if credential is not None and 0 < credential.expires_s <= self._keeper.now_s():
+            return Held(None, self._problem or _ended(self._auth))
+        return Held(credential, self._problem)
+
+    def begin(self) -> "asyncio.Task[None]":
+        """The fetch that is under way, or a new one."""
+        if self._fetching is None:
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch())
+        return self._fetching
+
+    async def refresh_now(self) -> None:
+        """Fetch now, unless it was done so a moment ago."""
+        if self._fetching is None:
+            if self._keeper.now_s() - self._forced_s < _FORCED_EVERY_S:
+                return
+            self._forced_s = self._keeper.now_s()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({self.begin()})
+
+    def close(self) -> None:
+        for timer in (self._next, self._end, self._fetching):
+            if timer is not None:
+                timer.cancel()
+
+    async def _fetch(self) -> None:
+        try:
+            credential, error = await _in_thread(self._fetch_blocking)
+        finally:
+            self._fetching = None
+        if credential is not None:
+            error = self._take(credential)
+        if error is None:
+            self._failures, self._problem = 0, None
+        else:
+            self._failures += 1
+            self._problem = failure(self._auth, error)
+        self._schedule()
+
+    def _fetch_blocking(self) -> Credential:
+        if self._source is None:  # here, because it loads the vendor's library
+            self._source = self._keeper.open(self._auth)
+        return self._source.fetch()
+
+    def _take(self, credential: Credential) -> Exception | None:
+        """Hold it and tell of it. What is wrong with it, if anything is: then the old one stays."""
+        if 0 < credential.expires_s <= self._keeper.now_s():
+            return ValueError("what was given had ended already: is this machine's clock right?")
+        if credential == self._credential:
+            return None
+        try:
+            self._keeper.changed(self._auth, credential)
+        except (KeyError, ValueError) as error:
+            return error
+        self._credential = credential
+        return None
+
+    def _schedule(self) -> None:
+        for timer in (self._next, self._end):
+            if timer is not None:
+                timer.cancel()
+        self._next = self._end = None
+        delay = self._delay()
+        if delay is not None:
+            self._next = self._later(delay, self._again)
+        if self._credential is not None and self._credential.expires_s:
+            self._end = self._later(max(0.0, self._credential.expires_s - self._keeper.now_s()), self._drop)
+
+    def _delay(self) -> float | None:
+        """Seconds until the source is asked again; None for never."""
+        if self._failures:
+            most = min(_BACKOFF_S_MAX, _DELAY_S_MIN * 2.0 ** min(self._failures, 16))
+            return max(_DELAY_S_MIN, most * (0.5 + 0.5 * self._keeper.jitter()))
+        delays = [self._source.recheck_s] if self._source is not None and self._source.recheck_s else []
+        if self._credential is not None and self._credential.expires_s:
+            life_s = self._credential.expires_s - self._keeper.now_s()
+            margin_s = min(_MARGIN_S, life_s * _MARGIN_PART)
+            delays.append(max(_DELAY_S_MIN, life_s - margin_s * (1 + _JITTER_PART * self._keeper.jitter())))
+        return min(delays, default=None)
+
+    def _again(self) -> None:
+        self._next = None
+        self.begin()
+
+    def _drop(self) -> None:
+        """The credential has ended, and there is no other yet."""
+        self._end = None
+        self._credential = None
+        self._problem = self._problem or _ended(self._auth)
+        self._keeper.changed(self._auth, None)
+
+
+async def _in_thread(function: Callable[[], Credential]) -> tuple[Credential | None, Exception | None]:
+    """The function's result or what it raised. In a thread that ends with the process: a library that hangs must
+    neither take a place from others nor keep the gateway from stopping."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[tuple[Credential | None, Exception | None]] = loop.create_future()
+
+    def deliver(result: tuple[Credential | None, Exception | None]) -> None:
+        if not done.done():
+            done.set_result(result)
+
+    def run() -> None:
+        try:
+            result: tuple[Credential | None, Exception | None] = (function(), None)
+        except Exception as error:  # the vendors' libraries raise what they like
+            result = (None, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(deliver, result)
+
+    threading.Thread(target=run, name="credential", daemon=True).start()
+    return await done
+
+
+def _key(auth: Auth) -> _Key:
+    return (
+        auth.kind, auth.secret, auth.access_key, auth.service, auth.region, auth.session_token,
+        *sorted(auth.settings.items()),
+    )  # fmt: skip
+
+
+def _problem(auth: Auth, why: str, todo: str) -> Problem:
+    return Problem(what=f"no credential of kind {auth.kind}", why=why, where="auth", todo=todo)
+
+
+def _not_yet(auth: Auth) -> Problem:
+    return _problem(auth, "it is being fetched for the first time", "Wait a moment.")
+
+
+def _ended(auth: Auth) -> Problem:
+    return _problem(auth, "the last one has ended and its source has not answered since", "Check the source.")
+
+
+def _not_kept(auth: Auth) -> Problem:
+    return _problem(auth, "no target of the plan has it", "Ask for the Auth of a target.")

@@ -1,0 +1,153 @@
+"""Sources of credentials: the protocol, and the one table that says which kinds there are and what each needs."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import NamedTuple, Protocol
+
+from clauseway.gateway.clouds.dialect import Credential, credential_in
+from clauseway.gateway.plan import Auth
+from clauseway.values import InvalidInput, Problem
+
+# What is sent is what the Auth holds.
+STATIC = ("bearer", "api-key", "sigv4", "signature", "none")
+_WHY_CHARACTERS_MAX = 300  # a vendor may answer a page; its first words tell
+
+
+class Source(Protocol):
+    """Where a credential comes from. `fetch` blocks, may take long, and raises whatever its vendor's library raises.
+
+    `recheck_s` is how often to ask again although nothing has ended; 0 for never.
+    """
+
+    recheck_s: float
+
+    def fetch(self) -> Credential: ...
+
+
+class Kind(NamedTuple):
+    """A kind of source. `module` in this package has `source(auth)`; `libraries` are what it imports, `extra` brings
+    them. `sends` is the kind of credential that it gives; `todo` what to look at where it gives none."""
+
+    module: str
+    libraries: tuple[str, ...]
+    extra: str
+    sends: str
+    todo: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "entra": Kind(
+        "entra", ("azure.identity",), "azure", "bearer",
+        "Check tenant_id, client_id and the secret, the identity of this machine, or run `az login`.",
+    ),
+    "aws": Kind(
+        "aws", ("botocore",), "aws", "sigv4",
+        "Check the profile, AWS_ACCESS_KEY_ID, the role of this machine, or run `aws sso login`.",
+    ),
+    "google": Kind(
+        "google", ("google.auth", "requests"), "google", "bearer",
+        "Check GOOGLE_APPLICATION_CREDENTIALS or credentials_file, or run `gcloud auth application-default login`.",
+    ),
+    "oci-user": Kind(
+        "oci_user", ("cryptography",), "oracle", "signature",
+        "Check the profile in ~/.oci/config, its key_file and pass_phrase, or run `oci session authenticate`.",
+    ),
+    "oci-instance": Kind(
+        "oci_principals", ("oci",), "oracle-principals", "signature",
+        "Use this kind on an instance of OCI only, and put it into a dynamic group.",
+    ),
+    "oci-resource": Kind(
+        "oci_principals", ("oci",), "oracle-principals", "signature",
+        "Use this kind in a resource of OCI only: OCI_RESOURCE_PRINCIPAL_VERSION is set there.",
+    ),
+    "file": Kind("secret_file", (), "", "", "Put the secret into the file that `path` names, readable to the gateway."),
+}  # fmt: skip
+
+
+def sent_kind(auth: Auth) -> str:
+    """The kind of credential that goes to the cloud. Raises KeyError where `auth.kind` is no kind."""
+    if auth.kind in STATIC:
+        return auth.kind
+    return KINDS[auth.kind].sends or auth.settings.get("sends", "bearer")
+
+
+def problems_of(auth: Auth) -> list[Problem]:
+    """What keeps the Auth from being tried at all: an unknown kind, a library that is not installed."""
+    if auth.kind in STATIC:
+        return []
+    kind = KINDS.get(auth.kind)
+    if kind is None:
+        return [
+            Problem(
+                what=f"unknown kind of auth {auth.kind!r}",
+                why="nothing gives such a credential",
+                where="auth.kind",
+                todo=f"Write one of: {', '.join((*STATIC, *KINDS))}.",
+            )
+        ]
+    return [
+        Problem(
+            what=f"credentials of kind {auth.kind} cannot be had",
+            why=f"{library} is not installed",
+            where="auth.kind",
+            todo=f"Install it: pip install 'clauseway[{kind.extra}]'.",
+        )
+        for library in kind.libraries
+        if not _is_installed(library)
+    ]
+
+
+def open_source(auth: Auth) -> Source:
+    """The source that the Auth names. Raises InvalidInput where there is none, or its settings are none."""
+    if auth.kind in STATIC:
+        return _Held(auth)
+    if problems := problems_of(auth):
+        raise InvalidInput(*problems)
+    source: Source = import_module(f"{__package__}.{KINDS[auth.kind].module}").source(auth)
+    return source
+
+
+def fetch(auth: Auth) -> Credential:
+    """The credential, now. Blocks. Raises InvalidInput where it cannot be had."""
+    try:
+        return open_source(auth).fetch()
+    except InvalidInput:
+        raise
+    except Exception as error:  # the vendors' libraries raise what they like
+        raise InvalidInput(failure(auth, error)) from None
+
+
+def failure(auth: Auth, error: Exception) -> Problem:
+    """A source's failure as a problem, without the secrets that the Auth holds."""
+    if isinstance(error, InvalidInput):
+        return error.problems[0]
+    said = (str(error).strip() or "it says no more").splitlines()[0]
+    for secret in (auth.secret, auth.session_token, auth.settings.get("pass_phrase", "")):
+        said = said.replace(secret, "…") if secret else said
+    kind = KINDS.get(auth.kind)
+    return Problem(
+        what=f"no credential of kind {auth.kind}",
+        why=f"{type(error).__name__}: {said[:_WHY_CHARACTERS_MAX]}",
+        where="auth",
+        todo=kind.todo if kind else "Check the secret.",
+    )
+
+
+class _Held:
+    """The source of what an Auth holds itself."""
+
+    recheck_s = 0.0
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def fetch(self) -> Credential:
+        return credential_in(self._auth)
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:  # not even the package that it lies in
+        return False

@@ -1,0 +1,92 @@
+"""Why a request went where it went: the latest requests of this process, for whoever asks with the project's own key.
+
+Kept in memory, a fixed number of them; what the journal holds of older ones is read from there (see `control`).
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.routes import Candidate, PassedOver
+from clauseway.metering import Buyer
+
+_KEPT = 10_000  # some hundred bytes each
+
+
+class Attempted(NamedTuple):
+    """An attempt that failed: where, what became of it, and how long it took in microseconds."""
+
+    cloud: str
+    deployment: str
+    outcome: str
+    status: int
+    duration_us: int
+
+    def __str__(self) -> str:
+        return f"{self.cloud} {self.deployment}: {self.outcome}"
+
+
+class Explanation(NamedTuple):
+    """What became of a request. `candidate` is where its answer came from, None where there was none.
+
+    `event_ns` is the business time; `charged` is in picodollars; `status` is what the caller got.
+    """
+
+    event_ns: int
+    buyer: Buyer
+    operation: str
+    model: str
+    passed: tuple[PassedOver, ...]
+    attempted: tuple[Attempted, ...]
+    candidate: Candidate | None
+    units: Units
+    charged: int
+    status: int
+
+
+class Explanations:
+    """The latest requests by their number, which only rises."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Explanation] = {}
+
+    def keep(self, number: int, explanation: Explanation) -> None:
+        kept = self._kept
+        kept[number] = explanation
+        if len(kept) > _KEPT:
+            del kept[next(iter(kept))]
+
+    def find(self, number: int) -> Explanation | None:
+        return self._kept.get(number)
+
+
+def as_json(identifier: str, explanation: Explanation) -> bytes:
+    """The answer of `GET /clauseway/v1/requests/ID`."""
+    candidate = explanation.candidate
+    label = candidate.target.deployment if candidate is not None else None
+    return msgspec.json.encode(
+        {
+            "id": identifier,
+            "object": "clauseway.request",
+            "operation": explanation.operation,
+            "model": explanation.model,
+            "organisation": explanation.buyer.organisation,
+            "project": explanation.buyer.project,
+            "key": explanation.buyer.key_id,
+            "event_ns": str(explanation.event_ns),
+            "status": explanation.status,
+            "served_by": label,
+            "decision": candidate.decision if candidate is not None else None,
+            "attempted": [attempted._asdict() for attempted in explanation.attempted],
+            "passed_over": [passed._asdict() for passed in explanation.passed],
+            "usage": {unit.column: count for unit, count in explanation.units},
+            "cost": {"amount": usd(explanation.charged), "currency": "USD", "provisional": True},
+        }
+    )
+
+
+def usd(picodollars: int) -> str:
+    """An exact amount in dollars."""
+    whole, rest = divmod(picodollars, 10**12)
+    return f"{whole}.{rest:012d}"

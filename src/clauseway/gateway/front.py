@@ -1,0 +1,329 @@
+"""From a request that has arrived to an exchange, or to an answer that needs no cloud.
+
+    path → operation → key → limits → body → model (or what it follows) → candidates → exchange
+
+Requests are refused here when they cannot be understood, are not authenticated or not permitted; each refusal says why,
+in OpenAI's error shape.
+"""
+
+import re
+from typing import NoReturn, Protocol
+
+import msgspec
+
+from clauseway.gateway import errors
+from clauseway.gateway.errors import Fault, error_response, response, shortage_response
+from clauseway.gateway.exchange import Exchange, journal_failed
+from clauseway.gateway.explanations import as_json
+from clauseway.gateway.issued import Issued
+from clauseway.gateway.keys import secret_in
+from clauseway.gateway.made import EMPTY_LIST
+from clauseway.gateway.operations import READY, Asking, State, UnknownPath, Wanted, asking_of
+from clauseway.gateway.requests import NOTHING_ASKED, Asked, BadBody
+from clauseway.gateway.routes import Candidate, Choice, Customer, Selection, Tables, header_line
+from clauseway.gateway.shared import Shared
+from clauseway.metering import Buyer, RequestId
+
+_JSON = b"application/json"
+_MODELS = re.compile(rb"(?:/openai)?(?:/v1)?/models(?:/([^/?]{1,200}))?")
+_REQUESTS = re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})")
+_HEALTH = re.compile(rb"/healthz")
+_REALTIME = re.compile(rb"(?:/openai)?/v1/realtime(?:/.*)?")
+_FILE_ID = re.compile(rb'"file_id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
+_HEDGE_MIN_S = 0.05  # the wheel's tick
+
+
+class Incoming(Protocol):
+    """A request that has arrived, whole. Header values are empty where the header is absent."""
+
+    url: bytes
+    method: bytes
+    authorization: bytes
+    api_key: bytes
+    cloud: bytes
+    hedge: bytes
+    content_type: bytes
+    passed: list[bytes]
+    pieces: list[bytes]
+
+
+class Desk(Protocol):
+    """The client's connection, as far as the front needs it."""
+
+    head_lines: bytes
+    chunked: bool
+
+    def write(self, data: bytes) -> None: ...
+    def answer(self, data: bytes) -> None: ...
+    def exchange_over(self, *, intact: bool) -> None: ...
+    def exchange_due(self, due_s: float) -> None: ...
+    def begin(self, exchange: Exchange) -> None: ...
+
+
+class Refused(Exception):
+    """A request that goes no further, and the answer that says why."""
+
+    def __init__(self, fault: Fault, message: str, *, param: str | None = None, headers: bytes = b"") -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.param = param
+        self.headers = headers
+
+
+class Front:
+    """Of one connection: it remembers who asked last."""
+
+    __slots__ = ("_desk", "_known", "_known_key", "_known_tables", "_shared")
+
+    def __init__(self, shared: Shared, desk: Desk) -> None:
+        self._shared = shared
+        self._desk = desk
+        self._known_key = b""
+        self._known_tables: Tables | None = None
+        self._known: Customer | None = None
+
+    def serve(self, incoming: Incoming) -> None:
+        try:
+            asking = READY.get((incoming.url, incoming.method))
+            if asking is None:
+                asking = self._asking(incoming)
+                if asking is None:
+                    return
+            self._operate(incoming, asking)
+        except Refused as refused:
+            lines = refused.headers + self._desk.head_lines
+            self._desk.answer(error_response(refused.fault, str(refused), param=refused.param, headers=lines))
+
+    def _asking(self, incoming: Incoming) -> Asking | None:
+        """What is asked for; None where it was answered already. Raises Refused."""
+        path = incoming.url.partition(b"?")[0]
+        try:
+            return asking_of(incoming.method, incoming.url)
+        except UnknownPath as unknown:
+            if unknown.methods:
+                self._wrong_method(path, incoming.method, *unknown.methods)
+        for pattern, answer in ((_MODELS, self._models), (_REQUESTS, self._explain), (_HEALTH, self._health)):
+            found = pattern.fullmatch(path)
+            if found is not None:
+                if incoming.method != b"GET":
+                    self._wrong_method(path, incoming.method, b"GET")
+                answer(incoming, found[1] if found.re.groups else None)
+                return None
+        if _REALTIME.fullmatch(path):
+            message = "Realtime sessions (WebSocket) are not offered here; use /v1/responses or /v1/audio."
+            raise Refused(errors.NOT_OFFERED, message)
+        raise Refused(errors.UNKNOWN_PATH, f"There is no {path.decode(errors='replace')} here.")
+
+    def _wrong_method(self, path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
+        takes = ", ".join(name.decode() for name in allowed)
+        message = f"{path.decode(errors='replace')} takes {takes}, not {method.decode(errors='replace')}."
+        raise Refused(errors.WRONG_METHOD, message, headers=b"allow: %b\r\n" % takes.encode())
+
+    # -- an operation at a cloud
+
+    def _operate(self, incoming: Incoming, asking: Asking) -> None:
+        shared, desk = self._shared, self._desk
+        tables, operation = shared.tables, asking.operation
+        customer = self._customer(incoming, tables)
+        if customer.role == "auditor":
+            message = "This key may read what its project asked and ask nothing: use one with the role member or admin."
+            raise Refused(errors.NOT_ALLOWED, message)
+        if shared.spool.failure is not None:
+            desk.answer(journal_failed(shared.spool.failure, desk.head_lines))
+            return
+        if customer.account is not None:
+            shortage = customer.account.admit(shared.wheel.now_s)
+            if shortage is not None:
+                desk.answer(shortage_response(shortage, desk.head_lines))
+                return
+        if operation.state is State.LISTS and not self._has_made(asking, customer):
+            desk.answer(response(200, EMPTY_LIST, desk.head_lines))
+            return
+        pieces = incoming.pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        content_type = incoming.content_type
+        asked: Asked = NOTHING_ASKED
+        if operation.decode is not None:
+            try:
+                asked = operation.decode(body, content_type)
+            except BadBody as error:
+                raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None
+        event_ns = shared.clock()
+        selection, issued, model = self._select(incoming, asking, customer, asked, body, event_ns)
+        if content_type == _JSON and asking.call is not None:
+            call = asking.call
+        else:
+            sent_type = b"" if operation.decode is None and not body else content_type or _JSON
+            call = operation.call(asking.identifier.encode(), asking.query, sent_type)
+        hedge_s = self._hedge_s(incoming.hedge) if incoming.hedge else 0.0
+        wanted = Wanted(operation, call, asked, body, content_type, b"".join(incoming.passed), model, hedge_s)
+        desk.begin(Exchange(desk, shared, customer, selection, wanted, event_ns, issued))
+
+    def _select(
+        self, incoming: Incoming, asking: Asking, customer: Customer, asked: Asked, body: bytes, event_ns: int
+    ) -> tuple[Selection, Issued | None, str]:
+        """The candidates, what the request follows, and the model's name as the client knows it. Raises Refused."""
+        operation = asking.operation
+        if not operation.routed:
+            return self._select_by_state(incoming, asking, customer, asked, event_ns)
+        model = asking.model or asked.model
+        choice = self._shared.tables.choice(event_ns, customer, model)
+        if choice is None:
+            self._no_choice(model)
+        cloud = self._cloud(incoming.cloud) if incoming.cloud else ""
+        follows = asked.follows
+        if b'"file_id"' in body:
+            follows = (*follows, *(found.decode() for found in _FILE_ID.findall(body)))
+        issued = self._followed(follows, customer) if follows else None
+        selection = choice.select(operation, asked, cloud, issued.deployment if issued is not None else "")
+        if not selection.candidates:
+            holder = self._shared.tables.holder(issued.deployment) if issued is not None else None
+            self._forbid(choice, selection, cloud or (holder.target.cloud if holder is not None else ""), model)
+        return selection, issued, model
+
+    def _no_choice(self, model: str) -> NoReturn:
+        if not model:
+            message = "The request names no model. GET /v1/models lists those that are served here."
+            raise Refused(errors.MISSING_MODEL, message, param="model")
+        message = f"The model {model!r} does not exist here. GET /v1/models lists those that do."
+        raise Refused(errors.UNKNOWN_MODEL, message, param="model")
+
+    def _followed(self, follows: tuple[str, ...], customer: Customer) -> Issued | None:
+        """Where what a request names lies; all of it has to lie on one deployment. Raises Refused."""
+        found = [self._owned(identifier, customer) for identifier in follows]
+        places = {issued.deployment for issued in found}
+        if len(places) > 1:
+            named = ", ".join(f"{issued.identifier} on {issued.deployment}" for issued in found)
+            message = f"What the request names lies on more than one deployment ({named}); none knows all of it."
+            raise Refused(errors.MALFORMED_BODY, message)
+        return found[0] if found else None
+
+    def _owned(self, identifier: str, customer: Customer) -> Issued:
+        """What a customer's project made. What others made does not exist for it. Raises Refused."""
+        issued = self._shared.issued.find(identifier)
+        buyer = customer.buyer
+        if issued is None or (issued.organisation, issued.project) != (buyer.organisation, buyer.project):
+            raise Refused(errors.NO_SUCH_OBJECT, f"There is no {identifier!r} that this key's project made here.")
+        return issued
+
+    def _select_by_state(
+        self, incoming: Incoming, asking: Asking, customer: Customer, asked: Asked, event_ns: int
+    ) -> tuple[Selection, Issued | None, str]:
+        """Where no model decides: what the path or the body names does, or the deployment where files are put."""
+        named = asking.identifier or (asked.follows[0] if asked.follows else "")
+        if named:
+            issued = self._owned(named, customer)
+            holder = self._shared.tables.holder(issued.deployment)
+            if holder is None:
+                message = f"{named} lies on {issued.deployment}, which is not configured any more."
+                raise Refused(errors.NO_SUCH_OBJECT, message)
+            return Selection((holder,)), issued, issued.model
+        if asking.operation.name == "batches.create":
+            message = "The request names no file. Upload one with purpose batch and name it as input_file_id."
+            raise Refused(errors.MISSING_MODEL, message, param="input_file_id")
+        return Selection((self._store(incoming, asking, customer, event_ns),)), None, ""
+
+    def _store(self, incoming: Incoming, asking: Asking, customer: Customer, event_ns: int) -> Candidate:
+        """The deployment where a project's files are: the first that has the operation, of the cloud asked for."""
+        cloud = self._cloud(incoming.cloud) if incoming.cloud else ""
+        for candidate in self._shared.tables.reachable(event_ns, customer):
+            target = candidate.target
+            if asking.operation.name not in target.lacks and cloud in ("", target.cloud):
+                return candidate
+        where = f"on {cloud}" if cloud else "here"
+        raise Refused(errors.NO_DEPLOYMENT, f"No deployment {where} offers {asking.operation.name} to this key.")
+
+    def _has_made(self, asking: Asking, customer: Customer) -> bool:
+        buyer = customer.buyer
+        return bool(self._shared.issued.owned(buyer.organisation, buyer.project, asking.operation.lists))
+
+    def _hedge_s(self, value: bytes) -> float:
+        if not value.isdigit() or len(value) > 6:
+            message = f"x-clauseway-hedge-ms is a number of milliseconds, not {value.decode(errors='replace')!r}."
+            raise Refused(errors.MALFORMED_HTTP, message)
+        return max(int(value) / 1000, _HEDGE_MIN_S)
+
+    def _customer(self, incoming: Incoming, tables: Tables) -> Customer:
+        """Who asks. Remembered for the connection while key and tables stay the same. Raises Refused."""
+        stated = incoming.authorization or incoming.api_key
+        if stated and stated == self._known_key and tables is self._known_tables and self._known is not None:
+            return self._known
+        secret = secret_in(stated) if incoming.authorization else stated
+        customer = tables.customer(secret) if secret else None
+        if customer is None:
+            message = "The API key is not known here." if secret else "Send an API key: 'Authorization: Bearer KEY'."
+            raise Refused(errors.NO_KEY, message)
+        self._known_key, self._known_tables, self._known = stated, tables, customer
+        return customer
+
+    def _cloud(self, name: bytes) -> str:
+        """The one cloud that was asked for. Raises Refused."""
+        cloud, clouds = name.decode("latin-1"), self._shared.tables.clouds
+        if cloud not in clouds:
+            known = ", ".join(sorted(clouds))
+            raise Refused(errors.UNKNOWN_CLOUD, f"There is no cloud {cloud!r} here. Known: {known}.")
+        return cloud
+
+    def _forbid(self, choice: Choice, selection: Selection, cloud: str, model: str) -> NoReturn:
+        """403 with the clause: of the cloud that was asked for, or of every cloud that is closed; else what is missing.
+        Raises Refused."""
+        lacking = [passed for passed in selection.passed if not cloud or passed.cloud == cloud]
+        refusals = [refusal for refusal in choice.refusals.values() if cloud in ("", refusal.cloud)]
+        where = f"on {cloud}" if cloud else "on any cloud"
+        if lacking:
+            named = "; ".join(map(str, lacking))
+            message = f"No deployment of {model} {where} can serve this request: {named}."
+            raise Refused(errors.UNSUPPORTED, message)
+        if not refusals:
+            message = f"No deployment serves {model} {where} for this key; the agreement does not stand in the way."
+            raise Refused(errors.NO_DEPLOYMENT, message, param="model")
+        for refusal in refusals:
+            self._shared.counts.refused[refusal.cloud] += 1
+        message = " ".join(refusal.message for refusal in refusals)
+        terms = ",".join(dict.fromkeys(term for refusal in refusals for term in refusal.terms))
+        decision = header_line("x-clauseway-decision", terms)
+        raise Refused(errors.FORBIDDEN, message, param="model", headers=decision)
+
+    # -- answers that need no cloud
+
+    def _models(self, incoming: Incoming, name: bytes | None) -> None:
+        tables = self._shared.tables
+        customer = self._customer(incoming, tables)
+        names = tables.models(self._shared.clock(), customer)
+        models = [{"id": name, "object": "model", "created": 0, "owned_by": customer.buyer.seller} for name in names]
+        if name is None:
+            self._json({"object": "list", "data": models})
+            return
+        found = [model for model in models if model["id"] == name.decode(errors="replace")]
+        if not found:
+            self._no_choice(name.decode(errors="replace"))
+        self._json(found[0])
+
+    def _explain(self, incoming: Incoming, identifier: bytes | None) -> None:
+        shared = self._shared
+        customer = self._customer(incoming, shared.tables)
+        named = (identifier or b"").decode()
+        request = RequestId.parse(named)
+        explanation = shared.explanations.find(request.number) if request.boot == shared.boot else None
+        if explanation is not None and _project(explanation.buyer) == _project(customer.buyer):
+            self._desk.answer(response(200, as_json(named, explanation), self._desk.head_lines))
+            return
+        message = (
+            f"There is no {named} of this key's project among the latest requests of this process; "
+            f"`clauseway request {named}` reads older ones from the journal and the lake."
+        )
+        raise Refused(errors.NO_SUCH_OBJECT, message)
+
+    def _health(self, _incoming: Incoming, _name: bytes | None) -> None:
+        failure = self._shared.spool.failure
+        if failure is not None:
+            self._desk.answer(journal_failed(failure, self._desk.head_lines))
+        else:
+            self._desk.answer(response(200, b'{"status":"ok"}', self._desk.head_lines))
+
+    def _json(self, value: object) -> None:
+        self._desk.answer(response(200, msgspec.json.encode(value), self._desk.head_lines))
+
+
+def _project(buyer: Buyer) -> tuple[str, str]:
+    return (buyer.organisation, buyer.project)

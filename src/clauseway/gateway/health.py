@@ -1,0 +1,76 @@
+"""Which deployments are well: ejected after failures, tried again by one request at a time. Pure; time is an argument.
+
+    well ──(failures in a row)──▶ ejected ──(time is over)──▶ one probe ──(it succeeds)──▶ well
+                                     ▲──────────(it fails: longer)──────────┘
+
+A deployment that says when to come again (`Retry-After`) is left alone until then, which is no failure. Where nothing
+else is left, an ejected one is asked all the same: a poor chance is better than none.
+"""
+
+_FAILURES = 5  # in a row; fewer would eject a busy deployment for the bad luck of a few requests
+_EJECTED_S, _EJECTED_MAX_S = 1.0, 30.0  # doubles with each probe that fails
+_WAIT_MAX_S = 120.0  # OpenAI's clients ignore longer waits too
+
+
+class Health:
+    """Of one deployment, for the life of the process."""
+
+    __slots__ = ("_ejections", "_failures", "_probing_until_s", "until_s", "why")
+
+    def __init__(self) -> None:
+        self.until_s = 0.0
+        self.why = ""
+        self._failures = 0
+        self._ejections = 0
+        self._probing_until_s = 0.0
+
+    def admits(self, now_s: float) -> bool:
+        """Whether a request may go there now. Past the time of an ejection: one, as a probe."""
+        if not self.until_s:
+            return True
+        if now_s < self.until_s or now_s < self._probing_until_s:
+            return False
+        self._probing_until_s = now_s + _EJECTED_MAX_S  # where the probe is never heard of again, another may go
+        return True
+
+    def succeeded(self) -> None:
+        if self._failures or self.until_s:
+            self.until_s = self._probing_until_s = 0.0
+            self._failures = self._ejections = 0
+
+    def failed(self, now_s: float, why: str) -> None:
+        self._failures += 1
+        if self._failures < _FAILURES and not self.until_s:
+            return
+        self.until_s = now_s + min(_EJECTED_S * 2**self._ejections, _EJECTED_MAX_S)
+        self.why = f"ejected after {self._failures} failures in a row, the last: {why}"
+        self._ejections += 1
+        self._probing_until_s = 0.0
+
+    def told_to_wait(self, now_s: float, seconds: float, why: str) -> None:
+        until_s = now_s + min(seconds, _WAIT_MAX_S)
+        if until_s > self.until_s:
+            self.until_s, self.why = until_s, why
+        self._probing_until_s = 0.0
+
+
+class RetryBudget:
+    """How many further attempts the process may make: a fifth of its requests, and always a few.
+
+    Without it, an outage multiplies the load on what is left.
+    """
+
+    _SHARE, _ALWAYS = 0.2, 50.0
+
+    def __init__(self) -> None:
+        self._left = self._ALWAYS
+
+    def request(self) -> None:
+        if self._left < self._ALWAYS:
+            self._left += self._SHARE
+
+    def take(self) -> bool:
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True

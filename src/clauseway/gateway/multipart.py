@@ -1,0 +1,75 @@
+"""Forms in parts (`multipart/form-data`, RFC 7578): their plain fields, and where a field's value lies. Pure.
+
+A form is never written anew: a field's value is replaced in its place, all other bytes stay as they came.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_BOUNDARY = re.compile(rb'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
+_NAME = re.compile(rb'[;\s]name="([^"]*)"', re.IGNORECASE)
+_FILE = re.compile(rb"[;\s]filename\*?=", re.IGNORECASE)
+_PARTS_MAX = 1000  # a form of ours has some ten parts
+_FIELD_BYTES_MAX = 64 << 10  # a plain field is a name, a number, a prompt
+
+
+class BadForm(Exception):
+    """What was sent is no form."""
+
+
+class Field(NamedTuple):
+    """A field that is no file, and where its value begins and ends in the body."""
+
+    name: str
+    begin: int
+    end: int
+
+
+def fields_of(body: bytes, content_type: bytes) -> dict[str, str]:
+    """The plain fields by name; of a name that comes twice the last. Raises BadForm."""
+    return {
+        field.name: body[field.begin : field.end].decode("utf-8", "replace")
+        for field in _fields(body, content_type)
+        if field.end - field.begin <= _FIELD_BYTES_MAX
+    }
+
+
+def with_field(body: bytes, content_type: bytes, name: str, value: bytes) -> bytes:
+    """The form with another value of one of its fields. Raises BadForm."""
+    for field in reversed(list(_fields(body, content_type))):
+        if field.name == name:
+            body = body[: field.begin] + value + body[field.end :]
+    return body
+
+
+def _fields(body: bytes, content_type: bytes) -> Iterator[Field]:
+    found = _BOUNDARY.search(content_type)
+    if not content_type.lower().startswith(b"multipart/form-data") or found is None:
+        raise BadForm("its content type is not multipart/form-data with a boundary")
+    delimiter = b"--" + (found[1] or found[2])
+    if not body.startswith(delimiter) and b"\r\n" + delimiter not in body:
+        raise BadForm("its boundary does not come in it")
+    at = body.find(delimiter) + len(delimiter)
+    for _ in range(_PARTS_MAX):
+        if body.startswith(b"--", at):
+            return
+        head_end = body.find(b"\r\n\r\n", at)
+        end = body.find(b"\r\n" + delimiter, head_end + 2)
+        if head_end < 0 or end < 0:
+            raise BadForm("a part of it does not end")
+        field = _field_in(body[at:head_end], head_end + 4, end)
+        if field is not None:
+            yield field
+        at = end + 2 + len(delimiter)
+    raise BadForm(f"it has more than {_PARTS_MAX} parts")
+
+
+def _field_in(head: bytes, begin: int, end: int) -> Field | None:
+    """The field that a part is; None for files and for what has no name."""
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(b"content-disposition:"):
+            name = _NAME.search(line)
+            if name is not None and _FILE.search(line) is None:
+                return Field(name[1].decode("utf-8", "replace"), begin, max(begin, end))
+    return None

@@ -1,0 +1,260 @@
+"""Everything that may be asked of the gateway under OpenAI's paths: one visible table.
+
+An operation says how its body is read, what is spliced into it for a deployment, how its answer tells usage, and what
+it has to do with state: an answer may issue identifiers (`ISSUES`) that only the issuing deployment understands, a path
+may name one (`FOLLOWS`), or ask for a list of them (`LISTS`).
+
+The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's dated ones,
+`/openai/deployments/{model}/…`, whose `api-version` stays here: the target's own is the target's matter.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from clauseway.gateway.answers import Stream, chat_stream, typed_stream
+from clauseway.gateway.clouds.dialect import Call
+from clauseway.gateway.clouds.reports import (
+    Reader,
+    audio_units_in,
+    chat_units_in,
+    embeddings_units_in,
+    images_units_in,
+    no_units_in,
+    responses_units_in,
+)
+from clauseway.gateway.multipart import with_field
+from clauseway.gateway.requests import (
+    Asked,
+    Decode,
+    decode_chat,
+    decode_form,
+    decode_moderation,
+    decode_plain,
+    decode_responses,
+)
+from clauseway.gateway.splice import asking_usage, with_model
+
+
+class State(Enum):
+    """What an operation has to do with identifiers that live on one account."""
+
+    NONE = 0
+    ISSUES = 1
+    FOLLOWS = 2
+    LISTS = 3
+
+
+class Destination(NamedTuple):
+    """What a body is spliced for: the model's name there, and whether its streams may be asked for usage."""
+
+    model: str
+    quoted_model: bytes
+    takes_usage_option: bool
+
+
+Splice = Callable[[Asked, bytes, bytes, Destination], bytes]
+
+
+class Operation(NamedTuple):
+    """`code` stands in the journal and never changes. `path` has `%b` where an identifier stands.
+
+    `decode` is None where the body does not name a model. `splice(asked, body, content type, destination)` gives the
+    body as it goes to a deployment.
+    """
+
+    name: str
+    code: int
+    method: bytes
+    path: bytes
+    decode: Decode | None
+    splice: Splice
+    units_in: Reader
+    stream: Callable[[Asked, Reader], Stream]
+    state: State = State.NONE
+
+    @property
+    def tells_end(self) -> bool:
+        """Whether its answer says what has become of what was made, and what that used."""
+        return self.name in _TELLS_END
+
+    @property
+    def lists(self) -> int:
+        """The code of the operation whose makings it lists."""
+        return BY_NAME[self.name.partition(".")[0] + ".create"].code
+
+    @property
+    def routed(self) -> bool:
+        """Whether a model decides where it goes."""
+        return self.decode is not None and self.name not in _WITHOUT_MODEL
+
+    def call(self, identifier: bytes, query: bytes, content_type: bytes) -> Call:
+        path = self.path % identifier if identifier else self.path
+        return Call(self.method, b"%b?%b" % (path, query) if query else path, content_type)
+
+
+class Asking(NamedTuple):
+    """What a request line asks for: the operation, the identifier in its path, and the model, where the path has one.
+
+    `call` is made once where nothing in it differs from request to request.
+    """
+
+    operation: Operation
+    identifier: str = ""
+    query: bytes = b""
+    model: str = ""
+    call: Call | None = None
+
+
+class Wanted(NamedTuple):
+    """A request that was understood. `passed` are the header lines that a cloud may hear of the caller's head;
+    `hedge_s` is after what time a second deployment shall be asked as well, 0 never."""
+
+    operation: Operation
+    call: Call
+    asked: Asked
+    body: bytes
+    content_type: bytes
+    passed: bytes
+    model: str
+    hedge_s: float = 0.0
+
+
+def _chat_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
+    if asked.model != destination.model:
+        body = with_model(body, destination.model, destination.quoted_model)
+    if asked.streamed and not asked.wants_usage and destination.takes_usage_option:
+        body = asking_usage(body, b'"stream_options"' in body)
+    return body
+
+
+def _json_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
+    if asked.model != destination.model:
+        body = with_model(body, destination.model, destination.quoted_model)
+    return body
+
+
+def _form_body(asked: Asked, body: bytes, content_type: bytes, destination: Destination) -> bytes:
+    if asked.model != destination.model:
+        body = with_field(body, content_type, "model", destination.model.encode())
+    return body
+
+
+def _same_body(_asked: Asked, body: bytes, _content_type: bytes, _destination: Destination) -> bytes:
+    return body
+
+
+_POST, _GET, _DELETE = b"POST", b"GET", b"DELETE"
+_TELLS_END = frozenset({"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"})
+_WITHOUT_MODEL = frozenset({"files.create", "batches.create"})
+
+
+def _bodyless(name: str, code: int, method: bytes, path: bytes, state: State = State.FOLLOWS) -> Operation:
+    units_in = responses_units_in if name in _TELLS_END else no_units_in
+    return Operation(name, code, method, path, None, _same_body, units_in, typed_stream, state)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("chat", 1, _POST, b"/chat/completions", decode_chat, _chat_body, chat_units_in, chat_stream),
+    Operation(
+        "responses", 2, _POST, b"/responses",
+        decode_responses, _json_body, responses_units_in, typed_stream, State.ISSUES,
+    ),
+    _bodyless("responses.retrieve", 3, _GET, b"/responses/%b"),
+    _bodyless("responses.delete", 4, _DELETE, b"/responses/%b"),
+    _bodyless("responses.cancel", 5, _POST, b"/responses/%b/cancel"),
+    _bodyless("responses.input_items", 6, _GET, b"/responses/%b/input_items"),
+    Operation("embeddings", 7, _POST, b"/embeddings", decode_plain, _json_body, embeddings_units_in, typed_stream),
+    Operation(
+        "images.generations", 8, _POST, b"/images/generations", decode_plain, _json_body, images_units_in, typed_stream
+    ),
+    Operation("images.edits", 9, _POST, b"/images/edits", decode_form, _form_body, images_units_in, typed_stream),
+    Operation(
+        "images.variations", 10, _POST, b"/images/variations", decode_form, _form_body, images_units_in, typed_stream
+    ),
+    Operation("audio.speech", 11, _POST, b"/audio/speech", decode_plain, _json_body, audio_units_in, typed_stream),
+    Operation(
+        "audio.transcriptions", 12, _POST, b"/audio/transcriptions", decode_form, _form_body, audio_units_in,
+        typed_stream,
+    ),
+    Operation(
+        "audio.translations", 13, _POST, b"/audio/translations", decode_form, _form_body, audio_units_in, typed_stream
+    ),
+    Operation("moderations", 14, _POST, b"/moderations", decode_moderation, _json_body, no_units_in, typed_stream),
+    Operation(
+        "files.create", 15, _POST, b"/files", decode_form, _same_body, no_units_in, typed_stream, State.ISSUES
+    ),
+    _bodyless("files.list", 16, _GET, b"/files", State.LISTS),
+    _bodyless("files.retrieve", 17, _GET, b"/files/%b"),
+    _bodyless("files.delete", 18, _DELETE, b"/files/%b"),
+    _bodyless("files.content", 19, _GET, b"/files/%b/content"),
+    Operation(
+        "batches.create", 20, _POST, b"/batches", decode_plain, _same_body, no_units_in, typed_stream, State.ISSUES
+    ),
+    _bodyless("batches.list", 21, _GET, b"/batches", State.LISTS),
+    _bodyless("batches.retrieve", 22, _GET, b"/batches/%b"),
+    _bodyless("batches.cancel", 23, _POST, b"/batches/%b/cancel"),
+)  # fmt: skip
+
+BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
+_ROOTS = (b"/v1", b"/openai/v1")
+_FIXED = {
+    root + operation.path: [found for found in OPERATIONS if found.path == operation.path]
+    for root in _ROOTS
+    for operation in OPERATIONS
+    if b"%b" not in operation.path
+}
+# The common case: nothing differs from one request to the next, so the whole answer stands ready.
+READY: Mapping[tuple[bytes, bytes], Asking] = {
+    (path, operation.method): Asking(operation, call=operation.call(b"", b"", b"application/json"))
+    for path, found in _FIXED.items()
+    for operation in found
+}
+_IDENTIFIER = rb"([A-Za-z0-9_-]{1,200})"
+_WITH_IDENTIFIER = [
+    (re.compile(rb"(?:/openai)?/v1" + operation.path.replace(b"%b", _IDENTIFIER)), operation)
+    for operation in OPERATIONS
+    if b"%b" in operation.path
+]
+_DATED = re.compile(rb"/openai/deployments/([^/?]{1,200})(/[a-z/]+)")
+_AZURE_ONLY = frozenset({b"api-version"})
+
+
+class UnknownPath(Exception):
+    """No operation has this path. `methods` are those that it takes, where only the method is wrong."""
+
+    def __init__(self, methods: tuple[bytes, ...] = ()) -> None:
+        super().__init__()
+        self.methods = methods
+
+
+def asking_of(method: bytes, url: bytes) -> Asking:
+    """What a request line asks for. Raises UnknownPath."""
+    path, _, query = url.partition(b"?")
+    query = b"&".join(part for part in query.split(b"&") if part and part.partition(b"=")[0] not in _AZURE_ONLY)
+    dated = _DATED.fullmatch(path)
+    if dated is not None:
+        asking = _by_method(method, _FIXED.get(b"/v1" + dated[2], []))
+        if asking.operation.decode is None:
+            raise UnknownPath
+        return asking._replace(model=_unquoted(dated[1]), query=query)
+    if path in _FIXED:
+        return _by_method(method, _FIXED[path])._replace(query=query)
+    matches = [(found[1], operation) for pattern, operation in _WITH_IDENTIFIER if (found := pattern.fullmatch(path))]
+    if not matches:
+        raise UnknownPath
+    asking = _by_method(method, [operation for _, operation in matches])
+    return asking._replace(identifier=matches[0][0].decode(), query=query)
+
+
+def _by_method(method: bytes, operations: list[Operation]) -> Asking:
+    for operation in operations:
+        if operation.method == method:
+            return Asking(operation)
+    raise UnknownPath(tuple(operation.method for operation in operations))
+
+
+def _unquoted(name: bytes) -> str:
+    text = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), name)
+    return text.decode("utf-8", "replace")
