@@ -50,7 +50,8 @@ class _Entra:
             options = {"authority": settings["authority"], "disable_instance_discovery": True}
         tenant, client = (settings.get(name) or None for name in _NAMED)
         if self._auth.secret:
-            assert tenant is not None and client is not None, "checked when the source was opened"
+            assert tenant is not None, "checked when the source was opened"
+            assert client is not None, "checked when the source was opened"
             return ClientSecretCredential(tenant, client, self._auth.secret, **options)
         if settings.get("token_file"):
             file = settings["token_file"]

@@ -22,7 +22,7 @@ class _Default:
         with requests.Session() as session:
             transport = Request(session)
             if self._file:
-                credentials, _ = google.auth.load_credentials_from_file(self._file, scopes=_SCOPES)
+                credentials, _ = google.auth.load_credentials_from_file(self._file, scopes=_SCOPES)  # type: ignore[no-untyped-call]
             else:
                 credentials, _ = google.auth.default(scopes=_SCOPES, request=transport)
             credentials.refresh(transport)

@@ -1,4 +1,4 @@
-"""When a token ends. Its signature is the cloud's business; what it says of its end is only used to renew it in time."""
+"""When a token ends. Its signature is the cloud's business; what it says of its end serves to renew it in time."""
 
 from base64 import urlsafe_b64decode
 from binascii import Error

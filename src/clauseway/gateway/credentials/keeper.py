@@ -100,6 +100,11 @@ class Keeper:
         held = kept.held().credential
         return None if held == refused else held
 
+    async def settled(self) -> None:
+        """Until no fetch is under way. Whoever starts waits only so long: a source may not answer for minutes."""
+        while under_way := {kept.fetching for kept in self._kept.values() if kept.fetching is not None}:
+            await asyncio.wait(under_way)
+
     def open(self, auth: Auth) -> Source:
         return self._open_source(auth)
 
@@ -119,7 +124,7 @@ class _Kept:
         self._problem: Problem | None = _not_yet(auth)
         self._failures = 0
         self._forced_s = float("-inf")
-        self._fetching: asyncio.Task[None] | None = None
+        self.fetching: asyncio.Task[None] | None = None
         self._next: Timer | None = None
         self._end: Timer | None = None
 
@@ -131,13 +136,13 @@ class _Kept:
 
     def begin(self) -> "asyncio.Task[None]":
         """The fetch that is under way, or a new one."""
-        if self._fetching is None:
-            self._fetching = asyncio.get_running_loop().create_task(self._fetch())
-        return self._fetching
+        if self.fetching is None:
+            self.fetching = asyncio.get_running_loop().create_task(self._fetch())
+        return self.fetching
 
     async def refresh_now(self) -> None:
         """Fetch now, unless it was done so a moment ago."""
-        if self._fetching is None:
+        if self.fetching is None:
             if self._keeper.now_s() - self._forced_s < _FORCED_EVERY_S:
                 return
             self._forced_s = self._keeper.now_s()
@@ -145,7 +150,7 @@ class _Kept:
             await asyncio.wait({self.begin()})
 
     def close(self) -> None:
-        for timer in (self._next, self._end, self._fetching):
+        for timer in (self._next, self._end, self.fetching):
             if timer is not None:
                 timer.cancel()
 
@@ -153,7 +158,7 @@ class _Kept:
         try:
             credential, error = await _in_thread(self._fetch_blocking)
         finally:
-            self._fetching = None
+            self.fetching = None
         if credential is not None:
             error = self._take(credential)
         if error is None:

@@ -2,7 +2,7 @@
 OCI_CONFIG_FILE, else ~/.oci/config; `settings["profile"]`, else DEFAULT)."""
 
 import os
-from configparser import ConfigParser
+from configparser import ConfigParser, SectionProxy
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import (
@@ -43,12 +43,11 @@ class _User:
         return Credential(kind="signature", secret=key, key_id="/".join(_entry(entries, name, path) for name in names))
 
 
-def _entry(entries: object, name: str, path: Path) -> str:
-    assert hasattr(entries, "get")
+def _entry(entries: SectionProxy, name: str, path: Path) -> str:
     value = entries.get(name)
     if not value:
         raise LookupError(f"{path} names no {name}")
-    return str(value)
+    return value
 
 
 def _text(file: str) -> str:
