@@ -314,7 +314,7 @@ CONFLICTS = [row for row in FOUND if "leave no way to" in row[3]]
 
 @pytest.mark.parametrize(("a1", "a2", "said"), [row[1:] for row in CONFLICTS], ids=[row[0] for row in CONFLICTS])
 def test_a_conflict_leaves_no_way_as_the_engine_decides(a1: list[str], a2: list[str], said: str) -> None:
-    """For some segment, reading and seller: not the owner on any cloud or to anyone; of a sale, nobody but the owner."""
+    """For some segment, reading and seller: not the owner, on any cloud or to anyone; of a sale, only the owner."""
     action, product = said.split()[-2:]
     agreement = read_agreement(documents([OWNS, STAKE, *a1], a2))
     opened = OpenAgreement(agreement, agreement.catalog, FactRegister())

@@ -31,7 +31,7 @@ def command(
     to: Annotated[str, typer.Option(help="The licensee of a licence, the payee of a share.")] = "",
     seller: Annotated[str, typer.Option(help="Who sells what the party serves; by default the party.")] = "",
     segment: Annotated[str, typer.Option(help="The customer segment.")] = "any",
-    region: Annotated[str, typer.Option(help="A region; it routes and never decides.")] = "",
+    region: Annotated[str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")] = "",
     as_of: options.AsOf = None,
     known_at: options.KnownAt = None,
     reading: options.Readings = None,

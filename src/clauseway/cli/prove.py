@@ -27,6 +27,8 @@ def command(
     cloud: Annotated[_Names, typer.Option(help="Only acts on this cloud.")] = None,
     to: Annotated[_Names, typer.Option(help="Only this licensee or payee.")] = None,
     segment: Annotated[_Names, typer.Option(help="Only this customer segment.")] = None,
+    seller: Annotated[_Names, typer.Option(help="Only what this party sells.")] = None,
+    region: Annotated[_Names, typer.Option(help="Only this region of the agreement, or elsewhere.")] = None,
     from_day: Annotated[
         str | None, typer.Option("--from", help="The first day; by default the first amendment's.")
     ] = None,
@@ -44,9 +46,9 @@ def command(
 ) -> int:
     """Prove that an outcome never, or always, holds; or print the smallest counterexample.
 
-    Walks every combination of action, party, product or class, cloud, other party and segment, on every day of the
-    range, as known at one point. A flag that is left out means every value; a class stands, as in decide, for a new
-    product of it. The smallest counterexample is that of the earliest day, then of the fewest names.
+    Walks every combination of action, party, product or class, cloud, other party and segment (and of sellers and
+    regions, where terms tell them apart), on every day of the range, as known at one point. A flag that is left out
+    means every value; a class stands, as in decide, for a new product of it. The smallest counterexample is that of the earliest day, then of the fewest names.
 
     \b
     Before the fifth amendment nothing lets OpenAI serve its stateless API on AWS, or does it?
@@ -70,6 +72,8 @@ def command(
             clouds=tuple(cloud or ()),
             to=tuple(to or ()),
             segments=tuple(segment or ()),
+            sellers=tuple(seller or ()),
+            regions=tuple(region or ()),
         ),
         from_day=from_day,
         to_day=to_day,
@@ -102,6 +106,7 @@ def _print(out: Console, view: ProofView) -> None:
 def _print_counterexample(out: Console, view: ProofView, found: Explanation) -> None:
     asked = found.question
     names = [asked.party, asked.action, asked.product, f"on {asked.cloud}" if asked.cloud else ""]
+    names += [f"in {asked.region}" if asked.region else "", f"sold by {asked.seller}" if asked.seller else ""]
     names += [f"to {asked.to}" if asked.to else "", f"for {asked.segment}" if asked.segment != "any" else ""]
     out.print(
         f"\non {asked.as_of}: {' '.join(filter(None, names))}:", Text(found.outcome, outcome_style(found.outcome))

@@ -30,7 +30,7 @@ def command(
     ] = None,
     seller: Annotated[str, typer.Option(help="Who sells what the party serves; by default the party.")] = "",
     segment: Annotated[str, typer.Option(help="The customer segment.")] = "any",
-    region: Annotated[str, typer.Option(help="A region; it routes and never decides.")] = "",
+    region: Annotated[str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")] = "",
     every: Annotated[bool, typer.Option("--all", help="The agreement's main rights, instead of one.")] = False,
     first_year: Annotated[
         int | None, typer.Option("--from", help="The first year; by default the agreement's.", metavar="YEAR")

@@ -66,7 +66,7 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
             ("--to", self.to, catalog.parties),
             ("--segment", self.segments, catalog.segments),
             ("--seller", self.sellers, catalog.parties),
-            ("--region", self.regions, {*catalog.regions, ELSEWHERE}),
+            ("--region", self.regions, {*catalog.regions, ELSEWHERE} if catalog.regions else {""}),
         ):
             for name in names:
                 check_name(problems, flag, name, known)
