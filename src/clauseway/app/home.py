@@ -41,6 +41,10 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "gateway.sock"
 
     @property
+    def lease_socket(self) -> Path:
+        return self.root / "leases.sock"
+
+    @property
     def clock(self) -> Path:
         return self.root / "business-clock"
 

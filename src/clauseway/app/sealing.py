@@ -10,6 +10,7 @@ import msgspec
 
 from clauseway import spool
 from clauseway.app.home import Home
+from clauseway.app.leasing import dead_leases, return_leases
 from clauseway.storage import Control
 from clauseway.storage.batches import Batch
 from clauseway.storage.lake import Lake
@@ -38,9 +39,16 @@ def open_lake(home: Home) -> Iterator[Lake]:
 
 
 def seal(home: Home) -> Sealing:
-    """Seal everything that is durable in the home's spools. Safe while gateways write and while others seal."""
+    """Seal everything that is durable in the home's spools, and free what dead gateways held of budgets.
+
+    Safe while gateways write and while others seal.
+    """
     with open_lake(home) as lake, _alone(home):
+        # Who is dead now has written its last: after this round all of it is sealed.
+        dead = dead_leases(lake.control)
         rounds = [_seal_spool(lake, directory) for directory in _spools(home)]
+        if dead:
+            return_leases(lake, dead, time.time_ns(), all_is_read=not any(done.damages for done in rounds))
     return Sealing(
         batches=sum(done.batches for done in rounds),
         usage=sum(done.usage for done in rounds),

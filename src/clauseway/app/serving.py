@@ -11,6 +11,7 @@ import msgspec
 from clauseway.app.configuration import read_configuration
 from clauseway.app.home import Home
 from clauseway.app.keys import active_keys
+from clauseway.app.leasing import lease_server
 from clauseway.app.planning import compile_plan, write_plan
 from clauseway.app.prices import open_prices
 from clauseway.app.processes import Child, free_port, start
@@ -79,6 +80,7 @@ def serving(options: Options) -> Iterator[Served]:
     refresh_plan(options)
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
+        stack.enter_context(lease_server(options.home))
         gateway = _start_gateway(options, clock)
         stack.callback(gateway.stop)
         gateway_url = f"http://{options.host}:{gateway.ready['ports']['gateway']}/v1"

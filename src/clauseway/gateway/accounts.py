@@ -182,9 +182,9 @@ class _Purse:
     """This process's slice of one budget. INVARIANT: left = leased - spent - reserved."""
 
     __slots__ = (
-        "_parts", "amount", "asking", "busy_s", "denied_least", "denied_until_s", "elsewhere", "formers", "gone", "id", "leased",
-        "left", "low_water", "narrowed", "owing", "part", "period_end_s", "reported", "reserved", "said_s", "serial", "spent",
-        "spent_then", "waiting", "whose",
+        "_parts", "amount", "asking", "busy_s", "denied_least", "denied_until_s", "elsewhere", "formers", "gone",
+        "id", "leased", "left", "low_water", "narrowed", "owing", "part", "period_end_s", "reported", "reserved",
+        "said_s", "serial", "spent", "spent_then", "waiting", "whose",
     )  # fmt: skip
 
     def __init__(self, budget: Budget, parts: Iterator[int]) -> None:
@@ -283,10 +283,9 @@ class _Purse:
         if ask.target >= self.leased and slice_.leased > self.leased:
             self.left += slice_.leased - self.leased
             self.leased = slice_.leased
-            self.low_water = self.left // 4
+        self.low_water = max(self.left, 0) // 4
         if slice_.leased < ask.least:
             self.denied_least, self.denied_until_s = ask.least - self.spent - self.reserved, now_s + _DENIED_S
-            self.low_water = 0
 
 
 # Limits of requests that are narrowed, limits of tokens, budgets; then all limits of requests, and all of tokens.

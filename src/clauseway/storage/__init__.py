@@ -1,16 +1,19 @@
 """Storage: SQL for control data and the journal, Parquet for usage, and the joins and sums over both. Nothing else.
 
     control   keys, manifest of sealed batches, facts register, journal, settlements (SQLAlchemy Core; SQLite for now)
+    tenants   organisations, projects, limits, budgets
+    leases    which process holds how much of which budget
     lake      seals a batch of usage into Parquet; its row in the manifest is the commit
     usage     sums usage and joins prices through Ibis on DuckDB: revenue lines, and live counts
 
 INVARIANT: readers of the lake list files by the manifest alone, so a batch counts once or not at all, whatever is
-killed when. Everything in control is appended; nothing is rewritten but a key's day of revocation.
+killed when. Facts, journal, settlements and manifest are appended and never rewritten. INVARIANT: no budget is leased
+beyond its amount.
 
 Knows nothing of what is permitted, of HTTP or of the spool's format. `lake` and `usage` bring PyArrow, DuckDB and Ibis
 and are imported by name, so that control data can be had without them.
 """
 
-from clauseway.storage.control import ApiKey, Control, FactRow, Overlap, Sealed
+from clauseway.storage.control import ApiKey, Control, FactRow, FormerSecret, Overlap, Sealed
 
-__all__ = ["ApiKey", "Control", "FactRow", "Overlap", "Sealed"]
+__all__ = ["ApiKey", "Control", "FactRow", "FormerSecret", "Overlap", "Sealed"]

@@ -7,13 +7,15 @@ Faults of the database itself stay SQLAlchemy's.
 """
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, and_, create_engine, event, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, create_engine, event, insert, inspect, select, text, update
+from sqlalchemy.schema import CreateColumn
 
 from clauseway.ledger import Account, Conflict, Entry, Posting, Settlement
 from clauseway.storage import schema
@@ -30,7 +32,10 @@ class Overlap(Exception):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer's key: the keyed hash of its secret (hex), and who buys from whom with it. 0 is not revoked."""
+    """A customer's key: the keyed hash of its secret (hex), and who buys from whom with it.
+
+    0 is not revoked, and never expiring.
+    """
 
     digest: str
     key_id: str
@@ -40,6 +45,16 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     segment: str
     created_ns: int
     revoked_ns: int = 0
+    role: str = "member"
+    expires_ns: int = 0
+
+
+class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A key's secret that was replaced by another, and the instant from which it is no longer accepted."""
+
+    digest: str
+    key_id: str
+    until_ns: int
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +102,7 @@ class Control:
         self._writer = engine.execution_options(clauseway_writes=True)
         with self._writer.begin() as connection:
             schema.metadata.create_all(connection)
+            _add_columns(connection)
 
     @classmethod
     def open(cls, path: Path) -> "Control":
@@ -99,13 +115,21 @@ class Control:
     def close(self) -> None:
         self._reader.dispose()
 
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that only reads, for the other parts of this room."""
+        return self._reader.begin()
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction that writes, for the other parts of this room."""
+        return self._writer.begin()
+
     # Keys
 
     def add_key(self, key: ApiKey) -> None:
         """Add a key. The same key again changes nothing; another with its id or digest raises IntegrityError."""
         with self._writer.begin() as connection:
             found = connection.execute(select(schema.keys).where(schema.keys.c.digest == key.digest)).one_or_none()
-            if found is None or _as(ApiKey, found) != key:
+            if found is None or as_record(ApiKey, found) != key:
                 connection.execute(insert(schema.keys).values(**msgspec.structs.asdict(key)))
 
     def revoke_key(self, key_id: str, revoked_ns: int) -> bool:
@@ -114,13 +138,31 @@ class Control:
         with self._writer.begin() as connection:
             return connection.execute(update(schema.keys).where(active).values(revoked_ns=revoked_ns)).rowcount > 0
 
+    def replace_secret(self, key_id: str, digest: str, former_until_ns: int) -> bool:
+        """Give a key another secret; the one before it is accepted until an instant. Whether there was such a key."""
+        active = and_(schema.keys.c.key_id == key_id, schema.keys.c.revoked_ns == 0)
+        with self._writer.begin() as connection:
+            former = connection.execute(select(schema.keys.c.digest).where(active)).scalar_one_or_none()
+            if former is None:
+                return False
+            kept = FormerSecret(digest=former, key_id=key_id, until_ns=former_until_ns)
+            connection.execute(insert(schema.former_secrets).values(**msgspec.structs.asdict(kept)))
+            connection.execute(update(schema.keys).where(active).values(digest=digest))
+            return True
+
+    def former_secrets(self) -> list[FormerSecret]:
+        """The secrets that were replaced, in the order of their ends."""
+        query = select(schema.former_secrets).order_by(schema.former_secrets.c.until_ns, schema.former_secrets.c.digest)
+        with self._reader.begin() as connection:
+            return [as_record(FormerSecret, row) for row in connection.execute(query)]
+
     def keys(self, *, with_revoked: bool = False) -> list[ApiKey]:
         """The keys in order of creation, by default without those revoked."""
         query = select(schema.keys).order_by(schema.keys.c.created_ns, schema.keys.c.key_id)
         if not with_revoked:
             query = query.where(schema.keys.c.revoked_ns == 0)
         with self._reader.begin() as connection:
-            return [_as(ApiKey, row) for row in connection.execute(query)]
+            return [as_record(ApiKey, row) for row in connection.execute(query)]
 
     # The manifest of the lake
 
@@ -151,7 +193,7 @@ class Control:
         if days is not None:
             query = query.where(columns.first_day < days.end, columns.last_day >= days.begin)
         with self._reader.begin() as connection:
-            return [_as(Sealed, row) for row in connection.execute(query)]
+            return [as_record(Sealed, row) for row in connection.execute(query)]
 
     def sealed_to(self, spool: str, segment: int) -> int:
         """The first frame of a segment that no sealed batch reaches beyond: where the next batch may begin."""
@@ -174,7 +216,8 @@ class Control:
         """All recorded facts, in the order in which they were recorded."""
         with self._reader.begin() as connection:
             return [
-                _as(FactRow, row) for row in connection.execute(select(schema.facts).order_by(schema.facts.c.sequence))
+                as_record(FactRow, row)
+                for row in connection.execute(select(schema.facts).order_by(schema.facts.c.sequence))
             ]
 
     # The journal and the settlements it was posted from
@@ -232,7 +275,7 @@ def _overlapping(connection: Connection, spool: str, segment: int, first_frame: 
         columns.first_frame < end_frame,
         columns.end_frame > first_frame,
     )
-    return [_as(Sealed, row) for row in connection.execute(query)]
+    return [as_record(Sealed, row) for row in connection.execute(query)]
 
 
 def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> None:
@@ -304,7 +347,18 @@ def _insert(connection: Connection, entry: Entry, recorded_ns: int) -> None:
         )
 
 
-def _as(record: type[R], row: Row[Any]) -> R:
+def _add_columns(connection: Connection) -> None:
+    """Give the tables of an older database the columns that were added since; each has a default."""
+    found = inspect(connection)
+    for table in schema.GROWN:
+        known = {column["name"] for column in found.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in known:
+                definition = CreateColumn(column).compile(connection.engine)
+                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
+
+
+def as_record(record: type[R], row: Row[Any]) -> R:
     """A row as the record whose fields its columns are named after."""
     values = row._mapping
     return record(**{name: values[name] for name in record.__struct_fields__})

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -55,6 +56,82 @@ keys = Table(
     Column("segment", Text, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("revoked_ns", BigInteger, nullable=False, default=0),
+    Column("role", String(16), nullable=False, server_default="member"),
+    Column("expires_ns", BigInteger, nullable=False, server_default="0"),
+)
+
+# The tables that have columns which older databases lack.
+GROWN = (keys,)
+
+# A key's secret that was replaced, and until when it is still accepted.
+former_secrets = Table(
+    "former_secrets",
+    metadata,
+    Column("digest", String(128), primary_key=True),
+    Column("key_id", ForeignKey("keys.key_id"), nullable=False, index=True),
+    Column("until_ns", BigInteger, nullable=False),
+)
+
+# An organisation, or (with a name of its own) one of its projects. `policy` is JSON: how its requests are routed.
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("organisation", String(200), primary_key=True),
+    Column("project", String(200), primary_key=True),
+    Column("policy", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+
+def _scope() -> list[Column[Any]]:
+    """Whom and what a limit or a budget holds for; empty text is any."""
+    names = ("organisation", "project", "key_id", "cloud", "product")
+    return [Column(name, String(200), nullable=False) for name in names]
+
+
+limits = Table(
+    "limits",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    *_scope(),
+    Column("requests_per_minute", BigInteger, nullable=False),
+    Column("tokens_per_minute", BigInteger, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("organisation", "project", "key_id", "cloud", "product"),
+)
+
+# `short_ns` is when a process was last refused a slice.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    *_scope(),
+    Column("period", String(8), nullable=False),
+    Column("amount", ExactDecimal, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("short_ns", BigInteger, nullable=False, default=0),
+    UniqueConstraint("organisation", "project", "key_id", "cloud", "product", "period"),
+)
+
+# What a gateway process holds of a budget in one period. While it is open `leased` counts, when it is over `spent`.
+leases = Table(
+    "leases",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("budget", String(64), nullable=False),
+    Column("begin_ns", BigInteger, nullable=False),
+    Column("boot", String(16), nullable=False),
+    Column("part", BigInteger, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("serial", BigInteger, nullable=False),
+    Column("leased", ExactDecimal, nullable=False),
+    Column("spent", ExactDecimal, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Column("opened_ns", BigInteger, nullable=False),
+    Column("heard_ns", BigInteger, nullable=False),
+    UniqueConstraint("budget", "boot", "part"),
+    Index("leases_by_period", "budget", "begin_ns"),
 )
 
 # A row is the commit of a batch: a half-open range of frames of one spool's segment, and the files that hold it.

@@ -1,0 +1,191 @@
+"""Leasing: slices of budgets for the gateways of a home, and what dead gateways held, back.
+
+Gateways ask at a unix socket that only this user can open: `POST /leases` with a `gateway.leases.LeaseCall`, answered
+by a list of `Slice`. A thread of the serving process answers, each call in one transaction.
+"""
+
+import contextlib
+import http.server
+import os
+import socketserver
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.home import Home
+from clauseway.gateway.leases import Ask, LeaseCall, Slice
+from clauseway.metering import Status
+from clauseway.storage import Control
+from clauseway.storage.lake import Lake
+from clauseway.storage.leases import Held, Lease, Leases, Wanted, bounds
+from clauseway.storage.spending import Attempt, attempts_of
+from clauseway.storage.tenants import BudgetRow, Scope, Tenants
+
+_CALL_BYTES = 16 << 20  # an ask is some hundred bytes; a gateway reports on all its budgets at once
+_CALL = msgspec.json.Decoder(LeaseCall)
+_SECOND_NS = 1_000_000_000
+_POLL_S = 0.05  # how soon it notices that it should end
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, path: Path, leases: Leases) -> None:
+        self.leases = leases
+        super().__init__(str(path), _Handler)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """One gateway's connection."""
+
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        length = self.headers.get("content-length", "")
+        if self.path != "/leases" or not length.isdigit() or int(length) > _CALL_BYTES:
+            self._answer(404, b'{"error": {"message": "The lessor knows POST /leases."}}')
+            return
+        try:
+            call = _CALL.decode(self.rfile.read(int(length)))
+        except msgspec.DecodeError as error:
+            self._answer(400, msgspec.json.encode({"error": {"message": str(error)}}))
+            return
+        self._answer(200, msgspec.json.encode(answer(self.server.leases, call, time.time_ns())))
+
+    def address_string(self) -> str:
+        return "gateway"
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Asks are not logged: there is one for each budget and second."""
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response_only(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def answer(leases: Leases, call: LeaseCall, now_ns: int) -> list[Slice]:
+    """What a gateway's call is answered."""
+    held = leases.lease([_wanted(call, ask) for ask in call.asks], now_ns)
+    return [_slice(one, now_ns) for one in held]
+
+
+def _wanted(call: LeaseCall, ask: Ask) -> Wanted:
+    return Wanted(
+        budget=ask.budget, boot=call.boot, part=ask.part, pid=call.pid, serial=ask.serial, spent=ask.spent,
+        least=ask.least, target=ask.target, is_over=ask.over,
+    )  # fmt: skip
+
+
+def _slice(held: Held, now_ns: int) -> Slice:
+    ends_in_s = (held.end_ns - now_ns) / _SECOND_NS
+    return Slice(
+        leased=held.leased, left=held.left, amount=held.amount, ends_in_s=ends_in_s, recall=held.is_recalled
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def lease_server(home: Home) -> Iterator[Path]:
+    """Grant slices of the home's budgets until the block ends; where the socket is.
+
+    A socket left there by a process that died is replaced.
+    """
+    control = Control.open(home.make().control)
+    path = home.lease_socket
+    path.unlink(missing_ok=True)
+    before = os.umask(0o077)
+    try:
+        server = _Server(path, Leases(control))
+    finally:
+        os.umask(before)
+    thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="leases", daemon=True)
+    thread.start()
+    try:
+        yield path
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        control.close()
+        path.unlink(missing_ok=True)
+
+
+def dead_leases(control: Control) -> list[Lease]:
+    """The open leases of processes that are no more. A process that has its number again delays that, no more."""
+    return [lease for lease in Leases(control).open() if not _lives(lease.pid)]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, *, all_is_read: bool) -> int:
+    """End the leases of dead processes, of whose spools everything was sealed since; how many.
+
+    What such a process spent is what its attempts were charged. One that has no end, or is lost, counts as what it
+    reserved; and where a spool is damaged (not `all_is_read`), everything leased counts as spent.
+    """
+    leases = Leases(lake.control)
+    budgets = {budget.id: budget for budget in Tenants(lake.control).budgets()}
+    ended = 0
+    for boot in sorted({lease.boot for lease in dead}):
+        held = leases.of_boot(boot)
+        attempts = attempts_of(lake, boot, min(lease.opened_ns for lease in held)) if all_is_read else []
+        for parts in _by_period(held).values():
+            budget = budgets.get(parts[0].budget)
+            if not all_is_read:
+                spent = sum(part.gone for part in parts)
+            elif budget is None:
+                spent = 0  # nobody asks any more: what was reported will do
+            else:
+                spent = _spent(budget, parts, attempts)
+            ended += _end(leases, parts, spent, now_ns)
+    return ended
+
+
+def _by_period(held: Iterable[Lease]) -> dict[tuple[str, int], list[Lease]]:
+    found: dict[tuple[str, int], list[Lease]] = defaultdict(list)
+    for lease in held:
+        found[lease.budget, lease.begin_ns].append(lease)
+    return found
+
+
+def _spent(budget: BudgetRow, parts: list[Lease], attempts: Iterable[Attempt]) -> int:
+    """What attempts took from a budget in one period, in picodollars, since something of it was leased."""
+    since_ns = min(part.opened_ns for part in parts)
+    _, end_ns = bounds(budget.period, parts[0].begin_ns)
+    return sum(
+        attempt.reserved if attempt.status in (0, Status.LOST) else attempt.charge
+        for attempt in attempts
+        if since_ns <= attempt.begun_ns < end_ns and _counts(budget, attempt)
+    )
+
+
+def _counts(budget: BudgetRow, attempt: Attempt) -> bool:
+    return all(getattr(budget, name) in ("", getattr(attempt, name)) for name in Scope.__struct_fields__)
+
+
+def _end(leases: Leases, parts: list[Lease], spent: int, now_ns: int) -> int:
+    """End a process's leases of one period. The sum is what counts: each takes what it held, the last one the rest."""
+    open_parts = [part for part in parts if part.is_open]
+    spent -= sum(part.spent for part in parts if not part.is_open)
+    ended = 0
+    for part in open_parts:
+        own = spent if part is open_parts[-1] else min(spent, part.leased)
+        spent -= own
+        # Never less than it reported: what it knew of may not have reached its spool.
+        ended += leases.end(part, max(own, part.spent), now_ns)
+    return ended

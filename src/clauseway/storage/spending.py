@@ -1,0 +1,55 @@
+"""What one start of a gateway did, attempt by attempt, from the lake: for the slices of a budget that it died with."""
+
+import msgspec
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from clauseway.metering import RequestId
+from clauseway.storage.lake import Lake
+
+_SCOPE = ("organisation", "project", "key_id", "cloud", "product")
+_INTENT = ("request_id", "attempt", "recorded_ns", "reserved_picodollars", *_SCOPE)
+_END = ("request_id", "attempt", "status", "charge_picodollars")
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt at a cloud, in picodollars. `begun_ns` is the machine's clock; `status` is 0 where it has no end."""
+
+    begun_ns: int
+    organisation: str
+    project: str
+    key_id: str
+    cloud: str
+    product: str
+    reserved: int
+    status: int
+    charge: int
+
+
+def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
+    """The sealed attempts of the start `boot` (hex), as far as they were sealed from `since_ns` on.
+
+    Where an attempt was ended twice, what is known best stands (the lowest status).
+    """
+    batches = [batch for batch in lake.control.batches() if batch.sealed_ns >= since_ns]
+    first, end = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
+    of_boot = (pc.field("request_id") >= first) & (pc.field("request_id") <= end)
+    ends: dict[tuple[str, int], tuple[int, int]] = {}
+    for name in (batch.usage_file for batch in batches if batch.usage_file):
+        for row in pq.read_table(lake.root / name, columns=list(_END), filters=of_boot).to_pylist():
+            found = (row["status"], row["charge_picodollars"])
+            key = (row["request_id"], row["attempt"])
+            ends[key] = min(ends.get(key, found), found)
+    attempts: dict[tuple[str, int], Attempt] = {}
+    for name in (batch.intents_file for batch in batches if batch.intents_file):
+        for row in pq.read_table(lake.root / name, columns=list(_INTENT), filters=of_boot).to_pylist():
+            key = (row["request_id"], row["attempt"])
+            status, charge = ends.get(key, (0, 0))
+            attempts[key] = Attempt(
+                begun_ns=row["recorded_ns"],
+                reserved=row["reserved_picodollars"],
+                status=status,
+                charge=charge,
+                **{name: row[name] for name in _SCOPE},
+            )
+    return list(attempts.values())

@@ -1,0 +1,284 @@
+"""Slices of budgets over the real socket: two gateways on one budget, one that is killed, one that finds nobody."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clauseway.app.home import Home
+from clauseway.app.leasing import lease_server
+from clauseway.app.sealing import open_lake, seal
+from clauseway.gateway.accounts import Account, Accounts
+from clauseway.gateway.leases import Ask, LeaseSocket
+from clauseway.gateway.plan import Budget, Key, Plan
+from clauseway.storage import Control
+from clauseway.storage.leases import Leases, Standing, usd
+from clauseway.storage.tenants import BudgetRow, Tenants
+
+BUDGET = "bud_1"
+AMOUNT = 100_000
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return with_budget(Home(tmp_path), AMOUNT)
+
+
+def with_budget(home: Home, amount: int) -> Home:
+    control = Control.open(home.make().control)
+    Tenants(control).set_budget(
+        BudgetRow(id=BUDGET, organisation="acme", period="month", amount=usd(amount), currency="USD", created_ns=1)
+    )
+    control.close()
+    return home
+
+
+def standing(home: Home) -> Standing:
+    control = Control.open(home.control)
+    try:
+        (found,) = Leases(control).standings(time.time_ns())
+        return found
+    finally:
+        control.close()
+
+
+def opened(accounts: Accounts) -> Account:
+    key = Key(
+        digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any", budgets=(0,)
+    )
+    accounts.take_over(
+        Plan(
+            agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,),
+            budgets=(Budget(id=BUDGET, whose="organisation acme"),),
+        )
+    )  # fmt: skip
+    return accounts.of(key)
+
+
+async def spends(accounts: Accounts, chance: random.Random, requests: int) -> int:
+    """Requests one after the other until they are through or the budget is; what they were charged."""
+    account, charged = opened(accounts), 0
+    for _ in range(requests):
+        cost = chance.randint(1, 2_000)
+        while (short := account.reserve("azure", "gpt-5.5", cost, 0, time.monotonic())) and short.may_grow:
+            await accounts.grow(short)
+        if short is None:
+            await asyncio.sleep(0)
+            paid = chance.randint(0, cost)
+            account.settle("azure", "gpt-5.5", cost, paid, 0, 0)
+            charged += paid
+    return charged
+
+
+def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:
+    async def both() -> int:
+        sockets = [LeaseSocket(home.lease_socket, boot) for boot in (1, 2)]
+        gateways = [Accounts(socket) for socket in sockets]
+        chance = random.Random(20261120)
+        charged = sum(
+            await asyncio.gather(
+                *(spends(accounts, chance, 30) for accounts in gateways for _ in range(8))  # worth some 250,000
+            )
+        )
+        for accounts in gateways:
+            await accounts.report(time.monotonic())
+        now = standing(home)
+        assert now.spent == charged
+        assert now.spent + now.leased <= AMOUNT
+        for accounts in gateways:
+            await accounts.close()
+        for socket in sockets:
+            socket.close()
+        return charged
+
+    with lease_server(home):
+        charged = asyncio.run(both())
+    after = standing(home)
+    assert (after.spent, after.leased) == (charged, 0)
+    assert AMOUNT * 0.9 < charged <= AMOUNT
+
+
+def test_what_one_needs_the_other_gives_back(home: Home) -> None:
+    async def both() -> None:
+        one, other = (Accounts(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2))
+        assert await spends(one, random.Random(1), 1) > 0
+        account, needed = opened(other), AMOUNT - 2_000
+        short = account.reserve("azure", "gpt-5.5", needed, 0, 0.0)
+        assert short is not None
+        assert not await other.grow(short)
+        await one.report(time.monotonic())
+        await one.report(time.monotonic() + 6)
+        assert await Accounts(LeaseSocket(home.lease_socket, 3)).grow(short) is False  # knows no such budget yet
+        third = Accounts(LeaseSocket(home.lease_socket, 3))
+        account = opened(third)
+        assert await third.grow(short)
+        assert account.reserve("azure", "gpt-5.5", needed, 0, 0.0) is None
+
+    with lease_server(home):
+        asyncio.run(both())
+
+
+# Asks for a slice, tells what it holds, and does a few requests: ended, failed, open. Then it waits to be killed.
+GATEWAY = """
+import asyncio, sys, time
+from pathlib import Path
+from clauseway.gateway.leases import Ask, LeaseSocket
+from clauseway.metering import Buyer, Deployment, Ruling, Status
+from clauseway.spool import SpoolWriter, pack_intent, pack_usage_fields
+
+BOOT = 7
+ATTEMPTS = [  # cloud, organisation, reserved, status (0: open), charged
+    ("azure", "acme", 9_000, Status.COMPLETE, 1_000),
+    ("aws", "acme", 8_000, Status.FAILED, 0),
+    ("aws", "acme", 7_000, Status.INTERRUPTED, 2_000),
+    ("azure", "acme", 6_000, 0, 0),
+    ("azure", "other", 50_000, Status.COMPLETE, 50_000),
+]
+
+async def main(home, budget):
+    (slice_,) = await LeaseSocket(home / "leases.sock", BOOT).lease(
+        [Ask(budget=budget, part=0, serial=1, least=60_000, target=60_000)])
+    loop = asyncio.get_running_loop()
+    (home / "spool" / "gateway").mkdir(parents=True)
+    spool = SpoolWriter(home / "spool" / "gateway", loop, boot=BOOT)
+    ruling = spool.label(Ruling("d", "permitted", (), "r"))
+    for number, (cloud, organisation, reserved, status, charged) in enumerate(ATTEMPTS, 1):
+        buyer = spool.label(Buyer(organisation, "search", "key_1", "openai", "any"))
+        deployment = spool.label(Deployment("d", cloud, "openai", "r", "gpt-5.5", "m"))
+        now = time.time_ns()
+        codes = (buyer, deployment, ruling)
+        spool.append(pack_intent(BOOT, number, 1, now, now, *codes, 1, 10, 10, reserved), *codes)
+        if status:
+            spool.append(pack_usage_fields(
+                BOOT, number, 1, now, now, *codes, 1, status, 200, False, 1, 1, charged, (), b""), *codes)
+    await asyncio.sleep(0.2)  # an intent rides on the next commit, at the latest 50 ms later
+    print(slice_.leased, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def killed(home: Home) -> Iterator[Home]:
+    """A home in which a gateway has held a slice of 60,000 and was killed."""
+    with lease_server(home):
+        command = [sys.executable, "-c", GATEWAY, str(home.root), BUDGET]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
+            assert gateway.stdout is not None
+            assert int(gateway.stdout.readline()) == 60_000
+            seal(home)
+            assert standing(home).left == 40_000, "it lives, and what it holds is its own"
+            os.kill(gateway.pid, signal.SIGKILL)
+            gateway.wait()
+        yield home
+
+
+def test_what_a_killed_gateway_held_returns_once_its_spool_is_read(killed: Home) -> None:
+    async def asks(least: int) -> int:
+        (slice_,) = await LeaseSocket(killed.lease_socket, 8).lease(
+            [Ask(budget=BUDGET, part=0, serial=1, least=least, target=least)]
+        )
+        return slice_.leased
+
+    assert asyncio.run(asks(50_000)) == 0
+    seal(killed)
+    # 1,000 and 2,000 as charged, and 6,000 reserved for what has no end.
+    assert (standing(killed).spent, standing(killed).leased) == (9_000, 0)
+    seal(killed)
+    assert standing(killed).spent == 9_000
+
+
+def test_a_successor_writes_the_lost_ones_end_and_nothing_counts_twice(killed: Home) -> None:
+    lost = """
+import asyncio, sys
+from pathlib import Path
+from clauseway.gateway.server import write_lost
+from clauseway.spool import SpoolWriter, open_attempts
+
+async def main(directory):
+    left_open = open_attempts(directory)
+    spool = SpoolWriter(directory, asyncio.get_running_loop(), boot=9)
+    write_lost(spool, left_open)
+    await spool.close()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+    subprocess.run([sys.executable, "-c", lost, str(killed.spools / "gateway")], check=True)
+    assert seal(killed).usage == 1
+    assert standing(killed).spent == 9_000
+    with open_lake(killed) as lake:
+        assert Leases(lake.control).open() == []
+
+
+def test_a_budget_of_one_cloud_takes_what_was_done_there(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    control = Control.open(home.make().control)
+    Tenants(control).set_budget(
+        BudgetRow(
+            id=BUDGET,
+            organisation="acme",
+            cloud="aws",
+            period="total",
+            amount=usd(AMOUNT),
+            currency="USD",
+            created_ns=1,
+        )
+    )
+    control.close()
+    with lease_server(home):
+        command = [sys.executable, "-c", GATEWAY, str(home.root), BUDGET]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
+            assert gateway.stdout is not None
+            gateway.stdout.readline()
+            gateway.kill()
+    seal(home)
+    assert standing(home).spent == 2_000
+
+
+def test_nobody_at_the_socket_grants_nothing(home: Home) -> None:
+    async def tries() -> None:
+        accounts = Accounts(LeaseSocket(home.lease_socket, 1))
+        account = opened(accounts)
+        short = account.reserve("azure", "gpt-5.5", 1, 0, time.monotonic())
+        assert short is not None
+        assert not await accounts.grow(short)
+        with lease_server(home):
+            await asyncio.sleep(0)
+            other = Accounts(LeaseSocket(home.lease_socket, 2))
+            account = opened(other)
+            assert await other.grow(short)
+            assert account.reserve("azure", "gpt-5.5", 1, 0, time.monotonic()) is None
+
+    asyncio.run(tries())
+
+
+BAD_CALLS = [
+    (b"GET /leases HTTP/1.1\r\n\r\n", b"", b"501"),
+    (b"POST /counts HTTP/1.1\r\n", b"{}", b"404"),
+    (b"POST /leases HTTP/1.1\r\ncontent-length: -1\r\n\r\n", b"", b"404"),
+    (b"POST /leases HTTP/1.1\r\n", b"{}", b"400"),
+    (b"POST /leases HTTP/1.1\r\n", b"\xff\xfe{", b"400"),
+    (b"POST /leases HTTP/1.1\r\n", b'{"boot":"1","pid":1,"asks":[{"x":', b"400"),
+    (b"POST /leases HTTP/1.1\r\n", b'{"boot":"1","pid":1,"asks":[{"budget":"b"}]}', b"400"),
+]
+
+
+def test_bad_calls_are_refused_and_the_next_is_answered(home: Home) -> None:
+    async def calls() -> None:
+        for head, body, status in BAD_CALLS:
+            reader, writer = await asyncio.open_unix_connection(home.lease_socket)
+            writer.write(head + b"content-length: %d\r\n\r\n%b" % (len(body), body) if body else head)
+            assert (await reader.readline()).split()[1] == status, (head, body)
+            writer.close()
+        assert len(await LeaseSocket(home.lease_socket, 1).lease([Ask(budget=BUDGET, part=0, serial=1)])) == 1
+
+    with lease_server(home):
+        asyncio.run(calls())

@@ -1,0 +1,201 @@
+"""Leases of budgets: who is granted what, to the picodollar, and that no more is granted than there is."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from clauseway.storage import Control
+from clauseway.storage.leases import Held, Leases, Wanted, bounds, picodollars, usd
+from clauseway.storage.tenants import BudgetRow, Tenants
+
+NOON_NS = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 10**9
+DAY_NS = 86_400 * 10**9
+
+
+def budget(amount: int, period: str = "total") -> BudgetRow:
+    return BudgetRow(
+        id="b", organisation="acme", period=period, amount=usd(amount), currency="USD", created_ns=1
+    )  # fmt: skip
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[Control]:
+    opened = Control.open(tmp_path / "control.db")
+    yield opened
+    opened.close()
+
+
+class Gateway:
+    """One process's asks for one budget, numbered as it numbers them."""
+
+    def __init__(self, control: Control, boot: str, part: int = 0) -> None:
+        self.leases, self.boot, self.part = Leases(control), boot, part
+        self.serial = 0
+
+    def asks(
+        self, least: int, target: int, spent: int = 0, *, over: bool = False, at_ns: int = NOON_NS, serial: int = 0
+    ) -> Held:
+        self.serial += 1
+        wanted = Wanted(
+            budget="b", boot=self.boot, part=self.part, pid=1, serial=serial or self.serial, spent=spent, least=least,
+            target=target, is_over=over,
+        )  # fmt: skip
+        return self.leases.lease([wanted], at_ns)[0]
+
+
+# A budget of 100 and two processes. (process, least, target, spent) → (what it holds then, what is left for all).
+ONE_AFTER_THE_OTHER = [
+    ("a", 10, 40, 0, 25, 75),  # a quarter of what is free, as it needs less
+    ("b", 30, 30, 0, 30, 45),  # what it needs at least
+    ("a", 30, 60, 20, 36, 34),  # 25 and a quarter of 45
+    ("b", 99, 99, 30, 30, 34),  # 69 more are not there: nothing
+    ("b", 64, 99, 30, 64, 0),  # all that is left, as it needs that
+    ("a", 37, 37, 36, 36, 0),
+    ("b", 0, 40, 31, 40, 24),  # gives back what it does not use
+    ("b", 0, 10, 31, 31, 33),  # what is spent cannot be given back
+    ("a", 60, 60, 36, 60, 9),
+]
+
+
+def test_two_processes_and_one_budget(control: Control) -> None:
+    Tenants(control).set_budget(budget(100))
+    gateways = {boot: Gateway(control, boot) for boot in "ab"}
+    for boot, least, target, spent, leased, left in ONE_AFTER_THE_OTHER:
+        held = gateways[boot].asks(least, target, spent)
+        assert (held.leased, held.left, held.amount) == (leased, left, 100), (boot, least, target)
+    (standing,) = Leases(control).standings(NOON_NS)
+    assert (standing.spent, standing.leased, standing.left) == (36 + 31, 24, 9)
+    gateways["a"].asks(0, 0, 50, over=True)
+    gateways["b"].asks(0, 0, 31, over=True)
+    (standing,) = Leases(control).standings(NOON_NS)
+    assert (standing.spent, standing.leased, standing.left) == (81, 0, 19)
+
+
+def test_an_ask_that_was_delayed_takes_nothing_back(control: Control) -> None:
+    Tenants(control).set_budget(budget(100))
+    gateway = Gateway(control, "a")
+    gateway.asks(50, 50)
+    gateway.asks(60, 60)
+    assert gateway.asks(0, 10, serial=1).leased == 60
+    assert gateway.asks(60, 60).leased == 60  # said again, granted once
+
+
+def test_a_budget_that_is_lowered_grants_nothing_more_and_recalls(control: Control) -> None:
+    Tenants(control).set_budget(budget(100))
+    gateway = Gateway(control, "a")
+    gateway.asks(50, 50)
+    Tenants(control).set_budget(budget(30))
+    held = gateway.asks(0, 50, 20)
+    assert (held.leased, held.left, held.amount, held.is_recalled) == (50, 0, 30, True)
+    assert gateway.asks(51, 51, 20).leased == 50
+    assert gateway.asks(0, 20, 20).left == 10
+
+
+def test_who_is_refused_has_the_others_give_back(control: Control) -> None:
+    Tenants(control).set_budget(budget(100))
+    a, b = Gateway(control, "a"), Gateway(control, "b")
+    a.asks(80, 80)
+    assert not a.asks(0, 80).is_recalled
+    assert b.asks(30, 30).leased == 0
+    assert a.asks(0, 80).is_recalled
+    assert not a.asks(0, 10, at_ns=NOON_NS + 6 * 10**9).is_recalled
+    assert b.asks(30, 30).leased == 30
+
+
+def test_a_day_has_its_own_amount_and_leases_are_of_one_day(control: Control) -> None:
+    Tenants(control).set_budget(budget(100, "day"))
+    today, tomorrow = NOON_NS, NOON_NS + DAY_NS
+    assert Gateway(control, "a").asks(90, 90, at_ns=today).end_ns == NOON_NS + DAY_NS // 2
+    late = Gateway(control, "a")
+    late.serial = 1
+    held = late.asks(95, 95, 60, at_ns=tomorrow)
+    assert (held.leased, held.end_ns <= tomorrow) == (90, True)  # of yesterday: it grows no more
+    assert Gateway(control, "a", part=1).asks(100, 100, at_ns=tomorrow).leased == 100
+    (standing,) = Leases(control).standings(tomorrow)
+    assert (standing.spent, standing.leased) == (0, 100)
+
+
+def test_a_budget_that_is_not_there_leases_nothing(control: Control) -> None:
+    assert Gateway(control, "a").asks(1, 1) == Held(leased=0, left=0, amount=0, end_ns=1 << 63, is_recalled=True)
+
+
+PERIODS = [
+    ("day", "2026-11-20T00:00", "2026-11-20", "2026-11-21"),
+    ("day", "2026-12-31T23:59", "2026-12-31", "2027-01-01"),
+    ("month", "2026-11-20T12:00", "2026-11-01", "2026-12-01"),
+    ("month", "2026-12-31T23:59", "2026-12-01", "2027-01-01"),
+    ("month", "2028-02-29T00:00", "2028-02-01", "2028-03-01"),
+]
+
+
+@pytest.mark.parametrize(("period", "at", "begin", "end"), PERIODS)
+def test_periods_are_utc(period: str, at: str, begin: str, end: str) -> None:
+    def instant_ns(text: str) -> int:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**9
+
+    assert bounds(period, instant_ns(at)) == (instant_ns(begin), instant_ns(end))
+
+
+def test_amounts_beyond_sixty_three_bits(control: Control) -> None:
+    amount = picodollars(Decimal("250000000000.000000000001"))  # a partner's commitment over years
+    Tenants(control).set_budget(budget(amount))
+    assert Gateway(control, "a").asks(amount, amount).leased == amount
+    assert Gateway(control, "b").asks(1, 1).leased == 0
+
+
+class Granting(RuleBasedStateMachine):
+    """Three processes that ask for anything, late, twice, after their period and after the budget was changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.control = Control.open(Path(self.folder.name) / "control.db")
+        self.tenants, self.leases = Tenants(self.control), Leases(self.control)
+        self.lowest = self.amount = 50
+        self.tenants.set_budget(budget(50))
+        self.serials = [0, 0, 0]
+        self.spent = [0, 0, 0]
+        self.holds = [0, 0, 0]
+
+    def teardown(self) -> None:
+        self.control.close()
+        self.folder.cleanup()
+
+    @rule(number=st.integers(0, 2), least=st.integers(0, 60), more=st.integers(0, 60), late=st.integers(0, 2))
+    def ask(self, number: int, least: int, more: int, late: int) -> None:
+        self.serials[number] += 1
+        serial = max(self.serials[number] - late, 1)
+        wanted = Wanted(
+            budget="b", boot=str(number), part=0, pid=1, serial=serial, spent=self.spent[number], least=least,
+            target=least + more, is_over=False,
+        )  # fmt: skip
+        (held,) = self.leases.lease([wanted], NOON_NS)
+        self.holds[number] = held.leased
+
+    @rule(number=st.integers(0, 2), share=st.integers(0, 100))
+    def spend(self, number: int, share: int) -> None:
+        self.spent[number] += (self.holds[number] - self.spent[number]) * share // 100
+
+    @rule(amount=st.integers(0, 80))
+    def change(self, amount: int) -> None:
+        self.tenants.set_budget(budget(amount))
+        self.amount = amount
+
+    @invariant()
+    def never_beyond_the_amount(self) -> None:
+        gone = sum(lease.gone for lease in self.leases.open())
+        assert gone == sum(self.holds)
+        assert all(spent <= held for spent, held in zip(self.spent, self.holds, strict=True))
+        before, self.gone_before = getattr(self, "gone_before", 0), gone
+        assert gone <= max(self.amount, before), "more was granted than there is"
+
+
+TestGranting = Granting.TestCase
+TestGranting.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
