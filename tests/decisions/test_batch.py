@@ -13,6 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+import housed_data
 from clauseway import InvalidInput, OpenAgreement, open_agreement
 from clauseway.app.batch import LISTS, PARTS, decide_file
 from clauseway.cli import run
@@ -204,3 +205,21 @@ def test_more_distinct_texts_than_a_number_can_join(tmp_path: Path) -> None:
 def test_a_question_alone_needs_its_action_and_party(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["decide", "--product", "gpt-5.5"]) == 3
     assert "--batch" in capsys.readouterr().err
+
+
+def test_sellers_and_regions_are_columns(tmp_path: Path) -> None:
+    """Where terms tell them apart: answered as alone, and a row that names no region is invalid."""
+    asked = {"action": "serve", "party": "maker", "product": "app", "cloud": "south", "as_of": "2026-01-01"}
+    rows = [
+        asked
+        | {"to": "", "seller": seller, "segment": "", "region": region, "known_at": "", "reading": "", "suppose": ""}
+        for seller in ("", "reseller", "broker")
+        for region in ("", "eu", "us", "south-1", "south-9", "elsewhere", "mars")
+    ]
+    target = tmp_path / "a.jsonl"
+    decide_file(housed_data.opened(), written(rows, tmp_path / "q.jsonl"), target, {})
+    answered = read(target)
+    for row, answer in zip(rows, answered, strict=True):
+        assert (answer["outcome"], answer["terms"]) == alone(housed_data.opened(), row), row
+        assert (answer["outcome"] == "invalid") == (row["region"] in ("", "mars"))
+    assert {answer["outcome"] for answer in answered} == {"invalid", "permitted", "forbidden", "conditional"}
