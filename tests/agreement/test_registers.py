@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 
+import msgspec
 import pytest
 from small_agreement import DOCUMENTS
 
@@ -9,7 +10,7 @@ from clauseway.agreement import Answer, FactRegister, Launch, Milestone, Offer, 
 from clauseway.catalog import Catalog
 from clauseway.values import InvalidInput, KnownAt
 
-CATALOG = read_agreement(DOCUMENTS).catalog
+CATALOG = msgspec.structs.replace(read_agreement(DOCUMENTS).catalog, subjects=frozenset({"compute"}))
 ANSWER = """\
 - {{kind: answer, product: chat-1, can: {can}, declines: true, effective: 2026-05-01{more}, source: [T], says: A.}}
 """
@@ -54,7 +55,8 @@ def test_what_is_recorded_late_holds_from_its_own_day() -> None:
 @pytest.mark.parametrize("last", ["true", "false"])
 def test_of_two_facts_with_one_instant_the_one_that_stands_later_became_known_later(more: str, last: str) -> None:
     first = "false" if last == "true" else "true"
-    facts = register(ANSWER.format(can=first, more=more) + ANSWER.format(can=last, more=more))
+    corrected = f"{more}, corrects: 'answer:chat-1=2026-05-01'"
+    facts = register(ANSWER.format(can=first, more=more) + ANSWER.format(can=last, more=corrected))
     assert [fact.known.sequence for fact in facts.facts] == [0, 1]
     answer = facts.answer("chat-1", date(2026, 5, 2))
     assert answer is not None
@@ -65,7 +67,7 @@ def test_of_two_facts_with_one_instant_the_one_that_stands_later_became_known_la
 
 
 def test_a_register_is_ordered_by_when_its_facts_became_known() -> None:
-    late, early = ANSWER.format(can="true", more=", recorded: 2026-06-02"), ANSWER.format(can="false", more="")
+    late, early = ANSWER.format(can="true", more=", recorded: 2026-06-02"), ANSWER.format(can="true", more="")
     facts = register(late + early).facts
     assert [fact.known for fact in facts] == [
         KnownAt.recorded_on(date(2026, 5, 1), 1),
@@ -80,6 +82,54 @@ def test_what_is_added_became_known_after_what_stood_there_with_the_same_instant
     answer = facts.answer("chat-1", date(2026, 5, 1))
     assert answer is not None
     assert not answer.can
+
+
+# what contradicts an answer that it can of the same day | whether it does
+CONTRADICTING = [
+    (ANSWER.format(can="false", more=""), True),
+    (ANSWER.format(can="false", more=", recorded: 2026-06-02"), True),
+    (ANSWER.format(can="true", more=""), False),
+    (ANSWER.format(can="false", more="").replace("2026-05-01", "2026-05-02"), False),
+    (ANSWER.format(can="false", more=", corrects: 'answer:chat-1=2026-05-01'"), False),
+]
+
+
+@pytest.mark.parametrize(("other", "contradicts"), CONTRADICTING)
+def test_of_one_day_and_one_thing_a_register_says_one_thing(other: str, contradicts: bool) -> None:
+    text = ANSWER.format(can="true", more="") + other
+    if not contradicts:
+        assert len(register(text).facts) == 2
+        return
+    with pytest.raises(InvalidInput) as refused:
+        register(text)
+    [problem] = refused.value.problems
+    assert (problem.line, problem.what) == (2, "it contradicts answer:chat-1=2026-05-01")
+    assert "corrects: answer:chat-1=2026-05-01" in problem.todo
+
+
+def test_what_is_offered_is_something_that_a_right_of_first_refusal_speaks_of() -> None:
+    offer = "- {kind: offer, subject: comput, passed: true, effective: 2026-05-01, source: [T], says: A.}\n"
+    with pytest.raises(InvalidInput) as refused:
+        register(offer)
+    [problem] = refused.value.problems
+    assert (problem.what, problem.todo) == ("unknown subject 'comput'", "Did you mean 'compute'?")
+
+
+@pytest.mark.parametrize(
+    "recorded", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "0000-01-01", "10000-01-01"]
+)
+def test_a_recorded_time_outside_the_years_is_a_mistake(recorded: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        register(ANSWER.format(can="true", more=f", recorded: '{recorded}'"))
+    assert [problem.what for problem in refused.value.problems] == [f"recorded: '{recorded}' is no day and no instant"]
+
+
+@pytest.mark.parametrize(
+    "recorded", ["0001-01-01", "0001-01-01T00:00:00-12:00", "9999-12-31T23:59:59+12:00", "9999-12-31"]
+)
+def test_a_recorded_time_at_the_edge_of_the_years_can_be_told(recorded: str) -> None:
+    [fact] = register(ANSWER.format(can="true", more=f", recorded: '{recorded}'")).facts
+    assert str(fact.known)[:4] == recorded[:4]
 
 
 def test_every_kind_of_fact() -> None:
@@ -166,7 +216,7 @@ def test_every_problem_of_a_document_of_facts(text: str, told: list[str]) -> Non
 
 
 def test_a_register_may_be_saved_in_any_way() -> None:
-    text = ANSWER.format(can="true", more="") + ANSWER.format(can="false", more="")
+    text = ANSWER.format(can="true", more="") * 2
     plain = register(text)
     assert register("\ufeff" + text.replace("\n", "\r\n")) == plain
     assert register("[]").facts == ()

@@ -131,7 +131,8 @@ def test_a_fact_of_the_agreements_own_text_is_corrected_by_what_it_says(home: Ho
 
 def test_two_records_of_one_instant_keep_their_order(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clauseway.app.register.time.time_ns", lambda: 1_800_000_000_000_000_000)
-    first, second = record(home, answer("cannot+declines")), record(home, answer("can+chooses"))
+    first = record(home, answer("cannot+declines"))
+    second = record(home, answer("can+chooses", corrects=first.id))
     assert first.known.instant_ns == second.known.instant_ns
     assert first.known < second.known
     assert new_model_on_aws(home, first.known).outcome == "permitted"
@@ -141,7 +142,7 @@ def test_two_records_of_one_instant_keep_their_order(home: Home, monkeypatch: py
 def test_a_clock_that_was_set_back_puts_nothing_before_what_stands(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     first = record(home, answer("cannot+declines"))
     monkeypatch.setattr("clauseway.app.register.time.time_ns", lambda: first.known.instant_ns - 10**12)
-    assert record(home, answer("can+chooses")).known > first.known
+    assert record(home, answer("can+chooses", "2026-04-30")).known > first.known
 
 
 # what is given | every place that is wrong

@@ -1,31 +1,14 @@
 """`fact`, `agreement` and several agreements from the command line."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from in_process import answer, run, run_installed
 
-CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 ASK = ("decide", "--action", "serve", "--party", "openai", "--product", "new-model", "--cloud", "aws")
 DAY = ("--as-of", "2026-05-01")
 ANSWER = ("fact", "record", "answer", "--product", "new-model", "--effective", "2026-04-29", "--source", "a letter")
-
-
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "CLAUSEWAY_HOME"}
-    return subprocess.run(
-        [CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=environment
-    )
-
-
-def answer(*arguments: str, code: int = 0, cwd: Path | None = None) -> Any:
-    done = run(*arguments, "--json", cwd=cwd)
-    assert done.returncode == code, done.stderr + done.stdout
-    return json.loads(done.stdout)
 
 
 def test_a_fact_recorded_changes_the_answer_from_then_on(tmp_path: Path) -> None:
@@ -62,6 +45,8 @@ KINDS = {
     "offer": ("--subject", "compute", "--passed"),
     "milestone": (),
     "grant": ("--party", "google", "--product", "gpt-5.5"),
+    "product": ("--product", "gpt-6", "--class", "api.stateless"),
+    "party": ("--party", "newcomer"),
     "retraction": ("--corrects", "launch:codex:oci:available=2026-06-11"),
 }
 
@@ -174,7 +159,86 @@ def test_two_agreements_in_force_at_once(tmp_path: Path) -> None:
     assert {reason["agreement"] for reason in alone["reasons"]} == {""}
     views = answer("terms", *both, "--as-of", "2025-08-01", cwd=tmp_path)["agreements"]
     assert [view["title"] for view in views] == ["A vendor and its partner"] * 2
-    assert run(*asking, *both, "--trace", cwd=tmp_path).returncode == 3
+    assert "resale A2.any-cloud" in run(*asking, *both, "--trace", cwd=tmp_path).stdout
+
+
+def test_the_installed_command_records_and_lists(tmp_path: Path) -> None:
+    assert run_installed(*ANSWER, "--answer", "cannot+declines", cwd=tmp_path).stdout.startswith("F1  answer:new-model")
+    assert "F1" in run_installed("fact", "list", cwd=tmp_path).stdout
+
+
+# what is recorded first | what then contradicts it on the same day | where that is told
+CONTRADICTING = [
+    (("answer", "--product", "new-model", "--answer", "cannot+declines"),
+     ("answer", "--product", "new-model", "--answer", "can+declines")),
+    (("offer", "--subject", "compute", "--passed"), ("offer", "--subject", "compute", "--taken")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), CONTRADICTING)
+def test_a_contradiction_is_recorded_as_a_correction_or_not_at_all(
+    first: tuple[str, ...], second: tuple[str, ...], tmp_path: Path
+) -> None:
+    common = ("--effective", "2026-05-01", "--source", "a letter", "--home", str(tmp_path))
+    answer("fact", "record", *first, *common)
+    answer("fact", "record", *first, *common)  # said twice is no contradiction
+    [problem] = answer("fact", "record", *second, *common, code=3)["error"]["problems"]
+    assert (problem["where"], problem["what"]) == ("--corrects", "it contradicts F1")
+    assert "record a correction: --corrects F1" in problem["todo"]
+    answer("fact", "record", *second, *common, "--effective", "2026-05-02")
+    answer("fact", "record", "retraction", "--corrects", "F2", *common)
+    answer("fact", "record", *second, *common, "--corrects", "F1")
+
+
+def test_a_product_and_a_party_of_later_days_can_be_asked_about(tmp_path: Path) -> None:
+    common = ("--effective", "2026-09-01", "--source", "a blog post", "--home", str(tmp_path))
+    asking = ("decide", "--action", "sell", "--party", "newcomer", "--product", "gpt-6", "--cloud", "aws")
+    asking = (*asking, "--as-of", "2026-09-02", "--home", str(tmp_path))
+    assert [one["where"] for one in answer(*asking, code=3)["error"]["problems"]] == ["--party", "--product"]
+    product = answer("fact", "record", "product", "--product", "gpt-6", "--class", "api.stateless", *common)
+    assert (product["name"], product["fact"]) == ("F1", "product:gpt-6:api.stateless")
+    answer("fact", "record", "party", "--party", "newcomer", *common)
+    assert answer(*asking, code=2)["outcome"] == "conditional"
+    launch = ("fact", "record", "launch", "--product", "gpt-6", "--stage", "available", *common)
+    answer(*launch, "--cloud", "azure")
+    answer("fact", "record", "grant", "--party", "newcomer", "--product", "gpt-6", *common)
+    assert answer(*asking)["outcome"] == "permitted"
+    proof = ("prove", "--always", "permitted", "--action", "serve", "--party", "openai", "--product", "gpt-6")
+    assert answer(*proof, "--from", "2026-09-01", "--home", str(tmp_path))["holds"]
+    assert "gpt-6" in run("timeline", *asking[1:9], "--home", str(tmp_path)).stdout
+
+
+# what is recorded | where it is refused | why
+NOT_ADDED = [
+    (("product", "--product", "gpt-5.5", "--class", "app"), "--product", "'gpt-5.5' is known already"),
+    (("product", "--product", "api", "--class", "app"), "--product", "'api' is known already"),
+    (("product", "--product", "gpt:6", "--class", "app"), "--product", "'gpt:6' is no name"),
+    (("product", "--product", "gpt-6", "--class", "apps"), "--class", "unknown class 'apps'"),
+    (("party", "--party", "openai"), "--party", "'openai' is known already"),
+    (("party", "--party", "anyone"), "--party", "'anyone' is known already"),
+    (("offer", "--subject", "comput"), "--subject", "unknown subject 'comput'"),
+]
+
+
+@pytest.mark.parametrize(("fact", "where", "what"), NOT_ADDED)
+def test_a_name_that_cannot_be_added_is_refused(fact: tuple[str, ...], where: str, what: str, tmp_path: Path) -> None:
+    common = ("--effective", "2026-09-01", "--source", "a letter", "--home", str(tmp_path / "h"))
+    [problem] = answer("fact", "record", *fact, *common, code=3)["error"]["problems"]
+    assert (problem["where"], problem["what"]) == (where, what)
+    assert not (tmp_path / "h").exists()
+
+
+def test_a_name_that_was_added_is_not_taken_back(tmp_path: Path) -> None:
+    common = ("--effective", "2026-09-01", "--source", "a letter", "--home", str(tmp_path))
+    answer("fact", "record", "party", "--party", "newcomer", *common)
+    [problem] = answer("fact", "record", "retraction", "--corrects", "F1", *common, code=3)["error"]["problems"]
+    assert problem["what"] == "a name that was added is not taken back"
+
+
+def test_a_reading_has_one_option(tmp_path: Path) -> None:
+    [problem] = answer(*ASK, *DAY, "--reading", "R1=or", "--reading", "R1=and", code=3)["error"]["problems"]
+    assert (problem["where"], problem["what"]) == ("--reading R1", "R1 is read in two ways")
+    answer(*ASK, *DAY, "--reading", "R1=or", "--reading", "R1=or", code=2)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,19 @@ Knows nothing of questions, requests or money paid.
 """
 
 from clauseway.agreement.agreement import Agreement, Amendment, Change, Clause, Commentary, Figure, Reading
-from clauseway.agreement.facts import Answer, Fact, FactRegister, Grant, Launch, Milestone, Offer, Retraction
+from clauseway.agreement.facts import (
+    Answer,
+    Fact,
+    FactRegister,
+    Grant,
+    Launch,
+    Milestone,
+    Offer,
+    PartyAdded,
+    ProductAdded,
+    Retraction,
+    with_additions,
+)
 from clauseway.agreement.force import InForce, TermState, boundaries, in_force, revenue_shares
 from clauseway.agreement.reader import read_agreement, read_with_facts
 from clauseway.agreement.recorded import Given, Recorded, checked, facts_for
@@ -57,8 +69,10 @@ __all__ = [
     "Milestone",
     "Offer",
     "Ownership",
+    "PartyAdded",
     "Permission",
     "Precedence",
+    "ProductAdded",
     "Reading",
     "Recorded",
     "RefusalRight",
@@ -80,4 +94,5 @@ __all__ = [
     "read_with_facts",
     "revenue_shares",
     "suppose",
+    "with_additions",
 ]

@@ -11,7 +11,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.catalog import Catalog
+from clauseway.catalog import Catalog, Product
 from clauseway.values import Citation, KnownAt
 
 SHIPPED_STAGES = frozenset({"preview", "available"})
@@ -81,6 +81,19 @@ class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
     product: str
 
 
+class ProductAdded(Fact, frozen=True, kw_only=True, tag="product"):
+    """A product of a class, of which the agreement's text does not know yet."""
+
+    product: str
+    class_: str = msgspec.field(name="class")
+
+
+class PartyAdded(Fact, frozen=True, kw_only=True, tag="party"):
+    """A party of which the agreement's text does not know yet."""
+
+    party: str
+
+
 class Retraction(Fact, frozen=True, kw_only=True, tag="retraction"):
     """What it corrects did not happen. It says nothing else."""
 
@@ -93,6 +106,8 @@ FACT_KINDS: Mapping[str, type[Fact]] = {
     "grant": Grant,
     "retraction": Retraction,
 }
+# What adds a name to the catalog. Text has a form of its own for these.
+ADDITIONS: Mapping[str, type[Fact]] = {"product": ProductAdded, "party": PartyAdded}
 
 
 def _after(sequence: int, fact: Fact) -> Fact:
@@ -113,11 +128,39 @@ class FactRegister(msgspec.Struct, frozen=True):
 
         A correction stands even where it was corrected itself: what it hid is not said again by that.
         """
-        known = [fact for fact in self.facts if fact.known <= known_at]
-        corrected = {fact.corrects for fact in known if fact.corrects}
-        if corrected:
-            known = [fact for fact in known if fact.name not in corrected]
-        return FactRegister(tuple(known))
+        known = FactRegister(tuple(fact for fact in self.facts if fact.known <= known_at))
+        if not any(fact.corrects for fact in known.facts):
+            return known
+        return FactRegister(tuple(fact for fact, hidden_by in known.with_corrections() if hidden_by is None))
+
+    def with_corrections(self) -> list[tuple[Fact, Fact | None]]:
+        """Each fact with the one that corrects it, where there is one.
+
+        A correction may be called what it corrects (an answer of the same day): then it hides what stands before it.
+        """
+        correcting: dict[str, list[tuple[int, Fact]]] = {}
+        for at, fact in enumerate(self.facts):
+            if fact.corrects:
+                correcting.setdefault(fact.corrects, []).append((at, fact))
+
+        def hiding(at: int, fact: Fact) -> Fact | None:
+            by = (by for later, by in correcting.get(fact.name, ()) if by.name != fact.name or later > at)
+            return next(by, None)
+
+        return [(fact, hiding(at, fact)) for at, fact in enumerate(self.facts)]
+
+    def contradictions(self) -> list[tuple[Fact, Fact]]:
+        """Facts that say two things of one day and one thing, neither corrected: what stands first, and another."""
+        first: dict[tuple[object, ...], Fact] = {}
+        found = []
+        for fact, hidden_by in self.with_corrections():
+            about, says = _saying(fact)
+            if hidden_by is not None or not about:
+                continue
+            before = first.setdefault((fact.effective, *about), fact)
+            if _saying(before)[1] != says:
+                found.append((before, fact))
+        return found
 
     def with_facts(self, more: Iterable[Fact]) -> "FactRegister":
         """The register with facts added. Of one instant, those added became known after those that stand here."""
@@ -149,6 +192,29 @@ class FactRegister(msgspec.Struct, frozen=True):
         return [fact for fact in found if fact.effective <= as_of]
 
 
+def _saying(fact: Fact) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+    """What a fact is about, and what it says of it; nothing where any number of its kind can hold of one day."""
+    match fact:
+        case Answer():
+            return ("answer", fact.product), (fact.can, fact.declines)
+        case Offer():
+            return ("offer", fact.subject), (fact.passed,)
+    return (), ()
+
+
+def with_additions(catalog: Catalog, facts: Iterable[Fact]) -> Catalog:
+    """A catalog with the products and parties that facts add. What it names already stays, and so does a class that it
+    has no longer: then nothing can be asked of the product."""
+    products, parties = dict(catalog.products), set(catalog.parties)
+    for fact in facts:
+        match fact:
+            case ProductAdded() if fact.class_ in catalog.classes and fact.product not in catalog.classes:
+                products.setdefault(fact.product, Product(id=fact.product, product_class=fact.class_))
+            case PartyAdded():
+                parties.add(fact.party)
+    return msgspec.structs.replace(catalog, products=products, parties=frozenset(parties))
+
+
 def names_in(fact: Fact, catalog: Catalog) -> list[tuple[str, str, frozenset[str]]]:
     """The names in a fact: the field, the name, and those that may stand there."""
     products = frozenset(catalog.products)
@@ -164,4 +230,8 @@ def names_in(fact: Fact, catalog: Catalog) -> list[tuple[str, str, frozenset[str
         case Grant():
             granted = products | frozenset(catalog.classes)
             return [("party", fact.party, catalog.parties), ("product", fact.product, granted)]
+        case Offer() if catalog.subjects is not None:
+            return [("subject", fact.subject, catalog.subjects)]
+        case ProductAdded():
+            return [("class", fact.class_, frozenset(catalog.classes))]
     return []

@@ -8,8 +8,10 @@ read_agreement(documents)   documents: file name → text
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
+
+import msgspec
 
 from clauseway.agreement.agreement import Agreement, Amendment
 from clauseway.agreement.amendments import Draft, read_amendment
@@ -19,6 +21,7 @@ from clauseway.agreement.markdown import take_apart
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes
 from clauseway.agreement.registers import Gathered, gather_facts
 from clauseway.agreement.sequence import check_sequence
+from clauseway.agreement.terms import RefusalRight
 from clauseway.catalog import Catalog
 
 FACTS = "facts.md"
@@ -28,7 +31,7 @@ def read_agreement(documents: Mapping[str, str]) -> Agreement:
     """Read an agreement from its documents. Raises InvalidInput with every problem, each with file and line."""
     mistakes = Mistakes(DEFINITIONS)
     definitions = _definitions(documents, mistakes)
-    return _read_with(definitions, documents, mistakes)
+    return _agreement_of(definitions, _drafts(definitions, documents, mistakes), documents, mistakes)
 
 
 def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, FactRegister]:
@@ -40,10 +43,13 @@ def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, F
     definitions = _definitions(documents, mistakes)
     # Names that could not be read are no mistake of the register's.
     catalog = None if mistakes else definitions.catalog()
+    drafts = _drafts(definitions, documents, mistakes)
+    if catalog is not None and not mistakes:
+        catalog = _with_subjects(catalog, drafts)
     facts = Gathered((), catalog)
     if FACTS in documents:
         facts = gather_facts(documents[FACTS], catalog, definitions.names["sources"], mistakes.within(FACTS))
-    agreement = _read_with(definitions, documents, mistakes)
+    agreement = _agreement_of(definitions, drafts, documents, mistakes)
     assert facts.catalog is not None, "an agreement without a mistake has a catalog"
     return agreement, facts.catalog, FactRegister().with_facts(facts.facts)
 
@@ -56,9 +62,22 @@ def _definitions(documents: Mapping[str, str], mistakes: Mistakes) -> Definition
     return read_definitions(take_apart(documents[DEFINITIONS], mistakes), mistakes)
 
 
-def _read_with(definitions: Definitions, documents: Mapping[str, str], mistakes: Mistakes) -> Agreement:
+def _drafts(definitions: Definitions, documents: Mapping[str, str], mistakes: Mistakes) -> list[Draft]:
     drafts = [_read(name, documents[name], definitions, mistakes) for name in _amendments(documents)]
     check_sequence(drafts, definitions, mistakes)
+    return drafts
+
+
+def _with_subjects(catalog: Catalog, drafts: Iterable[Draft]) -> Catalog:
+    """The catalog with what rights of first refusal are about."""
+    terms = [term for draft in drafts if draft.amendment is not None for term in draft.amendment.terms]
+    subjects = frozenset(term.subject for term in terms if isinstance(term, RefusalRight))
+    return msgspec.structs.replace(catalog, subjects=subjects)
+
+
+def _agreement_of(
+    definitions: Definitions, drafts: Collection[Draft], documents: Mapping[str, str], mistakes: Mistakes
+) -> Agreement:
     if mistakes:
         raise mistakes.refusal()
     return _agreement(definitions, drafts, _hash(documents))
@@ -73,13 +92,13 @@ def _read(name: str, text: str, definitions: Definitions, mistakes: Mistakes) ->
     return read_amendment(take_apart(text, within), definitions, within)
 
 
-def _agreement(definitions: Definitions, drafts: Iterable[Draft], hash: str) -> Agreement:
+def _agreement(definitions: Definitions, drafts: Collection[Draft], hash: str) -> Agreement:
     amendments = [draft.amendment for draft in drafts if draft.amendment is not None]
     return Agreement(
         id=definitions.id,
         title=definitions.title,
         hash=hash,
-        catalog=definitions.catalog(),
+        catalog=_with_subjects(definitions.catalog(), drafts),
         sources=definitions.sources,
         rules=definitions.cited_rules(),
         readings=definitions.cited_readings(),

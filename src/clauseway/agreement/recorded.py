@@ -1,21 +1,38 @@
 """Facts that were recorded one by one: from what was given to a fact, and every problem in it at once.
 
 A recorded fact is named by its place in the register, F1, F2, …, which also orders what one instant recorded. Launches
-are events of the world and count for every agreement; whatever else is recorded, for the one it was recorded for.
+are events of the world and count for every agreement; whatever else is recorded, for the one it was recorded for. A
+product or party that is added stands for good: decisions may rest on its name.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
 
-from clauseway.agreement.facts import ANSWERS, FACT_KINDS, Fact, Retraction, names_in
+from clauseway.agreement.facts import (
+    ADDITIONS,
+    ANSWERS,
+    FACT_KINDS,
+    Fact,
+    FactRegister,
+    PartyAdded,
+    ProductAdded,
+    Retraction,
+    names_in,
+)
 from clauseway.agreement.markdown import UNREADABLE
 from clauseway.agreement.mistakes import Mistakes
 from clauseway.agreement.registers import NAMED
+from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
 from clauseway.values import FOREVER, Citation, InvalidInput, KnownAt, parse_day
 
+_KINDS = {**FACT_KINDS, **ADDITIONS}
+_ADDED = tuple(ADDITIONS.values())
+# A name stands in suppositions and receipts, between colons and equals signs.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Where citations of recorded facts point to; their line is the place in the register.
 REGISTER = "register"
 
@@ -61,7 +78,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
                 "id": self.id,
                 "corrects": self.corrects,
             },
-            FACT_KINDS[self.kind],
+            _KINDS[self.kind],
             from_attributes=True,
         )
 
@@ -87,10 +104,10 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     corrects: str = ""
 
 
-def checked(given: Given, agreement: str, catalog: Catalog, earlier: Iterable[Fact]) -> Recorded:
+def checked(given: Given, agreement: str, catalog: Catalog, earlier: Sequence[Fact]) -> Recorded:
     """What was given as a record for an agreement. Raises InvalidInput with every problem, each with its flag.
 
-    `earlier` are the facts that a correction may name.
+    `earlier` are the facts that a correction may name, and that a fact must not contradict without being one.
     """
     mistakes = Mistakes(given.kind)
     record = Recorded(
@@ -104,12 +121,14 @@ def checked(given: Given, agreement: str, catalog: Catalog, earlier: Iterable[Fa
     )
     for flag, text in (("--source", record.source), ("--says", record.says)):
         _check_text(text, mistakes.within(flag))
-    if "subject" in given.about:
+    if "subject" in given.about and catalog.subjects is None:
         _check_text(str(given.about["subject"]).strip(), mistakes.within("--subject"))
     fact = record.fact()
     for what, name, known in names_in(fact, catalog):
         mistakes.within(f"--{what}").check_defined(0, what, name, known)
+    _check_new_name(fact, catalog, mistakes)
     _check_correction(fact, tuple(earlier), mistakes.within("--corrects"))
+    _check_agrees(fact, earlier, mistakes)
     if mistakes:
         raise mistakes.refusal()
     return record
@@ -143,6 +162,33 @@ def _check_text(text: str, mistakes: Mistakes) -> None:
         mistakes.add(0, "a character that cannot be shown", "somebody has to read it", "Delete it.")
 
 
+def _check_new_name(fact: Fact, catalog: Catalog, mistakes: Mistakes) -> None:
+    """What is added has a name that nothing has yet."""
+    match fact:
+        case ProductAdded():
+            what, name, known = "product", fact.product, {*catalog.products, *catalog.classes}
+        case PartyAdded():
+            what, name, known = "party", fact.party, {*catalog.parties, ANYONE}
+        case _:
+            return
+    within = mistakes.within(f"--{what}")
+    if not _NAME.fullmatch(name):
+        why = "a name is of letters, digits, dots, dashes and underscores"
+        within.add(0, f"{name!r} is no name", why, "Write it as gpt-6.1.")
+    elif name in known:
+        within.add(0, f"{name!r} is known already", "a name is added once", "Ask about it, or add another name.")
+
+
+def _check_agrees(fact: Fact, earlier: Sequence[Fact], mistakes: Mistakes) -> None:
+    """Two facts do not say otherwise of one thing and day: one of them was wrong, and that is said by correcting it."""
+    for before, after in FactRegister((*earlier, fact)).contradictions():
+        if after is fact:
+            what = f"it contradicts {before.name}"
+            why = f"that one says otherwise of the same day: {before.citation.text}"
+            todo = f"If it was wrong, record a correction: --corrects {before.name}. Else name the day of this one."
+            mistakes.within("--corrects").add(0, what, why, todo)
+
+
 def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes) -> None:
     if not fact.corrects:
         if isinstance(fact, Retraction):
@@ -151,6 +197,10 @@ def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes)
     names = {other.name: other for other in earlier}
     mistakes.check_one_of(0, "fact", fact.corrects, names, "no fact has that name")
     corrected = names.get(fact.corrects, fact)
+    if isinstance(fact, _ADDED) or isinstance(corrected, _ADDED):
+        why, todo = "decisions may rest on the name", "Add the right one under another name."
+        mistakes.add(0, "a name that was added is not taken back", why, todo)
+        return
     if not isinstance(fact, Retraction) and type(corrected) is not type(fact):
         what = f"{fact.corrects} is of another kind"
         mistakes.add(0, what, "a correction says the same kind of thing rightly", "Retract it, and record the other.")

@@ -50,7 +50,7 @@ class AddedParty(msgspec.Struct, frozen=True, kw_only=True):
 _ADDITIONS = ("product", "party")
 _ABOUT = frozenset({"kind", "source", "says", "recorded", "id", "corrects"})
 # What a fact is about, in the order in which its name says it.
-NAMED = ("party", "product", "cloud", "stage", "subject")
+NAMED = ("party", "product", "class", "cloud", "stage", "subject")
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -84,6 +84,7 @@ def gather_facts(text: str, catalog: Catalog | None, sources: Names, mistakes: M
             _check_sources(entry, sources, mistakes)
             facts.append((fact, entry))
     _check_corrections(facts, mistakes)
+    _check_agree(facts, mistakes)
     return Gathered(tuple(fact for fact, _ in facts), catalog)
 
 
@@ -154,6 +155,15 @@ def _check_names(fact: Fact, entry: Entry, catalog: Catalog | None, mistakes: Mi
 def _check_sources(entry: Entry, sources: Names, mistakes: Mistakes) -> None:
     for item in entry.members["source"].items:
         mistakes.check_defined(item.line, "source", str(item.value), sources)
+
+
+def _check_agree(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
+    """Of one day and one thing a register says one thing; where it was wrong, another fact corrects it."""
+    lines = {id(fact): entry.line for fact, entry in facts}
+    for before, after in FactRegister(tuple(fact for fact, _ in facts)).contradictions():
+        what, why = f"it contradicts {before.name}", f"line {lines[id(before)]} says otherwise of the same day"
+        todo = f"If that was wrong, say so: corrects: {before.name}. Else mend one of the days."
+        mistakes.add(lines[id(after)], what, why, todo)
 
 
 def _check_corrections(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:

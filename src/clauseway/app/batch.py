@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clauseway.app.library import OpenAgreement, known_point
+from clauseway.app.library import OpenAgreement, known_point, readings_of
 from clauseway.app.several import OpenAgreements, Opened
 from clauseway.decisions import Question, StandIns, Tables, check_readings
 from clauseway.decisions.question import ACTIONS, SELL, SERVE
@@ -342,7 +342,8 @@ class _Asker:
     def _asked_in_full(self, parts: Mapping[str, Any]) -> Answer:
         asked = {name: parts[name] for name in PARTS}
         try:
-            opened, question = self._opened.asking(_items(parts["suppose"]), **asked, reading=_chosen(parts["reading"]))
+            reading = readings_of(_items(parts["reading"]))
+            opened, question = self._opened.asking(_items(parts["suppose"]), **asked, reading=reading)
         except InvalidInput as error:
             return Answer(INVALID, problem=" ".join(map(str, error.problems)))
         decision = opened.answer(question)
@@ -385,7 +386,7 @@ class _Asker:
     def _readings_of(self, text: str) -> Mapping[str, str] | None:
         if text not in self._readings and isinstance(self._opened, OpenAgreement):
             try:
-                self._readings[text] = check_readings(self._opened.agreement, _chosen(text))
+                self._readings[text] = check_readings(self._opened.agreement, readings_of(_items(text)))
             except InvalidInput:
                 self._readings[text] = None
         return self._readings.get(text)
@@ -393,10 +394,6 @@ class _Asker:
 
 def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(";") if item.strip()]
-
-
-def _chosen(text: str) -> dict[str, str]:
-    return {name: option for name, _, option in (item.partition("=") for item in _items(text))}
 
 
 def _taken_apart(number: int, bits: Sequence[int]) -> tuple[int, ...]:

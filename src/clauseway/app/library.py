@@ -17,6 +17,8 @@ from typing import Required, Self, TypedDict, TypeVar, Unpack
 import msgspec
 
 from clauseway.agreement import (
+    Fact,
+    FactRegister,
     InForce,
     RevenueShare,
     in_force,
@@ -144,6 +146,7 @@ class OpenAgreement(Asked, Asking, frozen=True):
                 facts.append(suppose(text, self.catalog))
             except InvalidInput as error:
                 problems += error.problems
+        problems += _contradictions(facts, "--suppose", "Suppose one of the two.")
         if problems:
             raise InvalidInput(*problems)
         return msgspec.structs.replace(self, facts=self.facts.with_facts(facts))
@@ -151,7 +154,23 @@ class OpenAgreement(Asked, Asking, frozen=True):
     def with_facts_from(self, path: Path) -> "OpenAgreement":
         """The same agreement with the facts of a file (Markdown with `yaml facts` blocks, or a YAML list)."""
         register, catalog = read_facts(str(path), read_text(path), self.catalog)
-        return OpenAgreement(self.agreement, catalog, self.facts.with_facts(register.facts))
+        facts = self.facts.with_facts(register.facts)
+        if problems := _contradictions(facts.facts, str(path), "Say which was wrong, by corrects: and its name."):
+            raise InvalidInput(*problems)
+        return OpenAgreement(self.agreement, catalog, facts)
+
+
+def _contradictions(facts: Iterable[Fact], where: str, todo: str) -> list[Problem]:
+    """Facts that say otherwise of one thing and day."""
+    return [
+        Problem(
+            what=f"{one.name} contradicts {other.name}",
+            why=f"they say otherwise of the same day: {other.citation.text}",
+            where=where,
+            todo=todo,
+        )
+        for other, one in FactRegister(tuple(facts)).contradictions()
+    ]
 
 
 class Wrong:
@@ -219,6 +238,31 @@ def read_text(path: Path) -> str:
         raise InvalidInput(
             Problem(what="the file cannot be read", why=str(error), where=str(path), todo="Give a readable UTF-8 file.")
         ) from None
+
+
+def readings_of(given: Iterable[str] | None) -> dict[str, str]:
+    """`R1=or` items as a mapping. Raises InvalidInput for what has no equals sign, and for two options of one reading."""
+    items = list(given or ())
+    problems = [
+        Problem(
+            what=f"{item!r} is no reading",
+            why="it names no option",
+            where="--reading",
+            todo="Write NAME=OPTION, as R1=or.",
+        )
+        for item in items
+        if "=" not in item
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+    chosen: dict[str, str] = {}
+    for name, _, option in (item.partition("=") for item in items):
+        if chosen.setdefault(name, option) != option:
+            what, why = f"{name} is read in two ways", f"it was given as {chosen[name]}, and then as {option}"
+            problems.append(Problem(what=what, why=why, where=f"--reading {name}", todo="Choose one of the two."))
+    if problems:
+        raise InvalidInput(*problems)
+    return chosen
 
 
 def day_given(day: date | str | None, where: str) -> date | None:

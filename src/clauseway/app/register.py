@@ -9,7 +9,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement import Fact, Given, Recorded, checked, facts_for
+from clauseway.agreement import Fact, FactRegister, Given, Recorded, checked, facts_for, with_additions
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement
 from clauseway.storage import Control
@@ -49,7 +49,9 @@ def record_fact(home: Home, opened: OpenAgreement, given: Given) -> Recorded:
     """
     before = recorded_facts(home)
     agreement = opened.agreement.id
-    record = checked(given, agreement, opened.catalog, (*opened.facts.facts, *facts_for(agreement, before)))
+    facts = facts_for(agreement, before)
+    catalog = with_additions(opened.catalog, facts)
+    record = checked(given, agreement, catalog, (*opened.facts.facts, *facts))
     payload = _Payload(agreement=agreement, says=record.says, about=record.about, corrects=record.corrects)
     # A clock that was set back must not put a later record before an earlier one.
     recorded_ns = max([time.time_ns(), *(other.known.instant_ns for other in before)])
@@ -81,14 +83,14 @@ def recorded_facts(home: Home) -> tuple[Recorded, ...]:
 def with_register(opened: OpenAgreement, home: Home) -> OpenAgreement:
     """The agreement with what was recorded in a home beside its own facts."""
     recorded = facts_for(opened.agreement.id, recorded_facts(home))
-    return OpenAgreement(opened.agreement, opened.catalog, opened.facts.with_facts(recorded)) if recorded else opened
+    catalog = with_additions(opened.catalog, recorded)
+    return OpenAgreement(opened.agreement, catalog, opened.facts.with_facts(recorded)) if recorded else opened
 
 
 def list_facts(opened: OpenAgreement, known_at: KnownAt) -> list[ListedFact]:
     """The facts known at a point, in the order in which they became known, those corrected by then too."""
-    known = [fact for fact in opened.facts.facts if fact.known <= known_at]
-    hidden_by = {fact.corrects: fact.name for fact in known if fact.corrects}
-    return [listed(fact, hidden_by.get(fact.name, "")) for fact in known]
+    known = FactRegister(tuple(fact for fact in opened.facts.facts if fact.known <= known_at))
+    return [listed(fact, hidden_by.name if hidden_by else "") for fact, hidden_by in known.with_corrections()]
 
 
 def listed(fact: Fact, hidden_by: str = "") -> ListedFact:

@@ -29,7 +29,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that may be named in a question. All mappings are by identifier.
+    """Everything that may be named in a question or a fact. All mappings are by identifier.
 
     `regions`: the places of each region, by cloud. Empty where terms tell no regions apart: then any text is one.
     """
@@ -41,6 +41,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     classes: Mapping[str, ProductClass]
     products: Mapping[str, Product]
     regions: Mapping[str, Mapping[str, frozenset[str]]] = msgspec.field(default_factory=dict)
+    # What rights of first refusal are about, as facts of kind offer name it; None where that is not known.
+    subjects: frozenset[str] | None = None
 
     def class_of(self, name: str) -> str:
         """The class of a product, or the class itself when a class is named."""

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from clauseway.app.auditing import AuditRow, AuditView, EvidenceRow, launch_audit, listed_prices
+from clauseway.app.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.decisions import Bound, Order
@@ -55,7 +56,7 @@ def launches(
     Exit code: 0 no breach is evidenced (which is not: all is well; see "cannot tell"), 2 one is, 3 invalid input.
     """
     opened = options.opened_one(agreement, facts, suppose, home)
-    view = launch_audit(opened, listings, known_at, options.readings_of(reading))
+    view = launch_audit(opened, listings, known_at, readings_of(reading))
     if as_json:
         print_json(view)
     else:

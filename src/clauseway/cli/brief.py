@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from clauseway.app.briefing import brief, markdown_of
+from clauseway.app.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.output import print_json
 
@@ -30,7 +31,7 @@ def command(
     The same with the exception to ship-first read otherwise, as a file:
       clauseway brief A5 --reading R1=or > A5-brief.md
     """
-    told = brief(options.opened_one(agreement, facts, suppose, home), amendment, options.readings_of(reading))
+    told = brief(options.opened_one(agreement, facts, suppose, home), amendment, readings_of(reading))
     if as_json:
         print_json(told)
     else:

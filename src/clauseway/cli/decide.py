@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clauseway.app.explaining import Explanation, explain
+from clauseway.app.library import readings_of
 from clauseway.app.several import Opened
 from clauseway.cli import options
 from clauseway.cli.explanation import print_answers, print_trace, print_would_change
@@ -95,7 +96,7 @@ def command(
         region=region,
         as_of=as_of,
         known_at=known_at,
-        reading=options.readings_of(reading),
+        reading=readings_of(reading),
     )
     decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
     if as_json:

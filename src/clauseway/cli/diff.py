@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from clauseway.app.comparing import Comparison, compare_amendments, compare_days
-from clauseway.app.library import OpenAgreement, known_point
+from clauseway.app.library import OpenAgreement, known_point, readings_of
 from clauseway.app.several import Opened
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
@@ -50,7 +50,7 @@ def command(
     """
     names, days, points = amendments or [], as_of or [], known_at or []
     _refuse_sides(names, days, points)
-    opened, readings = options.opened(agreement, facts, suppose, home), options.readings_of(reading)
+    opened, readings = options.opened(agreement, facts, suppose, home), readings_of(reading)
     if names:
         comparison = compare_amendments(_only_one(opened), names, readings)
     else:

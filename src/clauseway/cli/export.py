@@ -2,10 +2,8 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import wraps
-from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated
 
 import msgspec
 import typer
@@ -15,6 +13,7 @@ from clauseway.app.exporting import cedar as cedar_text
 from clauseway.app.exporting import odrl as odrl_text
 from clauseway.app.exporting import rego as rego_text
 from clauseway.app.home import home_at
+from clauseway.app.library import readings_of
 from clauseway.cli import options
 from clauseway.exchange.extract import Extract
 from clauseway.values import InvalidInput, Problem
@@ -43,22 +42,6 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
 _Entities = Annotated[bool, typer.Option("--entities", help="Print the entities instead of the policies (JSON).")]
 
 
-def _taking_flags(command: Callable[..., int]) -> Callable[..., int]:
-    """A command that takes each of the flags by its name, as one record."""
-    shared = get_type_hints(_Flags, include_extras=True)
-    own = [one for name, one in signature(command, eval_str=True).parameters.items() if name != "flags"]
-
-    @wraps(command)
-    def taken(**given: Any) -> int:
-        flags = _Flags(**{name: given.pop(name) for name in shared})
-        return command(flags, **given)
-
-    first = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=hint) for name, hint in shared.items()]
-    last = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own]
-    taken.__signature__ = Signature([*first, *last], return_annotation=int)  # type: ignore[attr-defined]
-    return taken
-
-
 @app.callback()
 def _export() -> None:
     """The journal and the agreement in other programs' formats."""
@@ -77,7 +60,7 @@ def beancount(home: options.HomeFolder = None) -> int:
 
 
 @app.command()
-@_taking_flags
+@options.taking(_Flags)
 def cedar(flags: _Flags, entities: _Entities = False) -> int:
     """Write the agreement in force as Cedar policies, each with the term it comes from.
 
@@ -100,7 +83,7 @@ def cedar(flags: _Flags, entities: _Entities = False) -> int:
 
 
 @app.command()
-@_taking_flags
+@options.taking(_Flags)
 def rego(flags: _Flags) -> int:
     """Write the agreement in force as a Rego module (v1), each rule with the term it comes from.
 
@@ -118,7 +101,7 @@ def rego(flags: _Flags) -> int:
 
 
 @app.command()
-@_taking_flags
+@options.taking(_Flags)
 def odrl(flags: _Flags) -> int:
     """Write the agreement in force as an ODRL 2.2 policy (JSON-LD), each rule with the term it comes from.
 
@@ -137,7 +120,7 @@ def _put(flags: _Flags, write: _Write, beside: tuple[str, _Write] | None = None)
     """Write each agreement given, to its file or, where there is but one, to standard output. `beside` is a second file
     of each: what its name ends with, and its text."""
     opened = options.opened(flags.agreement, flags.facts, flags.suppose, flags.home)
-    taken = extracts(opened, flags.as_of, flags.known_at, options.readings_of(flags.reading))
+    taken = extracts(opened, flags.as_of, flags.known_at, readings_of(flags.reading))
     if flags.out is None:
         sys.stdout.write(write(_only_one(taken)))
         return 0

@@ -1,9 +1,9 @@
 """`clauseway fact`: the register of facts."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.table import Table
 
@@ -19,13 +19,21 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 record = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(record, name="record", help="Record one fact.")
 
-Effective = Annotated[str, typer.Option("--effective", help="The day it took effect (UTC); it may lie in the past.")]
-Source = Annotated[str, typer.Option("--source", help="Where it is stated: a page, a letter, a person.")]
-Says = Annotated[str, typer.Option("--says", help="What happened, in one sentence.")]
-Corrects = Annotated[
-    str, typer.Option("--corrects", help="The fact that this one corrects, by its name in `clauseway fact list`.")
-]
 ProductName = Annotated[str, typer.Option("--product", help="The product.")]
+
+
+class _Flags(msgspec.Struct, frozen=True, kw_only=True):
+    """What every kind of fact takes."""
+
+    effective: Annotated[str, typer.Option(help="The day it took effect (UTC); it may lie in the past.")]
+    source: Annotated[str, typer.Option(help="Where it is stated: a page, a letter, a person.")]
+    says: Annotated[str | None, typer.Option(help="What happened, in one sentence.")] = None
+    corrects: Annotated[
+        str, typer.Option(help="The fact that this one corrects, by its name in `clauseway fact list`.")
+    ] = ""
+    agreement: options.AgreementFolder = None
+    home: options.HomeFolder = None
+    as_json: options.AsJson = False
 
 
 @app.callback()
@@ -43,17 +51,12 @@ def _record() -> None:
 
 
 @record.command()
+@options.taking(_Flags)
 def launch(
+    flags: _Flags,
     product: ProductName,
     cloud: Annotated[str, typer.Option(help="The host cloud.")],
     stage: Annotated[str, typer.Option(help="announced, preview or available.")],
-    effective: Effective,
-    source: Source,
-    says: Says = "Launched.",
-    corrects: Corrects = "",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
 ) -> int:
     """A product launched on a cloud.
 
@@ -63,22 +66,15 @@ def launch(
     It was available, not in preview:
       clauseway fact record launch --product new-model --cloud azure --stage available --effective 2026-04-30 --source "the product page" --corrects F1
     """
-    about = {"product": product, "cloud": cloud, "stage": stage}
-    given = Given(kind="launch", effective=effective, source=source, says=says, corrects=corrects, about=about)
-    return _record_it(given, agreement, home, as_json)
+    return _record_it(flags, "launch", "Launched.", {"product": product, "cloud": cloud, "stage": stage})
 
 
 @record.command()
+@options.taking(_Flags)
 def answer(
+    flags: _Flags,
     product: ProductName,
     answer: Annotated[str, typer.Option(help="cannot+declines, cannot+chooses, can+declines or can+chooses.")],
-    effective: Effective,
-    source: Source,
-    says: Says = "Answered.",
-    corrects: Corrects = "",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
 ) -> int:
     """What the first cloud's operator answered when asked to support a product.
 
@@ -86,22 +82,15 @@ def answer(
     Microsoft cannot support the new model and declines to:
       clauseway fact record answer --product new-model --answer cannot+declines --effective 2026-04-29 --source "a letter"
     """
-    about = {"product": product, "answer": answer}
-    given = Given(kind="answer", effective=effective, source=source, says=says, corrects=corrects, about=about)
-    return _record_it(given, agreement, home, as_json)
+    return _record_it(flags, "answer", "Answered.", {"product": product, "answer": answer})
 
 
 @record.command()
+@options.taking(_Flags)
 def offer(
+    flags: _Flags,
     subject: Annotated[str, typer.Option(help="What was offered, as the right of first refusal names it: compute.")],
-    effective: Effective,
-    source: Source,
     passed: Annotated[bool, typer.Option("--passed/--taken", help="Whether the holder of the right passed.")] = True,
-    says: Says = "Offered.",
-    corrects: Corrects = "",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
 ) -> int:
     """Something was offered to the holder of a right of first refusal.
 
@@ -109,20 +98,13 @@ def offer(
     Microsoft was offered new capacity and passed:
       clauseway fact record offer --subject compute --effective 2025-03-01 --source "minutes of a meeting" --passed
     """
-    about: Mapping[str, str | bool] = {"subject": subject, "passed": passed}
-    given = Given(kind="offer", effective=effective, source=source, says=says, corrects=corrects, about=about)
-    return _record_it(given, agreement, home, as_json)
+    return _record_it(flags, "offer", "Offered.", {"subject": subject, "passed": passed})
 
 
 @record.command()
+@options.taking(_Flags)
 def milestone(
-    effective: Effective,
-    source: Source,
-    says: Says = "Verified.",
-    corrects: Corrects = "",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
+    flags: _Flags,
 ) -> int:
     """The milestone's verification took effect. A declaration alone is none.
 
@@ -130,21 +112,15 @@ def milestone(
     Verified with effect from the first of January:
       clauseway fact record milestone --effective 2027-01-01 --source "the panel's report"
     """
-    given = Given(kind="milestone", effective=effective, source=source, says=says, corrects=corrects)
-    return _record_it(given, agreement, home, as_json)
+    return _record_it(flags, "milestone", "Verified.", {})
 
 
 @record.command()
+@options.taking(_Flags)
 def grant(
+    flags: _Flags,
     party: Annotated[str, typer.Option(help="To whom.")],
     product: ProductName,
-    effective: Effective,
-    source: Source,
-    says: Says = "Granted.",
-    corrects: Corrects = "",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
 ) -> int:
     """The owner granted a party a product (or a class of them).
 
@@ -152,20 +128,13 @@ def grant(
     OpenAI lets Google sell GPT-5.5:
       clauseway fact record grant --party google --product gpt-5.5 --effective 2026-05-10 --source "a contract"
     """
-    about = {"party": party, "product": product}
-    given = Given(kind="grant", effective=effective, source=source, says=says, corrects=corrects, about=about)
-    return _record_it(given, agreement, home, as_json)
+    return _record_it(flags, "grant", "Granted.", {"party": party, "product": product})
 
 
 @record.command()
+@options.taking(_Flags)
 def retraction(
-    effective: Effective,
-    source: Source,
-    corrects: Corrects,
-    says: Says = "It did not happen.",
-    agreement: options.AgreementFolder = None,
-    home: options.HomeFolder = None,
-    as_json: options.AsJson = False,
+    flags: _Flags,
 ) -> int:
     """What another fact says did not happen.
 
@@ -173,8 +142,40 @@ def retraction(
     The first fact recorded here was a mistake:
       clauseway fact record retraction --corrects F1 --effective 2026-05-02 --source "the product page, read again"
     """
-    given = Given(kind="retraction", effective=effective, source=source, says=says, corrects=corrects)
-    return _record_it(given, agreement, home, as_json)
+    return _record_it(flags, "retraction", "It did not happen.", {})
+
+
+@record.command()
+@options.taking(_Flags)
+def product(
+    flags: _Flags,
+    product: Annotated[str, typer.Option(help="What it is called from now on.")],
+    class_: Annotated[str, typer.Option("--class", help="The product class it belongs to, as api.stateless.")],
+) -> int:
+    """A product that the agreement's text does not know yet, so that it can be asked about.
+
+    A name that was added stands for good.
+
+    \b
+    A model that came after the text was written, and its launch:
+      clauseway fact record product --product gpt-6 --class api.stateless --effective 2026-09-01 --source "a blog post"
+      clauseway fact record launch --product gpt-6 --cloud azure --stage available --effective 2026-09-01 --source "a blog"
+    """
+    return _record_it(flags, "product", "Added.", {"product": product, "class": class_})
+
+
+@record.command()
+@options.taking(_Flags)
+def party(flags: _Flags, party: Annotated[str, typer.Option(help="What it is called from now on.")]) -> int:
+    """A party that the agreement's text does not know yet, so that it can be asked about.
+
+    A name that was added stands for good.
+
+    \b
+    A reseller of its own:
+      clauseway fact record party --party newcomer --effective 2026-09-01 --source "a contract"
+    """
+    return _record_it(flags, "party", "Added.", {"party": party})
 
 
 @app.command("list")
@@ -202,9 +203,18 @@ def list_command(
     return 0
 
 
-def _record_it(given: Given, agreement: Path | None, home: Path | None, as_json: bool) -> int:
-    recorded = listed(record_fact(home_at(home), open_agreement(agreement), given).fact())
-    if as_json:
+def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bool]) -> int:
+    """Record a fact of a kind. `says` is what it says where nothing else was given."""
+    given = Given(
+        kind=kind,
+        effective=flags.effective,
+        source=flags.source,
+        says=says if flags.says is None else flags.says,
+        corrects=flags.corrects,
+        about=about,
+    )
+    recorded = listed(record_fact(home_at(flags.home), open_agreement(flags.agreement), given).fact())
+    if flags.as_json:
         print_json(recorded)
         return 0
     out = console()

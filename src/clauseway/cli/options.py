@@ -1,15 +1,18 @@
 """The flags that several commands take, defined once."""
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
+import msgspec
 import typer
 
 from clauseway.app.home import home_at
 from clauseway.app.library import OpenAgreement, open_agreement
 from clauseway.app.library import with_recorded as one_with_recorded
 from clauseway.app.several import Opened, open_agreements, with_recorded
-from clauseway.values import InvalidInput, Problem
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AgreementFolder = Annotated[
@@ -39,6 +42,37 @@ HomeFolder = Annotated[
 ]
 
 
+def taking(flags: type[msgspec.Struct]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """A command that takes, beside its own flags, those that several commands share, as one record of this type.
+
+    The command's first parameter is the record; a field of it is a flag, with the field's default.
+    """
+    hints, fields = get_type_hints(flags, include_extras=True), msgspec.structs.fields(flags)
+
+    def wrapped(command: Callable[..., int]) -> Callable[..., int]:
+        own = list(signature(command, eval_str=True).parameters.values())[1:]
+
+        @wraps(command)
+        def taken(**given: object) -> int:
+            shared = {field.name: given.pop(field.name) for field in fields}
+            return command(flags(**shared), **given)
+
+        parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own]
+        parameters += [
+            Parameter(
+                field.name,
+                Parameter.KEYWORD_ONLY,
+                default=Parameter.empty if field.required else field.default,
+                annotation=hints[field.name],
+            )
+            for field in fields
+        ]
+        taken.__signature__ = Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
+        return taken
+
+    return wrapped
+
+
 def opened_one(
     folder: Path | None, facts: Path | None, suppositions: list[str] | None = None, home: Path | None = None
 ) -> OpenAgreement:
@@ -66,20 +100,3 @@ def opened_together(folders: list[Path] | None, facts: Path | None) -> Opened:
     """The agreements that the flags name, one or several, with further facts; without what is recorded in a home."""
     agreements = open_agreements(folders or [])
     return agreements if facts is None else agreements.with_facts_from(facts)
-
-
-def readings_of(given: list[str] | None) -> dict[str, str]:
-    """`R1=or` items as a mapping. Raises InvalidInput for what has no equals sign."""
-    problems = [
-        Problem(
-            what=f"{item!r} is no reading",
-            why="it names no option",
-            where="--reading",
-            todo="Write NAME=OPTION, as R1=or.",
-        )
-        for item in given or []
-        if "=" not in item
-    ]
-    if problems:
-        raise InvalidInput(*problems)
-    return {name: option for name, _, option in (item.partition("=") for item in given or [])}

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clauseway.app.explaining import Explanation
+from clauseway.app.library import readings_of
 from clauseway.app.proving import ProofView, claim_of, prove_claim
 from clauseway.cli import options
 from clauseway.cli.output import console, outcome_style, print_indented, print_json
@@ -78,7 +79,7 @@ def command(
         from_day=from_day,
         to_day=to_day,
         known_at=known_at,
-        reading=options.readings_of(reading),
+        reading=readings_of(reading),
         every_option=every_reading,
         suppositions=suppose or (),
     )

@@ -15,7 +15,10 @@ from clauseway.cli.serve import stop_on_signals
 def command(
     openai_port: Annotated[int, typer.Option(help="OpenAI's port; the next free one where it is taken.")] = 8410,
     azure_port: Annotated[int, typer.Option(help="Azure OpenAI's port.")] = 8411,
-    bedrock_port: Annotated[int, typer.Option(help="AWS Bedrock's port.")] = 8412,
+    bedrock_port: Annotated[int, typer.Option(help="AWS Bedrock mantle's port.")] = 8412,
+    bedrock_runtime_port: Annotated[int, typer.Option(help="AWS Bedrock runtime's port.")] = 8413,
+    vertex_port: Annotated[int, typer.Option(help="Google Vertex AI's port.")] = 8414,
+    oracle_port: Annotated[int, typer.Option(help="Oracle OCI Generative AI's port.")] = 8415,
     fault: Annotated[list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")] = None,
     configuration: Annotated[
         Path | None, typer.Option("--config", help="Write here the configuration by which a gateway finds them.")
@@ -23,12 +26,13 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Run the simulated clouds until Ctrl-C: OpenAI, Azure OpenAI and AWS Bedrock in their real wire formats.
+    """Run the simulated clouds until Ctrl-C: OpenAI, Azure OpenAI, AWS Bedrock (mantle and runtime), Google Vertex AI
+    and Oracle OCI in their real wire formats.
 
     They check each cloud's real authentication; the credentials are fixed, printed, and open nothing else.
 
     \b
-    All three:
+    All of them:
       clauseway sandbox
     With Azure answering 503 three times first:
       clauseway sandbox --fault '{"cloud": "azure", "kind": "status", "status": 503, "count": 3}'
@@ -37,7 +41,15 @@ def command(
       clauseway serve --config clouds.toml
     """
     until = stop_on_signals()
-    with sandbox_clouds(home_at(home), (openai_port, azure_port, bedrock_port), fault or []) as clouds:
+    ports = {
+        "openai": openai_port,
+        "azure": azure_port,
+        "bedrock": bedrock_port,
+        "bedrock_runtime": bedrock_runtime_port,
+        "vertex": vertex_port,
+        "oracle": oracle_port,
+    }
+    with sandbox_clouds(home_at(home), ports, fault or []) as clouds:
         if configuration is not None:
             write_configuration(clouds, configuration)
         if as_json:
@@ -45,7 +57,7 @@ def command(
         else:
             out = console()
             for address in clouds.addresses:
-                out.print(f"{address.cloud:8} {address.url}   {address.credential}", soft_wrap=True)
+                out.print(f"{address.cloud:15} {address.url}   {address.credential}", soft_wrap=True)
             out.print("Ctrl-C stops them.", style="dim")
         while not until.wait(1.0):
             if not clouds.running:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from clauseway.app.home import home_at
+from clauseway.app.library import readings_of
 from clauseway.app.prices import open_prices
 from clauseway.app.settling import now, settle_month
 from clauseway.app.statements import statement_context
@@ -58,7 +59,7 @@ def command(
         open_prices(known_at, prices),
         period,
         assume or [],
-        options.readings_of(reading),
+        readings_of(reading),
     )
     if as_json:
         print_json(statement_of(settlement))

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from clauseway.app.library import readings_of
 from clauseway.app.several import each_of, own_readings
 from clauseway.app.terms import TermsView, terms_view
 from clauseway.cli import options
@@ -32,7 +33,7 @@ def command(
     """
     opened = options.opened(agreement, facts, suppose, home)
     views = [
-        terms_view(one, as_of, known_at, own_readings(opened, one, options.readings_of(reading)), with_ended=ended)
+        terms_view(one, as_of, known_at, own_readings(opened, one, readings_of(reading)), with_ended=ended)
         for one in each_of(opened)
     ]
     if as_json:

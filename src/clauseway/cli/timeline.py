@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from clauseway.app.library import known_point
+from clauseway.app.library import known_point, readings_of
 from clauseway.app.timelines import RightsOverTime, main_rights, png_of, rights_over_time, svg_of
 from clauseway.cli import options
 from clauseway.cli.output import console, outcome_style, print_json
@@ -57,7 +57,7 @@ def command(
     The main rights, as one picture:
       clauseway timeline --all --from 2023 --to 2033 --svg rights.svg
     """
-    opened, readings = options.opened(agreement, facts, suppose, home), options.readings_of(reading)
+    opened, readings = options.opened(agreement, facts, suppose, home), readings_of(reading)
     others, last_year = _others_and_year(to or [], opened.catalog.parties)
     if every:
         _refuse({"--action": action, "--party": party, "--product": product, "--cloud": cloud})

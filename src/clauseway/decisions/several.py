@@ -99,7 +99,13 @@ def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
         classes=classes,
         products={name: product for catalog in reversed(catalogs) for name, product in catalog.products.items()},
         regions=next((catalog.regions for catalog in catalogs if catalog.regions), {}),
+        subjects=_subjects(catalogs),
     )
+
+
+def _subjects(catalogs: Sequence[Catalog]) -> frozenset[str] | None:
+    known = [catalog.subjects for catalog in catalogs if catalog.subjects is not None]
+    return frozenset().union(*known) if len(known) == len(catalogs) else None
 
 
 def check_regions_together(asked: Iterable[Asked]) -> None:

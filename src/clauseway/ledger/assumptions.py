@@ -95,8 +95,11 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
         else:
             values.setdefault(name, []).append(value or figures[name].value)
     for name, given in values.items():
-        if len(set(given)) > 1 and name != WHOLESALE:
-            problems.append(_refusal(f"{name}={given[-1]}", f"it was given as {given[0]} too", figures[name]))
+        of_whom: dict[str, str] = {}
+        for value in given:
+            seller = value.rpartition(":")[0] if name == WHOLESALE else ""
+            if (before := of_whom.setdefault(seller, value)) != value:
+                problems.append(_refusal(f"{name}={value}", f"it was given as {before} too", figures[name]))
     if problems:
         raise InvalidInput(*problems)
     return _filled(values, figures)

@@ -1,0 +1,77 @@
+"""Commands run in this process: what they print and exit with, without starting an interpreter for each.
+
+One test of each file runs the installed command instead, so that the way in is tested too.
+"""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from clauseway import cli
+
+CLAUSEWAY = Path(sys.executable).parent / "clauseway"
+# Whatever is recorded in a home of this machine stays out.
+_VARIABLE = "CLAUSEWAY_HOME"
+
+
+def run(
+    *arguments: str, given: str = "", cwd: Path | None = None, home: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command's exit code and what it printed. `given` is its standard input, `cwd` the folder it is called in."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        stack.enter_context(_given(given))
+        stack.enter_context(_environment(home))
+        stack.enter_context(contextlib.chdir(cwd or Path.cwd()))
+        code = cli.run(list(arguments))
+    return subprocess.CompletedProcess(arguments, code, _written(out), _written(err))
+
+
+def answer(*arguments: str, code: int = 0, cwd: Path | None = None, given: str = "", home: Path | None = None) -> Any:
+    """What a command prints as JSON, with the exit code that is expected."""
+    done = run(*arguments, "--json", cwd=cwd, given=given, home=home)
+    assert done.returncode == code, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def run_installed(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The same by the installed command, in a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if name != _VARIABLE}
+    return subprocess.run(
+        [CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=environment
+    )
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    stream.seek(0)
+    return stream.read()
+
+
+@contextlib.contextmanager
+def _given(text: str) -> Any:
+    before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8")
+    try:
+        yield
+    finally:
+        sys.stdin = before
+
+
+@contextlib.contextmanager
+def _environment(home: Path | None) -> Any:
+    before = os.environ.pop(_VARIABLE, None)
+    if home is not None:
+        os.environ[_VARIABLE] = str(home)
+    try:
+        yield
+    finally:
+        os.environ.pop(_VARIABLE, None)
+        if before is not None:
+            os.environ[_VARIABLE] = before
