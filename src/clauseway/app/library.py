@@ -241,7 +241,7 @@ def read_text(path: Path) -> str:
 
 
 def readings_of(given: Iterable[str] | None) -> dict[str, str]:
-    """`R1=or` items as a mapping. Raises InvalidInput for what has no equals sign, and for two options of one reading."""
+    """`R1=or` items as a mapping. Raises InvalidInput for what has no equals sign, and for a reading given twice."""
     items = list(given or ())
     problems = [
         Problem(
