@@ -88,13 +88,13 @@ def test_oci_signs_as_the_vendors_signer(operation: str) -> None:
     to = target("oci", GENERATIVE, "openai.gpt-oss-120b", settings={"compartment_id": COMPARTMENT})
     ours = made(to, SIGNING, call, theirs.content)
     signed = requests.Request(theirs.method, url, data=theirs.content or None).prepare()
-    signed.headers["date"] = formatdate(NOW_S, usegmt=True)
+    date = signed.headers["date"] = formatdate(NOW_S, usegmt=True)
     if "content-type" in theirs.headers:
         signed.headers["content-type"] = theirs.headers["content-type"]
     oci.signer.Signer(TENANCY, USER, FINGERPRINT, None, private_key_content=PEM).do_request_sign(signed)
     for name in ("authorization", "date", "x-content-sha256", "host"):
         assert ours.headers.get(name) == signed.headers.get(name), name
-    assert verified(ours).startswith(f"date: {signed.headers['date']}\n(request-target): {ours.method.lower()} /openai")
+    assert verified(ours).startswith(f"date: {date}\n(request-target): {ours.method.lower()} /openai")
     assert ours.headers["compartmentid"] == ours.headers["opc-compartment-id"] == COMPARTMENT
 
 
