@@ -33,7 +33,7 @@ class Clouds(msgspec.Struct, frozen=True):
 @pytest.fixture(scope="session")
 def running_clouds() -> Iterator[Clouds]:
     command = [sys.executable, "-m", "clauseway.sandbox"]
-    for cloud in ("openai", "azure", "bedrock"):
+    for cloud in ("openai", "azure", "bedrock", "bedrock-runtime", "vertex", "oracle"):
         command += [f"--{cloud}-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -161,10 +161,10 @@ def test_a_bad_rule_sets_nothing(clouds: Any, rule: str) -> None:
     assert httpx.get(url).json() == []
 
 
-def test_a_fault_hits_chat_only(clouds: Any) -> None:
+def test_a_fault_that_names_no_endpoint_hits_where_a_model_works(clouds: Any) -> None:
     clouds.add_fault("openai", kind="status", status=503)
     client = OpenAI(base_url=clouds.url("openai", "/v1"), api_key=OPENAI_API_KEY, max_retries=0)
-    assert len(client.models.list().data) == 2
+    assert client.models.list().data
     with pytest.raises(openai.InternalServerError):
         client.chat.completions.create(model="gpt-5.5", messages=[{"role": "user", "content": "a"}])
 

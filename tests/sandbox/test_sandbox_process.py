@@ -15,7 +15,14 @@ import pytest
 from clauseway.sandbox.credentials import OPENAI_API_KEY
 
 COMMAND = [sys.executable, "-m", "clauseway.sandbox"]
-ANY_PORTS = ["--openai-port", "0", "--azure-port", "0", "--bedrock-port", "0"]
+CLOUDS = ["openai", "azure", "bedrock", "bedrock_runtime", "vertex", "oracle"]
+
+
+def all_at(port: int) -> list[str]:
+    return [word for cloud in CLOUDS for word in (f"--{cloud.replace('_', '-')}-port", str(port))]
+
+
+ANY_PORTS = all_at(0)
 BODY = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "a"}], "max_tokens": 32, "stream": True}
 
 
@@ -39,10 +46,10 @@ def running(
 def test_a_taken_port_gives_way_to_the_next() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        arguments = ["--openai-port", str(port), "--azure-port", str(port), "--bedrock-port", str(port)]
-        with running(*arguments) as (process, ports):
-            assert list(ports) == ["openai", "azure", "bedrock"]
-            assert port < ports["openai"] < ports["azure"] < ports["bedrock"]
+        with running(*all_at(port)) as (process, ports):
+            assert list(ports) == CLOUDS
+            assert port < ports["openai"]
+            assert sorted(ports.values()) == list(ports.values())
             process.terminate()
     assert process.returncode == 0
 

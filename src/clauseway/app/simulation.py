@@ -1,7 +1,7 @@
 """The sandbox clouds as a process, and the configuration by which a gateway finds them."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,8 +10,15 @@ from clauseway.app.home import Home
 from clauseway.app.processes import Child, start
 from clauseway.sandbox import credentials
 
-# OpenAI, Azure OpenAI, AWS Bedrock.
-SANDBOX_PORTS = (8410, 8411, 8412)
+SANDBOX_PORTS: Mapping[str, int] = {
+    "openai": 8410,
+    "azure": 8411,
+    "bedrock": 8412,
+    "bedrock_runtime": 8413,
+    "vertex": 8414,
+    "oracle": 8415,
+}
+_VERTEX_ROOT = f"/v1/projects/{credentials.GOOGLE_PROJECT}/locations/{credentials.GOOGLE_LOCATION}/publishers/openai/v1"
 # What any of the simulated models answers with at most.
 _OUTPUT_TOKENS_MAX = 16_384
 
@@ -39,10 +46,13 @@ class Clouds(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def sandbox_clouds(home: Home, ports: Sequence[int] = SANDBOX_PORTS, faults: Sequence[str] = ()) -> Iterator[Clouds]:
+def sandbox_clouds(
+    home: Home, ports: Mapping[str, int] = SANDBOX_PORTS, faults: Sequence[str] = ()
+) -> Iterator[Clouds]:
     """The simulated clouds, until the block ends. Raises ChildFailed."""
-    openai, azure, bedrock = ports
-    arguments = ["--openai-port", str(openai), "--azure-port", str(azure), "--bedrock-port", str(bedrock)]
+    arguments = []
+    for cloud, port in {**SANDBOX_PORTS, **ports}.items():
+        arguments += [f"--{cloud.replace('_', '-')}-port", str(port)]
     for fault in faults:
         arguments += ["--fault", fault]
     child = start("the sandbox clouds", "clauseway.sandbox", arguments, home.make().logs / "sandbox.log")
@@ -57,6 +67,11 @@ def _addresses(ports: dict[str, int]) -> tuple[Address, ...]:
         Address("openai", f"http://127.0.0.1:{ports['openai']}/v1", credentials.OPENAI_API_KEY),
         Address("azure", f"http://127.0.0.1:{ports['azure']}/openai/v1", credentials.AZURE_API_KEY),
         Address("bedrock", f"http://127.0.0.1:{ports['bedrock']}/openai/v1", credentials.BEDROCK_API_KEY),
+        Address(
+            "bedrock_runtime", f"http://127.0.0.1:{ports['bedrock_runtime']}/openai/v1", credentials.BEDROCK_API_KEY
+        ),
+        Address("vertex", f"http://127.0.0.1:{ports['vertex']}{_VERTEX_ROOT}", credentials.google_token()),
+        Address("oracle", f"http://127.0.0.1:{ports['oracle']}/openai/v1", credentials.OCI_API_KEY),
     )
 
 

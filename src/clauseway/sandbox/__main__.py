@@ -1,7 +1,8 @@
 """`python -m clauseway.sandbox`: the simulated clouds as a process.
 
-Prints one JSON line when it serves, `{"ready": true, "ports": {"openai": …, "azure": …, "bedrock": …}}`, and nothing
-else. Ends with 0 on SIGTERM, SIGINT or when the parent's pipe closes, after answering what it has begun.
+Prints one JSON line when it serves, and nothing else: `{"ready": true, "ports": {"openai": …, "azure": …,
+"bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …}}`. Ends with 0 on SIGTERM, SIGINT or when the parent's
+pipe closes, after answering what it has begun.
 """
 
 import argparse
@@ -18,7 +19,14 @@ from clauseway.sandbox.faults import Fault, StartFault
 from clauseway.sandbox.server import TWINS, serve, stop_when_parent_ends
 from clauseway.values import InvalidInput, Problem
 
-PORTS: Mapping[str, int] = {"openai": 8410, "azure": 8411, "bedrock": 8412}
+PORTS: Mapping[str, int] = {
+    "openai": 8410,
+    "azure": 8411,
+    "bedrock": 8412,
+    "bedrock_runtime": 8413,
+    "vertex": 8414,
+    "oracle": 8415,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m clauseway.sandbox", description="Simulated clouds.")
     parser.add_argument("--host", default="127.0.0.1")
     for name, port in PORTS.items():
-        parser.add_argument(f"--{name}-port", type=int, default=port, help=f"next free port from {port} on; 0 for any")
+        parser.add_argument(
+            f"--{name.replace('_', '-')}-port", type=int, default=port, help=f"next free port from {port} on; 0 for any"
+        )
     parser.add_argument("--fault", action="append", default=[], metavar="JSON", help="see clauseway.sandbox.faults")
     parser.add_argument("--parent-pipe", type=int, metavar="FD", help="stop when this pipe's other end closes")
     return parser

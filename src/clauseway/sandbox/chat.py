@@ -1,41 +1,37 @@
-"""OpenAI's chat completion format, which all three clouds speak: reading a request, writing an answer or a stream.
+"""OpenAI's chat completion format, which all clouds speak: reading a request, writing an answer or a stream.
 
 Shapes and messages follow recorded answers of the real API and the vendor's OpenAPI description. What the simulated
-model does not do (several choices, images, audio) is refused in the API's own words, never ignored.
+model does not do (several choices) is refused in the API's own words, never ignored. It takes images, sound and files
+for a fixed number of tokens each, and says nothing about them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from clauseway.sandbox.generation import Generation, generate
-from clauseway.sandbox.wire import Received, Refused
+from clauseway.sandbox.account import Account
+from clauseway.sandbox.generation import Generation, generate, generate_json
+from clauseway.sandbox.parameters import expect, flag, missing, model_of, read_object, refuse_type
+from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event, padding
 
 # The largest answer that the gpt-5 family gives (OpenAI's model pages).
 OUTPUT_TOKENS_MAX = 128_000
-_ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
-_JSON_TYPES = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "a boolean",
-    int: "an integer",
-    float: "a decimal",
+# What stands for a part that is no text: as many words as it shall count tokens. An image at low detail is 85 tokens.
+MEDIA = {
+    "image_url": "image " * 85,
+    "input_image": "image " * 85,
+    "input_audio": "sound " * 50,
+    "file": "page " * 100,
+    "input_file": "page " * 100,
 }
-_NOT_JSON = (
-    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
-    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble "
-    "figuring out how to fix this, please contact us through our help center at help.openai.com.)"
-)
-# Hides the length of a token from who watches the wire; drawn from the event's number, so that answers repeat.
-_PADDING = "WuQNXIPio8PDeczEmdPr"
-
-encode = msgspec.json.Encoder().encode
+_ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
+_ANY_OBJECT: Mapping[str, Any] = {"type": "object", "properties": {"answer": {"type": "string"}}}
+_NO_JSON_WORD = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat request that the format accepts, with the answer it will get. Whether the model exists is the twin's."""
+    """A chat request that the format accepts, and the answer it will get. The account knows its models."""
 
     model: str
     streamed: bool
@@ -44,20 +40,37 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     generation: Generation
 
 
-def read_request(body: bytes) -> ChatRequest:
+def complete(account: Account, call: Call) -> Reply:
+    """`POST /chat/completions`."""
+    request = read_request(call.body, call.model)
+    snapshot = account.snapshot(request.model, "text")
+    generation, style = request.generation, account.style
+    head = {
+        "id": f"chatcmpl-{call.serial[3:]}",
+        "object": "chat.completion.chunk" if request.streamed else "chat.completion",
+        "created": int(call.now_s),
+        "model": snapshot,
+    }
+    if request.streamed:
+        events = tuple(_stream_events(request, {**head, **style.tail}, style.choice))
+        if style.preamble:
+            usage = {"usage": None} if request.include_usage else {}
+            events = (event({**style.preamble, **usage}), *events)
+        return Reply(content_type=STREAM, events=events, tokens=generation.tokens)
+    message = _message(generation, str(head["id"]))
+    choice = {"index": 0, "message": message, **style.choice, "finish_reason": generation.finish_reason}
+    value = {**head, "choices": [choice], "usage": usage_of(generation), **style.tail, **style.whole}
+    if style.alphabetical:
+        value = {**dict(sorted(value.items())), "choices": [dict(sorted(choice.items()))]}
+    return Reply(value=value, tokens=generation.tokens)
+
+
+def read_request(body: bytes, named: str = "") -> ChatRequest:
     """Read a chat completion request. Raises Refused as the real API refuses."""
-    try:
-        request = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refused(400, _NOT_JSON) from None
-    if not isinstance(request, dict):
-        raise Refused(400, _NOT_JSON)
-    model = request.get("model")
-    if not model:
-        raise Refused(400, "you must provide a model parameter")
-    _expect(model, str, "model", "a string")
+    request = read_object(body)
+    model = model_of(request, named)
     contents = tuple(_contents(request))
-    streamed = _flag(request, "stream", "stream")
+    streamed = flag(request, "stream")
     options = _stream_options(request, streamed)
     if request.get("n") not in (None, 1):
         raise Refused(
@@ -70,19 +83,64 @@ def read_request(body: bytes) -> ChatRequest:
     return ChatRequest(
         model=model,
         streamed=streamed,
-        include_usage=_flag(options, "include_usage", "stream_options.include_usage"),
+        include_usage=flag(options, "include_usage", "stream_options.include_usage"),
         obfuscated=options.get("include_obfuscation") is not False,
-        generation=generate(contents, _tokens_max(request), streamed),
+        generation=_generate(request, contents, streamed),
     )
+
+
+def _generate(request: dict[str, Any], contents: tuple[str, ...], streamed: bool) -> Generation:
+    tokens_max = _tokens_max(request)
+    last_role = request["messages"][-1]["role"]
+    tools = [tool["function"] for tool in request.get("tools") or () if tool.get("type") == "function"]
+    tool = called_tool(tools, request.get("tool_choice"), answered=last_role == "tool")
+    if tool is not None:
+        return generate_json(contents, tool.get("parameters") or {"type": "object"}, tokens_max, streamed, tool["name"])
+    schema = answer_schema(request.get("response_format"), contents)
+    if schema is not None:
+        return generate_json(contents, schema, tokens_max, streamed)
+    return generate(contents, tokens_max, streamed)
+
+
+def called_tool(tools: list[dict[str, Any]], tool_choice: object, *, answered: bool) -> dict[str, Any] | None:
+    """The function that the model calls: the one it must, or the first it may, unless a tool has just answered."""
+    if not tools or tool_choice == "none":
+        return None
+    if isinstance(tool_choice, dict) and tool_choice.get("type") == "function":
+        name = tool_choice.get("name") or tool_choice.get("function", {}).get("name")
+        chosen = [tool for tool in tools if tool["name"] == name]
+        if not chosen:
+            raise Refused(400, f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice")
+        return chosen[0]
+    return None if answered and tool_choice != "required" else tools[0]
+
+
+def answer_schema(wanted: object, contents: tuple[str, ...]) -> Mapping[str, Any] | None:
+    """The schema of a structured answer, from `response_format` or `text.format`. None for plain text."""
+    if not isinstance(wanted, dict) or wanted.get("type") in (None, "text"):
+        return None
+    if wanted["type"] == "json_object":
+        if not any("json" in content.lower() for content in contents):
+            raise Refused(400, _NO_JSON_WORD, param="messages")
+        return _ANY_OBJECT
+    if wanted["type"] != "json_schema":
+        raise Refused(
+            400,
+            f"Invalid value: '{wanted['type']}'. Supported values are: 'json_object', 'json_schema', and 'text'.",
+            param="response_format.type",
+            code="invalid_value",
+        )
+    told = wanted.get("json_schema", wanted)
+    if not isinstance(told.get("schema"), dict):
+        raise missing("response_format.json_schema.schema")
+    return dict(told["schema"])
 
 
 def _contents(request: dict[str, Any]) -> Iterator[str]:
     messages = request.get("messages")
     if messages is None:
-        raise Refused(
-            400, "Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter"
-        )
-    _expect(messages, list, "messages", "an array of objects")
+        raise missing("messages")
+    expect(messages, list, "messages", "an array of objects")
     if not messages:
         raise Refused(
             400,
@@ -92,11 +150,9 @@ def _contents(request: dict[str, Any]) -> Iterator[str]:
         )
     for index, message in enumerate(messages):
         at = f"messages[{index}]"
-        _expect(message, dict, at, "an object")
+        expect(message, dict, at, "an object")
         if "role" not in message:
-            raise Refused(
-                400, f"Missing required parameter: '{at}.role'.", param=f"{at}.role", code="missing_required_parameter"
-            )
+            raise missing(f"{at}.role")
         if message["role"] not in _ROLES:
             raise Refused(
                 400,
@@ -114,17 +170,27 @@ def _texts(message: dict[str, Any], at: str) -> Iterator[str]:
         yield content
     elif isinstance(content, list):
         for index, part in enumerate(content):
-            _expect(part, dict, f"{at}.content[{index}]", "an object")
-            if part.get("type") != "text":
-                raise Refused(
-                    400,
-                    f"Invalid content type. {part.get('type')} is only supported by certain models.",
-                    param=f"{at}.content[{index}].type",
-                )
-            _expect(part.get("text"), str, f"{at}.content[{index}].text", "a string")
-            yield part["text"]
+            yield _part_text(part, f"{at}.content[{index}]")
     elif content is not None or message["role"] != "assistant":  # an assistant's message may be tool calls alone
-        _expect(content, str, f"{at}.content", "one of a string or array of objects")
+        expect(content, str, f"{at}.content", "one of a string or array of objects")
+
+
+def _part_text(part: dict[str, Any], at: str) -> str:
+    expect(part, dict, at, "an object")
+    kind = part.get("type")
+    if kind in ("image_url", "input_audio", "file"):
+        expect(part.get(kind), dict, f"{at}.{kind}", "an object")
+        return MEDIA[kind]
+    if kind not in ("text", "refusal"):
+        raise Refused(
+            400,
+            f"Invalid value: '{kind}'. Supported values are: 'text', 'image_url', 'input_audio', 'refusal', 'audio', "
+            "and 'file'.",
+            param=f"{at}.type",
+            code="invalid_value",
+        )
+    expect(part.get(kind), str, f"{at}.{kind}", "a string")
+    return str(part[kind])
 
 
 def _stream_options(request: dict[str, Any], streamed: bool) -> dict[str, Any]:
@@ -135,7 +201,7 @@ def _stream_options(request: dict[str, Any], streamed: bool) -> dict[str, Any]:
         raise Refused(
             400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
-    _expect(options, dict, "stream_options", "an object")
+    expect(options, dict, "stream_options", "an object")
     return dict(options)
 
 
@@ -145,7 +211,7 @@ def _tokens_max(request: dict[str, Any]) -> int | None:
         if value is None:
             continue
         if type(value) is not int:
-            _refuse_type(value, name, "an integer")
+            refuse_type(value, name, "an integer")
         if value < 1:
             raise Refused(
                 400,
@@ -165,29 +231,6 @@ def _tokens_max(request: dict[str, Any]) -> int | None:
     return None
 
 
-def _flag(fields: dict[str, Any], name: str, at: str) -> bool:
-    value = fields.get(name)
-    if value is not None:
-        _expect(value, bool, at, "a boolean")
-    return bool(value)
-
-
-def _expect(value: object, kind: type, at: str, wanted: str) -> None:
-    if not isinstance(value, kind):
-        _refuse_type(value, at, wanted)
-
-
-def _refuse_type(value: object, at: str, wanted: str) -> None:
-    got = _JSON_TYPES.get(type(value), "null")
-    raise Refused(
-        400, f"Invalid type for '{at}': expected {wanted}, but got {got} instead.", param=at, code="invalid_type"
-    )
-
-
-def completion_id(received: Received) -> str:
-    return f"chatcmpl-{received.serial[3:]}"
-
-
 def usage_of(generation: Generation) -> dict[str, object]:
     """The whole usage object, in the order of the real one. The simulated model neither caches nor reasons."""
     return {
@@ -204,11 +247,35 @@ def usage_of(generation: Generation) -> dict[str, object]:
     }
 
 
-def message_of(generation: Generation) -> dict[str, object]:
-    return {"role": "assistant", "content": generation.pieces[0], "refusal": None, "annotations": []}
+def _message(generation: Generation, completion: str) -> dict[str, object]:
+    if not generation.tool:
+        return {"role": "assistant", "content": generation.text, "refusal": None, "annotations": []}
+    call = {
+        "id": _call_id(completion),
+        "type": "function",
+        "function": {"name": generation.tool, "arguments": generation.text},
+    }
+    return {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None, "annotations": []}
 
 
-def stream_events(request: ChatRequest, head: dict[str, object], choice: dict[str, object]) -> Iterator[bytes]:
+def _call_id(completion: str) -> str:
+    return f"call_{completion[-24:]}"
+
+
+def _deltas(generation: Generation, completion: str) -> Iterator[dict[str, object]]:
+    if not generation.tool:
+        yield {"role": "assistant", "content": "", "refusal": None}
+        for piece in generation.pieces:
+            yield {"content": piece}
+        return
+    function = {"name": generation.tool, "arguments": ""}
+    call = {"index": 0, "id": _call_id(completion), "type": "function", "function": function}
+    yield {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None}
+    for piece in generation.pieces:
+        yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
+
+
+def _stream_events(request: ChatRequest, head: dict[str, object], choice: Mapping[str, object]) -> Iterator[bytes]:
     """The events of a stream, `[DONE]` last: a role, the pieces, the finish, and the usage where it was asked for.
 
     `head` holds the fields that stand before `choices` in every chunk, `choice` those that a cloud adds to a choice.
@@ -216,14 +283,14 @@ def stream_events(request: ChatRequest, head: dict[str, object], choice: dict[st
     mentions usage.
     """
     generation = request.generation
-    deltas: list[tuple[dict[str, object], str | None]] = [({"role": "assistant", "content": "", "refusal": None}, None)]
-    deltas += [({"content": piece}, None) for piece in generation.pieces]
-    deltas.append(({}, generation.finish_reason))
-    for number, (delta, finish) in enumerate(deltas):
-        chunk = {**head, "choices": [{"index": 0, "delta": delta, **choice, "finish_reason": finish}]}
+    number = 0
+    for number, delta in enumerate(_deltas(generation, str(head["id"]))):
+        chunk = {**head, "choices": [{"index": 0, "delta": delta, **choice, "finish_reason": None}]}
         yield event(_finished(request, chunk, None, number))
+    last = {**head, "choices": [{"index": 0, "delta": {}, **choice, "finish_reason": generation.finish_reason}]}
+    yield event(_finished(request, last, None, number + 1))
     if request.include_usage:
-        yield event(_finished(request, {**head, "choices": []}, usage_of(generation), len(deltas)))
+        yield event(_finished(request, {**head, "choices": []}, usage_of(generation), number + 2))
     yield b"data: [DONE]\n\n"
 
 
@@ -233,9 +300,5 @@ def _finished(
     if request.include_usage:
         chunk["usage"] = usage
     if request.obfuscated:
-        chunk["obfuscation"] = _PADDING[number % len(_PADDING) :]
+        chunk["obfuscation"] = padding(number)
     return chunk
-
-
-def event(chunk: object) -> bytes:
-    return b"data: " + encode(chunk) + b"\n\n"

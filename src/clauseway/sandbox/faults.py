@@ -1,38 +1,114 @@
 """Faults on demand: what a cloud does instead of answering, for as many requests as told.
 
-A fault hits the requests for chat completions only, before the cloud reads them. Set one at the start with
-`--fault '{"cloud": "azure", "kind": "status", "status": 503, "count": 2}'`, or while running with
-`POST /sandbox/faults` at the port of the cloud that shall fail (`DELETE` ends them all).
+A fault hits the requests at which a model works (chat completions, responses, embeddings, images, audio, moderations),
+before the cloud reads them; with `endpoint` (`/responses`, `/files`, …) those of that endpoint alone, whatever it is.
+Set one at the start with `--fault '{"cloud": "azure", "kind": "status", "status": 503, "count": 2}'`, while running
+with `POST /sandbox/faults` at the port of the cloud that shall fail (`DELETE` ends them all), or for one request alone
+with the header `x-sandbox-fault`, which goes first.
 
 | kind | what happens |
 |---|---|
-| `status` | that status in the cloud's own error shape; `retry_after_ms` becomes `retry-after-ms` and `retry-after` |
+| `status` | that `status`, or that `family`, in the cloud's own words; `retry_after_ms` is told in its headers |
 | `stall` | nothing for `seconds`, before the first byte or after `events` events of a stream; then it goes on |
 | `pace` | `seconds` before each event of a stream |
+| `drip` | `bytes` of the body at a time, `seconds` before each |
 | `cut-after-events` | a stream's connection breaks after `events` events, an answer in one piece inside its body |
+| `cut-at-byte` | the connection breaks after `bytes` bytes of the body |
+| `error-event` | a stream's `events` first events, then an event that tells of the error `family`, then the end |
 | `drop` | the connection is closed without a byte |
+| `redirect` | `status` (307) to `location`, or to the request's own address |
+| `garbage` | bytes that are no HTTP, then the end |
+| `wrong-length` | a `content-length` that is `bytes` more than the body (or less, where negative), then the end |
+| `zstd-frames` | each event of a stream, or the whole body, as a Zstandard frame of its own, though nobody asked |
+
+Azure's preamble is the first event of its streams: `error-event` with `events` 1 is an error after it.
+
+| family | status | what it is |
+|---|---|---|
+| `rate_limit_exceeded` | 429 | too many requests or tokens a minute |
+| `insufficient_quota` | 429 | the account's quota is used up; waiting does not help |
+| `credit_balance_exhausted` | 429 | likewise: prepaid credit |
+| `organization_spend_limit_exceeded` | 429 | likewise: the organisation's own limit |
+| `slow_down` | 429 | traffic that grew too quickly |
+| `no_capacity` | 429 | Azure has no room left |
+| `server_is_overloaded` | 503 | the whole service is |
+| `expired_token` | 401 | a credential that was good until now |
 """
 
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal
 
 import msgspec
+
+FAMILIES: Final[Mapping[str, int]] = {
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "credit_balance_exhausted": 429,
+    "organization_spend_limit_exceeded": 429,
+    "slow_down": 429,
+    "no_capacity": 429,
+    "server_is_overloaded": 503,
+    "expired_token": 401,
+}
+_STATUS_OTHERWISE: Final = 503
+_REDIRECT_OTHERWISE: Final = 307
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule. `count` requests are hit; null means every request until the rules are deleted."""
 
-    kind: Literal["status", "stall", "pace", "cut-after-events", "drop"]
-    status: int = 503
+    kind: Literal[
+        "status",
+        "stall",
+        "pace",
+        "drip",
+        "cut-after-events",
+        "cut-at-byte",
+        "error-event",
+        "drop",
+        "redirect",
+        "garbage",
+        "wrong-length",
+        "zstd-frames",
+    ]
+    status: int | None = None
+    family: Literal[
+        "",
+        "rate_limit_exceeded",
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "organization_spend_limit_exceeded",
+        "slow_down",
+        "no_capacity",
+        "server_is_overloaded",
+        "expired_token",
+    ] = ""
     retry_after_ms: int = 0
     seconds: float = 0.0
     events: int = 0
+    bytes: int = 0
+    location: str = ""
+    endpoint: str = ""
     count: int | None = 1
+
+    @property
+    def outage(self) -> "Outage":
+        if self.kind == "redirect":
+            return Outage(self.status or _REDIRECT_OTHERWISE)
+        return Outage(self.status or FAMILIES.get(self.family, _STATUS_OTHERWISE), self.family)
 
 
 class StartFault(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A rule given at the start, where the cloud must be named."""
 
     cloud: str
+
+
+class Outage(msgspec.Struct, frozen=True):
+    """What a cloud shall say instead of answering. `family` is empty where the status says all."""
+
+    status: int
+    family: str = ""
 
 
 class Faults:
@@ -47,17 +123,70 @@ class Faults:
     def clear(self) -> None:
         self._left.clear()
 
-    def take(self) -> Fault | None:
-        """The fault that hits the next request, used up by one."""
-        if not self._left:
-            return None
-        fault, left = self._left[0]
-        if left is not None and left <= 1:
-            self._left.pop(0)
-        elif left is not None:
-            self._left[0] = (fault, left - 1)
-        return fault
+    def take(self, endpoint: str, generating: bool) -> Fault | None:
+        """The fault that hits a request at `endpoint`, used up by one."""
+        for index, (fault, left) in enumerate(self._left):
+            if not hits(fault, endpoint, generating):
+                continue
+            if left is not None and left <= 1:
+                self._left.pop(index)
+            elif left is not None:
+                self._left[index] = (fault, left - 1)
+            return fault
+        return None
 
     def pending(self) -> list[dict[str, object]]:
         """The rules with the requests that each has left to hit."""
         return [{**msgspec.structs.asdict(fault), "count": left} for fault, left in self._left]
+
+
+def hits(fault: Fault, endpoint: str, generating: bool) -> bool:
+    """Whether a fault is for this endpoint: any at which a model works, or the one that it names."""
+    if not fault.endpoint:
+        return generating
+    return endpoint == fault.endpoint or endpoint.startswith(f"{fault.endpoint}/")
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Wait so many seconds."""
+
+    seconds: float
+
+
+class Break(msgspec.Struct, frozen=True):
+    """Close the connection."""
+
+
+def play(parts: Sequence[bytes], streamed: bool, fault: Fault | None, error: bytes) -> Iterator[bytes | Pause | Break]:
+    """What is done with a body's parts: a stream's events, or a whole answer as one part.
+
+    `error` is the event that tells of an error within a stream.
+    """
+    if fault is None:
+        yield from parts
+        return
+    match fault.kind:
+        case "stall":
+            yield from parts[: fault.events]
+            yield Pause(fault.seconds)
+            yield from parts[fault.events :]
+        case "pace":
+            for part in parts:
+                yield Pause(fault.seconds)
+                yield part
+        case "drip":
+            body, step = b"".join(parts), fault.bytes or 1
+            for at in range(0, len(body), step):
+                yield Pause(fault.seconds)
+                yield body[at : at + step]
+        case "cut-after-events":
+            yield from parts[: fault.events] if streamed else (parts[0][: len(parts[0]) // 2],)
+            yield Break()
+        case "cut-at-byte":
+            yield b"".join(parts)[: fault.bytes]
+            yield Break()
+        case "error-event":
+            yield from parts[: fault.events]
+            yield error
+        case _:
+            yield from parts

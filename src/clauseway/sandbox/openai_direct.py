@@ -1,4 +1,4 @@
-"""The twin of OpenAI's own API: `POST /v1/chat/completions` and `GET /v1/models` with a bearer key.
+"""The twin of OpenAI's own API: every endpoint of the model server under `/v1`, with a bearer key.
 
 Messages, field order, indentation and headers follow recorded answers. The real API refuses `max_tokens` for this
 family and asks for `max_completion_tokens`; the twin takes either, so that any client can be tried on it.
@@ -9,14 +9,15 @@ from typing import Final
 
 import msgspec
 
-from clauseway.sandbox import chat, credentials
-from clauseway.sandbox.wire import Answer, Header, Received, Refused
+from clauseway.sandbox import credentials
+from clauseway.sandbox.account import OPENAI_MODELS, Account, ChatStyle, UnknownModel
+from clauseway.sandbox.faults import Outage
+from clauseway.sandbox.front import answer_of, ask
+from clauseway.sandbox.model_server import ALL, NoEndpoint
+from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode
 
-CHAT_PATHS: Final = frozenset({"/v1/chat/completions"})
-# The name asked for and the dated snapshot that answers.
-MODELS: Final[Mapping[str, str]] = {"gpt-5.5": "gpt-5.5-2026-04-23", "gpt-5.4": "gpt-5.4-2026-03-05"}
-_CREATED = 1_767_225_600
-_LIMIT_TOKENS = 40_000_000
+ROOT: Final = "/v1"
+_LIMIT_TOKENS: Final = 40_000_000
 
 _NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
@@ -24,39 +25,85 @@ _NO_KEY = (
     "from your browser and are prompted for a username and password. You can obtain an API key from "
     "https://platform.openai.com/account/api-keys."
 )
-_FAULTS: Mapping[int, tuple[str, str, str]] = {
-    429: ("Rate limit reached for requests. Please try again later.", "requests", "rate_limit_exceeded"),
-    503: (
-        "The server is currently overloaded with other requests. Sorry about that!",
-        "server_error",
-        "server_is_overloaded",
+_QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details. For more information on this error, "
+    "read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors."
+)
+# Family or status → message, type, code.
+_RATE: Final = ("Rate limit reached for requests. Please try again later.", "requests", "rate_limit_exceeded")
+_OVERLOADED: Final = (
+    "The server is currently overloaded with other requests. Sorry about that!",
+    "server_error",
+    "server_is_overloaded",
+)
+_OUTAGES: Final[Mapping[str | int, tuple[str, str, str]]] = {
+    429: _RATE,
+    503: _OVERLOADED,
+    "rate_limit_exceeded": _RATE,
+    "server_is_overloaded": _OVERLOADED,
+    "insufficient_quota": (_QUOTA, "insufficient_quota", "insufficient_quota"),
+    "credit_balance_exhausted": (
+        "Your credit balance is exhausted. Please add credits to continue.",
+        "insufficient_quota",
+        "credit_balance_exhausted",
+    ),
+    "organization_spend_limit_exceeded": (
+        "Your organization has reached its monthly spend limit.",
+        "insufficient_quota",
+        "organization_spend_limit_exceeded",
+    ),
+    "slow_down": (
+        "Slow down: your request rate has grown too quickly. Please reduce it to its former level, hold it there for "
+        "at least 15 minutes, and then increase it gradually.",
+        "slow_down",
+        "slow_down",
+    ),
+    "expired_token": (
+        "Your authentication token has expired. Please try signing in again.",
+        "invalid_request_error",
+        "token_expired",
     ),
 }
+_UNNAMED: Final = ("The server had an error while processing your request. Sorry about that!", "server_error", "")
 
 
-def answer(received: Received) -> Answer:
-    """What OpenAI would answer."""
-    if (denied := _authenticate(received)) is not None:
-        return denied
-    route = (received.method, received.path)
-    if received.path in CHAT_PATHS and received.method == "POST":
-        return _chat(received)
-    if route == ("GET", "/v1/models"):
-        return _json(received, 200, {"object": "list", "data": [_model(name) for name in MODELS]})
-    if received.method == "GET" and received.path.removeprefix("/v1/models/") in MODELS:
-        return _json(received, 200, _model(received.path.removeprefix("/v1/models/")))
-    if received.path in CHAT_PATHS or received.path == "/v1/models":
+class OpenAIDirect:
+    """OpenAI's API with one account."""
+
+    def __init__(self) -> None:
+        tail = {"service_tier": "default", "system_fingerprint": None}
+        self._account = Account(OPENAI_MODELS, ChatStyle(tail=tail))
+
+    def endpoint(self, path: str) -> str:
+        return path.removeprefix(ROOT) if path.startswith(f"{ROOT}/") else ""
+
+    def answer(self, received: Received) -> Answer:
+        """What OpenAI would answer."""
+        if (denied := _authenticate(received)) is not None:
+            return denied
+        try:
+            reply = ask(self._account, received, self.endpoint(received.path), ALL)
+        except Refused as refused:
+            return _json(received, refused.status, refused.body)
+        except UnknownModel as unknown:
+            message = f"The model `{unknown.model}` does not exist or you do not have access to it."
+            return _front_door(received, 404, message, code="model_not_found")
+        except NoEndpoint as nowhere:
+            return _nowhere(received, nowhere)
+        return answer_of(reply, _headers(received, reply.tokens[0]), b"" if reply.events else _indented(reply.value))
+
+    def outage(self, received: Received, outage: Outage) -> Answer:
+        """An outage in OpenAI's words: a status without words of its own is a plain server error."""
+        message, kind, code = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
+        return _json(received, outage.status, _error(message, kind, code))
+
+
+def _nowhere(received: Received, nowhere: NoEndpoint) -> Answer:
+    if nowhere.methods:
         hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
         message = f"Not allowed to {received.method} on {received.path}. {hint}"
         return _front_door(received, 405, message, code="method_not_supported")
     return _front_door(received, 404, f"Invalid URL ({received.method} {received.path})")
-
-
-def fault(received: Received, status: int) -> Answer:
-    """An outage in OpenAI's words: 429 and 503 have their codes, every other status is a plain server error."""
-    unnamed = ("The server had an error while processing your request. Sorry about that!", "server_error", "")
-    message, kind, code = _FAULTS.get(status, unnamed)
-    return _json(received, status, _error(message, kind, "", code))
 
 
 def _authenticate(received: Received) -> Answer | None:
@@ -71,75 +118,32 @@ def _authenticate(received: Received) -> Answer | None:
     return _front_door(received, 401, message, code="invalid_api_key")
 
 
-def _chat(received: Received) -> Answer:
-    try:
-        request = chat.read_request(received.body)
-    except Refused as refused:
-        return _json(
-            received,
-            refused.status,
-            _error(refused.message, "invalid_request_error", refused.param, refused.code),
-        )
-    snapshot = MODELS.get(request.model)
-    if snapshot is None:
-        message = f"The model `{request.model}` does not exist or you do not have access to it."
-        return _front_door(received, 404, message, code="model_not_found")
-    generation = request.generation
-    head: dict[str, object] = {
-        "id": chat.completion_id(received),
-        "object": "chat.completion.chunk" if request.streamed else "chat.completion",
-        "created": int(received.now_s),
-        "model": snapshot,
-    }
-    tail: dict[str, object] = {"service_tier": "default", "system_fingerprint": None}
-    if request.streamed:
-        return Answer(
-            status=200,
-            headers=_headers(received, b"text/event-stream; charset=utf-8", generation.prompt_tokens),
-            events=tuple(chat.stream_events(request, {**head, **tail}, {})),
-            prompt_tokens=generation.prompt_tokens,
-            completion_tokens=generation.completion_tokens,
-        )
-    choice = {"index": 0, "message": chat.message_of(generation), "finish_reason": generation.finish_reason}
-    return Answer(
-        status=200,
-        headers=_headers(received, b"application/json", generation.prompt_tokens),
-        body=_indented({**head, "choices": [choice], "usage": chat.usage_of(generation), **tail}),
-        prompt_tokens=generation.prompt_tokens,
-        completion_tokens=generation.completion_tokens,
-    )
-
-
-def _model(name: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "system"}
-
-
-def _error(message: str, kind: str, param: str, code: str) -> dict[str, object]:
-    return {"error": {"message": message, "type": kind, "param": param or None, "code": code or None}}
+def _error(message: str, kind: str, code: str) -> dict[str, object]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code or None}}
 
 
 def _front_door(received: Received, status: int, message: str, code: str = "") -> Answer:
     """Errors raised before the model is reached: four spaces, a last newline, and none of the model's headers."""
-    body = msgspec.json.format(chat.encode(_error(message, "invalid_request_error", "", code)), indent=4) + b"\n"
+    body = msgspec.json.format(encode(_error(message, "invalid_request_error", code)), indent=4) + b"\n"
     headers = ((b"content-type", b"application/json; charset=utf-8"), *_plain_headers(received))
     return Answer(status=status, headers=headers, body=body)
 
 
 def _json(received: Received, status: int, body: object) -> Answer:
-    return Answer(status=status, headers=_headers(received, b"application/json", 0), body=_indented(body))
+    headers = ((b"content-type", b"application/json"), *_headers(received, 0))
+    return Answer(status=status, headers=headers, body=_indented(body))
 
 
 def _indented(body: object) -> bytes:
-    return msgspec.json.format(chat.encode(body), indent=2)
+    return msgspec.json.format(encode(body), indent=2)
 
 
 def _plain_headers(received: Received) -> tuple[Header, ...]:
     return ((b"x-content-type-options", b"nosniff"), (b"x-request-id", b"req_" + received.serial.encode()))
 
 
-def _headers(received: Received, content_type: bytes, tokens: int) -> tuple[Header, ...]:
+def _headers(received: Received, tokens: int) -> tuple[Header, ...]:
     return (
-        (b"content-type", content_type),
         (b"access-control-expose-headers", b"X-Request-ID"),
         (b"openai-organization", b"sandbox"),
         (b"openai-processing-ms", b"1"),

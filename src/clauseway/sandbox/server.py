@@ -1,8 +1,8 @@
 """The sandbox's sockets: one process, one port per cloud, uvicorn's HTTP on uvloop.
 
 A twin decides what to answer; this module receives, counts, breaks what a fault says to break, and sends. Beside the
-cloud's own paths every port has the sandbox's administration: `GET /sandbox/counts` (all clouds), `GET`, `POST` and
-`DELETE /sandbox/faults` (this cloud).
+cloud's own paths every port has the sandbox's administration: `GET /sandbox/counts` (all clouds), `GET` and
+`DELETE /sandbox/attempts` (all clouds, the latest 10,000), `GET`, `POST` and `DELETE /sandbox/faults` (this cloud).
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
@@ -19,9 +20,15 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from clauseway.sandbox import azure_v1, bedrock_mantle, openai_direct
-from clauseway.sandbox.faults import Fault, Faults
-from clauseway.sandbox.wire import Answer, Received
+from clauseway.sandbox import bedrock, zstandard
+from clauseway.sandbox.azure_openai import AzureOpenAI
+from clauseway.sandbox.faults import Break, Fault, Faults, Outage, Pause, play
+from clauseway.sandbox.front import Twin
+from clauseway.sandbox.model_server import GENERATING
+from clauseway.sandbox.openai_direct import OpenAIDirect
+from clauseway.sandbox.oracle import OracleGenerativeAI
+from clauseway.sandbox.vertex import VertexAI
+from clauseway.sandbox.wire import Answer, Received, event
 from clauseway.values import InvalidInput, Problem
 
 Scope = MutableMapping[str, Any]
@@ -32,29 +39,26 @@ Send = Callable[[MutableMapping[str, Any]], Any]
 _DRAIN_S_MAX = 5
 # Ports tried after a busy one; the default ports are neighbours, so the next one may be taken by a sibling.
 _PORTS_TRIED_MAX = 100
+# Attempts that are told, of all clouds together; a long run must not fill the memory.
+_ATTEMPTS_MAX = 10_000
 
 
-class Twin(msgspec.Struct, frozen=True):
-    """A cloud's behaviour: what it answers, how it words an outage, and which paths its faults hit."""
-
-    answer: Callable[[Received], Answer]
-    fault: Callable[[Received, int], Answer]
-    is_chat: Callable[[str], bool]
-
-
-TWINS: Final[Mapping[str, Twin]] = {
-    "openai": Twin(openai_direct.answer, openai_direct.fault, openai_direct.CHAT_PATHS.__contains__),
-    "azure": Twin(azure_v1.answer, azure_v1.fault, azure_v1.is_chat),
-    "bedrock": Twin(bedrock_mantle.answer, bedrock_mantle.fault, bedrock_mantle.CHAT_PATHS.__contains__),
+TWINS: Final[Mapping[str, Callable[[], Twin]]] = {
+    "openai": OpenAIDirect,
+    "azure": AzureOpenAI,
+    "bedrock": bedrock.mantle,
+    "bedrock_runtime": bedrock.runtime,
+    "vertex": VertexAI,
+    "oracle": OracleGenerativeAI,
 }
 
 
 class Counts(msgspec.Struct):
-    """What a cloud saw and did with requests for chat completions.
+    """What a cloud saw and did with requests at which a model works.
 
     attempts = answered + refused + faulted + abandoned + those still open. `answered` were sent whole with status 200,
-    and the tokens are theirs alone; `refused` are the cloud's own errors; `faulted` ended by a fault; `abandoned` were
-    left by the client before the end.
+    and the tokens are theirs, with those of responses and batches that a poll finished; `refused` are the cloud's own
+    errors; `faulted` ended by a fault; `abandoned` were left by the client before the end.
     """
 
     attempts: int = 0
@@ -65,6 +69,21 @@ class Counts(msgspec.Struct):
     streams: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+
+class Attempt(msgspec.Struct):
+    """One request that a cloud saw. `request_id` is the one it answered with, `outcome` as in `Counts`, or `open`."""
+
+    cloud: str
+    method: str
+    path: str
+    endpoint: str
+    serial: str
+    client_request_id: str
+    received_s: float
+    status: int = 0
+    outcome: str = "open"
+    tokens: tuple[int, int] = (0, 0)
 
 
 class _Protocol(HttpToolsProtocol):
@@ -94,11 +113,19 @@ class _Server(uvicorn.Server):
 class CloudApplication:
     """One cloud's ASGI application."""
 
-    def __init__(self, name: str, twin: Twin, serials: Callable[[], str], counts: Mapping[str, Counts]) -> None:
-        self._twin = twin
+    def __init__(
+        self,
+        name: str,
+        serials: Callable[[], str],
+        counts: Mapping[str, Counts],
+        attempts: deque[Attempt],
+    ) -> None:
+        self._name = name
+        self._twin = TWINS[name]()
         self._serials = serials
         self._all_counts = counts
         self._counts = counts[name]
+        self._attempts = attempts
         self.faults = Faults()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,53 +138,99 @@ class CloudApplication:
         received = Received(
             method=scope["method"],
             path=scope["path"],
+            raw_path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             headers=scope["headers"],
             body=body,
             now_s=time.time(),
             serial=self._serials(),
         )
-        transport = scope["extensions"]["sandbox.transport"]
-        if self._twin.is_chat(received.path):
-            await self._answer_chat(received, transport, receive, send)
-        else:
-            await _send_answer(self._twin.answer(received), None, transport, send)
+        endpoint = self._twin.endpoint(received.path)
+        attempt = Attempt(
+            self._name,
+            received.method,
+            received.path,
+            endpoint,
+            received.serial,
+            received.header(b"x-client-request-id"),
+            received.now_s,
+        )
+        self._attempts.append(attempt)
+        generating = endpoint in GENERATING
+        try:
+            fault = self._fault(received, endpoint, generating)
+        except msgspec.DecodeError as error:
+            await _send_json(send, 400, _not_set(error))
+            return
+        connection = _Connection(scope["extensions"]["sandbox.transport"], receive, send)
+        self._counts.attempts += generating
+        await self._answer(received, attempt, fault, connection)
 
-    async def _answer_chat(
-        self, received: Received, transport: asyncio.Transport, receive: Receive, send: Send
+    def _fault(self, received: Received, endpoint: str, generating: bool) -> Fault | None:
+        told = received.header(b"x-sandbox-fault")
+        if told:
+            return msgspec.json.decode(told, type=Fault)
+        return self.faults.take(endpoint, generating)
+
+    async def _answer(
+        self, received: Received, attempt: Attempt, fault: Fault | None, connection: "_Connection"
     ) -> None:
-        counts = self._counts
-        counts.attempts += 1
-        fault = self.faults.take()
-        if fault is not None and fault.kind in ("status", "drop"):
-            counts.faulted += 1
-            if fault.kind == "drop":
-                await _break(transport, receive)
-            else:
-                answer = _with_retry_after(self._twin.fault(received, fault.status), fault.retry_after_ms)
-                await _send_answer(answer, None, transport, send)
+        if fault is not None and fault.kind in _INSTEAD:
+            answer = self._instead(received, fault)
+            self._count(attempt, "faulted", answer.status if answer else 0)
+            await (connection.send(answer, None, b"") if answer else connection.fail(_NO_HTTP[fault.kind]))
             return
         answer = self._twin.answer(received)
+        attempt.tokens = answer.tokens
         if answer.status != 200:
-            counts.refused += 1
-            await _send_answer(answer, None, transport, send)
+            self._count(attempt, "refused", answer.status)
+            await connection.send(answer, None, b"")
             return
-        counts.streams += bool(answer.events)
-        whole = await _send_answer(answer, fault, transport, send)
-        if transport.is_closing():
-            counts.abandoned += 1
-            await _break(transport, receive)
-        elif not whole:
-            counts.faulted += 1
-            await _break(transport, receive)
-        else:
-            counts.answered += 1
-            counts.prompt_tokens += answer.prompt_tokens
-            counts.completion_tokens += answer.completion_tokens
+        self._counts.streams += bool(answer.events) and attempt.endpoint in GENERATING
+        if fault is not None and fault.kind == "wrong-length":
+            self._count(attempt, "faulted", 200)
+            await connection.fail(_with_wrong_length(answer, fault.bytes))
+            return
+        if fault is not None and fault.kind == "error-event" and not answer.events:
+            self._count(attempt, "faulted", 500)
+            await connection.send(self._twin.outage(received, Outage(500)), None, b"")
+            return
+        if fault is not None and fault.kind == "zstd-frames":
+            answer = _framed(answer)
+        error = _error_event(attempt.endpoint, fault)
+        whole = await connection.send(answer, fault, error)
+        told = "answered" if whole and not error else "faulted"
+        self._count(attempt, "abandoned" if connection.left else told, 200)
+        if not whole:
+            await connection.fail(b"")
+
+    def _count(self, attempt: Attempt, outcome: str, status: int) -> None:
+        attempt.outcome, attempt.status = outcome, status
+        counts = self._counts
+        if attempt.endpoint in GENERATING:
+            setattr(counts, outcome, getattr(counts, outcome) + 1)
+        if outcome == "answered":
+            counts.prompt_tokens += attempt.tokens[0]
+            counts.completion_tokens += attempt.tokens[1]
+
+    def _instead(self, received: Received, fault: Fault) -> Answer | None:
+        """What is answered without asking the cloud; None for what is no HTTP."""
+        match fault.kind:
+            case "status":
+                return _with_retry_after(self._twin.outage(received, fault.outage), fault.retry_after_ms)
+            case "redirect":
+                here = f"http://{received.header(b'host')}{received.raw_path}"
+                location = (fault.location or here).encode("latin-1")
+                return Answer(status=fault.outage.status, headers=((b"location", location),))
+        return None
 
     def _administer(self, method: str, path: str, body: bytes) -> tuple[int, object]:
         if (method, path) == ("GET", "/sandbox/counts"):
             return 200, self._all_counts
+        if path == "/sandbox/attempts" and method in ("GET", "DELETE"):
+            if method == "DELETE":
+                self._attempts.clear()
+            return 200, list(self._attempts)
         if path == "/sandbox/faults" and method in ("GET", "POST", "DELETE"):
             if method == "DELETE":
                 self.faults.clear()
@@ -165,11 +238,86 @@ class CloudApplication:
                 try:
                     rules = msgspec.json.decode(body, type=Fault | list[Fault])
                 except msgspec.DecodeError as error:
-                    return 400, {"error": {"message": f"No rule was set: {error}.", "type": "invalid_request_error"}}
+                    return 400, _not_set(error)
                 for rule in rules if isinstance(rules, list) else [rules]:
                     self.faults.add(rule)
             return 200, self.faults.pending()
         return 404, {"error": {"message": f"The sandbox has no {method} {path}.", "type": "invalid_request_error"}}
+
+
+def _not_set(error: Exception) -> dict[str, object]:
+    return {"error": {"message": f"No rule was set: {error}.", "type": "invalid_request_error"}}
+
+
+class _Connection:
+    """The way back to the client, which a fault may break."""
+
+    def __init__(self, transport: asyncio.Transport, receive: Receive, send: Send) -> None:
+        self._transport = transport
+        self._receive = receive
+        self._send = send
+        self.left = False
+
+    async def send(self, answer: Answer, fault: Fault | None, error: bytes) -> bool:
+        """Send it, with what a fault does to it. False when it was cut short: by the fault, or the client left."""
+        if fault is not None and fault.kind == "stall" and not (answer.events and fault.events):
+            await asyncio.sleep(fault.seconds)
+            fault = None
+        headers, streamed = list(answer.headers), bool(answer.events)
+        if not streamed:
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        for step in play(answer.events if streamed else (answer.body,), streamed, fault, error):
+            if isinstance(step, Break):
+                return False
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                continue
+            if self._transport.is_closing():
+                self.left = True
+                return False
+            await self._send({"type": "http.response.body", "body": step, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+        self.left = self._transport.is_closing()
+        return not self.left
+
+    async def fail(self, last_words: bytes) -> None:
+        """Close the connection as a failing cloud does, and wait until it is: the server has nothing left to say."""
+        if last_words:
+            self._transport.write(last_words)
+        self._transport.close()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+# Faults at which the cloud is not asked.
+_INSTEAD: Final = frozenset({"status", "redirect", "drop", "garbage"})
+_NO_HTTP: Final = {"drop": b"", "garbage": b"\x16\x03\x01\x02\x00\x01\x00 this is no HTTP \xff\xfe\r\n\r\n"}
+
+
+def _error_event(endpoint: str, fault: Fault | None) -> bytes:
+    """The event that tells of an error, in the form of the endpoint's streams."""
+    if fault is None or fault.kind != "error-event":
+        return b""
+    code = fault.family or "server_error"
+    message = "The server had an error while processing your request. Sorry about that!"
+    if endpoint.startswith("/responses"):
+        said = {"type": "error", "sequence_number": fault.events, "code": code, "message": message, "param": None}
+        return event(said, "error")
+    return event({"error": {"message": message, "type": "server_error", "param": None, "code": code}})
+
+
+def _with_wrong_length(answer: Answer, excess: int) -> bytes:
+    """A whole answer as bytes, whose stated length is `excess` more than its body."""
+    body = b"".join(answer.events) or answer.body
+    headers = [*answer.headers, (b"content-length", b"%d" % (len(body) + excess))]
+    return b"HTTP/1.1 200 OK\r\n" + b"".join(b"%s: %s\r\n" % header for header in headers) + b"\r\n" + body
+
+
+def _framed(answer: Answer) -> Answer:
+    headers = (*answer.headers, (b"content-encoding", b"zstd"))
+    events = tuple(map(zstandard.frame, answer.events))
+    return msgspec.structs.replace(answer, headers=headers, events=events, body=zstandard.frame(answer.body))
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -186,43 +334,9 @@ async def _read_body(receive: Receive) -> bytes | None:
     return None
 
 
-async def _send_answer(answer: Answer, fault: Fault | None, transport: asyncio.Transport, send: Send) -> bool:
-    """Send it, with what a fault does to it. False when it was cut short, by the fault or because the client left."""
-    if fault is not None and fault.kind == "stall" and not (answer.events and fault.events):
-        await asyncio.sleep(fault.seconds)
-    headers = list(answer.headers)
-    if not answer.events:
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if fault is not None and fault.kind == "cut-after-events":
-            await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
-            return False
-        await send({"type": "http.response.body", "body": answer.body})
-        return True
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    for number, event in enumerate(answer.events):
-        if fault is not None:
-            if fault.kind == "cut-after-events" and number == fault.events:
-                return False
-            if fault.kind == "pace" or (fault.kind == "stall" and fault.events and number == fault.events):
-                await asyncio.sleep(fault.seconds)
-        if transport.is_closing():
-            return False
-        await send({"type": "http.response.body", "body": event, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-    return True
-
-
 async def _send_json(send: Send, status: int, body: object) -> None:
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
-
-
-async def _break(transport: asyncio.Transport, receive: Receive) -> None:
-    """Close the connection as a failing cloud does, and wait until it is: the server then has nothing left to say."""
-    transport.close()
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _with_retry_after(answer: Answer, retry_after_ms: int) -> Answer:
@@ -274,7 +388,8 @@ async def serve(
     listeners = {name: bind(host, port) for name, port in ports.items()}
     counts = {name: Counts() for name in ports}
     serials = _serials()
-    applications = {name: CloudApplication(name, TWINS[name], serials, counts) for name in ports}
+    attempts: deque[Attempt] = deque(maxlen=_ATTEMPTS_MAX)
+    applications = {name: CloudApplication(name, serials, counts, attempts) for name in ports}
     for name, fault in faults:
         applications[name].faults.add(fault)
     servers = {name: _Server(_config(application)) for name, application in applications.items()}

@@ -165,7 +165,7 @@ def _check_signature(
         if (text := name.decode("latin-1")) in authorization.signed_headers:
             headers.add_header(text, value.decode("latin-1"))
     query = f"?{received.query}" if received.query else ""
-    request = AWSRequest(received.method, f"http://host{received.path}{query}", data=received.body)
+    request = AWSRequest(received.method, f"http://host{received.raw_path}{query}", data=received.body)
     request.headers = headers
     request.context["timestamp"] = timestamp
     signer = _Recomputed(

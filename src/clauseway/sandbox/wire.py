@@ -1,6 +1,6 @@
 """What a twin receives and what it answers: plain values, so that a twin is a pure function."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -10,12 +10,15 @@ Header = tuple[bytes, bytes]
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it came off the wire. Header names are lower case, in the order received.
 
+    `path` is decoded; `raw_path` is as sent, for signatures.
+
     `now_s` is the machine's clock (seconds since 1970) and `serial` 32 hex digits that no other request of any sandbox
     has: a twin asks neither clock nor randomness.
     """
 
     method: str
     path: str
+    raw_path: str
     query: str
     headers: Sequence[Header]
     body: bytes
@@ -36,15 +39,47 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a request concerns the model server: a cloud's root and its authentication are done with.
+
+    `path` is what follows the root. `model` is empty where the body names the model, as it does almost everywhere.
+    """
+
+    method: str
+    path: str
+    query: str
+    content_type: str
+    body: bytes
+    now_s: float
+    serial: str
+    model: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model server says, before a cloud gives it its headers and its way of writing JSON.
+
+    One of: `value` as JSON, `content` of `content_type`, or the `events` of a stream, each with its blank line.
+    `tokens` are those that it reports: in and out.
+    """
+
+    value: object = None
+    content: bytes = b""
+    content_type: bytes = b"application/json"
+    events: tuple[bytes, ...] = ()
+    tokens: tuple[int, int] = (0, 0)
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes back: `body`, or for a stream its `events`, each with its blank line. Tokens are what it reports."""
+    """What goes back: `body`, or for a stream its `events`, each with its blank line.
+
+    `tokens` are those that it reports: in and out.
+    """
 
     status: int
     headers: tuple[Header, ...]
     body: bytes = b""
     events: tuple[bytes, ...] = ()
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    tokens: tuple[int, int] = (0, 0)
 
 
 class Refused(Exception):
@@ -59,3 +94,32 @@ class Refused(Exception):
         self.message = message
         self.param = param
         self.code = code
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The error as OpenAI's API writes it."""
+        fields: Mapping[str, object] = {
+            "message": self.message,
+            "type": "invalid_request_error",
+            "param": self.param or None,
+            "code": self.code or None,
+        }
+        return {"error": fields}
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def event(data: object, name: str = "") -> bytes:
+    """One server-sent event."""
+    head = b"event: " + name.encode() + b"\n" if name else b""
+    return head + b"data: " + encode(data) + b"\n\n"
+
+
+STREAM = b"text/event-stream; charset=utf-8"
+# Hides the length of a token from who watches the wire; drawn from the event's number, so that answers repeat.
+_PADDING = "WuQNXIPio8PDeczEmdPr"
+
+
+def padding(number: int) -> str:
+    return _PADDING[number % len(_PADDING) :]

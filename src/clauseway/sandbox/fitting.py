@@ -1,0 +1,104 @@
+"""A JSON value that fits a JSON Schema, the same one every time: what a model answers under structured output.
+
+Covers what the vendors' SDKs send (objects, arrays, enums, constants, unions, references, bounds, common formats).
+Every property is given. Where a schema contains itself, the value ends as soon as the schema lets it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+# Below this depth a value takes every way out that the schema offers: null, an empty array, no optional property.
+_DEPTH_MAX: Final = 6
+_FORMATS: Final = {
+    "date-time": "2026-04-27T00:00:00Z",
+    "date": "2026-04-27",
+    "time": "00:00:00Z",
+    "duration": "P1D",
+    "email": "clause@example.com",
+    "hostname": "example.com",
+    "uri": "https://example.com/clause",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "uuid": "00000000-0000-4000-8000-000000000001",
+}
+
+
+def fit(schema: Mapping[str, Any], words: Iterator[str]) -> Any:
+    """A value that `schema` accepts; texts in it are drawn from `words`, which must not end."""
+    return _Fitting(schema, words).value(schema, 0)
+
+
+class _Fitting:
+    def __init__(self, root: Mapping[str, Any], words: Iterator[str]) -> None:
+        self._root = root
+        self._words = words
+
+    def value(self, schema: Any, depth: int) -> Any:
+        schema = self._resolve(schema)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][0]
+        for union in ("anyOf", "oneOf"):
+            if schema.get(union):
+                return self.value(self._branch(schema[union], depth), depth)
+        kind = schema.get("type", "object" if "properties" in schema else "string")
+        if isinstance(kind, list):
+            ways_out = [each for each in kind if each == "null"] if depth > _DEPTH_MAX else []
+            kind = (ways_out or [each for each in kind if each != "null"] or ["null"])[0]
+        match kind:
+            case "object":
+                return self._object(schema, depth)
+            case "array":
+                least = schema.get("minItems", 0 if depth > _DEPTH_MAX else 1)
+                return [self.value(schema.get("items", {}), depth + 1) for _ in range(least)]
+            case "integer" | "number":
+                return _number(schema)
+            case "boolean":
+                return True
+            case "null":
+                return None
+        return self._text(schema)
+
+    def _resolve(self, schema: Any) -> Mapping[str, Any]:
+        found: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
+        while "$ref" in found:
+            at: Any = self._root
+            for name in found.pop("$ref").removeprefix("#").strip("/").split("/"):
+                at = at[name] if name else at
+            found = {**at, **found}
+        for part in found.pop("allOf", ()):
+            inner = self._resolve(part)
+            properties = {**found.get("properties", {}), **inner.get("properties", {})}
+            found = {**inner, **found, **({"properties": properties} if properties else {})}
+        return found
+
+    def _branch(self, branches: list[Any], depth: int) -> Any:
+        nulls = [branch for branch in branches if self._resolve(branch).get("type") == "null"]
+        others = [branch for branch in branches if branch not in nulls]
+        return (nulls + others if depth > _DEPTH_MAX else others + nulls)[0]
+
+    def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        properties = schema.get("properties", {})
+        wanted = schema.get("required", properties) if depth > _DEPTH_MAX else properties
+        return {name: self.value(properties[name], depth + 1) for name in properties if name in wanted}
+
+    def _text(self, schema: Mapping[str, Any]) -> str:
+        if schema.get("format") in _FORMATS:
+            return _FORMATS[schema["format"]]
+        text = next(self._words)
+        while len(text) < schema.get("minLength", 0):
+            text += " " + next(self._words)
+        return text[: schema.get("maxLength", len(text))]
+
+
+def _number(schema: Mapping[str, Any]) -> int | float:
+    """The smallest allowed multiple from 1 on, or from the minimum where there is one."""
+    step = schema.get("multipleOf", 1)
+    least = schema.get("minimum", schema.get("exclusiveMinimum", min(1, schema.get("maximum", 1))))
+    value = -(-least // step) * step
+    if value == schema.get("exclusiveMinimum"):
+        value += step
+    if schema["type"] == "integer":
+        return int(value)
+    return float(min(value, schema.get("maximum", value)))

@@ -1,0 +1,123 @@
+"""Reading a request's parameters, with refusals in the words of OpenAI's API.
+
+Every function raises `Refused` for what the real API would refuse.
+"""
+
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+
+from clauseway.sandbox.wire import Refused
+
+Item = TypeVar("Item")
+
+_JSON_TYPES = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a decimal",
+}
+_NOT_JSON = (
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
+    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble "
+    "figuring out how to fix this, please contact us through our help center at help.openai.com.)"
+)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The body as a JSON object."""
+    try:
+        request = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused(400, _NOT_JSON) from None
+    if not isinstance(request, dict):
+        raise Refused(400, _NOT_JSON)
+    return request
+
+
+def model_of(request: dict[str, Any], named: str = "") -> str:
+    """The model asked for; `named` where the path names it."""
+    model = named or request.get("model")
+    if not model:
+        raise Refused(400, "you must provide a model parameter")
+    expect(model, str, "model", "a string")
+    return str(model)
+
+
+def required(request: dict[str, Any], name: str) -> Any:
+    """A parameter that must be given."""
+    if (value := request.get(name)) is None:
+        raise missing(name)
+    return value
+
+
+def missing(name: str) -> Refused:
+    return Refused(400, f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+
+
+def flag(fields: dict[str, Any], name: str, at: str = "") -> bool:
+    value = fields.get(name)
+    if value is not None:
+        expect(value, bool, at or name, "a boolean")
+    return bool(value)
+
+
+def integer(fields: dict[str, Any], name: str, least: int) -> int | None:
+    """An integer of at least `least`, or None where it is not given."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    if type(value) is not int:
+        refuse_type(value, name, "an integer")
+    if value < least:
+        raise Refused(
+            400,
+            f"Invalid '{name}': integer below minimum value. Expected a value >= {least}, but got {value} instead.",
+            param=name,
+            code="integer_below_min_value",
+        )
+    return int(value)
+
+
+def choice(fields: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    """One of the allowed values; the first where it is not given."""
+    value = fields.get(name)
+    if value is None:
+        return allowed[0]
+    if value not in allowed:
+        supported = ", ".join(f"'{each}'" for each in allowed[:-1])
+        listed = f"{supported}, and '{allowed[-1]}'" if supported else f"'{allowed[-1]}'"
+        raise Refused(
+            400, f"Invalid value: '{value}'. Supported values are: {listed}.", param=name, code="invalid_value"
+        )
+    return str(value)
+
+
+def expect(value: object, kind: type, at: str, wanted: str) -> None:
+    if not isinstance(value, kind):
+        refuse_type(value, at, wanted)
+
+
+def refuse_type(value: object, at: str, wanted: str) -> None:
+    got = _JSON_TYPES.get(type(value), "null")
+    raise Refused(
+        400, f"Invalid type for '{at}': expected {wanted}, but got {got} instead.", param=at, code="invalid_type"
+    )
+
+
+def query_of(text: str) -> dict[str, str]:
+    """The last value of each parameter of a query string."""
+    return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
+
+
+def page_of(items: list[Item], ids: list[str], query: str) -> tuple[list[Item], dict[str, object]]:
+    """The part of a list that `after` and `limit` ask for, and the fields that frame it."""
+    asked = query_of(query)
+    begin = ids.index(asked["after"]) + 1 if asked.get("after") in ids else 0
+    limit = int(asked["limit"]) if asked.get("limit", "").isdigit() else 20
+    chosen = ids[begin : begin + limit]
+    edges = {"first_id": chosen[0], "last_id": chosen[-1]} if chosen else {"first_id": None, "last_id": None}
+    return items[begin : begin + limit], {**edges, "has_more": begin + limit < len(ids)}
