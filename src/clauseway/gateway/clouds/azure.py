@@ -10,18 +10,18 @@ import re
 from urllib.parse import quote
 
 from clauseway.gateway.clouds.dialect import (
-    Call,
     Credential,
     Dialect,
     Prepare,
     address_of,
     authentication,
     fixed_headers,
-    head,
+    with_fixed_headers,
 )
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
+_TAKES = frozenset({"api-key", "bearer"})
 _DATED = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?")
 _UNDATED = ("", "preview", "latest", "v1")
 # As the vendor's own client has them; all else lies beside `/deployments`.
@@ -48,19 +48,17 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     version = _version(target)
     address = address_of(target.url)
     root = address.path.encode()
-    fixed = fixed_headers(address, *authentication(credential, "api-key", "bearer"))
+    fixed = fixed_headers(address, *authentication(credential, _TAKES))
     query = f"api-version={quote(version, safe='')}".encode() if version else b""
     deployment = f"/deployments/{quote(target.label.model, safe=_SUB_DELIMITERS)}".encode()
     dated = _is_dated(version)
 
-    def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
-        if query:
-            path, _, asked = call.path.partition(b"?")
-            under = deployment if dated and path in _UNDER_DEPLOYMENT else b""
-            call = call._replace(path=b"%b%b?%b%b" % (under, path, query, b"&" + asked if asked else b""))
-        return head(call, root, fixed, passed, body)
+    def path_of(called: bytes) -> bytes:
+        path, _, asked = called.partition(b"?")
+        under = deployment if dated and path in _UNDER_DEPLOYMENT else b""
+        return b"%b%b?%b%b" % (under, path, query, b"&" + asked if asked else b"") if query else called
 
-    return prepare
+    return with_fixed_headers(root, fixed, path_of)
 
 
 def lacks(target: Target) -> frozenset[str]:
@@ -97,4 +95,4 @@ def _reaches(version: str, since: tuple[str, str]) -> bool:
     return bool(stable) and version >= stable
 
 
-DIALECT = Dialect(prepare, units_of, b"apim-request-id", lacks, takes_usage_option)
+DIALECT = Dialect(prepare, units_of, b"apim-request-id", _TAKES, lacks, takes_usage_option)

@@ -25,6 +25,7 @@ from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 from clauseway.gateway.sigv4 import Signer, SigningKey
 
+_TAKES = frozenset({"sigv4", "bearer"})
 _MANTLE, _RUNTIME = "bedrock-mantle", "bedrock"
 _RUNTIME_HOSTS = ("bedrock-runtime.", "bedrock-runtime-fips.")
 _SIGNERS_MAX = 64  # calls without an identifier in their path are a dozen; the others come and go
@@ -37,7 +38,7 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     address = address_of(target.url)
     root = address.path.encode()
     if credential.kind != "sigv4":
-        bearer = fixed_headers(address, *authentication(credential, "bearer"))
+        bearer = fixed_headers(address, *authentication(credential, _TAKES))
 
         def keyed(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
             return head(call, root, bearer, passed, body)
@@ -101,4 +102,4 @@ def _quoted(text: bytes) -> str:
     return quote_from_bytes(unquote_to_bytes(text), safe="-_.~")
 
 
-DIALECT = Dialect(prepare, units_of, b"x-amzn-requestid", lacks)
+DIALECT = Dialect(prepare, units_of, b"x-amzn-requestid", _TAKES, lacks)

@@ -71,8 +71,8 @@ def no_operation(_target: Target) -> frozenset[str]:
 
 class Dialect(NamedTuple):
     """A cloud's module. `prepare(target, credential)` gives the function that makes the heads of requests to that
-    target; a new credential is a new function. It raises KeyError where `credential.kind` is none that the cloud takes,
-    ValueError where the target's address or settings, or the credential's key, are none.
+    target; a new credential is a new function. It raises KeyError where `credential.kind` is not in `takes`, ValueError
+    where the target's address or settings, or the credential's key, are none.
 
     `units_of` maps the cloud's usage report to our units. `request_id_header` is the header in which the cloud names
     the request for itself, in lower case. `lacks(target)` are the operations (by name) that the surface does not
@@ -83,6 +83,7 @@ class Dialect(NamedTuple):
     prepare: Callable[[Target, Credential], Prepare]
     units_of: Callable[[ChatUsage], Units]
     request_id_header: bytes
+    takes: frozenset[str]
     lacks: Callable[[Target], frozenset[str]] = no_operation
     takes_usage_option: Callable[[Target], bool] = lambda _target: True
 
@@ -111,13 +112,34 @@ def address_of(url: str) -> Address:
     return Address(parts.scheme, parts.hostname, port, authority, parts.path.rstrip("/"))
 
 
+# A POST without a body says so, or some servers answer 411.
+_OFTEN_WITHOUT_BODY = frozenset({b"GET", b"DELETE", b"HEAD"})
+_CALLS_MAX = 64  # calls whose path holds an identifier are all different; those without are two dozen
+
+
 def with_static_headers(target: Target, *lines: bytes) -> Prepare:
     """For clouds whose authentication is the same for every request, under one root."""
     address = address_of(target.url)
-    root, fixed = address.path.encode(), fixed_headers(address, *lines)
+    return with_fixed_headers(address.path.encode(), fixed_headers(address, *lines))
+
+
+def with_fixed_headers(root: bytes, fixed: bytes, path_of: Callable[[bytes], bytes] = lambda path: path) -> Prepare:
+    """The same, with the header lines given; `path_of` turns a call's path into the cloud's."""
+    # All of the head but what the caller passed on and the body's length: the same for every chat request.
+    begun: dict[Call, bytes] = {}
+
+    def begin(call: Call) -> bytes:
+        begin = b"%b %b%b HTTP/1.1\r\n%b" % (call.method, root, path_of(call.path), fixed)
+        if call.content_type:
+            begin += b"content-type: " + call.content_type + b"\r\n"
+        if len(begun) < _CALLS_MAX:
+            begun[call] = begin
+        return begin
 
     def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
-        return head(call, root, fixed, passed, body)
+        if not body and call.method in _OFTEN_WITHOUT_BODY:
+            return b"%b%b\r\n" % (begun.get(call) or begin(call), passed)
+        return b"%b%bcontent-length: %d\r\n\r\n" % (begun.get(call) or begin(call), passed, len(body))
 
     return prepare
 
@@ -133,14 +155,11 @@ def fixed_headers(address: Address, *lines: bytes) -> bytes:
 _STATIC = {"bearer": b"authorization: Bearer ", "api-key": b"api-key: "}
 
 
-def authentication(credential: Credential, *kinds: str) -> tuple[bytes, ...]:
-    """The header line that presents the credential. Raises KeyError where it is none of `kinds`."""
-    if credential.kind not in kinds:
+def authentication(credential: Credential, takes: frozenset[str]) -> tuple[bytes, ...]:
+    """The header line that presents the credential. Raises KeyError where it is of no kind that is taken."""
+    if credential.kind not in takes:
         raise KeyError(credential.kind)
     return () if credential.kind == "none" else (_STATIC[credential.kind] + credential.secret.encode(),)
-
-
-_OFTEN_WITHOUT_BODY = frozenset({b"GET", b"DELETE", b"HEAD"})
 
 
 def head(call: Call, root: bytes, *parts: bytes) -> bytes:
@@ -149,7 +168,6 @@ def head(call: Call, root: bytes, *parts: bytes) -> bytes:
     fields = b"".join(lines)
     if call.content_type:
         fields += b"content-type: " + call.content_type + b"\r\n"
-    # A POST without a body says so, or some servers answer 411.
     if body or call.method not in _OFTEN_WITHOUT_BODY:
         fields += b"content-length: %d\r\n" % len(body)
     return b"%b %b%b HTTP/1.1\r\n%b\r\n" % (call.method, root, call.path, fields)

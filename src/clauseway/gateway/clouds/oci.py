@@ -23,6 +23,7 @@ from clauseway.gateway.clouds.dialect import (
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
+_TAKES = frozenset({"bearer", "signature"})
 # Loaded when a key is there to sign with: the library behind it is no part of a plain installation.
 _RSA = "clauseway.gateway.clouds.rsa"
 _COMPARTMENT = (b"CompartmentId: ", b"opc-compartment-id: ")
@@ -42,7 +43,7 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     compartment = target.settings.get("compartment_id", "").encode()
     named = tuple(name + compartment for name in _COMPARTMENT) if compartment else ()
     if credential.kind != "signature":
-        fixed = fixed_headers(address, *authentication(credential, "bearer"), *named)
+        fixed = fixed_headers(address, *authentication(credential, _TAKES), *named)
 
         def keyed(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
             return head(call, root, fixed, passed, body)
@@ -80,4 +81,4 @@ def lacks(_target: Target) -> frozenset[str]:
     return OPERATIONS - _SERVED
 
 
-DIALECT = Dialect(prepare, units_of, b"opc-request-id", lacks)
+DIALECT = Dialect(prepare, units_of, b"opc-request-id", _TAKES, lacks)

@@ -7,12 +7,13 @@ from clauseway.gateway.clouds.dialect import Credential, Dialect, Prepare, authe
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
+_TAKES = frozenset({"bearer", "api-key", "none"})
 _HEADERS = {"organization": b"openai-organization: ", "project": b"openai-project: "}
 
 
 def prepare(target: Target, credential: Credential) -> Prepare:
     account = [line + target.settings[name].encode() for name, line in _HEADERS.items() if target.settings.get(name)]
-    return with_static_headers(target, *authentication(credential, "bearer", "api-key", "none"), *account)
+    return with_static_headers(target, *authentication(credential, _TAKES), *account)
 
 
-DIALECT = Dialect(prepare, units_of, b"x-request-id")
+DIALECT = Dialect(prepare, units_of, b"x-request-id", _TAKES)

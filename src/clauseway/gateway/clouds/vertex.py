@@ -19,6 +19,7 @@ from clauseway.gateway.clouds.dialect import (
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
+_TAKES = frozenset({"bearer"})
 _SURFACES = {"/publishers/openai/v1": "responses", "/endpoints/openapi": "chat"}
 _REFUSED = (b"openai-organization:", b"openai-project:")
 
@@ -26,7 +27,7 @@ _REFUSED = (b"openai-organization:", b"openai-project:")
 def prepare(target: Target, credential: Credential) -> Prepare:
     _served(target)
     address = address_of(target.url)
-    root, fixed = address.path.encode(), fixed_headers(address, *authentication(credential, "bearer"))
+    root, fixed = address.path.encode(), fixed_headers(address, *authentication(credential, _TAKES))
 
     def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
         return head(call, root, fixed, _without_account(passed), body)
@@ -53,4 +54,4 @@ def _without_account(passed: bytes) -> bytes:
     return b"".join(line for line in lines if not line.lower().startswith(_REFUSED))
 
 
-DIALECT = Dialect(prepare, units_of, b"x-request-id", lacks)
+DIALECT = Dialect(prepare, units_of, b"x-request-id", _TAKES, lacks)
