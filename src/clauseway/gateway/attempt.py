@@ -9,6 +9,7 @@ from time import monotonic_ns, time, time_ns
 from typing import Protocol
 
 from clauseway.gateway.answers import Stream
+from clauseway.gateway.clouds import Prepare
 from clauseway.gateway.clouds.usage import Units, estimate, estimated_tokens
 from clauseway.gateway.failures import Failure, failure_of, is_failure
 from clauseway.gateway.operations import Wanted
@@ -67,6 +68,7 @@ class Attempt:
     _encoded = False
     _again = False
     _renewed = False
+    _presented: Prepare | None = None
 
     def __init__(self, owner: Owner, candidate: Candidate, ordinal: int, reserved: Reserved) -> None:
         self._owner = owner
@@ -123,6 +125,7 @@ class Attempt:
             self._fail(Failure(f"has no credential: {target.no_credential}"))
             return
         body = wanted.operation.splice(wanted.asked, wanted.body, wanted.content_type, target.destination)
+        self._presented = prepare
         head = prepare(wanted.call, body, wanted.passed, int(time()))
         self._upstream = upstream
         upstream.send(self, target.request_id_header, head + body)
@@ -130,7 +133,8 @@ class Attempt:
     async def _renew_and_send(self, target: CallTarget) -> None:
         """The credential was refused: the same attempt once more, if there is a fresh one."""
         assert target.renew is not None
-        renewed = await target.renew()
+        # Where somebody else came first, what is presented now is another credential than the one refused.
+        renewed = target.prepare is not self._presented or await target.renew()
         if self._working is not asyncio.current_task():
             return
         self._working = None

@@ -11,8 +11,9 @@ import msgspec
 
 from clauseway.gateway.accounts import Account, Accounts
 from clauseway.gateway.clouds import CLOUDS, Prepare
-from clauseway.gateway.clouds.dialect import Address, address_of, credential_in
+from clauseway.gateway.clouds.dialect import Address, Credential, address_of, credential_in
 from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.credentials import STATIC, problems_of
 from clauseway.gateway.health import Health
 from clauseway.gateway.keys import digest
 from clauseway.gateway.operations import Destination, Operation
@@ -44,7 +45,7 @@ class Customer(NamedTuple):
     drains: bool = False
 
 
-class Reserved(NamedTuple):
+class Reserved(msgspec.Struct, frozen=True, gc=False):
     """The worst case of a request: its cost in picodollars, its tokens, and how many of those are output."""
 
     picodollars: int
@@ -66,9 +67,12 @@ class CallTarget:
         self.deployment = target.label
         self.endpoint = endpoint
         self.health = health
-        self.prepare: Prepare | None = dialect.prepare(target, credential_in(target.auth))
-        self.no_credential = ""
+        self.credential: Credential | None = None
+        self.prepare: Prepare | None = None
+        self.no_credential = "it has not come yet"
         self.renew: Callable[[], Awaitable[bool]] | None = None
+        if target.auth.kind in STATIC:
+            self.present(credential_in(target.auth))
         self.request_id_header = dialect.request_id_header
         self.lacks = dialect.lacks(target)
         self.destination = Destination(
@@ -80,6 +84,12 @@ class CallTarget:
         self.input_price = target.input_price
         self.output_price = target.output_price
         self.output_tokens_max = target.output_tokens_max
+
+    def present(self, credential: Credential | None, why: str = "") -> None:
+        """From here on requests present this credential; None: there is none, and why. Raises KeyError or ValueError,
+        with nothing changed, where the cloud has no use for it."""
+        self.prepare = None if credential is None else CLOUDS[self.target.dialect].prepare(self.target, credential)
+        self.credential, self.no_credential = credential, why
 
     def worst_case(self, asked: Asked, body_bytes: int) -> Reserved:
         """What a request may cost and use at most: a token is at least one byte of the body, and every choice may be as
@@ -187,7 +197,7 @@ class Tables:
         self._hash_key = bytes.fromhex(plan.hash_key)
         self._label = label
         self._markets: dict[tuple[str, str], int] = {}
-        self._targets = [
+        self.targets = [
             CallTarget(target, label(target.label), endpoint(address_of(target.url)), health(target.label.deployment))
             for target in plan.targets
         ]
@@ -271,7 +281,7 @@ class Tables:
         rulings: dict[int, int] = {}
         for target, ruling in route.candidates:
             rulings.setdefault(target, ruling)
-        candidates = tuple(self._candidate(self._targets[target], ruling) for target, ruling in rulings.items())
+        candidates = tuple(self._candidate(self.targets[target], ruling) for target, ruling in rulings.items())
         self._holders |= {candidate.target.name: candidate for candidate in candidates}
         return Choice(candidates, {refusal.cloud: refusal for refusal in route.refusals})
 
@@ -318,8 +328,13 @@ def _wrong_targets(plan: Plan) -> list[Problem]:
             continue
         if not (0 <= target.input_price <= _PRICE_MAX and 0 <= target.output_price <= _PRICE_MAX):
             problems.append(_problem("a price out of bounds", f"0 to {_PRICE_MAX} picodollars a token", where))
+        problems += [
+            msgspec.structs.replace(found, where=f"{where}.{found.where}") for found in problems_of(target.auth)
+        ]
         try:
-            CLOUDS[target.dialect].prepare(target, credential_in(target.auth))
+            CLOUDS[target.dialect].lacks(target)
+            if target.auth.kind in STATIC:
+                CLOUDS[target.dialect].prepare(target, credential_in(target.auth))
         except KeyError:
             why = f"{target.dialect} does not take {target.auth.kind!r}"
             problems.append(_problem("unknown authentication", why, f"{where}.auth.kind"))

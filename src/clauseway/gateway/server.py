@@ -27,9 +27,10 @@ from clauseway.gateway.clouds.dialect import Address
 from clauseway.gateway.control import serve_control
 from clauseway.gateway.health import Health
 from clauseway.gateway.issued import ISSUED_FILE, IssuedIndex
-from clauseway.gateway.leases import LocalLessor
+from clauseway.gateway.lessors import Lessors
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Plan
+from clauseway.gateway.presenting import Presenting
 from clauseway.gateway.routes import Tables
 from clauseway.gateway.shared import Shared
 from clauseway.gateway.upstream import Endpoint
@@ -98,6 +99,7 @@ class Server:
         self._spool_factory = spool_factory
         self._stop = asyncio.Event()
         self._plan_seen = _identity(options.plan)
+        self._reporting: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Serve until a stop is asked for. Raises InvalidInput for a bad plan, OSError for a socket or the spool."""
@@ -111,9 +113,12 @@ class Server:
         write_lost(spool, left_open)
         self._endpoints = Endpoints(loop, options.limits)
         self._health: dict[str, Health] = {}
-        self._accounts = Accounts(LocalLessor())
+        self._lessors = Lessors(boot)
+        self._accounts = Accounts(self._lessors)
+        self._presenting = Presenting()
         issued = IssuedIndex(options.spool / ISSUED_FILE, loop)
         tables = self._tables(plan, spool)
+        await self._presenting.settled()
         shared = self._shared = Shared(loop, tables, spool, clock, options.limits, boot, self._accounts, issued)
         server = await loop.create_server(lambda: ClientConnection(shared), sock=listening, backlog=_BACKLOG)
         control = await serve_control(options.control, shared) if options.control else None
@@ -127,13 +132,19 @@ class Server:
         await self._drain()
         if control is not None:
             control.close()
+        await self._accounts.close()
+        self._lessors.close()
+        self._presenting.close()
         await spool.close()
         issued.close()
 
     def _tables(self, plan: Plan, spool: SpoolWriter) -> Tables:
-        return Tables(
+        tables = Tables(
             plan, spool.label, self._endpoints.at, lambda name: self._health.setdefault(name, Health()), self._accounts
         )
+        self._lessors.take_over(plan.leases)
+        self._presenting.take_over(tables.targets)
+        return tables
 
     def stop(self) -> None:
         self._stop.set()
@@ -155,6 +166,8 @@ class Server:
             if _identity(self._options.plan) != self._plan_seen:
                 self.reload()
             self._endpoints.grow_older()
+            if self._reporting is None or self._reporting.done():
+                self._reporting = asyncio.ensure_future(self._accounts.report(time.monotonic()))
 
     async def _drain(self) -> None:
         shared = self._shared

@@ -1,0 +1,47 @@
+"""The process's joints: credentials that are renewed, and slices of budgets that come from elsewhere."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gateway_rig import Connection, Received, Rig, eventually, well
+
+from clauseway.gateway.plan import Auth
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as started:
+        yield started
+
+
+def test_a_credential_from_a_file_is_presented_and_fetched_again_when_refused(rig: Rig, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("first")
+    taken = ["first"]
+
+    async def strict(connection: Connection, request: Received) -> None:
+        if request.header("authorization") == f"Bearer {taken[0]}":
+            await well(connection, request)
+        else:
+            connection.answer(401, b'{"error":{"message":"who are you?"}}')
+
+    azure = rig.cloud("azure", strict)
+    auth = Auth(kind="file", settings={"path": str(secret), "sends": "bearer"})
+    rig.start(rig.plan([rig.target("azure", azure.port, auth=auth)]))
+    assert rig.post().status_code == 200
+    taken[0] = "second"
+    secret.write_text("second")
+    answer = rig.post()
+    assert (answer.status_code, answer.headers["x-clauseway-attempts"]) == (200, "1")
+    assert [request.header("authorization") for request in azure.requests][-1] == "Bearer second"
+
+
+def test_a_source_that_gives_nothing_leaves_the_others_to_serve(rig: Rig, tmp_path: Path) -> None:
+    azure, aws = rig.cloud("azure"), rig.cloud("aws")
+    missing = Auth(kind="file", settings={"path": str(tmp_path / "missing"), "sends": "bearer"})
+    rig.start(rig.plan([rig.target("azure", azure.port, auth=missing), rig.target("aws", aws.port)]))
+    answer = rig.post()
+    assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, "aws")
+    (tmp_path / "missing").write_text("here it is")
+    eventually(lambda: rig.post().headers["x-clauseway-cloud"] == "azure")
