@@ -31,7 +31,7 @@ from clauseway.gateway.errors import (
     error_response,
     shortage_response,
 )
-from clauseway.gateway.explanations import Attempted, Explanation
+from clauseway.gateway.explanations import Attempted
 from clauseway.gateway.failures import Failure, retry_lines
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.made import Made, made_in, only_owned
@@ -72,6 +72,7 @@ class Exchange:
     _hedge: Attempt | None = None
     _hedge_due_s = _FOREVER_S
     _next = 0
+    _tried: tuple[Attempted, ...] = ()
     _spared: Candidate | None = None
     _shortage: Shortage | None = None
     _growing: asyncio.Task[None] | None = None
@@ -102,7 +103,6 @@ class Exchange:
         self._candidates = selection.candidates
         self._passed = selection.passed
         self._issued = issued
-        self._tried: list[Attempted] = []
 
     @property
     def follows(self) -> bool:
@@ -277,7 +277,8 @@ class Exchange:
     def _note(self, attempt: Attempt, failure: Failure) -> None:
         target = attempt.candidate.target
         self.shared.counts.failed[target.cloud] += 1
-        self._tried.append(Attempted(target.cloud, target.name, failure.outcome, failure.status, attempt.age_us()))
+        tried = Attempted(target.cloud, target.name, failure.outcome, failure.status, attempt.age_us())
+        self._tried = (*self._tried, tried)
 
     def content(self, attempt: Attempt, events: bytes) -> None:
         caller = self._caller
@@ -453,18 +454,16 @@ class Exchange:
         shared.spool.open_requests -= 1
         if self._drained:
             shared.drained.discard(self)
-        attempt = self._attempt
-        shared.explanations.keep(
-            self.number,
-            Explanation(
-                self.event_ns, self.customer.buyer, self.wanted.operation.name, self.wanted.model, self._passed,
-                tuple(self._tried),
-                attempt.candidate if attempt is not None and attempt.status and not attempt.failed else None,
-                attempt.units if attempt is not None else (),
-                attempt.charged if attempt is not None else 0,
-                self._status,
-            ),
-        )  # fmt: skip
+        # An attempt and its exchange know each other: let go here, or only the garbage collector would free them.
+        attempt, self._attempt, self._hedge = self._attempt, None, None
+        wanted, answered = self.wanted, attempt if attempt is not None and not attempt.failed else None
+        shared.explanations.keep(self.number, (
+            self.event_ns, self.customer.buyer, wanted.operation.name, wanted.model, self._passed, self._tried,
+            answered.candidate if answered is not None else None,
+            answered.units if answered is not None else (),
+            answered.charged if answered is not None else 0,
+            self._status,
+        ))  # fmt: skip
 
     # -- the caller
 

@@ -45,20 +45,22 @@ class Explanation(NamedTuple):
     status: int
 
 
+Told = tuple[int, Buyer, str, str, tuple[PassedOver, ...], tuple[Attempted, ...], Candidate | None, Units, int, int]
+
+
 class Explanations:
     """The latest requests by their number, which only rises."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, Explanation] = {}
+        self._kept: list[tuple[int, Told] | None] = [None] * _KEPT
 
-    def keep(self, number: int, explanation: Explanation) -> None:
-        kept = self._kept
-        kept[number] = explanation
-        if len(kept) > _KEPT:
-            del kept[next(iter(kept))]
+    def keep(self, number: int, told: Told) -> None:
+        """`told` are the members of an `Explanation`, in order: most are never asked for."""
+        self._kept[number % _KEPT] = (number, told)
 
     def find(self, number: int) -> Explanation | None:
-        return self._kept.get(number)
+        kept = self._kept[number % _KEPT]
+        return Explanation(*kept[1]) if kept is not None and kept[0] == number else None
 
 
 def as_json(identifier: str, explanation: Explanation) -> bytes:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+import msgspec
+
 from clauseway.gateway.answers import Stream, chat_stream, typed_stream
 from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.clouds.reports import (
@@ -107,7 +109,7 @@ class Asking(NamedTuple):
     call: Call | None = None
 
 
-class Wanted(NamedTuple):
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """A request that was understood. `passed` are the header lines that a cloud may hear of the caller's head;
     `hedge_s` is after what time a second deployment shall be asked as well, 0 never."""
 
