@@ -2,13 +2,16 @@
 
 [[deployment]]
 name = "openai-direct"
-dialect = "openai"                  # openai · azure · bedrock
+dialect = "openai"                  # openai · azure · bedrock · vertex · oci
 url = "https://api.openai.com/v1"
 cloud = "azure"                     # the host
 seller = "openai"
 region = "global"
 auth = {kind = "bearer", secret_env = "OPENAI_API_KEY"}
 models = {"gpt-5.5" = "gpt-5.5"}    # product = the model's name there
+
+`settings` of a deployment are its dialect's own (see `gateway.clouds`), those of its `auth` its source's own (see
+`gateway.credentials`): auth = {kind = "aws", settings = {profile = "prod"}}
 """
 
 import os
@@ -19,17 +22,20 @@ from pathlib import Path
 import msgspec
 
 from clauseway.catalog import Catalog
+from clauseway.gateway.clouds import CLOUDS
+from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
 from clauseway.gateway.plan import Auth
 from clauseway.values import InvalidInput, Problem
 
-DIALECTS = ("openai", "azure", "bedrock")
-_KINDS = ("bearer", "api-key", "sigv4")
+DIALECTS = tuple(CLOUDS)
+_KINDS = (*STATIC, *KINDS)
 # What a model may answer with at most where nothing is configured: the largest that the catalogued models allow.
 _OUTPUT_TOKENS_MAX = 128_000
 
 
 class AuthWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to authenticate. The secret is named by `secret_env` or `secret_file`; `secret` itself is for sandboxes."""
+    """How to authenticate. The secret is named by `secret_env` or `secret_file`; `secret` itself is for sandboxes.
+    Kinds that are a source of credentials need none, but may take one (a client's)."""
 
     kind: str
     secret: str = ""
@@ -40,6 +46,7 @@ class AuthWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     service: str = ""
     region: str = ""
     session_token_env: str = ""
+    settings: Mapping[str, str] = {}
 
 
 class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +61,7 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     auth: AuthWritten
     models: Mapping[str, str]
     output_tokens_max: int = _OUTPUT_TOKENS_MAX
+    settings: Mapping[str, str] = {}
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,14 +116,28 @@ def _problems(path: Path, configuration: Configuration, catalog: Catalog) -> lis
             problems.append(
                 _problem(path, f"{deployment.name}: {deployment.url!r} is no address", "it has no scheme", todo)
             )
+        problems += _misfits(path, deployment)
     return problems
+
+
+def _misfits(path: Path, deployment: DeploymentWritten) -> list[Problem]:
+    """A kind of credential that the dialect does not take."""
+    auth, cloud = deployment.auth, CLOUDS.get(deployment.dialect)
+    if cloud is None or auth.kind not in _KINDS:
+        return []
+    sent = sent_kind(Auth(kind=auth.kind, settings=auth.settings))
+    if sent in cloud.takes:
+        return []
+    todo = f"Use a kind that gives one of: {', '.join(sorted(cloud.takes))}."
+    what = f"{deployment.name}: {deployment.dialect} takes no credential of kind {sent!r}"
+    return [_problem(path, what, f"that is what auth {auth.kind!r} gives", todo)]
 
 
 def resolve_auth(deployment: DeploymentWritten, where: Path) -> Auth:
     """The deployment's credentials with their secrets in. Raises InvalidInput where one is missing."""
     written = deployment.auth
     secret = written.secret or _from_environment(written.secret_env, deployment, where) or _from_file(written, where)
-    if not secret:
+    if not secret and written.kind in STATIC and written.kind != "none":
         todo = "Name the secret with secret_env or secret_file."
         raise InvalidInput(_problem(where, f"{deployment.name} has no secret", "nothing names it", todo))
     return Auth(
@@ -125,6 +147,7 @@ def resolve_auth(deployment: DeploymentWritten, where: Path) -> Auth:
         service=written.service,
         region=written.region,
         session_token=_from_environment(written.session_token_env, deployment, where),
+        settings=written.settings,
     )
 
 

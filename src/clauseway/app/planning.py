@@ -93,6 +93,7 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
         input_price=input_price,
         output_price=output_price,
         output_tokens_max=written.output_tokens_max,
+        settings=written.settings,
     )
 
 
