@@ -4,13 +4,16 @@ import functools
 from collections.abc import Mapping
 from datetime import date
 
+import msgspec
 import pytest
 from agreements_of_all_kinds import NEW_NAMES, agreements, built_in_documents, opened_from, renamed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from clauseway import InvalidInput, KnownAt, open_agreement
-from clauseway.app.briefing import Brief, brief, markdown_of
+from clauseway.agreement import read_facts
+from clauseway.app.brief_page import Brief, markdown_of
+from clauseway.app.briefing import brief
 from clauseway.app.comparing import ChangedAnswer, compare_amendments, compare_days, expanded
 from clauseway.app.timelines import main_rights, png_of, rights_over_time, svg_of
 from clauseway.decisions import Outcome, decide
@@ -107,7 +110,7 @@ def test_the_groups_of_any_diff_are_exactly_what_changed(documents: Mapping[str,
     for amendment in opened.agreement.amendments:
         comparison = compare_amendments(opened, [amendment.id])
         changed = [
-            Combination(one.action, one.party, one.to, one.product, one.cloud, one.segment)
+            Combination(one.action, one.party, one.to, one.product, one.cloud, one.segment, one.seller, one.region)
             for one in comparison.changed
         ]
         assert expanded(comparison.groups) == set(changed)
@@ -123,7 +126,7 @@ def test_a_diff_says_of_each_combination_what_decisions_say(documents: Mapping[s
     first, last = opened.agreement.amendments[0], opened.agreement.amendments[-1]
     comparison = compare_days(opened, [first.effective, last.effective], [KNOWN])
     for one in comparison.changed[::7]:
-        parts = {field: getattr(one, field) for field in ("action", "party", "to", "product", "cloud", "segment")}
+        parts = {field: getattr(one, field) for field in Combination.__struct_fields__}
         before, after = (
             opened.decide(as_of=day, known_at=KNOWN, **parts).outcome for day in (first.effective, last.effective)
         )
@@ -202,3 +205,27 @@ def test_the_years_are_those_asked_for() -> None:
     ]
     with pytest.raises(InvalidInput, match="there are no years"):
         rights_over_time(BUILT_IN, rights, KNOWN, 2030, 2020)
+
+
+def test_a_brief_is_told_with_what_was_known_then() -> None:
+    """GPT-5.5 came to Oracle's cloud on 11 June 2026."""
+    end_of_may, later = KnownAt.end_of(date(2026, 5, 31)), KnownAt.end_of(date(2026, 6, 30))
+    told = [brief(BUILT_IN, "A5", None, known).since_then for known in (end_of_may, later)]
+    assert ["OCI" in " ".join(said.text for said in since) for since in told] == [False, True]
+    assert brief(BUILT_IN, "A5", None, later).known_at == "2026-06-30T23:59:59Z"
+    with pytest.raises(InvalidInput, match="A5 was not known then"):
+        brief(BUILT_IN, "A5", None, KnownAt.end_of(date(2026, 3, 31)))
+
+
+def test_what_was_corrected_and_what_only_corrects_is_not_told() -> None:
+    facts = """
+- {kind: launch, product: new-model, cloud: azure, stage: preview, effective: 2026-06-30, source: [P], says: It went.}
+- kind: retraction
+  corrects: launch:new-model:azure:preview=2026-06-30
+  effective: 2026-07-01
+  source: [P]
+  says: It did not.
+"""
+    register, _ = read_facts("f.yaml", facts, BUILT_IN.catalog)
+    opened = msgspec.structs.replace(BUILT_IN, facts=BUILT_IN.facts.with_facts(register.facts))
+    assert brief(opened, "A5").since_then == brief(BUILT_IN, "A5").since_then

@@ -4,13 +4,13 @@ Everything is told from the amendment's terms and changes, from what is answered
 is written about any one agreement. What a term leaves to prose (an undertaking) is quoted.
 
 brief(opened, "A5")   → Brief
-markdown_of(brief)    → the page
+markdown_of(brief)    → the page (`brief_page`)
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 import msgspec
 
@@ -22,38 +22,31 @@ from clauseway.agreement import (
     Choice,
     Clause,
     Commitment,
-    Exclusivity,
     Fact,
     Grant,
     Launch,
-    Licence,
+    Milestone,
     Offer,
-    Ownership,
-    Permission,
-    Precedence,
-    RefusalRight,
+    PartyAdded,
+    ProductAdded,
     RevenueShareTerm,
-    Scope,
     Stake,
     Term,
     TermState,
-    Undertaking,
     in_force,
 )
-from clauseway.agreement.terms import ANYONE, MILESTONE, TERM_KINDS
+from clauseway.app.brief_page import Brief, Number, QuickAnswer, Said
 from clauseway.app.comparing import ChangeSentences, Comparison, amendment_sides, compare_amendments
 from clauseway.app.library import OpenAgreement
 from clauseway.app.rights import rights_of_interest
-from clauseway.app.wording import Wording, listed, ordered, sentence
+from clauseway.app.term_wording import TermWording, sentences, under_readings, until
+from clauseway.app.wording import Wording, sentence
 from clauseway.decisions import Decision, Outcome, Question, Span, decide, timeline
 from clauseway.decisions.compare import Side, compare
-from clauseway.decisions.question import CLOUD_ACTIONS, CONTRACT, LICENSE, SELL, SERVE, USE
-from clauseway.values import FOREVER, Citation
+from clauseway.values import FOREVER, Citation, KnownAt
 
 # A page is read; the rest is a command away.
 _CHANGES_MAX = 8
-_DOING = {SERVE: "serving", SELL: "selling", LICENSE: "licensing", USE: "using", CONTRACT: "contracting for"}
-_DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 _YES = {
     Outcome.PERMITTED: "yes",
     Outcome.FORBIDDEN: "no",
@@ -62,55 +55,19 @@ _YES = {
 }
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A sentence and the place it rests on."""
+def brief(
+    opened: OpenAgreement, name: str, reading: Mapping[str, str] | None = None, known_at: KnownAt | None = None
+) -> Brief:
+    """An amendment of the agreement, in brief, told with what was known at a point.
 
-    text: str
-    place: str
-
-
-class Number(msgspec.Struct, frozen=True, kw_only=True):
-    """A number, a day or a figure; `value` says so where it was never disclosed."""
-
-    what: str
-    value: str
-    place: str
-
-
-class QuickAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A question about the day on which the amendment takes effect, and its answer."""
-
-    question: str
-    answer: str
-    outcome: Outcome
-    before: Outcome
-    place: str
-
-
-class Brief(msgspec.Struct, frozen=True, kw_only=True):
-    """An amendment on a page. `since_then` holds the facts recorded of the days until the next amendment; `sources`
-    those that are cited, by identifier."""
-
-    amendment: str
-    title: str
-    agreement: str
-    announced: date
-    effective: date
-    known_at: str
-    what_happened: tuple[Said, ...]
-    why_it_matters: tuple[Said, ...]
-    key_numbers: tuple[Number, ...]
-    quick_answers: tuple[QuickAnswer, ...]
-    since_then: tuple[Said, ...]
-    sources: Mapping[str, str]
-
-
-def brief(opened: OpenAgreement, name: str, reading: Mapping[str, str] | None = None) -> Brief:
-    """An amendment of the agreement, in brief. Raises InvalidInput for one that there is not."""
-    comparison = compare_amendments(opened, [name], reading)
-    (before, after), _ = amendment_sides(opened, [name], reading)
+    Without one the answers are those known by the end of the day on which it takes effect, and the facts since then
+    all that are known. Raises InvalidInput for an amendment that there is not, or of which nothing was known then.
+    """
+    comparison = compare_amendments(opened, [name], reading, known_at)
+    (before, after), _ = amendment_sides(opened, [name], reading, known_at)
     amendment = after.agreement.amendments[-1]
-    telling = _Telling(Wording.of(opened), amendment, before, after)
+    words = Wording.of(opened)
+    telling = _Telling(words, TermWording(words, after.readings), amendment, before, after)
     told = Brief(
         amendment=amendment.id,
         title=amendment.title,
@@ -122,7 +79,7 @@ def brief(opened: OpenAgreement, name: str, reading: Mapping[str, str] | None = 
         why_it_matters=(*telling.changes(comparison), *telling.readings()),
         key_numbers=tuple(telling.numbers(comparison)),
         quick_answers=tuple(telling.answers(opened)),
-        since_then=tuple(telling.since_then(opened)),
+        since_then=tuple(telling.since_then(opened, known_at or KnownAt.everything())),
         sources={},
     )
     return msgspec.structs.replace(told, sources=_cited(told, opened.agreement))
@@ -139,6 +96,7 @@ class _Telling(msgspec.Struct, frozen=True):
     """One amendment, told in one agreement's names: the text without it and with it."""
 
     words: Wording
+    terms: TermWording
     amendment: Amendment
     before: Side
     after: Side
@@ -155,7 +113,7 @@ class _Telling(msgspec.Struct, frozen=True):
             for change in changes:
                 yield from self._change(change, {term.kind for term in terms})
             for term in terms:
-                yield self._said(self.term(term), term.citation)
+                yield self._said(self.terms.term(term), term.citation)
             if not clause.formalised:
                 yield self._prose(clause)
 
@@ -164,163 +122,28 @@ class _Telling(msgspec.Struct, frozen=True):
 
     def _prose(self, clause: Clause) -> Said:
         place = f"{self.amendment.id} {clause.number}, {self.amendment.document}:{clause.line}"
-        return Said(
-            text=f"{_sentences(clause.text)} (This stands in prose only; no decision rests on it.)", place=place
-        )
+        return Said(text=f"{sentences(clause.text)} (This stands in prose only; no decision rests on it.)", place=place)
 
     def _change(self, change: Change, replaced_by: set[str]) -> Iterator[Said]:
-        under = _under(change.under)
+        under = under_readings(change.under)
         in_force_before = [state.term for state in self._states_before() if state.in_force]
         ended = [term for term in in_force_before if term.id in change.ends]
         for kind in dict.fromkeys(term.kind for term in ended):
             alike = [term for term in ended if term.kind == kind]
-            several = len({self._what(term) for term in alike}) > 1
+            several = len({self.terms.what(term) for term in alike}) > 1
             replaced = "are replaced" if several else "is replaced"
             ends = replaced if kind in replaced_by else "end" if several else "ends"
-            yield self._said(f"{self.nouns(alike)} {ends}{under}", change.citation)
+            yield self._said(f"{self.terms.nouns(alike)} {ends}{under}", change.citation)
         moved = [term for term in in_force_before if term.id in change.sets_end]
         if moved:
             lasts = "last" if len(moved) > 1 else "lasts"
-            yield self._said(f"{self.nouns(moved)} now {lasts}{_until(change)}{under}", change.citation)
+            yield self._said(f"{self.terms.nouns(moved)} now {lasts}{until(change)}{under}", change.citation)
 
     def _states_before(self) -> tuple[TermState, ...]:
         side = self.before
         return in_force(
             side.agreement, side.facts.known(side.known_at), side.as_of, side.known_at, side.readings
         ).states
-
-    def nouns(self, terms: Iterable[Term]) -> str:
-        """Terms as something that ends; those that say the same are told once."""
-        named: dict[str, list[str]] = {}
-        for term in terms:
-            named.setdefault(self._what(term), []).append(term.id)
-        return listed([f"{what} ({', '.join(sorted(ids))})" for what, ids in named.items()])
-
-    def _what(self, term: Term) -> str:
-        words = self.words
-        match term:
-            case Exclusivity():
-                return f"the exclusivity in {self._doing(term.actions)} {self._scope(term.products)}"
-            case Precedence():
-                return f"the rule to ship {self._scope(term.products)} on {words.name(term.first)} first"
-            case RefusalRight():
-                return f"{words.name(term.holder)}'s right of first refusal on {self._scope(term.products)}"
-            case Licence():
-                return f"{words.name(term.licensee)}'s licence to {self._scope(term.products)}"
-            case RevenueShareTerm():
-                return f"the revenue share that {words.name(term.payer)} owes {words.name(term.payee)}"
-            case Permission():
-                return f"the express permission for {self._doing(term.actions)} {self._scope(term.products)}"
-            case Ownership():
-                return f"{words.name(term.party)}'s ownership of {self._scope(term.products)}"
-            case Stake():
-                return f"the statement of {words.name(term.holder)}'s stake in {words.name(term.of)}"
-            case Commitment():
-                return f"{words.name(term.party)}'s commitment to {words.name(term.to)}"
-            case _:
-                return f"the undertaking “{words.title(term.citation)}”"
-
-    def term(self, term: Term) -> str:
-        """A term as what holds from now on."""
-        until = _until(term)
-        return f"{self._holds(term)}{until and ','}{until}{_under(term.under)}"
-
-    def _holds(self, term: Term) -> str:
-        words = self.words
-        match term:
-            case Exclusivity():
-                return self._exclusivity(term)
-            case Precedence():
-                return self._precedence(term)
-            case RefusalRight():
-                apart = f", except on {words.names(term.except_clouds)}" if term.except_clouds else ""
-                what = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term)}"
-                return f"{words.name(term.holder)} has a right of first refusal on {what}{apart}"
-            case Licence():
-                carried = listed([self._carried(scope) for scope in term.carries])
-                by_it = f" and by it may {carried}" if carried else ""
-                whose = f"a licence from {words.name(term.licensor)} to {self._scope(term.products)}"
-                return f"{words.name(term.licensee)} has {whose}{by_it}"
-            case RevenueShareTerm():
-                return self._share(term)
-            case Permission():
-                who = "anyone" if term.party == ANYONE else words.name(term.party)
-                anywhere = " on any cloud" if term.actions & CLOUD_ACTIONS else ""
-                where = words.clouds(term.clouds) or anywhere
-                return f"{who} may {self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
-            case Ownership():
-                return f"{words.name(term.party)} owns {self._scope(term.products)}"
-            case Stake():
-                return f"{words.name(term.holder)} holds a stake in {words.name(term.of)}: {term.about}"
-            case Commitment():
-                return f"{words.name(term.party)} commits to {words.name(term.to)}: {term.about}"
-            case Undertaking():
-                undertake = "undertakes" if len(term.parties) == 1 else "undertake"
-                quoted = _sentences(term.citation.text).removesuffix(".")
-                return f"{words.names(term.parties)} {undertake}, with no effect on any decision: “{quoted}”"
-        raise AssertionError(f"no words for a {term.kind}; kinds are {', '.join(TERM_KINDS)}")
-
-    def _exclusivity(self, term: Exclusivity) -> str:
-        words = self.words
-        what = f"{self._doing(term.actions)} {self._scope(term.products)}{words.clouds(term.clouds)}{self._for(term)}"
-        apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
-        if term.only.licensees:
-            return f"{what} to anyone but {words.names(term.only.licensees)} is excluded{apart}"
-        if term.only.regions:
-            return f"{what} is kept{words.regions(term.only.regions)}{apart}"
-        kept = words.names(term.only.clouds or term.only.sellers or term.only.parties)
-        return f"{what} is reserved to {kept}{' as seller' if term.only.sellers else ''}{apart}"
-
-    def _exception(self, scope: Scope) -> str:
-        acts = f" {self._doing(scope.actions)}" if scope.actions else ""
-        what = f" {self._scope(scope.products)}" if scope.products else ""
-        parts = f"{acts}{what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
-        return parts.strip() or "everything"
-
-    def _precedence(self, term: Precedence) -> str:
-        words, readings = self.words, self.after.readings
-        first = words.name(term.first)
-        operator = words.name(words.catalog.operators.get(term.first, term.first))
-        both = "and" if term.unless.under(readings) == "cannot-and-declines" else "or"
-        every = term.binds.under(readings) == "every-product"
-        which = "" if every else f"that first ship on or after {term.since} "
-        verb = (
-            f"{words.name(term.party)} must bring {self._scope(term.products)} {which}to {first} before any other cloud"
-            f"{self._for(term)}"
-        )
-        read = [
-            f"{choice.reading}={readings[choice.reading]}" for choice in (term.unless, term.binds) if choice.reading
-        ]
-        under = f" (read with {listed(read)})" if read else ""
-        return f"{verb}, unless {operator} cannot {both} chooses not to support them{under}"
-
-    def _share(self, term: RevenueShareTerm) -> str:
-        words, base = self.words, term.base
-        on = f"the sales of {words.names(base.sellers)}"
-        if base.wholesale:
-            apart = f" except {words.names(base.wholesale_except)}" if base.wholesale_except else ""
-            on += f" and what it earns from other sellers{apart}"
-        excluded = f" ({self._scope(base.excludes)} apart)" if base.excludes else ""
-        cap = ", under a total cap" if term.cap else ""
-        return f"{words.name(term.payer)} owes {words.name(term.payee)} a revenue share on {on}{excluded}{cap}"
-
-    def _carried(self, scope: Scope) -> str:
-        what = self._scope(scope.products) if scope.products else "whatever it covers"
-        return f"{self._do(scope.actions)} {what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
-
-    def _doing(self, actions: Iterable[str]) -> str:
-        return listed([_DOING.get(action, action) for action in ordered(actions)])
-
-    def _do(self, actions: Iterable[str]) -> str:
-        return listed([_DO.get(action, action) for action in ordered(actions)])
-
-    def _scope(self, products: Iterable[str]) -> str:
-        return self.words.scope(products)
-
-    def _for(self, scope: Scope | Permission | Exclusivity | Precedence | RefusalRight) -> str:
-        """Who sells, to whom, and where, as far as a scope says so."""
-        told = f" for {listed(sorted(scope.segments))} customers" if scope.segments else ""
-        return f"{told}{self.words.sellers(scope.sellers)}{self.words.regions(scope.regions)}"
 
     # Why it matters
 
@@ -353,7 +176,7 @@ class _Telling(msgspec.Struct, frozen=True):
                 if option != chosen:
                     read = msgspec.structs.replace(self.after, readings={**self.after.readings, name: option})
                     turned = len(compare(self.after, read, self.words.catalog))
-                    says = _sentences(reading.citation.text)
+                    says = sentences(reading.citation.text)
                     place = self.words.place(reading.citation)
                     yield Said(text=f"{says} {_turned(turned, f'{name}={option}', chosen)}", place=place)
 
@@ -386,7 +209,7 @@ class _Telling(msgspec.Struct, frozen=True):
     def _figures_of(self, term: Term) -> Iterator[Number]:
         place, words = self.words.place(term.citation), self.words
         if term.through is not None:
-            yield Number(what=f"last day of {self.nouns([term])}", value=str(term.through), place=place)
+            yield Number(what=f"last day of {self.terms.nouns([term])}", value=str(term.through), place=place)
         match term:
             case Stake():
                 what = f"{words.name(term.holder)}'s stake in {words.name(term.of)}"
@@ -454,16 +277,16 @@ class _Telling(msgspec.Struct, frozen=True):
 
     # Since then
 
-    def since_then(self, opened: OpenAgreement) -> Iterator[Said]:
-        """The facts recorded of the days from this amendment to the next."""
+    def since_then(self, opened: OpenAgreement, known_at: KnownAt) -> Iterator[Said]:
+        """The facts known of the days from this amendment to the next, without what was corrected."""
         later = [one.effective for one in opened.agreement.amendments if one.effective > self.amendment.effective]
         until = min(later, default=FOREVER)
-        for fact in sorted(opened.facts.facts, key=lambda fact: fact.effective):
-            if self.amendment.effective <= fact.effective < until:
-                text = f"On {fact.effective} {self._fact(fact)}"
-                yield self._said(text, fact.citation)
+        for fact in sorted(opened.facts.known(known_at).facts, key=lambda fact: fact.effective):
+            if self.amendment.effective <= fact.effective < until and (told := self._fact(fact)):
+                yield self._said(f"On {fact.effective} {told}", fact.citation)
 
     def _fact(self, fact: Fact) -> str:
+        """What a fact says; nothing of a retraction, which only hides another."""
         words = self.words
         match fact:
             case Launch():
@@ -476,7 +299,13 @@ class _Telling(msgspec.Struct, frozen=True):
                 return f"what is called {fact.subject} was offered{' and passed on' if fact.passed else ''}"
             case Grant():
                 return f"{words.name(fact.party)} was granted {fact.product}"
-        return "the milestone's verification took effect"
+            case ProductAdded():
+                return f"{fact.product} was added to {fact.class_}"
+            case PartyAdded():
+                return f"{words.name(fact.party)} was added"
+            case Milestone():
+                return "the milestone's verification took effect"
+        return ""
 
 
 def _turned(count: int, read: str, chosen: str) -> str:
@@ -491,61 +320,3 @@ def _turned(count: int, read: str, chosen: str) -> str:
 def _readable(value: str) -> str:
     """Long numbers in groups of three digits."""
     return re.sub(r"\d{5,}", lambda digits: f"{int(digits[0]):,}", value)
-
-
-def _until(timed: Term | Change) -> str:
-    through = f"through {timed.through}" if timed.through is not None else ""
-    if timed.until == MILESTONE:
-        return f" until the milestone{' or ' if through else ''}{through}{', whichever is first' if through else ''}"
-    if timed.until:
-        return f" until {timed.until}"
-    return f" {through}" if through else ""
-
-
-def _under(readings: Mapping[str, str]) -> str:
-    return f" (only if {listed([f'{name}={option}' for name, option in readings.items()])})" if readings else ""
-
-
-def _sentences(text: str) -> str:
-    """Prose on one line, with a full stop at its end."""
-    flat = " ".join(text.split())
-    return flat if flat.endswith((".", "!", "?")) else f"{flat}."
-
-
-def markdown_of(told: Brief) -> str:
-    """The page, as Markdown."""
-    lines = [
-        f"# {told.amendment}: {told.title}",
-        "",
-        f"{told.agreement}. Announced on {told.announced}, in effect from {told.effective}; "
-        f"told as known at {told.known_at}.",
-        "",
-        "## What happened",
-        "",
-        *(f"- {said.text} ({said.place})" for said in told.what_happened),
-        "",
-        "## Why it matters",
-        "",
-        *(f"- {said.text} ({said.place})" for said in told.why_it_matters),
-        "",
-        "## Key numbers",
-        "",
-        "| what | value | place |",
-        "|---|---|---|",
-        *(f"| {number.what} | {number.value} | {number.place} |" for number in told.key_numbers),
-        "",
-        "## Quick answers",
-        "",
-        *(f"- **{one.question}** {one.answer} ({one.place})" for one in told.quick_answers),
-        *([] if told.quick_answers else ["None of the agreement's main rights is touched."]),
-        "",
-        "## Since then",
-        "",
-        *(f"- {said.text} ({said.place})" for said in told.since_then),
-        *([] if told.since_then else ["No fact is recorded of the days until the next amendment."]),
-        "",
-        "## Sources",
-        "",
-        *(f"- {source}: {text}" for source, text in told.sources.items()),
-    ]
-    return "\n".join(lines) + "\n"

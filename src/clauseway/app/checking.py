@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 
 from clauseway.agreement.soundness import Remark, Severity, check_agreement
-from clauseway.app.library import open_agreement
+from clauseway.app.home import Home
+from clauseway.app.library import open_agreement, with_recorded
 from clauseway.decisions.question import RESTS_ON
 from clauseway.values import InvalidInput, Problem
 
@@ -19,9 +20,12 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[Remark, ...]
 
 
-def check_folder(folder: Path | None) -> CheckView:
-    """Check an agreement, by default the built-in one. Raises InvalidInput where it cannot be read."""
-    opened = open_agreement(folder)
+def check_folder(folder: Path | None, home: Home) -> CheckView:
+    """Check an agreement, by default the built-in one, with what a home has recorded.
+
+    Raises InvalidInput where it cannot be read.
+    """
+    opened = with_recorded(open_agreement(folder), home)
     remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)
     counts = {severity.value: sum(one.severity is severity for one in remarks) for severity in Severity}
     return CheckView(

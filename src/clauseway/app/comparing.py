@@ -83,19 +83,25 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare_amendments(
-    opened: OpenAgreement, names: Sequence[str], reading: Mapping[str, str] | None = None
+    opened: OpenAgreement,
+    names: Sequence[str],
+    reading: Mapping[str, str] | None = None,
+    known_at: KnownAt | None = None,
 ) -> Comparison:
     """The agreement up to one amendment beside that up to another; where one is named, before it and with it.
 
-    Both on the day on which the later takes effect, with the same facts: those known by the end of that day. Raises
-    InvalidInput for an amendment that there is not.
+    Both on the day on which the later takes effect, with the same facts: those known at a point, by default by the end
+    of that day. Raises InvalidInput for an amendment that there is not, or that was not known then.
     """
-    sides, labels = amendment_sides(opened, names, reading)
+    sides, labels = amendment_sides(opened, names, reading, known_at)
     return _compared(opened, sides, labels)
 
 
 def amendment_sides(
-    opened: OpenAgreement, names: Sequence[str], reading: Mapping[str, str] | None = None
+    opened: OpenAgreement,
+    names: Sequence[str],
+    reading: Mapping[str, str] | None = None,
+    known_at: KnownAt | None = None,
 ) -> tuple[tuple[Side, Side], tuple[str, str]]:
     """The two sides of such a comparison, and what each goes up to."""
     amendments = opened.agreement.amendments
@@ -103,7 +109,9 @@ def amendment_sides(
     first, last = (at[0] - 1, at[0]) if len(at) == 1 else (at[0], at[1])
     counted = amendments[: max(first, last) + 1]
     as_of = counted[-1].effective
-    known_at = KnownAt.end_of(max(as_of, *(amendment.known.day for amendment in counted)))
+    known_at = known_at or KnownAt.end_of(max(as_of, *(amendment.known.day for amendment in counted)))
+    _check_known(amendments[first : first + 1] if first >= 0 else (), known_at)
+    _check_known(amendments[last : last + 1], known_at)
     readings = check_readings(opened.agreement, reading or {})
 
     def side(last_included: int) -> Side:
@@ -112,6 +120,22 @@ def amendment_sides(
 
     labels = [amendments[index].id if index >= 0 else _BEFORE_ALL for index in (first, last)]
     return (side(first), side(last)), (labels[0], labels[1])
+
+
+def _check_known(amendments: Sequence[Amendment], known_at: KnownAt) -> None:
+    """Refuse amendments of which nothing was known at a point."""
+    problems = [
+        Problem(
+            what=f"{amendment.id} was not known then",
+            why=f"it became known on {amendment.known.day}",
+            where="--known-at",
+            todo="Name a later day, or an earlier amendment.",
+        )
+        for amendment in amendments
+        if amendment.known > known_at
+    ]
+    if problems:
+        raise InvalidInput(*problems)
 
 
 def _index(amendments: Sequence[Amendment], name: str) -> int:

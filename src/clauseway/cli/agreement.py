@@ -99,6 +99,7 @@ def fmt(
 def check(
     folder: Folder,
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")] = False,
+    home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Check an agreement's text, as `clauseway check --agreement FOLDER` does: what is wrong, doubtful or idle in it.
@@ -109,4 +110,4 @@ def check(
 
     Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure of ours.
     """
-    return checker.command(folder, watch, as_json)
+    return checker.command(folder, home, watch, as_json)

@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.briefing import brief, markdown_of
-from clauseway.app.library import readings_of
+from clauseway.app.brief_page import markdown_of
+from clauseway.app.briefing import brief
+from clauseway.app.library import known_point, readings_of
 from clauseway.cli import options
 from clauseway.cli.output import print_json
 
 
 def command(
     amendment: Annotated[str, typer.Argument(help="The amendment: A1, A2, …")],
+    known_at: options.KnownAt = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
@@ -28,10 +30,13 @@ def command(
     \b
     The fifth amendment in brief:
       clauseway brief A5
+    As one could have told it when May 2026 ended, without what was recorded later:
+      clauseway brief A5 --known-at 2026-05-31
     The same with the exception to ship-first read otherwise, as a file:
       clauseway brief A5 --reading R1=or > A5-brief.md
     """
-    told = brief(options.opened_one(agreement, facts, suppose, home), amendment, readings_of(reading))
+    known = known_point(known_at) if known_at is not None else None
+    told = brief(options.opened_one(agreement, facts, suppose, home), amendment, readings_of(reading), known)
     if as_json:
         print_json(told)
     else:

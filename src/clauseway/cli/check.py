@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clauseway.app.checking import CheckView, check_folder, state_of, watched
+from clauseway.app.home import Home, home_at
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json, print_problems
 from clauseway.values import InvalidInput
@@ -22,6 +23,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 def command(
     agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")] = False,
     as_json: options.AsJson = False,
 ) -> int:
@@ -40,30 +42,30 @@ def command(
     Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure of ours.
     """
     if watch:
-        _watch(watched(agreement), as_json)
+        _watch(watched(agreement), home_at(home), as_json)
         return 0
-    view = check_folder(agreement)
+    view = check_folder(agreement, home_at(home))
     _show(view, as_json)
     return 0 if view.sound else UNSOUND
 
 
-def _watch(folder: Path, as_json: bool) -> None:
+def _watch(folder: Path, home: Home, as_json: bool) -> None:
     seen: object = None
     try:
         while True:
             if (state := state_of(folder)) != seen:
                 seen = state
-                _check_again(folder, as_json)
+                _check_again(folder, home, as_json)
                 sys.stdout.flush()  # whoever reads a pipe waits for it too
             time.sleep(_POLL_S)
     except KeyboardInterrupt:
         return
 
 
-def _check_again(folder: Path, as_json: bool) -> None:
+def _check_again(folder: Path, home: Home, as_json: bool) -> None:
     """What cannot be read is told too, and does not end the watching."""
     try:
-        _show(check_folder(folder), as_json)
+        _show(check_folder(folder, home), as_json)
     except InvalidInput as error:
         print_problems(error.problems, as_json)
 

@@ -1,0 +1,187 @@
+"""Terms in words: what holds from now on, and the same as something that ends."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from clauseway.agreement import (
+    Change,
+    Commitment,
+    Exclusivity,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+    Stake,
+    Term,
+    Undertaking,
+)
+from clauseway.agreement.terms import ANYONE, MILESTONE, TERM_KINDS
+from clauseway.app.wording import Wording, listed, ordered
+from clauseway.decisions.question import CLOUD_ACTIONS, CONTRACT, LICENSE, SELL, SERVE, USE
+
+_DOING = {SERVE: "serving", SELL: "selling", LICENSE: "licensing", USE: "using", CONTRACT: "contracting for"}
+_DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
+
+
+class TermWording(msgspec.Struct, frozen=True):
+    """Terms told in one agreement's names, read in one way."""
+
+    words: Wording
+    readings: Mapping[str, str]
+
+    def nouns(self, terms: Iterable[Term]) -> str:
+        """Terms as something that ends; those that say the same are told once."""
+        named: dict[str, list[str]] = {}
+        for term in terms:
+            named.setdefault(self.what(term), []).append(term.id)
+        return listed([f"{what} ({', '.join(sorted(ids))})" for what, ids in named.items()])
+
+    def what(self, term: Term) -> str:
+        """A term as something that may end."""
+        words = self.words
+        match term:
+            case Exclusivity():
+                return f"the exclusivity in {self._doing(term.actions)} {self._scope(term.products)}"
+            case Precedence():
+                return f"the rule to ship {self._scope(term.products)} on {words.name(term.first)} first"
+            case RefusalRight():
+                return f"{words.name(term.holder)}'s right of first refusal on {self._scope(term.products)}"
+            case Licence():
+                return f"{words.name(term.licensee)}'s licence to {self._scope(term.products)}"
+            case RevenueShareTerm():
+                return f"the revenue share that {words.name(term.payer)} owes {words.name(term.payee)}"
+            case Permission():
+                return f"the express permission for {self._doing(term.actions)} {self._scope(term.products)}"
+            case Ownership():
+                return f"{words.name(term.party)}'s ownership of {self._scope(term.products)}"
+            case Stake():
+                return f"the statement of {words.name(term.holder)}'s stake in {words.name(term.of)}"
+            case Commitment():
+                return f"{words.name(term.party)}'s commitment to {words.name(term.to)}"
+            case _:
+                return f"the undertaking “{words.title(term.citation)}”"
+
+    def term(self, term: Term) -> str:
+        """A term as what holds from now on."""
+        ends = until(term)
+        return f"{self._holds(term)}{ends and ','}{ends}{under_readings(term.under)}"
+
+    def _holds(self, term: Term) -> str:
+        words = self.words
+        match term:
+            case Exclusivity():
+                return self._exclusivity(term)
+            case Precedence():
+                return self._precedence(term)
+            case RefusalRight():
+                apart = f", except on {words.names(term.except_clouds)}" if term.except_clouds else ""
+                what = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term)}"
+                return f"{words.name(term.holder)} has a right of first refusal on {what}{apart}"
+            case Licence():
+                carried = listed([self._carried(scope) for scope in term.carries])
+                by_it = f" and by it may {carried}" if carried else ""
+                whose = f"a licence from {words.name(term.licensor)} to {self._scope(term.products)}"
+                return f"{words.name(term.licensee)} has {whose}{by_it}"
+            case RevenueShareTerm():
+                return self._share(term)
+            case Permission():
+                who = "anyone" if term.party == ANYONE else words.name(term.party)
+                anywhere = " on any cloud" if term.actions & CLOUD_ACTIONS else ""
+                where = words.clouds(term.clouds) or anywhere
+                return f"{who} may {self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
+            case Ownership():
+                return f"{words.name(term.party)} owns {self._scope(term.products)}"
+            case Stake():
+                return f"{words.name(term.holder)} holds a stake in {words.name(term.of)}: {term.about}"
+            case Commitment():
+                return f"{words.name(term.party)} commits to {words.name(term.to)}: {term.about}"
+            case Undertaking():
+                undertake = "undertakes" if len(term.parties) == 1 else "undertake"
+                quoted = sentences(term.citation.text).removesuffix(".")
+                return f"{words.names(term.parties)} {undertake}, with no effect on any decision: “{quoted}”"
+        raise AssertionError(f"no words for a {term.kind}; kinds are {', '.join(TERM_KINDS)}")
+
+    def _exclusivity(self, term: Exclusivity) -> str:
+        words = self.words
+        what = f"{self._doing(term.actions)} {self._scope(term.products)}{words.clouds(term.clouds)}{self._for(term)}"
+        apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
+        if term.only.licensees:
+            return f"{what} to anyone but {words.names(term.only.licensees)} is excluded{apart}"
+        if term.only.regions:
+            return f"{what} is kept{words.regions(term.only.regions)}{apart}"
+        kept = words.names(term.only.clouds or term.only.sellers or term.only.parties)
+        return f"{what} is reserved to {kept}{' as seller' if term.only.sellers else ''}{apart}"
+
+    def _exception(self, scope: Scope) -> str:
+        acts = f" {self._doing(scope.actions)}" if scope.actions else ""
+        what = f" {self._scope(scope.products)}" if scope.products else ""
+        parts = f"{acts}{what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
+        return parts.strip() or "everything"
+
+    def _precedence(self, term: Precedence) -> str:
+        words, readings = self.words, self.readings
+        first = words.name(term.first)
+        operator = words.name(words.catalog.operators.get(term.first, term.first))
+        both = "and" if term.unless.under(readings) == "cannot-and-declines" else "or"
+        every = term.binds.under(readings) == "every-product"
+        which = "" if every else f"that first ship on or after {term.since} "
+        verb = (
+            f"{words.name(term.party)} must bring {self._scope(term.products)} {which}to {first} before any other cloud"
+            f"{self._for(term)}"
+        )
+        read = [
+            f"{choice.reading}={readings[choice.reading]}" for choice in (term.unless, term.binds) if choice.reading
+        ]
+        under = f" (read with {listed(read)})" if read else ""
+        return f"{verb}, unless {operator} cannot {both} chooses not to support them{under}"
+
+    def _share(self, term: RevenueShareTerm) -> str:
+        words, base = self.words, term.base
+        on = f"the sales of {words.names(base.sellers)}"
+        if base.wholesale:
+            apart = f" except {words.names(base.wholesale_except)}" if base.wholesale_except else ""
+            on += f" and what it earns from other sellers{apart}"
+        excluded = f" ({self._scope(base.excludes)} apart)" if base.excludes else ""
+        cap = ", under a total cap" if term.cap else ""
+        return f"{words.name(term.payer)} owes {words.name(term.payee)} a revenue share on {on}{excluded}{cap}"
+
+    def _carried(self, scope: Scope) -> str:
+        what = self._scope(scope.products) if scope.products else "whatever it covers"
+        return f"{self._do(scope.actions)} {what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
+
+    def _doing(self, actions: Iterable[str]) -> str:
+        return listed([_DOING.get(action, action) for action in ordered(actions)])
+
+    def _do(self, actions: Iterable[str]) -> str:
+        return listed([_DO.get(action, action) for action in ordered(actions)])
+
+    def _scope(self, products: Iterable[str]) -> str:
+        return self.words.scope(products)
+
+    def _for(self, scope: Scope | Permission | Exclusivity | Precedence | RefusalRight) -> str:
+        """Who sells, to whom, and where, as far as a scope says so."""
+        told = f" for {listed(sorted(scope.segments))} customers" if scope.segments else ""
+        return f"{told}{self.words.sellers(scope.sellers)}{self.words.regions(scope.regions)}"
+
+
+def until(timed: Term | Change) -> str:
+    through = f"through {timed.through}" if timed.through is not None else ""
+    if timed.until == MILESTONE:
+        return f" until the milestone{' or ' if through else ''}{through}{', whichever is first' if through else ''}"
+    if timed.until:
+        return f" until {timed.until}"
+    return f" {through}" if through else ""
+
+
+def under_readings(readings: Mapping[str, str]) -> str:
+    return f" (only if {listed([f'{name}={option}' for name, option in readings.items()])})" if readings else ""
+
+
+def sentences(text: str) -> str:
+    """Prose on one line, with a full stop at its end."""
+    flat = " ".join(text.split())
+    return flat if flat.endswith((".", "!", "?")) else f"{flat}."
