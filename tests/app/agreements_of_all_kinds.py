@@ -1,4 +1,5 @@
 """Valid agreements drawn at random: other names, one to four amendments, terms of every kind, changes of earlier ones.
+Some tell sellers or regions apart.
 
 Also the built-in agreement under other names.
 """
@@ -75,9 +76,20 @@ _only = st.one_of(
     _some(_clouds).map("{{clouds: {}}}".format),
     _some(PARTIES).map("{{parties: {}}}".format),
     _some(PARTIES).map("{{licensees: {}}}".format),
+    st.sampled_from(("{sellers: [shop]}", "{regions: [inland]}")),
 )
-_except = st.sampled_from(("", "except: [{segments: [trade]}]", "except: [{clouds: [own], actions: [serve]}]"))
-_where = st.sampled_from(("", "clouds: [south]", "segments: [trade]", "clouds: [own, north]\nsegments: [any]"))
+_except = st.sampled_from(
+    (
+        *("", "except: [{segments: [trade]}]", "except: [{clouds: [own], actions: [serve]}]"),
+        "except: [{sellers: [rival], regions: [elsewhere]}]",
+    )
+)
+_where = st.sampled_from(
+    (
+        *("", "clouds: [south]", "segments: [trade]", "clouds: [own, north]\nsegments: [any]"),
+        *("sellers: [shop, host]", "regions: [inland, elsewhere]"),
+    )
+)
 _binds = st.sampled_from(("every-product", "first-shipped-since", "{R1: {a: first-shipped-since, b: every-product}}"))
 _unless = st.sampled_from(("cannot-and-declines", "{R1: {a: cannot-and-declines, b: cannot-or-declines}}"))
 _scope = {"actions": _some(ACTIONS), "products": _some(SCOPES)}
@@ -90,8 +102,9 @@ TERMS = st.one_of(
         **_scope,
     ),
     _term(
-        "kind: exclusivity\nactions: {actions}\nproducts: {products}\nonly: {only}\n{carved}",
+        "kind: exclusivity\nactions: {actions}\nproducts: {products}\nonly: {only}\n{where}\n{carved}",
         only=_only,
+        where=_where,
         carved=_except,
         **_scope,
     ),
@@ -174,6 +187,8 @@ def agreements(draw: st.DrawFn) -> Mapping[str, str]:
         dated = f"announced: {known}\neffective: {effective}"
         front = f"---\nid: A{number}\ntitle: Number {number}\n{dated}\nsources: [T]\n---\n"
         documents[f"A{number}.md"] = f"{front}\n{clauses}\n## {number}.99 In prose only\n\nNothing more\n"
+    if "regions: [" in "".join(documents.values()):
+        documents["agreement.md"] = DEFINITIONS.replace("segments:", "regions: {inland: {north: [n-1]}}\nsegments:")
     return documents
 
 

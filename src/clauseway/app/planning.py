@@ -7,6 +7,7 @@ refusal, worded and cited.
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from functools import cached_property
 from itertools import product as every
 from pathlib import Path
 
@@ -15,12 +16,13 @@ import msgspec
 from clauseway.app.configuration import Configuration, DeploymentWritten, resolve_auth
 from clauseway.app.library import OpenAgreement
 from clauseway.app.several import Opened, each_of, first_clouds, text_hash
+from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
-from clauseway.decisions.question import SELL
+from clauseway.decisions.question import SELL, region_problems
 from clauseway.gateway.plan import Epoch, Key, Plan, Refusal, Route, Target
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale
-from clauseway.values import KnownAt, start_of_day_ns
+from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
 
 
 def compile_plan(
@@ -128,12 +130,14 @@ class _Compiler:
         self.rulings: list[Ruling] = []
         self._numbers: dict[str, int] = {}
         self._checked: dict[tuple[str, str], Question] = {}
-        # The last decision on a seller, product, cloud and segment, with the verdicts that it rests on.
-        self._decided: dict[tuple[str, str, str, str], tuple[list[Verdict | None], Decision]] = {}
+        # The last decision on a seller, product, cloud, region and segment, with the verdicts that it rests on.
+        self._decided: dict[tuple[str, str, str, str, str], tuple[list[Verdict | None], Decision]] = {}
 
     def boundaries(self, sellers: Iterable[str], products: Iterable[str]) -> list[date]:
         """The days on which a route may change. Raises InvalidInput for a seller or product that is not known."""
-        asked = [self._question(seller, product, "", "any", date.min) for seller, product in every(sellers, products)]
+        asked = [
+            self._question(seller, product, "", "", "any", date.min) for seller, product in every(sellers, products)
+        ]
         return sorted({day for question in asked for one in self.ahead for day in one.days(question)})
 
     def epochs(self, sellers: Sequence[str], products: Sequence[str]) -> Iterator[Epoch]:
@@ -154,34 +158,56 @@ class _Compiler:
         }
 
     def _route(self, seller: str, product: str, segment: str, day: date) -> Route:
-        rulings: dict[str, int] = {}
+        rulings: dict[tuple[str, str], int] = {}
         refusals: list[Refusal] = []
-        for cloud in sorted(self.opened.catalog.clouds):
-            decision = self._decide(seller, product, cloud, segment, day)
+        for cloud, region in self._places:
+            decision = self._decide(seller, product, cloud, region, segment, day)
             if decision.outcome is Outcome.PERMITTED:
-                rulings[cloud] = self._number(decision)
+                rulings[cloud, region] = self._number(decision)
             else:
-                refusals.append(refusal(decision, seller, product, cloud))
+                refusals.append(refusal(decision, seller, product, cloud, region))
         candidates = [
-            (index, rulings[target.label.cloud])
+            (index, rulings[place])
             for index, target in enumerate(self.targets)
-            if (target.label.seller, target.label.product) == (seller, product) and target.label.cloud in rulings
+            if (target.label.seller, target.label.product) == (seller, product)
+            if target.label.cloud in self.opened.catalog.clouds and (place := self._place(target)) in rulings
         ]
         # Primary first; otherwise in the order in which the operator wrote them.
         candidates.sort(key=lambda candidate: self.targets[candidate[0]].label.cloud not in self.primary)
         return Route(candidates=tuple(candidates), refusals=tuple(refusals))
 
-    def _decide(self, seller: str, product: str, cloud: str, segment: str, day: date) -> Decision:
+    def _place(self, target: Target) -> tuple[str, str]:
+        """The cloud of a deployment, and the agreement's region in which it lies: empty where that defines none."""
+        return target.label.cloud, self.opened.catalog.region_of(target.label.cloud, target.label.region)
+
+    @cached_property
+    def _places(self) -> list[tuple[str, str]]:
+        """Where to ask: each cloud, in the regions of its deployments. Raises InvalidInput for a place of which the
+        agreement does not say in which region it lies."""
+        catalog = self.opened.catalog
+        problems = [
+            msgspec.structs.replace(problem, where=f"deployment {target.label.deployment}: region")
+            for target in self.targets
+            if target.label.cloud in catalog.clouds
+            for problem in region_problems(catalog, SELL, target.label.cloud, target.label.region)
+        ]
+        if problems:
+            raise InvalidInput(*dict.fromkeys(problems))
+        found = {self._place(target) for target in self.targets if target.label.cloud in catalog.clouds}
+        bare = ELSEWHERE if catalog.regions else ""
+        return sorted(found | {(cloud, bare) for cloud in catalog.clouds - {cloud for cloud, _ in found}})
+
+    def _decide(self, seller: str, product: str, cloud: str, region: str, segment: str, day: date) -> Decision:
         """The decision on a day. While every verdict stays the same, so does the decision, and its receipt."""
-        question = self._question(seller, product, cloud, segment, day)
+        question = self._question(seller, product, cloud, region, segment, day)
         verdicts = [one.verdict(question) for one in self.ahead]
-        key = (seller, product, cloud, segment)
+        key = (seller, product, cloud, region, segment)
         if key not in self._decided or self._decided[key][0] != verdicts:
             alone = self.ahead[0] if len(self.ahead) == 1 else None
             self._decided[key] = (verdicts, alone.tables.decide(question) if alone else self.opened.answer(question))
         return self._decided[key][1]
 
-    def _question(self, seller: str, product: str, cloud: str, segment: str, day: date) -> Question:
+    def _question(self, seller: str, product: str, cloud: str, region: str, segment: str, day: date) -> Question:
         """Clouds and segments come from the catalog, so a seller and a product are checked once."""
         if (seller, product) not in self._checked:
             self._checked[seller, product] = self.opened.question(
@@ -189,10 +215,13 @@ class _Compiler:
                 party=seller,
                 product=product,
                 cloud=min(self.opened.catalog.clouds),
+                region=ELSEWHERE if self.opened.catalog.regions else "",
                 as_of=date.min,
                 known_at=self.known_at,
             )
-        return msgspec.structs.replace(self._checked[seller, product], cloud=cloud, segment=segment, as_of=day)
+        return msgspec.structs.replace(
+            self._checked[seller, product], cloud=cloud, region=region, segment=segment, as_of=day
+        )
 
     def _number(self, decision: Decision) -> int:
         if decision.receipt.id not in self._numbers:
@@ -208,12 +237,13 @@ class _Compiler:
         return self._numbers[decision.receipt.id]
 
 
-def refusal(decision: Decision, seller: str, product: str, cloud: str) -> Refusal:
+def refusal(decision: Decision, seller: str, product: str, cloud: str, region: str = "") -> Refusal:
     """A refusal worded for the one who asked: what, by which clause, and what would have to be recorded."""
     first = decision.reasons[0]
     clause = f"{first.term} ({first.document}, line {first.line}; source {first.source})"
+    where = f"{cloud} in {region}" if region else cloud
     sentence = (
-        f"The agreement does not let {seller} sell {product} on {cloud}: {decision.outcome} by {clause}: {first.text}"
+        f"The agreement does not let {seller} sell {product} on {where}: {decision.outcome} by {clause}: {first.text}"
     )
     needed = "".join(f" {condition.text}" for condition in decision.conditions)
     return Refusal(

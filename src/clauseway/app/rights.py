@@ -9,8 +9,9 @@ import msgspec
 from clauseway.agreement import Amendment, Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
 from clauseway.app.library import OpenAgreement, QuestionParts
 from clauseway.app.several import OpenAgreements, Opened, each_of
+from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Decision, Question, Span
-from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE
+from clauseway.decisions.question import CLOUD_ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.values import InvalidInput, KnownAt
 from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
 
@@ -82,12 +83,16 @@ def rights_of_interest(opened: OpenAgreement, known_at: KnownAt) -> Iterator[Rig
     """The owner's rights elsewhere than on the primary cloud, others' rights to sell, licences, shares."""
 
     def right(label: str, **parts: Unpack[QuestionParts]) -> Iterator[Right]:
-        try:
-            parts["as_of"], parts["known_at"] = date.min, known_at
-            yield Right(label, opened.question(**parts))
-        except InvalidInput:
-            return  # this agreement's classes do not take that action
+        parts["as_of"], parts["known_at"] = date.min, known_at
+        for region in regions if parts["action"] in CLOUD_ACTIONS else [""]:
+            parts["region"] = region
+            try:
+                yield Right(f"{label} in {region}" if region else label, opened.question(**parts))
+            except InvalidInput:
+                return  # this agreement's classes do not take that action
 
+    # Where regions are told apart, a right is one in each of them.
+    regions = [*sorted(opened.catalog.regions), ELSEWHERE] if opened.catalog.regions else [""]
     owner = _first(opened, Ownership, "party")
     primary = _first(opened, Precedence, "first")
     licensee = _first(opened, Licence, "licensee")
