@@ -1,6 +1,6 @@
 """Commands run in this process: what they print and exit with, without starting an interpreter for each.
 
-One test of each file runs the installed command instead, so that the way in is tested too.
+A few tests run the installed command instead, so that the way in is tested too.
 """
 
 import contextlib
@@ -15,7 +15,6 @@ from typing import Any
 from clauseway import cli
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
-# Whatever is recorded in a home of this machine stays out.
 _VARIABLE = "CLAUSEWAY_HOME"
 
 
@@ -28,7 +27,8 @@ def run(
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.enter_context(_given(given))
-        stack.enter_context(_environment(home))
+        # Only whoever calls from a folder of its own has the home beside it; the one of this machine stays out.
+        stack.enter_context(_environment(home or (None if cwd else Path("/no/home"))))
         stack.enter_context(contextlib.chdir(cwd or Path.cwd()))
         code = cli.run(list(arguments))
     return subprocess.CompletedProcess(arguments, code, _written(out), _written(err))

@@ -1,19 +1,13 @@
 """`decide` and `terms` from the command line: JSON for machines, text for people, exit codes for scripts."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import run
 
-CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 SERVE = ("decide", "--action", "serve", "--party", "openai", "--product", "api.stateless", "--cloud", "aws")
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
 def answer(*arguments: str, code: int) -> dict[str, Any]:

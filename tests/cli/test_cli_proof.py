@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import run
 
 from clauseway.agreement import builtin
 
@@ -16,10 +17,6 @@ CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 BUILT_IN = Path(builtin.__path__[0]) / "openai-microsoft"
 SERVE = ("--action", "serve", "--party", "openai", "--product", "api.stateless", "--cloud", "aws")
 OLD_DAYS = ("--from", "2023-01-23", "--to-day", "2026-04-26")
-
-
-def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([CLAUSEWAY, *arguments], capture_output=True, text=True, timeout=60, check=False, input=given)
 
 
 def answer(*arguments: str, code: int, given: str = "") -> dict[str, Any]:

@@ -1,29 +1,16 @@
 """`timeline`, `diff` and `brief` from the command line: text for people, JSON for machines, pictures into files."""
 
 import json
-import os
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import run
 
 ROOT = Path(__file__).parents[2]
-CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 RIGHT = ("timeline", "--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
 KNOWN = ("--known-at", "2026-11-01")
-
-
-# Whatever is recorded in a home of this machine stays out.
-ENVIRONMENT = {**os.environ, "CLAUSEWAY_HOME": str(ROOT / "no" / "home")}
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [CLAUSEWAY, *arguments], capture_output=True, text=True, env=ENVIRONMENT, timeout=60, check=False
-    )
 
 
 def answer(*arguments: str) -> dict[str, Any]:
