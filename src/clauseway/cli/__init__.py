@@ -19,12 +19,21 @@ import msgspec
 import typer
 
 from clauseway.cli.output import print_problems
-from clauseway.values import InvalidInput
+from clauseway.values import InvalidInput, Problem
 
 INVALID, FAILED = 3, 1
 BROKEN_OFF = 130  # what shells give for Ctrl-C
 # Set to anything to see where a failure of ours came from.
 _DEBUG = "CLAUSEWAY_DEBUG"
+# The extra that brings a library which the smallest installation lacks.
+_EXTRAS = {
+    "botocore": "sandbox",
+    "duckdb": "settle",
+    "httpx": "sandbox",
+    "ibis": "settle",
+    "pyarrow": "settle",
+    "vl_convert": "charts",
+}
 # What a wrong flag or a missing option raises.
 _UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
@@ -84,8 +93,21 @@ def run(given: list[str]) -> int:
         # Whoever read us has left; that is no failure of ours, and there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        return _missing(error, given[0], as_json)
     except Exception as error:
         return _told(error)
+
+
+def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:
+    """A library that only a larger installation brings; anything else that is not found is a failure of ours."""
+    library = (error.name or "").partition(".")[0]
+    if library not in _EXTRAS:
+        return _told(error)
+    todo = f"Install it: pip install 'clauseway[{_EXTRAS[library]}]'."
+    what, why = f"it needs {library}", "the library is not installed"
+    print_problems([Problem(what=what, why=why, where=command, todo=todo)], as_json)
+    return INVALID
 
 
 def _told(error: Exception) -> int:
