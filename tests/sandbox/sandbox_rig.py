@@ -1,13 +1,15 @@
-"""The simulated clouds as the process that they are, one for all tests of this room."""
+"""The simulated clouds in a thread of the tests' own process; `test_sandbox_process` runs them as one of their own."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
 
 import httpx
 import msgspec
 import pytest
+import uvloop
+
+from clauseway.sandbox.server import TWINS, serve
 
 
 class Clouds(msgspec.Struct, frozen=True):
@@ -22,6 +24,10 @@ class Clouds(msgspec.Struct, frozen=True):
         counts: dict[str, dict[str, int]] = httpx.get(self.url(cloud, "/sandbox/counts")).json()
         return counts[cloud]
 
+    def attempts(self, cloud: str) -> list[dict[str, object]]:
+        attempts: list[dict[str, object]] = httpx.get(self.url(cloud, "/sandbox/attempts")).json()
+        return [attempt for attempt in attempts if attempt["cloud"] == cloud]
+
     def add_fault(self, cloud: str, **rule: object) -> None:
         assert httpx.post(self.url(cloud, "/sandbox/faults"), json=rule).status_code == 200
 
@@ -30,17 +36,38 @@ class Clouds(msgspec.Struct, frozen=True):
             assert httpx.delete(self.url(cloud, "/sandbox/faults")).json() == []
 
 
+class _Thread(threading.Thread):
+    """The clouds' event loop."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.ready = threading.Event()
+        self.ports: dict[str, int] = {}
+
+    def run(self) -> None:
+        uvloop.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop, self._until = asyncio.get_running_loop(), asyncio.Event()
+        await serve("127.0.0.1", dict.fromkeys(TWINS, 0), [], self._on_ready, self._until)
+
+    def _on_ready(self, ports: Mapping[str, int]) -> None:
+        self.ports = dict(ports)
+        self.ready.set()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._until.set)
+        self.join(10)
+        assert not self.is_alive()
+
+
 @pytest.fixture(scope="session")
 def running_clouds() -> Iterator[Clouds]:
-    command = [sys.executable, "-m", "clauseway.sandbox"]
-    for cloud in ("openai", "azure", "bedrock", "bedrock-runtime", "vertex", "oracle"):
-        command += [f"--{cloud}-port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        yield Clouds(ready["ports"])
-        process.terminate()
-        assert process.wait(10) == 0
+    thread = _Thread()
+    thread.start()
+    assert thread.ready.wait(10)
+    yield Clouds(thread.ports)
+    thread.stop()
 
 
 @pytest.fixture

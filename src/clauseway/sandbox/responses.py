@@ -88,8 +88,9 @@ def retrieve(account: Account, call: Call, response_id: str) -> Reply:
         begun = {**kept.body, "status": "queued", "output": [], "usage": None, "completed_at": None}
         again = KeptResponse(begun, kept.input_items, kept.context, kept.generation, kept.obfuscated)
         events = tuple(_events(again, int(call.now_s)))[after + 1 :]
+        told_before = kept.body["status"] in _FINAL
         kept.body = _finished(again, int(call.now_s))
-        return Reply(content_type=STREAM, events=events)
+        return Reply(content_type=STREAM, events=events) if told_before else _reply(kept, events=events)
     if kept.body["status"] in _FINAL:
         return Reply(value=kept.body)
     kept.polls += 1
@@ -97,7 +98,7 @@ def retrieve(account: Account, call: Call, response_id: str) -> Reply:
         kept.body = {**kept.body, "status": "in_progress"}
         return Reply(value=kept.body)
     kept.body = _finished(kept, int(call.now_s))
-    return Reply(value=kept.body)
+    return _reply(kept, value=kept.body)
 
 
 def delete(account: Account, call: Call, response_id: str) -> Reply:
