@@ -65,7 +65,11 @@ COMMANDS: Mapping[str, _Entry] = {
     "statement": _Entry("clauseway.cli.statement", "Print a settled month, for one party or for all."),
     "audit": _Entry("clauseway.cli.audit", "Audit launches against ship-first, and listed prices.", is_group=True),
     "export": _Entry("clauseway.cli.export", "Write agreement or journal in other formats.", is_group=True),
-    "key": _Entry("clauseway.cli.key", "Make customers' keys.", is_group=True),
+    "organisation": _Entry("clauseway.cli.organisation", "Who buys, and how their requests go.", is_group=True),
+    "project": _Entry("clauseway.cli.project", "The parts of an organisation.", is_group=True),
+    "key": _Entry("clauseway.cli.key", "Make, rotate and revoke customers' keys.", is_group=True),
+    "limit": _Entry("clauseway.cli.limit", "What may be asked in a minute.", is_group=True),
+    "budget": _Entry("clauseway.cli.budget", "What may be spent, and what is.", is_group=True),
 }
 
 

@@ -92,10 +92,13 @@ _ANSWER_BYTES = 16 << 20  # a slice is some hundred bytes; asks for all budgets 
 
 
 class LeaseSocket:
-    """The lessor behind a unix socket: HTTP over one connection that is kept, one call at a time."""
+    """The lessor behind a unix socket: HTTP over one connection that is kept, one call at a time.
 
-    def __init__(self, path: Path, boot: int) -> None:
-        self._path = path
+    `path` may change with the plan; empty text is nowhere.
+    """
+
+    def __init__(self, path: Path | str, boot: int) -> None:
+        self.path = path
         self._boot = f"{boot:016x}"
         self._one_call = asyncio.Lock()
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -106,7 +109,7 @@ class LeaseSocket:
         async with self._one_call:
             kept, self._connection = self._connection, None
             # A call that is broken off leaves no connection behind: an answer must not meet another call.
-            connection = kept or await asyncio.open_unix_connection(self._path, limit=_ANSWER_BYTES)
+            connection = kept or await self._connect()
             try:
                 answer = await _post(*connection, body)
             except BaseException:
@@ -116,6 +119,11 @@ class LeaseSocket:
         if len(answer) != len(asks):
             raise ConnectionError(f"{len(asks)} leases were asked for, {len(answer)} came")
         return answer
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if not self.path:
+            raise ConnectionError("the plan names no lessor")
+        return await asyncio.open_unix_connection(self.path, limit=_ANSWER_BYTES)
 
     def close(self) -> None:
         if self._connection is not None:

@@ -1,0 +1,166 @@
+"""Customers as a plan sees them: keys and their ends, what holds for each, and whose word on routing counts."""
+
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from clauseway.app.allowances import For, set_budget, set_limit
+from clauseway.app.home import Home
+from clauseway.app.keys import active_keys, create_key, list_keys, revoke_key, rotate_key
+from clauseway.app.library import open_agreement
+from clauseway.app.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
+from clauseway.gateway.keys import digest
+from clauseway.gateway.plan import Policy
+from clauseway.storage import Control
+from clauseway.values import InvalidInput
+
+CATALOG = open_agreement(None).catalog
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def key(home: Home, organisation: str, project: str, role: str = "member") -> str:
+    made = create_key(
+        home, CATALOG, organisation=organisation, project=project, seller="openai", segment="any", role=role
+    )
+    return made.key_id
+
+
+# Whom a limit is set for → the keys it holds for. Keys: acme/search, acme/chat, and other/search of another buyer.
+HOLDS = [
+    (For(organisation="acme"), {"acme/search", "acme/chat"}),
+    (For(organisation="acme", project="search"), {"acme/search"}),
+    (For(organisation="other"), {"other/search"}),
+    (For(organisation="acme", cloud="aws", product="gpt-5.5"), {"acme/search", "acme/chat"}),
+]
+
+
+@pytest.mark.parametrize(("who", "whose"), HOLDS)
+def test_whom_a_limit_and_a_budget_hold_for(home: Home, who: For, whose: set[str]) -> None:
+    for organisation, project in (("acme", "search"), ("acme", "chat"), ("other", "search")):
+        key(home, organisation, project)
+    limit = set_limit(home, CATALOG, who, 10, 0)
+    budget = set_budget(home, CATALOG, who, "5", "month")
+    plan = tenancy_for_plan(home)
+    assert {f"{k.organisation}/{k.project}" for k in plan.keys if k.limits == (0,)} == whose
+    assert {f"{k.organisation}/{k.project}" for k in plan.keys if k.budgets == (0,)} == whose
+    assert (plan.limits[0].id, plan.limits[0].whose, plan.limits[0].cloud) == (limit.id, limit.whose, who.cloud)
+    assert (plan.budgets[0].id, plan.budgets[0].product) == (budget.id, who.product)
+
+
+def test_a_key_has_its_own_limit_and_all_that_hold_for_it(home: Home) -> None:
+    first, second = key(home, "acme", "search"), key(home, "acme", "search", "auditor")
+    set_limit(home, CATALOG, For(organisation="acme"), 100, 0)
+    set_limit(home, CATALOG, For(key=second), 0, 50)
+    plan = tenancy_for_plan(home)
+    assert {k.key_id: (k.limits, k.role) for k in plan.keys} == {
+        first: ((0,), "member"),
+        second: ((0, 1), "auditor"),
+    }
+    assert [(limit.requests_per_minute, limit.tokens_per_minute) for limit in plan.limits] == [(100, 0), (0, 50)]
+
+
+def test_a_limit_set_again_keeps_its_id(home: Home) -> None:
+    create_tenant(home, "acme")
+    before = set_limit(home, CATALOG, For(organisation="acme"), 100, 0)
+    after = set_limit(home, CATALOG, For(organisation="acme"), 7, 8)
+    assert after.id == before.id
+    assert [limit.requests_per_minute for limit in tenancy_for_plan(home).limits] == [7]
+    daily = set_budget(home, CATALOG, For(organisation="acme"), "10", "day")
+    assert set_budget(home, CATALOG, For(organisation="acme"), "11", "day").id == daily.id
+    assert set_budget(home, CATALOG, For(organisation="acme"), "11", "month").id != daily.id
+
+
+def test_rotation_accepts_both_secrets_for_a_while(home: Home) -> None:
+    made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
+    again = rotate_key(home, made.key_id, 24)
+    assert again.key_id == made.key_id
+    hash_key = bytes.fromhex(home.hash_key())
+    digests = {digest(hash_key, secret.encode()).hex() for secret in (made.secret, again.secret)}
+    accepted = active_keys(home)
+    assert {k.digest for k in accepted} == digests
+    assert {k.key_id for k in accepted} == {made.key_id}
+    last = rotate_key(home, made.key_id, 0)
+    assert digest(hash_key, again.secret.encode()).hex() not in {k.digest for k in active_keys(home)}
+    assert len(active_keys(home)) == 2, "the first secret has its hours left"
+    revoke_key(home, made.key_id)
+    assert active_keys(home) == []
+    assert last.secret not in (home.control.read_bytes().decode("latin-1"))
+
+
+def test_a_key_that_has_expired_is_accepted_no_more(home: Home) -> None:
+    made = create_key(
+        home, CATALOG, organisation="acme", project="p", seller="openai", segment="any", expires=date(2100, 1, 1)
+    )
+    assert made.expires == "2100-01-01T00:00:00Z"
+    assert [k.key_id for k in active_keys(home)] == [made.key_id]
+    control = Control.open(home.control)
+    (row,) = control.keys()
+    control.add_key(
+        type(row)(
+            digest="d", key_id="key_old", organisation="acme", project="p", seller="openai", segment="any",
+            created_ns=1, expires_ns=time.time_ns() - 1,
+        )
+    )  # fmt: skip
+    control.close()
+    assert [k.key_id for k in active_keys(home)] == [made.key_id]
+    assert {k.key_id: k.state for k in list_keys(home)} == {made.key_id: "active", "key_old": "expired"}
+
+
+# What the organisation says and what its project says → what holds for the project.
+WORDS = [
+    (Wish(), Wish(), Policy()),
+    (Wish(strategy="cheapest"), Wish(), Policy(strategy="cheapest")),
+    (Wish(strategy="cheapest"), Wish(strategy="fastest"), Policy(strategy="fastest")),
+    (Wish(strategy="pinned", pinned="a"), Wish(strategy="fastest"), Policy(strategy="fastest")),
+    (Wish(clouds=("azure", "aws")), Wish(), Policy(clouds=("azure", "aws"))),
+    (Wish(clouds=("azure", "aws")), Wish(clouds=("aws",)), Policy(clouds=("aws",))),
+    (Wish(), Wish(sellers=("openai",)), Policy(sellers=("openai",))),
+    (Wish(residency=("eu", "uk")), Wish(residency=("uk", "us")), Policy(residency=("uk",))),
+    (Wish(certifications=("soc2",)), Wish(certifications=("hipaa",)), Policy(certifications=("soc2", "hipaa"))),
+    (Wish(on_leave="drain"), Wish(), Policy(on_leave="drain")),
+    (Wish(on_leave="drain"), Wish(on_leave="cancel"), Policy(on_leave="cancel")),
+]
+
+
+@pytest.mark.parametrize(("whole", "own", "holds"), WORDS)
+def test_a_project_narrows_and_never_widens(home: Home, whole: Wish, own: Wish, holds: Policy) -> None:
+    key(home, "acme", "search")
+    set_policy(home, CATALOG, whole, "acme")
+    assert set_policy(home, CATALOG, own, "acme", "search").holds == holds
+    plan = tenancy_for_plan(home)
+    assert plan.policies[plan.keys[0].policy] == holds
+    assert plan.policies[0] == Policy()
+
+
+def test_nothing_allowed_is_refused_and_never_taken_for_anything(home: Home) -> None:
+    key(home, "acme", "search")
+    set_policy(home, CATALOG, Wish(clouds=("aws",)), "acme", "search")
+    with pytest.raises(InvalidInput, match="project acme/search would be allowed no clouds"):
+        set_policy(home, CATALOG, Wish(clouds=("azure",)), "acme")
+    assert show_tenant(home, "acme").says == Wish()
+    control = Control.open(home.control)  # as an older release or a hand may have left it
+    with control.writing() as connection:
+        connection.exec_driver_sql("""UPDATE tenants SET policy = '{"clouds": ["azure"]}' WHERE project = ''""")
+    control.close()
+    assert show_tenant(home, "acme", "search").holds.clouds == NOTHING
+
+
+def test_a_home_of_an_older_release_gains_what_it_lacks(home: Home) -> None:
+    control = Control.open(home.make().control)
+    with control.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE keys")
+        connection.exec_driver_sql(
+            "CREATE TABLE keys (digest VARCHAR(128) PRIMARY KEY, key_id VARCHAR(64) UNIQUE, organisation TEXT,"
+            " project TEXT, seller TEXT, segment TEXT, created_ns BIGINT, revoked_ns BIGINT)"
+        )
+        connection.exec_driver_sql("INSERT INTO keys VALUES ('d', 'key_1', 'acme', 'p', 'openai', 'any', 1, 0)")
+    control.close()
+    (found,) = active_keys(home)
+    assert (found.key_id, found.role) == ("key_1", "member")
+    set_limit(home, CATALOG, For(organisation="acme"), 1, 0)

@@ -1,0 +1,156 @@
+"""`organisation`, `project`, `key`, `limit` and `budget` from the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clauseway.cli import run
+
+NO_KEY = "key_0000000000000000"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CLAUSEWAY_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+class Commands:
+    """Runs commands in this process."""
+
+    def __init__(self, captured: pytest.CaptureFixture[str]) -> None:
+        self._captured = captured
+
+    def __call__(self, line: str, code: int = 0) -> str:
+        found = run(line.split())
+        out, err = self._captured.readouterr()
+        assert found == code, out + err
+        return out if code == 0 else out + err
+
+    def json(self, line: str, code: int = 0) -> Any:
+        return json.loads(self(f"{line} --json", code))
+
+
+@pytest.fixture
+def clauseway(capsys: pytest.CaptureFixture[str]) -> Commands:
+    return Commands(capsys)
+
+
+def test_from_an_organisation_to_its_budget(clauseway: Commands) -> None:
+    assert clauseway.json("organisation create acme")["keys"] == 0
+    assert clauseway.json("project create acme search")["project"] == "search"
+    made = clauseway.json("key create --organisation acme --project search --seller openai --role admin")
+    assert (made["role"], made["expires"], len(made["secret"])) == ("admin", "", 46)
+    limit = clauseway.json("limit set --organisation acme --requests 600 --tokens 400000")
+    assert limit["whose"] == "organisation acme"
+    budget = clauseway.json(
+        "budget set --organisation acme --project search --cloud aws --amount 1,200.50 --period day"
+    )
+    assert (budget["whose"], budget["amount"], budget["left"]) == ("project acme/search on aws", "1200.50", "1200.50")
+    shown = clauseway("budget list")
+    assert "1,200.50" in shown
+    assert "░" * 12 in shown
+    assert "400,000" in clauseway("limit list")
+    assert "admin" in clauseway("key list")
+    assert clauseway.json(f"limit remove {limit['id']}") == {"removed": limit["id"]}
+    assert clauseway.json(f"budget remove {budget['id']}") == {"removed": budget["id"]}
+    assert (clauseway.json("limit list"), clauseway.json("budget list")) == ([], [])
+
+
+def test_how_requests_are_routed(clauseway: Commands) -> None:
+    clauseway("organisation create acme")
+    clauseway("project create acme search")
+    clauseway("organisation set acme --cloud azure --cloud aws --residency eu")
+    found = clauseway.json("project set acme search --cloud aws --strategy pinned --pinned aws-eu --on-leave drain")
+    assert found["holds"]["clouds"] == ["aws"]
+    assert "pinned to aws-eu · clouds aws · residency eu · drain" in clauseway("project show acme search")
+    assert "it says itself: strategy, pinned, clouds, on-leave" in clauseway("project show acme search")
+    assert [one["project"] for one in clauseway.json("project list acme")] == ["search"]
+    assert "clouds azure, aws" in clauseway("organisation list")
+
+
+def test_a_key_from_its_making_to_its_end(clauseway: Commands) -> None:
+    made = clauseway.json("key create --organisation acme --seller openai --expires 2100-01-01")
+    rotated = clauseway.json(f"key rotate {made['key_id']} --grace-hours 1")
+    assert rotated["key_id"] == made["key_id"]
+    assert rotated["secret"] != made["secret"]
+    (listed,) = clauseway.json("key list")
+    assert (listed["state"], listed["expires"]) == ("active", "2100-01-01T00:00:00Z")
+    assert listed["former_until"]
+    assert "secret" not in listed
+    assert "has 1 active keys" in clauseway("organisation remove acme", 3)
+    assert clauseway.json(f"key revoke {made['key_id']}")["state"] == "revoked"
+    assert clauseway.json("key list") == []
+    assert len(clauseway.json("key list --with-revoked")) == 1
+    clauseway("organisation remove acme")
+    assert clauseway.json("organisation list") == []
+
+
+# A command line → what is wrong with it. acme/search exists, with a key; so does acme/chat.
+BAD = [
+    ("organisation create acme", ["organisation acme exists"]),
+    ("project create acme search", ["project acme/search exists"]),
+    ("project create nobody search", ["there is no organisation nobody"]),
+    ("organisation show nobody", ["there is no organisation nobody"]),
+    ("project show acme nothing", ["there is no project acme/nothing", "chat, search"]),
+    ("project list nobody", ["there is no organisation nobody"]),
+    ("organisation remove acme", ["has 1 active keys"]),
+    ("project remove acme search", ["has 1 active keys"]),
+    ("organisation set nobody", ["there is no organisation nobody"]),
+    (
+        "organisation set acme --strategy best --cloud moon --seller me --on-leave stay",
+        ["'best'", "'moon'", "'me'", "'stay'", "commitment"],
+    ),
+    ("organisation set acme --strategy pinned", ["without its deployment"]),
+    ("project set acme search --pinned azure-eu", ["without its deployment"]),
+    (
+        "key create --organisation acme --seller nobody --segment none --role king --expires 2020-01-01",
+        ["'nobody'", "'none'", "'king'", "2020-01-01 has begun"],
+    ),
+    ("key create --organisation acme --seller openai --expires tomorrow", ["'tomorrow' is no day"]),
+    ("key create --organisation acme", ["seller"]),
+    (f"key rotate {NO_KEY}", ["there is no active key"]),
+    ("key rotate KEY --grace-hours 100000", ["100000 hours of grace"]),
+    (f"key revoke {NO_KEY}", ["there is no active key"]),
+    ("limit set --organisation acme", ["nothing is limited"]),
+    ("limit set --requests 5", ["nobody is named"]),
+    ("limit set --organisation acme --requests -5", ["-5 a minute"]),
+    ("limit set --organisation acme --requests five", ["--requests", "integer"]),
+    (
+        "limit set --organisation nobody --requests 1 --cloud moon --product gpt-0",
+        ["there is no organisation nobody", "'moon'", "'gpt-0'"],
+    ),
+    ("limit set --organisation acme --project nothing --requests 1", ["there is no project acme/nothing"]),
+    (f"limit set --key {NO_KEY} --requests 1", ["no active key has that id"]),
+    ("limit set --key KEY --organisation other --requests 1", ["it is of acme/search"]),
+    ("limit remove lim_0", ["there is no limit 'lim_0'"]),
+    ("budget set --organisation acme --amount lots --period week", ["'lots' is no amount", "'week'"]),
+    ("budget set --organisation acme --amount -1", ["'-1' is no amount"]),
+    ("budget set --organisation acme --amount NaN", ["'NaN' is no amount"]),
+    ("budget set --organisation acme --amount 1e999999", ["is no amount"]),
+    ("budget set --organisation acme --amount 0.0000000000001", ["at most 12 decimals"]),
+    ("budget set --amount 5", ["nobody is named"]),
+    ("budget set --organisation acme", ["amount"]),
+    ("budget remove bud_0", ["there is no budget 'bud_0'"]),
+]
+
+
+def test_bad_input_is_refused_whole_with_every_problem(clauseway: Commands) -> None:
+    made = clauseway.json("key create --organisation acme --project search --seller openai")
+    clauseway("project create acme chat")
+    before = (clauseway.json("organisation list"), clauseway.json("key list"))
+    for line, problems in BAD:
+        told = clauseway(line.replace("KEY", made["key_id"]), 3)
+        assert [problem for problem in problems if problem not in told] == [], (line, told)
+    assert (clauseway.json("organisation list"), clauseway.json("key list")) == before
+    assert (clauseway.json("limit list"), clauseway.json("budget list")) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", " a", "x" * 201])
+def test_names_that_are_none(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["organisation", "create", name]) == 3
+    assert "is no name" in capsys.readouterr().err
+    assert run(["organisation", "create", "acme"]) == 0
+    assert run(["project", "create", "acme", name]) == 3
