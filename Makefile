@@ -42,6 +42,10 @@ soak: $(VENV)/.dev ## the same laws with many more examples: any text, any quest
 		tests/decisions/test_questions.py tests/decisions/test_laws.py tests/decisions/test_every_combination.py \
 		tests/decisions/test_table.py $(ARGS)
 
+.PHONY: live
+live: $(VENV)/.dev ## the doctor's checks and one real request to each cloud account that the environment names
+	@$(BIN)/python tests/live.py
+
 .PHONY: check
 check: $(VENV)/.dev ## lint, format, types and the import contract
 	@$(BIN)/ruff check .

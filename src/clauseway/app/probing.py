@@ -1,0 +1,88 @@
+"""Calling a cloud once, by hand: connect, greet, ask, read. What the gateway does for a living, here step by step, so
+that what fails can be told. The head of the request is the cloud module's own."""
+
+import contextlib
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.clouds.dialect import address_of
+from clauseway.gateway.plan import Target
+
+CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S = 10.0, 60.0
+_ANSWER_BYTES_MAX = 8 << 20  # a list of models is some hundred KB at most
+_SAID_CHARACTERS_MAX = 300
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """An open connection, and how it is secured in words."""
+
+    socket: socket.socket
+    secured: str
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A cloud's answer. `request_id` is its own name for the request; `ahead_s` is by how much this machine's clock is
+    ahead of the cloud's."""
+
+    status: int
+    body: bytes
+    request_id: str
+    duration_ms: int
+    ahead_s: float = 0.0
+
+    @property
+    def said(self) -> str:
+        """The message of an error in OpenAI's shape, or the first words of anything else."""
+        try:
+            error = msgspec.json.decode(self.body)["error"]
+            text = error["message"] if isinstance(error, dict) else error
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+            text = self.body.decode("utf-8", "replace")
+        return " ".join(str(text).split())[:_SAID_CHARACTERS_MAX]
+
+
+@contextlib.contextmanager
+def connected(target: Target, context: ssl.SSLContext | None = None) -> Iterator[Connected]:
+    """Connect to where the target lies. Raises OSError, of which ssl.SSLError is one."""
+    address = address_of(target.url)
+    with socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S) as plain:
+        if address.scheme == "http":
+            yield Connected(plain, "not secured")
+            return
+        trusting = context or ssl.create_default_context()
+        with trusting.wrap_socket(plain, server_hostname=address.host) as secure:
+            yield Connected(secure, secure.version() or "TLS")
+
+
+def answer_to(connection: Connected, target: Target, credential: Credential, call: Call, body: bytes) -> Answered:
+    """Send one call and read the whole answer. Raises OSError, http.client.HTTPException."""
+    dialect = CLOUDS[target.dialect]
+    begun_s = time.monotonic()
+    head = dialect.prepare(target, credential)(call, body, b"connection: close\r\n", int(time.time()))
+    connection.socket.settimeout(ANSWER_TIMEOUT_S)
+    connection.socket.sendall(head + body)
+    response = http.client.HTTPResponse(connection.socket, method=call.method.decode())
+    with contextlib.closing(response):
+        response.begin()
+        answer = response.read(_ANSWER_BYTES_MAX)
+        return Answered(
+            status=response.status,
+            body=answer,
+            request_id=response.getheader(dialect.request_id_header.decode(), ""),
+            duration_ms=round((time.monotonic() - begun_s) * 1000),
+            ahead_s=_ahead_s(response.getheader("date", "")),
+        )
+
+
+def _ahead_s(date: str) -> float:
+    try:
+        return time.time() - parsedate_to_datetime(date).timestamp()
+    except ValueError:  # it did not say
+        return 0.0

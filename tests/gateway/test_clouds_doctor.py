@@ -1,0 +1,223 @@
+"""The doctor, against clouds on loopback that are well, or ill in one way."""
+
+import json
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from identity_services import Answer, Asked, Service, serving, tls_context
+
+from clauseway.app.doctor import Check, Examination, Patient, examine
+from clauseway.app.prices import open_prices
+from clauseway.app.several import open_agreements
+from clauseway.cli import run
+from clauseway.values import KnownAt
+
+OPENED = open_agreements([])
+PRICES = open_prices(KnownAt.everything())
+MODELS = json.dumps({"object": "list", "data": [{"id": "gpt-5.5"}, {"id": "gpt-5.4-2026-03-05"}]}).encode()
+
+
+def error(message: str) -> bytes:
+    return json.dumps({"error": {"message": message, "type": "x", "param": None, "code": None}}).encode()
+
+
+class Cloud:
+    """A cloud that answers as it is told."""
+
+    def __init__(self) -> None:
+        self.answer = Answer(200, MODELS)
+
+    def __call__(self, _: Asked) -> Answer:
+        return self.answer
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
+
+
+@pytest.fixture
+def service(cloud: Cloud) -> Iterator[Service]:
+    with serving(cloud) as service:
+        yield service
+
+
+def deployment(name: str, url: str, **changes: str) -> str:
+    """A [[deployment]] in TOML: OpenAI's own on Azure, but for the changes."""
+    fields = {
+        "dialect": '"openai"', "url": f'"{url}"', "cloud": '"azure"', "seller": '"openai"', "region": '"global"',
+        "auth": '{kind = "bearer", secret = "sk-live-1234"}', "models": '{"gpt-5.5" = "gpt-5.5"}', **changes,
+    }  # fmt: skip
+    return (
+        "\n".join(["[[deployment]]", f'name = "{name}"', *(f"{key} = {value}" for key, value in fields.items())]) + "\n"
+    )
+
+
+def found(tmp_path: Path, *deployments: str) -> Examination:
+    path = tmp_path / "clouds.toml"
+    path.write_text("\n".join(deployments))
+    return examine(Patient(opened=OPENED, prices=PRICES, configuration=path))
+
+
+def of(examination: Examination, what: str, name: str = "one") -> Check:
+    (check,) = [check for check in examination.checks if (check.deployment, check.what) == (name, what)]
+    return check
+
+
+def test_all_is_well(tmp_path: Path, service: Service) -> None:
+    examination = found(tmp_path, deployment("one", f"{service.url}/v1"))
+    assert examination.ok
+    assert [check.what for check in examination.checks] == [
+        "configuration", "credential", "address", "answer", "price", "agreement",
+    ]  # fmt: skip
+    assert of(examination, "price").found == "gpt-5.5: 5.00 and 30.00 USD per million tokens in and out"
+    (asked,) = service.asked
+    assert (asked.method, asked.path) == ("GET", "/v1/models")
+    assert asked.headers["authorization"] == "Bearer sk-live-1234"
+
+
+# What the cloud answers to the question for its models → what is found, and what to do.
+ILL = [
+    (Answer(401, error("Wrong key: sk-live-1234.")), "answered 401", "Wrong key: ….", "Check the credential"),
+    (Answer(403, error("no access")), "answered 403", "no access", "Check the credential"),
+    (Answer(404, b"<html>not here</html>", "text/html"), "answered 404", "not here", "Check the url"),
+    (Answer(302, b""), "answered 302", "never followed", "final url"),
+    (Answer(500, b"\xff\xfe"), "answered 500", "", "Check the url"),
+    (Answer(200, b"<html>a portal</html>", "text/html"), "answered 200", "no list of models", "/models lies"),
+    (Answer(200, b'{"data":[{"id":"gpt-4"}]}'), "answered 200", "without gpt-5.5", "ask the cloud for access"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "asked", "said", "todo"), ILL)
+def test_an_answer_that_is_not_well(
+    tmp_path: Path, service: Service, cloud: Cloud, answer: Answer, asked: str, said: str, todo: str
+) -> None:
+    cloud.answer = answer
+    examination = found(tmp_path, deployment("one", f"{service.url}/v1"))
+    check = of(examination, "answer")
+    assert not examination.ok
+    assert asked in check.found
+    assert said in check.found
+    assert todo in check.todo
+    assert "sk-live-1234" not in str(examination)
+
+
+def test_a_cloud_that_is_busy_has_taken_the_credential(tmp_path: Path, service: Service, cloud: Cloud) -> None:
+    cloud.answer = Answer(429, error("slow down"))
+    assert of(found(tmp_path, deployment("one", f"{service.url}/v1")), "answer").ok
+
+
+def test_where_there_is_no_list_an_empty_request_must_be_refused(
+    tmp_path: Path, service: Service, cloud: Cloud
+) -> None:
+    cloud.answer = Answer(400, error("model is missing"))
+    root = f"{service.url}/v1/projects/p/locations/global/publishers/openai/v1"
+    vertex = {"dialect": '"vertex"', "cloud": '"google-cloud"'}
+    examination = found(tmp_path, deployment("one", root, **vertex))
+    assert of(examination, "answer").ok
+    assert (service.asked[0].method, service.asked[0].path) == ("POST", root.removeprefix(service.url) + "/responses")
+    assert service.asked[0].body == b"{}"
+
+
+def no_server(_: Path) -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+
+
+UNREACHABLE: list[tuple[Callable[[Path], str], str]] = [
+    (no_server, "Connection refused"),
+    (lambda _: "http://no-such-host.invalid/v1", "no-such-host.invalid"),
+]
+
+
+@pytest.mark.parametrize(("url", "told"), UNREACHABLE)
+def test_what_cannot_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: Callable[[Path], str], told: str
+) -> None:
+    monkeypatch.setenv("KEY_OF_ONE", "sk-live-1234")
+    auth = '{kind = "bearer", secret_env = "KEY_OF_ONE"}'
+    check = of(found(tmp_path, deployment("one", url(tmp_path), auth=auth)), "address")
+    assert (check.ok, told in check.found) == (False, True)
+
+
+def test_a_certificate_that_nobody_trusts(tmp_path: Path, cloud: Cloud) -> None:
+    context, _ = tls_context(tmp_path)
+    with serving(cloud, context) as service:
+        check = of(found(tmp_path, deployment("one", f"{service.url}/v1")), "address")
+    assert not check.ok
+    assert "CERTIFICATE_VERIFY_FAILED" in check.found
+
+
+def test_a_certificate_that_is_trusted(tmp_path: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, trusted = tls_context(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    with serving(cloud, context) as service:
+        examination = found(tmp_path, deployment("one", f"{service.url}/v1"))
+    assert examination.ok, examination
+    assert of(examination, "address").found.endswith(
+        f"connected, {ssl.TLSVersion.TLSv1_3.name.replace('_', '.')[:5]}.3"
+    )
+
+
+def test_every_deployment_is_told_of(tmp_path: Path, service: Service) -> None:
+    examination = found(
+        tmp_path,
+        deployment("one", f"{service.url}/v1"),
+        deployment("secretless", f"{service.url}/v1", auth='{kind = "file", settings = {path = "/no/such/secret"}}'),
+        deployment(
+            "elsewhere", f"{service.url}/v1", models='{"gpt-5.4" = "gpt-5.4-2026-03-05"}', cloud='"google-cloud"'
+        ),
+        deployment("misfit", f"{service.url}/openai/v1", dialect='"azure"', settings='{api_version = "2024-10-21"}'),
+    )
+    assert "No such file or directory: '/no/such/secret'" in of(examination, "credential", "secretless").found
+    assert not of(examination, "price", "elsewhere").ok
+    assert "ends in /openai" in of(examination, "settings", "misfit").found
+    assert of(examination, "answer").ok
+
+
+def test_a_sale_that_the_agreement_does_not_allow(tmp_path: Path, service: Service) -> None:
+    examination = found(tmp_path, deployment("one", f"{service.url}/v1", seller='"oracle"', cloud='"aws"'))
+    check = of(examination, "agreement")
+    assert not check.ok
+    assert "The agreement does not let oracle sell gpt-5.5 on aws" in check.found
+
+
+def test_a_configuration_that_is_none(tmp_path: Path) -> None:
+    examination = found(
+        tmp_path, deployment("one", "https://h/v1", dialect='"bedrock"', auth='{kind = "entra"}', cloud='"x"')
+    )
+    assert {check.what for check in examination.checks} == {"configuration"}
+    told = " ".join(check.found for check in examination.checks)
+    assert "takes no credential of kind" not in told, "entra gives a bearer, which Bedrock takes"
+    assert "unknown cloud 'x'" in told
+    examination = found(tmp_path, deployment("one", "https://h/v1", auth='{kind = "aws"}'))
+    assert [check.found for check in examination.checks] == [
+        "one: openai takes no credential of kind 'sigv4': that is what auth 'aws' gives"
+    ]
+
+
+def test_a_clock_that_is_wrong(tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "http.server.BaseHTTPRequestHandler.date_time_string", lambda *_: formatdate(time.time() - 600, usegmt=True)
+    )
+    check = of(found(tmp_path, deployment("one", f"{service.url}/v1")), "clock")
+    assert not check.ok
+    assert "this machine's is +60" in check.found
+
+
+def test_the_command(tmp_path: Path, service: Service, cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "clouds.toml"
+    path.write_text(deployment("one", f"{service.url}/v1"))
+    arguments = ["doctor", "--config", str(path), "--home", str(tmp_path)]
+    assert run(arguments) == 0
+    assert "All is well: 6 checks." in capsys.readouterr().out
+    cloud.answer = Answer(401, error("no"))
+    assert run([*arguments, "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], [check["what"] for check in told["checks"] if not check["ok"]]) == (False, ["answer"])
