@@ -253,14 +253,33 @@ def test_all_budgets_or_none_and_limits_with_them() -> None:
     run(spend())
 
 
+class Counting(LocalLessor):
+    """A lessor that counts how often it was asked."""
+
+    asks = 0
+
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+        self.asks += 1
+        await asyncio.sleep(0)
+        return await super().lease(asks)
+
+
+def test_all_budgets_that_are_short_grow_in_one_call() -> None:
+    async def spend() -> None:
+        lessor = Counting({"own": 10, "whole": 10})
+        accounts = Accounts(lessor)
+        account = opened(accounts, budgets=[budget(id="own"), budget(id="whole")])
+        short = account.reserve("azure", "gpt-5.5", 4, 0, 0.0)
+        assert short is not None
+        assert (short.id, short.others) == ("own", ("whole",))
+        assert await accounts.grow(short)
+        assert account.reserve("azure", "gpt-5.5", 4, 0, 0.0) is None
+        assert lessor.asks == 1
+
+    run(spend())
+
+
 def test_one_ask_serves_all_that_wait() -> None:
-    class Counting(LocalLessor):
-        asks = 0
-
-        async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
-            self.asks += 1
-            return await super().lease(asks)
-
     async def spend() -> int:
         lessor = Counting({"b": 1000})
         accounts = Accounts(lessor)

@@ -40,7 +40,7 @@ class Shortage(NamedTuple):
 
     `limit` is the whole limit or budget (-1: not known yet), `left` what is left of it, as far as is known here.
     `retry_after_s` is when it would do, 0 where waiting does not help or nobody knows. `may_grow`: `Accounts.grow` may
-    get more.
+    get more, of this budget and of the `others` that were short too.
     """
 
     kind: Literal["requests", "tokens", "budget"]
@@ -51,6 +51,7 @@ class Shortage(NamedTuple):
     retry_after_s: float
     may_grow: bool
     id: str
+    others: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
@@ -99,10 +100,12 @@ _TAILS = {kind: _tails(kind) for kind in ("requests", "tokens")}
 
 
 class _Window:
-    """What may still pass in the present minute. `left` is the limit without what is open and without the steps."""
+    """What may still pass in the present minute. `left` is the limit without what is open and without the steps, of
+    which `fresh` is the present one.
+    """
 
     __slots__ = (
-        "_fresh", "_step", "_steps", "_tails", "head", "id", "kind", "left", "limit", "narrowed", "step_end_s", "whose",
+        "_step", "_steps", "_tails", "fresh", "head", "id", "kind", "left", "limit", "narrowed", "step_end_s", "whose",
     )  # fmt: skip
 
     def __init__(self, kind: Literal["requests", "tokens"], limit: RateLimit, amount: int) -> None:
@@ -110,7 +113,7 @@ class _Window:
         self.id = limit.id
         self.limit = self.left = amount
         self._tails = _TAILS[kind]
-        self._fresh = 0
+        self.fresh = 0
         self._step = 0
         self._steps: deque[tuple[int, int]] = deque()
         self.step_end_s = 0.0
@@ -128,22 +131,18 @@ class _Window:
     def turn(self, now_s: float) -> None:
         """Begin the step that `now_s` lies in; what is older than a minute counts no more."""
         step = int(now_s)
-        if self._fresh:
-            self._steps.append((self._step, self._fresh))
-            self._fresh = 0
+        if self.fresh:
+            self._steps.append((self._step, self.fresh))
+            self.fresh = 0
         steps = self._steps
         while steps and step - steps[0][0] > _WINDOW_S:
             self.left += steps.popleft()[1]
         self._step = step
         self.step_end_s = step + 1.0
 
-    def count(self, amount: int) -> None:
-        """One step more of what is used; `left` is the caller's."""
-        self._fresh += amount
-
     def tail(self) -> bytes:
         """The end of the header lines: how long until the window is empty, if nothing more comes."""
-        if self._fresh:
+        if self.fresh:
             return self._tails[_WINDOW_S + 1]
         return self._tails[max(self._steps[-1][0] + _WINDOW_S + 1 - self._step, 0) if self._steps else 0]
 
@@ -156,7 +155,7 @@ class _Window:
         if needed > self.limit:
             return 0.0
         missing = needed - self.left
-        for step, amount in (*self._steps, (self._step, self._fresh)):
+        for step, amount in (*self._steps, (self._step, self.fresh)):
             missing -= amount
             if missing <= 0:
                 return step + _WINDOW_S + 1 - now_s
@@ -315,7 +314,7 @@ class Account:
                 return window.shortage(1, now_s)
         for window in self._requests:
             window.left -= 1
-            window.count(1)
+            window.fresh += 1
         return None
 
     def reserve(self, cloud: str, product: str, picodollars: int, tokens: int, now_s: float) -> Shortage | None:
@@ -338,10 +337,10 @@ class Account:
             if now_s >= purse.period_end_s:
                 purse.turn()
             if purse.left < picodollars:
-                return purse.shortage(picodollars, now_s)
+                return _shortest(purses, picodollars, now_s)
         for window in requests:
             window.left -= 1
-            window.count(1)
+            window.fresh += 1
         for window in windows:
             window.left -= tokens
         for purse in purses:
@@ -367,7 +366,7 @@ class Account:
         _, windows, purses, _, _ = self._matching[cloud, product]
         for window in windows:
             window.left += reserved_tokens - used_tokens
-            window.count(used_tokens)
+            window.fresh += used_tokens
         for purse in purses:
             if purse.formers:
                 purse.settle(reserved_picodollars, charged_picodollars)
@@ -391,6 +390,17 @@ class Account:
         purses = tuple(p for p in self._purses if p.narrowed in holds)
         found = self._matching[cloud, product] = requests, tokens, purses, (*self._requests, *requests), tokens
         return found
+
+
+def _shortest(purses: tuple[_Purse, ...], needed: int, now_s: float) -> Shortage:
+    """What is short of budgets: one that cannot grow, if there is one, as more of the others would not help then."""
+    short = [purse.shortage(needed, now_s) for purse in purses if purse.left < needed]
+    worst = min(short, key=_may_grow)
+    return worst._replace(others=tuple(each.id for each in short if each is not worst))
+
+
+def _may_grow(shortage: Shortage) -> bool:
+    return shortage.may_grow
 
 
 def _lines(windows: tuple[_Window, ...], now_s: float) -> bytes:
@@ -437,31 +447,39 @@ class Accounts:
         return self._known[indices]
 
     async def grow(self, shortage: Shortage) -> bool:
-        """Ask for more of the budget that was short; whether what was needed is there now. Takes a second at most.
+        """Ask for more of the budgets that were short; whether what was needed is there now. Takes a second at most.
 
         Reserve again then, whatever the answer: others may have been quicker, and the new shortage has the new figures.
         Nothing that was denied `may_grow` for a moment, so that this comes to an end.
         """
-        purse = self._purses.get(shortage.id)
-        if purse is None or shortage.kind != "budget" or purse.gone:
+        if shortage.kind != "budget":
             return False
         needed = shortage.needed
-        purse.waiting += needed
+        purses = [self._purses[name] for name in (shortage.id, *shortage.others) if name in self._purses]
+        for purse in purses:
+            purse.waiting += needed
         try:
             async with asyncio.timeout(_LESSOR_PATIENCE_S):
-                while purse.left < needed and (purse.asking or purse.shortage(needed, monotonic()).may_grow):
-                    await asyncio.shield(purse.asking or self._ask_for(purse, needed))
+                while short := [purse for purse in purses if purse.left < needed]:
+                    idle = [purse for purse in short if purse.asking is None]
+                    if not all(purse.shortage(needed, monotonic()).may_grow for purse in idle):
+                        break
+                    if idle:
+                        self._start([_Call(purse, None, purse.growth(needed)) for purse in idle])
+                    await asyncio.wait({purse.asking for purse in short if purse.asking is not None})
         except TimeoutError:
             # The ask goes on: what it brings is there for a later request.
-            purse.denied_least, purse.denied_until_s = 0, monotonic() + _DENIED_S
+            for purse in purses:
+                purse.denied_least, purse.denied_until_s = 0, monotonic() + _DENIED_S
         finally:
-            purse.waiting -= needed
-        return purse.left >= needed
+            for purse in purses:
+                purse.waiting -= needed
+        return bool(purses) and all(purse.left >= needed for purse in purses)
 
     def top_up(self, purse: _Purse, needed: int) -> None:
         """A slice runs low: ask for the next one before somebody waits for it."""
         if not purse.gone and purse.shortage(needed, monotonic()).may_grow:
-            self._ask_for(purse, needed)
+            self._start([_Call(purse, None, purse.growth(needed))])
 
     async def report(self, now_s: float) -> None:
         """Tell the lessor what was spent, return the leases that are over, give back what is recalled or idle.
@@ -512,9 +530,6 @@ class Accounts:
             self._purses[budget.id] = _Purse(budget, self._parts)
         self._purses[budget.id].describe(budget)
         return self._purses[budget.id]
-
-    def _ask_for(self, purse: _Purse, needed: int) -> "asyncio.Task[None]":
-        return self._start([_Call(purse, None, purse.growth(needed))])
 
     def _start(self, calls: "list[_Call]") -> "asyncio.Task[None]":
         """One call at a time for each budget."""
