@@ -1,6 +1,7 @@
 """Registers of facts: what is known when, in which order, and every mistake in one at once."""
 
 from datetime import UTC, date, datetime
+from itertools import permutations
 
 import msgspec
 import pytest
@@ -82,6 +83,17 @@ def test_what_is_added_became_known_after_what_stood_there_with_the_same_instant
     answer = facts.answer("chat-1", date(2026, 5, 1))
     assert answer is not None
     assert not answer.can
+
+
+def test_launches_of_one_day_are_cited_in_one_order() -> None:
+    launches = [
+        f"- {{kind: launch, product: chat-1, cloud: {cloud}, stage: {stage}, effective: 2026-05-01, source: [T], says: A.}}\n"
+        for cloud, stage in (("own", "preview"), ("other", "available"), ("other", "preview"))
+    ]
+    orders = [register("".join(each)).launches("chat-1") for each in permutations(launches)]
+    assert {tuple(fact.citation.term for fact in found) for found in orders} == {
+        ("launch:chat-1:other:available", "launch:chat-1:other:preview", "launch:chat-1:own:preview")
+    }
 
 
 # what contradicts an answer that it can of the same day | whether it does

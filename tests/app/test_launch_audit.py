@@ -40,7 +40,8 @@ BY_HAND = (
     ("managed-agents", "aws", "cannot tell", "yes", "", "2026-04-28"),
     ("gpt-5", "", "nowhere else", "no", "2025-08-08", ""),
     ("gpt-5.2", "", "nowhere else", "no", "2025-12-12", ""),
-    ("gpt-image-2", "", "nowhere else", "yes", "2026-06-17", ""),
+    # Azure lists it hours before its maker does: then the listing came after the launch, by how much nothing says.
+    ("gpt-image-2", "", "nowhere else", "cannot tell", "2026-06-17", ""),
     ("gpt-5.5-pro", "", "nowhere else", "cannot tell", "", ""),
     ("gpt-audio", "", "nowhere else", "cannot tell", "", ""),
     ("gpt-oss-120b", "aws", "outside", "no", "", "2025-12-13"),
@@ -103,6 +104,56 @@ def test_what_resellers_list_is_no_other_host() -> None:
         "snowflake-cortex",
         "openrouter",
     }
+
+
+def test_a_listing_that_may_lag_says_so() -> None:
+    [row] = rows_of(audited(), "gpt-image-2")
+    assert row.why_bound == (
+        "first listed on 2026-06-17 on azure, and by its maker not before 2026-06-18: "
+        "the listing may lag, perhaps since before 2026-04-27"
+    )
+
+
+RESELLERS = ("databricks", "github-copilot", "github-models", "openrouter", "sap-ai-core", "snowflake-cortex")
+
+
+def test_where_resellers_have_their_models_from_is_assumed_by_name() -> None:
+    assert [(one.provider, one.standing, one.host) for one in audited().providers] == [
+        (name, "assumed", "") for name in RESELLERS
+    ]
+
+
+# what is said of a provider | what it launches where, by then | the standing of that
+SAID = [
+    ("databricks=aws", {("gpt-5.2", "aws")}, "chosen"),
+    ("databricks=resale", set(), "chosen"),
+    ("databricks=unknown", set(), "chosen"),
+]
+
+
+@pytest.mark.parametrize(("said", "launched", "standing"), SAID)
+def test_whoever_knows_better_says_so_by_name(said: str, launched: set[tuple[str, str]], standing: str) -> None:
+    name, _, host = said.partition("=")
+    view = launch_audit(open_agreement(), None, "2026-07-31", hosts={name: host})
+    found = {(row.product, row.cloud) for row in view.rows if any(one.seller == name for one in row.elsewhere)}
+    assert launched <= found
+    assert bool(launched) == bool(found)
+    assert {one.provider: one.standing for one in view.providers}[name] == standing
+
+
+@pytest.mark.parametrize(
+    ("said", "where", "what"),
+    [
+        ("nobody=aws", "--provider", "unknown provider 'nobody'"),
+        ("databricks=mars", "--provider databricks", "unknown host 'mars'"),
+        ("databricks", "--provider", "'databricks' is not a provider's host"),
+        ("databricks=aws --provider databricks=azure", "--provider databricks", "databricks is given twice"),
+    ],
+)
+def test_a_host_that_cannot_be(said: str, where: str, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "launches", "--provider", *said.split(), "--json"]) == 3
+    [problem] = json.loads(capsys.readouterr().out)["error"]["problems"]
+    assert (problem["where"], problem["what"]) == (where, what)
 
 
 # --- prices ----------------------------------------------------------------------------------------------------------
@@ -183,6 +234,15 @@ AWS_FIRST = ("amazon-bedrock gpt-9 2026-06-02T08:00:00+00:00 c1", "azure gpt-9 2
             "later", "cannot tell", "7 days after aws",
         ),
         (AWS_FIRST[:1], "cannot tell", "yes", "on aws, and nothing is on record on azure"),
+        # Six days apart, in either order: what is listed later may have shipped first.
+        (
+            ("amazon-bedrock gpt-9 2026-06-02T08:00:00+00:00 c1", "azure gpt-9 2026-06-08T08:00:00+00:00 c2"),
+            "cannot tell", "yes", "6 days apart, and the listing may lag",
+        ),
+        (
+            ("azure gpt-9 2026-06-02T08:00:00+00:00 c1", "amazon-bedrock gpt-9 2026-06-03T08:00:00+00:00 c2"),
+            "cannot tell", "yes", "one day apart, and the listing may lag",
+        ),
         (
             ("google-vertex gpt-9 2026-06-09T08:00:00+00:00 c2", "azure gpt-9 2026-06-02T08:00:00+00:00 c1"),
             "cannot tell", "yes", "already listed on google-cloud when observation there began",
@@ -193,6 +253,25 @@ def test_what_a_history_tells(tmp_path: Path, events: tuple[str, ...], order: st
     [row] = rows_of(audited("2026-07-31", history(tmp_path, *events)), "gpt-9")
     assert (row.order, row.bound, row.why) == (order, bound, why)
     assert row.breach == (order == "later" and bound == "yes")
+
+
+# Two clouds and two names in one commit, and two commits of one second.
+TIED = (
+    "amazon-bedrock gpt-9 2026-06-02T08:00:00+00:00 c1",
+    "amazon-bedrock openai.gpt-9 2026-06-02T08:00:00+00:00 c1",
+    "azure gpt-9 2026-06-02T08:00:00+00:00 c2",
+    "azure-cognitive-services gpt-9 2026-06-02T08:00:00+00:00 c2",
+)
+
+
+@settings(max_examples=10)
+@given(events=st.permutations(TIED))
+def test_what_ties_is_cited_in_one_order(tmp_path_factory: pytest.TempPathFactory, events: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("tied")
+    one, other = (rows_of(audited("2026-07-31", history(folder, *found)), "gpt-9") for found in (TIED, events))
+    cited = [[shipment.evidence for shipment in (*row.on_first, *row.elsewhere)] for row in (one[0], other[0])]
+    assert cited[0] == cited[1]
+    assert (one[0].order, one[0].why, one[0].why_bound) == (other[0].order, other[0].why, other[0].why_bound)
 
 
 def test_an_answer_lifts_the_clause(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_a_name_that_was_added_is_not_taken_back(tmp_path: Path) -> None:
 
 def test_a_reading_has_one_option(tmp_path: Path) -> None:
     [problem] = answer(*ASK, *DAY, "--reading", "R1=or", "--reading", "R1=and", code=3)["error"]["problems"]
-    assert (problem["where"], problem["what"]) == ("--reading R1", "R1 is read in two ways")
+    assert (problem["where"], problem["what"]) == ("--reading R1", "R1 is given twice")
     answer(*ASK, *DAY, "--reading", "R1=or", "--reading", "R1=or", code=2)
 
 

@@ -176,7 +176,8 @@ class FactRegister(msgspec.Struct, frozen=True):
 
     def launches(self, product: str) -> list[Launch]:
         found = [fact for fact in self.facts if isinstance(fact, Launch) and fact.product == product and fact.shipped]
-        return sorted(found, key=lambda fact: fact.effective)
+        # Those of one day by name, so that the order in which they were recorded changes nothing.
+        return sorted(found, key=lambda fact: (fact.effective, fact.cloud, fact.stage, fact.known))
 
     def answer(self, product: str, as_of: date) -> Answer | None:
         found = [fact for fact in self.facts if isinstance(fact, Answer) and fact.product == product]

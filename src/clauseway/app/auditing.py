@@ -1,6 +1,6 @@
 """The launch audit over a listing history: the sample that ships, or a file. Rows for people and machines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from importlib import resources
 from pathlib import Path
@@ -10,10 +10,17 @@ import msgspec
 from clauseway.app.library import OpenAgreement, day_given, known_point, read_text
 from clauseway.decisions import Audit, AuditFinding, Bound, Order, Shipment, audit_launches, check_readings
 from clauseway.exchange.listings import (
+    KNOWN,
+    PROVIDERS,
+    RESALE,
+    UNKNOWN,
     Listing,
     PriceObservation,
+    Provider,
     price_in_force,
     price_observations,
+    provider_of,
+    providers_with,
     read_listings,
     shipments,
 )
@@ -50,8 +57,21 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     first_seen: EvidenceRow
 
 
+class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose listings count for what, on somebody's word. `standing`: assumed (ours) or chosen (the caller's); `host` is
+    the cloud on which it launches things, empty where it launches them on none."""
+
+    provider: str
+    host: str
+    standing: str
+    why: str
+
+
 class AuditView(msgspec.Struct, frozen=True, kw_only=True):
-    """The audit as known at a point. `first` is the cloud that comes first."""
+    """The audit as known at a point. `first` is the cloud that comes first.
+
+    `providers` names the assumptions in it: where those providers host whose names do not say it.
+    """
 
     title: str
     listings: str
@@ -59,6 +79,7 @@ class AuditView(msgspec.Struct, frozen=True, kw_only=True):
     readings: Mapping[str, str]
     first: str
     breaches: int
+    providers: tuple[ProviderRow, ...]
     rows: tuple[AuditRow, ...]
 
 
@@ -89,18 +110,49 @@ def launch_audit(
     listings: Path | None = None,
     known_at: str | None = None,
     reading: Mapping[str, str] | None = None,
+    hosts: Mapping[str, str] | None = None,
 ) -> AuditView:
-    """Whether each product shipped first on the cloud that the agreement puts first. Raises InvalidInput."""
+    """Whether each product shipped first on the cloud that the agreement puts first.
+
+    `hosts` says of providers where they host: a cloud, `resale` or `unknown`. Raises InvalidInput.
+    """
     name, events = open_listings(listings)
+    _check_hosts(hosts or {}, events, opened)
+    providers = providers_with(hosts or {})
     known = known_point(known_at)
     readings = check_readings(opened.agreement, reading or {})
-    audit = audit_launches(opened.agreement, opened.catalog, opened.facts, shipments(events, known), known, readings)
+    evidence = shipments(events, known, providers)
+    audit = audit_launches(opened.agreement, opened.catalog, opened.facts, evidence, known, readings)
     if audit is None:
         todo = "Add a term of kind precedence, or audit another agreement."
         raise InvalidInput(
             Problem(what="nothing to audit", why="no term puts a cloud first", where=opened.agreement.id, todo=todo)
         )
-    return _view(opened, name, known, readings, audit)
+    seen = {shipment.seller for shipment in evidence}
+    assumed = tuple(row for row in _providers(seen, providers) if row.standing != KNOWN)
+    return _view(opened, name, known, readings, audit, assumed)
+
+
+def _providers(names: Iterable[str], providers: Mapping[str, Provider]) -> Iterator[ProviderRow]:
+    for name in sorted(names):
+        one = provider_of(name, providers)
+        yield ProviderRow(provider=name, host=one.cloud, standing=one.standing, why=one.why)
+
+
+def _check_hosts(hosts: Mapping[str, str], events: Sequence[Listing], opened: OpenAgreement) -> None:
+    """What is said of providers is about those that list something, and of places that there are."""
+    listing = {event.provider for event in events}
+    clouds = {*opened.catalog.clouds, *(one.cloud for one in PROVIDERS.values() if one.cloud)}
+    problems = []
+    for name, host in hosts.items():
+        if name not in listing:
+            what, todo = f"unknown provider {name!r}", f"Known: {', '.join(sorted(listing))}."
+            problems.append(Problem(what=what, why="it lists nothing", where="--provider", todo=todo))
+        if host not in (RESALE, UNKNOWN, *clouds):
+            what, todo = f"unknown host {host!r}", f"Known: {', '.join((RESALE, UNKNOWN, *sorted(clouds)))}."
+            problems.append(Problem(what=what, why="no cloud is called so", where=f"--provider {name}", todo=todo))
+    if problems:
+        raise InvalidInput(*problems)
 
 
 def listed_prices(
@@ -122,7 +174,14 @@ def listed_prices(
     return tuple(_price(one) for one in shown)
 
 
-def _view(opened: OpenAgreement, name: str, known: KnownAt, readings: Mapping[str, str], audit: Audit) -> AuditView:
+def _view(
+    opened: OpenAgreement,
+    name: str,
+    known: KnownAt,
+    readings: Mapping[str, str],
+    audit: Audit,
+    providers: tuple[ProviderRow, ...],
+) -> AuditView:
     return AuditView(
         title=opened.agreement.title,
         listings=name,
@@ -130,6 +189,7 @@ def _view(opened: OpenAgreement, name: str, known: KnownAt, readings: Mapping[st
         readings=readings,
         first=audit.first,
         breaches=len(audit.breaches),
+        providers=providers,
         rows=tuple(_row(finding) for finding in audit.findings),
     )
 

@@ -242,24 +242,22 @@ def read_text(path: Path) -> str:
 
 def readings_of(given: Iterable[str] | None) -> dict[str, str]:
     """`R1=or` items as a mapping. Raises InvalidInput for what has no equals sign, and for a reading given twice."""
+    return chosen_by_name(given, "--reading", "a reading", "Write NAME=OPTION, as R1=or.")
+
+
+def chosen_by_name(given: Iterable[str] | None, flag: str, kind: str, todo: str) -> dict[str, str]:
+    """`NAME=OPTION` items as a mapping. Raises InvalidInput for what has no equals sign, and for two options of one."""
     items = list(given or ())
     problems = [
-        Problem(
-            what=f"{item!r} is no reading",
-            why="it names no option",
-            where="--reading",
-            todo="Write NAME=OPTION, as R1=or.",
-        )
+        Problem(what=f"{item!r} is not {kind}", why="it names no option", where=flag, todo=todo)
         for item in items
         if "=" not in item
     ]
-    if problems:
-        raise InvalidInput(*problems)
     chosen: dict[str, str] = {}
-    for name, _, option in (item.partition("=") for item in items):
-        if chosen.setdefault(name, option) != option:
-            what, why = f"{name} is read in two ways", f"it was given as {chosen[name]}, and then as {option}"
-            problems.append(Problem(what=what, why=why, where=f"--reading {name}", todo="Choose one of the two."))
+    for name, equals, option in (item.partition("=") for item in items):
+        if equals and chosen.setdefault(name, option) != option:
+            what, why = f"{name} is given twice", f"as {chosen[name]}, and then as {option}"
+            problems.append(Problem(what=what, why=why, where=f"{flag} {name}", todo="Choose one of the two."))
     if problems:
         raise InvalidInput(*problems)
     return chosen

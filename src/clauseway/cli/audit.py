@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from clauseway.app.auditing import AuditRow, AuditView, EvidenceRow, launch_audit, listed_prices
-from clauseway.app.library import readings_of
+from clauseway.app.auditing import AuditRow, AuditView, EvidenceRow, ProviderRow, launch_audit, listed_prices
+from clauseway.app.library import chosen_by_name, readings_of
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.decisions import Bound, Order
@@ -37,26 +37,34 @@ def launches(
     facts: options.FactsFile = None,
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(help="Where a provider hosts: a cloud, resale or unknown. Repeatable.", metavar="NAME=HOST"),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Did every product ship first on the cloud that the agreement puts first?
 
     Evidence are the listings (a listing says: offered by this day at the latest) and the recorded launches. Where it
-    cannot tell, that is said: one day for both, one commit, listed already when observation began, resellers only. What
-    a reseller of Azure-hosted models lists is not another host; open weights are outside the clause.
+    cannot tell, that is said: one day for both, one commit, listed already when observation began, a listing that may
+    lag, resellers only. What a reseller of Azure-hosted models lists is not another host; who is one no listing says,
+    so each is an assumption by name, and --provider says otherwise. Open weights are outside the clause.
 
     \b
     Every product, from the sample that ships:
       clauseway audit launches
     What could one have said at the end of May 2026?
       clauseway audit launches --known-at 2026-05-31
+    And if Databricks hosts what it lists on AWS?
+      clauseway audit launches --provider databricks=aws
     And if the clause bound the older products too?
       clauseway audit launches --reading R5=all
 
     Exit code: 0 no breach is evidenced (which is not: all is well; see "cannot tell"), 2 one is, 3 invalid input.
     """
     opened = options.opened_one(agreement, facts, suppose, home)
-    view = launch_audit(opened, listings, known_at, readings_of(reading))
+    hosts = chosen_by_name(provider, "--provider", "a provider's host", "Write NAME=HOST, as databricks=aws.")
+    view = launch_audit(opened, listings, known_at, readings_of(reading), hosts)
     if as_json:
         print_json(view)
     else:
@@ -108,8 +116,12 @@ def _print(out: Console, view: AuditView) -> None:
     for row in elsewhere:
         _print_evidence(out, view.first, row)
     _print_names(out, f"On {view.first} and on no other cloud", _only(view, True))
+    for row in _only(view, True):
+        if row.bound is Bound.CANNOT_TELL:
+            out.print(f"  {row.product}: {row.why_bound}", style="dim", soft_wrap=True)
     _print_names(out, "Seen directly or at resellers only, on no cloud", _only(view, False))
     _print_names(out, "Outside the clause (open weights)", [r for r in view.rows if r.order is Order.OUTSIDE])
+    _print_providers(out, view.providers)
     count = "One breach is" if view.breaches == 1 else f"{view.breaches or 'No'} breaches are"
     verdict = f"{count} evidenced."
     untold = sum(row.order is Order.CANNOT_TELL for row in view.rows)
@@ -131,6 +143,19 @@ def _print_names(out: Console, title: str, rows: Iterable[AuditRow]) -> None:
     names = [row.product if row.bound is Bound.NO else f"{row.product} (bound: {row.bound})" for row in rows]
     if names:
         out.print(f"\n{title}: {', '.join(dict.fromkeys(names))}.", style="dim")
+
+
+def _print_providers(out: Console, providers: Sequence[ProviderRow]) -> None:
+    """On whose word what a provider lists is a launch somewhere, or nowhere."""
+    for standing, title in (
+        ("assumed", "Assumed by name, on no listing's evidence (--provider NAME=HOST says otherwise)"),
+        ("chosen", "As chosen with --provider"),
+    ):
+        found = [one for one in providers if one.standing == standing]
+        if found:
+            out.print(f"\n{title}:", style="dim")
+        for one in found:
+            out.print(f"  {one.provider}: {one.why}", style="dim", soft_wrap=True)
 
 
 def _only(view: AuditView, on_first: bool) -> list[AuditRow]:

@@ -122,10 +122,16 @@ def audit_launches(
     case = _Case(agreement, catalog, facts.known(known_at), known_at, readings, terms[-1])
     known = [*(one for one in evidence if one.known <= known_at), *shipments_on_record(case.facts)]
     products: dict[str, list[Shipment]] = {}
-    for shipment in sorted(known, key=lambda one: (one.effective, one.known)):
+    for shipment in sorted(known, key=_in_order):
         products.setdefault(shipment.product, []).append(shipment)
     findings = [finding for name in sorted(products) for finding in _product(case, products[name])]
     return Audit(first=case.first, findings=tuple(findings))
+
+
+def _in_order(shipment: Shipment) -> tuple[object, ...]:
+    """The earliest first; what nothing tells apart in time, by name, in whatever order it came."""
+    one = shipment
+    return one.effective, one.known.instant_ns, one.cloud, one.seller, one.evidence
 
 
 class _Case(msgspec.Struct, frozen=True):
@@ -198,12 +204,15 @@ def _order(
     if elsewhere.effective == on_first.effective:
         return Order.CANNOT_TELL, "both on one day"
     days = (elsewhere.effective - on_first.effective).days
+    later = elsewhere if days > 0 else on_first
+    if later.opening:
+        return Order.CANNOT_TELL, f"already listed on {later.cloud} when observation there began"
+    if later.listed and abs(days) < LISTING_LAG.days:
+        # What is listed later by so little may have shipped first.
+        apart = "one day" if abs(days) == 1 else f"{abs(days)} days"
+        return Order.CANNOT_TELL, f"{apart} apart, and the listing may lag"
     if days > 0:
-        if elsewhere.opening:
-            return Order.CANNOT_TELL, f"already listed on {elsewhere.cloud} when observation there began"
         return Order.FIRST, f"{days} days before {elsewhere.cloud}"
-    if on_first.opening:
-        return Order.CANNOT_TELL, f"already listed on {case.first} when observation there began"
     return Order.LATER, f"{-days} days after {elsewhere.cloud}"
 
 
@@ -231,12 +240,25 @@ def _bound_since(shipments: Sequence[Shipment], term: Precedence) -> tuple[Bound
         return Bound.CANNOT_TELL, f"seen at resellers only, from {earliest.effective} on"
     if not earliest.listed:
         return Bound.YES, f"first shipped on {earliest.effective}, not before {term.since}"
+    if earliest.listed and earliest.cloud and (maker := _maker_later(shipments)):
+        return (
+            Bound.CANNOT_TELL,
+            f"first listed on {earliest.effective} on {earliest.cloud}, and by its maker not before {maker.effective}: "
+            f"the listing may lag, perhaps since before {term.since}",
+        )
     if earliest.effective < term.since + LISTING_LAG:
         return (
             Bound.CANNOT_TELL,
             f"first listed on {earliest.effective}, the latest possible day: perhaps before {term.since}",
         )
     return Bound.YES, f"first listed on {earliest.effective}, not before {term.since}"
+
+
+def _maker_later(shipments: Sequence[Shipment]) -> Shipment | None:
+    """The maker's own listing, where it came after a cloud's: nobody hosts a model before there is one, so what was
+    listed first was listed late. None where the maker's came first, or there is none."""
+    direct = [one for one in shipments if one.by_maker and not one.cloud and one.listed]
+    return direct[0] if direct and direct[0].known.instant_ns > shipments[0].known.instant_ns else None
 
 
 def _lifted(case: _Case, term: Precedence, elsewhere: Shipment) -> str:

@@ -4,8 +4,9 @@ A history is CSV with the columns of models.dev's events (`data/README.md`). The
 known; the listing itself happened by then at the latest, and how much earlier is unknown. What a provider lists within
 its first days in a history had been listed before: the catalogue was being filled.
 
-A listing names a *provider*. Where it hosts stands in `PROVIDERS`, with the reason: a resale of what another cloud
-hosts is not another host.
+A listing names a *provider*. Where it hosts stands in `PROVIDERS`, with the reason and on whose word: a resale of what
+another cloud hosts is not another host, but that something is a resale no listing says. Whoever knows better says so by
+name (`providers_with`).
 """
 
 import csv
@@ -32,32 +33,35 @@ class _Wrong(Protocol):
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """Who lists. `cloud` is the host, empty where the listing does not tell one; `maker` whether the model's own."""
+    """Who lists. `cloud` is the host of what it lists, where that is a launch on a cloud; `maker` whether it is the
+    model's own; `standing` says on whose word: known (its name says it), assumed (ours), chosen (the caller's)."""
 
     cloud: str
     why: str
     maker: bool = False
+    standing: str = "known"
 
 
+KNOWN, ASSUMED, CHOSEN = "known", "assumed", "chosen"
+# What a provider may be said to be, beside the name of a cloud on which it hosts.
+RESALE, UNKNOWN = "resale", "unknown"
+_RESALE = "resale of what Azure hosts: a launch on no other cloud"
 PROVIDERS: Mapping[str, Provider] = {
     "openai": Provider("", "OpenAI's direct offering: it dates the first shipment and is a launch on no cloud", True),
     "azure": Provider("azure", "Microsoft's own cloud"),
     "azure-cognitive-services": Provider("azure", "Microsoft's own cloud, under another name"),
     "amazon-bedrock": Provider("aws", "Amazon's own service on AWS"),
     "google-vertex": Provider("google-cloud", "Google's own service on its cloud"),
-    "cloudflare-workers-ai": Provider("cloudflare", "Cloudflare hosts open-weight models on its own network"),
-    "github-models": Provider("azure", "Microsoft's resale of what Azure hosts (GitHub's documentation)"),
-    "github-copilot": Provider("azure", "Microsoft's resale of what Azure hosts (GitHub's documentation)"),
-    "sap-ai-core": Provider("azure", "SAP resells what Azure hosts (SAP's generative AI hub)"),
-    "databricks": Provider("azure", "resale: Databricks' pay-per-token endpoints call what Azure hosts"),
-    "snowflake-cortex": Provider("azure", "resale: Snowflake's Cortex calls what Azure hosts"),
-    "openrouter": Provider("", "a router that resells OpenAI's and Azure's endpoints; which of them is not told"),
+    "cloudflare-workers-ai": Provider("cloudflare", "Cloudflare's own network"),
+    # Where these have their models from is our reading of their documentation, not evidence in any listing.
+    "github-models": Provider("", _RESALE, standing=ASSUMED),
+    "github-copilot": Provider("", _RESALE, standing=ASSUMED),
+    "sap-ai-core": Provider("", _RESALE, standing=ASSUMED),
+    "databricks": Provider("", _RESALE, standing=ASSUMED),
+    "snowflake-cortex": Provider("", _RESALE, standing=ASSUMED),
+    "openrouter": Provider("", "a router to the endpoints of others: a launch on no cloud", standing=ASSUMED),
 }
-# Who lists on the cloud itself. What the others list on it is resale, and no launch there.
-_OPERATORS = frozenset(
-    {"azure", "azure-cognitive-services", "amazon-bedrock", "google-vertex", "cloudflare-workers-ai"}
-)
-_UNKNOWN = Provider("", "no host is on record for this provider")
+_UNKNOWN = Provider("", "no host is on record for this provider: a launch on no cloud", standing=ASSUMED)
 
 _COLUMNS = (
     "provider", "model", "committed_at", "commit", "event",
@@ -225,24 +229,47 @@ def _with_opening(listings: Iterable[Listing]) -> Iterator[Listing]:
 # Facts
 
 
-def shipments(listings: Iterable[Listing], known_at: KnownAt) -> list[Shipment]:
-    """The listings known at a point, as evidence of shipments: each model's first at each provider."""
+def providers_with(chosen: Mapping[str, str]) -> Mapping[str, Provider]:
+    """The providers, some of them as the caller says: hosting on a cloud, a resale, or unknown."""
+    said = {
+        RESALE: Provider("", "a resale: a launch on no other cloud", standing=CHOSEN),
+        UNKNOWN: Provider("", "where it hosts is not known: a launch on no cloud", standing=CHOSEN),
+    }
+    own = {
+        name: said.get(host) or Provider(host, f"it hosts on {host}", standing=CHOSEN) for name, host in chosen.items()
+    }
+    return {**PROVIDERS, **own}
+
+
+def provider_of(name: str, providers: Mapping[str, Provider]) -> Provider:
+    return providers.get(name, _UNKNOWN)
+
+
+def shipments(
+    listings: Iterable[Listing], known_at: KnownAt, providers: Mapping[str, Provider] = PROVIDERS
+) -> list[Shipment]:
+    """The listings known at a point, as evidence of shipments: each model's first at each provider.
+
+    Of two of one commit the first by name counts, in whatever order they stand.
+    """
     listings = list(listings)
     open_weights = {one.product for one in listings if one.open_weights or one.product.startswith("gpt-oss")}
     first: dict[tuple[str, str], Listing] = {}
-    for listing in sorted(listings, key=lambda one: one.known):
+    for listing in sorted(listings, key=lambda one: (one.known.instant_ns, one.model, one.commit)):
         if listing.event == "listed" and listing.known <= known_at:
             first.setdefault((listing.provider, listing.product), listing)
-    return [_shipment(listing, listing.product in open_weights) for listing in first.values()]
+    return [
+        _shipment(listing, provider_of(listing.provider, providers), listing.product in open_weights)
+        for listing in first.values()
+    ]
 
 
-def _shipment(listing: Listing, open_weights: bool) -> Shipment:
-    provider = PROVIDERS.get(listing.provider, _UNKNOWN)
+def _shipment(listing: Listing, provider: Provider, open_weights: bool) -> Shipment:
     return Shipment(
         product=listing.product,
-        cloud=provider.cloud if listing.provider in _OPERATORS else "",
+        cloud=provider.cloud,
         seller=listing.provider,
-        by_maker=provider.maker or listing.provider in _OPERATORS,
+        by_maker=provider.maker or bool(provider.cloud),
         effective=listing.day,
         known=listing.known,
         evidence=f"{listing.provider} {listing.model} {listing.commit}",
