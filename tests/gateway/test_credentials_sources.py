@@ -1,6 +1,8 @@
 """Every source against an identity service on loopback that the vendor's own library asks, or the vendor's files."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +57,19 @@ def test_the_table_of_kinds_is_whole() -> None:
     for kind in KINDS:
         assert problems_of(Auth(kind=kind)) == [], "the development installation has every vendor's library"
         assert sent_kind(Auth(kind=kind)) in STATIC
+
+
+def test_no_vendors_library_is_loaded_before_its_kind_is_used() -> None:
+    program = """
+import sys
+from clauseway.gateway import clouds
+from clauseway.gateway.credentials import fetch, problems_of
+from clauseway.gateway.plan import Auth
+assert not problems_of(Auth(kind="aws")) and fetch(Auth(kind="bearer", secret="s")).secret == "s"
+print(sorted({"azure.identity", "botocore", "google.auth", "oci", "cryptography", "requests"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
 
 
 def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

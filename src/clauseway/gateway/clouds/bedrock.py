@@ -102,4 +102,5 @@ def _quoted(text: bytes) -> str:
     return quote_from_bytes(unquote_to_bytes(text), safe="-_.~")
 
 
-DIALECT = Dialect(prepare, units_of, b"x-amzn-requestid", _TAKES, lacks)
+# AWS says 403 of a token that has ended, as of an action that is not allowed.
+DIALECT = Dialect(prepare, units_of, b"x-amzn-requestid", _TAKES, lacks, refuses_with=frozenset({401, 403}))

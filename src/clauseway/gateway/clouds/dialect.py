@@ -77,7 +77,7 @@ class Dialect(NamedTuple):
     `units_of` maps the cloud's usage report to our units. `request_id_header` is the header in which the cloud names
     the request for itself, in lower case. `lacks(target)` are the operations (by name) that the surface does not
     have. `takes_usage_option`: whether a chat stream may be asked for its usage chunk. Both raise ValueError as
-    `prepare` does.
+    `prepare` does. `refuses_with` are the statuses by which the cloud says that the credential is no good (any more).
     """
 
     prepare: Callable[[Target, Credential], Prepare]
@@ -86,6 +86,7 @@ class Dialect(NamedTuple):
     takes: frozenset[str]
     lacks: Callable[[Target], frozenset[str]] = no_operation
     takes_usage_option: Callable[[Target], bool] = lambda _target: True
+    refuses_with: frozenset[int] = frozenset({401})
 
 
 class Address(NamedTuple):

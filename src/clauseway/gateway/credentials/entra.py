@@ -5,6 +5,7 @@ identity. Otherwise the vendor's default chain, where `client_id` names a manage
 token is for; `["authority"]` (https) another than the public cloud's, which then is not asked about itself.
 """
 
+import logging
 from typing import Any
 
 from azure.core.credentials import TokenCredential
@@ -16,6 +17,8 @@ from clauseway.values import InvalidInput, Problem
 
 _SCOPE = "https://cognitiveservices.azure.com/.default"
 _NAMED = ("tenant_id", "client_id")
+# What fails is raised too, and told once.
+logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
 
 
 class _Entra:

@@ -1,5 +1,6 @@
 """Google's application default credentials, or the file that `settings["credentials_file"]` names: an OAuth token."""
 
+import logging
 from datetime import UTC
 
 import google.auth
@@ -10,6 +11,8 @@ from clauseway.gateway.clouds.dialect import Credential
 from clauseway.gateway.plan import Auth
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+# It warns that there is no default project, and none is needed.
+logging.getLogger("google.auth").setLevel(logging.ERROR)
 
 
 class _Default:

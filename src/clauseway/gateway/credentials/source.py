@@ -1,5 +1,6 @@
 """Sources of credentials: the protocol, and the one table that says which kinds there are and what each needs."""
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,7 +12,9 @@ from clauseway.values import InvalidInput, Problem
 
 # What is sent is what the Auth holds.
 STATIC = ("bearer", "api-key", "sigv4", "signature", "none")
-_WHY_CHARACTERS_MAX = 300  # a vendor may answer a page; its first words tell
+_WHY_CHARACTERS_MAX = 400  # a vendor may answer a page; its first words tell
+# Keys and tokens, wherever a vendor's message quotes one.
+_SECRETS = re.compile(r"-----BEGIN [^-]+-----.*|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=client_assertion=)\S+", re.DOTALL)
 
 
 class Source(Protocol):
@@ -122,7 +125,8 @@ def failure(auth: Auth, error: Exception) -> Problem:
     """A source's failure as a problem, without the secrets that the Auth holds."""
     if isinstance(error, InvalidInput):
         return error.problems[0]
-    said = (str(error).strip() or "it says no more").splitlines()[0]
+    told = getattr(error, "message", None)
+    said = _SECRETS.sub("…", " ".join(str(told or error).split())) or "it says no more"
     for secret in (auth.secret, auth.session_token, auth.settings.get("pass_phrase", "")):
         said = said.replace(secret, "…") if secret else said
     kind = KINDS.get(auth.kind)
