@@ -142,6 +142,8 @@ def test_a_host_that_names_no_region() -> None:
 def test_what_the_surfaces_have() -> None:
     lacks = {surface: CLOUDS["bedrock"].lacks(target("bedrock", root, "m")) for surface, root in ROOTS.items()}
     assert lacks["runtime"] - lacks["mantle"] == {"models", "responses.cancel"}
+    batches = {"batches.create", "batches.list", "batches.retrieve", "batches.cancel"}
+    assert lacks["mantle"] - lacks["runtime"] == batches
     assert sorted(set(OPERATIONS) - lacks["mantle"]) == [
         "chat", "models", "responses", "responses.cancel", "responses.delete", "responses.input_items",
         "responses.retrieve",

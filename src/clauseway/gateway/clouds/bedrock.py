@@ -30,7 +30,9 @@ _MANTLE, _RUNTIME = "bedrock-mantle", "bedrock"
 _RUNTIME_HOSTS = ("bedrock-runtime.", "bedrock-runtime-fips.")
 _SIGNERS_MAX = 64  # calls without an identifier in their path are a dozen; the others come and go
 _RESPONSES = frozenset({"responses", "responses.retrieve", "responses.delete", "responses.input_items"})
-_ON_RUNTIME = frozenset({"chat"}) | _RESPONSES  # always synchronous there: nothing to cancel
+_BATCHES = frozenset({"batches.create", "batches.list", "batches.retrieve", "batches.cancel"})
+# Always synchronous there, so that nothing can be cancelled; the files of batches lie in S3.
+_ON_RUNTIME = frozenset({"chat"}) | _RESPONSES | _BATCHES
 _ON_MANTLE = frozenset({"chat", "models", "responses.cancel"}) | _RESPONSES
 
 
