@@ -1,4 +1,7 @@
-"""What an operator writes: the deployments that a gateway may call, as TOML. Secrets come from outside it.
+"""What an operator writes: the gateway's own settings and the deployments that it may call, as TOML.
+
+Secrets come from the environment or from files, never from here; a sandbox on this machine is the one exception. All
+problems are found at once, each with its line. `docs/clauseway.example.toml` shows everything there is.
 
 [[deployment]]
 name = "openai-direct"
@@ -15,25 +18,31 @@ models = {"gpt-5.5" = "gpt-5.5"}    # product = the model's name there
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
+from clauseway.app.toml_file import TomlFile, read_file
 from clauseway.catalog import Catalog
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
+from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Auth
+from clauseway.gateway.settings import Log, Settings, Telemetry, Tls
 from clauseway.values import InvalidInput, Problem
 
 DIALECTS = tuple(CLOUDS)
 _KINDS = (*STATIC, *KINDS)
 # What a model may answer with at most where nothing is configured: the largest that the catalogued models allow.
 _OUTPUT_TOKENS_MAX = 128_000
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class AuthWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AuthWritten(msgspec.Struct, frozen=True, kw_only=True):
     """How to authenticate. The secret is named by `secret_env` or `secret_file`; `secret` itself is for sandboxes.
     Kinds that are a source of credentials need none, but may take one (a client's)."""
 
@@ -49,7 +58,7 @@ class AuthWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     settings: Mapping[str, str] = {}
 
 
-class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
     """One endpoint of a cloud with the models deployed there."""
 
     name: str
@@ -64,78 +73,158 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     settings: Mapping[str, str] = {}
 
 
-class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GatewayWritten(Limits, frozen=True, kw_only=True):
+    """Where the gateway listens, how long it waits for clouds, and its limits."""
+
+    host: Annotated[str, Meta(min_length=1, description="Address that the gateway listens on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Its port; 0 takes any free one.")] = 8400
+    attempt_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600, description="A cloud says something within this time, or another one is asked.")
+    ] = 60.0
+    deadline_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Within this time of its arrival a request has content, or an error.")
+    ] = 600.0
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file. Deployments are tried in the order in which they stand."""
 
+    gateway: GatewayWritten = GatewayWritten()
+    tls: Tls = Tls()
+    log: Log = Log()
+    telemetry: Telemetry = Telemetry()
     deployment: tuple[DeploymentWritten, ...] = ()
 
 
 def read_configuration(path: Path, catalog: Catalog) -> Configuration:
     """Read and check the file. Raises InvalidInput with every problem found."""
-    try:
-        with path.open("rb") as file:
-            written = tomllib.load(file)
-        configuration = msgspec.convert(written, Configuration)
-    except FileNotFoundError:
-        todo = "Write the file, or run `clauseway up` for one over sandbox clouds."
-        raise InvalidInput(_problem(path, "there is no configuration", "the file does not exist", todo)) from None
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise InvalidInput(_problem(path, "the configuration cannot be read", str(error), "Mend the file.")) from None
-    if problems := _problems(path, configuration, catalog):
-        raise InvalidInput(*problems)
+    return checked(read_file(path), catalog)
+
+
+def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Configuration:
+    """The file as a configuration. Raises InvalidInput with every problem found; without `secrets`, what is read from
+    elsewhere may be missing here.
+    """
+    configuration = file.read(Configuration)
+    if configuration is not None:
+        _check(file, configuration, catalog)
+        if secrets:
+            _check_secrets(file, configuration)
+    if file.problems or configuration is None:
+        raise InvalidInput(*sorted(file.problems, key=lambda problem: problem.line))
     return configuration
+
+
+def settings_of(configuration: Configuration, where: Path) -> Settings:
+    """What of it the gateway's process is told. Paths are taken from the file's folder."""
+    gateway, tls = configuration.gateway, configuration.tls
+    limits = Limits(**{name: getattr(gateway, name) for name in Limits.__struct_fields__})
+    placed = {name: placed_path(getattr(tls, name), where) for name in Tls.__struct_fields__}
+    log = msgspec.structs.replace(configuration.log, file=placed_path(configuration.log.file, where))
+    return Settings(limits=limits, tls=Tls(**placed), log=log, telemetry=configuration.telemetry)
+
+
+def placed_path(written: str, where: Path) -> str:
+    """A path as it was meant: from the configuration's folder."""
+    return str(where.absolute().parent / Path(written).expanduser()) if written else ""
 
 
 def _problem(path: Path, what: str, why: str, todo: str) -> Problem:
     return Problem(what=what, why=why, where=str(path), todo=todo)
 
 
-def _problems(path: Path, configuration: Configuration, catalog: Catalog) -> list[Problem]:
-    problems = []
-    names = [deployment.name for deployment in configuration.deployment]
-    if not names:
-        problems.append(_problem(path, "no deployment", "there is nothing to route to", "Add a [[deployment]]."))
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        problems.append(_problem(path, f"two deployments {name!r}", "a name is unique", "Rename one of them."))
-    for deployment in configuration.deployment:
-        known: list[tuple[str, str, frozenset[str] | tuple[str, ...]]] = [
-            ("dialect", deployment.dialect, DIALECTS),
-            ("cloud", deployment.cloud, catalog.clouds),
-            ("seller", deployment.seller, catalog.parties),
-            ("kind of auth", deployment.auth.kind, _KINDS),
-            *(("product", product, frozenset(catalog.products)) for product in deployment.models),
-        ]
-        for what, value, allowed in known:
-            if value not in allowed:
-                todo = f"Write one of: {', '.join(sorted(allowed))}."
-                problems.append(
-                    _problem(path, f"{deployment.name}: unknown {what} {value!r}", "nothing defines it", todo)
-                )
-        if not deployment.url.startswith(("http://", "https://")):
-            todo = "Write http:// or https:// and the address."
-            problems.append(
-                _problem(path, f"{deployment.name}: {deployment.url!r} is no address", "it has no scheme", todo)
+def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:
+    """What is a value, and means nothing."""
+    written = file.content.get("deployment", [])
+    written_names = [item.get("name") if isinstance(item, dict) else None for item in written]
+    if not written:
+        file.problem((), "no deployment", "there is nothing to route to", "Add a [[deployment]].")
+    for index, name in enumerate(written_names):
+        if name is not None and name in written_names[:index]:
+            file.problem(
+                ("deployment", index, "name"), f"two deployments {name!r}", "a name is unique", "Rename one of them."
             )
-        problems += _misfits(path, deployment)
-    return problems
+    for deployment in configuration.deployment:
+        _check_deployment(file, deployment, catalog)
+    _check_tls(file, configuration.tls)
 
 
-def _misfits(path: Path, deployment: DeploymentWritten) -> list[Problem]:
+def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Catalog) -> None:
+    name, at = deployment.name, file.place(deployment)
+    known: list[tuple[str, str, str, frozenset[str] | tuple[str, ...]]] = [
+        ("dialect", "dialect", deployment.dialect, DIALECTS),
+        ("cloud", "cloud", deployment.cloud, catalog.clouds),
+        ("seller", "seller", deployment.seller, catalog.parties),
+        ("auth", "kind of auth", deployment.auth.kind, _KINDS),
+        *(("models", "product", product, frozenset(catalog.products)) for product in deployment.models),
+    ]
+    for key, what, value, allowed in known:
+        if value not in allowed:
+            todo = f"Write one of: {', '.join(sorted(allowed))}."
+            file.problem((*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo)
+    if not deployment.url.startswith(("http://", "https://")):
+        todo = "Write http:// or https:// and the address."
+        file.problem((*at, "url"), f"{name}: {deployment.url!r} is no address", "it has no scheme", todo)
+    elif deployment.auth.secret and urlsplit(deployment.url).hostname not in _LOOPBACK:
+        todo = "Name it with secret_env or secret_file."
+        file.problem((*at, "auth"), f"{name}: a secret in the file", "files are copied, shown and kept", todo)
+    _check_kind(file, deployment)
+
+
+def _check_secrets(file: TomlFile, configuration: Configuration) -> None:
+    """What is named and is not there: secrets, certificates."""
+    for deployment in configuration.deployment:
+        _check_secret(file, deployment)
+    for name in Tls.__struct_fields__:
+        written = getattr(configuration.tls, name)
+        if written and not os.access(placed_path(written, file.where), os.R_OK):
+            file.problem(("tls", name), f"{written} cannot be read", f"tls.{name} names it", "Give a readable file.")
+
+
+def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
+    auth, path = deployment.auth, (*file.place(deployment), "auth")
+    for variable in filter(None, (auth.secret_env, auth.access_key_env, auth.session_token_env)):
+        if variable not in os.environ:
+            todo = f"Set {variable} before the gateway starts."
+            file.problem(path, f"{deployment.name}: {variable} is not set", "its secret is read from there", todo)
+    if auth.secret_file and not os.access(placed_path(auth.secret_file, file.where), os.R_OK):
+        what = f"{deployment.name}: {auth.secret_file} cannot be read"
+        file.problem(path, what, "its secret is read from there", "Give a readable file.")
+    if auth.kind in STATIC and auth.kind != "none" and not (auth.secret or auth.secret_env or auth.secret_file):
+        todo = "Name the secret with secret_env or secret_file."
+        file.problem(path, f"{deployment.name} has no secret", "nothing names it", todo)
+
+
+def _check_kind(file: TomlFile, deployment: DeploymentWritten) -> None:
     """A kind of credential that the dialect does not take."""
     auth, cloud = deployment.auth, CLOUDS.get(deployment.dialect)
     if cloud is None or auth.kind not in _KINDS:
-        return []
+        return
     sent = sent_kind(Auth(kind=auth.kind, settings=auth.settings))
-    if sent in cloud.takes:
-        return []
-    todo = f"Use a kind that gives one of: {', '.join(sorted(cloud.takes))}."
-    what = f"{deployment.name}: {deployment.dialect} takes no credential of kind {sent!r}"
-    return [_problem(path, what, f"that is what auth {auth.kind!r} gives", todo)]
+    if sent not in cloud.takes:
+        todo = f"Use a kind that gives one of: {', '.join(sorted(cloud.takes))}."
+        what = f"{deployment.name}: {deployment.dialect} takes no credential of kind {sent!r}"
+        file.problem((*file.place(deployment), "auth"), what, f"that is what auth {auth.kind!r} gives", todo)
+
+
+def _check_tls(file: TomlFile, tls: Tls) -> None:
+    if bool(tls.certificate) != bool(tls.key):
+        missing = "key" if tls.certificate else "certificate"
+        file.problem(("tls",), f"tls.{missing} is missing", "one is nothing without the other", f"Write {missing} = ….")
+    if tls.client_ca and not tls.certificate:
+        todo = "Write certificate and key too."
+        file.problem(
+            ("tls", "client_ca"), "clients' certificates without our own", "there is no TLS to show them", todo
+        )
 
 
 def resolve_auth(deployment: DeploymentWritten, where: Path) -> Auth:
     """The deployment's credentials with their secrets in. Raises InvalidInput where one is missing."""
     written = deployment.auth
+    if written.secret_file and written.kind in ("bearer", "api-key"):
+        # The gateway reads it itself, now and whenever it changes.
+        path = placed_path(written.secret_file, where)
+        return Auth(kind="file", settings={"path": path, "sends": written.kind})
     secret = written.secret or _from_environment(written.secret_env, deployment, where) or _from_file(written, where)
     if not secret and written.kind in STATIC and written.kind != "none":
         todo = "Name the secret with secret_env or secret_file."
@@ -164,7 +253,7 @@ def _from_file(written: AuthWritten, where: Path) -> str:
     if not written.secret_file:
         return ""
     try:
-        return Path(written.secret_file).read_text("utf-8").strip()
+        return Path(placed_path(written.secret_file, where)).read_text("utf-8").strip()
     except OSError as error:
         problem = _problem(where, f"{written.secret_file} cannot be read", str(error), "Give a readable file.")
         raise InvalidInput(problem) from None

@@ -1,16 +1,19 @@
-"""Running a gateway and its pages: compile the plan, start both, keep plan and lake up to date, stop."""
+"""Running a gateway and its pages: compile the plan, start both, keep plan and lake up to date, stop.
+
+A configuration that is changed is taken over while requests run; one that cannot be is reported, and changes nothing.
+"""
 
 import contextlib
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from clauseway.app.configuration import read_configuration
+from clauseway.app.configuration import Configuration, placed_path, read_configuration, settings_of
 from clauseway.app.home import Home
-from clauseway.app.keys import active_keys
 from clauseway.app.leasing import lease_server
 from clauseway.app.planning import compile_plan, write_plan
 from clauseway.app.prices import open_prices
@@ -18,7 +21,11 @@ from clauseway.app.processes import Child, free_port, start
 from clauseway.app.register import recorded_facts
 from clauseway.app.sealing import seal
 from clauseway.app.several import Opened, with_recorded
-from clauseway.values import KnownAt
+from clauseway.app.tenants import tenancy_for_plan
+from clauseway.gateway.plan import Plan
+from clauseway.gateway.routes import check
+from clauseway.pricing import UnknownPrice
+from clauseway.values import InvalidInput, KnownAt
 
 GATEWAY_PORT, PAGES_PORT = 8400, 8401
 # A key is accepted this soon after it was made; a lake lags behind the spool by this much at most.
@@ -29,7 +36,8 @@ _LOOPBACK = "127.0.0.1"
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve. Paths left out mean: the built-in agreement, its own facts, the shipped price book, real time.
 
-    `opened` comes without what is recorded in the home: that is read anew with every plan.
+    `opened` comes without what is recorded in the home: that is read anew with every plan. `host` and `port` are the
+    configuration's where they are None.
     """
 
     home: Home
@@ -38,8 +46,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     agreements: tuple[Path, ...] = ()
     facts: Path | None = None
     prices: Path | None = None
-    host: str = _LOOPBACK
-    port: int = GATEWAY_PORT
+    host: str | None = None
+    port: int | None = None
     pages_port: int = PAGES_PORT
     simulated_clock: Path | None = None
     snippet_key: str = ""
@@ -58,46 +66,68 @@ class Served(msgspec.Struct, frozen=True):
         return next((child for child in (self.gateway, self.pages) if not child.running), None)
 
 
-def refresh_plan(options: Options) -> None:
-    """Compile the plan from what is true now and hand it to the gateway."""
+def present_plan(options: Options) -> Plan:
+    """The plan by what is true now. Raises InvalidInput with everything that is wrong, UnknownPrice."""
     known_at = KnownAt(time.time_ns())
     home = options.home.make()
+    configuration = read_configuration(options.configuration, options.opened.catalog)
+    tenancy = tenancy_for_plan(home)
     plan = compile_plan(
         with_recorded(options.opened, home),
-        read_configuration(options.configuration, options.opened.catalog),
-        active_keys(home),
+        configuration,
+        tenancy.keys,
         home.hash_key(),
         known_at=known_at,
         prices=open_prices(known_at, options.prices),
         where=options.configuration,
     )
-    write_plan(plan, home.plan)
+    plan = msgspec.structs.replace(
+        plan,
+        policies=tenancy.policies,
+        limits=tenancy.limits,
+        budgets=tenancy.budgets,
+        leases=str(home.lease_socket) if tenancy.budgets else "",
+        settings=settings_of(configuration, options.configuration),
+        attempt_timeout_s=configuration.gateway.attempt_timeout_s,
+        deadline_s=configuration.gateway.deadline_s,
+    )
+    check(plan)
+    return plan
+
+
+def refresh_plan(options: Options) -> None:
+    """Compile the plan from what is true now and hand it to the gateway. Raises as `present_plan` does."""
+    write_plan(present_plan(options), options.home.plan)
 
 
 @contextlib.contextmanager
 def serving(options: Options) -> Iterator[Served]:
     """The gateway and the pages, until the block ends. Raises InvalidInput, ChildFailed."""
     refresh_plan(options)
+    configuration = read_configuration(options.configuration, options.opened.catalog)
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(lease_server(options.home))
-        gateway = _start_gateway(options, clock)
+        host = configuration.gateway.host if options.host is None else options.host
+        gateway = _start_gateway(options, configuration, host, clock)
         stack.callback(gateway.stop)
-        gateway_url = f"http://{options.host}:{gateway.ready['ports']['gateway']}/v1"
+        scheme = "https" if configuration.tls.certificate else "http"
+        gateway_url = f"{scheme}://{host}:{gateway.ready['ports']['gateway']}/v1"
         pages = _start_pages(options, clock, gateway_url)
         stack.callback(pages.stop)
         yield Served(gateway, pages, gateway_url, f"http://{_LOOPBACK}:{pages.ready['ports']['pages']}/")
 
 
-def _start_gateway(options: Options, clock: list[str]) -> Child:
+def _start_gateway(options: Options, configuration: Configuration, host: str, clock: list[str]) -> Child:
     home = options.home
+    port = configuration.gateway.port if options.port is None else options.port
     spool = home.spools / "gateway"
     spool.mkdir(parents=True, exist_ok=True)
     arguments = [
         *("--plan", str(home.plan)),
         *("--spool", str(spool)),
-        *("--host", options.host),
-        *("--port", str(free_port(options.port, options.host))),
+        *("--host", host),
+        *("--port", str(free_port(port, host))),
         *("--control", str(home.gateway_socket)),
     ]
     return start("the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log")
@@ -115,17 +145,31 @@ def _start_pages(options: Options, clock: list[str], gateway_url: str) -> Child:
     return start("the pages", "clauseway.app.pages", [*arguments, *clock], options.home.logs / "pages.log")
 
 
-def keep(options: Options, served: Served, until: threading.Event) -> Child | None:
-    """Keep plan and lake up to date until told to stop (None) or until a process dies (which one)."""
+def keep(
+    options: Options,
+    served: Served,
+    until: threading.Event,
+    again: threading.Event | None = None,
+    told: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+) -> Child | None:
+    """Keep plan and lake up to date until told to stop (None) or until a process dies (which one).
+
+    `again` set: compile the plan anew although nothing seems to have changed. What cannot be taken over is `told`.
+    """
     sealed_s = time.monotonic()
     seen = _inputs(options)
     while not until.wait(_PLAN_EVERY_S):
         if dead := served.running():
             return dead
         changed = _inputs(options)
-        if changed != seen:
-            refresh_plan(options)
+        if changed != seen or (again is not None and again.is_set()):
             seen = changed
+            if again is not None:
+                again.clear()
+            try:
+                refresh_plan(options)
+            except (InvalidInput, UnknownPrice) as error:
+                told(f"The change was not taken over, and changes nothing:\n{error}")
         if time.monotonic() - sealed_s >= _SEAL_EVERY_S:
             seal(options.home)
             sealed_s = time.monotonic()
@@ -133,9 +177,20 @@ def keep(options: Options, served: Served, until: threading.Event) -> Child | No
 
 
 def _inputs(options: Options) -> list[object]:
-    """What a plan is compiled from and may change while it runs: keys, facts, the configuration, the book."""
+    """What a plan is compiled from and may change while it runs: tenants, facts, the configuration, the book."""
     facts = len(recorded_facts(options.home))
-    return [active_keys(options.home), facts, _stamp(options.configuration), _stamp(options.prices)]
+    files = [options.configuration, options.prices, *_secret_files(options)]
+    return [tenancy_for_plan(options.home), facts, *map(_stamp, files)]
+
+
+def _secret_files(options: Options) -> list[Path]:
+    """Files of secrets that are part of the plan, and may be replaced."""
+    try:
+        configuration = read_configuration(options.configuration, options.opened.catalog)
+    except InvalidInput:
+        return []
+    named = [deployment.auth.secret_file for deployment in configuration.deployment]
+    return [Path(placed_path(name, options.configuration)) for name in named if name]
 
 
 def _stamp(path: Path | None) -> tuple[int, int]:

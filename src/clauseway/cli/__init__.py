@@ -60,6 +60,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "brief": _Entry("clauseway.cli.brief", "Tell an amendment on a page, each sentence with its clause."),
     "serve": _Entry("clauseway.cli.serve", "Run the gateway and the pages."),
     "doctor": _Entry("clauseway.cli.doctor", "Examine what a gateway needs: credentials, clouds, prices, permission."),
+    "config": _Entry("clauseway.cli.config", "Check the gateway's configuration, and show it.", is_group=True),
     "sandbox": _Entry("clauseway.cli.sandbox", "Run the simulated clouds."),
     "replay": _Entry("clauseway.cli.replay", "Send recorded traffic through a gateway."),
     "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),

@@ -9,7 +9,7 @@ import typer
 
 from clauseway.app.home import home_at
 from clauseway.app.sealing import seal
-from clauseway.app.serving import GATEWAY_PORT, PAGES_PORT, Options, keep, serving
+from clauseway.app.serving import PAGES_PORT, Options, keep, serving
 from clauseway.app.snippets import curl_snippet
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
@@ -19,8 +19,10 @@ def command(
     configuration: Annotated[
         Path | None, typer.Option("--config", help="The deployments, as TOML; by default clauseway.toml in the home.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address the gateway listens on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The gateway's port; the next free one where it is taken.")] = GATEWAY_PORT,
+    host: Annotated[str | None, typer.Option(help="Address the gateway listens on, instead of the file's.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The gateway's port, instead of the file's; the next free one where it is taken.")
+    ] = None,
     pages_port: Annotated[int, typer.Option(help="The pages' port, on this machine only.")] = PAGES_PORT,
     prices: Annotated[
         Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")
@@ -32,8 +34,9 @@ def command(
 ) -> int:
     """Run the gateway and the pages until Ctrl-C.
 
-    The gateway speaks OpenAI's format: POST /v1/chat/completions and GET /v1/models. Its deployments stand in a TOML
-    file; secrets come from the environment or from files. Keys made and facts recorded while it runs hold at once.
+    The gateway speaks OpenAI's format. Its deployments and settings stand in a TOML file (`clauseway config show`, and
+    docs/clauseway.example.toml); secrets come from the environment or from files. Keys made, facts recorded and changes
+    of the file hold at once; a file that is wrong is reported and changes nothing. SIGHUP reads everything anew.
 
     \b
     With the configuration in .clauseway/clauseway.toml:
@@ -43,7 +46,7 @@ def command(
     A deployment in that file:
       [[deployment]]
       name = "openai-direct"
-      dialect = "openai"            # openai, azure or bedrock
+      dialect = "openai"            # openai, azure, bedrock, vertex or oci
       url = "https://api.openai.com/v1"
       cloud = "azure"               # the host
       seller = "openai"
@@ -64,6 +67,8 @@ def command(
         pages_port=pages_port,
     )
     until = stop_on_signals()
+    again = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: again.set())
     with serving(chosen) as served:
         if as_json:
             print_json({"gateway": served.gateway_url, "pages": served.pages_url})
@@ -72,7 +77,7 @@ def command(
             out.print(f"gateway {served.gateway_url} · pages {served.pages_url} · Ctrl-C stops both", style="bold")
             out.print("Make a key with `clauseway key create`, then:", style="dim")
             out.print(curl_snippet(served.gateway_url, "YOUR-KEY"), soft_wrap=True)
-        dead = keep(chosen, served, until)
+        dead = keep(chosen, served, until, again)
     seal(at)
     if dead is not None:
         raise RuntimeError(f"{dead.name} stopped by itself; its log is in {at.logs}")

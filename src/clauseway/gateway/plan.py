@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from clauseway.gateway.settings import Settings
 from clauseway.metering import Deployment, Ruling
 
 
@@ -28,11 +29,31 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, str] = {}
 
 
+class Lack(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deployment cannot do from `begin_ns` until `end_ns` (business clock), and how that is known."""
+
+    capability: str
+    reason: str
+    begin_ns: int = -(1 << 63)
+    end_ns: int = (1 << 63) - 1
+
+
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deployment's units cost from `begin_ns` until `end_ns` (business clock): unit code → picodollars."""
+
+    begin_ns: int
+    end_ns: int
+    units: Mapping[int, int]
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment that can be called. `url` is the root under which `/chat/completions` lies; `model` its name there.
 
     `dialect` names the gateway's module for that cloud; `settings` are that module's own (an API version, a project).
-    Prices are picodollars per token, for reservations; settlement prices from the dated book.
+    `prices` are those of the dated book; where none is in force, `input_price` and `output_price` (picodollars per
+    token) stand in for them. `kind` is the model's, as in the catalog. Limits in tokens are 0 where they are not known; `image_tokens_max` is the most that one
+    image counts for. `snapshot` is the dated model behind it, empty where that is not known. Quotas are what its cloud
+    lets through in a minute, 0 for any; `provisioned` is paid for whether it is used or not.
     """
 
     label: Deployment
@@ -43,6 +64,40 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     output_price: int
     output_tokens_max: int
     settings: Mapping[str, str] = {}
+    kind: str = "text"
+    prices: tuple[Prices, ...] = ()
+    context_tokens_max: int = 0
+    image_tokens_max: int = 0
+    lacks: tuple[Lack, ...] = ()
+    snapshot: str = ""
+    residency: str = ""
+    certifications: tuple[str, ...] = ()
+    quota_requests_per_minute: int = 0
+    quota_tokens_per_minute: int = 0
+    provisioned: bool = False
+
+
+class Retirement(msgspec.Struct, frozen=True, kw_only=True):
+    """From `begin_ns` on (business clock) a name is not served by a dialect (empty: by any) any more; `message` says so
+    and names the successor."""
+
+    name: str
+    dialect: str
+    begin_ns: int
+    message: str
+
+
+class Commitment(msgspec.Struct, frozen=True, kw_only=True):
+    """An amount that was promised to be spent between two instants (business clock), and what of it was left when the
+    plan was made, in picodollars. What counts toward it: empty tuples mean any."""
+
+    name: str
+    begin_ns: int
+    end_ns: int
+    left: int
+    clouds: tuple[str, ...] = ()
+    sellers: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,10 +189,11 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. `models` maps the names that clients may ask for to products; `epochs` are in order of time.
+    """All of it. `models` maps the names that clients may ask for to products, `snapshots` are those among them that
+    mean one dated model only; `epochs` are in order of time.
 
     `hash_key` (hex) keys the digests. `agreement` names its text by hash, for headers and receipts. `leases` is the
-    unix socket at which slices of budgets are leased; empty where there are no budgets.
+    unix socket at which slices of budgets are leased; empty where there are no budgets. `settings` are of the process.
     """
 
     agreement: str
@@ -150,6 +206,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[Policy, ...] = (Policy(),)
     limits: tuple[RateLimit, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    snapshots: tuple[str, ...] = ()
+    retirements: tuple[Retirement, ...] = ()
+    commitments: tuple[Commitment, ...] = ()
     leases: str = ""
+    settings: Settings = Settings()
     attempt_timeout_s: float = 60.0
     deadline_s: float = 600.0

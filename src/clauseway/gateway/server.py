@@ -56,7 +56,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     simulated_clock: Path | None = None
     control: Path | None = None
     parent_pipe: int | None = None
-    limits: Limits = Limits()
+    limits: Limits | None = None  # instead of the plan's
 
 
 def read_plan(path: Path) -> Plan:
@@ -81,6 +81,11 @@ class Endpoints:
         if key not in self._known:
             self._known[key] = Endpoint(*key, self._loop, self._limits)
         return self._known[key]
+
+    def take_over(self, limits: Limits) -> None:
+        self._limits = limits
+        for endpoint in self._known.values():
+            endpoint.limits = limits
 
     def grow_older(self) -> None:
         for endpoint in self._known.values():
@@ -111,7 +116,8 @@ class Server:
         left_open = open_attempts(options.spool) if options.spool.exists() else []
         spool = self._spool_factory(options.spool, loop, boot=boot)
         write_lost(spool, left_open)
-        self._endpoints = Endpoints(loop, options.limits)
+        limits = options.limits or plan.settings.limits
+        self._endpoints = Endpoints(loop, limits)
         self._health: dict[str, Health] = {}
         self._lessors = Lessors(boot)
         self._accounts = Accounts(self._lessors)
@@ -119,7 +125,7 @@ class Server:
         issued = IssuedIndex(options.spool / ISSUED_FILE, loop)
         tables = self._tables(plan, spool)
         await self._presenting.settled()
-        shared = self._shared = Shared(loop, tables, spool, clock, options.limits, boot, self._accounts, issued)
+        shared = self._shared = Shared(loop, tables, spool, clock, limits, boot, self._accounts, issued)
         server = await loop.create_server(lambda: ClientConnection(shared), sock=listening, backlog=_BACKLOG)
         control = await serve_control(options.control, shared) if options.control else None
         self._heed_signals(loop)
@@ -155,6 +161,8 @@ class Server:
         try:
             plan = read_plan(self._options.plan)
             self._shared.tables = self._tables(plan, self._shared.spool)
+            self._shared.limits = self._options.limits or plan.settings.limits
+            self._endpoints.take_over(self._shared.limits)
         except InvalidInput as error:
             print(f"The plan was not taken over:\n{error}", file=sys.stderr, flush=True)
 

@@ -1,0 +1,185 @@
+"""A TOML file read into a record, with every problem at once: unknown keys, missing ones, values out of bounds.
+
+`tomllib` knows no lines, so they are looked up in the text: every key and table that stands at the start of a line.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import msgspec
+
+from clauseway.values import InvalidInput, Problem
+
+T = TypeVar("T", bound=msgspec.Struct)
+_TABLE = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+_LINE_IN_MESSAGE = re.compile(r"\(at line (\d+), column \d+\)")
+_NOT_HERE: Any = object()
+# A part of a path is a key, or the place in a list of tables.
+_Path = tuple[str | int, ...]
+
+
+class TomlFile:
+    """A file that was parsed, its lines, and the problems found in it so far."""
+
+    def __init__(self, where: Path, text: str) -> None:
+        self.where = where
+        self.problems: list[Problem] = []
+        try:
+            self.content: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            found = _LINE_IN_MESSAGE.search(str(error))
+            line = int(found[1]) if found else 0
+            raise InvalidInput(
+                Problem(what="this is no TOML", why=str(error), where=str(where), line=line, todo="Mend the line.")
+            ) from None
+        self._lines = _lines_of(text)
+        self._places: dict[int, _Path] = {}
+
+    def line(self, *path: str | int) -> int:
+        """Where a key stands, or the nearest table around it; 0 where that is not known."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 0)
+
+    def place(self, record: msgspec.Struct) -> _Path:
+        """Where a record that was read stands; to be asked while the record is there."""
+        return self._places[id(record)]
+
+    def line_of(self, *path: str | int) -> int:
+        """The line that says a key's value, or the value of which it is a part; 0 where the file does not say it."""
+        value: Any = self.content
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return 0
+        return self.line(*path)
+
+    def problem(self, path: _Path, what: str, why: str, todo: str) -> None:
+        self.problems.append(Problem(what=what, why=why, where=str(self.where), line=self.line(*path), todo=todo))
+
+    def read(self, kind: type[T]) -> T | None:
+        """The whole file as a record. What is wrong becomes a problem and is left out; None where nothing is left."""
+        return self._struct(kind, self.content, ())
+
+    def _struct(self, kind: type[T], value: object, path: _Path) -> T | None:
+        if not isinstance(value, Mapping):
+            self.problem(path, f"{_named(path)} is no table", f"it is {value!r}", "Write a table of keys and values.")
+            return None
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        for name in value.keys() - fields.keys():
+            near = get_close_matches(name, fields, 1, 0.6)
+            todo = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(fields))}."
+            self.problem((*path, name), f"unknown key {_named((*path, name))}", "nothing reads it", todo)
+        found: dict[str, Any] = {}
+        for name, field in fields.items():
+            if name in value:
+                taken = self._value(field.type, value[name], (*path, name))
+                if taken is not _NOT_HERE:
+                    found[field.name] = taken
+                    continue
+            elif field.required:
+                self.problem(path, f"{_named((*path, name))} is missing", "nothing stands for it", f"Write {name} = ….")
+            if field.required:
+                return None
+        record = kind(**found)
+        self._places[id(record)] = path
+        return record
+
+    def _value(self, kind: Any, value: object, path: _Path) -> Any:
+        """The value, or `_NOT_HERE` where it is none."""
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            taken = self._struct(kind, value, path)
+            return _NOT_HERE if taken is None else taken
+        items = get_args(kind)
+        if get_origin(kind) is tuple and isinstance(items[0], type) and issubclass(items[0], msgspec.Struct):
+            if not isinstance(value, list):
+                todo = f"Write [[{_named(path)}]] for each of them."
+                self.problem(path, f"{_named(path)} is no list of tables", "there may be several", todo)
+                return _NOT_HERE
+            read = [self._struct(items[0], item, (*path, index)) for index, item in enumerate(value)]
+            return tuple(item for item in read if item is not None)
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            reason = description_of(kind)
+            todo = f"It says: {reason}" if reason else "Write another value."
+            self.problem(path, f"{_named(path)} = {_shown(value)} cannot be", str(error).replace("`", ""), todo)
+            return _NOT_HERE
+
+
+def read_file(path: Path) -> TomlFile:
+    """Raises InvalidInput where it cannot be read, or is no TOML."""
+    try:
+        return TomlFile(path, path.read_text("utf-8"))
+    except FileNotFoundError:
+        what, why, todo = "there is no configuration", "the file does not exist", "Write it, or name another one."
+    except (OSError, UnicodeDecodeError) as error:
+        what, why, todo = "the configuration cannot be read", str(error), "Give a readable text file."
+    raise InvalidInput(Problem(what=what, why=why, where=str(path), todo=todo))
+
+
+def description_of(kind: Any) -> str:
+    """The reason that is written beside a setting."""
+    if get_origin(kind) is Annotated:
+        return next((part.description or "" for part in get_args(kind) if isinstance(part, msgspec.Meta)), "")
+    return ""
+
+
+def plain_kind(kind: Any) -> Any:
+    """A setting's type without its notes."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated and not isinstance(kind, UnionType) else kind
+
+
+def _named(path: _Path) -> str:
+    """`deployment[2].auth.kind`, counted from 1 as people do."""
+    named = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)
+    return named.removeprefix(".")
+
+
+def _shown(value: object) -> str:
+    return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}…"
+
+
+def _lines_of(text: str) -> dict[_Path, int]:
+    """The line of each table and key that begins a line, from 1."""
+    lines: dict[_Path, int] = {}
+    table: _Path = ()
+    counts: dict[_Path, int] = {}
+    within = ""  # the quotes of a text of several lines
+    for number, line in enumerate(text.splitlines(), 1):
+        if within:
+            within = "" if within in line else within
+            continue
+        if head := _TABLE.match(line):
+            table = _resolved(tuple(_parts(head[2])), counts, begins=head[1] == "[[")
+            lines.setdefault(table, number)
+        elif key := _KEY.match(line):
+            lines.setdefault((*table, *_parts(key[1])), number)
+        for quotes in ('"""', "'''"):
+            if line.count(quotes) % 2:
+                within = quotes
+    return lines
+
+
+def _parts(name: str) -> list[str]:
+    return [part.strip("\"'") for part in _PART.findall(name)]
+
+
+def _resolved(parts: tuple[str, ...], counts: dict[_Path, int], *, begins: bool) -> _Path:
+    """A table's path, with the place of the latest table of each list in it. `begins`: one more of its list."""
+    path: _Path = ()
+    for index, part in enumerate(parts):
+        path = (*path, part)
+        if begins and index == len(parts) - 1:
+            counts[path] = counts.get(path, -1) + 1
+        if path in counts:
+            path = (*path, counts[path])
+    return path

@@ -1,0 +1,187 @@
+"""The configuration: every problem at once with its line, secrets from outside, and an example that is true."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from clauseway.app.configuration import Configuration, GatewayWritten, read_configuration, resolve_auth, settings_of
+from clauseway.app.configuring import DEFAULT, show_configuration
+from clauseway.app.library import open_agreement
+from clauseway.app.toml_file import description_of
+from clauseway.gateway.limits import Limits
+from clauseway.gateway.settings import Log, Settings, Telemetry, Tls
+from clauseway.values import InvalidInput
+
+CATALOG = open_agreement().catalog
+EXAMPLE = Path(__file__).parents[2] / "docs" / "clauseway.example.toml"
+DEPLOYMENT = """
+[[deployment]]
+name = "direct"
+dialect = "openai"
+url = "https://api.openai.com/v1"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {kind = "bearer", secret_env = "KEY"}
+models = {"gpt-5.5" = "gpt-5.5"}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "clauseway.toml"
+    path.write_text(text)
+    return path
+
+
+def problems(folder: Path, text: str) -> list[tuple[int, str]]:
+    """(line, what) of each."""
+    with pytest.raises(InvalidInput) as refused:
+        read_configuration(write(folder, text), CATALOG)
+    return [(problem.line, problem.what) for problem in refused.value.problems]
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "sk-secret")
+
+
+def test_every_problem_is_found_at_once_and_has_its_line(tmp_path: Path) -> None:
+    text = """\
+[gateway]
+port = 84000
+hed_s = 3
+attempt_timeout_s = "long"
+
+[tls]
+certificate = "nowhere.pem"
+
+[loging]
+form = "json"
+
+[[deployment]]
+name = "one"
+dialect = "openia"
+url = "api.openai.com"
+cloud = "moon"
+seller = "openai"
+region = "global"
+auth = {kind = "bearer", secret_env = "MISSING_HERE"}
+models = {"gpt-5.5" = "gpt-5.5", "gpt-9" = "x"}
+
+[[deployment]]
+name = "two"
+dialect = "openai"
+url = "https://api.openai.com/v1"
+cloud = "azure"
+region = "global"
+auth = {kind = "sigv4", secret_env = "KEY"}
+models = {"gpt-5.5" = "gpt-5.5"}
+
+[[deployment]]
+name = "one"
+dialect = "openai"
+url = "https://api.openai.com/v1"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {kind = "sigv4", secret = "in-the-file"}
+models = {}
+"""
+    assert problems(tmp_path, text) == [
+        (2, "gateway.port = 84000 cannot be"),
+        (3, "unknown key gateway.hed_s"),
+        (4, "gateway.attempt_timeout_s = 'long' cannot be"),
+        (6, "tls.key is missing"),
+        (7, "nowhere.pem cannot be read"),
+        (9, "unknown key loging"),
+        (14, "one: unknown dialect 'openia'"),
+        (15, "one: 'api.openai.com' is no address"),
+        (16, "one: unknown cloud 'moon'"),
+        (19, "one: MISSING_HERE is not set"),
+        (20, "one: unknown product 'gpt-9'"),
+        (22, "deployment[2].seller is missing"),
+        (32, "two deployments 'one'"),
+        (38, "one: a secret in the file"),
+        (38, "one: openai takes no credential of kind 'sigv4'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("[gateway\n" + DEPLOYMENT, 1, "this is no TOML"),
+        ("", 0, "no deployment"),
+        ("gateway = 5\n" + DEPLOYMENT, 1, "gateway is no table"),
+        ("[deployment]\nname = 'x'\n", 1, "deployment is no list of tables"),
+        ('[gateway]\nhost = """\nport = 1\n"""\n[log]\naccess = 2\n' + DEPLOYMENT, 6, "log.access = 2 cannot be"),
+    ],
+)  # fmt: skip
+def test_a_problem_and_its_line(tmp_path: Path, text: str, line: int, what: str) -> None:
+    assert problems(tmp_path, text) == [(line, what)]
+
+
+def test_a_misspelt_key_is_told_the_one_that_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"Did you mean drain_s\?"):
+        read_configuration(write(tmp_path, "[gateway]\ndrains = 3\n" + DEPLOYMENT), CATALOG)
+    with pytest.raises(InvalidInput, match="A client that takes longer to send a head"):
+        read_configuration(write(tmp_path, "[gateway]\nhead_s = 0\n" + DEPLOYMENT), CATALOG)
+
+
+def test_every_setting_has_bounds_and_a_reason() -> None:
+    for kind in (GatewayWritten, Tls, Log, Telemetry):
+        for field in msgspec.structs.fields(kind):
+            assert len(description_of(field.type)) > 20, field.name
+    bounds = [field.type for field in msgspec.structs.fields(Limits)]
+    assert all(kind.__metadata__[0].ge is not None and kind.__metadata__[0].le is not None for kind in bounds)
+
+
+def test_what_is_set_reaches_the_gateway_and_paths_lie_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("")
+    text = "[gateway]\nhead_s = 3\nconnections = 7\n[tls]\nupstream_ca = 'ca.pem'\n[log]\nfile = 'gateway.log'\n"
+    path = write(tmp_path, text + DEPLOYMENT)
+    settings = settings_of(read_configuration(path, CATALOG), path)
+    assert settings.limits == Limits(head_s=3.0, connections=7)
+    assert settings.tls.upstream_ca == str(tmp_path / "ca.pem")
+    assert settings.log.file == str(tmp_path / "gateway.log")
+    assert settings_of(Configuration(), path) == Settings()
+
+
+def test_secrets_come_from_the_environment_or_from_files_that_are_read_again(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-file\n")
+    from_file = DEPLOYMENT.replace('secret_env = "KEY"', 'secret_file = "key"')
+    path = write(tmp_path, from_file)
+    auth = resolve_auth(read_configuration(path, CATALOG).deployment[0], path)
+    assert (auth.kind, auth.secret) == ("file", "")
+    assert auth.settings == {"path": str(tmp_path / "key"), "sends": "bearer"}
+    path = write(tmp_path, DEPLOYMENT)
+    assert resolve_auth(read_configuration(path, CATALOG).deployment[0], path).secret == "sk-secret"
+
+
+def test_a_secret_in_the_file_is_for_this_machine_only(tmp_path: Path) -> None:
+    inside = DEPLOYMENT.replace('secret_env = "KEY"', 'secret = "sk-inside"')
+    assert problems(tmp_path, inside) == [(9, "direct: a secret in the file")]
+    here = inside.replace("https://api.openai.com", "http://127.0.0.1:8410")
+    path = write(tmp_path, here)
+    read_configuration(path, CATALOG)
+    shown = {setting.key: setting for setting in show_configuration(path, CATALOG)}
+    assert shown["deployment[1].auth.secret"].value == "(masked)"
+    assert "sk-inside" not in msgspec.json.encode(list(shown.values())).decode()
+    assert (shown["deployment[1].region"].source, shown["gateway.head_s"].source) == ("line 8", DEFAULT)
+
+
+def test_the_example_is_sound_and_shows_every_setting_at_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    text = EXAMPLE.read_text()
+    as_shipped = read_configuration(write(tmp_path, text), CATALOG)
+    assert msgspec.structs.replace(as_shipped, deployment=()) == Configuration()
+    uncommented = re.sub(r"(?m)^#([a-z_]+ = )", r"\1", text)
+    path = write(tmp_path, uncommented)
+    assert read_configuration(path, CATALOG) == as_shipped
+    told = {setting.key: setting for setting in show_configuration(path, CATALOG)}
+    assert {setting.source for setting in told.values()} & {DEFAULT} == set()
+    prose = " ".join(line.removeprefix("# ") for line in text.splitlines())
+    assert [key for key, setting in told.items() if setting.reason not in prose] == []
