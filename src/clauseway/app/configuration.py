@@ -96,15 +96,15 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     deployment: tuple[DeploymentWritten, ...] = ()
 
 
-def read_configuration(path: Path, catalog: Catalog) -> Configuration:
-    """Read and check the file. Raises InvalidInput with every problem found."""
-    return checked(read_file(path), catalog)
+def read_configuration(path: Path, catalog: Catalog, *, secrets: bool = True) -> Configuration:
+    """Read and check the file. Raises InvalidInput with every problem found; without `secrets`, what is read from
+    elsewhere may be missing here.
+    """
+    return checked(read_file(path), catalog, secrets=secrets)
 
 
 def checked(file: TomlFile, catalog: Catalog, *, secrets: bool = True) -> Configuration:
-    """The file as a configuration. Raises InvalidInput with every problem found; without `secrets`, what is read from
-    elsewhere may be missing here.
-    """
+    """A file that was read, as `read_configuration` gives it."""
     configuration = file.read(Configuration)
     if configuration is not None:
         _check(file, configuration, catalog)
