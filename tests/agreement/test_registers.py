@@ -86,8 +86,9 @@ def test_what_is_added_became_known_after_what_stood_there_with_the_same_instant
 
 
 def test_launches_of_one_day_are_cited_in_one_order() -> None:
+    text = "- {{kind: launch, product: chat-1, cloud: {}, stage: {}, effective: 2026-05-01, source: [T], says: A.}}\n"
     launches = [
-        f"- {{kind: launch, product: chat-1, cloud: {cloud}, stage: {stage}, effective: 2026-05-01, source: [T], says: A.}}\n"
+        text.format(cloud, stage)
         for cloud, stage in (("own", "preview"), ("other", "available"), ("other", "preview"))
     ]
     orders = [register("".join(each)).launches("chat-1") for each in permutations(launches)]
