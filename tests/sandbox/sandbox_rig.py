@@ -11,6 +11,9 @@ import uvloop
 
 from clauseway.sandbox.server import TWINS, serve
 
+# One client for all: to make one takes longer than a request.
+ADMINISTRATION = httpx.Client(verify=False)
+
 
 class Clouds(msgspec.Struct, frozen=True):
     """Where the clouds listen, and their administration."""
@@ -21,19 +24,19 @@ class Clouds(msgspec.Struct, frozen=True):
         return f"http://127.0.0.1:{self.ports[cloud]}{path}"
 
     def counts(self, cloud: str) -> dict[str, int]:
-        counts: dict[str, dict[str, int]] = httpx.get(self.url(cloud, "/sandbox/counts")).json()
+        counts: dict[str, dict[str, int]] = ADMINISTRATION.get(self.url(cloud, "/sandbox/counts")).json()
         return counts[cloud]
 
     def attempts(self, cloud: str) -> list[dict[str, object]]:
-        attempts: list[dict[str, object]] = httpx.get(self.url(cloud, "/sandbox/attempts")).json()
+        attempts: list[dict[str, object]] = ADMINISTRATION.get(self.url(cloud, "/sandbox/attempts")).json()
         return [attempt for attempt in attempts if attempt["cloud"] == cloud]
 
     def add_fault(self, cloud: str, **rule: object) -> None:
-        assert httpx.post(self.url(cloud, "/sandbox/faults"), json=rule).status_code == 200
+        assert ADMINISTRATION.post(self.url(cloud, "/sandbox/faults"), json=rule).status_code == 200
 
     def clear_faults(self) -> None:
         for cloud in self.ports:
-            assert httpx.delete(self.url(cloud, "/sandbox/faults")).json() == []
+            assert ADMINISTRATION.delete(self.url(cloud, "/sandbox/faults")).json() == []
 
 
 class _Thread(threading.Thread):

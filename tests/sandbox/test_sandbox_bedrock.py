@@ -13,11 +13,13 @@ from botocore.auth import SigV4Auth  # type: ignore[import-untyped]
 from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
 from botocore.credentials import Credentials  # type: ignore[import-untyped]
 from openai import AsyncBedrockOpenAI, BedrockOpenAI, OpenAI
+from openai.providers import bedrock
 from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.credentials import (
     AWS_ACCESS_KEY_ID,
     AWS_REGION,
+    AWS_RUNTIME_SERVICE,
     AWS_SECRET_ACCESS_KEY,
     AWS_SERVICE,
     AWS_SESSION_ACCESS_KEY_ID,
@@ -297,3 +299,75 @@ def test_models_and_their_roots(clouds: Any, root: str, model: str, status: int)
     else:
         with pytest.raises(openai.NotFoundError, match=f"The model '{model}' does not exist"):
             client.chat.completions.create(model=model, messages=HELLO)
+
+
+RUNTIME_CREDENTIALS: Any = [
+    {"api_key": BEDROCK_API_KEY},
+    {"access_key_id": AWS_ACCESS_KEY_ID, "secret_access_key": AWS_SECRET_ACCESS_KEY},
+    {
+        "access_key_id": AWS_SESSION_ACCESS_KEY_ID,
+        "secret_access_key": AWS_SESSION_SECRET_ACCESS_KEY,
+        "session_token": AWS_SESSION_TOKEN,
+    },
+]
+
+
+def provided(clouds: Any, endpoint: Any, **credential: str) -> OpenAI:
+    cloud = {"mantle": "bedrock", "runtime": "bedrock_runtime"}[endpoint]
+    provider = bedrock(endpoint=endpoint, base_url=clouds.url(cloud, "/openai/v1"), region=AWS_REGION, **credential)  # type: ignore[arg-type]
+    return OpenAI(provider=provider, max_retries=0)
+
+
+@pytest.mark.parametrize("credential", RUNTIME_CREDENTIALS, ids=["key", "SigV4", "session"])
+def test_the_sdks_provider_at_the_runtime(clouds: Any, credential: dict[str, str]) -> None:
+    sdk = provided(clouds, "runtime", **credential)
+    for model in ("us.openai.gpt-5.5", "global.openai.gpt-5.4"):
+        answer = sdk.chat.completions.create(model=model, messages=HELLO, max_completion_tokens=6)
+        assert answer.model == model
+        assert answer.usage is not None
+        assert answer.usage.completion_tokens == 6
+    with pytest.raises(openai.NotFoundError):
+        sdk.chat.completions.create(model="openai.gpt-5.5", messages=HELLO)  # no profile's name
+
+
+def test_each_endpoint_has_a_service_of_its_own(clouds: Any) -> None:
+    url = clouds.url("bedrock_runtime", CHAT)
+    _expect(
+        post(url, signed(url)),
+        "InvalidSignatureException",
+        "Credential should be scoped to correct service: 'bedrock'.",
+    )
+    body = BODY.replace(b"openai.", b"us.openai.")
+    assert post(url, signed(url, service=AWS_RUNTIME_SERVICE, body=body), body).status_code == 200
+
+
+@pytest.mark.parametrize("endpoint", ["mantle", "runtime"])
+def test_every_method_is_signed(clouds: Any, endpoint: str) -> None:
+    sdk = provided(clouds, endpoint, **RUNTIME_CREDENTIALS[2])
+    model = {"mantle": "openai.gpt-5.5", "runtime": "us.openai.gpt-5.5"}[endpoint]
+    answer = sdk.responses.create(model=model, input="which cloud", background=True)
+    assert sdk.responses.retrieve(answer.id).status == "in_progress"
+    assert [item.id for item in sdk.responses.input_items.list(answer.id, limit=1, order="asc")]
+    assert sdk.responses.cancel(answer.id).status == "cancelled"
+    sdk.responses.delete(answer.id)
+    events = list(sdk.responses.create(model=model, input="which cloud", stream=True))
+    assert events[-1].type == "response.completed"
+    assert model in [each.id for each in sdk.models.list()]
+
+
+ODD_PATHS = [
+    "/openai/v1/models/a%20b%3Ac",
+    "/openai/v1/models/ä~b",
+    "/openai/v1//models",
+    "/openai/v1/x?b=&a=%2F+1&a=0",
+]
+
+
+@pytest.mark.parametrize("path", ODD_PATHS)
+def test_odd_paths_and_queries_are_signed_as_sent(clouds: Any, path: str) -> None:
+    """What is not there is looked for only once the signature holds."""
+    url = str(httpx.URL(clouds.url("bedrock", path)))
+    headers = {"Host": httpx.URL(url).netloc.decode()}
+    request = AWSRequest("GET", url, headers=headers)
+    SigV4Auth(Credentials(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), AWS_SERVICE, AWS_REGION).add_auth(request)
+    assert httpx.get(url, headers=dict(request.headers.items())).status_code == 404

@@ -41,7 +41,7 @@ def client(clouds: Any, **options: Any) -> OpenAI:
 
 def account(clouds: Any, **changed: str) -> Any:
     info = {**google_service_account(clouds.url("vertex", "/token")), **changed}
-    return service_account.Credentials.from_service_account_info(info)
+    return service_account.Credentials.from_service_account_info(info)  # type: ignore[no-untyped-call]
 
 
 def test_the_sdks_provider_with_a_service_account(clouds: Any) -> None:
