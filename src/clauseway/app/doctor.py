@@ -66,7 +66,7 @@ def examine(patient: Patient) -> Examination:
     """Look at everything. Whatever is wrong is found, not raised."""
     where = patient.configuration
     try:
-        configuration = read_configuration(where, patient.opened.catalog)
+        configuration = read_configuration(where, patient.opened.catalog, secrets=False)
     except InvalidInput as error:
         return _examination(_failed("", "configuration", problem) for problem in error.problems)
     count = len(configuration.deployment)
