@@ -10,8 +10,10 @@ from typing import Protocol
 
 from clauseway.gateway.answers import Stream
 from clauseway.gateway.clouds import Prepare
-from clauseway.gateway.clouds.usage import Units, estimate, estimated_tokens
+from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.failures import Failure, failure_of, is_failure
+from clauseway.gateway.holds import Held
+from clauseway.gateway.issued import Issued
 from clauseway.gateway.operations import Wanted
 from clauseway.gateway.routes import CallTarget, Candidate, Customer, Reserved
 from clauseway.gateway.shared import Shared
@@ -22,7 +24,7 @@ from clauseway.spool import pack_intent, pack_usage_fields
 
 _NO_UNITS: Units = ()
 _ERROR_BYTES_MAX = 64 << 10  # an error is some hundred bytes; a page of HTML is not read to its end
-_ERROR_PATIENCE_S = 2.0  # for the rest of an error whose status is known
+_PATIENCE_S = 2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
 
 
 class Owner(Protocol):
@@ -44,6 +46,8 @@ class Owner(Protocol):
     def ended(self, attempt: "Attempt") -> None: ...
     def broken(self, attempt: "Attempt", reason: str) -> None: ...
     def expect(self, attempt: "Attempt") -> None: ...
+    def expect_by(self, attempt: "Attempt", due_s: float) -> None: ...
+    def too_late(self, attempt: "Attempt") -> str: ...
 
 
 class Attempt:
@@ -59,6 +63,7 @@ class Attempt:
     failed = False
     units: Units = _NO_UNITS
     charged = 0
+    sent = False
     _upstream: UpstreamConnection | None = None
     _upstream_id = b""
     _working: asyncio.Task[None] | None = None
@@ -68,6 +73,8 @@ class Attempt:
     _encoded = False
     _again = False
     _renewed = False
+    # What it made, while its usage is still to come with the end of that.
+    later: Issued | None = None
     _presented: Prepare | None = None
 
     def __init__(self, owner: Owner, candidate: Candidate, ordinal: int, reserved: Reserved) -> None:
@@ -93,6 +100,7 @@ class Attempt:
             ),
             buyer, deployment, ruling,
         )  # fmt: skip
+        target.health.asked(shared.wheel.now_s)
         owner.expect(self)
         upstream = target.endpoint.take()
         if upstream is not None:
@@ -128,6 +136,7 @@ class Attempt:
         self._presented = prepare
         head = prepare(wanted.call, body, wanted.passed, int(time()))
         self._upstream = upstream
+        self.sent = True
         upstream.send(self, target.request_id_header, head + body)
 
     async def _renew_and_send(self, target: CallTarget) -> None:
@@ -140,6 +149,7 @@ class Attempt:
         self._working = None
         if renewed:
             self.status, self._failing, self._pieces, self._collected = 0, False, None, 0
+            self._owner.expect(self)
             self._connect()
         else:
             self._fail(Failure("refused our credential", self.status))
@@ -181,7 +191,7 @@ class Attempt:
                 return True
         elif is_failure(status, follows=self._owner.follows):
             self._failing = True
-            self.due_s = min(self.due_s, self._owner.shared.wheel.now_s + _ERROR_PATIENCE_S)
+            self._owner.expect_by(self, self._owner.shared.wheel.now_s + _PATIENCE_S)
         return False
 
     def _collect(self, data: bytes) -> None:
@@ -226,7 +236,10 @@ class Attempt:
                 self.committed = True
                 self.first_content_us = self.age_us()
                 self.candidate.target.health.succeeded()
-            owner.expect(self)
+            if stream.done:
+                owner.expect_by(self, owner.shared.wheel.now_s + _PATIENCE_S)
+            else:
+                owner.expect(self)
             if events:
                 owner.content(self, events)
         elif stream.failed:
@@ -234,10 +247,16 @@ class Attempt:
             self._fail(Failure("reported an error before any content", self.status))
             return
         if complete:
-            if stream.done and stream.committed and not stream.failed:
+            if self._is_whole:
                 owner.ended(self)
             else:
                 self._stream_failed("reported an error" if stream.failed else "ended the stream without its last event")
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether a stream's last event has come: what may still be missing says nothing."""
+        stream = self.stream
+        return stream is not None and stream.done and stream.committed and not stream.failed
 
     def _stream_failed(self, reason: str) -> None:
         if self.committed:
@@ -247,7 +266,9 @@ class Attempt:
 
     def lost(self, reason: str, reused: bool) -> None:
         self._upstream = None
-        if self.committed:
+        if self._is_whole:
+            self._owner.ended(self)
+        elif self.committed:
             self._owner.broken(self, reason)
         elif self._failing:
             self._refused(b"".join(self._pieces or ()))
@@ -270,8 +291,10 @@ class Attempt:
         self.let_go()
         if self._failing:
             self._refused(b"".join(self._pieces or ()))
+        elif self._is_whole:
+            self._owner.ended(self)
         elif self.committed:
-            self._owner.broken(self, "fell silent")
+            self._owner.broken(self, self._owner.too_late(self))
         else:
             self._fail(Failure("did not answer in time", self.status))
 
@@ -309,46 +332,90 @@ class Attempt:
 
     def record_units(self, units: Units, status: Status = Status.COMPLETE) -> None:
         """What the cloud reported, and what it is worth."""
-        target = self.candidate.target
-        self._owner.shared.counts.tokens[target.cloud] += tokens_of(units)
-        self.record(status, self.status, units, target.charge(units))
+        self.record(status, self.status, units)
 
     def record_estimate(self, status: Status, output_tokens: int) -> None:
         """What it must have been about, where the cloud did not report it."""
-        units = estimate(len(self._owner.wanted.body), output_tokens)
-        self.record(status, self.status, units, self.candidate.target.charge(units))
+        wanted = self._owner.wanted
+        if not wanted.operation.metered:
+            self.record(status, self.status)
+            return
+        self.record(status, self.status, wanted.operation.estimate(len(wanted.body), output_tokens))
 
     def record_answer(self, body: bytes) -> None:
         """Of a whole answer: as reported, or estimated by its length."""
-        units = self._owner.wanted.operation.units_in(body)
+        operation = self._owner.wanted.operation
+        units = operation.units_in(body)
         if units is not None:
             self.record_units(units)
         else:
-            self.record_estimate(Status.ESTIMATED, estimated_tokens(len(body)))
+            self.record_estimate(Status.ESTIMATED, operation.tokens_in(len(body)))
 
     def record_stream(self) -> None:
         """Of a stream that ended well."""
-        assert self.stream is not None
-        units = self.stream.units
-        if units is not None:
-            self.record_units(units)
-        else:
-            self.record_estimate(Status.ESTIMATED, self.stream.events)
+        self.record_units(*self.units_of_stream())
+
+    def units_of_stream(self) -> tuple[Units, Status]:
+        """Of a stream that ended well: its report, or an estimate by its events."""
+        stream, wanted = self.stream, self._owner.wanted
+        assert stream is not None
+        if stream.units is not None:
+            return stream.units, Status.COMPLETE
+        return wanted.operation.estimate(len(wanted.body), stream.events), Status.ESTIMATED
 
     def record_until_now(self) -> None:
-        """What came before it broke off: as reported, or estimated by the events that were passed on."""
+        """What came before it broke off: as reported, or estimated by the events that were passed on. What was never
+        sent used nothing, and what goes on without us is metered at its end.
+        """
         stream = self.stream
         units = stream.units if stream is not None else None
-        if units is not None:
+        if self.later is not None or not self._owner.wanted.operation.metered:
+            self.record(Status.INTERRUPTED, self.status)
+        elif units is not None:
             self.record_units(units, Status.INTERRUPTED)
-        else:
+        elif self.sent:
             self.record_estimate(Status.INTERRUPTED, stream.events if stream is not None and self.committed else 0)
+        else:
+            self.record(Status.FAILED, 0)
 
-    def record(self, status: Status, http_status: int, units: Units = _NO_UNITS, charge: int = 0) -> None:
+    def record(self, status: Status, http_status: int, units: Units = _NO_UNITS) -> None:
+        """Its end in the journal; exactly once."""
+        owner, customer = self._owner, self._owner.customer
+        charge = self._append(status, http_status, units, customer.label)
+        if customer.account is None:
+            return
+        where, reserved = self.candidate.target, self._reserved
+        if self.later is not None:
+            held = Held(customer.account, where.cloud, where.product, reserved.picodollars, reserved.tokens)
+            owner.shared.holds.keep(self.later.identifier, held)
+            return
+        customer.account.settle(
+            where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, tokens_of(units)
+        )
+
+    def record_end(self, issued: Issued, units: Units, status: Status) -> None:
+        """Its end in the journal where it saw the end of what was pending: metered for the key that had made it."""
+        owner, customer = self._owner, self._owner.customer
+        shared, where, reserved = owner.shared, self.candidate.target, self._reserved
+        charge, tokens = self._append(status, self.status, units, shared.spool.label(issued.buyer)), tokens_of(units)
+        own_charge, own_tokens = (charge, tokens) if self.later is not None else (0, 0)
+        if customer.account is not None:
+            customer.account.settle(
+                where.cloud, where.product, reserved.picodollars, own_charge, reserved.tokens, own_tokens
+            )
+        if self.later is None:
+            shared.holds.settle(issued.identifier, charge, tokens)
+
+    def _append(self, status: Status, http_status: int, units: Units, buyer: int) -> int:
+        """The record itself; what it is worth, in picodollars."""
+        assert not self.over, "an attempt ends once"
         owner, candidate = self._owner, self.candidate
-        shared, customer = owner.shared, owner.customer
+        shared, target = owner.shared, candidate.target
         duration_us = (monotonic_ns() - self._begin_ns) // 1000
-        buyer, deployment, ruling = customer.label, candidate.target.label, candidate.ruling
+        deployment, ruling = target.label, candidate.ruling
+        charge = target.charge(units) if units else 0
+        if units and status is Status.COMPLETE:
+            shared.counts.tokens[target.cloud] += tokens_of(units)
         shared.spool.append(
             pack_usage_fields(
                 shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
@@ -360,11 +427,7 @@ class Attempt:
         )  # fmt: skip
         self.over = True
         self.units, self.charged = units, charge
-        if customer.account is not None:
-            where = candidate.target
-            customer.account.settle(
-                where.cloud, where.product, self._reserved.picodollars, charge, self._reserved.tokens, tokens_of(units)
-            )
+        return charge
 
 
 def tokens_of(units: Units) -> int:

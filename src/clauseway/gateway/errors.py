@@ -11,7 +11,7 @@ import msgspec
 from clauseway.gateway.accounts import Shortage
 
 # A client that is told to come again within this time waits for it; beyond it, it is told not to.
-_PATIENCE_S = 30.0
+PATIENCE_S = 30.0
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -82,7 +82,7 @@ def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
     fault = OVER_BUDGET if shortage.kind == "budget" else LIMITED
     seconds = shortage.retry_after_s
     when = b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-seconds // 1), seconds * 1000) if seconds else b""
-    again = fault is LIMITED and 0 < seconds <= _PATIENCE_S
+    again = fault is LIMITED and 0 < seconds <= PATIENCE_S
     return error_response(fault._replace(should_retry=again), shortage.message, headers=headers + when)
 
 

@@ -18,12 +18,14 @@ import msgspec
 
 from clauseway.gateway.accounts import Shortage
 from clauseway.gateway.attempt import Attempt
+from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.errors import (
     CLOUDS_BUSY,
     CLOUDS_FAILED,
     CLOUDS_UNAVAILABLE,
     DEADLINE,
     JOURNAL_FAILED,
+    PATIENCE_S,
     PHRASES,
     STREAM_BROKEN,
     Fault,
@@ -35,12 +37,14 @@ from clauseway.gateway.explanations import Attempted
 from clauseway.gateway.failures import Failure, retry_lines
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.made import Made, made_in, only_owned
-from clauseway.gateway.operations import State, Wanted
+from clauseway.gateway.operations import FILES, State, Wanted
 from clauseway.gateway.routes import Candidate, Customer, PassedOver, Selection
 from clauseway.gateway.shared import Shared
-from clauseway.metering import Status
+from clauseway.metering import RequestId, Status
 
-_FOREVER_S = float("inf")
+_FOREVER_S = 1e12  # finite, because the wheel counts in ticks
+_CALLED_OFF = "was slower and called off"
+_GONE = frozenset((404, 410))
 
 
 class Caller(Protocol):
@@ -74,15 +78,18 @@ class Exchange:
     _next = 0
     _tried: tuple[Attempted, ...] = ()
     _spared: Candidate | None = None
+    _waits_s = 0.0
     _shortage: Shortage | None = None
     _growing: asyncio.Task[None] | None = None
     _last_head: list[bytes] | None = None
     _held = b""
     _status = 0
+    _message = ""
     _committed = False
     _settled = False
     _over = False
     _drained = False
+    _awaiting: list[bytes] | None = None
 
     def __init__(
         self,
@@ -138,7 +145,10 @@ class Exchange:
             target = candidate.target
             if not target.health.admits(now_s):
                 self._pass_over(candidate, target.health.why)
-                self._spared = self._spared or candidate
+                if target.health.waiting:
+                    self._waits_s = min(self._waits_s or _FOREVER_S, target.health.until_s)
+                else:
+                    self._spared = self._spared or candidate
             elif not target.has_room(now_s):
                 self._pass_over(candidate, "its quota of this minute is used up")
                 self._spared = self._spared or candidate
@@ -185,10 +195,17 @@ class Exchange:
             self._give(shortage_response(shortage, self._lines(b"")), shortage.message)
             return
         statuses = {tried.status for tried in self._tried}
-        if statuses == {429}:
-            self._give_up(CLOUDS_BUSY, retry_lines(self._last_head or []))
+        head = retry_lines(self._last_head or [])
+        if not statuses and self._waits_s:
+            wait_s = max(self._waits_s - self.shared.wheel.now_s, 0.0)
+            again = CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S)
+            self._give_up(again, b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-wait_s // 1), wait_s * 1000))
+        elif statuses == {429}:
+            self._give_up(CLOUDS_BUSY, head)
+        elif statuses <= {429, 503}:
+            self._give_up(CLOUDS_UNAVAILABLE, head)
         else:
-            self._give_up(CLOUDS_UNAVAILABLE if statuses <= {429, 503} else CLOUDS_FAILED, b"")
+            self._give_up(CLOUDS_FAILED, b"")
 
     async def _grow(self, shortage: Shortage, candidate: Candidate) -> None:
         """Ask for a larger slice of the budget, once, and try again with it."""
@@ -198,6 +215,12 @@ class Exchange:
         self._shortage = shortage._replace(may_grow=False)
         if not (grown and self._begin(candidate)):
             self._nothing_left()
+
+    def start_unattended(self) -> None:
+        """Set off for the sake of its usage alone: nobody waits for the answer."""
+        self._drained = True
+        self.shared.drained.add(self)
+        self.start()
 
     # -- deadlines
 
@@ -209,6 +232,16 @@ class Exchange:
             due_s = self._earliest()
         self._due(due_s)
 
+    def expect_by(self, attempt: Attempt, due_s: float) -> None:
+        """The rest has to come sooner than that."""
+        attempt.due_s = min(attempt.due_s, due_s)
+        self._due(self._earliest())
+
+    def too_late(self, _attempt: Attempt) -> str:
+        """In words."""
+        over = self.shared.wheel.now_s >= self._deadline_s
+        return "was not done before the request's deadline" if over else "fell silent"
+
     def _earliest(self) -> float:
         due_s = self._deadline_s if self._committed else min(self._deadline_s, self._hedge_due_s)
         for attempt in (self._attempt, self._hedge):
@@ -217,14 +250,17 @@ class Exchange:
         return due_s
 
     def _due(self, due_s: float) -> None:
+        sooner = due_s < self.due_s
         self.due_s = due_s
         if self._drained:
             self.shared.wheel.arm(self, due_s)
-        elif due_s < self.shared.wheel.now_s + 1.0:
+        elif sooner:
             self._caller.exchange_due(due_s)
 
     def expired(self) -> None:
-        """Called by the wheel, once the caller has left."""
+        """Called by the wheel, where nobody waits for the answer."""
+        if self._over:
+            return
         self.overdue(self.shared.wheel.now_s)
         if not self._over:
             self.shared.wheel.arm(self, max(self.due_s, self.shared.wheel.now_s))
@@ -239,18 +275,25 @@ class Exchange:
             return
         if now_s >= self._hedge_due_s and not self._committed:
             self._hedge_due_s = _FOREVER_S
-            if self._attempt is not None and not self._attempt.over and self._hedge is None:
-                self._begin_next()
+            attempt = self._attempt
+            if attempt is not None and not attempt.over and self._hedge is None and self.others_left:
+                if self.shared.retries.take():
+                    self._begin_next()
+                else:
+                    self._no_retries_left()
         for attempt in (self._attempt, self._hedge):
             if attempt is not None and not attempt.over and attempt.due_s <= now_s:
                 attempt.overdue()
-        if not self._settled:
-            self.due_s = self._earliest()
+        self.due_s = _FOREVER_S if self._settled else self._earliest()
 
     def _deadline_over(self) -> None:
+        if self._growing is not None:
+            self._growing.cancel()
         for attempt in (self._attempt, self._hedge):
             if attempt is not None and not attempt.over:
                 attempt.let_go()
+                attempt.failed = True
+                attempt.candidate.target.health.failed(self.shared.wheel.now_s, "did not answer in time")
                 attempt.record(Status.FAILED, attempt.status)
                 self._note(attempt, Failure("did not answer before the request's deadline", attempt.status))
         self._give_up(DEADLINE, b"")
@@ -269,14 +312,18 @@ class Exchange:
         if self._settled:
             return
         if self.others_left and not self.shared.retries.take():
-            self._passed = (*self._passed, PassedOver("", "", "no retries are left: too many requests fail at present"))
+            self._no_retries_left()
         elif self._begin_next():
             return
         self._nothing_left()
 
+    def _no_retries_left(self) -> None:
+        self._passed = (*self._passed, PassedOver("", "", "no retries are left: too many requests fail at present"))
+
     def _note(self, attempt: Attempt, failure: Failure) -> None:
         target = attempt.candidate.target
-        self.shared.counts.failed[target.cloud] += 1
+        if failure.outcome != _CALLED_OFF:
+            self.shared.counts.failed[target.cloud] += 1
         tried = Attempted(target.cloud, target.name, failure.outcome, failure.status, attempt.age_us())
         self._tried = (*self._tried, tried)
 
@@ -284,12 +331,37 @@ class Exchange:
         caller = self._caller
         framed = b"%x\r\n%b\r\n" % (len(events), events) if caller.chunked else events
         if self._committed:
-            caller.write(framed)
+            if self._awaiting is None:
+                caller.write(framed)
+            else:
+                self._awaiting.append(framed)
             return
         self._win(attempt)
         self._committed = True
         framing = b"transfer-encoding: chunked\r\n\r\n" if caller.chunked else b"\r\n"
-        caller.write(self._head(attempt, framing + framed))
+        first = self._head(attempt, framing + framed)
+        made = attempt.stream.made if attempt.stream is not None else None
+        if self.wanted.asked.later and made is not None and self.wanted.operation.state is State.ISSUES:
+            # It goes on without us: its name has to last before anybody can have read it.
+            attempt.later = self._row(attempt, made.id, pending=True)
+            self._awaiting = [first]
+            self.shared.holds.attended.add(made.id)
+            self.shared.issued.add((attempt.later,), self._name_durable)
+        else:
+            caller.write(first)
+
+    def _name_durable(self, outcome: bool | OSError) -> None:
+        waiting, self._awaiting = self._awaiting, None
+        if self._over or waiting is None:
+            return
+        if isinstance(outcome, OSError):
+            self._committed = False
+            if self._attempt is not None:
+                self._attempt.later = None
+            self._call_off()
+            self.durable(outcome)
+        else:
+            self._caller.write(b"".join(waiting))
 
     def _win(self, attempt: Attempt) -> None:
         """From here the caller gets the answer of this attempt; the other one, if any, is called off."""
@@ -299,90 +371,164 @@ class Exchange:
         self._attempt, self._hedge = attempt, None
         if other is not None and not other.over:
             other.let_go()
+            other.candidate.target.health.called_off()
             other.record_until_now()
-            self._note(other, Failure("was slower and called off", other.status))
+            self._note(other, Failure(_CALLED_OFF, other.status))
 
     def answered(self, attempt: Attempt, body: bytes) -> None:
         self._win(attempt)
-        target, status = attempt.candidate.target, attempt.status
-        if 200 <= status < 300:
-            made = self._made(attempt, body)
-            self.shared.counts.served[target.cloud] += 1
-        else:
-            made = None
-            attempt.record(Status.FAILED, status)
-            self.shared.counts.failed[target.cloud] += 1
+        operation, status, issued = self.wanted.operation, attempt.status, self._issued
         self._status = status
-        if self.wanted.operation.state is State.LISTS:
+        good = 200 <= status < 300
+        counts = self.shared.counts
+        (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
+        if good and operation.state is State.LISTS:
             body = only_owned(body, self._owned())
-        self._settle_made(self._head(attempt, b"content-length: %d\r\n\r\n%b" % (len(body), body)), attempt, made)
+        last_bytes = self._head(attempt, b"content-length: %d\r\n\r\n%b" % (len(body), body))
+        if operation.state is State.FOLLOWS and issued is not None:
+            self._answered_of(issued, attempt, body, last_bytes)
+        elif not good:
+            attempt.record(Status.FAILED, status)
+            self._settle(last_bytes)
+        elif operation.state is State.ISSUES:
+            self._answered_with_name(attempt, body, last_bytes)
+        else:
+            attempt.record_answer(body)
+            self._settle(last_bytes)
+
+    def _answered_with_name(self, attempt: Attempt, body: bytes, last_bytes: bytes) -> None:
+        made = made_in(body)
+        row = self._row(attempt, made.id, pending=made.pending) if made is not None and self._keeps else None
+        if row is not None and row.pending:
+            attempt.later = row
+            attempt.record(Status.COMPLETE, attempt.status)
+        else:
+            attempt.record_answer(body)
+        self._settle_named(last_bytes, row)
+
+    def _answered_of(self, issued: Issued, attempt: Attempt, body: bytes, last_bytes: bytes) -> None:
+        """What became of something that was made before: where that is its end, its usage comes with it."""
+        operation, status = self.wanted.operation, attempt.status
+        made = made_in(body) if status == 200 and operation.tells_end else None
+        if issued.pending and made is not None and not made.pending:
+            units = operation.units_in(body)
+            missing = units is None and made.status == "completed"
+            told = (self._estimate(issued), Status.ESTIMATED) if missing else (units or (), Status.COMPLETE)
+            self._meter_end(issued, attempt, *told, last_bytes, made)
+        elif issued.pending and status in _GONE and operation.tells_end:
+            self._meter_end(issued, attempt, self._estimate(issued), Status.ESTIMATED, last_bytes, None)
+        else:
+            attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
+            if status < 300 and operation.deletes:
+                self.shared.issued.forget(issued.identifier)
+            self._settle_named(last_bytes, *self._files(issued, made))
 
     def ended(self, attempt: Attempt) -> None:
-        stream = attempt.stream
+        stream, operation, issued = attempt.stream, self.wanted.operation, self._issued
         assert stream is not None
-        attempt.record_stream()
         self.shared.counts.served[attempt.candidate.target.cloud] += 1
         self._status = attempt.status
         last = stream.last
-        issues = self.wanted.operation.state is State.ISSUES
-        self._settle_made(
-            b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if self._caller.chunked else last,
-            attempt,
-            stream.made if issues else None,
-        )
+        last_bytes = b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if self._caller.chunked else last
+        if not self._committed:
+            # It was all in one event, which is held.
+            self._win(attempt)
+            framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
+            last_bytes = self._head(attempt, framing + last_bytes)
+        if operation.state is State.FOLLOWS and issued is not None:
+            if issued.pending and operation.tells_end:
+                self._meter_end(issued, attempt, *attempt.units_of_stream(), last_bytes, None)
+                return
+            attempt.record(Status.COMPLETE, attempt.status)
+            self._settle(last_bytes)
+        elif attempt.later is not None:
+            self._meter_end(attempt.later, attempt, *attempt.units_of_stream(), last_bytes, None)
+        else:
+            attempt.record_stream()
+            named = operation.state is State.ISSUES and stream.made is not None and self._keeps
+            self._settle_named(last_bytes, self._row(attempt, stream.made.id) if named and stream.made else None)
 
     def broken(self, attempt: Attempt, reason: str) -> None:
         """The stream broke after content went out: an error event in the client's format, and never a clean end."""
         attempt.record_until_now()
+        attempt.failed = True
         target, stream = attempt.candidate.target, attempt.stream
         assert stream is not None
         self.shared.counts.failed[target.cloud] += 1
         self._status = 502
-        message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
+        message = self._message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         event = stream.broken(STREAM_BROKEN, message)
         self._settle(b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event) if self._caller.chunked else event)
 
     # -- what was made, and lies on that account from now on
 
-    def _made(self, attempt: Attempt, body: bytes) -> Made | None:
-        """Record the usage of a whole answer; what it made, or what has become of what it follows."""
-        operation, issued = self.wanted.operation, self._issued
-        if operation.state is State.ISSUES:
-            made = made_in(body)
-            if made is not None and made.pending:
-                attempt.record(Status.COMPLETE, attempt.status)  # its usage comes with its end
-            else:
-                attempt.record_answer(body)
-            return made
-        if issued is not None and issued.pending:
-            made = made_in(body)
-            if made is not None and not made.pending and operation.tells_end:
-                attempt.record_units(operation.units_in(body) or ())
-                return made
-        attempt.record_answer(body)
-        return None
+    @property
+    def _keeps(self) -> bool:
+        """Whether the cloud keeps what was made: OpenAI does where it is not told otherwise."""
+        return getattr(self.wanted.asked, "store", None) is not False
 
-    def _settle_made(self, last_bytes: bytes, attempt: Attempt, made: Made | None) -> None:
-        if made is None:
+    def _row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> Issued:
+        return Issued(
+            identifier=identifier,
+            buyer=self.customer.buyer,
+            deployment=attempt.candidate.target.name,
+            model=self.wanted.model,
+            endpoint=self.wanted.operation.code,
+            body_bytes=len(self.wanted.body),
+            created_ns=time_ns(),
+            pending=pending,
+        )
+
+    def _files(self, issued: Issued, made: Made | None) -> list[Issued]:
+        """The files that a batch brought."""
+        return [
+            msgspec.structs.replace(issued, identifier=name, endpoint=FILES, pending=False, created_ns=time_ns())
+            for name in (made.files if made is not None else ())
+        ]
+
+    def _estimate(self, issued: Issued) -> Units:
+        """Of what has ended and does not tell its usage: of its input alone, because no output was ever seen."""
+        return self.wanted.operation.estimate(issued.body_bytes, 0)
+
+    def _meter_end(
+        self, issued: Issued, attempt: Attempt, units: Units, status: Status, last_bytes: bytes, made: Made | None
+    ) -> None:
+        """What was pending has come to its end: the one request that claims it meters it."""
+        shared = self.shared
+        self._settled = True
+
+        def told(outcome: bool | OSError) -> None:
+            if outcome is True:
+                attempt.record_end(issued, units, status)
+                shared.spool.wait(_Recorded(shared, issued.identifier))
+            else:
+                attempt.later = None
+                attempt.record(Status.COMPLETE, attempt.status)
+                shared.holds.settle(issued.identifier, 0, 0)
+            if isinstance(outcome, OSError):
+                self.durable(outcome)
+            else:
+                self._settle_named(last_bytes, *self._files(issued, made))
+
+        shared.issued.claim(issued.identifier, str(RequestId(shared.boot, self.number)), told)
+
+    def _settle_named(self, last_bytes: bytes, *rows: Issued | None) -> None:
+        """Settle, once the names that the answer gives are durable."""
+        named = [row for row in rows if row is not None]
+        if not named:
             self._settle(last_bytes)
             return
-        buyer, before = self.customer.buyer, self._issued if self.wanted.operation.state is not State.ISSUES else None
-        row = before and msgspec.structs.replace(before, pending=False)
         self._settled = True
-        self.shared.issued.add(
-            row
-            or Issued(
-                identifier=made.id,
-                organisation=buyer.organisation,
-                project=buyer.project,
-                deployment=attempt.candidate.target.name,
-                model=self.wanted.model,
-                endpoint=self.wanted.operation.code,
-                pending=made.pending,
-                created_ns=time_ns(),
-            ),
-            lambda error: self._settle(last_bytes) if error is None else self.durable(error),
-        )
+
+        def told(outcome: bool | OSError) -> None:
+            if not isinstance(outcome, OSError):
+                self._settle(last_bytes)
+                return
+            for row in named:
+                self.shared.holds.settle(row.identifier, 0, 0)
+            self.durable(outcome)
+
+        self.shared.issued.add(named, told)
 
     def _owned(self) -> set[str]:
         """What the customer's project has made of the kind that is listed."""
@@ -400,7 +546,7 @@ class Exchange:
             b"".join(attempt.head),
             attempt.candidate.headers,
             self.shared.request_line(self.number),
-            attempt.ordinal,
+            len(self._tried) + 1,
             self._caller.head_lines,
             rest,
         )
@@ -420,8 +566,8 @@ class Exchange:
         self._status = fault.status
         self._give(error_response(fault, message, headers=self._lines(headers)), message)
 
-    def _give(self, answer: bytes, _message: str) -> None:
-        self._status = self._status or 429
+    def _give(self, answer: bytes, message: str) -> None:
+        self._status, self._message = self._status or 429, message
         self._settle(answer)
 
     def _settle(self, last_bytes: bytes) -> None:
@@ -435,6 +581,9 @@ class Exchange:
             return  # the caller left meanwhile
         caller = self._caller
         intact = False
+        if self._awaiting is not None:
+            caller.write(b"".join(self._awaiting))
+            self._awaiting = None
         if error is None:
             caller.write(self._held)
             intact = caller.chunked or not self._committed
@@ -456,13 +605,15 @@ class Exchange:
             shared.drained.discard(self)
         # An attempt and its exchange know each other: let go here, or only the garbage collector would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
+        if attempt is not None and attempt.later is not None:
+            shared.holds.attended.discard(attempt.later.identifier)
         wanted, answered = self.wanted, attempt if attempt is not None and not attempt.failed else None
         shared.explanations.keep(self.number, (
             self.event_ns, self.customer.buyer, wanted.operation.name, wanted.model, self._passed, self._tried,
             answered.candidate if answered is not None else None,
             answered.units if answered is not None else (),
             answered.charged if answered is not None else 0,
-            self._status,
+            self._status, self._message,
         ))  # fmt: skip
 
     # -- the caller
@@ -480,16 +631,34 @@ class Exchange:
         attempt = self._attempt
         if self.customer.drains and attempt is not None and not attempt.over:
             self._caller = _NOBODY
+            self._awaiting = None
             self._drained = True
             self.shared.drained.add(self)
             attempt.resume()
             self.shared.wheel.arm(self, self.due_s)
             return
-        for one in (attempt, self._hedge):
+        self.call_off()
+
+    def call_off(self) -> None:
+        """Nobody wants the answer any more: what came until now is metered, the rest is let go."""
+        if self._over:
+            return
+        if not self._settled:
+            self._call_off()
+        self._end()
+
+    def _call_off(self) -> None:
+        stream_made = None
+        for one in (self._attempt, self._hedge):
             if one is not None and not one.over:
                 one.let_go()
+                one.candidate.target.health.called_off()
                 one.record_until_now()
-        self._end()
+                stream_made = one.stream.made if one.stream is not None and one.committed else stream_made
+        attempt, operation = self._attempt, self.wanted.operation
+        if stream_made is not None and attempt is not None and operation.state is State.ISSUES and self._keeps:
+            # The client may have read its name.
+            self.shared.issued.add((self._row(attempt, stream_made.id),), _nothing_follows)
 
     def caller_paused(self) -> None:
         if self._attempt is not None:
@@ -517,6 +686,22 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
+
+
+def _nothing_follows(_outcome: bool | OSError) -> None:
+    """Where nobody waits for it."""
+
+
+class _Recorded:
+    """Waits for the usage of what was pending to be durable, whoever else has left: then its claim is settled."""
+
+    def __init__(self, shared: Shared, identifier: str) -> None:
+        self._shared = shared
+        self._identifier = identifier
+
+    def durable(self, error: OSError | None) -> None:
+        if error is None:
+            self._shared.issued.tell(self._identifier)
 
 
 def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:

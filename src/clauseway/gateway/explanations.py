@@ -1,6 +1,6 @@
 """Why a request went where it went: the latest requests of this process, for whoever asks with the project's own key.
 
-Kept in memory, a fixed number of them; what the journal holds of older ones is read from there (see `control`).
+Kept in memory, a fixed number of them; `clauseway request` reads older ones from the journal and the lake.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,8 @@ class Attempted(NamedTuple):
 class Explanation(NamedTuple):
     """What became of a request. `candidate` is where its answer came from, None where there was none.
 
-    `event_ns` is the business time; `charged` is in picodollars; `status` is what the caller got.
+    `event_ns` is the business time; `charged` is in picodollars; `status` is what the caller got, `message` the refusal
+    in words, empty where there was an answer.
     """
 
     event_ns: int
@@ -43,9 +44,12 @@ class Explanation(NamedTuple):
     units: Units
     charged: int
     status: int
+    message: str
 
 
-Told = tuple[int, Buyer, str, str, tuple[PassedOver, ...], tuple[Attempted, ...], Candidate | None, Units, int, int]
+Told = tuple[
+    int, Buyer, str, str, tuple[PassedOver, ...], tuple[Attempted, ...], Candidate | None, Units, int, int, str
+]  # fmt: skip
 
 
 class Explanations:
@@ -78,6 +82,7 @@ def as_json(identifier: str, explanation: Explanation) -> bytes:
             "key": explanation.buyer.key_id,
             "event_ns": str(explanation.event_ns),
             "status": explanation.status,
+            "message": explanation.message,
             "served_by": label,
             "decision": candidate.decision if candidate is not None else None,
             "attempted": [attempted._asdict() for attempted in explanation.attempted],

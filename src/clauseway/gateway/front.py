@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol
 import msgspec
 
 from clauseway.gateway import errors
-from clauseway.gateway.errors import Fault, error_response, response, shortage_response
+from clauseway.gateway.errors import LIMITED, Fault, error_response, response, shortage_response
 from clauseway.gateway.exchange import Exchange, journal_failed
 from clauseway.gateway.explanations import as_json
 from clauseway.gateway.issued import Issued
@@ -20,7 +20,7 @@ from clauseway.gateway.keys import secret_in
 from clauseway.gateway.made import EMPTY_LIST
 from clauseway.gateway.operations import READY, Asking, State, UnknownPath, Wanted, asking_of
 from clauseway.gateway.requests import NOTHING_ASKED, Asked, BadBody
-from clauseway.gateway.routes import Candidate, Choice, Customer, Selection, Tables, header_line
+from clauseway.gateway.routes import Candidate, Choice, Customer, PassedOver, Selection, Tables, header_line
 from clauseway.gateway.shared import Shared
 from clauseway.metering import Buyer, RequestId
 
@@ -61,19 +61,28 @@ class Desk(Protocol):
 
 
 class Refused(Exception):
-    """A request that goes no further, and the answer that says why."""
+    """A request that goes no further, and the answer that says why. `passed` is what was passed over on the way."""
 
-    def __init__(self, fault: Fault, message: str, *, param: str | None = None, headers: bytes = b"") -> None:
+    def __init__(
+        self,
+        fault: Fault,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: bytes = b"",
+        passed: tuple[PassedOver, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.fault = fault
         self.param = param
         self.headers = headers
+        self.passed = passed
 
 
 class Front:
     """Of one connection: it remembers who asked last."""
 
-    __slots__ = ("_desk", "_known", "_known_key", "_known_tables", "_shared")
+    __slots__ = ("_asker", "_desk", "_known", "_known_key", "_known_tables", "_model", "_shared")
 
     def __init__(self, shared: Shared, desk: Desk) -> None:
         self._shared = shared
@@ -81,18 +90,31 @@ class Front:
         self._known_key = b""
         self._known_tables: Tables | None = None
         self._known: Customer | None = None
+        self._asker: Customer | None = None
+        self._model = ""
 
     def serve(self, incoming: Incoming) -> None:
+        asking = READY.get((incoming.url, incoming.method))
         try:
-            asking = READY.get((incoming.url, incoming.method))
             if asking is None:
                 asking = self._asking(incoming)
                 if asking is None:
                     return
             self._operate(incoming, asking)
         except Refused as refused:
-            lines = refused.headers + self._desk.head_lines
+            lines = refused.headers + self._refused(asking, refused.fault, str(refused), refused.passed)
             self._desk.answer(error_response(refused.fault, str(refused), param=refused.param, headers=lines))
+
+    def _refused(self, asking: Asking | None, fault: Fault, message: str, passed: tuple[PassedOver, ...] = ()) -> bytes:
+        """Keep why a request goes no further, where it is known who asks; the header lines that name it."""
+        shared, customer = self._shared, self._asker
+        number = shared.next_number()
+        if asking is not None and customer is not None:
+            shared.explanations.keep(number, (
+                shared.clock(), customer.buyer, asking.operation.name, self._model, passed, (), None, (), 0,
+                fault.status, message,
+            ))  # fmt: skip
+        return shared.request_line(number) + self._desk.head_lines
 
     def _asking(self, incoming: Incoming) -> Asking | None:
         """What is asked for; None where it was answered already. Raises Refused."""
@@ -124,7 +146,8 @@ class Front:
     def _operate(self, incoming: Incoming, asking: Asking) -> None:
         shared, desk = self._shared, self._desk
         tables, operation = shared.tables, asking.operation
-        customer = self._customer(incoming, tables)
+        self._asker, self._model = None, asking.model
+        customer = self._asker = self._customer(incoming, tables)
         if customer.role == "auditor":
             message = "This key may read what its project asked and ask nothing: use one with the role member or admin."
             raise Refused(errors.NOT_ALLOWED, message)
@@ -134,7 +157,8 @@ class Front:
         if customer.account is not None:
             shortage = customer.account.admit(shared.wheel.now_s)
             if shortage is not None:
-                desk.answer(shortage_response(shortage, desk.head_lines))
+                lines = self._refused(asking, LIMITED, shortage.message)
+                desk.answer(shortage_response(shortage, lines))
                 return
         if operation.state is State.LISTS and not self._has_made(asking, customer):
             desk.answer(response(200, EMPTY_LIST, desk.head_lines))
@@ -166,7 +190,7 @@ class Front:
         operation = asking.operation
         if not operation.routed:
             return self._select_by_state(incoming, asking, customer, asked, event_ns)
-        model = asking.model or asked.model
+        model = self._model = asking.model or asked.model
         choice = self._shared.tables.choice(event_ns, customer, model)
         if choice is None:
             self._no_choice(model)
@@ -202,7 +226,7 @@ class Front:
         """What a customer's project made. What others made does not exist for it. Raises Refused."""
         issued = self._shared.issued.find(identifier)
         buyer = customer.buyer
-        if issued is None or (issued.organisation, issued.project) != (buyer.organisation, buyer.project):
+        if issued is None or _project(issued.buyer) != _project(buyer):
             raise Refused(errors.NO_SUCH_OBJECT, f"There is no {identifier!r} that this key's project made here.")
         return issued
 
@@ -273,16 +297,16 @@ class Front:
         if lacking:
             named = "; ".join(map(str, lacking))
             message = f"No deployment of {model} {where} can serve this request: {named}."
-            raise Refused(errors.UNSUPPORTED, message)
+            raise Refused(errors.UNSUPPORTED, message, passed=selection.passed)
         if not refusals:
             message = f"No deployment serves {model} {where} for this key; the agreement does not stand in the way."
-            raise Refused(errors.NO_DEPLOYMENT, message, param="model")
+            raise Refused(errors.NO_DEPLOYMENT, message, param="model", passed=selection.passed)
         for refusal in refusals:
             self._shared.counts.refused[refusal.cloud] += 1
         message = " ".join(refusal.message for refusal in refusals)
         terms = ",".join(dict.fromkeys(term for refusal in refusals for term in refusal.terms))
         decision = header_line("x-clauseway-decision", terms)
-        raise Refused(errors.FORBIDDEN, message, param="model", headers=decision)
+        raise Refused(errors.FORBIDDEN, message, param="model", headers=decision, passed=selection.passed)
 
     # -- answers that need no cloud
 

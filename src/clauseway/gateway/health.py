@@ -3,22 +3,25 @@
     well ──(failures in a row)──▶ ejected ──(time is over)──▶ one probe ──(it succeeds)──▶ well
                                      ▲──────────(it fails: longer)──────────┘
 
-A deployment that says when to come again (`Retry-After`) is left alone until then, which is no failure. Where nothing
-else is left, an ejected one is asked all the same: a poor chance is better than none.
+A deployment that says when to come again (`Retry-After`) is left alone until then, which is no failure, and is as well
+as before afterwards. An ejected one is asked all the same where nothing else is left: a poor chance beats none.
 """
 
 _FAILURES = 5  # in a row; fewer would eject a busy deployment for the bad luck of a few requests
 _EJECTED_S, _EJECTED_MAX_S = 1.0, 30.0  # doubles with each probe that fails
+_EJECTIONS_MAX = 10  # beyond it nothing grows any more
 _WAIT_MAX_S = 120.0  # OpenAI's clients ignore longer waits too
 
 
 class Health:
-    """Of one deployment, for the life of the process."""
+    """Of one deployment, for the life of the process. `until_s` is when it may be asked again, 0 while it is well;
+    `waiting`: because it said so itself."""
 
-    __slots__ = ("_ejections", "_failures", "_probing_until_s", "until_s", "why")
+    __slots__ = ("_ejections", "_failures", "_probing_until_s", "until_s", "waiting", "why")
 
     def __init__(self) -> None:
         self.until_s = 0.0
+        self.waiting = False
         self.why = ""
         self._failures = 0
         self._ejections = 0
@@ -30,27 +33,43 @@ class Health:
             return True
         if now_s < self.until_s or now_s < self._probing_until_s:
             return False
-        self._probing_until_s = now_s + _EJECTED_MAX_S  # where the probe is never heard of again, another may go
+        if self.waiting:
+            self.until_s, self.waiting = 0.0, False
         return True
 
+    def asked(self, now_s: float) -> None:
+        """A request goes there: as long as it is ejected, the only one."""
+        if self.until_s:
+            # Where the probe is never heard of again, another may go.
+            self._probing_until_s = now_s + _EJECTED_MAX_S
+
+    def called_off(self) -> None:
+        """A request that went there was called off: it says nothing, and if it was the probe, another may go."""
+        self._probing_until_s = 0.0
+
     def succeeded(self) -> None:
-        if self._failures or self.until_s:
+        if not (self._failures or self.until_s):
+            return
+        self._failures = self._ejections = 0
+        # An answer to a request from before it asked to be left alone does not take that back.
+        if not self.waiting:
             self.until_s = self._probing_until_s = 0.0
-            self._failures = self._ejections = 0
 
     def failed(self, now_s: float, why: str) -> None:
         self._failures += 1
-        if self._failures < _FAILURES and not self.until_s:
+        if self._failures < _FAILURES and (not self.until_s or self.waiting):
             return
-        self.until_s = now_s + min(_EJECTED_S * 2**self._ejections, _EJECTED_MAX_S)
+        self.until_s = max(self.until_s, now_s + min(_EJECTED_S * 2**self._ejections, _EJECTED_MAX_S))
+        self.waiting = False
         self.why = f"ejected after {self._failures} failures in a row, the last: {why}"
-        self._ejections += 1
+        self._ejections = min(self._ejections + 1, _EJECTIONS_MAX)
         self._probing_until_s = 0.0
 
     def told_to_wait(self, now_s: float, seconds: float, why: str) -> None:
         until_s = now_s + min(seconds, _WAIT_MAX_S)
         if until_s > self.until_s:
-            self.until_s, self.why = until_s, why
+            self.until_s, self.why = until_s, f"asked to be left alone for {seconds:g} s: {why}"
+            self.waiting = self._failures < _FAILURES
         self._probing_until_s = 0.0
 
 

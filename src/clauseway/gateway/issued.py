@@ -3,6 +3,12 @@
 A table in a file beside the journal (SQLite, from the standard library): written by a thread of its own, many rows to a
 commit, durable before the client gets the last byte of the answer that names the identifier. Workers on one machine
 share the file. A request that names no identifier never comes here.
+
+What a pending answer used (a response in the background, a batch) is metered by whoever sees its end first, once:
+
+    pending ──(claim, by one request)──▶ claimed ──(its usage record is durable)──▶ told
+
+A process that dies in between leaves a claim; at the next start the journal tells whether the usage was recorded.
 """
 
 import queue
@@ -10,52 +16,74 @@ import sqlite3
 import threading
 from asyncio import AbstractEventLoop
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+
+from clauseway.metering import Buyer
 
 ISSUED_FILE = "issued.db"
 _REMEMBERED_MAX = 10_000  # follow-ups mostly come soon
 _BATCH_MAX = 512
+_TOLD, _PENDING, _CLAIMED = range(3)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS issued (
     identifier TEXT PRIMARY KEY,
     organisation TEXT NOT NULL,
     project TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    seller TEXT NOT NULL,
+    segment TEXT NOT NULL,
     deployment TEXT NOT NULL,
     model TEXT NOT NULL,
     endpoint INTEGER NOT NULL,
+    body_bytes INTEGER NOT NULL,
+    created_ns INTEGER NOT NULL,
     pending INTEGER NOT NULL,
-    created_ns INTEGER NOT NULL
+    claimed TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS issued_by_owner ON issued (organisation, project, endpoint, created_ns);
-CREATE INDEX IF NOT EXISTS issued_pending ON issued (pending) WHERE pending = 1;
+CREATE INDEX IF NOT EXISTS issued_pending ON issued (pending, created_ns, identifier) WHERE pending > 0;
 """
-_INSERT = """
-INSERT INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (identifier) DO UPDATE SET pending = excluded.pending
-"""
+_COLUMNS = (
+    "identifier, organisation, project, key_id, seller, segment, deployment, model, endpoint, body_bytes, created_ns, "
+    "pending"
+)
+# Who issued first owns it: a cloud that names an identifier twice moves nothing from one project to another.
+_INSERT = f"INSERT INTO issued ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_CLAIM = f"UPDATE issued SET pending = {_CLAIMED}, claimed = ? WHERE identifier = ? AND pending = {_PENDING}"
+_TELL = f"UPDATE issued SET pending = {_TOLD}, claimed = '' WHERE identifier = ? AND pending = {_CLAIMED}"
+_FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_TOLD}"
 
-Told = Callable[[OSError | None], None]
+# What became of it: whether a row was changed, or why nothing can be written.
+Told = Callable[[bool | OSError], None]
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """An identifier and where it lies. `model` is the name that the client asked for, `endpoint` the code of the
-    operation that made it; `pending`: its usage has not been reported yet. `created_ns`: nanoseconds since 1970."""
+    """An identifier and where it lies. `buyer` is whose key made it, `model` the name that the client asked for,
+    `endpoint` the code of the operation that made it, `body_bytes` how long the request was. `pending`: its usage has
+    not been metered yet. `created_ns`: nanoseconds since 1970."""
 
     identifier: str
-    organisation: str
-    project: str
+    buyer: Buyer
     deployment: str
     model: str
     endpoint: int
-    pending: bool
+    body_bytes: int
     created_ns: int
+    pending: bool
+
+
+class _Change(NamedTuple):
+    statement: str
+    values: Sequence[object]
+    told: Told | None
 
 
 class IssuedIndex:
-    """The index. `add` tells when the row is durable; what cannot be written is told as an OSError."""
+    """The index. What is changed is told when it is durable; what cannot be written is told as an OSError."""
 
     def __init__(self, path: Path, loop: AbstractEventLoop) -> None:
         """Raises OSError where the file cannot be opened."""
@@ -67,15 +95,17 @@ class IssuedIndex:
             self._writing = _open(path)
         except sqlite3.Error as error:
             raise OSError(f"{path}: {error}") from error
-        self._queue: queue.SimpleQueue[tuple[Issued, Told] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Change | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="issued", daemon=True)
         self._thread.start()
+
+    # -- reading
 
     def find(self, identifier: str) -> Issued | None:
         found = self._remembered.get(identifier)
         if found is not None:
             return found
-        row = self._reading.execute("SELECT * FROM issued WHERE identifier = ?", (identifier,)).fetchone()
+        row = self._reading.execute(f"SELECT {_COLUMNS} FROM issued WHERE identifier = ?", (identifier,)).fetchone()
         return _issued(row) if row is not None else None
 
     def owned(self, organisation: str, project: str, endpoint: int) -> set[str]:
@@ -86,24 +116,83 @@ class IssuedIndex:
         )
         return {row[0] for row in rows}
 
-    def pending(self, count: int) -> list[Issued]:
-        """Some of those whose usage is still to come, oldest first."""
-        rows = self._reading.execute("SELECT * FROM issued WHERE pending = 1 ORDER BY created_ns LIMIT ?", (count,))
+    def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[Issued]:
+        """Some of those whose usage is still to come, oldest first, from the one after (created_ns, identifier)."""
+        rows = self._reading.execute(
+            f"SELECT {_COLUMNS} FROM issued WHERE pending = {_PENDING} AND (created_ns, identifier) > (?, ?) "
+            "ORDER BY created_ns, identifier LIMIT ?",
+            (*after, count),
+        )
         return [_issued(row) for row in rows]
 
-    def add(self, issued: Issued, told: Told) -> None:
-        """Write a row, or its `pending` anew; `told` is called on the loop once that is durable."""
-        self._remembered[issued.identifier] = issued
-        if len(self._remembered) > _REMEMBERED_MAX:
-            self._remembered.popitem(last=False)
-        self._queue.put((issued, told))
+    def claims(self) -> dict[str, str]:
+        """Claimed and not yet told: identifier → the request that claimed it."""
+        return dict(self._reading.execute(f"SELECT identifier, claimed FROM issued WHERE pending = {_CLAIMED}"))
+
+    # -- writing
+
+    def add(self, issued: Sequence[Issued], told: Told) -> None:
+        """Write rows; those that exist stay as they are."""
+        for one in issued:
+            if self.find(one.identifier) is None:
+                self._remember(one)
+            told_now = told if one is issued[-1] else None
+            buyer = one.buyer
+            row = (
+                one.identifier, buyer.organisation, buyer.project, buyer.key_id, buyer.seller, buyer.segment,
+                one.deployment, one.model, one.endpoint, one.body_bytes, one.created_ns, int(one.pending),
+            )  # fmt: skip
+            self._queue.put(_Change(_INSERT, row, told_now))
+
+    def claim(self, identifier: str, request: str, told: Told) -> None:
+        """Let one request meter what a pending answer used; `told` hears True where it is this one."""
+        self._no_longer_pending(identifier)
+        self._queue.put(_Change(_CLAIM, (request, identifier), told))
+
+    def tell(self, identifier: str) -> None:
+        """The usage that was claimed is recorded."""
+        self._queue.put(_Change(_TELL, (identifier,), None))
+
+    def forget(self, identifier: str) -> None:
+        """It was deleted. What is pending stays until it is metered."""
+        self._remembered.pop(identifier, None)
+        self._queue.put(_Change(_FORGET, (identifier,), None))
+
+    def resolve(self, recorded: Collection[str]) -> None:
+        """At the start, before anything is served: claims of a process that died, whose usage is among the `recorded`
+        requests of the journal, are told; the others are pending again. Raises OSError."""
+        try:
+            with self._reading:
+                for identifier, request in self.claims().items():
+                    outcome = _TOLD if request in recorded else _PENDING
+                    self._reading.execute(
+                        "UPDATE issued SET pending = ?, claimed = '' WHERE identifier = ?", (outcome, identifier)
+                    )
+        except sqlite3.Error as error:
+            raise OSError(f"the index of identifiers cannot be written: {error}") from error
+
+    def flush(self) -> None:
+        """Wait until everything asked for is on the disk; who waits is told on the loop's next turn."""
+        written = threading.Event()
+        self._queue.put(written)
+        written.wait()
 
     def close(self) -> None:
-        """What was added is written first."""
+        """What was asked for is written first."""
         self._queue.put(None)
         self._thread.join()
         self._reading.close()
         self._writing.close()
+
+    def _remember(self, issued: Issued) -> None:
+        self._remembered[issued.identifier] = issued
+        if len(self._remembered) > _REMEMBERED_MAX:
+            self._remembered.popitem(last=False)
+
+    def _no_longer_pending(self, identifier: str) -> None:
+        known = self._remembered.get(identifier)
+        if known is not None:
+            self._remembered[identifier] = msgspec.structs.replace(known, pending=False)
 
     def _write(self) -> None:
         """The thread: one commit for all that came while the last one was written."""
@@ -113,18 +202,21 @@ class IssuedIndex:
             while len(taken) < _BATCH_MAX and not self._queue.empty():
                 taken.append(self._queue.get())
             ended = None in taken
-            rows = [entry for entry in taken if entry is not None]
-            error = self._commit([issued for issued, _ in rows])
-            for _, told in rows:
-                self._loop.call_soon_threadsafe(told, error)
+            changes = [entry for entry in taken if isinstance(entry, _Change)]
+            outcomes = self._commit(changes)
+            for change, outcome in zip(changes, outcomes, strict=True):
+                if change.told is not None:
+                    self._loop.call_soon_threadsafe(change.told, outcome)
+            for entry in taken:
+                if isinstance(entry, threading.Event):
+                    entry.set()
 
-    def _commit(self, rows: list[Issued]) -> OSError | None:
+    def _commit(self, changes: list[_Change]) -> Sequence[bool | OSError]:
         try:
             with self._writing:
-                self._writing.executemany(_INSERT, [msgspec.structs.astuple(row) for row in rows])
+                return [self._writing.execute(change.statement, change.values).rowcount > 0 for change in changes]
         except sqlite3.Error as error:
-            return OSError(f"the index of identifiers cannot be written: {error}")
-        return None
+            return [OSError(f"the index of identifiers cannot be written: {error}")] * len(changes)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -134,5 +226,5 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _issued(row: tuple[str, str, str, str, str, int, int, int]) -> Issued:
-    return Issued(*row[:6], pending=bool(row[6]), created_ns=row[7])
+def _issued(row: tuple[str, str, str, str, str, str, str, str, int, int, int, int]) -> Issued:
+    return Issued(row[0], Buyer(*row[1:6]), *row[6:11], pending=row[11] == _PENDING)

@@ -6,15 +6,21 @@ _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "canc
 
 
 class Made(msgspec.Struct, frozen=True, gc=False):
-    """`status` is where it stands; absent for what is final at once."""
+    """`status` is where it stands; absent for what is final at once. A batch names the files that it made."""
 
     id: str = ""
     status: str | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
 
     @property
     def pending(self) -> bool:
         """Whether its usage is still to come."""
         return self.status in _PENDING
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.output_file_id, self.error_file_id) if name)
 
 
 _decode_made = msgspec.json.Decoder(Made).decode
@@ -38,19 +44,24 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def only_owned(answer: bytes, owned: set[str]) -> bytes:
-    """A list of objects without those of others on the same account: the one answer that is not passed on as it came.
+    """A list of objects without those of others on the same account.
 
-    Each object stays byte for byte. What is no list is answered as an empty one: nothing of others gets out.
+    Each object stays byte for byte, and so does the whole where nothing has to go. What is no list is answered as an
+    empty one: nothing of others gets out.
     """
     try:
         objects, members = _decode_list(answer).data, _decode_members(answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return EMPTY_LIST
-    kept = [one for one in objects if (made := made_in(bytes(one))) is not None and made.id in owned]
-    names = [made.id for one in kept if (made := made_in(bytes(one))) is not None]
-    changed: dict[str, object] = {"data": kept}
+    if "data" not in members:
+        return EMPTY_LIST
+    named = [(one, made.id if (made := made_in(bytes(one))) is not None else "") for one in objects]
+    kept = [(one, name) for one, name in named if name in owned]
+    if len(kept) == len(named):
+        return answer
+    changed: dict[str, object] = {"data": [one for one, _ in kept]}
     if "first_id" in members:
-        changed |= {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+        changed |= {"first_id": kept[0][1] if kept else None, "last_id": kept[-1][1] if kept else None}
     return msgspec.json.encode({**members, **changed})
 
 

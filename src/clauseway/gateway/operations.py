@@ -26,6 +26,7 @@ from clauseway.gateway.clouds.reports import (
     no_units_in,
     responses_units_in,
 )
+from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.multipart import with_field
 from clauseway.gateway.requests import (
     Asked,
@@ -37,6 +38,11 @@ from clauseway.gateway.requests import (
     decode_responses,
 )
 from clauseway.gateway.splice import asking_usage, with_model
+from clauseway.metering import Unit
+
+_POST, _GET, _DELETE = b"POST", b"GET", b"DELETE"
+# For estimates. English prose; speech as MP3 of 128 kbit/s at some twenty tokens a second; pictures as PNG.
+_TEXT_BYTES, _AUDIO_BYTES, _IMAGE_BYTES = 4, 800, 1000
 
 
 class State(Enum):
@@ -75,6 +81,24 @@ class Operation(NamedTuple):
     units_in: Reader
     stream: Callable[[Asked, Reader], Stream]
     state: State = State.NONE
+    bytes_per_token: int = _TEXT_BYTES
+
+    @property
+    def metered(self) -> bool:
+        """Whether asking for it uses anything: to read what was made before does not."""
+        return self.units_in is not no_units_in and self.state in (State.NONE, State.ISSUES)
+
+    def tokens_in(self, count: int) -> int:
+        """About how many tokens so many bytes of it are, rounded up."""
+        return -(-count // self.bytes_per_token)
+
+    def estimate(self, body_bytes: int, output_tokens: int) -> Units:
+        """Units where the cloud reported none; the record says that it is an estimate."""
+        return ((Unit.INPUT_TOKENS, self.tokens_in(body_bytes)), (Unit.OUTPUT_TOKENS, output_tokens))
+
+    @property
+    def deletes(self) -> bool:
+        return self.method == _DELETE
 
     @property
     def tells_end(self) -> bool:
@@ -147,7 +171,6 @@ def _same_body(_asked: Asked, body: bytes, _content_type: bytes, _destination: D
     return body
 
 
-_POST, _GET, _DELETE = b"POST", b"GET", b"DELETE"
 _TELLS_END = frozenset({"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"})
 _WITHOUT_MODEL = frozenset({"files.create", "batches.create"})
 
@@ -169,19 +192,28 @@ OPERATIONS: tuple[Operation, ...] = (
     _bodyless("responses.input_items", 6, _GET, b"/responses/%b/input_items"),
     Operation("embeddings", 7, _POST, b"/embeddings", decode_plain, _json_body, embeddings_units_in, typed_stream),
     Operation(
-        "images.generations", 8, _POST, b"/images/generations", decode_plain, _json_body, images_units_in, typed_stream
+        "images.generations", 8, _POST, b"/images/generations", decode_plain, _json_body, images_units_in, typed_stream,
+        bytes_per_token=_IMAGE_BYTES,
     ),
-    Operation("images.edits", 9, _POST, b"/images/edits", decode_form, _form_body, images_units_in, typed_stream),
     Operation(
-        "images.variations", 10, _POST, b"/images/variations", decode_form, _form_body, images_units_in, typed_stream
+        "images.edits", 9, _POST, b"/images/edits", decode_form, _form_body, images_units_in, typed_stream,
+        bytes_per_token=_IMAGE_BYTES,
     ),
-    Operation("audio.speech", 11, _POST, b"/audio/speech", decode_plain, _json_body, audio_units_in, typed_stream),
+    Operation(
+        "images.variations", 10, _POST, b"/images/variations", decode_form, _form_body, images_units_in, typed_stream,
+        bytes_per_token=_IMAGE_BYTES,
+    ),
+    Operation(
+        "audio.speech", 11, _POST, b"/audio/speech", decode_plain, _json_body, audio_units_in, typed_stream,
+        bytes_per_token=_AUDIO_BYTES,
+    ),
     Operation(
         "audio.transcriptions", 12, _POST, b"/audio/transcriptions", decode_form, _form_body, audio_units_in,
-        typed_stream,
+        typed_stream, bytes_per_token=_AUDIO_BYTES,
     ),
     Operation(
-        "audio.translations", 13, _POST, b"/audio/translations", decode_form, _form_body, audio_units_in, typed_stream
+        "audio.translations", 13, _POST, b"/audio/translations", decode_form, _form_body, audio_units_in, typed_stream,
+        bytes_per_token=_AUDIO_BYTES,
     ),
     Operation("moderations", 14, _POST, b"/moderations", decode_moderation, _json_body, no_units_in, typed_stream),
     Operation(
@@ -200,6 +232,7 @@ OPERATIONS: tuple[Operation, ...] = (
 )  # fmt: skip
 
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
+FILES = BY_NAME["files.create"].code
 _ROOTS = (b"/v1", b"/openai/v1")
 _FIXED = {
     root + operation.path: [found for found in OPERATIONS if found.path == operation.path]

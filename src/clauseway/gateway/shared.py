@@ -8,6 +8,7 @@ from clauseway.gateway.accounts import Accounts
 from clauseway.gateway.clock import BusinessClock
 from clauseway.gateway.explanations import Explanations
 from clauseway.gateway.health import RetryBudget
+from clauseway.gateway.holds import Holds
 from clauseway.gateway.issued import IssuedIndex
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.routes import Tables
@@ -23,6 +24,13 @@ class Connection(Protocol):
 
     def abort(self) -> None:
         """Close at once, whatever is open."""
+
+
+class Unattended(Protocol):
+    """An exchange for whose answer nobody waits."""
+
+    def call_off(self) -> None:
+        """Meter what came until now and let the rest go."""
 
 
 class Counts:
@@ -64,13 +72,14 @@ class Shared:
         self.boot = boot
         self.accounts = accounts
         self.issued = issued
+        self.holds = Holds()
         self.explanations = Explanations()
         self.retries = RetryBudget()
         self.wheel = Wheel(loop)
         self.counts = Counts()
         self.connections: set[Connection] = set()
         # Exchanges whose client has left and whose answer is read to its end all the same.
-        self.drained: set[object] = set()
+        self.drained: set[Unattended] = set()
         self.draining = False
         self._number = 0
         self._request_prefix = b"x-clauseway-request-id: req_%016x" % boot
