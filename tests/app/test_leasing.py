@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from clauseway.app.home import Home
-from clauseway.app.leasing import lease_server
+from clauseway.app.leasing import dead_leases, lease_server, return_leases
 from clauseway.app.sealing import open_lake, seal
 from clauseway.gateway.accounts import Account, Accounts
 from clauseway.gateway.leases import Ask, LeaseSocket
@@ -182,10 +183,11 @@ def killed(home: Home) -> Iterator[Home]:
 
 
 def test_what_a_killed_gateway_held_returns_once_its_spool_is_read(killed: Home) -> None:
+    serials = count(1)
+
     async def asks(least: int) -> int:
-        (slice_,) = await LeaseSocket(killed.lease_socket, 8).lease(
-            [Ask(budget=BUDGET, part=0, serial=1, least=least, target=least)]
-        )
+        ask = Ask(budget=BUDGET, part=0, serial=next(serials), least=least, target=least)
+        (slice_,) = await LeaseSocket(killed.lease_socket, 8).lease([ask])
         return slice_.leased
 
     assert asyncio.run(asks(50_000)) == 0
@@ -194,6 +196,14 @@ def test_what_a_killed_gateway_held_returns_once_its_spool_is_read(killed: Home)
     assert (standing(killed).spent, standing(killed).leased) == (9_000, 0)
     seal(killed)
     assert standing(killed).spent == 9_000
+    assert asyncio.run(asks(AMOUNT - 9_000 + 1)) == 0
+    assert asyncio.run(asks(AMOUNT - 9_000)) == AMOUNT - 9_000
+
+
+def test_of_a_damaged_spool_all_that_was_leased_counts_as_spent(killed: Home) -> None:
+    with open_lake(killed) as lake:
+        assert return_leases(lake, dead_leases(lake.control), time.time_ns(), all_is_read=False) == 1
+    assert (standing(killed).spent, standing(killed).leased) == (60_000, 0)
 
 
 def test_a_successor_writes_the_lost_ones_end_and_nothing_counts_twice(killed: Home) -> None:

@@ -181,7 +181,7 @@ WORDS = [
     (
         Shortage("budget", "organisation acme", 2_500 * USD, 31 * USD // 1000, USD // 4, 3_661, False, "b"),
         "The budget of 2,500.00 USD of organisation acme has 0.031 USD left; this request may cost up to 0.25 USD. "
-        "Try again in 1h1m1s.",
+        "A new period begins in 62 minutes.",
     ),
     (
         Shortage("budget", "organisation acme", -1, 0, USD, 0.0, False, "b"),

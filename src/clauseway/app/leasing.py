@@ -8,6 +8,7 @@ import contextlib
 import http.server
 import os
 import socketserver
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -38,6 +39,10 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path: Path, leases: Leases) -> None:
         self.leases = leases
         super().__init__(str(path), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """The gateway finds its connection closed, and asks again; who runs it reads why."""
+        print(f"No slice of a budget could be granted: {sys.exception()!r}", file=sys.stderr, flush=True)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -1,0 +1,74 @@
+"""Why a request may not go on for now: which limit or budget is used up, in words and figures."""
+
+from typing import Literal, NamedTuple
+
+_PICODOLLARS = 10**12
+
+
+class Shortage(NamedTuple):
+    """Why a request may not go on. Amounts are requests, tokens or picodollars, by `kind`.
+
+    `limit` is the whole limit or budget (-1: not known yet), `left` what is left of it, as far as is known here.
+    `retry_after_s` is when it would do, 0 where waiting does not help or nobody knows. `may_grow`: `Accounts.grow` may
+    get more, of this budget and of the `others` that were short too.
+    """
+
+    kind: Literal["requests", "tokens", "budget"]
+    whose: str
+    limit: int
+    left: int
+    needed: int
+    retry_after_s: float
+    may_grow: bool
+    id: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """In words, with figures."""
+        if self.kind == "budget":
+            if self.limit < 0:
+                return f"The budget of {self.whose} cannot be asked for more now.{self._todo}"
+            what = f"The budget of {_usd(self.limit)} of {self.whose} has {_usd(self.left)} left"
+            return f"{what}; this request may cost up to {_usd(self.needed)}.{self._todo}"
+        what = f"The limit of {self.limit:,} {self.kind} a minute of {self.whose} has {self.left:,} left"
+        if self.kind == "requests":
+            return f"{what}.{self._todo}"
+        return f"{what}; this request may take up to {self.needed:,}.{self._todo}"
+
+    @property
+    def _todo(self) -> str:
+        """What helps."""
+        if self.needed > self.limit >= 0:
+            return " It never fits: ask for fewer output tokens, or have the limit raised."
+        if not self.retry_after_s:
+            return ""
+        if self.kind == "budget":
+            return f" A new period begins in {_long(self.retry_after_s)}."
+        return f" Try again in {duration(self.retry_after_s)}."
+
+
+def _usd(picodollars: int) -> str:
+    whole, rest = divmod(abs(picodollars), _PICODOLLARS)
+    digits = f"{rest:012d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if picodollars < 0 else ''}{whole:,}.{digits} USD"
+
+
+def _long(seconds: float) -> str:
+    """As a person says it: in days, hours or minutes, rounded up."""
+    for name, length in (("days", 86_400), ("hours", 3_600)):
+        if seconds > 2 * length:
+            return f"{-int(-seconds // length)} {name}"
+    minutes = -int(-seconds // 60)
+    return f"{minutes} minutes" if minutes > 1 else "a minute"
+
+
+def duration(seconds: float) -> str:
+    """As OpenAI writes durations: `12ms`, `59s`, `6m0s`, `1h0m0s`."""
+    if seconds < 1:
+        return f"{max(round(seconds * 1000), 0)}ms"
+    minutes, rest = divmod(-int(-seconds // 1), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{rest}s"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
