@@ -2,15 +2,31 @@
 
 import json
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 import openai
+import pyarrow
 import pytest
 from openai import OpenAI
 from sandbox_rig import clouds, running_clouds
+from sandbox_shapes import problems_of
 
-from clauseway.sandbox.credentials import AZURE_API_KEY, BEDROCK_API_KEY, OPENAI_API_KEY
+from clauseway.sandbox import zstandard
+from clauseway.sandbox.credentials import (
+    AZURE_API_KEY,
+    BEDROCK_API_KEY,
+    GOOGLE_LOCATION,
+    GOOGLE_PROJECT,
+    OCI_API_KEY,
+    OCI_COMPARTMENT,
+    OPENAI_API_KEY,
+    google_token,
+)
+
+HTTP = httpx.Client(verify=False, timeout=5)
 
 CHAT = {
     "openai": "/v1/chat/completions",
@@ -29,7 +45,7 @@ def ask(clouds: Any, cloud: str, *, stream: bool = False, timeout: float = 5.0) 
         "stream": stream,
     }
     headers = {"authorization": f"Bearer {KEYS[cloud]}"}
-    return httpx.post(clouds.url(cloud, CHAT[cloud]), json=body, headers=headers, timeout=timeout)
+    return HTTP.post(clouds.url(cloud, CHAT[cloud]), json=body, headers=headers, timeout=timeout)
 
 
 OUTAGES = [
@@ -175,3 +191,262 @@ def test_requests_that_a_cloud_refuses_are_counted_apart(clouds: Any) -> None:
     after = clouds.counts("openai")
     assert (after["attempts"] - before["attempts"], after["refused"] - before["refused"]) == (1, 1)
     assert after["prompt_tokens"] == before["prompt_tokens"]
+
+
+VERTEX_ROOT = f"/v1/projects/{GOOGLE_PROJECT}/locations/{GOOGLE_LOCATION}/publishers/openai/v1"
+# cloud: root, bearer token, model
+PLACES: dict[str, tuple[str, str, str]] = {
+    "openai": ("/v1", OPENAI_API_KEY, "gpt-5.5"),
+    "azure": ("/openai/v1", AZURE_API_KEY, "gpt-5-5"),
+    "bedrock": ("/openai/v1", BEDROCK_API_KEY, "openai.gpt-5.5"),
+    "bedrock_runtime": ("/openai/v1", BEDROCK_API_KEY, "us.openai.gpt-5.5"),
+    "vertex": (VERTEX_ROOT, google_token(), "gpt-5.5"),
+    "oracle": ("/openai/v1", OCI_API_KEY, "openai.gpt-5.5"),
+}
+
+
+def respond(
+    clouds: Any, cloud: str, headers: Mapping[str, str] = MappingProxyType({}), *, stream: bool = False
+) -> httpx.Response:
+    """A request to the Responses API, which every cloud has."""
+    root, token, model = PLACES[cloud]
+    told = {"authorization": f"Bearer {token}", "opc-compartment-id": OCI_COMPARTMENT, **headers}
+    body = {"model": model, "input": "a b c", "max_output_tokens": 64, "stream": stream}
+    return HTTP.post(clouds.url(cloud, f"{root}/responses"), json=body, headers=told)
+
+
+STATUSES = {
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "credit_balance_exhausted": 429,
+    "organization_spend_limit_exceeded": 429,
+    "slow_down": 429,
+    "no_capacity": 429,
+    "server_is_overloaded": 503,
+    "expired_token": 401,
+}
+AWS_NAMES = {
+    "rate_limit_exceeded": "ThrottlingException",
+    "insufficient_quota": "ServiceQuotaExceededException",
+    "credit_balance_exhausted": "ServiceQuotaExceededException",
+    "organization_spend_limit_exceeded": "ServiceQuotaExceededException",
+    "slow_down": "ThrottlingException",
+    "no_capacity": "ModelNotReadyException",
+    "server_is_overloaded": "ServiceUnavailableException",
+    "expired_token": "ExpiredTokenException",
+}
+# What each cloud calls each family; OpenAI has names for all but Azure's lack of room.
+NAMES = {
+    "openai": {
+        **{family: family for family in STATUSES},
+        "no_capacity": "rate_limit_exceeded",
+        "expired_token": "token_expired",
+    },
+    "azure": {
+        "rate_limit_exceeded": "429",
+        "insufficient_quota": "insufficient_quota",
+        "credit_balance_exhausted": "insufficient_quota",
+        "organization_spend_limit_exceeded": "insufficient_quota",
+        "slow_down": "slow_down",
+        "no_capacity": "no_capacity",
+        "server_is_overloaded": "server_is_overloaded",
+        "expired_token": "401",
+    },
+    "bedrock": AWS_NAMES,
+    "bedrock_runtime": AWS_NAMES,
+    "vertex": {
+        **dict.fromkeys(STATUSES, "RESOURCE_EXHAUSTED"),
+        "server_is_overloaded": "UNAVAILABLE",
+        "expired_token": "UNAUTHENTICATED",
+    },
+    "oracle": {
+        "rate_limit_exceeded": "TooManyRequests",
+        "insufficient_quota": "LimitExceeded",
+        "credit_balance_exhausted": "LimitExceeded",
+        "organization_spend_limit_exceeded": "LimitExceeded",
+        "slow_down": "TooManyRequests",
+        "no_capacity": "TooManyRequests",
+        "server_is_overloaded": "ServiceUnavailable",
+        "expired_token": "NotAuthenticated",
+    },
+}
+
+
+def named(cloud: str, answer: httpx.Response) -> Any:
+    """What a cloud calls the error, where that cloud says it."""
+    match cloud:
+        case "openai" | "azure":
+            return answer.json()["error"]["code"]
+        case "vertex":
+            return answer.json()["error"]["status"]
+        case "oracle":
+            return answer.json()["code"]
+    return answer.headers["x-amzn-errortype"]
+
+
+@pytest.mark.parametrize("family", STATUSES)
+@pytest.mark.parametrize("cloud", NAMES)
+def test_each_family_in_each_clouds_words(clouds: Any, cloud: str, family: str) -> None:
+    clouds.add_fault(cloud, kind="status", family=family, retry_after_ms=700)
+    answer = respond(clouds, cloud)
+    # AWS says 403 of a token that has expired.
+    status = 403 if (cloud.startswith("bedrock"), family) == (True, "expired_token") else STATUSES[family]
+    assert (answer.status_code, named(cloud, answer)) == (status, NAMES[cloud][family])
+    assert answer.headers["retry-after-ms"] == "700"
+    assert respond(clouds, cloud).status_code == 200
+
+
+def test_quota_is_told_from_rate_by_openais_type(clouds: Any) -> None:
+    for family, kind in [("rate_limit_exceeded", "requests"), ("insufficient_quota", "insufficient_quota")]:
+        clouds.add_fault("openai", kind="status", family=family)
+        assert respond(clouds, "openai").json()["error"]["type"] == kind
+
+
+def test_a_fault_for_one_request_alone(clouds: Any) -> None:
+    clouds.add_fault("openai", kind="status", status=500)
+    told = {"x-sandbox-fault": '{"kind": "status", "family": "slow_down"}'}
+    assert respond(clouds, "openai", told).json()["error"]["code"] == "slow_down"
+    assert respond(clouds, "openai").status_code == 500  # the rule was left as it was
+    bad = {"x-sandbox-fault": '{"kind": "explode"}'}
+    assert respond(clouds, "openai", bad).json()["error"]["message"].startswith("No rule was set: ")
+
+
+def test_a_fault_for_one_endpoint(clouds: Any) -> None:
+    clouds.add_fault("openai", kind="status", status=503, endpoint="/files", count=2)
+    assert respond(clouds, "openai").status_code == 200
+    client = OpenAI(base_url=clouds.url("openai", "/v1"), api_key=OPENAI_API_KEY, max_retries=0)
+    with pytest.raises(openai.InternalServerError):
+        client.files.list()
+    with pytest.raises(openai.InternalServerError):
+        client.files.retrieve("file-x")
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve("file-x")
+
+
+def test_an_error_event_after_azures_preamble(clouds: Any) -> None:
+    clouds.add_fault("azure", kind="error-event", events=1, family="server_is_overloaded")
+    answer = ask(clouds, "azure", stream=True)
+    preamble, error, end = answer.text.split("\n\n")
+    assert (answer.status_code, end) == (200, "")
+    assert "prompt_filter_results" in preamble
+    assert json.loads(error.removeprefix("data: "))["error"]["code"] == "server_is_overloaded"
+    client = OpenAI(base_url=clouds.url("azure", "/openai/v1"), api_key=AZURE_API_KEY, max_retries=0)
+    clouds.add_fault("azure", kind="error-event", events=1)
+    stream = client.chat.completions.create(model="gpt-5-5", messages=[{"role": "user", "content": "a"}], stream=True)
+    with pytest.raises(openai.APIError, match="The server had an error"):
+        list(stream)
+
+
+def test_an_error_event_in_a_stream_of_responses(clouds: Any) -> None:
+    clouds.add_fault("openai", kind="error-event", events=4, family="server_is_overloaded")
+    text = respond(clouds, "openai", stream=True).text
+    last = text.split("\n\n")[-2]
+    assert last.startswith("event: error\n")
+    event = json.loads(last.partition("data: ")[2])
+    assert (event["sequence_number"], event["code"]) == (4, "server_is_overloaded")
+    assert problems_of("ResponseStreamEvent", event) == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("at", [0, 1, 100])
+def test_a_body_cut_at_a_byte(clouds: Any, stream: bool, at: int) -> None:
+    clouds.add_fault("openai", kind="cut-at-byte", bytes=at)
+    received = b""
+    root, token, model = PLACES["openai"]
+    body = {"model": model, "input": "a b c", "stream": stream}
+    headers = {"authorization": f"Bearer {token}"}
+    with HTTP.stream("POST", clouds.url("openai", f"{root}/responses"), json=body, headers=headers) as answer:
+        try:
+            for part in answer.iter_raw():
+                received += part
+        except httpx.RemoteProtocolError:
+            received += b"CUT"
+    assert received.endswith(b"CUT")
+    assert len(received) == at + len(b"CUT")
+
+
+def test_a_slow_drip_loses_nothing(clouds: Any) -> None:
+    whole = ask(clouds, "azure").json()
+    clouds.add_fault("azure", kind="drip", bytes=200, seconds=0.01)
+    began = time.monotonic()
+    dripped = ask(clouds, "azure").json()
+    assert time.monotonic() - began >= 0.01 * (len(json.dumps(whole)) // 200)
+    assert dripped["choices"] == whole["choices"]
+
+
+def test_a_redirect_is_told_and_leads_where_it_says(clouds: Any) -> None:
+    clouds.add_fault("vertex", kind="redirect", location="https://example.com/elsewhere")
+    answer = respond(clouds, "vertex")
+    assert (answer.status_code, answer.headers["location"]) == (307, "https://example.com/elsewhere")
+    clouds.add_fault("vertex", kind="redirect", status=302)
+    answer = respond(clouds, "vertex")
+    assert (answer.status_code, answer.headers["location"]) == (302, str(answer.request.url))
+
+
+def test_garbage_is_no_http(clouds: Any) -> None:
+    clouds.add_fault("openai", kind="garbage")
+    with pytest.raises(httpx.RemoteProtocolError):
+        ask(clouds, "openai")
+    assert ask(clouds, "openai").status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_length_that_is_not_the_bodys(clouds: Any, stream: bool) -> None:
+    clouds.add_fault("openai", kind="wrong-length", bytes=10)
+    with pytest.raises(httpx.RemoteProtocolError, match="peer closed connection"):
+        ask(clouds, "openai", stream=stream)
+    clouds.add_fault("openai", kind="wrong-length", bytes=-10)
+    short = ask(clouds, "openai", stream=stream)
+    assert len(short.content) == int(short.headers["content-length"])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_frames_that_nobody_asked_for(clouds: Any, stream: bool) -> None:
+    clouds.add_fault("openai", kind="zstd-frames")
+    body = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "a b c"}], "stream": stream}
+    headers = {"authorization": f"Bearer {OPENAI_API_KEY}", "accept-encoding": "identity"}
+    with HTTP.stream("POST", clouds.url("openai", CHAT["openai"]), json=body, headers=headers) as answer:
+        raw = b"".join(answer.iter_raw())
+    assert answer.headers["content-encoding"] == "zstd"
+    frames = raw.split(b"\x28\xb5\x2f\xfd")[1:]
+    texts = [unframe(b"\x28\xb5\x2f\xfd" + frame) for frame in frames]
+    if stream:
+        assert texts[-1] == b"data: [DONE]\n\n"
+        assert len(texts) > 5
+    else:
+        assert json.loads(texts[0])["object"] == "chat.completion"
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 65_791, 65_792, 300_000])
+def test_a_frame_of_any_size(size: int) -> None:
+    content = bytes(index % 251 for index in range(size))
+    assert unframe(zstandard.frame(content)) == content
+
+
+def unframe(frame: bytes) -> bytes:
+    """The vendor's own decoder, as Arrow carries it."""
+    return bytes(pyarrow.CompressedInputStream(pyarrow.BufferReader(frame), "zstd").read())
+
+
+def test_every_attempt_is_told_with_its_endpoint_and_its_end(clouds: Any) -> None:
+    HTTP.delete(clouds.url("openai", "/sandbox/attempts"))
+    clouds.add_fault("azure", kind="drop")
+    told = {"x-client-request-id": "mine"}
+    answered = respond(clouds, "openai", told)
+    refused = respond(clouds, "vertex", {"authorization": "Bearer nobody"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        respond(clouds, "azure", stream=True)
+    HTTP.get(clouds.url("openai", f"/v1/responses/{answered.json()['id']}"))
+    attempts = HTTP.get(clouds.url("oracle", "/sandbox/attempts")).json()
+    assert [
+        (each["cloud"], each["method"], each["endpoint"], each["status"], each["outcome"]) for each in attempts
+    ] == [
+        ("openai", "POST", "/responses", 200, "answered"),
+        ("vertex", "POST", "/responses", 401, "refused"),
+        ("azure", "POST", "/responses", 0, "faulted"),
+        ("openai", "GET", f"/responses/{answered.json()['id']}", 401, "refused"),  # without a key
+    ]
+    assert attempts[0]["client_request_id"] == "mine"
+    assert answered.headers["x-request-id"] == f"req_{attempts[0]['serial']}"
+    assert attempts[0]["tokens"] == [3, 64]
+    assert refused.status_code == 401
