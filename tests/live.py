@@ -98,7 +98,8 @@ def deployment(account: Account, environment: Mapping[str, str]) -> str:
 def _values(text: str, environment: Mapping[str, str]) -> dict[str, str]:
     found = [part.split("}")[0] for part in text.split("{")[1:]]
     names = [name for name in found if name.partition("|")[0].isupper() or name.partition("|")[0].startswith("LIVE_")]
-    return {name: environment.get(name.partition("|")[0]) or name.partition("|")[2] for name in names}
+    given = {name: environment.get(name.partition("|")[0]) or name.partition("|")[2] for name in names}
+    return {name: value.rstrip("/") for name, value in given.items()}  # consoles show addresses with a slash
 
 
 def asked(written: DeploymentWritten, where: Path) -> Iterator[Check]:

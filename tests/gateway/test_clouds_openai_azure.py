@@ -7,7 +7,7 @@ import pytest
 from vendor_requests import OPERATIONS, Sent, assert_same, call_for, made, target
 
 from clauseway.gateway import clouds
-from clauseway.gateway.clouds import CLOUDS, Credential
+from clauseway.gateway.clouds import CLOUDS, Call, Credential
 
 KEY, TOKEN = Credential(kind="api-key", secret="azure-key"), Credential(kind="bearer", secret="entra.token")
 NAMES = ("gpt-5.4", "my deployment/ü&+%2F")
@@ -71,6 +71,24 @@ def test_azure_dated_with_a_token() -> None:
     theirs = sent.by(client, "chat", "gpt-5.4")
     to = target("azure", f"{ENDPOINT}/openai", "gpt-5.4", settings={"api_version": "2024-10-21"})
     assert_same(made(to, TOKEN, call_for("chat", theirs), theirs.content), theirs, "api-key", "authorization")
+
+
+# A client's query → what Azure is asked, dated and v1. The version that a client names is of our endpoint.
+QUERIES = [
+    (b"", "api-version=2024-10-21", ""),
+    (b"?limit=2", "api-version=2024-10-21&limit=2", "limit=2"),
+    (b"?api-version=2025-04-01-preview", "api-version=2024-10-21", ""),
+    (b"?a=1&api-version=2025-04-01-preview&b=2", "api-version=2024-10-21&a=1&b=2", "a=1&b=2"),
+]
+
+
+@pytest.mark.parametrize(("asked", "dated", "v1"), QUERIES)
+def test_the_version_is_the_deployments(asked: bytes, dated: str, v1: str) -> None:
+    call = Call(b"GET", b"/files" + asked, b"")
+    to = target("azure", f"{ENDPOINT}/openai", "m", settings={"api_version": "2024-10-21"})
+    assert made(to, KEY, call, b"").path == f"/openai/files?{dated}"
+    to = target("azure", f"{ENDPOINT}/openai/v1", "m")
+    assert made(to, KEY, call, b"").path == "/openai/v1/files" + (f"?{v1}" if v1 else "")
 
 
 # api_version → what it lacks of these, and whether a chat stream may be asked for its usage.

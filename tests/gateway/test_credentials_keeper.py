@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -296,6 +297,39 @@ def test_what_a_target_cannot_use_is_said_and_the_old_one_kept() -> None:
         problem = rig.keeper.state(AUTH).problem
         assert problem is not None
         assert "cannot be read" in problem.why
+
+    run(scenario())
+
+
+def test_a_source_that_hangs_stops_nothing() -> None:
+    """Neither the loop while it runs nor its end."""
+    rig = Rig(token("late"))
+    rig.gate.clear()
+
+    async def scenario() -> None:
+        rig.keeper.keep([AUTH])
+        assert await rig.keeper.refresh_now(Auth(kind="aws"), token("x")) is None
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(rig.keeper.settled(), 0.01)
+        rig.keeper.close()
+
+    run(scenario())
+    assert rig.fetches == 0
+    rig.gate.set()
+
+
+def test_on_a_loop_of_its_own() -> None:
+    """With the clock and the timers of every day."""
+
+    async def scenario() -> None:
+        given, told = token("fresh", at_s=time.time()), asyncio.Event()
+        source = Rig(given)
+        keeper = Keeper(lambda *_: told.set(), open_source=lambda _: source)
+        keeper.keep([AUTH])
+        await told.wait()
+        await keeper.settled()
+        assert keeper.state(AUTH) == Held(given, None)
+        keeper.close()
 
     run(scenario())
 

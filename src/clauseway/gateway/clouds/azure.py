@@ -56,7 +56,10 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     def path_of(called: bytes) -> bytes:
         path, _, asked = called.partition(b"?")
         under = deployment if dated and path in _UNDER_DEPLOYMENT else b""
-        return b"%b%b?%b%b" % (under, path, query, b"&" + asked if asked else b"") if query else called
+        # The version that a client of Azure's names is of our endpoint, not of this deployment.
+        others = [part for part in asked.split(b"&") if part and not part.startswith(b"api-version=")]
+        queries = b"&".join([query, *others] if query else others)
+        return b"%b%b%b" % (under, path, b"?" + queries if queries else b"")
 
     return with_fixed_headers(root, fixed, path_of)
 

@@ -1,6 +1,7 @@
 """What the gateway asks of a cloud's module."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -115,7 +116,7 @@ def address_of(url: str) -> Address:
 
 # A POST without a body says so, or some servers answer 411.
 _OFTEN_WITHOUT_BODY = frozenset({b"GET", b"DELETE", b"HEAD"})
-_CALLS_MAX = 64  # calls whose path holds an identifier are all different; those without are two dozen
+_CALLS_MAX = 64  # calls without an identifier in their path are two dozen; the others come and go
 
 
 def with_static_headers(target: Target, *lines: bytes) -> Prepare:
@@ -126,21 +127,17 @@ def with_static_headers(target: Target, *lines: bytes) -> Prepare:
 
 def with_fixed_headers(root: bytes, fixed: bytes, path_of: Callable[[bytes], bytes] = lambda path: path) -> Prepare:
     """The same, with the header lines given; `path_of` turns a call's path into the cloud's."""
-    # All of the head but what the caller passed on and the body's length: the same for every chat request.
-    begun: dict[Call, bytes] = {}
 
-    def begin(call: Call) -> bytes:
-        begin = b"%b %b%b HTTP/1.1\r\n%b" % (call.method, root, path_of(call.path), fixed)
-        if call.content_type:
-            begin += b"content-type: " + call.content_type + b"\r\n"
-        if len(begun) < _CALLS_MAX:
-            begun[call] = begin
-        return begin
+    @lru_cache(_CALLS_MAX)
+    def begun(call: Call) -> bytes:
+        """All of the head but what the caller passed on and the body's length: the same for every chat request."""
+        typed = b"content-type: " + call.content_type + b"\r\n" if call.content_type else b""
+        return b"%b %b%b HTTP/1.1\r\n%b%b" % (call.method, root, path_of(call.path), fixed, typed)
 
     def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
         if not body and call.method in _OFTEN_WITHOUT_BODY:
-            return b"%b%b\r\n" % (begun.get(call) or begin(call), passed)
-        return b"%b%bcontent-length: %d\r\n\r\n" % (begun.get(call) or begin(call), passed, len(body))
+            return b"%b%b\r\n" % (begun(call), passed)
+        return b"%b%bcontent-length: %d\r\n\r\n" % (begun(call), passed, len(body))
 
     return prepare
 
