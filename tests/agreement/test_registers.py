@@ -88,8 +88,7 @@ def test_what_is_added_became_known_after_what_stood_there_with_the_same_instant
 def test_launches_of_one_day_are_cited_in_one_order() -> None:
     text = "- {{kind: launch, product: chat-1, cloud: {}, stage: {}, effective: 2026-05-01, source: [T], says: A.}}\n"
     launches = [
-        text.format(cloud, stage)
-        for cloud, stage in (("own", "preview"), ("other", "available"), ("other", "preview"))
+        text.format(cloud, stage) for cloud, stage in (("own", "preview"), ("other", "available"), ("other", "preview"))
     ]
     orders = [register("".join(each)).launches("chat-1") for each in permutations(launches)]
     assert {tuple(fact.citation.term for fact in found) for found in orders} == {

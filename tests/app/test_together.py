@@ -247,3 +247,24 @@ def test_one_that_is_silent_answers_for_itself(tmp_path: Path) -> None:
     asked = opened(tmp_path, "does not name the product", "nothing more")
     question = asked.question(action="sell", party="reseller", product="item", cloud="west", as_of=DAY)
     assert answer_of(asked.each[0], question).outcome is Outcome.UNSTATED
+
+
+def test_what_a_home_has_recorded_counts_for_each_that_it_was_recorded_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A product added to one of them, launched for all, granted by one: the other names no such product."""
+    flags = both(tmp_path, "nothing more", "east first")
+    north, home = tmp_path / "north", ("--home", tmp_path / "home")
+    common = ("--effective", "2026-05-01", "--source", "a letter", "--agreement", north, *home)
+    asking = ("decide", *SELL[:4], "--product", "newer", *SELL[6:], "--as-of", "2026-06-01", *flags, *home)
+    told(capsys, *asking, code=3)
+    told(capsys, "fact", "record", "product", "--product", "newer", "--class", "app", *common)
+    launch = ("fact", "record", "launch", "--product", "newer", "--cloud", "west", "--stage", "available")
+    told(capsys, *launch, *common)
+    found = json.loads(told(capsys, *asking, "--json", code=2))
+    assert [one["outcome"] for one in found["answers"]] == ["conditional", "unstated"]
+    told(capsys, "fact", "record", "grant", "--party", "reseller", "--product", "newer", *common)
+    found = json.loads(told(capsys, *asking, "--json"))
+    assert {reason["agreement"] for reason in found["reasons"]} == {"north"}
+    assert "HOLDS" in told(capsys, "prove", "--always", "permitted", *SELL[:4], "--product", "newer", "--cloud", "west",
+                           "--from", "2026-06-01", *flags, *home)  # fmt: skip

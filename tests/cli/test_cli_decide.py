@@ -126,3 +126,16 @@ def test_help_teaches_by_example(command: str) -> None:
     assert done.returncode == 0
     assert f"  clauseway {command}" in done.stdout
     assert "--json" in done.stdout
+
+
+def test_a_row_that_reads_one_text_in_two_ways_says_so(tmp_path: Path) -> None:
+    questions = tmp_path / "questions.csv"
+    questions.write_text(
+        "action,party,product,cloud,reading\n"
+        "serve,openai,gpt-5.5,aws,R1=or;R1=or\n"
+        "serve,openai,gpt-5.5,aws,R1=or;R1=and\n"
+    )
+    done = run("decide", "--batch", str(questions), "--as-of", "2026-05-01")
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert (done.returncode, first["outcome"], second["outcome"]) == (3, "permitted", "invalid")
+    assert "R1 is given twice" in second["problem"]

@@ -82,3 +82,8 @@ def test_every_problem_at_once_and_no_value_twice() -> None:
     assert len(refused.value.problems) == len(REFUSED)
     with pytest.raises(InvalidInput, match="it was given as 20% too"):
         read_assumptions(["share=20%", "share=21%"], FIGURES)
+    for said in (["wholesale=90%", "wholesale=80%"], ["wholesale=amazon:90%", "wholesale=amazon:80%"]):
+        with pytest.raises(InvalidInput, match="90% too"):
+            read_assumptions(said, FIGURES)
+    each = read_assumptions(["wholesale=90%", "wholesale=amazon:80%", "wholesale=oracle:70%"], FIGURES)
+    assert [each.wholesale(seller) for seller in ("google", "amazon", "oracle")] == [D("0.9"), D("0.8"), D("0.7")]
