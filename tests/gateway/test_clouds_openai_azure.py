@@ -1,6 +1,7 @@
 """OpenAI's and Azure's requests as the vendor's own clients send them, field for field."""
 
 from itertools import product
+from typing import Any
 
 import openai
 import pytest
@@ -8,6 +9,7 @@ from vendor_requests import OPERATIONS, Sent, assert_same, call_for, made, targe
 
 from clauseway.gateway import clouds
 from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.plan import Auth
 
 KEY, TOKEN = Credential(kind="api-key", secret="azure-key"), Credential(kind="bearer", secret="entra.token")
 NAMES = ("gpt-5.4", "my deployment/ü&+%2F")
@@ -161,5 +163,7 @@ def test_a_server_without_keys() -> None:
 
 
 def test_a_credential_does_not_show_its_secret() -> None:
-    credential = Credential(kind="sigv4", secret="s3cret", access_key="AKID", session_token="t0ken")
-    assert not any(hidden in repr(credential) for hidden in ("s3cret", "AKID", "t0ken"))
+    hidden: dict[str, Any] = {"secret": "s3cret", "access_key": "AKID", "session_token": "t0ken"}
+    settings = {"pass_phrase": "correct horse"}
+    shown = f"{Credential(kind='sigv4', **hidden)!r} {Auth(kind='sigv4', settings=settings, **hidden)!r}"
+    assert not any(secret in shown for secret in (*hidden.values(), *settings.values()))

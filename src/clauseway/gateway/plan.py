@@ -28,6 +28,10 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     session_token: str = ""
     settings: Mapping[str, str] = {}
 
+    def __repr__(self) -> str:
+        """Without secrets: an Auth ends up in messages and logs. A setting may be one (a pass phrase)."""
+        return f"Auth(kind={self.kind!r}, settings={sorted(self.settings)})"
+
 
 class Lack(msgspec.Struct, frozen=True, kw_only=True):
     """What a deployment cannot do from `begin_ns` until `end_ns` (business clock), and how that is known."""
@@ -51,9 +55,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     `dialect` names the gateway's module for that cloud; `settings` are that module's own (an API version, a project).
     `prices` are those of the dated book; where none is in force, `input_price` and `output_price` (picodollars per
-    token) stand in for them. `kind` is the model's, as in the catalog. Limits in tokens are 0 where they are not known; `image_tokens_max` is the most that one
-    image counts for. `snapshot` is the dated model behind it, empty where that is not known. Quotas are what its cloud
-    lets through in a minute, 0 for any; `provisioned` is paid for whether it is used or not.
+    token) stand in for them. `kind` is the model's, as in the catalog. Limits in tokens are 0 where they are not known;
+    `image_tokens_max` is the most that one image counts for. `snapshot` is the dated model behind it, empty where that
+    is not known. Quotas are what its cloud lets through in a minute, 0 for any; `provisioned` is paid for whether it is
+    used or not.
     """
 
     label: Deployment
