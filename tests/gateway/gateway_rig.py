@@ -95,7 +95,8 @@ class Connection:
 
     async def receive(self) -> Received:
         head = await self.reader.readuntil(b"\r\n\r\n")
-        (length,) = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        (length,) = lengths or [b"content-length: 0"]
         return Received(head, await self.reader.readexactly(int(length.split(b":")[1])))
 
     def answer(self, status: int, body: bytes, headers: Sequence[str] = ()) -> None:

@@ -104,7 +104,7 @@ def test_every_cloud_takes_our_authentication_and_its_usage_is_recorded(sandbox:
 
 FAULTS = [
     {"kind": "status", "status": 503},
-    {"kind": "status", "status": 429, "retry_after_ms": 1500},
+    {"kind": "status", "status": 429, "retry_after_ms": 1},
     {"kind": "drop"},
     {"kind": "stall", "seconds": 5.0},
 ]

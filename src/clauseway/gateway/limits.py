@@ -98,3 +98,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: Annotated[
         float, _within(0.0, 3600, "How long open requests may take to end after a stop was asked for.")
     ] = 30.0
+    pending_s: Annotated[
+        float,
+        _within(0.1, 3600, "What is made in the background takes seconds to hours; nobody waits for its usage."),
+    ] = 15.0

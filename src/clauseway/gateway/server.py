@@ -29,6 +29,7 @@ from clauseway.gateway.health import Health
 from clauseway.gateway.issued import ISSUED_FILE, IssuedIndex
 from clauseway.gateway.lessors import Lessors
 from clauseway.gateway.limits import Limits
+from clauseway.gateway.pending import Poller, recorded_requests
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.presenting import Presenting
 from clauseway.gateway.routes import Tables
@@ -123,9 +124,12 @@ class Server:
         self._accounts = Accounts(self._lessors)
         self._presenting = Presenting()
         issued = IssuedIndex(options.spool / ISSUED_FILE, loop)
+        if issued.claims():
+            issued.resolve(recorded_requests(options.spool))
         tables = self._tables(plan, spool)
         await self._presenting.settled()
         shared = self._shared = Shared(loop, tables, spool, clock, limits, boot, self._accounts, issued)
+        self._poller = Poller(shared)
         server = await loop.create_server(lambda: ClientConnection(shared), sock=listening, backlog=_BACKLOG)
         control = await serve_control(options.control, shared) if options.control else None
         self._heed_signals(loop)
@@ -138,6 +142,8 @@ class Server:
         await self._drain()
         if control is not None:
             control.close()
+        issued.flush()
+        await asyncio.sleep(0)  # who waits for it records what it metered
         await self._accounts.close()
         self._lessors.close()
         self._presenting.close()
@@ -176,6 +182,7 @@ class Server:
             self._endpoints.grow_older()
             if self._reporting is None or self._reporting.done():
                 self._reporting = asyncio.ensure_future(self._accounts.report(time.monotonic()))
+            self._poller.poll(time.monotonic())
 
     async def _drain(self) -> None:
         shared = self._shared
@@ -188,6 +195,8 @@ class Server:
         for connection in list(shared.connections):
             connection.abort()
         await asyncio.sleep(0)
+        for exchange in list(shared.drained):
+            exchange.call_off()
         shared.wheel.stop()
         self._endpoints.close()
 
