@@ -9,6 +9,18 @@ from typing import Annotated, Protocol
 
 import msgspec
 
+from clauseway.catalog import BITS, Capability
+from clauseway.gateway.capabilities import (
+    ABSENT,
+    PLAIN,
+    TIERS,
+    Needs,
+    chat_parts,
+    format_needed,
+    response_parts,
+    stated,
+    tools_needed,
+)
 from clauseway.gateway.multipart import BadForm, fields_of
 
 # Far beyond what any model writes and any cloud allows; with the bound on prices, a reservation stays within 63 bits.
@@ -16,6 +28,15 @@ _Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
 _Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
 # Where a request names no model and OpenAI has a default that every cloud shares.
 _MODERATION_MODEL = "omni-moderation-latest"
+
+_SEVERAL_CHOICES, _LOGPROBS = BITS[Capability.SEVERAL_CHOICES], BITS[Capability.LOGPROBS]
+_TOOLS, _PARALLEL = BITS[Capability.TOOLS], BITS[Capability.PARALLEL_TOOL_CALLS]
+_CACHE_KEY, _RETENTION = BITS[Capability.PROMPT_CACHE_KEY], BITS[Capability.PROMPT_CACHE_RETENTION]
+_STORED, _CONVERSATIONS = BITS[Capability.STORED_STATE], BITS[Capability.CONVERSATIONS]
+_WEB_SEARCH, _PREDICTED = BITS[Capability.WEB_SEARCH], BITS[Capability.PREDICTED_OUTPUT]
+_AUDIO_OUTPUT, _BACKGROUND = BITS[Capability.AUDIO_OUTPUT], BITS[Capability.BACKGROUND]
+_SUMMARY, _TEMPLATES = BITS[Capability.REASONING_SUMMARY], BITS[Capability.PROMPT_TEMPLATES]
+_SEVERAL = Needs(_SEVERAL_CHOICES)
 
 
 class Asked(Protocol):
@@ -41,6 +62,8 @@ class Asked(Protocol):
     def follows(self) -> tuple[str, ...]: ...
     @property
     def later(self) -> bool: ...
+    def needs(self, body: bytes) -> Needs:
+        """What the request needs; `body` is the one that it was read from."""
 
 
 class StreamOptions(msgspec.Struct, frozen=True, gc=False):
@@ -56,8 +79,64 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     max_completion_tokens: _Tokens | None = None
     max_tokens: _Tokens | None = None
     n: _Choices | None = None
+    tools: msgspec.Raw = ABSENT
+    functions: msgspec.Raw = ABSENT
+    parallel_tool_calls: bool | None = None
+    response_format: msgspec.Raw = ABSENT
+    logprobs: bool | None = None
+    service_tier: str | None = None
+    modalities: msgspec.Raw = ABSENT
+    web_search_options: msgspec.Raw = ABSENT
+    prediction: msgspec.Raw = ABSENT
+    store: bool | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
     follows = ()
     later = False
+
+    def needs(self, body: bytes) -> Needs:
+        # Parts of messages are arrays within the one of messages: where no second bracket stands, there are none.
+        if (
+            body.find(b"[") == body.rfind(b"[")
+            and self.n is None
+            and self.prompt_cache_key is None
+            and self.response_format is ABSENT
+            and self.service_tier is None
+            and self.logprobs is None
+            and self.parallel_tool_calls is None
+            and self.store is None
+            and self.web_search_options is ABSENT
+            and self.prediction is ABSENT
+            and self.prompt_cache_retention is None
+        ):
+            return PLAIN
+        return self._needs(body)
+
+    def _needs(self, body: bytes) -> Needs:
+        bits, images, unbounded, audio = chat_parts(body)
+        bits |= TIERS.get(self.service_tier or "", 0)
+        if self.tools is not ABSENT:
+            more, brings = tools_needed(self.tools)
+            bits, unbounded = bits | more, unbounded or brings
+        if stated(self.functions):
+            bits |= _TOOLS
+        if self.parallel_tool_calls:
+            bits |= _PARALLEL
+        if self.response_format is not ABSENT:
+            bits |= format_needed(self.response_format, in_text=False)
+        if self.logprobs:
+            bits |= _LOGPROBS
+        if self.modalities is not ABSENT and b'"audio"' in bytes(self.modalities):
+            bits, audio = bits | _AUDIO_OUTPUT, True
+        if stated(self.web_search_options):
+            bits, unbounded = bits | _WEB_SEARCH, True
+        if stated(self.prediction):
+            bits |= _PREDICTED
+        if self.store:
+            bits |= _STORED
+        if self.n and self.n > 1:
+            bits |= _SEVERAL_CHOICES
+        return _with_cache(Needs(bits, images, unbounded, audio), self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
     def streamed(self) -> bool:
@@ -76,6 +155,17 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
         return self.n or 1
 
 
+def _with_cache(needs: Needs, key: str | None, retention: str | None) -> Needs:
+    if retention == "24h":
+        needs = needs._replace(bits=needs.bits | _RETENTION)
+    return needs._replace(bits=needs.bits | _CACHE_KEY, cache_key=key) if key else needs
+
+
+class _Reasoning(msgspec.Struct, frozen=True, gc=False):
+    summary: str | None = None
+    generate_summary: str | None = None
+
+
 class _Conversation(msgspec.Struct, frozen=True, gc=False):
     id: str
 
@@ -90,8 +180,43 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
     conversation: str | _Conversation | None = None
     background: bool | None = None
     store: bool | None = None
+    tools: msgspec.Raw = ABSENT
+    parallel_tool_calls: bool | None = None
+    text: msgspec.Raw = ABSENT
+    reasoning: _Reasoning | None = None
+    service_tier: str | None = None
+    top_logprobs: int | None = None
+    prompt: msgspec.Raw = ABSENT
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
     wants_usage = True
     choices = 1
+
+    def needs(self, body: bytes) -> Needs:
+        bits, images, unbounded, audio = response_parts(body)
+        bits |= TIERS.get(self.service_tier or "", 0)
+        if self.tools is not ABSENT:
+            more, brings = tools_needed(self.tools)
+            bits, unbounded = bits | more, unbounded or brings
+        if self.parallel_tool_calls:
+            bits |= _PARALLEL
+        if self.text is not ABSENT:
+            bits |= format_needed(self.text, in_text=True)
+        if self.top_logprobs:
+            bits |= _LOGPROBS
+        if self.background:
+            bits |= _BACKGROUND
+        if self.reasoning is not None and (self.reasoning.summary or self.reasoning.generate_summary):
+            bits |= _SUMMARY
+        if self.store or self.previous_response_id:
+            bits |= _STORED
+        if self.conversation:
+            bits |= _CONVERSATIONS
+        if stated(self.prompt):
+            bits, unbounded = bits | _TEMPLATES, True
+        if self.previous_response_id or self.conversation:
+            unbounded = True
+        return _with_cache(Needs(bits, images, unbounded, audio), self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
     def streamed(self) -> bool:
@@ -123,6 +248,9 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
     wants_usage = True
     output_tokens = 0
     later = False
+
+    def needs(self, _body: bytes) -> Needs:
+        return _SEVERAL if self.n and self.n > 1 else PLAIN
 
     @property
     def streamed(self) -> bool:

@@ -1,0 +1,136 @@
+"""Models as data: what each can hold, under which names it is asked for, and when a name is retired where.
+
+A product is what the agreement speaks of; clients ask for names. A name is the product's own, an alias that means it,
+or a dated snapshot of it. A snapshot, or the product itself, is retired by a vendor from a day on; its successor is
+named, so that whoever asks learns what to ask for.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+import msgspec
+
+from clauseway.catalog.rows import Row, read_rows, refuse_any
+from clauseway.values import FOREVER, Problem
+
+KINDS = ("text", "embedding", "image", "speech", "transcription", "moderation")
+_ROLES = ("alias", "snapshot")
+_MODEL_COLUMNS = ("product", "kind", "context_tokens_max", "output_tokens_max", "image_tokens_max", "source")
+_NAME_COLUMNS = ("name", "product", "role", "from", "source")
+_RETIREMENT_COLUMNS = ("name", "dialect", "day", "successor", "source")
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What a product can hold, in tokens; 0 where it is not known. `image_tokens_max` is the most that one image in a
+    request counts for."""
+
+    product: str
+    kind: str
+    context_tokens_max: int
+    output_tokens_max: int
+    image_tokens_max: int
+    source: str
+
+
+class Name(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that clients may ask for: an alias of a product, or a dated snapshot of it, from a day on."""
+
+    name: str
+    product: str
+    is_snapshot: bool
+    begin: date
+    source: str
+
+
+class Retirement(msgspec.Struct, frozen=True, kw_only=True):
+    """From `day` on a name is not served by a vendor (a dialect; empty: by none) any more. `successor` may be empty."""
+
+    name: str
+    dialect: str
+    day: date
+    successor: str
+    source: str
+
+    @property
+    def sentence(self) -> str:
+        """For whoever asked for it."""
+        where = f" by {self.dialect}" if self.dialect else ""
+        then = f" Its successor is {self.successor!r}." if self.successor else " It has no successor."
+        return f"The model {self.name!r} was retired{where} on {self.day}.{then} (Source: {self.source}.)"
+
+
+class Models(msgspec.Struct, frozen=True):
+    """All of it. `models` is by product."""
+
+    models: Mapping[str, Model]
+    names: tuple[Name, ...]
+    retirements: tuple[Retirement, ...]
+
+    def named(self, products: Iterable[str]) -> dict[str, str]:
+        """Each name that clients may ask for → its product, the products' own names first."""
+        wanted = sorted(products)
+        own = {product: product for product in wanted}
+        return own | {name.name: name.product for name in self.names if name.product in own and name.name not in own}
+
+    @property
+    def snapshots(self) -> Mapping[str, str]:
+        """Each snapshot → its product."""
+        return {name.name: name.product for name in self.names if name.is_snapshot}
+
+
+def parse_models(models: str, names: str, retirements: str) -> Models:
+    """Read the three files from their text. Raises InvalidInput with every problem in the first that has any."""
+    rows = read_rows(models, "models.csv", _MODEL_COLUMNS)
+    found = {row.text("product"): _model(row) for row in rows}
+    refuse_any(rows, *_twice(rows, ("product",), "models.csv"))
+    rows = read_rows(names, "names.csv", _NAME_COLUMNS)
+    listed = tuple(_name(row, found) for row in rows)
+    refuse_any(rows, *_twice(rows, ("name",), "names.csv"))
+    rows = read_rows(retirements, "retirements.csv", _RETIREMENT_COLUMNS)
+    ended = tuple(_retirement(row) for row in rows)
+    refuse_any(rows, *_twice(rows, ("name", "dialect"), "retirements.csv"))
+    return Models(found, listed, ended)
+
+
+def _model(row: Row) -> Model:
+    return Model(
+        product=row.stated("product"),
+        kind=row.one_of("kind", KINDS),
+        context_tokens_max=row.count("context_tokens_max"),
+        output_tokens_max=row.count("output_tokens_max"),
+        image_tokens_max=row.count("image_tokens_max"),
+        source=row.stated("source"),
+    )
+
+
+def _name(row: Row, models: Mapping[str, Model]) -> Name:
+    return Name(
+        name=row.stated("name"),
+        product=row.one_of("product", sorted(models)),
+        is_snapshot=row.one_of("role", _ROLES) == "snapshot",
+        begin=row.day("from", date.min),
+        source=row.stated("source"),
+    )
+
+
+def _retirement(row: Row) -> Retirement:
+    row.stated("day")
+    return Retirement(
+        name=row.stated("name"),
+        dialect=row.text("dialect"),
+        day=row.day("day", FOREVER),
+        successor=row.text("successor"),
+        source=row.stated("source"),
+    )
+
+
+def _twice(rows: Iterable[Row], columns: tuple[str, ...], name: str) -> list[Problem]:
+    seen: dict[tuple[str, ...], int] = {}
+    problems = []
+    for row in rows:
+        key = tuple(row.text(column) for column in columns)
+        if key in seen:
+            what, why = f"a second line for {' '.join(key).strip()}", f"line {seen[key]} is the first"
+            problems.append(Problem(what=what, why=why, where=name, line=row.line, todo="Keep one of them."))
+        seen.setdefault(key, row.line)
+    return problems

@@ -1,0 +1,91 @@
+"""The catalog's data files: CSV with a header, `#` for remarks, every problem found at once with its line."""
+
+import csv
+from collections.abc import Sequence
+from datetime import date
+
+from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day
+
+
+class Row:
+    """A line being read: its fields, and every problem found in it."""
+
+    def __init__(self, fields: dict[str, str], name: str, line: int) -> None:
+        self.fields, self.name, self.line = fields, name, line
+        self.problems: list[Problem] = []
+
+    def refuse(self, what: str, why: str, todo: str) -> None:
+        self.problems.append(Problem(what=what, why=why, where=self.name, line=self.line, todo=todo))
+
+    def text(self, column: str) -> str:
+        return self.fields[column]
+
+    def stated(self, column: str) -> str:
+        """A field that may not be empty."""
+        if not self.fields[column]:
+            self.refuse(f"{column} is empty", "nothing could be made of the line", f"Write its {column}.")
+        return self.fields[column]
+
+    def day(self, column: str, otherwise: date) -> date:
+        """A day, or `otherwise` where the field is empty."""
+        if not self.fields[column]:
+            return otherwise
+        try:
+            return parse_day(self.fields[column], column)
+        except InvalidInput as invalid:
+            problem = invalid.problems[0]
+            self.refuse(f"{column}: {problem.what}", problem.why, problem.todo)
+            return otherwise
+
+    def interval(self, begin: str, end: str) -> Interval:
+        """The days from `begin` (empty: always) until before `end` (empty: further on)."""
+        interval = Interval(self.day(begin, date.min), self.day(end, FOREVER))
+        if interval.is_empty and not self.problems:
+            why = f"it begins {interval.begin} and ends {interval.end}"
+            self.refuse("the line never holds", why, "Put the end after the begin.")
+        return interval
+
+    def count(self, column: str) -> int:
+        """A whole number, 0 where the field is empty."""
+        text = self.fields[column].replace("_", "")
+        if text and not text.isdecimal():
+            self.refuse(f"{column}: {text!r} is no number", "it counts something", "Write digits.")
+        return int(text) if text.isdecimal() else 0
+
+    def one_of(self, column: str, known: Sequence[str]) -> str:
+        value = self.fields[column]
+        if value not in known:
+            self.refuse(f"unknown {column} {value!r}", "nothing defines it", f"Write one of: {', '.join(known)}.")
+        return value
+
+
+def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
+    """The lines of a file with these columns. Raises InvalidInput where it has others; `name` is the file."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and line[0] != "#"]
+    todo = f"Write {','.join(columns)}."
+    if not lines or _fields(lines[0][1]) != list(columns):
+        number, found = lines[0] if lines else (1, "")
+        what = "the first line names other columns"
+        raise InvalidInput(Problem(what=what, why=f"it reads {found!r}", where=name, line=number, todo=todo))
+    rows, problems = [], []
+    for number, line in lines[1:]:
+        fields = _fields(line)
+        if len(fields) == len(columns):
+            rows.append(Row(dict(zip(columns, fields, strict=True)), name, number))
+        else:
+            why = f"it has {len(fields)} fields, not {len(columns)}"
+            problems.append(Problem(what="a line does not fit", why=why, where=name, line=number, todo=todo))
+    if problems:
+        raise InvalidInput(*problems)
+    return rows
+
+
+def refuse_any(rows: Sequence[Row], *more: Problem) -> None:
+    """Raise InvalidInput with every problem of the rows, where there is one."""
+    problems = [*(problem for row in rows for problem in row.problems), *more]
+    if problems:
+        raise InvalidInput(*sorted(problems, key=lambda problem: problem.line))
+
+
+def _fields(line: str) -> list[str]:
+    return [field.strip() for field in next(csv.reader([line]))]
