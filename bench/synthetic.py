@@ -29,6 +29,7 @@ CLASSES = 20
 PARTIES = 8
 LAUNCHES = 20
 SEGMENTS = ("any", "government", "enterprise")
+REGIONS = ("east", "north", "west")
 _OWNER = "party00"
 _BEGIN = date(2000, 1, 1)
 # How long a term lasts, in amendments.
@@ -75,6 +76,7 @@ def _catalog() -> Catalog:
         segments=frozenset(SEGMENTS),
         classes=classes,
         products=products,
+        regions={region: {cloud: frozenset({f"{cloud}-{region}"}) for cloud in operators} for region in REGIONS},
     )
 
 
@@ -106,7 +108,10 @@ def _amendment(draw: random.Random, catalog: Catalog, number: int, earlier: list
 
 
 def _term(draw: random.Random, catalog: Catalog, name: str, amendment: str, begins: date) -> Term:
-    """Nine terms in ten speak of a class, one of a single product; half of them of some clouds only."""
+    """Nine terms in ten speak of a class, one of a single product; half of them of some clouds only.
+
+    Of exclusivities and permissions one in ten keeps to a seller, and one in ten to a region.
+    """
     cite = _cite(name, amendment)
     among = sorted(catalog.classes) if draw.random() < 0.9 else sorted(catalog.products)
     products = frozenset({draw.choice(among)})
@@ -114,12 +119,14 @@ def _term(draw: random.Random, catalog: Catalog, name: str, amendment: str, begi
     party = draw.choice(sorted(catalog.parties))
     action = draw.choice(("serve", "sell"))
     segments = frozenset({draw.choice(SEGMENTS[1:])}) if draw.random() < 0.3 else frozenset[str]()
+    sellers = frozenset({party}) if draw.random() < 0.1 else frozenset[str]()
+    regions = frozenset({draw.choice(REGIONS)}) if draw.random() < 0.1 else frozenset[str]()
     match draw.randrange(10):
         case 0 | 1 | 2:
             carved = (Scope(segments=frozenset({"government"})),) if draw.random() < 0.3 else ()
             return Exclusivity(
                 id=name, citation=cite, begins=begins, actions=frozenset({action}), products=products,
-                only=Only(clouds=clouds), segments=segments, except_=carved,
+                only=Only(clouds=clouds), segments=segments, sellers=sellers, regions=regions, except_=carved,
             )  # fmt: skip
         case 3:
             return Precedence(
@@ -135,7 +142,7 @@ def _term(draw: random.Random, catalog: Catalog, name: str, amendment: str, begi
             )  # fmt: skip
     return Permission(
         id=name, citation=cite, begins=begins, party=party, actions=frozenset({action}), products=products,
-        clouds=clouds if draw.random() < 0.5 else frozenset(), segments=segments,
+        clouds=clouds if draw.random() < 0.5 else frozenset(), segments=segments, sellers=sellers, regions=regions,
     )  # fmt: skip
 
 

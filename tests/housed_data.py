@@ -157,5 +157,7 @@ def asking(
     )  # fmt: skip
 
 
-def answered(*parts: str, day: date = date(2026, 1, 1)) -> Decision:
-    return opened().answer(asking(*parts, day=day))
+def answered(
+    action: str, party: str, cloud: str, seller: str, segment: str, region: str, day: date = date(2026, 1, 1)
+) -> Decision:
+    return opened().answer(asking(action, party, cloud, seller, segment, region, day))

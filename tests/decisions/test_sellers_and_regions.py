@@ -53,7 +53,8 @@ ROWS = [tuple(part.strip() for part in line.split("|")) for line in DECIDED.stri
 @pytest.mark.parametrize("row", ROWS, ids=" ".join)
 def test_decided(row: tuple[str, ...]) -> None:
     *parts, outcome, because = row
-    decision = answered(*parts)
+    action, party, cloud, seller, segment, region = parts
+    decision = answered(action, party, cloud, seller, segment, region)
     assert (decision.outcome, decision.reasons[0].term) == (outcome, because), decision.reasons
 
 

@@ -11,6 +11,7 @@ from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from functools import cache
 
 import msgspec
 
@@ -178,19 +179,31 @@ def _place(bearing: Bearing) -> int:
 
 
 class _Ended:
-    """The terms that have ended and may still be cited: of those that reach the same, the one that ended last."""
+    """The terms that have ended and may still be cited: of those that reach the same, the one that ended last. Of
+    exclusivities none is kept that reaches no more than one that ended later."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
         self._last: dict[object, Bearing] = {}
+        self._reserved: dict[_Reserved, Bearing] = {}
 
     def add(self, bearing: Bearing, action: str) -> None:
-        state = self._text.ended[bearing.place]
-        reach = _reach_once_ended(state.term, bearing, action)
-        if reach is not None:
+        term = self._text.ended[bearing.place].term
+        if isinstance(term, Exclusivity):
+            self._add_reserved(bearing, (term.actions & _LOOKS_AT[action], *_where(term)))
+        elif (reach := _reach_once_ended(term, bearing, action)) is not None:
             other = self._last.get(reach)
             if other is None or self._rank(bearing) > self._rank(other):
                 self._last[reach] = bearing
+
+    def _add_reserved(self, bearing: Bearing, reach: "_Reserved") -> None:
+        rank = self._rank(bearing)
+        if reach in self._reserved and self._rank(self._reserved[reach]) > rank:
+            return
+        narrower = [one for one, other in self._reserved.items() if _covers(reach, one) and self._rank(other) < rank]
+        for one in narrower:
+            del self._reserved[one]
+        self._reserved[reach] = bearing
 
     def _rank(self, bearing: Bearing) -> tuple[date, int, int]:
         """As the engine chooses: by end, then by amendment, then the first in the text."""
@@ -198,15 +211,23 @@ class _Ended:
         return state.end, state.order, -bearing.place
 
     def kept(self) -> tuple[Bearing, ...]:
-        return tuple(sorted(self._last.values(), key=_place))
+        return tuple(sorted((*self._last.values(), *self._reserved.values()), key=_place))
+
+
+# The actions that an exclusivity bears on, then what it keeps to: clouds, sellers, segments, regions.
+_Reserved = tuple[NAMES, NAMES, NAMES, NAMES, NAMES]
+
+
+def _covers(wide: _Reserved, narrow: _Reserved) -> bool:
+    """Whether a scope holds all of another; what names none holds all."""
+    places = zip(wide[1:], narrow[1:], strict=True)
+    return wide[0] >= narrow[0] and all(not one or bool(other and other <= one) for one, other in places)
 
 
 def _reach_once_ended(term: Term, bearing: Bearing, action: str) -> object:
     """What an ended term is still asked for: equal for two terms that reach the same. None where it never is."""
     looked_at = _LOOKS_AT[action]
     match term:
-        case Exclusivity():
-            return Exclusivity, term.actions & looked_at, _where(term)
         case Licence():
             carries = [term.carries[index] for index in bearing.within]
             return Licence, term.licensee, tuple((one.actions & looked_at, _where(one)) for one in carries)
@@ -215,7 +236,7 @@ def _reach_once_ended(term: Term, bearing: Bearing, action: str) -> object:
     return None
 
 
-def _where(scope: Scope | Permission | Exclusivity) -> tuple[NAMES, ...]:
+def _where(scope: Scope | Permission | Exclusivity) -> tuple[NAMES, NAMES, NAMES, NAMES]:
     return scope.clouds, scope.sellers, scope.segments, scope.regions
 
 
@@ -377,27 +398,24 @@ class Partitions:
     def __init__(self, text: Text) -> None:
         self._text = text
         self._asked = {action: _asked(text.catalog, action) for action in ACTIONS}
+        # The same terms bear on many situations.
+        self._tells: dict[Bearing, _TermTells] = {}
         self._classes: dict[tuple[tuple[str, ...], frozenset[frozenset[str]]], Classes] = {}
 
     def of(self, situation: Situation) -> Partition:
-        parties: set[str] = set()
         told = _Told()
         for bearing in (*situation.live, *situation.ended):
-            term = self._text.live[bearing.place].term
-            parties |= _parties_in(term)
-            for scope in _places_in(term, bearing):
-                told.clouds.add(scope.clouds)
-                told.sellers.add(scope.sellers)
-                told.segments.add(scope.segments)
-                told.regions.add(scope.regions)
+            one = self._tells.get(bearing)
+            if one is None:
+                one = self._tells[bearing] = _TermTells.of(self._text.live[bearing.place].term, bearing)
+            told.add(one)
         for place, _ in situation.facts:
             match self._text.known.facts[place]:
                 case Grant() as grant:
-                    parties.add(grant.party)
+                    told.parties.add(_alone(grant.party))
                 case Launch() as launch:
-                    told.clouds.add(frozenset({launch.cloud}))
-                    parties.add(self._text.catalog.operators.get(launch.cloud, ""))
-        told.parties.update(frozenset({party}) for party in parties)
+                    told.clouds.add(_alone(launch.cloud))
+                    told.parties.add(_alone(self._text.catalog.operators.get(launch.cloud, "")))
         return self._partition(situation.action, told)
 
     def of_nothing(self, action: str) -> Partition:
@@ -432,6 +450,40 @@ class _Told(msgspec.Struct):
     sellers: set[NAMES] = msgspec.field(default_factory=set)
     segments: set[NAMES] = msgspec.field(default_factory=set)
     regions: set[NAMES] = msgspec.field(default_factory=set)
+
+    def add(self, term: "_TermTells") -> None:
+        self.parties.update(term.parties)
+        self.clouds.update(term.clouds)
+        self.sellers.update(term.sellers)
+        self.segments.update(term.segments)
+        self.regions.update(term.regions)
+
+
+class _TermTells(msgspec.Struct, frozen=True, gc=False):
+    """The same of one term. Many are kept, so what is empty is the one empty tuple."""
+
+    parties: tuple[NAMES, ...]
+    clouds: tuple[NAMES, ...]
+    sellers: tuple[NAMES, ...]
+    segments: tuple[NAMES, ...]
+    regions: tuple[NAMES, ...]
+
+    @classmethod
+    def of(cls, term: Term, bearing: Bearing) -> "_TermTells":
+        """A scope that names none tells nothing."""
+        scopes = list(_places_in(term, bearing))
+        return cls(
+            parties=tuple(map(_alone, _parties_in(term))),
+            clouds=tuple([scope.clouds for scope in scopes if scope.clouds]),
+            sellers=tuple([scope.sellers for scope in scopes if scope.sellers]),
+            segments=tuple([scope.segments for scope in scopes if scope.segments]),
+            regions=tuple([scope.regions for scope in scopes if scope.regions]),
+        )
+
+
+@cache
+def _alone(name: str) -> NAMES:
+    return frozenset({name})
 
 
 class _Asked(msgspec.Struct, frozen=True):
