@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from two_agreements import DAY, SAYS, WITHOUT, agreement
+from two_agreements import DAY, SAYS, WITHOUT, agreement, documents
 
-from clauseway.agreement import boundaries
+from clauseway.agreement import boundaries, read_with_facts
 from clauseway.decisions import Asked, Outcome, Question, all_questions, decide_together, joint_catalog
 from clauseway.decisions.change import WouldChange, would_change_together
 from clauseway.decisions.compare import Combination, grouped
@@ -21,9 +21,9 @@ from clauseway.decisions.joint import (
     prove_together,
 )
 from clauseway.decisions.proof import Claim, Within
-from clauseway.decisions.several import put_to, supposing_together
+from clauseway.decisions.several import check_regions_together, put_to, supposing_together
 from clauseway.decisions.trace import trace, trace_together
-from clauseway.values import Interval, KnownAt
+from clauseway.values import Interval, InvalidInput, KnownAt
 
 ALWAYS = KnownAt.everything()
 pairs = st.tuples(*(st.sampled_from(sorted({*SAYS, *WITHOUT})) for _ in range(2)))
@@ -195,3 +195,34 @@ def test_every_choice_of_readings_begins_with_each_agreements_own_default() -> N
     turned = {"READS": msgspec.structs.replace(readings["READS"], options=("new", "every"))}
     other = Asked(msgspec.structs.replace(asked[1].agreement, readings=turned), asked[1].catalog, asked[1].facts)
     assert every_reading_together([asked[0], other], {}) == [{}, {"READS": "every"}, {"READS": "new"}]
+
+
+def inside(region: str) -> Asked:
+    """An agreement that tells regions and sellers apart: what the maker sells is hosted in one region alone."""
+    texts = documents("inside", "only east hosts")
+    named = f"segments: [trade]\nregions: {{{region}: {{east: [e1], west: [w1]}}}}"
+    texts["agreement.md"] = texts["agreement.md"].replace("segments: [trade]", named)
+    only = f"only: {{regions: [{region}]}}\nsellers: [maker]"
+    texts["A1.md"] = texts["A1.md"].replace("only: {clouds: [east]}", only)
+    return Asked(*read_with_facts(texts))
+
+
+def test_regions_and_sellers_of_one_agreement_count_for_both() -> None:
+    asked = [agreement("north", "the reseller may sell"), inside("eu")]
+    table = JointTable(asked, ALWAYS, {})
+    outcomes = {}
+    for region in ("eu", "elsewhere", "w1"):
+        found = table.look_up("serve", "maker", "item", "west", as_of=DAY, region=region)
+        one = Question(
+            action="serve", party="maker", product="item", cloud="west", to="", seller="maker", segment="any",
+            region=region, as_of=DAY, known_at=ALWAYS, readings={},
+        )  # fmt: skip
+        assert found.outcome is decide_together(asked, one).outcome
+        outcomes[region] = found.outcome
+    assert outcomes == {"eu": Outcome.PERMITTED, "elsewhere": Outcome.FORBIDDEN, "w1": Outcome.PERMITTED}
+
+
+def test_agreements_that_divide_regions_differently_are_not_asked_together() -> None:
+    check_regions_together([inside("eu"), agreement("north", "nothing more")])
+    with pytest.raises(InvalidInput, match="divide regions differently"):
+        check_regions_together([inside("eu"), inside("us")])
