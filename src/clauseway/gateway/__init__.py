@@ -10,11 +10,14 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     clouds/     one pure module per cloud: target → signed head; its usage → our units
     splice      the only two changes ever made to a caller's body; pure
     routes      a plan compiled to tables; keys, requests, sigv4, errors: as they say
+    accounts    limits by the minute (windows) and slices of budgets (purses): what may be asked and spent; pure
+    leases      what is asked of the lessor, and its socket
     timers      one lazy wheel for all deadlines; clock: business time; limits: every limit with its reason
     server      the process: sockets, signals, plan replacement, drain
 
 INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte of an answer leaves after the usage
 record of each of its attempts is durable. INVARIANT: an answer that broke off never ends like a whole one.
+INVARIANT: no process spends of a budget what it has not leased.
 
 Knows no agreement, no settlement, no SQL: routes are decided and refusals worded before they come here.
 """
