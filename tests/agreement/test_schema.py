@@ -16,6 +16,7 @@ from clauseway.agreement.markdown import Block, take_apart
 from clauseway.agreement.mistakes import Mistakes
 from clauseway.agreement.schema import BLOCKS, DOCS, block_schema
 from clauseway.agreement.terms import TERM_KINDS
+from housed_data import DOCUMENTS as HOUSED
 
 SCHEMA = block_schema()
 BUILT_IN = resources.files("clauseway.agreement") / "builtin"
@@ -53,6 +54,14 @@ def mistakes(block: Block) -> list[str]:
 def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     assert set(BLOCKS) <= SCHEMA["$defs"].keys()
+
+
+def test_sellers_and_regions_fit() -> None:
+    read = [block for text in HOUSED.values() for block in blocks(text)]
+    assert [message for block in read for message in mistakes(block)] == []
+    for wrong in ("regions: [eu]", "regions: {eu: [south-1]}", "regions: {eu: {south: south-1}}"):
+        [block] = blocks(f"```yaml definitions\n{wrong}\n```\n")
+        assert mistakes(block), wrong
 
 
 @pytest.mark.parametrize("folder", ["openai-microsoft", "template"])
