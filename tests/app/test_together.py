@@ -1,29 +1,26 @@
 """Several agreements in force at once, as people see them: timelines, proofs, differences, exports and shares."""
 
 import json
-from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from clauseway.app.comparing import compare_days, expanded
-from clauseway.app.exporting import extracts
 from clauseway.app.proving import claim_of, prove_claim
 from clauseway.app.settling import figures_of, shares_of
 from clauseway.app.several import OpenAgreements, each_of, open_agreements
 from clauseway.app.timelines import main_rights, rights_over_time, svg_of
 from clauseway.cli import main
-from clauseway.decisions import Outcome, Question, all_questions
+from clauseway.decisions import Outcome
 from clauseway.decisions.proof import Within
-from clauseway.decisions.several import answer_of, unnamed_in
-from clauseway.exchange.extract import Extract
+from clauseway.decisions.several import answer_of
 from clauseway.ledger import Inputs, RevenueLine, read_assumptions, settle
 from clauseway.values import Interval, InvalidInput, KnownAt
-from decisions.two_agreements import documents
-from exchange.outside_judges import cedar_answers, odrl_answers, rego_answers
+from two_agreements import documents
 
 DAY = date(2026, 6, 1)
 NOW = KnownAt.end_of(DAY)
@@ -84,13 +81,13 @@ def test_the_main_rights_are_those_of_each_once(tmp_path: Path) -> None:
 def test_a_proof_of_both_has_its_counterexample_explained_by_both(tmp_path: Path) -> None:
     asked = opened(tmp_path, "the reseller may sell", "only the maker sells")
     within = Within(actions=("sell",), parties=("reseller",), clouds=("west",), products=("item",))
-    parts = {"to_day": None, "known_at": "2026-06-01", "reading": {}}
+    parts: dict[str, Any] = {"to_day": None, "known_at": "2026-06-01", "reading": {}}
     never = claim_of(["permitted"], ())
-    refuted = prove_claim(asked, never, within, from_day=None, **parts)  # type: ignore[arg-type]
+    refuted = prove_claim(asked, never, within, from_day=None, **parts)
     assert refuted.counterexample is not None
     assert (refuted.begin, refuted.counterexample.question.as_of) == (date(2024, 1, 1), date(2024, 1, 1))
     assert {one.agreement for one in refuted.counterexample.answers or ()} == {"north", "south"}
-    assert prove_claim(asked, never, within, from_day="2025-03-01", **parts).holds  # type: ignore[arg-type]
+    assert prove_claim(asked, never, within, from_day="2025-03-01", **parts).holds
 
 
 def test_what_changes_between_two_days_is_told_with_its_agreement(tmp_path: Path) -> None:
@@ -102,67 +99,6 @@ def test_what_changes_between_two_days_is_told_with_its_agreement(tmp_path: Path
     assert len(expanded(found.groups)) == len(found.changed)
     assert all(group.place.startswith("south A1 1.2, A1.md:") for group in found.groups)
     assert "eseller may no longer sell" in " ".join(group.sentence for group in found.groups)
-
-
-def joined_by_the_rule(action: str, own: Sequence[Outcome], with_grants: Sequence[Outcome]) -> Outcome:
-    """The rule that goes with an export of several agreements, word for word."""
-    if action == "share-revenue" and Outcome.PERMITTED in own:
-        return Outcome.PERMITTED
-    if Outcome.FORBIDDEN in own:
-        return Outcome.FORBIDDEN
-    if all(one is Outcome.UNSTATED for one in own):
-        return Outcome.UNSTATED
-    if any(one is granted is Outcome.CONDITIONAL for one, granted in zip(own, with_grants, strict=True)):
-        return Outcome.CONDITIONAL
-    return Outcome.PERMITTED if Outcome.PERMITTED in own else Outcome.CONDITIONAL
-
-
-# As the table of decisions has them: what one says, what the other says, where their answers must be joined.
-PAIRS = [
-    ("nothing more", "nothing more"),
-    ("the reseller may sell", "nothing more"),
-    ("the reseller may sell", "east first"),
-    ("nothing more", "an offer first"),
-    ("anyone may sell", "only the maker sells"),
-    ("a share is due", "does not name west"),
-    ("east first", "does not name the product"),
-]
-Judge = Callable[[Extract, Sequence[Question]], list[str]]
-
-
-@pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_outside_judges_come_to_the_same_by_the_rule_that_goes_with_the_files(
-    one: str, other: str, tmp_path: Path
-) -> None:
-    asked = opened(tmp_path, one, other)
-    catalog = asked.catalog
-    questions = list(all_questions(asked.each[0].agreement, catalog, as_of=DAY, known_at=NOW))
-    questions = [msgspec.structs.replace(question, readings={}) for question in questions]
-    expected = [asked.answer(question).outcome for question in questions]
-    for judge in (cedar_answers, rego_answers, odrl_answers):
-        assert _by_files(asked, questions, judge) == expected, judge
-
-
-def _by_files(asked: OpenAgreements, questions: Sequence[Question], judge: Judge) -> list[Outcome]:
-    """What a judge finds of each agreement's own file, joined by the rule."""
-    own = _answers(asked, questions, judge)
-    products = {(one.party, one.product) for one in questions if one.action in ("serve", "sell")}
-    granted = _answers(
-        asked.supposing([f"grant:{party}:{what}={DAY}" for party, what in sorted(products)]), questions, judge
-    )
-    return [
-        joined_by_the_rule(question.action, [Outcome(one[at]) for one in own], [Outcome(one[at]) for one in granted])
-        for at, question in enumerate(questions)
-    ]
-
-
-def _answers(asked: OpenAgreements, questions: Sequence[Question], judge: Judge) -> list[list[str]]:
-    found = []
-    for one, extract in zip(each_of(asked), extracts(asked, DAY, NOW).values(), strict=True):
-        named = [question for question in questions if not unnamed_in(one, question)]
-        said = dict(zip(map(msgspec.json.encode, named), judge(extract, named), strict=True))
-        found.append([said.get(msgspec.json.encode(question), "unstated") for question in questions])
-    return found
 
 
 def test_every_agreement_has_files_of_its_own_and_a_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,7 +190,7 @@ def test_what_a_home_has_recorded_counts_for_each_that_it_was_recorded_for(
 ) -> None:
     """A product added to one of them, launched for all, granted by one: the other names no such product."""
     flags = both(tmp_path, "nothing more", "east first")
-    north, home = tmp_path / "north", ("--home", tmp_path / "home")
+    north, home = str(tmp_path / "north"), ("--home", str(tmp_path / "home"))
     common = ("--effective", "2026-05-01", "--source", "a letter", "--agreement", north, *home)
     asking = ("decide", *SELL[:4], "--product", "newer", *SELL[6:], "--as-of", "2026-06-01", *flags, *home)
     told(capsys, *asking, code=3)

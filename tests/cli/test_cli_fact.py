@@ -192,8 +192,8 @@ def test_a_contradiction_is_recorded_as_a_correction_or_not_at_all(
 
 def test_a_product_and_a_party_of_later_days_can_be_asked_about(tmp_path: Path) -> None:
     common = ("--effective", "2026-09-01", "--source", "a blog post", "--home", str(tmp_path))
-    asking = ("decide", "--action", "sell", "--party", "newcomer", "--product", "gpt-6", "--cloud", "aws")
-    asking = (*asking, "--as-of", "2026-09-02", "--home", str(tmp_path))
+    right = ("--action", "sell", "--party", "newcomer", "--product", "gpt-6", "--cloud", "aws")
+    asking = ("decide", *right, "--as-of", "2026-09-02", "--home", str(tmp_path))
     assert [one["where"] for one in answer(*asking, code=3)["error"]["problems"]] == ["--party", "--product"]
     product = answer("fact", "record", "product", "--product", "gpt-6", "--class", "api.stateless", *common)
     assert (product["name"], product["fact"]) == ("F1", "product:gpt-6:api.stateless")
@@ -205,7 +205,7 @@ def test_a_product_and_a_party_of_later_days_can_be_asked_about(tmp_path: Path) 
     assert answer(*asking)["outcome"] == "permitted"
     proof = ("prove", "--always", "permitted", "--action", "serve", "--party", "openai", "--product", "gpt-6")
     assert answer(*proof, "--from", "2026-09-01", "--home", str(tmp_path))["holds"]
-    assert "gpt-6" in run("timeline", *asking[1:9], "--home", str(tmp_path)).stdout
+    assert "gpt-6" in run("timeline", *right, "--home", str(tmp_path)).stdout
 
 
 # what is recorded | where it is refused | why
