@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -57,6 +58,12 @@ def test_the_table_of_kinds_is_whole() -> None:
     for kind in KINDS:
         assert problems_of(Auth(kind=kind)) == [], "the development installation has every vendor's library"
         assert sent_kind(Auth(kind=kind)) in STATIC
+
+
+def test_every_extra_is_there_to_install() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    named = {kind.extra for kind in KINDS.values() if kind.libraries}
+    assert named <= set(project["optional-dependencies"])
 
 
 def test_no_vendors_library_is_loaded_before_its_kind_is_used() -> None:
