@@ -10,7 +10,7 @@ from typing import cast
 
 import uvloop
 
-from bench.traffic import STREAM_HEAD, stream_pieces, whole_answer
+from bench.traffic import HOLD, STREAM_HEAD, stream_pieces, whole_answer
 
 _ANSWER, _PIECES, _END = whole_answer(), stream_pieces(), b"0\r\n\r\n"
 
@@ -26,11 +26,13 @@ class Cloud(asyncio.Protocol):
         head, separator, body = self._received.partition(b"\r\n\r\n")
         if not separator:
             return
-        length = int(head.lower().rpartition(b"content-length: ")[2].partition(b"\r\n")[0])
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0")
         if len(body) < length:
             return
         self._received = body[length:]
-        if b'"stream":true' in body:
+        if HOLD in body:
+            self._transport.write(STREAM_HEAD + b"".join(_PIECES[:3]))  # and nothing more, until the client leaves
+        elif b'"stream":true' in body:
             self._stream()
         else:
             self._transport.write(_ANSWER)

@@ -1,64 +1,194 @@
-"""What a request costs through the gateway with everything on: key, route, rewritten model, usage, durable journal.
+"""What a request costs through the gateway with everything on: key, limits, budget, routing, model, usage, journal.
 
-CPU time per request, user and system, all threads, plain HTTP over loopback: the gateway on one core, load and cloud on
-the other. Ours and a plain nginx proxy by turns, because the machine itself is not the same from minute to minute.
+CPU time per request, user and system, all threads, over loopback: the gateway on one core, load and cloud on the other.
+Ours and the peers by turns, because the machine itself is not the same from minute to minute. All figures of a run are
+from that run; `docs/benchmarks.md` says how to read them.
 """
 
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import msgspec
 
-from bench import nginx
+from bench.peers import PEERS, cache
 from bench.results import Effort, Result, result
-from bench.traffic import MODEL, NAME_THERE, SECRET
+from bench.traffic import MODEL, NAME_THERE, SECRET, holding_request, request
 from clauseway.gateway.keys import digest
-from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Route, Target
+from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Plan, RateLimit, Route, Target
 from clauseway.metering import Deployment, Ruling
 
 _CONNECTIONS = 32
-_GOALS_US = {"request/chat-c32": 30.0, "request/stream-53-events": 350.0}
+_STREAMS = 1000
 _HASH_KEY = "5a" * 32
+_NOT_HERE = "skipped: it could not be fetched on this machine"
 
 
 class _Proxy(msgspec.Struct):
     port: int
     processes: list[int]
+    headers: tuple[str, ...] = ()
 
 
 def measure(effort: Effort) -> list[Result]:
-    """Both benchmarks of the data plane."""
+    """All benchmarks of the data plane."""
     cores = sorted(os.sched_getaffinity(0))
     proxy_core, other_core = cores[-1], cores[0]
     with tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
         cloud = stack.enter_context(_cloud(other_core))
-        proxies = {"ours": stack.enter_context(_gateway(home, cloud, proxy_core))}
-        peer = stack.enter_context(_nginx(home / "nginx", cloud, proxy_core))
-        if peer is not None:
-            proxies["nginx"] = peer
-        seen: dict[tuple[str, str], list[dict[str, float]]] = {}
-        for _ in range(effort.rounds):
-            for name in _GOALS_US:
-                for who, proxy in proxies.items():
-                    seen.setdefault((name, who), []).append(_load(proxy, name, effort.seconds, other_core))
-    results = []
-    for name, goal_us in _GOALS_US.items():
-        runs = {who: [round(one["cpu_us"], 2) for one in seen[name, who]] for who in proxies}
-        notes = {who: _note(seen[name, who]) for who in proxies}
-        if peer is None:
-            notes["nginx"] = "skipped: there is no nginx on this machine and Debian's package could not be fetched"
-        results.append(result(name, "CPU µs per request", goal_us, runs, notes))
-    return results
+        bench = _Bench(effort, stack, home, cloud, proxy_core, other_core)
+        requests = bench.beside_peers("request/chat-c32", 30.0, stream=False)
+        streams = bench.beside_peers("request/stream-53-events", 350.0, stream=True)
+        return [
+            requests,
+            streams,
+            *bench.times_more(requests, {"portkey": 15.0, "litellm": 150.0}),
+            *bench.other_authentication(),
+            *bench.latency(requests),
+            *bench.memory(),
+            bench.first_request(),
+        ]
 
 
-def _note(figures: list[dict[str, float]]) -> str:
+class _Bench:
+    """One run: a cloud, our gateway and the peers that can be had, all on this machine."""
+
+    def __init__(
+        self, effort: Effort, stack: contextlib.ExitStack, home: Path, cloud: int, core: int, other_core: int
+    ) -> None:
+        self.effort, self.stack, self.home = effort, stack, home
+        self.cloud, self.core, self.other_core = cloud, core, other_core
+        self.ours = self.gateway("ours", _auth_by_key(), "azure", "/openai/v1")
+        self.peers: dict[str, _Proxy] = {}
+        self.missing: dict[str, str] = {}
+        for name, start in PEERS.items():
+            running = start(cache(), home / name, cloud)
+            if running is None:
+                self.missing[name] = _NOT_HERE
+                continue
+            stack.callback(running.stop)
+            self.peers[name] = _Proxy(running.port, running.processes(), running.headers)
+            for process in running.processes():
+                _pin_all(process, core)
+
+    def gateway(self, name: str, auth: Auth, dialect: str, path: str, **more: Any) -> _Proxy:
+        """Our gateway over the cloud, with that way of authenticating to it."""
+        plan = _plan(self.cloud, auth, dialect, path, **more)
+        return self.stack.enter_context(_gateway(self.home / name, plan, self.core))
+
+    def load(
+        self, proxy: _Proxy, *, stream: bool = False, connections: int = _CONNECTIONS, rate: float = 0.0
+    ) -> dict[str, float]:
+        command = [sys.executable, "-m", "bench.load", "--port", str(proxy.port), "--connections", str(connections)]
+        command += ["--seconds", str(self.effort.seconds), "--rate", str(rate)]
+        command += [f"--process={process}" for process in proxy.processes]
+        command += [f"--header={line}" for line in proxy.headers] + (["--stream"] if stream else [])
+        measured = subprocess.run(
+            command, capture_output=True, text=True, check=True, preexec_fn=lambda: _pin(self.other_core)
+        )
+        figures: dict[str, float] = json.loads(measured.stdout)
+        return figures
+
+    def beside_peers(self, name: str, goal_us: float, *, stream: bool) -> Result:
+        proxies = {"ours": self.ours, **self.peers}
+        seen: dict[str, list[dict[str, float]]] = {who: [] for who in proxies}
+        for _ in range(self.effort.rounds):
+            for who, proxy in proxies.items():
+                seen[who].append(self.load(proxy, stream=stream))
+        runs = {who: [round(one["cpu_us"], 2) for one in figures] for who, figures in seen.items()}
+        notes = {who: _note(figures) for who, figures in seen.items()} | self.missing
+        return result(name, "CPU µs per request", goal_us, runs, notes)
+
+    def times_more(self, requests: Result, goals: dict[str, float]) -> list[Result]:
+        """How many times our CPU a peer takes for a request, round by round."""
+        ours = requests.runs["ours"]
+        return [
+            result(
+                f"request/{who}-takes-times-more", "times ours", goal,
+                {"ours": [round(peer / own, 1) for own, peer in zip(ours, requests.runs[who], strict=True)]},
+                {}, direction="higher",
+            )
+            for who, goal in goals.items() if who in requests.runs
+        ]  # fmt: skip
+
+    def other_authentication(self) -> list[Result]:
+        """What signing, or TLS on both sides, costs on top of a key: the difference, round by round."""
+        results = []
+        for name, goal_us, gateway in self._other_gateways():
+            differences, notes = [], []
+            for _ in range(self.effort.rounds):
+                by_key, other = self.load(self.ours), self.load(gateway)
+                differences.append(round(other["cpu_us"] - by_key["cpu_us"], 2))
+                notes.append(other)
+            runs = {"ours": differences}
+            results.append(
+                result(f"request/{name}-on-top", "CPU µs per request", goal_us, runs, {"ours": _note(notes)})
+            )
+        return results
+
+    def _other_gateways(self) -> Iterator[tuple[str, float | None, _Proxy]]:
+        signed = Auth(
+            kind="sigv4", secret="bench", access_key="AKIDBENCH", service="bedrock-mantle", region="us-east-1"
+        )
+        yield "sigv4", 8.0, self.gateway("sigv4", signed, "bedrock", "/openai/v1")
+        settings = {"compartment": "ocid1.compartment.oc1..bench"}
+        yield "oci-signature", None, self.gateway("oci", _auth_by_rsa(), "oci", "/openai/v1", settings=settings)
+
+    def latency(self, requests: Result) -> list[Result]:
+        """Added at one connection beyond the cloud and a forced write; and the slowest hundredth at half load."""
+        cloud = _Proxy(self.cloud, [os.getpid()])
+        added, slowest, notes = [], [], []
+        rate = _rate_of(requests) / 2
+        for _ in range(self.effort.rounds):
+            through, direct = self.load(self.ours, connections=1), self.load(cloud, connections=1)
+            forced_us = _forced_write_us(self.home)
+            added.append(round((through["p50_us"] - direct["p50_us"] - forced_us) / 1000, 3))
+            slowest.append(round(self.load(self.ours, rate=rate)["p99_us"] / 1000, 3))
+            notes.append(f"{through['p50_us']:.0f} − {direct['p50_us']:.0f} direct − {forced_us:.0f} fdatasync µs")
+        return [
+            result("latency/added-c1-p50", "ms", 0.15, {"ours": added}, {"ours": "; ".join(notes)}),
+            result("latency/half-load-p99", "ms", 2.0, {"ours": slowest}, {"ours": f"{rate:,.0f} requests/s"}),
+        ]
+
+    def memory(self) -> list[Result]:
+        """Resident memory of a gateway that has just started, and with a thousand streams open."""
+        fresh = self.gateway("fresh", _auth_by_key(), "azure", "/openai/v1")
+        idle = _resident_mb(fresh.processes)
+        open_streams = [_hold(fresh.port) for _ in range(_STREAMS)]
+        for one in open_streams:
+            one.recv(1)
+        busy = _resident_mb(fresh.processes)
+        for one in open_streams:
+            one.close()
+        return [
+            result("memory/idle", "MB resident", 50.0, {"ours": [idle]}, {}),
+            result("memory/1000-streams", "MB resident", 100.0, {"ours": [busy]}, {}),
+        ]
+
+    def first_request(self) -> Result:
+        """From starting the process to the first answer."""
+        took = []
+        for number in range(self.effort.rounds):
+            begun_s = time.perf_counter()
+            proxy = self.gateway(f"first-{number}", _auth_by_key(), "azure", "/openai/v1")
+            with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
+                connection.sendall(request(stream=False))
+                assert connection.recv(12) == b"HTTP/1.1 200"
+            took.append(round(time.perf_counter() - begun_s, 3))
+        return result("start/first-request", "s", 0.7, {"ours": took}, {})
+
+
+def _note(figures: Sequence[dict[str, float]]) -> str:
     middle = sorted(figures, key=lambda one: one["cpu_us"])[len(figures) // 2]
     bad = sum(int(one["bad"]) for one in figures)
     return (
@@ -67,18 +197,44 @@ def _note(figures: list[dict[str, float]]) -> str:
     )
 
 
-def _load(proxy: _Proxy, name: str, seconds: float, core: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.load", "--port", str(proxy.port), "--connections", str(_CONNECTIONS)]
-    command += ["--seconds", str(seconds), *(f"--process={process}" for process in proxy.processes)]
-    if "stream" in name:
-        command.append("--stream")
-    measured = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=lambda: _pin(core))
-    figures: dict[str, float] = json.loads(measured.stdout)
-    return figures
+def _rate_of(requests: Result) -> float:
+    return float(requests.notes["ours"].partition(" requests/s")[0].replace(",", ""))
+
+
+def _forced_write_us(folder: Path) -> float:
+    """The median time of a small write forced to disk, where the journals lie."""
+    times = []
+    with (folder / "forced").open("wb", buffering=0) as file:
+        os.posix_fallocate(file.fileno(), 0, 1 << 20)
+        for number in range(200):
+            begun_s = time.perf_counter()
+            os.pwritev(file.fileno(), [b"x" * 400], number * 400, os.RWF_DSYNC)
+            times.append(time.perf_counter() - begun_s)
+    return median(times) * 1e6
+
+
+def _resident_mb(processes: Sequence[int]) -> float:
+    def resident_kb(process: int) -> int:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+    return round(sum(map(resident_kb, processes)) / 1024, 1)
+
+
+def _hold(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.sendall(holding_request())
+    return connection
 
 
 def _pin(core: int) -> None:
     os.sched_setaffinity(0, {core})
+
+
+def _pin_all(process: int, core: int) -> None:
+    """A process with the threads that it has."""
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
 
 
 @contextlib.contextmanager
@@ -91,10 +247,11 @@ def _cloud(core: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _gateway(home: Path, cloud: int, core: int) -> Iterator[_Proxy]:
-    plan = home / "plan.json"
-    plan.write_bytes(msgspec.json.encode(_plan(cloud)))
-    command = [sys.executable, "-m", "clauseway.gateway", "--plan", str(plan), "--spool", str(home / "spool")]
+def _gateway(home: Path, plan: Plan, core: int) -> Iterator[_Proxy]:
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "plan.json"
+    file.write_bytes(msgspec.json.encode(plan))
+    command = [sys.executable, "-m", "clauseway.gateway", "--plan", str(file), "--spool", str(home / "spool")]
     with subprocess.Popen(
         [*command, "--port", "0"], stdout=subprocess.PIPE, preexec_fn=lambda: _pin(core)
     ) as process:  # fmt: skip
@@ -104,34 +261,36 @@ def _gateway(home: Path, cloud: int, core: int) -> Iterator[_Proxy]:
         process.terminate()
 
 
-@contextlib.contextmanager
-def _nginx(home: Path, cloud: int, core: int) -> Iterator[_Proxy | None]:
-    binary = nginx.find(home)
-    if binary is None:
-        yield None
-        return
-    home.mkdir(parents=True, exist_ok=True)
-    process, port = nginx.start(binary, home, cloud)
-    everything = nginx.processes(process.pid)
-    for one in everything:
-        os.sched_setaffinity(one, {core})
-    yield _Proxy(port, everything)
-    process.terminate()
-    process.wait()
+def _auth_by_key() -> Auth:
+    return Auth(kind="api-key", secret="bench")
 
 
-def _plan(cloud: int) -> Plan:
-    """One deployment under another name than the clients', so that every request is rewritten."""
+def _auth_by_rsa() -> Auth:
+    made = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, text=True, check=True)
+    key_id = "ocid1.tenancy.oc1..bench/ocid1.user.oc1..bench/aa:bb"
+    return Auth(kind="signature", secret=made.stdout, settings={"key_id": key_id})
+
+
+def _plan(cloud: int, auth: Auth, dialect: str, path: str, **more: Any) -> Plan:
+    """One deployment under another name than the clients', so that every request is rewritten; with limits and a budget
+    that are never used up."""
     label = Deployment("bench-1", "azure", "openai", "eastus", "api.stateless", NAME_THERE)
     target = Target(
-        label=label, dialect="azure", url=f"http://127.0.0.1:{cloud}/openai/v1",
-        auth=Auth(kind="api-key", secret="bench"), input_price=2_500_000, output_price=15_000_000,
-        output_tokens_max=4096,
+        label=label, dialect=dialect, url=f"http://127.0.0.1:{cloud}{path}", auth=auth,
+        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096, **more,
     )  # fmt: skip
     hashed = digest(bytes.fromhex(_HASH_KEY), SECRET.encode()).hex()
+    whose = "project bench of acme"
     return Plan(
         agreement="bench", hash_key=_HASH_KEY, models={MODEL: "api.stateless"}, targets=(target,),
         rulings=(Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
         epochs=(Epoch(begin_ns=0, routes={"openai|api.stateless|direct": Route(candidates=((0, 0),))}),),
-        keys=(Key(digest=hashed, organisation="acme", project="bench", key_id="k", seller="openai", segment="direct"),),
+        limits=(RateLimit(id="l", whose=whose, requests_per_minute=10**9, tokens_per_minute=10**12),),
+        budgets=(Budget(id="b", whose=whose),),
+        keys=(
+            Key(
+                digest=hashed, organisation="acme", project="bench", key_id="k", seller="openai", segment="direct",
+                limits=(0,), budgets=(0,),
+            ),
+        ),
     )  # fmt: skip

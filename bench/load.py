@@ -1,4 +1,6 @@
-"""`python -m bench.load`: a bounded closed loop. Some connections, each asking again as soon as it was answered.
+"""`python -m bench.load`: a bounded load. Some connections, each asking again as soon as it was answered, or at a pace.
+
+With `--rate` requests are due at even intervals, whatever was answered; latency then counts from when one was due.
 
 Measures from after a warm-up for a number of seconds: requests, their latency, and the CPU time that the processes
 named took meanwhile (user and system, all threads, from the scheduler's own count). Prints one JSON object.
@@ -37,61 +39,79 @@ class Count:
 
 
 class Client(asyncio.Protocol):
-    """Counts bytes: the first answer is parsed for its length, the others must be as long; streams have an end mark."""
+    """Counts bytes: an answer says its length in its first read, or ends as chunks do."""
 
-    def __init__(self, count: Count, request: bytes, *, stream: bool) -> None:
+    def __init__(
+        self, count: Count, request: bytes, *, stream: bool, every_s: float = 0.0, phase_s: float = 0.0
+    ) -> None:
         self._count = count
+        self._every_s = every_s
+        self._phase_s = phase_s
+        self._due_s = 0.0
         self._request = request
-        self._stream = stream
         self._expected = 0
         self._received = 0
-        self._first = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._ask()
+        if not self._every_s:
+            self._ask()
+            return
+        self._due_s = time.perf_counter() + self._phase_s
+        self._when_due()
 
     def _ask(self) -> None:
         self._received = 0
-        self._begun_s = time.perf_counter()
+        self._begun_s = self._due_s or time.perf_counter()
         self._transport.write(self._request)
 
-    def data_received(self, data: bytes) -> None:
-        if not self._received and not data.startswith(b"HTTP/1.1 200"):
-            self._count.bad += 1
-        self._received += len(data)
-        if self._stream:
-            if not data.endswith(b"0\r\n\r\n"):
-                return
-        elif self._received != self._expected and not self._learn_length(data):
-            return
-        self._count.latencies_s.append(time.perf_counter() - self._begun_s)
-        if not self._count.stopping:
+    def _when_due(self) -> None:
+        wait_s = self._due_s - time.perf_counter()
+        if wait_s <= 0:
             self._ask()
+        else:
+            asyncio.get_running_loop().call_later(wait_s, self._ask)
 
-    def _learn_length(self, data: bytes) -> bool:
-        if self._expected:
-            return False
-        self._first += data
-        head, separator, _ = self._first.partition(b"\r\n\r\n")
-        if not separator:
-            return False
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        self._expected = len(head) + 4 + length
-        return self._received == self._expected
+    def _next(self) -> None:
+        if not self._every_s:
+            self._ask()
+            return
+        self._due_s += self._every_s
+        self._when_due()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._received:
+            if not data.startswith(b"HTTP/1.1 200"):
+                self._count.bad += 1
+            self._expected = _whole_length(data)
+        self._received += len(data)
+        if self._received == self._expected or (not self._expected and data.endswith(b"0\r\n\r\n")):
+            self._count.latencies_s.append(time.perf_counter() - self._begun_s)
+            if not self._count.stopping:
+                self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._count.stopping:
             self._count.bad += 1
 
 
+def _whole_length(data: bytes) -> int:
+    """The length of an answer with its head, by its first read; 0 where it comes in chunks."""
+    head, _, _ = data.partition(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return len(head) + 4 + int(length) if length else 0
+
+
 async def measure(
-    port: int, connections: int, seconds: float, processes: list[int], *, stream: bool
+    port: int, connections: int, seconds: float, processes: list[int], data: bytes, *, stream: bool, rate: float = 0.0
 ) -> dict[str, float]:
     loop = asyncio.get_running_loop()
-    count, data = Count(), request(stream=stream)
-    for _ in range(connections):
-        await loop.create_connection(lambda: Client(count, data, stream=stream), "127.0.0.1", port)
+    count = Count()
+    every_s = connections / rate if rate else 0.0
+    for number in range(connections):
+        phase_s = every_s * number / connections
+        client = Client(count, data, stream=stream, every_s=every_s, phase_s=phase_s)
+        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
     await asyncio.sleep(_WARM_UP_S)
     count.latencies_s.clear()
     cpu_before, begun_s = cpu_ns(processes), time.perf_counter()
@@ -117,8 +137,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--process", type=int, action="append", required=True, help="whose CPU time is counted")
+    parser.add_argument("--rate", type=float, default=0.0, help="requests a second of all connections together")
+    parser.add_argument("--header", action="append", default=[], help="a line that every request carries besides")
     chosen = parser.parse_args()
-    figures = uvloop.run(measure(chosen.port, chosen.connections, chosen.seconds, chosen.process, stream=chosen.stream))
+    data = request(stream=chosen.stream, headers=chosen.header)
+    figures = uvloop.run(
+        measure(
+            chosen.port, chosen.connections, chosen.seconds, chosen.process, data, stream=chosen.stream,
+            rate=chosen.rate,
+        )
+    )  # fmt: skip
     print(json.dumps(figures))
 
 

@@ -21,7 +21,8 @@ class Effort(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """A figure with its goal. `ours` and `peers` are medians over `runs` (name to the rounds' values).
 
-    `direction` says which way is better. `notes` holds what else was seen: rates, latencies, what was skipped.
+    `direction` says which way is better; a figure without a goal is there to be read. `notes` holds what else was seen:
+    rates, latencies, what was skipped.
     """
 
     name: str
@@ -29,7 +30,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     direction: str
     ours: float
     peers: dict[str, float]
-    goal: float
+    goal: float | None
     met: bool
     commit: str
     runs: dict[str, list[float]]
@@ -37,12 +38,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def result(
-    name: str, unit: str, goal: float, runs: dict[str, list[float]], notes: dict[str, str], direction: str = "lower"
+    name: str,
+    unit: str,
+    goal: float | None,
+    runs: dict[str, list[float]],
+    notes: dict[str, str],
+    direction: str = "lower",
 ) -> Result:
     """A result from its raw rounds; `ours` is the key of our own."""
     middles = {who: round(median(values), 2) for who, values in runs.items()}
     ours = middles.pop("ours")
-    met = ours <= goal if direction == "lower" else ours >= goal
+    met = goal is None or (ours <= goal if direction == "lower" else ours >= goal)
     return Result(
         name=name, unit=unit, direction=direction, ours=ours, peers=middles, goal=goal, met=met, commit=_commit(),
         runs=runs, notes=notes,
@@ -73,8 +79,9 @@ def show(results: list[Result], console: Console) -> None:
     for one in results:
         rounds = f"{min(one.runs['ours']):.1f} … {max(one.runs['ours']):.1f}"
         peers = "\n".join(f"{who} {value:.1f}" for who, value in one.peers.items()) or "none"
+        goal = "none" if one.goal is None else f"{one.goal:g}"
         table.add_row(
-            one.name, one.unit, f"{one.goal:g}", f"[bold]{one.ours:.1f}[/]", rounds, peers,
+            one.name, one.unit, goal, f"[bold]{one.ours:.1f}[/]", rounds, peers,
             "[green]yes[/]" if one.met else "[red]no[/]",
         )  # fmt: skip
     console.print(table)

@@ -1,6 +1,7 @@
 """The one request and the two answers that the data plane is measured with."""
 
 import json
+from collections.abc import Sequence
 
 MODEL, NAME_THERE = "gpt-5.4", "gpt-5.4-2026-03-05"
 SECRET = "sk-bench"
@@ -22,11 +23,23 @@ def request_body(*, stream: bool) -> bytes:
     return compact({"messages": messages, "model": MODEL, "max_tokens": 256, "temperature": 0.2, **options})
 
 
-def request(*, stream: bool) -> bytes:
-    body = request_body(stream=stream)
+# A streaming request with this is answered with a first event and then nothing.
+HOLD = b'"user":"hold"'
+
+
+def holding_request() -> bytes:
+    return _with_head(request_body(stream=True)[:-1] + b"," + HOLD + b"}")
+
+
+def request(*, stream: bool, headers: Sequence[str] = ()) -> bytes:
+    return _with_head(request_body(stream=stream), headers)
+
+
+def _with_head(body: bytes, headers: Sequence[str] = ()) -> bytes:
+    lines = "".join(f"{line}\r\n" for line in headers)
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {SECRET}\r\n"
-        f"content-type: application/json\r\nuser-agent: bench\r\ncontent-length: {len(body)}\r\n\r\n"
+        f"content-type: application/json\r\nuser-agent: bench\r\n{lines}content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

@@ -1,17 +1,15 @@
-"""The peer: nginx as a plain proxy, which routes nothing, meters nothing and keeps no journal.
+"""nginx as a plain proxy with one worker and idle connections kept.
 
-Taken from PATH; where there is none, Debian's package is fetched and unpacked beside the measurement, without being
-installed (nothing is started, nothing is left behind).
+Taken from PATH; where there is none, Debian's package is fetched and unpacked, without being installed.
 """
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from pathlib import Path
 
-_PATIENCE_S = 10.0
+from bench.peers.running import Running, free_port, launch
+
 _CONFIGURATION = """
 daemon off;
 worker_processes 1;
@@ -50,7 +48,8 @@ def _fetched(home: Path) -> Path | None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         return None
     home.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["apt-get", "download", "nginx"], cwd=home, capture_output=True, check=False)
+    if not list(home.glob("nginx_*.deb")):
+        subprocess.run(["apt-get", "download", "nginx"], cwd=home, capture_output=True, check=False)
     for package in home.glob("nginx_*.deb"):
         subprocess.run(["dpkg-deb", "-x", str(package), str(home)], capture_output=True, check=False)
     found = home / "usr/sbin/nginx"
@@ -58,25 +57,12 @@ def _fetched(home: Path) -> Path | None:
     return found if runs else None
 
 
-def start(binary: Path, home: Path, cloud: int) -> tuple[subprocess.Popen[bytes], int]:
-    """A proxy before the cloud at port `cloud`; the process and its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    configuration = home / "nginx.conf"
+def start(cache: Path, home: Path, cloud: int) -> Running | None:
+    """A proxy before the cloud at port `cloud`."""
+    binary = find(cache / "nginx")
+    if binary is None:
+        return None
+    home.mkdir(parents=True, exist_ok=True)
+    port, configuration = free_port(), home / "nginx.conf"
     configuration.write_text(_CONFIGURATION.format(home=home, cloud=cloud, port=port))
-    process = subprocess.Popen([binary, "-p", str(home), "-c", str(configuration), "-e", str(home / "error.log")])
-    give_up_s = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < give_up_s:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return process, port
-        time.sleep(0.02)
-    process.kill()
-    raise TimeoutError(f"nginx did not start: {(home / 'error.log').read_text()}")
-
-
-def processes(master: int) -> list[int]:
-    """The master and its workers."""
-    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    return [master, *map(int, children)]
+    return launch([binary, "-p", home, "-c", configuration, "-e", home / "error.log"], port, home)

@@ -1,0 +1,84 @@
+"""A peer that runs, and what they all need to get there."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+_PATIENCE_S = 60.0  # LiteLLM imports for half a minute on a small machine
+
+
+class Running(msgspec.Struct):
+    """Where it listens, what a request to it must carry besides ours, and its process."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    headers: tuple[str, ...] = ()
+
+    def processes(self) -> list[int]:
+        """It and all that it has started."""
+        found = [self.process.pid]
+        for one in found:
+            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+        return found
+
+    def stop(self) -> None:
+        for one in reversed(self.processes()):
+            os.kill(one, 9)
+        self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def launch(
+    command: Sequence[str | Path],
+    port: int,
+    home: Path,
+    *,
+    headers: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Running:
+    """Start a peer and wait until it listens. Raises TimeoutError with the end of its log."""
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "peer.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, cwd=home, env={**os.environ, **(environment or {})}
+        )  # fmt: skip
+    give_up_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < give_up_s and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return Running(port, process, headers)
+        time.sleep(0.05)
+    process.kill()
+    raise TimeoutError(f"{command[0]} did not start: {log.read_text()[-2000:]}")
+
+
+def python_with(cache: Path, name: str, *requirements: str) -> Path | None:
+    """A Python environment of its own with some packages, made once; None where they cannot be fetched."""
+    environment = cache / name
+    python = environment / "bin" / "python"
+    done = environment / ".fetched"
+    if done.exists():
+        return python
+    cache.mkdir(parents=True, exist_ok=True)
+    commands: list[list[str | Path]] = [
+        [sys.executable, "-m", "venv", environment],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements],
+    ]
+    for command in commands:
+        if subprocess.run(command, check=False).returncode != 0:
+            return None
+    done.touch()
+    return python
