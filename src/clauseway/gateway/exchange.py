@@ -11,7 +11,7 @@ A candidate that is ejected, full or beyond a budget is passed over, and the exp
 """
 
 import asyncio
-from time import time_ns
+from time import monotonic_ns, time_ns
 from typing import Protocol
 
 import msgspec
@@ -124,6 +124,7 @@ class Exchange:
     # -- eligible → attempted
 
     def start(self) -> None:
+        self._begin_ns = monotonic_ns()
         shared = self.shared
         shared.spool.open_requests += 1
         shared.counts.begun += 1
@@ -160,7 +161,7 @@ class Exchange:
     def _begin(self, candidate: Candidate) -> bool:
         """Reserve the worst case and set off; False where an account cannot bear it."""
         target, wanted = candidate.target, self.wanted
-        reserved = target.worst_case(wanted.asked, len(wanted.body))
+        reserved = target.worst_case(wanted.asked, len(wanted.body), wanted.needs)
         account = self.customer.account
         if account is not None:
             shortage = account.reserve(
@@ -171,6 +172,10 @@ class Exchange:
                 if self._shortage is None or shortage.may_grow:
                     self._shortage, self._short_of = shortage, candidate
                 return False
+        if target.quota is not None:
+            target.quota.take(len(wanted.body) >> 2)
+        if wanted.needs.cache_key:
+            self.shared.tables.went_to(target, self.customer, wanted, self.shared.wheel.now_s)
         ordinal = len(self._tried) + 1 + (self._attempt is not None and not self._attempt.over)
         attempt = Attempt(self, candidate, ordinal, reserved)
         if self._attempt is not None and not self._attempt.over:
@@ -192,6 +197,7 @@ class Exchange:
             self._due(self._deadline_s)
             return
         if shortage is not None and not self._tried:
+            self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
             self._give(shortage_response(shortage, self._lines(b"")), shortage.message)
             return
         statuses = {tried.status for tried in self._tried}
@@ -608,13 +614,13 @@ class Exchange:
         if attempt is not None and attempt.later is not None:
             shared.holds.attended.discard(attempt.later.identifier)
         wanted, answered = self.wanted, attempt if attempt is not None and not attempt.failed else None
-        shared.explanations.keep(self.number, (
+        shared.finished(self.number, (
             self.event_ns, self.customer.buyer, wanted.operation.name, wanted.model, self._passed, self._tried,
             answered.candidate if answered is not None else None,
             answered.units if answered is not None else (),
             answered.charged if answered is not None else 0,
             self._status, self._message,
-        ))  # fmt: skip
+        ), self._begin_ns, wanted.passed)  # fmt: skip
 
     # -- the caller
 

@@ -12,6 +12,7 @@ from typing import NoReturn, Protocol
 import msgspec
 
 from clauseway.gateway import errors
+from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.errors import LIMITED, Fault, error_response, response, shortage_response
 from clauseway.gateway.exchange import Exchange, journal_failed
 from clauseway.gateway.explanations import as_json
@@ -28,6 +29,7 @@ _JSON = b"application/json"
 _MODELS = re.compile(rb"(?:/openai)?(?:/v1)?/models(?:/([^/?]{1,200}))?")
 _REQUESTS = re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})")
 _HEALTH = re.compile(rb"/healthz")
+_READINESS = re.compile(rb"/readyz")
 _REALTIME = re.compile(rb"(?:/openai)?/v1/realtime(?:/.*)?")
 _FILE_ID = re.compile(rb'"file_id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
 _HEDGE_MIN_S = 0.05  # the wheel's tick
@@ -102,6 +104,7 @@ class Front:
                     return
             self._operate(incoming, asking)
         except Refused as refused:
+            self._shared.counts.refusals[refused.fault.code] += 1
             lines = refused.headers + self._refused(asking, refused.fault, str(refused), refused.passed)
             self._desk.answer(error_response(refused.fault, str(refused), param=refused.param, headers=lines))
 
@@ -124,7 +127,9 @@ class Front:
         except UnknownPath as unknown:
             if unknown.methods:
                 self._wrong_method(path, incoming.method, *unknown.methods)
-        for pattern, answer in ((_MODELS, self._models), (_REQUESTS, self._explain), (_HEALTH, self._health)):
+        for pattern, answer in (
+            (_MODELS, self._models), (_REQUESTS, self._explain), (_HEALTH, self._health), (_READINESS, self._readiness)
+        ):  # fmt: skip
             found = pattern.fullmatch(path)
             if found is not None:
                 if incoming.method != b"GET":
@@ -157,6 +162,7 @@ class Front:
         if customer.account is not None:
             shortage = customer.account.admit(shared.wheel.now_s)
             if shortage is not None:
+                shared.counts.shortages[shortage.kind, shortage.whose] += 1
                 lines = self._refused(asking, LIMITED, shortage.message)
                 desk.answer(shortage_response(shortage, lines))
                 return
@@ -173,35 +179,56 @@ class Front:
             except BadBody as error:
                 raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None
         event_ns = shared.clock()
-        selection, issued, model = self._select(incoming, asking, customer, asked, body, event_ns)
+        needs = asked.needs(body)
+        selection, issued, model = self._select(incoming, asking, customer, asked, body, needs, event_ns)
         if content_type == _JSON and asking.call is not None:
             call = asking.call
         else:
             sent_type = b"" if operation.decode is None and not body else content_type or _JSON
             call = operation.call(asking.identifier.encode(), asking.query, sent_type)
         hedge_s = self._hedge_s(incoming.hedge) if incoming.hedge else 0.0
-        wanted = Wanted(operation, call, asked, body, content_type, b"".join(incoming.passed), model, hedge_s)
+        wanted = Wanted(operation, call, asked, body, content_type, b"".join(incoming.passed), model, hedge_s, needs)
         desk.begin(Exchange(desk, shared, customer, selection, wanted, event_ns, issued))
 
     def _select(
-        self, incoming: Incoming, asking: Asking, customer: Customer, asked: Asked, body: bytes, event_ns: int
+        self,
+        incoming: Incoming,
+        asking: Asking,
+        customer: Customer,
+        asked: Asked,
+        body: bytes,
+        needs: Needs,
+        event_ns: int,
     ) -> tuple[Selection, Issued | None, str]:
         """The candidates, what the request follows, and the model's name as the client knows it. Raises Refused."""
         operation = asking.operation
         if not operation.routed:
             return self._select_by_state(incoming, asking, customer, asked, event_ns)
         model = self._model = asking.model or asked.model
-        choice = self._shared.tables.choice(event_ns, customer, model)
+        tables, now_s = self._shared.tables, self._shared.wheel.now_s
+        choice = tables.choice(event_ns, customer, model)
         if choice is None:
             self._no_choice(model)
+        if choice.retired:
+            raise Refused(errors.UNKNOWN_MODEL, choice.retired, param="model")
         cloud = self._cloud(incoming.cloud) if incoming.cloud else ""
         follows = asked.follows
-        if b'"file_id"' in body:
+        # Files are parts of messages; a plain chat has none, and is spared the search.
+        if (needs is not PLAIN or operation.name != "chat") and b'"file_id"' in body:
             follows = (*follows, *(found.decode() for found in _FILE_ID.findall(body)))
         issued = self._followed(follows, customer) if follows else None
-        selection = choice.select(operation, asked, cloud, issued.deployment if issued is not None else "")
+        selection = choice.select(
+            operation,
+            asked,
+            cloud,
+            issued.deployment if issued is not None else "",
+            needs=needs,
+            body_bytes=len(body),
+            now_s=now_s,
+            cached_at=tables.cached_at(customer, model, needs.cache_key, now_s) if needs.cache_key else "",
+        )
         if not selection.candidates:
-            holder = self._shared.tables.holder(issued.deployment) if issued is not None else None
+            holder = tables.holder(issued.deployment) if issued is not None else None
             self._forbid(choice, selection, cloud or (holder.target.cloud if holder is not None else ""), model)
         return selection, issued, model
 
@@ -344,6 +371,20 @@ class Front:
             self._desk.answer(journal_failed(failure, self._desk.head_lines))
         else:
             self._desk.answer(response(200, b'{"status":"ok"}', self._desk.head_lines))
+
+    def _readiness(self, _incoming: Incoming, _name: bytes | None) -> None:
+        """Whether requests should be sent here: also where it is healthy, it may be leaving, or have nothing to ask."""
+        shared = self._shared
+        if shared.spool.failure is not None:
+            self._health(_incoming, _name)
+            return
+        if shared.draining:
+            raise Refused(errors.NOT_READY, "The gateway is stopping.")
+        targets = shared.tables.targets
+        if targets and all(target.prepare is None for target in targets):
+            why = "; ".join(dict.fromkeys(f"{target.name}: {target.no_credential}" for target in targets))
+            raise Refused(errors.NOT_READY, f"No deployment has a credential: {why}.")
+        self._json({"status": "ready", "deployments": len({target.name for target in targets})})
 
     def _json(self, value: object) -> None:
         self._desk.answer(response(200, msgspec.json.encode(value), self._desk.head_lines))

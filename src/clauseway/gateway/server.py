@@ -1,8 +1,9 @@
 """The gateway's process: sockets, signals, the plan and its replacement, the drain.
 
 A plan that is replaced (or SIGHUP) is compiled beside the one in use and takes its place between two requests; one that
-cannot be read is reported and changes nothing. SIGTERM, SIGINT or the death of the parent: no new connections, open
-requests end, the journal is closed, exit 0.
+cannot be read is reported and changes nothing. With it come the process's settings: limits and certificates hold from
+the next connection on, and what takes a restart is said. SIGTERM, SIGINT or the death of the parent: no new
+connections, open requests end, the journal is closed, exit 0.
 """
 
 import asyncio
@@ -11,11 +12,11 @@ import gc
 import os
 import secrets
 import signal
-import socket
 import sys
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -23,25 +24,29 @@ import msgspec
 from clauseway.gateway.accounts import Accounts
 from clauseway.gateway.client import ClientConnection
 from clauseway.gateway.clock import simulated_clock, system_clock
-from clauseway.gateway.clouds.dialect import Address
 from clauseway.gateway.control import serve_control
+from clauseway.gateway.door import Door
+from clauseway.gateway.endpoints import Endpoints
 from clauseway.gateway.health import Health
 from clauseway.gateway.issued import ISSUED_FILE, IssuedIndex
 from clauseway.gateway.lessors import Lessors
 from clauseway.gateway.limits import Limits
+from clauseway.gateway.logs import AccessLog, Lines
 from clauseway.gateway.pending import Poller, recorded_requests
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.presenting import Presenting
+from clauseway.gateway.quotas import Memory
+from clauseway.gateway.reporting import Reporter
 from clauseway.gateway.routes import Tables
+from clauseway.gateway.settings import changed_lasting
 from clauseway.gateway.shared import Shared
-from clauseway.gateway.upstream import Endpoint
+from clauseway.gateway.tls import file_identity
 from clauseway.metering import Status
 from clauseway.spool import OpenAttempt, SpoolWriter, open_attempts, pack_usage_fields
 from clauseway.values import InvalidInput, Problem
 
-_PLAN_CHECK_S = 1.0
+_LOOK_EVERY_S = 1.0
 _DRAIN_CHECK_S = 0.02
-_BACKLOG = 4096  # connections that arrive in one burst wait in the kernel, not in the client's retry
 _UINT63 = 63
 
 SpoolFactory = Callable[..., SpoolWriter]
@@ -69,60 +74,45 @@ def read_plan(path: Path) -> Plan:
         raise InvalidInput(Problem(what="no readable plan", why=str(error), where=str(path), todo=todo)) from None
 
 
-class Endpoints:
-    """One endpoint per address for the life of the process, so that a new plan keeps the open connections."""
-
-    def __init__(self, loop: AbstractEventLoop, limits: Limits) -> None:
-        self._loop = loop
-        self._limits = limits
-        self._known: dict[tuple[str, str, int], Endpoint] = {}
-
-    def at(self, address: Address) -> Endpoint:
-        key = (address.scheme, address.host, address.port)
-        if key not in self._known:
-            self._known[key] = Endpoint(*key, self._loop, self._limits)
-        return self._known[key]
-
-    def take_over(self, limits: Limits) -> None:
-        self._limits = limits
-        for endpoint in self._known.values():
-            endpoint.limits = limits
-
-    def grow_older(self) -> None:
-        for endpoint in self._known.values():
-            endpoint.grow_older()
-
-    def close(self) -> None:
-        for endpoint in self._known.values():
-            endpoint.close()
-
-
 class Server:
     """One gateway process."""
 
     def __init__(self, options: Options, spool_factory: SpoolFactory = SpoolWriter) -> None:
         self._options = options
         self._spool_factory = spool_factory
-        self._stop = asyncio.Event()
-        self._plan_seen = _identity(options.plan)
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._read_again = False
+        self._plan_seen = file_identity(options.plan)
         self._reporting: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Serve until a stop is asked for. Raises InvalidInput for a bad plan, OSError for a socket or the spool."""
         options, loop = self._options, asyncio.get_running_loop()
         plan = read_plan(options.plan)
+        self._settings = settings = plan.settings
+        self._lines = lines = Lines(settings.log, loop, sys.stderr.buffer)
+        try:
+            lines.event("start", version=version("clauseway"), pid=os.getpid(), plan=str(options.plan))
+            await self._serve(plan)
+        finally:
+            lines.close()
+
+    async def _serve(self, plan: Plan) -> None:
+        options, loop, settings, lines = self._options, asyncio.get_running_loop(), self._settings, self._lines
         clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
-        listening = _listen(options.host, options.port)
+        door = self._door = Door(options.host, options.port)
         boot = secrets.randbits(_UINT63)
         left_open = open_attempts(options.spool) if options.spool.exists() else []
         spool = self._spool_factory(options.spool, loop, boot=boot)
         write_lost(spool, left_open)
-        limits = options.limits or plan.settings.limits
-        self._endpoints = Endpoints(loop, limits)
+        limits = options.limits or settings.limits
+        self._endpoints = Endpoints(loop, limits, settings.tls)
         self._health: dict[str, Health] = {}
+        self._memory = Memory()
         self._lessors = Lessors(boot)
         self._accounts = Accounts(self._lessors)
-        self._presenting = Presenting()
+        self._presenting = Presenting(self._tell_credential)
         issued = IssuedIndex(options.spool / ISSUED_FILE, loop)
         if issued.claims():
             issued.resolve(recorded_requests(options.spool))
@@ -130,16 +120,21 @@ class Server:
         await self._presenting.settled()
         shared = self._shared = Shared(loop, tables, spool, clock, limits, boot, self._accounts, issued)
         self._poller = Poller(shared)
-        server = await loop.create_server(lambda: ClientConnection(shared), sock=listening, backlog=_BACKLOG)
+        self._reporter = Reporter(shared, self._health, lines)
+        self._access = AccessLog(lines, settings.log.access, boot)
+        shared.watchers = (self._access,) if settings.log.access else ()
+        await door.open(loop, self._client, settings.tls, limits.head_s)
         control = await serve_control(options.control, shared) if options.control else None
         self._heed_signals(loop)
         self._heed_parent(loop)
         _quiet_garbage_collector()
-        announce = {"ready": True, "ports": {"gateway": listening.getsockname()[1]}, "pid": os.getpid()}
+        announce = {"ready": True, "ports": {"gateway": door.port}, "pid": os.getpid()}
         print(msgspec.json.encode(announce).decode(), flush=True)
+        lines.event("ready", host=options.host, port=door.port, tls=bool(settings.tls.certificate), **_figures(plan))
         await self._watch()
-        server.close()
-        await self._drain()
+        lines.event("drain", open=spool.open_requests, connections=len(shared.connections))
+        door.close()
+        cut_off = await self._drain()
         if control is not None:
             control.close()
         issued.flush()
@@ -149,42 +144,101 @@ class Server:
         self._presenting.close()
         await spool.close()
         issued.close()
+        lines.event("stopped", requests=shared.counts.begun, cut_off=cut_off)
+
+    def _client(self) -> ClientConnection:
+        return ClientConnection(self._shared)
 
     def _tables(self, plan: Plan, spool: SpoolWriter) -> Tables:
         tables = Tables(
-            plan, spool.label, self._endpoints.at, lambda name: self._health.setdefault(name, Health()), self._accounts
+            plan,
+            spool.label,
+            self._endpoints.at,
+            lambda name: self._health.setdefault(name, Health()),
+            self._accounts,
+            self._memory,
         )
         self._lessors.take_over(plan.leases)
         self._presenting.take_over(tables.targets)
         return tables
 
     def stop(self) -> None:
-        self._stop.set()
+        self._stopping = True
+        self._woken.set()
 
     def reload(self) -> None:
-        """Read the plan anew; keep the present one where the new one is no plan."""
-        self._plan_seen = _identity(self._options.plan)
-        try:
-            plan = read_plan(self._options.plan)
-            self._shared.tables = self._tables(plan, self._shared.spool)
-            self._shared.limits = self._options.limits or plan.settings.limits
-            self._endpoints.take_over(self._shared.limits)
-        except InvalidInput as error:
-            print(f"The plan was not taken over:\n{error}", file=sys.stderr, flush=True)
+        """Have the plan read anew, soon."""
+        self._read_again = True
+        self._woken.set()
 
     async def _watch(self) -> None:
-        """Once a second: is the plan another file, are idle connections too old. Until a stop is asked for."""
-        while not self._stop.is_set():
+        """Once a second: is the plan or a certificate another file, are idle connections too old, what is there to
+        report. Until a stop is asked for."""
+        while not self._stopping:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), _PLAN_CHECK_S)
-            if _identity(self._options.plan) != self._plan_seen:
-                self.reload()
+                await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
+            self._woken.clear()
+            if self._stopping:
+                return
+            seen = file_identity(self._options.plan)
+            if self._read_again or seen != self._plan_seen:
+                self._read_again, self._plan_seen = False, seen
+                self._take_over_plan()
+            await self._take_over_certificates()
             self._endpoints.grow_older()
+            self._presenting.look()
+            self._reporter.look()
             if self._reporting is None or self._reporting.done():
                 self._reporting = asyncio.ensure_future(self._accounts.report(time.monotonic()))
             self._poller.poll(time.monotonic())
 
-    async def _drain(self) -> None:
+    def _take_over_plan(self) -> None:
+        """Read the plan anew; keep the present one where the new one is no plan."""
+        try:
+            plan = read_plan(self._options.plan)
+            self._shared.tables = self._tables(plan, self._shared.spool)
+        except InvalidInput as error:
+            self._refuse("plan", error)
+            return
+        before, self._settings = self._settings, plan.settings
+        limits = self._shared.limits = self._options.limits or plan.settings.limits
+        self._endpoints.limit(limits)
+        self._access.share = plan.settings.log.access
+        self._shared.watchers = (
+            *(watcher for watcher in self._shared.watchers if watcher is not self._access),
+            *((self._access,) if self._access.share else ()),
+        )
+        self._lines.event("plan taken over", **_figures(plan))
+        if lasting := changed_lasting(before, plan.settings):
+            self._lines.event("restart needed", settings=lasting)
+
+    async def _take_over_certificates(self) -> None:
+        """Those that are named now, as they lie there now; where they cannot be used, the present ones stay."""
+        tls, loop = self._settings.tls, asyncio.get_running_loop()
+        if self._door.is_outdated(tls):
+            try:
+                await self._door.open(loop, self._client, tls, self._shared.limits.head_s)
+                self._lines.event("certificate taken over", certificate=tls.certificate)
+            except InvalidInput as error:
+                self._refuse("certificate", error)
+        if self._endpoints.is_outdated(tls):
+            try:
+                self._endpoints.trust(tls)
+                self._lines.event("authorities taken over", upstream_ca=tls.upstream_ca)
+            except InvalidInput as error:
+                self._refuse("authorities", error)
+
+    def _refuse(self, what: str, error: InvalidInput) -> None:
+        self._lines.event(f"{what} refused", problems=[str(problem) for problem in error.problems])
+
+    def _tell_credential(self, deployment: str, problem: str) -> None:
+        if problem:
+            self._lines.event("credential problem", deployment=deployment, problem=problem)
+        else:
+            self._lines.event("credential well", deployment=deployment)
+
+    async def _drain(self) -> int:
+        """Let open requests end; how many connections had to be cut off."""
         shared = self._shared
         shared.draining = True
         for connection in list(shared.connections):
@@ -192,13 +246,15 @@ class Server:
         give_up_s = time.monotonic() + shared.limits.drain_s
         while (shared.connections or shared.drained) and time.monotonic() < give_up_s:
             await asyncio.sleep(_DRAIN_CHECK_S)
-        for connection in list(shared.connections):
+        left = list(shared.connections)
+        for connection in left:
             connection.abort()
         await asyncio.sleep(0)
         for exchange in list(shared.drained):
             exchange.call_off()
         shared.wheel.stop()
         self._endpoints.close()
+        return len(left)
 
     def _heed_signals(self, loop: AbstractEventLoop) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -231,21 +287,13 @@ def write_lost(spool: SpoolWriter, attempts: list[OpenAttempt]) -> None:
         spool.append(record, *codes)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
-    return listening
-
-
-def _identity(path: Path) -> tuple[int, int, int]:
-    """Changes when a file is replaced or written; zeros while it is missing."""
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (status.st_ino, status.st_mtime_ns, status.st_size)
+def _figures(plan: Plan) -> dict[str, object]:
+    """What there is to say of a plan in a line."""
+    deployments = {target.label.deployment for target in plan.targets}
+    return {
+        "agreement": plan.agreement, "deployments": len(deployments), "models": len(plan.models),
+        "keys": len(plan.keys), "epochs": len(plan.epochs), "budgets": len(plan.budgets),
+    }  # fmt: skip
 
 
 def _quiet_garbage_collector() -> None:

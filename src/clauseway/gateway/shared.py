@@ -1,17 +1,18 @@
 """What all connections of one gateway process share: tables, journal, clock, timers, counts."""
 
 from asyncio import AbstractEventLoop
-from collections import Counter
+from time import monotonic_ns
 from typing import Protocol
 
 from clauseway.gateway.accounts import Accounts
 from clauseway.gateway.clock import BusinessClock
-from clauseway.gateway.explanations import Explanations
+from clauseway.gateway.explanations import Explanations, Told
 from clauseway.gateway.health import RetryBudget
 from clauseway.gateway.holds import Holds
 from clauseway.gateway.issued import IssuedIndex
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.routes import Tables
+from clauseway.gateway.tally import Counts
 from clauseway.gateway.timers import Wheel
 from clauseway.spool import SpoolWriter
 
@@ -33,18 +34,11 @@ class Unattended(Protocol):
         """Meter what came until now and let the rest go."""
 
 
-class Counts:
-    """Live counts since the start, by cloud. `begun` are requests that reached a cloud's door.
+class Watcher(Protocol):
+    """Somebody who is told of every request that is over."""
 
-    `tokens` are input and output together, as the clouds reported them.
-    """
-
-    def __init__(self) -> None:
-        self.served: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
-        self.tokens: Counter[str] = Counter()
-        self.begun = 0
+    def finished(self, number: int, told: Told, duration_us: int, passed: bytes) -> None:
+        """`passed` are the client's header lines that clouds hear of, `traceparent` among them."""
 
 
 class Shared:
@@ -77,6 +71,7 @@ class Shared:
         self.retries = RetryBudget()
         self.wheel = Wheel(loop)
         self.counts = Counts()
+        self.watchers: tuple[Watcher, ...] = ()
         self.connections: set[Connection] = set()
         # Exchanges whose client has left and whose answer is read to its end all the same.
         self.drained: set[Unattended] = set()
@@ -91,3 +86,11 @@ class Shared:
     def request_line(self, number: int) -> bytes:
         """The header line that names a request."""
         return b"%b%016x\r\n" % (self._request_prefix, number)
+
+    def finished(self, number: int, told: Told, begin_ns: int, passed: bytes) -> None:
+        """A request that began at `begin_ns` (of `time.monotonic_ns`) is over: keep, count and tell it."""
+        duration_us = (monotonic_ns() - begin_ns) // 1000
+        self.explanations.keep(number, told)
+        self.counts.finished(told, duration_us)
+        for watcher in self.watchers:
+            watcher.finished(number, told, duration_us, passed)

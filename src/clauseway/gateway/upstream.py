@@ -68,14 +68,16 @@ class Endpoint:
     INVARIANT: a connection that is closing, or at its end, is not among them.
     """
 
-    def __init__(self, scheme: str, host: str, port: int, loop: AbstractEventLoop, limits: Limits) -> None:
+    def __init__(
+        self, host: str, port: int, loop: AbstractEventLoop, limits: Limits, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.host = host
         self.port = port
         self.limits = limits
         self.idle: list[UpstreamConnection] = []
         self.age = 0  # in seconds, counted by `grow_older`: a clock need not be read for each request
         self._loop = loop
-        self._tls = ssl.create_default_context() if scheme == "https" else None
+        self.tls = tls  # of the next connection; it is what checks that the host is the one that was called
 
     def take(self) -> "UpstreamConnection | None":
         """An idle connection, or None."""
@@ -83,7 +85,7 @@ class Endpoint:
 
     async def connect(self) -> "UpstreamConnection":
         """A new connection. Raises OSError (refused, unreachable, TLS) or TimeoutError."""
-        opening = self._loop.create_connection(lambda: UpstreamConnection(self), self.host, self.port, ssl=self._tls)
+        opening = self._loop.create_connection(lambda: UpstreamConnection(self), self.host, self.port, ssl=self.tls)
         _, connection = await asyncio.wait_for(opening, self.limits.connect_s)
         return connection
 

@@ -1,0 +1,38 @@
+"""What is worth a line and comes to pass on a request's way: looked at once a second, told when it has changed."""
+
+from collections.abc import Mapping
+
+from clauseway.gateway.health import Health
+from clauseway.gateway.logs import Lines
+from clauseway.gateway.shared import Shared
+
+
+class Reporter:
+    """Tells of deployments ejected and back, of limits and budgets that fell short, of a journal that failed."""
+
+    def __init__(self, shared: Shared, health: Mapping[str, Health], lines: Lines) -> None:
+        self._shared, self._health, self._lines = shared, health, lines
+        self._away: set[str] = set()
+        self._short: dict[tuple[str, str], int] = {}
+        self._failed = False
+
+    def look(self) -> None:
+        """To be called once a second or so."""
+        for name, health in self._health.items():
+            away = bool(health.until_s)
+            if away and name not in self._away:
+                self._away.add(name)
+                self._lines.event("deployment ejected", deployment=name, why=health.why)
+            elif not away and name in self._away:
+                self._away.discard(name)
+                self._lines.event("deployment back", deployment=name)
+        for (kind, whose), count in self._shared.counts.shortages.items():
+            before = self._short.get((kind, whose), 0)
+            if count != before:
+                self._short[kind, whose] = count
+                event = "budget short" if kind == "budget" else "limit reached"
+                self._lines.event(event, kind=kind, whose=whose, refused=count - before)
+        failure = self._shared.spool.failure
+        if failure is not None and not self._failed:
+            self._failed = True
+            self._lines.event("journal failed", error=str(failure))

@@ -1,0 +1,69 @@
+"""What a process has done since its start, in figures: a few additions for each request, and no more.
+
+Whoever shows them (`control`, `metrics`) makes what it shows out of these, when it is asked.
+"""
+
+from collections import Counter
+
+from clauseway.gateway.explanations import Told
+
+# A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those below 131 ms. Twice as
+# long is one bucket further, which is as exact as anyone needs it, and costs one look-up.
+BUCKETS = 64
+
+# (deployment, product, operation, status): the first two are empty where no cloud answered; status 0: the client left.
+TallyKey = tuple[str, str, str, int]
+
+
+class Tally:
+    """Requests that ended in one way."""
+
+    __slots__ = ("buckets", "charged", "count", "duration_us", "units")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.duration_us = 0
+        self.buckets = [0] * BUCKETS
+        self.units: dict[int, int] = {}
+        self.charged = 0  # in picodollars, provisional
+
+
+class Counts:
+    """Live counts. Those by cloud are for the pages; `begun` are requests that reached a cloud's door.
+
+    `tokens` are input and output together, as the clouds reported them. `failures` are failed attempts by (deployment,
+    HTTP status, 0 for none); `refusals` are by code of the error, `shortages` by (kind, whose).
+    """
+
+    def __init__(self) -> None:
+        self.served: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
+        self.begun = 0
+        self.tallies: dict[TallyKey, Tally] = {}
+        self.failures: Counter[tuple[str, int]] = Counter()
+        self.failovers = 0
+        self.refusals: Counter[str] = Counter()
+        self.shortages: Counter[tuple[str, str]] = Counter()
+
+    def finished(self, told: Told, duration_us: int) -> None:
+        """A request is over, and this is what became of it."""
+        _, _, operation, _, _, tried, candidate, units, charged, status, _ = told
+        if candidate is not None:
+            key = (candidate.target.name, candidate.target.product, operation, status)
+        else:
+            key = ("", "", operation, status)
+        tally = self.tallies.get(key)
+        if tally is None:
+            tally = self.tallies[key] = Tally()
+        tally.count += 1
+        tally.duration_us += duration_us
+        tally.buckets[duration_us.bit_length()] += 1
+        for unit, count in units:
+            tally.units[unit] = tally.units.get(unit, 0) + count
+        tally.charged += charged
+        if tried:
+            self.failovers += candidate is not None
+            for failed in tried:
+                self.failures[failed.deployment, failed.status] += 1
