@@ -20,6 +20,7 @@ from clauseway.agreement import (
 )
 from clauseway.app.library import open_agreement
 from clauseway.values import FOREVER, InvalidInput, KnownAt
+from housed_data import DOCUMENTS as HOUSED
 from soak import examples
 
 PARTNERSHIP = open_agreement()
@@ -96,10 +97,11 @@ def use(agreement: Agreement, facts: FactRegister = PARTNERSHIP.facts) -> None:
 
 
 @LOUD
-@given(name=st.sampled_from(sorted(DOCUMENTS)), data=st.data())
-def test_a_mutated_small_agreement(name: str, data: st.DataObject) -> None:
-    text = data.draw(st.one_of(mutated(DOCUMENTS[name]), mutated_bytes(DOCUMENTS[name])))
-    or_refused(lambda: use(read_agreement(DOCUMENTS | {name: text})))
+@given(whole=st.sampled_from((DOCUMENTS, HOUSED)), data=st.data())
+def test_a_mutated_small_agreement(whole: dict[str, str], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(whole)))
+    text = data.draw(st.one_of(mutated(whole[name]), mutated_bytes(whole[name])))
+    or_refused(lambda: use(read_agreement(whole | {name: text})))
 
 
 @settings(LOUD, max_examples=examples(40))
