@@ -414,6 +414,10 @@ class Attempt:
         duration_us = (monotonic_ns() - self._begin_ns) // 1000
         deployment, ruling = target.label, candidate.ruling
         charge = target.charge(units) if units else 0
+        if target.is_watched:
+            first_us = self.first_content_us or duration_us
+            guessed = len(owner.wanted.body) >> 2
+            target.observe(self.stream is not None, status, first_us, tokens_of(units) - guessed, shared.wheel.now_s)
         if units and status is Status.COMPLETE:
             shared.counts.tokens[target.cloud] += tokens_of(units)
         shared.spool.append(

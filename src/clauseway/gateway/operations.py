@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.gateway.answers import Stream, chat_stream, typed_stream
+from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.clouds.reports import (
     Reader,
@@ -135,7 +136,8 @@ class Asking(NamedTuple):
 
 class Wanted(msgspec.Struct, frozen=True, gc=False):
     """A request that was understood. `passed` are the header lines that a cloud may hear of the caller's head;
-    `hedge_s` is after what time a second deployment shall be asked as well, 0 never."""
+    `hedge_s` is after what time a second deployment shall be asked as well, 0 never; `needs` are what its values ask
+    for."""
 
     operation: Operation
     call: Call
@@ -145,6 +147,7 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
     passed: bytes
     model: str
     hedge_s: float = 0.0
+    needs: Needs = PLAIN
 
 
 def _chat_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:

@@ -22,14 +22,14 @@ from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.credentials import STATIC, problems_of
 from clauseway.gateway.health import Health
 from clauseway.gateway.keys import digest
-from clauseway.gateway.operations import Destination, Operation
+from clauseway.gateway.operations import Destination, Operation, Wanted
 from clauseway.gateway.plan import Commitment, Key, Plan, Policy, Refusal, Route, Target
 from clauseway.gateway.quotas import Memory, Pace, Quota
 from clauseway.gateway.rates import Rates
 from clauseway.gateway.requests import Asked
 from clauseway.gateway.strategies import MOVING, NEVER_NS, STRATEGIES, Standing, cost, length_of, order
 from clauseway.gateway.upstream import Endpoint
-from clauseway.metering import Buyer, Deployment, Ruling, Unit
+from clauseway.metering import Buyer, Deployment, Ruling, Status, Unit
 from clauseway.values import InvalidInput, Problem
 
 _NO_END_NS = 1 << 63
@@ -111,7 +111,8 @@ class CallTarget:
         self._context_max = target.context_tokens_max or _ANY_SIZE
         self._context_bound = target.context_tokens_max or _CONTEXT_TOKENS_MAX
         self._image_max = target.image_tokens_max or self._context_bound
-        self.turn_to(-_NO_END_NS)
+        # Until the first request tells the time: the latest prices.
+        self.turn_to(max((prices.begin_ns for prices in target.prices), default=-_NO_END_NS))
 
     def present(self, credential: Credential | None, why: str = "") -> None:
         """From here on requests present this credential; None: there is none, and why. Raises KeyError or ValueError,
@@ -161,6 +162,19 @@ class CallTarget:
         for balance in self.burns:
             balance.left -= worth
         return worth
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody wants to know how its requests end."""
+        return self.quota is not None or self.pace is not None
+
+    def observe(self, streamed: bool, status: Status, first_us: int, tokens_more: int, now_s: float) -> None:
+        """How a request ended: after what time the first content came, and how many tokens more than were guessed when
+        it began."""
+        if self.quota is not None:
+            self.quota.correct(tokens_more)
+        if self.pace is not None and status in (Status.COMPLETE, Status.ESTIMATED):
+            self.pace.note(streamed, first_us, now_s)
 
     def standing(self, now_s: float) -> Standing:
         """How it stands against others."""
@@ -426,9 +440,10 @@ class Tables:
         """The deployment that last served requests with this cache key, empty where none is known."""
         return self.memory.cached.deployment(customer.buyer.organisation, model, cache_key, now_s)
 
-    def went_to(self, target: CallTarget, customer: Customer, model: str, cache_key: str, now_s: float) -> None:
+    def went_to(self, target: CallTarget, customer: Customer, wanted: Wanted, now_s: float) -> None:
         """A request with a cache key goes to a deployment: those that share it follow."""
-        self.memory.cached.served(customer.buyer.organisation, model, cache_key, target.name, now_s)
+        cached = self.memory.cached
+        cached.served(customer.buyer.organisation, wanted.model, wanted.needs.cache_key, target.name, now_s)
 
     def models(self, event_ns: int, customer: Customer) -> list[str]:
         """The names that are served now to a customer, in the plan's order."""
