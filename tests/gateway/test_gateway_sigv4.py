@@ -119,5 +119,6 @@ def test_the_head_that_goes_to_the_cloud_is_the_one_that_was_signed() -> None:
     lines = head.decode().split("\r\n")
     assert lines[:2] == ["POST /openai/v1/chat/completions HTTP/1.1", "host: 127.0.0.1:8412"]
     assert "openai-beta: x" in lines
-    assert lines[-4:] == ["content-type: application/json", "content-length: 2", "", ""]
+    assert "content-type: application/json" in lines
+    assert lines[-3:] == ["content-length: 2", "", ""]
     assert any("SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date," in line for line in lines)

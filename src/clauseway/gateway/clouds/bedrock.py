@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from clauseway.gateway.clouds.dialect import (
+    CALLS_MAX,
     OPERATIONS,
     Address,
     Call,
@@ -18,8 +19,10 @@ from clauseway.gateway.clouds.dialect import (
     Prepare,
     address_of,
     authentication,
+    beginning,
+    ending,
     fixed_headers,
-    head,
+    with_static_headers,
 )
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
@@ -28,7 +31,6 @@ from clauseway.gateway.sigv4 import Signer, SigningKey
 _TAKES = frozenset({"sigv4", "bearer"})
 _MANTLE, _RUNTIME = "bedrock-mantle", "bedrock"
 _RUNTIME_HOSTS = ("bedrock-runtime.", "bedrock-runtime-fips.")
-_SIGNERS_MAX = 64  # calls without an identifier in their path are a dozen; the others come and go
 _RESPONSES = frozenset({"responses", "responses.retrieve", "responses.delete", "responses.input_items"})
 _BATCHES = frozenset({"batches.create", "batches.list", "batches.retrieve", "batches.cancel"})
 # Always synchronous there, so that nothing can be cancelled; the files of batches lie in S3.
@@ -37,17 +39,11 @@ _ON_MANTLE = frozenset({"chat", "models", "responses.cancel"}) | _RESPONSES
 
 
 def prepare(target: Target, credential: Credential) -> Prepare:
-    address = address_of(target.url)
-    root = address.path.encode()
     if credential.kind != "sigv4":
-        bearer = fixed_headers(address, *authentication(credential, _TAKES))
+        return with_static_headers(target, *authentication(credential, _TAKES))
 
-        def keyed(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
-            return head(call, root, bearer, passed, body)
-
-        return keyed
-
-    fixed = fixed_headers(address)
+    address = address_of(target.url)
+    root, fixed = address.path.encode(), fixed_headers(address)
     key = SigningKey(
         access_key=credential.access_key,
         secret=credential.secret,
@@ -56,8 +52,8 @@ def prepare(target: Target, credential: Credential) -> Prepare:
         region=target.auth.region or _region(address),
     )
 
-    @lru_cache(_SIGNERS_MAX)
-    def signing(call: Call) -> tuple[Call, Signer]:
+    @lru_cache(CALLS_MAX)
+    def signing(call: Call) -> tuple[bytes, Signer]:
         path, _, query = call.path.partition(b"?")
         sent = _encoded(query)
         signer = Signer(
@@ -68,11 +64,11 @@ def prepare(target: Target, credential: Credential) -> Prepare:
             query=sent,
             content_type=call.content_type.decode("latin-1"),
         )
-        return (call._replace(path=path + b"?" + sent.encode()) if sent else call._replace(path=path)), signer
+        return beginning(call._replace(path=path + b"?" + sent.encode() if sent else path), root, fixed), signer
 
     def signed(call: Call, body: bytes, passed: bytes, now_s: int) -> bytes:
-        call, signer = signing(call)
-        return head(call, root, fixed, passed, signer.headers(body, now_s), body)
+        begun, signer = signing(call)
+        return begun + passed + signer.headers(body, now_s) + ending(call, body)
 
     return signed
 

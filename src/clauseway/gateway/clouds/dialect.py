@@ -116,7 +116,7 @@ def address_of(url: str) -> Address:
 
 # A POST without a body says so, or some servers answer 411.
 _OFTEN_WITHOUT_BODY = frozenset({b"GET", b"DELETE", b"HEAD"})
-_CALLS_MAX = 64  # calls without an identifier in their path are two dozen; the others come and go
+CALLS_MAX = 64  # calls without an identifier in their path are two dozen; the others come and go
 
 
 def with_static_headers(target: Target, *lines: bytes) -> Prepare:
@@ -128,11 +128,10 @@ def with_static_headers(target: Target, *lines: bytes) -> Prepare:
 def with_fixed_headers(root: bytes, fixed: bytes, path_of: Callable[[bytes], bytes] = lambda path: path) -> Prepare:
     """The same, with the header lines given; `path_of` turns a call's path into the cloud's."""
 
-    @lru_cache(_CALLS_MAX)
+    @lru_cache(CALLS_MAX)
     def begun(call: Call) -> bytes:
         """All of the head but what the caller passed on and the body's length: the same for every chat request."""
-        typed = b"content-type: " + call.content_type + b"\r\n" if call.content_type else b""
-        return b"%b %b%b HTTP/1.1\r\n%b%b" % (call.method, root, path_of(call.path), fixed, typed)
+        return beginning(call._replace(path=path_of(call.path)), root, fixed)
 
     def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
         if not body and call.method in _OFTEN_WITHOUT_BODY:
@@ -140,6 +139,19 @@ def with_fixed_headers(root: bytes, fixed: bytes, path_of: Callable[[bytes], byt
         return b"%b%bcontent-length: %d\r\n\r\n" % (begun(call), passed, len(body))
 
     return prepare
+
+
+def beginning(call: Call, root: bytes, fixed: bytes) -> bytes:
+    """A head as far as it is the same for every request of a call."""
+    typed = b"content-type: " + call.content_type + b"\r\n" if call.content_type else b""
+    return b"%b %b%b HTTP/1.1\r\n%b%b" % (call.method, root, call.path, fixed, typed)
+
+
+def ending(call: Call, body: bytes) -> bytes:
+    """A head's end: the body's length, where it is to be said, and the empty line."""
+    if not body and call.method in _OFTEN_WITHOUT_BODY:
+        return b"\r\n"
+    return b"content-length: %d\r\n\r\n" % len(body)
 
 
 def fixed_headers(address: Address, *lines: bytes) -> bytes:
@@ -163,9 +175,4 @@ def authentication(credential: Credential, takes: frozenset[str]) -> tuple[bytes
 def head(call: Call, root: bytes, *parts: bytes) -> bytes:
     """A request's head: `parts` are header lines, and the body last."""
     *lines, body = parts
-    fields = b"".join(lines)
-    if call.content_type:
-        fields += b"content-type: " + call.content_type + b"\r\n"
-    if body or call.method not in _OFTEN_WITHOUT_BODY:
-        fields += b"content-length: %d\r\n" % len(body)
-    return b"%b %b%b HTTP/1.1\r\n%b\r\n" % (call.method, root, call.path, fields)
+    return beginning(call, root, b"".join(lines)) + ending(call, body)

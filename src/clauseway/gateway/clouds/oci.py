@@ -19,6 +19,7 @@ from clauseway.gateway.clouds.dialect import (
     authentication,
     fixed_headers,
     head,
+    with_static_headers,
 )
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
@@ -43,12 +44,7 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     compartment = target.settings.get("compartment_id", "").encode()
     named = tuple(name + compartment for name in _COMPARTMENT) if compartment else ()
     if credential.kind != "signature":
-        fixed = fixed_headers(address, *authentication(credential, _TAKES), *named)
-
-        def keyed(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
-            return head(call, root, fixed, passed, body)
-
-        return keyed
+        return with_static_headers(target, *authentication(credential, _TAKES), *named)
 
     sign = import_module(_RSA).signer(credential.secret)
     host, fixed = address.authority.encode(), fixed_headers(address, *named)

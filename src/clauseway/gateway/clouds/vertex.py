@@ -11,10 +11,8 @@ from clauseway.gateway.clouds.dialect import (
     Credential,
     Dialect,
     Prepare,
-    address_of,
     authentication,
-    fixed_headers,
-    head,
+    with_static_headers,
 )
 from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
@@ -26,11 +24,10 @@ _REFUSED = (b"openai-organization:", b"openai-project:")
 
 def prepare(target: Target, credential: Credential) -> Prepare:
     _served(target)
-    address = address_of(target.url)
-    root, fixed = address.path.encode(), fixed_headers(address, *authentication(credential, _TAKES))
+    presented = with_static_headers(target, *authentication(credential, _TAKES))
 
-    def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
-        return head(call, root, fixed, _without_account(passed), body)
+    def prepare(call: Call, body: bytes, passed: bytes, now_s: int) -> bytes:
+        return presented(call, body, _without_account(passed), now_s)
 
     return prepare
 
