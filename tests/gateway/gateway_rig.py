@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -186,7 +187,7 @@ async def cut(connection: Connection, request: Received) -> None:
 class Cloud:
     """A scripted cloud on a port of its own. `behaviour` may be changed at any time."""
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
         self.behaviour: Behaviour = well
         self.requests: list[Received] = []
@@ -194,7 +195,7 @@ class Cloud:
         self.left = threading.Event()
         self._loop = loop
         self._server = asyncio.run_coroutine_threadsafe(
-            asyncio.start_server(self._connected, "127.0.0.1", 0), loop
+            asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=tls), loop
         ).result(PATIENCE_S)
         self.port: int = self._server.sockets[0].getsockname()[1]
 

@@ -1,0 +1,193 @@
+"""TLS with authorities made for the test: toward clients, toward clouds, and certificates that are replaced."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+import trustme
+from gateway_rig import (
+    AUTHORIZED,
+    DONE_EVENT,
+    MESSAGES,
+    MODEL,
+    PATIENCE_S,
+    Cloud,
+    Connection,
+    Received,
+    Rig,
+    chat_body,
+    content_events,
+    eventually,
+    read_all,
+    request_bytes,
+)
+
+from clauseway.gateway.plan import Plan
+from clauseway.gateway.settings import Settings, Tls
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as started:
+        yield started
+
+
+def write_certificate(folder: Path, authority: trustme.CA, name: str = "localhost") -> Tls:
+    """Ours and its key, replaced whole."""
+    made = authority.issue_cert(name, "127.0.0.1")
+    for file, blob in (("key.pem", made.private_key_pem), ("cert.pem", made.cert_chain_pems[0])):
+        blob.write_to_path(folder / f"{file}.new")
+        (folder / f"{file}.new").rename(folder / file)
+    return Tls(certificate=str(folder / "cert.pem"), key=str(folder / "key.pem"))
+
+
+def with_tls(plan: Plan, tls: Tls) -> Plan:
+    return msgspec.structs.replace(plan, settings=Settings(tls=tls))
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def post(rig: Rig, context: ssl.SSLContext, *, stream: bool = False) -> httpx.Response:
+    body = {"model": MODEL, "messages": MESSAGES, "stream": stream}
+    with httpx.Client(verify=context, timeout=PATIENCE_S) as client:
+        return client.post(f"https://localhost:{rig.port}/v1/chat/completions", json=body, headers=AUTHORIZED)
+
+
+@contextlib.contextmanager
+def connected(rig: Rig, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
+    plain = socket.create_connection(("127.0.0.1", rig.port), timeout=PATIENCE_S)
+    with plain, context.wrap_socket(plain, server_hostname="localhost") as connection:
+        yield connection
+
+
+def shown_serial(rig: Rig, context: ssl.SSLContext) -> object:
+    with connected(rig, context) as connection:
+        return (connection.getpeercert() or {})["serialNumber"]
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_clients_come_by_tls_and_only_so(rig: Rig, tmp_path: Path, authority: trustme.CA) -> None:
+    rig.cloud("azure")
+    rig.start(with_tls(rig.plan(), write_certificate(tmp_path, authority)))
+    context = trusting(authority)
+    assert post(rig, context).status_code == 200
+    assert post(rig, context, stream=True).text.endswith("data: [DONE]\n\n")
+    with pytest.raises(httpx.HTTPError):
+        rig.post()
+    # What is spoken is HTTP/1.1, and nothing older than TLS 1.2.
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with connected(rig, context) as connection:
+        assert connection.selected_alpn_protocol() == "http/1.1"
+        assert connection.version() in ("TLSv1.2", "TLSv1.3")
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers("DEFAULT:@SECLEVEL=0")
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with socket.create_connection(("127.0.0.1", rig.port)) as plain, pytest.raises((ssl.SSLError, ConnectionError)):
+        old.wrap_socket(plain)
+
+
+def test_a_certificate_that_is_replaced_is_taken_over_and_a_bad_one_is_not(
+    rig: Rig, tmp_path: Path, authority: trustme.CA
+) -> None:
+    rig.cloud("azure")
+    rig.start(with_tls(rig.plan(), write_certificate(tmp_path, authority)))
+    context = trusting(authority)
+    first = shown_serial(rig, context)
+    with connected(rig, context) as kept:
+        write_certificate(tmp_path, authority)
+        eventually(lambda: shown_serial(rig, context) != first)
+        kept.sendall(request_bytes(chat_body(), "connection: close"))
+        assert b" 200 OK" in kept.recv(1 << 16), "connections that are open notice nothing"
+    second = shown_serial(rig, context)
+    (tmp_path / "cert.pem").write_text("no certificate")
+    eventually(lambda: "certificate refused" in rig.errors())
+    assert shown_serial(rig, context) == second
+
+
+def test_clients_show_certificates_where_that_is_asked(rig: Rig, tmp_path: Path, authority: trustme.CA) -> None:
+    theirs, strangers = trustme.CA(), trustme.CA()
+    theirs.cert_pem.write_to_path(tmp_path / "clients.pem")
+    tls = write_certificate(tmp_path, authority)
+    rig.cloud("azure")
+    rig.start(with_tls(rig.plan(), msgspec.structs.replace(tls, client_ca=str(tmp_path / "clients.pem"))))
+    known, unknown = trusting(authority), trusting(authority)
+    theirs.issue_cert("client@acme.example").configure_cert(known)
+    strangers.issue_cert("client@acme.example").configure_cert(unknown)
+    assert post(rig, known).status_code == 200
+    for context in (unknown, trusting(authority)):
+        with pytest.raises((httpx.HTTPError, ssl.SSLError)):
+            post(rig, context)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "name", "status"),
+    [(True, "localhost", 200), (False, "localhost", 502), (True, "elsewhere.example", 502)],
+)
+def test_a_cloud_is_called_only_with_a_certificate_for_its_host(
+    rig: Rig, tmp_path: Path, authority: trustme.CA, trusted: bool, name: str, status: int
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    shown: list[str | None] = []
+    context.sni_callback = lambda _connection, server_name, _context: shown.append(server_name)
+    cloud = Cloud("azure", rig._loop, tls=context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = Tls(upstream_ca=str(tmp_path / "ca.pem")) if trusted else Tls()
+    target = rig.target("azure", cloud.port, url=f"https://localhost:{cloud.port}/v1")
+    rig.start(with_tls(rig.plan([target]), tls))
+    answer = rig.post()
+    assert answer.status_code == status, answer.text
+    assert set(shown) == {"localhost"}
+    assert bool(cloud.requests) == (status == 200), "nothing is sent to whoever is not the cloud"
+
+
+def test_a_stop_lets_streams_over_tls_end(rig: Rig, tmp_path: Path, authority: trustme.CA) -> None:
+    begun, stopping = threading.Event(), threading.Event()
+
+    async def slowly(connection: Connection, _: Received) -> None:
+        events = content_events(with_nulls=True)
+        connection.begin_stream()
+        connection.piece(b"".join(events[:3]))
+        begun.set()
+        while not stopping.is_set():
+            await asyncio.sleep(0.01)
+        connection.piece(b"".join(events[3:]) + DONE_EVENT)
+        connection.end_stream()
+
+    rig.cloud("azure", slowly)
+    rig.start(with_tls(rig.plan(), write_certificate(tmp_path, authority)))
+    with connected(rig, trusting(authority)) as connection:
+        connection.sendall(request_bytes(chat_body(stream=True)))
+        assert begun.wait(PATIENCE_S)
+        assert rig.process is not None
+        rig.process.terminate()
+        eventually(lambda: '"drain"' in rig.errors())
+        stopping.set()
+        assert read_all(connection).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    assert rig.process.wait(PATIENCE_S) == 0
+
+
+def test_a_certificate_that_cannot_be_used_stops_the_start(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("no certificate")
+    rig.cloud("azure")
+    with pytest.raises(AssertionError, match="cannot be used"):
+        rig.start(with_tls(rig.plan(), Tls(certificate=str(tmp_path / "cert.pem"), key=str(tmp_path / "cert.pem"))))
+    assert rig.process is not None
+    assert rig.process.wait(PATIENCE_S) == 3
