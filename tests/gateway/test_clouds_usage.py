@@ -45,6 +45,8 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
                             "image_output_tokens": 272}),
         ("images", {"input_tokens": 50, "output_tokens": 272}, {"input_tokens": 50, "output_tokens": 272}),
         ("transcription", HEARD, {"input_tokens": 14, "audio_input_tokens": 10, "output_tokens": 45}),
+        ("speech", {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115},
+         {"input_tokens": 14, "output_tokens": 101, "audio_output_tokens": 101}),
         ("transcription", {"type": "duration", "seconds": 9.0}, {"audio_input_milliseconds": 9000}),
         ("transcription", {"type": "duration", "seconds": 1.1}, {"audio_input_milliseconds": 1100}),
         ("transcription", {"type": "duration", "seconds": 0.0001}, {"audio_input_milliseconds": 1}),
@@ -84,7 +86,8 @@ IMPOSSIBLE: list[tuple[str, object]] = [
     ("transcription", {"type": "duration", "seconds": -0.1}),
     ("transcription", {"type": "duration", "seconds": 1e300}),
     ("transcription", {"type": "megabytes", "megabytes": 3}),
-    *((name, None) for name in ("responses", "embeddings", "images", "transcription")),
+    ("speech", {"input_tokens": 14}),
+    *((name, None) for name in ("speech", "responses", "embeddings", "images", "transcription")),
 ]
 
 

@@ -8,6 +8,7 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     upstream    one connection to a cloud, and the pool of idle ones
     streams     server-sent events: first content, usage, what the caller did not ask for; pure
     clouds/     one pure module per cloud: target → signed head; its usage → our units
+    credentials/  where what is presented to a cloud comes from, kept fresh off a request's way
     splice      the only two changes ever made to a caller's body; pure
     routes      a plan compiled to tables; keys, requests, sigv4, errors: as they say
     accounts    limits by the minute (windows) and slices of budgets (purses): what may be asked and spent; pure

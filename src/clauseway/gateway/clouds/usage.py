@@ -8,6 +8,7 @@ is absent was not reported; zero is a report. A report that cannot be (negative,
     embeddings              EmbeddingsUsage      embeddings_usage_in     units_of_embeddings
     images                  ImagesUsage          images_usage_in         units_of_images
     audio, transcribed      TranscriptionUsage   transcription_usage_in  units_of_transcription
+    audio, spoken (events)  SpeechUsage          speech_usage_in         units_of_speech
 """
 
 from decimal import ROUND_CEILING, Decimal
@@ -136,6 +137,17 @@ class _Transcribed(msgspec.Struct, frozen=True, gc=False):
     usage: TranscriptionUsage | None = None
 
 
+class SpeechUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of the event that ends speech sent as events; speech sent as sound reports nothing."""
+
+    input_tokens: _Count
+    output_tokens: _Count
+
+
+class _Spoken(msgspec.Struct, frozen=True, gc=False):
+    usage: SpeechUsage | None = None
+
+
 # Looked up once: a member of an enumeration costs more to reach than a name of the module.
 _INPUT, _CACHED_INPUT, _CACHE_WRITE = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS
 _AUDIO_INPUT, _OUTPUT, _REASONING = Unit.AUDIO_INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.REASONING_TOKENS
@@ -148,6 +160,7 @@ _decode_response = msgspec.json.Decoder(_Responded).decode
 _decode_embeddings = msgspec.json.Decoder(_Embedded).decode
 _decode_images = msgspec.json.Decoder(_Drawn).decode
 _decode_transcription = msgspec.json.Decoder(_Transcribed).decode
+_decode_speech = msgspec.json.Decoder(_Spoken).decode
 _NO_REPORT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BYTES_PER_TOKEN = 4  # English prose; the estimate is marked as one wherever it is used
 
@@ -256,6 +269,19 @@ def units_of_transcription(usage: TranscriptionUsage) -> Units:
         units.append((_AUDIO_INPUT, usage.input_token_details.audio_tokens))
     units.append((_OUTPUT, usage.output_tokens))
     return tuple(units)
+
+
+def speech_usage_in(event: bytes) -> SpeechUsage | None:
+    """The report in the event that ends speech, None where there is none."""
+    try:
+        return _decode_speech(event).usage
+    except _NO_REPORT:
+        return None
+
+
+def units_of_speech(usage: SpeechUsage) -> Units:
+    """All that comes out is audio."""
+    return ((_INPUT, usage.input_tokens), (_OUTPUT, usage.output_tokens), (_AUDIO_OUTPUT, usage.output_tokens))
 
 
 def estimate(request_bytes: int, output_tokens: int) -> Units:
