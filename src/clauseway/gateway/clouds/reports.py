@@ -22,6 +22,7 @@ chat_units_in = _reader(usage.usage_in, usage.units_of)
 responses_units_in = _reader(usage.responses_usage_in, usage.units_of_responses)
 embeddings_units_in = _reader(usage.embeddings_usage_in, usage.units_of_embeddings)
 images_units_in = _reader(usage.images_usage_in, usage.units_of_images)
+speech_units_in = _reader(usage.speech_usage_in, usage.units_of_speech)
 
 
 def audio_units_in(answer: bytes) -> Units | None:
