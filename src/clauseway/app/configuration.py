@@ -164,7 +164,9 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
             file.problem((*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo)
     if not deployment.url.startswith(("http://", "https://")):
         todo = "Write http:// or https:// and the address."
-        file.problem((*at, "url"), f"{name}: {deployment.url!r} is no address", "it has no scheme", todo)
+        file.problem(
+            (*at, "url"), f"{name}: {deployment.url.rpartition('@')[2]!r} is no address", "it has no scheme", todo
+        )
     elif deployment.auth.secret and urlsplit(deployment.url).hostname not in _LOOPBACK:
         todo = "Name it with secret_env or secret_file."
         file.problem((*at, "auth"), f"{name}: a secret in the file", "files are copied, shown and kept", todo)

@@ -104,7 +104,8 @@ def address_of(url: str) -> Address:
     """Raises ValueError where `url` is not `http://` or `https://` with a host."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is no http or https address")
+        # Without what stands before the @: it may be a secret.
+        raise ValueError(f"{url.rpartition('@')[2]!r} is no http or https address")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"the address of {parts.hostname!r} holds a user, a query or a fragment")
     usual = 443 if parts.scheme == "https" else 80

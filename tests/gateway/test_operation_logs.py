@@ -1,0 +1,181 @@
+"""What the process tells: events, requests, and never a secret or a prompt."""
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Connection, Received, Rig, eventually, status, well
+
+from clauseway.gateway.logs import Line, Lines, as_json, as_text
+from clauseway.gateway.plan import Auth, Plan
+from clauseway.gateway.settings import Log, Settings
+
+PROMPT, ANSWER_WORD = "the-prompt-nobody-may-read", "the-answer-nobody-may-read"
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as started:
+        yield started
+
+
+def lines(rig: Rig) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in rig.errors().splitlines()]
+
+
+def events(rig: Rig) -> list[str]:
+    return [line["event"] for line in lines(rig)]
+
+
+def logging(plan: Plan, **members: Any) -> Plan:
+    return msgspec.structs.replace(plan, settings=Settings(log=Log(**members)))
+
+
+def test_a_process_tells_its_life(rig: Rig) -> None:
+    rig.cloud("azure")
+    rig.start()
+    rig.write_plan(msgspec.structs.replace(rig.plan(), models={"another": "api.stateless"}))
+    eventually(lambda: "plan taken over" in rig.errors())
+    (rig.home / "plan.json").write_bytes(b"{}")
+    eventually(lambda: "plan refused" in rig.errors())
+    rig.stop()
+    assert events(rig) == ["start", "ready", "plan taken over", "plan refused", "drain", "stopped"]
+    told = {line["event"]: line for line in lines(rig)}
+    assert told["ready"]["port"] == rig.port
+    assert told["plan taken over"]["deployments"] == 1
+    assert "no readable plan" in told["plan refused"]["problems"][0]
+
+
+def test_a_deployment_that_is_ejected_and_comes_back_is_told_once_each(rig: Rig) -> None:
+    azure = rig.cloud("azure", status(500))
+    rig.cloud("aws")
+    rig.start()
+    for _ in range(6):
+        assert rig.post().status_code == 200
+    eventually(lambda: "deployment ejected" in events(rig))
+    azure.behaviour = well
+    eventually(lambda: rig.post().headers["x-clauseway-cloud"] == "azure")
+    eventually(lambda: "deployment back" in events(rig))
+    (ejected,) = [line for line in lines(rig) if line["event"] == "deployment ejected"]
+    assert ejected["deployment"] == "azure-1"
+    assert "failures in a row" in ejected["why"]
+
+
+def test_credentials_that_fail_are_told_and_so_is_that_they_are_well_again(rig: Rig, tmp_path: Path) -> None:
+    azure = rig.cloud("azure")
+    missing = Auth(kind="file", settings={"path": str(tmp_path / "missing"), "sends": "bearer"})
+    rig.start(rig.plan([rig.target("azure", azure.port, auth=missing)]))
+    eventually(lambda: "credential problem" in events(rig))
+    assert httpx.get(f"{rig.url}/healthz").status_code == 200
+    not_ready = httpx.get(f"{rig.url}/readyz")
+    assert (not_ready.status_code, not_ready.json()["error"]["code"]) == (503, "not_ready")
+    (tmp_path / "missing").write_text("here it is")
+    eventually(lambda: "credential well" in events(rig))
+    assert httpx.get(f"{rig.url}/readyz").json() == {"status": "ready", "deployments": 1}
+
+
+def test_settings_that_take_a_restart_are_named(rig: Rig) -> None:
+    rig.cloud("azure")
+    rig.start()
+    rig.write_plan(logging(rig.plan(), form="text", access=1.0))
+    eventually(lambda: "restart needed" in events(rig))
+    (told,) = [line for line in lines(rig) if line["event"] == "restart needed"]
+    assert told["settings"] == ["log.form"]
+    rig.post()
+    eventually(lambda: "request" in events(rig))  # the access log does not take one
+
+
+def test_each_request_may_have_a_line(rig: Rig) -> None:
+    azure = rig.cloud("azure", status(503))
+    rig.cloud("aws")
+    rig.start(logging(rig.plan(), access=1.0))
+    rig.post()
+    azure.behaviour = well
+    rig.post(stream=True)
+    rig.stop()
+    first, second = [line for line in lines(rig) if line["event"] == "request"]
+    assert (first["cloud"], first["status"], first["failed"]) == ("aws", 200, ["azure-1 503"])
+    assert (second["cloud"], second["deployment"], second["operation"]) == ("azure", "azure-1", "chat")
+    assert second["request"].startswith("req_")
+    assert second["usage"]["input_tokens"] == 21
+    assert (second["organisation"], second["project"], second["key"]) == ("acme", "research", "key-openai")
+
+
+def test_no_secret_and_no_prompt_is_ever_told(rig: Rig) -> None:
+    """Secrets and prompts through everything: served, refused, failed, streamed, malformed, with odd credentials."""
+
+    async def telling(connection: Connection, request: Received) -> None:
+        connection.answer(500, f'{{"error":{{"message":"{ANSWER_WORD} {PROMPT} sk-azure"}}}}'.encode())
+
+    async def answering(connection: Connection, request: Received) -> None:
+        message = {"role": "assistant", "content": ANSWER_WORD}
+        connection.answer(200, json.dumps({"id": "c1", "choices": [{"index": 0, "message": message}]}).encode())
+
+    azure = rig.cloud("azure", telling)
+    rig.start(logging(rig.plan(), access=1.0))
+    messages = [{"role": "user", "content": PROMPT}]
+    for _ in range(7):
+        rig.post(messages=messages)
+    azure.behaviour = answering
+    eventually(lambda: rig.post(messages=messages).status_code == 200)
+    rig.post(messages=messages, stream=True, user=PROMPT)
+    rig.post(messages=messages, model=PROMPT)
+    url = f"{rig.url}/v1/chat/completions"
+    httpx.post(url, content=PROMPT.encode(), headers=AUTHORIZED, timeout=PATIENCE_S)
+    httpx.post(url, json={"messages": messages}, headers={"authorization": f"Bearer {SECRET}{PROMPT}"})
+    httpx.post(f"{url}/{PROMPT}?key={SECRET}", json={}, headers={**AUTHORIZED, "x-clauseway-cloud": PROMPT})
+    rig.write_plan(logging(rig.plan([rig.target("azure", azure.port, url=f"ftp://u:{SECRET}@h/")])))
+    eventually(lambda: "plan refused" in events(rig))
+    rig.stop()
+    assert events(rig).count("request") >= 9
+    told = rig.errors()
+    for kept in (PROMPT, ANSWER_WORD, SECRET, "sk-azure", rig.plan().hash_key):
+        assert kept not in told
+
+
+def test_lines_that_nobody_takes_are_dropped_and_counted(tmp_path: Path) -> None:
+    """A reader that stops reading stops neither the loop nor, later, the rest of the lines."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    async def tell() -> tuple[int, bytes]:
+        lines = Lines(Log(file=str(path), queue=50), asyncio.get_running_loop(), open(os.devnull, "wb"))  # noqa: SIM115
+        for number in range(40):
+            lines.event("long", number=number, text="x" * 10_000)  # more than a pipe holds
+        await asyncio.sleep(0.3)
+        for number in range(40):
+            lines.event("short", number=number)
+        dropped, taken = lines.dropped, b""
+        while b'"lines dropped"' not in taken:
+            await asyncio.sleep(0.01)
+            try:
+                taken += os.read(reader, 1 << 20)
+            except BlockingIOError:
+                lines.event("again")
+        lines.close()
+        return dropped, taken
+
+    dropped, taken = asyncio.run(asyncio.wait_for(tell(), PATIENCE_S))
+    os.close(reader)
+    told = [json.loads(line) for line in taken.splitlines()]
+    assert dropped == 30
+    assert [line["number"] for line in told if line["event"] == "long"] == list(range(40))
+    assert next(line["lines"] for line in told if line["event"] == "lines dropped") >= 30
+
+
+def test_both_forms() -> None:
+    line = Line(1_763_640_000_123_000_000, "ready", {"port": 8400, "host": "127.0.0.1", "settings": ["a"], "why": ""})
+    assert json.loads(as_json(line)) == {
+        "time": "2025-11-20T12:00:00.123Z", "event": "ready", "port": 8400, "host": "127.0.0.1", "settings": ["a"],
+        "why": "",
+    }  # fmt: skip
+    assert as_text(line) == b'12:00:00.123 ready  port=8400 host=127.0.0.1 settings=["a"] why=""\n'
