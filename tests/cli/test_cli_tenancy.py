@@ -1,12 +1,14 @@
 """`organisation`, `project`, `key`, `limit` and `budget` from the command line."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clauseway.cli import run
+from clauseway.cli.tenancy import money
 
 NO_KEY = "key_0000000000000000"
 
@@ -154,3 +156,20 @@ def test_names_that_are_none(name: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "is no name" in capsys.readouterr().err
     assert run(["organisation", "create", "acme"]) == 0
     assert run(["project", "create", "acme", name]) == 3
+
+
+# An amount in USD as a table shows it.
+SHOWN = [
+    ("0", "0.00"),
+    ("25000", "25,000.00"),
+    ("0.019", "0.02"),
+    ("0.0095", "0.0095"),
+    ("0.000000123456", "0.00000012"),
+    ("-0.00002", "-0.00002"),
+    ("-12.5", "-12.50"),
+]
+
+
+@pytest.mark.parametrize(("amount", "shown"), SHOWN)
+def test_money_in_a_table(amount: str, shown: str) -> None:
+    assert money(Decimal(amount)) == shown

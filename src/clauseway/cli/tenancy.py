@@ -10,6 +10,7 @@ from clauseway.app.allowances import ListedBudget
 from clauseway.app.tenants import Listed, Wish
 from clauseway.cli.output import console
 from clauseway.gateway.plan import Policy
+from clauseway.values import CENT
 
 Organisation = Annotated[str, typer.Option("--organisation", help="Whose: an organisation.")]
 Project = Annotated[str, typer.Option("--project", help="One project of it only.")]
@@ -117,9 +118,9 @@ def print_budgets(budgets: list[ListedBudget]) -> None:
 
 
 def money(amount: Decimal) -> str:
-    """To the cent; what is less than one is not shown as nothing."""
-    if 0 < amount < Decimal("0.01"):
-        return "<0.01"
+    """To the cent; of what is less than one, its first two figures."""
+    if 0 < abs(amount) < CENT:
+        return f"{Decimal(f'{amount:.2g}'):f}"
     return f"{amount:,.2f}"
 
 
