@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from clauseway.sandbox.account import Account
+from clauseway.sandbox.fitting import UnfitSchema
 from clauseway.sandbox.generation import Generation, generate, generate_json
-from clauseway.sandbox.parameters import expect, flag, missing, model_of, read_object, refuse_type
+from clauseway.sandbox.parameters import expect, flag, missing, model_of, objects, read_object, refuse_type, section
 from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event, padding
 
 # The largest answer that the gpt-5 family gives (OpenAI's model pages).
@@ -91,23 +92,44 @@ def read_request(body: bytes, named: str = "") -> ChatRequest:
 
 def _generate(request: dict[str, Any], contents: tuple[str, ...], streamed: bool) -> Generation:
     tokens_max = _tokens_max(request)
-    last_role = request["messages"][-1]["role"]
-    tools = [tool["function"] for tool in request.get("tools") or () if tool.get("type") == "function"]
-    tool = called_tool(tools, request.get("tool_choice"), answered=last_role == "tool")
-    if tool is not None:
-        return generate_json(contents, tool.get("parameters") or {"type": "object"}, tokens_max, streamed, tool["name"])
-    schema = answer_schema(request.get("response_format"), contents)
-    if schema is not None:
-        return generate_json(contents, schema, tokens_max, streamed)
+    tools = [section(tool, "function") for tool in objects(request, "tools") if tool.get("type") == "function"]
+    answered = request["messages"][-1]["role"] == "tool"
+    tool = called_tool(tools, request.get("tool_choice"), answered=answered)
+    wanted = section(request, "response_format")
+    return generate_as(contents, tool, wanted, tokens_max, streamed)
+
+
+def generate_as(
+    contents: tuple[str, ...],
+    tool: dict[str, Any] | None,
+    wanted: dict[str, Any],
+    tokens_max: int | None,
+    streamed: bool,
+) -> Generation:
+    """A call of `tool`, or else an answer in the `wanted` format: text where that is empty."""
+    try:
+        if tool is not None:
+            schema = section(tool, "parameters") or {"type": "object"}
+            return generate_json(contents, schema, tokens_max, streamed, tool["name"])
+        if (answer := answer_schema(wanted, contents)) is not None:
+            return generate_json(contents, answer, tokens_max, streamed)
+    except UnfitSchema as error:
+        name, param = ("function", "tools") if tool else ("response_format", "response_format")
+        code = "invalid_function_parameters" if tool else "invalid_json_schema"
+        raise Refused(400, f"Invalid schema for {name}: {error}", param=param, code=code) from None
     return generate(contents, tokens_max, streamed)
 
 
 def called_tool(tools: list[dict[str, Any]], tool_choice: object, *, answered: bool) -> dict[str, Any] | None:
     """The function that the model calls: the one it must, or the first it may, unless a tool has just answered."""
+    for index, tool in enumerate(tools):
+        if not tool.get("name"):
+            raise missing(f"tools[{index}].name")
+        expect(tool["name"], str, f"tools[{index}].name", "a string")
     if not tools or tool_choice == "none":
         return None
     if isinstance(tool_choice, dict) and tool_choice.get("type") == "function":
-        name = tool_choice.get("name") or tool_choice.get("function", {}).get("name")
+        name = tool_choice.get("name") or section(tool_choice, "function").get("name")
         chosen = [tool for tool in tools if tool["name"] == name]
         if not chosen:
             raise Refused(400, f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice")
@@ -115,9 +137,9 @@ def called_tool(tools: list[dict[str, Any]], tool_choice: object, *, answered: b
     return None if answered and tool_choice != "required" else tools[0]
 
 
-def answer_schema(wanted: object, contents: tuple[str, ...]) -> Mapping[str, Any] | None:
+def answer_schema(wanted: dict[str, Any], contents: tuple[str, ...]) -> Mapping[str, Any] | None:
     """The schema of a structured answer, from `response_format` or `text.format`. None for plain text."""
-    if not isinstance(wanted, dict) or wanted.get("type") in (None, "text"):
+    if wanted.get("type") in (None, "text"):
         return None
     if wanted["type"] == "json_object":
         if not any("json" in content.lower() for content in contents):
@@ -130,7 +152,7 @@ def answer_schema(wanted: object, contents: tuple[str, ...]) -> Mapping[str, Any
             param="response_format.type",
             code="invalid_value",
         )
-    told = wanted.get("json_schema", wanted)
+    told = section(wanted, "json_schema") or wanted
     if not isinstance(told.get("schema"), dict):
         raise missing("response_format.json_schema.schema")
     return dict(told["schema"])
@@ -153,6 +175,7 @@ def _contents(request: dict[str, Any]) -> Iterator[str]:
         expect(message, dict, at, "an object")
         if "role" not in message:
             raise missing(f"{at}.role")
+        expect(message["role"], str, f"{at}.role", "a string")
         if message["role"] not in _ROLES:
             raise Refused(
                 400,

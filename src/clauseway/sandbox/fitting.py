@@ -9,6 +9,9 @@ from typing import Any, Final
 
 # Below this depth a value takes every way out that the schema offers: null, an empty array, no optional property.
 _DEPTH_MAX: Final = 6
+_HOPS_MAX: Final = 20
+_ITEMS_MAX: Final = 100
+_LENGTH_MAX: Final = 10_000
 _FORMATS: Final = {
     "date-time": "2026-04-27T00:00:00Z",
     "date": "2026-04-27",
@@ -23,9 +26,16 @@ _FORMATS: Final = {
 }
 
 
+class UnfitSchema(Exception):
+    """No schema, or one that no finite value fits."""
+
+
 def fit(schema: Mapping[str, Any], words: Iterator[str]) -> Any:
-    """A value that `schema` accepts; texts in it are drawn from `words`, which must not end."""
-    return _Fitting(schema, words).value(schema, 0)
+    """A value that `schema` accepts; texts in it are drawn from `words`, which must not end. Raises UnfitSchema."""
+    try:
+        return _Fitting(schema, words).value(schema, 0)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise UnfitSchema(f"{type(error).__name__}: {error}") from None
 
 
 class _Fitting:
@@ -51,6 +61,8 @@ class _Fitting:
                 return self._object(schema, depth)
             case "array":
                 least = schema.get("minItems", 0 if depth > _DEPTH_MAX else 1)
+                if least > _ITEMS_MAX:
+                    raise ValueError(f"more than {_ITEMS_MAX} items")
                 return [self.value(schema.get("items", {}), depth + 1) for _ in range(least)]
             case "integer" | "number":
                 return _number(schema)
@@ -62,7 +74,11 @@ class _Fitting:
 
     def _resolve(self, schema: Any) -> Mapping[str, Any]:
         found: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
+        hops = 0
         while "$ref" in found:
+            hops += 1
+            if hops > _HOPS_MAX:
+                raise ValueError("a reference leads to itself")
             at: Any = self._root
             for name in found.pop("$ref").removeprefix("#").strip("/").split("/"):
                 at = at[name] if name else at
@@ -87,7 +103,7 @@ class _Fitting:
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         text = next(self._words)
-        while len(text) < schema.get("minLength", 0):
+        while len(text) < min(schema.get("minLength", 0), _LENGTH_MAX):
             text += " " + next(self._words)
         return text[: schema.get("maxLength", len(text))]
 

@@ -65,6 +65,26 @@ def flag(fields: dict[str, Any], name: str, at: str = "") -> bool:
     return bool(value)
 
 
+def section(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    """A parameter that is an object; an empty one where it is not given."""
+    value = fields.get(name)
+    if value is None:
+        return {}
+    expect(value, dict, name, "an object")
+    return dict(value)
+
+
+def objects(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A parameter that is a list of objects; an empty one where it is not given."""
+    value = fields.get(name)
+    if value is None:
+        return []
+    expect(value, list, name, "an array of objects")
+    for index, each in enumerate(value):
+        expect(each, dict, f"{name}[{index}]", "an object")
+    return list(value)
+
+
 def integer(fields: dict[str, Any], name: str, least: int) -> int | None:
     """An integer of at least `least`, or None where it is not given."""
     value = fields.get(name)
@@ -117,7 +137,7 @@ def page_of(items: list[Item], ids: list[str], query: str) -> tuple[list[Item], 
     """The part of a list that `after` and `limit` ask for, and the fields that frame it."""
     asked = query_of(query)
     begin = ids.index(asked["after"]) + 1 if asked.get("after") in ids else 0
-    limit = int(asked["limit"]) if asked.get("limit", "").isdigit() else 20
+    limit = int(asked["limit"]) if asked.get("limit", "").isdecimal() else 20
     chosen = ids[begin : begin + limit]
     edges = {"first_id": chosen[0], "last_id": chosen[-1]} if chosen else {"first_id": None, "last_id": None}
     return items[begin : begin + limit], {**edges, "has_more": begin + limit < len(ids)}

@@ -10,18 +10,20 @@ from itertools import count
 from typing import Any, Final
 
 from clauseway.sandbox.account import Account, KeptResponse, keep
-from clauseway.sandbox.chat import MEDIA, OUTPUT_TOKENS_MAX, answer_schema, called_tool
-from clauseway.sandbox.generation import Generation, count_tokens, generate, generate_json
+from clauseway.sandbox.chat import MEDIA, OUTPUT_TOKENS_MAX, called_tool, generate_as
+from clauseway.sandbox.generation import Generation, count_tokens, generate
 from clauseway.sandbox.parameters import (
     expect,
     flag,
     integer,
     missing,
     model_of,
+    objects,
     page_of,
     query_of,
     read_object,
     required,
+    section,
 )
 from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event, padding
 
@@ -84,7 +86,8 @@ def retrieve(account: Account, call: Call, response_id: str) -> Reply:
     if query.get("stream") == "true":
         if not kept.body["background"]:
             raise Refused(400, "Only responses created with 'background=true' can be streamed again.", param="stream")
-        after = int(query.get("starting_after") or -1)
+        given = query.get("starting_after", "")
+        after = int(given) if given.isdecimal() else -1
         begun = {**kept.body, "status": "queued", "output": [], "usage": None, "completed_at": None}
         again = KeptResponse(begun, kept.input_items, kept.context, kept.generation, kept.obfuscated)
         events = tuple(_events(again, int(call.now_s)))[after + 1 :]
@@ -132,7 +135,7 @@ def count_input_tokens(account: Account, call: Call) -> Reply:
     request = read_object(call.body)
     account.snapshot(model_of(request), "text")
     texts = [text for item in _input_items(required(request, "input"), call.serial) for text in _texts(item)]
-    texts.append(request.get("instructions") or "")
+    texts.append(str(request.get("instructions") or ""))
     return Reply(value={"object": "response.input_tokens", "input_tokens": sum(map(count_tokens, texts))})
 
 
@@ -213,9 +216,10 @@ def _input_items(given: object, serial: str) -> list[dict[str, Any]]:
 
 
 def _texts(item: dict[str, Any]) -> Iterator[str]:
-    for part in item.get("content") or ():
+    content = item.get("content")
+    for part in content if isinstance(content, list) else ():
         if isinstance(part, dict):
-            yield MEDIA.get(part.get("type", ""), "") or str(part.get("text", ""))
+            yield MEDIA.get(str(part.get("type")), "") or str(part.get("text", ""))
     output = item.get("output")
     if isinstance(output, str):
         yield output
@@ -227,24 +231,19 @@ def _generate(
     tokens_max = integer(request, "max_output_tokens", _OUTPUT_TOKENS_MIN)
     if tokens_max is not None and tokens_max > OUTPUT_TOKENS_MAX:
         raise Refused(400, f"max_output_tokens is too large: {tokens_max}.", param="max_output_tokens")
-    tools = [tool for tool in request.get("tools") or () if tool.get("type") == "function"]
+    tools = [tool for tool in objects(request, "tools") if tool.get("type") == "function"]
     answered = bool(items) and items[-1]["type"] == "function_call_output"
     tool = called_tool(tools, request.get("tool_choice"), answered=answered)
-    if tool is not None:
-        return generate_json(contents, tool.get("parameters") or {"type": "object"}, tokens_max, streamed, tool["name"])
-    schema = answer_schema((request.get("text") or {}).get("format"), contents)
-    if schema is not None:
-        return generate_json(contents, schema, tokens_max, streamed)
-    return generate(contents, tokens_max, streamed)
+    wanted = section(section(request, "text"), "format")
+    return generate_as(contents, tool, wanted, tokens_max, streamed)
 
 
 def _obfuscated(request: dict[str, Any]) -> bool:
-    return (request.get("stream_options") or {}).get("include_obfuscation") is not False
+    return section(request, "stream_options").get("include_obfuscation") is not False
 
 
 def _begin(request: dict[str, Any], call: Call, snapshot: str, background: bool, stored: bool) -> dict[str, Any]:
-    reasoning = request.get("reasoning") or {}
-    text = request.get("text") or {}
+    reasoning, text = section(request, "reasoning"), section(request, "text")
     return {
         "id": f"resp_{call.serial}",
         "object": "response",
@@ -261,7 +260,7 @@ def _begin(request: dict[str, Any], call: Call, snapshot: str, background: bool,
         "service_tier": request.get("service_tier") or ("auto" if background else "default"),
         "store": stored,
         "text": {"format": text.get("format") or {"type": "text"}, "verbosity": text.get("verbosity") or "medium"},
-        "tools": [_told_tool(tool) for tool in request.get("tools") or ()],
+        "tools": [_told_tool(tool) for tool in objects(request, "tools")],
         "usage": None,
     }
 

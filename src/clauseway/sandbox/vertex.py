@@ -151,13 +151,14 @@ def _mistake(claims: Mapping[str, Any], now_s: float) -> str:
         return "Invalid grant: account not found"
     if claims.get("aud") != _AUDIENCE:
         return "Invalid JWT: Failed audience check."
-    issued, expires = claims.get("iat", 0), claims.get("exp", 0)
+    issued, expires = (at if isinstance(at := claims.get(name), int | float) else 0 for name in ("iat", "exp"))
     if not (issued - _SKEW_S_MAX <= now_s < expires and expires - issued <= _ASSERTION_LIFE_S_MAX):
         return (
             "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat "
             "and exp values in the JWT claim."
         )
-    return "" if claims.get("scope") else "Invalid OAuth scope or ID token audience provided."
+    scope = claims.get("scope")
+    return "" if scope and isinstance(scope, str) else "Invalid OAuth scope or ID token audience provided."
 
 
 def _error(received: Received, status: int, message: str, reason: str = "") -> Answer:
