@@ -1,0 +1,32 @@
+"""What the page about the simulated clouds says is what there is."""
+
+import re
+import typing
+from pathlib import Path
+
+from clauseway.sandbox.__main__ import PORTS
+from clauseway.sandbox.faults import FAMILIES, Fault
+
+PAGE = (Path(__file__).parents[2] / "docs/sandbox.md").read_text()
+
+
+def rows_after(title: str) -> list[list[str]]:
+    section = PAGE[PAGE.index(title) :]
+    table = re.search(r"^\|---.*\n((?:\|.*\n)+)", section, re.MULTILINE)
+    assert table is not None
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
+
+
+def test_every_cloud_has_its_port() -> None:
+    assert {row[0].strip("`"): int(row[1]) for row in rows_after("# The simulated clouds")} == dict(PORTS)
+
+
+def test_every_kind_of_fault_is_told() -> None:
+    kinds = typing.get_args(typing.get_type_hints(Fault)["kind"])
+    assert [row[0].strip("`") for row in rows_after("## Faults")] == list(kinds)
+
+
+def test_every_family_is_told() -> None:
+    told = PAGE[PAGE.index("Families:") : PAGE.index("## What a cloud saw")]
+    assert re.findall(r"`(\w+)`", told) == list(FAMILIES)
+    assert set(typing.get_args(typing.get_type_hints(Fault)["family"])) == {"", *FAMILIES}
