@@ -85,6 +85,7 @@ def test_a_limit_is_refused_with_its_figures(house: House) -> None:
     rig.start(house.plan(rig, RateLimit(id="l", whose="project acme/research", requests_per_minute=2)))
     first, second, third = ask(rig), ask(rig), ask(rig)
     assert [first.status_code, second.status_code, third.status_code] == [200, 200, 429]
+    assert [answer.headers["x-ratelimit-remaining-requests"] for answer in (first, second, third)] == ["1", "0", "0"]
     error = third.json()["error"]
     assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
     assert "2 requests a minute of project acme/research has 0 left" in error["message"]
@@ -102,6 +103,7 @@ def test_two_gateways_never_overshoot_a_budget(house: House) -> None:
     assert len(answers) == sum(answer.status_code == 200 for answer in answers) + len(refused)
     assert refused
     assert refused[0]["code"] == "budget_exceeded"
+    assert "of organisation acme has" in refused[0]["message"]
     for rig in rigs:
         rig.stop()
     assert 0 < charged(*rigs) <= 10 * WORST_OUTPUT

@@ -216,7 +216,7 @@ class Attempt:
 
     def _refused(self, body: bytes) -> None:
         target = self.candidate.target
-        if self.status == 401 and target.renew is not None and not self._renewed:
+        if self.status in target.refuses_with and target.renew is not None and not self._renewed:
             self._renewed = True
             self._working = self._owner.shared.loop.create_task(self._renew_and_send(target))
             return
@@ -398,13 +398,13 @@ class Attempt:
         owner, customer = self._owner, self._owner.customer
         shared, where, reserved = owner.shared, self.candidate.target, self._reserved
         charge, tokens = self._append(status, self.status, units, shared.spool.label(issued.buyer)), tokens_of(units)
-        own_charge, own_tokens = (charge, tokens) if self.later is not None else (0, 0)
+        # What another process had reserved, before a restart, is booked to whoever asks now: spent it is all the same.
+        booked = self.later is None and shared.holds.settle(issued.identifier, charge, tokens)
+        own_charge, own_tokens = (0, 0) if booked else (charge, tokens)
         if customer.account is not None:
             customer.account.settle(
                 where.cloud, where.product, reserved.picodollars, own_charge, reserved.tokens, own_tokens
             )
-        if self.later is None:
-            shared.holds.settle(issued.identifier, charge, tokens)
 
     def _append(self, status: Status, http_status: int, units: Units, buyer: int) -> int:
         """The record itself; what it is worth, in picodollars."""

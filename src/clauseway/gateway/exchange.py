@@ -34,7 +34,7 @@ from clauseway.gateway.errors import (
     shortage_response,
 )
 from clauseway.gateway.explanations import Attempted
-from clauseway.gateway.failures import Failure, retry_lines
+from clauseway.gateway.failures import Failure, retry_lines, without_rate_limits
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.made import Made, made_in, only_owned
 from clauseway.gateway.operations import FILES, State, Wanted
@@ -169,7 +169,8 @@ class Exchange:
             )
             if shortage is not None:
                 self._pass_over(candidate, shortage.message)
-                if self._shortage is None or shortage.may_grow:
+                # The first that may grow: waiting for a slice must not turn a request away from the primary.
+                if self._shortage is None or (shortage.may_grow and not self._shortage.may_grow):
                     self._shortage, self._short_of = shortage, candidate
                 return False
         if target.quota is not None:
@@ -214,12 +215,15 @@ class Exchange:
             self._give_up(CLOUDS_FAILED, b"")
 
     async def _grow(self, shortage: Shortage, candidate: Candidate) -> None:
-        """Ask for a larger slice of the budget, once, and try again with it."""
-        grown = await self.shared.accounts.grow(shortage)
+        """Ask for larger slices of the budgets that are short, and try again with them.
+
+        Others may have been quicker: then it is short again, and asks again, until what is denied may not grow.
+        """
+        await self.shared.accounts.grow(shortage)
         if self._over or self._settled:
             return
-        self._shortage = shortage._replace(may_grow=False)
-        if not (grown and self._begin(candidate)):
+        self._growing = self._shortage = None
+        if not self._begin(candidate):
             self._nothing_left()
 
     def start_unattended(self) -> None:
@@ -546,10 +550,17 @@ class Exchange:
     def _head(self, attempt: Attempt, rest: bytes) -> bytes:
         """Status line and headers; `rest` is the framing and what follows it."""
         status = attempt.status
-        return b"HTTP/1.1 %d %b\r\n%b%b%bx-clauseway-attempts: %d\r\n%b%b" % (
+        account, where = self.customer.account, attempt.candidate.target
+        head, limits = attempt.head, b""
+        if account is not None:
+            limits = account.rate_limit_headers(self.shared.wheel.now_s, where.cloud, where.product)
+            if limits:
+                head = without_rate_limits(head)  # the customer's own hold; the cloud's are our account's
+        return b"HTTP/1.1 %d %b\r\n%b%b%b%bx-clauseway-attempts: %d\r\n%b%b" % (
             status,
             PHRASES.get(status, b"-"),
-            b"".join(attempt.head),
+            b"".join(head),
+            limits,
             attempt.candidate.headers,
             self.shared.request_line(self.number),
             len(self._tried) + 1,

@@ -5,6 +5,7 @@ errors, redirects: nobody signed for those) send the request elsewhere; any othe
 passed on as it is.
 """
 
+import re
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ _SPENT = frozenset({
     "billing_not_active",
 })  # fmt: skip
 _SPENT_S = 60.0
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?")  # not all that `float` reads: no infinity, nothing negative
 _BUSY_S = 1.0  # where a 429 does not say when to come again
 
 
@@ -71,10 +73,8 @@ def retry_after_s(head: list[bytes], now_s: float) -> float:
     said = {name.lower(): value for name, value in zip(head[::4], head[2::4], strict=False)}
     for name, unit_s in ((b"retry-after-ms", 0.001), (b"retry-after", 1.0)):
         value = said.get(name, b"").decode("latin-1")
-        try:
-            return max(float(value) * unit_s, 0.0)
-        except ValueError:
-            continue
+        if _NUMBER.fullmatch(value):
+            return float(value) * unit_s
     try:
         return max(parsedate_to_datetime(said.get(b"retry-after", b"").decode("latin-1")).timestamp() - now_s, 0.0)
     except (ValueError, TypeError, OverflowError):
@@ -89,6 +89,15 @@ def retry_lines(head: list[bytes]) -> bytes:
         for name, value in lines
         if name.lower().startswith((b"retry-after", b"x-ratelimit-"))
     )
+
+
+def without_rate_limits(head: list[bytes]) -> list[bytes]:
+    """The header lines without `x-ratelimit-…`."""
+    kept: list[bytes] = []
+    for at in range(0, len(head), 4):
+        if not head[at].lower().startswith(b"x-ratelimit-"):
+            kept += head[at : at + 4]
+    return kept
 
 
 def _code_in(body: bytes) -> str:

@@ -7,6 +7,7 @@ in OpenAI's error shape.
 """
 
 import re
+from time import monotonic_ns
 from typing import NoReturn, Protocol
 
 import msgspec
@@ -113,10 +114,10 @@ class Front:
         shared, customer = self._shared, self._asker
         number = shared.next_number()
         if asking is not None and customer is not None:
-            shared.explanations.keep(number, (
+            shared.finished(number, (
                 shared.clock(), customer.buyer, asking.operation.name, self._model, passed, (), None, (), 0,
                 fault.status, message,
-            ))  # fmt: skip
+            ), monotonic_ns(), b"")  # fmt: skip
         return shared.request_line(number) + self._desk.head_lines
 
     def _asking(self, incoming: Incoming) -> Asking | None:
@@ -164,6 +165,7 @@ class Front:
             if shortage is not None:
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
                 lines = self._refused(asking, LIMITED, shortage.message)
+                lines += customer.account.rate_limit_headers(shared.wheel.now_s)
                 desk.answer(shortage_response(shortage, lines))
                 return
         if operation.state is State.LISTS and not self._has_made(asking, customer):

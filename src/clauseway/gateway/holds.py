@@ -31,11 +31,12 @@ class Holds:
         self.settle(identifier, 0, 0)  # a cloud that names two things alike
         self._held[identifier] = held
 
-    def settle(self, identifier: str, charged: int, tokens: int) -> None:
-        """What it came to: picodollars and tokens. Nothing where this process holds no reservation for it."""
+    def settle(self, identifier: str, charged: int, tokens: int) -> bool:
+        """What it came to: picodollars and tokens. False where this process holds no reservation for it."""
         held = self._held.pop(identifier, None)
         if held is not None:
             held.account.settle(held.cloud, held.product, held.picodollars, charged, held.tokens, tokens)
+        return held is not None
 
     def __len__(self) -> int:
         return len(self._held)

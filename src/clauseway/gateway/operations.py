@@ -26,6 +26,7 @@ from clauseway.gateway.clouds.reports import (
     images_units_in,
     no_units_in,
     responses_units_in,
+    speech_units_in,
 )
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.multipart import with_field
@@ -207,7 +208,7 @@ OPERATIONS: tuple[Operation, ...] = (
         bytes_per_token=_IMAGE_BYTES,
     ),
     Operation(
-        "audio.speech", 11, _POST, b"/audio/speech", decode_plain, _json_body, audio_units_in, typed_stream,
+        "audio.speech", 11, _POST, b"/audio/speech", decode_plain, _json_body, speech_units_in, typed_stream,
         bytes_per_token=_AUDIO_BYTES,
     ),
     Operation(
@@ -274,7 +275,7 @@ def asking_of(method: bytes, url: bytes) -> Asking:
     dated = _DATED.fullmatch(path)
     if dated is not None:
         asking = _by_method(method, _FIXED.get(b"/v1" + dated[2], []))
-        if asking.operation.decode is None:
+        if not asking.operation.routed:
             raise UnknownPath
         return asking._replace(model=_unquoted(dated[1]), query=query)
     if path in _FIXED:

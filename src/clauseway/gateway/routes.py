@@ -95,6 +95,7 @@ class CallTarget:
         if target.auth.kind in STATIC:
             self.present(credential_in(target.auth))
         self.request_id_header = dialect.request_id_header
+        self.refuses_with = dialect.refuses_with
         self.lacks = dialect.lacks(target)
         self.destination = Destination(
             target.label.model, msgspec.json.encode(target.label.model), dialect.takes_usage_option(target)
@@ -505,7 +506,7 @@ class Tables:
         for target, ruling in route.candidates:
             rulings.setdefault(target, ruling)
         gone = {
-            found.dialect: found.message
+            found.surface: found.message
             for found in self.plan.retirements
             if found.name == model and found.begin_ns <= self._begin_ns
         }
@@ -514,7 +515,7 @@ class Tables:
         for target, ruling in rulings.items():
             option = self._option(target, ruling)
             its = self.plan.targets[target]
-            message = gone.get(its.dialect) or gone.get("")
+            message = gone.get(its.surface, "")
             why = message or _against(policy, snapshot, its, option)
             if not why:
                 options.append(option)
