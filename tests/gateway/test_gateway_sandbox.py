@@ -1,14 +1,12 @@
 """The gateway before the simulated clouds: address, authentication (really verified) and wire format."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import httpx
 import openai
 import pytest
-from gateway_rig import MESSAGES, MODEL, Rig
+from endpoints_rig import sandbox_clouds
+from gateway_rig import MESSAGES, MODEL, Rig, eventually
 
 from clauseway.gateway.plan import Auth, Target
 from clauseway.metering import Unit
@@ -54,18 +52,9 @@ class Sandbox:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    command = [sys.executable, "-m", "clauseway.sandbox"]
-    for cloud in ("openai", "azure", "bedrock"):
-        command += [f"--{cloud}-port", "0"]
-    with (
-        Rig(tmp_path_factory.mktemp("gateway")) as rig,
-        subprocess.Popen(command, stdout=subprocess.PIPE) as process,
-    ):
-        assert process.stdout is not None
-        ports = json.loads(process.stdout.readline())["ports"]
+    with sandbox_clouds("openai", "azure", "bedrock") as ports, Rig(tmp_path_factory.mktemp("gateway")) as rig:
         rig.start(rig.plan([target(rig, name, ports) for name in DEPLOYMENTS], attempt_timeout_s=1.0))
         yield Sandbox(rig, ports)
-        process.terminate()
 
 
 def target(rig: Rig, name: str, ports: dict[str, int]) -> Target:
@@ -118,6 +107,7 @@ def test_a_cloud_that_fails_is_passed_over(sandbox: Sandbox, fault: dict[str, ob
     assert answer.status_code == 200
     assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("azure", "2")
     assert [outcome[1] for outcome in sandbox.rig.outcomes()[-2:]] == ["FAILED", "COMPLETE"]
+    eventually(lambda: sandbox.rig.post().headers["x-clauseway-cloud"] == "openai")
 
 
 def test_a_stream_that_is_cut_raises_in_the_official_client(sandbox: Sandbox) -> None:

@@ -1,0 +1,118 @@
+"""The simulated clouds and one gateway before them, for tests with real clients and every endpoint."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+from gateway_rig import MODEL, PATIENCE_S, PRODUCT, SECRET, Rig, key
+
+from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Route, Target
+from clauseway.metering import Deployment
+from clauseway.sandbox import credentials
+
+RIVAL_SECRET = "sk-test-rival"
+EMBEDDING, SPEECH, TRANSCRIBE, IMAGE = "text-embedding-3-small", "gpt-4o-mini-tts", "gpt-4o-transcribe", "gpt-image-1"
+MODELS = (MODEL, EMBEDDING, SPEECH, TRANSCRIBE, IMAGE, "whisper-1", "omni-moderation-latest")
+CLOUDS = ("openai", "azure")
+
+
+class Endpoints:
+    """A gateway before the simulated clouds. `second`: the other cloud stands behind the first for every model."""
+
+    def __init__(self, rig: Rig, ports: dict[str, int]) -> None:
+        self.rig = rig
+        self.ports = ports
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.rig.url}/v1"
+
+    def client(self, secret: str = SECRET, **options: Any) -> openai.OpenAI:
+        return openai.OpenAI(
+            **{"base_url": self.base_url, "api_key": secret, "max_retries": 0, "timeout": PATIENCE_S, **options}
+        )
+
+    def get(self, path: str, secret: str = SECRET) -> httpx.Response:
+        return httpx.get(self.rig.url + path, headers={"authorization": f"Bearer {secret}"}, timeout=PATIENCE_S)
+
+    def fault(self, cloud: str, **rule: object) -> None:
+        assert httpx.post(f"http://127.0.0.1:{self.ports[cloud]}/sandbox/faults", json=rule).status_code == 200
+
+    def clear_faults(self) -> None:
+        for cloud in self.ports:
+            httpx.delete(f"http://127.0.0.1:{self.ports[cloud]}/sandbox/faults")
+
+    def asked(self, cloud: str) -> list[dict[str, Any]]:
+        """What a cloud was asked, in order."""
+        seen = httpx.get(f"http://127.0.0.1:{self.ports[cloud]}/sandbox/attempts").json()
+        return [attempt for attempt in seen if attempt["cloud"] == cloud]
+
+    def forget_asked(self) -> None:
+        httpx.delete(f"http://127.0.0.1:{next(iter(self.ports.values()))}/sandbox/attempts")
+
+
+def targets(ports: dict[str, int]) -> list[Target]:
+    """OpenAI with every model; Azure, of which the chat model alone is deployed, behind it."""
+    openai_auth = Auth(kind="bearer", secret=credentials.OPENAI_API_KEY)
+    found = [
+        target(f"openai-{model}", "openai", model, f"http://127.0.0.1:{ports['openai']}/v1", openai_auth)
+        for model in MODELS
+    ]
+    azure_auth = Auth(kind="api-key", secret=credentials.AZURE_API_KEY)
+    azure = target("azure-chat", "azure", "gpt-5-4", f"http://127.0.0.1:{ports['azure']}/openai/v1", azure_auth)
+    return [*found, azure]
+
+
+def target(name: str, cloud: str, model: str, url: str, auth: Auth) -> Target:
+    product = PRODUCT if model in (MODEL, "gpt-5-4") else f"product.{model}"
+    return Target(
+        label=Deployment(name, cloud, "openai", "eastus", product, model), dialect=cloud, url=url, auth=auth,
+        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096,
+    )  # fmt: skip
+
+
+def plan(rig: Rig, ports: dict[str, int], keys: Sequence[Key] = (), **changes: Any) -> Plan:
+    """Every model permitted on OpenAI; chat on Azure behind it; a second project beside the first."""
+    deployed = targets(ports)
+    routes = {}
+    for seller in ("openai", "microsoft"):
+        for product in {one.label.product for one in deployed}:
+            there = tuple((index, 0) for index, one in enumerate(deployed) if one.label.product == product)
+            routes[f"{seller}|{product}|direct"] = Route(candidates=there)
+    products = {model: PRODUCT if model == MODEL else f"product.{model}" for model in MODELS}
+    rival = Key(
+        digest=key(RIVAL_SECRET, "openai").digest, organisation="rival", project="theirs", key_id="key-rival",
+        seller="openai", segment="direct",
+    )  # fmt: skip
+    return rig.plan(
+        deployed, models=products, epochs=(Epoch(begin_ns=0, routes=routes),),
+        keys=(key(SECRET, "openai"), rival, *keys), **{"attempt_timeout_s": 2.0, **changes},
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def sandbox_clouds(*clouds: str) -> Iterator[dict[str, int]]:
+    """The simulated clouds as one process; their ports by name."""
+    command = [sys.executable, "-m", "clauseway.sandbox"]
+    for cloud in clouds:
+        command += [f"--{cloud}-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())["ports"]
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def endpoints(home: Path, *arguments: str, launcher: Sequence[str] = ("-m", "clauseway.gateway"),
+              **changes: Any) -> Iterator[Endpoints]:  # fmt: skip
+    with sandbox_clouds(*CLOUDS) as ports, Rig(home) as rig:
+        rig.start(plan(rig, ports, **changes), *arguments, launcher=launcher)
+        yield Endpoints(rig, ports)

@@ -1,0 +1,104 @@
+"""The table of operations: which request line asks for what, and what goes to the deployment."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.gateway.operations import OPERATIONS, READY, UnknownPath, asking_of
+
+# Request line → operation, identifier, model named by the path, path as it goes to a deployment's root.
+LINES: list[tuple[str, str, str, str, str]] = [
+    ("POST /v1/chat/completions", "chat", "", "", "/chat/completions"),
+    ("POST /openai/v1/chat/completions", "chat", "", "", "/chat/completions"),
+    ("POST /openai/v1/chat/completions?api-version=preview", "chat", "", "", "/chat/completions"),
+    ("POST /openai/deployments/gpt-5.4/chat/completions?api-version=2024-10-21", "chat", "", "gpt-5.4",
+     "/chat/completions"),
+    ("POST /openai/deployments/gpt%2D5.4/embeddings?api-version=2024-10-21", "embeddings", "", "gpt-5.4",
+     "/embeddings"),
+    ("POST /openai/deployments/whisper/audio/transcriptions?api-version=2024-06-01", "audio.transcriptions", "",
+     "whisper", "/audio/transcriptions"),
+    ("POST /openai/deployments/d3/images/generations", "images.generations", "", "d3", "/images/generations"),
+    ("POST /v1/responses", "responses", "", "", "/responses"),
+    ("GET /v1/responses/resp_1", "responses.retrieve", "resp_1", "", "/responses/resp_1"),
+    ("GET /v1/responses/resp_1?stream=true&starting_after=7", "responses.retrieve", "resp_1", "",
+     "/responses/resp_1?stream=true&starting_after=7"),
+    ("DELETE /v1/responses/resp_1", "responses.delete", "resp_1", "", "/responses/resp_1"),
+    ("POST /v1/responses/resp_1/cancel", "responses.cancel", "resp_1", "", "/responses/resp_1/cancel"),
+    ("GET /openai/v1/responses/resp_1/input_items?limit=2&api-version=preview", "responses.input_items", "resp_1", "",
+     "/responses/resp_1/input_items?limit=2"),
+    ("POST /v1/embeddings", "embeddings", "", "", "/embeddings"),
+    ("POST /v1/images/generations", "images.generations", "", "", "/images/generations"),
+    ("POST /v1/images/edits", "images.edits", "", "", "/images/edits"),
+    ("POST /v1/images/variations", "images.variations", "", "", "/images/variations"),
+    ("POST /v1/audio/speech", "audio.speech", "", "", "/audio/speech"),
+    ("POST /v1/audio/transcriptions", "audio.transcriptions", "", "", "/audio/transcriptions"),
+    ("POST /v1/audio/translations", "audio.translations", "", "", "/audio/translations"),
+    ("POST /v1/moderations", "moderations", "", "", "/moderations"),
+    ("POST /v1/files", "files.create", "", "", "/files"),
+    ("GET /v1/files?purpose=batch", "files.list", "", "", "/files?purpose=batch"),
+    ("GET /v1/files/file-1", "files.retrieve", "file-1", "", "/files/file-1"),
+    ("DELETE /v1/files/file-1", "files.delete", "file-1", "", "/files/file-1"),
+    ("GET /v1/files/file-1/content", "files.content", "file-1", "", "/files/file-1/content"),
+    ("POST /v1/batches", "batches.create", "", "", "/batches"),
+    ("GET /v1/batches?limit=2", "batches.list", "", "", "/batches?limit=2"),
+    ("GET /v1/batches/batch_1", "batches.retrieve", "batch_1", "", "/batches/batch_1"),
+    ("POST /v1/batches/batch_1/cancel", "batches.cancel", "batch_1", "", "/batches/batch_1/cancel"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "name", "identifier", "model", "path"), LINES, ids=[line[0] for line in LINES])
+def test_request_lines(line: str, name: str, identifier: str, model: str, path: str) -> None:
+    method, url = line.encode().split(b" ")
+    asking = asking_of(method, url)
+    assert (asking.operation.name, asking.identifier, asking.model) == (name, identifier, model)
+    call = asking.operation.call(asking.identifier.encode(), asking.query, b"")
+    assert (call.method, call.path) == (method, path.encode())
+
+
+def test_every_operation_stands_in_the_table_above() -> None:
+    assert {line[1] for line in LINES} == {operation.name for operation in OPERATIONS}
+    assert [operation.code for operation in OPERATIONS] == list(range(1, len(OPERATIONS) + 1)), "codes never change"
+
+
+def test_what_is_ready_is_what_would_be_found() -> None:
+    for (path, method), asking in READY.items():
+        assert asking_of(method, path).operation is asking.operation
+
+
+# Request line → the methods that the path takes; none where there is no such path.
+NOWHERE = [
+    ("GET /v1/chat/completions", ("POST",)),
+    ("PUT /v1/responses/resp_1", ("GET", "DELETE")),
+    ("POST /v1/responses/resp_1", ("GET", "DELETE")),
+    ("GET /v1/batches/batch_1/cancel", ("POST",)),
+    ("PATCH /v1/files", ("POST", "GET")),
+    ("GET /openai/deployments/m/chat/completions", ("POST",)),
+    ("POST /v1/completions", ()),
+    ("POST /v1/chat/completions/", ()),
+    ("POST /chat/completions", ()),
+    ("POST /openai/deployments/m/files", ()),
+    ("POST /openai/deployments/a/b/chat/completions", ()),
+    ("GET /v1/responses/a%2Fb", ()),
+    ("GET /v1/responses/../files", ()),
+    ("GET /v1/files/" + "x" * 201, ()),
+]
+
+
+@pytest.mark.parametrize(("line", "methods"), NOWHERE, ids=[line[0][:60] for line in NOWHERE])
+def test_what_there_is_not(line: str, methods: tuple[str, ...]) -> None:
+    method, url = line.encode().split(b" ")
+    with pytest.raises(UnknownPath) as raised:
+        asking_of(method, url)
+    assert tuple(name.decode() for name in raised.value.methods) == methods
+
+
+@given(st.binary(max_size=80))
+def test_no_identifier_can_lead_out_of_its_place(noise: bytes) -> None:
+    """What goes into the path at a cloud is letters, digits, `-` and `_`."""
+    try:
+        asking = asking_of(b"GET", b"/v1/files/" + noise)
+    except UnknownPath:
+        return
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,200}", asking.identifier) or asking.operation.name == "files.list"

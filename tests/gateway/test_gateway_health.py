@@ -1,0 +1,176 @@
+"""Health as a state machine, the retry budget, and what clouds' refusals mean, as tables."""
+
+import json
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.gateway.failures import Failure, failure_of, is_failure, retry_after_s, retry_lines
+from clauseway.gateway.health import Health, RetryBudget
+
+# (what happens at which second)… → at which seconds a request is admitted afterwards
+FIVE = [(0.0, "fails")] * 5
+HISTORIES: list[tuple[str, list[tuple[float, str]], dict[float, bool]]] = [
+    ("new", [], {0.0: True}),
+    ("four failures", FIVE[:4], {0.0: True}),
+    ("five in a row eject for a second", FIVE, {0.5: False, 1.0: True}),
+    ("not in a row", [*FIVE[:4], (0.0, "succeeds"), *FIVE[:4]], {0.0: True}),
+    ("one probe at a time", [*FIVE, (1.0, "asked")], {1.0: False, 5.0: False, 31.0: True}),
+    ("a probe that succeeds", [*FIVE, (1.0, "asked"), (1.2, "succeeds")], {1.2: True}),
+    ("a probe that fails: twice as long", [*FIVE, (1.0, "asked"), (1.2, "fails")], {3.1: False, 3.2: True}),
+    ("a probe that is called off", [*FIVE, (1.0, "asked"), (1.1, "called off")], {1.1: True}),
+    ("told to wait", [(0.0, "told 7")], {6.9: False, 7.0: True}),
+    ("after a wait all may go", [(0.0, "told 7"), (7.0, "asked")], {7.0: True}),
+    ("an answer from before does not end a wait", [(0.0, "told 7"), (1.0, "succeeds")], {6.9: False, 7.0: True}),
+    ("the longer of two waits", [(0.0, "told 7"), (1.0, "told 2")], {6.9: False, 7.0: True}),
+    ("nobody waits longer than clients do", [(0.0, "told 9999")], {119.0: False, 120.0: True}),
+    ("a wait while ejected", [*FIVE, (0.5, "told 7")], {7.4: False, 7.5: True}),
+]
+
+
+def lived(history: list[tuple[float, str]]) -> Health:
+    health = Health()
+    for now_s, what in history:
+        match what.split(" "):
+            case ["fails"]:
+                health.failed(now_s, "answered 500")
+            case ["succeeds"]:
+                health.succeeded()
+            case ["asked"]:
+                assert health.admits(now_s)
+                health.asked(now_s)
+            case ["called", _]:
+                health.called_off()
+            case ["told", seconds]:
+                health.told_to_wait(now_s, float(seconds), "answered 429")
+    return health
+
+
+@pytest.mark.parametrize(("history", "then"), [case[1:] for case in HISTORIES], ids=[case[0] for case in HISTORIES])
+def test_health(history: list[tuple[float, str]], then: dict[float, bool]) -> None:
+    health = lived(history)
+    assert {now_s: health.admits(now_s) for now_s in then} == then
+
+
+def test_ejections_grow_to_half_a_minute_and_begin_anew_when_it_is_well() -> None:
+    health, now_s, lengths = lived(FIVE), 0.0, []
+    for _ in range(8):
+        lengths.append(health.until_s - now_s)
+        now_s = health.until_s
+        health.asked(now_s)
+        health.failed(now_s, "again")
+    assert lengths == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    health.succeeded()
+    for _ in range(5):
+        health.failed(now_s, "again")
+    assert health.until_s - now_s == 1.0
+
+
+@given(st.lists(st.sampled_from(["fails", "succeeds", "told 3", "called off", "ask"]), max_size=40))
+def test_an_ejected_deployment_never_has_two_probes(steps: list[str]) -> None:
+    health, now_s = Health(), 0.0
+    for step in steps:
+        now_s += 0.5
+        if step == "ask":
+            ejected = bool(health.until_s) and not health.waiting
+            if health.admits(now_s) and ejected:
+                health.asked(now_s)
+                assert not health.admits(now_s), "the probe is out"
+        else:
+            match step.split(" "):
+                case ["fails"]:
+                    health.failed(now_s, "x")
+                case ["succeeds"]:
+                    health.succeeded()
+                case ["told", _]:
+                    health.told_to_wait(now_s, 3.0, "x")
+                case _:
+                    health.called_off()
+    assert health.admits(now_s + 200.0), "nothing is left alone for ever"
+
+
+@given(st.lists(st.booleans(), max_size=1000))
+def test_further_attempts_are_a_fifth_of_the_requests_and_fifty(steps: list[bool]) -> None:
+    budget, requests, taken = RetryBudget(), 0, 0
+    for retry in steps:
+        if retry:
+            taken += budget.take()
+        else:
+            requests += 1
+            budget.request()
+        assert taken <= 50 + 0.2 * requests + 1e-6
+
+
+def test_the_retry_budget_comes_back() -> None:
+    budget = RetryBudget()
+    assert [budget.take() for _ in range(51)] == [True] * 50 + [False]
+    for _ in range(6):
+        budget.request()
+    assert [budget.take(), budget.take()] == [True, False]
+
+
+# -- what a refusal means: status, error → goes elsewhere, what is said of it, how long it is left alone
+
+NOW_S = 1_780_000_000.0
+DATE = formatdate(NOW_S + 9, usegmt=True)
+REFUSALS: list[tuple[int, dict[str, object] | None, dict[str, str], bool, str, float]] = [
+    (400, {"code": "invalid"}, {}, False, "", 0),
+    (404, {"code": "DeploymentNotFound"}, {}, True, "answered 404 (DeploymentNotFound)", 0),
+    (413, None, {}, False, "", 0),
+    (422, None, {}, False, "", 0),
+    (401, {"code": "invalid_api_key"}, {}, True, "answered 401 (invalid_api_key)", 0),
+    (403, None, {}, True, "answered 403", 0),
+    (408, None, {}, True, "answered 408", 0),
+    (409, None, {}, True, "answered 409", 0),
+    (301, None, {}, True, "answered 301", 0),
+    (307, None, {}, True, "answered 307", 0),
+    (500, None, {}, True, "answered 500", 0),
+    (502, None, {"retry-after": "3"}, True, "answered 502", 0),
+    (503, {"code": "server_is_overloaded"}, {"retry-after": "3"}, True, "answered 503 (server_is_overloaded)", 3),
+    (529, None, {}, True, "answered 529", 0),
+    (429, {"code": "rate_limit_exceeded"}, {}, True, "answered 429 (rate_limit_exceeded)", 1),
+    (429, {"code": "rate_limit_exceeded"}, {"retry-after": "7"}, True, "answered 429 (rate_limit_exceeded)", 7),
+    (429, {"code": "x"}, {"retry-after": "7", "retry-after-ms": "250"}, True, "answered 429 (x)", 0.25),
+    (429, {"code": "x"}, {"retry-after": DATE}, True, "answered 429 (x)", 9),
+    (429, {"code": "x"}, {"retry-after": "soon"}, True, "answered 429 (x)", 1),
+    (429, {"code": "no_capacity"}, {}, True, "answered 429 (no_capacity)", 1),
+    (429, {"code": "slow_down"}, {}, True, "answered 429 (slow_down)", 1),
+    (429, {"code": "insufficient_quota"}, {"retry-after": "1"}, True, "answered 429 (insufficient_quota)", 60),
+    (429, {"type": "insufficient_quota", "code": "x"}, {}, True, "answered 429 (insufficient_quota)", 60),
+    (429, {"code": "credit_balance_exhausted"}, {}, True, "answered 429 (credit_balance_exhausted)", 60),
+    (429, {"code": "organization_spend_limit_exceeded"}, {}, True,
+     "answered 429 (organization_spend_limit_exceeded)", 60),
+    (403, {"code": "insufficient_quota"}, {}, True, "answered 403 (insufficient_quota)", 60),
+]  # fmt: skip
+
+
+def head_of(headers: dict[str, str]) -> list[bytes]:
+    return [part for name, value in headers.items() for part in (name.encode(), b": ", value.encode(), b"\r\n")]
+
+
+@pytest.mark.parametrize(("status", "error", "headers", "elsewhere", "outcome", "wait_s"), REFUSALS)
+def test_refusals(
+    status: int, error: dict[str, object] | None, headers: dict[str, str], elsewhere: bool, outcome: str, wait_s: float
+) -> None:
+    assert is_failure(status, follows=False) is elsewhere
+    if elsewhere:
+        body = json.dumps({"error": error}).encode()
+        assert failure_of(status, head_of(headers), body, NOW_S) == Failure(outcome, status, wait_s)
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_of_what_lies_on_one_account_not_found_and_conflict_are_answers(status: int) -> None:
+    assert not is_failure(status, follows=True)
+
+
+@given(st.binary(max_size=60), st.binary(max_size=40))
+def test_whatever_a_cloud_says_is_understood_as_something(body: bytes, value: bytes) -> None:
+    assert failure_of(429, [b"Retry-After", b": ", value, b"\r\n"], body, NOW_S).wait_s >= 0
+    assert retry_after_s([b"retry-after-ms", b": ", value, b"\r\n"], NOW_S) >= 0
+
+
+def test_what_tells_a_client_when_to_come_again_is_passed() -> None:
+    head = head_of({"Retry-After": "7", "x-ratelimit-reset-tokens": "6m0s", "server": "x", "retry-after-ms": "6900"})
+    assert retry_lines(head) == b"Retry-After: 7\r\nx-ratelimit-reset-tokens: 6m0s\r\nretry-after-ms: 6900\r\n"

@@ -1,0 +1,144 @@
+"""The index of identifiers: durable before it is told, owned by whoever was first, claimed once."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clauseway.gateway.issued import Issued, IssuedIndex
+from clauseway.metering import Buyer
+
+ACME = Buyer("acme", "research", "key-1", "openai", "direct")
+RIVAL = Buyer("rival", "theirs", "key-2", "microsoft", "direct")
+
+
+def row(identifier: str, buyer: Buyer = ACME, *, pending: bool = False, created_ns: int = 1) -> Issued:
+    return Issued(identifier, buyer, "azure-1", "gpt-5.4", 2, 100, created_ns, pending)
+
+
+class Index:
+    """An index and what it tells; as two workers open one file, so may a test."""
+
+    def __init__(self, path: Path) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.index = IssuedIndex(path, self.loop)
+
+    def add(self, *rows: Issued) -> bool | OSError:
+        told: list[bool | OSError] = []
+        self.index.add(rows, told.append)
+        return self._told(told)
+
+    def claim(self, identifier: str, request: str) -> bool | OSError:
+        told: list[bool | OSError] = []
+        self.index.claim(identifier, request, told.append)
+        return self._told(told)
+
+    def _told(self, told: list[bool | OSError]) -> bool | OSError:
+        self.index.flush()
+        self.loop.run_until_complete(asyncio.sleep(0))
+        (outcome,) = told
+        return outcome
+
+    def close(self) -> None:
+        self.index.close()
+        self.loop.close()
+
+
+@pytest.fixture
+def issued(tmp_path: Path) -> Iterator[Index]:
+    opened = Index(tmp_path / "issued.db")
+    yield opened
+    opened.close()
+
+
+def test_what_was_told_is_there_for_another_process(issued: Index, tmp_path: Path) -> None:
+    assert issued.add(row("resp_1"), row("file-1")) is True
+    other = Index(tmp_path / "issued.db")
+    assert other.index.find("resp_1") == row("resp_1")
+    assert other.index.find("file-1") == row("file-1")
+    assert other.index.find("resp_2") is None
+    other.close()
+
+
+def test_who_issued_first_owns_it(issued: Index) -> None:
+    issued.add(row("resp_1"))
+    issued.add(row("resp_1", RIVAL))
+    found = issued.index.find("resp_1")
+    assert found is not None
+    assert found.buyer == ACME
+    assert issued.index.owned("acme", "research", 2) == {"resp_1"}
+    assert issued.index.owned("rival", "theirs", 2) == set()
+
+
+def test_what_is_pending_is_claimed_by_one_of_two_workers(issued: Index, tmp_path: Path) -> None:
+    issued.add(row("resp_1", pending=True))
+    other = Index(tmp_path / "issued.db")
+    assert [issued.claim("resp_1", "req_a"), other.claim("resp_1", "req_b")] == [True, False]
+    assert issued.index.claims() == {"resp_1": "req_a"}
+    issued.index.tell("resp_1")
+    assert issued.claim("resp_1", "req_c") is False
+    assert issued.index.claims() == {}
+    other.close()
+
+
+@pytest.mark.parametrize(("recorded", "again"), [({"req_a"}, False), (set(), True)], ids=["recorded", "not recorded"])
+def test_a_claim_of_a_process_that_died(tmp_path: Path, recorded: set[str], again: bool) -> None:
+    first = Index(tmp_path / "issued.db")
+    first.add(row("resp_1", pending=True))
+    first.claim("resp_1", "req_a")
+    first.close()
+    second = Index(tmp_path / "issued.db")
+    second.index.resolve(recorded)
+    found = second.index.find("resp_1")
+    assert found is not None
+    assert found.pending is again
+    assert second.claim("resp_1", "req_b") is again
+    second.close()
+
+
+def test_the_pending_come_in_turn_oldest_first(issued: Index) -> None:
+    rows = [row(f"resp_{number}", pending=True, created_ns=number // 2) for number in range(7)]
+    issued.add(*reversed(rows), row("resp_done", created_ns=0))
+    found, after = [], (-1, "")
+    while page := issued.index.pending(3, after):
+        found += [one.identifier for one in page]
+        after = (page[-1].created_ns, page[-1].identifier)
+    assert found == [one.identifier for one in rows]
+
+
+def test_what_was_deleted_is_forgotten_but_not_what_is_owed(issued: Index) -> None:
+    issued.add(row("resp_done"), row("resp_owed", pending=True))
+    for identifier in ("resp_done", "resp_owed"):
+        issued.index.forget(identifier)
+    issued.index.flush()
+    assert issued.index.find("resp_done") is None
+    assert issued.index.find("resp_owed") is not None
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="issued"):
+        IssuedIndex(tmp_path / "missing" / "issued.db", asyncio.new_event_loop())
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=8))
+def test_each_is_claimed_once_whoever_comes(tmp_path: Path, steps: list[tuple[str, bool]]) -> None:
+    """Rows and claims in any order, by two workers on one file."""
+    indices = [Index(tmp_path / "issued.db"), Index(tmp_path / "issued.db")]
+    run = next(_runs)
+    won = []
+    for number, (name, second) in enumerate(steps):
+        identifier, index = f"{run}-{name}", indices[second]
+        index.add(row(identifier, pending=True))
+        if index.claim(identifier, f"req_{number}") is True:
+            won.append(name)
+    for index in indices:
+        index.close()
+    assert sorted(won) == sorted({name for name, _ in steps})
+
+
+_runs = itertools.count()

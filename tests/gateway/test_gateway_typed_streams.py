@@ -1,0 +1,137 @@
+"""Streams of typed events (Responses, images, audio), cut anywhere: what goes on, what is held, what is understood."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from gateway_rig import compact
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.gateway.clouds.reports import Reader, audio_units_in, images_units_in, responses_units_in
+from clauseway.gateway.errors import STREAM_BROKEN
+from clauseway.gateway.sse import BadStream
+from clauseway.gateway.typed_streams import TypedStream
+from clauseway.metering import Unit
+
+USAGE = {"input_tokens": 21, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 8, "total_tokens": 29}
+
+
+def event(kind: str, number: int = 0, **members: object) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), compact({"type": kind, "sequence_number": number, **members}))
+
+
+CREATED = event("response.created", 0, response={"id": "resp_1", "status": "in_progress", "usage": None})
+ADDED = event("response.output_item.added", 1, output_index=0, item={"type": "message", "content": []})
+DELTAS = b"".join(event("response.output_text.delta", number, delta=word) for number, word in enumerate("abc", 2))
+NEW = event("response.invented_tomorrow.delta", 5, thing={"x": [1, 2]})
+COMPLETED = event("response.completed", 6, response={"id": "resp_1", "status": "completed", "usage": USAGE})
+FAILED = event("response.failed", 6, response={"id": "resp_1", "status": "failed", "usage": None})
+ERROR = event("error", 5, code="server_error", message="sorry", param=None)
+cuts = st.lists(st.integers(0, 100_000), max_size=12)
+
+
+def fed(data: bytes, cut_at: list[int] = [], units_in: Reader = responses_units_in) -> tuple[bytes, TypedStream]:  # noqa: B006
+    stream = TypedStream(units_in)
+    bounds = [0, *sorted(cut % (len(data) + 1) for cut in cut_at), len(data)]
+    return b"".join(stream.feed(data[begin:end]) for begin, end in itertools.pairwise(bounds)), stream
+
+
+@given(cuts, st.booleans())
+def test_every_byte_goes_on_and_the_last_event_is_held(cut_at: list[int], crlf: bool) -> None:
+    parts = [CREATED + b": a comment\n\n" + ADDED + DELTAS + NEW, COMPLETED]
+    begin, last = [part.replace(b"\n", b"\r\n") if crlf else part for part in parts]
+    out, stream = fed(begin + last, cut_at)
+    assert (out, stream.last) == (begin, last)
+    assert stream.done
+    assert stream.committed
+    assert not stream.failed
+    assert stream.units is not None
+    assert dict(stream.units) == {Unit.INPUT_TOKENS: 21, Unit.CACHED_INPUT_TOKENS: 4, Unit.OUTPUT_TOKENS: 8}
+    assert stream.made is not None
+    assert stream.made.id == "resp_1"
+
+
+# What has come → whether anything may go to the caller yet.
+BEGINNINGS: list[tuple[str, bytes, bool]] = [
+    ("nothing", b"", False),
+    ("created", CREATED, False),
+    ("created, queued", CREATED + event("response.queued", 1, response={"id": "resp_1", "status": "queued"}), False),
+    ("an item announced", CREATED + ADDED, False),
+    ("a comment", b": keep-alive\n\n", False),
+    ("half a delta", CREATED + DELTAS[:40], False),
+    ("a delta", CREATED + DELTAS, True),
+    ("an event that nobody knows", CREATED + NEW, True),
+    ("what is no JSON", CREATED + b"data: something else\n\n", True),
+    ("an error", CREATED + ERROR, False),
+    ("failed before content", CREATED + FAILED, False),
+    ("a function call", event("response.function_call_arguments.delta", 2, delta="{"), True),
+    ("a picture's first rows", event("image_generation.partial_image", b64_json="AAAA", partial_image_index=0), True),
+    ("speech", event("speech.audio.delta", audio="AAAA"), True),
+    ("text heard", event("transcript.text.delta", delta="Hi"), True),
+]
+
+
+@pytest.mark.parametrize(("data", "commits"), [case[1:] for case in BEGINNINGS], ids=[case[0] for case in BEGINNINGS])
+def test_the_commit_is_at_the_first_content(data: bytes, commits: bool) -> None:
+    out, stream = fed(data)
+    assert stream.committed is commits
+    assert out == (data if commits else b"")
+    assert stream.failed is ("error" in str(data) or "failed" in str(data))
+
+
+@given(cuts)
+def test_an_error_before_content_fails_and_after_it_is_passed_on(cut_at: list[int]) -> None:
+    out, early = fed(CREATED + ADDED + ERROR, cut_at)
+    assert (out, early.failed, early.committed) == (b"", True, False)
+    out, late = fed(CREATED + DELTAS + ERROR, cut_at)
+    assert (out, late.failed, late.committed, late.done) == (CREATED + DELTAS + ERROR, True, True, False)
+
+
+@given(cuts)
+def test_a_response_that_fails_after_content_ends_as_the_cloud_says(cut_at: list[int]) -> None:
+    out, stream = fed(CREATED + DELTAS + FAILED, cut_at)
+    assert (out, stream.last, stream.done, stream.failed) == (CREATED + DELTAS, FAILED, True, False)
+
+
+# The other operations' streams: what ends them and what they used.
+ENDS: list[tuple[str, Reader, dict[str, Any], dict[Unit, int]]] = [
+    ("image_generation.completed", images_units_in, {"input_tokens": 5, "output_tokens": 7},
+     {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7}),
+    ("image_edit.completed", images_units_in, {"input_tokens": 5, "output_tokens": 7},
+     {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7}),
+    ("speech.audio.done", audio_units_in, {"type": "tokens", "input_tokens": 5, "output_tokens": 7},
+     {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7}),
+    ("transcript.text.done", audio_units_in, {"type": "duration", "seconds": 1.5},
+     {Unit.AUDIO_INPUT_MILLISECONDS: 1500}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "units_in", "usage", "units"), ENDS, ids=[case[0] for case in ENDS])
+def test_other_streams_end(kind: str, units_in: Reader, usage: dict[str, Any], units: dict[Unit, int]) -> None:
+    last = event(kind, usage=usage)
+    out, stream = fed(event("x.delta", delta="a") + last, units_in=units_in)
+    assert (stream.last, stream.done, dict(stream.units or ())) == (last, True, units)
+    assert out
+
+
+def test_what_comes_after_the_end_does_not_go_on() -> None:
+    out, stream = fed(CREATED + DELTAS + COMPLETED + DELTAS)
+    assert (out, stream.last) == (CREATED + DELTAS, COMPLETED)
+
+
+def test_a_broken_stream_says_so_in_the_next_number() -> None:
+    _, stream = fed(CREATED + DELTAS)
+    lines = stream.broken(STREAM_BROKEN, "The stream broke.").split(b"\n")
+    assert lines[0] == b"event: error"
+    told = json.loads(lines[1][6:])
+    assert (told["type"], told["code"], told["sequence_number"]) == (STREAM_BROKEN.type, "stream_interrupted", 5)
+    assert told["error"]["message"] == "The stream broke."
+
+
+def test_an_endless_event_is_refused() -> None:
+    stream = TypedStream(responses_units_in)
+    assert stream.feed(b"x" * (32 << 20)) == b""
+    with pytest.raises(BadStream, match="longer than"):
+        stream.feed(b"x")
