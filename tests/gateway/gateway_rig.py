@@ -286,7 +286,8 @@ class Rig:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.errors()
-        self.port = json.loads(line)["ports"]["gateway"]
+        self.ports: dict[str, int] = json.loads(line)["ports"]
+        self.port = self.ports["gateway"]
 
     def errors(self) -> str:
         return (self.home / "gateway.err").read_text()

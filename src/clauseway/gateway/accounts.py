@@ -154,6 +154,10 @@ class Accounts:
             self._known[indices] = Account(self, windows, [self._of_budget[index] for index in key.budgets])
         return self._known[indices]
 
+    def purses(self) -> list[Purse]:
+        """The slices that this process holds, to be looked at."""
+        return [purse for purse in self._purses.values() if not purse.gone]
+
     async def grow(self, shortage: Shortage) -> bool:
         """Ask for more of the budgets that were short; whether what was needed is there now. Takes a second at most.
 

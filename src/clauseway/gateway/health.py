@@ -15,13 +15,14 @@ _WAIT_MAX_S = 120.0  # OpenAI's clients ignore longer waits too
 
 class Health:
     """Of one deployment, for the life of the process. `until_s` is when it may be asked again, 0 while it is well;
-    `waiting`: because it said so itself."""
+    `waiting`: because it said so itself. `ejected` is how often it was ejected in all."""
 
-    __slots__ = ("_ejections", "_failures", "_probing_until_s", "until_s", "waiting", "why")
+    __slots__ = ("_ejections", "_failures", "_probing_until_s", "ejected", "until_s", "waiting", "why")
 
     def __init__(self) -> None:
         self.until_s = 0.0
         self.waiting = False
+        self.ejected = 0
         self.why = ""
         self._failures = 0
         self._ejections = 0
@@ -63,6 +64,7 @@ class Health:
         self.waiting = False
         self.why = f"ejected after {self._failures} failures in a row, the last: {why}"
         self._ejections = min(self._ejections + 1, _EJECTIONS_MAX)
+        self.ejected += 1
         self._probing_until_s = 0.0
 
     def told_to_wait(self, now_s: float, seconds: float, why: str) -> None:

@@ -16,8 +16,11 @@ import sys
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 import msgspec
 
@@ -38,7 +41,7 @@ from clauseway.gateway.presenting import Presenting
 from clauseway.gateway.quotas import Memory
 from clauseway.gateway.reporting import Reporter
 from clauseway.gateway.routes import Tables
-from clauseway.gateway.settings import changed_lasting
+from clauseway.gateway.settings import Telemetry, changed_lasting
 from clauseway.gateway.shared import Shared
 from clauseway.gateway.tls import file_identity
 from clauseway.metering import Status
@@ -125,10 +128,14 @@ class Server:
         shared.watchers = (self._access,) if settings.log.access else ()
         await door.open(loop, self._client, settings.tls, limits.head_s)
         control = await serve_control(options.control, shared) if options.control else None
+        metrics = await self._serve_metrics(settings.telemetry)
         self._heed_signals(loop)
         self._heed_parent(loop)
         _quiet_garbage_collector()
-        announce = {"ready": True, "ports": {"gateway": door.port}, "pid": os.getpid()}
+        ports = {"gateway": door.port}
+        if metrics is not None:
+            ports["metrics"] = metrics.sockets[0].getsockname()[1]
+        announce = {"ready": True, "ports": ports, "pid": os.getpid()}
         print(msgspec.json.encode(announce).decode(), flush=True)
         lines.event("ready", host=options.host, port=door.port, tls=bool(settings.tls.certificate), **_figures(plan))
         await self._watch()
@@ -144,7 +151,21 @@ class Server:
         self._presenting.close()
         await spool.close()
         issued.close()
+        if metrics is not None:
+            metrics.close()
         lines.event("stopped", requests=shared.counts.begun, cut_off=cut_off)
+
+    async def _serve_metrics(self, telemetry: Telemetry) -> asyncio.Server | None:
+        """Raises InvalidInput where what it takes is not installed, OSError where its address is not to be had."""
+        if not telemetry.metrics:
+            return None
+        module = optional("clauseway.gateway.metrics", "telemetry.metrics")
+        return cast(
+            asyncio.Server,
+            await module.serve_metrics(
+                telemetry.metrics_host, telemetry.metrics_port, self._shared, self._health, self._lines
+            ),
+        )
 
     def _client(self) -> ClientConnection:
         return ClientConnection(self._shared)
@@ -285,6 +306,15 @@ def write_lost(spool: SpoolWriter, attempts: list[OpenAttempt]) -> None:
             intent.endpoint, Status.LOST, 0, False, 0, 0, 0, (), b"",
         )  # fmt: skip
         spool.append(record, *codes)
+
+
+def optional(module: str, setting: str) -> ModuleType:
+    """A part that is loaded only where a setting asks for it. Raises InvalidInput where its libraries are not there."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        todo = "Install it: pip install 'clauseway[telemetry]', or switch it off."
+        raise InvalidInput(Problem(what=f"{setting} cannot be", why=str(error), where=setting, todo=todo)) from None
 
 
 def _figures(plan: Plan) -> dict[str, object]:

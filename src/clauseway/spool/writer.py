@@ -36,6 +36,7 @@ from clauseway.spool.segments import list_segments, lock, segment_path, sync_dir
 _SEGMENT_BYTES = 64 << 20  # some minutes of a busy gateway: few files, and one is read again in a fraction of a second
 _WAITING_MAX = 64  # measured: larger batches gain nothing, smaller ones cost CPU
 _COMMIT_EVERY_S = 0.001  # at most a thousand commits a second, about 5 % of a core
+_DURATION_BITS = 64
 _INTENT_DELAY_S = 0.050  # how long a record that nobody waits for may stay in memory
 
 
@@ -74,6 +75,9 @@ class SpoolWriter:
         directory.mkdir(parents=True, exist_ok=True)
         self.open_requests = 0
         self.failure: OSError | None = None
+        # Commits by the number of bits of their duration in microseconds, and the sum of these.
+        self.commits = [0] * _DURATION_BITS
+        self.commit_us = 0
         self._directory = directory
         self._loop = loop
         self._boot = boot
@@ -218,6 +222,9 @@ class SpoolWriter:
         elif result != len(header) + len(payload):
             self._fail(OSError(f"the journal took {result} of {len(header) + len(payload)} bytes"))
         elif self.failure is None:
+            took_us = int((time.monotonic() - self._last_commit_s) * 1e6)
+            self.commits[took_us.bit_length()] += 1
+            self.commit_us += took_us
             self._release()
 
     def _fail(self, error: OSError) -> None:
