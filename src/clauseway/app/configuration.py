@@ -19,6 +19,8 @@ models = {"gpt-5.5" = "gpt-5.5"}    # product = the model's name there
 
 import os
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -27,7 +29,7 @@ import msgspec
 from msgspec import Meta
 
 from clauseway.app.toml_file import TomlFile, read_file
-from clauseway.catalog import Catalog
+from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
 from clauseway.gateway.limits import Limits
@@ -37,8 +39,8 @@ from clauseway.values import InvalidInput, Problem
 
 DIALECTS = tuple(CLOUDS)
 _KINDS = (*STATIC, *KINDS)
-# What a model may answer with at most where nothing is configured: the largest that the catalogued models allow.
-_OUTPUT_TOKENS_MAX = 128_000
+_CAPABILITIES = tuple(str(capability) for capability in Capability)
+COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -69,8 +71,34 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     auth: AuthWritten
     models: Mapping[str, str]
-    output_tokens_max: int = _OUTPUT_TOKENS_MAX
+    output_tokens_max: Annotated[int, Meta(ge=0, description="Most tokens of an answer; 0 as the catalog says.")] = 0
     settings: Mapping[str, str] = {}
+    surface: Annotated[str, Meta(description="Which surface of the catalog's matrix it is; empty by its address.")] = ""
+    context_tokens_max: Annotated[int, Meta(ge=0, description="Most tokens that it holds; 0 as the catalog says.")] = 0
+    snapshots: Annotated[Mapping[str, str], Meta(description="Product = the dated model behind it, where known.")] = {}
+    has: Annotated[tuple[str, ...], Meta(description="Capabilities that it has, whatever the matrix says.")] = ()
+    lacks: Annotated[tuple[str, ...], Meta(description="Capabilities that it lacks, whatever the matrix says.")] = ()
+    residency: Annotated[str, Meta(description="Where data stays, as policies name it: eu, us, …")] = ""
+    certifications: Annotated[tuple[str, ...], Meta(description="Certifications that policies may ask for.")] = ()
+    quota_requests_per_minute: Annotated[int, Meta(ge=0, description="What its cloud lets through; 0 for any.")] = 0
+    quota_tokens_per_minute: Annotated[int, Meta(ge=0, description="What its cloud lets through; 0 for any.")] = 0
+    provisioned: Annotated[bool, Meta(description="Paid for whether it is used or not: filled first.")] = False
+
+
+class CommitmentWritten(msgspec.Struct, frozen=True, kw_only=True):
+    """An amount that was promised to a cloud: MACC, EDP, a Google commit, Universal Credits. What counts toward it:
+    empty means any."""
+
+    name: str
+    kind: str
+    amount: Annotated[Decimal, Meta(description="What was promised, in its currency.")]
+    begin: date = msgspec.field(name="from")
+    end: date = msgspec.field(name="until")
+    currency: str = "USD"
+    usd_rate: Annotated[Decimal, Meta(description="USD for one of its currency, as the contract says.")] = Decimal(1)
+    clouds: tuple[str, ...] = ()
+    sellers: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
 
 
 class GatewayWritten(Limits, frozen=True, kw_only=True):
@@ -94,6 +122,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
     deployment: tuple[DeploymentWritten, ...] = ()
+    commitment: tuple[CommitmentWritten, ...] = ()
 
 
 def read_configuration(path: Path, catalog: Catalog, *, secrets: bool = True) -> Configuration:
@@ -146,6 +175,7 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
             )
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog)
+    _check_commitments(file, configuration, catalog)
     _check_tls(file, configuration.tls)
 
 
@@ -157,11 +187,17 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
         ("seller", "seller", deployment.seller, catalog.parties),
         ("auth", "kind of auth", deployment.auth.kind, _KINDS),
         *(("models", "product", product, frozenset(catalog.products)) for product in deployment.models),
+        *(("snapshots", "product", product, frozenset(deployment.models)) for product in deployment.snapshots),
+        *(("has", "capability", name, _CAPABILITIES) for name in deployment.has),
+        *(("lacks", "capability", name, _CAPABILITIES) for name in deployment.lacks),
+        ("surface", "surface", deployment.surface, ("", *SURFACES)),
     ]
     for key, what, value, allowed in known:
         if value not in allowed:
-            todo = f"Write one of: {', '.join(sorted(allowed))}."
+            todo = f"Write one of: {', '.join(sorted(filter(None, allowed)))}."
             file.problem((*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo)
+    for both in sorted(set(deployment.has) & set(deployment.lacks)):
+        file.problem((*at, "lacks"), f"{name}: has and lacks {both}", "it cannot be both", "Remove one of them.")
     if not deployment.url.startswith(("http://", "https://")):
         todo = "Write http:// or https:// and the address."
         file.problem(
@@ -171,6 +207,34 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
         todo = "Name it with secret_env or secret_file."
         file.problem((*at, "auth"), f"{name}: a secret in the file", "files are copied, shown and kept", todo)
     _check_kind(file, deployment)
+
+
+def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:
+    names: set[str] = set()
+    for commitment in configuration.commitment:
+        name, at = commitment.name, file.place(commitment)
+        if name in names:
+            file.problem((*at, "name"), f"two commitments {name!r}", "a name is unique", "Rename one of them.")
+        names.add(name)
+        for key, amount in (("amount", commitment.amount), ("usd_rate", commitment.usd_rate)):
+            if not amount.is_finite() or amount <= 0:
+                todo = "Write a number above 0."
+                file.problem((*at, key), f"{name}: {key} = {amount}", "it is more than nothing", todo)
+        if commitment.begin >= commitment.end:
+            file.problem((*at, "until"), f"{name} ends before it begins", "`until` is excluded", "Write a later day.")
+        if commitment.currency != "USD" and commitment.usd_rate == 1:
+            todo = "Write usd_rate = USD for one of its currency, as the contract fixes it."
+            file.problem((*at, "currency"), f"{name}: {commitment.currency} without a rate", "prices are in USD", todo)
+        known = (
+            ("kind", "kind", (commitment.kind,), COMMITMENT_KINDS),
+            ("clouds", "cloud", commitment.clouds, catalog.clouds),
+            ("sellers", "seller", commitment.sellers, catalog.parties),
+            ("products", "product", commitment.products, frozenset(catalog.products)),
+        )
+        for key, what, values, allowed in known:
+            for value in sorted(set(values) - set(allowed)):
+                todo = f"Write one of: {', '.join(sorted(allowed))}."
+                file.problem((*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo)
 
 
 def _check_secrets(file: TomlFile, configuration: Configuration) -> None:

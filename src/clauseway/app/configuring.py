@@ -39,7 +39,10 @@ def check_configuration(options: Options) -> Checked:
     plan = present_plan(options)
     names = dict.fromkeys(target.label.deployment for target in plan.targets)
     return Checked(
-        file=options.configuration, deployments=tuple(names), products=tuple(plan.models), keys=len(plan.keys)
+        file=options.configuration,
+        deployments=tuple(names),
+        products=tuple(dict.fromkeys(plan.models.values())),
+        keys=len(plan.keys),
     )
 
 
@@ -70,6 +73,8 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
         show(getattr(configuration, section), section)
     for index, deployment in enumerate(configuration.deployment):
         show(deployment, "deployment", index)
+    for index, commitment in enumerate(configuration.commitment):
+        show(commitment, "commitment", index)
     return shown
 
 

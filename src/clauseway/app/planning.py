@@ -5,23 +5,25 @@ refusal, worded and cited.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property
+from itertools import pairwise
 from itertools import product as every
 from pathlib import Path
 
 import msgspec
 
-from clauseway.app.configuration import Configuration, DeploymentWritten, resolve_auth
+from clauseway.app.configuration import CommitmentWritten, Configuration, DeploymentWritten, resolve_auth
 from clauseway.app.library import OpenAgreement
+from clauseway.app.offerings import shipped_matrix, shipped_models, surface_of
 from clauseway.app.several import Opened, each_of, first_clouds, text_hash
-from clauseway.catalog import ELSEWHERE
+from clauseway.catalog import ELSEWHERE, Models
 from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
 from clauseway.decisions.question import SELL, region_problems
-from clauseway.gateway.plan import Epoch, Key, Plan, Refusal, Route, Target
+from clauseway.gateway.plan import Commitment, Epoch, Key, Lack, Plan, Prices, Refusal, Retirement, Route, Target
 from clauseway.metering import Deployment, Ruling, Unit
-from clauseway.pricing import PriceTable, Sale
+from clauseway.pricing import PriceTable, Sale, UnknownPrice
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
 
 
@@ -34,17 +36,26 @@ def compile_plan(
     known_at: KnownAt,
     prices: PriceTable,
     where: Path,
+    spent: Mapping[str, int] | None = None,
 ) -> Plan:
     """Compile everything a gateway needs. Raises InvalidInput where a credential is
-    missing, UnknownPrice where a deployment sells what the book does not price."""
+    missing, UnknownPrice where a deployment sells what the book does not price. `spent` is what was spent toward each
+    commitment, in picodollars, as far as it is known."""
     targets = _targets(configuration, prices, known_at.day, where)
+    models = shipped_models()
+    names = models.named(products_of(configuration))
     sellers = sorted({target.label.seller for target in targets} | {key.seller for key in keys})
-    products = sorted({target.label.product for target in targets})
+    products = products_of(configuration)
     compiler = _Compiler(opened, targets, known_at)
     return Plan(
         agreement=text_hash(opened),
         hash_key=hash_key,
-        models={product: product for product in products},
+        models=names,
+        snapshots=tuple(sorted(models.snapshots.keys() & names.keys())),
+        retirements=_retirements(models, targets, names),
+        commitments=tuple(
+            _commitment(written, (spent or {}).get(written.name, 0)) for written in configuration.commitment
+        ),
         targets=tuple(targets),
         epochs=tuple(compiler.epochs(sellers, products)),
         rulings=tuple(compiler.rulings),
@@ -63,10 +74,45 @@ def write_plan(plan: Plan, path: Path) -> None:
     fresh.replace(path)
 
 
-def _reservation_prices(label: Deployment, prices: PriceTable, day: date) -> tuple[int, int]:
-    """Picodollars per input and output token, to reserve by. Raises UnknownPrice: what has no price is not sold."""
-    sale = Sale(label.product, label.cloud, label.seller, label.region)
-    return prices.price(sale, Unit.INPUT_TOKENS, day), prices.price(sale, Unit.OUTPUT_TOKENS, day)
+def products_of(configuration: Configuration) -> list[str]:
+    """Every product that is deployed somewhere."""
+    return sorted({product for deployment in configuration.deployment for product in deployment.models})
+
+
+# What a model of each kind cannot be sold without a price for; where there are several sets, any one of them does.
+_NEEDS_PRICE: Mapping[str, tuple[frozenset[Unit], ...]] = {
+    "text": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
+    "embedding": (frozenset({Unit.INPUT_TOKENS}),),
+    "image": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
+    "speech": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
+    "transcription": (
+        frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),
+        frozenset({Unit.AUDIO_INPUT_MILLISECONDS}),
+    ),
+    "moderation": (frozenset({Unit.INPUT_TOKENS}),),
+}
+# What a model may answer with at most where nobody knows: the largest that the catalogued models allow.
+_OUTPUT_TOKENS_MAX = 128_000
+_WITHOUT_OUTPUT = ("embedding", "moderation")
+
+
+def _prices_now(sale: Sale, kind: str, prices: PriceTable, day: date) -> Mapping[Unit, int]:
+    """Picodollars per unit. Raises UnknownPrice: what has no price is not sold."""
+    row = prices.row(sale, day)
+    if not any(units <= row.prices.keys() for units in _NEEDS_PRICE[kind]):
+        raise UnknownPrice([(sale, unit, day) for unit in sorted(_NEEDS_PRICE[kind][0] - row.prices.keys())])
+    return row.prices
+
+
+def _price_spans(sale: Sale, prices: PriceTable) -> tuple[Prices, ...]:
+    return tuple(
+        Prices(
+            begin_ns=start_of_day_ns(row.begin),
+            end_ns=_day_ns(row.end),
+            units={int(unit): price for unit, price in sorted(row.prices.items())},
+        )
+        for row in prices.rows([sale])
+    )
 
 
 def _targets(configuration: Configuration, prices: PriceTable, day: date, where: Path) -> list[Target]:
@@ -86,17 +132,90 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
         product=product,
         model=model,
     )
-    input_price, output_price = _reservation_prices(label, prices, day)
+    surface = written.surface or surface_of(written.dialect, written.url, written.auth.service)
+    known = shipped_models().of(product, surface)
+    sale = Sale(product, written.cloud, written.seller, written.region)
+    now = _prices_now(sale, known.kind, prices, day)
+    output_tokens_max = written.output_tokens_max or known.output_tokens_max or _OUTPUT_TOKENS_MAX
+    is_snapshot = model.removeprefix("openai.") in shipped_models().snapshots
     return Target(
         label=label,
         dialect=written.dialect,
         url=written.url.rstrip("/"),
         auth=resolve_auth(written, where),
-        input_price=input_price,
-        output_price=output_price,
-        output_tokens_max=written.output_tokens_max,
+        input_price=now.get(Unit.INPUT_TOKENS, 0),
+        output_price=now.get(Unit.OUTPUT_TOKENS, 0),
+        output_tokens_max=0 if known.kind in _WITHOUT_OUTPUT else output_tokens_max,
         settings=written.settings,
+        kind=known.kind,
+        surface=surface,
+        prices=_price_spans(sale, prices),
+        context_tokens_max=written.context_tokens_max or known.context_tokens_max,
+        image_tokens_max=known.image_tokens_max,
+        lacks=_lacks(written, surface, product),
+        snapshot=written.snapshots.get(product, "") or (model.removeprefix("openai.") if is_snapshot else ""),
+        residency=written.residency,
+        certifications=written.certifications,
+        quota_requests_per_minute=written.quota_requests_per_minute,
+        quota_tokens_per_minute=written.quota_tokens_per_minute,
+        provisioned=written.provisioned,
     )
+
+
+def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack, ...]:
+    """What a deployment lacks, stretch by stretch of the matrix; its own word goes before that."""
+    matrix = shipped_matrix()
+    days = matrix.days(surface, product)
+    own = [Lack(capability=name, reason="the deployment's configuration says so") for name in written.lacks]
+    return (
+        *own,
+        *(
+            Lack(capability=capability, reason=entry.reason, begin_ns=_day_ns(begin), end_ns=_day_ns(end))
+            for begin, end in pairwise([*days, date.max])
+            for capability, entry in sorted(matrix.lacking(surface, product, begin).items())
+            if capability not in written.has and capability not in written.lacks
+        ),
+    )
+
+
+def _retirements(models: Models, targets: Sequence[Target], names: Mapping[str, str]) -> tuple[Retirement, ...]:
+    return tuple(
+        Retirement(
+            name=retirement.name,
+            surface=surface,
+            begin_ns=start_of_day_ns(retirement.day),
+            message=retirement.sentence,
+        )
+        for retirement in models.retirements
+        if retirement.name in names
+        for surface in sorted({target.surface for target in targets})
+        if retirement.holds_on(surface)
+    )
+
+
+def _commitment(written: CommitmentWritten, spent: int) -> Commitment:
+    return Commitment(
+        name=written.name,
+        begin_ns=start_of_day_ns(written.begin),
+        end_ns=start_of_day_ns(written.end),
+        left=promised(written) - spent,
+        clouds=written.clouds,
+        sellers=written.sellers,
+        products=written.products,
+    )
+
+
+def promised(written: CommitmentWritten) -> int:
+    """The amount of a commitment, in picodollars."""
+    return int((written.amount * written.usd_rate).scaleb(12))
+
+
+_NS_MAX = (1 << 63) - 1
+
+
+def _day_ns(day: date) -> int:
+    """Its start; the first and the last day of all are always and never."""
+    return -_NS_MAX - 1 if day == date.min else _NS_MAX if day == date.max else start_of_day_ns(day)
 
 
 class _Ahead:

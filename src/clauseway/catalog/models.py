@@ -5,26 +5,34 @@ or a dated snapshot of it. A snapshot, or the product itself, is retired by a ve
 named, so that whoever asks learns what to ask for.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
 
+from clauseway.catalog.capabilities import SURFACES
 from clauseway.catalog.rows import Row, read_rows, refuse_any
 from clauseway.values import FOREVER, Problem
 
 KINDS = ("text", "embedding", "image", "speech", "transcription", "moderation")
 _ROLES = ("alias", "snapshot")
-_MODEL_COLUMNS = ("product", "kind", "context_tokens_max", "output_tokens_max", "image_tokens_max", "source")
+_MODEL_COLUMNS = (
+    "product", "surface", "kind", "context_tokens_max", "output_tokens_max", "image_tokens_max", "source",
+)  # fmt: skip
 _NAME_COLUMNS = ("name", "product", "role", "from", "source")
-_RETIREMENT_COLUMNS = ("name", "dialect", "day", "successor", "source")
+_RETIREMENT_COLUMNS = ("name", "vendor", "day", "successor", "source")
+# A vendor is a surface, or all whose names begin with it and a hyphen.
+VENDORS = tuple(dict.fromkeys(part for name in SURFACES for part in (name.partition("-")[0], name)))
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """What a product can hold, in tokens; 0 where it is not known. `image_tokens_max` is the most that one image in a
-    request counts for."""
+    """What a product can hold on a surface (empty: on all), in tokens; 0 where it is not known.
+
+    `image_tokens_max` is the most that one image in a request counts for.
+    """
 
     product: str
+    surface: str
     kind: str
     context_tokens_max: int
     output_tokens_max: int
@@ -43,28 +51,44 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retirement(msgspec.Struct, frozen=True, kw_only=True):
-    """From `day` on a name is not served by a vendor (a dialect; empty: by none) any more. `successor` may be empty."""
+    """From `day` on a name is not served by a vendor (empty: by none) any more. `successor` may be empty."""
 
     name: str
-    dialect: str
+    vendor: str
     day: date
     successor: str
     source: str
 
+    def holds_on(self, surface: str) -> bool:
+        return self.vendor in ("", surface) or surface.startswith(f"{self.vendor}-")
+
     @property
     def sentence(self) -> str:
         """For whoever asked for it."""
-        where = f" by {self.dialect}" if self.dialect else ""
-        then = f" Its successor is {self.successor!r}." if self.successor else " It has no successor."
+        where = f" by {self.vendor}" if self.vendor else ""
+        then = f" Its successor is {self.successor!r}." if self.successor else " No successor is recorded."
         return f"The model {self.name!r} was retired{where} on {self.day}.{then} (Source: {self.source}.)"
 
 
 class Models(msgspec.Struct, frozen=True):
-    """All of it. `models` is by product."""
+    """All of it. `models` is by product and surface."""
 
-    models: Mapping[str, Model]
+    models: Mapping[tuple[str, str], Model]
     names: tuple[Name, ...]
     retirements: tuple[Retirement, ...]
+
+    def of(self, product: str, surface: str) -> Model:
+        """What a product can hold there; a text model of unknown size where nothing is known of it."""
+        unknown = Model(
+            product=product,
+            surface="",
+            kind="text",
+            context_tokens_max=0,
+            output_tokens_max=0,
+            image_tokens_max=0,
+            source="",
+        )
+        return self.models.get((product, surface)) or self.models.get((product, "")) or unknown
 
     def named(self, products: Iterable[str]) -> dict[str, str]:
         """Each name that clients may ask for → its product, the products' own names first."""
@@ -81,20 +105,22 @@ class Models(msgspec.Struct, frozen=True):
 def parse_models(models: str, names: str, retirements: str) -> Models:
     """Read the three files from their text. Raises InvalidInput with every problem in the first that has any."""
     rows = read_rows(models, "models.csv", _MODEL_COLUMNS)
-    found = {row.text("product"): _model(row) for row in rows}
-    refuse_any(rows, *_twice(rows, ("product",), "models.csv"))
+    found = {(row.text("product"), row.text("surface")): _model(row) for row in rows}
+    refuse_any(rows, *_twice(rows, ("product", "surface"), "models.csv"))
     rows = read_rows(names, "names.csv", _NAME_COLUMNS)
-    listed = tuple(_name(row, found) for row in rows)
+    products = sorted({product for product, _ in found})
+    listed = tuple(_name(row, products) for row in rows)
     refuse_any(rows, *_twice(rows, ("name",), "names.csv"))
     rows = read_rows(retirements, "retirements.csv", _RETIREMENT_COLUMNS)
     ended = tuple(_retirement(row) for row in rows)
-    refuse_any(rows, *_twice(rows, ("name", "dialect"), "retirements.csv"))
+    refuse_any(rows, *_twice(rows, ("name", "vendor"), "retirements.csv"))
     return Models(found, listed, ended)
 
 
 def _model(row: Row) -> Model:
     return Model(
         product=row.stated("product"),
+        surface=row.one_of("surface", ("", *SURFACES)),
         kind=row.one_of("kind", KINDS),
         context_tokens_max=row.count("context_tokens_max"),
         output_tokens_max=row.count("output_tokens_max"),
@@ -103,10 +129,10 @@ def _model(row: Row) -> Model:
     )
 
 
-def _name(row: Row, models: Mapping[str, Model]) -> Name:
+def _name(row: Row, products: Sequence[str]) -> Name:
     return Name(
         name=row.stated("name"),
-        product=row.one_of("product", sorted(models)),
+        product=row.one_of("product", products),
         is_snapshot=row.one_of("role", _ROLES) == "snapshot",
         begin=row.day("from", date.min),
         source=row.stated("source"),
@@ -117,7 +143,7 @@ def _retirement(row: Row) -> Retirement:
     row.stated("day")
     return Retirement(
         name=row.stated("name"),
-        dialect=row.text("dialect"),
+        vendor=row.one_of("vendor", ("", *VENDORS)),
         day=row.day("day", FOREVER),
         successor=row.text("successor"),
         source=row.stated("source"),

@@ -55,10 +55,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     `dialect` names the gateway's module for that cloud; `settings` are that module's own (an API version, a project).
     `prices` are those of the dated book; where none is in force, `input_price` and `output_price` (picodollars per
-    token) stand in for them. `kind` is the model's, as in the catalog. Limits in tokens are 0 where they are not known;
-    `image_tokens_max` is the most that one image counts for. `snapshot` is the dated model behind it, empty where that
-    is not known. Quotas are what its cloud lets through in a minute, 0 for any; `provisioned` is paid for whether it is
-    used or not.
+    token) stand in for them. `kind` is the model's and `surface` the way to it, as in the catalog. Limits in tokens are
+    0 where they are not known; `image_tokens_max` is the most that one image counts for. `snapshot` is the dated model
+    behind it, empty where that is not known. Quotas are what its cloud lets through in a minute, 0 for any;
+    `provisioned` is paid for whether it is used or not.
     """
 
     label: Deployment
@@ -70,6 +70,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens_max: int
     settings: Mapping[str, str] = {}
     kind: str = "text"
+    surface: str = ""
     prices: tuple[Prices, ...] = ()
     context_tokens_max: int = 0
     image_tokens_max: int = 0
@@ -83,11 +84,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retirement(msgspec.Struct, frozen=True, kw_only=True):
-    """From `begin_ns` on (business clock) a name is not served by a dialect (empty: by any) any more; `message` says so
-    and names the successor."""
+    """From `begin_ns` on (business clock) a name is not served on a surface any more; `message` says so and names the
+    successor."""
 
     name: str
-    dialect: str
+    surface: str
     begin_ns: int
     message: str
 
