@@ -167,7 +167,8 @@ def line(custom_id: str, body: dict[str, Any], url: str = "/v1/chat/completions"
     return json.dumps({"custom_id": custom_id, "method": "POST", "url": url, "body": body}).encode() + b"\n"
 
 
-def test_a_batch_is_polled_to_its_files(client: OpenAI) -> None:
+def test_a_batch_is_polled_to_its_files(clouds: Any, client: OpenAI) -> None:
+    before = clouds.counts("openai")["completion_tokens"]
     lines = line("a", {"model": "gpt-5.5", "messages": WHAT, "max_completion_tokens": 7})
     lines += line("b", {"model": "gpt-9", "messages": WHAT}) + line("c", {"model": "gpt-5.5", "messages": WHAT})
     batch_input = client.files.create(file=("batch.jsonl", lines), purpose="batch")
@@ -191,6 +192,8 @@ def test_a_batch_is_polled_to_its_files(client: OpenAI) -> None:
     assert batch.usage is not None
     assert batch.usage.output_tokens == sum(body["usage"]["completion_tokens"] for body in bodies)
     assert batch.id in [each.id for each in client.batches.list()]
+    # Its tokens count once, at the poll that finished it.
+    assert clouds.counts("openai")["completion_tokens"] - before == batch.usage.output_tokens
 
 
 def test_a_batch_that_is_wrong_fails_line_by_line(client: OpenAI) -> None:

@@ -134,6 +134,19 @@ def test_a_stall_lasts_longer_than_the_client_waits(clouds: Any) -> None:
         ask(clouds, "openai", timeout=0.2)
 
 
+def test_a_stall_inside_a_stream(clouds: Any) -> None:
+    clouds.add_fault("azure", kind="stall", events=3, seconds=0.4)
+    body = {"model": "gpt-5-5", "messages": [{"role": "user", "content": "a"}], "max_tokens": 64, "stream": True}
+    headers = {"authorization": f"Bearer {AZURE_API_KEY}"}
+    arrivals: list[tuple[float, int]] = []
+    with HTTP.stream("POST", clouds.url("azure", CHAT["azure"]), json=body, headers=headers) as answer:
+        for part in answer.iter_raw():
+            arrivals.append((time.monotonic(), part.count(b"\n\n")))
+    longest = max(range(1, len(arrivals)), key=lambda at: arrivals[at][0] - arrivals[at - 1][0])
+    assert arrivals[longest][0] - arrivals[longest - 1][0] >= 0.35
+    assert sum(events for _, events in arrivals[:longest]) == 3
+
+
 def test_a_client_that_leaves_a_slow_stream_is_counted(clouds: Any) -> None:
     before = clouds.counts("azure")["abandoned"]
     clouds.add_fault("azure", kind="pace", seconds=0.02)

@@ -14,7 +14,7 @@ from clauseway.sandbox.wire import Refused
 Kept = TypeVar("Kept")
 
 # What one account keeps of each kind, so that a long run does not fill the memory; the oldest goes first.
-_KEPT_MAX: Final = 10_000
+_KEPT_MAX: Final = 4_000
 
 CREATED: Final = 1_767_225_600
 

@@ -69,7 +69,11 @@ def retrieve(account: Account, call: Call, batch_id: str, answer: Answering) -> 
         batch.body = {**batch.body, "status": "cancelled", "cancelled_at": now_s}
     elif batch.body["status"] not in _FINAL:
         batch.polls += 1
-        batch.body = _validated(account, batch, now_s) if batch.polls == 1 else _run(account, batch, call, answer)
+        if batch.polls > 1:
+            batch.body = _run(account, batch, call, answer)
+            usage = batch.body["usage"]
+            return Reply(value=batch.body, tokens=(usage["input_tokens"], usage["output_tokens"]))
+        batch.body = _validated(account, batch, now_s)
     return Reply(value=batch.body)
 
 
