@@ -113,7 +113,7 @@ def test_the_pending_come_in_turn_oldest_first(issued: Index) -> None:
 def test_what_was_deleted_is_forgotten_but_not_what_is_owed(issued: Index) -> None:
     issued.add(row("resp_done"), row("resp_owed", pending=True))
     for identifier in ("resp_done", "resp_owed"):
-        issued.index.forget(identifier)
+        issued.index.forget(identifier, lambda _outcome: None)
     issued.index.flush()
     assert issued.index.find("resp_done") is None
     assert issued.index.find("resp_owed") is not None

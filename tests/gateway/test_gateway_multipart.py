@@ -21,14 +21,13 @@ def form(fields: dict[str, str], file: bytes = FILE) -> tuple[bytes, bytes]:
     return request.read(), request.headers["content-type"].encode()
 
 
-def parsed(body: bytes, content_type: bytes) -> list[tuple[str, str | None, bytes]]:
+def parsed(body: bytes, content_type: bytes) -> list[tuple[object, object, object]]:
     """(name, file name, content) of each part, as Python's own parser reads it."""
-    head = b"content-type: %b\r\n\r\n" % content_type
-    message = BytesParser(EmailMessage, policy=HTTP).parsebytes(head + body)
+    message = BytesParser(EmailMessage, policy=HTTP).parsebytes(b"content-type: %b\r\n\r\n" % content_type + body)
     return [
         (part.get_param("name", header="content-disposition"), part.get_filename(), part.get_payload(decode=True))
-        for part in message.iter_parts()  # type: ignore[attr-defined]
-    ]  # fmt: skip
+        for part in message.iter_parts()
+    ]
 
 
 values = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=60)

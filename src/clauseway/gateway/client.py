@@ -120,6 +120,12 @@ class ClientConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._closing = True  # no other protocol is spoken here; the request itself was handed on
+        except httptools.HttpParserCallbackError as error:
+            # Ours, not the client's: told to whoever runs the process, and this connection alone is given up.
+            message = "The gateway failed at this request; its log says why."
+            self._shared.loop.call_exception_handler({"message": message, "exception": error.__context__ or error})
+            self._refuse(errors.INTERNAL, message)
+            return
         except httptools.HttpParserError as error:
             self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {error}.")
             return

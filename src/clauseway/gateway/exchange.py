@@ -430,8 +430,10 @@ class Exchange:
         else:
             attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
             if status < 300 and operation.deletes:
-                self.shared.issued.forget(issued.identifier)
-            self._settle_named(last_bytes, *self._files(issued, made))
+                self._settled = True
+                self.shared.issued.forget(issued.identifier, lambda _outcome: self._settle(last_bytes))
+            else:
+                self._settle_named(last_bytes, *self._files(issued, made))
 
     def ended(self, attempt: Attempt) -> None:
         stream, operation, issued = attempt.stream, self.wanted.operation, self._issued

@@ -153,10 +153,10 @@ class IssuedIndex:
         """The usage that was claimed is recorded."""
         self._queue.put(_Change(_TELL, (identifier,), None))
 
-    def forget(self, identifier: str) -> None:
+    def forget(self, identifier: str, told: Told) -> None:
         """It was deleted. What is pending stays until it is metered."""
         self._remembered.pop(identifier, None)
-        self._queue.put(_Change(_FORGET, (identifier,), None))
+        self._queue.put(_Change(_FORGET, (identifier,), told))
 
     def resolve(self, recorded: Collection[str]) -> None:
         """At the start, before anything is served: claims of a process that died, whose usage is among the `recorded`

@@ -1,0 +1,262 @@
+"""What is made stays with the deployment that issued it, belongs to one project, and is metered once, at its end."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from endpoints_rig import RIVAL_SECRET, Endpoints, endpoints, plan
+from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, PATIENCE_S, eventually, key
+
+from clauseway.metering import Status, Unit, UsageRecord
+
+SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """Nobody polls but the tests: the gateway itself would come after a quarter of a minute."""
+    with endpoints(tmp_path_factory.mktemp("gateway"), keys=(key(OTHER_SECRET, "microsoft"),)) as running:
+        yield running
+
+
+@pytest.fixture
+def clouds(started: Endpoints) -> Endpoints:
+    started.clear_faults()
+    started.forget_asked()
+    return started
+
+
+def on(cloud: str) -> dict[str, str]:
+    return {"x-clauseway-cloud": cloud}
+
+
+def metered(clouds: Endpoints, since: int) -> list[UsageRecord]:
+    """The records since then that hold usage."""
+    return [record for record in clouds.rig.records()[since:] if record.units]
+
+
+@pytest.mark.parametrize("cloud", ["openai", "azure"])
+def test_a_response_is_asked_for_where_it_lies(clouds: Endpoints, cloud: str) -> None:
+    client, since = clouds.client(), len(clouds.rig.records())
+    made = client.responses.create(model=MODEL, input="Where is this?", extra_headers=on(cloud))
+    assert client.responses.retrieve(made.id).output_text == made.output_text
+    assert client.responses.input_items.list(made.id).data[0].type == "message"
+    follow = client.responses.create(model=MODEL, input="And now?", previous_response_id=made.id)
+    assert follow.previous_response_id == made.id
+    client.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError, match="made here"):
+        client.responses.retrieve(made.id)
+    asked = [(one["method"], one["path"].rpartition("/v1")[2]) for one in clouds.asked(cloud)]
+    assert asked == [
+        ("POST", "/responses"), ("GET", f"/responses/{made.id}"), ("GET", f"/responses/{made.id}/input_items"),
+        ("POST", "/responses"), ("DELETE", f"/responses/{made.id}"),
+    ]  # fmt: skip
+    records = clouds.rig.records()[since:]
+    assert len(records) == 5, "each call has its record"
+    assert [record.request for record in metered(clouds, since)] == [records[0].request, records[3].request]
+
+
+@pytest.mark.parametrize("cloud", ["openai", "azure"])
+def test_a_background_response_is_metered_once_at_its_end(clouds: Endpoints, cloud: str) -> None:
+    client, since = clouds.client(), len(clouds.rig.records())
+    made = client.responses.create(model=MODEL, input="Slowly.", background=True, extra_headers=on(cloud))
+    assert made.status == "queued"
+    while made.status in ("queued", "in_progress"):
+        assert not metered(clouds, since)
+        made = client.responses.retrieve(made.id)
+    for _ in range(3):
+        client.responses.retrieve(made.id)
+    (record,) = metered(clouds, since)
+    assert made.usage is not None
+    assert dict(record.units)[Unit.OUTPUT_TOKENS] == made.usage.output_tokens
+    assert (record.status, record.streamed) == (Status.COMPLETE, False)
+
+
+def test_whoever_made_it_pays_for_it(clouds: Endpoints) -> None:
+    """Two keys of one project that buy from different sellers: the maker's seller is the one who sold it."""
+    since = len(clouds.rig.records())
+    made = clouds.client(OTHER_SECRET).responses.create(model=MODEL, input="Mine.", background=True)
+    while clouds.client().responses.retrieve(made.id).status != "completed":
+        pass
+    (payer,) = [buyer for record, buyer, _, _ in clouds.rig.entries()[since:] if record.units]
+    assert (payer.key_id, payer.seller) == ("key-microsoft", "microsoft")
+
+
+def test_a_background_stream_can_be_taken_up_again(clouds: Endpoints) -> None:
+    client, since = clouds.client(), len(clouds.rig.records())
+    stream = client.responses.create(model=MODEL, input="Slowly.", background=True, stream=True)
+    events = list(stream)
+    assert events[-1].type == "response.completed"
+    made = events[-1].response
+    again = list(client.responses.retrieve(made.id, stream=True))
+    assert [event.type for event in again] == [event.type for event in events]
+    assert client.responses.retrieve(made.id).output_text == made.output_text
+    (record,) = metered(clouds, since)
+    assert made.usage is not None
+    assert (record.streamed, dict(record.units)[Unit.OUTPUT_TOKENS]) == (True, made.usage.output_tokens)
+
+
+def test_a_background_stream_whose_client_leaves_is_metered_when_it_comes_back(clouds: Endpoints) -> None:
+    client, since = clouds.client(), len(clouds.rig.records())
+    clouds.fault("openai", kind="stall", seconds=1.5, events=6)
+    with client.responses.create(model=MODEL, input="Slowly.", background=True, stream=True) as stream:
+        made = next(event for event in stream if event.type == "response.created").response
+    eventually(lambda: len(clouds.rig.records()) > since)
+    assert not metered(clouds, since)
+    whole = client.responses.retrieve(made.id)
+    while whole.status in ("queued", "in_progress"):
+        whole = client.responses.retrieve(made.id)
+    (record,) = metered(clouds, since)
+    assert whole.usage is not None
+    assert dict(record.units)[Unit.OUTPUT_TOKENS] == whole.usage.output_tokens
+
+
+def test_a_cancelled_response_ends_without_usage(clouds: Endpoints) -> None:
+    client, since = clouds.client(), len(clouds.rig.records())
+    made = client.responses.create(model=MODEL, input="Slowly.", background=True)
+    assert client.responses.cancel(made.id).status == "cancelled"
+    assert client.responses.retrieve(made.id).status == "cancelled"
+    assert metered(clouds, since) == []
+    assert len(clouds.rig.records()) == since + 3
+
+
+def lines(*models: str) -> bytes:
+    bodies = [{"model": model, "messages": [{"role": "user", "content": "hello"}]} for model in models]
+    return b"".join(
+        json.dumps({"custom_id": f"c{at}", "method": "POST", "url": "/v1/chat/completions", "body": body}).encode()
+        + b"\n"
+        for at, body in enumerate(bodies)
+    )
+
+
+def test_a_batch_from_its_file_to_its_answers(clouds: Endpoints) -> None:
+    client, since = clouds.client(), len(clouds.rig.records())
+    file = client.files.create(file=("b.jsonl", lines("gpt-5.4", "gpt-5.4-mini")), purpose="batch")
+    batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    while batch.status != "completed":
+        assert not metered(clouds, since)
+        batch = client.batches.retrieve(batch.id)
+    assert batch.output_file_id is not None
+    answers = client.files.content(batch.output_file_id).text
+    assert [json.loads(line)["custom_id"] for line in answers.splitlines()] == ["c0", "c1"]
+    client.batches.retrieve(batch.id)
+    (record,) = metered(clouds, since)
+    usage = batch.to_dict()["usage"]
+    assert isinstance(usage, dict)
+    assert dict(record.units)[Unit.INPUT_TOKENS] == usage["input_tokens"]
+    assert dict(record.units)[Unit.OUTPUT_TOKENS] == usage["output_tokens"]
+    assert {file.id, batch.output_file_id} <= {one.id for one in client.files.list()}
+    assert batch.id in {one.id for one in client.batches.list()}
+
+
+def test_a_file_is_there_until_it_is_deleted(clouds: Endpoints) -> None:
+    client = clouds.client()
+    content = bytes(range(256)) * 100
+    file = client.files.create(file=("b.bin", content), purpose="user_data")
+    assert client.files.content(file.id).content == content
+    assert client.files.retrieve(file.id).bytes == len(content)
+    client.files.delete(file.id)
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve(file.id)
+    assert file.id not in {one.id for one in client.files.list()}
+
+
+def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
+    client, rival = clouds.client(), clouds.client(RIVAL_SECRET)
+    response = client.responses.create(model=MODEL, input="Secret.")
+    file = client.files.create(file=("b.jsonl", lines("gpt-5.4")), purpose="batch")
+    batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    clouds.forget_asked()
+    attempts: list[Any] = [
+        lambda: rival.responses.retrieve(response.id),
+        lambda: rival.responses.delete(response.id),
+        lambda: rival.responses.cancel(response.id),
+        lambda: rival.responses.input_items.list(response.id),
+        lambda: rival.responses.create(model=MODEL, input="Go on.", previous_response_id=response.id),
+        lambda: rival.responses.create(model=MODEL, input="Go on.", conversation="conv_1"),
+        lambda: rival.responses.create(
+            model=MODEL,
+            input=[{"role": "user", "content": [{"type": "input_file", "file_id": file.id}]}],
+        ),
+        lambda: rival.files.retrieve(file.id),
+        lambda: rival.files.content(file.id),
+        lambda: rival.files.delete(file.id),
+        lambda: rival.batches.retrieve(batch.id),
+        lambda: rival.batches.cancel(batch.id),
+        lambda: rival.batches.create(input_file_id=file.id, endpoint="/v1/responses", completion_window="24h"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(openai.NotFoundError) as raised:
+            attempt()
+        assert raised.value.code == "not_found"
+    assert list(rival.files.list()) == []
+    assert list(rival.batches.list()) == []
+    assert clouds.asked("openai") == [], "nothing of it reached a cloud"
+    rival.files.create(file=("mine", b"x"), purpose="user_data")
+    assert file.id not in {one.id for one in rival.files.list()}, "the same account, not the same project"
+
+
+def test_a_file_pins_the_request_that_names_it(clouds: Endpoints) -> None:
+    client = clouds.client()
+    file = client.files.create(file=("a.pdf", b"%PDF-1.4"), purpose="user_data", extra_headers=on("azure"))
+    clouds.forget_asked()
+    content: Any = [{"type": "input_file", "file_id": file.id}, {"type": "input_text", "text": "What is it?"}]
+    raw = client.responses.with_raw_response.create(model=MODEL, input=[{"role": "user", "content": content}])
+    assert raw.headers["x-clauseway-cloud"] == "azure"
+    assert clouds.asked("openai") == []
+    other = client.responses.create(model=MODEL, input="On the other cloud.", extra_headers=on("openai"))
+    with pytest.raises(openai.BadRequestError, match="more than one deployment"):
+        client.responses.create(
+            model=MODEL, input=[{"role": "user", "content": content}], previous_response_id=other.id
+        )
+
+
+def test_a_pinned_request_never_goes_elsewhere(clouds: Endpoints) -> None:
+    client = clouds.client()
+    made = client.responses.create(model=MODEL, input="Stay.", extra_headers=on("openai"))
+    clouds.fault("openai", kind="status", status=503)
+    clouds.forget_asked()
+    with pytest.raises(openai.InternalServerError):
+        client.responses.create(model=MODEL, input="Go on.", previous_response_id=made.id)
+    assert (len(clouds.asked("openai")), clouds.asked("azure")) == (1, [])
+
+
+def test_an_identifier_survives_kill_9_right_after_its_answer(tmp_path: Path) -> None:
+    with endpoints(tmp_path) as clouds:
+        made = []
+        for _ in range(3):
+            made.append(clouds.client().responses.create(model=MODEL, input="Durable?", background=True).id)
+            clouds.rig.kill()
+            clouds.rig.start(plan(clouds.rig, clouds.ports))
+        for identifier in made:
+            while clouds.client().responses.retrieve(identifier).status != "completed":
+                pass
+        clouds.rig.stop()
+        assert len([record for record in clouds.rig.records() if record.units]) == 3
+
+
+def test_what_nobody_comes_back_for_is_metered_all_the_same(tmp_path: Path) -> None:
+    with endpoints(tmp_path, launcher=(SHORT_LIMITS,)) as clouds:
+        client = clouds.client()
+        response = client.responses.create(model=MODEL, input="Bye.", background=True)
+        file = client.files.create(file=("b.jsonl", lines("gpt-5.4")), purpose="batch")
+        batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+        gone = client.responses.create(model=MODEL, input="x" * 400, background=True)
+        httpx.delete(f"{clouds.base_url}/responses/{gone.id}", headers=AUTHORIZED, timeout=PATIENCE_S)
+
+        def ends() -> list[UsageRecord]:
+            return [record for record in clouds.rig.records() if record.units]
+
+        eventually(lambda: len(ends()) == 3)
+        assert client.responses.retrieve(response.id).status == "completed"
+        assert client.batches.retrieve(batch.id).status == "completed"
+        clouds.rig.stop()
+        by_status = {status: [one for one in ends() if one.status is status] for status in Status}
+        assert len(by_status[Status.COMPLETE]) == 2
+        (estimate,) = by_status[Status.ESTIMATED]
+        assert dict(estimate.units)[Unit.INPUT_TOKENS] > 100, "what cannot be found any more is estimated, and marked"
+        assert all(buyer.key_id == "key-openai" for record, buyer, _, _ in clouds.rig.entries() if record.units)
