@@ -4,15 +4,29 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+from azure.identity import ClientSecretCredential
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from clauseway.sandbox.credentials import OPENAI_API_KEY
+from clauseway.sandbox.credentials import (
+    AZURE_CLIENT_ID,
+    AZURE_CLIENT_SECRET,
+    AZURE_SCOPE,
+    AZURE_TENANT_ID,
+    OPENAI_API_KEY,
+)
 
 COMMAND = [sys.executable, "-m", "clauseway.sandbox"]
 CLOUDS = ["openai", "azure", "bedrock", "bedrock_runtime", "vertex", "oracle"]
@@ -73,6 +87,64 @@ def test_it_ends_with_its_parent() -> None:
         os.close(read_end)
         os.close(write_end)
         assert process.wait(10) == 0
+
+
+@pytest.fixture(scope="module")
+def pem_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for this machine, signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    paths[1].write_bytes(key.private_bytes(*private))
+    return paths
+
+
+def test_over_https_azure_identity_needs_nothing_special(pem_files: tuple[Path, Path]) -> None:
+    certificate, key = map(str, pem_files)
+    with running(*ANY_PORTS, "--tls-certificate", certificate, "--tls-key", key) as (process, ports):
+        azure = f"https://localhost:{ports['azure']}"
+        with ClientSecretCredential(
+            AZURE_TENANT_ID,
+            AZURE_CLIENT_ID,
+            AZURE_CLIENT_SECRET,
+            authority=azure,
+            disable_instance_discovery=True,
+            connection_verify=certificate,
+        ) as credential:
+            token = credential.get_token(AZURE_SCOPE).token
+        context = ssl.create_default_context(cafile=certificate)
+        body = {"model": "gpt-5-5", "messages": [{"role": "user", "content": "a"}], "stream": True}
+        answer = httpx.post(
+            f"{azure}/openai/v1/chat/completions",
+            json=body,
+            headers={"authorization": f"Bearer {token}"},
+            verify=context,
+        )
+        assert answer.text.endswith("data: [DONE]\n\n")
+        process.terminate()
+    assert process.returncode == 0
+
+
+def test_https_needs_both_files(pem_files: tuple[Path, Path]) -> None:
+    command = [*COMMAND, *ANY_PORTS, "--tls-certificate", str(pem_files[0])]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "https needs a certificate and its key" in ended.stderr
 
 
 BAD_FAULTS = ["{", '{"kind":"drop"}', '{"cloud":"moon","kind":"drop"}', '{"cloud":"azure","kind":"explode"}']

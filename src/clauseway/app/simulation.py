@@ -75,6 +75,16 @@ def _addresses(ports: dict[str, int]) -> tuple[Address, ...]:
     )
 
 
+def write_credentials(clouds: Clouds, folder: Path) -> None:
+    """The demonstration credentials as the files that the vendors' own SDKs look for."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    token_uri = clouds.url("vertex").removesuffix(_VERTEX_ROOT) + "/token"
+    for name, text in credentials.credential_files(folder.resolve(), token_uri).items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(text, "utf-8")
+
+
 def write_configuration(clouds: Clouds, path: Path) -> None:
     """The deployments of the simulated week: OpenAI's sales hosted on Azure and on AWS, Microsoft's on Azure."""
     path.write_text(

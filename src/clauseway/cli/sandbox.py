@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from clauseway.app.home import home_at
-from clauseway.app.simulation import sandbox_clouds, write_configuration
+from clauseway.app.simulation import sandbox_clouds, write_configuration, write_credentials
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.cli.serve import stop_on_signals
@@ -22,6 +22,9 @@ def command(
     fault: Annotated[list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")] = None,
     configuration: Annotated[
         Path | None, typer.Option("--config", help="Write here the configuration by which a gateway finds them.")
+    ] = None,
+    credentials: Annotated[
+        Path | None, typer.Option(help="Write here the credentials, as the files that the vendors' SDKs look for.")
     ] = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -39,6 +42,9 @@ def command(
     With a gateway in front of them, in another terminal:
       clauseway sandbox --config clouds.toml
       clauseway serve --config clouds.toml
+    For a vendor's own SDK:
+      clauseway sandbox --credentials FOLDER
+      export GOOGLE_APPLICATION_CREDENTIALS=FOLDER/google-service-account.json
     """
     until = stop_on_signals()
     ports = {
@@ -52,6 +58,8 @@ def command(
     with sandbox_clouds(home_at(home), ports, fault or []) as clouds:
         if configuration is not None:
             write_configuration(clouds, configuration)
+        if credentials is not None:
+            write_credentials(clouds, credentials)
         if as_json:
             print_json(clouds.addresses)
         else:

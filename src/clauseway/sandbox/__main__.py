@@ -11,12 +11,13 @@ import json
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 import uvloop
 
 from clauseway.sandbox.faults import Fault, StartFault
-from clauseway.sandbox.server import TWINS, serve, stop_when_parent_ends
+from clauseway.sandbox.server import TWINS, Tls, serve, stop_when_parent_ends
 from clauseway.values import InvalidInput, Problem
 
 PORTS: Mapping[str, int] = {
@@ -35,24 +36,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         faults = [_fault(text) for text in options.fault]
         ports = {name: getattr(options, f"{name}_port") for name in PORTS}
-        uvloop.run(_run(options.host, ports, faults, options.parent_pipe))
+        uvloop.run(_run(options.host, ports, faults, options.parent_pipe, _tls(options)))
     except InvalidInput as problem:
         print(problem, file=sys.stderr)
         return 3
     return 0
 
 
-async def _run(host: str, ports: Mapping[str, int], faults: list[tuple[str, Fault]], parent_pipe: int | None) -> None:
+async def _run(
+    host: str, ports: Mapping[str, int], faults: list[tuple[str, Fault]], parent_pipe: int | None, tls: Tls | None
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if parent_pipe is not None:
         stop_when_parent_ends(parent_pipe, stop)
-    await serve(host, ports, faults, _print_ready, stop)
+    await serve(host, ports, faults, _print_ready, stop, tls)
 
 
 def _print_ready(ports: Mapping[str, int]) -> None:
     print(json.dumps({"ready": True, "ports": dict(ports)}), flush=True)
+
+
+def _tls(options: argparse.Namespace) -> Tls | None:
+    files = (options.tls_certificate, options.tls_key)
+    if files == (None, None):
+        return None
+    missing = [str(file) for file in files if file is None or not file.is_file()]
+    if missing:
+        raise InvalidInput(
+            Problem(
+                what="https needs a certificate and its key",
+                why=f"not a file: {', '.join(missing)}",
+                where="--tls-certificate, --tls-key",
+                todo="Give both as PEM files.",
+            )
+        )
+    return Tls(*files)
 
 
 def _fault(text: str) -> tuple[str, Fault]:
@@ -80,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
             f"--{name.replace('_', '-')}-port", type=int, default=port, help=f"next free port from {port} on; 0 for any"
         )
     parser.add_argument("--fault", action="append", default=[], metavar="JSON", help="see clauseway.sandbox.faults")
+    parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak https, with this PEM file")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, a PEM file")
     parser.add_argument("--parent-pipe", type=int, metavar="FD", help="stop when this pipe's other end closes")
     return parser
 

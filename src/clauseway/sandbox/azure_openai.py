@@ -227,8 +227,7 @@ def _entra(received: Received) -> Answer:
     """Entra's v2.0 endpoint for client credentials, and the metadata by which a client finds it."""
     tenant, _, rest = received.path.lstrip("/").partition("/")
     if received.method == "GET" and rest == "v2.0/.well-known/openid-configuration":
-        scheme = received.header(b"x-forwarded-proto") or "https"
-        at = f"{scheme}://{received.header(b'host')}/{tenant}"
+        at = f"https://{received.header(b'host')}/{tenant}"
         found = {
             "token_endpoint": f"{at}/oauth2/v2.0/token",
             "authorization_endpoint": f"{at}/oauth2/v2.0/authorize",

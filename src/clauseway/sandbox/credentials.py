@@ -4,6 +4,9 @@ Tokens that a constant holds are good until 2100, so that they need not be fetch
 (`/{tenant}/oauth2/v2.0/token` at Azure's port, `/token` at Vertex AI's) hand out tokens that last an hour.
 """
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from clauseway.sandbox.rsa import Key, prime_after
@@ -102,6 +105,47 @@ def google_service_account(token_uri: str) -> dict[str, str]:
         "client_id": "100000000000000000000",
         "token_uri": token_uri,
     }
+
+
+def credential_files(folder: Path, token_uri: str) -> dict[str, str]:
+    """What lies in a folder for the vendors' own SDKs to find, by file name.
+
+    `google-service-account.json` for GOOGLE_APPLICATION_CREDENTIALS, `oci-config` with its `oci-key.pem` for
+    OCI_CONFIG_FILE, `aws-credentials` for AWS_SHARED_CREDENTIALS_FILE (with a profile `session`), and `azure.env` with
+    what azure-identity reads from the environment.
+    """
+    oci = {
+        "user": OCI_USER,
+        "fingerprint": OCI_FINGERPRINT,
+        "tenancy": OCI_TENANCY,
+        "region": OCI_REGION,
+        "key_file": str(folder / "oci-key.pem"),
+    }
+    aws = {"aws_access_key_id": AWS_ACCESS_KEY_ID, "aws_secret_access_key": AWS_SECRET_ACCESS_KEY}
+    session = {
+        "aws_access_key_id": AWS_SESSION_ACCESS_KEY_ID,
+        "aws_secret_access_key": AWS_SESSION_SECRET_ACCESS_KEY,
+        "aws_session_token": AWS_SESSION_TOKEN,
+    }
+    azure = {
+        "AZURE_TENANT_ID": AZURE_TENANT_ID,
+        "AZURE_CLIENT_ID": AZURE_CLIENT_ID,
+        "AZURE_CLIENT_SECRET": AZURE_CLIENT_SECRET,
+    }
+    return {
+        "google-service-account.json": json.dumps(google_service_account(token_uri), indent=2) + "\n",
+        "oci-config": _ini({"DEFAULT": oci}),
+        "oci-key.pem": private_key_pem(),
+        "aws-credentials": _ini({"default": aws, "session": session}),
+        "azure.env": "".join(f"{name}={value}\n" for name, value in azure.items()),
+    }
+
+
+def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
+    return "\n".join(
+        f"[{title}]\n" + "".join(f"{name} = {value}\n" for name, value in fields.items())
+        for title, fields in sections.items()
+    )
 
 
 def oci_session_token(expires_s: int = _YEAR_2100, key: Key = ISSUER_KEY) -> str:

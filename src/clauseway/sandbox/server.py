@@ -14,6 +14,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, MutableMapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -69,6 +70,13 @@ class Counts(msgspec.Struct):
     streams: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """PEM files."""
+
+    certificate: Path
+    key: Path
 
 
 class Attempt(msgspec.Struct):
@@ -137,6 +145,7 @@ class CloudApplication:
             return
         received = Received(
             method=scope["method"],
+            scheme=scope["scheme"],
             path=scope["path"],
             raw_path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
@@ -219,7 +228,7 @@ class CloudApplication:
             case "status":
                 return _with_retry_after(self._twin.outage(received, fault.outage), fault.retry_after_ms)
             case "redirect":
-                here = f"http://{received.header(b'host')}{received.raw_path}"
+                here = f"{received.scheme}://{received.header(b'host')}{received.raw_path}"
                 location = (fault.location or here).encode("latin-1")
                 return Answer(status=fault.outage.status, headers=((b"location", location),))
         return None
@@ -383,8 +392,12 @@ async def serve(
     faults: Iterable[tuple[str, Fault]],
     on_ready: Callable[[Mapping[str, int]], None],
     stop: asyncio.Event,
+    tls: Tls | None = None,
 ) -> None:
-    """Serve every cloud of `ports` until `stop` is set, then drain. `on_ready` gets the ports actually used."""
+    """Serve every cloud of `ports` until `stop` is set, then drain. `on_ready` gets the ports actually used.
+
+    With `tls` they speak https, as some of the vendors' clients insist.
+    """
     listeners = {name: bind(host, port) for name, port in ports.items()}
     counts = {name: Counts() for name in ports}
     serials = _serials()
@@ -392,7 +405,7 @@ async def serve(
     applications = {name: CloudApplication(name, serials, counts, attempts) for name in ports}
     for name, fault in faults:
         applications[name].faults.add(fault)
-    servers = {name: _Server(_config(application)) for name, application in applications.items()}
+    servers = {name: _Server(_config(application, tls)) for name, application in applications.items()}
     tasks = [asyncio.create_task(server.serve(sockets=[listeners[name]])) for name, server in servers.items()]
     for server in servers.values():
         await server.ready.wait()
@@ -403,7 +416,7 @@ async def serve(
     await asyncio.gather(*tasks)
 
 
-def _config(application: CloudApplication) -> uvicorn.Config:
+def _config(application: CloudApplication, tls: Tls | None) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         http=_Protocol,
@@ -414,6 +427,8 @@ def _config(application: CloudApplication) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=75,  # longer than any client's pool keeps an idle connection: the client closes first
         timeout_graceful_shutdown=_DRAIN_S_MAX,
+        ssl_certfile=str(tls.certificate) if tls else None,
+        ssl_keyfile=str(tls.key) if tls else None,
     )
 
 

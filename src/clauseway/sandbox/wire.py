@@ -24,6 +24,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     now_s: float
     serial: str
+    scheme: str = "http"
 
     def header(self, name: bytes) -> str:
         """The first value of a header, empty where it is missing."""
