@@ -20,7 +20,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Protocol, cast
 
 import msgspec
 
@@ -40,9 +40,9 @@ from clauseway.gateway.plan import Plan
 from clauseway.gateway.presenting import Presenting
 from clauseway.gateway.quotas import Memory
 from clauseway.gateway.reporting import Reporter
-from clauseway.gateway.routes import Tables
+from clauseway.gateway.routes import CallTarget, Tables
 from clauseway.gateway.settings import Telemetry, changed_lasting
-from clauseway.gateway.shared import Shared
+from clauseway.gateway.shared import Shared, Watcher
 from clauseway.gateway.tls import file_identity
 from clauseway.metering import Status
 from clauseway.spool import OpenAttempt, SpoolWriter, open_attempts, pack_usage_fields
@@ -75,6 +75,13 @@ def read_plan(path: Path) -> Plan:
     except (OSError, msgspec.DecodeError) as error:
         todo = "Compile the plan anew; it is replaced whole, by rename."
         raise InvalidInput(Problem(what="no readable plan", why=str(error), where=str(path), todo=todo)) from None
+
+
+class Exporting(Watcher, Protocol):
+    """A watcher that sends what it is told elsewhere."""
+
+    def close(self) -> None:
+        """Send what has gathered, for some seconds at most. Blocks."""
 
 
 class Server:
@@ -125,7 +132,8 @@ class Server:
         self._poller = Poller(shared)
         self._reporter = Reporter(shared, self._health, lines)
         self._access = AccessLog(lines, settings.log.access, boot)
-        shared.watchers = (self._access,) if settings.log.access else ()
+        self._telemetry = self._open_telemetry(settings.telemetry, boot)
+        self._watchers()
         await door.open(loop, self._client, settings.tls, limits.head_s)
         control = await serve_control(options.control, shared) if options.control else None
         metrics = await self._serve_metrics(settings.telemetry)
@@ -153,6 +161,8 @@ class Server:
         issued.close()
         if metrics is not None:
             metrics.close()
+        if self._telemetry is not None:
+            await loop.run_in_executor(None, self._telemetry.close)
         lines.event("stopped", requests=shared.counts.begun, cut_off=cut_off)
 
     async def _serve_metrics(self, telemetry: Telemetry) -> asyncio.Server | None:
@@ -166,6 +176,23 @@ class Server:
                 telemetry.metrics_host, telemetry.metrics_port, self._shared, self._health, self._lines
             ),
         )
+
+    def _open_telemetry(self, settings: Telemetry, boot: int) -> Exporting | None:
+        """Raises InvalidInput where what it takes is not installed."""
+        if not settings.otlp_endpoint:
+            return None
+        module = optional("clauseway.gateway.telemetry", "telemetry.otlp_endpoint")
+        named = self._target_named
+        return cast(Exporting, module.Telemetry(settings, boot, asyncio.get_running_loop(), self._lines, named))
+
+    def _target_named(self, deployment: str) -> CallTarget | None:
+        return next((target for target in self._shared.tables.targets if target.name == deployment), None)
+
+    def _watchers(self) -> None:
+        """Who is told of requests that are over: nobody, as long as nobody is asked for."""
+        access = (self._access,) if self._access.share else ()
+        telemetry = (self._telemetry,) if self._telemetry is not None else ()
+        self._shared.watchers = (*access, *telemetry)
 
     def _client(self) -> ClientConnection:
         return ClientConnection(self._shared)
@@ -225,10 +252,7 @@ class Server:
         limits = self._shared.limits = self._options.limits or plan.settings.limits
         self._endpoints.limit(limits)
         self._access.share = plan.settings.log.access
-        self._shared.watchers = (
-            *(watcher for watcher in self._shared.watchers if watcher is not self._access),
-            *((self._access,) if self._access.share else ()),
-        )
+        self._watchers()
         self._lines.event("plan taken over", **_figures(plan))
         if lasting := changed_lasting(before, plan.settings):
             self._lines.event("restart needed", settings=lasting)

@@ -1,0 +1,188 @@
+"""Spans and metrics as a collector receives them: over OTLP, decoded by OpenTelemetry's own messages."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, Rig, eventually, status
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from clauseway.gateway.plan import Plan
+from clauseway.gateway.settings import Settings, Telemetry
+
+TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+class Collector(http.server.ThreadingHTTPServer):
+    """Keeps what is sent to it, and answers `status`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.bodies: list[tuple[str, bytes]] = []
+        self.status = 200
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def spans(self) -> list[Span]:
+        return [
+            span
+            for path, body in self.bodies
+            if path == "/v1/traces"
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def metrics(self) -> dict[str, list[Any]]:
+        """Name → data points of the last export."""
+        last = [ExportMetricsServiceRequest.FromString(body) for path, body in self.bodies if path == "/v1/metrics"][-1]
+        return {
+            metric.name: list(metric.histogram.data_points)
+            for resource in last.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.bodies.append((self.path, body))
+        self.send_response(self.server.status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def attributes(values: Any) -> dict[str, Any]:
+    def value(pair: KeyValue) -> object:
+        return getattr(pair.value, pair.value.WhichOneof("value") or "string_value")
+
+    return {pair.key: value(pair) for pair in values}
+
+
+def exporting(plan: Plan, url: str, **members: Any) -> Plan:
+    return msgspec.structs.replace(plan, settings=Settings(telemetry=Telemetry(otlp_endpoint=url, **members)))
+
+
+def ask(rig: Rig, traceparent: str = "", word: str = "hello") -> httpx.Response:
+    headers = {**AUTHORIZED, **({"traceparent": traceparent} if traceparent else {})}
+    body = {"model": MODEL, "messages": [{"role": "user", "content": word}]}
+    return httpx.post(f"{rig.url}/v1/chat/completions", json=body, headers=headers, timeout=PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    collector = Collector()
+    with Rig(tmp_path_factory.mktemp("telemetry")) as rig:
+        rig.cloud("azure", status(503))
+        rig.cloud("aws")
+        rig.start(exporting(rig.plan(), collector.url, service_name="edge"))
+        assert ask(rig, f"00-{TRACE}-{CALLER}-01", "a-prompt").status_code == 200
+        assert ask(rig, f"00-{TRACE[::-1]}-{CALLER}-00").status_code == 200
+        rig.clouds["aws"].behaviour = status(500)
+        assert ask(rig).status_code == 502
+        eventually(lambda: len(collector.spans()) == 6)
+        rig.stop()  # what has gathered is exported
+    yield collector
+    collector.shutdown()
+
+
+def test_a_request_continues_the_callers_trace_and_attempts_are_its_children(collected: Collector) -> None:
+    spans = [span for span in collected.spans() if span.trace_id.hex() == TRACE]
+    (request,) = [span for span in spans if span.kind == Span.SPAN_KIND_SERVER]
+    failed, served = [span for span in spans if span.kind == Span.SPAN_KIND_CLIENT]
+    assert request.parent_span_id.hex() == CALLER
+    assert {failed.parent_span_id, served.parent_span_id} == {request.span_id}
+    assert len({span.span_id for span in spans}) == 3
+    assert {span.name for span in spans} == {f"chat {MODEL}"}
+    assert request.start_time_unix_nano <= failed.start_time_unix_nano <= failed.end_time_unix_nano
+    assert failed.end_time_unix_nano <= served.start_time_unix_nano < served.end_time_unix_nano
+    assert served.end_time_unix_nano == request.end_time_unix_nano
+
+
+def test_spans_say_what_the_conventions_ask_for(collected: Collector) -> None:
+    spans = [span for span in collected.spans() if span.trace_id.hex() == TRACE]
+    failed, served = [attributes(span.attributes) for span in spans if span.kind == Span.SPAN_KIND_CLIENT]
+    assert failed["error.type"] == "503"
+    assert failed["clauseway.deployment"] == "azure-1"
+    assert "error.type" not in served
+    expected = {
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": MODEL,
+        "gen_ai.response.model": NAME_THERE, "gen_ai.usage.input_tokens": 21, "gen_ai.usage.output_tokens": 8,
+        "gen_ai.usage.cache_read.input_tokens": 4, "server.address": "127.0.0.1", "clauseway.cloud": "aws",
+    }  # fmt: skip
+    assert served.items() >= expected.items()
+    (request,) = [attributes(span.attributes) for span in spans if span.kind == Span.SPAN_KIND_SERVER]
+    assert request["clauseway.request.id"].startswith("req_")
+    assert (request["clauseway.attempts"], request["clauseway.decision"]) == (2, "permitted-1")
+
+
+def test_a_caller_who_does_not_sample_is_heeded_and_a_failure_is_one(collected: Collector) -> None:
+    spans = collected.spans()
+    assert all(span.trace_id.hex() != TRACE[::-1] for span in spans)
+    (request,) = [span for span in spans if span.kind == Span.SPAN_KIND_SERVER and span.trace_id.hex() != TRACE]
+    assert (request.parent_span_id, request.status.code) == (b"", 2)
+    assert attributes(request.attributes)["error.type"] == "502"
+
+
+def test_metrics_count_every_request_sampled_or_not(collected: Collector) -> None:
+    metrics = collected.metrics()
+    served = metrics["gen_ai.client.token.usage"]
+    tokens = {attributes(point.attributes)["gen_ai.token.type"]: (point.count, point.sum) for point in served}
+    assert tokens == {"input": (2, 42), "output": (2, 16)}
+    attempts = metrics["gen_ai.client.operation.duration"]
+    by_error = {attributes(point.attributes).get("error.type", ""): point.count for point in attempts}
+    assert by_error == {"": 2, "503": 3, "500": 1}
+    assert sum(point.count for point in metrics["gen_ai.server.request.duration"]) == 3
+    names = {name for points in metrics.values() for point in points for name in attributes(point.attributes)}
+    assert not any(name.startswith("clauseway.") for name in names), "a request's own names would be a series each"
+
+
+def test_the_resource_is_named_and_nothing_tells_a_prompt(collected: Collector) -> None:
+    traces = [body for path, body in collected.bodies if path == "/v1/traces"]
+    resource = attributes(ExportTraceServiceRequest.FromString(traces[0]).resource_spans[0].resource.attributes)
+    assert resource["service.name"] == "edge"
+    everything = b"".join(body for _, body in collected.bodies)
+    for kept in (b"a-prompt", b"many", AUTHORIZED["authorization"].encode()[7:], b"sk-aws"):
+        assert kept not in everything
+
+
+def test_a_collector_that_takes_nothing_costs_nobody_anything_but_spans(tmp_path: Path) -> None:
+    with Rig(tmp_path) as rig:
+        rig.cloud("azure")
+        collector = Collector()
+        collector.status = 400
+        rig.start(exporting(rig.plan(), collector.url, queue=3, metrics=True, metrics_port=0))
+        for _ in range(12):
+            assert ask(rig).status_code == 200
+        url = f"http://127.0.0.1:{rig.ports['metrics']}/metrics"
+
+        def dropped() -> float:
+            lines = httpx.get(url).text.splitlines()
+            return next(
+                float(line.split()[1]) for line in lines if line.startswith("clauseway_telemetry_dropped_total")
+            )
+
+        eventually(lambda: dropped() > 0)
+        eventually(lambda: "telemetry collector unreachable" in rig.errors())
+        assert ask(rig).status_code == 200
+        rig.stop()
+        assert all(line.startswith("{") for line in rig.errors().splitlines()), "the SDK's own log is not ours"
