@@ -176,13 +176,16 @@ def test_a_collector_that_takes_nothing_costs_nobody_anything_but_spans(tmp_path
         url = f"http://127.0.0.1:{rig.ports['metrics']}/metrics"
 
         def dropped() -> float:
+            name = "clauseway_telemetry_dropped_total "
             lines = httpx.get(url).text.splitlines()
-            return next(
-                float(line.split()[1]) for line in lines if line.startswith("clauseway_telemetry_dropped_total")
-            )
+            return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
-        eventually(lambda: dropped() > 0)
-        eventually(lambda: "telemetry collector unreachable" in rig.errors())
+        # Those beyond the queue and those that were refused: all twelve.
+        eventually(lambda: dropped() == 12)
+        eventually(lambda: "telemetry not taken" in rig.errors())
+        collector.status = 200
         assert ask(rig).status_code == 200
+        eventually(lambda: "telemetry taken again" in rig.errors())
         rig.stop()
         assert all(line.startswith("{") for line in rig.errors().splitlines()), "the SDK's own log is not ours"
+        collector.shutdown()
