@@ -375,13 +375,12 @@ class Front:
             self._desk.answer(response(200, b'{"status":"ok"}', self._desk.head_lines))
 
     def _readiness(self, _incoming: Incoming, _name: bytes | None) -> None:
-        """Whether requests should be sent here: also where it is healthy, it may be leaving, or have nothing to ask."""
+        """Whether requests should be sent here: one that is healthy may have nobody to ask. (One that is stopping does
+        not listen any more.)"""
         shared = self._shared
         if shared.spool.failure is not None:
             self._health(_incoming, _name)
             return
-        if shared.draining:
-            raise Refused(errors.NOT_READY, "The gateway is stopping.")
         targets = shared.tables.targets
         if targets and all(target.prepare is None for target in targets):
             why = "; ".join(dict.fromkeys(f"{target.name}: {target.no_credential}" for target in targets))
