@@ -285,6 +285,57 @@ def test_a_tool_is_called_in_responses_and_answered(client: OpenAI) -> None:
     assert problems_of("ResponseItemList", client.responses.input_items.list(after.id).to_dict()) == []
 
 
+THOUGHT: Any = [
+    # effort, maximum, tokens thought, words answered (None: as many as it takes)
+    ("low", None, 16, None),
+    ("high", None, 256, None),
+    ("high", 100, 50, 50),
+    ("none", 100, 0, 100),
+]
+
+
+@pytest.mark.parametrize(("effort", "most", "thought", "words"), THOUGHT)
+def test_thinking_counts_in_the_answers_tokens(
+    client: OpenAI, effort: Any, most: int | None, thought: int, words: int | None
+) -> None:
+    chat = client.chat.completions.create(
+        model="gpt-5.5", messages=MESSAGES, reasoning_effort=effort, max_completion_tokens=most
+    )
+    assert chat.usage is not None
+    assert chat.usage.completion_tokens_details is not None
+    assert chat.usage.completion_tokens_details.reasoning_tokens == thought
+    said = len((chat.choices[0].message.content or "").split())
+    assert chat.usage.completion_tokens == thought + said
+    assert words in (None, said)
+    asked: Any = {"model": "gpt-5.5", "input": WHAT, "reasoning": {"effort": effort}, "max_output_tokens": most}
+    whole = client.responses.create(**asked)
+    assert whole.usage is not None
+    assert whole.usage.output_tokens_details.reasoning_tokens == thought
+    assert whole.output_text == chat.choices[0].message.content
+    assert [item.type for item in whole.output] == (["reasoning", "message"] if thought else ["message"])
+    events = list(client.responses.create(**asked, stream=True))
+    assert [problem for event in events for problem in problems_of("ResponseStreamEvent", event.to_dict())] == []
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+
+
+def test_a_prompt_is_cached_under_its_key_alone(clouds: Any, client: OpenAI) -> None:
+    def cached(words: int, key: str | None, last: str = "") -> int:
+        text = " ".join(f"w{number}" for number in range(words))
+        messages: Any = [{"role": "user", "content": f"{text}{last}"}]
+        asked: Any = {"prompt_cache_key": key} if key else {}
+        answer = client.responses.create(model="gpt-5.5", input=messages, **asked)
+        chat = client.chat.completions.create(model="gpt-5.4", messages=messages, **asked)
+        # Each model has a cache of its own, and both endpoints count alike.
+        found = answer.to_dict()["usage"]["input_tokens_details"]["cached_tokens"]
+        assert chat.to_dict()["usage"]["prompt_tokens_details"]["cached_tokens"] == found
+        return int(found)
+
+    told = [cached(1300, "a"), cached(1300, "a"), cached(1300, "a", " more"), cached(1300, "b"), cached(1300, None)]
+    # 1,300 words are cached up to 1,024 + 2 × 128.
+    assert told == [0, 1280, 1280, 0, 0]
+    assert [cached(1000, "a"), cached(1500, "a")] == [0, 1280]
+
+
 SCHEMAS: Any = [
     {"type": "object", "properties": {}, "additionalProperties": False},
     {"type": "array", "items": {"type": "integer", "minimum": 5, "multipleOf": 3}, "minItems": 3},

@@ -3,7 +3,8 @@
 Nothing here is shared between clouds: an id that one account issued means nothing to another.
 """
 
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -12,6 +13,11 @@ from clauseway.sandbox.generation import Generation
 from clauseway.sandbox.wire import Refused
 
 Kept = TypeVar("Kept")
+Key = TypeVar("Key", bound=Hashable)
+
+# A prompt is cached from so many tokens on, in steps of so many (OpenAI's guide to prompt caching).
+_CACHED_MIN: Final = 1024
+_CACHED_STEP: Final = 128
 
 # What one account keeps of each kind, so that a long run does not fill the memory; the oldest goes first.
 _KEPT_MAX: Final = 4_000
@@ -102,6 +108,7 @@ class Account:
         self.responses: dict[str, KeptResponse] = {}
         self.files: dict[str, KeptFile] = {}
         self.batches: dict[str, KeptBatch] = {}
+        self._prefixes: dict[tuple[str, int, int], None] = {}
 
     def snapshot(self, model: str, kind: str) -> str:
         """The snapshot that answers. Raises UnknownModel, or Refused for a model that cannot do this."""
@@ -112,8 +119,27 @@ class Account:
             raise _cannot(model, kind)
         return found.snapshot
 
+    def cached_tokens(self, model: str, cache_key: object, contents: Iterable[str]) -> int:
+        """The tokens of the longest beginning that this model has seen under the key; from now on it has seen all.
 
-def keep(shelf: dict[str, Kept], key: str, value: Kept) -> None:
+        Requests without a `prompt_cache_key` are not cached, so that their usage does not turn on what came before.
+        """
+        if not isinstance(cache_key, str) or not cache_key:
+            return 0
+        words = " ".join(contents).split()
+        fingerprint, begin, found = 0, 0, 0
+        known = True
+        for end in range(_CACHED_MIN, len(words) + 1, _CACHED_STEP):
+            part = " ".join(words[begin:end])
+            fingerprint, begin = zlib.crc32(part.encode("utf-8", "surrogatepass"), fingerprint), end
+            prefix = (f"{model} {cache_key}", end, fingerprint)
+            known = known and prefix in self._prefixes
+            found = end if known else found
+            keep(self._prefixes, prefix, None)
+        return found
+
+
+def keep(shelf: dict[Key, Kept], key: Key, value: Kept) -> None:
     """Put it on a shelf, and drop the oldest from one that is full."""
     if len(shelf) >= _KEPT_MAX:
         del shelf[next(iter(shelf))]

@@ -12,7 +12,7 @@ import msgspec
 
 from clauseway.sandbox.account import Account
 from clauseway.sandbox.fitting import UnfitSchema
-from clauseway.sandbox.generation import Generation, generate, generate_json
+from clauseway.sandbox.generation import Generation, after_thinking, generate, generate_json, think
 from clauseway.sandbox.parameters import expect, flag, missing, model_of, objects, read_object, refuse_type, section
 from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event, padding
 
@@ -39,13 +39,16 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool
     obfuscated: bool
     generation: Generation
+    contents: tuple[str, ...]
+    cache_key: object
 
 
 def complete(account: Account, call: Call) -> Reply:
     """`POST /chat/completions`."""
     request = read_request(call.body, call.model)
     snapshot = account.snapshot(request.model, "text")
-    generation, style = request.generation, account.style
+    cached = account.cached_tokens(snapshot, request.cache_key, request.contents)
+    generation, style = msgspec.structs.replace(request.generation, cached_tokens=cached), account.style
     head = {
         "id": f"chatcmpl-{call.serial[3:]}",
         "object": "chat.completion.chunk" if request.streamed else "chat.completion",
@@ -53,7 +56,7 @@ def complete(account: Account, call: Call) -> Reply:
         "model": snapshot,
     }
     if request.streamed:
-        events = tuple(_stream_events(request, {**head, **style.tail}, style.choice))
+        events = tuple(_stream_events(request, generation, {**head, **style.tail}, style.choice))
         if style.preamble:
             usage = {"usage": None} if request.include_usage else {}
             events = (event({**style.preamble, **usage}), *events)
@@ -87,6 +90,8 @@ def read_request(body: bytes, named: str = "") -> ChatRequest:
         include_usage=flag(options, "include_usage", "stream_options.include_usage"),
         obfuscated=options.get("include_obfuscation") is not False,
         generation=_generate(request, contents, streamed),
+        contents=contents,
+        cache_key=request.get("prompt_cache_key"),
     )
 
 
@@ -96,7 +101,13 @@ def _generate(request: dict[str, Any], contents: tuple[str, ...], streamed: bool
     answered = request["messages"][-1]["role"] == "tool"
     tool = called_tool(tools, request.get("tool_choice"), answered=answered)
     wanted = section(request, "response_format")
-    return generate_as(contents, tool, wanted, tokens_max, streamed)
+    thinking = think(request.get("reasoning_effort"), tokens_max)
+    return after_thinking(generate_as(contents, tool, wanted, less(tokens_max, thinking), streamed), thinking)
+
+
+def less(tokens_max: int | None, spent: int) -> int | None:
+    """What is left of a maximum, where there is one."""
+    return None if tokens_max is None else tokens_max - spent
 
 
 def generate_as(
@@ -255,14 +266,14 @@ def _tokens_max(request: dict[str, Any]) -> int | None:
 
 
 def usage_of(generation: Generation) -> dict[str, object]:
-    """The whole usage object, in the order of the real one. The simulated model neither caches nor reasons."""
+    """The whole usage object, in the order of the real one."""
     return {
         "prompt_tokens": generation.prompt_tokens,
         "completion_tokens": generation.completion_tokens,
         "total_tokens": generation.prompt_tokens + generation.completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": generation.cached_tokens, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": 0,
+            "reasoning_tokens": generation.reasoning_tokens,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
@@ -298,14 +309,15 @@ def _deltas(generation: Generation, completion: str) -> Iterator[dict[str, objec
         yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
 
 
-def _stream_events(request: ChatRequest, head: dict[str, object], choice: Mapping[str, object]) -> Iterator[bytes]:
+def _stream_events(
+    request: ChatRequest, generation: Generation, head: dict[str, object], choice: Mapping[str, object]
+) -> Iterator[bytes]:
     """The events of a stream, `[DONE]` last: a role, the pieces, the finish, and the usage where it was asked for.
 
     `head` holds the fields that stand before `choices` in every chunk, `choice` those that a cloud adds to a choice.
     With `include_usage` every chunk says `usage: null` and one more, without choices, says it all; without it no chunk
     mentions usage.
     """
-    generation = request.generation
     number = 0
     for number, delta in enumerate(_deltas(generation, str(head["id"]))):
         chunk = {**head, "choices": [{"index": 0, "delta": delta, **choice, "finish_reason": None}]}

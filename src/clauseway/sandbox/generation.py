@@ -8,6 +8,9 @@ How long an answer gets: as long as the request allows (`finish_reason` "length"
 small number drawn from the prompt (`finish_reason` "stop"). A tool's call and a structured answer are JSON that fits
 the schema, and as long as that takes: with a smaller maximum they are cut. The same request always gets the same
 answer.
+
+A request that names an effort is thought about first, for `REASONING_TOKENS` of it or half of its maximum; those tokens
+count in the answer's and are no words of it.
 """
 
 import json
@@ -33,10 +36,14 @@ _CYCLE = (
 _STARTS = tuple(index for index, letter in enumerate(_CYCLE) if letter == " ")
 
 
+REASONING_TOKENS: Mapping[str, int] = {"low": 16, "medium": 64, "high": 256, "xhigh": 1024}
+
+
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """An answer of the simulated model. `pieces` joined are its text; there are at most CONTENT_EVENTS_MAX.
 
-    With `tool` it is a call of that function, and the text is its arguments.
+    With `tool` it is a call of that function, and the text is its arguments. `cached_tokens` are among the prompt's,
+    `reasoning_tokens` among the completion's.
     """
 
     prompt_tokens: int
@@ -44,6 +51,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str
     pieces: tuple[str, ...]
     tool: str = ""
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -58,6 +67,19 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 def count_tokens(text: str) -> int:
     """The sandbox tokenizer: words."""
     return len(text.split())
+
+
+def think(effort: object, tokens_max: int | None) -> int:
+    """The tokens spent on thinking before an answer of at most `tokens_max` tokens."""
+    tokens = REASONING_TOKENS.get(effort, 0) if isinstance(effort, str) else 0
+    return tokens if tokens_max is None else min(tokens, tokens_max // 2)
+
+
+def after_thinking(generation: Generation, tokens: int) -> Generation:
+    """The answer, with the tokens of the thinking in its count."""
+    return msgspec.structs.replace(
+        generation, completion_tokens=generation.completion_tokens + tokens, reasoning_tokens=tokens
+    )
 
 
 def generate(contents: Iterable[str], tokens_max: int | None, streamed: bool) -> Generation:

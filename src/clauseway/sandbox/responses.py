@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any, Final
 
+import msgspec
+
 from clauseway.sandbox.account import Account, KeptResponse, keep
-from clauseway.sandbox.chat import MEDIA, OUTPUT_TOKENS_MAX, called_tool, generate_as
-from clauseway.sandbox.generation import Generation, count_tokens, generate
+from clauseway.sandbox.chat import MEDIA, OUTPUT_TOKENS_MAX, called_tool, generate_as, less
+from clauseway.sandbox.generation import Generation, after_thinking, count_tokens, generate, think
 from clauseway.sandbox.parameters import (
     expect,
     flag,
@@ -65,6 +67,8 @@ def create(account: Account, call: Call) -> Reply:
     context = [*(previous.context if previous else ()), *(text for item in items for text in _texts(item))]
     generation = _generate(request, items, (*told, *context), streamed)
     snapshot = account.snapshot(model, "text")
+    cached = account.cached_tokens(snapshot, request.get("prompt_cache_key"), (*told, *context))
+    generation = msgspec.structs.replace(generation, cached_tokens=cached)
     body = _begin(request, call, snapshot, background, stored)
     kept = KeptResponse(body, items, [*context, generation.text], generation, _obfuscated(request))
     if stored:
@@ -159,12 +163,12 @@ def compact(account: Account, call: Call) -> Reply:
 
 
 def usage_of(generation: Generation) -> dict[str, object]:
-    """The usage object of the Responses API. The simulated model neither caches nor reasons."""
+    """The usage object of the Responses API."""
     return {
         "input_tokens": generation.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": generation.cached_tokens, "cache_write_tokens": 0},
         "output_tokens": generation.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": generation.reasoning_tokens},
         "total_tokens": generation.prompt_tokens + generation.completion_tokens,
     }
 
@@ -235,7 +239,8 @@ def _generate(
     answered = bool(items) and items[-1]["type"] == "function_call_output"
     tool = called_tool(tools, request.get("tool_choice"), answered=answered)
     wanted = section(section(request, "text"), "format")
-    return generate_as(contents, tool, wanted, tokens_max, streamed)
+    thinking = think(section(request, "reasoning").get("effort"), tokens_max)
+    return after_thinking(generate_as(contents, tool, wanted, less(tokens_max, thinking), streamed), thinking)
 
 
 def _obfuscated(request: dict[str, Any]) -> bool:
@@ -279,14 +284,21 @@ def _finished(kept: KeptResponse, now_s: int) -> dict[str, Any]:
         "status": "completed" if whole else "incomplete",
         "completed_at": now_s if whole else None,
         "incomplete_details": None if whole else {"reason": "max_output_tokens"},
-        "output": [_item(kept, "completed" if whole else "incomplete", generation.text)],
+        "output": [*_thoughts(kept), _item(kept, "completed" if whole else "incomplete", generation.text)],
         "service_tier": "default",
         "usage": usage_of(generation),
     }
 
 
+def _thoughts(kept: KeptResponse) -> list[dict[str, Any]]:
+    """The item that stands for the thinking, which is not shown; none where there was none."""
+    if not kept.generation.reasoning_tokens:
+        return []
+    return [{"id": kept.body["id"].replace("resp_", "rs_"), "type": "reasoning", "summary": []}]
+
+
 def _item(kept: KeptResponse, status: str, text: str | None) -> dict[str, Any]:
-    """The one item of the output: a message or a function's call. `text` is None while nothing of it is said."""
+    """The item of the output that says something: a message or a function's call. `text` is None until it does."""
     serial = kept.body["id"].removeprefix("resp_")
     if kept.generation.tool:
         return {
@@ -317,10 +329,13 @@ def _events(kept: KeptResponse, now_s: int) -> Iterator[bytes]:
     if kept.body["background"]:
         yield say("response.queued", response=kept.body)
     yield say("response.in_progress", response=working)
-    yield say("response.output_item.added", output_index=0, item=_item(kept, "in_progress", None))
     finished = _finished(kept, now_s)
-    item = finished["output"][0]
-    at = {"item_id": item["id"], "output_index": 0}
+    for thought in finished["output"][:-1]:
+        yield say("response.output_item.added", output_index=0, item=thought)
+        yield say("response.output_item.done", output_index=0, item=thought)
+    item, index = finished["output"][-1], len(finished["output"]) - 1
+    yield say("response.output_item.added", output_index=index, item=_item(kept, "in_progress", None))
+    at = {"item_id": item["id"], "output_index": index}
     text = kept.generation.text
     if kept.generation.tool:
         for number, piece in enumerate(kept.generation.pieces):
@@ -334,7 +349,7 @@ def _events(kept: KeptResponse, now_s: int) -> Iterator[bytes]:
             yield say("response.output_text.delta", **in_part, delta=piece, logprobs=[], **_hidden(kept, number))
         yield say("response.output_text.done", **in_part, text=text, logprobs=[])
         yield say("response.content_part.done", **in_part, part=_part(text))
-    yield say("response.output_item.done", output_index=0, item=item)
+    yield say("response.output_item.done", output_index=index, item=item)
     yield say(f"response.{finished['status']}", response=finished)
 
 
