@@ -162,6 +162,15 @@ def test_a_client_that_leaves_a_slow_stream_is_counted(clouds: Any) -> None:
     assert clouds.counts("azure")["abandoned"] == before + 1
 
 
+def test_a_client_that_closes_after_the_answer_did_not_leave(clouds: Any) -> None:
+    before = clouds.counts("openai")
+    for stream in (False, True):
+        answer = respond(clouds, "openai", {"connection": "close"}, stream=stream)
+        assert answer.headers["connection"] == "close"
+    after = clouds.counts("openai")
+    assert (after["answered"] - before["answered"], after["abandoned"] - before["abandoned"]) == (2, 0)
+
+
 def test_rules_are_listed_used_up_in_order_and_deleted(clouds: Any) -> None:
     url = clouds.url("openai", "/sandbox/faults")
     rules = [{"kind": "status", "status": 500, "count": 1}, {"kind": "status", "status": 503, "count": None}]

@@ -80,7 +80,8 @@ class Tls(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct):
-    """One request that a cloud saw. `request_id` is the one it answered with, `outcome` as in `Counts`, or `open`."""
+    """One request that a cloud saw. `serial` is in the request id that it answered with; `outcome` as in `Counts`, or
+    `open`."""
 
     cloud: str
     method: str
@@ -286,8 +287,9 @@ class _Connection:
                 self.left = True
                 return False
             await self._send({"type": "http.response.body", "body": step, "more_body": True})
-        await self._send({"type": "http.response.body", "body": b""})
+        # Asked before the end: after it the connection may close because the client wished it so.
         self.left = self._transport.is_closing()
+        await self._send({"type": "http.response.body", "body": b""})
         return not self.left
 
     async def fail(self, last_words: bytes) -> None:
