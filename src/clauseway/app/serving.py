@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.commitments import spent_by_name
 from clauseway.app.configuration import Configuration, placed_path, read_configuration, settings_of
 from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
@@ -72,14 +73,16 @@ def present_plan(options: Options) -> Plan:
     home = options.home.make()
     configuration = read_configuration(options.configuration, options.opened.catalog)
     tenancy = tenancy_for_plan(home)
+    prices = open_prices(known_at, options.prices)
     plan = compile_plan(
         with_recorded(options.opened, home),
         configuration,
         tenancy.keys,
         home.hash_key(),
         known_at=known_at,
-        prices=open_prices(known_at, options.prices),
+        prices=prices,
         where=options.configuration,
+        spent=spent_by_name(home, configuration, prices),
     )
     plan = msgspec.structs.replace(
         plan,

@@ -63,6 +63,9 @@ COMMANDS: Mapping[str, _Entry] = {
     "config": _Entry("clauseway.cli.config", "Check the gateway's configuration, and show it.", is_group=True),
     "sandbox": _Entry("clauseway.cli.sandbox", "Run the simulated clouds."),
     "replay": _Entry("clauseway.cli.replay", "Send recorded traffic through a gateway."),
+    "commitments": _Entry(
+        "clauseway.cli.commitments", "Show how commitments to clouds burn down, and where that leads."
+    ),
     "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),
     "statement": _Entry("clauseway.cli.statement", "Print a settled month, for one party or for all."),
     "audit": _Entry("clauseway.cli.audit", "Audit launches against ship-first, and listed prices.", is_group=True),
