@@ -23,8 +23,13 @@ import msgspec
 from bench.peers import PEERS, cache
 from bench.results import Effort, Result, result
 from bench.traffic import MODEL, NAME_THERE, SECRET, holding_request, request
+from clauseway.app.allowances import For, set_budget
+from clauseway.app.home import Home
+from clauseway.app.leasing import lease_server
+from clauseway.app.library import open_agreement
+from clauseway.app.tenants import create_tenant
 from clauseway.gateway.keys import digest
-from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Plan, RateLimit, Route, Target
+from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Lack, Plan, RateLimit, Route, Target
 from clauseway.metering import Deployment, Ruling
 
 _CONNECTIONS = 32
@@ -68,6 +73,11 @@ class _Bench:
     ) -> None:
         self.effort, self.stack, self.home = effort, stack, home
         self.cloud, self.core, self.other_core = cloud, core, other_core
+        house = Home(root=home / "house")
+        create_tenant(house, "acme")
+        everything = set_budget(house, open_agreement().catalog, For(organisation="acme"), "1000000000", "total")
+        self.budget = Budget(id=everything.id, whose=everything.whose)
+        self.leases = stack.enter_context(lease_server(house))
         self.ours = self.gateway("ours", _auth_by_key(), "azure", "/openai/v1")
         self.peers: dict[str, _Proxy] = {}
         self.missing: dict[str, str] = {}
@@ -83,7 +93,7 @@ class _Bench:
 
     def gateway(self, name: str, auth: Auth, dialect: str, path: str, **more: Any) -> _Proxy:
         """Our gateway over the cloud, with that way of authenticating to it."""
-        plan = _plan(self.cloud, auth, dialect, path, **more)
+        plan = _plan(self.cloud, auth, dialect, path, self.budget, str(self.leases), **more)
         return self.stack.enter_context(_gateway(self.home / name, plan, self.core))
 
     def load(
@@ -242,8 +252,10 @@ def _cloud(core: int) -> Iterator[int]:
     command = [sys.executable, "-m", "bench.cloud"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=lambda: _pin(core)) as process:
         assert process.stdout is not None
-        yield int(process.stdout.readline())
-        process.kill()
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager
@@ -253,12 +265,14 @@ def _gateway(home: Path, plan: Plan, core: int) -> Iterator[_Proxy]:
     file.write_bytes(msgspec.json.encode(plan))
     command = [sys.executable, "-m", "clauseway.gateway", "--plan", str(file), "--spool", str(home / "spool")]
     with subprocess.Popen(
-        [*command, "--port", "0"], stdout=subprocess.PIPE, preexec_fn=lambda: _pin(core)
+        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=lambda: _pin(core)
     ) as process:  # fmt: skip
         assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        yield _Proxy(ready["ports"]["gateway"], [process.pid])
-        process.terminate()
+        try:
+            ready = json.loads(process.stdout.readline())
+            yield _Proxy(ready["ports"]["gateway"], [process.pid])
+        finally:
+            process.terminate()
 
 
 def _auth_by_key() -> Auth:
@@ -271,13 +285,14 @@ def _auth_by_rsa() -> Auth:
     return Auth(kind="signature", secret=made.stdout, settings={"key_id": key_id})
 
 
-def _plan(cloud: int, auth: Auth, dialect: str, path: str, **more: Any) -> Plan:
-    """One deployment under another name than the clients', so that every request is rewritten; with limits and a budget
-    that are never used up."""
+def _plan(cloud: int, auth: Auth, dialect: str, path: str, budget: Budget, leases: str, **more: Any) -> Plan:
+    """One deployment under another name than the clients', so that every request is rewritten, which lacks something
+    that no request asks for; with limits and a budget that are never used up."""
     label = Deployment("bench-1", "azure", "openai", "eastus", "api.stateless", NAME_THERE)
     target = Target(
         label=label, dialect=dialect, url=f"http://127.0.0.1:{cloud}{path}", auth=auth,
-        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096, **more,
+        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096,
+        lacks=(Lack(capability="vision", reason="it is here to be looked at"),), **more,
     )  # fmt: skip
     hashed = digest(bytes.fromhex(_HASH_KEY), SECRET.encode()).hex()
     whose = "project bench of acme"
@@ -286,7 +301,8 @@ def _plan(cloud: int, auth: Auth, dialect: str, path: str, **more: Any) -> Plan:
         rulings=(Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),),
         epochs=(Epoch(begin_ns=0, routes={"openai|api.stateless|direct": Route(candidates=((0, 0),))}),),
         limits=(RateLimit(id="l", whose=whose, requests_per_minute=10**9, tokens_per_minute=10**12),),
-        budgets=(Budget(id="b", whose=whose),),
+        budgets=(budget,),
+        leases=leases,
         keys=(
             Key(
                 digest=hashed, organisation="acme", project="bench", key_id="k", seller="openai", segment="direct",
