@@ -250,6 +250,38 @@ BAD_BODIES = [
         "invalid_type",
         "Invalid type for 'max_tokens': expected an integer, but got a boolean instead.",
     ),
+    (
+        {"model": "gpt-5.5", "messages": USER, "logprobs": True},
+        "logprobs",
+        "unsupported_parameter",
+        "Unsupported parameter: 'logprobs' is not supported with this model.",
+    ),
+    (
+        {"model": "gpt-5.5", "messages": USER, "tools": [{"type": "function", "function": {}}]},
+        "tools[0].name",
+        "missing_required_parameter",
+        "Missing required parameter: 'tools[0].name'.",
+    ),
+    (
+        {
+            "model": "gpt-5.5",
+            "messages": USER,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "x"}},
+        },
+        "response_format.json_schema.schema",
+        "missing_required_parameter",
+        "Missing required parameter: 'response_format.json_schema.schema'.",
+    ),
+    (
+        {
+            "model": "gpt-5.5",
+            "messages": USER,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "#"}}},
+        },
+        "response_format",
+        "invalid_json_schema",
+        "Invalid schema for response_format: ",
+    ),
     ({"model": "gpt-5.5", "messages": USER, "n": 2}, "n", "unsupported_value", "Unsupported value: 'n' does not"),
 ]
 

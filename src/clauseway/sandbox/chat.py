@@ -1,8 +1,8 @@
 """OpenAI's chat completion format, which all clouds speak: reading a request, writing an answer or a stream.
 
 Shapes and messages follow recorded answers of the real API and the vendor's OpenAPI description. What the simulated
-model does not do (several choices) is refused in the API's own words, never ignored. It takes images, sound and files
-for a fixed number of tokens each, and says nothing about them.
+model does not do (several choices, log probabilities) is refused in the API's own words, never ignored. It takes
+images, sound and files for a fixed number of tokens each, and says nothing about them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -83,6 +83,13 @@ def read_request(body: bytes, named: str = "") -> ChatRequest:
             "Only the default (1) value is supported.",
             param="n",
             code="unsupported_value",
+        )
+    if flag(request, "logprobs"):
+        raise Refused(
+            400,
+            "Unsupported parameter: 'logprobs' is not supported with this model.",
+            param="logprobs",
+            code="unsupported_parameter",
         )
     return ChatRequest(
         model=model,
