@@ -1,0 +1,79 @@
+"""A configuration that changes while requests run: taken over, or reported and without effect."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clauseway.app.home import Home
+from clauseway.app.keys import create_key
+from clauseway.app.serving import Options, keep, serving
+from clauseway.app.several import open_agreements
+
+PATIENCE_S = 20.0
+DEPLOYMENT = """
+[[deployment]]
+name = "{name}"
+dialect = "openai"
+url = "http://127.0.0.1:1/v1"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {{kind = "bearer", secret_file = "key"}}
+models = {{"{product}" = "there"}}
+"""
+
+
+def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+    home = Home(tmp_path).make()
+    (tmp_path / "key").write_text("sk-cloud")
+    home.configuration.write_text("[gateway]\nport = 0\n" + DEPLOYMENT.format(name="one", product="gpt-5.5"))
+    opened = open_agreements([])
+    options = Options(home=home, opened=opened, configuration=home.configuration)
+    secret = create_key(home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any").secret
+    stop, again, wrong = threading.Event(), threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        wrong.set()
+
+    with serving(options) as served:
+        keeping = threading.Thread(target=keep, args=(options, served, stop, again, tell))
+        keeping.start()
+        try:
+            assert "gpt-5.5" in _models(served.gateway_url, secret)
+            before = home.plan.read_bytes()
+            home.configuration.write_text("[gateway]\nprot = 0\n")
+            assert wrong.wait(PATIENCE_S)
+            assert "Did you mean port?" in told[0]
+            assert "no deployment" in told[0]
+            assert home.plan.read_bytes() == before
+            assert "gpt-5.5" in _models(served.gateway_url, secret)
+            home.configuration.write_text("[log]\naccess = 1.0\n" + DEPLOYMENT.format(name="two", product="gpt-5.4"))
+            _eventually(lambda: "gpt-5.4" in _models(served.gateway_url, secret))
+            assert "gpt-5.5" not in _models(served.gateway_url, secret)
+            assert len(told) == 1
+        finally:
+            stop.set()
+            keeping.join(PATIENCE_S)
+    log = (home.logs / "gateway.log").read_text()
+    assert '"event":"plan taken over"' in log
+    assert secret not in log
+    assert "sk-cloud" not in log
+
+
+def _models(url: str, secret: str) -> list[str]:
+    answer = httpx.get(f"{url}/models", headers={"authorization": f"Bearer {secret}"}, timeout=PATIENCE_S)
+    return [model["id"] for model in answer.json()["data"]]
+
+
+def _eventually(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(int(PATIENCE_S / 0.05)):
+        if condition():
+            return
+        pause.wait(0.05)
+    pytest.fail("it never happened")
