@@ -1,10 +1,14 @@
 """A statement as people read it: amounts as text, headings in words, every line with its clause and its working."""
 
+from collections.abc import Set
 from datetime import timedelta
 from decimal import Decimal
 
 from clauseway.ledger import Ended, ShareLine, ShareResult, Statement
-from clauseway.values import FOREVER, Citation
+from clauseway.ledger.assumptions import REPORTED
+from clauseway.ledger.statement import StatementLine as Line
+from clauseway.ledger.statement import citations_of, digest_of, line_id
+from clauseway.values import FOREVER
 from clauseway.web import (
     Assumption,
     ReceiptLine,
@@ -17,17 +21,16 @@ from clauseway.web import (
 
 def statement_context(statement: Statement) -> StatementContext:
     """The statement for pages, terminals and print."""
-    period = statement.as_of.begin.strftime("%Y-%m")
     whom = f" for {statement.party}" if statement.party else ""
     return StatementContext(
-        period=period,
-        title=f"Statement {period}{whom}",
+        period=statement.month,
+        title=f"Statement {statement.month}{whom}",
         currency=statement.currency,
         sections=tuple(
             section
             for direction in statement.directions
             for section in (
-                *(_section(share) for share in direction.shares),
+                *(_section(statement, share) for share in direction.shares),
                 *((_ended_section(direction.ended, statement),) if direction.ended else ()),
             )
         ),
@@ -45,7 +48,17 @@ def statement_context(statement: Statement) -> StatementContext:
             for assumption in statement.assumptions
         ),
         receipt=_receipt(statement),
+        party=statement.party,
+        assumed=_assumed(statement, {assumption.name for assumption in statement.assumptions}),
+        digest=digest_of(statement),
     )
+
+
+def _assumed(statement: Statement, names: Set[str]) -> str:
+    """Assumptions by name with their values, those that were reported first."""
+    used = [assumption for assumption in statement.assumptions if assumption.name in names]
+    reported_first = sorted(used, key=lambda assumption: (assumption.standing != REPORTED, assumption.name))
+    return " · ".join(f"{one.name} = {one.value} ({one.standing})" for one in reported_first)
 
 
 def cents(amount: Decimal) -> str:
@@ -64,8 +77,10 @@ def _percent(rate: Decimal) -> str:
     return f"{(rate * 100).normalize():f} %"
 
 
-def _section(share: ShareResult) -> StatementSection:
+def _section(statement: Statement, share: ShareResult) -> StatementSection:
     notes = []
+    stands_on = {share.rate_name, share.cap.name if share.cap is not None else ""}
+    stands_on |= {name for line in statement.lines if _is_of(line, share) for name in line.assumptions}
     if share.ended_by is not None and share.end == share.days.end and share.end != FOREVER:
         notes.append(
             f"Ended with {share.end - timedelta(days=1)} by {share.ended_by.term} ({share.ended_by.document})."
@@ -86,16 +101,15 @@ def _section(share: ShareResult) -> StatementSection:
         payee=share.payee,
         begin=share.days.begin,
         end=share.days.end,
-        lines=tuple(_line(share, line) for line in share.lines) or (_no_usage(share),),
+        lines=tuple(_line(statement, share, line) for line in share.lines) or (_no_usage(share),),
         subtotal=cents(share.amount),
         note=" ".join(notes),
+        assumed=_assumed(statement, stands_on),
     )
 
 
-def _citations(share: ShareResult) -> tuple[Citation, ...]:
-    """The clause that makes the share due, and the one that ended it where that is another."""
-    ended_by = share.ended_by
-    return (share.citation, ended_by) if ended_by is not None and ended_by != share.citation else (share.citation,)
+def _is_of(line: Line, share: ShareResult) -> bool:
+    return (line.payer, line.payee, line.term, line.days) == (share.payer, share.payee, share.term, share.days)
 
 
 def _no_usage(share: ShareResult) -> StatementLine:
@@ -104,18 +118,18 @@ def _no_usage(share: ShareResult) -> StatementLine:
         base="0.00",
         rate=_percent(share.rate),
         amount=cents(share.amount),
-        citations=_citations(share),
+        citations=citations_of(share),
     )
 
 
-def _line(share: ShareResult, line: ShareLine) -> StatementLine:
-    citations = _citations(share)
+def _line(statement: Statement, share: ShareResult, line: ShareLine) -> StatementLine:
     return StatementLine(
+        id=line_id(statement.as_of, share, line),
         label=f"{line.product} on {line.cloud}, sold by {line.seller}",
         base=_exact(line.base),
         rate=_percent(line.rate),
         amount=cents(line.amount),
-        citations=citations,
+        citations=citations_of(share),
         working=(
             f"{line.requests:,} requests, charged {_exact(line.base)}",
             f"{_percent(line.rate)} of {_exact(line.base)} is {_exact(line.base * line.rate)}",
@@ -146,6 +160,7 @@ def _receipt(statement: Statement) -> tuple[ReceiptLine, ...]:
     last_day = statement.as_of.end - timedelta(days=1)
     return (
         ReceiptLine(name="receipt", value=statement.receipt),
+        ReceiptLine(name="statement", value=digest_of(statement)),
         ReceiptLine(name="engine", value=inputs.engine),
         ReceiptLine(name="as of", value=f"{statement.as_of.begin} to {last_day}"),
         ReceiptLine(name="known at", value=statement.known_at),

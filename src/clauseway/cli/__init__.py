@@ -28,10 +28,12 @@ _DEBUG = "CLAUSEWAY_DEBUG"
 # The extra that brings a library which the smallest installation lacks.
 _EXTRAS = {
     "botocore": "sandbox",
+    "cryptography": "signing",
     "duckdb": "settle",
     "httpx": "sandbox",
     "ibis": "settle",
     "pyarrow": "settle",
+    "typst": "documents",
     "vl_convert": "charts",
 }
 # What a wrong flag or a missing option raises.
@@ -67,7 +69,9 @@ COMMANDS: Mapping[str, _Entry] = {
         "clauseway.cli.commitments", "Show how commitments to clouds burn down, and where that leads."
     ),
     "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),
-    "statement": _Entry("clauseway.cli.statement", "Print a settled month, for one party or for all."),
+    "statement": _Entry(
+        "clauseway.cli.statement", "Print a settled month, open its lines, sign it and verify it.", is_group=True
+    ),
     "audit": _Entry("clauseway.cli.audit", "Audit launches against ship-first, and listed prices.", is_group=True),
     "export": _Entry("clauseway.cli.export", "Write agreement or journal in other formats.", is_group=True),
     "organisation": _Entry("clauseway.cli.organisation", "Who buys, and how their requests go.", is_group=True),
@@ -139,9 +143,10 @@ def _application(given: list[str]) -> typer.Typer:
     application.callback()(_nothing)
     wanted = next((argument for argument in given if not argument.startswith("-")), "")
     for name, entry in COMMANDS.items():
-        if entry.is_group:
-            group = importlib.import_module(entry.module).app if name == wanted else typer.Typer(callback=_nothing)
-            application.add_typer(group, name=name, help=entry.help, rich_help_panel=None)
+        if entry.is_group and name == wanted:  # with the help that it has itself
+            application.add_typer(importlib.import_module(entry.module).app, name=name, short_help=entry.help)
+        elif entry.is_group:
+            application.add_typer(typer.Typer(callback=_nothing), name=name, help=entry.help)
         else:
             command: Callable[..., object] = (
                 importlib.import_module(entry.module).command if name == wanted else _nothing

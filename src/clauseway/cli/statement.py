@@ -1,5 +1,7 @@
-"""`clauseway statement`: a settled month."""
+"""`clauseway statement`: a settled month, in every format it is handed over in, and everything behind its lines."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,29 +9,67 @@ import typer
 from clauseway.app.home import home_at
 from clauseway.app.settling import statement
 from clauseway.app.several import open_agreements
+from clauseway.app.statement_formats import FORMATS, TERMINAL
 from clauseway.app.statements import statement_context
 from clauseway.cli import options
-from clauseway.cli.output import console, print_json
-from clauseway.cli.settle import Period
+from clauseway.cli.output import console
 from clauseway.cli.statement_text import print_statement
+from clauseway.ledger import Statement
 from clauseway.values import InvalidInput, Problem
 
+app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
-def command(
-    period: Period,
-    party: Annotated[str, typer.Option(help="Only what concerns this party.")] = "",
+Party = Annotated[str, typer.Option(help="Only what concerns this party.")]
+_FORMATS = (TERMINAL, *FORMATS)
+
+
+@app.callback()
+def statements(
+    context: typer.Context,
+    period: Annotated[str, typer.Option("--period", help="The month, as 2026-05.")] = "",
+    party: Party = "",
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(_FORMATS)}.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; by default standard output.", metavar="FILE")
+    ] = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Print a settled month, for one party or for all. Every line names its clause.
+    """Print a settled month, for one party or for all. Every line has a name, names its clause, and opens.
+
+    The bytes of html, pdf, csv and json depend on the settlement and the party alone: two parties with the same inputs
+    hold the same file. Without --format the ending of --out decides; without either it is printed for the terminal.
 
     \b
     All of it:
       clauseway statement --period 2026-05
     What Microsoft sees, for a machine:
       clauseway statement --period 2026-05 --party microsoft --json
+    To print, and to send:
+      clauseway statement --period 2026-05 --party microsoft --out may.pdf
+      clauseway statement --period 2026-05 --party microsoft --format csv > may.csv
     """
+    if context.invoked_subcommand is not None:
+        return 0
+    chosen = _format(format_, out, as_json)
+    found = settled_statement(home, period, party, agreement)
+    if out is not None:
+        write_file(out, FORMATS[chosen](found))
+    elif chosen == TERMINAL:
+        print_statement(console(), statement_context(found))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(FORMATS[chosen](found))
+        sys.stdout.flush()
+    return 0
+
+
+def settled_statement(home: Path | None, period: str, party: str, agreement: list[Path] | None) -> Statement:
+    """The statement of a month's latest settlement. Raises InvalidInput where there is none, or no such party."""
+    if not period:
+        todo = "Name it: clauseway statement --period 2026-05."
+        raise InvalidInput(Problem(what="no period", why="a statement is of a month", where="--period", todo=todo))
     _check_party(party, open_agreements(agreement or []).catalog.parties)
     found = statement(home_at(home), period, party)
     if found is None:
@@ -41,11 +81,32 @@ def command(
                 todo=f"Settle it first: clauseway settle --period {period} --assume …",
             )
         )
-    if as_json:
-        print_json(found)
-    else:
-        print_statement(console(), statement_context(found))
-    return 0
+    return found
+
+
+def write_file(out: Path, content: bytes) -> None:
+    """Write a file whole. Raises InvalidInput where it cannot be."""
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        why = error.strerror or str(error)
+        todo = "Name a file in a folder that exists and that you may write to."
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+
+
+def _format(given: str, out: Path | None, as_json: bool) -> str:
+    """The format that is asked for, by name, by --json, or by a file's ending. Raises InvalidInput."""
+    ending = out.suffix.removeprefix(".").lower() if out is not None else ""
+    chosen = given or ("json" if as_json else "") or ending or ("" if out is not None else TERMINAL)
+    if as_json and given not in ("", "json"):
+        what, why = f"--json and --format {given}", "they ask for two formats"
+        raise InvalidInput(Problem(what=what, why=why, where="--format", todo="Leave one of the two out."))
+    if chosen not in _FORMATS or (chosen == TERMINAL and out is not None):
+        what = f"no format {chosen!r} for a file" if out is not None else f"unknown format {chosen!r}"
+        kept = ", ".join(FORMATS if out is not None else _FORMATS)
+        why = "a statement is not written in it"
+        raise InvalidInput(Problem(what=what, why=why, where="--format", todo=f"Name one of {kept}."))
+    return chosen
 
 
 def _check_party(party: str, parties: frozenset[str]) -> None:

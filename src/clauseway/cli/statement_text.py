@@ -30,18 +30,19 @@ def print_statement(out: Console, statement: StatementContext) -> None:
 def _print_section(out: Console, section: StatementSection) -> None:
     days = f"{section.begin} to {_last(section.end)}"
     out.print(f"\n  {section.payer} pays {section.payee}, {days}: {section.heading}", style="bold cyan")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 4, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("line", overflow="fold")
     for column in ("base", "rate", "amount"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("clause", overflow="fold")
+    table.add_column("name", no_wrap=True, style="dim")
     for line in section.lines:
         clauses = ", ".join(f"{cited.document}:{cited.line}" for cited in line.citations)
-        table.add_row(line.label, line.base, line.rate, line.amount, clauses)
-    table.add_row("[bold]due[/]", "", "", f"[bold]{section.subtotal}[/]", "")
+        table.add_row(line.label, line.base, line.rate, line.amount, clauses, line.id)
+    table.add_row("[bold]due[/]", "", "", f"[bold]{section.subtotal}[/]", "", "")
     out.print(Padding(table, (0, 0, 0, 4), expand=False))
-    if section.note:
-        print_indented(out, section.note, by=4, style="dim")
+    for note in filter(None, (section.note, f"Assumed: {section.assumed}" if section.assumed else "")):
+        print_indented(out, note, by=4, style="dim")
 
 
 def _short(value: str) -> str:

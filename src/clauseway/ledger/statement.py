@@ -1,12 +1,47 @@
-"""What a party reads: a settled period by direction, with its clauses, its cap, its assumptions and its receipt."""
+"""What a party reads: a settled period by direction, with its clauses, its cap, its assumptions and its receipt.
 
+    Settlement ── statement_of(settlement, party) ──▶ Statement ── canonical_bytes ──▶ what is compared and signed
+
+A statement is a function of the settlement and the party alone: whoever has the same inputs writes the same bytes.
+"""
+
+import hashlib
 from decimal import Decimal
 
 import msgspec
 
 from clauseway.ledger.assumptions import Assumption
-from clauseway.ledger.settlement import Ended, Inputs, Settlement, ShareResult
-from clauseway.values import USD, Interval, exact_sum
+from clauseway.ledger.settlement import Ended, Inputs, Settlement, ShareLine, ShareResult
+from clauseway.values import USD, Citation, Interval, exact_sum
+
+# Letters and digits that nobody mistakes for one another, in a print or on the telephone (Crockford's base 32).
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+# 40 bits: of 100,000 lines of one month, two share a name once in two hundred times; they are then told apart in words.
+_ID_LENGTH = 8
+
+
+class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line as parties name it: one product on one host cloud by one seller, in one share.
+
+    `id` is printed in every format and is the same in every party's statement; it changes only where the period or one
+    of term, begin, product, cloud and seller does. `assumptions` are the undisclosed figures it stands on. Amounts are
+    USD, `amount` in cents.
+    """
+
+    id: str
+    payer: str
+    payee: str
+    term: str
+    days: Interval
+    product: str
+    cloud: str
+    seller: str
+    requests: int
+    base: Decimal
+    rate: Decimal
+    amount: Decimal
+    assumptions: tuple[str, ...]
+    citations: tuple[Citation, ...]
 
 
 class Direction(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,31 +58,100 @@ class Direction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement for `party` (empty: for all). `as_of` are the event days settled, `known_at` what was known then."""
+    """A statement for `party` (empty: for all). `as_of` are the event days settled, `known_at` what was known then.
+
+    `lines` are those of the shares, flat and with their ids, in the order of the directions.
+    """
 
     party: str
     as_of: Interval
     known_at: str
     currency: str
     directions: tuple[Direction, ...]
+    lines: tuple[StatementLine, ...]
     assumptions: tuple[Assumption, ...]
     inputs: Inputs
     receipt: str
+
+    @property
+    def month(self) -> str:
+        """The period as commands name it, `2026-05`."""
+        return self.as_of.begin.strftime("%Y-%m")
 
 
 def statement_of(settlement: Settlement, party: str = "") -> Statement:
     """The part of a settlement that concerns a party, or all of it."""
     pairs = {(share.payer, share.payee) for share in settlement.shares}
     pairs |= {(ended.payer, ended.payee) for ended in settlement.ended}
+    directions = tuple(_direction(settlement, *pair) for pair in sorted(pairs) if not party or party in pair)
     return Statement(
         party=party,
         as_of=settlement.period,
         known_at=settlement.inputs.known_at,
         currency=USD,
-        directions=tuple(_direction(settlement, *pair) for pair in sorted(pairs) if not party or party in pair),
+        directions=directions,
+        lines=tuple(
+            _line(settlement, share, line)
+            for direction in directions
+            for share in direction.shares
+            for line in share.lines
+        ),
         assumptions=settlement.assumptions,
         inputs=settlement.inputs,
         receipt=settlement.receipt,
+    )
+
+
+def canonical_bytes(statement: Statement) -> bytes:
+    """The statement as JSON with sorted keys, two spaces of indent and one newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(statement, order="sorted"), indent=2) + b"\n"
+
+
+def digest_of(statement: Statement) -> str:
+    """SHA-256 of the canonical bytes, in hex: what every print of the statement carries."""
+    return hashlib.sha256(canonical_bytes(statement)).hexdigest()
+
+
+def line_id(period: Interval, share: ShareResult, line: ShareLine) -> str:
+    """A line's short name, from what it is of and not from what it amounts to."""
+    named = (str(period.begin), str(period.end), share.term, str(share.begin), line.product, line.cloud, line.seller)
+    number = int.from_bytes(hashlib.sha256("|".join(named).encode()).digest()[:5], "big")
+    return "".join(_ALPHABET[number >> (5 * place) & 31] for place in reversed(range(_ID_LENGTH)))
+
+
+def citations_of(share: ShareResult) -> tuple[Citation, ...]:
+    """The clause that makes a share due, and the one that ended it where that is another."""
+    ended_by = share.ended_by
+    return (share.citation, ended_by) if ended_by is not None and ended_by != share.citation else (share.citation,)
+
+
+def assumed_by(settlement: Settlement, share: ShareResult) -> tuple[str, ...]:
+    """The names of the assumptions that a share stands on: its rate, its cap, and those of ours that hold for all."""
+    own = {share.rate_name, share.cap.name if share.cap is not None else ""}
+    theirs = {name for other in settlement.shares for name in _named(other)}
+    return tuple(a.name for a in settlement.assumptions if a.name in own or a.name not in theirs)
+
+
+def _named(share: ShareResult) -> set[str]:
+    return {share.rate_name} | ({share.cap.name} if share.cap is not None else set())
+
+
+def _line(settlement: Settlement, share: ShareResult, line: ShareLine) -> StatementLine:
+    return StatementLine(
+        id=line_id(settlement.period, share, line),
+        payer=share.payer,
+        payee=share.payee,
+        term=share.term,
+        days=share.days,
+        product=line.product,
+        cloud=line.cloud,
+        seller=line.seller,
+        requests=line.requests,
+        base=line.base,
+        rate=line.rate,
+        amount=line.amount,
+        assumptions=assumed_by(settlement, share),
+        citations=citations_of(share),
     )
 
 

@@ -81,7 +81,10 @@ class CountsContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a statement. `working` is the arithmetic, step by step; every line names the clause it rests on."""
+    """One line of a statement. `working` is the arithmetic, step by step; every line names the clause it rests on.
+
+    `id` is what commands and other prints call the line; empty where there is nothing more to open.
+    """
 
     label: str
     base: str
@@ -89,10 +92,14 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     amount: str
     citations: tuple[Citation, ...]
     working: tuple[str, ...] = ()
+    id: str = ""
 
 
 class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
-    """One direction under one set of terms: who pays whom for the days `begin` ≤ day < `end`."""
+    """One direction under one set of terms: who pays whom for the days `begin` ≤ day < `end`.
+
+    `assumed` names the undisclosed figures that it stands on, with their values.
+    """
 
     heading: str
     payer: str
@@ -102,6 +109,7 @@ class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[StatementLine, ...]
     subtotal: str
     note: str = ""
+    assumed: str = ""
 
 
 class Assumption(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +136,10 @@ class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement. `period` is a month, `2026-05`, and names its own page."""
+    """A statement. `period` is a month, `2026-05`, and names its own page.
+
+    `assumed` is one line for the foot of every printed page; `digest` the hash of the statement's canonical bytes.
+    """
 
     period: str
     title: str
@@ -137,6 +148,9 @@ class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
     totals: tuple[Total, ...]
     assumptions: tuple[Assumption, ...]
     receipt: tuple[ReceiptLine, ...]
+    party: str = ""
+    assumed: str = ""
+    digest: str = ""
 
 
 class Snippet(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,8 @@ Every page is one document; the content security policy lets nothing in but its 
 
 import secrets
 from collections.abc import Sequence
-from datetime import date, timedelta
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -22,6 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from clauseway.web.contexts import PageSource, Unavailable
+from clauseway.web.drawing import environment
 from clauseway.web.timeline import BAR_PX, drawn_of
 
 # Names a browser on this machine uses. Any other Host means that a foreign page had its name point here.
@@ -50,14 +49,7 @@ async def _healthz(request: Request) -> Response:
 class _Pages:
     def __init__(self, source: PageSource) -> None:
         self._source = source
-        self._templates = Environment(
-            loader=PackageLoader("clauseway.web"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters.update(day=_day, month=_month, count=_count, days=_days)
+        self._templates = environment()
 
     async def home(self, request: Request) -> Response:
         home = await self._source.home()
@@ -81,7 +73,7 @@ class _Pages:
                 "No settlement of that month has been posted.",
                 f"Settle it: clauseway settle --period {period} --assume …",
             )
-        return self._page("statement.html.j2", statement=statement)
+        return self._page("statement.html.j2", statement=statement, standalone=False)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         return self._problem(
@@ -111,35 +103,3 @@ class _Pages:
             "cache-control": "no-store",
         }
         return HTMLResponse(html, status_code=status, headers=headers)
-
-
-def _day(day: date) -> str:
-    """27 April 2026."""
-    return f"{day.day} {day:%B} {day.year}"
-
-
-def _days(begin: date, end: date) -> str:
-    """A half-open interval in the words of a contract: both days named are included."""
-    if end == date.max:
-        return f"from {_day(begin)} on"
-    last = end - timedelta(days=1)
-    if last == begin:
-        return _day(begin)
-    if (last.year, last.month) == (begin.year, begin.month):
-        return f"{begin.day} to {_day(last)}"
-    if last.year == begin.year:
-        return f"{begin.day} {begin:%B} to {_day(last)}"
-    return f"{_day(begin)} to {_day(last)}"
-
-
-def _month(period: str) -> str:
-    """April 2026, for 2026-04; what is no month stays as it is."""
-    try:
-        first = date.fromisoformat(f"{period}-01")
-    except ValueError:
-        return period
-    return f"{first:%B} {first.year}"
-
-
-def _count(number: int) -> str:
-    return f"{number:,}"

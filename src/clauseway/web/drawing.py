@@ -1,0 +1,65 @@
+"""The templates, and how they write days, months and counts: for pages that are served and documents that are kept.
+
+The words are English whatever the machine's locale: a document's bytes depend on what it says alone.
+"""
+
+from datetime import date, timedelta
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def environment() -> Environment:
+    """The templates of this room, with their filters."""
+    templates = Environment(
+        loader=PackageLoader("clauseway.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters.update(day=_day, month=_month, count=_count, days=_days, css_string=_css_string)
+    return templates
+
+
+def _day(day: date) -> str:
+    """27 April 2026."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def _days(begin: date, end: date) -> str:
+    """A half-open interval in the words of a contract: both days named are included."""
+    if end == date.max:
+        return f"from {_day(begin)} on"
+    last = end - timedelta(days=1)
+    if last == begin:
+        return _day(begin)
+    if (last.year, last.month) == (begin.year, begin.month):
+        return f"{begin.day} to {_day(last)}"
+    if last.year == begin.year:
+        return f"{begin.day} {_MONTHS[begin.month - 1]} to {_day(last)}"
+    return f"{_day(begin)} to {_day(last)}"
+
+
+def _month(period: str) -> str:
+    """April 2026, for 2026-04; what is no month stays as it is."""
+    try:
+        first = date.fromisoformat(f"{period}-01")
+    except ValueError:
+        return period
+    return f"{_MONTHS[first.month - 1]} {first.year}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _css_string(text: str) -> Markup:
+    """Text as a string in a style sheet. Whatever could end the string, or the sheet, is written as its code point."""
+    safe = (c if c.isascii() and (c.isalnum() or c in " .,=%()-") else f"\\{ord(c):06x}" for c in text)
+    return Markup(f'"{"".join(safe)}"')
