@@ -1,0 +1,150 @@
+"""The catalog's data: the shipped files are sound and sourced, and what a line says holds on the days that it says."""
+
+from datetime import date
+
+import pytest
+
+from clauseway.app.offerings import shipped_matrix, shipped_models, surface_of
+from clauseway.catalog import BITS, SURFACES, Capability, parse_matrix, parse_models
+from clauseway.values import InvalidInput
+
+HEADER = "surface,product,capability,has,from,until,source\n"
+MATRIX = parse_matrix(
+    HEADER
+    + "azure-v1,,web-search,no,,2026-03-01,a page\n"
+    + "azure-v1,,web-search,yes,2026-03-01,,another page\n"
+    + "azure-v1,small,web-search,no,2026-02-01,,a third page\n"
+    + "oci,,vision,no,,,a fourth page\n",
+    "matrix.csv",
+)
+MODELS = "product,surface,kind,context_tokens_max,output_tokens_max,image_tokens_max,source\n"
+NAMES = "name,product,role,from,source\n"
+RETIREMENTS = "name,vendor,day,successor,source\n"
+
+# surface, product, day → lacks web search?
+DAYS = [
+    ("azure-v1", "large", "2026-02-28", True),
+    ("azure-v1", "large", "2026-03-01", False),  # the latest start up to the day
+    ("azure-v1", "small", "2026-03-01", True),  # a line that names the product goes before one that names none
+    ("oci", "large", "2026-03-01", False),  # what no line speaks of is there
+]
+
+
+@pytest.mark.parametrize(("surface", "product", "day", "lacks"), DAYS)
+def test_what_a_surface_lacks_on_a_day(surface: str, product: str, day: str, lacks: bool) -> None:
+    found = MATRIX.lacking(surface, product, date.fromisoformat(day))
+    assert (Capability.WEB_SEARCH in found) is lacks
+
+
+def test_the_days_on_which_that_changes_are_known() -> None:
+    assert MATRIX.days("azure-v1", "large") == [date.min, date(2026, 3, 1)]
+    assert MATRIX.days("azure-v1", "small") == [date.min, date(2026, 2, 1), date(2026, 3, 1)]
+    assert MATRIX.days("vertex-chat", "large") == [date.min]
+
+
+def test_a_reason_names_its_source() -> None:
+    lacking = MATRIX.lacking("azure-v1", "small", date(2026, 5, 1))
+    assert lacking[Capability.WEB_SEARCH].reason == "since 2026-02-01; a third page"
+
+
+def test_every_capability_has_a_bit_of_its_own() -> None:
+    assert sorted(BITS.values()) == [1 << index for index in range(len(Capability))]
+
+
+BAD_LINES = [
+    ("marble,,vision,no,,,s", "unknown surface 'marble'"),
+    ("oci,,sight,no,,,s", "unknown capability 'sight'"),
+    ("oci,,vision,maybe,,,s", "unknown has 'maybe'"),
+    ("oci,,vision,no,,,", "source is empty"),
+    ("oci,,vision,no,2026-02-30,,s", "from: '2026-02-30' is no day"),
+    ("oci,,vision,no,2026-02-02,2026-02-02,s", "the line never holds"),
+    ("oci,,vision,no,,", "a line does not fit"),
+]
+
+
+@pytest.mark.parametrize(("line", "what"), BAD_LINES)
+def test_a_bad_line_is_told_with_its_number(line: str, what: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_matrix(f"# a remark\n{HEADER}{line}\n", "matrix.csv")
+    (problem,) = refused.value.problems
+    assert (problem.what, problem.line, problem.where) == (what, 3, "matrix.csv")
+
+
+def test_two_lines_for_one_day_are_an_error() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_matrix(HEADER + "oci,,vision,no,,,s\noci,,vision,yes,,,s\n", "matrix.csv")
+    assert refused.value.problems[0].line == 3
+
+
+def test_other_columns_are_refused() -> None:
+    with pytest.raises(InvalidInput):
+        parse_matrix("surface,has\noci,no\n", "matrix.csv")
+
+
+def test_names_lead_to_products_and_a_products_own_name_is_its_own() -> None:
+    models = parse_models(
+        MODELS + "large,,text,1000,100,,s\nsmall,,text,1000,100,,s\n",
+        NAMES + "large-2026-01-01,large,snapshot,2026-01-01,s\nsmall,large,alias,,s\nbig,large,alias,,s\n",
+        RETIREMENTS,
+    )
+    assert models.named(["large", "small"]) == {
+        "large": "large",
+        "small": "small",
+        "large-2026-01-01": "large",
+        "big": "large",
+    }
+    assert models.named(["small"]) == {"small": "small"}
+    assert models.snapshots == {"large-2026-01-01": "large"}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "surface", "holds"),
+    [
+        ("", "oci", True),
+        ("azure", "azure-v1", True),
+        ("azure", "azure-dated", True),
+        ("azure-v1", "azure-dated", False),
+        ("openai", "compatible", False),
+    ],
+)
+def test_a_retirement_holds_for_a_vendor(vendor: str, surface: str, holds: bool) -> None:
+    line = f"large,{vendor},2026-10-23,larger,a page\n"
+    (retirement,) = parse_models(MODELS, NAMES, RETIREMENTS + line).retirements
+    assert retirement.holds_on(surface) is holds
+    assert "'larger'" in retirement.sentence
+    assert "2026-10-23" in retirement.sentence
+
+
+def test_a_line_for_a_surface_goes_before_one_for_all() -> None:
+    models = parse_models(MODELS + "large,,text,1000,100,,s\nlarge,oci,text,500,100,,s\n", NAMES, RETIREMENTS)
+    assert [models.of("large", surface).context_tokens_max for surface in ("oci", "openai")] == [500, 1000]
+    assert models.of("never heard of", "openai").context_tokens_max == 0
+
+
+def test_what_ships_is_sound_and_every_line_has_its_source() -> None:
+    matrix, models = shipped_matrix(), shipped_models()
+    assert all(entry.source for entry in matrix.entries)
+    assert {entry.surface for entry in matrix.entries} <= set(SURFACES)
+    assert all(line.source for line in (*models.models.values(), *models.names, *models.retirements))
+    names = {*(product for product, _ in models.models), *(name.name for name in models.names)}
+    assert {retirement.name for retirement in models.retirements} <= names
+
+
+@pytest.mark.parametrize(
+    ("dialect", "url", "service", "surface"),
+    [
+        ("openai", "https://api.openai.com/v1", "", "openai"),
+        ("openai", "https://eu.api.openai.com/v1", "", "openai"),
+        ("openai", "http://127.0.0.1:8000/v1", "", "compatible"),
+        ("azure", "https://contoso.openai.azure.com/openai/v1", "", "azure-v1"),
+        ("azure", "https://contoso.openai.azure.com/openai", "", "azure-dated"),
+        ("bedrock", "https://bedrock-mantle.us-east-2.api.aws/openai/v1", "", "bedrock-mantle"),
+        ("bedrock", "https://bedrock-runtime.us-east-2.amazonaws.com/openai/v1", "", "bedrock-runtime"),
+        ("bedrock", "http://127.0.0.1:9/openai/v1", "bedrock", "bedrock-runtime"),
+        ("vertex", "https://aiplatform.googleapis.com/v1/p/endpoints/openapi", "", "vertex-chat"),
+        ("vertex", "https://aiplatform.googleapis.com/v1/p/publishers/openai/v1", "", "vertex-responses"),
+        ("oci", "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1", "", "oci"),
+    ],
+)
+def test_an_address_is_a_surface(dialect: str, url: str, service: str, surface: str) -> None:
+    assert surface_of(dialect, url, service) == surface

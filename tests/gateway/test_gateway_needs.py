@@ -1,0 +1,154 @@
+"""What requests need, read from their values: bodies → capabilities, and what their bytes do not bound."""
+
+import json
+from typing import Any
+
+import pytest
+
+from clauseway.catalog import BITS, Capability
+from clauseway.gateway.capabilities import PLAIN, Needs
+from clauseway.gateway.requests import Asked, decode_chat, decode_plain, decode_responses
+
+TEXT = [{"role": "user", "content": 'a [list] of {"type": "image_url"} in prose'}]
+FUNCTION = {"name": "look_up", "parameters": {"type": "object", "properties": {"image_url": {"type": "string"}}}}
+
+
+def part(kind: str, **members: object) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "text", "text": "see"}, {"type": kind, **members}]}]
+
+
+def schema(strict: bool | None) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "s", "schema": {}, "strict": strict}}
+
+
+CHAT: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, []),
+    ({"n": 1, "service_tier": "auto", "parallel_tool_calls": False, "store": False, "logprobs": None}, []),
+    ({"tools": None, "response_format": None, "prediction": None, "web_search_options": None}, []),
+    ({"tools": [{"type": "function", "function": FUNCTION}]}, ["tools"]),
+    ({"tools": [{"type": "function", "function": {**FUNCTION, "strict": True}}]}, ["tools", "strict-schema"]),
+    ({"tools": [{"type": "custom", "custom": {"name": "c"}}]}, ["custom-tools"]),
+    ({"functions": [FUNCTION]}, ["tools"]),
+    ({"parallel_tool_calls": True}, ["parallel-tool-calls"]),
+    ({"response_format": {"type": "text"}}, []),
+    ({"response_format": {"type": "json_object"}}, ["json-mode"]),
+    ({"response_format": schema(None)}, ["json-schema"]),
+    ({"response_format": schema(True)}, ["json-schema", "strict-schema"]),
+    ({"messages": part("image_url", image_url={"url": "https://a.test/b.png"})}, ["vision"]),
+    ({"messages": part("input_audio", input_audio={"data": "aa", "format": "wav"})}, ["audio-input"]),
+    ({"messages": part("file", file={"file_id": "file-1"})}, ["file-input"]),
+    ({"messages": part("a_kind_of_tomorrow")}, []),
+    ({"modalities": ["text", "audio"]}, ["audio-output"]),
+    ({"n": 2}, ["several-choices"]),
+    ({"logprobs": True}, ["logprobs"]),
+    ({"service_tier": "flex"}, ["flex"]),
+    ({"service_tier": "priority"}, ["priority"]),
+    ({"web_search_options": {}}, ["web-search"]),
+    ({"prediction": {"type": "content", "content": "x"}}, ["predicted-output"]),
+    ({"store": True}, ["stored-state"]),
+    ({"prompt_cache_key": "k"}, ["prompt-cache-key"]),
+    ({"prompt_cache_retention": "24h"}, ["prompt-cache-retention"]),
+]
+RESPONSES: list[tuple[dict[str, Any], list[str]]] = [
+    ({"input": "hello"}, []),
+    ({"tools": [{"type": "function", "name": "f", "strict": True}]}, ["tools", "strict-schema"]),
+    ({"tools": [{"type": "web_search"}]}, ["web-search"]),
+    ({"tools": [{"type": "web_search_preview_2025_03_11"}]}, ["web-search"]),
+    ({"tools": [{"type": "file_search", "vector_store_ids": ["v"]}]}, ["file-search"]),
+    ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, ["code-interpreter"]),
+    ({"tools": [{"type": "computer_use_preview"}]}, ["computer-use"]),
+    ({"tools": [{"type": "image_generation"}]}, ["image-generation-tool"]),
+    ({"tools": [{"type": "mcp", "server_label": "s"}]}, ["mcp"]),
+    ({"tools": [{"type": "a_tool_of_tomorrow"}]}, []),
+    ({"text": {"format": {"type": "json_schema", "strict": True, "schema": {}}}}, ["json-schema", "strict-schema"]),
+    ({"text": {"verbosity": "low"}}, []),
+    ({"reasoning": {"effort": "high"}}, []),
+    ({"reasoning": {"summary": "auto"}}, ["reasoning-summary"]),
+    ({"background": True}, ["background"]),
+    ({"store": True}, ["stored-state"]),
+    ({"previous_response_id": "resp_1"}, ["stored-state"]),
+    ({"conversation": {"id": "conv_1"}}, ["conversations"]),
+    ({"prompt": {"id": "pmpt_1"}}, ["prompt-templates"]),
+    ({"top_logprobs": 3}, ["logprobs"]),
+    ({"input": part("input_image", image_url="data:image/png;base64,aa")}, ["vision"]),
+    ({"input": part("input_file", file_url="https://a.test/b.pdf")}, ["file-input"]),
+    (
+        {"input": [{"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": "data:"}}]},
+        ["vision"],
+    ),
+    ({"input": [{"type": "function_call_output", "output": [{"type": "input_image", "image_url": "x"}]}]}, ["vision"]),
+    ({"service_tier": "flex", "prompt_cache_key": "k"}, ["flex", "prompt-cache-key"]),
+]
+
+
+def named(bits: int) -> set[str]:
+    return {str(capability) for capability in Capability if BITS[capability] & bits}
+
+
+def chat(**members: Any) -> tuple[Asked, bytes]:
+    body = json.dumps({"model": "m", "messages": TEXT, **members}).encode()
+    return decode_chat(body, b""), body
+
+
+def responses(**members: Any) -> tuple[Asked, bytes]:
+    body = json.dumps({"model": "m", "input": "hello", **members}).encode()
+    return decode_responses(body, b""), body
+
+
+def needs(asked_and_body: tuple[Asked, bytes]) -> Needs:
+    asked, body = asked_and_body
+    return asked.needs(body)
+
+
+@pytest.mark.parametrize(("members", "capabilities"), CHAT, ids=lambda value: json.dumps(value)[:60])
+def test_a_chat_request_needs(members: dict[str, Any], capabilities: list[str]) -> None:
+    assert named(needs(chat(**members)).bits) == set(capabilities)
+
+
+@pytest.mark.parametrize(("members", "capabilities"), RESPONSES, ids=lambda value: json.dumps(value)[:60])
+def test_a_responses_request_needs(members: dict[str, Any], capabilities: list[str]) -> None:
+    assert named(needs(responses(**members)).bits) == set(capabilities)
+
+
+def test_a_plain_request_costs_nothing_and_shares_one_answer() -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"hello"}],"max_tokens":10,"stream":true}'
+    assert decode_chat(body, b"").needs(body) is PLAIN
+    body = b'{"model":"m","input":"hello"}'
+    assert decode_plain(body, b"").needs(body) is PLAIN
+
+
+def test_an_escaped_name_hides_nothing() -> None:
+    body = rb'{"model":"m","messages":[{"role":"user","content":[{"\u0074ype":"image\u005furl","image_url":{}}]}]}'
+    assert named(decode_chat(body, b"").needs(body).bits) == {"vision"}
+
+
+# what is asked → images, unbounded by the body, sound
+BOUNDS = [
+    (chat(), (0, False, False)),
+    (chat(messages=part("image_url", image_url={"url": "data:"}) * 3), (3, False, False)),
+    (chat(messages=part("file", file={"file_id": "file-1"})), (0, True, False)),
+    (chat(messages=part("input_audio", input_audio={})), (0, False, True)),
+    (chat(modalities=["audio"]), (0, False, True)),
+    (chat(tools=[{"type": "function", "function": FUNCTION}]), (0, False, False)),
+    (chat(web_search_options={}), (0, True, False)),
+    (responses(tools=[{"type": "function", "name": "f"}]), (0, False, False)),
+    (responses(tools=[{"type": "web_search"}]), (0, True, False)),
+    (responses(tools=[{"type": "a_tool_of_tomorrow"}]), (0, True, False)),
+    (responses(tools="a shape of tomorrow"), (0, True, False)),
+    (responses(previous_response_id="resp_1"), (0, True, False)),
+    (responses(conversation="conv_1"), (0, True, False)),
+    (responses(input=[{"type": "item_reference", "id": "msg_1"}]), (0, True, False)),
+    # A shape that we do not know: anything may be in it.
+    (chat(messages=[{"role": "user", "content": [{"type": 7}]}]), (0, True, True)),
+]
+
+
+@pytest.mark.parametrize(("asked", "bounds"), BOUNDS)
+def test_what_the_bytes_do_not_bound(asked: tuple[Asked, bytes], bounds: tuple[int, bool, bool]) -> None:
+    found = needs(asked)
+    assert (found.images, found.unbounded, found.audio) == bounds
+
+
+def test_what_shares_a_prompt_is_named() -> None:
+    assert needs(chat(prompt_cache_key="tenant-7")).cache_key == "tenant-7"
+    assert needs(responses(prompt_cache_key="tenant-7")).cache_key == "tenant-7"
