@@ -1,7 +1,8 @@
 """Pricing: dated price conditions compiled to an interval table; usage and the table give a charge with its working.
 
-    book text ── parse_book ──▶ PriceBook ── PriceTable(book, known_at) ──▶ .charge(sale, day, report)   one record
-                                                                       └──▶ .rows(sales)                 for a join
+    book text ── parse_book ──▶ PriceBook ── PriceTable(books, known_at) ──▶ .charge(sale, day, report)   one record
+                                                                        ├──▶ .grain(sales)                how to group
+                                                                        └──▶ .rows(groups)                for a join
 
 Both ways read the same rows, so pricing one record and joining a million cannot differ. Prices are whole picodollars
 (1e-12 USD) per unit. The price in force at the event's day counts, as known at the settlement's time. A price that is
@@ -10,14 +11,19 @@ not in the book is an error, never zero.
 Knows nothing of agreements, shares, accounts or where usage is kept.
 """
 
-from clauseway.pricing.book import DIMENSIONS, Entry, PriceBook, Sale, parse_book
-from clauseway.pricing.table import Charge, ChargeLine, PriceRow, PriceTable, UnknownPrice
+from clauseway.pricing.book import Entry, PriceBook, parse_book
+from clauseway.pricing.conditions import DEFAULT_TIER, DIMENSIONS, Conditions, Sale
+from clauseway.pricing.table import Charge, ChargeLine, Grain, Price, PriceRow, PriceTable, UnknownPrice
 
 __all__ = [
+    "DEFAULT_TIER",
     "DIMENSIONS",
     "Charge",
     "ChargeLine",
+    "Conditions",
     "Entry",
+    "Grain",
+    "Price",
     "PriceBook",
     "PriceRow",
     "PriceTable",

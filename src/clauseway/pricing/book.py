@@ -5,10 +5,21 @@
 An empty condition means any. Days are UTC, `end` is excluded and, left empty, means until another entry with the same
 conditions begins. `known_at` is the day on which the price was recorded: a later correction is another line, never an
 edit. Lines that begin with `#` are remarks.
+
+Further columns, wherever the header names them:
+
+    buyer               the organisation whose price it is: negotiated
+    tier                default, flex, priority, batch, as the cloud's answer calls it
+    endpoint            chat, responses, embeddings, …
+    above               requests with more input tokens than this
+    hours               mon-fri 08-18, 22-06, sat,sun: UTC
+    discount_percent    instead of a price: so much off the list price; the unit may be left empty for all
+    currency            of the price, then called `per_million`; USD where it is left empty
 """
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -16,50 +27,58 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from clauseway.metering import Unit
-from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, parse_day
+from clauseway.metering.endpoints import ENDPOINTS
+from clauseway.pricing.conditions import NAMES, Conditions, parse_hours
+from clauseway.values import FOREVER, USD, Interval, InvalidInput, KnownAt, Problem, parse_day
 
-DIMENSIONS = ("product", "cloud", "seller", "region")
-COLUMNS = (*DIMENSIONS, "unit", "begin", "end", "known_at", "usd_per_million", "source")
+_PRICE, _NEUTRAL_PRICE, _DISCOUNT = "usd_per_million", "per_million", "discount_percent"
+COLUMNS = ("product", "cloud", "seller", "region", "unit", "begin", "end", "known_at", _PRICE, "source")
+FURTHER_COLUMNS = ("buyer", "tier", "endpoint", "above", "hours", _DISCOUNT, "currency")
 # A price per unit is kept in 18 digits, 12 of them decimals, so that times a count it fits into 38.
-PRICE_USD_PER_MILLION_MAX = 10**12
+PRICE_PER_MILLION_MAX = 10**12
+# As finely as anyone agrees on a discount.
+_PERCENT_PLACES = 6
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
 
 
-class Sale(msgspec.Struct, frozen=True, order=True):
-    """What a price may depend on, besides unit and day."""
-
-    product: str
-    cloud: str
-    seller: str
-    region: str
-
-
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the book. `conditions` are in the order of `DIMENSIONS`, empty for any; `price` is in picodollars."""
+    """A line of the book: a price in picos (1e-12) of its currency for a unit, or, with `percent`, a discount.
 
-    conditions: tuple[str, ...]
-    unit: Unit
+    A discount without a unit is one on every unit. `book` and `line` say where it stands.
+    """
+
+    conditions: Conditions
+    unit: Unit | None
     interval: Interval
     known_at: KnownAt
     price: int
     source: str
     line: int
+    book: str = ""
+    percent: Decimal = Decimal(0)
+    currency: str = USD
+
+    @property
+    def is_discount(self) -> bool:
+        return self.percent != 0
 
     @property
     def specificity(self) -> int:
         """How many conditions it names; of two entries that match, the one that names more wins."""
-        return sum(1 for condition in self.conditions if condition)
+        return self.conditions.specificity + (self.is_discount and self.unit is not None)
 
-    def matches(self, sale: Sale) -> bool:
-        values = (sale.product, sale.cloud, sale.seller, sale.region)
-        return all(not wanted or wanted == value for wanted, value in zip(self.conditions, values, strict=True))
+    @property
+    def place(self) -> str:
+        return f"{self.book}:{self.line}" if self.line else self.book
 
     def meets(self, other: "Entry") -> bool:
         """Whether some sale on some day is matched by both."""
         return (
-            self.unit == other.unit
+            self.is_discount == other.is_discount
+            and (self.unit == other.unit or self.unit is None or other.unit is None)
             and not self.interval.intersect(other.interval).is_empty
-            and all(not a or not b or a == b for a, b in zip(self.conditions, other.conditions, strict=True))
+            and self.conditions.meets(other.conditions)
         )
 
 
@@ -81,6 +100,9 @@ class _Line:
     def refuse(self, what: str, why: str, todo: str) -> None:
         self.problems.append(Problem(what=what, why=why, where=self.name, line=self.number, todo=todo))
 
+    def further(self, column: str) -> str:
+        return self.fields.get(column, "")
+
     def day(self, column: str) -> date:
         try:
             return parse_day(self.fields[column], column)
@@ -98,24 +120,75 @@ class _Line:
 
     def unit(self) -> Unit | None:
         unit = _UNITS.get(self.fields["unit"])
-        if unit is None:
+        if unit is None and (self.fields["unit"] or not self.further(_DISCOUNT)):
             self.refuse(
                 f"unknown unit {self.fields['unit']!r}", "no meter counts it", f"Use one of {', '.join(_UNITS)}."
             )
         return unit
 
-    def picodollars(self) -> int:
-        """USD per million units as whole picodollars per unit: 1 USD / 10^6 = 10^6 picodollars."""
-        text = self.fields["usd_per_million"]
+    def conditions(self) -> Conditions:
+        endpoint = self.further("endpoint")
+        if endpoint and endpoint not in ENDPOINTS:
+            todo = f"Use one of {', '.join(ENDPOINTS)}."
+            self.refuse(f"unknown endpoint {endpoint!r}", "no request is sent to it", todo)
+        return Conditions(tuple(self.further(name) for name in NAMES), self.above(), self.hours())
+
+    def above(self) -> int:
+        text = self.further("above")
+        if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 10**12):
+            self.refuse(f"{text!r} is no length of a context", "it is no whole number of tokens", "Write 272000.")
+            return 0
+        return int(text or 0)
+
+    def hours(self) -> frozenset[int]:
+        text = self.further("hours")
         try:
-            price = Decimal(text)
-        except InvalidOperation:
-            price = Decimal("NaN")
+            return parse_hours(text) if text else frozenset()
+        except ValueError as error:
+            self.refuse(f"{text!r} is no time window", str(error), "Write mon-fri 08-18, or 22-06, in UTC.")
+            return frozenset()
+
+    def percent(self) -> Decimal:
+        """The discount, zero where the line is a price."""
+        text = self.further(_DISCOUNT)
+        if not text:
+            return Decimal(0)
+        percent = _decimal(text)
+        if self.amount():
+            self.refuse("a price and a discount in one line", "one of them would be lost", "Write two lines.")
+        elif self.currency() != USD:
+            self.refuse("a discount with a currency", "it takes that of the list price", "Leave the currency empty.")
+        elif not percent.is_finite() or not 0 < percent <= 100:
+            self.refuse(f"a discount of {text}", "it is no percentage", "Write above 0 up to 100, as in 12.5.")
+        elif percent != round(percent, _PERCENT_PLACES):
+            self.refuse(f"a discount of {text}", f"it has more than {_PERCENT_PLACES} decimal places", "Round it.")
+        else:
+            return percent
+        return Decimal(0)
+
+    def amount(self) -> str:
+        return self.fields.get(_PRICE, "") or self.further(_NEUTRAL_PRICE)
+
+    def currency(self) -> str:
+        currency = self.further("currency") or USD
+        if not _CURRENCY.fullmatch(currency):
+            self.refuse(f"{currency!r} is no currency", "its code has three capital letters", "Write EUR, for example.")
+        elif currency != USD and _PRICE in self.fields:
+            todo = f"Name the column {_NEUTRAL_PRICE}."
+            self.refuse(f"a price in {currency} in the column {_PRICE}", "it is one in dollars", todo)
+        return currency
+
+    def picos(self) -> int:
+        """A price per million units as whole picos per unit: 1 USD / 10^6 = 10^6 picodollars."""
+        text = self.amount()
+        if self.further(_DISCOUNT):
+            return 0
+        price = _decimal(text)
         if not price.is_finite():
             self.refuse(f"{text!r} is no price", "it is no decimal number", "Write USD per million units, as in 2.50.")
         elif price < 0:
             self.refuse(f"a negative price, {text}", "a credit is an entry of its own", "Write the price as charged.")
-        elif price >= PRICE_USD_PER_MILLION_MAX:
+        elif price >= PRICE_PER_MILLION_MAX:
             self.refuse(f"a price of {text}", "it is beyond what one column can hold", "Check the unit of the price.")
         elif price != round(price, 6):
             self.refuse(f"a price of {text}", "it has more than six decimal places", "Round it as the seller does.")
@@ -131,18 +204,29 @@ class _Line:
     def entry(self) -> Entry | None:
         """The line as an entry, or none where it has problems."""
         unit, interval, known_at = self.unit(), self.interval(), self.day("known_at")
-        price, source = self.picodollars(), self.source()
-        if self.problems or unit is None:
+        conditions, percent, price, source = self.conditions(), self.percent(), self.picos(), self.source()
+        currency = USD if percent else self.currency()
+        if self.problems:
             return None
         return Entry(
-            conditions=tuple(self.fields[dimension] for dimension in DIMENSIONS),
+            conditions=conditions,
             unit=unit,
             interval=interval,
             known_at=KnownAt.recorded_on(known_at, sequence=self.number),
             price=price,
             source=source,
             line=self.number,
+            book=self.name,
+            percent=percent,
+            currency=currency,
         )
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 def parse_book(text: str, name: str) -> PriceBook:
@@ -159,20 +243,28 @@ def parse_book(text: str, name: str) -> PriceBook:
 def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
     """The book's lines, and what is wrong with their shape."""
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and line[0] != "#"]
-    todo = f"Write {','.join(COLUMNS)}."
-    if not lines or tuple(_fields(lines[0][1])) != COLUMNS:
+    todo = f"Write {','.join(COLUMNS)}; further columns are {', '.join(FURTHER_COLUMNS)}."
+    header = _fields(lines[0][1]) if lines else []
+    if not _is_header(header):
         number, found = lines[0] if lines else (1, "")
         what = "the first line is not the header of a price book"
         return [], [Problem(what=what, why=f"it reads {found!r}", where=name, line=number, todo=todo)]
     good, problems = [], []
     for number, line in lines[1:]:
         fields = _fields(line)
-        if len(fields) == len(COLUMNS):
-            good.append(_Line(dict(zip(COLUMNS, fields, strict=True)), name, number))
+        if len(fields) == len(header):
+            good.append(_Line(dict(zip(header, fields, strict=True)), name, number))
         else:
-            why = f"it has {len(fields)} fields, a price has {len(COLUMNS)}"
+            why = f"it has {len(fields)} fields, a price has {len(header)}"
             problems.append(Problem(what="a line is no price", why=why, where=name, line=number, todo=todo))
     return good, problems
+
+
+def _is_header(names: Sequence[str]) -> bool:
+    """Every column once, the price under either of its names, and none that is unknown."""
+    plain = [_PRICE if name == _NEUTRAL_PRICE else name for name in names]
+    known = {*COLUMNS, *FURTHER_COLUMNS}
+    return set(COLUMNS) <= set(plain) <= known and len(set(plain)) == len(plain)
 
 
 def _fields(line: str) -> list[str]:
@@ -183,7 +275,7 @@ def _ambiguities(entries: Sequence[Entry], name: str) -> list[Problem]:
     """Pairs of which neither wins: said of the later line."""
     return [
         Problem(
-            what=f"an ambiguous price of {later.unit.column}",
+            what=f"an ambiguous {_subject(one, later)}",
             why=f"line {one.line} is as specific and meets it on {later.interval.intersect(one.interval).begin}",
             where=name,
             line=later.line,
@@ -194,28 +286,34 @@ def _ambiguities(entries: Sequence[Entry], name: str) -> list[Problem]:
     ]
 
 
+def _subject(one: Entry, later: Entry) -> str:
+    unit = later.unit or one.unit
+    of = f" of {unit.column}" if unit else ""
+    return f"{'discount' if later.is_discount else 'price'}{of}"
+
+
 def _comparable(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
     """Pairs that may match one sale, in the book's order: of one unit and one product, or where one names none."""
-    seen: dict[tuple[Unit, str], list[Entry]] = {}
+    seen: dict[tuple[Unit | None, str], list[Entry]] = {}
     for later in entries:
-        product = later.conditions[0]
+        product = later.conditions.product
         for (unit, other), earlier in seen.items():
-            if unit == later.unit and (not product or other in ("", product)):
+            if (unit == later.unit or unit is None or later.unit is None) and (not product or other in ("", product)):
                 yield from ((one, later) for one in earlier)
         seen.setdefault((later.unit, product), []).append(later)
 
 
 def _ambiguous(one: Entry, other: Entry) -> bool:
-    """Two entries of one specificity that meet, unless one succeeds or corrects the other.
+    """Two entries of one specificity that meet, unless one succeeds or corrects the other, or is a longer step.
 
     With the same conditions, one recorded on a later day corrects the other, and one that begins later succeeds an
     open-ended one.
     """
     if one.specificity != other.specificity or not one.meets(other):
         return False
-    if one.conditions != other.conditions:
+    if one.unit != other.unit or not one.conditions.same_but_step(other.conditions):
         return True
-    if one.known_at.instant_ns != other.known_at.instant_ns:
+    if one.conditions != other.conditions or one.known_at.instant_ns != other.known_at.instant_ns:
         return False
     earlier = min(one, other, key=lambda entry: entry.interval.begin)
     return one.interval.begin == other.interval.begin or earlier.interval.end != FOREVER
@@ -223,12 +321,12 @@ def _ambiguous(one: Entry, other: Entry) -> bool:
 
 def _settles(entry: Entry, one: Entry, other: Entry) -> bool:
     """Whether an entry that names the conditions of both wins over both wherever they meet."""
-    both = (a or b for a, b in zip(one.conditions, other.conditions, strict=True))
     overlap = one.interval.intersect(other.interval)
     return (
-        entry.unit == one.unit
+        entry.is_discount == one.is_discount
+        and entry.unit == (one.unit if other.unit is None else other.unit)
         and entry.specificity > one.specificity
-        and all(not wanted or wanted == value for wanted, value in zip(entry.conditions, both, strict=True))
+        and entry.conditions.covers(one.conditions.both(other.conditions))
         and entry.interval.intersect(overlap) == overlap
         and entry.known_at.instant_ns <= max(one.known_at, other.known_at).instant_ns
     )

@@ -1,21 +1,30 @@
 """The interval table: for one sale, from when until when each unit costs what, one row per stretch without a change.
 
-    UnknownPrice(LookupError)   usage whose price the book does not carry; names every product, cloud, unit and day
+    UnknownPrice(LookupError)   usage whose price no book carries; names every product, cloud, unit and day
 
-Of the entries that match a sale and were known, the most specific wins; among those the one that begins last (the
-latest start up to the day), then the one recorded last.
+Of the entries that match a sale and were known, those of the first book that has any win; among them the most specific,
+then the longest step of context, then the one that begins last (the latest start up to the day), then the one recorded
+last. A discount is off the list price: it is chosen among the discounts in the same way, and where a price that names
+the buyer is in force, which was negotiated as a whole, none applies. A discounted price is rounded once, half-even, to
+a whole pico per unit.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from itertools import pairwise
 
 import msgspec
 
 from clauseway.metering import Unit, billable
-from clauseway.pricing.book import Entry, PriceBook, Sale
-from clauseway.values import KnownAt
+from clauseway.metering.units import WHOLES
+from clauseway.pricing.book import Entry, PriceBook
+from clauseway.pricing.conditions import BATCH, HOUR, NAMES, Conditions, Sale, classes_of_hours
+from clauseway.values import USD, InvalidInput, KnownAt, Problem, exact_product, round_half_even
+
+_HUNDRED, _ONE = Decimal(100), Decimal(1)
 
 
 class UnknownPrice(LookupError):
@@ -34,100 +43,259 @@ class UnknownPrice(LookupError):
         )
 
 
-class PriceRow(msgspec.Struct, frozen=True, order=True):
-    """What each unit of a sale costs, in picodollars, on the days `begin` ≤ day < `end`.
+class Price(msgspec.Struct, frozen=True):
+    """What one unit costs, in picos of `currency`: the entry that won, and the discount on it, if any."""
 
-    Rows of one sale do not overlap. A unit that is not in `prices` has no price; `sources` is parallel to `prices`.
+    price: int
+    entry: Entry
+    discount: Entry | None = None
+
+    @property
+    def source(self) -> str:
+        off = f", less {self.discount.percent.normalize():f} %: {self.discount.source}" if self.discount else ""
+        return f"{self.entry.source}{off}"
+
+    @property
+    def place(self) -> str:
+        """Which book won, and its line."""
+        return self.entry.place + (f" less {self.discount.place}" if self.discount else "")
+
+
+class PriceRow(msgspec.Struct, frozen=True):
+    """What each unit of a sale costs, in picos of `currency`, on the days `begin` ≤ day < `end`.
+
+    Rows of one sale do not overlap. A unit that is not in `prices` has no price; `won` says whence each comes.
     """
 
     sale: Sale
     begin: date
     end: date
     prices: Mapping[Unit, int]
-    sources: Mapping[Unit, str]
+    won: Mapping[Unit, Price]
+    currency: str = USD
+
+    @property
+    def sources(self) -> Mapping[Unit, str]:
+        return {unit: won.source for unit, won in self.won.items()}
 
 
 class ChargeLine(msgspec.Struct, frozen=True):
-    """One unit's part of a charge: `quantity` × `price` picodollars = `amount`, at the price that `source` gives."""
+    """One unit's part of a charge: `quantity` × `price` picos = `amount`, at the price that `source` gives.
+
+    `place` is the book and line that won, and where there is a discount its line too.
+    """
 
     unit: Unit
     quantity: int
     price: int
     amount: int
     source: str
+    place: str = ""
 
 
 class Charge(msgspec.Struct, frozen=True):
-    """What usage costs, in picodollars, and how that came about. The lines sum to it."""
+    """What usage costs, in picos of `currency`, and how that came about. The lines sum to it."""
 
     picodollars: int
     lines: tuple[ChargeLine, ...]
+    currency: str = USD
 
     @property
     def amount(self) -> Decimal:
-        """USD, to twelve decimal places."""
+        """In its currency, to twelve decimal places."""
         return Decimal(self.picodollars).scaleb(-12)
 
 
-class PriceTable:
-    """The book as known at one point. Immutable in what it answers; it keeps the rows it has already worked out."""
+class Grain(msgspec.Struct, frozen=True, kw_only=True):
+    """How finely sales must be told apart so that every one of a group has one price.
 
-    def __init__(self, book: PriceBook, known_at: KnownAt) -> None:
-        self.digest = book.digest
+    `further` names what counts beyond product, cloud, seller and region. Of buyers and endpoints only those that an
+    entry names differ from the rest; `steps` are the lengths of context at which a price changes, ascending; `hours`
+    gives each hour of the week the first one that has its prices. `units` are those that have a price or need one.
+    """
+
+    further: frozenset[str]
+    buyers: frozenset[str]
+    tiers: frozenset[str]
+    endpoints: frozenset[str]
+    steps: tuple[int, ...]
+    hours: Mapping[int, int]
+    units: frozenset[Unit]
+
+    def group_of(self, sale: Sale) -> Sale:
+        """The sale that stands for all of its group."""
+        return Sale(
+            sale.product,
+            sale.cloud,
+            sale.seller,
+            sale.region,
+            sale.buyer if sale.buyer in self.buyers else "",
+            sale.tier if sale.tier in self.tiers else "",
+            sale.endpoint if sale.endpoint in self.endpoints else "",
+            # One more than the step is above it, and above no longer one.
+            max((step + 1 for step in self.steps if sale.context > step), default=0),
+            self.hours.get(sale.hour, -1) if HOUR in self.further else -1,
+        )
+
+
+class PriceTable:
+    """Books as known at one point, the first over the others. Immutable in what it answers; it keeps what it found."""
+
+    def __init__(self, books: PriceBook | Sequence[PriceBook], known_at: KnownAt) -> None:
+        self.books = (books,) if isinstance(books, PriceBook) else tuple(books)
         self.known_at = known_at
-        self._entries = [entry for entry in book.entries if entry.known_at.instant_ns <= known_at.instant_ns]
+        self.digest = _digest(self.books)
+        self._rank = {book.name: rank for rank, book in enumerate(reversed(self.books))}
         self._rows: dict[Sale, tuple[PriceRow, ...]] = {}
+        self._grains: dict[Sale, Grain] = {}
+
+    @cached_property
+    def _entries(self) -> Mapping[str, Sequence[Entry]]:
+        """What was known by then, by product; under no name, what holds for all."""
+        known: dict[str, list[Entry]] = {}
+        for book in self.books:
+            for entry in book.entries:
+                if entry.known_at.instant_ns <= self.known_at.instant_ns:
+                    known.setdefault(entry.conditions.product, []).append(entry)
+        return known
+
+    def _of(self, place: Sale) -> list[Entry]:
+        """The entries that may hold for a product, cloud, seller and region."""
+        entries = [*self._entries.get("", ()), *self._entries.get(place.product, ())]
+        return [entry for entry in entries if entry.conditions.may_match(place)]
+
+    def grain(self, places: Iterable[Sale]) -> Grain:
+        """How finely sales of these products, clouds, sellers and regions must be told apart."""
+        entries = {id(entry): entry for place in places for entry in self._of(place)}.values()
+        conditions = [entry.conditions for entry in entries]
+        units = {unit for entry in entries if (unit := entry.unit) is not None and not entry.is_discount}
+        return Grain(
+            further=frozenset().union(*(one.further for one in conditions)),
+            buyers=_named(conditions, "buyer"),
+            tiers=_named(conditions, "tier"),
+            endpoints=_named(conditions, "endpoint"),
+            steps=tuple(sorted({one.above for one in conditions} - {0})),
+            hours=classes_of_hours(one.hours for one in conditions if one.hours),
+            units=frozenset(units) | WHOLES,
+        )
 
     def rows(self, sales: Iterable[Sale]) -> list[PriceRow]:
-        """The rows of these sales, for a join on equality of all dimensions and the day's interval."""
-        return [row for sale in sorted(set(sales)) for row in self._rows_of(sale)]
+        """The rows of these sales, for a join on equality of everything in the sale and the day's interval."""
+        return [
+            row if row.sale == sale else msgspec.structs.replace(row, sale=sale)
+            for sale in sorted(set(sales))
+            for row in self._rows_of(sale)
+        ]
 
     def row(self, sale: Sale, day: date) -> PriceRow:
-        """The row in force that day; one without prices where the book says nothing."""
+        """The row in force that day; one without prices where the books say nothing."""
         for row in self._rows_of(sale):
             if row.begin <= day < row.end:
                 return row
         return PriceRow(sale, day, day, {}, {})
 
     def price(self, sale: Sale, unit: Unit, day: date) -> int:
-        """Picodollars for one unit. Raises UnknownPrice."""
+        """Picos for one unit. Raises UnknownPrice."""
         row = self.row(sale, day)
         if unit not in row.prices:
             raise UnknownPrice([(sale, unit, day)])
         return row.prices[unit]
 
     def charge(self, sale: Sale, day: date, report: Mapping[Unit, int]) -> Charge:
-        """Price one report of usage, each token once. Raises UnknownPrice, naming every unit that has none."""
-        row = self.row(sale, day)
+        """Price one report of usage, each token once. Raises UnknownPrice, naming every unit that has none.
+
+        The length of the context is the report's own.
+        """
+        row = self.row(in_context(sale, report), day)
         quantities = {unit: count for unit, count in billable(report, frozenset(row.prices)).items() if count}
         if missing := [(sale, unit, day) for unit in quantities if unit not in row.prices]:
             raise UnknownPrice(missing)
         lines = tuple(
-            ChargeLine(unit, count, row.prices[unit], count * row.prices[unit], row.sources[unit])
+            ChargeLine(unit, count, won.price, count * won.price, won.source, won.place)
             for unit, count in sorted(quantities.items())
+            if (won := row.won[unit])
         )
-        return Charge(sum(line.amount for line in lines), lines)
+        return Charge(sum(line.amount for line in lines), lines, row.currency)
+
+    def looked_at(self, sale: Sale, unit: Unit) -> list[Entry]:
+        """Every entry on a unit of that product, known or not, in the order of the books."""
+        return [
+            entry
+            for book in self.books
+            for entry in book.entries
+            if entry.conditions.product in ("", sale.product) and entry.unit in (unit, None)
+        ]
+
+    def rank(self, entry: Entry) -> tuple[int, int, int, date, KnownAt]:
+        """What decides between entries that match and are in force: the greatest wins."""
+        conditions = entry.conditions
+        return (
+            self._rank.get(entry.book, 0),
+            entry.specificity,
+            conditions.above,
+            entry.interval.begin,
+            entry.known_at,
+        )
 
     def _rows_of(self, sale: Sale) -> tuple[PriceRow, ...]:
-        if sale not in self._rows:
-            self._rows[sale] = _cut(sale, [entry for entry in self._entries if entry.matches(sale)])
-        return self._rows[sale]
+        place = Sale(sale.product, sale.cloud, sale.seller, sale.region)
+        if place not in self._grains:
+            self._grains[place] = self.grain([place])
+        group = self._grains[place].group_of(sale)
+        if group not in self._rows:
+            entries = [entry for entry in self._of(place) if entry.conditions.matches(group)]
+            self._rows[group] = tuple(self._cut(group, entries))
+        return self._rows[group]
+
+    def _cut(self, sale: Sale, entries: list[Entry]) -> Iterable[PriceRow]:
+        """Cut time where any entry begins or ends, and take each unit's winner in between."""
+        bounds = sorted({bound for entry in entries for bound in (entry.interval.begin, entry.interval.end)})
+        for begin, end in pairwise(bounds):
+            won = self._winners([entry for entry in entries if begin in entry.interval])
+            if won:
+                prices = {unit: price.price for unit, price in won.items()}
+                yield PriceRow(sale, begin, end, prices, won, _currency(won.values()))
+
+    def _winners(self, in_force: list[Entry]) -> dict[Unit, Price]:
+        ranked = sorted(in_force, key=self.rank)
+        discounts = [entry for entry in ranked if entry.is_discount]
+        prices = {entry.unit: entry for entry in ranked if not entry.is_discount and entry.unit is not None}
+        return {unit: _discounted(unit, entry, discounts) for unit, entry in prices.items()}
 
 
-def _cut(sale: Sale, entries: list[Entry]) -> tuple[PriceRow, ...]:
-    """Cut time where any entry begins or ends, and take each unit's winner in between."""
-    bounds = sorted({bound for entry in entries for bound in (entry.interval.begin, entry.interval.end)})
-    rows = []
-    for begin, end in pairwise(bounds):
-        winners = _winners(entries, begin)
-        if winners:
-            prices = {unit: entry.price for unit, entry in winners.items()}
-            sources = {unit: entry.source for unit, entry in winners.items()}
-            rows.append(PriceRow(sale, begin, end, prices, sources))
-    return tuple(rows)
+def in_context(sale: Sale, report: Mapping[Unit, int]) -> Sale:
+    """The sale with the length of its context. A batch's report is the sum of many, so its is not known."""
+    context = 0 if sale.tier == BATCH else report.get(Unit.INPUT_TOKENS, 0)
+    return sale if context == sale.context else msgspec.structs.replace(sale, context=context)
 
 
-def _winners(entries: list[Entry], day: date) -> dict[Unit, Entry]:
-    in_force = [entry for entry in entries if day in entry.interval]
-    ranked = sorted(in_force, key=lambda entry: (entry.specificity, entry.interval.begin, entry.known_at))
-    return {entry.unit: entry for entry in ranked}
+def _discounted(unit: Unit, entry: Entry, discounts: Sequence[Entry]) -> Price:
+    """The price less the discount that ranks highest among those on it."""
+    on_it = [discount for discount in discounts if discount.unit in (unit, None)]
+    if not on_it or entry.conditions.buyer:
+        return Price(entry.price, entry)
+    kept = exact_product(Decimal(entry.price), (_HUNDRED - on_it[-1].percent).scaleb(-2))
+    return Price(int(round_half_even(kept, _ONE)), entry, on_it[-1])
+
+
+def _named(conditions: Iterable[Conditions], name: str) -> frozenset[str]:
+    at = NAMES.index(name)
+    return frozenset(one.names[at] for one in conditions if one.names[at])
+
+
+def _currency(prices: Iterable[Price]) -> str:
+    """The one currency of a sale's prices. Raises InvalidInput where it has two: a charge is an amount in one."""
+    entries = sorted((price.entry for price in prices), key=lambda entry: (entry.currency, entry.place))
+    first, last = entries[0], entries[-1]
+    if first.currency != last.currency:
+        what, why = "one sale priced in two currencies", f"{first.place} says {first.currency}, this {last.currency}"
+        todo = "Give all units of a sale their prices in one currency."
+        raise InvalidInput(Problem(what=what, why=why, where=last.book, line=last.line, todo=todo))
+    return first.currency
+
+
+def _digest(books: Sequence[PriceBook]) -> str:
+    """The hash of a book, or of all of them in their order."""
+    if len(books) == 1:
+        return books[0].digest
+    return hashlib.sha256("\n".join(book.digest for book in books).encode()).hexdigest()

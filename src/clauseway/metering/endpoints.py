@@ -1,0 +1,32 @@
+"""The endpoints by name, with the code under which the journal knows each. A code never changes.
+
+The gateway's table of operations says what each does; a test says that the two agree.
+"""
+
+from collections.abc import Mapping
+
+ENDPOINTS: Mapping[str, int] = {
+    "chat": 1,
+    "responses": 2,
+    "responses.retrieve": 3,
+    "responses.delete": 4,
+    "responses.cancel": 5,
+    "responses.input_items": 6,
+    "embeddings": 7,
+    "images.generations": 8,
+    "images.edits": 9,
+    "images.variations": 10,
+    "audio.speech": 11,
+    "audio.transcriptions": 12,
+    "audio.translations": 13,
+    "moderations": 14,
+    "files.create": 15,
+    "files.list": 16,
+    "files.retrieve": 17,
+    "files.delete": 18,
+    "files.content": 19,
+    "batches.create": 20,
+    "batches.list": 21,
+    "batches.retrieve": 22,
+    "batches.cancel": 23,
+}

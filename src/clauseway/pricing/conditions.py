@@ -1,0 +1,158 @@
+"""What a price may depend on, and when two conditions meet.
+
+A condition that is left empty holds for anything. The others are conjunctive: all must hold. Of two that hold, the one
+that names more is the more specific; `above` (more input tokens than so many) and `hours` count as one name each.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+# What every price is looked up by.
+DIMENSIONS = ("product", "cloud", "seller", "region")
+# What a price may depend on besides: equal names, then the length of the context and the hour of the week.
+FURTHER = ("buyer", "tier", "endpoint")
+NAMES = (*DIMENSIONS, *FURTHER)
+CONTEXT, HOUR = "context", "hour"
+# The tier of what names none; OpenAI's own word for it.
+DEFAULT_TIER = "default"
+# The tier of requests that were sent as a file. Their report sums many requests, so no length of context is known.
+BATCH = "batch"
+
+HOURS_OF_WEEK = 168  # from Monday 00:00 UTC
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WINDOW = re.compile(r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:\s*,\s*[a-z]{3}(?:-[a-z]{3})?)*))?\s*(?P<hours>\d\d-\d\d)?")
+
+
+class Sale(msgspec.Struct, frozen=True, order=True):
+    """What a price may depend on, besides unit and day.
+
+    `context` counts the request's input tokens, `hour` the hours since Monday 00:00 UTC (0 to 167; below zero where it
+    is not known, and then no time window holds).
+    """
+
+    product: str
+    cloud: str
+    seller: str
+    region: str
+    buyer: str = ""
+    tier: str = DEFAULT_TIER
+    endpoint: str = ""
+    context: int = 0
+    hour: int = -1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.product, self.cloud, self.seller, self.region, self.buyer, self.tier, self.endpoint)
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """The conditions of one entry: `names` in the order of `NAMES`, empty for any."""
+
+    names: tuple[str, ...]
+    above: int = 0
+    hours: frozenset[int] = frozenset()
+
+    @property
+    def product(self) -> str:
+        return self.names[0]
+
+    @property
+    def buyer(self) -> str:
+        return self.names[NAMES.index("buyer")]
+
+    @property
+    def is_possible(self) -> bool:
+        return not (self.above and self.names[NAMES.index("tier")] == BATCH)
+
+    @property
+    def specificity(self) -> int:
+        """How many conditions it names."""
+        return sum(1 for name in self.names if name) + (self.above > 0) + bool(self.hours)
+
+    @property
+    def further(self) -> frozenset[str]:
+        """Which of the conditions beyond `DIMENSIONS` it names."""
+        named = {name for name, value in zip(NAMES, self.names, strict=True) if value and name in FURTHER}
+        return frozenset(named | ({CONTEXT} if self.above else set()) | ({HOUR} if self.hours else set()))
+
+    def miss(self, sale: Sale) -> str:
+        """The first condition that does not hold for a sale, empty where all do."""
+        for name, wanted, value in zip(NAMES, self.names, sale.names, strict=True):
+            if wanted and wanted != value:
+                return f"it is for {name} {wanted}, not {value or 'an unnamed one'}"
+        if self.above and sale.context <= self.above:
+            return f"it is for more than {self.above} input tokens, these are {sale.context}"
+        if self.hours and sale.hour not in self.hours:
+            return "it is for other hours"
+        return ""
+
+    def matches(self, sale: Sale) -> bool:
+        """Whether all hold for a sale."""
+        return (
+            all(not wanted or wanted == value for wanted, value in zip(self.names, sale.names, strict=True))
+            and (not self.above or sale.context > self.above)
+            and (not self.hours or sale.hour in self.hours)
+        )
+
+    def may_match(self, place: Sale) -> bool:
+        """Whether they may hold for a sale of that product, cloud, seller and region, whatever else is true of it."""
+        return all(not wanted or wanted == value for wanted, value in zip(self.names[:4], place.names[:4], strict=True))
+
+    def meets(self, other: "Conditions") -> bool:
+        """Whether both hold for some sale."""
+        if not all(not a or not b or a == b for a, b in zip(self.names, other.names, strict=True)):
+            return False
+        hours = not self.hours or not other.hours or bool(self.hours & other.hours)
+        return hours and self.both(other).is_possible
+
+    def both(self, other: "Conditions") -> "Conditions":
+        """What holds where both do."""
+        names = tuple(a or b for a, b in zip(self.names, other.names, strict=True))
+        hours = self.hours & other.hours if self.hours and other.hours else self.hours or other.hours
+        return Conditions(names, max(self.above, other.above), hours)
+
+    def covers(self, other: "Conditions") -> bool:
+        """Whether these hold wherever the others do."""
+        return (
+            all(not wanted or wanted == value for wanted, value in zip(self.names, other.names, strict=True))
+            and self.above <= other.above
+            and (not self.hours or (bool(other.hours) and other.hours <= self.hours))
+        )
+
+    def same_but_step(self, other: "Conditions") -> bool:
+        """Whether they differ at most in the length of the context: then the longer step decides."""
+        return self.names == other.names and self.hours == other.hours
+
+
+def parse_hours(text: str) -> frozenset[int]:
+    """`mon-fri 08-18`, `22-06`, `sat,sun` as hours of the week (UTC). Raises ValueError.
+
+    Hours begin at the first figure and end before the second; past midnight they run into the next day, which need not
+    be one of those named.
+    """
+    found = _WINDOW.fullmatch(text.strip().lower())
+    if not text.strip() or found is None:
+        raise ValueError("it is no time window")
+    days = sorted({day for part in (found["days"] or "mon-sun").split(",") for day in _days(part.strip())})
+    begin, end = (int(figure) for figure in (found["hours"] or "00-24").split("-"))
+    if begin > 23 or end > 24 or begin == end:
+        raise ValueError("hours run from 00 to 24")
+    length = (end - begin) % 24 or 24
+    return frozenset((day * 24 + begin + hour) % HOURS_OF_WEEK for day in days for hour in range(length))
+
+
+def _days(part: str) -> Iterable[int]:
+    first, _, last = part.partition("-")
+    if first not in _DAYS or (last and last not in _DAYS):
+        raise ValueError(f"the days are {', '.join(_DAYS)}")
+    begin, end = _DAYS.index(first), _DAYS.index(last or first)
+    return ((begin + step) % 7 for step in range((end - begin) % 7 + 1))
+
+
+def classes_of_hours(windows: Iterable[frozenset[int]]) -> Mapping[int, int]:
+    """Each hour of the week with the first one that no window tells from it."""
+    distinct = tuple(dict.fromkeys(windows))
+    first: dict[tuple[bool, ...], int] = {}
+    return {hour: first.setdefault(tuple(hour in window for window in distinct), hour) for hour in range(HOURS_OF_WEEK)}
