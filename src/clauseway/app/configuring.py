@@ -5,13 +5,15 @@ from typing import Any
 
 import msgspec
 
-from clauseway.app.configuration import AuthWritten, DeploymentWritten, checked
+from clauseway.app.configuration import checked
 from clauseway.app.serving import Options, present_plan
 from clauseway.app.toml_file import description_of, read_file
 from clauseway.catalog import Catalog
 
 _MASKED = "(masked)"
 _SECRET = ("secret", "access_key")
+# Shown whole; of the lists only what the file says.
+_SECTIONS = ("gateway", "tls", "log", "telemetry")
 # Said of what the file does not say.
 DEFAULT = "default"
 
@@ -28,18 +30,19 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """A sound configuration, in figures."""
 
-    file: Path
+    file: str
     deployments: tuple[str, ...]
     products: tuple[str, ...]
     keys: int
 
 
 def check_configuration(options: Options) -> Checked:
-    """Everything short of calling a cloud. Raises InvalidInput with every problem, UnknownPrice."""
+    """Everything short of calling a cloud. Raises InvalidInput with every problem."""
     plan = present_plan(options)
     names = dict.fromkeys(target.label.deployment for target in plan.targets)
+    products = tuple(sorted({target.label.product for target in plan.targets}))
     return Checked(
-        file=options.configuration,
+        file=str(options.configuration),
         deployments=tuple(names),
         products=tuple(dict.fromkeys(plan.models.values())),
         keys=len(plan.keys),
@@ -61,7 +64,7 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
                 show(value, *at, name)
                 continue
             source = f"line {line}" if (line := file.line_of(*at, name)) else DEFAULT
-            if source != DEFAULT or not isinstance(record, DeploymentWritten | AuthWritten):
+            if source != DEFAULT or at[0] in _SECTIONS:
                 shown.append(
                     Setting(
                         key=f"{key}.{name}", value=_masked(name, value), source=source,
@@ -69,10 +72,11 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
                     )
                 )  # fmt: skip
 
-    for section in ("gateway", "tls", "log", "telemetry"):
+    for section in _SECTIONS:
         show(getattr(configuration, section), section)
-    for index, deployment in enumerate(configuration.deployment):
-        show(deployment, "deployment", index)
+    for name, records in (("deployment", configuration.deployment), ("commitment", configuration.commitment)):
+        for index, record in enumerate(records):
+            show(record, name, index)
     for index, commitment in enumerate(configuration.commitment):
         show(commitment, "commitment", index)
     return shown

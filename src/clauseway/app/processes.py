@@ -116,7 +116,8 @@ def _tail(log: Path) -> str:
 def free_port(preferred: int, host: str = "127.0.0.1") -> int:
     """The preferred port, or the next free one after it."""
     for port in range(preferred, preferred + 100):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind((host, port))

@@ -26,7 +26,7 @@ from clauseway.app.tenants import tenancy_for_plan
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.routes import check
 from clauseway.pricing import UnknownPrice
-from clauseway.values import InvalidInput, KnownAt
+from clauseway.values import InvalidInput, KnownAt, Problem
 
 GATEWAY_PORT, PAGES_PORT = 8400, 8401
 # A key is accepted this soon after it was made; a lake lags behind the spool by this much at most.
@@ -68,22 +68,27 @@ class Served(msgspec.Struct, frozen=True):
 
 
 def present_plan(options: Options) -> Plan:
-    """The plan by what is true now. Raises InvalidInput with everything that is wrong, UnknownPrice."""
+    """The plan by what is true now. Raises InvalidInput with everything that is wrong."""
     known_at = KnownAt(time.time_ns())
     home = options.home.make()
     configuration = read_configuration(options.configuration, options.opened.catalog)
     tenancy = tenancy_for_plan(home)
     prices = open_prices(known_at, options.prices)
-    plan = compile_plan(
-        with_recorded(options.opened, home),
-        configuration,
-        tenancy.keys,
-        home.hash_key(),
-        known_at=known_at,
-        prices=prices,
-        where=options.configuration,
-        spent=spent_by_name(home, configuration, prices),
-    )
+    try:
+        plan = compile_plan(
+            with_recorded(options.opened, home),
+            configuration,
+            tenancy.keys,
+            home.hash_key(),
+            known_at=known_at,
+            prices=prices,
+            where=options.configuration,
+            spent=spent_by_name(home, configuration, prices),
+        )
+    except UnknownPrice as error:
+        todo = "Add the price to the book (--prices), or do not sell it there."
+        where = str(options.configuration)
+        raise InvalidInput(Problem(what="no price", why=str(error), where=where, todo=todo)) from None
     plan = msgspec.structs.replace(
         plan,
         policies=tenancy.policies,
@@ -115,7 +120,7 @@ def serving(options: Options) -> Iterator[Served]:
         gateway = _start_gateway(options, configuration, host, clock)
         stack.callback(gateway.stop)
         scheme = "https" if configuration.tls.certificate else "http"
-        gateway_url = f"{scheme}://{host}:{gateway.ready['ports']['gateway']}/v1"
+        gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway.ready['ports']['gateway']}/v1"
         pages = _start_pages(options, clock, gateway_url)
         stack.callback(pages.stop)
         yield Served(gateway, pages, gateway_url, f"http://{_LOOPBACK}:{pages.ready['ports']['pages']}/")
@@ -171,7 +176,7 @@ def keep(
                 again.clear()
             try:
                 refresh_plan(options)
-            except (InvalidInput, UnknownPrice) as error:
+            except InvalidInput as error:
                 told(f"The change was not taken over, and changes nothing:\n{error}")
         if time.monotonic() - sealed_s >= _SEAL_EVERY_S:
             seal(options.home)
