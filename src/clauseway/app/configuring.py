@@ -40,7 +40,6 @@ def check_configuration(options: Options) -> Checked:
     """Everything short of calling a cloud. Raises InvalidInput with every problem."""
     plan = present_plan(options)
     names = dict.fromkeys(target.label.deployment for target in plan.targets)
-    products = tuple(sorted({target.label.product for target in plan.targets}))
     return Checked(
         file=str(options.configuration),
         deployments=tuple(names),
