@@ -1,0 +1,85 @@
+"""A plan compiled in the test's own process: deployments by a few words, and what is selected among them."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from gateway_rig import HASH_KEY, SECRET
+
+from clauseway.gateway.accounts import Accounts
+from clauseway.gateway.health import Health
+from clauseway.gateway.keys import digest
+from clauseway.gateway.leases import LocalLessor
+from clauseway.gateway.operations import BY_NAME
+from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices, Route, Target
+from clauseway.gateway.quotas import Memory
+from clauseway.gateway.requests import decode_chat
+from clauseway.gateway.routes import CallTarget, Choice, Customer, Selection, Tables
+from clauseway.gateway.upstream import Endpoint
+from clauseway.metering import Deployment, Ruling, Unit
+
+PRODUCT, MODEL = "gpt-5.5", "gpt-5.5"
+CHAT = BY_NAME["chat"]
+PLAIN_BODY = b'{"model":"gpt-5.5","messages":[{"role":"user","content":"hello"}]}'
+
+
+def deployment(name: str, cloud: str = "azure", **changes: Any) -> Target:
+    """`prices` are picodollars of (input, cached input, output); `lacks` are names."""
+    label = Deployment(name, cloud, changes.pop("seller", "openai"), changes.pop("region", "r-1"), PRODUCT, name)
+    own, cached, output = changes.pop("prices", (5_000_000, 500_000, 30_000_000))
+    units = {int(Unit.INPUT_TOKENS): own, int(Unit.CACHED_INPUT_TOKENS): cached, int(Unit.OUTPUT_TOKENS): output}
+    lacks = tuple(Lack(capability=name, reason="a page") for name in changes.pop("lacks", ()))
+    return Target(**{
+        "label": label, "dialect": "openai", "url": "http://127.0.0.1:9/v1", "auth": Auth(kind="none"),
+        "input_price": own, "output_price": output, "output_tokens_max": 0, "lacks": lacks,
+        "prices": (Prices(begin_ns=0, end_ns=1 << 62, units=units),), **changes,
+    })  # fmt: skip
+
+
+def plan(targets: Iterable[Target], policy: Policy | None = None, **changes: Any) -> Plan:
+    """Every deployment permitted, in this order, to one key under the policy."""
+    targets = tuple(targets)
+    route = Route(candidates=tuple((index, 0) for index in range(len(targets))))
+    key = Key(
+        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(), organisation="acme", project="p",
+        key_id="k", seller="openai", segment="any",
+    )  # fmt: skip
+    return Plan(**{
+        "agreement": "test", "hash_key": HASH_KEY, "models": {MODEL: PRODUCT}, "targets": targets,
+        "rulings": (Ruling("d-1", "permitted", ("A5.any",), "receipt"),),
+        "epochs": (Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": route}),), "keys": (key,),
+        "policies": (policy or Policy(),), **changes,
+    })  # fmt: skip
+
+
+class Bench:
+    """Tables and the one customer."""
+
+    def __init__(self, made: Plan, memory: Memory | None = None) -> None:
+        self.tables = Tables(
+            made,
+            lambda _label: 1,
+            lambda _address: cast("Endpoint", None),
+            lambda _name: Health(),
+            Accounts(LocalLessor()),
+            memory,
+        )
+        customer = self.tables.customer(SECRET.encode())
+        assert customer is not None
+        self.customer: Customer = customer
+
+    def choice(self, at_ns: int = 1, model: str = MODEL) -> Choice:
+        choice = self.tables.choice(at_ns, self.customer, model)
+        assert choice is not None
+        return choice
+
+    def select(self, body: bytes = PLAIN_BODY, at_ns: int = 1, now_s: float = 0.0, **named: Any) -> Selection:
+        asked = decode_chat(body, b"")
+        return self.choice(at_ns, asked.model).select(
+            CHAT, asked, **{"needs": asked.needs(body), "body_bytes": len(body), "now_s": now_s, **named}
+        )
+
+    def order(self, body: bytes = PLAIN_BODY, at_ns: int = 1, now_s: float = 0.0, **named: Any) -> list[str]:
+        return [candidate.target.name for candidate in self.select(body, at_ns, now_s, **named).candidates]
+
+    def target(self, name: str) -> CallTarget:
+        return next(target for target in self.tables.targets if target.name == name)

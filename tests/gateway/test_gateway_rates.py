@@ -1,0 +1,156 @@
+"""What a request is charged and what is reserved for it: equal to pricing's own charge, and never less than that."""
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from selection_rig import PLAIN_BODY, Bench, deployment, plan
+
+from clauseway.gateway.capabilities import Needs
+from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.plan import Prices, Target
+from clauseway.gateway.rates import Rates
+from clauseway.gateway.requests import PlainRequest, decode_chat
+from clauseway.metering import Unit
+from clauseway.metering.units import CONTAINED_IN, WHOLES
+from clauseway.pricing import PriceTable, Sale, parse_book
+from clauseway.values import KnownAt
+
+COLUMNS = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
+SALE, DAY = Sale("p", "azure", "openai", "r"), date(2026, 5, 1)
+
+
+def book(prices: dict[Unit, int]) -> PriceTable:
+    """`prices` are in picodollars."""
+    lines = [f"p,,,,{unit.column},2026-01-01,,2026-01-01,{price / 10**6:.6f},test" for unit, price in prices.items()]
+    return PriceTable(parse_book(COLUMNS + "\n".join(lines), "book"), KnownAt.recorded_on(DAY, sequence=0))
+
+
+PRICED = st.fixed_dictionaries(
+    {whole: st.integers(0, 10**8) for whole in sorted(WHOLES)},
+    optional={part: st.integers(0, 10**8) for part in CONTAINED_IN},
+)
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> dict[Unit, int]:
+    """As clouds report: wholes, and parts that fit into them."""
+    report: dict[Unit, int] = {}
+    for whole in sorted(WHOLES):
+        report[whole] = draw(st.integers(0, 10**6))
+        left = report[whole]
+        for part in sorted(part for part, its in CONTAINED_IN.items() if its is whole):
+            if draw(st.booleans()):
+                report[part] = draw(st.integers(0, left))
+                left -= report[part]
+    return report
+
+
+@given(PRICED, reports())
+def test_a_charge_is_what_pricing_charges_for_the_same_record(prices: dict[Unit, int], report: dict[Unit, int]) -> None:
+    charged = book(prices).charge(SALE, DAY, report).picodollars
+    assert Rates({int(unit): price for unit, price in prices.items()}).charge(tuple(report.items())) == charged
+
+
+# Prices of 5.00, 0.50 and 30.00 USD a million: report → picodollars, as written-out arithmetic.
+CHARGES: list[tuple[Units, int]] = [
+    (((Unit.INPUT_TOKENS, 1000), (Unit.OUTPUT_TOKENS, 10)), 1000 * 5_000_000 + 10 * 30_000_000),
+    (
+        ((Unit.INPUT_TOKENS, 1000), (Unit.CACHED_INPUT_TOKENS, 400), (Unit.OUTPUT_TOKENS, 10)),
+        600 * 5_000_000 + 400 * 500_000 + 10 * 30_000_000,
+    ),
+    # Reasoning has no price of its own: it is output.
+    (((Unit.INPUT_TOKENS, 0), (Unit.OUTPUT_TOKENS, 10), (Unit.REASONING_TOKENS, 7)), 10 * 30_000_000),
+    ((), 0),
+]
+
+
+@pytest.mark.parametrize(("units", "picodollars"), CHARGES)
+def test_cached_input_is_charged_as_such(units: Units, picodollars: int) -> None:
+    assert Bench(plan([deployment("d")])).target("d").charge(units) == picodollars
+
+
+def test_prices_are_those_in_force_at_the_events_time() -> None:
+    def at(price: int, begin_ns: int, end_ns: int) -> Prices:
+        return Prices(begin_ns=begin_ns, end_ns=end_ns, units={int(Unit.INPUT_TOKENS): price})
+
+    bench = Bench(plan([_with(deployment("d"), prices=(at(7, 10, 20), at(9, 20, 30)))]))
+    one = ((Unit.INPUT_TOKENS, 1),)
+    charges = []
+    for event_ns in (10, 19, 20, 30):
+        bench.choice(event_ns)
+        charges.append(bench.target("d").charge(one))
+    # Where no price is in force, the plan's own stands in: 5.00 USD a million.
+    assert charges == [7, 7, 9, 5_000_000]
+
+
+def _with(target: Target, **changes: Any) -> Target:
+    return Target(**{name: getattr(target, name) for name in target.__struct_fields__} | changes)
+
+
+def worst(target: Target, needs: Needs | None = None, body_bytes: int = 1000, **members: Any) -> tuple[int, int, int]:
+    body = json.dumps({"model": "m", "messages": [], **members}).encode()
+    asked = decode_chat(body, b"")
+    reserved = Bench(plan([target])).target("d").worst_case(asked, body_bytes, needs or asked.needs(body))
+    return reserved.picodollars, reserved.tokens, reserved.output_tokens
+
+
+TARGET = deployment("d", context_tokens_max=100_000, image_tokens_max=2_000, output_tokens_max=4_000)
+# what is asked → tokens in, tokens out
+WORST: list[tuple[Needs | None, dict[str, Any], int, int]] = [
+    (None, {}, 1000, 4000),
+    (None, {"max_completion_tokens": 50}, 1000, 50),
+    (None, {"max_completion_tokens": 50, "n": 3}, 1000, 150),
+    (Needs(bits=1, images=2), {"max_tokens": 1}, 1000 + 2 * 2000, 1),
+    (Needs(bits=1, unbounded=True), {"max_tokens": 1}, 100_000, 1),
+    (Needs(images=500), {"max_tokens": 1}, 100_000, 1),  # no more than the model holds
+]
+
+
+@pytest.mark.parametrize(("needs", "members", "tokens_in", "tokens_out"), WORST)
+def test_the_worst_case(needs: Needs | None, members: dict[str, Any], tokens_in: int, tokens_out: int) -> None:
+    picodollars = tokens_in * 5_000_000 + tokens_out * 30_000_000
+    assert worst(TARGET, needs, **members) == (picodollars, tokens_in + tokens_out, tokens_out)
+
+
+def test_a_body_longer_than_the_context_is_bounded_by_it() -> None:
+    assert worst(TARGET, body_bytes=10**7, max_tokens=1)[1] == 100_000 + 1
+
+
+def test_where_the_context_is_not_known_it_is_the_largest_known() -> None:
+    assert worst(deployment("d"), Needs(unbounded=True), max_tokens=1)[1] == 1_050_000 + 1
+
+
+def test_a_dearer_part_counts_where_it_may_be_used() -> None:
+    units = {Unit.INPUT_TOKENS: 5, Unit.CACHE_WRITE_TOKENS: 6, Unit.AUDIO_INPUT_TOKENS: 40, Unit.OUTPUT_TOKENS: 20}
+    target = _with(
+        deployment("d"),
+        prices=(Prices(begin_ns=0, end_ns=1 << 62, units={int(unit): price for unit, price in units.items()}),),
+    )
+    assert worst(target, max_tokens=1)[0] == 1000 * 6 + 1 * 20
+    assert worst(target, Needs(audio=True), max_tokens=1)[0] == 1000 * 40 + 1 * 20
+
+
+def test_sound_by_the_millisecond_is_bounded_by_its_bytes() -> None:
+    units = {int(Unit.AUDIO_INPUT_MILLISECONDS): 100_000}
+    whisper = _with(deployment("d"), kind="transcription", prices=(Prices(begin_ns=0, end_ns=1 << 62, units=units),))
+    reserved = Bench(plan([whisper])).target("d").worst_case(PlainRequest(model="whisper-1"), 4000)
+    assert reserved.picodollars == 4000 * 4 * 100_000, "two kilobits a second: four milliseconds a byte"
+
+
+@given(PRICED, reports(), st.integers(1, 4))
+def test_no_charge_is_larger_than_its_worst_case(
+    prices: dict[Unit, int], report: dict[Unit, int], choices: int
+) -> None:
+    """For any report of no more tokens than the body has bytes, and no more output than was asked for."""
+    del report[Unit.AUDIO_INPUT_MILLISECONDS]
+    body_bytes, output = report[Unit.INPUT_TOKENS], report[Unit.OUTPUT_TOKENS]
+    units = {int(unit): price for unit, price in prices.items() if unit is not Unit.AUDIO_INPUT_MILLISECONDS}
+    target = _with(deployment("d"), prices=(Prices(begin_ns=0, end_ns=1 << 62, units=units),))
+    call = Bench(plan([target])).target("d")
+    each = -(-output // choices) or 1
+    asked = decode_chat(PLAIN_BODY[:-1] + b',"max_tokens":%d,"n":%d}' % (each, choices), b"")
+    assert call.charge(tuple(report.items())) <= call.worst_case(asked, body_bytes, Needs(audio=True)).picodollars
