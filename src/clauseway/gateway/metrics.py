@@ -77,9 +77,10 @@ class Figures(Collector):
             buckets, total = durations.get((place[0], operation), ([0] * BUCKETS, 0))
             summed = [one + more for one, more in zip(buckets, tally.buckets, strict=True)]
             durations[place[0], operation] = (summed, total + tally.duration_us)
-            for unit, count in tally.units.items():
-                key = (deployment, product, Unit(unit).column)
-                used[key] = used.get(key, 0) + count
+            for unit in Unit:
+                if count := tally.units[unit]:
+                    key = (deployment, product, unit.column)
+                    used[key] = used.get(key, 0) + count
             if deployment:
                 cost[deployment, product] = cost.get((deployment, product), 0) + tally.charged
         for (deployment, product, column), count in used.items():

@@ -6,10 +6,12 @@ Whoever shows them (`control`, `metrics`) makes what it shows out of these, when
 from collections import Counter
 
 from clauseway.gateway.explanations import Told
+from clauseway.metering import Unit
 
 # A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those below 131 ms. Twice as
 # long is one bucket further, which is as exact as anyone needs it, and costs one look-up.
 BUCKETS = 64
+UNITS = max(Unit) + 1
 
 # (deployment, product, operation, status): the first two are empty where no cloud answered; status 0: the client left.
 TallyKey = tuple[str, str, str, int]
@@ -24,7 +26,7 @@ class Tally:
         self.count = 0
         self.duration_us = 0
         self.buckets = [0] * BUCKETS
-        self.units: dict[int, int] = {}
+        self.units = [0] * UNITS  # by the unit's code
         self.charged = 0  # in picodollars, provisional
 
 
@@ -60,8 +62,9 @@ class Counts:
         tally.count += 1
         tally.duration_us += duration_us
         tally.buckets[duration_us.bit_length()] += 1
+        used = tally.units
         for unit, count in units:
-            tally.units[unit] = tally.units.get(unit, 0) + count
+            used[unit] += count
         tally.charged += charged
         if tried:
             self.failovers += candidate is not None
