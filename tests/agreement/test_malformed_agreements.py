@@ -290,6 +290,49 @@ figure
     told: A1.md:43 unknown figure 'rates'
     told: A1.md:44 unknown figure 'cap'
 
+numbers that are none
+    A1.md:43 written: rate: 20 percent ⏎ cap: USD many
+    told: A1.md:43 the number '20 percent' cannot be read
+    told: A1.md:44 the number 'USD many' cannot be read
+
+more than the whole
+    A1.md:43 written: rate: 120 %
+    told: A1.md:43 the number '120 %' cannot be read
+
+tiers and floors that do not fit
+    A1.md:43 written: rate: rate ⏎ tiers: [{above: 5, rate: 1 %}, {above: 5, rate: no}] ⏎ floors: [{amount: 1,per: day}]
+    told: A1.md:44 unknown figure 'no'
+    told: A1.md:44 A1.share has tiers out of order
+    told: A1.md:45 unknown value of per 'day'
+
+tiers without a rate
+    A1.md:43 written: rate: rate ⏎ tiers: [{above: 5}]
+    told: A1.md:44 'rate' is missing
+
+two floors for one month
+    A1.md:43 written: rate: rate ⏎ floors: [{amount: 1, per: month}, {amount: rate, per: month}]
+    told: A1.md:44 A1.share has two floors for one period
+
+payment, withholding and late usage that do not fit
+    A1.md:43 written: rate: rate ⏎ payment: {every: week, due-days: -1} ⏎ withholding: tax ⏎ late: never
+    told: A1.md:44 unknown value of every 'week'
+    told: A1.md:44 A1.share is due before it is known
+    told: A1.md:45 unknown figure 'tax'
+    told: A1.md:46 unknown value of late 'never'
+
+a payment that is no number of days
+    A1.md:43 written: rate: rate ⏎ payment: {due-days: soon}
+    told: A1.md:44 'due-days' does not fit
+
+an opening without a cap
+    A1.md:43 written: rate: rate ⏎ cap-opening: USD 5
+    told: A1.md:44 A1.share counts toward no cap
+
+a base of what is not defined
+    A1.md:44 written: base: {sellers: [maker], products: [song], clouds: [moon]}
+    told: A1.md:44 unknown product 'song'
+    told: A1.md:44 unknown cloud 'moon'
+
 reading
     A1.md:31 written: source: [T] ⏎ under: {R9: a}
     told: A1.md:32 unknown reading 'R9'

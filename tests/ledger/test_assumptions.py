@@ -65,7 +65,7 @@ REFUSED = [
     ("cap=0.001", "no whole number of cents"),
     ("cap-counts=all-payments", "what had been paid before is missing"),
     ("cap-counts=everything", "write from-a5, or all-payments:"),
-    ("revenue-owner=host", "only seller is settled by so far"),
+    ("revenue-owner=customer", "write seller or host"),
     ("wholesale=amazon:150%", "more than the whole"),
 ]
 

@@ -5,6 +5,7 @@ and each is told with its line.
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from functools import cache
+from types import UnionType
 from typing import Annotated, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
@@ -81,6 +82,8 @@ def _check_keys(entry: Entry, known: Iterable[str], mistakes: Mistakes) -> None:
 
 def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> object:
     wanted = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
+    if isinstance(wanted, UnionType) and issubclass(get_args(wanted)[0], msgspec.Struct):
+        wanted = get_args(wanted)[0]  # a part that may be left out
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and wanted is not Choice:
         return _part(wanted, entry, key, mistakes)
     if get_origin(wanted) is tuple and issubclass(part := get_args(wanted)[0], msgspec.Struct):
@@ -130,6 +133,7 @@ _FORMS: tuple[tuple[object, tuple[str, str]], ...] = (
     (date, _DAY),
     (date | None, _DAY),
     (str, ("no text", "Write one text.")),
+    (int, ("no whole number", "Write a number, as in 30.")),
     (bool, ("neither true nor false", "Write true or false.")),
     (Choice, ("neither a text nor a choice by one reading", "Write one text, or {READING: {option: text, …}}.")),
 )

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
+from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 
 from clauseway.agreement.agreement import Change
 from clauseway.agreement.definitions import ANY_SEGMENT, Definitions
 from clauseway.agreement.entries import Entry
+from clauseway.agreement.figures import parse_amount, parse_percentage
 from clauseway.agreement.mistakes import Mistakes, Names
+from clauseway.agreement.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
 from clauseway.agreement.terms import (
     ANYONE,
     BINDS,
@@ -61,12 +65,59 @@ def check_term(term: Term, place: Place) -> None:
     if isinstance(term, Precedence):
         _check_choice("binds", term.binds, BINDS, place)
         _check_choice("unless", term.unless, UNLESS, place)
+    if isinstance(term, RevenueShareTerm):
+        _check_share(term, place)
     if isinstance(term, Exclusivity):
         only = term.only
         filled = [names for names in (only.clouds, only.sellers, only.regions, only.parties, only.licensees) if names]
         if len(filled) != 1:
             why = "only: names clouds, sellers, regions, parties or licensees"
             place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of these.")
+
+
+def _check_share(term: RevenueShareTerm, place: Place) -> None:
+    """Rates and amounts are figures or numbers; words are of their lists; tiers rise."""
+    for key, names in (("rate", [term.rate]), ("withholding", [term.withholding] if term.withholding else [])):
+        _check_figures(key, names, parse_percentage, place)
+    _check_figures("tiers", [tier.rate for tier in term.tiers], parse_percentage, place)
+    _check_figures("tiers", [tier.above for tier in term.tiers], parse_amount, place)
+    _check_figures("floors", [floor.amount for floor in term.floors], parse_amount, place)
+    for key, name in (("cap", term.cap), ("cap-opening", term.cap_opening)):
+        _check_figures(key, [name] if name else [], parse_amount, place)
+    for floor in term.floors:
+        place.mistakes.check_one_of(place.line("floors"), "value of per", floor.per, FLOOR_PERIODS)
+    if term.payment is not None:
+        place.mistakes.check_one_of(place.line("payment"), "value of every", term.payment.every, PAYMENT_PERIODS)
+        if term.payment.due_days < 0:
+            todo = "Write how many days after the period it is due."
+            place.tell("payment", f"{term.id} is due before it is known", "due-days lies below zero", todo)
+    place.mistakes.check_one_of(place.line("late"), "value of late", term.late, LATE)
+    if term.cap_opening and not term.cap:
+        place.tell("cap-opening", f"{term.id} counts toward no cap", "there is no cap", "Write cap:, or delete it.")
+    if len({floor.per for floor in term.floors}) < len(term.floors):
+        place.tell("floors", f"{term.id} has two floors for one period", "one of them says nothing", "Delete one.")
+    stated = [tier.above for tier in term.tiers if tier.above not in (place.definitions.names["figures"] or ())]
+    try:
+        bounds = [parse_amount(above) for above in stated]
+    except ValueError:
+        return
+    if any(low >= high for low, high in pairwise([Decimal(0), *bounds])):
+        place.tell("tiers", f"{term.id} has tiers out of order", "each begins above the last", "Sort them.")
+
+
+def _check_figures(key: str, names: Iterable[str], parse: Callable[[str], Decimal], place: Place) -> None:
+    """What is no figure of the agreement must be a number."""
+    known = place.definitions.names["figures"]
+    for name in names:
+        if known is None or name in known:
+            continue
+        try:
+            parse(name)
+        except ValueError as error:
+            if name[:1].isdigit() or name.upper().startswith("USD"):
+                place.tell(key, f"the number {name!r} cannot be read", str(error), "Mend it, or name a figure.")
+            else:
+                place.mistakes.check_defined(place.line(key), "figure", name, known)
 
 
 def check_change(change: Change, place: Place) -> None:
@@ -138,7 +189,6 @@ def _vocabulary(definitions: Definitions) -> Mapping[str, Names]:
         "party": names["parties"],
         "cloud": names["clouds"],
         "region": {*regions, ELSEWHERE} if regions else regions,
-        "figure": names["figures"],
         "segment": segments if segments is None else {*segments, ANY_SEGMENT},
         "product": None if classes is None or products is None else {*classes, *products},
         # A class that could not be read hides its actions.
@@ -198,10 +248,9 @@ def _licence(term: Licence) -> Iterator[Use]:
 def _revenue_share(term: RevenueShareTerm) -> Iterator[Use]:
     yield "payer", "party", [term.payer]
     yield "payee", "party", [term.payee]
-    yield "rate", "figure", [term.rate]
-    yield "cap", "figure", [term.cap] if term.cap else []
     yield "base", "party", term.base.sellers | term.base.wholesale_except
-    yield "base", "product", term.base.excludes
+    yield "base", "product", term.base.excludes | term.base.products
+    yield "base", "cloud", term.base.clouds
 
 
 def _commitment(term: Commitment) -> Iterator[Use]:

@@ -188,4 +188,10 @@ def _share(term: RevenueShareTerm, begin: date) -> RevenueShare:
         end=FOREVER,
         base=term.base,
         citation=term.citation,
+        cap_opening=term.cap_opening,
+        tiers=term.tiers,
+        floors=term.floors,
+        payment=term.payment,
+        withholding=term.withholding,
+        late=term.late,
     )

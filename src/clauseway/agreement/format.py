@@ -27,6 +27,7 @@ from clauseway.agreement.definitions import SECTIONS
 from clauseway.agreement.entries import Plain, read_yaml
 from clauseway.agreement.facts import FACT_KINDS
 from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.shares import Floor, Tier
 from clauseway.agreement.terms import TERM_KINDS, Scope, Term
 
 WIDTH = 120
@@ -232,7 +233,7 @@ def _style(value: Any, column: int, indent: int) -> None:
     else:
         for item in value:
             if isinstance(item, CommentedMap):
-                _order(item, tuple(field.encode_name for field in msgspec.structs.fields(Scope)))
+                _order(item, _PART_KEYS)
             _style(item, indent + 4, indent + 4)
 
 
@@ -281,3 +282,7 @@ def _own(kind: type[msgspec.Struct], beside: frozenset[str]) -> tuple[str, ...]:
 
 def _fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(kind))
+
+
+# The keys of what stands in lists within a term: carve-outs, what a licence carries, tiers, floors.
+_PART_KEYS = (*_fields(Scope), *_fields(Tier), *_fields(Floor))

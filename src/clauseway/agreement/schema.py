@@ -6,6 +6,7 @@ such as whether a name is defined, is for the reader; a schema knows one block.
 
 from collections.abc import Mapping
 from datetime import date
+from types import UnionType
 from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 import msgspec
@@ -25,6 +26,7 @@ from clauseway.agreement.definitions import (
 )
 from clauseway.agreement.facts import FACT_KINDS, STAGES
 from clauseway.agreement.registers import AboutFact, AddedParty, AddedProduct
+from clauseway.agreement.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
 from clauseway.agreement.terms import BINDS, MILESTONE, TERM_KINDS, UNLESS, Choice
 
 Schema: TypeAlias = dict[str, Any]
@@ -65,8 +67,19 @@ DOCS: Mapping[str, str] = {
     "carries": "What else the licensee may do by it. All keys of one must fit.",
     "payer": "Who pays the share.",
     "payee": "Who gets the share.",
-    "rate": "The percentage, by the name of a figure in agreement.md.",
-    "cap": "The most that is ever due, by the name of a figure. Left out: no cap.",
+    "rate": "The percentage, by the name of a figure in agreement.md; or 15 %.",
+    "tiers": "Bands of the cumulative base: what lies above one is shared at its rate. Below the first, rate holds.",
+    "above": "Where the band begins, by the name of a figure; or USD 1000000.",
+    "cap": "The most that is ever due, by the name of a figure; or USD 1000000. Left out: no cap.",
+    "cap-opening": "What counted toward the cap before the share began. Left out: what the figure cap-counts says.",
+    "floors": "The least that is due, whatever the base.",
+    "amount": "The amount, by the name of a figure; or USD 5000.",
+    "per": "Over what it is due: month, quarter or year of the calendar, or total (by the end of the share).",
+    "payment": "When the share is paid. Left out: every month, without a due day.",
+    "every": "How often: month (left out) or quarter of the calendar.",
+    "due-days": "How many days after the last day of the month or quarter it is due.",
+    "withholding": "The part of each payment that the payer withholds as tax, by the name of a figure; or 10 %.",
+    "late": "What late usage does to a closed period: correction (left out) in the open one, or restatement of it.",
     "base": "What the share is taken of.",
     "sellers": "Sellers, by their names in agreement.md. In a scope, left out: any. In a base: whose sales are in it.",
     "regions": "Regions, by their names in agreement.md; elsewhere is what lies in none of them. Left out: any.",
@@ -128,6 +141,9 @@ _WORDS: Mapping[str, frozenset[str]] = {
     "binds": BINDS,
     "unless": UNLESS,
     "standing": frozenset(STANDINGS),
+    "per": FLOOR_PERIODS,
+    "every": PAYMENT_PERIODS,
+    "late": LATE,
 }
 # What is ours to fill in and may not be written.
 _COMPUTED = frozenset({"citation", "known"})
@@ -206,8 +222,12 @@ def _value(wanted: Any, key: str) -> Schema:
         return {"enum": sorted(_WORDS[key])}
     if wanted in (date, date | None):
         return dict(_DAY)
+    if isinstance(wanted, UnionType):
+        return _record(get_args(wanted)[0])  # a part that may be left out
     if wanted is bool:
         return {"type": "boolean"}
+    if wanted is int:
+        return {"type": "integer", "minimum": 0}
     if wanted is str:
         return dict(_TEXT)
     if get_origin(wanted) in (tuple, frozenset):

@@ -12,7 +12,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.shares import ShareBase
+from clauseway.agreement.shares import CORRECTION, Floor, Payment, ShareBase, Tier
 from clauseway.values import Citation
 
 NAMES = frozenset[str]
@@ -145,13 +145,19 @@ class Licence(Term, frozen=True, kw_only=True, rename="kebab"):
 
 
 class RevenueShareTerm(Term, frozen=True, kw_only=True, rename="kebab"):
-    """A share of a base that `payer` owes `payee`. `rate` and `cap` name figures of the agreement."""
+    """A share of a base that `payer` owes `payee`. Rates and amounts name figures of the agreement, or are stated."""
 
     payer: str
     payee: str
     rate: str
+    tiers: tuple[Tier, ...] = ()
     cap: str = ""
+    cap_opening: str = ""
+    floors: tuple[Floor, ...] = ()
     base: ShareBase
+    payment: Payment | None = None
+    withholding: str = ""
+    late: str = CORRECTION
 
 
 class Commitment(Term, frozen=True, kw_only=True, rename="kebab"):

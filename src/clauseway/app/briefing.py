@@ -226,7 +226,7 @@ class _Telling(msgspec.Struct, frozen=True):
     def _figure(self, name: str) -> str:
         figure = self.after.agreement.figures.get(name)
         if figure is None:
-            return f"not disclosed (`{name}`)"
+            return _readable(name)  # the term states it
         if figure.standing == "reported":
             return f"not disclosed; {_readable(figure.value)} was reported (`{name}`)"
         return f"not disclosed; {_readable(figure.value)} is assumed (`{name}`)"

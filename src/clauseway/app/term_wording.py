@@ -146,8 +146,13 @@ class TermWording(msgspec.Struct, frozen=True):
             apart = f" except {words.names(base.wholesale_except)}" if base.wholesale_except else ""
             on += f" and what it earns from other sellers{apart}"
         excluded = f" ({self._scope(base.excludes)} apart)" if base.excludes else ""
+        kept = f" of {self._scope(base.products)}" if base.products else ""
+        where = words.clouds(base.clouds)
+        bands = ", by bands of what was sold so far" if term.tiers else ""
         cap = ", under a total cap" if term.cap else ""
-        return f"{words.name(term.payer)} owes {words.name(term.payee)} a revenue share on {on}{excluded}{cap}"
+        least = ", with a minimum" if term.floors else ""
+        how = f"{kept}{where}{excluded}{bands}{cap}{least}"
+        return f"{words.name(term.payer)} owes {words.name(term.payee)} a revenue share on {on}{how}"
 
     def _carried(self, scope: Scope) -> str:
         what = self._scope(scope.products) if scope.products else "whatever it covers"

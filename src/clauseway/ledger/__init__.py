@@ -15,7 +15,17 @@ from clauseway.ledger.accruals import accruals
 from clauseway.ledger.assumptions import Assumption, Assumptions, read_assumptions
 from clauseway.ledger.journal import Account, Conflict, Entry, Journal, Posting, balances
 from clauseway.ledger.revenue import RevenueLine, SaleRecord
-from clauseway.ledger.settlement import CapState, Ended, Inputs, Settlement, ShareLine, ShareResult, settle
+from clauseway.ledger.settlement import (
+    CapState,
+    Change,
+    Disputed,
+    Ended,
+    Inputs,
+    Settlement,
+    ShareLine,
+    ShareResult,
+)
+from clauseway.ledger.settling import settle
 from clauseway.ledger.statement import Direction, Statement, statement_of
 
 __all__ = [
@@ -23,8 +33,10 @@ __all__ = [
     "Assumption",
     "Assumptions",
     "CapState",
+    "Change",
     "Conflict",
     "Direction",
+    "Disputed",
     "Ended",
     "Entry",
     "Inputs",

@@ -55,7 +55,7 @@ def _accrual(
         Account(share.payee, "receivable", _NAME, share.payer): change,
         Account(share.payee, "income", _NAME, share.payer): -change,
     }
-    narration = f"{share.payer} to {share.payee}: {line.product} on {line.cloud} sold by {line.seller}"
+    narration = f"{share.payer} to {share.payee}: {line.of}"
     day = share.days.end - timedelta(days=1)
     return _entry(settlement, reference, before, day, narration, legs, (line.citation,))
 

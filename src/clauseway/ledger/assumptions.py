@@ -4,28 +4,25 @@
     --assume cap=25000000000                 take another value; so are `cap='USD 25 billion'`, `share-…=20%`, `=0.2`
     --assume wholesale=90%                   and `wholesale=amazon:80%` for one seller
     --assume cap-counts=all-payments:1.5e9   all payments ever count, with what had been paid before the share began
+    --assume revenue-owner=host              a sale is the revenue of whoever operates its host cloud, not its seller's
 
-A *reported* figure must be accepted before a settlement may use it; one of *ours* holds by default.
+A *reported* figure must be accepted before a settlement may use it; one of *ours* holds by default. What a term states
+itself (`15 %`) is no figure and needs no acceptance.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from clauseway.agreement.agreement import Figure
+from clauseway.agreement.figures import parse_amount, parse_percentage
 from clauseway.values import InvalidInput, Problem, round_half_even
 
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
 REPORTED = "reported"
 ALL_PAYMENTS = "all-payments"
-_SCALES = {"": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_NUMBER = re.compile(r"(?P<number>\d[\d,_]*(\.\d+)?([eE]\+?\d{1,2})?)")
-_PERCENTAGE = re.compile(_NUMBER.pattern + r"\s*(?P<sign>%?)")
-_AMOUNT = re.compile(
-    r"(USD\s*)?" + _NUMBER.pattern + r"\s*(?P<scale>thousand|million|billion|trillion|)", re.IGNORECASE
-)
+OWNERS = ("seller", "host")
 
 
 class Assumption(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,12 +45,21 @@ class Assumptions:
         self.opening_balance = opening  # USD paid before the share began, where all payments count toward its cap
 
     def percentage(self, name: str) -> Decimal:
-        """The rate a figure names, as a fraction of one."""
-        return parse_percentage(self._all[name].value)
+        """The rate that a figure names or a term states, as a fraction of one."""
+        return parse_percentage(self._all[name].value if name in self._all else name)
 
     def amount(self, name: str) -> Decimal:
-        """The sum a figure names, in USD and whole cents."""
-        return parse_amount(self._all[name].value)
+        """The sum that a figure names or a term states, in USD and whole cents."""
+        return parse_amount(self._all[name].value if name in self._all else name)
+
+    @property
+    def host_owns(self) -> bool:
+        """Whether a sale is the revenue of whoever operates its host cloud; else it is its seller's."""
+        return REVENUE_OWNER in self._all and self._all[REVENUE_OWNER].value == "host"
+
+    def stated(self) -> dict[str, str]:
+        """The names that were accepted, with their values as given: what makes the same assumptions again."""
+        return {name: figure.value for name, figure in self._all.items() if figure.accepted}
 
     def wholesale(self, seller: str) -> Decimal:
         """The part of another seller's price that the payer earns, as a fraction of one."""
@@ -64,6 +70,8 @@ class Assumptions:
         problems = []
         for name in sorted(set(names)):
             figure = self._all.get(name)
+            if figure is None and _is_number(name):
+                continue
             if figure is None:
                 why = "a term of the agreement names it and nothing declares it"
                 todo = "Declare it with the agreement's figures."
@@ -105,33 +113,6 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
     return _filled(values, figures)
 
 
-def parse_percentage(text: str) -> Decimal:
-    """`20%`, `20 %` or `0.2` as a fraction of one. Raises ValueError."""
-    match = _PERCENTAGE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("write a percentage, as in 20% or 0.2")
-    fraction = _decimal(match["number"]) / (100 if match["sign"] else 1)
-    if fraction > 1:
-        raise ValueError("it is more than the whole; write a percentage, as in 20% or 0.2")
-    return fraction
-
-
-def parse_amount(text: str) -> Decimal:
-    """`38000000000`, `USD 38 billion` or `25,000.50` in USD. Raises ValueError."""
-    match = _AMOUNT.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("write an amount in USD, as in 38000000000 or 'USD 38 billion'")
-    amount = _decimal(match["number"]) * _SCALES[match["scale"].lower()]
-    cents = round_half_even(amount)
-    if amount != cents:
-        raise ValueError("it is no whole number of cents")
-    return cents
-
-
-def _decimal(number: str) -> Decimal:
-    return Decimal(number.replace(",", "").replace("_", ""))
-
-
 def _unreadable(figure: Figure, value: str) -> str:
     """Why a value does not fit its figure; empty where it does."""
     try:
@@ -141,6 +122,17 @@ def _unreadable(figure: Figure, value: str) -> str:
     return ""
 
 
+def _is_number(text: str) -> bool:
+    """Whether a term states this itself, and names no figure."""
+    for parse in (parse_percentage, parse_amount):
+        try:
+            parse(text)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
 def _check(figure: Figure, value: str) -> None:
     """Whether the value is written as its figure's are. Raises ValueError saying what is wrong."""
     if figure.id == WHOLESALE:
@@ -148,8 +140,9 @@ def _check(figure: Figure, value: str) -> None:
     elif figure.id == CAP_COUNTS:
         _opening(figure, value)
     elif figure.id == REVENUE_OWNER:
-        if value != figure.value:
-            raise ValueError(f"only {figure.value} is settled by so far")
+        if value not in OWNERS:
+            why = "a sale belongs to whoever sells it, or to whoever operates its host cloud"
+            raise ValueError(f"{why}; write {' or '.join(OWNERS)}")
     elif "%" in figure.value:
         parse_percentage(value)
     else:

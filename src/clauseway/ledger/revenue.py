@@ -8,13 +8,16 @@ import msgspec
 from clauseway.agreement.shares import ShareBase
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumptions
-from clauseway.values import exact_product
+from clauseway.values import day_of
+
+_NOTHING, _WHOLE = Decimal(0), Decimal(1)
 
 
 class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
     """The charges for usage of one event day (UTC): `amount` in USD to twelve places, a credit below zero.
 
     `requests` counts the priced attempts behind it; `first_request` and `last_request` are their least and greatest id.
+    `voucher` names the credit or dispute that takes it back; empty for usage.
     """
 
     event_day: date
@@ -25,10 +28,14 @@ class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     first_request: str = ""
     last_request: str = ""
+    voucher: str = ""
 
 
 class SaleRecord(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """One priced attempt, in the order in which a cap is consumed: by event time, then by record id."""
+    """One priced attempt, in the order in which a cap is consumed: by event time, then by record id.
+
+    A credit or a dispute is one too: at the event time of what it takes back, below zero, with its voucher's id.
+    """
 
     event_ns: int
     request_id: str
@@ -39,12 +46,47 @@ class SaleRecord(msgspec.Struct, frozen=True, kw_only=True, order=True):
     amount: Decimal
 
 
-def counted(sale: RevenueLine | SaleRecord, base: ShareBase, catalog: Catalog, assumptions: Assumptions) -> Decimal:
-    """How much of a sale counts in a base. The sale is its seller's revenue; the host cloud does not matter."""
-    if any(catalog.belongs(sale.product, scope) for scope in base.excludes):
-        return Decimal(0)
-    if sale.seller in base.sellers:
-        return sale.amount
-    if base.wholesale and sale.seller not in base.wholesale_except:
-        return exact_product(sale.amount, assumptions.wholesale(sale.seller))
-    return Decimal(0)
+def taken_back(record: SaleRecord) -> RevenueLine:
+    """A credit or dispute as a line of its event day."""
+    return RevenueLine(
+        event_day=day_of(record.event_ns),
+        seller=record.seller,
+        cloud=record.cloud,
+        product=record.product,
+        amount=record.amount,
+        voucher=record.request_id,
+    )
+
+
+class Counting:
+    """How much of a sale counts in a base. The sale is its seller's revenue, or by assumption its host's.
+
+    One answer for each product, cloud and seller is kept: they are few, and lines are many.
+    """
+
+    def __init__(self, base: ShareBase, catalog: Catalog, assumptions: Assumptions) -> None:
+        self._base, self._catalog, self._assumptions = base, catalog, assumptions
+        self._known: dict[tuple[str, str, str], Decimal] = {}
+
+    def part(self, product: str, cloud: str, seller: str) -> Decimal:
+        """The part of such sales that counts, as a fraction of one."""
+        key = product, cloud, seller
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._part(product, cloud, seller)
+        return found
+
+    def _part(self, product: str, cloud: str, seller: str) -> Decimal:
+        base, catalog = self._base, self._catalog
+        if any(catalog.belongs(product, scope) for scope in base.excludes):
+            return _NOTHING
+        if base.products and not any(catalog.belongs(product, scope) for scope in base.products):
+            return _NOTHING
+        if base.clouds and cloud not in base.clouds:
+            return _NOTHING
+        owner = catalog.operators[cloud] if self._assumptions.host_owns else seller
+        if owner in base.sellers:
+            return _WHOLE
+        if base.wholesale and owner not in base.wholesale_except:
+            return self._assumptions.wholesale(owner)
+        return _NOTHING

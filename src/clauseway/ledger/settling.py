@@ -1,0 +1,201 @@
+"""Settling a period: every share in force in it, on cumulative totals, clipped exactly at its cap.
+
+    share due up to a day = min(round(scale of the cumulative base since the share began) + top-ups to its floors, cap)
+    share of a period     = due at its end − due at its begin
+
+so a period's share may be negative where credits outweigh sales, and a credit reopens the cap. The scale is one rate,
+or a rate for each band. Lines are the period's share split by largest remainder over what each line moved the capped
+share, in order of event time. What is in dispute leaves the base, and so the cap, until the dispute is resolved;
+`disputed` is what would be due besides if every dispute were rejected.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from clauseway.agreement.shares import CORRECTION, RevenueShare
+from clauseway.catalog import Catalog
+from clauseway.ledger.assumptions import Assumption, Assumptions
+from clauseway.ledger.revenue import RevenueLine, SaleRecord, taken_back
+from clauseway.ledger.settlement import Disputed, Ended, Inputs, Settlement, ShareResult
+from clauseway.ledger.sharing import Sharing, days_in
+from clauseway.values import Interval, InvalidInput, Problem, day_of
+
+_ZERO = Decimal(0)
+# Members that were added since the first receipts, with how they look where they say nothing.
+_ADDED: Mapping[str, tuple[object, ...]] = {
+    **dict.fromkeys(("cap_opening", "withholding", "vouchers"), ("",)),
+    **dict.fromkeys(("tiers", "floors", "products", "clouds", "closed"), ([], (), set(), frozenset())),
+    "payment": (None,),
+    "late": (CORRECTION,),
+}
+
+
+def settle(
+    *,
+    period: Interval,
+    shares: Sequence[RevenueShare],
+    revenue: Sequence[RevenueLine],
+    catalog: Catalog,
+    assumptions: Assumptions,
+    inputs: Inputs,
+    ordered: Mapping[date, Sequence[SaleRecord]] | None = None,
+    credited: Sequence[SaleRecord] = (),
+    disputed: Sequence[SaleRecord] = (),
+) -> Settlement:
+    """Settle the days of `period`.
+
+    `revenue` holds every line since the earliest share in force began, in any order and any split. `ordered` gives the
+    sales one by one for days in which a cap falls or a band begins (see `Settlement.needs_order`). `credited` and
+    `disputed` take sales back: records below zero, at the event time of what they take back; what is disputed may
+    return. Raises InvalidInput naming every undisclosed figure that this needs and nobody accepted, every product and
+    host cloud the catalog does not know, and tiers that begin at one amount.
+    """
+    in_force = [share for share in shares if not days_in(share, period).is_empty]
+    names = [name for share in in_force for name in (*share.rates, *share.amounts)]
+    problems = assumptions.undisclosed(names) + _unknown_products(revenue, catalog)
+    problems += _unknown_hosts(revenue, catalog) if assumptions.host_owns else []
+    problems += [] if problems else _unusable(in_force, assumptions)
+    if problems:
+        raise InvalidInput(*problems)
+    used = assumptions.used(names)
+
+    def shared(back: Sequence[SaleRecord]) -> tuple[list[ShareResult], set[date]]:
+        lines, sales = _with(back, revenue, ordered or {})
+        settled = [
+            Sharing(share, period, lines, catalog, assumptions, sales)
+            for share in sorted(in_force, key=lambda share: (share.payer, share.payee, share.begin, share.term))
+        ]
+        return [share.result() for share in settled], {day for share in settled for day in share.needs_order}
+
+    results, unordered = shared([*credited, *disputed])
+    at_stake: tuple[Disputed, ...] = ()
+    if disputed:
+        rejected, also = shared(credited)
+        at_stake, unordered = _at_stake(results, rejected), unordered | also
+    return Settlement(
+        period=period,
+        shares=tuple(results),
+        ended=_ended(shares, period),
+        assumptions=used,
+        needs_order=tuple(sorted(unordered)),
+        inputs=inputs,
+        receipt=_receipt(period, shares, used, inputs),
+        disputed=at_stake,
+    )
+
+
+def _with(
+    back: Sequence[SaleRecord], revenue: Sequence[RevenueLine], ordered: Mapping[date, Sequence[SaleRecord]]
+) -> tuple[Sequence[RevenueLine], Mapping[date, Sequence[SaleRecord]]]:
+    """Revenue, as sums and as sales in order, with what takes it back."""
+    if not back:
+        return revenue, ordered
+    sales = {day: [*sales, *(one for one in back if day_of(one.event_ns) == day)] for day, sales in ordered.items()}
+    return [*revenue, *map(taken_back, back)], sales
+
+
+def _at_stake(results: Iterable[ShareResult], rejected: Iterable[ShareResult]) -> tuple[Disputed, ...]:
+    """By line, what is due if the disputes are rejected less what is due while they last; what is not zero."""
+    found = []
+    for share, other in zip(results, rejected, strict=True):
+        now, then = ({line.id: line.amount for line in one.lines} for one in (share, other))
+        for line in sorted(now.keys() | then.keys()):
+            amount = then.get(line, _ZERO) - now.get(line, _ZERO)
+            if amount:
+                found.append(
+                    Disputed(
+                        term=share.term,
+                        payer=share.payer,
+                        payee=share.payee,
+                        line=line,
+                        amount=amount,
+                        citation=share.citation,
+                    )
+                )
+    return tuple(found)
+
+
+def _unknown_products(revenue: Iterable[RevenueLine], catalog: Catalog) -> list[Problem]:
+    known = catalog.products.keys() | catalog.classes.keys()
+    return [
+        Problem(
+            what=f"product {product!r} was sold",
+            why="the catalog does not say which class it belongs to, so no base can take or leave it",
+            where="usage",
+            todo="Add the product to the agreement's catalog.",
+        )
+        for product in sorted({line.product for line in revenue} - known)
+    ]
+
+
+def _unknown_hosts(revenue: Iterable[RevenueLine], catalog: Catalog) -> list[Problem]:
+    return [
+        Problem(
+            what=f"{cloud!r} hosted what was sold",
+            why="nobody is known to operate it, and by revenue-owner=host a sale is its operator's revenue",
+            where="usage",
+            todo="Add the cloud to the agreement's definitions, or settle by revenue-owner=seller.",
+        )
+        for cloud in sorted({line.cloud for line in revenue} - catalog.operators.keys())
+    ]
+
+
+def _unusable(shares: Sequence[RevenueShare], assumptions: Assumptions) -> list[Problem]:
+    """Figures that do not fit what a term uses them for, and tiers of one bound."""
+    problems = []
+    for share in shares:
+        try:
+            for name in share.rates:
+                assumptions.percentage(name)
+            bounds = [assumptions.amount(name) for name in share.amounts][: len(share.tiers)]
+            reason = "" if len(set(bounds)) == len(bounds) else "two of its tiers begin at one amount"
+        except ValueError as error:
+            reason = str(error)
+        if reason:
+            todo = "Mend the figure it names, or the term."
+            where = share.citation.document
+            problem = Problem(
+                what=f"{share.term} cannot be settled", why=reason, where=where, line=share.citation.line, todo=todo
+            )
+            problems.append(problem)
+    return problems
+
+
+def _ended(shares: Sequence[RevenueShare], period: Interval) -> tuple[Ended, ...]:
+    """The directions whose last share ended in the period or before it."""
+    last: dict[tuple[str, str], RevenueShare] = {}
+    for share in sorted(shares, key=lambda share: share.end):
+        last[share.payer, share.payee] = share
+    return tuple(
+        Ended(payer=payer, payee=payee, term=share.term, day=share.end, citation=share.ended_by or share.citation)
+        for (payer, payee), share in sorted(last.items())
+        if share.end <= period.end
+    )
+
+
+def _receipt(
+    period: Interval, shares: Sequence[RevenueShare], assumptions: Sequence[Assumption], inputs: Inputs
+) -> str:
+    """The hash of everything that went in. The shares are in it as they were read: readings and suppositions move them.
+
+    Usage batches and shares count as sets: their order changes nothing.
+    """
+    inputs = msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches)))
+    stated = (period, [_said(share) for share in sorted(shares, key=lambda one: one.term)], assumptions, _said(inputs))
+    return hashlib.sha256(msgspec.json.encode(stated, order="sorted")).hexdigest()
+
+
+def _said(record: msgspec.Struct) -> dict[str, Any]:
+    """A record without what later versions added and it does not say: what says the same keeps its receipt."""
+    written: dict[str, Any] = msgspec.to_builtins(record)
+    for name, unsaid in _ADDED.items():
+        if name in written and written[name] in unsaid:
+            del written[name]
+    if isinstance(record, RevenueShare):
+        written["base"] = _said(record.base)
+    return written

@@ -1,0 +1,270 @@
+"""One share being settled: its base by day and line, its top-ups, where the cap falls, and what each line moved it.
+
+    sales of a day ─▶ base by line ─▶ cumulative base ─▶ scale ─▶ + top-ups ─▶ rounded ─▶ clipped at the cap
+
+A day within which neither a band begins nor the cap falls is one step: each line moved the share by its rate. Any other
+needs the day's sales one by one, in order of event time.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import accumulate
+from typing import NamedTuple
+
+from clauseway.agreement.shares import RevenueShare
+from clauseway.catalog import Catalog
+from clauseway.ledger.assumptions import Assumptions
+from clauseway.ledger.floors import Least, top_ups
+from clauseway.ledger.revenue import Counting, RevenueLine, SaleRecord
+from clauseway.ledger.scale import Band, Scale
+from clauseway.ledger.settlement import MINIMUM, CapReached, CapState, ShareLine, ShareResult
+from clauseway.values import Interval, allocate, exact_product, exact_sum, round_half_even
+
+# Finer than any product of a charge (12 places), a wholesale percentage and a rate that people agree on.
+_FINEST = Decimal("1e-24")
+_ZERO = Decimal(0)
+
+
+def days_in(share: RevenueShare, period: Interval) -> Interval:
+    """The days of a period on which a share is in force."""
+    return Interval(share.begin, share.end).intersect(period)
+
+
+class _Key(NamedTuple):
+    """What a statement line is of. In a line's id the parts stand in this order."""
+
+    product: str
+    cloud: str
+    seller: str
+
+
+class _Line:
+    """What is known of a statement line while its share is settled."""
+
+    def __init__(self) -> None:
+        self.base = self.base_cumulative = self.adjusted = self.moved = Decimal(0)
+        self.requests = 0
+
+
+class Sharing:
+    """One share being settled: its base by day and line, its top-ups, and where the cap falls."""
+
+    def __init__(
+        self,
+        share: RevenueShare,
+        period: Interval,
+        revenue: Sequence[RevenueLine],
+        catalog: Catalog,
+        assumptions: Assumptions,
+        ordered: Mapping[date, Sequence[SaleRecord]],
+    ) -> None:
+        self.share, self.days, self.ordered = share, days_in(share, period), ordered
+        self.counting = Counting(share.base, catalog, assumptions)
+        self.rate = assumptions.percentage(share.rate)
+        bands = [Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate)) for tier in share.tiers]
+        self.scale = Scale(self.rate, bands)
+        self.withholding = assumptions.percentage(share.withholding) if share.withholding else Decimal(0)
+        self.cap = assumptions.amount(share.cap) if share.cap else None
+        counted = assumptions.amount(share.cap_opening) if share.cap_opening else assumptions.opening_balance
+        opening = counted if self.cap is not None else Decimal(0)
+        self.opening = opening if self.cap is None else min(opening, self.cap)
+        self.limit = None if self.cap is None else self.cap - self.opening
+        self.needs_order: list[date] = []
+        self.reached: CapReached | None = None
+        self.lines: dict[_Key, _Line] = {}
+        # The base of every day from the share's begin to the period's end, by line; and how far its sales and what
+        # takes them back could carry the cumulative base up and down within the day.
+        self.base: dict[date, dict[_Key, Decimal]] = {}
+        self.swing: dict[date, tuple[Decimal, Decimal]] = {}
+        self._count(revenue)
+        floors = [Least(floor.per, assumptions.amount(floor.amount)) for floor in share.floors]
+        self.top_ups = top_ups(Interval(share.begin, share.end), floors, self.days.end, self._share_until)
+
+    def _count(self, revenue: Sequence[RevenueLine]) -> None:
+        begin, end, days = self.share.begin, self.days.end, self.days
+        for line in revenue:
+            day = line.event_day
+            if not begin <= day < end:
+                continue
+            amount = exact_product(line.amount, self.counting.part(line.product, line.cloud, line.seller))
+            if not amount:
+                continue
+            key = _Key(line.product, line.cloud, line.seller)
+            of_day = self.base.setdefault(day, {})
+            of_day[key] = exact_sum((of_day.get(key, _ZERO), amount))
+            fallen, risen = self.swing.get(day, (_ZERO, _ZERO))
+            self.swing[day] = (
+                (exact_sum((fallen, amount)), risen) if amount < 0 else (fallen, exact_sum((risen, amount)))
+            )
+            known = self.lines.setdefault(key, _Line())
+            known.base_cumulative = exact_sum((known.base_cumulative, amount))
+            if day in days:
+                known.base = exact_sum((known.base, amount))
+                known.requests += line.requests
+                if line.voucher:
+                    known.adjusted = exact_sum((known.adjusted, amount))
+        self.base = dict(sorted(self.base.items()))
+        self._ends = list(self.base)
+        self._sums = list(accumulate((exact_sum(of_day.values()) for of_day in self.base.values()), _add))
+
+    def result(self) -> ShareResult:
+        moved = self._move()
+        before, after = self._cumulative(self.days.begin), self._cumulative(self.days.end)
+        due_before, due_after = self._due_until(self.days.begin), self._due_until(self.days.end)
+        amount = due_after - due_before
+        share = self.share
+        return ShareResult(
+            term=share.term,
+            payer=share.payer,
+            payee=share.payee,
+            begin=share.begin,
+            end=share.end,
+            days=self.days,
+            rate_name=share.rate,
+            rate=self.rate,
+            base_before=before,
+            base=exact_sum((after, before.copy_negate())),
+            base_after=after,
+            share_before=due_before,
+            amount=amount,
+            share_after=due_after,
+            lines=self._lines(amount, moved),
+            cap=self._cap_state(due_before, amount, due_after),
+            citation=share.citation,
+            ended_by=share.ended_by,
+            bands=self.scale.bands,
+            top_ups=tuple(one for one in self.top_ups if one.day in self.days),
+            payment=share.payment,
+            withholding=self.withholding,
+            late=share.late,
+        )
+
+    def _cumulative(self, until: date) -> Decimal:
+        """The base since the share began, up to and without `until`."""
+        count = bisect_left(self._ends, until)
+        return self._sums[count - 1] if count else Decimal(0)
+
+    def _share_until(self, until: date) -> Decimal:
+        """The share of it, rounded to cents, cap aside."""
+        return round_half_even(self.scale.gross(self._cumulative(until)))
+
+    def _due_until(self, until: date) -> Decimal:
+        return self._due(self._cumulative(until), exact_sum(one.amount for one in self.top_ups if one.day < until))
+
+    def _clip(self, share: Decimal) -> Decimal:
+        return share if self.limit is None else min(share, self.limit)
+
+    def _due(self, base: Decimal, added: Decimal) -> Decimal:
+        """The share due on a cumulative base with its top-ups: rounded, then clipped, so never a cent above the cap."""
+        return self._clip(exact_sum((round_half_even(self.scale.gross(base)), added)))
+
+    def _unrounded(self, base: Decimal, added: Decimal) -> Decimal:
+        return self._clip(exact_sum((self.scale.gross(base), added)))
+
+    def _move(self) -> dict[_Key, Decimal]:
+        """How much each line moved the capped share within the period, unrounded, in order of event time."""
+        moved: dict[_Key, Decimal] = {}
+        base = added = Decimal(0)
+        topped = {one.day: [other for other in self.top_ups if other.day == one.day] for one in self.top_ups}
+        for day in sorted({*self.base, *topped}):
+            of_day = dict[_Key, Decimal]()
+            if day in self.base:
+                of_day, base = self._moved(day, base, added, self.base[day])
+            for one in topped.get(day, ()):
+                before, added = self._unrounded(base, added), exact_sum((added, one.amount))
+                key = _Key(MINIMUM, one.period, "")
+                of_day[key] = exact_sum((self._unrounded(base, added), before.copy_negate()))
+                self._notice(day, base, added)
+            if day in self.days:
+                for key, weight in of_day.items():
+                    moved[key] = exact_sum((moved.get(key, _ZERO), weight))
+        return moved
+
+    def _moved(
+        self, day: date, base: Decimal, added: Decimal, of_day: Mapping[_Key, Decimal]
+    ) -> tuple[dict[_Key, Decimal], Decimal]:
+        """What each line of a day moved the capped share, and the cumulative base after it."""
+        base_after = exact_sum((base, *of_day.values()))
+        if day in self.ordered:
+            return self._moved_in_order(day, base, added, of_day), base_after
+        self._notice(day, base_after, added)
+        fallen, risen = self.swing[day]
+        low, high = exact_sum((base, fallen)), exact_sum((base, risen))
+        rate = self.scale.rate_between(low, high)
+        if rate is not None and (self.limit is None or exact_sum((self.scale.gross(high), added)) <= self.limit):
+            return {key: exact_product(rate, amount) for key, amount in of_day.items()}, base_after
+        if self.limit is not None and exact_sum((self.scale.gross(low), added)) >= self.limit:
+            return dict.fromkeys(of_day, _ZERO), base_after
+        if day in self.days:
+            self.needs_order.append(day)
+        whole = exact_sum((self._unrounded(base_after, added), self._unrounded(base, added).copy_negate()))
+        by_id = allocate(whole, [("|".join(key), amount) for key, amount in of_day.items()], _FINEST)
+        return {key: by_id["|".join(key)] for key in of_day}, base_after
+
+    def _moved_in_order(
+        self, day: date, base: Decimal, added: Decimal, of_day: Mapping[_Key, Decimal]
+    ) -> dict[_Key, Decimal]:
+        """The same from the day's sales one by one, by event time and then record id."""
+        moved = dict.fromkeys(of_day, _ZERO)
+        seen = dict.fromkeys(of_day, _ZERO)
+        for sale in sorted(self.ordered[day]):
+            amount = exact_product(sale.amount, self.counting.part(sale.product, sale.cloud, sale.seller))
+            if not amount:
+                continue
+            key, base_after = _Key(sale.product, sale.cloud, sale.seller), exact_sum((base, amount))
+            before, after = self._unrounded(base, added), self._unrounded(base_after, added)
+            moved[key] = exact_sum((moved[key], after, before.copy_negate()))
+            seen[key] = exact_sum((seen[key], amount))
+            self._notice(day, base_after, added, sale)
+            base = base_after
+        assert seen == of_day, f"the sales of {day} in order do not sum to the day's revenue"
+        return moved
+
+    def _notice(self, day: date, base: Decimal, added: Decimal, sale: SaleRecord | None = None) -> None:
+        """Remember since when the share due has equalled the cap; a credit that reopens it makes that forgotten."""
+        if self.limit is None or self._due(base, added) < self.limit:
+            self.reached = None
+        elif self.reached is None:
+            at = {} if sale is None else {name: getattr(sale, name) for name in ("event_ns", "request_id", "attempt")}
+            self.reached = CapReached(day=day, **at)
+
+    def _lines(self, amount: Decimal, moved: Mapping[_Key, Decimal]) -> tuple[ShareLine, ...]:
+        ids = {key: "|".join((self.share.term, *key)) for key in sorted(moved)}
+        amounts = allocate(amount, [(ids[key], moved[key]) for key in ids])
+        return tuple(self._line(key, line, amounts[line], moved[key]) for key, line in ids.items())
+
+    def _line(self, key: _Key, line: str, amount: Decimal, moved: Decimal) -> ShareLine:
+        known = self.lines.get(key) or _Line()
+        return ShareLine(
+            id=line,
+            product=key.product,
+            cloud=key.cloud,
+            seller=key.seller,
+            requests=known.requests,
+            base=known.base,
+            base_cumulative=known.base_cumulative,
+            rate=self.rate,
+            amount=amount,
+            citation=self.share.citation,
+            adjusted=known.adjusted,
+            moved=moved,
+        )
+
+    def _cap_state(self, due_before: Decimal, amount: Decimal, due_after: Decimal) -> CapState | None:
+        if self.cap is None or self.limit is None:
+            return None
+        return CapState(
+            name=self.share.cap,
+            cap=self.cap,
+            opening=self.opening,
+            consumed_before=due_before,
+            consumed=amount,
+            remaining=self.limit - due_after,
+            reached=self.reached,
+        )
+
+
+def _add(one: Decimal, other: Decimal) -> Decimal:
+    return exact_sum((one, other))
