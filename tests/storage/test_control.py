@@ -42,8 +42,6 @@ def sealed(first: int, end: int, spool: str = "s", segment: int = 1, day: str = 
         segment=segment,
         first_frame=first,
         end_frame=end,
-        usage_file=f"{spool}-{segment}-{first}-{end}.parquet",
-        intents_file="",
         digest="f" * 64,
         usage_rows=1,
         intent_rows=0,

@@ -1,21 +1,29 @@
 """Metering: what was used, unit by unit, each token counted once. Knows no prices.
 
 `records` is the schema of what is written beside the gateway and sealed into the lake; it is final: fields are added
-at the end of a record or as units, never changed. `units` says which unit is contained in which.
+at the end of a record or as units, never changed. `units` says which unit is contained in which. `checks` is the one
+table of what usage must be to be believed, whoever reports it.
 """
 
+from clauseway.metering.checks import Bounds, Flaw, Used, examine, flaws_of_units, imported_id
 from clauseway.metering.records import Buyer, Deployment, Intent, RequestId, Ruling, Status, UsageRecord
 from clauseway.metering.units import Unit, billable, problems_of
 
 __all__ = [
+    "Bounds",
     "Buyer",
     "Deployment",
+    "Flaw",
     "Intent",
     "RequestId",
     "Ruling",
     "Status",
     "Unit",
     "UsageRecord",
+    "Used",
     "billable",
+    "examine",
+    "flaws_of_units",
+    "imported_id",
     "problems_of",
 ]

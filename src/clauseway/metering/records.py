@@ -23,6 +23,7 @@ class Status(IntEnum):
     ESTIMATED = 3  # an answer without a usage report: units are the gateway's estimate
     FAILED = 4  # no answer that counts: refused connection, error status, deadline
     LOST = 5  # open when the process died; found at the next start, usage unknown
+    QUARANTINED = 6  # usage was reported that cannot be true: it waits for correction, the attempt stays
 
 
 class RequestId(msgspec.Struct, frozen=True, order=True):

@@ -7,6 +7,18 @@ import msgspec
 from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
 
 
+class Range(msgspec.Struct, frozen=True, kw_only=True):
+    """Frames `first_frame` ≤ n < `end_frame` of a spool's segment: a batch's identity, for ever.
+
+    What comes from elsewhere has a spool of its own: a file that was imported, a traffic that was expanded.
+    """
+
+    spool: str
+    segment: int
+    first_frame: int
+    end_frame: int
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """The records in frames `first_frame` ≤ n < `end_frame` of a segment. The labels may hold more than they name."""
 
@@ -19,3 +31,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     buyers: Mapping[int, Buyer]
     deployments: Mapping[int, Deployment]
     rulings: Mapping[int, Ruling]
+
+    @property
+    def range(self) -> Range:
+        return Range(
+            spool=self.spool, segment=self.segment, first_frame=self.first_frame, end_frame=self.end_frame
+        )  # fmt: skip

@@ -7,10 +7,22 @@ whoever hosts. A column is added at the end or as a unit, never changed; readers
 from collections.abc import Sequence
 from typing import TypeVar
 
+import msgspec
 import pyarrow as pa
 
-from clauseway.metering import Buyer, Deployment, Intent, Ruling, Unit, UsageRecord
+from clauseway.metering import (
+    Buyer,
+    Deployment,
+    Intent,
+    Ruling,
+    Status,
+    Unit,
+    UsageRecord,
+    Used,
+    flaws_of_units,
+)
 from clauseway.storage.batches import Batch
+from clauseway.storage.quarantine import Flawed
 from clauseway.values import DAY_NS
 
 R = TypeVar("R", Intent, UsageRecord)
@@ -58,6 +70,48 @@ _UNITS = [(unit.column, pa.int64()) for unit in Unit]
 
 USAGE_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_USAGE, *_UNITS])
 INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT])
+
+
+def held_back(batch: Batch) -> tuple[Batch, list[Flawed]]:
+    """The batch with every record whose units cannot be true in quarantine: an attempt without units. And those."""
+    flawed: list[Flawed] = []
+    usage = list(batch.usage)
+    for place, record in enumerate(usage):
+        # No record says how many requests it stands for: it is one.
+        if flaws := flaws_of_units(dict(record.units)):
+            body = msgspec.json.encode(row_of(batch, record)).decode()
+            origin = f"{batch.spool}/{batch.segment}"
+            flawed.append(Flawed(origin=origin, line=batch.first_frame, flaws=flaws, body=body))
+            usage[place] = msgspec.structs.replace(record, status=Status.QUARANTINED, units=())
+    return (msgspec.structs.replace(batch, usage=usage) if flawed else batch), flawed
+
+
+def row_of(batch: Batch, record: UsageRecord) -> dict[str, object]:
+    """A record as a row of fields, as `metering.examine` takes it."""
+    row: dict[str, object] = {"request_id": str(record.request), "status": record.status.name.lower()}
+    for name in ("attempt", "event_ns", "endpoint", "http_status", "streamed", "duration_us", "first_content_us"):
+        row[name] = getattr(record, name)
+    row |= {"charge_picodollars": record.charge_picodollars, "upstream_id": record.upstream_id}
+    for name, values in _label_columns(batch, [record]).items():
+        row[name] = values[0]
+    return row | {unit.column: count for unit, count in record.units}
+
+
+def used_table(rows: Sequence[Used], recorded_ns: int) -> pa.Table:
+    """Rows that were believed on import, as usage."""
+    columns: dict[str, list[object]] = {
+        name: [getattr(row, name) for row in rows] for name in USAGE_SCHEMA.names if name in Used.__struct_fields__
+    }
+    columns |= {
+        "request_id": [str(row.request) for row in rows],
+        "event_day": [row.event_ns // DAY_NS for row in rows],
+        "recorded_ns": [recorded_ns] * len(rows),
+        "status": [int(row.status) for row in rows],
+    }
+    reports = [dict(row.units) for row in rows]
+    for unit in Unit:
+        columns[unit.column] = [report.get(unit) for report in reports]
+    return pa.table(columns, schema=USAGE_SCHEMA)
 
 
 def usage_table(batch: Batch) -> pa.Table:

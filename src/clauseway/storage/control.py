@@ -6,7 +6,7 @@
 Faults of the database itself stay SQLAlchemy's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
@@ -60,16 +60,15 @@ class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     """A sealed batch: frames `first_frame` ≤ n < `end_frame` of a spool's segment.
 
-    File names are relative to the lake; `digest` is the hash of both files' bytes, usage first. The days are the first
-    and last event day of its usage, none where it holds only intents.
+    `digest` is the hash of its files' digests as they were sealed, usage first: what the batch holds never changes,
+    whatever files it is merged into. The days are the first and last event day of its usage, none where it holds only
+    intents.
     """
 
     spool: str
     segment: int
     first_frame: int
     end_frame: int
-    usage_file: str
-    intents_file: str
     digest: str
     usage_rows: int
     intent_rows: int
@@ -166,8 +165,10 @@ class Control:
 
     # The manifest of the lake
 
-    def commit_batch(self, sealed: Sealed) -> bool:
+    def commit_batch(self, sealed: Sealed, along: Callable[[Connection], None] = lambda _: None) -> bool:
         """Commit a sealed batch; whether it is new. The same range again changes nothing. Raises Overlap.
+
+        What goes `along` with a new one is written in its transaction: all or none.
 
         INVARIANT: committed ranges of one (spool, segment) never overlap: the check and the insert are one transaction
         that excludes other writers.
@@ -178,7 +179,9 @@ class Control:
                 return False
             if held:
                 raise Overlap(f"{sealed.name} overlaps {held[0].name}, which is sealed")
-            connection.execute(insert(schema.manifest).values(**msgspec.structs.asdict(sealed)))
+            named = {"usage_file": "", "intents_file": "", **msgspec.structs.asdict(sealed)}
+            connection.execute(insert(schema.manifest).values(**named))
+            along(connection)
             return True
 
     def overlapping(self, spool: str, segment: int, first_frame: int, end_frame: int) -> list[Sealed]:

@@ -1,22 +1,39 @@
-"""The lake: sealed usage as Parquet files, named by spool and range, listed by the manifest alone.
+"""The lake: sealed usage as Parquet files, one per event day, named by spool and range, listed in the database alone.
 
-Sealing writes beside, forces to disk, renames, forces the folder, and only then commits the range to the manifest. A
-crash in between leaves a file that nobody lists; sealing the batch again replaces it, and `sweep` removes it.
+Sealing writes beside, forces to disk, renames, forces the folder, and only then commits the range to the manifest,
+together with the list of its files, the hourly sums and whatever else belongs to the batch. A crash in between leaves
+files that nobody lists; sealing the batch again replaces them, and `sweep` removes them.
 """
 
 import hashlib
 import os
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from sqlalchemy import Connection, select, update
 
-from clauseway.storage.batches import Batch
-from clauseway.storage.columns import intent_table, usage_table
+from clauseway.storage import schema
+from clauseway.storage.batches import Batch, Range
+from clauseway.storage.columns import held_back, intent_table, usage_table
 from clauseway.storage.control import Control, Overlap, Sealed
-from clauseway.values import Interval
+from clauseway.storage.files import INTENTS, USAGE, LakeFile, files_of, forget, kept_names, list_files
+from clauseway.storage.quarantine import hold
+from clauseway.storage.rollups import Sums, add_sums, replace_day, scan, sums_with
+from clauseway.values import Interval, day_after
+
+Along = Callable[[Connection], object]
+# Rows that are read or left out together: small enough that a look for a few requests reads little.
+_ROW_GROUP = 131_072
+_FORMER_NAMES = ((USAGE, "usage_file"), (INTENTS, "intents_file"))
+
+
+def nothing(_: Connection) -> None:
+    """What goes along with a batch that is only itself."""
 
 
 class Lake:
@@ -26,73 +43,142 @@ class Lake:
         self.root = root
         self.control = control
         root.mkdir(parents=True, exist_ok=True)
+        _adopt_former(self)
 
     def seal(self, batch: Batch, sealed_ns: int) -> bool:
         """Seal a batch; whether it is new. When this returns, the batch is durable and the spool may let go of it.
 
-        The same range again changes nothing. Raises storage.Overlap, and OSError where the disk fails.
+        A record whose units cannot be true is an attempt without units in the lake, and whole in the quarantine. The
+        same range again changes nothing. Raises storage.Overlap, and OSError where the disk fails.
         """
-        place = f"{batch.spool}/{batch.segment:016d}-{batch.first_frame:010d}-{batch.end_frame:010d}"
-        if self._is_sealed(batch):
+        if self.is_sealed(batch.range):
             return False
-        usage, intents = usage_table(batch), intent_table(batch)
-        usage_file, usage_digest = self._write(f"{place}.parquet", usage)
-        intents_file, intents_digest = self._write(f"{place}.intents.parquet", intents)
+        sound, flawed = held_back(batch)
+        return self.seal_tables(
+            batch.range, usage_table(sound), intent_table(batch), sealed_ns, also=lambda c: hold(c, flawed, sealed_ns)
+        )
+
+    def seal_tables(
+        self, of: Range, usage: pa.Table, intents: pa.Table, sealed_ns: int, *, also: Along = nothing
+    ) -> bool:
+        """Seal a range that is columns already (`USAGE_SCHEMA`, `INTENT_SCHEMA`). What is `also` to be written is
+        written in the transaction of its commit. Raises as `seal` does."""
+        if self.is_sealed(of):
+            return False
+        place = f"{of.spool}-{of.segment:016d}-{of.first_frame:010d}-{of.end_frame:010d}.parquet"
+        files = self.write(USAGE, place, usage, sealed_ns)
         days = pc.min_max(usage["event_day"]).as_py()
+        sums = sums_with(self.control, self.root, usage, files)
+        files += self.write(INTENTS, place, intents, sealed_ns)
         sealed = Sealed(
-            spool=batch.spool,
-            segment=batch.segment,
-            first_frame=batch.first_frame,
-            end_frame=batch.end_frame,
-            usage_file=usage_file,
-            intents_file=intents_file,
-            digest=hashlib.sha256(usage_digest + intents_digest).hexdigest(),
+            spool=of.spool,
+            segment=of.segment,
+            first_frame=of.first_frame,
+            end_frame=of.end_frame,
+            digest=hashlib.sha256("".join(file.digest for file in files).encode()).hexdigest(),
             usage_rows=usage.num_rows,
             intent_rows=intents.num_rows,
             first_day=days["min"],
             last_day=days["max"],
             sealed_ns=sealed_ns,
         )
-        return self.control.commit_batch(sealed)
+        return self.control.commit_batch(sealed, lambda connection: _commit(connection, files, sums, also))
 
-    def files(self, days: Interval | None = None) -> list[Path]:
-        """The files of sealed usage, all or those with usage on some of the days, in order of commit."""
-        return [self.root / sealed.usage_file for sealed in self.control.batches(days) if sealed.usage_file]
+    def is_sealed(self, wanted: Range) -> bool:
+        """Whether this very range is committed. Raises Overlap where another one shares frames with it."""
+        frames = (wanted.first_frame, wanted.end_frame)
+        held = self.control.overlapping(wanted.spool, wanted.segment, *frames)
+        if held and [(other.first_frame, other.end_frame) for other in held] != [frames]:
+            raise Overlap(f"frames {frames} of {wanted.spool}/{wanted.segment} overlap {held[0].name}, which is sealed")
+        return bool(held)
 
-    def sweep(self) -> list[Path]:
-        """Remove the files that the manifest does not list; what was removed. Only while nobody seals."""
-        listed = {name for sealed in self.control.batches() for name in (sealed.usage_file, sealed.intents_file)}
-        orphans = [path for path in self.root.rglob("*") if path.is_file() and self._name(path) not in listed]
-        for path in orphans:
+    def files(self, days: Interval | None = None, kind: str = USAGE) -> list[Path]:
+        """The files of sealed usage, all or those with usage on some of the days, in the order they appeared."""
+        return [self.root / file.name for file in files_of(self.control, kind, days)]
+
+    def sweep(self, retired_before_ns: int = 1 << 62) -> list[Path]:
+        """Remove the files that are not listed, and those retired before an instant; what was removed.
+
+        Only while nobody seals.
+        """
+        kept = kept_names(self.control, retired_before_ns)
+        gone = [path for path in self.root.rglob("*") if path.is_file() and self._name(path) not in kept]
+        for path in gone:
             path.unlink()
-        return orphans
+        forget(self.control, [self._name(path) for path in gone])
+        return gone
+
+    def write(self, kind: str, place: str, table: pa.Table, sealed_ns: int) -> list[LakeFile]:
+        """Write rows as one file per event day, each durable under its name; none for no rows. Nobody sees them yet."""
+        files: list[LakeFile] = []
+        for day in sorted(pc.unique(table["event_day"]).to_pylist()):
+            rows = table if len(files) == 0 and _is_of_one_day(table) else table.filter(_of_day(table, day))
+            name = f"{kind}/{day}/{place}"
+            digest, size = self._write(name, rows)
+            ids = pc.min_max(rows["request_id"]).as_py()
+            files.append(
+                LakeFile(
+                    name=name,
+                    kind=kind,
+                    first_day=day,
+                    last_day=day,
+                    first_request=ids["min"],
+                    last_request=ids["max"],
+                    rows=rows.num_rows,
+                    bytes=size,
+                    digest=digest,
+                    sealed_ns=sealed_ns,
+                )
+            )
+        return files
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _is_sealed(self, batch: Batch) -> bool:
-        """Whether this very range is committed. Raises Overlap where another one shares frames with it."""
-        wanted = (batch.first_frame, batch.end_frame)
-        held = self.control.overlapping(batch.spool, batch.segment, *wanted)
-        if held and [(other.first_frame, other.end_frame) for other in held] != [wanted]:
-            raise Overlap(f"frames {wanted} of {batch.spool}/{batch.segment} overlap {held[0].name}, which is sealed")
-        return bool(held)
-
-    def _write(self, name: str, table: pa.Table) -> tuple[str, bytes]:
-        """Write a table so that its name appears only with all its bytes; the name, empty for no rows, and a hash."""
-        if table.num_rows == 0:
-            return "", hashlib.sha256().digest()
+    def _write(self, name: str, table: pa.Table) -> tuple[str, int]:
+        """Write a table so that its name appears only with all its bytes; their SHA-256 and their number."""
         path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = _make_folders(path.parent, self.root)
         beside = path.with_name(f".{path.name}.{uuid4().hex}.part")
-        pq.write_table(table, beside, compression="zstd")
-        with beside.open("rb") as written:
-            digest = hashlib.file_digest(written, "sha256").digest()
-            os.fsync(written.fileno())
-        beside.rename(path)
-        _force_folder(path.parent)
-        _force_folder(self.root)
-        return name, digest
+        try:
+            pq.write_table(table, beside, compression="zstd", row_group_size=_ROW_GROUP)
+            with beside.open("rb") as written:
+                digest = hashlib.file_digest(written, "sha256").hexdigest()
+                os.fsync(written.fileno())
+            size = beside.stat().st_size
+            beside.rename(path)
+        except OSError:
+            beside.unlink(missing_ok=True)  # a full disk gets its room back
+            raise
+        for folder in (path.parent, *fresh):
+            _force_folder(folder)
+        return digest, size
+
+
+def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also: Along) -> None:
+    list_files(connection, files)
+    add_sums(connection, sums)
+    also(connection)
+
+
+def _is_of_one_day(table: pa.Table) -> bool:
+    days = pc.min_max(table["event_day"]).as_py()
+    return bool(days["min"] == days["max"])
+
+
+def _of_day(table: pa.Table, day: object) -> pa.ChunkedArray:
+    return pc.equal(table["event_day"], pa.scalar(day, pa.date32()))
+
+
+def _make_folders(folder: Path, root: Path) -> list[Path]:
+    """Make a folder under `root`; the folders in which a new name appeared."""
+    missing = []
+    while folder != root and not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+    return [one.parent for one in missing]
 
 
 def _force_folder(folder: Path) -> None:
@@ -102,3 +188,41 @@ def _force_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _adopt_former(lake: Lake) -> None:
+    """List the files of homes that named them in the manifest, one for all days of a batch."""
+    columns = schema.manifest.c
+    former = (columns.usage_file != "") | (columns.intents_file != "")
+    with lake.control.reading() as connection:
+        if connection.execute(select(columns.sequence).where(former).limit(1)).first() is None:
+            return
+    with lake.control.writing() as connection:
+        rows = connection.execute(select(schema.manifest).where(former).order_by(columns.sequence)).all()
+        found = [
+            _found(lake.root, kind, getattr(row, column), row.sealed_ns)
+            for row in rows
+            for kind, column in _FORMER_NAMES
+            if getattr(row, column)
+        ]
+        list_files(connection, found)
+        usage = [file for file in found if file.kind == USAGE]
+        days = {
+            file.first_day + timedelta(n) for file in usage for n in range((file.last_day - file.first_day).days + 1)
+        }
+        for day in sorted(days):
+            rows_of_day = scan([lake.root / file.name for file in usage], Interval(day, day_after(day)))
+            replace_day(connection, day, rows_of_day)
+        connection.execute(update(schema.manifest).where(former).values(usage_file="", intents_file=""))
+
+
+def _found(root: Path, kind: str, name: str, sealed_ns: int) -> LakeFile:
+    path = root / name
+    table = pq.read_table(path, columns=["event_day", "request_id"])
+    days, ids = pc.min_max(table["event_day"]).as_py(), pc.min_max(table["request_id"]).as_py()
+    with path.open("rb") as written:
+        digest = hashlib.file_digest(written, "sha256").hexdigest()
+    return LakeFile(
+        name=name, kind=kind, first_day=days["min"], last_day=days["max"], first_request=ids["min"],
+        last_request=ids["max"], rows=table.num_rows, bytes=path.stat().st_size, digest=digest, sealed_ns=sealed_ns,
+    )  # fmt: skip

@@ -23,6 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
+from clauseway.metering import Unit
+
 metadata = MetaData()
 
 # SQLite counts up only an INTEGER primary key; PostgreSQL gives it eight bytes.
@@ -59,9 +61,6 @@ keys = Table(
     Column("role", String(16), nullable=False, server_default="member"),
     Column("expires_ns", BigInteger, nullable=False, server_default="0"),
 )
-
-# The tables that have columns which older databases lack.
-GROWN = (keys,)
 
 # A key's secret that was replaced, and until when it is still accepted.
 former_secrets = Table(
@@ -143,8 +142,9 @@ manifest = Table(
     Column("segment", BigInteger, nullable=False),
     Column("first_frame", BigInteger, nullable=False),
     Column("end_frame", BigInteger, nullable=False),
-    Column("usage_file", Text, nullable=False),
-    Column("intents_file", Text, nullable=False),
+    # Where older homes named a batch's files; `lake_files` lists them now.
+    Column("usage_file", Text, nullable=False, server_default=""),
+    Column("intents_file", Text, nullable=False, server_default=""),
     Column("digest", String(64), nullable=False),
     Column("usage_rows", BigInteger, nullable=False),
     Column("intent_rows", BigInteger, nullable=False),
@@ -155,6 +155,68 @@ manifest = Table(
     UniqueConstraint("spool", "segment", "end_frame"),
     CheckConstraint("first_frame >= 0 AND first_frame < end_frame", name="a_range"),
 )
+
+# The files that readers of the lake may see. What was merged into others is `retired`, and deleted a while later.
+lake_files = Table(
+    "lake_files",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("name", String(300), nullable=False, unique=True),
+    Column("kind", String(8), nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("first_request", String(36), nullable=False),
+    Column("last_request", String(36), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("sealed_ns", BigInteger, nullable=False),
+    Column("retired_ns", BigInteger, nullable=False, default=0),
+    Index("lake_files_by_day", "kind", "retired_ns", "first_day"),
+)
+
+# Usage summed by hour of its event, kept up to date in the transaction that commits a batch.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("hour", BigInteger, primary_key=True),
+    *(
+        Column(name, String(200), primary_key=True)
+        for name in ("organisation", "project", "seller", "cloud", "region", "product", "model")
+    ),
+    Column("served", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    *(Column(unit.column, BigInteger, nullable=False, server_default="0") for unit in Unit),
+)
+
+# What was imported: each record's identity, what it said, and the file and row that first said it.
+imported = Table(
+    "imported",
+    metadata,
+    Column("request_id", String(36), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("content", String(32), nullable=False),
+    Column("file", String(32), nullable=False),
+    Column("line", BigInteger, nullable=False),
+)
+
+# Usage that cannot be true, whole as it came, until it is corrected or dropped.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("origin", Text, nullable=False),
+    Column("line", BigInteger, nullable=False),
+    Column("flaws", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("quarantined_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger, nullable=False, default=0),
+)
+
+# The tables that have columns which older databases lack.
+GROWN = (keys, rollups)
 
 facts = Table(
     "facts",

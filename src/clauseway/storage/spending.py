@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clauseway.metering import RequestId
+from clauseway.storage.files import INTENTS, USAGE, files_of
 from clauseway.storage.lake import Lake
 
 _SCOPE = ("organisation", "project", "key_id", "cloud", "product")
@@ -31,17 +32,16 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
 
     Where an attempt was ended twice, what is known best stands (the lowest status).
     """
-    batches = [batch for batch in lake.control.batches() if batch.sealed_ns >= since_ns]
     first, end = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
     of_boot = (pc.field("request_id") >= first) & (pc.field("request_id") <= end)
     ends: dict[tuple[str, int], tuple[int, int]] = {}
-    for name in (batch.usage_file for batch in batches if batch.usage_file):
+    for name in _sealed_since(lake, USAGE, since_ns):
         for row in pq.read_table(lake.root / name, columns=list(_END), filters=of_boot).to_pylist():
             found = (row["status"], row["charge_picodollars"])
             key = (row["request_id"], row["attempt"])
             ends[key] = min(ends.get(key, found), found)
     attempts: dict[tuple[str, int], Attempt] = {}
-    for name in (batch.intents_file for batch in batches if batch.intents_file):
+    for name in _sealed_since(lake, INTENTS, since_ns):
         for row in pq.read_table(lake.root / name, columns=list(_INTENT), filters=of_boot).to_pylist():
             key = (row["request_id"], row["attempt"])
             status, charge = ends.get(key, (0, 0))
@@ -53,3 +53,7 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
                 **{name: row[name] for name in _SCOPE},
             )
     return list(attempts.values())
+
+
+def _sealed_since(lake: Lake, kind: str, since_ns: int) -> list[str]:
+    return [file.name for file in files_of(lake.control, kind) if file.sealed_ns >= since_ns]

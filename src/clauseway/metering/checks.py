@@ -1,0 +1,297 @@
+"""What usage must be to be believed, whoever reports it: one table, a line per field.
+
+A row is a mapping of field names to what somebody wrote there, text or numbers; a field left out, None and empty text
+are the same. `examine` gives the row as `Used`, or every flaw at once. Units are fields too, by their column's name.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from clauseway.metering.records import RequestId, Status
+from clauseway.metering.units import Unit, problems_of
+
+# No request is longer: ten times the most that any model of the catalog reads and writes at once.
+UNITS_PER_REQUEST_MAX = 20_000_000
+# A row that sums many requests and does not say how many: a year of the busiest service there is.
+UNITS_PER_ROW_MAX = 10**15
+_TEXT_MAX = 512  # what identifies is some 40 characters; what is longer is something else in the wrong column
+_HOUR_MS = 3_600_000
+_IMPORTED = 1 << 63  # no start of a gateway has this bit, so what is imported never meets what is metered
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = {unit.column: unit for unit in Unit}
+_STATUSES = {status.name.lower(): status for status in Status}
+
+
+class Flaw(msgspec.Struct, frozen=True):
+    """What is wrong with a row: in which field, and why."""
+
+    field: str
+    reason: str
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known where usage arrives: names, the first instant anything was agreed on, and the present one."""
+
+    products: frozenset[str]
+    clouds: frozenset[str]
+    sellers: frozenset[str]
+    first_ns: int
+    last_ns: int
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that is believed. The request's id is the row's own, or made from `source` and `id`."""
+
+    request: RequestId
+    attempt: int
+    event_ns: int
+    organisation: str
+    project: str
+    key_id: str
+    seller: str
+    segment: str
+    deployment: str
+    cloud: str
+    region: str
+    product: str
+    model: str
+    decision: str
+    outcome: str
+    terms: tuple[str, ...]
+    receipt: str
+    endpoint: int
+    status: Status
+    http_status: int
+    streamed: bool
+    duration_us: int
+    first_content_us: int
+    charge_picodollars: int
+    units: tuple[tuple[Unit, int], ...]
+    upstream_id: str
+
+
+def imported_id(source: str, identity: str) -> RequestId:
+    """The request id of something that another system counted: the same for the same source and id, for ever."""
+    digest = hashlib.blake2b(f"{source}\n{identity}".encode(), digest_size=16).digest()
+    return RequestId(int.from_bytes(digest[:8], "big") | _IMPORTED, int.from_bytes(digest[8:], "big"))
+
+
+def is_imported(request: RequestId) -> bool:
+    return request.boot >= _IMPORTED
+
+
+def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...]:
+    """The row as it is believed, or every flaw it has, in the order of the table."""
+    flaws: list[Flaw] = []
+    found: dict[str, object] = {}
+    for name, check in CHECKS.items():
+        try:
+            found[name] = check(row.get(name), bounds)
+        except ValueError as error:
+            flaws.append(Flaw(name, str(error)))
+    flaws += [Flaw(name, "no such field") for name in row if name not in CHECKS and name not in _UNITS]
+    units, wrong = _units(row, aggregated=bool(found.pop("aggregated", False)))
+    flaws += wrong
+    request, identified = found.pop("request_id", None), (found.pop("source", ""), found.pop("id", ""))
+    if request is None and not all(identified) and not any(flaw.field in ("id", "source") for flaw in flaws):
+        missing = "id" if identified[0] else "source"
+        flaws.append(Flaw(missing, "missing: without it a record that comes again would count twice"))
+    if flaws:
+        return tuple(flaws)
+    if not isinstance(request, RequestId):
+        request = imported_id(str(identified[0]), str(identified[1]))
+    return Used(request=request, units=units, **found)  # type: ignore[arg-type]
+
+
+def flaws_of_units(units: Mapping[Unit, int], requests: int = 1, *, aggregated: bool = False) -> tuple[Flaw, ...]:
+    """What cannot be true of counted units: below zero, absurdly many, parts larger than their whole."""
+    most = UNITS_PER_ROW_MAX if aggregated else min(UNITS_PER_REQUEST_MAX * requests, UNITS_PER_ROW_MAX)
+    flaws = [
+        Flaw(unit.column, f"{count} is more than {most:,}, which is the most that is believed")
+        for unit, count in units.items()
+        if count > (UNITS_PER_ROW_MAX if unit is Unit.REQUESTS else most)
+    ]
+    return (*flaws, *(Flaw("units", problem) for problem in problems_of(units)))
+
+
+def _units(row: Mapping[str, object], *, aggregated: bool) -> tuple[tuple[tuple[Unit, int], ...], list[Flaw]]:
+    units: dict[Unit, int] = {}
+    flaws: list[Flaw] = []
+    for name, unit in _UNITS.items():
+        value = row.get(name)
+        if value is None or value == "":
+            continue
+        try:
+            units[unit] = _whole(value)
+        except ValueError as error:
+            flaws.append(Flaw(name, str(error)))
+    if not flaws:
+        flaws += flaws_of_units(units, max(1, units.get(Unit.REQUESTS, 1)), aggregated=aggregated)
+        status = row.get("status") or "complete"
+        if not units and not aggregated and str(status) in ("complete", "1"):
+            flaws.append(Flaw("units", "none: a complete record says what was used"))
+    return tuple(units.items()), flaws
+
+
+def _whole(value: object) -> int:
+    """A whole number, written as one or as 12.0."""
+    if isinstance(value, bool):
+        raise ValueError(f"{value} is no number")
+    if isinstance(value, int):
+        return value
+    text = str(value).strip()
+    head, _, tail = text.partition(".")
+    if not head.removeprefix("-").isdecimal() or not head.isascii() or tail.strip("0"):
+        raise ValueError(f"{text[:40]!r} is no whole number")
+    return int(head)
+
+
+def _text(value: object) -> str:
+    text = "" if value is None else str(value)
+    if len(text) > _TEXT_MAX:
+        raise ValueError(f"{len(text)} characters are more than {_TEXT_MAX}")
+    return text
+
+
+def _plain(value: object, _: Bounds) -> str:
+    return _text(value)
+
+
+def _needed(value: object, _: Bounds) -> str:
+    if not (text := _text(value)):
+        raise ValueError("missing")
+    return text
+
+
+def _or(fallback: str) -> Callable[[object, Bounds], str]:
+    return lambda value, _: _text(value) or fallback
+
+
+def _one_of(which: Callable[[Bounds], frozenset[str]], of_what: str) -> Callable[[object, Bounds], str]:
+    def check(value: object, bounds: Bounds) -> str:
+        name = _needed(value, bounds)
+        if name not in which(bounds):
+            raise ValueError(f"{name[:60]!r} is no {of_what} that is known")
+        return name
+
+    return check
+
+
+def _number(fallback: int, least: int, most: int) -> Callable[[object, Bounds], int]:
+    def check(value: object, _: Bounds) -> int:
+        number = fallback if value is None or value == "" else _whole(value)
+        if not least <= number <= most:
+            raise ValueError(f"{number} is not between {least} and {most}")
+        return number
+
+    return check
+
+
+def _flag(value: object, _: Bounds) -> bool:
+    if value in (None, "", False, 0, "false", "False", "0"):
+        return False
+    if value in (True, 1, "true", "True", "1"):
+        return True
+    raise ValueError(f"{value!r} is neither true nor false")
+
+
+def _instant(value: object, bounds: Bounds) -> int:
+    """Nanoseconds since 1970, from a number of them or from an instant in RFC 3339."""
+    if value is None or value == "":
+        raise ValueError("missing")
+    instant = _whole(value) if isinstance(value, int) or str(value).lstrip("-").isdecimal() else _read_instant(value)
+    if instant < bounds.first_ns:
+        raise ValueError(f"{_shown(instant)} lies before the first amendment, {_shown(bounds.first_ns)}")
+    if instant > bounds.last_ns:
+        raise ValueError(f"{_shown(instant)} lies in the future: it is {_shown(bounds.last_ns)}")
+    return instant
+
+
+def _read_instant(value: object) -> int:
+    text = str(value)
+    whole, point, rest = text.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    try:
+        at = datetime.fromisoformat(whole + rest[len(digits) :])
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is no instant; write 2026-05-01T12:00:00Z") from None
+    if point and (not digits or len(digits) > 9):
+        raise ValueError(f"{text[:40]!r} is no instant; write 2026-05-01T12:00:00Z")
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return (at - _EPOCH) // timedelta(seconds=1) * 1_000_000_000 + int(digits.ljust(9, "0") or 0)
+
+
+def _shown(instant_ns: int) -> str:
+    try:
+        return (_EPOCH + timedelta(seconds=instant_ns // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:
+        return f"{instant_ns} ns"
+
+
+def _status(value: object, _: Bounds) -> Status:
+    if value is None or value == "":
+        return Status.COMPLETE
+    text = str(value).lower()
+    if text in _STATUSES:
+        return _STATUSES[text]
+    if text.isdecimal() and int(text) in list(Status):
+        return Status(int(text))
+    raise ValueError(f"{text[:40]!r} is none of {', '.join(_STATUSES)}")
+
+
+def _request(value: object, _: Bounds) -> RequestId | None:
+    text = _text(value)
+    if not text:
+        return None
+    try:
+        return RequestId.parse(text)
+    except (AssertionError, ValueError):
+        raise ValueError(f"{text[:60]!r} is no request id of ours; give source and id instead") from None
+
+
+def _terms(value: object, _: Bounds) -> tuple[str, ...]:
+    if isinstance(value, list | tuple):
+        return tuple(_text(one) for one in value)
+    return tuple(_text(value).split()) if value else ()
+
+
+CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
+    "request_id": _request,
+    "source": _plain,
+    "id": _plain,
+    "attempt": _number(1, 1, 1_000),
+    "event_ns": _instant,
+    "organisation": _needed,
+    "project": _or("default"),
+    "key_id": _plain,
+    "seller": _one_of(lambda bounds: bounds.sellers, "party"),
+    "segment": _or("any"),
+    "deployment": _plain,
+    "cloud": _one_of(lambda bounds: bounds.clouds, "cloud"),
+    "region": _plain,
+    "product": _one_of(lambda bounds: bounds.products, "product"),
+    "model": _plain,
+    "decision": _plain,
+    "outcome": _plain,
+    "terms": _terms,
+    "receipt": _plain,
+    "endpoint": _number(0, 0, 65_535 // 2),
+    "status": _status,
+    "http_status": _number(0, 0, 999),
+    "streamed": _flag,
+    "duration_us": _number(0, 0, _HOUR_MS * 1_000 * 48),
+    "first_content_us": _number(0, 0, _HOUR_MS * 1_000 * 48),
+    "charge_picodollars": _number(0, 0, 1 << 62),
+    "upstream_id": _plain,
+    # Whether the row sums more than one request without saying how many.
+    "aggregated": _flag,
+}
+
+
+def fields() -> Iterator[str]:
+    """Every field that a row may have."""
+    yield from CHECKS
+    yield from _UNITS

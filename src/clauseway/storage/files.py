@@ -1,0 +1,77 @@
+"""The list of the lake's files, kept in the control database beside the manifest.
+
+A file appears with the batch whose rows it holds, in one transaction, or in place of those it was merged from, in one
+transaction. What is no longer read is retired first and deleted later, so that a query that had listed it still ends.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select, update
+
+from clauseway.storage import schema
+from clauseway.storage.control import Control, as_record
+from clauseway.values import Interval
+
+USAGE, INTENTS = "usage", "intents"
+
+
+class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A Parquet file: its name in the lake, the event days and request ids it spans, and the SHA-256 of its bytes.
+
+    `sealed_ns` is when the newest of its rows was sealed.
+    """
+
+    name: str
+    kind: str
+    first_day: date
+    last_day: date
+    first_request: str
+    last_request: str
+    rows: int
+    bytes: int
+    digest: str
+    sealed_ns: int
+
+
+def list_files(connection: Connection, files: Iterable[LakeFile]) -> None:
+    """Let readers see these files."""
+    rows = [{**msgspec.structs.asdict(file), "retired_ns": 0} for file in files]
+    if rows:
+        connection.execute(insert(schema.lake_files), rows)
+
+
+def retire(connection: Connection, names: Sequence[str], retired_ns: int) -> None:
+    """Let no reader see these files any more. INVARIANT: each of them was seen until now, so nothing counts twice."""
+    columns = schema.lake_files.c
+    for name in names:
+        seen = (columns.name == name) & (columns.retired_ns == 0)
+        done = connection.execute(update(schema.lake_files).where(seen).values(retired_ns=retired_ns))
+        assert done.rowcount == 1, f"{name} is not in the lake"
+
+
+def forget(control: Control, names: Iterable[str]) -> None:
+    """Take retired files off the list, once they are deleted."""
+    columns = schema.lake_files.c
+    with control.writing() as connection:
+        for name in names:
+            connection.execute(delete(schema.lake_files).where(columns.name == name, columns.retired_ns > 0))
+
+
+def files_of(control: Control, kind: str, days: Interval | None = None) -> list[LakeFile]:
+    """The files of a kind that readers see, all or those with rows of some of the days, in the order they appeared."""
+    columns = schema.lake_files.c
+    query = select(schema.lake_files).where(columns.kind == kind, columns.retired_ns == 0).order_by(columns.sequence)
+    if days is not None:
+        query = query.where(columns.first_day < days.end, columns.last_day >= days.begin)
+    with control.reading() as connection:
+        return [as_record(LakeFile, row) for row in connection.execute(query)]
+
+
+def kept_names(control: Control, retired_before_ns: int) -> set[str]:
+    """The files that must stay: those that are seen, and those retired at that instant or later."""
+    columns = schema.lake_files.c
+    stays = (columns.retired_ns == 0) | (columns.retired_ns >= retired_before_ns)
+    with control.reading() as connection:
+        return set(connection.execute(select(columns.name).where(stays)).scalars())
