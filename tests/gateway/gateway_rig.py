@@ -118,6 +118,11 @@ class Connection:
     def drop(self) -> None:
         self.writer.transport.abort()
 
+    async def apart(self) -> None:
+        """Let the other side read what was written before more comes."""
+        await self.writer.drain()
+        await asyncio.sleep(0.03)
+
     async def left(self) -> None:
         """Until the gateway closes the connection."""
         await self.reader.read()

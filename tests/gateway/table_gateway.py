@@ -1,0 +1,20 @@
+"""The gateway for tables of many scenes: with retries that they do not use up, and segments that are quick to read."""
+
+import functools
+import sys
+
+import uvloop
+
+from clauseway.gateway.__main__ import parse_options
+from clauseway.gateway.health import RetryBudget
+from clauseway.gateway.server import Server
+from clauseway.spool import SpoolWriter
+
+RetryBudget._ALWAYS = 10_000.0
+
+
+async def main() -> None:
+    await Server(parse_options(sys.argv[1:]), functools.partial(SpoolWriter, segment_bytes=1 << 20)).run()
+
+
+uvloop.run(main())

@@ -1,0 +1,201 @@
+"""Every fault × chat or responses × streamed or not × one deployment or two: what the caller gets, what is recorded.
+
+One row per fault. `alone` is (status, code, in the message) where it is the only deployment; with a second one behind
+it, the second answers, unless content had gone out already.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from gateway_rig import Behaviour, Connection, Received, Rig, drop, eventually, stall, status
+from gateway_stage import CALLS, Call, Stage, answering, events_of, failing_after, whole_of
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Rig(tmp_path_factory.mktemp("gateway")) as rig:
+        started = Stage(rig)
+        started.start()
+        yield started
+        eventually(lambda: rig.counts()["open"] == 0)
+        assert "Traceback" not in rig.errors()
+
+
+def told(code: int, family: str, *headers: str, kind: str = "requests") -> Behaviour:
+    body = b'{"error":{"message":"as told","type":"%b","param":null,"code":"%b"}}' % (kind.encode(), family.encode())
+
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.answer(code, body, headers)
+
+    return behave
+
+
+async def garbage(connection: Connection, _: Received) -> None:
+    connection.writer.write(b"\x16\x03\x01\x02 this is no HTTP \xff\r\n\r\n")
+
+
+async def no_chunks(connection: Connection, request: Received) -> None:
+    """Chunked, and then what is no chunk."""
+    connection.begin_stream()
+    connection.piece(events_of(request)[0])
+    await connection.apart()
+    connection.writer.write(b"what?\r\n")
+
+
+async def cut_in_head(connection: Connection, _: Received) -> None:
+    connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-le")
+    connection.drop()
+
+
+async def zstd_frames(connection: Connection, request: Received) -> None:
+    """Each event, or the whole answer, in a frame of its own; nobody had asked for it."""
+    frame = b"\x28\xb5\x2f\xfd\x20\x05\x29\x00\x00hello"
+    if request.json.get("stream"):
+        connection.writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: zstd\r\n"
+            b"transfer-encoding: chunked\r\n\r\n"
+        )
+        connection.piece(frame)
+        connection.piece(frame)
+        connection.end_stream()
+    else:
+        connection.answer(200, frame, ["content-encoding: zstd"])
+
+
+async def stall_in_body(connection: Connection, request: Received) -> None:
+    connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n" + whole_of(request)[:50])
+    await connection.left()
+
+
+async def too_short(connection: Connection, request: Received) -> None:
+    """A length that is larger than what comes."""
+    whole = whole_of(request)
+    connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (len(whole) + 7) + whole)
+    connection.drop()
+
+
+async def too_long(connection: Connection, request: Received) -> None:
+    """A length that is smaller than what comes."""
+    whole = whole_of(request)
+    connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (len(whole) - 7) + whole)
+
+
+async def two_lengths(connection: Connection, request: Received) -> None:
+    whole = whole_of(request)
+    connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: %d\r\n\r\n" % len(whole) + whole)
+
+
+class Fault(NamedTuple):
+    """`recorded` is the HTTP status in the record; `committed`: content has gone out, nobody else is asked."""
+
+    behaviour: Behaviour | None
+    alone: tuple[int, str, str]
+    recorded: int
+    committed: bool = False
+
+
+BUSY, FAILED, UNAVAILABLE = (429, "rate_limit_exceeded"), (502, "clouds_failed"), (503, "clouds_unavailable")
+EVERYWHERE: dict[str, Fault] = {
+    # the families of 429
+    "429 rate_limit_exceeded": Fault(told(429, "rate_limit_exceeded"), (*BUSY, "429 (rate_limit_exceeded)"), 429),
+    "429 with retry-after": Fault(told(429, "x", "retry-after: 7"), (*BUSY, "429 (x)"), 429),
+    "429 insufficient_quota": Fault(
+        told(429, "insufficient_quota", kind="insufficient_quota"), (*BUSY, "429 (insufficient_quota)"), 429
+    ),
+    "429 credit_balance_exhausted": Fault(
+        told(429, "credit_balance_exhausted", kind="insufficient_quota"), (*BUSY, "insufficient_quota"), 429
+    ),
+    "429 organization_spend_limit_exceeded": Fault(
+        told(429, "organization_spend_limit_exceeded"), (*BUSY, "organization_spend_limit_exceeded"), 429
+    ),
+    "429 slow_down": Fault(told(429, "slow_down"), (*BUSY, "slow_down"), 429),
+    "429 no_capacity": Fault(told(429, "no_capacity"), (*BUSY, "no_capacity"), 429),
+    "429 without words": Fault(status(429), (*BUSY, "429"), 429),
+    # servers
+    "500": Fault(status(500), (*FAILED, "answered 500"), 500),
+    "502": Fault(status(502), (*FAILED, "answered 502"), 502),
+    "503 server_is_overloaded": Fault(
+        told(503, "server_is_overloaded", "retry-after: 7"), (*UNAVAILABLE, "server_is_overloaded"), 503
+    ),
+    "504": Fault(status(504), (*FAILED, "answered 504"), 504),
+    "529": Fault(status(529), (*FAILED, "answered 529"), 529),
+    # our credential or that deployment
+    "401": Fault(told(401, "invalid_api_key"), (*FAILED, "401 (invalid_api_key)"), 401),
+    "403": Fault(status(403), (*FAILED, "answered 403"), 403),
+    "404": Fault(told(404, "DeploymentNotFound"), (*FAILED, "DeploymentNotFound"), 404),
+    "408": Fault(status(408), (*FAILED, "answered 408"), 408),
+    "409": Fault(status(409), (*FAILED, "answered 409"), 409),
+    # redirects: nobody signed for those
+    "301": Fault(status(301, "location: http://127.0.0.1:1/"), (*FAILED, "answered 301"), 301),
+    "307": Fault(status(307, "location: /elsewhere"), (*FAILED, "answered 307"), 307),
+    "308": Fault(status(308, "location: /elsewhere"), (*FAILED, "answered 308"), 308),
+    # connections
+    "nobody listens": Fault(None, (*FAILED, "could not be reached"), 0),
+    "closed without a byte": Fault(drop, (*FAILED, "without an answer"), 0),
+    "stalls before its head": Fault(stall, (*FAILED, "did not answer in time"), 0),
+    "cut within its head": Fault(cut_in_head, (*FAILED, "closed the connection"), 0),
+    "garbage": Fault(garbage, (*FAILED, "not HTTP"), 0),
+    "two lengths": Fault(two_lengths, (*FAILED, "not HTTP"), 0),
+    "zstd that nobody asked for": Fault(zstd_frames, (*FAILED, "encoding"), 200),
+}
+WHOLE: dict[str, Fault] = {
+    "cut within the answer": Fault(failing_after(0, "cut"), (*FAILED, "broke off"), 200),
+    "stalls within the answer": Fault(stall_in_body, (*FAILED, "did not answer in time"), 200),
+    "shorter than its length": Fault(too_short, (*FAILED, "broke off"), 200),
+    "longer than its length": Fault(too_long, (*FAILED, "not HTTP"), 0),
+}
+STREAMED: dict[str, Fault] = {
+    "error before content": Fault(failing_after(0, "error"), (*FAILED, "error before any content"), 200),
+    "cut before content": Fault(failing_after(0, "cut"), (*FAILED, "broke off"), 200),
+    "stalls before content": Fault(failing_after(0, "stall"), (*FAILED, "did not answer in time"), 200),
+    "no chunks": Fault(no_chunks, (*FAILED, "not HTTP"), 200),
+    "error after content": Fault(
+        failing_after(2, "error"), (200, "stream_interrupted", "reported an error"), 200, True
+    ),
+    "cut after content": Fault(failing_after(2, "cut"), (200, "stream_interrupted", "broke off"), 200, True),
+    "stalls after content": Fault(failing_after(2, "stall"), (200, "stream_interrupted", "fell silent"), 200, True),
+}
+ROWS = [
+    *((name, call, fault) for name, fault in EVERYWHERE.items() for call in CALLS),
+    *((name, call, fault) for name, fault in WHOLE.items() for call in CALLS if not CALLS[call].stream),
+    *((name, call, fault) for name, fault in STREAMED.items() for call in CALLS if CALLS[call].stream),
+]
+each_row = pytest.mark.parametrize(("fault", "call"), [(row[2], CALLS[row[1]]) for row in ROWS],
+                                   ids=[f"{row[0]}, {row[1]}" for row in ROWS])  # fmt: skip
+
+
+@each_row
+def test_one_deployment(stage: Stage, fault: Fault, call: Call) -> None:
+    scene = stage.scene(fault.behaviour)
+    answer = scene.ask(call)
+    expected, code, words = fault.alone
+    assert answer.status_code == expected
+    assert code in answer.text
+    assert words in answer.text
+    assert answer.headers["x-clauseway-attempts"] == "1"
+    if fault.committed:
+        assert not call.ends_well(answer.text)
+    else:
+        assert answer.json()["error"]["code"] == code
+        assert answer.headers["x-should-retry"] == "false"
+    if "retry-after" in str(fault):
+        assert answer.headers["retry-after"] == "7"
+    assert scene.outcomes() == [(0, "INTERRUPTED" if fault.committed else "FAILED", fault.recorded)]
+
+
+@each_row
+def test_two_deployments(stage: Stage, fault: Fault, call: Call) -> None:
+    scene = stage.scene(fault.behaviour, answering)
+    answer = scene.ask(call)
+    assert answer.status_code == 200
+    if fault.committed:
+        assert fault.alone[1] in answer.text
+        assert not call.ends_well(answer.text)
+        assert scene.outcomes() == [(0, "INTERRUPTED", fault.recorded)]
+        assert scene.asked == [1, 0]
+        return
+    assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("cloud1", "2")
+    assert call.ends_well(answer.text) if call.stream else answer.json()["usage"]
+    assert scene.outcomes() == [(0, "FAILED", fault.recorded), (1, "COMPLETE", 200)]
+    assert scene.asked == [int(fault.behaviour is not None), 1]

@@ -1,0 +1,358 @@
+"""Hedges, clients that leave, waits, credentials that are refused; and the law that nothing is asked twice."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gateway_rig import (
+    PATIENCE_S,
+    SECRET,
+    Behaviour,
+    Connection,
+    Received,
+    Rig,
+    chunk_event,
+    content_events,
+    drop,
+    eventually,
+    stall,
+    status,
+)
+from gateway_stage import CALLS, RESPONSE_DELTAS, RESPONSE_PREAMBLE, Call, Scene, Stage, answering, failing_after
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clauseway.metering import Status, Unit
+
+HEDGED = {"x-clauseway-hedge-ms": "50"}
+
+
+@contextlib.contextmanager
+def staged(home: Path) -> Iterator[Stage]:
+    """A gateway whose every request has come to an end, and every attempt to one record, when it stops."""
+    with Rig(home) as rig:
+        started = Stage(rig)
+        started.start()
+        yield started
+        eventually(lambda: rig.counts()["open"] == 0)
+        rig.stop()
+        ended = [(record.request, record.attempt) for record in rig.records()]
+        assert sorted(ended) == sorted({(intent.request, intent.attempt) for intent in rig.intents()})
+        assert "Traceback" not in rig.errors()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("gateway")) as started:
+        yield started
+
+
+# -- the law
+
+
+async def garbage(connection: Connection, _: Received) -> None:
+    connection.writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
+
+
+async def short(connection: Connection, _: Received) -> None:
+    """Less than its length says."""
+    connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{}")
+    connection.drop()
+
+
+BEHAVIOURS: dict[str, Behaviour | None] = {
+    "answers": answering, "500": status(500), "503": status(503, "retry-after: 3"), "429": status(429), "drop": drop,
+    "401": status(401), "404": status(404), "307": status(307, "location: /"), "400": status(400), "nobody": None,
+    "garbage": garbage, "short": short, "error after 200": failing_after(0, "error"),
+    "cut": failing_after(2, "cut"), "error after content": failing_after(2, "error"), "stall": stall,
+}  # fmt: skip
+scripts = st.lists(st.sampled_from(sorted(BEHAVIOURS)), min_size=1, max_size=4).filter(
+    lambda script: script.count("stall") < 2
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(scripts, st.sampled_from(sorted(CALLS)), st.booleans())
+def test_each_is_asked_once_at_most_and_there_is_one_outcome(
+    stage: Stage, script: list[str], call: str, hedged: bool
+) -> None:
+    scene = stage.scene(*(BEHAVIOURS[name] for name in script))
+    answer = scene.ask(CALLS[call], HEDGED if hedged else None)
+    assert max(scene.asked) <= 1
+    attempts = int(answer.headers["x-clauseway-attempts"])
+    outcomes = scene.settled(attempts)
+    assert len(outcomes) == attempts, "as many records as attempts"
+    assert len({where for where, _, _ in outcomes}) == attempts, "each at a deployment of its own"
+    if answer.status_code == 200 and CALLS[call].stream:
+        assert CALLS[call].ends_well(answer.text) is ("COMPLETE" in [how for _, how, _ in outcomes])
+    elif answer.status_code == 200:
+        assert [how for _, how, _ in outcomes].count("COMPLETE") == 1
+        assert answer.json()["usage"]
+    else:
+        assert set(answer.json()["error"]) >= {"message", "code"}
+        assert "COMPLETE" not in [how for _, how, _ in outcomes]
+
+
+# -- hedges
+
+
+def late(seconds: float) -> Behaviour:
+    async def behave(connection: Connection, request: Received) -> None:
+        await asyncio.sleep(seconds)
+        await answering(connection, request)
+
+    return behave
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_hedge_answers_where_the_first_is_slow(stage: Stage, call: Call) -> None:
+    scene = stage.scene(stall, answering, attempt_timeout_s=5.0)
+    answer = scene.ask(call, HEDGED)
+    assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, "cloud1")
+    assert answer.headers["x-clauseway-attempts"] == "2"
+    assert sorted(scene.outcomes()) == [(0, "INTERRUPTED", 0), (1, "COMPLETE", 200)]
+    assert scene.clouds[0].left.wait(PATIENCE_S), "the slower one is called off"
+
+
+def test_the_first_may_still_win_against_its_hedge(stage: Stage) -> None:
+    scene = stage.scene(late(0.25), stall, attempt_timeout_s=5.0)
+    answer = scene.ask(headers=HEDGED)
+    assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("cloud0", "2")
+    assert sorted(scene.outcomes()) == [(0, "COMPLETE", 200), (1, "INTERRUPTED", 0)]
+
+
+def test_no_hedge_where_the_first_is_quick_enough(stage: Stage) -> None:
+    scene = stage.scene(answering, answering)
+    assert scene.ask(headers={"x-clauseway-hedge-ms": "2000"}).headers["x-clauseway-attempts"] == "1"
+    assert scene.asked == [1, 0]
+
+
+def test_a_hedge_goes_on_when_the_first_fails_and_the_other_way_round(stage: Stage) -> None:
+    scene = stage.scene(late_failing(0.15), late(0.3), attempt_timeout_s=5.0)
+    assert scene.ask(headers=HEDGED).headers["x-clauseway-cloud"] == "cloud1"
+    assert sorted(scene.outcomes()) == [(0, "FAILED", 500), (1, "COMPLETE", 200)]
+    scene = stage.scene(late(0.3), status(500), attempt_timeout_s=5.0)
+    assert scene.ask(headers=HEDGED).headers["x-clauseway-cloud"] == "cloud0"
+    assert sorted(scene.outcomes()) == [(0, "COMPLETE", 200), (1, "FAILED", 500)]
+
+
+def late_failing(seconds: float) -> Behaviour:
+    async def behave(connection: Connection, request: Received) -> None:
+        await asyncio.sleep(seconds)
+        await status(500)(connection, request)
+
+    return behave
+
+
+def test_the_deadline_ends_both(stage: Stage) -> None:
+    scene = stage.scene(stall, stall, answering, attempt_timeout_s=5.0, deadline_s=0.3)
+    answer = scene.ask(headers=HEDGED)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+    assert scene.outcomes() == [(0, "FAILED", 0), (1, "FAILED", 0)]
+    assert scene.asked == [1, 1, 0]
+
+
+@pytest.mark.parametrize("on_leave", ["cancel", "drain"])
+def test_a_client_that_leaves_two_attempts(stage: Stage, on_leave: str) -> None:
+    scene = stage.scene(stall, late(0.3), attempt_timeout_s=5.0, on_leave=on_leave)
+    with connected(scene, CALLS["chat"], **HEDGED):
+        eventually(lambda: scene.asked == [1, 1])
+    ends = {"cancel": "INTERRUPTED", "drain": "COMPLETE"}
+    assert sorted(scene.settled(2)) == [(0, "INTERRUPTED", 0), (1, ends[on_leave], 200 if on_leave == "drain" else 0)]
+
+
+# -- clients that leave
+
+
+class connected:
+    """A request on a connection of its own, which is closed at the end whatever has come."""
+
+    def __init__(self, scene: Scene, call: Call, **headers: str) -> None:
+        body = json.dumps(call.body(scene.model)).encode()
+        lines = [f"POST {call.path} HTTP/1.1", "host: x", f"authorization: Bearer {SECRET}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self.socket = scene.stage.rig.socket()
+        self.socket.sendall("\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body)
+
+    def __enter__(self) -> socket.socket:
+        return self.socket
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+
+def halting(words: int, go_on_s: float = 0.3) -> Behaviour:
+    """A stream that says some words, halts, and then goes on to its end."""
+
+    async def behave(connection: Connection, request: Received) -> None:
+        connection.begin_stream()
+        events = content_events(with_nulls=True)
+        connection.piece(b"".join(events[: words + 1]))
+        await connection.writer.drain()
+        await asyncio.sleep(go_on_s)
+        usage = {"prompt_tokens": 21, "completion_tokens": 8}
+        connection.piece(b"".join(events[words + 1 :]) + chunk_event([], usage=usage) + b"data: [DONE]\n\n")
+        connection.end_stream()
+
+    return behave
+
+
+def test_a_client_that_leaves_has_its_request_called_off(stage: Stage) -> None:
+    scene = stage.scene(halting(3, 5.0), attempt_timeout_s=8.0)
+    with connected(scene, CALLS["chat stream"]) as client:
+        assert b"Cl" in client.recv(1 << 16)
+    assert scene.settled(1) == [(0, "INTERRUPTED", 200)]
+    (record,) = scene.records()
+    assert dict(record.units)[Unit.OUTPUT_TOKENS] == 4, "by the events that were passed on"
+
+
+def test_by_the_customers_policy_the_answer_is_read_to_its_end(stage: Stage) -> None:
+    scene = stage.scene(halting(3), attempt_timeout_s=5.0, on_leave="drain")
+    with connected(scene, CALLS["chat stream"]) as client:
+        assert b"Cl" in client.recv(1 << 16)
+    assert scene.settled(1) == [(0, "COMPLETE", 200)]
+    (record,) = scene.records()
+    assert dict(record.units) == {Unit.INPUT_TOKENS: 21, Unit.OUTPUT_TOKENS: 8}, "as reported"
+
+
+def test_what_is_drained_has_its_deadlines_too(stage: Stage) -> None:
+    scene = stage.scene(halting(3, 5.0), attempt_timeout_s=0.3, on_leave="drain")
+    with connected(scene, CALLS["chat stream"]) as client:
+        assert b"Cl" in client.recv(1 << 16)
+    assert scene.settled(1) == [(0, "INTERRUPTED", 200)]
+
+
+def test_a_drained_request_may_still_go_elsewhere(stage: Stage) -> None:
+    scene = stage.scene(late_failing(0.2), answering, attempt_timeout_s=5.0, on_leave="drain")
+    with connected(scene, CALLS["chat"]):
+        eventually(lambda: scene.asked == [1, 0])
+    assert scene.settled(2) == [(0, "FAILED", 500), (1, "COMPLETE", 200)]
+
+
+# -- after the commit
+
+
+@pytest.mark.parametrize("ending", ["error event", "cut", "silence"])
+def test_a_responses_stream_that_breaks_never_ends_cleanly(stage: Stage, ending: str) -> None:
+    async def breaking(connection: Connection, _: Received) -> None:
+        connection.begin_stream()
+        connection.piece(RESPONSE_PREAMBLE + RESPONSE_DELTAS[0])
+        await connection.writer.drain()
+        if ending == "error event":
+            connection.piece(b'event: error\ndata: {"type":"error","code":"x","message":"sorry"}\n\n')
+            connection.end_stream()
+        elif ending == "cut":
+            connection.drop()
+        else:
+            await connection.left()
+
+    scene = stage.scene(breaking, answering)
+    text = scene.ask(CALLS["responses stream"]).text
+    kind, data = text.rstrip().rpartition("\n\n")[2].split("\n")
+    told = json.loads(data.removeprefix("data: "))
+    assert (kind, told["type"], told["error"]["code"]) == ("event: error", told["error"]["type"], "stream_interrupted")
+    assert "response.completed" not in text
+    assert scene.outcomes() == [(0, "INTERRUPTED", 200)]
+    assert scene.asked == [1, 0], "committed: nobody else is asked"
+
+
+@pytest.mark.parametrize("call", [CALLS["chat stream"], CALLS["responses stream"]], ids=["chat", "responses"])
+def test_a_stream_whose_last_event_has_come_is_whole_whatever_follows(stage: Stage, call: Call) -> None:
+    async def without_end(connection: Connection, request: Received) -> None:
+        connection.end_stream = lambda: None  # type: ignore[method-assign]
+        await answering(connection, request)
+        await connection.writer.drain()
+        connection.drop()
+
+    scene = stage.scene(without_end)
+    assert call.ends_well(scene.ask(call).text)
+    assert scene.outcomes() == [(0, "COMPLETE", 200)]
+
+
+# -- waits
+
+
+def test_who_asks_to_be_left_alone_is_left_alone(stage: Stage) -> None:
+    scene = stage.scene(status(429, "retry-after: 7"), answering)
+    assert [scene.ask().headers["x-clauseway-cloud"] for _ in range(3)] == ["cloud1"] * 3
+    assert scene.asked == [1, 3]
+
+
+def test_where_all_ask_to_be_left_alone_the_client_hears_for_how_long(stage: Stage) -> None:
+    scene = stage.scene(status(429, "retry-after: 7"), status(429, "retry-after-ms: 60000"))
+    first, second = scene.ask(), scene.ask()
+    assert (first.status_code, first.headers["retry-after-ms"]) == (429, "60000"), "as the last one said"
+    assert (second.status_code, second.headers["x-clauseway-attempts"]) == (429, "0")
+    assert 5 <= int(second.headers["retry-after"]) <= 7, "the one that may be asked first"
+    assert second.headers["x-should-retry"] == "true", "short enough to wait for"
+    assert "left alone" in second.json()["error"]["message"]
+    assert scene.asked == [1, 1]
+
+
+def test_a_deployment_that_fails_again_and_again_is_ejected_and_probed(stage: Stage) -> None:
+    scene = stage.scene(status(500), answering)
+    for _ in range(7):
+        assert scene.ask().headers["x-clauseway-cloud"] == "cloud1"
+    assert scene.asked == [5, 7]
+    scene.clouds[0].behaviour = answering
+    eventually(lambda: scene.ask().headers["x-clauseway-cloud"] == "cloud0")
+    assert scene.ask().headers["x-clauseway-cloud"] == "cloud0"
+
+
+def test_a_poor_chance_is_better_than_none(stage: Stage) -> None:
+    scene = stage.scene(status(500))
+    assert [scene.ask().status_code for _ in range(7)] == [502] * 7
+    assert scene.asked == [7]
+    scene.clouds[0].behaviour = answering
+    assert scene.ask().status_code == 200
+
+
+# -- what may be read and what may not
+
+
+def test_an_answer_in_an_encoding_is_no_answer(stage: Stage) -> None:
+    async def encoded(connection: Connection, _: Received) -> None:
+        connection.answer(200, b"(\xb5/\xfd...", ["content-encoding: zstd"])
+
+    scene = stage.scene(encoded, answering)
+    assert scene.ask().headers["x-clauseway-cloud"] == "cloud1"
+    assert scene.outcomes() == [(0, "FAILED", 200), (1, "COMPLETE", 200)]
+    assert scene.clouds[0].requests[0].header("accept-encoding") in (None, "identity")
+
+
+def test_the_rest_of_an_error_is_not_waited_for_long(stage: Stage) -> None:
+    async def stalling_error(connection: Connection, _: Received) -> None:
+        connection.writer.write(b"HTTP/1.1 500 Oh\r\ncontent-length: 500\r\n\r\n{")
+        await connection.left()
+
+    scene = stage.scene(stalling_error, answering, attempt_timeout_s=30.0)
+    began_s = time.monotonic()
+    assert scene.ask().headers["x-clauseway-cloud"] == "cloud1"
+    assert time.monotonic() - began_s < 4.0
+    assert scene.outcomes() == [(0, "FAILED", 500), (1, "COMPLETE", 200)]
+
+
+def test_what_is_still_open_at_the_end_of_a_drain_is_recorded(tmp_path: Path) -> None:
+    """SIGTERM while an answer is read for a client that has left, and beyond the drain's patience."""
+    with Rig(tmp_path) as rig:
+        stage = Stage(rig)
+        stage.start((str(Path(__file__).with_name("short_limits.py")),))
+        scene = stage.scene(halting(3, 30.0), attempt_timeout_s=60.0, on_leave="drain")
+        with connected(scene, CALLS["chat stream"]) as client:
+            assert b"Cl" in client.recv(1 << 16)
+        rig.stop()
+        (record,) = rig.records()
+        assert (record.status, dict(record.units)[Unit.OUTPUT_TOKENS]) == (Status.INTERRUPTED, 4)
+
+
+def test_hedges_are_asked_for_in_milliseconds(stage: Stage) -> None:
+    scene = stage.scene(answering)
+    for value in ("soon", "-5", "1.5", "99999999"):
+        answer = scene.ask(headers={"x-clauseway-hedge-ms": value})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_http")
+    assert scene.asked == [0]
