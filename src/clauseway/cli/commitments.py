@@ -25,7 +25,7 @@ def command(
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="The end of this day; by default today (UTC).")] = None,
     prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")
+        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
     ] = None,
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,

@@ -26,7 +26,7 @@ def _config() -> None:
 def check(
     file: File = None,
     prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")
+        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
     ] = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,

@@ -25,7 +25,7 @@ def command(
         Path | None, typer.Option("--config", help="The deployments, as TOML; by default clauseway.toml in the home.")
     ] = None,
     prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")
+        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
     ] = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,

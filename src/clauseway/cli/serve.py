@@ -25,7 +25,7 @@ def command(
     ] = None,
     pages_port: Annotated[int, typer.Option(help="The pages' port, on this machine only.")] = PAGES_PORT,
     prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")
+        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
     ] = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,

@@ -28,7 +28,7 @@ def command(
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")
+        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
     ] = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,

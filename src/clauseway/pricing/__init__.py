@@ -12,10 +12,11 @@ Knows nothing of agreements, shares, accounts or where usage is kept.
 """
 
 from clauseway.pricing.book import Entry, PriceBook, parse_book
-from clauseway.pricing.conditions import DEFAULT_TIER, DIMENSIONS, Conditions, Sale
+from clauseway.pricing.conditions import BATCH, DEFAULT_TIER, DIMENSIONS, Conditions, Sale
 from clauseway.pricing.table import Charge, ChargeLine, Grain, Price, PriceRow, PriceTable, UnknownPrice
 
 __all__ = [
+    "BATCH",
     "DEFAULT_TIER",
     "DIMENSIONS",
     "Charge",
