@@ -1,5 +1,6 @@
 """The demonstration credentials as files: each vendor's own library finds what the twin takes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from clauseway.sandbox.credentials import (
     ISSUER_KEY,
     OCI_COMPARTMENT,
 )
+from clauseway.sandbox.tokens import encode_segment, read_token, sign_token
 
 VERTEX_ROOT = f"/v1/projects/{GOOGLE_PROJECT}/locations/{GOOGLE_LOCATION}/publishers/openai/v1"
 
@@ -83,3 +85,13 @@ def test_a_signature_holds_for_its_message_alone(message: bytes, at: int, bit: i
     changed[at] ^= 1 << bit
     assert not public.verifies(message, bytes(changed))
     assert not ISSUER_KEY.public.verifies(message, signature)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", None])
+def test_a_token_says_how_it_was_signed(algorithm: str | None) -> None:
+    """However well it is signed: what names another algorithm is no token."""
+    parts = [encode_segment(json.dumps(part).encode()) for part in ({"alg": algorithm}, {"aud": "anybody"})]
+    signed = ".".join(parts)
+    token = f"{signed}.{encode_segment(ISSUER_KEY.sign(signed.encode()))}"
+    assert read_token(token, ISSUER_KEY.public) is None
+    assert read_token(sign_token({"aud": "anybody"}, ISSUER_KEY, ""), ISSUER_KEY.public) == {"aud": "anybody"}
