@@ -14,7 +14,7 @@ import pytest
 from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Connection, Received, Rig, eventually, status, well
 
 from clauseway.gateway.logs import Line, Lines, as_json, as_text
-from clauseway.gateway.plan import Auth, Plan
+from clauseway.gateway.plan import Auth, Plan, RateLimit
 from clauseway.gateway.settings import Log, Settings
 
 PROMPT, ANSWER_WORD = "the-prompt-nobody-may-read", "the-answer-nobody-may-read"
@@ -90,6 +90,31 @@ def test_settings_that_take_a_restart_are_named(rig: Rig) -> None:
     assert told["settings"] == ["log.form"]
     rig.post()
     eventually(lambda: "request" in events(rig))  # the access log does not take one
+
+
+def test_a_file_of_lines_is_for_its_owner_and_may_be_moved_away(rig: Rig, tmp_path: Path) -> None:
+    rig.cloud("azure")
+    path = tmp_path / "gateway.log"
+    rig.start(logging(rig.plan(), file=str(path), access=1.0, form="text"))
+    eventually(lambda: "ready" in path.read_text())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.rename(tmp_path / "gateway.log.1")
+    rig.post()
+    eventually(lambda: path.exists() and " request  request=req_" in path.read_text())
+    assert rig.errors() == ""
+
+
+def test_limits_and_budgets_that_fall_short_are_told_with_how_often(rig: Rig) -> None:
+    rig.cloud("azure")
+    plan = rig.plan()
+    limit = RateLimit(id="l1", whose="project acme/research", requests_per_minute=2)
+    limited = [msgspec.structs.replace(key, limits=(0,)) for key in plan.keys]
+    rig.start(msgspec.structs.replace(plan, keys=tuple(limited), limits=(limit,)))
+    statuses = [rig.post().status_code for _ in range(5)]
+    assert statuses == [200, 200, 429, 429, 429]
+    eventually(lambda: sum(line.get("refused", 0) for line in lines(rig)) == 3)
+    told = next(line for line in lines(rig) if line["event"] == "limit reached")
+    assert (told["kind"], told["whose"]) == ("requests", "project acme/research")
 
 
 def test_each_request_may_have_a_line(rig: Rig) -> None:

@@ -97,9 +97,10 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
         rig.start(exporting(rig.plan(), collector.url, service_name="edge"))
         assert ask(rig, f"00-{TRACE}-{CALLER}-01", "a-prompt").status_code == 200
         assert ask(rig, f"00-{TRACE[::-1]}-{CALLER}-00").status_code == 200
+        assert rig.post(model="a-prompt").status_code == 404
         rig.clouds["aws"].behaviour = status(500)
         assert ask(rig).status_code == 502
-        eventually(lambda: len(collector.spans()) == 6)
+        eventually(lambda: len(collector.spans()) == 7)
         rig.stop()  # what has gathered is exported
     yield collector
     collector.shutdown()
@@ -138,7 +139,8 @@ def test_spans_say_what_the_conventions_ask_for(collected: Collector) -> None:
 def test_a_caller_who_does_not_sample_is_heeded_and_a_failure_is_one(collected: Collector) -> None:
     spans = collected.spans()
     assert all(span.trace_id.hex() != TRACE[::-1] for span in spans)
-    (request,) = [span for span in spans if span.kind == Span.SPAN_KIND_SERVER and span.trace_id.hex() != TRACE]
+    unknown, request = [span for span in spans if span.kind == Span.SPAN_KIND_SERVER and span.trace_id.hex() != TRACE]
+    assert (unknown.name, attributes(unknown.attributes)["error.type"]) == ("chat (unknown)", "404")
     assert (request.parent_span_id, request.status.code) == (b"", 2)
     assert attributes(request.attributes)["error.type"] == "502"
 
@@ -151,7 +153,7 @@ def test_metrics_count_every_request_sampled_or_not(collected: Collector) -> Non
     attempts = metrics["gen_ai.client.operation.duration"]
     by_error = {attributes(point.attributes).get("error.type", ""): point.count for point in attempts}
     assert by_error == {"": 2, "503": 3, "500": 1}
-    assert sum(point.count for point in metrics["gen_ai.server.request.duration"]) == 3
+    assert sum(point.count for point in metrics["gen_ai.server.request.duration"]) == 4
     names = {name for points in metrics.values() for point in points for name in attributes(point.attributes)}
     assert not any(name.startswith("clauseway.") for name in names), "a request's own names would be a series each"
 

@@ -16,7 +16,7 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     timers      one lazy wheel for all deadlines; clock: business time; limits: every limit with its reason
     server      the process: sockets, signals, plan replacement, drain; settings: what an operator sets of it
     door        where clients come in; endpoints: where clouds are reached; tls: certificates, read again as they change
-    tally       what became of requests, in figures; logs: events as lines; metrics, telemetry: for others, when asked for
+    tally       what became of requests, in figures; logs: events as lines; metrics, telemetry: loaded when asked for
 
 INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte of an answer leaves after the usage
 record of each of its attempts is durable. INVARIANT: an answer that broke off never ends like a whole one.

@@ -22,6 +22,7 @@ import msgspec
 from clauseway.gateway.explanations import Explanation, Told
 from clauseway.gateway.settings import Log as LogSettings
 
+UNKNOWN = "(unknown)"
 _GATHER_S = 0.1  # lines are written together: waking a thread for each would cost more than the line
 _CLOSE_S = 2.0  # for what has gathered, when the process stops
 
@@ -41,7 +42,7 @@ class Lines:
         """Raises OSError where the file cannot be opened."""
         self._settings = settings
         self._loop = loop
-        self._file = open(settings.file, "ab", buffering=0) if settings.file else standard_error  # noqa: SIM115
+        self._file = _opened(settings.file) if settings.file else standard_error
         terminal = self._file.isatty()
         if settings.form == "text" or (settings.form == "auto" and terminal):
             self._form = as_colours if terminal else as_text
@@ -99,18 +100,27 @@ class Lines:
             self._told_dropped = dropped
         data = memoryview(b"".join(map(self._form, lines)))
         try:
+            self._follow()
             while data:
                 data = data[os.write(self._file.fileno(), data) :]
         except OSError:
             self.dropped += len(batch)  # a disk that is full is no reason to serve nothing
 
+    def _follow(self) -> None:
+        """Where the file was moved away (logrotate does that), go on in a new one of its name."""
+        path = self._settings.file
+        if path and (not os.path.exists(path) or not os.path.samestat(os.stat(path), os.fstat(self._file.fileno()))):
+            moved, self._file = self._file, _opened(path)
+            moved.close()
+
 
 class AccessLog:
     """A line for some or all requests that are over. Those that are sampled are chosen at random, so that no pattern
-    of clients hides from it."""
+    of clients hides from it. `knows` says whether a model's name is one of ours: clients may write anything there."""
 
-    def __init__(self, lines: Lines, share: float, boot: int) -> None:
+    def __init__(self, lines: Lines, share: float, boot: int, knows: Callable[[str], bool]) -> None:
         self._lines = lines
+        self._knows = knows
         self.share = share
         self._boot = boot
 
@@ -125,7 +135,7 @@ class AccessLog:
         return {
             "request": f"req_{self._boot:016x}{number:016x}",
             "operation": explanation.operation,
-            "model": explanation.model,
+            "model": explanation.model if not explanation.model or self._knows(explanation.model) else UNKNOWN,
             "status": explanation.status,
             "cloud": candidate.target.cloud if candidate is not None else "",
             "deployment": candidate.target.name if candidate is not None else "",
@@ -138,6 +148,11 @@ class AccessLog:
             "key": buyer.key_id,
             "usage": {unit.column: count for unit, count in explanation.units},
         }
+
+
+def _opened(path: str) -> IO[bytes]:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return open(descriptor, "ab", buffering=0)
 
 
 def as_json(line: Line) -> bytes:

@@ -131,7 +131,7 @@ class Server:
         shared = self._shared = Shared(loop, tables, spool, clock, limits, boot, self._accounts, issued)
         self._poller = Poller(shared)
         self._reporter = Reporter(shared, self._health, lines)
-        self._access = AccessLog(lines, settings.log.access, boot)
+        self._access = AccessLog(lines, settings.log.access, boot, self._knows_model)
         self._telemetry = self._open_telemetry(settings.telemetry, boot)
         self._watchers()
         await door.open(loop, self._client, settings.tls, limits.head_s)
@@ -182,11 +182,17 @@ class Server:
         if not settings.otlp_endpoint:
             return None
         module = optional("clauseway.gateway.telemetry", "telemetry.otlp_endpoint")
-        named = self._target_named
-        return cast(Exporting, module.Telemetry(settings, boot, asyncio.get_running_loop(), self._lines, named))
+        loop = asyncio.get_running_loop()
+        return cast(
+            Exporting,
+            module.Telemetry(settings, boot, loop, self._lines, self._target_named, self._knows_model),
+        )
 
     def _target_named(self, deployment: str) -> CallTarget | None:
         return next((target for target in self._shared.tables.targets if target.name == deployment), None)
+
+    def _knows_model(self, name: str) -> bool:
+        return name in self._shared.tables.plan.models
 
     def _watchers(self) -> None:
         """Who is told of requests that are over: nobody, as long as nobody is asked for."""

@@ -32,7 +32,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from clauseway.gateway.explanations import Attempted, Explanation, Told
-from clauseway.gateway.logs import Lines
+from clauseway.gateway.logs import UNKNOWN, Lines
 from clauseway.gateway.routes import CallTarget
 from clauseway.gateway.settings import Telemetry as TelemetrySettings
 from clauseway.metering import Unit
@@ -77,7 +77,7 @@ class _Finished(NamedTuple):
 
 class Telemetry:
     """A `shared.Watcher`. `dropped` counts requests that no collector took in time; `named` knows the present plan's
-    deployments."""
+    deployments, `knows` the names of its models: clients may write anything there."""
 
     def __init__(
         self,
@@ -86,10 +86,12 @@ class Telemetry:
         loop: AbstractEventLoop,
         lines: Lines,
         named: Callable[[str], CallTarget | None],
+        knows: Callable[[str], bool],
     ) -> None:
         _quiet()
         self._settings, self._boot = settings, boot
         self._loop, self._lines, self._named = loop, lines, named
+        self._knows = knows
         self._queue: deque[_Finished] = deque()
         self.dropped = 0
         self._taken = True
@@ -167,6 +169,8 @@ class Telemetry:
     def _spans(self, finished: _Finished) -> Iterator[ReadableSpan]:
         """Record the metrics of a request, and give its spans, if it is sampled: the server's last."""
         explanation = Explanation(*finished.told)
+        if explanation.model and not self._knows(explanation.model):
+            explanation = explanation._replace(model=UNKNOWN)
         begin_ns = finished.end_ns - finished.duration_us * 1000
         parent, sampled = _parent(finished.passed)
         if parent is None:

@@ -1,0 +1,92 @@
+"""A stop while answers are read for their usage alone, and one that takes too long."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from gateway_rig import (
+    DONE_EVENT,
+    PATIENCE_S,
+    USAGE_EVENT,
+    Connection,
+    Received,
+    Rig,
+    chat_body,
+    content_events,
+    eventually,
+    request_bytes,
+)
+
+from clauseway.gateway.limits import Limits
+from clauseway.gateway.plan import Plan, Policy
+from clauseway.gateway.settings import Settings
+from clauseway.metering import Status, Unit
+
+
+class Slow:
+    """A cloud that stops in the middle of a stream until it may go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_go_on = threading.Event(), threading.Event()
+
+    async def behave(self, connection: Connection, _: Received) -> None:
+        events = content_events(with_nulls=True)
+        connection.begin_stream()
+        connection.piece(b"".join(events[:3]))
+        self.begun.set()
+        while not self.may_go_on.is_set():
+            await asyncio.sleep(0.01)
+        connection.piece(b"".join(events[3:]) + USAGE_EVENT + DONE_EVENT)
+        connection.end_stream()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as started:
+        yield started
+
+
+def draining(plan: Plan, drain_s: float) -> Plan:
+    settings = Settings(limits=Limits(drain_s=drain_s))
+    return msgspec.structs.replace(plan, policies=(Policy(on_leave="drain"),), settings=settings)
+
+
+def leave_in_the_middle(rig: Rig, slow: Slow) -> None:
+    with rig.socket() as connection:
+        connection.sendall(request_bytes(chat_body(stream=True)))
+        assert slow.begun.wait(PATIENCE_S)
+        assert b"200 OK" in connection.recv(1 << 16)
+
+
+def test_a_stop_waits_for_the_usage_of_those_who_left(rig: Rig) -> None:
+    slow = Slow()
+    rig.cloud("azure", slow.behave)
+    rig.start(draining(rig.plan(), 20))
+    leave_in_the_middle(rig, slow)
+    assert rig.process is not None
+    rig.process.terminate()
+    eventually(lambda: '"drain"' in rig.errors())
+    slow.may_go_on.set()
+    assert rig.process.wait(PATIENCE_S) == 0
+    (record,) = rig.records()
+    assert (record.status, dict(record.units)[Unit.INPUT_TOKENS]) == (Status.COMPLETE, 21)
+
+
+def test_a_stop_that_takes_too_long_meters_what_came(rig: Rig) -> None:
+    slow = Slow()
+    rig.cloud("azure", slow.behave)
+    rig.start(draining(rig.plan(), 0.2))
+    leave_in_the_middle(rig, slow)
+    with rig.socket() as staying:
+        slow.begun.clear()
+        staying.sendall(request_bytes(chat_body(stream=True)))
+        assert slow.begun.wait(PATIENCE_S)
+        assert b"200 OK" in staying.recv(1 << 16)
+        rig.stop()
+        assert not staying.recv(1 << 16).endswith(DONE_EVENT)
+    assert [record.status for record in rig.records()] == [Status.INTERRUPTED] * 2
+    assert all(record.units for record in rig.records())
+    assert '"cut_off":1' in rig.errors()
