@@ -21,6 +21,8 @@ LINES: list[tuple[str, str, str, str, str]] = [
      "whisper", "/audio/transcriptions"),
     ("POST /openai/deployments/d3/images/generations", "images.generations", "", "d3", "/images/generations"),
     ("POST /v1/responses", "responses", "", "", "/responses"),
+    ("POST /openai/responses?api-version=2025-04-01-preview", "responses", "", "", "/responses"),
+    ("GET /openai/files/file-1?api-version=2024-10-21", "files.retrieve", "file-1", "", "/files/file-1"),
     ("GET /v1/responses/resp_1", "responses.retrieve", "resp_1", "", "/responses/resp_1"),
     ("GET /v1/responses/resp_1?stream=true&starting_after=7", "responses.retrieve", "resp_1", "",
      "/responses/resp_1?stream=true&starting_after=7"),

@@ -4,8 +4,9 @@ An operation says how its body is read, what is spliced into it for a deployment
 it has to do with state: an answer may issue identifiers (`ISSUES`) that only the issuing deployment understands, a path
 may name one (`FOLLOWS`), or ask for a list of them (`LISTS`).
 
-The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's dated ones,
-`/openai/deployments/{model}/…`, whose `api-version` stays here: the target's own is the target's matter.
+The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's dated ones, which name
+the model in the path (`/openai/deployments/{model}/…`) or in the body (`/openai/responses`). Their `api-version` stays
+here: the target's own is the target's matter.
 """
 
 import re
@@ -237,7 +238,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
 FILES = BY_NAME["files.create"].code
-_ROOTS = (b"/v1", b"/openai/v1")
+_ROOTS = (b"/v1", b"/openai/v1", b"/openai")
 _FIXED = {
     root + operation.path: [found for found in OPERATIONS if found.path == operation.path]
     for root in _ROOTS
@@ -252,7 +253,7 @@ READY: Mapping[tuple[bytes, bytes], Asking] = {
 }
 _IDENTIFIER = rb"([A-Za-z0-9_-]{1,200})"
 _WITH_IDENTIFIER = [
-    (re.compile(rb"(?:/openai)?/v1" + operation.path.replace(b"%b", _IDENTIFIER)), operation)
+    (re.compile(rb"(?:/v1|/openai/v1|/openai)" + operation.path.replace(b"%b", _IDENTIFIER)), operation)
     for operation in OPERATIONS
     if b"%b" in operation.path
 ]

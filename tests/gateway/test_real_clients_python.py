@@ -1,0 +1,299 @@
+"""openai-python, unmodified, against the gateway: every kind of call, and its own retries and errors."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from endpoints_rig import EMBEDDING, IMAGE, SPEECH, TRANSCRIBE, Endpoints, endpoints
+from gateway_rig import MESSAGES, MODEL, SECRET
+from pydantic import BaseModel
+
+from clauseway.metering import Status, Unit
+
+WAV = b"RIFF" + bytes(40_000)
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(400)
+WEATHER: Any = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
+                       "additionalProperties": False},
+        "strict": True,
+    },
+}  # fmt: skip
+BOTH = ["openai", "azure"]
+
+
+class Place(BaseModel):
+    city: str
+    people: int
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    with endpoints(tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest.fixture
+def clouds(started: Endpoints) -> Endpoints:
+    started.clear_faults()
+    started.forget_asked()
+    return started
+
+
+def on(cloud: str) -> dict[str, str]:
+    return {"x-clauseway-cloud": cloud}
+
+
+def last_units(clouds: Endpoints) -> dict[Unit, int]:
+    record = clouds.rig.records()[-1]
+    assert record.status is Status.COMPLETE
+    return dict(record.units)
+
+
+# -- chat
+
+
+@pytest.mark.parametrize("cloud", BOTH)
+def test_chat(clouds: Endpoints, cloud: str) -> None:
+    answer = clouds.client().chat.completions.create(model=MODEL, messages=MESSAGES, extra_headers=on(cloud))
+    assert answer.choices[0].message.content
+    assert answer.usage is not None
+    assert last_units(clouds)[Unit.OUTPUT_TOKENS] == answer.usage.completion_tokens
+
+
+@pytest.mark.parametrize("cloud", BOTH)
+def test_chat_asynchronously_many_at_once(clouds: Endpoints, cloud: str) -> None:
+    async def ask() -> None:
+        async with openai.AsyncOpenAI(base_url=clouds.base_url, api_key=SECRET, max_retries=0) as client:
+            calls = [
+                client.chat.completions.create(model=MODEL, messages=MESSAGES, extra_headers=on(cloud))
+                for _ in range(20)
+            ]
+            assert all(answer.choices[0].message.content for answer in await asyncio.gather(*calls))
+            stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
+            assert [chunk async for chunk in stream][-1].choices[0].finish_reason == "stop"
+
+    asyncio.run(ask())
+
+
+def test_chat_through_the_stream_helper(clouds: Endpoints) -> None:
+    with clouds.client().chat.completions.stream(model=MODEL, messages=MESSAGES) as stream:
+        kinds = {event.type for event in stream}
+        answer = stream.get_final_completion()
+    assert {"content.delta", "content.done"} <= kinds
+    assert answer.choices[0].message.content
+
+
+@pytest.mark.parametrize("cloud", BOTH)
+def test_structured_output(clouds: Endpoints, cloud: str) -> None:
+    answer = clouds.client().chat.completions.parse(
+        model=MODEL, messages=MESSAGES, response_format=Place, extra_headers=on(cloud)
+    )
+    assert isinstance(answer.choices[0].message.parsed, Place)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_tools(clouds: Endpoints, stream: bool) -> None:
+    client, asked = clouds.client(), {"model": MODEL, "messages": MESSAGES, "tools": [WEATHER]}
+    if stream:
+        with client.chat.completions.stream(**asked, tool_choice="required") as events:
+            call: Any = events.get_final_completion().choices[0].message.tool_calls[0]  # type: ignore[index]
+    else:
+        call = client.chat.completions.create(**asked, tool_choice="required").choices[0].message.tool_calls[0]
+    assert call.function.name == "weather"
+    assert "city" in json.loads(call.function.arguments)
+
+
+# -- AzureOpenAI, with our address
+
+
+def azure(clouds: Endpoints, **options: Any) -> openai.AzureOpenAI:
+    return openai.AzureOpenAI(
+        azure_endpoint=clouds.rig.url, api_key=SECRET, api_version="2024-10-21", max_retries=0, **options
+    )
+
+
+@pytest.mark.parametrize("cloud", BOTH)
+def test_azures_class_with_the_model_in_the_path(clouds: Endpoints, cloud: str) -> None:
+    raw = azure(clouds).chat.completions.with_raw_response.create(
+        model=MODEL, messages=MESSAGES, extra_headers=on(cloud)
+    )
+    assert raw.http_request.url.path == f"/openai/deployments/{MODEL}/chat/completions"
+    assert raw.headers["x-clauseway-cloud"] == cloud
+    assert raw.parse().choices[0].message.content
+
+
+def test_azures_class_with_a_deployment_streams_embeds_and_responds(clouds: Endpoints) -> None:
+    client = azure(clouds, azure_deployment=MODEL)
+    chunks = list(client.chat.completions.create(model="whatever", messages=MESSAGES, stream=True))
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    client = azure(clouds)
+    assert client.embeddings.create(model=EMBEDDING, input="a").data[0].embedding
+    made = client.responses.create(model=MODEL, input="Hello.")
+    assert client.responses.retrieve(made.id).id == made.id
+    assert MODEL in [model.id for model in client.models.list()]
+
+
+def test_azures_class_with_an_entra_token_in_its_place(clouds: Endpoints) -> None:
+    client = openai.AzureOpenAI(
+        azure_endpoint=clouds.rig.url, azure_ad_token_provider=lambda: SECRET, api_version="2024-10-21"
+    )
+    assert client.chat.completions.create(model=MODEL, messages=MESSAGES).choices
+
+
+# -- responses
+
+
+@pytest.mark.parametrize("cloud", BOTH)
+def test_responses(clouds: Endpoints, cloud: str) -> None:
+    answer = clouds.client().responses.create(model=MODEL, input="Hello.", extra_headers=on(cloud))
+    assert answer.output_text
+    assert answer.usage is not None
+    assert last_units(clouds)[Unit.INPUT_TOKENS] == answer.usage.input_tokens
+    assert last_units(clouds)[Unit.OUTPUT_TOKENS] == answer.usage.output_tokens
+
+
+@pytest.mark.parametrize("cloud", BOTH)
+def test_responses_streamed(clouds: Endpoints, cloud: str) -> None:
+    with clouds.client().responses.stream(model=MODEL, input="Hello.", extra_headers=on(cloud)) as stream:
+        events = list(stream)
+        answer = stream.get_final_response()
+    assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+    assert answer.output_text
+    assert answer.usage is not None
+    assert last_units(clouds)[Unit.OUTPUT_TOKENS] == answer.usage.output_tokens
+
+
+def test_responses_parsed_and_polled(clouds: Endpoints) -> None:
+    client = clouds.client()
+    parsed = client.responses.parse(model=MODEL, input="Where?", text_format=Place)
+    assert isinstance(parsed.output_parsed, Place)
+    polled = client.responses.create(model=MODEL, input="Later.", background=True)
+    while polled.status in ("queued", "in_progress"):
+        polled = client.responses.retrieve(polled.id)
+    assert (polled.status, bool(polled.output_text)) == ("completed", True)
+
+
+# -- everything else
+
+
+def test_embeddings(clouds: Endpoints) -> None:
+    answer = clouds.client().embeddings.create(model=EMBEDDING, input=["a", "b"])
+    assert len(answer.data) == 2
+    assert last_units(clouds) == {Unit.INPUT_TOKENS: answer.usage.prompt_tokens}
+
+
+def test_images(clouds: Endpoints) -> None:
+    client = clouds.client()
+    made = client.images.generate(model=IMAGE, prompt="A cloud.")
+    assert made.usage is not None
+    assert last_units(clouds)[Unit.OUTPUT_TOKENS] == made.usage.output_tokens
+    edited = client.images.edit(model=IMAGE, image=("a.png", PNG), prompt="A darker one.")
+    assert edited.data
+    events = list(client.images.generate(model=IMAGE, prompt="A cloud.", stream=True, partial_images=1))
+    assert events[-1].type == "image_generation.completed"
+    assert last_units(clouds)[Unit.OUTPUT_TOKENS] == events[-1].usage.output_tokens
+
+
+def test_audio(clouds: Endpoints) -> None:
+    client = clouds.client()
+    assert client.audio.speech.create(model=SPEECH, voice="alloy", input="Hello.").content
+    with client.audio.speech.with_streaming_response.create(model=SPEECH, voice="alloy", input="Hello.") as speech:
+        assert b"".join(speech.iter_bytes())
+    heard = client.audio.transcriptions.create(model=TRANSCRIBE, file=("a.wav", WAV))
+    assert heard.text
+    assert last_units(clouds)[Unit.INPUT_TOKENS] > 0
+    events = list(client.audio.transcriptions.create(model=TRANSCRIBE, file=("a.wav", WAV), stream=True))
+    assert events[-1].type == "transcript.text.done"
+    client.audio.transcriptions.create(model="whisper-1", file=("a.wav", WAV))
+    assert set(last_units(clouds)) == {Unit.AUDIO_INPUT_MILLISECONDS}
+    assert client.audio.translations.create(model="whisper-1", file=("a.wav", WAV)).text
+
+
+def test_moderations_and_models(clouds: Endpoints) -> None:
+    client = clouds.client()
+    assert client.moderations.create(input="Hello.").results[0].flagged is False
+    assert client.models.retrieve(MODEL).id == MODEL
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-9")
+
+
+# -- errors, as the client maps them
+
+ERRORS: list[tuple[str, Any, type[openai.APIStatusError], str]] = [
+    ("no such key", lambda c: c.with_options(api_key="sk-nobody").models.list(), openai.AuthenticationError,
+     "invalid_api_key"),
+    ("no such model", lambda c: c.chat.completions.create(model="gpt-9", messages=MESSAGES), openai.NotFoundError,
+     "model_not_found"),
+    ("no such cloud", lambda c: c.chat.completions.create(model=MODEL, messages=MESSAGES, extra_headers=on("moon")),
+     openai.BadRequestError, "unknown_cloud"),
+    ("a cloud's own word", lambda c: c.chat.completions.create(model=MODEL, messages=[]), openai.BadRequestError, ""),
+    ("a wrong member", lambda c: c.chat.completions.create(model=MODEL, messages=MESSAGES, n=0), openai.BadRequestError,
+     "invalid_body"),
+    ("no such response", lambda c: c.responses.retrieve("resp_1"), openai.NotFoundError, "not_found"),
+    ("no such file", lambda c: c.files.content("file-1"), openai.NotFoundError, "not_found"),
+    ("realtime", lambda c: c.get("/realtime/calls", cast_to=object), openai.BadRequestError, "not_offered"),
+    ("no such path", lambda c: c.post("/fine_tuning/jobs", cast_to=object), openai.NotFoundError, "unknown_url"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "expected", "code"), [case[1:] for case in ERRORS], ids=[case[0] for case in ERRORS])
+def test_errors(clouds: Endpoints, call: Any, expected: type[openai.APIStatusError], code: str) -> None:
+    with pytest.raises(expected) as raised:
+        call(clouds.client())
+    assert code in (raised.value.code or "")
+    assert raised.value.message
+    assert raised.value.response.headers["x-clauseway-request-id"]
+
+
+# -- retries: how often the client asks us, and how often we ask the clouds
+
+
+class Counting(httpx.HTTPTransport):
+    requests = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        return super().handle_request(request)
+
+
+@pytest.mark.parametrize("outage", [429, 500, 503])
+def test_the_client_does_not_multiply_our_attempts(clouds: Endpoints, outage: int) -> None:
+    for cloud in BOTH:
+        for _ in range(3):
+            clouds.fault(cloud, kind="status", status=outage, retry_after_ms=1)
+    transport = Counting()
+    client = clouds.client(max_retries=2, http_client=httpx.Client(transport=transport))
+    expected = {429: openai.RateLimitError, 500: openai.InternalServerError, 503: openai.InternalServerError}[outage]
+    with pytest.raises(expected) as raised:
+        client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    assert raised.value.status_code == {429: 429, 500: 502, 503: 503}[outage]
+    assert raised.value.response.headers["x-should-retry"] == "false"
+    assert (transport.requests, len(clouds.asked("openai")), len(clouds.asked("azure"))) == (1, 1, 1)
+
+
+def test_the_client_comes_again_where_that_helps(clouds: Endpoints) -> None:
+    """The gateway is stopping for this connection alone: the client's own retry finds it up."""
+    transport = Counting()
+    client = clouds.client(max_retries=2, http_client=httpx.Client(transport=transport))
+    for cloud in BOTH:
+        clouds.fault(cloud, kind="status", status=429, retry_after_ms=400)
+    with pytest.raises(openai.RateLimitError):
+        client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    assert client.chat.completions.create(model=MODEL, messages=MESSAGES).choices
+    assert transport.requests == 3, "told to wait less than half a second, it waited and came again"
+
+
+def test_a_stream_that_breaks_raises(clouds: Endpoints) -> None:
+    clouds.fault("openai", kind="cut-after-events", events=4)
+    with pytest.raises(openai.APIError, match="stream broke"):
+        list(clouds.client().chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
+    clouds.fault("openai", kind="cut-after-events", events=8)
+    with pytest.raises(openai.APIError, match="stream broke"):
+        list(clouds.client().responses.create(model=MODEL, input="Hello.", stream=True))
