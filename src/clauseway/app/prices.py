@@ -1,11 +1,30 @@
 """The price books in use: an operator's own over the shipped one over the public list; and the working of one price."""
 
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 
+import msgspec
+
 from clauseway.app.list_prices import list_book
-from clauseway.pricing import PriceBook, PriceTable, parse_book
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.metering import Unit, problems_of
+from clauseway.pricing import ChargeLine, Entry, PriceBook, PriceTable, Sale, parse_book
+from clauseway.pricing.conditions import NAMES
+from clauseway.pricing.working import Considered, considered
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
+
+_UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
+# What people write for the units that are in every bill.
+_SHORT: Mapping[str, Unit] = {
+    "in": Unit.INPUT_TOKENS,
+    "cached": Unit.CACHED_INPUT_TOKENS,
+    "out": Unit.OUTPUT_TOKENS,
+    "reasoning": Unit.REASONING_TOKENS,
+}
+_SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
 
 
 def open_prices(known_at: KnownAt, path: Path | None = None) -> PriceTable:
@@ -27,3 +46,176 @@ def own_book(path: Path) -> PriceBook:
         raise InvalidInput(
             Problem(what="the price book cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
         ) from None
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that was looked at: where it stands, what it says, and whether and why it won.
+
+    Where it `holds`, product, cloud and all its other conditions are those of the sale.
+    """
+
+    place: str
+    verdict: str
+    why: str
+    says: str
+    conditions: str
+    source: str
+    holds: bool
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One unit's part of a charge. `per_million` × `quantity` / 1,000,000 = `amount`, every digit kept."""
+
+    unit: str
+    quantity: int
+    per_million: Decimal
+    amount: Decimal
+    place: str
+    source: str
+    looked_at: tuple[Looked, ...]
+
+
+class PriceWorking(msgspec.Struct, frozen=True, kw_only=True):
+    """What usage costs, and how that came about. `books` in the order in which they go before each other."""
+
+    product: str
+    cloud: str
+    seller: str
+    region: str
+    buyer: str
+    tier: str
+    endpoint: str
+    at: date
+    hour: int
+    known_at: str
+    books: tuple[str, ...]
+    parts: tuple[Part, ...]
+    amount: Decimal
+    currency: str
+
+
+class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
+    """A sound book: what it holds, and what goes before what."""
+
+    file: str
+    prices: int
+    discounts: int
+    products: tuple[str, ...]
+    first_day: date | None
+    digest: str
+
+
+def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceWorking:
+    """Price so many tokens (`in=1000,cached=400,out=500`) and show how. Raises InvalidInput, UnknownPrice."""
+    sale = msgspec.structs.replace(sale, product=_known_product(table, sale.product))
+    report = _report(tokens)
+    charge = table.charge(sale, at, report)
+    return PriceWorking(
+        product=sale.product,
+        cloud=sale.cloud,
+        seller=sale.seller,
+        region=sale.region,
+        buyer=sale.buyer,
+        tier=sale.tier,
+        endpoint=sale.endpoint,
+        at=at,
+        hour=sale.hour,
+        known_at=str(table.known_at),
+        books=tuple(book.name for book in table.books),
+        parts=tuple(_part(table, sale, at, report, line) for line in charge.lines),
+        amount=charge.amount,
+        currency=charge.currency,
+    )
+
+
+def check_book(path: Path) -> CheckedBook:
+    """Check a book of the operator's. Raises InvalidInput with everything wrong in it."""
+    book = own_book(path)
+    return CheckedBook(
+        file=str(path),
+        prices=sum(not entry.is_discount for entry in book.entries),
+        discounts=sum(entry.is_discount for entry in book.entries),
+        products=tuple(sorted({entry.conditions.product or "any product" for entry in book.entries})),
+        first_day=min((entry.interval.begin for entry in book.entries), default=None),
+        digest=book.digest,
+    )
+
+
+def moment(text: str) -> tuple[date, int]:
+    """`2026-05-01`, or `2026-05-01T22:30`, as a day and the hour of the week (UTC; -1 where none is named)."""
+    if "T" not in text:
+        return parse_day(text, "--at"), -1
+    try:
+        instant = datetime.fromisoformat(text.removesuffix("Z"))
+        if instant.tzinfo is not None:
+            raise ValueError("times are UTC")
+    except ValueError as error:
+        todo = "Write 2026-05-01, or 2026-05-01T22:30."
+        raise InvalidInput(Problem(what=f"{text!r} is no time", why=str(error), where="--at", todo=todo)) from None
+    return instant.date(), instant.weekday() * 24 + instant.hour
+
+
+def _part(table: PriceTable, sale: Sale, at: date, report: Mapping[Unit, int], line: ChargeLine) -> Part:
+    found = considered(table, sale, line.unit, at, report.get(Unit.INPUT_TOKENS, 0))
+    return Part(
+        unit=line.unit.column,
+        quantity=line.quantity,
+        per_million=Decimal(line.price).scaleb(-6),
+        amount=Decimal(line.amount).scaleb(-12),
+        place=line.place,
+        source=line.source,
+        looked_at=tuple(map(_looked, found)),
+    )
+
+
+def _looked(one: Considered) -> Looked:
+    entry = one.entry
+    price = f"{Decimal(entry.price).scaleb(-6).normalize():f} {entry.currency} per million"
+    return Looked(
+        place=entry.place,
+        verdict=one.verdict,
+        why=one.why,
+        says=f"{entry.percent.normalize():f} % off" if entry.is_discount else price,
+        conditions=_wording(entry),
+        source=entry.source,
+        holds=one.holds,
+    )
+
+
+def _wording(entry: Entry) -> str:
+    conditions = entry.conditions
+    named = [f"{name} {value}" for name, value in zip(NAMES, conditions.names, strict=True) if value]
+    above = [f"above {conditions.above} input tokens"] if conditions.above else []
+    hours = [f"in {len(conditions.hours)} hours of the week"] if conditions.hours else []
+    return ", ".join([*named, *above, *hours, f"from {entry.interval.begin}"])
+
+
+def _known_product(table: PriceTable, name: str) -> str:
+    """The product of a model's name: a cloud's prefix and the day of a snapshot are no part of it."""
+    known = {entry.conditions.product for book in table.books for entry in book.entries}
+    bare = name.removeprefix("openai.")
+    return next((one for one in (name, bare, _SNAPSHOT.sub("", bare)) if one in known), name)
+
+
+def _report(text: str) -> Mapping[Unit, int]:
+    """`in=1000,cached=400,out=500` as a report. Raises InvalidInput: unknown units, no numbers, parts above wholes."""
+    report: dict[Unit, int] = {}
+    problems = []
+    for part in filter(None, text.split(",")):
+        name, _, count = part.strip().partition("=")
+        unit = _SHORT.get(name) or _UNITS.get(name)
+        if unit is None or not (count.isascii() and count.isdigit()):
+            todo = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *_UNITS])}."
+            why = "it is no unit with a whole number"
+            problems.append(Problem(what=f"{part!r} is no usage", why=why, where="--tokens", todo=todo))
+        else:
+            report[unit] = int(count)
+    problems += [
+        Problem(
+            what="usage that cannot be", why=why, where="--tokens", todo="Give the whole and its parts as reported."
+        )
+        for why in problems_of(report)
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+    return report

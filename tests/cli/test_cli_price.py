@@ -1,0 +1,136 @@
+"""`clauseway price`: the figures as arithmetic, both clocks, the book that won; and books that are refused."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clauseway.cli import run
+
+HEADER = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source,buyer,discount_percent\n"
+OWN = """\
+gpt-5.5,azure,openai,,input_tokens,2026-05-01,,2026-04-20,4.00,agreed,Contoso,
+gpt-5.5,azure,,,,2026-06-01,2026-07-01,2026-05-20,,spring,,10
+gpt-5.5,aws,,,output_tokens,2026-05-01,,2026-05-15,32.00,corrected,,
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    file = tmp_path / "own.csv"
+    file.write_text(HEADER + OWN)
+    return file
+
+
+def asked(capsys: pytest.CaptureFixture[str], line: str, own: Path | None = None) -> Any:
+    assert run([*line.split(), "--json", *(["--prices", str(own)] if own else [])]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+# what is asked → USD, and unit by unit the quantity, USD per million and the book that won
+PRICES = [
+    # 600 × 5.50 + 400 × 0.55 + 500 × 33.00 = 3,300 + 220 + 16,500 millionths
+    (
+        "price gpt-5.5 --cloud aws --tokens in=1000,cached=400,out=500 --at 2026-05-01 --known-at 2026-06-03",
+        "0.020020000000",
+        [(600, "5.5", "prices.csv"), (400, "0.55", "prices.csv"), (500, "33", "prices.csv")],
+    ),
+    # The shipped book had recorded nothing of aws by then, and the public list had: the same price from another book.
+    (
+        "price gpt-5.5 --cloud aws --tokens in=1 --at 2026-05-01 --known-at 2026-06-02",
+        "0.000005500000",
+        [(1, "5.5", "genai-prices")],
+    ),
+    # A model's name as a cloud calls it; 1,000 × 2.75
+    (
+        "price openai.gpt-5.4 --cloud aws --tokens in=1000,out=0 --at 2026-07-01 --known-at 2026-07-01",
+        "0.002750000000",
+        [(1000, "2.75", "prices.csv")],
+    ),
+]
+OWN_PRICES = [
+    # 1,000 × 4.00 + 500 × 30.00
+    ("--cloud azure --buyer Contoso --at 2026-05-01 --known-at 2026-05-01", "0.019000000000", "own.csv:2"),
+    # 1,000 × 5.00 + 500 × 30.00, both less 10 %
+    ("--cloud azure --at 2026-06-01 --known-at 2026-06-01", "0.018000000000", "own.csv:3"),
+    ("--cloud azure --at 2026-06-01 --known-at 2026-05-19", "0.020000000000", "prices.csv"),
+    # 1,000 × 5.50 + 500 × 32.00
+    ("--cloud aws --at 2026-05-01 --known-at 2026-06-03", "0.021500000000", "own.csv:4"),
+]
+
+
+@pytest.mark.parametrize(("line", "usd", "parts"), PRICES)
+def test_what_usage_costs(
+    capsys: pytest.CaptureFixture[str], line: str, usd: str, parts: list[tuple[int, str, str]]
+) -> None:
+    found = asked(capsys, line)
+    assert Decimal(found["amount"]) == Decimal(usd)
+    for part, (quantity, price, book) in zip(found["parts"], parts, strict=True):
+        assert (part["quantity"], Decimal(part["per_million"])) == (quantity, Decimal(price))
+        assert Decimal(part["amount"]) == quantity * Decimal(price) / 1_000_000
+        assert part["place"].startswith(book)
+        assert [one["verdict"] for one in part["looked_at"]].count("won") == 1
+
+
+@pytest.mark.parametrize(("line", "usd", "place"), OWN_PRICES)
+def test_ones_own_book_goes_first(
+    capsys: pytest.CaptureFixture[str], own: Path, line: str, usd: str, place: str
+) -> None:
+    found = asked(capsys, f"price gpt-5.5 {line} --tokens in=1000,out=500", own)
+    assert Decimal(found["amount"]) == Decimal(usd)
+    assert any(place in part["place"] for part in found["parts"])
+
+
+WHYS = [
+    ("own.csv:3", "passed over", "was recorded on 2026-05-20, which was not known then"),
+    ("own.csv:2", "passed over", "it is for buyer Contoso, not an unnamed one"),
+    ("prices.csv:7", "won", "names the most"),
+    ("prices.csv:13", "passed over", "it is for cloud openai-own, not azure"),
+    ("genai-prices 0", "passed over", "it is for cloud"),
+]
+
+
+def test_every_entry_that_was_looked_at_says_why(capsys: pytest.CaptureFixture[str], own: Path) -> None:
+    found = asked(capsys, "price gpt-5.5 --cloud azure --tokens in=1 --at 2026-06-01 --known-at 2026-05-19", own)
+    (part,) = found["parts"]
+    for place, verdict, why in WHYS:
+        one = next(one for one in part["looked_at"] if place in one["place"])
+        assert (one["verdict"], why in one["why"]) == (verdict, True), one
+
+
+def test_people_read_the_arithmetic(capsys: pytest.CaptureFixture[str], own: Path) -> None:
+    line = f"price gpt-5.5 --cloud azure --tokens in=1000 --at 2026-06-01 --known-at 2026-06-01 --prices {own}"
+    assert run(line.split()) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "input_tokens 1,000 × 4.5 = 0.004500000000" in said
+    assert "10 % off" in said
+    assert "more are for other cases" in said
+
+
+REFUSED = [
+    ("price gpt-9 --cloud azure --tokens in=1 --at 2026-06-01", "no price for input_tokens of gpt-9 on azure"),
+    ("price gpt-5.5 --cloud azure --tokens in=1 --at 2026-04-22", "no price for input_tokens of gpt-5.5 on azure"),
+    ("price gpt-5.5 --cloud azure --tokens in=1,cached=2", "the parts of input_tokens sum to 2, more than its 1"),
+    ("price gpt-5.5 --cloud azure --tokens in=one", "'in=one' is no usage"),
+    ("price gpt-5.5", "no cloud"),
+    ("price gpt-5.5 --cloud azure --at today", "'today' is no day"),
+    ("price check", "no book"),
+]
+
+
+@pytest.mark.parametrize(("line", "said"), REFUSED)
+def test_what_has_no_answer(capsys: pytest.CaptureFixture[str], line: str, said: str) -> None:
+    assert run(line.split()) == 3
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_book_is_checked(capsys: pytest.CaptureFixture[str], own: Path) -> None:
+    assert run(["price", "check", str(own), "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert (checked["prices"], checked["discounts"], checked["products"]) == (2, 1, ["gpt-5.5"])
+    own.write_text(HEADER + OWN + OWN.splitlines()[2].replace("32.00", "31.00") + "\n")
+    assert run(["price", "check", str(own)]) == 3
+    said = capsys.readouterr().err
+    assert "own.csv:5: an ambiguous price of output_tokens: line 4 is as specific" in " ".join(said.split())
