@@ -15,6 +15,7 @@ from clauseway.app.sealing import open_lake, seal
 from clauseway.app.several import Opened, each_of, own_readings, text_hash
 from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
+    Assumptions,
     Inputs,
     RevenueLine,
     Settlement,
@@ -58,36 +59,49 @@ def settle_month(
     """
     days = month(period)
     assumptions = read_assumptions(assume, figures_of(opened))
-    known_at = prices.known_at
-    shares = shares_of(opened, known_at, readings)
+    shares = shares_of(opened, prices.known_at, readings)
     seal(home)
     with open_lake(home) as lake:
-        lines = _revenue(lake, prices, _since(shares, days))
-        inputs = Inputs(
-            agreement=text_hash(opened),
-            price_book=prices.digest,
-            batches=tuple(batch.name for batch in lake.control.batches()),
-            known_at=str(known_at),
-            engine=f"clauseway {version('clauseway')}",
-            facts="+".join(one.facts_hash(known_at) for one in in_their_order(each_of(opened))),
-        )
-        settlement = settle(
-            period=days, shares=shares, revenue=lines, catalog=opened.catalog, assumptions=assumptions, inputs=inputs
-        )
-        if settlement.needs_order:
-            ordered = {day: sales_in_order(lake, prices, day) for day in settlement.needs_order}
-            settlement = settle(
-                period=days,
-                shares=shares,
-                revenue=lines,
-                catalog=opened.catalog,
-                assumptions=assumptions,
-                inputs=inputs,
-                ordered=ordered,
-            )
+        settlement = settle_on(lake, opened, prices, days, shares, assumptions)
         entries = accruals(settlement, lake.control.entries())
         lake.control.settle(settlement, entries, time.time_ns())
     return settlement
+
+
+def settle_on(
+    lake: Lake,
+    opened: Opened,
+    prices: PriceTable,
+    days: Interval,
+    shares: Sequence[RevenueShare],
+    assumptions: Assumptions,
+) -> Settlement:
+    """Settle days by given shares on the usage that is sealed. Nothing is posted. Raises InvalidInput."""
+    known_at = prices.known_at
+    lines = _revenue(lake, prices, _since(shares, days))
+    inputs = Inputs(
+        agreement=text_hash(opened),
+        price_book=prices.digest,
+        batches=tuple(batch.name for batch in lake.control.batches()),
+        known_at=str(known_at),
+        engine=f"clauseway {version('clauseway')}",
+        facts="+".join(one.facts_hash(known_at) for one in in_their_order(each_of(opened))),
+    )
+    settlement = settle(
+        period=days, shares=shares, revenue=lines, catalog=opened.catalog, assumptions=assumptions, inputs=inputs
+    )
+    if not settlement.needs_order:
+        return settlement
+    ordered = {day: sales_in_order(lake, prices, day) for day in settlement.needs_order}
+    return settle(
+        period=days,
+        shares=shares,
+        revenue=lines,
+        catalog=opened.catalog,
+        assumptions=assumptions,
+        inputs=inputs,
+        ordered=ordered,
+    )
 
 
 def figures_of(opened: Opened) -> Mapping[str, Figure]:
