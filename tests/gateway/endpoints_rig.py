@@ -33,7 +33,8 @@ class Endpoints:
     def base_url(self) -> str:
         return f"{self.rig.url}/v1"
 
-    def client(self, secret: str = SECRET, **options: Any) -> openai.OpenAI:
+    def client(self, secret: str = SECRET, **options: Any) -> Any:
+        """OpenAI's; untyped, because its overloads name every model that it knows."""
         return openai.OpenAI(
             **{"base_url": self.base_url, "api_key": secret, "max_retries": 0, "timeout": PATIENCE_S, **options}
         )
