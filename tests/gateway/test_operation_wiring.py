@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from gateway_rig import Connection, Received, Rig, eventually, well
 
@@ -43,5 +44,20 @@ def test_a_source_that_gives_nothing_leaves_the_others_to_serve(rig: Rig, tmp_pa
     rig.start(rig.plan([rig.target("azure", azure.port, auth=missing), rig.target("aws", aws.port)]))
     answer = rig.post()
     assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, "aws")
+    assert answer.headers["x-clauseway-attempts"] == "1", "it is passed over, not attempted"
     (tmp_path / "missing").write_text("here it is")
     eventually(lambda: rig.post().headers["x-clauseway-cloud"] == "azure")
+
+
+def test_what_is_missing_is_the_operators_affair(rig: Rig, tmp_path: Path) -> None:
+    azure = rig.cloud("azure")
+    missing = Auth(kind="file", settings={"path": str(tmp_path / "missing"), "sends": "bearer"})
+    rig.start(rig.plan([rig.target("azure", azure.port, auth=missing)]))
+    answer = rig.post()
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (503, "false")
+    assert "azure-1: has no credential at present" in answer.json()["error"]["message"]
+    eventually(lambda: "credential problem" in rig.errors())
+    for told in (answer.text, httpx.get(f"{rig.url}/readyz").text):
+        assert str(tmp_path) not in told
+    assert str(tmp_path) in rig.errors()
+    assert azure.connections == 0

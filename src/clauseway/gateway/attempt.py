@@ -130,7 +130,7 @@ class Attempt:
         prepare = target.prepare
         if prepare is None:
             target.endpoint.keep(upstream)
-            self._fail(Failure(f"has no credential: {target.no_credential}"))
+            self._fail(Failure("has no credential at present"))
             return
         body = wanted.operation.splice(wanted.asked, wanted.body, wanted.content_type, target.destination)
         self._presented = prepare

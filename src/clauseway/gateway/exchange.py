@@ -144,7 +144,9 @@ class Exchange:
             candidate = self._candidates[self._next]
             self._next += 1
             target = candidate.target
-            if not target.health.admits(now_s):
+            if target.prepare is None:  # the log says why; it is the operator's affair
+                self._pass_over(candidate, "has no credential at present")
+            elif not target.health.admits(now_s):
                 self._pass_over(candidate, target.health.why)
                 if target.health.waiting:
                     self._waits_s = min(self._waits_s or _FOREVER_S, target.health.until_s)

@@ -11,7 +11,6 @@ from clauseway.gateway.clouds import Credential
 from clauseway.gateway.credentials import STATIC, Keeper
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.routes import CallTarget
-from clauseway.values import Problem
 
 # Most sources answer within this; a gateway whose sources do not answer starts all the same.
 _START_S_MAX = 0.5
@@ -40,8 +39,6 @@ class Presenting:
             if held.credential is not None:
                 with contextlib.suppress(KeyError, ValueError):  # said when it came, of the targets of that time
                     target.present(held.credential)
-            else:
-                target.present(None, _why(held.problem))
 
     def look(self) -> None:
         """Tell what has become of each deployment's credential since the last look. Once a second or so."""
@@ -51,8 +48,6 @@ class Presenting:
             if self._wrong.get(target.name, "") != now:
                 self._wrong[target.name] = now
                 self._told(target.name, now)
-            if target.prepare is None and problem is not None:
-                target.no_credential = _why(problem)
 
     async def settled(self) -> None:
         """Until every source has answered, or half a second is over."""
@@ -72,8 +67,4 @@ class Presenting:
     def _changed(self, auth: Auth, credential: Credential | None) -> None:
         for target in self._targets:
             if target.target.auth == auth:
-                target.present(credential, "it has ended, and its source gives no other")
-
-
-def _why(problem: Problem | None) -> str:
-    return problem.why if problem is not None else "it has not come yet"
+                target.present(credential)

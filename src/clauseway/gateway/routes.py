@@ -77,7 +77,7 @@ class Reserved(msgspec.Struct, frozen=True, gc=False):
 class CallTarget:
     """A deployment ready to be called: everything of it that a request needs, one step away.
 
-    `prepare` is None while there is no credential; `no_credential` says why. `renew` fetches another credential, where
+    `prepare` is None while there is no credential. `renew` fetches another credential, where
     there is somewhere to fetch it from.
     """
 
@@ -90,7 +90,6 @@ class CallTarget:
         self.health = health
         self.credential: Credential | None = None
         self.prepare: Prepare | None = None
-        self.no_credential = "it has not come yet"
         self.renew: Callable[[], Awaitable[bool]] | None = None
         if target.auth.kind in STATIC:
             self.present(credential_in(target.auth))
@@ -115,11 +114,11 @@ class CallTarget:
         # Until the first request tells the time: the latest prices.
         self.turn_to(max((prices.begin_ns for prices in target.prices), default=-_NO_END_NS))
 
-    def present(self, credential: Credential | None, why: str = "") -> None:
-        """From here on requests present this credential; None: there is none, and why. Raises KeyError or ValueError,
-        with nothing changed, where the cloud has no use for it."""
+    def present(self, credential: Credential | None) -> None:
+        """From here on requests present this credential; None: there is none. Raises KeyError or ValueError, with
+        nothing changed, where the cloud has no use for it."""
         self.prepare = None if credential is None else CLOUDS[self.target.dialect].prepare(self.target, credential)
-        self.credential, self.no_credential = credential, why
+        self.credential = credential
 
     def turn_to(self, begin_ns: int) -> None:
         """From here on the prices and commitments of this stretch hold."""
