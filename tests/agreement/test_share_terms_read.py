@@ -29,7 +29,8 @@ late: restatement"""
 
 def test_a_share_with_all_it_may_say() -> None:
     agreement = read_agreement(with_edits(("A1.md", 43, FULL), ("A1.md", 44, "")))
-    [share] = revenue_shares(agreement, FactRegister(()), KnownAt.recorded_on(date(2026, 1, 1)), agreement.default_readings())
+    known = KnownAt.recorded_on(date(2026, 1, 1))
+    [share] = revenue_shares(agreement, FactRegister(()), known, agreement.default_readings())
     assert share.tiers == (Tier(above="USD 1 million", rate="8 %"), Tier(above="5000000", rate="rate"))
     assert share.floors == (Floor(amount="USD 500", per="month"),)
     assert share.base == ShareBase(

@@ -1,19 +1,25 @@
 """Ledger: revenue, shares of it and their caps *on sums*, statements, and the balanced journal they are posted to.
 
-    revenue lines ─┐
-    shares         ├─▶ settle ─▶ Settlement ─▶ statement_of ─▶ what a party reads
-    assumptions    ┘                  └──────▶ accruals     ─▶ Entry… (debits = credits)
+    revenue lines ─────┐
+    credits, disputes ─┤
+    shares             ├─▶ settle ─▶ Settlement ─▶ statement_of ─▶ what a party reads
+    assumptions        ┘        ▲         └──────▶ accruals ─┐
+    closed settlements ─▶ closing         invoices, payments ┴─▶ Entry… (debits = credits)
 
 A share is due on the cumulative base since it began; what a period owes is the difference between its two ends. So no
 order of arrival, batch size or split of periods can change the sum. Undisclosed figures are filled by named assumptions
-only, and every statement names those it stands on.
+only, and every statement names those it stands on. A closed period is never rewritten: what is known later becomes a
+correction or a restatement (`closing`). What people tell the ledger are vouchers, each by an id of theirs.
 
 Knows nothing of HTTP, SQL, requests or clocks: revenue, terms, assumptions and days are arguments.
 """
 
 from clauseway.ledger.accruals import accruals
 from clauseway.ledger.assumptions import Assumption, Assumptions, read_assumptions
+from clauseway.ledger.closing import Stated, changes, corrected, restated, restates, stated
+from clauseway.ledger.invoices import invoice_of, payment_of
 from clauseway.ledger.journal import Account, Conflict, Entry, Journal, Posting, balances
+from clauseway.ledger.rates import Rates, read_rates
 from clauseway.ledger.revenue import RevenueLine, SaleRecord
 from clauseway.ledger.settlement import (
     CapState,
@@ -27,6 +33,17 @@ from clauseway.ledger.settlement import (
 )
 from clauseway.ledger.settling import settle
 from clauseway.ledger.statement import Direction, Statement, statement_of
+from clauseway.ledger.vouchers import (
+    Credit,
+    Dispute,
+    Invoice,
+    Payment,
+    Resolution,
+    Reversed,
+    Voucher,
+    credited,
+    disputed,
+)
 
 __all__ = [
     "Account",
@@ -35,22 +52,41 @@ __all__ = [
     "CapState",
     "Change",
     "Conflict",
+    "Credit",
     "Direction",
+    "Dispute",
     "Disputed",
     "Ended",
     "Entry",
     "Inputs",
+    "Invoice",
     "Journal",
+    "Payment",
     "Posting",
+    "Rates",
+    "Resolution",
     "RevenueLine",
+    "Reversed",
     "SaleRecord",
     "Settlement",
     "ShareLine",
     "ShareResult",
+    "Stated",
     "Statement",
+    "Voucher",
     "accruals",
     "balances",
+    "changes",
+    "corrected",
+    "credited",
+    "disputed",
+    "invoice_of",
+    "payment_of",
     "read_assumptions",
+    "read_rates",
+    "restated",
+    "restates",
     "settle",
+    "stated",
     "statement_of",
 ]

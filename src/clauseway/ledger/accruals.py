@@ -1,63 +1,127 @@
 """Accruals: a settlement as journal entries, in the books of payer and payee at once.
 
-    payer   debit expense  · credit payable
-    payee   debit receivable · credit income
+    payer   debit expense  · credit payable      · of what is disputed, credit payable:disputed
+    payee   debit receivable · credit income     · of what is disputed, debit receivable:disputed
 
+Expense and income are what is due if every open dispute is rejected; what is payable is what is due while they last.
 What was accrued for a line before is not rewritten: an accrual posts the difference, so settling a period again on more
-usage posts a correction, and settling it again on the same posts nothing.
+usage posts a correction, and settling it again on the same posts nothing. What a period owes for closed ones is posted
+beside, dated in the open period; a restatement is posted like any accrual, dated in the period that it restates.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
+import msgspec
+
 from clauseway.ledger.journal import Account, Entry, Posting, balances
-from clauseway.ledger.settlement import Settlement, ShareLine, ShareResult
+from clauseway.ledger.settlement import Settlement
 from clauseway.values import USD, Citation, Interval
 
-_NAME = "revenue-share"
+_NAME, _DISPUTED = "revenue-share", "disputed"
+_ZERO = Decimal(0)
+
+
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What should stand in the journal for one reference: `due` is payable, `disputed` may be."""
+
+    payer: str
+    payee: str
+    due: Decimal
+    disputed: Decimal
+    day: date
+    narration: str
+    citation: Citation
+
+    def balances(self) -> dict[Account, Decimal]:
+        whole = self.due + self.disputed
+        return {
+            Account(self.payer, "expense", _NAME, self.payee): whole,
+            Account(self.payer, "payable", _NAME, self.payee): -self.due,
+            Account(self.payer, "payable", _DISPUTED, self.payee): -self.disputed,
+            Account(self.payee, "receivable", _NAME, self.payer): self.due,
+            Account(self.payee, "receivable", _DISPUTED, self.payer): self.disputed,
+            Account(self.payee, "income", _NAME, self.payer): -whole,
+        }
 
 
 def accruals(settlement: Settlement, posted: Iterable[Entry] = ()) -> list[Entry]:
     """The entries that bring the journal from `posted` to the settlement, one per share line that changed.
 
-    `posted` are the entries journalled so far, of any period. Dated on the last day of the share in the period.
+    `posted` are the entries journalled so far, of any period; those that `references` names are enough.
     """
     before: dict[str, list[Entry]] = {}
     for entry in posted:
         before.setdefault(entry.reference, []).append(entry)
-    wanted = {
-        _reference(settlement.period, line.id): (share, line) for share in settlement.shares for line in share.lines
-    }
-    gone = [name for name in before if name.startswith(_reference(settlement.period, "")) and name not in wanted]
+    wanted = dict(_wanted(settlement))
+    begins = references(settlement.period)
+    gone = [name for name in before if name.startswith(begins) and name not in wanted]
     entries = [
-        _accrual(settlement, *wanted[name], name, before.get(name, []))
+        _accrual(settlement, wanted[name], name, before.get(name, []))
         if name in wanted
         else _reversal(settlement, name, before[name])
         for name in sorted([*wanted, *gone])
     ]
-    return [entry for entry in entries if any(posting.amount for posting in entry.postings)]
+    return [entry for entry in entries if entry.postings]
 
 
-def _reference(period: Interval, line: str) -> str:
-    """What an accrual and its corrections share: period and statement line."""
-    return f"accrual|{period.begin}|{period.end}|{line}"
+def references(period: Interval) -> tuple[str, str]:
+    """How the references begin of everything that a settlement of a period posts."""
+    return f"accrual|{period.begin}|{period.end}|", f"correction|{period.begin}|{period.end}|"
 
 
-def _accrual(
-    settlement: Settlement, share: ShareResult, line: ShareLine, reference: str, before: Sequence[Entry]
-) -> Entry:
-    expense = Account(share.payer, "expense", _NAME, share.payee)
-    change = line.amount - balances(before).get(expense, Decimal(0))
-    legs = {
-        expense: change,
-        Account(share.payer, "payable", _NAME, share.payee): -change,
-        Account(share.payee, "receivable", _NAME, share.payer): change,
-        Account(share.payee, "income", _NAME, share.payer): -change,
-    }
-    narration = f"{share.payer} to {share.payee}: {line.of}"
-    day = share.days.end - timedelta(days=1)
-    return _entry(settlement, reference, before, day, narration, legs, (line.citation,))
+def _wanted(settlement: Settlement) -> Iterator[tuple[str, _Wanted]]:
+    accrued, corrected = references(settlement.period)
+    disputed = {one.line: one.amount for one in settlement.disputed}
+    for share in settlement.shares:
+        for line in share.lines:
+            wanted = _Wanted(
+                payer=share.payer,
+                payee=share.payee,
+                due=line.amount,
+                disputed=disputed.pop(line.id, _ZERO),
+                day=share.days.end - timedelta(days=1),
+                narration=f"{share.payer} to {share.payee}: {line.of}",
+                citation=line.citation,
+            )
+            yield f"{accrued}{line.id}", wanted
+    last_day = settlement.period.end - timedelta(days=1)
+    for one in settlement.disputed:
+        if one.line in disputed:  # a line that stands on nothing but what is disputed
+            narration = f"{one.payer} to {one.payee}: {one.line}"
+            yield (
+                f"{accrued}{one.line}",
+                _Wanted(
+                    payer=one.payer,
+                    payee=one.payee,
+                    due=_ZERO,
+                    disputed=one.amount,
+                    day=last_day,
+                    narration=narration,
+                    citation=one.citation,
+                ),
+            )
+    for change in settlement.corrections:
+        narration = f"{change.payer} to {change.payee}, for {change.period.begin:%Y-%m}: {change.line}"
+        yield (
+            f"{corrected}{change.period.begin}|{change.line}",
+            _Wanted(
+                payer=change.payer,
+                payee=change.payee,
+                due=change.amount,
+                disputed=change.new_disputed - change.old_disputed,
+                day=last_day,
+                narration=f"{narration} ({'; '.join(change.causes)})",
+                citation=change.citation,
+            ),
+        )
+
+
+def _accrual(settlement: Settlement, wanted: _Wanted, reference: str, before: Sequence[Entry]) -> Entry:
+    held = balances(before)
+    legs = {account: amount - held.get(account, _ZERO) for account, amount in wanted.balances().items()}
+    return _entry(settlement, reference, before, wanted.day, wanted.narration, legs, (wanted.citation,))
 
 
 def _reversal(settlement: Settlement, reference: str, before: Sequence[Entry]) -> Entry:
@@ -76,10 +140,11 @@ def _entry(
     legs: Mapping[Account, Decimal],
     citations: tuple[Citation, ...],
 ) -> Entry:
+    done = "restated" if settlement.restates else "corrected"
     return Entry(
         id=f"{reference}|{len(before)}|{settlement.receipt}",
         reference=reference,
         day=day,
-        narration=f"{narration}, corrected" if before else narration,
-        postings=tuple(Posting(account, amount, USD, citations) for account, amount in legs.items()),
+        narration=f"{narration}, {done}" if before else narration,
+        postings=tuple(Posting(account, amount, USD, citations) for account, amount in legs.items() if amount),
     )

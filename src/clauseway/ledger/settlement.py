@@ -143,6 +143,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     new_requests: int
     old_adjusted: Decimal
     new_adjusted: Decimal
+    old_disputed: Decimal = _ZERO
+    new_disputed: Decimal = _ZERO
     causes: tuple[str, ...]
     citation: Citation
 

@@ -17,14 +17,13 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, and_, create_engine, event, insert, inspect, select, text, update
 from sqlalchemy.schema import CreateColumn
 
-from clauseway.ledger import Account, Conflict, Entry, Posting, Settlement
-from clauseway.storage import schema
-from clauseway.values import Citation, Interval
+from clauseway.ledger import Conflict, Entry, Settlement
+from clauseway.storage import journal, schema
+from clauseway.values import Interval
 
 # How long a writer waits for another: longer than any transaction here takes, shorter than a person's patience.
 _BUSY_TIMEOUT_S = 30
 R = TypeVar("R", bound=msgspec.Struct)
-_CITATIONS = msgspec.json.Decoder(tuple[Citation, ...])
 
 
 class Overlap(Exception):
@@ -228,7 +227,7 @@ class Control:
     def post(self, entries: Iterable[Entry], recorded_ns: int) -> int:
         """Append entries, all or none; how many were new. Raises ledger.Conflict."""
         with self._writer.begin() as connection:
-            return _post(connection, entries, recorded_ns)
+            return journal.post(connection, entries, recorded_ns)
 
     def settle(self, settlement: Settlement, entries: Iterable[Entry], recorded_ns: int) -> int:
         """Append a settlement together with its entries, all or none; how many entries were new.
@@ -237,28 +236,12 @@ class Control:
         """
         with self._writer.begin() as connection:
             _keep(connection, settlement, recorded_ns)
-            return _post(connection, entries, recorded_ns)
+            return journal.post(connection, entries, recorded_ns)
 
-    def entries(self) -> list[Entry]:
-        """The journal, in the order in which it was posted."""
-        legs: dict[int, list[Posting]] = {}
+    def entries(self, *references: str) -> list[Entry]:
+        """The journal, in the order in which it was posted; or only what refers to something that begins so."""
         with self._reader.begin() as connection:
-            for row in connection.execute(
-                select(schema.postings).order_by(schema.postings.c.entry, schema.postings.c.leg)
-            ):
-                account = Account(row.party, row.kind, row.name, row.about)
-                citations = _CITATIONS.decode(row.citations)
-                legs.setdefault(row.entry, []).append(Posting(account, row.amount, row.currency, citations))
-            return [
-                Entry(
-                    id=row.id,
-                    reference=row.reference,
-                    day=row.day,
-                    narration=row.narration,
-                    postings=tuple(legs.get(row.sequence, ())),
-                )
-                for row in connection.execute(select(schema.entries).order_by(schema.entries.c.sequence))
-            ]
+            return journal.read(connection, references)
 
     def settlements(self, period: Interval | None = None) -> list[Settlement]:
         """The settlements in the order in which they were recorded, all or those of one period."""
@@ -299,55 +282,6 @@ def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> N
         recorded_ns=recorded_ns,
     )
     connection.execute(new)
-
-
-def _post(connection: Connection, entries: Iterable[Entry], recorded_ns: int) -> int:
-    new = 0
-    for entry in entries:
-        found = _find(connection, entry.id)
-        if found is None:
-            _insert(connection, entry, recorded_ns)
-            new += 1
-        elif found != _rows(entry):
-            raise Conflict(f"entry {entry.id} was posted before with other content")
-    return new
-
-
-def _find(connection: Connection, entry_id: str) -> tuple[Any, ...] | None:
-    """What an entry with this id says, in the form of `_rows`."""
-    row = connection.execute(select(schema.entries).where(schema.entries.c.id == entry_id)).one_or_none()
-    if row is None:
-        return None
-    legs = select(schema.postings).where(schema.postings.c.entry == row.sequence).order_by(schema.postings.c.leg)
-    columns = ("party", "kind", "name", "about", "amount", "currency", "citations")
-    found = [{name: getattr(leg, name) for name in columns} for leg in connection.execute(legs)]
-    return row.id, row.reference, row.day, row.narration, found
-
-
-def _rows(entry: Entry) -> tuple[Any, ...]:
-    """An entry as its columns, and its postings as theirs."""
-    legs = [
-        {
-            **msgspec.structs.asdict(posting.account),
-            "amount": posting.amount,
-            "currency": posting.currency,
-            "citations": msgspec.json.encode(posting.citations).decode(),
-        }
-        for posting in entry.postings
-    ]
-    return entry.id, entry.reference, entry.day, entry.narration, legs
-
-
-def _insert(connection: Connection, entry: Entry, recorded_ns: int) -> None:
-    identity, reference, day, narration, legs = _rows(entry)
-    values = {"id": identity, "reference": reference, "day": day, "narration": narration, "recorded_ns": recorded_ns}
-    done = connection.execute(insert(schema.entries).values(**values))
-    assert done.inserted_primary_key is not None
-    number = int(done.inserted_primary_key[0])
-    if legs:
-        connection.execute(
-            insert(schema.postings), [{"entry": number, "leg": leg, **row} for leg, row in enumerate(legs)]
-        )
 
 
 def _add_columns(connection: Connection) -> None:

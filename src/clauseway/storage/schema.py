@@ -265,3 +265,28 @@ settlements = Table(
     Column("body", Text, nullable=False),
     Column("recorded_ns", BigInteger, nullable=False),
 )
+
+# What people told the ledger: invoices, payments, credits, disputes and their resolutions. `body` is JSON.
+vouchers = Table(
+    "vouchers",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("id", String(200), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False, index=True),
+    Column("day", Date, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("recorded_ns", BigInteger, nullable=False),
+)
+
+# The periods that are closed, each with its statement as it was then. No row is ever changed.
+closes = Table(
+    "closes",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("begin_day", Date, nullable=False, unique=True),
+    Column("end_day", Date, nullable=False, unique=True),
+    Column("receipt", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("closed_ns", BigInteger, nullable=False),
+)

@@ -1,0 +1,110 @@
+"""Exchange rates that a user supplies, dated: the latest one at or before a day counts.
+
+    day,base,quote,rate
+    2026-05-29,EUR,USD,1.0842        one EUR is 1.0842 USD from 29 May 2026 on, until a later line says otherwise
+
+A pair may be asked for the other way round; the inverse is exact. Two rates of one pair and day are an error, and so is
+a day before the first.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+import msgspec
+
+from clauseway.values import CENT, InvalidInput, Problem, parse_day
+
+_COLUMNS = ["day", "base", "quote", "rate"]
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """One `base` is `rate` of `quote` from `day` on."""
+
+    day: date
+    base: str
+    quote: str
+    rate: Decimal
+
+
+class Rates:
+    """The rates of a file, by pair and in order of their days."""
+
+    def __init__(self, rates: tuple[Rate, ...] = (), source: str = "--rates") -> None:
+        self._rates = sorted(rates, key=lambda rate: rate.day)
+        self._source = source
+
+    def at(self, day: date, base: str, quote: str) -> Fraction:
+        """What one `base` is in `quote` on a day. Raises InvalidInput where no rate says so."""
+        if base == quote:
+            return Fraction(1)
+        found = [rate for rate in self._rates if rate.day <= day and {rate.base, rate.quote} == {base, quote}]
+        if not found:
+            raise InvalidInput(
+                Problem(
+                    what=f"no rate of {base} in {quote} on {day}",
+                    why="a rate counts from its day on, and none is that old",
+                    where=self._source,
+                    todo=f"Supply a file with {','.join(_COLUMNS)} and a line for the pair.",
+                )
+            )
+        latest = found[-1]
+        return Fraction(latest.rate) if latest.base == base else 1 / Fraction(latest.rate)
+
+
+def convert(amount: Decimal, rate: Fraction) -> Decimal:
+    """An amount at a rate, half-even to cents."""
+    return CENT * round(Fraction(amount) * rate * 100)
+
+
+def read_rates(text: str, source: str) -> Rates:
+    """The rates of a CSV file. Raises InvalidInput with everything wrong in it."""
+    reader = csv.reader(text.splitlines())
+    if next(reader, None) != _COLUMNS:
+        raise InvalidInput(_problem(source, 1, "the columns are others", ",".join(_COLUMNS)))
+    found: list[Rate] = []
+    problems: list[Problem] = []
+    for row in filter(None, reader):
+        for one in _read(row, source, reader.line_num):
+            if isinstance(one, Problem):
+                problems.append(one)
+            elif any((one.day, {one.base, one.quote}) == (other.day, {other.base, other.quote}) for other in found):
+                problems.append(_problem(source, reader.line_num, f"a second rate of the pair on {one.day}", "one"))
+            else:
+                found.append(one)
+    if problems:
+        raise InvalidInput(*problems)
+    return Rates(tuple(found), source)
+
+
+def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
+    if len(row) != len(_COLUMNS):
+        yield _problem(source, line, f"{len(row)} fields", ",".join(_COLUMNS))
+        return
+    day, base, quote, rate = (field.strip() for field in row)
+    before = []
+    try:
+        on = parse_day(day, source)
+    except InvalidInput:
+        before.append(_problem(source, line, f"{day!r} is no day", "a day as YYYY-MM-DD"))
+    if not (_CURRENCY.fullmatch(base) and _CURRENCY.fullmatch(quote)) or base == quote:
+        before.append(_problem(source, line, f"{base!r} and {quote!r} are no pair", "two currencies, as EUR,USD"))
+    try:
+        value = Decimal(rate)
+    except InvalidOperation:
+        value = Decimal(0)
+    if not value.is_finite() or value <= 0:
+        before.append(_problem(source, line, f"{rate!r} is no rate", "a number above zero"))
+    if before:
+        yield from before
+    else:
+        yield Rate(on, base, quote, value)
+
+
+def _problem(source: str, line: int, what: str, wanted: str) -> Problem:
+    why = "rates are read from a CSV file, one dated pair a line"
+    return Problem(what=what, why=why, where=source, line=line, todo=f"Write {wanted}.")

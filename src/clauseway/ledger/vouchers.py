@@ -1,0 +1,139 @@
+"""Vouchers: what people tell the ledger, each by an id of theirs, so that telling it twice changes nothing.
+
+    Credit, Dispute, Resolution   about sales: they move the base, and with it shares and caps
+    Invoice, Payment              about what is owed: they move receivables and payables
+
+A credit, and a dispute while it is open or once it is upheld, takes a sale back at the event time of that sale.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+
+from clauseway.ledger.revenue import SaleRecord
+
+
+class Reversed(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a sale that is taken back: `amount` USD above zero, at the sale's event time (ns since 1970, UTC).
+
+    `request` names the sale where it is one; it is empty where the amount is of a day's sales.
+    """
+
+    event_ns: int
+    seller: str
+    cloud: str
+    product: str
+    amount: Decimal
+    request: str = ""
+
+
+class _Told(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """`day` is the day it is dated in the books."""
+
+    id: str
+    day: date
+    reason: str = ""
+
+    @property
+    def kind(self) -> str:
+        return type(self).__name__.lower()
+
+
+class Credit(_Told, frozen=True, kw_only=True, tag="credit"):
+    """A charge taken back, wholly or in part."""
+
+    of: Reversed
+
+
+class Dispute(_Told, frozen=True, kw_only=True, tag="dispute"):
+    """A charge that one party does not accept. It is in no base until the dispute is resolved."""
+
+    of: Reversed
+
+
+class Resolution(_Told, frozen=True, kw_only=True, tag="resolution"):
+    """How a dispute ended: upheld, and the charge stays out; or rejected, and it returns."""
+
+    dispute: str
+    upheld: bool
+
+
+class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What is invoiced under one term: `owed` in USD, `amount` in the invoice's currency; `withheld` is a rate."""
+
+    term: str
+    owed: Decimal
+    amount: Decimal
+    withheld: Decimal
+    due: date | None
+
+
+class Invoice(_Told, frozen=True, kw_only=True, tag="invoice"):
+    """What `payee` asks of `payer` for everything owed through a day and not yet invoiced. Below zero: a credit note.
+
+    `rate` is what one USD is in the invoice's currency, written as a fraction; `1` for USD.
+    """
+
+    payer: str
+    payee: str
+    through: date
+    currency: str
+    rate: str
+    lines: tuple[InvoiceLine, ...]
+
+    @property
+    def total(self) -> Decimal:
+        return sum((line.amount for line in self.lines), Decimal("0.00"))
+
+
+class Payment(_Told, frozen=True, kw_only=True, tag="payment"):
+    """What was paid on an invoice: `amount` in `currency` before withholding, `withheld` of it kept back as tax.
+
+    `settles` is what it takes off the invoice, in the invoice's currency; `rounding` what of that no money stands for.
+    """
+
+    invoice: str
+    amount: Decimal
+    currency: str
+    rate: str
+    withheld: Decimal
+    settles: tuple[tuple[str, Decimal], ...]
+    rounding: Decimal
+
+
+Voucher: TypeAlias = Credit | Dispute | Resolution | Invoice | Payment
+
+
+def credited(vouchers: Iterable[Voucher]) -> list[SaleRecord]:
+    """What is taken back for good: credits, and disputes that were upheld. In no order that matters."""
+    told = list(vouchers)
+    upheld = {one.dispute for one in told if isinstance(one, Resolution) and one.upheld}
+    credits_ = [_record(one) for one in told if isinstance(one, Credit)]
+    return credits_ + [_record(one) for one in _disputes(told) if one.id in upheld]
+
+
+def disputed(vouchers: Iterable[Voucher]) -> list[SaleRecord]:
+    """What is in dispute and may return."""
+    told = list(vouchers)
+    resolved = {one.dispute for one in told if isinstance(one, Resolution)}
+    return [_record(one) for one in _disputes(told) if one.id not in resolved]
+
+
+def _disputes(vouchers: Iterable[Voucher]) -> list[Dispute]:
+    return [one for one in vouchers if isinstance(one, Dispute)]
+
+
+def _record(voucher: Credit | Dispute) -> SaleRecord:
+    of = voucher.of
+    return SaleRecord(
+        event_ns=of.event_ns,
+        request_id=voucher.id,
+        attempt=0,
+        seller=of.seller,
+        cloud=of.cloud,
+        product=of.product,
+        amount=-of.amount,
+    )

@@ -1,0 +1,121 @@
+"""What people told the ledger, and which periods are closed.
+
+A voucher (an invoice, a payment, a credit, a dispute, its resolution) is appended once, by the id that whoever brings
+it gives, together with its entries. A period is closed once: with the bytes of its statement, which never change.
+
+    ledger.Conflict        a voucher's id came again with other content; nothing was written
+    AlreadyClosed          the period was closed before, with another statement; nothing was written
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from clauseway.ledger import Conflict, Entry, Settlement
+from clauseway.ledger.vouchers import Voucher
+from clauseway.storage import journal, schema
+from clauseway.storage.control import Control
+from clauseway.values import Interval
+
+_VOUCHER = msgspec.json.Decoder(Voucher)
+
+
+class AlreadyClosed(Exception):
+    """A period was closed before."""
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed period: the receipt of its settlement, its statement's bytes, and their hash."""
+
+    period: Interval
+    receipt: str
+    digest: str
+    statement: bytes
+    closed_ns: int
+
+
+class Books:
+    """Vouchers and closed periods of a control database."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def book(self, voucher: Voucher, entries: Iterable[Entry], recorded_ns: int) -> bool:
+        """Append a voucher with its entries, all or none; whether it is new. Raises ledger.Conflict."""
+        with self._control.writing() as connection:
+            if not _keep(connection, voucher, recorded_ns):
+                return False
+            journal.post(connection, entries, recorded_ns)
+            return True
+
+    def vouchers(self) -> list[Voucher]:
+        """All vouchers, in the order in which they were recorded."""
+        query = select(schema.vouchers.c.body).order_by(schema.vouchers.c.sequence)
+        with self._control.reading() as connection:
+            return [_VOUCHER.decode(body) for body in connection.execute(query).scalars()]
+
+    def close(self, closed: Closed) -> bool:
+        """Close a period; whether it was open. The same again changes nothing. Raises AlreadyClosed."""
+        with self._control.writing() as connection:
+            for found in _closed(connection):
+                if found.period == closed.period:
+                    if (found.receipt, found.statement) != (closed.receipt, closed.statement):
+                        raise AlreadyClosed(f"{closed.period.begin} was closed with another statement")
+                    return False
+            row = {
+                "begin_day": closed.period.begin,
+                "end_day": closed.period.end,
+                "receipt": closed.receipt,
+                "digest": closed.digest,
+                "statement": closed.statement.decode(),
+                "closed_ns": closed.closed_ns,
+            }
+            connection.execute(insert(schema.closes).values(**row))
+            return True
+
+    def closed(self) -> list[Closed]:
+        """The closed periods, oldest first."""
+        with self._control.reading() as connection:
+            return _closed(connection)
+
+    def open_since(self) -> date | None:
+        """The first day that no closed period holds; None where none is closed."""
+        query = select(schema.closes.c.end_day).order_by(schema.closes.c.end_day.desc()).limit(1)
+        with self._control.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def settlement(self, receipt: str) -> Settlement:
+        """The settlement with a receipt that is known to exist."""
+        columns = schema.settlements.c
+        query = select(columns.body).where(columns.receipt == receipt).order_by(columns.sequence).limit(1)
+        with self._control.reading() as connection:
+            return msgspec.json.decode(connection.execute(query).scalar_one(), type=Settlement)
+
+
+def _keep(connection: Connection, voucher: Voucher, recorded_ns: int) -> bool:
+    columns = schema.vouchers.c
+    body = msgspec.json.encode(voucher).decode()
+    found = connection.execute(select(columns.body).where(columns.id == voucher.id)).scalar_one_or_none()
+    if found is not None:
+        if found != body:
+            raise Conflict(f"{voucher.id} was recorded before as something else")
+        return False
+    row = {"id": voucher.id, "kind": voucher.kind, "day": voucher.day, "body": body, "recorded_ns": recorded_ns}
+    connection.execute(insert(schema.vouchers).values(**row))
+    return True
+
+
+def _closed(connection: Connection) -> list[Closed]:
+    rows = connection.execute(select(schema.closes).order_by(schema.closes.c.begin_day))
+    return [
+        Closed(
+            period=Interval(row.begin_day, row.end_day),
+            receipt=row.receipt,
+            digest=row.digest,
+            statement=row.statement.encode(),
+            closed_ns=row.closed_ns,
+        )
+        for row in rows
+    ]
