@@ -1,0 +1,31 @@
+"""docs/operation.md names every event and every metric that there is, and no other."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/operation.md").read_text()
+GATEWAY = "".join(path.read_text() for path in sorted((ROOT / "src/clauseway/gateway").glob("*.py")))
+# `plan refused` and its like are put together.
+PUT_TOGETHER = {f"{what} refused" for what in ("plan", "certificate", "authorities")}
+
+
+def section(title: str) -> str:
+    return PAGE[PAGE.index(f"## {title}") :].split("\n## ")[0]
+
+
+def test_every_event_is_told_of() -> None:
+    told = set(re.findall(r"`([a-z ]+)`", "".join(re.findall(r"(?m)^\| (`.*?) \|", section("Lines")))))
+    emitted = set(
+        re.findall(r'"((?:[a-z]+ )*[a-z]+)"', "".join(re.findall(r"(?:event\(|Line\(time\S+, |event = )(.*)", GATEWAY)))
+    )
+    assert told - emitted - PUT_TOGETHER == set()
+    events = set(re.findall(r'\.event\(\s*"([a-z ]+)"', GATEWAY))
+    assert len(events) > 12
+    assert events - told == set()
+
+
+def test_every_metric_is_told_of() -> None:
+    told = set(re.findall(r"`(clauseway_\w+)`", section("Figures")))
+    families = set(re.findall(r'"(clauseway_\w+)"', (ROOT / "src/clauseway/gateway/metrics.py").read_text()))
+    assert told == families
