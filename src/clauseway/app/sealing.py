@@ -43,7 +43,7 @@ def seal(home: Home) -> Sealing:
 
     Safe while gateways write and while others seal.
     """
-    with open_lake(home) as lake, _alone(home):
+    with open_lake(home) as lake, alone(home):
         # Who is dead now has written its last: after this round all of it is sealed.
         dead = dead_leases(lake.control)
         rounds = [_seal_spool(lake, directory) for directory in _spools(home)]
@@ -58,8 +58,8 @@ def seal(home: Home) -> Sealing:
 
 
 @contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """One sealer at a time: two would cut one spool into ranges that overlap."""
+def alone(home: Home) -> Iterator[None]:
+    """One at a time changes the lake: two sealers would cut one spool into ranges that overlap."""
     with (home.root / "seal.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -69,6 +69,7 @@ COMMANDS: Mapping[str, _Entry] = {
         "clauseway.cli.commitments", "Show how commitments to clouds burn down, and where that leads."
     ),
     "price": _Entry("clauseway.cli.price", "What usage costs, by which entry of which book, and why; check a book."),
+    "usage": _Entry("clauseway.cli.usage", "Import usage from elsewhere; what could not be believed.", is_group=True),
     "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),
     "statement": _Entry(
         "clauseway.cli.statement", "Print a settled month, open its lines, sign it and verify it.", is_group=True

@@ -75,7 +75,7 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 
 def imported_id(source: str, identity: str) -> RequestId:
     """The request id of something that another system counted: the same for the same source and id, for ever."""
-    digest = hashlib.blake2b(f"{source}\n{identity}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(f"{len(source)}:{source}{identity}".encode(), digest_size=16).digest()
     return RequestId(int.from_bytes(digest[:8], "big") | _IMPORTED, int.from_bytes(digest[8:], "big"))
 
 

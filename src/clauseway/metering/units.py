@@ -55,7 +55,7 @@ def problems_of(report: Mapping[Unit, int]) -> list[str]:
         contained = sum(report[part] for part in parts)
         if parts and contained and whole not in report:
             problems.append(f"{', '.join(part.column for part in parts)} reported without {whole.column}")
-        elif whole in report and contained > report[whole]:
+        elif parts and whole in report and contained > report[whole]:
             problems.append(f"the parts of {whole.column} sum to {contained}, more than its {report[whole]}")
     return problems
 

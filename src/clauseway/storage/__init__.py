@@ -14,8 +14,8 @@ INVARIANT: readers of the lake list files by the database alone, so a batch coun
 killed when. Facts, journal, settlements and manifest are appended and never rewritten; in which file a batch's rows lie
 may change, never what they say. INVARIANT: no budget is leased beyond its amount.
 
-Knows nothing of what is permitted, of HTTP or of the spool's format. `lake`, `rollups`, `spending` and `usage` bring PyArrow,
-DuckDB and Ibis and are imported by name, so that control data can be had without them.
+Knows nothing of what is permitted, of HTTP or of the spool's format. `lake`, `rollups`, `spending` and `usage` bring
+PyArrow, DuckDB and Ibis and are imported by name, so that control data can be had without them.
 """
 
 from clauseway.storage.control import ApiKey, Control, FactRow, FormerSecret, Overlap, Sealed

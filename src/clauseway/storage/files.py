@@ -15,12 +15,15 @@ from clauseway.storage.control import Control, as_record
 from clauseway.values import Interval
 
 USAGE, INTENTS = "usage", "intents"
+_PLACES = msgspec.json.Decoder(list[tuple[str, str, str, str]])
 
 
 class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
     """A Parquet file: its name in the lake, the event days and request ids it spans, and the SHA-256 of its bytes.
 
-    `sealed_ns` is when the newest of its rows was sealed.
+    `sealed_ns` is when the newest of its rows was sealed. `apart`: no attempt in it is there twice, or in a file that
+    was sealed before. `places` are the products, clouds, sellers and regions of its usage, as JSON; empty where nobody
+    looked.
     """
 
     name: str
@@ -33,6 +36,12 @@ class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     digest: str
     sealed_ns: int
+    apart: bool = False
+    places: str = ""
+
+    def told_places(self) -> list[tuple[str, str, str, str]]:
+        """Product, cloud, seller and region of its usage; none where nobody looked."""
+        return _PLACES.decode(self.places) if self.places else []
 
 
 def list_files(connection: Connection, files: Iterable[LakeFile]) -> None:

@@ -1,0 +1,227 @@
+"""`clauseway usage`: what was used, brought in from elsewhere, and what could not be believed of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from clauseway.app.home import home_at
+from clauseway.app.importing import Imported, Source, drop, import_usage, listed, replay
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.cli.tenancy import plain_table
+from clauseway.storage.quarantine import Held
+from clauseway.values import InvalidInput, Problem
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Usage that cannot be true, and what to do.")
+app.add_typer(quarantine, name="quarantine")
+_FLAWED = 2  # as for an answer that is not "permitted": it was done, and somebody has to look
+_SHOWN = 50
+
+Numbers = Annotated[list[int] | None, typer.Argument(help="Rows by number, from `list`; all when none is named.")]
+Fields = Annotated[
+    list[str] | None, typer.Option("--set", help="What holds for a field. Repeatable.", metavar="FIELD=VALUE")
+]
+
+
+@app.callback()
+def _usage() -> None:
+    """Usage from elsewhere: imported once each, checked row by row."""
+
+
+@app.command("import")
+def import_command(
+    files: Annotated[list[Path], typer.Argument(help="Files with usage.", metavar="FILE…")],
+    form: Annotated[
+        str,
+        typer.Option("--format", help="focus, cloudevents, opentelemetry or parquet; by default seen from the file."),
+    ] = "",
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A field where the file says nothing. Repeatable.", metavar="FIELD=VALUE"),
+    ] = None,
+    source: Annotated[str, typer.Option(help="Whose ids these are, instead of what the file says.")] = "",
+    agreement: options.AgreementFolders = None,
+    facts: options.FactsFile = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Import usage that others counted: FOCUS bills, CloudEvents, OpenTelemetry, and our own Parquet.
+
+    A record counts once, however often its file is imported: its source and id say which it is. Every row is checked;
+    what cannot be true (counts below zero, parts larger than their whole, unknown products, times in the future or
+    before the first amendment) goes into quarantine with field and reason, and the others on. Exit code 2: rows are
+    in quarantine.
+
+    \b
+    A bill of Azure, all of it bought from Microsoft:
+      clauseway usage import azure-2026-05.csv --set seller=microsoft
+    Events of an application, spans and token metrics of a collector:
+      clauseway usage import events.jsonl traces.json --set organisation=acme --set seller=openai
+    What another home exported:
+      clauseway usage import usage.parquet
+    """
+    out = Console(stderr=True, highlight=False)
+    last = [0]
+
+    def told(path: Path, so_far: Imported) -> None:
+        # A line per hundred thousand rows: a long file is seen to move, a short one says nothing.
+        if not as_json and so_far.rows - last[0] >= 100_000:
+            last[0] = so_far.rows
+            out.print(f"{path.name}: {so_far.rows:,} rows, {so_far.imported:,} imported", markup=False)
+
+    done = import_usage(
+        home_at(home),
+        options.opened(agreement, facts, None, home),
+        files,
+        Source(format=form, fields=_pairs(fields), source=source),
+        told,
+    )
+    if as_json:
+        print_json(done)
+    else:
+        _print_imported(done)
+    return _FLAWED if done.quarantined else 0
+
+
+@quarantine.command("list")
+def list_command(
+    with_ended: Annotated[bool, typer.Option("--all", help="Also what was replayed or dropped.")] = False,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """List what waits in quarantine: file and row, field and reason.
+
+    \b
+    What waits:
+      clauseway usage quarantine list
+    """
+    found = listed(home_at(home), with_ended=with_ended)
+    if as_json:
+        print_json([_row(one) for one in found])
+        return 0
+    out = console()
+    if not found:
+        out.print("Nothing is in quarantine.")
+        return 0
+    table = plain_table("number", "from", "row", "state", "field", "reason")
+    for one in found[:_SHOWN]:
+        for place, flaw in enumerate(one.flaws):
+            own = (str(one.number), one.origin, str(one.line), one.state) if place == 0 else ("", "", "", "")
+            table.add_row(*own, flaw.field, flaw.reason)
+    out.print(table)
+    if len(found) > _SHOWN:
+        out.print(f"and {len(found) - _SHOWN:,} more: --json shows all", style="dim")
+    return 0
+
+
+@quarantine.command()
+def show(
+    number: Annotated[int, typer.Argument(help="A row by number.", metavar="NUMBER")],
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show a row as it came, what is wrong with it, and what became of it.
+
+    \b
+    One of them:
+      clauseway usage quarantine show 3
+    """
+    [one] = listed(home_at(home), numbers=[number])
+    if as_json:
+        print_json(_row(one))
+        return 0
+    out = console()
+    since = datetime.fromtimestamp(one.quarantined_ns // 1_000_000_000, UTC).isoformat().replace("+00:00", "Z")
+    out.print(f"{one.number}  {one.origin}, row {one.line}: {one.state}, since {since}", style="bold", markup=False)
+    for flaw in one.flaws:
+        out.print(f"  {flaw.field}: {flaw.reason}", style="red", markup=False)
+    for name, value in msgspec.json.decode(one.body).items():
+        out.print(f"  {name:<24}{value}", markup=False)
+    return 0
+
+
+@quarantine.command("replay")
+def replay_command(
+    numbers: Numbers = None,
+    fields: Fields = None,
+    agreement: options.AgreementFolders = None,
+    facts: options.FactsFile = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Check rows again, corrected or after what was missing was recorded, and import those that are believed now.
+
+    The row as it came is kept. Exit code 2: some are still wrong.
+
+    \b
+    One, with what it should have said:
+      clauseway usage quarantine replay 3 --set cached_input_tokens=400
+    All, once the product they name was added:
+      clauseway fact record product --product gpt-6 --class api.stateless --effective 2026-05-01 --source "a letter"
+      clauseway usage quarantine replay
+    """
+    done = replay(
+        home_at(home), options.opened(agreement, facts, None, home), numbers or [], _pairs(fields, may_be_empty=True)
+    )
+    if as_json:
+        print_json(done)
+        return _FLAWED if done.still else 0
+    out = console()
+    out.print(f"{len(done.replayed)} imported, {len(done.still)} still in quarantine")
+    for number, flaws in done.still.items():
+        for flaw in flaws:
+            out.print(f"  {number}  {flaw.field}: {flaw.reason}", markup=False)
+    return _FLAWED if done.still else 0
+
+
+@quarantine.command("drop")
+def drop_command(
+    numbers: Annotated[list[int], typer.Argument(help="Rows by number.", metavar="NUMBER…")],
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Drop rows that nobody can correct. They stay on the list of what was dropped.
+
+    \b
+    Two of them:
+      clauseway usage quarantine drop 3 4
+    """
+    done = drop(home_at(home), numbers)
+    if as_json:
+        print_json([_row(one) for one in done])
+    else:
+        console().print(f"{len(done)} dropped")
+    return 0
+
+
+def _row(one: Held) -> dict[str, object]:
+    fields = {name: getattr(one, name) for name in one.__struct_fields__ if name != "body"}
+    return {**fields, "row": msgspec.json.decode(one.body)}
+
+
+def _print_imported(done: Imported) -> None:
+    out = console()
+    told = f"{done.imported:,} imported, {done.again:,} there before, {done.quarantined:,} in quarantine"
+    out.print(f"{done.rows:,} rows: {told}")
+    for reason, count in sorted(done.skipped.items()):
+        out.print(f"{count:,} passed over: {reason}", style="dim", markup=False)
+    if done.quarantined:
+        out.print("`clauseway usage quarantine list` says what is wrong with them.", style="dim", markup=False)
+
+
+def _pairs(given: Sequence[str] | None, *, may_be_empty: bool = False) -> dict[str, str]:
+    """`field=value` items. Raises InvalidInput."""
+    pairs = dict(item.partition("=")[::2] for item in given or ())
+    wrong = [item for item in given or () if "=" not in item or (item.endswith("=") and not may_be_empty)]
+    if wrong:
+        why, todo = "a field and its value are joined by =", "Write it like --set seller=microsoft."
+        raise InvalidInput(
+            *(Problem(what=f"{item!r} sets nothing", why=why, where="--set", todo=todo) for item in wrong)
+        )
+    return pairs

@@ -1,0 +1,206 @@
+"""FOCUS 1.2, the FinOps specification of cost and usage: clouds' bills read as usage, and our usage as its rows.
+
+A row of a bill is one meter over one period: input tokens of a model in a region. Meters are disjoint, so what is
+billed as cached input is not in the input beside it; a row of cached tokens is therefore both, the part and its whole.
+Rows have no id: what they are about (all but figures) identifies them, so that a bill read again counts once and one
+that was corrected is seen. Only charges for usage are read; taxes, credits and purchases are passed over.
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+
+from clauseway.exchange.reports import Reported
+from clauseway.metering import Unit
+from clauseway.metering.units import CONTAINED_IN
+
+SOURCE = "focus"
+# What a row cannot do without; a file that lacks one of them is refused whole.
+NEEDED = ("ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ProviderName")
+_ROWS = 20_000
+# What says how much, not what about; and when the bill was made.
+_FIGURES = re.compile(r"(Cost|Price|Quantity|Currency)$|^x_Exported")
+# How providers name themselves, and the clouds they are. As each bill begins, in lower case.
+_CLOUDS = {
+    "microsoft": "azure", "azure": "azure", "aws": "aws", "amazon": "aws", "google": "google-cloud", "oracle": "oci",
+    "oci": "oci", "openai": "openai-own",
+}  # fmt: skip
+_SELLERS = {
+    "microsoft": "microsoft", "aws": "amazon", "amazon": "amazon", "google": "google", "oracle": "oracle",
+    "openai": "openai",
+}  # fmt: skip
+# What a meter's name or a unit says, the first that matches; each with the unit it counts.
+_METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), unit)
+    for pattern, unit in (
+        (r"cach\w*[\s_-]*(write|creat)", Unit.CACHE_WRITE_TOKENS),
+        (r"cach|cchd", Unit.CACHED_INPUT_TOKENS),
+        (r"reason", Unit.REASONING_TOKENS),
+        (r"aud\w*[\s_-]*in|in\w*[\s_-]*aud", Unit.AUDIO_INPUT_TOKENS),
+        (r"aud\w*[\s_-]*out|out\w*[\s_-]*aud", Unit.AUDIO_OUTPUT_TOKENS),
+        (r"im(age|g)\w*[\s_-]*in|in\w*[\s_-]*im(age|g)", Unit.IMAGE_INPUT_TOKENS),
+        (r"im(age|g)\w*[\s_-]*out|out\w*[\s_-]*im(age|g)", Unit.IMAGE_OUTPUT_TOKENS),
+        (r"\bout|outp|completion", Unit.OUTPUT_TOKENS),
+        (r"\binp?\b|input|prompt", Unit.INPUT_TOKENS),
+        (r"request", Unit.REQUESTS),
+    )
+)
+_SCALES = re.compile(r"^\s*([\d,.]+)?\s*(k|m|b|thousand|million|billion)?\b", re.IGNORECASE)
+_TIMES = {"k": 1_000, "thousand": 1_000, "m": 10**6, "million": 10**6, "b": 10**9, "billion": 10**9}
+_NAMING = ("SkuMeter", "ChargeDescription", "ResourceName", "SkuId", "ServiceName", "ResourceId")
+
+# The columns of usage rows, with whether the specification lets them be empty. Costs are a settlement's to tell.
+_UNIT_WORDS = {Unit.REQUESTS: "Requests", Unit.AUDIO_INPUT_MILLISECONDS: "Milliseconds"}
+USAGE_COLUMNS = (
+    "ChargePeriodStart", "ChargePeriodEnd", "ChargeCategory", "ProviderName", "InvoiceIssuerName", "SubAccountId",
+    "SubAccountName", "RegionId", "ServiceCategory", "ServiceName", "SkuMeter", "ConsumedQuantity", "ConsumedUnit",
+    "x_Product", "x_Model", "x_Cloud", "x_Seller", "x_Unit", "x_ChargeId",
+)  # fmt: skip
+
+
+class MissingColumns(ValueError):
+    """A file that is no FOCUS: the columns it lacks."""
+
+
+def read_focus(path: Path, products: Iterable[str]) -> Iterator[Reported]:
+    """The usage in a bill, CSV or Parquet, row by row. `products` are looked for in meters' names. Raises
+    MissingColumns."""
+    known = sorted(products, key=len, reverse=True)
+    for line, row in _rows(path):
+        yield _reported(line, row, known)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    if path.suffix.lower() == ".parquet":
+        with pq.ParquetFile(path) as file:
+            _check(file.schema_arrow.names)
+            line = 0
+            for batch in file.iter_batches(_ROWS):
+                for row in batch.to_pylist():
+                    line += 1
+                    yield line, row
+        return
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as text:
+        reader = csv.DictReader(text, restkey="more fields than columns")
+        _check(reader.fieldnames or ())
+        for row in reader:
+            yield reader.line_num, row
+
+
+def _check(names: Iterable[str]) -> None:
+    if missing := [name for name in NEEDED if name not in set(names)]:
+        raise MissingColumns(", ".join(missing))
+
+
+def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Reported:
+    given = {name: value for name, value in row.items() if value not in (None, "")}
+    if given.get("ChargeCategory") != "Usage":
+        return Reported(line=line, fields={}, skipped=f"a charge of category {given.get('ChargeCategory', 'none')}")
+    words = [str(given[name]) for name in _NAMING if name in given]
+    fields = {
+        "source": SOURCE, "id": str(given.get("x_ChargeId", "")) or _identity(given),
+        "event_ns": given.get("x_EventTime") or _instant(given.get("ChargePeriodStart")), "aggregated": True,
+        "organisation": given.get("SubAccountName") or given.get("SubAccountId") or given.get("BillingAccountName"),
+        "cloud": given.get("x_Cloud") or _by_beginning(_CLOUDS, given.get("ProviderName")),
+        "seller": given.get("x_Seller") or _by_beginning(_SELLERS, given.get("InvoiceIssuerName")),
+        "region": given.get("RegionId"), "model": given.get("x_Model"), "upstream_id": given.get("ResourceId"),
+        "product": given.get("x_Product") or _product(words, products),
+    }  # fmt: skip
+    fields = {name: value for name, value in fields.items() if value not in (None, "")}
+    unit = _unit(given, words)
+    quantity = _quantity(given)
+    if unit is None or quantity is None:
+        asked = f"{given.get('ConsumedUnit', '')} of {given.get('SkuMeter', 'no meter')}"
+        return Reported(line=line, fields=fields | {f"ConsumedQuantity ({asked})": given.get("ConsumedQuantity")})
+    fields[unit.column] = quantity
+    if unit in CONTAINED_IN:
+        fields[CONTAINED_IN[unit].column] = quantity
+    return Reported(line=line, fields=fields)
+
+
+def _identity(row: Mapping[str, Any]) -> str:
+    about = sorted((name, str(value)) for name, value in row.items() if not _FIGURES.search(name))
+    return hashlib.sha256(msgspec.json.encode(about)).hexdigest()
+
+
+def _instant(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _by_beginning(table: Mapping[str, str], value: object) -> str:
+    text = str(value or "").lower()
+    return next((found for beginning, found in table.items() if text.startswith(beginning)), str(value or ""))
+
+
+def _product(words: Sequence[str], products: Sequence[str]) -> str:
+    """The longest product that is named in the first column that names one; `gpt 5.4 Inp` names gpt-5.4."""
+    for word in words:
+        text = re.sub(r"[\s_]+", "-", word.lower())
+        for product in products:
+            if re.search(rf"(?<![a-z0-9]){re.escape(product.lower())}(?![a-z0-9.])", text):
+                return product
+    return ""
+
+
+def _unit(row: Mapping[str, Any], words: Sequence[str]) -> Unit | None:
+    if named := row.get("x_Unit"):
+        return next((unit for unit in Unit if unit.column == named), None)
+    for word in (str(row.get("ConsumedUnit", "")), *words):
+        for pattern, unit in _METERS:
+            if pattern.search(word):
+                return unit
+    return None
+
+
+def _quantity(row: Mapping[str, Any]) -> int | str | None:
+    """Whole units: `1.5` of `1K Tokens` are 1,500. None where it is no number, text where it is not whole."""
+    found = _SCALES.match(str(row.get("ConsumedUnit", "")))
+    number, word = found.groups() if found else (None, None)
+    text = str(row.get("ConsumedQuantity", "")).replace(",", "")
+    if not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", text):
+        return None
+    # Exact: a bill's quantity is decimal, and a million times it may still be whole.
+    exact = Decimal(text) * Decimal((number or "1").replace(",", "")) * _TIMES.get((word or "").lower(), 1)
+    return int(exact) if exact == int(exact) else f"{exact:f}"
+
+
+def usage_rows(sums: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
+    """FOCUS rows of usage from sums by hour: `hour` (since 1970), organisation, project, seller, cloud, region,
+    product, model, and units by column. One row per unit; a whole without its parts, which have rows of their own."""
+    for one in sums:
+        counts = {unit: int(one.get(unit.column) or 0) for unit in Unit}
+        for part, whole in CONTAINED_IN.items():
+            counts[whole] -= counts[part]
+        for unit, count in counts.items():
+            if count:
+                yield _usage_row(one, unit, count)
+
+
+def _usage_row(one: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]:
+    begin, end = (_written(int(one["hour"]) + later) for later in (0, 1))
+    about = [one["hour"], *(one[name] for name in ("organisation", "project", "seller", "cloud", "region", "product"))]
+    charge = hashlib.sha256(msgspec.json.encode([*about, one["model"], unit.column])).hexdigest()
+    return dict(
+        zip(
+            USAGE_COLUMNS,
+            (
+                begin, end, "Usage", one["cloud"], one["seller"], one["organisation"], one["organisation"],
+                one["region"], "AI and Machine Learning", "Model inference", f"{one['product']} {unit.column}",
+                str(count), _UNIT_WORDS.get(unit, "Tokens"), one["product"], one["model"], one["cloud"], one["seller"],
+                unit.column, charge,
+            ),
+            strict=True,
+        )
+    )  # fmt: skip
+
+
+def _written(hour: int) -> str:
+    return datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,242 @@
+"""Usage from elsewhere: every format, once each, what is wrong in quarantine, corrected and replayed."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from clauseway import open_agreement
+from clauseway.app.home import Home
+from clauseway.app.importing import Imported, Source, drop, import_usage, listed, replay
+from clauseway.app.sealing import open_lake
+from clauseway.exchange.cloudevents import write_cloudevents
+from clauseway.metering import Status, imported_id
+from clauseway.storage.rollups import scan, usage_by
+from clauseway.values import Interval, InvalidInput
+
+OPENED = open_agreement()
+YEAR = Interval(date(2026, 1, 1), date(2027, 1, 1))
+HEADER = (
+    "ChargeCategory,ChargePeriodStart,ChargePeriodEnd,ConsumedQuantity,ConsumedUnit,ProviderName,InvoiceIssuerName,"
+    "SubAccountName,RegionId,SkuMeter,BilledCost"
+)
+BILL = f"""{HEADER}
+Usage,2026-05-01T00:00:00Z,2026-05-02T00:00:00Z,1.5,1M Tokens,Microsoft,Microsoft,acme,eastus2,gpt 5.4 Inp glbl,3.75
+Usage,2026-05-01T00:00:00Z,2026-05-02T00:00:00Z,200,1K Tokens,Microsoft,Microsoft,acme,eastus2,gpt 5.4 cached Inp,0.05
+Usage,2026-05-01T00:00:00Z,2026-05-02T00:00:00Z,-4,1K Tokens,Microsoft,Microsoft,acme,eastus2,gpt 5.4 Outp glbl,-3
+Usage,2026-05-01T00:00:00Z,2026-05-02T00:00:00Z,4,1K Tokens,Microsoft,Microsoft,acme,eastus2,gpt 9.4 Outp glbl,3
+Tax,2026-05-01T00:00:00Z,2026-05-02T00:00:00Z,4,1K Tokens,Microsoft,Microsoft,acme,eastus2,gpt 9.4 Outp glbl,3
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def put(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def load(home: Home, *paths: Path, form: str = "", **fields: str) -> Imported:
+    return import_usage(home, OPENED, paths, Source(format=form, fields=fields), lambda *_: None)
+
+
+def rows(home: Home) -> list[dict[str, Any]]:
+    with open_lake(home) as lake:
+        found = [row for path in lake.files() for row in pq.read_table(path).to_pylist()]
+    return sorted(found, key=lambda row: (row["event_ns"], row["request_id"]))
+
+
+def figures(home: Home) -> dict[str, tuple[int, int | None, int | None]]:
+    """By organisation: what was served, and its tokens in and out. Held against a scan of every row."""
+    with open_lake(home) as lake:
+        found = usage_by(lake.control, ["organisation"])
+        whole = scan(lake.files(), YEAR)
+    assert sum(one.served for one in found) == sum(row["served"] for row in whole)
+    assert sum(one.units.get("input_tokens", 0) for one in found) == sum(row["input_tokens"] for row in whole)
+    return {
+        one.key[0]: (one.served, one.units.get("input_tokens"), one.units.get("output_tokens")) for one in found
+    }  # fmt: skip
+
+
+def reasons(home: Home) -> list[tuple[int, list[tuple[str, str]]]]:
+    return [(one.line, [(flaw.field, flaw.reason) for flaw in one.flaws]) for one in listed(home)]
+
+
+def test_a_bill_becomes_usage_once_and_its_bad_rows_wait(home: Home, tmp_path: Path) -> None:
+    bill = put(tmp_path, "bill.csv", BILL)
+    tax = {"a charge of category Tax": 1}
+    assert load(home, bill) == Imported(rows=5, imported=2, quarantined=2, skipped=tax)
+    assert load(home, bill) == Imported(rows=5, again=2, skipped=tax)
+    # The bill's meters are disjoint: 1.5 million uncached and 200 thousand cached tokens went in.
+    assert figures(home) == {"acme": (2, 1_700_000, None)}
+    assert [row["cached_input_tokens"] for row in rows(home)].count(200_000) == 1
+    assert reasons(home) == [
+        (4, [("units", "output_tokens is -4000, below zero")]),
+        (5, [("product", "missing")]),
+    ]
+    first, second = [one.number for one in listed(home)]
+    assert replay(home, OPENED, [first], {"output_tokens": "4000"}).replayed == (first,)
+    assert figures(home) == {"acme": (3, 1_700_000, 4_000)}
+    assert dict(replay(home, OPENED, [], {}).still)[second][0].reason == "missing"
+    assert replay(home, OPENED, [second], {"product": "gpt-5.5"}).replayed == (second,)
+    assert figures(home) == {"acme": (4, 1_700_000, 8_000)}
+    assert listed(home) == []
+    assert [one.state for one in listed(home, with_ended=True)] == ["replayed", "replayed"]
+
+
+def test_the_same_bill_as_parquet_is_the_same_usage(home: Home, tmp_path: Path) -> None:
+    lines = [line.split(",") for line in BILL.splitlines()]
+    table = pa.table({name: [line[place] for line in lines[1:]] for place, name in enumerate(lines[0])})
+    pq.write_table(table, tmp_path / "bill.parquet")
+    load(home, put(tmp_path, "bill.csv", BILL))
+    assert load(home, tmp_path / "bill.parquet").again == 2
+
+
+def test_a_bill_that_says_otherwise_of_one_charge_or_says_it_twice_waits(home: Home, tmp_path: Path) -> None:
+    first = BILL.splitlines()[1]
+    load(home, put(tmp_path, "april.csv", f"{HEADER}\n{first}\n"))
+    corrected = first.replace("1.5,1M", "1.6,1M")
+    assert load(home, put(tmp_path, "may.csv", f"{HEADER}\n{corrected}\n")).quarantined == 1
+    other = first.replace("eastus2", "westus3")
+    done = load(home, put(tmp_path, "twice.csv", f"{HEADER}\n{other}\n{other}\n"))
+    assert (done.imported, done.quarantined) == (1, 1)
+    assert [flaw for _, [flaw] in reasons(home)] == [
+        ("id", "it came before with other figures, in row 2 of another"),
+        ("id", "the same charge as row 2 of this file"),
+    ]
+
+
+def event(identity: str, **data: object) -> dict[str, Any]:
+    usage = {"organisation": "acme", "seller": "openai", "cloud": "aws", "product": "gpt-5.4"}
+    return {
+        "specversion": "1.0", "type": "clauseway.usage.v1", "source": "/app", "id": identity,
+        "time": "2026-05-02T10:00:00.5Z", "data": {**usage, "units": {"input_tokens": 10, "output_tokens": 5}, **data},
+    }  # fmt: skip
+
+
+def test_events_in_lines_in_batches_and_in_an_array_count_once(home: Home, tmp_path: Path) -> None:
+    one, two, three = (event(name) for name in "123")
+    lines = put(tmp_path, "lines.jsonl", f"{json.dumps(one)}\n{json.dumps([one, two])}\n\nnot json\n")
+    assert load(home, lines) == Imported(rows=4, imported=2, again=1, quarantined=1)
+    array = put(tmp_path, "array.json", json.dumps([two, three, {"type": "x", "specversion": "1.0"}], indent=1))
+    assert load(home, array) == Imported(rows=3, imported=1, again=1, skipped={"an event of type x": 1})
+    assert figures(home) == {"acme": (3, 30, 15)}
+    assert reasons(home)[0][1][0][0] == "row"
+    assert rows(home)[0]["request_id"] in {str(imported_id("/app", name)) for name in "123"}
+
+
+def test_an_event_comes_back_as_it_was_written(home: Home, tmp_path: Path) -> None:
+    load(home, put(tmp_path, "one.jsonl", json.dumps(event("1", region="us-east-2", streamed=True)) + "\n"))
+    before = rows(home)
+    again = Home(tmp_path / "again")
+    put(tmp_path, "written.jsonl", b"".join(write_cloudevents(before)).decode())
+    pq.write_table(pa.Table.from_pylist(before), tmp_path / "written.parquet")
+    assert load(again, tmp_path / "written.jsonl", tmp_path / "written.parquet") == Imported(
+        rows=2, imported=1, again=1
+    )
+    for row in (*before, *(after := rows(again))):
+        row.pop("recorded_ns")
+    assert after == before
+    assert load(home, tmp_path / "written.parquet").again == 1
+
+
+def span(identity: str, **attributes: object) -> dict[str, Any]:
+    given = {"gen_ai.provider.name": "aws.bedrock", "gen_ai.request.model": "openai.gpt-5.4", **attributes}
+    return {
+        "traceId": "a" * 32, "spanId": identity, "name": "chat", "startTimeUnixNano": "1777716000000000000",
+        "endTimeUnixNano": "1777716001500000000", "attributes": list(map(attribute, given.items())),
+    }  # fmt: skip
+
+
+def attribute(item: tuple[str, object]) -> dict[str, Any]:
+    name, value = item
+    return {"key": name, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
+
+
+def test_spans_and_token_metrics(home: Home, tmp_path: Path) -> None:
+    tokens = {"gen_ai.usage.input_tokens": 7, "gen_ai.usage.output_tokens": 3}
+    spans = [span("01", **tokens), span("02"), span("03", **tokens, **{"clauseway.request.id": "req_1"})]
+    resource = {"attributes": list(map(attribute, {"service.name": "shop", "cloud.region": "us-east-2"}.items()))}
+    traces = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}
+    path = put(tmp_path, "traces.json", json.dumps(traces) + "\n")
+    done = load(home, path, organisation="acme", seller="openai")
+    assert (done.imported, sum(done.skipped.values())) == (1, 2)
+    [row] = rows(home)
+    told = [row[name] for name in ("project", "region", "cloud", "product", "model", "duration_us", "input_tokens")]
+    assert told == ["shop", "us-east-2", "aws", "gpt-5.4", "openai.gpt-5.4", 1_500_000, 7]
+
+    def metric(temporality: int) -> str:
+        given = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5.5", "gen_ai.token.type": "output"}
+        point = {
+            "attributes": list(map(attribute, given.items())), "sum": 900, "count": 30,
+            "startTimeUnixNano": "1777716000000000000", "timeUnixNano": "1777716060000000000",
+        }  # fmt: skip
+        histogram = {"aggregationTemporality": temporality, "dataPoints": [point]}
+        metrics = [{"name": "gen_ai.client.token.usage", "histogram": histogram}]
+        return json.dumps({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]})
+
+    metrics = put(tmp_path, "metrics.json", f"{metric(1)}\n{metric(2)}\n")
+    done = load(home, metrics, organisation="acme", seller="openai")
+    assert (done.imported, done.quarantined) == (1, 1)
+    assert reasons(home)[0][1] == [("row", "a cumulative point: export it with delta temporality")]
+    assert figures(home) == {"acme": (2, 7, 903)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what", "where"),
+    [
+        ("bill.csv", "a,b\n1,2\n", "it is no FOCUS file", "bill.csv"),
+        ("usage.txt", "hello\n", "the format is not recognised", "usage.txt"),
+        ("usage.parquet", "hello\n", "the file cannot be read", "usage.parquet"),
+        ("missing.csv", None, "the file cannot be read", "missing.csv"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(
+    home: Home, tmp_path: Path, name: str, text: str | None, what: str, where: str
+) -> None:
+    if text is not None:
+        put(tmp_path, name, text)
+    with pytest.raises(InvalidInput) as refused:
+        load(home, tmp_path / name)
+    [problem] = refused.value.problems
+    assert (problem.what, Path(problem.where).name) == (what, where)
+
+
+def test_numbers_that_are_not_in_quarantine_are_refused_and_dropped_rows_stay_listed(
+    home: Home, tmp_path: Path
+) -> None:
+    load(home, put(tmp_path, "bill.csv", BILL))
+    with pytest.raises(InvalidInput, match="99 in quarantine"):
+        drop(home, [1, 99])
+    assert [one.number for one in drop(home, [1])] == [1]
+    with pytest.raises(InvalidInput):
+        replay(home, OPENED, [1], {})
+    assert [(one.number, one.state) for one in listed(home, with_ended=True)] == [(1, "dropped"), (2, "open")]
+
+
+def test_rows_of_a_long_file_come_in_chunks_and_an_interruption_repeats_none(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clauseway.app.importing._ROWS", 3)
+    path = put(tmp_path, "many.jsonl", "".join(json.dumps(event(str(n))) + "\n" for n in range(10)))
+
+    class Interrupted(Exception):
+        pass
+
+    def stop(_: Path, so_far: Imported) -> None:
+        if so_far.rows == 6:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        import_usage(home, OPENED, [path], Source(), stop)
+    assert load(home, path) == Imported(rows=10, imported=4, again=6)
+    assert figures(home) == {"acme": (10, 100, 50)}
+    assert {row["status"] for row in rows(home)} == {int(Status.COMPLETE)}
