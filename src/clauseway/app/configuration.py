@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from clauseway.app.offerings import shipped_models
 from clauseway.app.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import CLOUDS
@@ -40,6 +41,8 @@ from clauseway.values import InvalidInput, Problem
 DIALECTS = tuple(CLOUDS)
 _KINDS = (*STATIC, *KINDS)
 _CAPABILITIES = tuple(str(capability) for capability in Capability)
+# Models that the catalog knows, whether the agreement speaks of them or not.
+_MODELS = frozenset(product for product, _ in shipped_models().models)
 COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -195,6 +198,11 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
     for key, what, value, allowed in known:
         if value not in allowed:
             todo = f"Write one of: {', '.join(sorted(filter(None, allowed)))}."
+            if (key, what) == ("models", "product") and value in _MODELS:
+                todo = (
+                    f"The agreement's text does not know it; record what it is: clauseway fact record product "
+                    f"--product {value} --class CLASS --effective DAY --source WHERE."
+                )
             file.problem((*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo)
     for both in sorted(set(deployment.has) & set(deployment.lacks)):
         file.problem((*at, "lacks"), f"{name}: has and lacks {both}", "it cannot be both", "Remove one of them.")

@@ -71,12 +71,13 @@ def present_plan(options: Options) -> Plan:
     """The plan by what is true now. Raises InvalidInput with everything that is wrong."""
     known_at = KnownAt(time.time_ns())
     home = options.home.make()
-    configuration = read_configuration(options.configuration, options.opened.catalog)
+    opened = with_recorded(options.opened, home)
+    configuration = read_configuration(options.configuration, opened.catalog)
     tenancy = tenancy_for_plan(home)
     prices = open_prices(known_at, options.prices)
     try:
         plan = compile_plan(
-            with_recorded(options.opened, home),
+            opened,
             configuration,
             tenancy.keys,
             home.hash_key(),
@@ -112,7 +113,7 @@ def refresh_plan(options: Options) -> None:
 def serving(options: Options) -> Iterator[Served]:
     """The gateway and the pages, until the block ends. Raises InvalidInput, ChildFailed."""
     refresh_plan(options)
-    configuration = read_configuration(options.configuration, options.opened.catalog)
+    configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(lease_server(options.home))
@@ -194,7 +195,7 @@ def _inputs(options: Options) -> list[object]:
 def _secret_files(options: Options) -> list[Path]:
     """Files of secrets that are part of the plan, and may be replaced."""
     try:
-        configuration = read_configuration(options.configuration, options.opened.catalog)
+        configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
     except InvalidInput:
         return []
     named = [deployment.auth.secret_file for deployment in configuration.deployment]

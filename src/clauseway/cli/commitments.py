@@ -9,7 +9,7 @@ from rich.table import Table
 from clauseway.app.commitments import BurnDown, burn_downs
 from clauseway.app.configuration import read_configuration
 from clauseway.app.home import home_at
-from clauseway.app.library import day_given, open_agreement
+from clauseway.app.library import day_given
 from clauseway.app.prices import open_prices
 from clauseway.app.sealing import seal
 from clauseway.app.settling import now
@@ -43,7 +43,8 @@ def command(
       clauseway commitments --as-of 2026-05-31 --json
     """
     at, known_at = home_at(home).make(), now()
-    written = read_configuration(configuration or at.configuration, open_agreement(agreement).catalog, secrets=False)
+    catalog = options.opened_one(agreement, None, home=home).catalog
+    written = read_configuration(configuration or at.configuration, catalog, secrets=False)
     seal(at)
     day = day_given(as_of, "--as-of") or known_at.day
     found = burn_downs(at, written, open_prices(known_at, prices), day)

@@ -8,7 +8,6 @@ import typer
 
 from clauseway.app.configuring import DEFAULT, check_configuration, show_configuration
 from clauseway.app.home import home_at
-from clauseway.app.library import open_agreement
 from clauseway.app.serving import Options
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
@@ -73,7 +72,9 @@ def show(
     As data, with the reason of every limit:
       clauseway config show clouds.toml --json
     """
-    settings = show_configuration(file or home_at(home).configuration, open_agreement(agreement).catalog)
+    settings = show_configuration(
+        file or home_at(home).configuration, options.opened_one(agreement, None, home=home).catalog
+    )
     if as_json:
         print_json(settings)
         return 0

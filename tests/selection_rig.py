@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
-from gateway_rig import HASH_KEY, SECRET
-
 from clauseway.gateway.accounts import Accounts
 from clauseway.gateway.health import Health
 from clauseway.gateway.keys import digest
@@ -12,13 +10,14 @@ from clauseway.gateway.leases import LocalLessor
 from clauseway.gateway.operations import BY_NAME
 from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices, Route, Target
 from clauseway.gateway.quotas import Memory
-from clauseway.gateway.requests import decode_chat
+from clauseway.gateway.requests import decode_chat, decode_responses
 from clauseway.gateway.routes import CallTarget, Choice, Customer, Selection, Tables
 from clauseway.gateway.upstream import Endpoint
 from clauseway.metering import Deployment, Ruling, Unit
 
+HASH_KEY, SECRET = "5a" * 32, "sk-test-secret"
 PRODUCT, MODEL = "gpt-5.5", "gpt-5.5"
-CHAT = BY_NAME["chat"]
+CHAT, RESPONSES = BY_NAME["chat"], BY_NAME["responses"]
 PLAIN_BODY = b'{"model":"gpt-5.5","messages":[{"role":"user","content":"hello"}]}'
 
 
@@ -77,6 +76,12 @@ class Bench:
         return self.choice(at_ns, asked.model).select(
             CHAT, asked, **{"needs": asked.needs(body), "body_bytes": len(body), "now_s": now_s, **named}
         )
+
+    def order_of_responses(self, at_ns: int) -> list[str]:
+        body = b'{"model":"gpt-5.5","input":"hello"}'
+        asked = decode_responses(body, b"")
+        selection = self.choice(at_ns).select(RESPONSES, asked, needs=asked.needs(body), body_bytes=len(body))
+        return [candidate.target.name for candidate in selection.candidates]
 
     def order(self, body: bytes = PLAIN_BODY, at_ns: int = 1, now_s: float = 0.0, **named: Any) -> list[str]:
         return [candidate.target.name for candidate in self.select(body, at_ns, now_s, **named).candidates]

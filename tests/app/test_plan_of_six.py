@@ -1,0 +1,265 @@
+"""A configuration of six deployments compiled to a plan, and what a gateway selects by it."""
+
+import json
+from datetime import date
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from clauseway.app.configuration import Configuration, read_configuration
+from clauseway.app.library import OpenAgreement, open_agreement
+from clauseway.app.planning import compile_plan
+from clauseway.gateway.keys import digest
+from clauseway.gateway.plan import Key, Plan, Policy
+from clauseway.metering import Unit
+from clauseway.pricing import PriceTable, UnknownPrice, parse_book
+from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
+from selection_rig import HASH_KEY, SECRET, Bench
+
+# What the text does not know is recorded; class and decisions are then those of any stateless API.
+PRODUCTS = """\
+- {kind: product, product: text-embedding-3-small, class: api.stateless, first-shipped-by: 2024-01-25}
+- {kind: product, product: whisper-1, class: api.stateless, first-shipped-by: 2023-03-01}
+- {kind: product, product: gpt-image-1, class: api.stateless, first-shipped-by: 2025-04-23}
+"""
+KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)
+BOOK = """\
+product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
+gpt-5.5,,,,input_tokens,2026-04-23,,2026-04-23,5.00,test
+gpt-5.5,,,,cached_input_tokens,2026-04-23,,2026-04-23,0.50,test
+gpt-5.5,,,,output_tokens,2026-04-23,,2026-04-23,30.00,test
+gpt-5.5,aws,,,input_tokens,2026-04-23,,2026-04-23,5.50,test
+gpt-5.5,oci,,,output_tokens,2026-06-01,,2026-06-01,20.00,test
+text-embedding-3-small,,,,input_tokens,2024-01-25,,2024-01-25,0.02,test
+whisper-1,,,,audio_input_milliseconds,2023-03-01,,2023-03-01,0.10,test
+"""
+COMMON = 'seller = "openai"\nauth = {kind = "none"}\nmodels = {"gpt-5.5" = "gpt-5.5"}\n'
+SIX = f"""\
+[[deployment]]
+name = "direct"
+dialect = "openai"
+url = "https://api.openai.com/v1"
+cloud = "openai-own"
+region = "global"
+residency = "us"
+certifications = ["soc2"]
+{COMMON}
+[[deployment]]
+name = "sweden"
+dialect = "azure"
+url = "https://contoso.openai.azure.com/openai/v1"
+cloud = "azure"
+region = "swedencentral"
+residency = "eu"
+certifications = ["soc2", "hipaa"]
+quota_requests_per_minute = 600
+{COMMON}
+[[deployment]]
+name = "reserved"
+dialect = "azure"
+url = "https://fabrikam.openai.azure.com/openai/v1"
+cloud = "azure"
+region = "eastus2"
+residency = "us"
+provisioned = true
+lacks = ["vision"]
+{COMMON}
+[[deployment]]
+name = "ohio"
+dialect = "bedrock"
+url = "https://bedrock-mantle.us-east-2.api.aws/openai/v1"
+cloud = "aws"
+region = "us-east-2"
+residency = "us"
+has = ["file-search"]
+{COMMON}
+[[deployment]]
+name = "google"
+dialect = "vertex"
+url = "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/openai/v1"
+cloud = "google-cloud"
+region = "global"
+{COMMON}
+[[deployment]]
+name = "chicago"
+dialect = "oci"
+url = "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1"
+cloud = "oci"
+region = "us-chicago-1"
+residency = "us"
+{COMMON}
+[[commitment]]
+name = "credits"
+kind = "universal-credits"
+amount = 1000
+from = 2026-01-01
+until = 2027-01-01
+clouds = ["oci"]
+
+[[commitment]]
+name = "macc"
+kind = "macc"
+amount = "2_000.50"
+currency = "EUR"
+usd_rate = "1.10"
+from = 2026-01-01
+until = 2029-01-01
+clouds = ["azure"]
+"""
+
+
+@cache
+def opened() -> OpenAgreement:
+    """The built-in agreement, with the products of other endpoints."""
+    with TemporaryDirectory() as folder:
+        facts = Path(folder) / "facts.yaml"
+        facts.write_text(PRODUCTS)
+        return open_agreement().with_facts_from(facts)
+
+
+def configuration(tmp_path: Path, text: str) -> Configuration:
+    path = tmp_path / "clauseway.toml"
+    path.write_text(text.replace('"none"', '"bearer", secret_env = "HOME"'))
+    return read_configuration(path, opened().catalog, secrets=False)
+
+
+def compiled(tmp_path: Path, text: str = SIX, policy: Policy | None = None, **named: Any) -> Plan:
+    key = Key(
+        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(), organisation="acme", project="p",
+        key_id="k", seller="openai", segment="any",
+    )  # fmt: skip
+    prices = PriceTable(parse_book(BOOK, "book"), KNOWN_AT)
+    where = tmp_path / "clauseway.toml"
+    made = compile_plan(
+        opened(), configuration(tmp_path, text), [key], HASH_KEY, known_at=KNOWN_AT, prices=prices, where=where, **named
+    )
+    return Plan(**{name: getattr(made, name) for name in made.__struct_fields__} | {"policies": (policy or Policy(),)})
+
+
+def body(**members: Any) -> bytes:
+    return json.dumps({"model": "gpt-5.5", "messages": [{"role": "user", "content": "hello"}], **members}).encode()
+
+
+def at(day: str) -> int:
+    return start_of_day_ns(date.fromisoformat(day))
+
+
+PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.test/b.png"}}]}]
+ALL = ["reserved", "sweden", "direct", "ohio", "chicago"]  # google has Responses only
+EU = Policy(residency=("eu",))
+CHEAPEST, COMMITTED = Policy(strategy="cheapest"), Policy(strategy="commitment")
+
+# policy, request, day → order
+ORDERS = [
+    (Policy(), {}, "2026-11-20", ALL),
+    (Policy(), {}, "2026-03-01", ["reserved", "sweden"]),  # before A5: on Azure alone; no price then either
+    (EU, {}, "2026-11-20", ["sweden"]),
+    (Policy(certifications=("hipaa",)), {}, "2026-11-20", ["sweden"]),
+    (Policy(), {"messages": PICTURE}, "2026-11-20", ["sweden", "direct", "ohio", "chicago"]),
+    (Policy(), {"service_tier": "flex"}, "2026-11-20", ["reserved", "sweden", "direct", "chicago"]),
+    # Web search on Bedrock came with October 2026.
+    (Policy(), {"web_search_options": {}}, "2026-09-30", ["reserved", "sweden", "direct"]),
+    (Policy(), {"web_search_options": {}}, "2026-10-01", ["reserved", "sweden", "direct", "ohio"]),
+    (CHEAPEST, {}, "2026-11-20", ["reserved", "chicago", "sweden", "direct", "ohio"]),
+    (COMMITTED, {}, "2026-11-20", ["reserved", "chicago", "sweden", "direct", "ohio"]),
+    (COMMITTED, {}, "2027-01-01", ["reserved", "sweden", "direct", "ohio", "chicago"]),  # credits lapsed
+]
+
+
+@pytest.mark.parametrize(("policy", "members", "day", "order"), ORDERS)
+def test_the_order(tmp_path: Path, policy: Policy, members: dict[str, Any], day: str, order: list[str]) -> None:
+    bench = Bench(compiled(tmp_path, policy=policy))
+    assert bench.order(body(**members), at_ns=at(day)) == order
+
+
+def test_an_operation_goes_where_it_is_offered(tmp_path: Path) -> None:
+    assert Bench(compiled(tmp_path)).order_of_responses(at("2026-11-20")) == [*ALL[:-1], "google", "chicago"]
+
+
+def test_reasons_name_capability_and_source(tmp_path: Path) -> None:
+    bench = Bench(compiled(tmp_path))
+    passed = {
+        found.deployment: found.reason
+        for found in bench.select(body(service_tier="flex", messages=PICTURE), at_ns=at("2026-11-20")).passed
+    }
+    assert passed["reserved"] == "lacks vision (the deployment's configuration says so)"
+    assert passed["ohio"].startswith("lacks flex (AWS solutions library")
+
+
+def test_the_deployments_own_word_goes_before_the_matrix(tmp_path: Path) -> None:
+    targets = {target.label.deployment: target for target in compiled(tmp_path).targets}
+    lacking = {lack.capability for lack in targets["ohio"].lacks}
+    assert "code-interpreter" in lacking
+    assert "file-search" not in lacking
+
+
+def test_limits_names_and_prices_come_from_catalog_and_book(tmp_path: Path) -> None:
+    made = compiled(tmp_path)
+    targets = {target.label.deployment: target for target in made.targets}
+    assert (targets["direct"].context_tokens_max, targets["ohio"].context_tokens_max) == (1_050_000, 272_000)
+    assert targets["sweden"].quota_requests_per_minute == 600
+    assert made.models["gpt-5.5-2026-04-23"] == "gpt-5.5"
+    assert "gpt-5.5-2026-04-23" in made.snapshots
+    spans = [(span.begin_ns, span.units[Unit.OUTPUT_TOKENS]) for span in targets["chicago"].prices]
+    assert spans == [(at("2026-04-23"), 30_000_000), (at("2026-06-01"), 20_000_000)]
+
+
+def test_a_commitment_is_what_was_promised_less_what_was_spent(tmp_path: Path) -> None:
+    credits, macc = compiled(tmp_path, spent={"credits": 250 * 10**12}).commitments
+    assert (credits.name, credits.left) == ("credits", 750 * 10**12)
+    assert macc.left == 2_200_550 * 10**9, "2,000.50 EUR at 1.10 USD"
+
+
+OTHER = SIX.partition('[[deployment]]\nname = "sweden"')[0]
+
+
+def test_other_kinds_of_models_need_other_prices(tmp_path: Path) -> None:
+    models = '{"text-embedding-3-small" = "e", "whisper-1" = "w"}'
+    made = compiled(tmp_path, OTHER.replace('{"gpt-5.5" = "gpt-5.5"}', models))
+    embedding, whisper = made.targets
+    assert (embedding.kind, embedding.output_tokens_max, embedding.output_price) == ("embedding", 0, 0)
+    assert whisper.prices[0].units == {Unit.AUDIO_INPUT_MILLISECONDS: 100_000}
+    with pytest.raises(UnknownPrice, match=r"gpt-image-1"):
+        compiled(tmp_path, OTHER.replace('{"gpt-5.5" = "gpt-5.5"}', '{"gpt-image-1" = "i"}'))
+
+
+def test_a_model_that_the_agreement_does_not_know_is_told_how_to_be_recorded(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        configuration(tmp_path, OTHER.replace('{"gpt-5.5" = "gpt-5.5"}', '{"gpt-4o-transcribe" = "t"}'))
+    assert "clauseway fact record product --product gpt-4o-transcribe" in refused.value.problems[0].todo
+
+
+def test_a_retired_name_is_refused_with_the_day(tmp_path: Path) -> None:
+    models = '{"whisper-1" = "whisper-1"}'
+    bench = Bench(compiled(tmp_path, OTHER.replace('{"gpt-5.5" = "gpt-5.5"}', models)))
+    assert bench.choice(at("2027-02-25"), "whisper-1").retired == ""
+    told = bench.choice(at("2027-02-26"), "whisper-1").retired
+    assert "retired by openai on 2027-02-26" in told
+    assert "'gpt-transcribe'" in told
+
+
+WRONG = [
+    ('lacks = ["vision"]', 'lacks = ["sight"]', "unknown capability 'sight'"),
+    ('lacks = ["vision"]', 'lacks = ["vision"]\nhas = ["vision"]', "has and lacks vision"),
+    ('residency = "eu"', 'surface = "marble"', "unknown surface 'marble'"),
+    ("quota_requests_per_minute = 600", "quota_requests_per_minute = -1", "cannot be"),
+    ('kind = "macc"', 'kind = "promise"', "unknown kind 'promise'"),
+    ('clouds = ["oci"]', 'clouds = ["cloud-nine"]', "unknown cloud 'cloud-nine'"),
+    ("amount = 1000", "amount = 0", "amount = 0"),
+    ("until = 2027-01-01", "until = 2026-01-01", "ends before it begins"),
+    ('usd_rate = "1.10"\n', "", "EUR without a rate"),
+    ('name = "macc"', 'name = "credits"', "two commitments 'credits'"),
+]
+
+
+@pytest.mark.parametrize(("written", "instead", "what"), WRONG)
+def test_what_means_nothing_is_told_with_its_line(tmp_path: Path, written: str, instead: str, what: str) -> None:
+    assert SIX.count(written) == 1
+    with pytest.raises(InvalidInput) as refused:
+        configuration(tmp_path, SIX.replace(written, instead))
+    (problem,) = refused.value.problems
+    assert what in problem.what
+    assert problem.line
