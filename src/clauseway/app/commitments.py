@@ -7,7 +7,7 @@ later) goes on at the same pace.
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
 import msgspec
@@ -100,9 +100,8 @@ def burn_down(written: CommitmentWritten, lines: Sequence[RevenueLine], day: dat
     lately = sum((line.amount for line in counting if line.event_day >= since), Decimal(0))
     a_day = lately / elapsed if elapsed else Decimal(0)
     days_left = max((written.end - max(day_after(day), written.begin)).days, 0)
-    reaches = day + timedelta(days=-int(-left // a_day)) if a_day and left else None
-    if reaches is not None and reaches >= written.end:
-        reaches = None
+    days = int((left / a_day).to_integral_value(ROUND_CEILING)) if a_day else 0
+    reaches = day + timedelta(days=days) if left and a_day and days <= days_left else None
     return BurnDown(
         name=written.name,
         kind=written.kind,

@@ -1,0 +1,114 @@
+"""Commitments: what counts, what is left, where the pace leads; and the command over a home with metered spend."""
+
+import json
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from clauseway.app.commitments import BurnDown, burn_down, counts
+from clauseway.app.configuration import CommitmentWritten
+from clauseway.cli import run
+from clauseway.ledger import RevenueLine
+
+MACC = CommitmentWritten(
+    name="macc", kind="macc", amount=Decimal(1000), begin=date(2026, 5, 1), end=date(2026, 8, 1), clouds=("azure",)
+)
+
+
+def line(day: str, amount: str, cloud: str = "azure", seller: str = "microsoft", product: str = "p") -> RevenueLine:
+    return RevenueLine(
+        event_day=date.fromisoformat(day), seller=seller, cloud=cloud, product=product, amount=Decimal(amount)
+    )
+
+
+def daily(begin: str, days: int, amount: str) -> list[RevenueLine]:
+    first = date.fromisoformat(begin)
+    return [line(str(first + timedelta(days=day)), amount) for day in range(days)]
+
+
+COUNTING = [
+    (line("2026-05-01", "1"), True),
+    (line("2026-04-30", "1"), False),
+    (line("2026-07-31", "1"), True),
+    (line("2026-08-01", "1"), False),  # `until` is excluded
+    (line("2026-05-01", "1", cloud="aws"), False),
+    (line("2026-05-01", "1", seller="openai"), True),  # any seller counts
+]
+
+
+@pytest.mark.parametrize(("charged", "does"), COUNTING)
+def test_what_counts(charged: RevenueLine, does: bool) -> None:
+    assert counts(MACC, charged) is does
+
+
+# spend until the end of the day → what is told
+TOLD: list[tuple[list[RevenueLine], str, dict[str, object]]] = [
+    # 10 days at 30 a day: 300 of 1,000; the 700 left take 24 more days (23.3), until 3 June.
+    (
+        daily("2026-05-01", 10, "30"),
+        "2026-05-10",
+        {
+            "spent": Decimal(300), "left": Decimal(700), "a_day": Decimal("30.00"), "days_left": 82,
+            "reaches": date(2026, 6, 3), "lapses": Decimal("0.00"), "outlook": "on course",
+        },
+    ),
+    # 10 days at 5 a day: 50; 82 more days bring 410; 540 would lapse.
+    (
+        daily("2026-05-01", 10, "5"),
+        "2026-05-10",
+        {"spent": Decimal(50), "reaches": None, "lapses": Decimal("540.00"), "outlook": "short"},
+    ),
+    # The pace is that of four weeks: 20 a day in May, nothing since.
+    (
+        daily("2026-05-01", 10, "20"),
+        "2026-06-30",
+        {"spent": Decimal(200), "a_day": Decimal("0.00"), "reaches": None, "outlook": "short"},
+    ),
+    (daily("2026-05-01", 10, "100"), "2026-05-10", {"left": Decimal(0), "outlook": "met", "reaches": None}),
+    ([], "2026-04-30", {"outlook": "not begun", "days_left": 92, "spent": Decimal(0)}),
+    (daily("2026-05-01", 10, "30"), "2026-07-31", {"outlook": "lapsed", "left": Decimal(700), "days_left": 0}),
+    # What comes after the day is not known on it.
+    (daily("2026-05-01", 20, "30"), "2026-05-10", {"spent": Decimal(300)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "day", "told"), TOLD)
+def test_a_burn_down(lines: list[RevenueLine], day: str, told: dict[str, object]) -> None:
+    found: BurnDown = burn_down(MACC, lines, date.fromisoformat(day))
+    assert {name: getattr(found, name) for name in told} == told
+
+
+CONFIGURATION = """\
+[[deployment]]
+name = "here"
+dialect = "openai"
+url = "http://127.0.0.1:9/v1"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {kind = "none"}
+models = {"gpt-5.5" = "gpt-5.5"}
+"""
+COMMITMENT = """
+[[commitment]]
+name = "macc"
+kind = "macc"
+amount = 1000
+from = 2026-01-01
+until = 2027-01-01
+"""
+
+
+def test_the_command_tells_of_a_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "clauseway.toml").write_text(CONFIGURATION.replace('kind = "none"', 'kind = "bearer", secret = "s"'))
+    assert run(["commitments", "--home", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "No [[commitment]] is configured.\n"
+    with (tmp_path / "clauseway.toml").open("a") as file:
+        file.write(COMMITMENT)
+    assert run(["commitments", "--home", str(tmp_path), "--as-of", "2026-05-31", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["commitments"]
+    assert (told["name"], told["spent"], told["days_left"], told["outlook"]) == ("macc", "0", 214, "short")
+    assert run(["commitments", "--home", str(tmp_path), "--as-of", "2026-05-31"]) == 0
+    assert "1,000.00 would lapse at this pace" in capsys.readouterr().out
