@@ -17,7 +17,7 @@ from clauseway.gateway.front import Front
 from clauseway.gateway.shared import Shared
 
 # _DROP is 0: the common case is tested first.
-_DROP, _PASS, _AUTHORIZATION, _API_KEY, _CLOUD, _LENGTH, _EXPECT, _CONTENT_TYPE, _HEDGE = range(9)
+_DROP, _PASS, _AUTHORIZATION, _API_KEY, _CLOUD, _LENGTH, _EXPECT, _CONTENT_TYPE, _HEDGE, _CODING = range(10)
 # What a cloud may hear of the caller's head. Everything else (cookies, credentials, proxies' notes) stays here.
 _ACTIONS = {
     b"authorization": _AUTHORIZATION,
@@ -27,6 +27,7 @@ _ACTIONS = {
     b"content-length": _LENGTH,
     b"x-clauseway-hedge-ms": _HEDGE,
     b"expect": _EXPECT,
+    b"transfer-encoding": _CODING,
     b"openai-beta": _PASS,
     b"x-client-request-id": _PASS,
     b"traceparent": _PASS,
@@ -213,6 +214,10 @@ class ClientConnection(asyncio.Protocol):
             incoming.cloud = value
         elif action == _HEDGE:
             incoming.hedge = value
+        elif action == _CODING:
+            if value.lower() != b"chunked":
+                # The parser would take the chunks apart and leave the coding inside for us to overlook.
+                self._refuse(errors.MALFORMED_HTTP, "A body may come in chunks and in no other transfer coding.")
         else:
             incoming.expect = value
 
