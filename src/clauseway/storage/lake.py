@@ -6,12 +6,14 @@ files that nobody lists; sealing the batch again replaces them, and `sweep` remo
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,6 +31,7 @@ from clauseway.values import Interval, day_after
 Along = Callable[[Connection], object]
 # Rows that are read or left out together: small enough that a look for a few requests reads little.
 _ROW_GROUP = 131_072
+_PLACE = ["product", "cloud", "seller", "region"]
 _FORMER_NAMES = ((USAGE, "usage_file"), (INTENTS, "intents_file"))
 
 
@@ -69,6 +72,7 @@ class Lake:
         files = self.write(USAGE, place, usage, sealed_ns)
         days = pc.min_max(usage["event_day"]).as_py()
         sums = sums_with(self.control, self.root, usage, files)
+        files = [msgspec.structs.replace(file, apart=file.first_day not in sums.anew) for file in files]
         files += self.write(INTENTS, place, intents, sealed_ns)
         sealed = Sealed(
             spool=of.spool,
@@ -128,6 +132,7 @@ class Lake:
                     bytes=size,
                     digest=digest,
                     sealed_ns=sealed_ns,
+                    places=_places(rows) if kind == USAGE else "",
                 )
             )
         return files
@@ -159,6 +164,12 @@ def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also:
     list_files(connection, files)
     add_sums(connection, sums)
     also(connection)
+
+
+def _places(usage: pa.Table) -> str:
+    """The products, clouds, sellers and regions of usage, as `LakeFile.places`."""
+    distinct = usage.select(_PLACE).group_by(_PLACE).aggregate([])
+    return json.dumps(sorted([row[name] for name in _PLACE] for row in distinct.to_pylist()))
 
 
 def _is_of_one_day(table: pa.Table) -> bool:

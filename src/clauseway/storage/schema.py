@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
@@ -172,6 +173,8 @@ lake_files = Table(
     Column("digest", String(64), nullable=False),
     Column("sealed_ns", BigInteger, nullable=False),
     Column("retired_ns", BigInteger, nullable=False, default=0),
+    Column("apart", Boolean, nullable=False, server_default=false()),
+    Column("places", Text, nullable=False, server_default=""),
     Index("lake_files_by_day", "kind", "retired_ns", "first_day"),
 )
 
@@ -216,7 +219,7 @@ quarantine = Table(
 )
 
 # The tables that have columns which older databases lack.
-GROWN = (keys, rollups)
+GROWN = (keys, lake_files, rollups)
 
 facts = Table(
     "facts",

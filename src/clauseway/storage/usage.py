@@ -1,15 +1,19 @@
 """Usage summed and priced, as one set of Ibis expressions over the sealed files (DuckDB here).
 
-Each attempt counts once by (request, attempt), whatever was sealed. Tokens are summed before prices are joined: the
+Each attempt counts once by (request, attempt), whatever was sealed. Sealing has looked: a file that is `apart` shares
+no attempt with the files sealed before it. So on days of which every file is, rows are counted as they stand; on the
+others what is known best of an attempt is taken. Tokens are summed by tenant and day before prices are joined: the
 join is between groups and the price table's rows, on equality of what a price depends on and the day's interval. Money
 is decimal(38, 12) throughout; the same rows price one record in `pricing`, and a law in the tests says they agree.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import date
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import reduce
-from operator import add
+from operator import add, or_
 from typing import Any
 
 import ibis
@@ -17,19 +21,30 @@ import msgspec
 import pyarrow as pa
 from ibis import _
 from ibis.backends import BaseBackend
-from ibis.expr.types import DecimalValue, Table
+from ibis.expr.types import BooleanValue, DecimalValue, StringValue, Table, Value
 
 from clauseway.ledger import RevenueLine, SaleRecord
 from clauseway.metering import Status, Unit
+from clauseway.metering.endpoints import ENDPOINTS, batch_codes
 from clauseway.metering.units import CONTAINED_IN, WHOLES
-from clauseway.pricing import DIMENSIONS, PriceRow, PriceTable, Sale, UnknownPrice
+from clauseway.pricing import BATCH, DEFAULT_TIER, DIMENSIONS, Grain, PriceRow, PriceTable, Sale, UnknownPrice
+from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
+from clauseway.storage.columns import USAGE_SCHEMA
+from clauseway.storage.files import USAGE, LakeFile, files_of
 from clauseway.storage.lake import Lake
-from clauseway.values import Interval, day_after
+from clauseway.values import DAY_NS, Interval, day_after
 
 # What was sold: an answer that counts. A failed attempt and one lost in a crash are in the lake and have no charge.
 PRICED = (Status.COMPLETE, Status.INTERRUPTED, Status.ESTIMATED)
 # 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
 _COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
+# What the engine may take before it writes to disk: with the libraries themselves it stays within 600 MB.
+_ENGINE_MEMORY = "300MB"
+_HOUR_NS = DAY_NS // 24
+# 1970 began on a Thursday: so many hours after a Monday's begin.
+_EPOCH_HOUR = 72
+# Where a sale's fields are columns of their own: what a price depends on, as the groups of usage are told apart.
+_SALE = ("product", "cloud", "seller", "region", "buyer", "tier", "endpoint_name", CONTEXT, HOUR)
 
 
 class CloudUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,76 +57,108 @@ class CloudUsage(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
 
 
+@contextmanager
+def engine() -> Iterator[BaseBackend]:
+    """An engine of its own, within its memory; what does not fit goes to a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="clauseway-") as folder:
+        con = ibis.duckdb.connect(
+            memory_limit=_ENGINE_MEMORY, temp_directory=folder, preserve_insertion_order=False
+        )  # fmt: skip
+        try:
+            yield con
+        finally:
+            con.disconnect()
+
+
 def revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]:
     """The charges for usage with event days in `days`, by day, seller, cloud and product. Raises UnknownPrice."""
-    con = ibis.duckdb.connect()
-    usage = _usage(con, lake, days)
-    if usage is None:
-        return []
-    sums = (
-        _priced_once(usage)
-        .group_by("event_day", *DIMENSIONS)
-        .agg(
-            **{unit.column: _[unit.column].sum() for unit in Unit},
-            attempts=_.count(),
-            first_request=_.request_id.min(),
-            last_request=_.request_id.max(),
-        )
-    )
     by_line = ["event_day", "seller", "cloud", "product"]
-    lines = (
-        _charged(con, con.create_table("sums", sums, temp=True), prices)
-        .group_by(by_line)
-        .agg(
-            amount=_.amount.sum(),
-            requests=_.attempts.sum(),
-            first_request=_.first_request.min(),
-            last_request=_.last_request.max(),
+    with engine() as con:
+        charged = _charged_sums(con, lake, prices, days)
+        if charged is None:
+            return []
+        lines = charged.group_by(by_line).agg(
+            amount=_.amount.sum(), requests=_.attempts.sum(), unpriced=_.unpriced.sum()
         )
-    )
-    return [RevenueLine(**row) for row in _rows(con, lines.order_by(by_line))]
+        rows = _rows(con, lines.order_by(by_line))
+        if any(row.pop("unpriced") for row in rows):
+            raise UnknownPrice(_missing(con, charged))
+        return [RevenueLine(**row) for row in rows]
 
 
 def sales_in_order(lake: Lake, prices: PriceTable, day: date) -> list[SaleRecord]:
     """The charges of one event day one by one, by event time and then record id. Raises UnknownPrice."""
-    con = ibis.duckdb.connect()
-    usage = _usage(con, lake, Interval(day, day_after(day)))
-    if usage is None:
-        return []
-    charged = _charged(con, con.create_table("attempts", _priced_once(usage), temp=True), prices)
-    return [SaleRecord(**row) for row in _rows(con, charged.select(*SaleRecord.__struct_fields__))]
+    days = Interval(day, day_after(day))
+    with engine() as con:
+        usage = _usage(con, lake, days)
+        if usage is None:
+            return []
+        grain = prices.grain(_places(con, lake, days))
+        attempts = con.create_table("attempts", _told_apart(_priced_once(usage), grain), temp=True)
+        charged = _charged(con, attempts, prices, grain)
+        rows = _rows(con, charged.select(*SaleRecord.__struct_fields__, "unpriced"))
+        if any(row.pop("unpriced") for row in rows):
+            raise UnknownPrice(_missing(con, charged))
+        return [SaleRecord(**row) for row in rows]
 
 
 def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]:
     """What each cloud served on the days, sealed so far."""
-    con = ibis.duckdb.connect()
-    usage = _usage(con, lake, days)
-    if usage is None:
-        return []
-    counts = _.status.isin(PRICED)
-    clouds = (
-        _once(usage)
-        .group_by("cloud")
-        .agg(
+    with engine() as con:
+        usage = _usage(con, lake, days)
+        if usage is None:
+            return []
+        counts = _.status.isin(PRICED)
+        clouds = usage.group_by("cloud").agg(
             served=counts.sum(),
             failed=(~counts).sum(),
             input_tokens=_.input_tokens.sum(where=counts).fill_null(0),
             output_tokens=_.output_tokens.sum(where=counts).fill_null(0),
         )
+        return [CloudUsage(**row) for row in _rows(con, clouds.order_by("cloud"))]
+
+
+def _charged_sums(con: BaseBackend, lake: Lake, prices: PriceTable, days: Interval) -> Table | None:
+    """Usage summed by day, tenant and what its price depends on, with its `amount`; or none at all."""
+    usage = _usage(con, lake, days)
+    if usage is None:
+        return None
+    grain = prices.grain(_places(con, lake, days))
+    sums = (
+        _told_apart(_priced_once(usage), grain)
+        .group_by("event_day", "organisation", *_columns(grain))
+        .agg(**{unit.column: _[unit.column].sum() for unit in sorted(grain.units)}, attempts=_.count())
     )
-    return [CloudUsage(**row) for row in _rows(con, clouds.order_by("cloud"))]
+    return _charged(con, con.create_table("sums", sums, temp=True), prices, grain)
 
 
 def _usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table | None:
-    """The sealed usage of some days, or none at all. A unit that no file knew yet is a column of nulls."""
-    files = lake.files(days)
+    """The sealed usage of some days, each attempt once, or none at all."""
+    files = files_of(lake.control, USAGE, days)
     if not files:
         return None
-    usage = con.read_parquet([str(file) for file in files], union_by_name=True)
-    usage = usage.mutate(**{u.column: ibis.null("int64") for u in Unit if u.column not in usage.columns})
+    unsure = {day for file in files if not file.apart for day in _span(file)}
+    again = [file for file in files if not unsure.isdisjoint(_span(file))]
+    apart = [file for file in files if unsure.isdisjoint(_span(file))]
+    parts = ([_read(con, lake, apart, days)] if apart else []) + (
+        [_once(_read(con, lake, again, days))] if again else []
+    )
+    return parts[0] if len(parts) == 1 else ibis.union(*parts)
+
+
+def _span(file: LakeFile) -> list[date]:
+    return [file.first_day + timedelta(n) for n in range((file.last_day - file.first_day).days + 1)]
+
+
+def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interval | None) -> Table:
+    """The rows of files, with every column that is known today: a unit that no file knew yet is one of nulls."""
+    read = con.read_parquet([str(lake.root / file.name) for file in files], union_by_name=True)
+    missing = {name: ibis.null("string") for name in ("tier",) if name not in read.columns}
+    missing |= {unit.column: ibis.null("int64") for unit in Unit if unit.column not in read.columns}
+    read = read.mutate(**missing).select(*dict.fromkeys([*USAGE_SCHEMA.names, "tier"]))
     if days is None:
-        return usage
-    return usage.filter(_.event_day >= days.begin, _.event_day < days.end)
+        return read
+    return read.filter(_.event_day >= days.begin, _.event_day < days.end)
 
 
 def _once(usage: Table) -> Table:
@@ -122,32 +169,102 @@ def _once(usage: Table) -> Table:
 
 
 def _priced_once(usage: Table) -> Table:
-    """The attempts that have a charge. INVARIANT: they have the lowest statuses, so the best of two is among them."""
-    return _once(usage.filter(_.status.isin(PRICED)))
+    """The attempts that have a charge, of usage in which each is there once."""
+    return usage.filter(_.status.isin(PRICED))
 
 
-def _charged(con: BaseBackend, usage: Table, prices: PriceTable) -> Table:
-    """Usage (sums or single attempts) with its `amount` in USD. Raises UnknownPrice, naming all that has no price."""
-    sales = [Sale(**row) for row in _rows(con, usage.select(*DIMENSIONS).distinct())]
-    table = ibis.memtable(_price_table(prices.rows(sales)))
-    on = [usage[name] == table[f"of_{name}"] for name in DIMENSIONS]
+def _places(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
+    """The products, clouds, sellers and regions of the days' usage: told by the files, or looked up in those that tell
+    nothing. There may be more than have a charge."""
+    files = files_of(lake.control, USAGE, days)
+    told = {Sale(*place) for file in files for place in file.told_places()}
+    silent = [file for file in files if not file.places]
+    if silent:
+        distinct = _read(con, lake, silent, days).select(*DIMENSIONS).distinct()
+        told |= {Sale(**row) for row in _rows(con, distinct)}
+    return sorted(told)
+
+
+def _told_apart(usage: Table, grain: Grain) -> Table:
+    """Usage with what its price depends on beyond product, cloud, seller and region, as far as any price does."""
+    code = usage.endpoint
+    tier = usage.tier.cast("string").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
+    names = {name: ENDPOINTS[name] for name in sorted(grain.endpoints)}
+    context = (tier == BATCH).ifelse(0, usage.input_tokens.fill_null(0))
+    hour = (usage.event_ns // _HOUR_NS + _EPOCH_HOUR) % HOURS_OF_WEEK
+    columns: dict[str, Value] = {
+        "buyer": _one_of(usage.organisation.cast("string"), grain.buyers),
+        "tier": _one_of(tier, grain.tiers),
+        "endpoint_name": ibis.cases(*((code == number, name) for name, number in names.items()), else_="")
+        if names
+        else ibis.literal(""),
+        CONTEXT: ibis.cases(*((context > step, step + 1) for step in reversed(grain.steps)), else_=0)
+        if grain.steps
+        else ibis.literal(0),
+        HOUR: ibis.cases(*((hour == one, first) for one, first in grain.hours.items()), else_=-1)
+        if HOUR in grain.further
+        else ibis.literal(-1),
+    }
+    wanted = _columns(grain)
+    return usage.drop("tier").mutate(**{name: value for name, value in columns.items() if name in wanted})
+
+
+def _one_of(name: StringValue, named: Iterable[str]) -> Value:
+    """A name where a price names it, else none."""
+    known = sorted(named)
+    return name.isin(known).ifelse(name, "") if known else ibis.literal("")
+
+
+def _columns(grain: Grain) -> list[str]:
+    """The columns by which sales are told apart."""
+    further = ["endpoint_name" if name == "endpoint" else name for name in sorted(grain.further)]
+    return [*DIMENSIONS, *further]
+
+
+def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -> Table:
+    """Usage (sums or single attempts) with its `amount` in USD, and with what has no price marked as `unpriced`."""
+    by = _columns(grain)
+    groups = [_sale(row) for row in _rows(con, usage.select(*by).distinct())]
+    rows = prices.rows(groups)
+    priced = sorted({unit for row in rows for unit in row.prices})
+    table = ibis.memtable(_price_table(rows, by, priced))
+    on = [usage[name] == table[f"of_{name}"] for name in by]
     joined = usage.left_join(table, [*on, usage.event_day >= table.begin, usage.event_day < table.end])
-    missing = [
-        (Sale(**{name: row[name] for name in DIMENSIONS}), unit, row["event_day"])
+    amounts = [_quantity(joined, unit, priced) * _price(joined, unit).fill_null(Decimal(0)) for unit in priced]
+    total = reduce(add, amounts) if amounts else ibis.literal(Decimal(0))
+    unpriced = reduce(or_, (_lacks_price(joined, unit, priced) for unit in sorted(WHOLES)))
+    return joined.mutate(amount=total.cast("decimal(38, 12)"), unpriced=unpriced)
+
+
+def _missing(con: BaseBackend, charged: Table) -> list[tuple[Sale, Unit, date]]:
+    """Everything that has no price, unit by unit."""
+    priced = [unit for unit in Unit if f"price_of_{unit.column}" in charged.columns]
+    by = [name for name in _SALE if name in charged.columns]
+    return [
+        (_sale(row), unit, row["event_day"])
         for unit in sorted(WHOLES)
-        for row in _rows(con, joined.filter(_quantity(joined, unit) != 0, _price(joined, unit).isnull()).distinct())
+        for row in _rows(con, charged.filter(_lacks_price(charged, unit, priced)).select(*by, "event_day").distinct())
     ]
-    if missing:
-        raise UnknownPrice(missing)
-    amounts = [_quantity(joined, unit) * _price(joined, unit).fill_null(Decimal(0)) for unit in Unit]
-    return joined.mutate(amount=reduce(add, amounts).cast("decimal(38, 12)"))
 
 
-def _quantity(joined: Table, unit: Unit) -> DecimalValue:
+def _lacks_price(joined: Table, unit: Unit, priced: Sequence[Unit]) -> BooleanValue:
+    used = _quantity(joined, unit, priced) != 0
+    return used & _price(joined, unit).isnull() if unit in priced else used
+
+
+def _sale(row: dict[str, Any]) -> Sale:
+    """The sale that stands for a group; what its price does not depend on is as if unnamed."""
+    return Sale(
+        row["product"], row["cloud"], row["seller"], row["region"], row.get("buyer", ""),
+        row.get("tier", DEFAULT_TIER), row.get("endpoint_name", ""), row.get(CONTEXT, 0), row.get(HOUR, -1),
+    )  # fmt: skip
+
+
+def _quantity(joined: Table, unit: Unit, priced: Sequence[Unit]) -> DecimalValue:
     """`metering.units.billable` on columns: a whole without those of its parts that have a price of their own."""
     quantity = joined[unit.column].fill_null(0).cast(_COUNT)
     for part, whole in CONTAINED_IN.items():
-        if whole == unit:
+        if whole == unit and part in priced:
             own = _price(joined, part).notnull().ifelse(joined[part.column].fill_null(0), 0)
             quantity = quantity - own.cast(_COUNT)
     return quantity.cast(_COUNT)
@@ -157,19 +274,21 @@ def _price(joined: Table, unit: Unit) -> DecimalValue:
     return joined[f"price_of_{unit.column}"]
 
 
-def _price_table(rows: Sequence[PriceRow]) -> pa.Table:
+def _price_table(rows: Sequence[PriceRow], by: Sequence[str], priced: Sequence[Unit]) -> pa.Table:
     """The interval table as columns, one price column per unit, USD per unit."""
+    numbers = (CONTEXT, HOUR)
     schema = pa.schema(
         [
-            *((f"of_{name}", pa.string()) for name in DIMENSIONS),
+            *((f"of_{name}", pa.int64() if name in numbers else pa.string()) for name in by),
             ("begin", pa.date32()),
             ("end", pa.date32()),
-            *((f"price_of_{unit.column}", _PRICE) for unit in Unit),
+            *((f"price_of_{unit.column}", _PRICE) for unit in priced),
         ]
     )
-    columns: dict[str, Iterable[Any]] = {f"of_{name}": [getattr(row.sale, name) for row in rows] for name in DIMENSIONS}
+    fields = {name: name.removesuffix("_name") for name in by}
+    columns: dict[str, Iterable[Any]] = {f"of_{name}": [getattr(row.sale, fields[name]) for row in rows] for name in by}
     columns |= {"begin": [row.begin for row in rows], "end": [row.end for row in rows]}
-    for unit in Unit:
+    for unit in priced:
         prices = [row.prices.get(unit) for row in rows]
         columns[f"price_of_{unit.column}"] = [None if p is None else Decimal(p).scaleb(-12) for p in prices]
     return pa.table(columns, schema=schema)
