@@ -1,30 +1,18 @@
-"""Exports: our records and our agreement, handed to the room that knows the foreign format."""
+"""Exports of the agreement, handed to the room that knows the foreign format."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import msgspec
 
-from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement, day_given, known_point
 from clauseway.app.several import Opened, each_of, own_readings
 from clauseway.decisions import check_readings
-from clauseway.exchange.beancount import beancount_text
 from clauseway.exchange.cedar import cedar_entities, cedar_policies
 from clauseway.exchange.extract import Extract
 from clauseway.exchange.odrl import odrl_document
 from clauseway.exchange.rego import rego_module
-from clauseway.storage import Control
 from clauseway.values import KnownAt
-
-
-def beancount_journal(home: Home) -> str:
-    """The whole journal as beancount text."""
-    control = Control.open(home.make().control)
-    try:
-        return beancount_text(control.entries(), "Clauseway journal")
-    finally:
-        control.close()
 
 
 def extract(

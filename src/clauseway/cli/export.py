@@ -8,12 +8,22 @@ from typing import Annotated
 import msgspec
 import typer
 
-from clauseway.app.exporting import COMBINATION, beancount_journal, extracts
+from clauseway.app.exporting import COMBINATION, extracts
 from clauseway.app.exporting import cedar as cedar_text
 from clauseway.app.exporting import odrl as odrl_text
 from clauseway.app.exporting import rego as rego_text
+from clauseway.app.handing_over import (
+    Part,
+    beancount_journal,
+    focus_bill,
+    hledger_journal,
+    parquet_files,
+    usage_event_lines,
+)
 from clauseway.app.home import home_at
-from clauseway.app.library import readings_of
+from clauseway.app.library import known_point, readings_of
+from clauseway.app.prices import open_prices
+from clauseway.app.several import open_agreements
 from clauseway.cli import options
 from clauseway.exchange.extract import Extract
 from clauseway.values import InvalidInput, Problem
@@ -47,16 +57,125 @@ def _export() -> None:
     """The journal and the agreement in other programs' formats."""
 
 
+class _Books(msgspec.Struct, frozen=True, kw_only=True):
+    """What every export of the books takes."""
+
+    period: Annotated[str, typer.Option("--period", help="Only this month, as 2026-05.")] = ""
+    party: Annotated[str, typer.Option("--party", help="Only this party's books.")] = ""
+    agreement: options.AgreementFolders = None
+    home: options.HomeFolder = None
+    out: _Out = None
+
+    @property
+    def part(self) -> Part:
+        """The part of the books that is asked for. Raises InvalidInput for a party that no agreement names."""
+        options.check_party(self.party, open_agreements(self.agreement or []))
+        part = Part(period=self.period, party=self.party)
+        _ = part.days
+        return part
+
+
 @app.command()
-def beancount(home: options.HomeFolder = None) -> int:
-    """Print the whole journal as beancount text, which bean-check accepts.
+@options.taking(_Books)
+def beancount(books: _Books) -> int:
+    """Write the journal as beancount text, which bean-check accepts.
 
     \b
-    To a file:
-      clauseway export beancount > journal.beancount
+    All of it:
+      clauseway export beancount --out journal.beancount
+    What Microsoft books for May:
+      clauseway export beancount --period 2026-05 --party microsoft
     """
-    sys.stdout.write(beancount_journal(home_at(home)))
+    _put_text(books.out, beancount_journal(home_at(books.home), books.part))
     return 0
+
+
+@app.command()
+@options.taking(_Books)
+def hledger(books: _Books) -> int:
+    """Write the journal as an hledger journal, which `hledger check --strict` accepts.
+
+    \b
+    Balances as hledger sees them:
+      clauseway export hledger --out books.journal
+      hledger -f books.journal balance
+    """
+    _put_text(books.out, hledger_journal(home_at(books.home), books.part))
+    return 0
+
+
+@app.command()
+@options.taking(_Books)
+def focus(
+    books: _Books,
+    prices: Annotated[Path | None, typer.Option("--prices", help="Your own price book over the shipped one.")] = None,
+    known_at: options.KnownAt = None,
+) -> int:
+    """Write a month's charges as a bill in FOCUS 1.2 (CSV): a row a day, buyer, product, cloud, region and unit.
+
+    With --party it is that party's bill as a provider: what it sells, and what others sell on its clouds. Of the
+    latter BilledCost is 0, because the seller receives the payment. Without, each seller bills its own.
+
+    \b
+    What Microsoft, which operates Azure, would send for May:
+      clauseway export focus --period 2026-05 --party microsoft --out may.csv
+    """
+    part = books.part
+    if not part.period:
+        todo = "Name it with --period, as 2026-05."
+        raise InvalidInput(Problem(what="no period", why="a bill is of a month", where="--period", todo=todo))
+    table = open_prices(known_point(known_at), prices)
+    opened = options.opened(books.agreement, None, None, books.home)
+    _put_text(books.out, focus_bill(home_at(books.home), opened, table, part))
+    return 0
+
+
+@app.command()
+@options.taking(_Books)
+def parquet(books: _Books) -> int:
+    """Write journal.parquet (a row a posting) and lines.parquet (a row a statement line) into a folder.
+
+    \b
+    For a notebook, or a warehouse:
+      clauseway export parquet --out books
+    """
+    if books.out is None:
+        what, why, todo = "no folder", "there are two files", "Name where they go: --out books."
+        raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
+    for path in parquet_files(home_at(books.home), books.part, books.out):
+        print(path)
+    return 0
+
+
+@app.command()
+@options.taking(_Books)
+def cloudevents(books: _Books) -> int:
+    """Write metered usage as CloudEvents 1.0, one JSON line an attempt; with --party, of what that party sold.
+
+    Usage is sealed first. The id is the request's with the attempt's number: whoever gets it twice counts it once.
+
+    \b
+    May, for another system:
+      clauseway export cloudevents --period 2026-05 --out may.jsonl
+    """
+    lines = usage_event_lines(home_at(books.home), books.part)
+    if books.out is None:
+        for line in lines:
+            sys.stdout.write(line)
+        return 0
+    try:
+        with books.out.open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise _unwritable(books.out, error) from None
+    return 0
+
+
+def _put_text(out: Path | None, text: str) -> None:
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        _write(out, text)
 
 
 @app.command()
@@ -150,6 +269,10 @@ def _write(out: Path, text: str) -> None:
     try:
         out.write_text(text, "utf-8")
     except OSError as error:
-        why = error.strerror or str(error)
-        todo = "Name a file in a folder that exists and that you may write to."
-        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+        raise _unwritable(out, error) from None
+
+
+def _unwritable(out: Path, error: OSError) -> InvalidInput:
+    why = error.strerror or str(error)
+    todo = "Name a file in a folder that exists and that you may write to."
+    return InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo))

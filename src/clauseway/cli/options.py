@@ -13,6 +13,7 @@ from clauseway.app.home import home_at
 from clauseway.app.library import OpenAgreement, open_agreement
 from clauseway.app.library import with_recorded as one_with_recorded
 from clauseway.app.several import Opened, open_agreements, with_recorded
+from clauseway.values import InvalidInput, Problem
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AgreementFolder = Annotated[
@@ -100,3 +101,12 @@ def opened_together(folders: list[Path] | None, facts: Path | None) -> Opened:
     """The agreements that the flags name, one or several, with further facts; without what is recorded in a home."""
     agreements = open_agreements(folders or [])
     return agreements if facts is None else agreements.with_facts_from(facts)
+
+
+def check_party(party: str, opened: Opened) -> None:
+    """Whether an agreement names the party; empty is all of them. Raises InvalidInput."""
+    parties = opened.catalog.parties
+    if party and party not in parties:
+        what, why = f"unknown name {party!r}", "the agreement does not name it"
+        todo = f"Known: {', '.join(sorted(parties))}."
+        raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))

@@ -70,7 +70,7 @@ def settled_statement(home: Path | None, period: str, party: str, agreement: lis
     if not period:
         todo = "Name it: clauseway statement --period 2026-05."
         raise InvalidInput(Problem(what="no period", why="a statement is of a month", where="--period", todo=todo))
-    _check_party(party, open_agreements(agreement or []).catalog.parties)
+    options.check_party(party, open_agreements(agreement or []))
     found = statement(home_at(home), period, party)
     if found is None:
         raise InvalidInput(
@@ -107,15 +107,3 @@ def _format(given: str, out: Path | None, as_json: bool) -> str:
         why = "a statement is not written in it"
         raise InvalidInput(Problem(what=what, why=why, where="--format", todo=f"Name one of {kept}."))
     return chosen
-
-
-def _check_party(party: str, parties: frozenset[str]) -> None:
-    if party and party not in parties:
-        raise InvalidInput(
-            Problem(
-                what=f"unknown name {party!r}",
-                why="the agreement does not name it",
-                where="--party",
-                todo=f"Known: {', '.join(sorted(parties))}.",
-            )
-        )

@@ -6,25 +6,25 @@ Grammar: beancount's language syntax, https://beancount.github.io/docs/beancount
 """
 
 from collections.abc import Iterable
-from datetime import date
 
+from clauseway.exchange.accounting import ROOTS, clauses_of, entries_of, first_uses
 from clauseway.ledger import Account, Entry, Posting
-
-_ROOTS = {"expense": "Expenses", "income": "Income", "receivable": "Assets", "payable": "Liabilities"}
 
 
 def beancount_text(entries: Iterable[Entry], title: str) -> str:
     """The entries as a beancount file: accounts opened on the first day they are used, one transaction an entry."""
-    in_order = sorted(entries, key=lambda entry: entry.day)
-    opened: dict[str, tuple[date, set[str]]] = {}
-    for entry in in_order:
-        for posting in entry.postings:
-            _, currencies = opened.setdefault(account_name(posting.account), (entry.day, set()))
-            currencies.add(posting.currency)
-    opens = [f"{day} open {name} {','.join(sorted(used))}" for name, (day, used) in sorted(opened.items())]
+    in_order = entries_of(entries)
+    opens = [
+        f"{day} open {account_name(account)} {','.join(sorted(currencies))}"
+        for account, (day, currencies) in first_uses(in_order).items()
+    ]
     return (
         "\n\n".join(
-            [f'option "title" {_quoted(title)}', *(["\n".join(opens)] if opens else []), *map(_transaction, in_order)]
+            [
+                f'option "title" {_quoted(title)}',
+                *(["\n".join(sorted(opens, key=_name))] if opens else []),
+                *map(_transaction, in_order),
+            ]
         )
         + "\n"
     )
@@ -32,7 +32,11 @@ def beancount_text(entries: Iterable[Entry], title: str) -> str:
 
 def account_name(account: Account) -> str:
     """An account's name there: its kind's root, then party, name and the other party as capitalised components."""
-    return ":".join((_ROOTS[account.kind], *map(_component, (account.party, account.name, account.about))))
+    return ":".join((ROOTS[account.kind], *map(_component, filter(None, (account.party, account.name, account.about)))))
+
+
+def _name(opened: str) -> str:
+    return opened.split(" ")[2]
 
 
 def _component(name: str) -> str:
@@ -50,7 +54,7 @@ def _transaction(entry: Entry) -> str:
 
 def _posting(posting: Posting) -> list[str]:
     """A leg, and under it the clauses it rests on."""
-    clauses = " · ".join(f"{c.amendment} {c.term} ({c.document}:{c.line}; {c.source})" for c in posting.citations)
+    clauses = clauses_of(posting)
     leg = f"  {account_name(posting.account)}  {posting.amount:f} {posting.currency}"
     return [leg, f"    clause: {_quoted(clauses)}"] if clauses else [leg]
 

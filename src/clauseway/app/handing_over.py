@@ -1,0 +1,136 @@
+"""The books and the usage behind them in other programs' formats, for a month and a party or for all."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+
+from clauseway.agreement import Ownership
+from clauseway.app.charges import usage_charges
+from clauseway.app.home import Home
+from clauseway.app.sealing import open_lake, seal
+from clauseway.app.settling import latest_settlements, month
+from clauseway.app.several import Opened, each_of
+from clauseway.exchange.accounting import entries_of
+from clauseway.exchange.beancount import beancount_text
+from clauseway.exchange.focus_bill import BILL_COLUMNS, UsageCharge, focus_csv, focus_rows
+from clauseway.exchange.focus_columns import broken_rules
+from clauseway.exchange.hledger import hledger_text
+from clauseway.exchange.tables import journal_table, lines_table
+from clauseway.exchange.usage_events import usage_event
+from clauseway.ledger import Entry, statement_of
+from clauseway.metering import Status
+from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.storage import Control
+from clauseway.storage.attempts import Attempt, Selection, attempts
+from clauseway.values import FOREVER, Interval, InvalidInput, Problem
+
+_ALL_DAYS = Interval(date.min, FOREVER)
+_TITLE = "Clauseway journal"
+_JOURNAL, _LINES = "journal.parquet", "lines.parquet"
+_NOT_IN_EVENTS = ("units", "status")
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What is handed over: a month (`2026-05`, empty for all) and a party's books (empty for all)."""
+
+    period: str = ""
+    party: str = ""
+
+    @property
+    def days(self) -> Interval | None:
+        """The month's days, or None for all. Raises InvalidInput."""
+        return month(self.period) if self.period else None
+
+    @property
+    def title(self) -> str:
+        return " ".join(filter(None, (_TITLE, self.period, f"of {self.party}" if self.party else "")))
+
+
+def beancount_journal(home: Home, part: Part) -> str:
+    """The journal as beancount text."""
+    return beancount_text(_entries(home, part), part.title)
+
+
+def hledger_journal(home: Home, part: Part) -> str:
+    """The journal as an hledger journal."""
+    return hledger_text(_entries(home, part), part.title)
+
+
+def parquet_files(home: Home, part: Part, folder: Path) -> list[Path]:
+    """Write the journal and the statements' lines into a folder, which is made; the files. Raises InvalidInput."""
+    statements = [
+        statement_of(settlement, part.party)
+        for name, settlement in latest_settlements(home).items()
+        if part.period in ("", name)
+    ]
+    tables = {_JOURNAL: journal_table(_entries(home, part)), _LINES: lines_table(statements)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            pq.write_table(table, folder / name, compression="zstd")
+    except OSError as error:
+        why, todo = error.strerror or str(error), "Name a folder that you may write to."
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(folder), todo=todo)) from None
+    return [folder / name for name in tables]
+
+
+def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part) -> str:
+    """A party's bill for a month in FOCUS 1.2, as CSV: what it sells, and at a BilledCost of 0 what others sell on its
+    clouds. With no party, each seller's own. Raises InvalidInput."""
+    days = month(part.period)
+    seal(home)
+    with open_lake(home) as lake:
+        try:
+            charges = usage_charges(lake, prices, days)
+        except UnknownPrice as error:
+            raise unpriced(error) from None
+    mine = {cloud for cloud, operator in opened.catalog.operators.items() if operator == part.party}
+    billed = [one for one in charges if not part.party or one.seller == part.party or one.cloud in mine]
+    rows = [row for one in billed for row in focus_rows([one], days, part.party, _publisher(opened, one))]
+    broken = broken_rules(rows) if rows else []
+    assert not broken, "\n".join(broken)
+    return focus_csv(rows, BILL_COLUMNS)
+
+
+def usage_event_lines(home: Home, part: Part) -> Iterator[str]:
+    """The usage of a month, or all of it, as CloudEvents, a line each; of what a party sold, where one is named."""
+    seal(home)
+    selection = Selection(days=part.days or _ALL_DAYS, seller=part.party)
+    with open_lake(home) as lake:
+        for attempt in attempts(lake, selection):
+            yield _event(attempt).decode() + "\n"
+
+
+def unpriced(error: UnknownPrice) -> InvalidInput:
+    """Usage without a price, told to whoever keeps the books."""
+    what, todo = "usage has no price", "Add the price to a book and name it with --prices."
+    return InvalidInput(Problem(what=what, why=str(error), where="price book", todo=todo))
+
+
+def _entries(home: Home, part: Part) -> list[Entry]:
+    control = Control.open(home.make().control)
+    try:
+        return entries_of(control.entries(), part.days, part.party)
+    finally:
+        control.close()
+
+
+def _publisher(opened: Opened, charge: UsageCharge) -> str:
+    """Who owns the product, by the agreements; empty where none says so."""
+    owners = [
+        term.party
+        for one in each_of(opened)
+        for amendment in one.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, Ownership) and any(one.catalog.belongs(charge.product, scope) for scope in term.products)
+    ]
+    return owners[0] if owners else ""
+
+
+def _event(attempt: Attempt) -> bytes:
+    fields = {name: getattr(attempt, name) for name in Attempt.__struct_fields__ if name not in _NOT_IN_EVENTS}
+    fields["status"] = Status(attempt.status).name.lower()
+    return usage_event(fields, {unit.column: count for unit, count in attempt.units.items()})

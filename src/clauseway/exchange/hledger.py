@@ -1,0 +1,65 @@
+"""The journal as an hledger journal that `hledger check --strict` accepts: accounts and commodities declared.
+
+    expense → expenses   income → income   receivable → assets   payable → liabilities
+
+Account names hold the party, so one file can carry all parties' books. The id and the clauses stand in comments as
+tags. Format: https://hledger.org/hledger.html#journal
+"""
+
+from collections.abc import Iterable
+
+from clauseway.exchange.accounting import ROOTS, clauses_of, entries_of, first_uses
+from clauseway.ledger import Account, Entry, Posting
+
+# Every amount is written with the digits it has; the declaration only says that a point divides them.
+_COMMODITY = "commodity 1,000.00 {currency}"
+
+
+def hledger_text(entries: Iterable[Entry], title: str) -> str:
+    """The entries as an hledger journal, in the order of their days."""
+    in_order = entries_of(entries)
+    uses = first_uses(in_order)
+    currencies = sorted({currency for _, used in uses.values() for currency in used})
+    declared = [
+        *(_COMMODITY.format(currency=currency) for currency in currencies),
+        *(f"account {account_name(account)}" for account in uses),
+    ]
+    parts = [f"; {_on_one_line(title)}", *(["\n".join(declared)] if declared else []), *map(_transaction, in_order)]
+    return "\n\n".join(parts) + "\n"
+
+
+def account_name(account: Account) -> str:
+    """An account's name there: its kind's root, then party, name and the other party."""
+    return ":".join(
+        map(_component, filter(None, (ROOTS[account.kind].lower(), account.party, account.name, account.about)))
+    )
+
+
+def _component(name: str) -> str:
+    """No colon, which divides accounts, no brackets or semicolon, and no two spaces, which end an account's name."""
+    kept = "".join("-" if character in ':;()[]"*!' or not character.isprintable() else character for character in name)
+    return "-".join(kept.split())
+
+
+def _transaction(entry: Entry) -> str:
+    described = _on_one_line(entry.narration).replace(";", ",").replace("|", "/")
+    lines = [f"{entry.day} * {described}", f"    ; id: {_tagged(entry.id)}"]
+    for posting in entry.postings:
+        lines += _posting(posting)
+    return "\n".join(lines)
+
+
+def _posting(posting: Posting) -> list[str]:
+    """A leg, and under it the clauses it rests on."""
+    clauses = clauses_of(posting)
+    leg = f"    {account_name(posting.account)}  {posting.amount:f} {posting.currency}"
+    return [leg, f"    ; clause: {_tagged(clauses)}"] if clauses else [leg]
+
+
+def _tagged(text: str) -> str:
+    """A tag's value: a comma would end it."""
+    return _on_one_line(text).replace(",", " ·")
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,127 @@
+"""The books of two settled months in every format, and that each says what the settlement says."""
+
+import csv
+import io
+import json
+from decimal import Decimal as D
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from beancount import loader
+from in_process import run
+
+import hledger_judge
+import settled_book
+from clauseway.app.home import Home
+from clauseway.exchange.accounting import ROOTS
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return settled_book.make(tmp_path_factory.mktemp("book") / "home")
+
+
+def exported(book: Home, *arguments: str) -> str:
+    done = run("export", *arguments, "--home", str(book.root))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# Microsoft's books: what OpenAI owes it (old share of April, then A5's), and what it owes for its own April sales.
+MICROSOFT = {
+    ("assets", "openai"): D("1.86"),  # 0.50 (20 % of 2.50), 0.76 (20 % of 3.795), 0.60 (1.362 − 0.76)
+    ("income", "openai"): D("-1.86"),
+    ("expenses", "openai"): D("0.34"),  # 20 % of 1.70
+    ("liabilities", "openai"): D("-0.34"),
+}
+
+
+def test_beancount_and_hledger_book_what_was_settled(book: Home, tmp_path: Path) -> None:
+    text = exported(book, "beancount", "--party", "microsoft")
+    entries, errors, _ = loader.load_string(text)
+    assert errors == []
+    found: dict[tuple[str, str], D] = {}
+    for entry in entries:
+        for posting in getattr(entry, "postings", ()):
+            root, _, _, about = posting.account.lower().split(":")
+            found[root, about] = found.get((root, about), D(0)) + posting.units.number
+    assert found == MICROSOFT
+    hledger = hledger_judge.find(tmp_path)
+    if hledger is None:
+        pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
+    journal = tmp_path / "books.journal"
+    assert exported(book, "hledger", "--party", "microsoft", "--out", str(journal)) == ""
+    judged = hledger_judge.balances(hledger, journal)
+    assert {(name.split(":")[0], name.split(":")[3]): amount for name, amount in judged.items()} == MICROSOFT
+
+
+def test_a_month_alone(book: Home) -> None:
+    assert "2026-05-31 *" not in exported(book, "beancount", "--period", "2026-04")
+    assert exported(book, "hledger", "--period", "2026-05").count("2026-05-31 *") == 3  # its three lines
+
+
+def test_parquet_holds_the_journal_and_the_lines(book: Home, tmp_path: Path) -> None:
+    exported(book, "parquet", "--out", str(tmp_path / "books"))
+    journal = pq.read_table(tmp_path / "books/journal.parquet").to_pylist()
+    lines = pq.read_table(tmp_path / "books/lines.parquet").to_pylist()
+    assert sum(row["amount"] for row in journal) == 0
+    income = sum(row["amount"] for row in journal if (row["party"], row["kind"]) == ("microsoft", "income"))
+    assert -income == sum(row["amount"] for row in lines if row["payee"] == "microsoft") == D("1.86")
+    assert {row["kind"] for row in journal} <= set(ROOTS)
+
+
+# Of the April bills: who bills what. Microsoft sells for 0.80 + 0.90 + 1.20, OpenAI for 2.50 + 0.22 on azure and 3.575.
+@pytest.mark.parametrize(
+    ("party", "billed", "effective"),
+    [
+        (("--party", "microsoft"), "2.90", "5.62"),  # 2.90 of its own; 2.72 of OpenAI's on azure
+        (("--party", "amazon"), "0", "3.575"),  # it sells nothing and hosts the rest
+        (("--party", "openai"), "6.295", "6.295"),
+        ((), "9.195", "9.195"),
+    ],
+)
+def test_a_bill_by_hand(book: Home, party: tuple[str, ...], billed: str, effective: str) -> None:
+    rows = list(csv.DictReader(io.StringIO(exported(book, "focus", "--period", "2026-04", *party))))
+    assert sum(D(row["BilledCost"]) for row in rows) == D(billed)
+    assert sum(D(row["EffectiveCost"]) for row in rows) == D(effective)
+    assert {row["PublisherName"] for row in rows} == {"openai"}
+
+
+def test_cached_tokens_are_on_the_bill_once(book: Home) -> None:
+    rows = csv.DictReader(io.StringIO(exported(book, "focus", "--period", "2026-04", "--party", "openai")))
+    azure = [row for row in rows if row["x_HostCloud"] == "azure" and row["ChargePeriodStart"].startswith("2026-04-27")]
+    assert {row["SkuMeter"]: (row["ConsumedQuantity"], row["BilledCost"]) for row in azure} == {
+        "Input tokens": ("20000", "0.05"),
+        "Cached input tokens": ("80000", "0.02"),
+        "Output tokens": ("10000", "0.15"),
+    }
+
+
+def test_events_are_one_an_attempt_with_its_units(book: Home) -> None:
+    events = [json.loads(line) for line in exported(book, "cloudevents", "--party", "openai").splitlines()]
+    assert len(events) == 7
+    assert all(event["specversion"] == "1.0" and event["id"] == f"{event['data']['request_id']}/1" for event in events)
+    assert events[1]["time"] == "2026-04-27T00:00:00Z"
+    assert {name: events[1]["data"][name] for name in ("input_tokens", "cached_input_tokens", "output_tokens")} == {
+        "input_tokens": 100_000, "cached_input_tokens": 80_000, "output_tokens": 10_000,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("beancount", "--period", "2026-5"), "is no month"),
+        (("hledger", "--party", "nobody"), "unknown name 'nobody'"),
+        (("focus",), "no period"),
+        (("focus", "--period", "2026-04", "--prices", "/no/book.csv"), "cannot be read"),
+        (("parquet",), "no folder"),
+        (("parquet", "--out", "/dev/null/books"), "cannot be written"),
+        (("cloudevents", "--out", "/no/folder/may.jsonl"), "cannot be written"),
+        (("hledger", "--out", "/no/folder/books.journal"), "cannot be written"),
+    ],
+)
+def test_bad_input_is_refused_in_words(book: Home, arguments: tuple[str, ...], says: str) -> None:
+    done = run("export", *arguments, "--home", str(book.root))
+    assert done.returncode == 3, done.stderr
+    assert says in done.stderr

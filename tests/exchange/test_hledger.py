@@ -1,0 +1,84 @@
+"""The journal as hledger reads it: a strict check passes, and its balances are ours."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import hledger_judge
+from clauseway.exchange.accounting import entries_of
+from clauseway.exchange.hledger import account_name, hledger_text
+from clauseway.ledger import Account, Entry, Posting, balances
+from clauseway.values import Citation, Interval
+
+CLAUSE = Citation(term="A5.share", amendment="A5", document="A5.md", line=7, source='S2, "capped"; S3', text="…")
+
+
+@pytest.fixture(scope="module")
+def hledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = hledger_judge.find(tmp_path_factory.mktemp("hledger"))
+    if found is None:
+        pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
+    return found
+
+
+def accrual(number: int, day: date, payer: str, payee: str, amount: str, narration: str = "gpt-5.5 on aws") -> Entry:
+    value = Decimal(amount)
+    legs = [
+        (Account(payer, "expense", "revenue-share", payee), value),
+        (Account(payer, "payable", "revenue-share", payee), -value),
+        (Account(payee, "receivable", "revenue-share", payer), value),
+        (Account(payee, "income", "revenue-share", payer), -value),
+    ]
+    postings = tuple(Posting(account, amount, "USD", (CLAUSE,)) for account, amount in legs)
+    return Entry(id=f"accrual|{number}", reference="r", day=day, narration=narration, postings=postings)
+
+
+# Names and words as nobody should choose them, but somebody will.
+ENTRIES = [
+    accrual(2, date(2026, 5, 31), "openai", "microsoft", "5.00", narration='with "quotes"; a | and\nlines, = 3 @ 4'),
+    accrual(1, date(2026, 4, 26), "microsoft", "openai", "8.00"),
+    accrual(3, date(2026, 5, 31), "openai", "microsoft", "-0.20"),
+    accrual(4, date(2026, 5, 31), "Käufer & Söhne: (Ost)", "3rd  party; *", "12345678901234.123456789012"),
+]
+
+
+def judged(hledger: Path, entries: Sequence[Entry], folder: Path) -> dict[str, Decimal]:
+    journal = folder / "books.journal"
+    journal.write_text(hledger_text(entries, "The; journal"))
+    return hledger_judge.balances(hledger, journal)
+
+
+def ours(entries: Sequence[Entry]) -> dict[str, Decimal]:
+    return {account_name(account): balance for account, balance in balances(entries).items()}
+
+
+def test_balances_equal_ours(hledger: Path, tmp_path: Path) -> None:
+    found = judged(hledger, ENTRIES, tmp_path)
+    assert found == ours(ENTRIES)
+    assert found["expenses:openai:revenue-share:microsoft"] == Decimal("4.80")  # 5.00 − 0.20
+
+
+@pytest.mark.parametrize("party", ["openai", "microsoft"])
+def test_one_partys_books_balance_alone(hledger: Path, tmp_path: Path, party: str) -> None:
+    may = entries_of(ENTRIES, Interval(date(2026, 5, 1), date(2026, 6, 1)), party)
+    found = judged(hledger, may, tmp_path)
+    assert found == ours(may)
+    assert {account.split(":")[1] for account in found} == {party}
+    assert sum(found.values()) == 0
+
+
+def test_the_judge_refuses_what_does_not_balance(hledger: Path, tmp_path: Path) -> None:
+    """The negative control: a cent off in one leg."""
+    journal = tmp_path / "books.journal"
+    text = hledger_text(ENTRIES[1:2], "journal")
+    journal.write_text(
+        text.replace("expenses:microsoft:revenue-share:openai  8.00", "expenses:microsoft:revenue-share:openai  8.01")
+    )
+    assert hledger_judge._run(hledger, journal, "check", "--strict").returncode != 0
+
+
+def test_an_empty_journal_is_a_file_too(hledger: Path, tmp_path: Path) -> None:
+    assert judged(hledger, [], tmp_path) == {}
