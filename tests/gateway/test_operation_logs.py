@@ -46,7 +46,8 @@ def test_a_process_tells_its_life(rig: Rig) -> None:
     (rig.home / "plan.json").write_bytes(b"{}")
     eventually(lambda: "plan refused" in rig.errors())
     rig.stop()
-    assert events(rig) == ["start", "ready", "plan taken over", "plan refused", "drain", "stopped"]
+    told_here = [event for event in events(rig) if event != "few descriptors"]  # that is the machine's affair
+    assert told_here == ["start", "ready", "plan taken over", "plan refused", "drain", "stopped"]
     told = {line["event"]: line for line in lines(rig)}
     assert told["ready"]["port"] == rig.port
     assert told["plan taken over"]["deployments"] == 1

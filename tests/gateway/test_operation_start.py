@@ -1,5 +1,6 @@
 """Starting: without a network, small, and with nothing loaded that was not asked for."""
 
+import resource
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ import httpx
 import msgspec
 import openai
 import pytest
-from gateway_rig import MESSAGES, MODEL, Rig
+from gateway_rig import MESSAGES, MODEL, Rig, eventually
 
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Auth
@@ -83,3 +84,17 @@ def test_what_is_not_installed_is_said_before_anything_is_served(rig: Rig) -> No
         rig.start(plan, launcher=("-c", f"{without}sys.exit(main(sys.argv[1:]))"))
     assert rig.process is not None
     assert rig.process.wait(20) == 3
+
+
+def test_a_descriptor_for_each_connection_is_asked_for(rig: Rig) -> None:
+    rig.cloud("azure")
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4000)); "
+    start = "import sys; from clauseway.gateway.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    rig.start(launcher=("-c", few + start))
+    assert rig.process is not None
+    assert resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE)[0] == 4000
+    eventually(lambda: '"few descriptors"' in rig.errors())
+    held = [rig.socket() for _ in range(200)]
+    assert rig.post().status_code == 200
+    for connection in held:
+        connection.close()

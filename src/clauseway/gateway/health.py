@@ -28,6 +28,10 @@ class Health:
         self._ejections = 0
         self._probing_until_s = 0.0
 
+    def is_away(self, now_s: float) -> bool:
+        """Whether requests pass it over: what was asked for ends by itself, an ejection by a probe."""
+        return now_s < self.until_s if self.waiting else bool(self.until_s)
+
     def admits(self, now_s: float) -> bool:
         """Whether a request may go there now. Past the time of an ejection: one, as a probe."""
         if not self.until_s:

@@ -142,7 +142,7 @@ class Figures(Collector):
         ejected = GaugeMetricFamily("clauseway_deployment_ejected", "1 while no requests go there.", labels=_PLACE)
         ejections = CounterMetricFamily("clauseway_ejections", "How often it was ejected.", labels=_PLACE)
         for name, health in list(self._health.items()):
-            ejected.add_metric(self._place(name), bool(health.until_s))
+            ejected.add_metric(self._place(name), health.is_away(self._shared.wheel.now_s))
             ejections.add_metric(self._place(name), health.ejected)
         yield ejected
         yield ejections

@@ -18,8 +18,9 @@ class Reporter:
 
     def look(self) -> None:
         """To be called once a second or so."""
+        now_s = self._shared.wheel.now_s
         for name, health in self._health.items():
-            away = bool(health.until_s)
+            away = health.is_away(now_s)
             if away and name not in self._away:
                 self._away.add(name)
                 self._lines.event("deployment ejected", deployment=name, why=health.why)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -50,6 +51,7 @@ from clauseway.values import InvalidInput, Problem
 
 _LOOK_EVERY_S = 1.0
 _DRAIN_CHECK_S = 0.02
+_OTHER_DESCRIPTORS = 100  # files, sockets between processes, what libraries open
 _UINT63 = 63
 
 SpoolFactory = Callable[..., SpoolWriter]
@@ -111,6 +113,7 @@ class Server:
     async def _serve(self, plan: Plan) -> None:
         options, loop, settings, lines = self._options, asyncio.get_running_loop(), self._settings, self._lines
         clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
+        self._provide_descriptors(options.limits or settings.limits)
         door = self._door = Door(options.host, options.port)
         boot = secrets.randbits(_UINT63)
         left_open = open_attempts(options.spool) if options.spool.exists() else []
@@ -190,6 +193,16 @@ class Server:
 
     def _target_named(self, deployment: str) -> CallTarget | None:
         return next((target for target in self._shared.tables.targets if target.name == deployment), None)
+
+    def _provide_descriptors(self, limits: Limits) -> None:
+        """Every connection takes one here and mostly one toward a cloud. Systems give few unless they are asked."""
+        wanted = 2 * limits.connections + _OTHER_DESCRIPTORS
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        given = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and soft < given:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (given, hard))
+        if given < wanted:
+            self._lines.event("few descriptors", connections=limits.connections, wanted=wanted, given=given)
 
     def _knows_model(self, name: str) -> bool:
         return name in self._shared.tables.plan.models

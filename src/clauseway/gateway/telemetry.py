@@ -8,6 +8,7 @@ Attempts are placed one after the other, which is not exact where a hedge ran be
 Never a prompt or an answer: names, figures, statuses. Loaded only where it is switched on (the extra `telemetry`).
 """
 
+import contextlib
 import logging
 import random
 import re
@@ -164,7 +165,8 @@ class Telemetry:
         self._taken = taken
         event = "telemetry taken again" if taken else "telemetry not taken"
         endpoint = self._settings.otlp_endpoint.rpartition("@")[2]
-        self._loop.call_soon_threadsafe(lambda: self._lines.event(event, endpoint=endpoint, dropped=self.dropped))
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads on
+            self._loop.call_soon_threadsafe(lambda: self._lines.event(event, endpoint=endpoint, dropped=self.dropped))
 
     def _spans(self, finished: _Finished) -> Iterator[ReadableSpan]:
         """Record the metrics of a request, and give its spans, if it is sampled: the server's last."""
