@@ -1,0 +1,178 @@
+"""Bytes in, bytes out, both ways, for every operation, outside the list in `docs/wire.md`."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import httpx
+import pytest
+from gateway_rig import (
+    AUTHORIZED,
+    DONE_EVENT,
+    MODEL,
+    NAME_THERE,
+    PATIENCE_S,
+    USAGE_EVENT,
+    Behaviour,
+    Connection,
+    Received,
+    Rig,
+    content_events,
+)
+
+from clauseway.gateway.operations import OPERATIONS
+
+JSON = "application/json"
+FORM = 'multipart/form-data; boundary="a b"'
+ODD = b'{ "odd" : [1.0,1e5,-0.0,"\\u0041\\/\xe2\x82\xac"],\n\t"nested":{"usage" : null, "x":[]} , '
+FILE = bytes(range(256)) * 4
+
+
+def asking(*members: bytes) -> bytes:
+    return ODD + b" , ".join((b'"model": "%b"' % MODEL.encode(), *members)) + b" }\r\n"
+
+
+def form(*fields: tuple[str, str]) -> bytes:
+    parts = [f'--a b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields]
+    file = b'--a b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\nX-Odd: 1\r\n\r\n%b\r\n--a b--' % FILE
+    return "".join(parts).encode() + file
+
+
+def answer(*members: bytes) -> bytes:
+    return ODD + b" , ".join(members) + b" }\n\n"
+
+
+def events(*data: bytes, end: bytes) -> bytes:
+    return b": hello\n\n" + b"".join(b"event: x\nid: 7\ndata: %b\n\n" % one for one in data) + end
+
+
+CHAT_USAGE = b'"usage" : {"prompt_tokens": 5 , "completion_tokens":2}'
+USAGE = b'"usage" : {"input_tokens": 5 , "output_tokens":2}'
+CHAT_STREAM = b"".join(content_events(with_nulls=True)) + USAGE_EVENT + DONE_EVENT
+RESPONSE_STREAM = events(
+    b'{"type":"response.created", "sequence_number":0,"response":{"id":"resp_9","status":"in_progress"}}',
+    b'{"type":"response.output_text.delta" ,"delta":"\\u00e9\\/" }',
+    b'{"type":"response.never_heard_of","x" : 1.0}',
+    end=b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"resp_9",%b}}\n\n' % USAGE,
+)
+IMAGE_STREAM = events(
+    b'{"type":"image_generation.partial_image" ,"b64_json":"AA=="}',
+    end=b'data: {"type":"image_generation.completed", %b}\n\n' % USAGE,
+)
+HEARD_STREAM = events(
+    b'{"type":"transcript.text.delta","delta":"a"}', end=b'data: {"type":"transcript.text.done", %b}\n\n' % USAGE
+)
+STREAMING = b'"stream" : true'
+INCLUDE = b'"stream_options" : {"include_usage" : true}'
+
+
+class Case(NamedTuple):
+    """What is sent and what comes back. `%s` in the path is an identifier that was issued before."""
+
+    operation: str
+    line: str
+    body: bytes = b""
+    kind: str = ""
+    back: bytes = b""
+    back_kind: str = JSON
+
+
+CASES = [
+    Case("chat", "POST /chat/completions", asking(), JSON, answer(b'"choices":[]', CHAT_USAGE)),
+    Case("chat", "POST /chat/completions", asking(STREAMING, INCLUDE), JSON, CHAT_STREAM, "text/event-stream"),
+    Case("responses", "POST /responses", asking(), JSON, answer(b'"id":"resp_1"', b'"status":"completed"', USAGE)),
+    Case("responses", "POST /responses", asking(STREAMING), JSON, RESPONSE_STREAM, "text/event-stream; charset=utf-8"),
+    Case("responses.retrieve", "GET /responses/resp_1?include[]=x&stream=false", back=answer(b'"id":"resp_1"', USAGE)),
+    Case("responses.retrieve", "GET /responses/resp_1?stream=true", b"", "", RESPONSE_STREAM, "text/event-stream"),
+    Case("responses.cancel", "POST /responses/resp_1/cancel", back=answer(b'"id":"resp_1"')),
+    Case("responses.input_items", "GET /responses/resp_1/input_items?limit=2", back=answer(b'"data":[ {"id":"x"} ]')),
+    Case("embeddings", "POST /embeddings", asking(), JSON, answer(b'"data":[[0.10]]', CHAT_USAGE)),
+    Case("images.generations", "POST /images/generations", asking(), JSON, answer(b'"data":[ ]', USAGE)),
+    Case("images.generations", "POST /images/generations", asking(STREAMING), JSON, IMAGE_STREAM, "text/event-stream"),
+    Case("images.edits", "POST /images/edits", form(("model", MODEL), ("n", "1")), FORM, answer(b'"data":[]', USAGE)),
+    Case("images.variations", "POST /images/variations", form(("model", MODEL)), FORM, answer(b'"data":[]')),
+    Case("audio.speech", "POST /audio/speech", asking(), JSON, FILE, "audio/mpeg"),
+    Case("audio.transcriptions", "POST /audio/transcriptions", form(("model", MODEL)), FORM,
+         answer(b'"text":""', USAGE)),
+    Case("audio.transcriptions", "POST /audio/transcriptions", form(("a", MODEL), ("model", MODEL), ("stream", "true")),
+         FORM, HEARD_STREAM, "text/event-stream"),
+    Case("audio.translations", "POST /audio/translations", form(("model", MODEL)), FORM, b"plain text\xe2\x82\xac",
+         "text/plain"),
+    Case("moderations", "POST /moderations", asking(), JSON, answer(b'"results":[]')),
+    Case("files.create", "POST /files", form(("purpose", "batch")), FORM, answer(b'"id":"file-1"')),
+    Case("files.retrieve", "GET /files/file-1", back=answer(b'"id":"file-1"')),
+    Case("files.content", "GET /files/file-1/content", back=FILE, back_kind="application/octet-stream"),
+    Case("files.list", "GET /files?purpose=x", back=answer(b'"data" : [ {"id" : "file-1"} ]', b'"first_id":"file-1"')),
+    Case("batches.create", "POST /batches", ODD + b'"input_file_id":"file-1"}', JSON,
+         answer(b'"id":"batch_1"', b'"status":"validating"')),
+    Case("batches.retrieve", "GET /batches/batch_1", back=answer(b'"id":"batch_1"', b'"status":"in_progress"')),
+    Case("batches.cancel", "POST /batches/batch_1/cancel", back=answer(b'"id":"batch_1"', b'"status":"cancelling"')),
+    Case("batches.list", "GET /batches", back=answer(b'"data":[ {"id": "batch_1"} ] ')),
+    Case("files.delete", "DELETE /files/file-1", back=answer(b'"id":"file-1"', b'"deleted":true')),
+    Case("responses.delete", "DELETE /responses/resp_1", back=answer(b'"id":"resp_1"', b'"deleted":true')),
+]  # fmt: skip
+
+
+def test_every_operation_is_compared() -> None:
+    assert {case.operation for case in CASES} == {operation.name for operation in OPERATIONS}
+
+
+def answering(case: Case, piece: int) -> Behaviour:
+    async def behave(connection: Connection, _: Received) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {case.back_kind}\r\ntransfer-encoding: chunked\r\n\r\n"
+        connection.writer.write(head.encode())
+        for at in range(0, len(case.back), piece):
+            connection.piece(case.back[at : at + piece])
+            await connection.writer.drain()
+        connection.end_stream()
+
+    return behave
+
+
+@pytest.fixture(scope="module", params=["the same name there", "another name there"])
+def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rig, str]]:
+    name = MODEL if request.param == "the same name there" else NAME_THERE
+    with Rig(tmp_path_factory.mktemp("gateway")) as started:
+        cloud = started.cloud("azure")
+        started.start(started.plan([started.target("azure", cloud.port, name)]))
+        yield started, name
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 37], ids=["whole", "in pieces"])
+def test_bytes_both_ways(rig: tuple[Rig, str], piece: int) -> None:
+    """In the order of the table, because what follows needs what was issued."""
+    gateway, name = rig
+    cloud = gateway.clouds["azure"]
+    for case in CASES:
+        cloud.requests.clear()
+        cloud.behaviour = answering(case, piece)
+        method, path = case.line.split(" ")
+        headers = AUTHORIZED | ({"content-type": case.kind} if case.kind else {})
+        with httpx.Client(timeout=PATIENCE_S) as client:
+            back = client.request(method, f"{gateway.url}/v1{path}", content=case.body, headers=headers)
+        assert back.status_code == 200, (case, back.text)
+        assert back.content == case.back, case.operation
+        assert back.headers["content-type"] == case.back_kind
+        (received,) = cloud.requests
+        assert received.head.split(b" ")[:2] == [method.encode(), f"/v1{path}".encode()]
+        assert received.header("content-type") == (case.kind or None)
+        assert received.body == with_name(case, name), case.operation
+
+
+def with_name(case: Case, name: str) -> bytes:
+    """The body with the one thing that is spliced: the model's name, in its member or its field."""
+    if case.kind == FORM:
+        return case.body.replace(b'name="model"\r\n\r\n' + MODEL.encode(), b'name="model"\r\n\r\n' + name.encode())
+    return case.body.replace(b'"model": "%b"' % MODEL.encode(), b'"model": "%b"' % name.encode())
+
+
+def test_what_a_stream_is_asked_for_and_what_of_it_is_taken_out(rig: tuple[Rig, str]) -> None:
+    gateway, name = rig
+    cloud = gateway.clouds["azure"]
+    cloud.requests.clear()
+    case = CASES[1]._replace(body=asking(STREAMING))
+    cloud.behaviour = answering(case, 37)
+    headers = AUTHORIZED | {"content-type": JSON}
+    back = httpx.post(f"{gateway.url}/v1/chat/completions", content=case.body, headers=headers, timeout=PATIENCE_S)
+    assert back.content == b"".join(content_events(with_nulls=False)) + DONE_EVENT
+    added = with_name(case, name).replace(b" }\r\n", b' ,"stream_options":{"include_usage":true}}\r\n')
+    assert cloud.requests[0].body == added
