@@ -226,6 +226,13 @@ def test_other_kinds_of_models_need_other_prices(tmp_path: Path) -> None:
         compiled(tmp_path, OTHER.replace('{"gpt-5.5" = "gpt-5.5"}', '{"gpt-image-1" = "i"}'))
 
 
+def test_who_asks_for_what_was_retired_before_it_could_be_served_here_learns_its_successor(tmp_path: Path) -> None:
+    tables = Bench(compiled(tmp_path)).tables
+    assert tables.retired(at("2026-10-22"), "gpt-4o-2024-05-13") == ""
+    assert "'gpt-5.6-sol'" in tables.retired(at("2026-10-23"), "gpt-4o-2024-05-13")
+    assert tables.retired(at("2026-11-20"), "never-heard-of") == ""
+
+
 def test_a_model_that_the_agreement_does_not_know_is_told_how_to_be_recorded(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as refused:
         configuration(tmp_path, OTHER.replace('{"gpt-5.5" = "gpt-5.5"}', '{"gpt-4o-transcribe" = "t"}'))

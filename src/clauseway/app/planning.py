@@ -179,6 +179,7 @@ def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack
 
 
 def _retirements(models: Models, targets: Sequence[Target], names: Mapping[str, str]) -> tuple[Retirement, ...]:
+    """Of what is served here, by surface; of what is not, whatever is known: who asks for it learns what came after."""
     return tuple(
         Retirement(
             name=retirement.name,
@@ -187,9 +188,8 @@ def _retirements(models: Models, targets: Sequence[Target], names: Mapping[str, 
             message=retirement.sentence,
         )
         for retirement in models.retirements
-        if retirement.name in names
-        for surface in sorted({target.surface for target in targets})
-        if retirement.holds_on(surface)
+        for surface in (sorted({target.surface for target in targets}) if retirement.name in names else [""])
+        if not surface or retirement.holds_on(surface)
     )
 
 

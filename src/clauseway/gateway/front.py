@@ -210,7 +210,7 @@ class Front:
         tables, now_s = self._shared.tables, self._shared.wheel.now_s
         choice = tables.choice(event_ns, customer, model)
         if choice is None:
-            self._no_choice(model)
+            self._no_choice(model, tables.retired(event_ns, model))
         if choice.retired:
             raise Refused(errors.UNKNOWN_MODEL, choice.retired, param="model")
         cloud = self._cloud(incoming.cloud) if incoming.cloud else ""
@@ -234,7 +234,9 @@ class Front:
             self._forbid(choice, selection, cloud or (holder.target.cloud if holder is not None else ""), model)
         return selection, issued, model
 
-    def _no_choice(self, model: str) -> NoReturn:
+    def _no_choice(self, model: str, retired: str = "") -> NoReturn:
+        if retired:
+            raise Refused(errors.UNKNOWN_MODEL, retired, param="model")
         if not model:
             message = "The request names no model. GET /v1/models lists those that are served here."
             raise Refused(errors.MISSING_MODEL, message, param="model")

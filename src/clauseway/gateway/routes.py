@@ -436,6 +436,11 @@ class Tables:
             found = self._current[customer.market, model] = self._choice(customer.market, model)
         return found
 
+    def retired(self, event_ns: int, model: str) -> str:
+        """What is said of a name that nothing serves here and that is retired elsewhere; empty where nothing is."""
+        said = (found.message for found in self.plan.retirements if found.name == model and found.begin_ns <= event_ns)
+        return "" if model in self.plan.models else next(said, "")
+
     def cached_at(self, customer: Customer, model: str, cache_key: str, now_s: float) -> str:
         """The deployment that last served requests with this cache key, empty where none is known."""
         return self.memory.cached.deployment(customer.buyer.organisation, model, cache_key, now_s)

@@ -1,0 +1,86 @@
+"""Routing as a client sees it: one gateway process over two scripted clouds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import openai
+import pytest
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PRODUCT, Rig, status, well
+
+from clauseway.gateway.plan import Lack, Retirement
+
+OLD, NEW = "gpt-4o-2024-05-13", "gpt-5.6-sol"
+RETIRED = f"The model {OLD!r} was retired by openai on 2026-10-23. Its successor is {NEW!r}."
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """First aws, which lacks web search; then azure, a little cheaper."""
+    home: Path = tmp_path_factory.mktemp("routing")
+    with Rig(home) as made:
+        ports = {name: made.cloud(name).port for name in ("aws", "azure")}
+        lack = Lack(capability="web-search", reason="since 2026-05-01; a page")
+        aws = made.target("aws", ports["aws"], surface="openai", lacks=(lack,))
+        azure = made.target("azure", ports["azure"], surface="openai", input_price=2_400_000)
+        plan = made.plan((aws, azure))
+        retirement = Retirement(name=OLD, surface="openai", begin_ns=0, message=RETIRED)
+        made.start(msgspec.structs.replace(plan, models={**plan.models, OLD: PRODUCT}, retirements=(retirement,)))
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _all_well(rig: Rig) -> None:
+    for cloud in rig.clouds.values():
+        cloud.behaviour = well
+
+
+def served_by(answer: httpx.Response) -> str:
+    assert answer.status_code == 200, answer.text
+    return answer.headers["x-clauseway-cloud"]
+
+
+def test_who_cannot_is_passed_over_and_the_explanation_says_since_when_and_by_which_source(rig: Rig) -> None:
+    assert served_by(rig.post()) == "aws"
+    answer = rig.post(web_search_options={})
+    assert served_by(answer) == "azure"
+    number = answer.headers["x-clauseway-request-id"]
+    told = httpx.get(f"{rig.url}/clauseway/v1/requests/{number}", headers=AUTHORIZED).json()
+    (passed,) = told["passed_over"]
+    assert (passed["deployment"], passed["reason"]) == ("aws-1", "lacks web-search (since 2026-05-01; a page)")
+
+
+def test_where_nobody_can_the_refusal_says_why(rig: Rig) -> None:
+    body = {"model": MODEL, "messages": MESSAGES, "web_search_options": {}}
+    headers = {**AUTHORIZED, "x-clauseway-cloud": "aws"}
+    answer = httpx.post(f"{rig.url}/v1/chat/completions", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_by_every_deployment")
+    assert "aws-1: lacks web-search (since 2026-05-01; a page)" in answer.json()["error"]["message"]
+
+
+def test_a_retired_model_is_refused_with_its_successor(rig: Rig) -> None:
+    client = rig.client()
+    with pytest.raises(openai.NotFoundError) as refused:
+        client.chat.completions.create(model=OLD, messages=MESSAGES)
+    assert refused.value.code == "model_not_found"
+    assert RETIRED in str(refused.value)
+    assert OLD not in {model.id for model in client.models.list()}
+
+
+def test_what_shares_a_prompt_follows_to_where_it_was_served(rig: Rig) -> None:
+    long = [{"role": "user", "content": "the same beginning " * 500}]
+    rig.clouds["aws"].behaviour = status(503)
+    assert served_by(rig.post(messages=long, prompt_cache_key="tenant-7")) == "azure"
+    rig.clouds["aws"].behaviour = well
+    assert served_by(rig.post(messages=long, prompt_cache_key="tenant-7")) == "azure"
+    assert served_by(rig.post(messages=long, prompt_cache_key="tenant-8")) == "aws"
+
+
+def test_a_quota_that_is_used_up_spills_over(rig: Rig) -> None:
+    aws = rig.target("aws", rig.clouds["aws"].port, quota_requests_per_minute=2, provisioned=True)
+    azure = rig.target("azure", rig.clouds["azure"].port)
+    with Rig(rig.home / "quota") as other:
+        other.home.mkdir()
+        other.start(rig.plan((azure, aws)))
+        assert [served_by(other.post()) for _ in range(4)] == ["aws", "aws", "azure", "azure"]
