@@ -51,7 +51,6 @@ from clauseway.values import InvalidInput, Problem
 
 _LOOK_EVERY_S = 1.0
 _DRAIN_CHECK_S = 0.02
-_OTHER_DESCRIPTORS = 100  # files, sockets between processes, what libraries open
 _UINT63 = 63
 
 SpoolFactory = Callable[..., SpoolWriter]
@@ -196,7 +195,7 @@ class Server:
 
     def _provide_descriptors(self, limits: Limits) -> None:
         """Every connection takes one here and mostly one toward a cloud. Systems give few unless they are asked."""
-        wanted = 2 * limits.connections + _OTHER_DESCRIPTORS
+        wanted = 2 * limits.connections
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         given = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         if soft != resource.RLIM_INFINITY and soft < given:
