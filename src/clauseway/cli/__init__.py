@@ -68,6 +68,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "commitments": _Entry(
         "clauseway.cli.commitments", "Show how commitments to clouds burn down, and where that leads."
     ),
+    "request": _Entry("clauseway.cli.request", "Show what became of one request, attempt by attempt."),
     "price": _Entry("clauseway.cli.price", "What usage costs, by which entry of which book, and why; check a book."),
     "usage": _Entry("clauseway.cli.usage", "Import usage from elsewhere; what could not be believed.", is_group=True),
     "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),

@@ -1,0 +1,129 @@
+"""Every answer says where it came from and why; a request can be asked about, by whoever may know."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+from gateway_rig import OTHER_SECRET, SECRET, Rig, chat_body, key, status, well
+
+from clauseway.app.home import Home
+from clauseway.app.one_request import one_request
+from clauseway.cli import run
+from clauseway.values import InvalidInput
+
+RIVAL, AUDITOR = "sk-test-rival", "sk-test-auditor"
+NOBODY = "req_" + "0" * 32
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    home = tmp_path_factory.mktemp("home")
+    with Rig(home) as started:
+        started.spool = home / "spool" / "gateway"
+        started.spool.parent.mkdir()
+        started.cloud("azure", status(503))
+        started.cloud("openai", well)
+        rival = msgspec.structs.replace(key(RIVAL, "openai"), organisation="rival")
+        auditor = msgspec.structs.replace(key(AUDITOR, "openai"), role="auditor")
+        keys = (key(SECRET, "openai"), key(OTHER_SECRET, "microsoft"), rival, auditor)
+        started.start(started.plan(keys=keys))
+        yield started
+
+
+def ask(rig: Rig, secret: str = SECRET, path: str = "/v1/chat/completions", **headers: str) -> httpx.Response:
+    headers["authorization"] = f"Bearer {secret}"
+    return httpx.post(rig.url + path, content=chat_body(), headers=headers)
+
+
+def explained(rig: Rig, answer: httpx.Response, secret: str = SECRET) -> httpx.Response:
+    path = f"/clauseway/v1/requests/{answer.headers['x-clauseway-request-id']}"
+    return httpx.get(rig.url + path, headers={"authorization": f"Bearer {secret}"})
+
+
+def test_an_answer_names_its_cloud_and_its_decision(rig: Rig) -> None:
+    headers = ask(rig).headers
+    names = ("cloud", "region", "seller", "deployment", "decision", "attempts")
+    assert [headers[f"x-clauseway-{name}"] for name in names] == [
+        "openai", "eastus", "openai", "openai-1", "permitted-1", "2",
+    ]  # fmt: skip
+
+
+def test_a_request_tells_what_was_tried_and_what_it_cost(rig: Rig) -> None:
+    told = explained(rig, ask(rig)).json()
+    assert [(one["deployment"], one["outcome"], one["status"]) for one in told["attempted"]] == [
+        ("azure-1", "answered 503 (scripted)", 503)
+    ]
+    assert (told["served_by"]["deployment"], told["decision"], told["status"]) == ("openai-1", "permitted-1", 200)
+    assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (21, 8)
+    # 21 in at 2.5 and 8 out at 15 dollars a million
+    assert told["cost"] == {"amount": "0.000172500000", "currency": "USD", "provisional": True}
+
+
+def test_a_request_tells_what_was_passed_over(rig: Rig) -> None:
+    told = explained(rig, ask(rig, **{"x-clauseway-cloud": "openai"})).json()
+    assert [(one["deployment"], one["reason"]) for one in told["passed_over"]] == [
+        ("azure-1", "the request asks for openai")
+    ]
+    assert told["attempted"] == []
+
+
+REFUSED: list[tuple[str, str, str, dict[str, str], int]] = [
+    ("forbidden by a clause", SECRET, "/v1/chat/completions", {"x-clauseway-cloud": "aws"}, 403),
+    ("no such cloud", SECRET, "/v1/chat/completions", {"x-clauseway-cloud": "moon"}, 400),
+    ("nothing deployed", OTHER_SECRET, "/v1/chat/completions", {}, 404),
+    ("a role that asks nothing", AUDITOR, "/v1/chat/completions", {}, 403),
+    ("a body that is none", SECRET, "/v1/audio/transcriptions", {}, 400),
+]
+
+
+@pytest.mark.parametrize(("secret", "path", "headers", "status"), [case[1:] for case in REFUSED],
+                         ids=[case[0] for case in REFUSED])  # fmt: skip
+def test_refusals_are_explained_too(rig: Rig, secret: str, path: str, headers: dict[str, str], status: int) -> None:
+    answer = ask(rig, secret, path, **headers)
+    told = explained(rig, answer, secret).json()
+    assert (answer.status_code, told["status"], told["served_by"]) == (status, status, None)
+    assert told["message"] == answer.json()["error"]["message"]
+
+
+def test_a_refusal_carries_the_clause(rig: Rig) -> None:
+    answer = ask(rig, **{"x-clauseway-cloud": "aws"})
+    assert answer.headers["x-clauseway-decision"] == "A4.azure-exclusive"
+    assert "A4 clause 3" in answer.json()["error"]["message"]
+
+
+def test_only_ones_own_project_and_its_auditor_may_know(rig: Rig) -> None:
+    answer = ask(rig)
+    readers = {secret: explained(rig, answer, secret).status_code for secret in (SECRET, OTHER_SECRET, AUDITOR, RIVAL)}
+    assert readers == {SECRET: 200, OTHER_SECRET: 200, AUDITOR: 200, RIVAL: 404}
+    nobody = httpx.get(f"{rig.url}/clauseway/v1/requests/{NOBODY}", headers={"authorization": f"Bearer {SECRET}"})
+    assert nobody.status_code == 404
+    assert f"clauseway request {NOBODY}" in nobody.json()["error"]["message"]
+    assert httpx.get(f"{rig.url}/clauseway/v1/requests/{NOBODY}").status_code == 401
+
+
+# -- from journal and lake, after the process is gone
+
+
+def test_an_older_request_is_told_from_the_journal(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    request = ask(rig).headers["x-clauseway-request-id"]
+    home = Home(rig.home)
+    found = one_request(home, request)
+    assert [(one.deployment, one.status, one.http_status) for one in found.attempts] == [
+        ("azure-1", "failed", 503), ("openai-1", "complete", 200),
+    ]  # fmt: skip
+    assert (found.operation, found.organisation, found.key_id) == ("chat", "acme", "key-openai")
+    assert found.attempts[1].terms == ("A5.any-cloud",)
+    assert found.attempts[1].charge_picodollars == 21 * 2_500_000 + 8 * 15_000_000
+    assert one_request(home, request) == found, "from the lake as from the journal"
+    assert run(["request", request, "--home", str(rig.home)]) == 0
+    out = capsys.readouterr().out
+    assert "openai-1" in out
+    assert "0.0001725 USD" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("name", ["req_5", "resp_" + "0" * 32, "req_" + "z" * 32, NOBODY])
+def test_what_is_no_request(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInput, match="x-clauseway-request-id"):
+        one_request(Home(tmp_path), name)
