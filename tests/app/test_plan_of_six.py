@@ -126,12 +126,12 @@ def configuration(tmp_path: Path, text: str) -> Configuration:
     return read_configuration(path, opened().catalog, secrets=False)
 
 
-def compiled(tmp_path: Path, text: str = SIX, policy: Policy | None = None, **named: Any) -> Plan:
+def compiled(tmp_path: Path, text: str = SIX, policy: Policy | None = None, book: str = BOOK, **named: Any) -> Plan:
     key = Key(
         digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(), organisation="acme", project="p",
         key_id="k", seller="openai", segment="any",
     )  # fmt: skip
-    prices = PriceTable(parse_book(BOOK, "book"), KNOWN_AT)
+    prices = PriceTable(parse_book(book, "book"), KNOWN_AT)
     where = tmp_path / "clauseway.toml"
     made = compile_plan(
         opened(), configuration(tmp_path, text), [key], HASH_KEY, known_at=KNOWN_AT, prices=prices, where=where, **named
@@ -205,6 +205,19 @@ def test_limits_names_and_prices_come_from_catalog_and_book(tmp_path: Path) -> N
     assert "gpt-5.5-2026-04-23" in made.snapshots
     spans = [(span.begin_ns, span.units[Unit.OUTPUT_TOKENS]) for span in targets["chicago"].prices]
     assert spans == [(at("2026-04-23"), 30_000_000), (at("2026-06-01"), 20_000_000)]
+
+
+def test_prices_of_long_requests_come_along(tmp_path: Path) -> None:
+    """A tenth dearer above 272,000 tokens of input."""
+    line = "gpt-5.5,oci,,,input_tokens,2026-06-01,,2026-06-01,5.50,test,,272000\n"
+    made = compiled(
+        tmp_path, book=BOOK.replace("source\n", "source,tier,above\n").replace(",test\n", ",test,,\n") + line
+    )
+    chicago = next(target for target in made.targets if target.label.deployment == "chicago")
+    found = {
+        (span.above, span.units[Unit.INPUT_TOKENS]) for span in chicago.prices if span.begin_ns >= at("2026-06-01")
+    }
+    assert found == {(0, 5_000_000), (272_000, 5_500_000)}
 
 
 def test_a_commitment_is_what_was_promised_less_what_was_spent(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from selection_rig import PLAIN_BODY, Bench, deployment, plan
 
 from clauseway.gateway.capabilities import Needs
 from clauseway.gateway.clouds.usage import Units
@@ -18,6 +17,7 @@ from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import PriceTable, Sale, parse_book
 from clauseway.values import KnownAt
+from selection_rig import PLAIN_BODY, Bench, deployment, plan
 
 COLUMNS = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
 SALE, DAY = Sale("p", "azure", "openai", "r"), date(2026, 5, 1)
@@ -85,6 +85,23 @@ def test_prices_are_those_in_force_at_the_events_time() -> None:
         charges.append(bench.target("d").charge(one))
     # Where no price is in force, the plan's own stands in: 5.00 USD a million.
     assert charges == [7, 7, 9, 5_000_000]
+
+
+def test_a_long_request_is_charged_and_reserved_at_the_price_of_long_ones() -> None:
+    def above(tokens: int, own: int, output: int) -> Prices:
+        units = {int(Unit.INPUT_TOKENS): own, int(Unit.OUTPUT_TOKENS): output}
+        return Prices(begin_ns=0, end_ns=1 << 62, units=units, above=tokens)
+
+    target = _with(deployment("d"), prices=(above(0, 5, 30), above(500, 8, 20), above(272, 10, 45)))
+    call = Bench(plan([target])).target("d")
+    charges = [call.charge(((Unit.INPUT_TOKENS, tokens), (Unit.OUTPUT_TOKENS, 1))) for tokens in (272, 273, 501)]
+    assert charges == [272 * 5 + 30, 273 * 10 + 45, 501 * 8 + 20]
+    # It may turn out shorter than its bytes: the dearest of what it may meet is reserved.
+    assert [worst(target, body_bytes=size, max_tokens=1)[0] for size in (272, 273, 501)] == [
+        272 * 5 + 30,
+        273 * 10 + 45,
+        501 * 10 + 45,
+    ]
 
 
 def _with(target: Target, **changes: Any) -> Target:

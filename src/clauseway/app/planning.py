@@ -110,8 +110,10 @@ def _price_spans(sale: Sale, prices: PriceTable) -> tuple[Prices, ...]:
             begin_ns=start_of_day_ns(row.begin),
             end_ns=_day_ns(row.end),
             units={int(unit): price for unit, price in sorted(row.prices.items())},
+            above=above,
         )
-        for row in prices.rows([sale])
+        for above in (0, *prices.grain([sale]).steps)
+        for row in prices.rows([msgspec.structs.replace(sale, context=above + 1 if above else 0)])
     )
 
 

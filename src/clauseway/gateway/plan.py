@@ -43,11 +43,13 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """What a deployment's units cost from `begin_ns` until `end_ns` (business clock): unit code → picodollars."""
+    """What a deployment's units cost from `begin_ns` until `end_ns` (business clock), in requests of more than `above`
+    input tokens: unit code → picodollars."""
 
     begin_ns: int
     end_ns: int
     units: Mapping[int, int]
+    above: int = 0
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

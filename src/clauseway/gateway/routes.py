@@ -105,6 +105,8 @@ class CallTarget:
         self.output_tokens_max = target.output_tokens_max
         self.balances: Sequence[Balance] = ()
         self.burns: Sequence[Balance] = ()
+        self._longer: list[tuple[int, Rates]] = []
+        self._ceilings: list[tuple[int, Rates]] = []
         self.quota: Quota | None = None
         self.pace: Pace | None = None
         self._of_text = target.kind in _OF_TEXT
@@ -123,11 +125,17 @@ class CallTarget:
     def turn_to(self, begin_ns: int) -> None:
         """From here on the prices and commitments of this stretch hold."""
         target = self.target
+        in_force = [prices for prices in target.prices if prices.begin_ns <= begin_ns < prices.end_ns]
         units: Mapping[int, int] = {Unit.INPUT_TOKENS: target.input_price, Unit.OUTPUT_TOKENS: target.output_price}
-        for prices in target.prices:
-            if prices.begin_ns <= begin_ns < prices.end_ns:
-                units = prices.units
+        units = next((prices.units for prices in in_force if not prices.above), units)
         self.rates = Rates(units)
+        # Longest first: prices of long requests, and the highest that a request of up to that length may meet.
+        self._longer, self._ceilings = [], []
+        for prices in sorted((prices for prices in in_force if prices.above), key=lambda prices: prices.above):
+            units = {unit: max(units.get(unit, 0), prices.units.get(unit, 0)) for unit in {**units, **prices.units}}
+            self._longer.insert(0, (prices.above, Rates(prices.units)))
+            self._ceilings.insert(0, (prices.above, Rates(units)))
+        self._long = self._longer[-1][0] if self._longer else _ANY_SIZE
         self.burns = [balance for balance in self.balances if balance.begin_ns <= begin_ns < balance.end_ns]
 
     def worst_case(self, asked: Asked, body_bytes: int, needs: Needs = PLAIN) -> Reserved:
@@ -138,12 +146,15 @@ class CallTarget:
         output_max = (asked.output_tokens or self.output_tokens_max) * asked.choices
         if needs is PLAIN and self._of_text:
             input_max = body_bytes if body_bytes < self._context_max else self._context_max
+            if input_max > self._long:
+                rates = _above(self._ceilings, input_max, rates)
             worth = input_max * rates.input_max + output_max * rates.output_max
             return Reserved(worth, input_max + output_max, output_max)
         if needs.unbounded:
             input_max = self._context_bound
         else:
             input_max = min(body_bytes + needs.images * self._image_max, self._context_max)
+        rates = _above(self._ceilings, input_max, rates)
         if needs.unbounded or needs.images or needs.audio or not self._of_text:
             worth = input_max * rates.any_input_max + output_max * rates.any_output_max
         else:
@@ -158,7 +169,10 @@ class CallTarget:
 
     def charge(self, units: Units) -> int:
         """What usage is worth at the prices in force, in picodollars, as pricing would charge it."""
-        worth = self.rates.charge(units)
+        rates = self.rates
+        if units and units[0][1] > self._long:
+            rates = _above(self._longer, dict(units).get(Unit.INPUT_TOKENS, 0), rates)
+        worth = rates.charge(units)
         for balance in self.burns:
             balance.left -= worth
         return worth
@@ -187,6 +201,11 @@ class CallTarget:
             lapses_ns=min((balance.end_ns for balance in self.burns if balance.left > 0), default=NEVER_NS),
             expected_us=(pace.expected_us(False, now_s), pace.expected_us(True, now_s)) if pace else (0.0, 0.0),
         )
+
+
+def _above(longer: Sequence[tuple[int, Rates]], input_tokens: int, rates: Rates) -> Rates:
+    """The rates of a request of so many input tokens."""
+    return next((found for above, found in longer if input_tokens > above), rates)
 
 
 class Balance:
