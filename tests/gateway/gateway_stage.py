@@ -178,7 +178,7 @@ class Stage:
 
     def scene(self, *behaviours: Behaviour | None, on_leave: str = "cancel", **changes: Any) -> Scene:
         """Deployments that behave so, in order of preference; None is one where nobody listens."""
-        rig, model = self.rig, f"model-{next(self._numbers)}"
+        rig, model = self.rig, f"model-{next(self._numbers):05d}"
         clouds, targets = [], []
         for number, behaviour in enumerate(behaviours):
             # On a port of its own: a connection that was kept from another scene would be tried first.
