@@ -10,6 +10,8 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     clouds/     one pure module per cloud: target → signed head; its usage → our units
     credentials/  where what is presented to a cloud comes from, kept fresh off a request's way
     splice      the only two changes ever made to a caller's body; pure
+    capabilities  what a request needs, read from its values; strategies: in which order deployments are asked; pure
+    quotas      what clouds let through and how quick they are; rates: what usage is worth; pure
     routes      a plan compiled to tables; keys, requests, sigv4, errors: as they say
     accounts    limits by the minute (windows) and slices of budgets (purses): what may be asked and spent; pure
     leases      what is asked of the lessor, and its socket
