@@ -10,7 +10,7 @@ from clauseway.pricing import Charge, PriceTable, Sale
 from clauseway.pricing.table import in_context
 from clauseway.storage.attempts import Attempt, Selection, attempts
 from clauseway.storage.lake import Lake
-from clauseway.values import Interval, day_of
+from clauseway.values import day_of
 
 _ENDPOINT_NAMES = {code: name for name, code in ENDPOINTS.items()}
 _HOUR_NS = 3_600_000_000_000
@@ -37,13 +37,13 @@ def charge_of(attempt: Attempt, prices: PriceTable) -> Charge:
     return prices.charge(sale_of(attempt), day_of(attempt.event_ns), attempt.units)
 
 
-def usage_charges(lake: Lake, prices: PriceTable, days: Interval) -> list[UsageCharge]:
-    """The charges of the days, summed by day, buyer, seller, place, product, unit and price, in that order.
+def usage_charges(lake: Lake, prices: PriceTable, selection: Selection) -> list[UsageCharge]:
+    """The charges of a selection, summed by day, buyer, seller, place, product, unit and price, in that order.
 
     Each attempt is priced alone, so whatever its price depends on counts. Raises pricing.UnknownPrice.
     """
     sums: dict[UsageCharge, list[int]] = {}
-    for attempt in attempts(lake, Selection(days=days)):
+    for attempt in attempts(lake, selection):
         for charge in _parts(attempt, prices):
             counted = sums.setdefault(msgspec.structs.replace(charge, quantity=0, requests=0), [0, 0])
             counted[0] += charge.quantity

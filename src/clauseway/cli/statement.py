@@ -11,9 +11,11 @@ from clauseway.app.settling import statement
 from clauseway.app.several import open_agreements
 from clauseway.app.statement_formats import FORMATS, TERMINAL
 from clauseway.app.statements import statement_context
+from clauseway.app.tracing import trace_line
 from clauseway.cli import options
-from clauseway.cli.output import console
+from clauseway.cli.output import console, print_json
 from clauseway.cli.statement_text import print_statement
+from clauseway.cli.trace_text import print_trace
 from clauseway.ledger import Statement
 from clauseway.values import InvalidInput, Problem
 
@@ -62,6 +64,34 @@ def statements(
         sys.stdout.flush()
         sys.stdout.buffer.write(FORMATS[chosen](found))
         sys.stdout.flush()
+    return 0
+
+
+@app.command()
+def explain(
+    line: Annotated[str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")],
+    request: Annotated[str, typer.Option("--request", help="Follow one request: its tokens, prices and cents.")] = "",
+    cent: Annotated[int, typer.Option("--cent", min=0, help="Follow the request that earned this cent of it.")] = 0,
+    prices: Annotated[Path | None, typer.Option("--prices", help="The price book that was settled with.")] = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Open a line: its entries, its days, the prices of its units, its requests, its clause with file, line and source.
+
+    \b
+    What is behind a line:
+      clauseway statement explain yrg9d4g2
+    Who earned the seventh cent of it?
+      clauseway statement explain yrg9d4g2 --cent 7
+    One request, down to its tokens:
+      clauseway statement explain yrg9d4g2 --request req_00000000000000070000000000000004
+    """
+    trace = trace_line(home_at(home), options.opened(agreement, None, None, home), line, prices, request, cent)
+    if as_json:
+        print_json(trace)
+    else:
+        print_trace(console(), trace)
     return 0
 
 

@@ -49,6 +49,17 @@ class KnownAt(msgspec.Struct, frozen=True, order=True):
         """Known at every point: what a question supposes."""
         return cls(-_LAST_SEQUENCE, 0)
 
+    @classmethod
+    def parse(cls, text: str) -> "KnownAt":
+        """A point as `str` writes it. A day's last second without a fraction is the day's end. Raises ValueError."""
+        if text == "everything":
+            return cls.everything()
+        stamp, _, fraction = text.removesuffix("Z").partition(".")
+        since = datetime.fromisoformat(stamp).replace(tzinfo=UTC) - datetime.fromtimestamp(0, UTC)
+        ends_a_day = not fraction and stamp.endswith("23:59:59")
+        rest = 999_999_999 if ends_a_day else int(fraction.ljust(9, "0") or 0)
+        return cls((since.days * 86_400 + since.seconds) * 1_000_000_000 + rest)
+
     @property
     def day(self) -> date:
         return day_of(self.instant_ns) if self.instant_ns < _LAST_SEQUENCE else date.max

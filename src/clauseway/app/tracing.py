@@ -1,0 +1,332 @@
+"""What stands behind a statement line: its entries, its days, its units with their prices, its requests, its clause.
+
+    statement line ─▶ entries ─▶ charges by day ─▶ units and prices ─▶ requests
+          └─────────▶ clauses, with file, line and source
+
+Everything is read again from where it lies, by what was known when the line was settled; what does not come to the same
+sum as the line is said, not hidden.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.charges import charge_of, usage_charges
+from clauseway.app.handing_over import unpriced
+from clauseway.app.home import Home
+from clauseway.app.prices import open_prices
+from clauseway.app.sealing import open_lake
+from clauseway.app.settling import latest_settlements
+from clauseway.app.several import Opened, each_of
+from clauseway.ledger import Entry, Settlement, ShareLine, references, statement_of
+from clauseway.ledger.statement import StatementLine, line_id
+from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.storage.attempts import Attempt, Selection, attempts
+from clauseway.storage.lake import Lake
+from clauseway.storage.usage import revenue
+from clauseway.values import (
+    CENT,
+    Citation,
+    Interval,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    day_after,
+    exact_product,
+    exact_sum,
+)
+
+# Requests shown from either end of a line: enough to see what they are.
+_SHOWN = 3
+# Beyond so many requests the prices shown are those of the requests shown: pricing them one by one would take minutes.
+_PRICED_ONE_BY_ONE_MAX = 200_000
+
+
+class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line's requests of one event day (UTC) were charged, in USD."""
+
+    day: date
+    requests: int
+    charged: Decimal
+
+
+class PricedUnit(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit at one price: `quantity` × `usd_per_million` ÷ 10⁶ = `charged`; the price stands in `source`."""
+
+    unit: str
+    quantity: int
+    usd_per_million: Decimal
+    charged: Decimal
+    source: str
+
+
+class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of a line: whose, when, what it used and what that cost.
+
+    In order of event time the line's share stood at `share_before` when it came and at `share_after` when it was done,
+    in USD, unrounded.
+    """
+
+    request_id: str
+    attempt: int
+    at: str
+    organisation: str
+    project: str
+    cloud: str
+    region: str
+    model: str
+    upstream_id: str
+    decision: str
+    terms: tuple[str, ...]
+    units: tuple[PricedUnit, ...]
+    charged: Decimal
+    share_before: Decimal | None = None
+    share_after: Decimal | None = None
+
+
+class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
+    """A clause that a line rests on. `text` is the clause's prose, empty where the agreement at hand has none there."""
+
+    citation: Citation
+    title: str
+    text: str
+
+
+class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything behind a line. `remarks` say what could not be repeated, and why; none is the rule.
+
+    `requests` are the first and the last by event time, or the one that was asked for. `counted` is the part of the
+    charges that is in the share's base.
+    """
+
+    period: str
+    line: StatementLine
+    receipt: str
+    entries: tuple[Entry, ...]
+    days: tuple[DayCharge, ...]
+    charged: Decimal
+    counted: Decimal
+    prices: tuple[PricedUnit, ...]
+    requests: tuple[TracedRequest, ...]
+    clauses: tuple[TracedClause, ...]
+    remarks: tuple[str, ...]
+
+
+def trace_line(
+    home: Home, opened: Opened, line: str, prices: Path | None = None, request: str = "", cent: int = 0
+) -> LineTrace:
+    """What stands behind a line of the latest settlements, named by its id or the begin of it.
+
+    With `request` the one request is followed; with `cent` the request that brought the line to that cent. Raises
+    InvalidInput: no such line, request or cent, or usage without a price.
+    """
+    found = _find(home, line)
+    with open_lake(home) as lake:
+        table = open_prices(KnownAt.parse(found.settlement.inputs.known_at), prices)
+        try:
+            return _Tracer(lake, table, opened, found).trace(request, cent)
+        except UnknownPrice as error:
+            raise unpriced(error) from None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    period: str
+    settlement: Settlement
+    line: StatementLine
+    share_line: ShareLine
+
+
+def _find(home: Home, name: str) -> _Found:
+    every = [
+        _Found(period, settlement, line, share_line)
+        for period, settlement in latest_settlements(home).items()
+        for line, share_line in _lines(settlement)
+        if name and line.id.startswith(name.lower())
+    ]
+    if len(every) == 1:
+        return every[0]
+    todo = "Take the name from a statement: clauseway statement --period 2026-05."
+    if not every:
+        raise InvalidInput(Problem(what=f"no line {name!r}", why="no settled month has it", where="LINE", todo=todo))
+    told = ", ".join(f"{one.line.id} ({one.line.product} on {one.line.cloud}, {one.period})" for one in every[:5])
+    raise InvalidInput(Problem(what=f"{len(every)} lines begin with {name!r}", why=told, where="LINE", todo=todo))
+
+
+def _lines(settlement: Settlement) -> Iterator[tuple[StatementLine, ShareLine]]:
+    of_id = {line_id(settlement.period, share, line): line for share in settlement.shares for line in share.lines}
+    return ((line, of_id[line.id]) for line in statement_of(settlement).lines)
+
+
+class _Tracer:
+    """One line being followed, with the lake and the prices that it was settled from."""
+
+    def __init__(self, lake: Lake, prices: PriceTable, opened: Opened, found: _Found) -> None:
+        self._lake, self._prices, self._opened = lake, prices, opened
+        self._settlement, self._line, self._share_line = found.settlement, found.line, found.share_line
+        self._period = found.period
+        line = self._line
+        self._selection = Selection(days=line.days, seller=line.seller, cloud=line.cloud, product=line.product)
+        self._days = self._charges_by_day()
+        self._charged = exact_sum(day.charged for day in self._days)
+        base = line.base - self._share_line.adjusted
+        self._part = base / self._charged if self._charged else Decimal(1)
+
+    def trace(self, request: str, cent: int) -> LineTrace:
+        if cent:
+            request = self._request_of_cent(cent)
+        return LineTrace(
+            period=self._period,
+            line=self._line,
+            receipt=self._settlement.receipt,
+            entries=tuple(self._entries()),
+            days=self._days,
+            charged=self._charged,
+            counted=self._line.base,
+            prices=self._priced_units(),
+            requests=self._followed(request) if request else self._ends(),
+            clauses=tuple(_clause(self._opened, citation) for citation in self._line.citations),
+            remarks=tuple(self._remarks()),
+        )
+
+    def _entries(self) -> Iterator[Entry]:
+        """What accrues the line, and what corrected it in a later period."""
+        name, period = self._share_line.id, self._settlement.period
+        accrued = f"{references(period)[0]}{name}"
+        for entry in self._lake.control.entries(accrued, "correction|"):
+            if entry.reference == accrued or entry.reference.endswith(f"|{period.begin}|{name}"):
+                yield entry
+
+    def _charges_by_day(self) -> tuple[DayCharge, ...]:
+        line = self._line
+        return tuple(
+            DayCharge(day=one.event_day, requests=one.requests, charged=one.amount)
+            for one in revenue(self._lake, self._prices, line.days)
+            if (one.seller, one.cloud, one.product) == (line.seller, line.cloud, line.product)
+        )
+
+    def _priced_units(self) -> tuple[PricedUnit, ...]:
+        if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
+            return ()
+        sums: dict[tuple[str, int, str], list[int]] = {}
+        for charge in usage_charges(self._lake, self._prices, self._selection):
+            summed = sums.setdefault((charge.unit.column, charge.price, charge.source), [0])
+            summed[0] += charge.quantity
+        return tuple(_unit(unit, quantity, price, source) for (unit, price, source), [quantity] in sorted(sums.items()))
+
+    def _ends(self) -> tuple[TracedRequest, ...]:
+        return tuple(self._request(one) for one in attempts(self._lake, self._selection, first=_SHOWN, last=_SHOWN))
+
+    def _followed(self, request: str) -> tuple[TracedRequest, ...]:
+        """Every attempt of a request in the line, with where the line's share stood."""
+        selection = msgspec.structs.replace(self._selection, request_id=request)
+        followed = []
+        for one in attempts(self._lake, selection):
+            before = self._charged_before(one)
+            traced = self._request(one)
+            share = [self._share(before), self._share(before + traced.charged)]
+            followed.append(msgspec.structs.replace(traced, share_before=share[0], share_after=share[1]))
+        if not followed:
+            why, todo = "the line's days hold no such request that was charged", "Take it from the line's requests."
+            raise InvalidInput(Problem(what=f"no request {request!r}", why=why, where="--request", todo=todo))
+        return tuple(followed)
+
+    def _request_of_cent(self, cent: int) -> str:
+        """The first request, in order of event time, with which the line's share reaches so many cents."""
+        cents = int(self._line.amount / CENT)
+        if not 0 < cent <= cents:
+            why = f"the line amounts to {self._line.amount}"
+            todo = f"Name one from 1 to {cents}." if cents > 0 else "Take another line."
+            raise InvalidInput(Problem(what=f"no cent {cent}", why=why, where="--cent", todo=todo))
+        wanted, charged, last = cent * CENT, Decimal(0), ""
+        for day in self._days:
+            after = charged + day.charged
+            if self._share(after) >= wanted or day is self._days[-1]:
+                for one in self._attempts_of(day.day):
+                    charged += charge_of(one, self._prices).amount
+                    last = one.request_id
+                    if self._share(charged) >= wanted:
+                        return last
+            charged = after
+        # Rounding gave the line its last cent.
+        return last
+
+    def _charged_before(self, attempt: Attempt) -> Decimal:
+        day = _day_of(attempt)
+        earlier = [one.charged for one in self._days if one.day < day]
+        key = (attempt.event_ns, attempt.request_id, attempt.attempt)
+        same_day = [
+            charge_of(one, self._prices).amount
+            for one in self._attempts_of(day)
+            if (one.event_ns, one.request_id, one.attempt) < key
+        ]
+        return exact_sum([*earlier, *same_day])
+
+    def _attempts_of(self, day: date) -> Iterator[Attempt]:
+        return attempts(self._lake, msgspec.structs.replace(self._selection, days=Interval(day, day_after(day))))
+
+    def _share(self, charged: Decimal) -> Decimal:
+        """The line's share of so much charged, by its rate and unrounded."""
+        return exact_product(exact_product(charged, self._part), self._line.rate)
+
+    def _request(self, attempt: Attempt) -> TracedRequest:
+        charge = charge_of(attempt, self._prices)
+        return TracedRequest(
+            request_id=attempt.request_id,
+            attempt=attempt.attempt,
+            at=str(KnownAt(attempt.event_ns)),
+            organisation=attempt.organisation,
+            project=attempt.project,
+            cloud=attempt.cloud,
+            region=attempt.region,
+            model=attempt.model,
+            upstream_id=attempt.upstream_id,
+            decision=attempt.decision,
+            terms=attempt.terms,
+            units=tuple(_unit(one.unit.column, one.quantity, one.price, one.source) for one in charge.lines),
+            charged=charge.amount,
+        )
+
+    def _remarks(self) -> Iterator[str]:
+        inputs = self._settlement.inputs
+        if self._prices.digest != inputs.price_book:
+            yield "The price book at hand is not the one that was settled with: name that one with --prices."
+        here = {batch.name for batch in self._lake.control.batches()}
+        if missing := set(inputs.batches) - here:
+            yield f"{len(missing)} batches of usage that were settled are not in this lake."
+        requests = sum(day.requests for day in self._days)
+        if requests != self._line.requests:
+            yield f"The days hold {requests} requests, the line {self._line.requests}: usage came after it was settled."
+        if self._share_line.adjusted:
+            yield f"Credits and disputes took back {-self._share_line.adjusted} of what was charged."
+        if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
+            yield "The prices of so many requests are shown for the requests below only."
+
+
+def _day_of(attempt: Attempt) -> date:
+    return KnownAt(attempt.event_ns).day
+
+
+def _unit(unit: str, quantity: int, price: int, source: str) -> PricedUnit:
+    return PricedUnit(
+        unit=unit,
+        quantity=quantity,
+        usd_per_million=Decimal(price).scaleb(-6),
+        charged=Decimal(quantity * price).scaleb(-12),
+        source=source,
+    )
+
+
+def _clause(opened: Opened, citation: Citation) -> TracedClause:
+    """The clause under which a citation's line stands."""
+    several = each_of(opened)
+    for one in several:
+        for amendment in one.agreement.amendments:
+            place = f"{one.agreement.id}/{amendment.document}" if len(several) > 1 else amendment.document
+            above = [clause for clause in amendment.clauses if clause.line <= citation.line]
+            if place == citation.document and above:
+                last = max(above, key=lambda clause: clause.line)
+                return TracedClause(citation=citation, title=f"{last.number} {last.title}", text=last.text)
+    return TracedClause(citation=citation, title="", text="")
