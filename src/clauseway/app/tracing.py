@@ -21,7 +21,8 @@ from clauseway.app.prices import open_prices
 from clauseway.app.sealing import open_lake
 from clauseway.app.settling import latest_settlements
 from clauseway.app.several import Opened, each_of
-from clauseway.ledger import Entry, Settlement, ShareLine, references, statement_of
+from clauseway.ledger import Entry, Settlement, ShareLine, statement_of
+from clauseway.ledger.accruals import references
 from clauseway.ledger.statement import StatementLine, line_id
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.attempts import Attempt, Selection, attempts
