@@ -27,7 +27,7 @@ from clauseway.storage.columns import INTENT_SCHEMA, USAGE_SCHEMA, used_table
 from clauseway.storage.imports import Key, Seen, remember, seen
 from clauseway.storage.lake import Lake
 from clauseway.storage.quarantine import DROPPED, REPLAYED, Flawed, Held, end, held, hold
-from clauseway.values import InvalidInput, Problem, start_of_day_ns
+from clauseway.values import Interval, InvalidInput, Problem, day_after, day_of, start_of_day_ns
 
 SPOOL = "import"
 REPLAYS = "quarantine"
@@ -292,7 +292,8 @@ def _metered(lake: Lake, rows: Sequence[Used]) -> set[Key]:
     ids = sorted(key[0] for key in wanted)
     between = (pc.field("request_id") >= ids[0]) & (pc.field("request_id") <= ids[-1])
     found: set[Key] = set()
-    for path in lake.files():
+    first, last = (day_of(outer(used.event_ns for used in rows)) for outer in (min, max))
+    for path in lake.files(Interval(first, day_after(last))):
         table = pq.read_table(path, columns=["request_id", "attempt"], filters=between)
         found |= wanted & set(zip(table["request_id"].to_pylist(), table["attempt"].to_pylist(), strict=True))
     return found

@@ -71,10 +71,17 @@ COMMANDS: Mapping[str, _Entry] = {
     "request": _Entry("clauseway.cli.request", "Show what became of one request, attempt by attempt."),
     "price": _Entry("clauseway.cli.price", "What usage costs, by which entry of which book, and why; check a book."),
     "usage": _Entry("clauseway.cli.usage", "Import usage from elsewhere; what could not be believed.", is_group=True),
+    "lake": _Entry("clauseway.cli.lake", "The sealed usage on disk, and keeping it in shape.", is_group=True),
     "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),
     "statement": _Entry(
         "clauseway.cli.statement", "Print a settled month, open its lines, sign it and verify it.", is_group=True
     ),
+    "close": _Entry("clauseway.cli.close", "Close a month: from then on its statement never changes."),
+    "invoice": _Entry("clauseway.cli.invoice", "Invoice what is owed through a closed month, in any currency."),
+    "payment": _Entry("clauseway.cli.payment", "Record a payment on an invoice, with what is withheld."),
+    "credit": _Entry("clauseway.cli.credit", "Take a charge back, at the time of what it reverses."),
+    "dispute": _Entry("clauseway.cli.dispute", "Charges in dispute: open, resolve, list.", is_group=True),
+    "journal": _Entry("clauseway.cli.journal", "List the journal with running balances."),
     "audit": _Entry("clauseway.cli.audit", "Audit launches against ship-first, and listed prices.", is_group=True),
     "export": _Entry("clauseway.cli.export", "Write agreement or journal in other formats.", is_group=True),
     "organisation": _Entry("clauseway.cli.organisation", "Who buys, and how their requests go.", is_group=True),

@@ -1,7 +1,7 @@
 """`clauseway usage`: what was used, brought in from elsewhere, and what could not be believed of it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +9,14 @@ import msgspec
 import typer
 from rich.console import Console
 
+from clauseway.app.compacting import export_usage
 from clauseway.app.home import home_at
 from clauseway.app.importing import Imported, Source, drop, import_usage, listed, replay
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.cli.tenancy import plain_table
 from clauseway.storage.quarantine import Held
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day, through
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Usage that cannot be true, and what to do.")
@@ -87,6 +88,36 @@ def import_command(
     else:
         _print_imported(done)
     return _FLAWED if done.quarantined else 0
+
+
+@app.command("export")
+def export_command(
+    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
+    form: Annotated[str, typer.Option("--format", help="parquet, cloudevents, or focus (usage rows).")] = "parquet",
+    begin: Annotated[str, typer.Option("--from", help="First day, as 2026-05-01; by default the first there is.")] = "",
+    end: Annotated[str, typer.Option("--to-day", help="Last day, as 2026-05-31; by default the last there is.")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Write sealed usage to a file: every record once (Parquet, CloudEvents), or summed by hour (FOCUS usage rows).
+
+    `usage import` of another home takes each of them. FOCUS rows say what was used, not what it cost.
+
+    \b
+    May, record by record:
+      clauseway usage export --out may.parquet --from 2026-05-01 --to-day 2026-05-31
+    Everything as events, one per line:
+      clauseway usage export --format cloudevents --out usage.jsonl
+    """
+    days = Interval(
+        parse_day(begin, "--from") if begin else date.min, through(parse_day(end, "--to-day")) if end else FOREVER
+    )
+    rows = export_usage(home_at(home), form, out, days if begin or end else None)
+    if as_json:
+        print_json({"rows": rows, "file": str(out)})
+    else:
+        console().print(f"{rows:,} rows in {out}", markup=False)
+    return 0
 
 
 @quarantine.command("list")

@@ -19,7 +19,7 @@ UNITS_PER_REQUEST_MAX = 20_000_000
 UNITS_PER_ROW_MAX = 10**15
 _TEXT_MAX = 512  # what identifies is some 40 characters; what is longer is something else in the wrong column
 _HOUR_MS = 3_600_000
-_IMPORTED = 1 << 63  # no start of a gateway has this bit, so what is imported never meets what is metered
+IMPORTED = 1 << 63  # no start of a gateway has this bit, so what is imported never meets what is metered
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {unit.column: unit for unit in Unit}
 _STATUSES = {status.name.lower(): status for status in Status}
@@ -76,11 +76,11 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 def imported_id(source: str, identity: str) -> RequestId:
     """The request id of something that another system counted: the same for the same source and id, for ever."""
     digest = hashlib.blake2b(f"{len(source)}:{source}{identity}".encode(), digest_size=16).digest()
-    return RequestId(int.from_bytes(digest[:8], "big") | _IMPORTED, int.from_bytes(digest[8:], "big"))
+    return RequestId(int.from_bytes(digest[:8], "big") | IMPORTED, int.from_bytes(digest[8:], "big"))
 
 
 def is_imported(request: RequestId) -> bool:
-    return request.boot >= _IMPORTED
+    return request.boot >= IMPORTED
 
 
 def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...]:

@@ -12,10 +12,14 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from clauseway.storage import schema
 from clauseway.storage.control import Control, as_record
-from clauseway.values import Interval
+from clauseway.values import Interval, InvalidInput, Problem
 
 USAGE, INTENTS = "usage", "intents"
 _PLACES = msgspec.json.Decoder(list[tuple[str, str, str, str]])
+
+
+class DroppedDays(InvalidInput):
+    """Single records of these days were dropped; only their hourly sums are left."""
 
 
 class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,12 +73,17 @@ def forget(control: Control, names: Iterable[str]) -> None:
 
 
 def files_of(control: Control, kind: str, days: Interval | None = None) -> list[LakeFile]:
-    """The files of a kind that readers see, all or those with rows of some of the days, in the order they appeared."""
+    """The files of a kind that readers see, all or those with rows of some of the days, in the order they appeared.
+
+    Raises DroppedDays where single records of these days are not kept any more: a sum without them would be wrong.
+    """
     columns = schema.lake_files.c
     query = select(schema.lake_files).where(columns.kind == kind, columns.retired_ns == 0).order_by(columns.sequence)
     if days is not None:
         query = query.where(columns.first_day < days.end, columns.last_day >= days.begin)
     with control.reading() as connection:
+        if days is not None:
+            _refuse_dropped(connection, days)
         return [as_record(LakeFile, row) for row in connection.execute(query)]
 
 
@@ -84,3 +93,31 @@ def kept_names(control: Control, retired_before_ns: int) -> set[str]:
     stays = (columns.retired_ns == 0) | (columns.retired_ns >= retired_before_ns)
     with control.reading() as connection:
         return set(connection.execute(select(columns.name).where(stays)).scalars())
+
+
+def drop_days(connection: Connection, files: Sequence[LakeFile], kept_from: date, dropped_ns: int) -> None:
+    """Keep no single records of the days before `kept_from`; `files` are all that hold some."""
+    retire(connection, [file.name for file in files], dropped_ns)
+    values = {
+        "first_day": min(file.first_day for file in files), "kept_from": kept_from,
+        "rows": sum(file.rows for file in files if file.kind == USAGE), "dropped_ns": dropped_ns,
+    }  # fmt: skip
+    connection.execute(insert(schema.dropped_days).values(**values))
+
+
+def kept_from(control: Control) -> date | None:
+    """The first day of which every record is kept; None where none was ever dropped."""
+    with control.reading() as connection:
+        columns = schema.dropped_days.c
+        latest = select(columns.kept_from).order_by(columns.kept_from.desc()).limit(1)
+        return connection.execute(latest).scalar_one_or_none()
+
+
+def _refuse_dropped(connection: Connection, days: Interval) -> None:
+    columns = schema.dropped_days.c
+    query = select(columns.kept_from).where(columns.first_day < days.end, columns.kept_from > days.begin)
+    kept = connection.execute(query.order_by(columns.kept_from.desc())).scalars().first()
+    if kept is not None:
+        what = f"single records before {kept} were dropped"
+        why = f"days from {days.begin} on are asked for, and a sum without them would be wrong"
+        raise DroppedDays(Problem(what=what, why=why, where="lake", todo=f"Ask for days from {kept} on."))

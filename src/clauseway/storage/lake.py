@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,8 +24,9 @@ from clauseway.storage.columns import held_back, intent_table, usage_table
 from clauseway.storage.control import Control, Overlap, Sealed
 from clauseway.storage.files import INTENTS, USAGE, LakeFile, files_of, forget, kept_names, list_files
 from clauseway.storage.quarantine import hold
+from clauseway.storage.records import days_of
 from clauseway.storage.rollups import Sums, add_sums, replace_day, scan, sums_with
-from clauseway.values import Interval, day_after
+from clauseway.values import Interval
 
 Along = Callable[[Connection], object]
 # Rows that are read or left out together: small enough that a look for a few requests reads little.
@@ -218,12 +218,8 @@ def _adopt_former(lake: Lake) -> None:
         ]
         list_files(connection, found)
         usage = [file for file in found if file.kind == USAGE]
-        days = {
-            file.first_day + timedelta(n) for file in usage for n in range((file.last_day - file.first_day).days + 1)
-        }
-        for day in sorted(days):
-            rows_of_day = scan([lake.root / file.name for file in usage], Interval(day, day_after(day)))
-            replace_day(connection, day, rows_of_day)
+        for day in days_of(usage):
+            replace_day(connection, day.begin, scan([lake.root / file.name for file in usage], day))
         connection.execute(update(schema.manifest).where(former).values(usage_file="", intents_file=""))
 
 

@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 from ibis import _
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
-from clauseway.metering import Status, Unit
+from clauseway.metering import RequestId, Status, Unit
+from clauseway.metering.checks import IMPORTED
 from clauseway.storage import schema
 from clauseway.storage.control import Control
 from clauseway.storage.files import USAGE, LakeFile, files_of
+from clauseway.storage.records import once
 from clauseway.values import DAY_NS, Interval, day_after, start_of_day_ns
 
 _HOUR_NS = DAY_NS // 24
@@ -29,6 +31,7 @@ _DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product"
 _SUMS = ("served", "failed", *(unit.column for unit in Unit))
 _COUNTS = (Status.COMPLETE, Status.INTERRUPTED, Status.ESTIMATED)
 _COLUMNS = schema.rollups.c
+_FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
 Row = dict[str, Any]
 
 
@@ -83,9 +86,14 @@ def add_sums(connection: Connection, sums: Sums) -> None:
             connection.execute(update(schema.rollups).where(here).values(**more))
 
 
-def replace_day(connection: Connection, day: date, rows: Sequence[Row]) -> None:
-    """Put a full scan's sums in place of a day's."""
+def replace_day(connection: Connection, day: date, rows: Sequence[Row]) -> bool:
+    """Put a full scan's sums in place of a day's; whether they differ."""
+    key = ["hour", *_DIMENSIONS, *_SUMS]
+    held = connection.execute(select(*(_COLUMNS[name] for name in key)).where(_in(_day(day))))
+    if {tuple(row) for row in held} == {tuple(row[name] for name in key) for row in rows}:
+        return False
     add_sums(connection, Sums(list(rows), frozenset([day])))
+    return True
 
 
 def usage_by(control: Control, by: Sequence[str], days: Interval | None = None) -> list[Usage]:
@@ -111,14 +119,9 @@ def scan(files: Sequence[Path], days: Interval) -> list[Row]:
     if not files:
         return []
     con = ibis.duckdb.connect()
-    usage = con.read_parquet([str(file) for file in files], union_by_name=True)
-    usage = usage.mutate(**{unit.column: ibis.null("int64") for unit in Unit if unit.column not in usage.columns})
-    usage = usage.filter(_.event_day >= days.begin, _.event_day < days.end)
-    best_first = [_.status, _.recorded_ns, _.upstream_id]
-    ranked = usage.mutate(place=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first))
     counts = _.status.isin([int(status) for status in _COUNTS])
     summed = (
-        ranked.filter(_.place == 0)
+        once(con, files, days)
         .mutate(hour=_.event_ns // _HOUR_NS)
         .group_by("hour", *_DIMENSIONS)
         .agg(
@@ -131,12 +134,18 @@ def scan(files: Sequence[Path], days: Interval) -> list[Row]:
 
 
 def _days_again(usage: pa.Table, held: Sequence[LakeFile], root: Path) -> set[date]:
-    """The days on which an attempt of these rows is among them twice, or in a file too. INVARIANT: an attempt keeps its
-    event's time whenever it is recorded, so only files of these days are held against them."""
+    """The days on which an attempt of these rows is among them twice, or in a file too.
+
+    INVARIANT: an attempt keeps its event's time whenever it is recorded, so only files of these days are held against
+    them; and what is imported is in no file, because its identity is new in the transaction that commits it.
+    """
     pairs = usage.select(["request_id", "attempt", "event_day"])
     counted = pairs.group_by(["request_id", "attempt", "event_day"]).aggregate([([], "count_all")])
     days = set(pc.unique(counted.filter(pc.greater(counted["count_all"], 1))["event_day"]).to_pylist())
-    ids = pc.min_max(usage["request_id"]).as_py()
+    pairs = pairs.filter(pc.less(pairs["request_id"], _FIRST_IMPORTED))
+    if pairs.num_rows == 0:
+        return days
+    ids = pc.min_max(pairs["request_id"]).as_py()
     between = (pc.field("request_id") >= ids["min"]) & (pc.field("request_id") <= ids["max"])
     for file in held:
         if file.first_request > ids["max"] or file.last_request < ids["min"]:

@@ -178,6 +178,17 @@ lake_files = Table(
     Index("lake_files_by_day", "kind", "retired_ns", "first_day"),
 )
 
+# Days of which the lake keeps no single records any more: from the first that was dropped to the first that was kept.
+dropped_days = Table(
+    "dropped_days",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("first_day", Date, nullable=False),
+    Column("kept_from", Date, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("dropped_ns", BigInteger, nullable=False),
+)
+
 # Usage summed by hour of its event, kept up to date in the transaction that commits a batch.
 rollups = Table(
     "rollups",

@@ -1,0 +1,104 @@
+"""`clauseway lake`: the sealed usage on disk, and keeping it in shape."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.compacting import compact_lake, rebuild_rollups, retain, state, today
+from clauseway.app.home import home_at
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.storage.compaction import FILES_LEAST
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def _lake() -> None:
+    """The sealed usage on disk: Parquet by event day, and the hourly sums that pages read."""
+
+
+@app.command()
+def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Show what the lake holds.
+
+    \b
+    How many files, rows and days:
+      clauseway lake show
+    """
+    found = state(home_at(home))
+    if as_json:
+        print_json(found)
+        return 0
+    days = f"{found.first_day} to {found.last_day}" if found.first_day else "no day"
+    out = console()
+    out.print(f"{found.rows:,} records of {days} in {found.usage_files:,} files, {found.bytes / 1e6:,.1f} MB in all")
+    if found.kept_from is not None:
+        out.print(f"single records are kept from {found.kept_from} on; before that, hourly sums")
+    return 0
+
+
+@app.command()
+def compact(
+    files: Annotated[int, typer.Option("--files", help="Merge where a day has this many small files.")] = FILES_LEAST,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Merge the small files of each day, and remove what nobody reads any more. Safe while gateways write.
+
+    A merged file takes the place of the others in one transaction: killed at any moment, every record counts once.
+    Nothing that is settled changes by it.
+
+    \b
+    As a nightly job:
+      clauseway lake compact
+    Whatever can be merged:
+      clauseway lake compact --files 2
+    """
+    done = compact_lake(home_at(home), max(2, files))
+    if as_json:
+        print_json(done)
+    else:
+        told = f"{done.before:,} files became {done.after:,}, with {done.rows:,} rows"
+        console().print(f"{told}; {done.removed:,} removed")
+    return 0
+
+
+@app.command("retain")
+def retain_command(
+    keep_days: Annotated[int, typer.Option("--keep-days", help="How many days of single records to keep.", min=1)],
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Drop single records older than so many days. Hourly sums, the journal and statements stay.
+
+    Refused where a period that is not closed, or a share that still runs, needs one of these days: a share is due on
+    what was earned since it began. What is asked of dropped days later is refused too, never answered wrongly.
+
+    \b
+    Two years:
+      clauseway lake retain --keep-days 730
+    """
+    dropped = retain(home_at(home), options.opened(agreement, None, None, home), keep_days, today())
+    if as_json:
+        print_json({"dropped": dropped})
+    else:
+        console().print(f"{dropped:,} records dropped; `clauseway lake compact` frees the room ten minutes later")
+    return 0
+
+
+@app.command("rollups")
+def rollups_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Sum the hours anew from every record of the lake, and say how many days differed: none, if all is well.
+
+    \b
+    A check:
+      clauseway lake rollups
+    """
+    changed = rebuild_rollups(home_at(home))
+    if as_json:
+        print_json({"days_changed": changed})
+    else:
+        console().print(f"{changed} days differed and are right now" if changed else "Every day was as it should be.")
+    return 0

@@ -1,0 +1,104 @@
+"""The lake by command: usage handed on and taken back, what may be dropped and what may not, sums made anew."""
+
+import csv
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from clauseway import open_agreement
+from clauseway.app.compacting import Compacted, compact_lake, export_usage, rebuild_rollups, retain, state
+from clauseway.app.home import Home
+from clauseway.app.importing import Source, import_usage
+from clauseway.app.sealing import open_lake
+from clauseway.storage.books import Books, Closed
+from clauseway.storage.rollups import usage_by
+from clauseway.values import Interval, InvalidInput
+
+OPENED = open_agreement()
+UNITS = {"input_tokens": 10, "cached_input_tokens": 4, "output_tokens": 5}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home with ten events: five on 20 April, five on 2 May."""
+    usage = {"organisation": "acme", "seller": "openai", "cloud": "azure", "product": "gpt-5.4", "units": UNITS}
+    lines = [
+        {
+            "specversion": "1.0", "type": "clauseway.usage.v1", "source": "/app", "id": str(number), "data": usage,
+            "time": f"2026-{('04-20', '05-02')[number % 2]}T{number:02}:00:00Z",
+        }
+        for number in range(10)
+    ]  # fmt: skip
+    found = Home(tmp_path / "home")
+    for number, line in enumerate(lines):
+        path = tmp_path / f"{number}.jsonl"
+        path.write_text(json.dumps(line) + "\n")
+        import_usage(found, OPENED, [path], Source(), lambda *_: None)
+    return found
+
+
+def tokens(home: Home) -> list[tuple[str, dict[str, int]]]:
+    with open_lake(home) as lake:
+        return [(one.key[0], one.units) for one in usage_by(lake.control, ["hour"])]
+
+
+def test_what_is_handed_on_comes_back_the_same(home: Home, tmp_path: Path) -> None:
+    assert export_usage(home, "parquet", tmp_path / "out.parquet") == 10
+    assert export_usage(home, "cloudevents", tmp_path / "out.jsonl", Interval(date(2026, 5, 1), date(2026, 6, 1))) == 5
+    # A row per hour and unit: cached and other input, and output.
+    assert export_usage(home, "focus", tmp_path / "out.csv") == 30
+    bill = list(csv.DictReader((tmp_path / "out.csv").open()))
+    assert {(row["x_Unit"], row["ConsumedQuantity"], row["ConsumedUnit"]) for row in bill} == {
+        ("input_tokens", "6", "Tokens"), ("cached_input_tokens", "4", "Tokens"), ("output_tokens", "5", "Tokens"),
+    }  # fmt: skip
+    for name in ("out.parquet", "out.csv"):
+        again = Home(tmp_path / f"home of {name}")
+        done = import_usage(again, OPENED, [tmp_path / name], Source(), lambda *_: None)
+        assert (done.quarantined, done.imported) == (0, done.rows)
+        assert tokens(again) == tokens(home)
+        assert import_usage(again, OPENED, [tmp_path / name], Source(), lambda *_: None).again == done.rows
+
+
+def test_what_cannot_be_written_is_refused(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        export_usage(home, "parquet", tmp_path / "nowhere" / "out.parquet")
+    with pytest.raises(InvalidInput, match="'xls' is no format"):
+        export_usage(home, "xls", tmp_path / "out.xls")
+
+
+def test_merging_by_command(home: Home) -> None:
+    before = tokens(home)
+    assert compact_lake(home) == Compacted(before=0, after=0, rows=0, removed=0)
+    assert compact_lake(home, 2) == Compacted(before=10, after=2, rows=10, removed=0)
+    found = state(home)
+    assert (found.usage_files, found.rows, found.first_day, found.last_day, found.kept_from) == (
+        2, 10, date(2026, 4, 20), date(2026, 5, 2), None,
+    )  # fmt: skip
+    assert rebuild_rollups(home) == 0
+    assert tokens(home) == before
+
+
+def test_sums_that_were_damaged_are_made_anew(home: Home) -> None:
+    before = tokens(home)
+    with open_lake(home) as lake, lake.control.writing() as connection:
+        connection.exec_driver_sql("UPDATE rollups SET input_tokens = input_tokens + 1 WHERE hour % 2 = 0")
+    assert tokens(home) != before
+    assert rebuild_rollups(home) == 1
+    assert tokens(home) == before
+
+
+def test_days_that_something_open_needs_are_not_dropped(home: Home) -> None:
+    today = date(2026, 7, 1)
+    with pytest.raises(InvalidInput, match="no period is closed, and there is usage from 2026-04-20 on"):
+        retain(home, OPENED, 70, today)
+    assert retain(home, OPENED, 80, today) == 0
+    with open_lake(home) as lake:
+        period = Interval(date(2026, 4, 1), date(2026, 5, 1))
+        Books(lake.control).close(Closed(period=period, receipt="r", statement=b"{}", digest="d", closed_ns=1))
+    with pytest.raises(InvalidInput, match=r"the share A5\.share-openai-microsoft runs since 2026-04-27"):
+        retain(home, OPENED, 61, today)
+    assert retain(home, OPENED, 65, today) == 5
+    assert state(home).kept_from == date(2026, 4, 27)
+    assert len(tokens(home)) == 10

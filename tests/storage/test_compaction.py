@@ -1,0 +1,209 @@
+"""Merging, dropping and summing: what the lake says stays the same, or is refused; never twice, never less."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.storage import Control
+from clauseway.storage.batches import Batch
+from clauseway.storage.compaction import Damaged, compact, drop_before
+from clauseway.storage.files import INTENTS, USAGE, DroppedDays, files_of, kept_from
+from clauseway.storage.lake import Lake
+from clauseway.storage.quarantine import held
+from clauseway.storage.records import records
+from clauseway.storage.rollups import scan, usage_by
+from clauseway.values import Interval, start_of_day_ns
+from soak import examples
+
+BUYERS = {
+    1: Buyer("Contoso", "search", "key_1", "openai", "any"),
+    2: Buyer("Fabrikam", "chat", "key_2", "openai", "any"),
+}
+DEPLOYMENTS = {
+    1: Deployment("azure-1", "azure", "", "eastus2", "gpt-5.4", "gpt-5.4-2026-03-05"),
+    2: Deployment("aws-1", "aws", "", "us-east-2", "gpt-5.4", "openai.gpt-5.4"),
+}
+RULINGS = {1: Ruling("d1", "permitted", ("A5.any-cloud",), "r1")}
+FIRST, LAST = date(2026, 4, 30), date(2026, 5, 3)
+ALL = Interval(FIRST, LAST)
+
+
+def used(number: int, day: int, tokens: int, *, who: int = 1, status: Status = Status.COMPLETE) -> UsageRecord:
+    event_ns = start_of_day_ns(FIRST) + day * 24 * 3600 * 10**9 + number * 10**12
+    return UsageRecord(
+        RequestId(7, number), 1, event_ns, number, who, who, 1, 1, status, 200, False, 9, 3, 0,
+        ((Unit.INPUT_TOKENS, tokens), (Unit.CACHED_INPUT_TOKENS, tokens // 2)), f"up-{number}",
+    )  # fmt: skip
+
+
+def batch(frame: int, *usage: UsageRecord, spool: str = "s") -> Batch:
+    intents = [Intent(one.request, 1, one.event_ns, 0, 1, 1, 1, 1, 10, 20, 30) for one in usage]
+    return Batch(
+        spool=spool, segment=1, first_frame=frame, end_frame=frame + 1, usage=usage, intents=intents, buyers=BUYERS,
+        deployments=DEPLOYMENTS, rulings=RULINGS,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    control = Control.open(tmp_path / "control.db")
+    yield Lake(tmp_path / "lake", control)
+    control.close()
+
+
+def said(lake: Lake) -> list[dict[str, Any]]:
+    return [row for part in records(lake.control, lake.root) for row in part.to_pylist()]
+
+
+def sums(lake: Lake) -> list[tuple[tuple[str, ...], int, int, dict[str, int]]]:
+    found = usage_by(lake.control, ["hour", "organisation", "cloud"])
+    return [(one.key, one.served, one.failed, one.units) for one in found]
+
+
+def scanned(lake: Lake) -> list[tuple[tuple[str, ...], int, int, dict[str, int]]]:
+    return [
+        (
+            (str(row["hour"]), row["organisation"], row["cloud"]), row["served"], row["failed"],
+            {unit.column: row[unit.column] for unit in Unit if row[unit.column]},
+        )
+        for row in scan(lake.files(), ALL)
+    ]  # fmt: skip
+
+
+def test_small_files_of_a_day_become_one_and_say_the_same(lake: Lake) -> None:
+    for frame in range(9):
+        lake.seal(batch(frame, used(20 - frame, frame % 2, 100 + frame, who=1 + frame % 2)), frame)
+    before, names = said(lake), [one.name for one in lake.control.batches()]
+    assert list(compact(lake, 50, files_least=5)) != []
+    assert [(file.kind, file.rows, file.sealed_ns) for file in files_of(lake.control, USAGE)] == [
+        ("usage", 1, 1), ("usage", 1, 3), ("usage", 1, 5), ("usage", 1, 7), ("usage", 5, 8),
+    ]  # fmt: skip
+    list(compact(lake, 60, files_least=2))
+    assert [file.rows for file in files_of(lake.control, USAGE)] == [5, 4]
+    assert [file.rows for file in files_of(lake.control, INTENTS)] == [5, 4]
+    ids = [str(row) for row in pq.read_table(lake.files()[0])["request_id"].to_pylist()]
+    assert ids == sorted(ids)
+    assert said(lake) == before
+    assert [one.name for one in lake.control.batches()] == names
+    assert sums(lake) == scanned(lake)
+    assert list(compact(lake, 70, files_least=2)) == []
+    # What was merged away stays for those who still read it, and goes later.
+    assert len(lake.sweep(55)) == 10
+    assert len(lake.sweep(61)) == 8
+    assert sorted(path for path in lake.root.rglob("*.parquet")) == sorted(lake.files() + lake.files(kind=INTENTS))
+
+
+def test_a_merge_keeps_to_a_size(lake: Lake) -> None:
+    for frame in range(6):
+        lake.seal(batch(frame, *(used(frame * 10 + n, 0, 1) for n in range(4))), frame)
+    list(compact(lake, 1, files_least=2, rows_max=10))
+    assert sorted(file.rows for file in files_of(lake.control, USAGE)) == [8, 8, 8]
+    assert len(said(lake)) == 24
+
+
+def test_a_file_that_is_not_what_was_written_is_not_merged(lake: Lake) -> None:
+    for frame in range(2):
+        lake.seal(batch(frame, used(frame, 0, 1)), frame)
+    path = lake.files()[1]
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(Damaged):
+        list(compact(lake, 1, files_least=2))
+    assert len(lake.files()) == 2
+
+
+def test_dropped_days_are_refused_and_their_sums_stay(lake: Lake) -> None:
+    lake.seal(batch(0, used(1, 0, 5), used(2, 1, 7)), 1)
+    before = sums(lake)
+    assert kept_from(lake.control) is None
+    assert drop_before(lake, date(2026, 5, 1), 9) == 1
+    assert drop_before(lake, date(2026, 5, 1), 9) == 0
+    assert kept_from(lake.control) == date(2026, 5, 1)
+    assert sums(lake) == before
+    assert len(lake.files(Interval(date(2026, 5, 1), LAST))) == 1
+    with pytest.raises(DroppedDays, match="before 2026-05-01"):
+        lake.files(ALL)
+    lake.sweep(10)
+    assert [path.parent.name for path in lake.root.rglob("*.parquet")] == ["2026-05-01"] * 2
+
+
+def test_what_a_cloud_reported_that_cannot_be_true_is_held_and_the_attempt_stays(lake: Lake) -> None:
+    wrong = used(1, 0, 10)
+    parts = ((Unit.INPUT_TOKENS, 10), (Unit.CACHED_INPUT_TOKENS, 11))
+    lake.seal(batch(0, UsageRecord(**{**fields(wrong), "units": parts}), used(2, 0, 4)), 5)
+    huge = UsageRecord(**{**fields(used(3, 0, 1)), "units": ((Unit.OUTPUT_TOKENS, 2**64 - 1),)})
+    lake.seal(batch(1, huge), 6)
+    first, second = held(lake.control)
+    assert [flaw.reason for flaw in first.flaws] == ["the parts of input_tokens sum to 11, more than its 10"]
+    assert second.flaws[0].field == "output_tokens"
+    rows = {row["request_id"]: row for row in said(lake)}
+    assert (rows[str(wrong.request)]["status"], rows[str(wrong.request)]["input_tokens"]) == (Status.QUARANTINED, None)
+    [cloud] = usage_by(lake.control, ["cloud"])
+    assert (cloud.served, cloud.failed, cloud.units["input_tokens"]) == (1, 2, 4)
+    assert sums(lake) == scanned(lake)
+
+
+def fields(record: UsageRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def test_files_of_homes_that_named_them_in_the_manifest_are_listed(tmp_path: Path) -> None:
+    control = Control.open(tmp_path / "control.db")
+    lake = Lake(tmp_path / "lake", control)
+    lake.seal(batch(0, used(1, 0, 5)), 1)
+    before, counted = said(lake), sums(lake)
+    with control.writing() as connection:
+        usage, intents = (files_of(control, kind)[0].name for kind in (USAGE, INTENTS))
+        connection.exec_driver_sql("UPDATE manifest SET usage_file = ?, intents_file = ?", (usage, intents))
+        connection.exec_driver_sql("DELETE FROM lake_files")
+        connection.exec_driver_sql("DELETE FROM rollups")
+    again = Lake(tmp_path / "lake", control)
+    assert (said(again), sums(again)) == (before, counted)
+    assert again.sweep() == []
+    control.close()
+
+
+# Steps of a history: seal attempts (some of them again, as another end), copy a spool, merge.
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("seal"),
+            st.lists(
+                st.tuples(st.integers(0, 12), st.integers(0, 50), st.sampled_from(list(Status)[:5])),
+                min_size=1,
+                max_size=6,
+            ),
+        ),
+        st.just(("merge", [])),
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))
+@given(STEPS)
+def test_hourly_sums_are_those_of_a_full_scan_whatever_came_twice(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, list[tuple[int, int, Status]]]]
+) -> None:
+    home = tmp_path_factory.mktemp("sums")
+    control = Control.open(home / "control.db")
+    lake = Lake(home / "lake", control)
+    for place, (what, attempts) in enumerate(steps):
+        if what == "merge":
+            list(compact(lake, place, files_least=2, rows_max=20))
+        else:
+            # The day of an attempt is its own, however often it is recorded.
+            usage = [
+                used(number, number % 3, tokens, who=1 + number % 2, status=status)
+                for number, tokens, status in attempts
+            ]
+            lake.seal(batch(place, *usage), place)
+    assert sums(lake) == scanned(lake)
+    control.close()
