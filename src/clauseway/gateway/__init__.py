@@ -4,9 +4,16 @@ Everything that can be known ahead is compiled into look-ups when a plan is read
 parsed twice, or asked of a database. Protocol objects without I/O of their own sit on uvloop and httptools:
 
     client      one connection of a client: HTTP/1.1, keep-alive, pipelining, limits; hands requests on
+    front       from a request that has arrived to an exchange, or to an answer that needs no cloud
+    operations  everything that may be asked for, one table; requests, multipart: what is read of bodies
     exchange    one request: eligible → attempted → committed → durable → answered
+    attempt     one call of one deployment, from its intent to its usage record; failures: what a refusal means
+    health      which deployments are ejected, waiting or probed; the retry budget; pure
     upstream    one connection to a cloud, and the pool of idle ones
-    streams     server-sent events: first content, usage, what the caller did not ask for; pure
+    streams     chat's events: first content, usage, what the caller did not ask for; typed_streams: all others'; pure
+    issued      which deployment made what, for whom, in a file; made: what answers say of it
+    pending     asks for what nobody comes back for; holds: what stays reserved until then
+    explanations  why the latest requests went where they went
     clouds/     one pure module per cloud: target → signed head; its usage → our units
     credentials/  where what is presented to a cloud comes from, kept fresh off a request's way
     splice      the only two changes ever made to a caller's body; pure
@@ -24,5 +31,5 @@ INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte
 record of each of its attempts is durable. INVARIANT: an answer that broke off never ends like a whole one.
 INVARIANT: no process spends of a budget what it has not leased.
 
-Knows no agreement, no settlement, no SQL: routes are decided and refusals worded before they come here.
+Knows no agreement, no settlement, no database but its file of identifiers: routes are decided and refusals worded before they come here.
 """
