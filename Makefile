@@ -32,9 +32,9 @@ up: setup ## replay the night of the amendment and stay up (ONCE=1: end after th
 	@exec $(BIN)/clauseway up $(if $(filter 1 true yes,$(ONCE)),--once) $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev ## run the tests, in a real browser too (ARGS=…: pytest's own options)
+test: $(VENV)/.dev ## run the tests, in a real browser too (JOBS=…: processes, one a core if left out; ARGS=…: pytest's own options)
 	@tools/chromium
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.dev ## the same laws with many more examples: any text, any question, any combination, every table (SOAK=20: how many times)

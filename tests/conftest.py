@@ -33,6 +33,17 @@ def _failed_for_skipping(report: pytest.TestReport | pytest.CollectReport) -> No
         report.longrepr = f"{report.nodeid}: nothing may be skipped where CI is set. {reason}"
 
 
+# These start what a person starts, on the ports that a person is told of: one after another, in one process.
+ON_THE_USUAL_PORTS = ("test_night", "test_night_on_screen", "test_killed_night", "test_serving_reload")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, a module stays whole: its fixtures are costly."""
+    for item in items:
+        name = "the usual ports" if item.path.stem in ON_THE_USUAL_PORTS else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
