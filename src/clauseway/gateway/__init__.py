@@ -31,5 +31,6 @@ INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte
 record of each of its attempts is durable. INVARIANT: an answer that broke off never ends like a whole one.
 INVARIANT: no process spends of a budget what it has not leased.
 
-Knows no agreement, no settlement, no database but its file of identifiers: routes are decided and refusals worded before they come here.
+Knows no agreement, no settlement, no database but its file of identifiers: routes are decided and refusals worded
+before they come here.
 """
