@@ -1,13 +1,15 @@
 """Settling a month: seal what was metered, price it, take the shares, post the journal, keep the settlement."""
 
+import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
 
 import msgspec
 
-from clauseway.agreement import RevenueShare
+from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.agreement.agreement import Figure
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement
@@ -15,18 +17,32 @@ from clauseway.app.sealing import open_lake, seal
 from clauseway.app.several import Opened, each_of, own_readings, text_hash
 from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
-    Assumptions,
+    Change,
+    Credit,
+    Dispute,
     Inputs,
+    Resolution,
     RevenueLine,
+    SaleRecord,
     Settlement,
     Statement,
+    Voucher,
     accruals,
+    changes,
+    corrected,
+    credited,
+    disputed,
     read_assumptions,
+    references,
+    restated,
+    restates,
     settle,
+    stated,
     statement_of,
 )
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
+from clauseway.storage.books import Books
 from clauseway.storage.lake import Lake
 from clauseway.storage.usage import revenue, sales_in_order
 from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Problem
@@ -54,54 +70,177 @@ def settle_month(
 ) -> Settlement:
     """Settle a month on everything metered so far, and post it: the shares of every agreement given.
 
-    Settling again on more usage posts the difference. Raises InvalidInput: a figure undisclosed and not accepted, usage
-    without a price, a product that the catalog does not know. Then nothing is posted.
+    Settling again on more usage posts the difference. The month after the last closed one also takes what came late for
+    closed months: as corrections of its own, or by restating them. Raises InvalidInput: a closed month; a figure
+    undisclosed and not accepted, usage without a price, a product that the catalog does not know. Then nothing is
+    posted.
     """
     days = month(period)
-    assumptions = read_assumptions(assume, figures_of(opened))
-    shares = shares_of(opened, prices.known_at, readings)
+    read_assumptions(assume, figures_of(opened))
     seal(home)
     with open_lake(home) as lake:
-        settlement = settle_on(lake, opened, prices, days, shares, assumptions)
-        entries = accruals(settlement, lake.control.entries())
-        lake.control.settle(settlement, entries, time.time_ns())
+        books = Books(lake.control)
+        _refuse_closed(books, days)
+        settler = Settler(lake, opened, prices, readings, books.vouchers())
+        late = late_of(settler, books, days, assume)
+        settlement = settler.settle(days, assume)
+        if late:
+            corrections = [change for one in late for change in one.corrections]
+            settlement = corrected(settlement, corrections, [one.closed.receipt for one in late])
+        for restatement in (one.restatement for one in late):
+            if restatement is not None:
+                _post(lake.control, restatement)
+        _post(lake.control, settlement)
     return settlement
 
 
-def settle_on(
-    lake: Lake,
-    opened: Opened,
-    prices: PriceTable,
-    days: Interval,
-    shares: Sequence[RevenueShare],
-    assumptions: Assumptions,
-) -> Settlement:
-    """Settle days by given shares on the usage that is sealed. Nothing is posted. Raises InvalidInput."""
-    known_at = prices.known_at
-    lines = _revenue(lake, prices, _since(shares, days))
-    inputs = Inputs(
-        agreement=text_hash(opened),
-        price_book=prices.digest,
-        batches=tuple(batch.name for batch in lake.control.batches()),
-        known_at=str(known_at),
-        engine=f"clauseway {version('clauseway')}",
-        facts="+".join(one.facts_hash(known_at) for one in in_their_order(each_of(opened))),
-    )
-    settlement = settle(
-        period=days, shares=shares, revenue=lines, catalog=opened.catalog, assumptions=assumptions, inputs=inputs
-    )
-    if not settlement.needs_order:
+class Settler:
+    """Settles any days of a home's usage by what is known now. Usage is read once for all days that are asked for."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        opened: Opened,
+        prices: PriceTable,
+        readings: Mapping[str, str],
+        vouchers: Sequence[Voucher] = (),
+    ) -> None:
+        self.shares = shares_of(opened, prices.known_at, readings)
+        self.terms = _terms_of(opened)
+        self._lake, self._opened, self._prices = lake, opened, prices
+        self._figures = figures_of(opened)
+        self._credited, self._disputed = credited(vouchers), disputed(vouchers)
+        self._revenue: tuple[Interval, list[RevenueLine]] | None = None
+        self._sales: dict[date, list[SaleRecord]] = {}
+        self.inputs = Inputs(
+            agreement=text_hash(opened),
+            price_book=prices.digest,
+            batches=tuple(batch.name for batch in lake.control.batches()),
+            known_at=str(prices.known_at),
+            engine=f"clauseway {version('clauseway')}",
+            facts="+".join(one.facts_hash(prices.known_at) for one in in_their_order(each_of(opened))),
+            vouchers=vouchers_hash(vouchers),
+        )
+
+    def settle(self, days: Interval, assume: Sequence[str]) -> Settlement:
+        """The days settled; nothing is posted. Raises InvalidInput as `settle_month` does."""
+        settlement = self._settled(days, assume, {})
+        if settlement.needs_order:
+            ordered = {day: self._in_order(day) for day in settlement.needs_order}
+            settlement = self._settled(days, assume, ordered)
         return settlement
-    ordered = {day: sales_in_order(lake, prices, day) for day in settlement.needs_order}
-    return settle(
-        period=days,
-        shares=shares,
-        revenue=lines,
-        catalog=opened.catalog,
-        assumptions=assumptions,
-        inputs=inputs,
-        ordered=ordered,
-    )
+
+    def _settled(self, days: Interval, assume: Sequence[str], ordered: Mapping[date, list[SaleRecord]]) -> Settlement:
+        lines = self._lines(_since(self.shares, days))
+        return settle(
+            period=days,
+            shares=self.shares,
+            revenue=[line for line in lines if line.event_day < days.end],
+            catalog=self._opened.catalog,
+            assumptions=read_assumptions(assume, self._figures),
+            inputs=self.inputs,
+            ordered=ordered,
+            credited=self._credited,
+            disputed=self._disputed,
+        )
+
+    def read(self, days: Interval) -> None:
+        """Read the usage of these days at once."""
+        self._lines(days)
+
+    def _lines(self, days: Interval) -> list[RevenueLine]:
+        if self._revenue is None or days.intersect(self._revenue[0]) != days:
+            self._revenue = days, _revenue(self._lake, self._prices, days)
+        return self._revenue[1]
+
+    def _in_order(self, day: date) -> list[SaleRecord]:
+        if day not in self._sales:
+            self._sales[day] = sales_in_order(self._lake, self._prices, day)
+        return self._sales[day]
+
+
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """What came late for a closed period: corrections for the open one, and a restatement where the agreement says so."""
+
+    closed: Settlement
+    corrections: tuple[Change, ...]
+    restatement: Settlement | None
+
+
+def late_of(settler: Settler, books: Books, days: Interval, assume: Sequence[str]) -> list[Late]:
+    """What these days owe for each closed period: nothing unless they are the first that are open."""
+    closes = books.closed()
+    if not closes or closes[-1].period.end != days.begin:
+        return []
+    closed = [books.settlement(one.receipt) for one in closes]
+    restatements = {one.period: books.restatements(one.period) for one in closes}
+    told = [change for one in closed for change in one.corrections]
+    told += [change for one in restatements.values() for restated_ in one for change in restated_.changes]
+    # The widest range first: usage is read once.
+    widest = Interval(min(_since(settler.shares, one.period).begin for one in closed), days.end)
+    settler.read(widest)
+    found = []
+    for one in closed:
+        _refuse_another_agreement(settler, one)
+        now_ = settler.settle(one.period, _as_then(one, assume))
+        before = stated(one, [change for change in told if change.period == one.period])
+        moved = changes(one, now_, before)
+        again = [change for change in moved if restates(change, one, now_)]
+        latest = restatements[one.period][-1] if restatements[one.period] else one
+        found.append(
+            Late(
+                closed=one,
+                corrections=tuple(change for change in moved if change not in again),
+                restatement=restated(one, latest, now_, again) if again else None,
+            )
+        )
+    return found
+
+
+def _as_then(closed: Settlement, assume: Sequence[str]) -> list[str]:
+    """What is accepted now, and what was accepted when the period was closed and is not named now."""
+    named = {item.partition("=")[0].strip() for item in assume}
+    then = [
+        f"{one.name}={value}"
+        for one in closed.assumptions
+        if one.accepted and one.name not in named
+        for value in one.value.split("; ")
+    ]
+    return [*assume, *then]
+
+
+def _post(control: Control, settlement: Settlement) -> None:
+    posted = control.entries(*references(settlement.period))
+    control.settle(settlement, accruals(settlement, posted), time.time_ns())
+
+
+def _refuse_closed(books: Books, days: Interval) -> None:
+    since = books.open_since()
+    if since is not None and days.begin < since:
+        what = f"{days.begin:%Y-%m} is closed"
+        why = "its statement was given out and never changes"
+        open_ = f"{since:%Y-%m}"
+        todo = (
+            f"Settle {open_}: clauseway settle --period {open_} --assume …; what came late for a closed month becomes "
+            f"a correction there, or restates the month, as the agreement says."
+        )
+        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
+
+
+def _refuse_another_agreement(settler: Settler, closed: Settlement) -> None:
+    """What was closed under an agreement that is not given would look as if nothing were due under it any more."""
+    missing = sorted({share.term for share in closed.shares} - settler.terms)
+    if missing:
+        why = f"it was closed with {', '.join(missing)}, which the agreements given do not have"
+        todo = "Name the same agreements as then with --agreement."
+        what = f"{closed.period.begin:%Y-%m} cannot be compared"
+        raise InvalidInput(Problem(what=what, why=why, where="--agreement", todo=todo))
+
+
+def vouchers_hash(vouchers: Sequence[Voucher]) -> str:
+    """The hash of the credits and disputes that move bases; empty where there is none."""
+    moving = [one for one in vouchers if isinstance(one, Credit | Dispute | Resolution)]
+    return hashlib.sha256(msgspec.json.encode(sorted(moving, key=lambda one: one.id))).hexdigest() if moving else ""
 
 
 def figures_of(opened: Opened) -> Mapping[str, Figure]:
@@ -152,24 +291,51 @@ def _placed(agreement: str, citation: Citation) -> Citation:
     return msgspec.structs.replace(citation, document=f"{agreement}/{citation.document}")
 
 
-def statement(home: Home, period: str, party: str = "") -> Statement | None:
-    """The statement of a month's latest settlement, for one party or for all; None where none was posted."""
-    control = Control.open(home.make().control)
-    try:
-        settlements = control.settlements(month(period))
-    finally:
-        control.close()
-    return statement_of(settlements[-1], party) if settlements else None
+def _terms_of(opened: Opened) -> frozenset[str]:
+    """The ids of all revenue shares that are written, in force or not, as settlements name them."""
+    written = [
+        (one.agreement.id, term.id)
+        for one in each_of(opened)
+        for amendment in one.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, RevenueShareTerm)
+    ]
+    return frozenset({name for pair in written for name in (pair[1], ":".join(pair))})
+
+
+def statement(home: Home, period: str, party: str = "", *, restated: bool = False) -> Statement | None:
+    """The statement of a month, for one party or for all; None where it was not settled.
+
+    Of a closed month it is the one that was closed, or with `restated` the latest that restates it; of an open one that
+    of its latest settlement.
+    """
+    days = month(period)
+    with _books(home) as books:
+        closes = [one for one in books.closed() if one.period == days]
+        again = books.restatements(days) if restated else []
+        found = again[-1] if again else books.settlement(closes[0].receipt) if closes else books.latest(days)
+    return statement_of(found, party) if found else None
 
 
 def latest_settlements(home: Home) -> dict[str, Settlement]:
-    """Each settled month (`2026-05`) with its latest settlement, oldest month first."""
+    """Each settled month (`2026-05`) with its latest settlement, or the one with which it was closed; oldest first."""
+    with _books(home) as books:
+        closed = {one.period: one.receipt for one in books.closed()}
+        latest = {
+            found.period.begin.strftime("%Y-%m"): found
+            for found in books.control.settlements()
+            if closed.get(found.period, found.receipt) == found.receipt
+        }
+    return dict(sorted(latest.items()))
+
+
+@contextmanager
+def _books(home: Home) -> Iterator[Books]:
     control = Control.open(home.make().control)
     try:
-        latest = {found.period.begin.strftime("%Y-%m"): found for found in control.settlements()}
+        yield Books(control)
     finally:
         control.close()
-    return dict(sorted(latest.items()))
 
 
 def _since(shares: Sequence[RevenueShare], days: Interval) -> Interval:

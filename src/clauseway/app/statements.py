@@ -4,11 +4,11 @@ from collections.abc import Set
 from datetime import timedelta
 from decimal import Decimal
 
-from clauseway.ledger import Ended, ShareLine, ShareResult, Statement
+from clauseway.ledger import Change, Direction, Ended, ShareLine, ShareResult, Statement
 from clauseway.ledger.assumptions import REPORTED
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import citations_of, digest_of, line_id
-from clauseway.values import FOREVER
+from clauseway.values import FOREVER, exact_sum
 from clauseway.web import (
     Assumption,
     ReceiptLine,
@@ -32,6 +32,7 @@ def statement_context(statement: Statement) -> StatementContext:
             for section in (
                 *(_section(statement, share) for share in direction.shares),
                 *((_ended_section(direction.ended, statement),) if direction.ended else ()),
+                *_changed_sections(statement, direction),
             )
         ),
         totals=tuple(
@@ -95,6 +96,7 @@ def _section(statement: Statement, share: ShareResult) -> StatementSection:
         if cap.reached is not None:
             at = f" with {cap.reached.request_id}" if cap.reached.request_id else ""
             notes.append(f"The cap was reached on {cap.reached.day}{at}.")
+    notes += _terms_of_payment(share)
     return StatementSection(
         heading=share.term,
         payer=share.payer,
@@ -125,16 +127,69 @@ def _no_usage(share: ShareResult) -> StatementLine:
 def _line(statement: Statement, share: ShareResult, line: ShareLine) -> StatementLine:
     return StatementLine(
         id=line_id(statement.as_of, share, line),
-        label=f"{line.product} on {line.cloud}, sold by {line.seller}",
+        label=line.of,
         base=_exact(line.base),
-        rate=_percent(line.rate),
+        rate="by bands" if share.bands else _percent(line.rate),
         amount=cents(line.amount),
         citations=citations_of(share),
         working=(
             f"{line.requests:,} requests, charged {_exact(line.base)}",
-            f"{_percent(line.rate)} of {_exact(line.base)} is {_exact(line.base * line.rate)}",
+            _shared(share, line),
             f"the share's {cents(share.amount)} split over its lines by largest remainder: {cents(line.amount)}",
         ),
+    )
+
+
+def _shared(share: ShareResult, line: ShareLine) -> str:
+    """What the line's base is worth before rounding and the cap."""
+    if not line.seller:
+        return f"{cents(line.moved)} are lacking to {line.of}"
+    if share.bands:
+        bands = ", ".join(f"{_percent(band.rate)} above {cents(band.above)}" for band in share.bands)
+        return f"at {_percent(line.rate)}, {bands} of the cumulative base it is {_exact(line.moved)}"
+    return f"{_percent(line.rate)} of {_exact(line.base)} is {_exact(line.base * line.rate)}"
+
+
+def _terms_of_payment(share: ShareResult) -> list[str]:
+    notes = []
+    if share.payment is not None:
+        notes.append(f"Paid every {share.payment.every}, due {share.payment.due_days} days after its last day.")
+    if share.withholding:
+        notes.append(f"{_percent(share.withholding)} is withheld from each payment.")
+    return notes
+
+
+def _changed_sections(statement: Statement, direction: Direction) -> list[StatementSection]:
+    """What a closed period owes that came late, and what is disputed; each with why."""
+    sections = []
+    if direction.corrections:
+        sections.append(_changed(statement, direction, "corrections of closed months", direction.corrections))
+    if direction.restated:
+        sections.append(_changed(statement, direction, "restated, and in the lines above", direction.restated))
+    return sections
+
+
+def _changed(statement: Statement, direction: Direction, heading: str, changed: tuple[Change, ...]) -> StatementSection:
+    at_stake = f" In dispute besides: {cents(direction.disputed)}." if direction.disputed else ""
+    return StatementSection(
+        heading=heading,
+        payer=direction.payer,
+        payee=direction.payee,
+        begin=statement.as_of.begin,
+        end=statement.as_of.end,
+        lines=tuple(
+            StatementLine(
+                label=f"{change.period.begin:%Y-%m}: {change.line}",
+                base=_exact(exact_sum((change.new_base, -change.old_base))),
+                rate="–",
+                amount=cents(change.amount),
+                citations=(change.citation,),
+                working=(f"was {cents(change.old)}, is {cents(change.new)}", *change.causes),
+            )
+            for change in changed
+        ),
+        subtotal=cents(exact_sum(change.amount for change in changed)),
+        note=f"Why: {'; '.join(dict.fromkeys(cause for change in changed for cause in change.causes))}.{at_stake}",
     )
 
 

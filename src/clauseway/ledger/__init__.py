@@ -14,7 +14,7 @@ correction or a restatement (`closing`). What people tell the ledger are voucher
 Knows nothing of HTTP, SQL, requests or clocks: revenue, terms, assumptions and days are arguments.
 """
 
-from clauseway.ledger.accruals import accruals
+from clauseway.ledger.accruals import accruals, references
 from clauseway.ledger.assumptions import Assumption, Assumptions, read_assumptions
 from clauseway.ledger.closing import Stated, changes, corrected, restated, restates, stated
 from clauseway.ledger.invoices import invoice_of, payment_of
@@ -84,6 +84,7 @@ __all__ = [
     "payment_of",
     "read_assumptions",
     "read_rates",
+    "references",
     "restated",
     "restates",
     "settle",

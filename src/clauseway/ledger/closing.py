@@ -37,32 +37,25 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stated(closed: Settlement, changes: Iterable[Change] = ()) -> dict[str, Stated]:
-    """The lines of a closed settlement with what was changed since, in the order in which it was."""
+    """The lines of a closed settlement with every change since, in any order."""
     lines = _lines(closed)
     for change in changes:
-        lines[change.line] = Stated(
-            term=change.term,
-            payer=change.payer,
-            payee=change.payee,
-            amount=change.new,
-            disputed=change.new_disputed,
-            base=change.new_base,
-            requests=change.new_requests,
-            adjusted=change.new_adjusted,
-            citation=change.citation,
+        none = Stated(term=change.term, payer=change.payer, payee=change.payee, citation=change.citation)
+        old = lines.get(change.line, none)
+        lines[change.line] = msgspec.structs.replace(
+            old,
+            amount=old.amount + change.new - change.old,
+            disputed=old.disputed + change.new_disputed - change.old_disputed,
+            base=exact_sum((old.base, change.new_base, -change.old_base)),
+            requests=old.requests + change.new_requests - change.old_requests,
+            adjusted=exact_sum((old.adjusted, change.new_adjusted, -change.old_adjusted)),
         )
     return lines
 
 
-def changes(
-    closed: Settlement, now: Settlement, before: Mapping[str, Stated], then: Settlement | None = None
-) -> list[Change]:
-    """What differs, line by line, between what was stated and what is known now; by line id. Each says why.
-
-    `then` is the settlement with whose inputs the present ones are compared; by default the closed one.
-    """
+def changes(closed: Settlement, now: Settlement, before: Mapping[str, Stated]) -> list[Change]:
+    """What differs, line by line, between what was stated and what is known now; by line id. Each says why."""
     after, found = _lines(now), []
-    compared = then or closed
     for line in sorted(before.keys() | after.keys()):
         some = before.get(line) or after[line]
         none = Stated(term=some.term, payer=some.payer, payee=some.payee, citation=some.citation)
@@ -85,7 +78,7 @@ def changes(
                     new_adjusted=new.adjusted,
                     old_disputed=old.disputed,
                     new_disputed=new.disputed,
-                    causes=tuple(_causes(old, new, compared, now)),
+                    causes=tuple(_causes(old, new, closed, now)),
                     citation=new.citation,
                 )
             )
@@ -110,24 +103,26 @@ def corrected(settlement: Settlement, corrections: Sequence[Change], closed: Ite
     )
 
 
-def restated(closed: Settlement, now: Settlement, before: Mapping[str, Stated], found: Sequence[Change]) -> Settlement:
-    """The closed period with the changes of those shares that are restated; other shares stay as they were closed."""
+def restated(closed: Settlement, latest: Settlement, now: Settlement, found: Sequence[Change]) -> Settlement:
+    """The closed period with the changes of those shares that are restated; others stay as they stood in `latest`, the
+    restatement before this one or else the closed settlement itself."""
     moved = {change.term for change in found}
-    kept = [share for share in closed.shares if share.term not in moved]
+    kept = [share for share in latest.shares if share.term not in moved]
     again = [share for share in now.shares if share.term in moved]
     there = {share.term for share in again}
-    # A share that present knowledge no longer knows stays with nothing due.
-    gone = [_nothing(share) for share in closed.shares if share.term in moved - there]
+    # A share that present knowledge no longer knows stays, with nothing due.
+    gone = [_nothing(share) for share in latest.shares if share.term in moved - there]
     return msgspec.structs.replace(
         now,
         shares=tuple(sorted([*kept, *again, *gone], key=lambda one: (one.payer, one.payee, one.begin, one.term))),
-        disputed=tuple(
-            one for one in (*closed.disputed, *now.disputed) if (one.term in moved) == (one in now.disputed)
+        disputed=(
+            *(one for one in latest.disputed if one.term not in moved),
+            *(one for one in now.disputed if one.term in moved),
         ),
         corrections=closed.corrections,
         restates=closed.receipt,
         changes=tuple(found),
-        receipt=_receipt(now, (closed.receipt,), found),
+        receipt=_receipt(now, (closed.receipt, latest.receipt), found),
     )
 
 

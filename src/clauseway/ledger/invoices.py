@@ -37,14 +37,21 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     citation: Citation
 
 
-def owed_by_term(entries: Iterable[Entry], payer: str, payee: str, through: date) -> dict[str, Decimal]:
-    """What `payer` owes `payee` by entries dated through a day and not yet invoiced, by term; what is not zero."""
-    account = Account(payer, "payable", SHARE, payee)
+def owed_by_term(
+    accrued: Iterable[tuple[date, Posting]], invoices: Iterable[Invoice], payer: str, payee: str, through: date
+) -> dict[str, Decimal]:
+    """What `payer` owes `payee` by what was accrued through a day and is not in an invoice, by term; what is not zero.
+
+    `accrued` are postings to the payer's payable, each with its entry's day, of accruals and corrections only.
+    """
     legs: dict[str, list[Decimal]] = {}
-    for entry in entries:
-        for posting in entry.postings:
-            if posting.account == account and entry.day <= through:
-                legs.setdefault(posting.citations[0].term, []).append(-posting.amount)
+    for day, posting in accrued:
+        if day <= through and posting.account == Account(payer, "payable", SHARE, payee):
+            legs.setdefault(posting.citations[0].term, []).append(-posting.amount)
+    for invoice in invoices:
+        if (invoice.payer, invoice.payee) == (payer, payee):
+            for line in invoice.lines:
+                legs.setdefault(line.term, []).append(-line.owed)
     owed = {term: exact_sum(amounts) for term, amounts in sorted(legs.items())}
     return {term: amount for term, amount in owed.items() if amount}
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.ledger.assumptions import Assumption
-from clauseway.ledger.settlement import Ended, Inputs, Settlement, ShareLine, ShareResult
+from clauseway.ledger.settlement import Change, Ended, Inputs, Settlement, ShareLine, ShareResult
 from clauseway.values import USD, Citation, Interval, exact_sum
 
 # Letters and digits that nobody mistakes for one another, in a print or on the telephone (Crockford's base 32).
@@ -48,6 +48,8 @@ class Direction(msgspec.Struct, frozen=True, kw_only=True):
     """All that `payer` owes `payee` for the period. Directions are not netted.
 
     `shares` are in order of time; `ended` says from when on nothing is due, where that is so by the period's end.
+    `corrections` are what this period owes besides for closed ones, in `total`; `disputed` would be due too if all open
+    disputes were rejected, and is not in it. Of a restatement, `restated` is what changed; it is in the shares.
     """
 
     payer: str
@@ -55,6 +57,9 @@ class Direction(msgspec.Struct, frozen=True, kw_only=True):
     total: Decimal
     shares: tuple[ShareResult, ...]
     ended: Ended | None
+    corrections: tuple[Change, ...] = ()
+    disputed: Decimal = Decimal(0)
+    restated: tuple[Change, ...] = ()
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +88,7 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
     """The part of a settlement that concerns a party, or all of it."""
     pairs = {(share.payer, share.payee) for share in settlement.shares}
     pairs |= {(ended.payer, ended.payee) for ended in settlement.ended}
+    pairs |= {(change.payer, change.payee) for change in settlement.corrections}
     directions = tuple(_direction(settlement, *pair) for pair in sorted(pairs) if not party or party in pair)
     return Statement(
         party=party,
@@ -157,11 +163,19 @@ def _line(settlement: Settlement, share: ShareResult, line: ShareLine) -> Statem
 
 def _direction(settlement: Settlement, payer: str, payee: str) -> Direction:
     shares = tuple(share for share in settlement.shares if (share.payer, share.payee) == (payer, payee))
+    corrections = _between(settlement.corrections, payer, payee)
     ended = [end for end in settlement.ended if (end.payer, end.payee) == (payer, payee)]
     return Direction(
         payer=payer,
         payee=payee,
-        total=exact_sum(share.amount for share in shares),
+        total=exact_sum([*(share.amount for share in shares), *(change.amount for change in corrections)]),
         shares=shares,
         ended=ended[0] if ended else None,
+        corrections=corrections,
+        disputed=exact_sum(one.amount for one in settlement.disputed if (one.payer, one.payee) == (payer, payee)),
+        restated=_between(settlement.changes, payer, payee),
     )
+
+
+def _between(changes: tuple[Change, ...], payer: str, payee: str) -> tuple[Change, ...]:
+    return tuple(change for change in changes if (change.payer, change.payee) == (payer, payee))

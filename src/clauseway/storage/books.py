@@ -40,11 +40,11 @@ class Books:
     """Vouchers and closed periods of a control database."""
 
     def __init__(self, control: Control) -> None:
-        self._control = control
+        self.control = control
 
     def book(self, voucher: Voucher, entries: Iterable[Entry], recorded_ns: int) -> bool:
         """Append a voucher with its entries, all or none; whether it is new. Raises ledger.Conflict."""
-        with self._control.writing() as connection:
+        with self.control.writing() as connection:
             if not _keep(connection, voucher, recorded_ns):
                 return False
             journal.post(connection, entries, recorded_ns)
@@ -53,12 +53,12 @@ class Books:
     def vouchers(self) -> list[Voucher]:
         """All vouchers, in the order in which they were recorded."""
         query = select(schema.vouchers.c.body).order_by(schema.vouchers.c.sequence)
-        with self._control.reading() as connection:
+        with self.control.reading() as connection:
             return [_VOUCHER.decode(body) for body in connection.execute(query).scalars()]
 
     def close(self, closed: Closed) -> bool:
         """Close a period; whether it was open. The same again changes nothing. Raises AlreadyClosed."""
-        with self._control.writing() as connection:
+        with self.control.writing() as connection:
             for found in _closed(connection):
                 if found.period == closed.period:
                     if (found.receipt, found.statement) != (closed.receipt, closed.statement):
@@ -77,20 +77,39 @@ class Books:
 
     def closed(self) -> list[Closed]:
         """The closed periods, oldest first."""
-        with self._control.reading() as connection:
+        with self.control.reading() as connection:
             return _closed(connection)
 
     def open_since(self) -> date | None:
         """The first day that no closed period holds; None where none is closed."""
         query = select(schema.closes.c.end_day).order_by(schema.closes.c.end_day.desc()).limit(1)
-        with self._control.reading() as connection:
+        with self.control.reading() as connection:
             return connection.execute(query).scalar_one_or_none()
+
+    def latest(self, period: Interval) -> Settlement | None:
+        """The settlement of a period that was recorded last."""
+        columns = schema.settlements.c
+        query = select(columns.body).where(columns.begin_day == period.begin, columns.end_day == period.end)
+        with self.control.reading() as connection:
+            body = connection.execute(query.order_by(columns.sequence.desc()).limit(1)).scalar_one_or_none()
+        return None if body is None else msgspec.json.decode(body, type=Settlement)
+
+    def restatements(self, period: Interval) -> list[Settlement]:
+        """What restates a closed period, in the order in which it was recorded."""
+        return [found for found in self.control.settlements(period) if found.restates]
+
+    def settled_before(self, day: date) -> list[Interval]:
+        """The settled periods that begin before a day, oldest first."""
+        columns = schema.settlements.c
+        query = select(columns.begin_day, columns.end_day).where(columns.begin_day < day).distinct()
+        with self.control.reading() as connection:
+            return [Interval(*row) for row in connection.execute(query.order_by(columns.begin_day))]
 
     def settlement(self, receipt: str) -> Settlement:
         """The settlement with a receipt that is known to exist."""
         columns = schema.settlements.c
         query = select(columns.body).where(columns.receipt == receipt).order_by(columns.sequence).limit(1)
-        with self._control.reading() as connection:
+        with self.control.reading() as connection:
             return msgspec.json.decode(connection.execute(query).scalar_one(), type=Settlement)
 
 

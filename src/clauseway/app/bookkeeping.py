@@ -1,0 +1,362 @@
+"""Bookkeeping: what people tell the ledger (credits, disputes, invoices, payments), and the journal as they read it.
+
+Each is told by an id of the teller's: telling it again changes nothing, and telling something else by it is refused.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.charges import charge_of
+from clauseway.app.home import Home
+from clauseway.app.sealing import open_lake, seal
+from clauseway.app.settling import month
+from clauseway.ledger import (
+    Conflict,
+    Credit,
+    Dispute,
+    Entry,
+    Invoice,
+    Payment,
+    Posting,
+    Rates,
+    Resolution,
+    Reversed,
+    Settlement,
+    Voucher,
+    invoice_of,
+    payment_of,
+    read_rates,
+)
+from clauseway.ledger.invoices import SHARE, Terms, is_payable, open_lines, owed_by_term
+from clauseway.pricing import PriceTable
+from clauseway.storage import journal
+from clauseway.storage.attempts import Selection, attempts
+from clauseway.storage.books import Books
+from clauseway.storage.journal import Leg
+from clauseway.storage.lake import Lake
+from clauseway.storage.usage import revenue
+from clauseway.values import CENT, USD, Interval, InvalidInput, Problem, day_after, exact_sum, start_of_day_ns
+
+_PICO = Decimal("0.000000000001")
+
+
+class Sold(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sale is meant: one request, or a day's sales of one product on one cloud by one seller."""
+
+    request: str = ""
+    day: date | None = None
+    seller: str = ""
+    cloud: str = ""
+    product: str = ""
+
+
+class Balanced(msgspec.Struct, frozen=True, kw_only=True):
+    """A leg of the journal with the running balance of its account after it."""
+
+    leg: Leg
+    balance: Decimal
+
+
+def credit(home: Home, prices: PriceTable, told: str, sold: Sold, amount: str, day: date | None, reason: str) -> Credit:
+    """Take a charge back, wholly or in part. Raises InvalidInput: no such sale, or less was charged."""
+    with _books(home) as (lake, books):
+        voucher = Credit(
+            id=told, day=_dated(books, told, day), reason=reason, of=_reversed(lake, books, prices, told, sold, amount)
+        )
+        _book(books, voucher, ())
+    return voucher
+
+
+def dispute(
+    home: Home, prices: PriceTable, told: str, sold: Sold, amount: str, day: date | None, reason: str
+) -> Dispute:
+    """Dispute a charge: it leaves the base, and with it the cap, until the dispute is resolved. Raises InvalidInput."""
+    with _books(home) as (lake, books):
+        voucher = Dispute(
+            id=told, day=_dated(books, told, day), reason=reason, of=_reversed(lake, books, prices, told, sold, amount)
+        )
+        _book(books, voucher, ())
+    return voucher
+
+
+def resolve(home: Home, told: str, disputed: str, *, upheld: bool, day: date | None, reason: str) -> Resolution:
+    """End a dispute: upheld, the charge stays out; rejected, it returns. Raises InvalidInput."""
+    with _books(home) as (_, books):
+        before = books.vouchers()
+        if not any(isinstance(one, Dispute) and one.id == disputed for one in before):
+            raise _refused(f"no dispute is called {disputed!r}", "nobody recorded it here", "List them: dispute list.")
+        done = next((one for one in before if isinstance(one, Resolution) and one.dispute == disputed), None)
+        if done is not None and done.id != told:
+            how = "upheld" if done.upheld else "rejected"
+            raise _refused(f"{disputed} is resolved", f"{done.id} {how} it", "Record a credit instead, if one is due.")
+        voucher = Resolution(id=told, day=_dated(books, told, day), reason=reason, dispute=disputed, upheld=upheld)
+        _book(books, voucher, ())
+    return voucher
+
+
+def disputes(home: Home) -> list[tuple[Dispute, Resolution | None]]:
+    """Every dispute with how it ended, in the order in which they were recorded."""
+    with _books(home) as (_, books):
+        told = books.vouchers()
+    ended = {one.dispute: one for one in told if isinstance(one, Resolution)}
+    return [(one, ended.get(one.id)) for one in told if isinstance(one, Dispute)]
+
+
+def invoice(
+    home: Home,
+    period: str,
+    payer: str,
+    payee: str,
+    day: date | None = None,
+    told: str = "",
+    currency: str = USD,
+    rates: Path | None = None,
+) -> Invoice:
+    """Invoice what is owed through a closed month and not yet invoiced. Again, where nothing is left, the same.
+
+    Raises InvalidInput: the month is open, nothing is owed, a term is not payable before its quarter ends, no rate.
+    """
+    days = month(period)
+    through = days.end - timedelta(days=1)
+    identity = told or f"{payee}-{payer}-{period}"
+    with _books(home) as (_, books):
+        since = books.open_since()
+        if since is None or days.end > since:
+            todo = f"Close it first: clauseway close {period}."
+            raise _refused(f"{period} is open", "what it owes may change until it is closed", todo)
+        done = [one for one in books.vouchers() if isinstance(one, Invoice)]
+        same = next((one for one in done if one.id == identity), None)
+        terms = _terms(books)
+        later = [one for one in done if (one.payer, one.payee) == (payer, payee) and one.through > through]
+        if later and same is None:
+            why = f"{later[-1].id} is through {later[-1].through} and has all that was owed then"
+            todo = "What came since is in the next invoice of a later month."
+            raise _refused(f"{period} is invoiced", why, todo)
+        owed = owed_by_term(_accrued(books, payer), done, payer, payee, through) if not later else {}
+        payable = {term: due for term, due in owed.items() if is_payable(through, terms[term].payment)}
+        if same is not None and not payable:
+            return same
+        if not payable:
+            waiting = f"{', '.join(owed)} is payable by the quarter" if owed else "all that is owed is invoiced"
+            todo = "Invoice the last month of the quarter." if owed else "Nothing is left to do."
+            raise _refused(f"nothing to invoice {payer} for {period}", waiting, todo)
+        if same is not None:
+            todo = "Give the further invoice an id of its own with --id."
+            raise _refused(f"invoice {identity} was written before", "more is owed since, by corrections", todo)
+        dated = _dated(books, identity, day)
+        rate = _rates(rates).at(dated, USD, currency)
+        voucher, entry = invoice_of(
+            identity=identity,
+            payer=payer,
+            payee=payee,
+            day=dated,
+            through=through,
+            owed=payable,
+            terms=terms,
+            currency=currency,
+            rate=rate,
+        )
+        _book(books, voucher, (entry,))
+    return voucher
+
+
+def pay(
+    home: Home,
+    told: str,
+    invoice_id: str,
+    amount: str,
+    day: date | None = None,
+    currency: str = "",
+    rates: Path | None = None,
+) -> Payment:
+    """Record a payment on an invoice; without an amount, of all that is open. Raises InvalidInput."""
+    with _books(home) as (_, books):
+        vouchers = books.vouchers()
+        found = next((one for one in vouchers if isinstance(one, Invoice) and one.id == invoice_id), None)
+        if found is None:
+            known = ", ".join(one.id for one in vouchers if isinstance(one, Invoice)) or "none"
+            raise _refused(f"no invoice is called {invoice_id!r}", "it was not written here", f"Known: {known}.")
+        before = [one for one in vouchers if isinstance(one, Payment)]
+        same = next((one for one in before if one.id == told), None)
+        if same is not None:
+            before = before[: before.index(same)]
+        into, dated = currency or found.currency, _dated(books, told, day)
+        whole = abs(exact_sum(open_lines(found, before).values()))
+        if not amount and into != found.currency:
+            raise _refused("no amount", "what arrived is not in the invoice's currency", "Say what arrived: --amount.")
+        voucher, entry = payment_of(
+            identity=told,
+            invoice=found,
+            before=before,
+            day=dated,
+            amount=_amount(amount, CENT) if amount else whole,
+            currency=into,
+            rate=_rates(rates).at(dated, into, found.currency),
+            citations={term: said.citation for term, said in _terms(books).items()},
+        )
+        _book(books, voucher, (entry,))
+    return voucher
+
+
+def invoices(home: Home) -> list[tuple[Invoice, Decimal]]:
+    """The invoices with what is open of each, in its currency."""
+    with _books(home) as (_, books):
+        told = books.vouchers()
+    paid = [one for one in told if isinstance(one, Payment)]
+    return [(one, exact_sum(open_lines(one, paid).values())) for one in told if isinstance(one, Invoice)]
+
+
+def journal_of(home: Home, party: str = "", period: str = "", account: str = "") -> Iterator[Balanced]:
+    """The journal's legs in order, each with its account's balance after it: all, or one party's, month's, account's.
+
+    The balance counts everything that came before, shown or not.
+    """
+    days = month(period) if period else None
+    balances: dict[tuple[object, str], Decimal] = {}
+    with _books(home) as (_, books), books.control.reading() as connection:
+        for leg in journal.legs_of(connection, party=party, name=account):
+            posting = leg.posting
+            key = posting.account, posting.currency
+            balances[key] = exact_sum((balances.get(key, Decimal(0)), posting.amount))
+            if days is None or leg.day in days:
+                yield Balanced(leg=leg, balance=balances[key])
+
+
+def _reversed(lake: Lake, books: Books, prices: PriceTable, told: str, sold: Sold, amount: str) -> Reversed:
+    """The sale that is taken back, with its event time. No more of it than was charged and not taken back before."""
+    found, charged = _request(lake, prices, sold) if sold.request else _day(lake, prices, sold)
+    taken = exact_sum(one.of.amount for one in _standing(books.vouchers()) if one.id != told and _same(one.of, found))
+    left = charged - taken
+    wanted = _amount(amount, _PICO) if amount else left
+    if wanted > left or left <= 0:
+        why = f"{charged.normalize():f} USD was charged, and {taken.normalize():f} of it was taken back before"
+        raise _refused(f"{wanted.normalize():f} USD is more than is left of that sale", why, "Take back what is left.")
+    return msgspec.structs.replace(found, amount=wanted)
+
+
+def _standing(vouchers: Iterable[Voucher]) -> list[Credit | Dispute]:
+    told = list(vouchers)
+    rejected = {one.dispute for one in told if isinstance(one, Resolution) and not one.upheld}
+    return [one for one in told if isinstance(one, Credit | Dispute) and one.id not in rejected]
+
+
+def _same(one: Reversed, other: Reversed) -> bool:
+    return msgspec.structs.replace(one, amount=other.amount) == other
+
+
+def _request(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]:
+    days = Interval(date.min) if sold.day is None else Interval(sold.day, day_after(sold.day))
+    found = list(attempts(lake, Selection(days=days, request_id=sold.request)))
+    if not found:
+        raise _refused(f"no request {sold.request} was charged", "none is sealed in the lake", "Check its id.")
+    charged = exact_sum(charge_of(attempt, prices).amount for attempt in found)
+    last = found[-1]
+    return (
+        Reversed(
+            event_ns=last.event_ns,
+            seller=last.seller,
+            cloud=last.cloud,
+            product=last.product,
+            amount=charged,
+            request=sold.request,
+        ),
+        charged,
+    )
+
+
+def _day(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]:
+    if sold.day is None or not (sold.seller and sold.cloud and sold.product):
+        todo = "Write --request ID, or --day, --seller, --cloud and --product."
+        raise _refused("no sale is named", "a charge is taken back where it was made", todo)
+    lines = revenue(lake, prices, Interval(sold.day, day_after(sold.day)))
+    key = sold.seller, sold.cloud, sold.product
+    charged = exact_sum(one.amount for one in lines if (one.seller, one.cloud, one.product) == key)
+    # A day's sales are taken back at its last instant: after everything they could follow.
+    event_ns = start_of_day_ns(day_after(sold.day)) - 1
+    found = Reversed(event_ns=event_ns, seller=sold.seller, cloud=sold.cloud, product=sold.product, amount=charged)
+    return found, charged
+
+
+def _terms(books: Books) -> dict[str, Terms]:
+    """What each term that was ever settled says of its payment, by the latest settlement that has it."""
+    found: dict[str, Terms] = {}
+    for settlement in _settlements(books):
+        for share in settlement.shares:
+            found[share.term] = Terms(payment=share.payment, withheld=share.withholding, citation=share.citation)
+    return found
+
+
+def _settlements(books: Books) -> Iterator[Settlement]:
+    for closed in books.closed():
+        yield books.settlement(closed.receipt)
+    since = books.open_since()
+    for period in books.settled_before(date.max):
+        if since is None or period.begin >= since:
+            latest = books.latest(period)
+            if latest is not None:
+                yield latest
+
+
+def _accrued(books: Books, payer: str) -> Iterator[tuple[date, Posting]]:
+    with books.control.reading() as connection:
+        for leg in journal.legs_of(connection, party=payer, name=SHARE):
+            if leg.reference.startswith(("accrual|", "correction|")):
+                yield leg.day, leg.posting
+
+
+def _rates(path: Path | None) -> Rates:
+    if path is None:
+        return Rates()
+    try:
+        return read_rates(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            Problem(what="the rates cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
+        ) from None
+
+
+def _amount(text: str, unit: Decimal) -> Decimal:
+    """An amount above zero, of whole units."""
+    try:
+        amount = Decimal(text)
+        if not amount.is_finite() or amount <= 0 or amount != amount.quantize(unit):
+            raise InvalidOperation
+    except InvalidOperation:
+        why = f"it is no number above zero with {-int(unit.as_tuple().exponent)} decimals at most"
+        raise InvalidInput(
+            Problem(what=f"{text!r} is no amount", why=why, where="--amount", todo="Write it as 12.50.")
+        ) from None
+    return amount
+
+
+def _book(books: Books, voucher: Voucher, entries: Iterable[Entry]) -> None:
+    try:
+        books.book(voucher, entries, time.time_ns())
+    except Conflict as error:
+        todo = "Give this one an id of its own. To change what was told, tell the opposite by another id."
+        raise _refused(f"{voucher.id!r} is taken", str(error), todo) from None
+
+
+@contextmanager
+def _books(home: Home) -> Iterator[tuple[Lake, Books]]:
+    seal(home)
+    with open_lake(home) as lake:
+        yield lake, Books(lake.control)
+
+
+def _refused(what: str, why: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where="ledger", todo=todo))
+
+
+def _dated(books: Books, told: str, day: date | None) -> date:
+    """The day a voucher is dated: as it is said, else as it was when it was told first, else today (UTC)."""
+    if day is not None:
+        return day
+    before = next((one.day for one in books.vouchers() if one.id == told), None)
+    return before or datetime.now(UTC).date()

@@ -1,0 +1,75 @@
+"""Closing a month: from then on its statement never changes, and what comes late goes where the agreement says."""
+
+import time
+from datetime import date
+
+from clauseway.app.home import Home
+from clauseway.app.sealing import open_lake, seal
+from clauseway.app.settling import month, vouchers_hash
+from clauseway.ledger import Settlement, statement_of
+from clauseway.ledger.statement import canonical_bytes, digest_of
+from clauseway.storage.books import Books, Closed
+from clauseway.storage.lake import Lake
+from clauseway.values import Interval, InvalidInput, Problem
+
+
+def close_month(home: Home, period: str, today: date) -> Closed:
+    """Close a month with its latest settlement. Closing it again changes nothing.
+
+    Raises InvalidInput: it has not ended, is not settled, an earlier month is open, or usage, credits or disputes came
+    since it was settled. Then nothing is closed.
+    """
+    days = month(period)
+    if days.end > today:
+        raise _refused(period, f"it lasts through {days.end - date.resolution}", "Close it once it is over.")
+    seal(home)
+    with open_lake(home) as lake:
+        books = Books(lake.control)
+        for closed in books.closed():
+            if closed.period == days:
+                return closed
+        settlement = _settled(lake, books, period, days)
+        statement = statement_of(settlement)
+        closed = Closed(
+            period=days,
+            receipt=settlement.receipt,
+            digest=digest_of(statement),
+            statement=canonical_bytes(statement),
+            closed_ns=time.time_ns(),
+        )
+        books.close(closed)
+    return closed
+
+
+def closed_months(home: Home) -> list[tuple[Closed, list[Settlement]]]:
+    """The closed months, oldest first, each with what restates it."""
+    with open_lake(home) as lake:
+        books = Books(lake.control)
+        return [(closed, books.restatements(closed.period)) for closed in books.closed()]
+
+
+def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlement:
+    """The settlement to close with."""
+    settle = f"clauseway settle --period {period} --assume …"
+    since = books.open_since()
+    earlier = [one for one in books.settled_before(days.begin) if since is None or one.begin >= since]
+    if since is not None and days.begin != since:
+        raise _refused(period, f"{since:%Y-%m} is open", f"Close {since:%Y-%m} first: months are closed in order.")
+    if earlier:
+        first = f"{earlier[0].begin:%Y-%m}"
+        raise _refused(period, f"{first} is settled and open", f"Close {first} first: months are closed in order.")
+    settlement = books.latest(days)
+    if settlement is None:
+        raise _refused(period, "it is not settled", f"Settle it: {settle}.")
+    unseen = {batch.name for batch in lake.control.batches(days)} - set(settlement.inputs.batches)
+    if unseen:
+        raise _refused(
+            period, f"{len(unseen)} batches of its usage came after it was settled", f"Settle again: {settle}."
+        )
+    if settlement.inputs.vouchers != vouchers_hash(books.vouchers()):
+        raise _refused(period, "credits or disputes were recorded after it was settled", f"Settle again: {settle}.")
+    return settlement
+
+
+def _refused(period: str, why: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=f"{period} cannot be closed", why=why, where="PERIOD", todo=todo))

@@ -1,0 +1,82 @@
+"""`clauseway invoice`: what is owed becomes a claim."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clauseway.app.bookkeeping import invoice, invoices
+from clauseway.app.home import home_at
+from clauseway.app.statements import cents
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.values import InvalidInput, Problem, parse_day
+
+Currency = Annotated[str, typer.Option(help="Another currency than USD; needs --rates.", metavar="CODE")]
+RatesFile = Annotated[
+    Path | None, typer.Option("--rates", help="Your dated exchange rates: a CSV file with day,base,quote,rate.")
+]
+Dated = Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")]
+
+
+def command(
+    period: Annotated[str, typer.Option("--period", help="The closed month, as 2026-05.")] = "",
+    payer: Annotated[str, typer.Option(help="Who pays.")] = "",
+    payee: Annotated[str, typer.Option(help="Who is paid.")] = "",
+    day: Dated = "",
+    told: Annotated[str, typer.Option("--id", help="The invoice's number; by default PAYEE-PAYER-PERIOD.")] = "",
+    currency: Currency = "USD",
+    rates: RatesFile = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Invoice what one party owes another through a closed month, and post it. Without a period: list the invoices.
+
+    It takes everything that was accrued through the month and is not invoiced yet, corrections included, by term, with
+    the day on which each is due. Below zero it is a credit note. Again, it is the same invoice.
+
+    \b
+    What OpenAI owes Microsoft for May:
+      clauseway invoice --period 2026-05 --payer openai --payee microsoft
+    In euros, at the rate of the invoice's day:
+      clauseway invoice --period 2026-05 --payer openai --payee microsoft --currency EUR --rates rates.csv
+    What is open:
+      clauseway invoice
+    """
+    if not period:
+        return _list(home, as_json)
+    if not payer or not payee:
+        why = "an invoice is from one party to another"
+        raise InvalidInput(
+            Problem(what="no payer or payee", why=why, where="--payer", todo="Name both: --payer and --payee.")
+        )
+    found = invoice(home_at(home), period, payer, payee, dated(day), told, currency, rates)
+    if as_json:
+        print_json(found)
+        return 0
+    out = console()
+    out.print(
+        f"Invoice {found.id}: {found.payer} owes {found.payee} {cents(found.total)} {found.currency}", style="bold"
+    )
+    for line in found.lines:
+        due = f", due {line.due}" if line.due else ""
+        out.print(f"  {line.term}: {cents(line.amount)} {found.currency}{due}", soft_wrap=True)
+    return 0
+
+
+def _list(home: Path | None, as_json: bool) -> int:
+    found = invoices(home_at(home))
+    if as_json:
+        print_json([{"invoice": one, "open": open_} for one, open_ in found])
+        return 0
+    for one, open_ in found:
+        text = f"{one.id}  {one.payer} to {one.payee}  {cents(one.total)} {one.currency}, open {cents(open_)}"
+        console().print(text, soft_wrap=True)
+    if not found:
+        console().print("No invoice was written.")
+    return 0
+
+
+def dated(day: str) -> date | None:
+    return parse_day(day, "--day") if day else None

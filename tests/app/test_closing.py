@@ -1,0 +1,274 @@
+"""Two settled months closed, and then what comes late: usage, credits, disputes, payments. Amounts as an accountant
+would write them; the requests and their charges are those of `settled_book.USED`.
+"""
+
+import shutil
+from datetime import date
+from decimal import Decimal as D
+from pathlib import Path
+
+import pytest
+
+import settled_book
+from clauseway.app import bookkeeping
+from clauseway.app.closing import close_month, closed_months
+from clauseway.app.home import Home
+from clauseway.app.library import open_agreement
+from clauseway.app.prices import open_prices
+from clauseway.app.settling import settle_month, statement
+from clauseway.ledger import Settlement, balances
+from clauseway.ledger.statement import canonical_bytes
+from clauseway.storage import Control
+from clauseway.storage.books import Books
+from clauseway.values import InvalidInput, exact_sum
+
+PRICES = open_prices(settled_book.KNOWN)
+TODAY = date(2026, 7, 1)
+A5, A1 = "A5.share-openai-microsoft", "A1.share-openai-microsoft"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return settled_book.make(tmp_path_factory.mktemp("made") / "home").root
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Home:
+    return Home(Path(shutil.copytree(made, tmp_path / "home")))
+
+
+def settle(home: Home, period: str) -> Settlement:
+    return settle_month(home, open_agreement(), PRICES, period, settled_book.ACCEPTED, {})
+
+
+def close(home: Home, *periods: str) -> None:
+    for period in periods:
+        close_month(home, period, TODAY)
+
+
+def seal(home: Home, *rows: tuple[int, str, int, int, int, tuple[int, int, int]]) -> None:
+    settled_book.seal(home, rows)
+
+
+def balance(home: Home, account: str) -> str:
+    control = Control.open(home.control)
+    try:
+        found = {str(key): amount for key, amount in balances(control.entries()).items()}
+    finally:
+        control.close()
+    assert exact_sum(found.values()) == 0
+    return str(found[account])
+
+
+def totals(settlement: Settlement) -> dict[str, str]:
+    return {share.term: str(share.amount) for share in settlement.shares}
+
+
+def bytes_of(home: Home, period: str) -> bytes:
+    found = statement(home, period)
+    assert found is not None
+    return canonical_bytes(found)
+
+
+# Sold by openai under A5: 0.22 + 3.575 = 3.795 in April, 1.50 + 0.22 + 0.495 + 0.80 = 3.015 in May.
+def test_months_are_closed_in_order_and_once(home: Home) -> None:
+    before = bytes_of(home, "2026-04")
+    with pytest.raises(InvalidInput, match="2026-04 is settled and open"):
+        close(home, "2026-05")
+    close(home, "2026-04")
+    first = closed_months(home)
+    close(home, "2026-04")
+    assert closed_months(home) == first
+    assert first[0][0].statement == before == bytes_of(home, "2026-04")
+    with pytest.raises(InvalidInput, match=r"2026-04 is closed: .* Settle 2026-05"):
+        settle(home, "2026-04")
+
+
+# what is missing → why it is not closed
+def test_what_cannot_be_closed(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="it lasts through 2026-05-31"):
+        close_month(home, "2026-05", date(2026, 5, 31))
+    with pytest.raises(InvalidInput, match="it is not settled"):
+        close(settled_book.Home(tmp_path / "other"), "2026-04")
+    seal(home, (12, "04-28", 9, 1, 1, (400_000, 0, 0)))
+    with pytest.raises(InvalidInput, match="1 batches of its usage came after it was settled"):
+        close(home, "2026-04")
+    settle(home, "2026-04")
+    note(home, "note-1", 5, "0.50")
+    with pytest.raises(InvalidInput, match="credits or disputes were recorded after"):
+        close(home, "2026-04")
+
+
+def note(home: Home, told: str, request: int, amount: str = "") -> None:
+    sold = bookkeeping.Sold(request=settled_book.request(request))
+    bookkeeping.credit(home, PRICES, told, sold, amount, date(2026, 6, 3), "")
+
+
+def test_late_usage_is_a_correction_in_the_open_month(home: Home) -> None:
+    close(home, "2026-04")
+    kept = bytes_of(home, "2026-04")
+    # 0.4 × 2.50 = 1.00 on 28 April, known in June; 0.12 × 2.50 = 0.30 on 3 May
+    seal(home, (12, "04-28", 9, 1, 1, (400_000, 0, 0)), (13, "05-03", 9, 1, 1, (120_000, 0, 0)))
+    may = settle(home, "2026-05")
+    # A5, April: 20 % of 3.795 = 0.759 → 0.76; of 4.795 = 0.959 → 0.96
+    (change,) = [one for one in may.corrections if one.amount]
+    assert (change.period.begin, change.term) == (date(2026, 4, 1), A5)
+    assert (str(change.old), str(change.new), str(change.amount)) == ("0.04", "0.24", "0.20")
+    assert (str(change.new_base - change.old_base), change.new_requests - change.old_requests) == ("1.000000000000", 1)
+    assert change.causes == ("late usage: 1 requests more",)
+    # May's own: 20 % of 4.795 + 3.315 = 8.11 is 1.622 → 1.62; less 0.96
+    assert totals(may) == {A5: "0.66"}
+    printed = statement(home, "2026-05")
+    assert printed is not None
+    assert {(one.payer, one.total) for one in printed.directions} == {("openai", D("0.86")), ("microsoft", 0)}
+    assert bytes_of(home, "2026-04") == kept
+    # In the books: A1's 0.50 of April, 0.76, 0.20 and 0.66 of A5.
+    assert balance(home, "openai:payable:revenue-share:microsoft") == "-2.12"
+
+
+def test_settling_again_posts_nothing_and_a_closed_correction_is_not_made_again(home: Home) -> None:
+    close(home, "2026-04")
+    seal(home, (12, "04-28", 9, 1, 1, (400_000, 0, 0)))
+    first = settle(home, "2026-05")
+    count = len(entries(home))
+    assert settle(home, "2026-05") == first
+    assert len(entries(home)) == count
+    close(home, "2026-05")
+    june = settle(home, "2026-06")
+    assert june.corrections == ()
+    # A second late request of April: the correction counts from the first one.
+    seal(home, (13, "04-29", 9, 1, 1, (200_000, 0, 0)))
+    june = settle(home, "2026-06")
+    assert {str(one.amount) for one in june.corrections if one.period.begin == date(2026, 4, 1)} == {"0.10"}
+
+
+def entries(home: Home) -> list[str]:
+    control = Control.open(home.control)
+    try:
+        return [entry.id for entry in control.entries()]
+    finally:
+        control.close()
+
+
+def test_a_credit_of_a_closed_month(home: Home) -> None:
+    close(home, "2026-04")
+    note(home, "note-1", 5)  # 3.575 of 28 April, on aws
+    may = settle(home, "2026-05")
+    changed = {one.line.split("|")[2]: (str(one.amount), one.causes) for one in may.corrections}
+    assert changed["aws"] == ("-0.72", ("credit or dispute: -3.575000000000 of base",))
+    # Told again it changes nothing; told otherwise it is refused; more than was charged is refused.
+    note(home, "note-1", 5)
+    assert settle(home, "2026-05") == may
+    with pytest.raises(InvalidInput, match="'note-1' is taken"):
+        note(home, "note-1", 5, "1.00")
+    with pytest.raises(InvalidInput, match="more than is left of that sale"):
+        note(home, "note-2", 5, "0.01")
+    with pytest.raises(InvalidInput, match="no request"):
+        note(home, "note-2", 999)
+
+
+def test_a_dispute_waits_in_an_account_of_its_own(home: Home) -> None:
+    sold = bookkeeping.Sold(day=date(2026, 5, 3), seller="openai", cloud="azure", product="gpt-5.5")
+    bookkeeping.dispute(home, PRICES, "claim-1", sold, "", date(2026, 6, 1), "never asked for")
+    may = settle(home, "2026-05")
+    # 20 % of 3.795 + 3.015 − 0.80 = 6.01 is 1.202 → 1.20, less 0.76; undisputed 1.362 → 1.36
+    assert totals(may) == {A5: "0.44"}
+    assert exact_sum(one.amount for one in may.disputed) == D("0.16")
+    assert balance(home, "openai:payable:disputed:microsoft") == "-0.16"
+    assert balance(home, "openai:expense:revenue-share:microsoft") == "1.86"  # 0.50 + 0.76 + 0.60
+    bookkeeping.resolve(home, "answer-1", "claim-1", upheld=False, day=date(2026, 6, 2), reason="it was")
+    assert totals(settle(home, "2026-05")) == {A5: "0.60"}
+    assert balance(home, "openai:payable:disputed:microsoft") == "0.00"
+    with pytest.raises(InvalidInput, match="claim-1 is resolved: answer-1 rejected it"):
+        bookkeeping.resolve(home, "answer-2", "claim-1", upheld=True, day=date(2026, 6, 2), reason="")
+
+
+def test_a_dispute_over_a_close_is_resolved_in_the_open_month(home: Home) -> None:
+    sold = bookkeeping.Sold(request=settled_book.request(5))
+    bookkeeping.dispute(home, PRICES, "claim-1", sold, "", date(2026, 5, 1), "")
+    settle(home, "2026-04")
+    assert balance(home, "microsoft:receivable:disputed:openai") == "0.72"
+    close(home, "2026-04")
+    settle(home, "2026-05")
+    bookkeeping.resolve(home, "answer-1", "claim-1", upheld=True, day=date(2026, 6, 2), reason="")
+    may = settle(home, "2026-05")
+    assert [one.causes for one in may.corrections] == [("a dispute was resolved",)]
+    assert balance(home, "microsoft:receivable:disputed:openai") == "0.00"
+    assert (
+        balance(home, "microsoft:income:revenue-share:openai") == "-1.15"
+    )  # 0.50 + 0.04, and 20 % of 3.235 is 0.65, less 0.04
+
+
+def test_invoices_and_payments(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="2026-04 is open"):
+        bookkeeping.invoice(home, "2026-04", "openai", "microsoft", TODAY)
+    close(home, "2026-04")
+    april = bookkeeping.invoice(home, "2026-04", "openai", "microsoft", TODAY)
+    assert {line.term: str(line.amount) for line in april.lines} == {A1: "0.50", A5: "0.76"}
+    assert bookkeeping.invoice(home, "2026-04", "openai", "microsoft", TODAY) == april
+    assert balance(home, "openai:payable:revenue-share:microsoft") == "-0.60"  # May's, not invoiced
+    assert balance(home, "openai:payable:invoiced:microsoft") == "-1.26"
+
+    bookkeeping.pay(home, "bank-1", april.id, "1.00", TODAY)
+    bookkeeping.pay(home, "bank-1", april.id, "1.00", TODAY)
+    assert balance(home, "openai:payable:invoiced:microsoft") == "-0.26"
+    with pytest.raises(InvalidInput, match="more than is open"):
+        bookkeeping.pay(home, "bank-2", april.id, "0.27", TODAY)
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,base,quote,rate\n2026-06-30,EUR,USD,1.0842\n")
+    # 0.24 EUR are 0.260208 → 0.26 USD
+    paid = bookkeeping.pay(home, "bank-2", april.id, "0.24", TODAY, "EUR", rates)
+    assert (str(paid.amount), str(paid.rounding)) == ("0.24", "0.00")
+    assert balance(home, "openai:payable:invoiced:microsoft") == "0.00"
+    legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))
+    assert {one.leg.posting.currency: str(one.balance) for one in legs} == {"USD": "1.00", "EUR": "0.24"}
+    assert [(one.id, str(left)) for one, left in bookkeeping.invoices(home)] == [(april.id, "0.00")]
+
+
+RESTATING = ("A5.md", "cap: cap\n", "cap: cap\nlate: restatement\n")
+
+
+def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "agreement"
+    folder.mkdir()
+    built_in = Path(settled_book.__file__).parents[1] / "src/clauseway/agreement/builtin/openai-microsoft"
+    for file in built_in.glob("*.md"):
+        name, old, new = RESTATING
+        text = file.read_text("utf-8")
+        (folder / file.name).write_text(text.replace(old, new) if file.name == name else text, "utf-8")
+    opened = open_agreement(folder)
+    home = Home(tmp_path / "home").make()
+    settled_book.seal(home)
+
+    def settled(period: str) -> Settlement:
+        return settle_month(home, opened, PRICES, period, settled_book.ACCEPTED, {})
+
+    april = settled("2026-04")
+    close(home, "2026-04")
+    kept = bytes_of(home, "2026-04")
+    seal(home, (12, "04-28", 9, 1, 1, (400_000, 0, 0)), (13, "04-20", 9, 1, 1, (400_000, 0, 0)))
+    may = settled("2026-05")
+    # A1 says nothing of late usage: 1.00 more of 20 April is a correction. A5 restates April.
+    assert {(one.term, str(one.amount)) for one in may.corrections} == {(A1, "0.20")}
+    ((closed, (restated,)),) = closed_months(home)
+    assert (restated.restates, closed.statement) == (april.receipt, kept)
+    assert {one.term: str(one.amount) for one in restated.shares if one.payer == "openai"} == {A1: "0.50", A5: "0.96"}
+    assert {(one.term, str(one.old), str(one.new), one.causes) for one in restated.changes} == {
+        (A5, "0.04", "0.24", ("late usage: 1 requests more",))
+    }
+    assert bytes_of(home, "2026-04") == kept
+    again = statement(home, "2026-04", restated=True)
+    assert again is not None
+    assert again.receipt == restated.receipt
+    assert settled("2026-05") == may
+    assert balance(home, "openai:payable:revenue-share:microsoft") == "-2.26"  # 0.50 + 0.96 + 0.20 + 0.60
+    control = Control.open(home.control)
+    assert len(Books(control).restatements(closed.period)) == 1
+    control.close()
+
+
+def test_another_agreement_than_the_month_was_closed_with_is_refused(home: Home, tmp_path: Path) -> None:
+    close(home, "2026-04")
+    other = open_agreement(Path(settled_book.__file__).parents[1] / "src/clauseway/agreement/builtin/template")
+    with pytest.raises(InvalidInput):
+        settle_month(home, other, PRICES, "2026-05", (), {})
