@@ -1,16 +1,18 @@
-"""`python -m bench.run [--rounds N] [--seconds S] [NAME…]`: run the benchmarks, print a table, write results.json."""
+"""`python -m bench.run [--rounds N] [--seconds S] [--large] [NAME…]`: run them, show them, write them down."""
 
 import argparse
 from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from bench import data_plane, decisions
+from bench import data_plane, decisions, settlement
+from bench.report import write_page
 from bench.results import Effort, Result, show, write
 
 BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "data_plane": data_plane.measure,
     "decisions": decisions.measure,
+    "settlement": settlement.measure,
 }
 
 
@@ -19,13 +21,15 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"which of: {', '.join(BENCHMARKS)} (all when none is named)")
     parser.add_argument("--rounds", type=int, default=Effort().rounds)
     parser.add_argument("--seconds", type=float, default=Effort().seconds, help="of each round")
+    parser.add_argument("--large", action="store_true", help="twice the rows, where that can be asked for")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
-    effort = Effort(rounds=chosen.rounds, seconds=chosen.seconds)
+    effort = Effort(rounds=chosen.rounds, seconds=chosen.seconds, large=chosen.large)
     results = [one for name in chosen.names or BENCHMARKS for one in BENCHMARKS[name](effort)]
     show(results, Console())
     write(results)
+    write_page()
 
 
 if __name__ == "__main__":
