@@ -7,19 +7,24 @@ from typing import Annotated
 import typer
 
 from clauseway.app.home import home_at
+from clauseway.app.library import readings_of
 from clauseway.app.settling import statement
 from clauseway.app.several import open_agreements
 from clauseway.app.statement_formats import FORMATS, TERMINAL
 from clauseway.app.statements import statement_context
 from clauseway.app.tracing import trace_line
+from clauseway.app.verifying import read_statement, verify_given, verify_settled
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.cli.statement_text import print_statement
 from clauseway.cli.trace_text import print_trace
+from clauseway.cli.verification_text import print_verification
 from clauseway.ledger import Statement
 from clauseway.values import InvalidInput, Problem
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+
+NOT_SO = 2
 
 Party = Annotated[str, typer.Option(help="Only what concerns this party.")]
 _FORMATS = (TERMINAL, *FORMATS)
@@ -93,6 +98,46 @@ def explain(
     else:
         print_trace(console(), trace)
     return 0
+
+
+@app.command()
+def verify(
+    what: Annotated[
+        str, typer.Argument(help="A statement's file, or a settled month, as 2026-05.", metavar="FILE|PERIOD")
+    ],
+    party: Party = "",
+    prices: Annotated[Path | None, typer.Option("--prices", help="The price book that was settled with.")] = None,
+    reading: options.Readings = None,
+    suppose: options.Suppositions = None,
+    facts: options.FactsFile = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Settle again from what a statement was made from: the same bytes, or what differs.
+
+    The file may come from anybody: what it was made from it says itself. Whatever was settled with must be named again
+    (--agreement, --prices, --reading, --suppose). Signatures beside the file are checked too. Nothing is changed. The
+    exit code is 0 where all is the same, and 2 where it is not.
+
+    \b
+    A month of this home:
+      clauseway statement verify 2026-05
+    What the other party sent:
+      clauseway statement verify may.json
+    """
+    opened, at = options.opened(agreement, facts, suppose, home), home_at(home)
+    readings = readings_of(reading)
+    if Path(what).exists() or Path(what).suffix:
+        done = verify_given(at, opened, read_statement(Path(what)), prices, readings)
+    else:
+        options.check_party(party, opened)
+        done = verify_settled(at, opened, what, party, prices, readings)
+    if as_json:
+        print_json(done)
+    else:
+        print_verification(console(), done)
+    return 0 if done.same else NOT_SO
 
 
 def settled_statement(home: Path | None, period: str, party: str, agreement: list[Path] | None) -> Statement:

@@ -1,0 +1,98 @@
+"""What differs between two statements of one month, line by line and in words: one was stated, the other found."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.ledger.statement import Statement, StatementLine, canonical_bytes
+
+_LINE_FIELDS = ("payer", "payee", "term", "days", "product", "cloud", "seller", "requests", "base", "rate", "amount")
+_INPUTS = ("engine", "agreement", "facts", "price_book", "known_at", "vouchers", "closed")
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """`where` is a line's name, a direction or an input; `stated` and `found` are empty where there is nothing."""
+
+    where: str
+    what: str
+    stated: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} is stated as {self.stated or 'nothing'}, found as {self.found or 'nothing'}"
+
+
+def differences(stated: Statement, found: Statement) -> list[Difference]:
+    """Everything in which two statements differ; none where their canonical bytes are the same."""
+    different = [
+        *_in_lines(stated, found),
+        *_in_totals(stated, found),
+        *_in_mappings("assumption", _assumptions(stated), _assumptions(found)),
+        *_in_mappings("input", _inputs(stated), _inputs(found)),
+    ]
+    if not different and canonical_bytes(stated) != canonical_bytes(found):
+        different = list(_in_the_rest(stated, found))
+    return different
+
+
+def _in_lines(stated: Statement, found: Statement) -> Iterator[Difference]:
+    before, after = ({line.id: line for line in one.lines} for one in (stated, found))
+    for line in sorted(before.keys() | after.keys()):
+        one, other = before.get(line), after.get(line)
+        if one is None or other is None:
+            yield Difference(where=f"line {line}", what="the line", stated=_told(one), found=_told(other))
+        else:
+            for field in _LINE_FIELDS:
+                values = getattr(one, field), getattr(other, field)
+                if values[0] != values[1]:
+                    yield Difference(where=f"line {line}", what=field, stated=_text(values[0]), found=_text(values[1]))
+
+
+def _told(line: StatementLine | None) -> str:
+    return "" if line is None else f"{line.product} on {line.cloud}, sold by {line.seller}: {line.amount}"
+
+
+def _in_totals(stated: Statement, found: Statement) -> Iterator[Difference]:
+    before, after = (
+        {f"{one.payer} to {one.payee}": _text(one.total) for one in each.directions} for each in (stated, found)
+    )
+    yield from _in_mappings("total", before, after)
+
+
+def _assumptions(statement: Statement) -> dict[str, str]:
+    return {one.name: f"{one.value} ({one.standing})" for one in statement.assumptions}
+
+
+def _inputs(statement: Statement) -> dict[str, str]:
+    inputs = {name: _text(getattr(statement.inputs, name)) for name in _INPUTS}
+    inputs["usage batches"] = ", ".join(sorted(statement.inputs.batches))
+    # The receipt hashes all of these, and the terms as they were read: readings and suppositions.
+    return inputs | {"receipt": statement.receipt}
+
+
+def _in_mappings(where: str, stated: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Difference]:
+    for name in sorted(stated.keys() | found.keys()):
+        before, after = stated.get(name, ""), found.get(name, "")
+        if before != after:
+            yield Difference(where=where, what=name, stated=before, found=after)
+
+
+def _in_the_rest(stated: Statement, found: Statement) -> Iterator[Difference]:
+    """What stands in the shares' working: by the name of the part of the statement."""
+    for name in Statement.__struct_fields__:
+        before, after = getattr(stated, name), getattr(found, name)
+        if before != after:
+            yield Difference(where="statement", what=name, stated=_short(before), found=_short(after))
+
+
+def _short(value: object) -> str:
+    return msgspec.json.encode(value).decode()[:120]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, msgspec.Struct):
+        return " to ".join(str(getattr(value, name)) for name in value.__struct_fields__)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
