@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from clauseway.app.compacting import export_usage
+from clauseway.app.expanding import days_between, expand, parse_scale, read_windows
 from clauseway.app.home import home_at
 from clauseway.app.importing import Imported, Source, drop, import_usage, listed, replay
 from clauseway.cli import options
@@ -117,6 +118,48 @@ def export_command(
         print_json({"rows": rows, "file": str(out)})
     else:
         console().print(f"{rows:,} rows in {out}", markup=False)
+    return 0
+
+
+@app.command("expand")
+def expand_command(
+    scale: Annotated[str, typer.Option(help="How many records a request of the original becomes.")] = "1/1000",
+    begin: Annotated[str, typer.Option("--from", help="First day.")] = "2026-04-01",
+    last: Annotated[str, typer.Option("--to-day", help="Last day.")] = "2026-05-31",
+    seed: Annotated[int, typer.Option(help="Another seed draws other tokens and times.")] = 1,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Windows of demand (Parquet); by default the sample that ships.")
+    ] = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Fill the lake with usage made from real demand: 38 tenants of a production service (ServeGen, Apache-2.0).
+
+    Requests keep the original's times of the day, bursts and lengths; who buys which product on which cloud from whom
+    is a fixed table, and where the agreement forbids that on a day, Azure serves. The same arguments give the same
+    records, and count once. For trying things out and for measuring: nobody sent these requests.
+
+    \b
+    Two months with one record for a thousand requests, in a home of their own:
+      clauseway usage expand --scale 1/1000 --home trial
+      clauseway settle --period 2026-05 --assume share-openai-microsoft --assume cap --home trial
+    """
+    out = Console(stderr=True, highlight=False)
+    done = expand(
+        home_at(home),
+        options.opened(agreement, None, None, home),
+        read_windows(data),
+        days_between(parse_day(begin, "--from"), parse_day(last, "--to-day")),
+        parse_scale(scale),
+        seed,
+        lambda records: None if as_json else out.print(f"{records:,} records"),
+    )
+    if as_json:
+        print_json(done)
+    else:
+        before = f", {done.again:,} of them there before" if done.again else ""
+        console().print(f"{done.records:,} records of {done.tenants} tenants{before}")
     return 0
 
 

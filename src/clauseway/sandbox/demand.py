@@ -1,0 +1,124 @@
+"""Demand of real tenants, window by window, turned into single requests of another time. Pure and deterministic.
+
+A window says how many requests a tenant sent in ten minutes and how their tokens were distributed. At a scale of 1/1000
+one request in a thousand is made, counted over all of a tenant's windows, so that none is rounded away. The fourteen
+days of the original repeat until the days asked for are full. Who buys what, where and from whom is a table by the
+tenant's number:
+
+| tenant mod 6 | seller | cloud | product |
+|---|---|---|---|
+| 0, 3 | openai | aws | gpt-5.4, gpt-5.5 |
+| 1, 4 | microsoft | azure | gpt-5.5, gpt-5.4 |
+| 2 | openai | azure | gpt-5.4 |
+| 5 | openai | openai-own | gpt-5.5 |
+
+A cloud that an agreement forbids on a day, or a product that is not sold there yet, is for whoever expands to replace.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from random import Random
+
+import msgspec
+
+from clauseway.values import DAY_NS
+
+CYCLE_DAYS = 14
+WINDOW_NS = 600 * 1_000_000_000
+_SECOND_NS = 1_000_000_000
+# How much of the requests have at most so many tokens; the ends are ours: half the tenth, a fifth over the 99th.
+_SHARES = (0.0, 0.1, 0.5, 0.9, 0.99, 1.0)
+_BELOW, _ABOVE = 0.5, 1.2
+_MIX = (
+    ("openai", "aws", "gpt-5.4"),
+    ("microsoft", "azure", "gpt-5.5"),
+    ("openai", "azure", "gpt-5.4"),
+    ("openai", "aws", "gpt-5.5"),
+    ("microsoft", "azure", "gpt-5.4"),
+    ("openai", "openai-own", "gpt-5.5"),
+)
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant sent in ten minutes. Tokens are how many the shortest 10, 50, 90 and 99 of 100 have at most."""
+
+    client: int
+    window_start_s: int
+    requests: int
+    arrival_cv: float
+    input_p10: int
+    input_p50: int
+    input_p90: int
+    input_p99: int
+    output_p10: int
+    output_p50: int
+    output_p90: int
+    output_p99: int
+
+
+class Buying(msgspec.Struct, frozen=True):
+    """Who a tenant is, and what it would buy, from whom, on which cloud."""
+
+    organisation: str
+    seller: str
+    cloud: str
+    product: str
+
+
+class Demanded(msgspec.Struct, frozen=True, gc=False):
+    """A request: who, when (nanoseconds since 1970), and its tokens."""
+
+    client: int
+    event_ns: int
+    input_tokens: int
+    output_tokens: int
+
+
+def buying(client: int) -> Buying:
+    """The table of this module's docstring."""
+    return Buying(f"tenant-{client:02}", *_MIX[client % len(_MIX)])
+
+
+def demand(windows: Sequence[Window], begin_ns: int, days: int, scale: Fraction, seed: int) -> Iterator[Demanded]:
+    """The requests of so many days from `begin_ns` on, window by window. The same arguments give the same requests.
+
+    `scale` is how many requests one of the original becomes; of a tenant with N of them ⌊N · scale⌋ are made.
+    """
+    in_order = sorted(windows, key=lambda window: (window.window_start_s, window.client))
+    left: dict[int, Fraction] = {}
+    for cycle in range(-(-days // CYCLE_DAYS)):
+        begins_ns = begin_ns + cycle * CYCLE_DAYS * DAY_NS
+        for window in in_order:
+            at_ns = begins_ns + window.window_start_s * _SECOND_NS
+            if at_ns >= begin_ns + days * DAY_NS:
+                break
+            wanted = left.get(window.client, Fraction(0)) + window.requests * scale
+            count = int(wanted)
+            left[window.client] = wanted - count
+            if count:
+                chance = Random(f"{seed}/{window.client}/{window.window_start_s}/{cycle}")
+                yield from _requests(window, at_ns, count, chance)
+
+
+def _requests(window: Window, at_ns: int, count: int, chance: Random) -> Iterable[Demanded]:
+    # Where requests come in bursts, more of them come close to the window's begin.
+    bursts = max(1.0, window.arrival_cv)
+    times = sorted(at_ns + int(chance.random() ** bursts * WINDOW_NS) for _ in range(count))
+    inputs = _quantiles(window.input_p10, window.input_p50, window.input_p90, window.input_p99)
+    outputs = _quantiles(window.output_p10, window.output_p50, window.output_p90, window.output_p99)
+    return [
+        Demanded(window.client, event_ns, _drawn(inputs, chance.random()), _drawn(outputs, chance.random()))
+        for event_ns in times
+    ]
+
+
+def _quantiles(p10: int, p50: int, p90: int, p99: int) -> tuple[float, ...]:
+    return (p10 * _BELOW, p10, p50, p90, p99, p99 * _ABOVE)
+
+
+def _drawn(quantiles: Sequence[float], share: float) -> int:
+    """The tokens at a share of the distribution, straight between the quantiles that are known; one at least."""
+    place = next(n for n in range(1, len(_SHARES)) if share < _SHARES[n])
+    low, high = _SHARES[place - 1], _SHARES[place]
+    tokens = quantiles[place - 1] + (quantiles[place] - quantiles[place - 1]) * (share - low) / (high - low)
+    return max(1, round(tokens))
