@@ -163,21 +163,6 @@ async def stall(connection: Connection, _: Received) -> None:
     await connection.left()
 
 
-async def preamble_then_stall(connection: Connection, _: Received) -> None:
-    """A stream that begins without content (role, filter results) and then says nothing more."""
-    connection.begin_stream()
-    connection.piece(chunk_event([], prompt_filter_results=[]) + content_events(with_nulls=True)[0])
-    await connection.left()
-
-
-async def preamble_then_error(connection: Connection, _: Received) -> None:
-    """A 200 whose stream reports an error before any content."""
-    connection.begin_stream()
-    connection.piece(chunk_event([], prompt_filter_results=[]))
-    connection.piece(b'data: {"error":{"message":"no_capacity","code":"no_capacity"}}\n\n' + DONE_EVENT)
-    connection.end_stream()
-
-
 async def cut(connection: Connection, request: Received) -> None:
     """Breaks off in the middle: of the JSON, or of the stream after three words."""
     if request.json.get("stream"):

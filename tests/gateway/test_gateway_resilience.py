@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from gateway_rig import (
     PATIENCE_S,
@@ -16,10 +17,13 @@ from gateway_rig import (
     Connection,
     Received,
     Rig,
+    chat_body,
     chunk_event,
     content_events,
     drop,
     eventually,
+    key,
+    request_bytes,
     stall,
     status,
 )
@@ -27,6 +31,7 @@ from gateway_stage import CALLS, RESPONSE_DELTAS, RESPONSE_PREAMBLE, Call, Scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clauseway.gateway.plan import Budget
 from clauseway.metering import Status, Unit
 
 HEDGED = {"x-clauseway-hedge-ms": "50"}
@@ -356,3 +361,23 @@ def test_hedges_are_asked_for_in_milliseconds(stage: Stage) -> None:
         answer = scene.ask(headers={"x-clauseway-hedge-ms": value})
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_http")
     assert scene.asked == [0]
+
+
+def test_a_client_that_leaves_while_its_budget_is_asked_for_more(tmp_path: Path) -> None:
+    """Whoever leases does not answer: nothing was attempted, so nothing is recorded and nothing stays open."""
+    with Rig(tmp_path) as rig, socket.socket(socket.AF_UNIX) as lessor:
+        lessor.bind(str(tmp_path / "leases.sock"))
+        lessor.listen()
+        azure = rig.cloud("azure")
+        keys = (msgspec.structs.replace(key(SECRET, "openai"), budgets=(0,)),)
+        budgets = (Budget(id="b", whose="the test"),)
+        rig.start(rig.plan(keys=keys, budgets=budgets, leases=str(tmp_path / "leases.sock")))
+        with rig.socket() as client:
+            client.sendall(request_bytes(chat_body()))
+            eventually(lambda: rig.counts()["open"] == 1)
+        eventually(lambda: rig.counts()["open"] == 0)
+        assert (azure.requests, rig.intents(), rig.records()) == ([], [], [])
+        answer = rig.post()
+        assert (answer.status_code, "cannot be asked for more" in answer.text) == (429, True)
+        rig.stop()
+        assert "Traceback" not in rig.errors()

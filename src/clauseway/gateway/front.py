@@ -31,7 +31,7 @@ _MODELS = re.compile(rb"(?:/openai)?(?:/v1)?/models(?:/([^/?]{1,200}))?")
 _REQUESTS = re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})")
 _HEALTH = re.compile(rb"/healthz")
 _READINESS = re.compile(rb"/readyz")
-_REALTIME = re.compile(rb"(?:/openai)?/v1/realtime(?:/.*)?")
+_REALTIME = re.compile(rb"(?:/v1|/openai/v1|/openai)/realtime(?:/.*)?")
 _FILE_ID = re.compile(rb'"file_id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
 _HEDGE_MIN_S = 0.05  # the wheel's tick
 
