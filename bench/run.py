@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from bench import data_plane, decisions, settlement
+from bench import data_plane, decisions, ledger, settlement
 from bench.report import write_page
 from bench.results import Effort, Result, show, write
 
@@ -13,6 +13,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "data_plane": data_plane.measure,
     "decisions": decisions.measure,
     "settlement": settlement.measure,
+    "ledger": ledger.measure,
 }
 
 

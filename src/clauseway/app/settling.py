@@ -160,7 +160,7 @@ class Settler:
 
 
 class Late(msgspec.Struct, frozen=True, kw_only=True):
-    """What came late for a closed period: corrections for the open one, and a restatement where the agreement says so."""
+    """What came late for a closed period: corrections for the open one, and a restatement where it is to be one."""
 
     closed: Settlement
     corrections: tuple[Change, ...]

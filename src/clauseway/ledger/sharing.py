@@ -83,29 +83,39 @@ class Sharing:
         self.top_ups = top_ups(Interval(share.begin, share.end), floors, self.days.end, self._share_until)
 
     def _count(self, revenue: Sequence[RevenueLine]) -> None:
-        begin, end, days = self.share.begin, self.days.end, self.days
+        """Gather the base by day and line. Amounts are gathered first and summed once: there may be millions."""
+        begin, end, days, part = self.share.begin, self.days.end, self.days, self.counting.part
+        amounts: dict[date, dict[_Key, list[Decimal]]] = {}
         for line in revenue:
             day = line.event_day
             if not begin <= day < end:
                 continue
-            amount = exact_product(line.amount, self.counting.part(line.product, line.cloud, line.seller))
+            key = _Key(line.product, line.cloud, line.seller)
+            counts = part(*key)
+            amount = line.amount if counts == 1 else exact_product(line.amount, counts)
             if not amount:
                 continue
-            key = _Key(line.product, line.cloud, line.seller)
-            of_day = self.base.setdefault(day, {})
-            of_day[key] = exact_sum((of_day.get(key, _ZERO), amount))
-            fallen, risen = self.swing.get(day, (_ZERO, _ZERO))
-            self.swing[day] = (
-                (exact_sum((fallen, amount)), risen) if amount < 0 else (fallen, exact_sum((risen, amount)))
-            )
-            known = self.lines.setdefault(key, _Line())
-            known.base_cumulative = exact_sum((known.base_cumulative, amount))
+            amounts.setdefault(day, {}).setdefault(key, []).append(amount)
             if day in days:
-                known.base = exact_sum((known.base, amount))
+                known = self.lines.setdefault(key, _Line())
                 known.requests += line.requests
                 if line.voucher:
                     known.adjusted = exact_sum((known.adjusted, amount))
-        self.base = dict(sorted(self.base.items()))
+        since: dict[_Key, list[Decimal]] = {}
+        within: dict[_Key, list[Decimal]] = {}
+        for day, of_day in sorted(amounts.items()):
+            single = [amount for several in of_day.values() for amount in several]
+            self.base[day] = {key: exact_sum(several) for key, several in of_day.items()}
+            self.swing[day] = (
+                exact_sum(amount for amount in single if amount < 0),
+                exact_sum(amount for amount in single if amount > 0),
+            )
+            for key, amount in self.base[day].items():
+                since.setdefault(key, []).append(amount)
+                if day in days:
+                    within.setdefault(key, []).append(amount)
+        for key, known in self.lines.items():
+            known.base, known.base_cumulative = exact_sum(within[key]), exact_sum(since[key])
         self._ends = list(self.base)
         self._sums = list(accumulate((exact_sum(of_day.values()) for of_day in self.base.values()), _add))
 

@@ -120,7 +120,10 @@ def _append(connection: Connection, entries: Sequence[Entry], recorded_ns: int) 
         {
             "entry": number,
             "leg": leg,
-            **msgspec.structs.asdict(posting.account),
+            "party": posting.account.party,
+            "kind": posting.account.kind,
+            "name": posting.account.name,
+            "about": posting.account.about,
             "amount": posting.amount,
             "currency": posting.currency,
             "citations": _written(posting.citations),
