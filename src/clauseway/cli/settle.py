@@ -10,7 +10,9 @@ from clauseway.app.library import readings_of
 from clauseway.app.prices import open_prices
 from clauseway.app.settling import now, settle_month
 from clauseway.app.statements import statement_context
+from clauseway.app.what_if import what_if
 from clauseway.cli import options
+from clauseway.cli.beside_text import print_what_if
 from clauseway.cli.output import console, print_json
 from clauseway.cli.statement_text import print_statement
 from clauseway.ledger import statement_of
@@ -29,6 +31,15 @@ def command(
     suppose: options.Suppositions = None,
     prices: Annotated[
         Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
+    ] = None,
+    under: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--under",
+            help="Show beside it what would be due as of an earlier amendment, by another reading or with another "
+            "figure; nothing is posted. Repeatable.",
+            metavar="AMENDMENT|NAME=VALUE",
+        ),
     ] = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
@@ -51,8 +62,26 @@ def command(
       clauseway settle --period 2026-05 --agreement ours --agreement theirs
     With figures of your own:
       clauseway settle --period 2026-05 --assume share-openai-microsoft=18% --assume "cap=USD 30 billion"
+    What if only the terms up to A3 governed the same usage, or the percentage were another? Nothing is posted:
+      clauseway settle --period 2026-05 --assume share-openai-microsoft --assume cap --under A3
+      clauseway settle --period 2026-05 --under share-openai-microsoft=15%
     """
     known_at = now()
+    if under:
+        found = what_if(
+            home_at(home),
+            options.opened(agreement, facts, suppose, home),
+            open_prices(known_at, prices),
+            period,
+            assume or [],
+            readings_of(reading),
+            under,
+        )
+        if as_json:
+            print_json(found)
+        else:
+            print_what_if(console(), found)
+        return 0
     settlement = settle_month(
         home_at(home),
         options.opened(agreement, facts, suppose, home),

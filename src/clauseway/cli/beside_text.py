@@ -1,0 +1,90 @@
+"""Two settlements side by side on a terminal: lines, directions, what each party gains, and the figures assumed."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from clauseway.app.what_if import WhatIf
+from clauseway.cli.output import print_indented
+from clauseway.ledger.assumptions import Assumption
+from clauseway.ledger.beside import Amounts, Beside
+
+
+def print_what_if(out: Console, found: WhatIf) -> None:
+    """The month as it is and as it would be. Says that nothing was posted."""
+    out.print(f"\nWhat if: {found.period} under {found.under} (USD)", style="bold")
+    posted = "posted" if found.real_is_posted else "as it would be settled now; not posted so"
+    print_indented(out, f"Real: {posted}. Known at {found.known_at}. Nothing was posted by this.", by=2, style="dim")
+    print_beside(out, found.beside)
+    print_assumed(out, "Assumed, real", found.beside.real_assumptions)
+    if found.beside.other_assumptions != found.beside.real_assumptions:
+        print_assumed(out, "Assumed, if", found.beside.other_assumptions)
+    receipts = f"receipts: real {found.beside.real_receipt[:12]}… · if {found.beside.other_receipt[:12]}…"
+    print_indented(out, receipts, by=2, style="dim")
+
+
+def print_beside(out: Console, found: Beside) -> None:
+    """Lines by direction with totals, then what each party gains or loses."""
+    for direction in found.directions:
+        out.print(f"\n  {direction.payer} pays {direction.payee}", style="bold cyan")
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+        table.add_column("line", overflow="fold")
+        for column in ("base", "real", "if", "difference"):
+            table.add_column(column, justify="right", no_wrap=True)
+        table.add_column("clause", overflow="fold")
+        for line in found.lines:
+            if (line.payer, line.payee) == (direction.payer, direction.payee):
+                base = line.real.base or line.other.base
+                table.add_row(
+                    line.of,
+                    f"{base.normalize():,f}",
+                    cents(line.real.amount),
+                    cents(line.other.amount),
+                    signed(line.difference),
+                    _clauses(line.real, line.other),
+                )
+        table.add_row("[bold]due[/]", "", *map(_bold, (cents(direction.real), cents(direction.other))),
+                      _bold(signed(direction.difference)), "")  # fmt: skip
+        out.print(Padding(table, (0, 0, 0, 4), expand=False))
+        for label, ended in (("real", direction.real_ended), ("if", direction.other_ended)):
+            if ended is not None:
+                last = ended.day - timedelta(days=1)
+                where = f"{ended.citation.document}:{ended.citation.line}"
+                print_indented(out, f"{label}: nothing is due after {last} ({where}).", by=4, style="dim")
+        for label, caps in (("real", direction.real_caps), ("if", direction.other_caps)):
+            for cap in caps:
+                consumed = cap.opening + cap.consumed_before + cap.consumed
+                note = f"{label}: of the cap {cents(cap.cap)}, {cents(consumed)} consumed by the end of the period."
+                print_indented(out, note, by=4, style="dim")
+    out.print()
+    for party in found.parties:
+        verb = "gains" if party.gains > 0 else "loses" if party.gains < 0 else "is as before:"
+        out.print(f"  {party.party} {verb} {cents(abs(party.gains))} USD", style="bold")
+
+
+def print_assumed(out: Console, label: str, assumptions: tuple[Assumption, ...]) -> None:
+    """Every figure used, by name, value and standing."""
+    named = " · ".join(f"{one.name} = {one.value} ({one.standing})" for one in assumptions)
+    print_indented(out, f"{label}: {named or 'nothing'}", by=2, style="dim")
+
+
+def cents(amount: Decimal) -> str:
+    """1,234.56"""
+    return f"{amount:,.2f}"
+
+
+def signed(amount: Decimal) -> str:
+    """+1,234.56; nothing has no sign."""
+    return f"{amount:+,.2f}" if amount else "0.00"
+
+
+def _clauses(real: Amounts, other: Amounts) -> str:
+    sides = [", ".join(f"{one.document}:{one.line}" for one in side.citations) or "–" for side in (real, other)]
+    return sides[0] if sides[0] == sides[1] else " | ".join(sides)
+
+
+def _bold(text: str) -> str:
+    return f"[bold]{text}[/]"

@@ -1,0 +1,199 @@
+"""Two settlements of one period side by side: what is, and what would be under other terms, readings or figures.
+
+    real ──┐
+           ├─▶ beside ─▶ lines, directions and parties, each with both amounts and their difference
+    other ─┘
+
+A line is matched by payer, payee, product, cloud and seller. Where a period is cut into two shares on one side and is
+one share on the other, the sides' parts are summed: a line's `terms` say of which.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from clauseway.ledger.assumptions import Assumption
+from clauseway.ledger.settlement import CapState, Ended, Settlement, ShareLine, ShareResult
+from clauseway.values import Citation, Interval, exact_sum
+
+_ZERO = Decimal(0)
+
+
+class Amounts(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of a line: the base and the share of it in USD, by which rates and terms; nothing where it has none."""
+
+    base: Decimal = _ZERO
+    amount: Decimal = _ZERO
+    rates: tuple[Decimal, ...] = ()
+    terms: tuple[str, ...] = ()
+    citations: tuple[Citation, ...] = ()
+
+
+class LineBeside(msgspec.Struct, frozen=True, kw_only=True):
+    """A product on a host cloud by a seller in one direction, on both sides. `difference` is other less real."""
+
+    payer: str
+    payee: str
+    product: str
+    cloud: str
+    seller: str
+    real: Amounts
+    other: Amounts
+    difference: Decimal
+
+    @property
+    def of(self) -> str:
+        """What the line is of, in words."""
+        return f"{self.product} on {self.cloud}, sold by {self.seller}" if self.seller else f"minimum of {self.cloud}"
+
+
+class DirectionBeside(msgspec.Struct, frozen=True, kw_only=True):
+    """What a payer owes a payee on both sides; the caps that held, and what ended the direction where it is over."""
+
+    payer: str
+    payee: str
+    real: Decimal
+    other: Decimal
+    difference: Decimal
+    real_caps: tuple[CapState, ...] = ()
+    other_caps: tuple[CapState, ...] = ()
+    real_ended: Ended | None = None
+    other_ended: Ended | None = None
+
+
+class PartyBeside(msgspec.Struct, frozen=True, kw_only=True):
+    """What a party gets less what it pays, on both sides. Below zero it pays more; `gains` is other less real."""
+
+    party: str
+    real: Decimal
+    other: Decimal
+    gains: Decimal
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """Two settlements of `period` side by side. Their receipts say what each was made from."""
+
+    period: Interval
+    lines: tuple[LineBeside, ...]
+    directions: tuple[DirectionBeside, ...]
+    parties: tuple[PartyBeside, ...]
+    real_assumptions: tuple[Assumption, ...]
+    other_assumptions: tuple[Assumption, ...]
+    real_receipt: str
+    other_receipt: str
+
+    @property
+    def is_same(self) -> bool:
+        """Whether no line differs, in base or amount."""
+        return all((line.real.base, line.real.amount) == (line.other.base, line.other.amount) for line in self.lines)
+
+
+class _Key(NamedTuple):
+    payer: str
+    payee: str
+    product: str
+    cloud: str
+    seller: str
+
+
+def beside(real: Settlement, other: Settlement) -> Beside:
+    """Two settlements of one period, line by line with totals. Neither is changed."""
+    assert real.period == other.period, f"{real.period} and {other.period} are not beside each other"
+    lines = _lines(real, other)
+    directions = _directions(real, other)
+    return Beside(
+        period=real.period,
+        lines=lines,
+        directions=directions,
+        parties=_parties(directions),
+        real_assumptions=real.assumptions,
+        other_assumptions=other.assumptions,
+        real_receipt=real.receipt,
+        other_receipt=other.receipt,
+    )
+
+
+def _lines(real: Settlement, other: Settlement) -> tuple[LineBeside, ...]:
+    now, then = _amounts(real), _amounts(other)
+    nothing = Amounts()
+    return tuple(
+        LineBeside(
+            **key._asdict(),
+            real=now.get(key, nothing),
+            other=then.get(key, nothing),
+            difference=_less(then.get(key, nothing).amount, now.get(key, nothing).amount),
+        )
+        for key in sorted(now.keys() | then.keys())
+    )
+
+
+def _amounts(settlement: Settlement) -> dict[_Key, Amounts]:
+    """Each line of a settlement, summed over its shares."""
+    parts: dict[_Key, list[tuple[ShareResult, ShareLine]]] = {}
+    for share in settlement.shares:
+        for line in share.lines:
+            key = _Key(share.payer, share.payee, line.product, line.cloud, line.seller)
+            parts.setdefault(key, []).append((share, line))
+    return {
+        key: Amounts(
+            base=exact_sum(line.base for _, line in found),
+            amount=exact_sum(line.amount for _, line in found),
+            rates=tuple(dict.fromkeys(line.rate for _, line in found)),
+            terms=tuple(dict.fromkeys(share.term for share, _ in found)),
+            citations=tuple(dict.fromkeys(line.citation for _, line in found)),
+        )
+        for key, found in parts.items()
+    }
+
+
+def _directions(real: Settlement, other: Settlement) -> tuple[DirectionBeside, ...]:
+    pairs = {(one.payer, one.payee) for side in (real, other) for one in (*side.shares, *side.ended)}
+    return tuple(_direction(payer, payee, real, other) for payer, payee in sorted(pairs))
+
+
+def _direction(payer: str, payee: str, real: Settlement, other: Settlement) -> DirectionBeside:
+    now, then = due(real, payer, payee), due(other, payer, payee)
+    return DirectionBeside(
+        payer=payer,
+        payee=payee,
+        real=now,
+        other=then,
+        difference=_less(then, now),
+        real_caps=_caps(real, payer, payee),
+        other_caps=_caps(other, payer, payee),
+        real_ended=_ended(real, payer, payee),
+        other_ended=_ended(other, payer, payee),
+    )
+
+
+def due(settlement: Settlement, payer: str, payee: str) -> Decimal:
+    """All that `payer` owes `payee` for the period."""
+    return exact_sum(share.amount for share in settlement.shares if (share.payer, share.payee) == (payer, payee))
+
+
+def _caps(settlement: Settlement, payer: str, payee: str) -> tuple[CapState, ...]:
+    of_pair = (share for share in settlement.shares if (share.payer, share.payee) == (payer, payee))
+    return tuple(share.cap for share in of_pair if share.cap is not None)
+
+
+def _ended(settlement: Settlement, payer: str, payee: str) -> Ended | None:
+    return next((one for one in settlement.ended if (one.payer, one.payee) == (payer, payee)), None)
+
+
+def _parties(directions: Iterable[DirectionBeside]) -> tuple[PartyBeside, ...]:
+    real: dict[str, Decimal] = {}
+    other: dict[str, Decimal] = {}
+    for one in directions:
+        for side, amount in ((real, one.real), (other, one.other)):
+            side[one.payee] = exact_sum((side.get(one.payee, _ZERO), amount))
+            side[one.payer] = _less(side.get(one.payer, _ZERO), amount)
+    return tuple(
+        PartyBeside(party=party, real=real[party], other=other[party], gains=_less(other[party], real[party]))
+        for party in sorted(real)
+    )
+
+
+def _less(amount: Decimal, taken: Decimal) -> Decimal:
+    return exact_sum((amount, taken.copy_negate()))
