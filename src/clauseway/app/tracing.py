@@ -14,14 +14,15 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.bookkeeping import Sold, dispute
 from clauseway.app.charges import charge_of, usage_charges
 from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
 from clauseway.app.prices import open_prices
 from clauseway.app.sealing import open_lake
-from clauseway.app.settling import latest_settlements
+from clauseway.app.settling import latest_settlements, now
 from clauseway.app.several import Opened, each_of
-from clauseway.ledger import Entry, Settlement, ShareLine, statement_of
+from clauseway.ledger import Dispute, Entry, Settlement, ShareLine, statement_of
 from clauseway.ledger.accruals import references
 from clauseway.ledger.statement import StatementLine, line_id
 from clauseway.pricing import PriceTable, UnknownPrice
@@ -131,6 +132,41 @@ def trace_line(
             return _Tracer(lake, table, opened, found).trace(request, cent)
         except UnknownPrice as error:
             raise unpriced(error) from None
+
+
+class DisputedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line in dispute: what was booked for it, a dispute a day."""
+
+    line: str
+    booked: tuple[Dispute, ...]
+
+
+def disputed_days(
+    home: Home, opened: Opened, line: str, party: str, reason: str, day: date | None, prices: Path | None = None
+) -> DisputedLine:
+    """Dispute all that a line was charged, a day at a time; again it changes nothing. Raises InvalidInput."""
+    trace = trace_line(home, opened, line, prices)
+    if party not in (trace.line.payer, trace.line.payee):
+        why, todo = f"{party} neither pays nor is paid by it", f"Ask {trace.line.payer} or {trace.line.payee}."
+        raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="--party", todo=todo))
+    if not trace.days:
+        why, todo = "it has no usage", "Dispute the lines of the months that it corrects."
+        raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="LINE", todo=todo))
+    found = trace.line
+    table = open_prices(now(), prices)
+    booked = [
+        dispute(
+            home,
+            table,
+            f"{found.id}-{one.day}",
+            Sold(day=one.day, seller=found.seller, cloud=found.cloud, product=found.product),
+            "",
+            day,
+            f"{party}: {reason}",
+        )
+        for one in trace.days
+    ]
+    return DisputedLine(line=found.id, booked=tuple(booked))
 
 
 class _Found(msgspec.Struct, frozen=True):

@@ -23,6 +23,8 @@ from clauseway.storage.books import Books
 from clauseway.storage.past import Past, as_it_was
 from clauseway.values import InvalidInput, KnownAt, Problem
 
+_SIGNATURES = ".signatures.json"
+
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
     """A statement as somebody handed it over: its format, its bytes, and where they can be read, what they say."""
@@ -60,6 +62,11 @@ def read_statement(path: Path) -> Given:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _unreadable(path, f"it is no statement: {error}") from None
     return Given(format="json", content=content, statement=statement)
+
+
+def beside(statement: Path) -> Path:
+    """Where the signatures of a statement's file lie."""
+    return statement.with_name(statement.name + _SIGNATURES)
 
 
 def verify_settled(

@@ -1,8 +1,9 @@
 """`clauseway statement`: a settled month, in every format it is handed over in, and everything behind its lines."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,19 +13,23 @@ from clauseway.app.settling import statement
 from clauseway.app.several import open_agreements
 from clauseway.app.statement_formats import FORMATS, TERMINAL
 from clauseway.app.statements import statement_context
-from clauseway.app.tracing import trace_line
-from clauseway.app.verifying import read_statement, verify_given, verify_settled
+from clauseway.app.tracing import disputed_days, trace_line
+from clauseway.app.verifying import beside, read_statement, verify_given, verify_settled
 from clauseway.cli import options
+from clauseway.cli.invoice import dated
 from clauseway.cli.output import console, print_json
 from clauseway.cli.statement_text import print_statement
 from clauseway.cli.trace_text import print_trace
-from clauseway.cli.verification_text import print_verification
+from clauseway.cli.verification_text import print_signing, print_verification
 from clauseway.ledger import Statement
 from clauseway.values import InvalidInput, Problem
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 NOT_SO = 2
+_File = Annotated[Path, typer.Argument(help="The statement's file, as JSON.")]
+_Signer = Annotated[str, typer.Option("--party", help="The party that signs.")]
+_Key = Annotated[Path | None, typer.Option("--key", help="Its private key's file; by default where it was made.")]
 
 Party = Annotated[str, typer.Option(help="Only what concerns this party.")]
 _FORMATS = (TERMINAL, *FORMATS)
@@ -126,18 +131,111 @@ def verify(
     What the other party sent:
       clauseway statement verify may.json
     """
-    opened, at = options.opened(agreement, facts, suppose, home), home_at(home)
-    readings = readings_of(reading)
-    if Path(what).exists() or Path(what).suffix:
-        done = verify_given(at, opened, read_statement(Path(what)), prices, readings)
+    opened, at, path = options.opened(agreement, facts, suppose, home), home_at(home), Path(what)
+    readings, signing = readings_of(reading), None
+    if path.exists() or path.suffix:
+        given = read_statement(path)
+        if beside(path).exists():
+            signing = _signing().signing_of(at, path, given)
+        done = verify_given(at, opened, given, prices, readings)
     else:
         options.check_party(party, opened)
         done = verify_settled(at, opened, what, party, prices, readings)
     if as_json:
-        print_json(done)
+        print_json({"repeated": done, "signing": signing})
     else:
         print_verification(console(), done)
-    return 0 if done.same else NOT_SO
+        if signing is not None:
+            print_signing(console(), signing)
+    return 0 if done.same and (signing is None or signing.holds) else NOT_SO
+
+
+@app.command()
+def sign(
+    file: _File, party: _Signer, key: _Key = None, home: options.HomeFolder = None, as_json: options.AsJson = False
+) -> int:
+    """Sign a statement (Ed25519). What is signed is its JSON, byte for byte; the signatures lie beside it.
+
+    Prints of the statement (html, pdf, csv) carry the hash that is signed.
+
+    \b
+    The statement, a key, the signature:
+      clauseway statement --period 2026-05 --out may.json
+      clauseway party key create --party openai
+      clauseway statement sign may.json --party openai
+    """
+    return _told_signing(_signing().sign(home_at(home), file, read_statement(file), party, key), as_json)
+
+
+@app.command()
+def countersign(
+    file: _File, party: _Signer, key: _Key = None, home: options.HomeFolder = None, as_json: options.AsJson = False
+) -> int:
+    """Sign a statement that the other party has signed. The countersignature binds the signature that it answers.
+
+    \b
+    What the other party sent, with its signatures beside it:
+      clauseway party key trust --party openai --key BASE64
+      clauseway statement verify may.json
+      clauseway statement countersign may.json --party microsoft
+    """
+    return _told_signing(_signing().countersign(home_at(home), file, read_statement(file), party, key), as_json)
+
+
+@app.command()
+def dispute(
+    line: Annotated[str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")],
+    party: _Signer,
+    reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence.")],
+    file: Annotated[Path | None, typer.Option("--file", help="The statement to sign but for this line.")] = None,
+    key: _Key = None,
+    day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = "",
+    prices: Annotated[Path | None, typer.Option("--prices", help="The price book that was settled with.")] = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Dispute a line: its charges leave the base until the dispute is resolved, day by day, and the books say so.
+
+    A dispute is booked for each of the line's days (`clauseway dispute list` shows them, `dispute resolve` ends them);
+    an open month shows it when it is settled again, a closed one as a correction. With --file the statement is signed
+    as well, but for this line.
+
+    \b
+    Not accepted:
+      clauseway statement dispute yrg9d4g2 --party microsoft --reason "test traffic"
+    In writing, with everything else accepted:
+      clauseway statement dispute yrg9d4g2 --party microsoft --reason "test traffic" --file may.json
+    """
+    opened = options.opened(agreement, None, None, home)
+    options.check_party(party, opened)
+    disputed = disputed_days(home_at(home), opened, line, party, reason, dated(day), prices)
+    signing = None
+    if file is not None:
+        given = read_statement(file)
+        signing = _signing().dispute(home_at(home), file, given, party, key, [disputed.line], reason)
+    if as_json:
+        print_json({"line": disputed.line, "disputes": disputed.booked, "signing": signing})
+        return 0
+    for one in disputed.booked:
+        text = f"{one.id}: {one.of.amount.normalize():f} USD of {one.of.product} on {one.of.cloud} in dispute"
+        console().print(text, soft_wrap=True)
+    if signing is not None:
+        print_signing(console(), signing)
+    return 0
+
+
+def _signing() -> Any:
+    """Signing, which brings the extra `signing` along."""
+    return import_module("clauseway.app.signing")
+
+
+def _told_signing(signing: Any, as_json: bool) -> int:
+    if as_json:
+        print_json(signing)
+    else:
+        print_signing(console(), signing)
+    return 0
 
 
 def settled_statement(home: Path | None, period: str, party: str, agreement: list[Path] | None) -> Statement:

@@ -1,4 +1,6 @@
-"""What came of repeating a statement, on a terminal."""
+"""What came of repeating a statement, and what its signatures are worth, on a terminal."""
+
+from typing import Any
 
 from rich.console import Console
 
@@ -16,3 +18,17 @@ def print_verification(out: Console, done: Verification) -> None:
         print_indented(out, remark, by=2, style="yellow")
     for difference in done.differences:
         print_indented(out, str(difference), by=2)
+
+
+def print_signing(out: Console, signing: Any) -> None:
+    """Who signed, whether each signature holds, and which lines are not those that were signed (`app.signing`)."""
+    out.print(f"Signatures in {signing.file}", style="bold")
+    for one in signing.signatures:
+        worth = "valid" if one.valid else "NOT valid"
+        vouched = "its key is trusted" if one.trusted else "nobody here vouches for its key"
+        style = "green" if one.valid and one.trusted else "red"
+        print_indented(out, f"{one.party} {one.role} at {one.at}: {worth}; {vouched}", by=2, style=style)
+        for disputed in one.disputes:
+            print_indented(out, f"not line {disputed.line}: {disputed.reason}", by=4, style="yellow")
+    for changed in signing.changed:
+        print_indented(out, changed, by=2, style="red")

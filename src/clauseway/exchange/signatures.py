@@ -1,0 +1,91 @@
+"""Signatures under a statement, as a document of their own beside it. Pure: what is signed, not how.
+
+    statement (canonical bytes) ── digest, and a digest of each line ──▶ Signatures ── payload of one ──▶ Ed25519
+
+Each signature is over the whole of what stands before it: a countersignature binds the signature it answers. The
+digests of the lines are signed too, so that a changed statement can be told line by line without anything else.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from clauseway.ledger.statement import Statement, digest_of
+
+FORMAT = "clauseway-signatures/1"
+SIGNED, COUNTERSIGNED, DISPUTED = "signed", "countersigned", "disputed"
+
+
+class DisputedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that a signatory does not accept, and why."""
+
+    line: str
+    reason: str
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """One party's. `at` is when it says it signed (UTC); key and signature are base64."""
+
+    party: str
+    role: str
+    at: str
+    key: str
+    disputes: tuple[DisputedLine, ...] = ()
+    signature: str = ""
+
+
+class Signatures(msgspec.Struct, frozen=True, kw_only=True):
+    """The document: which statement, its lines' digests by name, and the signatures in order."""
+
+    format: str
+    period: str
+    party: str
+    receipt: str
+    statement: str
+    lines: Mapping[str, str]
+    signatures: tuple[Signature, ...] = ()
+
+
+def unsigned(statement: Statement) -> Signatures:
+    """The document of a statement that nobody has signed."""
+    return Signatures(
+        format=FORMAT,
+        period=statement.month,
+        party=statement.party,
+        receipt=statement.receipt,
+        statement=digest_of(statement),
+        lines=line_digests(statement),
+    )
+
+
+def line_digests(statement: Statement) -> dict[str, str]:
+    """SHA-256 of each line's canonical JSON, by the line's name."""
+    return {line.id: hashlib.sha256(msgspec.json.encode(line, order="sorted")).hexdigest() for line in statement.lines}
+
+
+def payload(document: Signatures, number: int) -> bytes:
+    """The bytes that the signature of this number is over: the document up to it, without its own signature."""
+    own = msgspec.structs.replace(document.signatures[number], signature="")
+    whole = msgspec.structs.replace(document, signatures=(*document.signatures[:number], own))
+    return msgspec.json.encode(whole, order="sorted")
+
+
+def written(document: Signatures) -> bytes:
+    """The document as a file."""
+    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
+
+
+def changed_lines(document: Signatures, statement: Statement) -> list[str]:
+    """What the statement at hand says otherwise than the signed one, line by line, in sentences."""
+    now = line_digests(statement)
+    found = [f"line {name} was signed and is gone" for name in sorted(document.lines.keys() - now.keys())]
+    found += [f"line {name} is not in what was signed" for name in sorted(now.keys() - document.lines.keys())]
+    found += [
+        f"line {name} says otherwise than what was signed"
+        for name in sorted(now.keys() & document.lines.keys())
+        if now[name] != document.lines[name]
+    ]
+    if not found and digest_of(statement) != document.statement:
+        found = ["the lines are those that were signed; something else in the statement is not"]
+    return found
