@@ -123,9 +123,12 @@ def test_a_line_for_a_surface_goes_before_one_for_all() -> None:
 
 def test_what_ships_is_sound_and_every_line_has_its_source() -> None:
     matrix, models = shipped_matrix(), shipped_models()
-    assert all(entry.source for entry in matrix.entries)
     assert {entry.surface for entry in matrix.entries} <= set(SURFACES)
-    assert all(line.source for line in (*models.models.values(), *models.names, *models.retirements))
+    sources = [entry.source for entry in matrix.entries]
+    sources += [model.source for model in models.models.values()]
+    sources += [name.source for name in models.names]
+    sources += [retirement.source for retirement in models.retirements]
+    assert all(sources)
     assert {name.name for name in models.names}.isdisjoint(product for product, _ in models.models)
 
 

@@ -1,10 +1,13 @@
 """What the package knows of models and surfaces: the catalog's data, read once, and which surface a deployment is."""
 
+from datetime import date
 from functools import cache
 from importlib import resources
 from urllib.parse import urlsplit
 
-from clauseway.catalog import Matrix, Models, parse_matrix, parse_models
+import msgspec
+
+from clauseway.catalog import Matrix, Models, Retirement, parse_matrix, parse_models
 
 
 @cache
@@ -17,6 +20,51 @@ def shipped_matrix() -> Matrix:
 def shipped_models() -> Models:
     """What models can hold, their names and retirements. Raises InvalidInput as `shipped_matrix`."""
     return parse_models(_text("models.csv"), _text("names.csv"), _text("retirements.csv"))
+
+
+class ModelKnown(msgspec.Struct, frozen=True, kw_only=True):
+    """A product on a day: what it holds, the other names in use, and where its own name ends or has ended."""
+
+    product: str
+    kind: str
+    context_tokens_max: int
+    output_tokens_max: int
+    names: tuple[str, ...]
+    ends: tuple[Retirement, ...]
+
+
+class Lacking(msgspec.Struct, frozen=True, kw_only=True):
+    """A capability that a surface lacks, for which products (empty: all), and how that is known."""
+
+    capability: str
+    product: str
+    source: str
+
+
+def models_on(product: str, day: date) -> list[ModelKnown]:
+    """The products of the catalog, or one of them, with the names that exist by a day."""
+    models = shipped_models()
+    return [
+        ModelKnown(
+            product=model.product,
+            kind=model.kind,
+            context_tokens_max=model.context_tokens_max,
+            output_tokens_max=model.output_tokens_max,
+            names=tuple(name.name for name in models.names if name.product == model.product and name.begin <= day),
+            ends=tuple(end for end in models.retirements if end.name == model.product),
+        )
+        for (name, surface), model in models.models.items()
+        if not surface and product in ("", name)
+    ]
+
+
+def lacking_on(surface: str, product: str, day: date) -> list[Lacking]:
+    """What a surface lacks on a day: of a product, or (empty) whatever is said of all."""
+    found = shipped_matrix().lacking(surface, product, day)
+    return [
+        Lacking(capability=capability, product=entry.product, source=entry.reason)
+        for capability, entry in sorted(found.items())
+    ]
 
 
 def surface_of(dialect: str, url: str, service: str = "") -> str:

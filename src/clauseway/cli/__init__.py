@@ -65,6 +65,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "config": _Entry("clauseway.cli.config", "Check the gateway's configuration, and show it.", is_group=True),
     "sandbox": _Entry("clauseway.cli.sandbox", "Run the simulated clouds."),
     "replay": _Entry("clauseway.cli.replay", "Send recorded traffic through a gateway."),
+    "models": _Entry("clauseway.cli.models", "Show models, their names and ends, and what each surface lacks."),
     "commitments": _Entry(
         "clauseway.cli.commitments", "Show how commitments to clouds burn down, and where that leads."
     ),

@@ -1,0 +1,40 @@
+"""`clauseway models`: what the catalog says, for people and for machines."""
+
+import json
+from typing import Any
+
+import pytest
+
+from clauseway.cli import run
+
+
+def told(capsys: pytest.CaptureFixture[str], *given: str) -> dict[str, list[dict[str, Any]]]:
+    assert run(["models", *given, "--json"]) == 0
+    found: dict[str, list[dict[str, Any]]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_models_with_their_names_and_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    (whisper,) = told(capsys, "whisper-1")["models"]
+    assert whisper["kind"] == "transcription"
+    assert [(end["vendor"], end["day"], end["successor"]) for end in whisper["ends"]] == [
+        ("openai", "2027-02-26", "gpt-transcribe")
+    ]
+    (before,) = told(capsys, "gpt-5.5", "--as-of", "2026-04-23")["models"]
+    assert before["names"] == ["gpt-5.5-2026-04-23"]
+    assert run(["models"]) == 0
+    shown = capsys.readouterr().out
+    assert "openai 2027-02-26 →" in shown
+    assert "1,050,000" in shown
+
+
+@pytest.mark.parametrize(("day", "lacks"), [("2026-09-30", True), ("2026-10-01", False)])
+def test_what_a_surface_lacks_on_a_day(capsys: pytest.CaptureFixture[str], day: str, lacks: bool) -> None:
+    found = told(capsys, "gpt-5.5", "--surface", "bedrock-mantle", "--as-of", day)["lacks"]
+    assert any(one["capability"] == "web-search" for one in found) is lacks
+    assert all(one["source"] for one in found)
+
+
+def test_an_unknown_surface_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "--surface", "marble"]) == 3
+    assert "unknown surface 'marble'" in capsys.readouterr().err
