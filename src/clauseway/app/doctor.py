@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from clauseway.app.configuration import DeploymentWritten, read_configuration, resolve_auth
-from clauseway.app.planning import refusal
+from clauseway.app.planning import prices_now, refusal
 from clauseway.app.probing import Answered, answer_to, connected
 from clauseway.app.several import Opened
 from clauseway.decisions import Outcome
@@ -23,7 +24,7 @@ from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
 from clauseway.metering import Deployment, Unit
-from clauseway.pricing import PriceTable, Sale, UnknownPrice
+from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 T = TypeVar("T")
@@ -168,17 +169,20 @@ class _Bedside:
 
     def _priced(self) -> Iterator[Check]:
         for product in self._written.models:
-            sale = Sale(product, self._written.cloud, self._written.seller, self._written.region)
             try:
-                prices = [
-                    self._patient.prices.price(sale, unit, self._today)
-                    for unit in (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
-                ]
+                found = prices_now(self._written, product, self._patient.prices, self._today)
             except UnknownPrice as error:
                 yield self._check("price", str(error), "Add it to a price book of yours, and name that with --prices.")
                 continue
-            per_million = " and ".join(f"{price / 1_000_000:.2f}" for price in prices)
-            yield self._check("price", f"{product}: {per_million} USD per million tokens in and out")
+            prices = {unit: f"{Decimal(price).scaleb(-6):.2f}" for unit, price in sorted(found.items())}
+            if prices.keys() >= {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}:
+                tokens = (
+                    f"{prices[Unit.INPUT_TOKENS]} and {prices[Unit.OUTPUT_TOKENS]} USD per million tokens in and out"
+                )
+                yield self._check("price", f"{product}: {tokens}")
+            else:
+                named = ", ".join(f"{price} USD per million {unit.column}" for unit, price in prices.items())
+                yield self._check("price", f"{product}: {named}")
 
     def _permitted(self) -> Iterator[Check]:
         for product in self._written.models:

@@ -96,12 +96,22 @@ _OUTPUT_TOKENS_MAX = 128_000
 _WITHOUT_OUTPUT = ("embedding", "moderation")
 
 
-def _prices_now(sale: Sale, kind: str, prices: PriceTable, day: date) -> Mapping[Unit, int]:
-    """Picodollars per unit. Raises UnknownPrice: what has no price is not sold."""
+def prices_now(written: DeploymentWritten, product: str, prices: PriceTable, day: date) -> Mapping[Unit, int]:
+    """What a deployment's units cost, in picodollars. Raises UnknownPrice: what has no price is not sold."""
+    sale, kind = _sale(written, product), shipped_models().of(product, surface_at(written)).kind
     row = prices.row(sale, day)
     if not any(units <= row.prices.keys() for units in _NEEDS_PRICE[kind]):
         raise UnknownPrice([(sale, unit, day) for unit in sorted(_NEEDS_PRICE[kind][0] - row.prices.keys())])
     return row.prices
+
+
+def surface_at(written: DeploymentWritten) -> str:
+    """The surface of the matrix that a deployment is."""
+    return written.surface or surface_of(written.dialect, written.url, written.auth.service)
+
+
+def _sale(written: DeploymentWritten, product: str) -> Sale:
+    return Sale(product, written.cloud, written.seller, written.region)
 
 
 def _price_spans(sale: Sale, prices: PriceTable) -> tuple[Prices, ...]:
@@ -134,10 +144,9 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
         product=product,
         model=model,
     )
-    surface = written.surface or surface_of(written.dialect, written.url, written.auth.service)
+    surface = surface_at(written)
     known = shipped_models().of(product, surface)
-    sale = Sale(product, written.cloud, written.seller, written.region)
-    now = _prices_now(sale, known.kind, prices, day)
+    now = prices_now(written, product, prices, day)
     output_tokens_max = written.output_tokens_max or known.output_tokens_max or _OUTPUT_TOKENS_MAX
     is_snapshot = model.removeprefix("openai.") in shipped_models().snapshots
     return Target(
@@ -151,7 +160,7 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
         settings=written.settings,
         kind=known.kind,
         surface=surface,
-        prices=_price_spans(sale, prices),
+        prices=_price_spans(_sale(written, product), prices),
         context_tokens_max=written.context_tokens_max or known.context_tokens_max,
         image_tokens_max=known.image_tokens_max,
         lacks=_lacks(written, surface, product),
