@@ -83,6 +83,8 @@ COMMANDS: Mapping[str, _Entry] = {
     "credit": _Entry("clauseway.cli.credit", "Take a charge back, at the time of what it reverses."),
     "dispute": _Entry("clauseway.cli.dispute", "Charges in dispute: open, resolve, list.", is_group=True),
     "journal": _Entry("clauseway.cli.journal", "List the journal with running balances."),
+    "reconcile": _Entry("clauseway.cli.reconcile", "Compare a cloud's bill with what was metered, and why."),
+    "party": _Entry("clauseway.cli.party", "The parties' keys, which statements are signed with.", is_group=True),
     "audit": _Entry("clauseway.cli.audit", "Audit launches against ship-first, and listed prices.", is_group=True),
     "export": _Entry("clauseway.cli.export", "Write agreement or journal in other formats.", is_group=True),
     "organisation": _Entry("clauseway.cli.organisation", "Who buys, and how their requests go.", is_group=True),

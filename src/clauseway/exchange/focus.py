@@ -74,14 +74,15 @@ def read_focus(path: Path, products: Iterable[str]) -> Iterator[Reported]:
     """The usage in a bill, CSV or Parquet, row by row. `products` are looked for in meters' names. Raises
     MissingColumns."""
     known = sorted(products, key=len, reverse=True)
-    for line, row in _rows(path):
+    for line, row in rows_of(path):
         yield _reported(line, row, known)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows_of(path: Path, needed: Iterable[str] = NEEDED) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a CSV or Parquet file, each with its line. Raises MissingColumns, naming those that it lacks."""
     if path.suffix.lower() == ".parquet":
         with pq.ParquetFile(path) as file:
-            _check(file.schema_arrow.names)
+            _check(file.schema_arrow.names, needed)
             line = 0
             for batch in file.iter_batches(_ROWS):
                 for row in batch.to_pylist():
@@ -90,14 +91,28 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         return
     with path.open(encoding="utf-8-sig", newline="", errors="replace") as text:
         reader = csv.DictReader(text, restkey="more fields than columns")
-        _check(reader.fieldnames or ())
+        _check(reader.fieldnames or (), needed)
         for row in reader:
             yield reader.line_num, row
 
 
-def _check(names: Iterable[str]) -> None:
-    if missing := [name for name in NEEDED if name not in set(names)]:
+def _check(names: Iterable[str], needed: Iterable[str]) -> None:
+    there = set(names)
+    if missing := [name for name in needed if name not in there]:
         raise MissingColumns(", ".join(missing))
+
+
+def told_of(row: Mapping[str, Any], products: Sequence[str]) -> tuple[dict[str, str], Unit | None]:
+    """What a row without its empty fields is about: cloud, seller, region and product, each empty where it does not
+    say; and the unit it counts, None where no meter of ours is meant. `products` are looked for in this order."""
+    words = [str(row[name]) for name in _NAMING if name in row]
+    found = {
+        "cloud": row.get("x_Cloud") or row.get("x_HostCloud") or _by_beginning(_CLOUDS, row.get("ProviderName")),
+        "seller": row.get("x_Seller") or _by_beginning(_SELLERS, row.get("InvoiceIssuerName")),
+        "region": row.get("RegionId") or "",
+        "product": row.get("x_Product") or _product(words, products),
+    }
+    return {name: str(value) for name, value in found.items()}, _unit(row, words)
 
 
 def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Reported:

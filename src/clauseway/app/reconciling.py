@@ -1,0 +1,296 @@
+"""A cloud's bill compared with the meter: read the bill, price what was metered, find what differs and likely why.
+
+The bill says what it covers: its billing period, its clouds, and the sellers its invoices come from. Metered usage of
+these is compared, and nothing else. What was metered is priced group by group, so that usage without a price is a
+finding of its own and not the end.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.home import Home
+from clauseway.app.sealing import open_lake, seal
+from clauseway.app.several import Opened
+from clauseway.exchange.focus_rows import COSTS, Bill, Unread, read_bill
+from clauseway.ledger.reconciliation import (
+    DISCOUNT,
+    KNOWN_LATER,
+    OTHER_DAY,
+    OTHER_PLACE,
+    OTHER_TIER,
+    Billed,
+    Found,
+    Metered,
+    OtherPrice,
+    Place,
+    Tolerance,
+    reconcile,
+)
+from clauseway.metering import Status, Unit, billable
+from clauseway.metering.endpoints import ENDPOINTS
+from clauseway.pricing import Entry, PriceTable, Sale
+from clauseway.pricing.conditions import NAMES
+from clauseway.storage.metered import MeteredSum, metered_sums
+from clauseway.values import USD, Interval, InvalidInput, KnownAt, Problem, exact_product
+
+_ENDPOINTS = {code: name for name, code in ENDPOINTS.items()}
+_HOURS, _HOURS_OF_WEEK = 24, 168
+# 1970 began on a Thursday: so many hours after a Monday's begin.
+_EPOCH_HOUR = 72
+_ESTIMATED = (Status.ESTIMATED, Status.INTERRUPTED)
+_HUNDRED = Decimal(100)
+_TIER = NAMES.index("tier")
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What is compared: the days, the clouds, and the sellers; no seller named is all."""
+
+    days: Interval
+    clouds: tuple[str, ...]
+    sellers: tuple[str, ...]
+
+
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """A bill against the meter. `cost` is the bill's column that was compared; `unread` are rows left out,
+    `passed_over` charges that are no usage, by category. Amounts are USD."""
+
+    bill: str
+    cost: str
+    scope: Scope
+    known_at: str
+    price_book: str
+    rows: int
+    found: Found
+    unread: tuple[Unread, ...]
+    passed_over: Mapping[str, int]
+
+    @property
+    def is_matched(self) -> bool:
+        return self.found.is_matched and not self.unread
+
+
+def reconcile_bill(
+    home: Home,
+    opened: Opened,
+    prices: PriceTable,
+    path: Path,
+    *,
+    tolerance: Tolerance,
+    cost: str = COSTS[0],
+    days: Interval | None = None,
+    clouds: Sequence[str] = (),
+    sellers: Sequence[str] = (),
+    rates: Mapping[str, Decimal] | None = None,
+) -> Reconciliation:
+    """Compare a bill with all that was metered; what the spools hold is sealed first. Nothing is changed or posted.
+
+    `days`, `clouds` and `sellers` narrow what the bill covers. Raises InvalidInput: a bill that cannot be read.
+    """
+    _check_cost(cost)
+    bill = read_bill(path, _products(opened, prices), cost)
+    seal(home)
+    with open_lake(home) as lake:
+        scope = _scope(bill, days, clouds, sellers, path)
+        around = Interval(scope.days.begin - timedelta(days=1), scope.days.end + timedelta(days=1))
+        steps = sorted({entry.conditions.above for book in prices.books for entry in book.entries} - {0})
+        sums = [one for one in metered_sums(lake, around, steps) if one.cloud in scope.clouds]
+    scope = _sold_by(scope, sums, bill, sellers)
+    covered = [one for one in sums if not scope.sellers or one.seller in scope.sellers]
+    rows = [_as_covered(row, bill) for row in bill.rows if row.day in scope.days and row.cloud in scope.clouds]
+    found = reconcile(
+        [part for one in covered for part in _parts(one, prices, bill.has_regions)],
+        rows,
+        days=scope.days,
+        tolerance=tolerance,
+        rates=rates,
+        others=_other_prices(prices),
+    )
+    return Reconciliation(
+        bill=str(path),
+        cost=cost,
+        scope=scope,
+        known_at=str(prices.known_at),
+        price_book=prices.digest,
+        rows=len(rows),
+        found=found,
+        unread=bill.unread,
+        passed_over=bill.passed_over,
+    )
+
+
+def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
+    """`EUR=1.08` items: USD for one unit of a currency. Raises InvalidInput naming every bad one."""
+    rates: dict[str, Decimal] = {}
+    problems = []
+    for item in items:
+        currency, _, value = item.partition("=")
+        try:
+            rate = Decimal(value)
+        except InvalidOperation:
+            rate = Decimal(0)
+        is_code = len(currency) == 3 and currency.isascii() and currency.isupper()
+        if not is_code or not rate.is_finite() or rate <= 0 or currency == USD or currency in rates:
+            todo = "Write EUR=1.08: USD for one euro. Each currency once."
+            why = "it is no currency with a rate above zero, or it is given already"
+            problems.append(Problem(what=f"{item!r} is no rate", why=why, where="--rate", todo=todo))
+        else:
+            rates[currency] = rate
+    if problems:
+        raise InvalidInput(*problems)
+    return rates
+
+
+def tolerance_of(amount: str, quantity: str) -> Tolerance:
+    """What counts as equal, from text. Raises InvalidInput."""
+    given = {"--tolerance": amount, "--quantity-tolerance": quantity}
+    problems = []
+    numbers = []
+    for flag, text in given.items():
+        try:
+            number = Decimal(text)
+        except InvalidOperation:
+            number = Decimal(-1)
+        if not number.is_finite() or number < 0:
+            todo = "Write a number that is not below zero, as 0.01."
+            problems.append(
+                Problem(what=f"{text!r} is no tolerance", why="it is no such number", where=flag, todo=todo)
+            )
+        numbers.append(number)
+    if problems:
+        raise InvalidInput(*problems)
+    return Tolerance(amount=numbers[0], quantity=numbers[1])
+
+
+def _check_cost(cost: str) -> None:
+    if cost not in COSTS:
+        todo = f"Name one of {', '.join(COSTS)}."
+        why = "FOCUS has no such cost"
+        raise InvalidInput(Problem(what=f"unknown column {cost!r}", why=why, where="--cost", todo=todo))
+
+
+def _products(opened: Opened, prices: PriceTable) -> set[str]:
+    priced = {entry.conditions.product for book in prices.books for entry in book.entries} - {""}
+    return priced | set(opened.catalog.products)
+
+
+def _scope(bill: Bill, days: Interval | None, clouds: Sequence[str], sellers: Sequence[str], path: Path) -> Scope:
+    if not bill.rows:
+        count = f"{len(bill.unread)} rows could not be read" if bill.unread else "it has no row of category Usage"
+        problems = [
+            Problem(what=f"{one.field} cannot be read", why=one.reason, where=str(path), line=one.line,
+                    todo="Correct the row, or export the bill again.")
+            for one in bill.unread[:20]
+        ]  # fmt: skip
+        todo = "Give a bill with usage."
+        raise InvalidInput(
+            Problem(what="the bill has no usage", why=count, where=str(path), todo=todo), *problems
+        )  # fmt: skip
+    all_days = [row.day for row in bill.rows]
+    begin, end = bill.period or (min(all_days), max(all_days) + timedelta(days=1))
+    stated = Interval(min(begin, min(all_days)), max(end, max(all_days) + timedelta(days=1)))
+    named = tuple(sorted({row.cloud for row in bill.rows}))
+    return Scope(days=days or stated, clouds=tuple(sorted(clouds)) or named, sellers=tuple(sorted(sellers)))
+
+
+def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequence[str]) -> Scope:
+    """The sellers that the bill's invoices come from, where they are sellers of what was metered."""
+    if given:
+        return scope
+    issuers = {row.seller for row in bill.rows if row.cloud in scope.clouds}
+    metered = {one.seller for one in sums}
+    return msgspec.structs.replace(scope, sellers=tuple(sorted(issuers)) if issuers & metered else ())
+
+
+def _as_covered(row: Billed, bill: Bill) -> Billed:
+    return row if bill.has_regions else msgspec.structs.replace(row, region="")
+
+
+def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Metered]:
+    """What was metered of each unit, each token once, with its charge; of wholes only, where nothing has a price."""
+    day = date(1970, 1, 1) + timedelta(days=one.hour // _HOURS)
+    sale = Sale(
+        product=one.product,
+        cloud=one.cloud,
+        seller=one.seller,
+        region=one.region,
+        buyer=one.organisation,
+        endpoint=_ENDPOINTS.get(one.endpoint, ""),
+        context=one.context,
+        hour=(one.hour + _EPOCH_HOUR) % _HOURS_OF_WEEK,
+    )
+    row = prices.row(sale, day)
+    for unit, quantity in sorted(billable(one.units, frozenset(row.prices)).items()):
+        if quantity:
+            price = row.prices.get(unit)
+            known = price is not None and row.currency == USD
+            yield Metered(
+                hour=one.hour,
+                cloud=one.cloud,
+                seller=one.seller,
+                region=one.region if by_region else "",
+                product=one.product,
+                unit=unit,
+                quantity=quantity,
+                amount=Decimal(quantity * price).scaleb(-12) if known and price is not None else None,
+                attempts=one.attempts,
+                is_estimated=one.status in _ESTIMATED,
+                is_late=one.is_late,
+                first_request=one.first_request,
+                last_request=one.last_request,
+            )
+
+
+def _other_prices(prices: PriceTable) -> Callable[[Place, str, date], Sequence[OtherPrice]]:
+    """The prices that the books have for a unit of a product, each with what its being billed would mean."""
+    everything = PriceTable(prices.books, KnownAt.everything())
+
+    def others(place: Place, seller: str, day: date) -> list[OtherPrice]:
+        sale = Sale(place.product, place.cloud, seller, place.region)
+        found = [
+            _other(entry, sale, day, prices.known_at)
+            for entry in prices.looked_at(sale, place.unit)
+            if not entry.is_discount and entry.currency == USD
+        ]
+        found += _discounts(prices, everything, sale, place.unit, day)
+        return found
+
+    return others
+
+
+def _other(entry: Entry, sale: Sale, day: date, known_at: KnownAt) -> OtherPrice:
+    price = Decimal(entry.price).scaleb(-12)
+    says = f"{Decimal(entry.price).scaleb(-6).normalize():f} USD per million ({entry.place})"
+    miss = entry.conditions.miss(sale)
+    if entry.known_at.instant_ns > known_at.instant_ns:
+        return OtherPrice(price=price, cause=KNOWN_LATER, detail=f"{says}, recorded on {entry.known_at.day}")
+    tier = entry.conditions.names[_TIER]
+    if tier and tier != sale.tier:
+        return OtherPrice(price=price, cause=OTHER_TIER, detail=f"{says}, of the tier {tier}")
+    if entry.conditions.above:
+        return OtherPrice(
+            price=price, cause=OTHER_TIER, detail=f"{says}, for more than {entry.conditions.above} input tokens"
+        )
+    if day not in entry.interval:
+        until = "" if entry.interval.end == date.max else f" until {entry.interval.end - timedelta(days=1)}"
+        return OtherPrice(price=price, cause=OTHER_DAY, detail=f"{says}, from {entry.interval.begin}{until}")
+    return OtherPrice(price=price, cause=OTHER_PLACE, detail=f"{says}; {miss or 'another entry goes before it'}")
+
+
+def _discounts(prices: PriceTable, everything: PriceTable, sale: Sale, unit: Unit, day: date) -> Iterator[OtherPrice]:
+    """The list price where a discount was taken, and the other way round."""
+    won = prices.row(sale, day).won.get(unit)
+    if won is not None and won.discount is not None:
+        percent = f"{won.discount.percent.normalize():f} %"
+        detail = f"the list price, without the {percent} of {won.discount.place}"
+        yield OtherPrice(price=Decimal(won.entry.price).scaleb(-12), cause=DISCOUNT, detail=detail)
+    if won is None or won.discount is not None:
+        return
+    for entry in everything.looked_at(sale, unit):
+        if entry.is_discount:
+            kept = exact_product(Decimal(won.price), (_HUNDRED - entry.percent).scaleb(-2)).scaleb(-12)
+            detail = f"less the {entry.percent.normalize():f} % of {entry.place}, which does not hold here"
+            yield OtherPrice(price=kept, cause=DISCOUNT, detail=detail)

@@ -1,0 +1,211 @@
+"""A cloud's bill in FOCUS 1.2 (CSV or Parquet) as what `ledger.reconciliation` compares: quantities, costs, and steps.
+
+A row that cannot be read is told with its field and left out; the rest is compared. Charges that are no usage (taxes,
+purchases, credits) are counted and passed over.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from clauseway.exchange.focus import MissingColumns, rows_of, told_of
+from clauseway.ledger.reconciliation import Billed
+from clauseway.metering import Unit
+from clauseway.values import InvalidInput, Problem, exact_product
+
+COSTS = ("ContractedCost", "BilledCost", "EffectiveCost", "ListCost")
+_NEEDED = (
+    "BillingCurrency", "ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ProviderName",
+)  # fmt: skip
+_SCALE = re.compile(r"^\s*([\d,.]+)?\s*(k|m|b|thousand|million|billion)?\b", re.IGNORECASE)
+_TIMES = {"k": 10**3, "thousand": 10**3, "m": 10**6, "million": 10**6, "b": 10**9, "billion": 10**9}
+# What is counted in another unit than ours, in ours.
+_LENGTHS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000}
+# When the file was made is no part of what a row says.
+_MADE = re.compile(r"^x_Exported")
+_ONE = Decimal(1)
+
+
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that could not be read: its line, the field, and why."""
+
+    line: int
+    field: str
+    reason: str
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """A bill's rows of usage; what could not be read; and what was passed over, by category. `period` is the billing
+    period where the rows state one: first and last day."""
+
+    rows: tuple[Billed, ...]
+    unread: tuple[Unread, ...]
+    passed_over: Mapping[str, int]
+    period: tuple[date, date] | None
+    has_regions: bool
+
+
+class _Field(ValueError):
+    """A field of a row that cannot be read."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill:
+    """Read a bill. `products` are looked for in meters' names; `cost` is the column that is compared.
+
+    Raises InvalidInput where the file cannot be read or lacks columns, naming all of them.
+    """
+    known = sorted(products, key=lambda name: (-len(name), name))
+    rows: list[Billed] = []
+    unread: list[Unread] = []
+    passed = Counter[str]()
+    periods: set[tuple[date, date]] = set()
+    has_regions = False
+    for line, raw in _rows(path, cost):
+        row = {name: value for name, value in raw.items() if value not in (None, "")}
+        category = str(row.get("ChargeCategory", ""))
+        if category not in ("Usage", ""):
+            passed[category] += 1
+            continue
+        try:
+            if not category:
+                raise _Field("ChargeCategory", "it is empty")
+            rows.append(_billed(line, row, known, cost))
+            has_regions |= "RegionId" in row
+            if "BillingPeriodStart" in row and "BillingPeriodEnd" in row:
+                periods.add((_day(row, "BillingPeriodStart"), _day(row, "BillingPeriodEnd")))
+        except _Field as error:
+            unread.append(Unread(line=line, field=error.field, reason=str(error)))
+    return Bill(
+        rows=tuple(_with_steps(rows)),
+        unread=tuple(unread),
+        passed_over=dict(sorted(passed.items())),
+        period=(min(begin for begin, _ in periods), max(end for _, end in periods)) if periods else None,
+        has_regions=has_regions,
+    )
+
+
+def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        yield from rows_of(path, (*_NEEDED, cost))
+    except MissingColumns as error:
+        raise InvalidInput(
+            *(
+                Problem(
+                    what=f"{name} is missing",
+                    why="the bill has no such column, and without it nothing can be compared",
+                    where=str(path),
+                    line=1,
+                    todo="Export the bill in FOCUS 1.2 with this column"
+                    + (f", or compare another cost: --cost {' or '.join(COSTS)}." if name == cost else "."),
+                )
+                for name in str(error).split(", ")
+            )
+        ) from None
+    except (OSError, pa.ArrowException) as error:
+        todo = "Give a FOCUS 1.2 bill as CSV, or as Parquet with the ending .parquet."
+        raise InvalidInput(
+            Problem(what="the bill cannot be read", why=str(error), where=str(path), todo=todo)
+        ) from None
+
+
+def _billed(line: int, row: Mapping[str, Any], products: list[str], cost: str) -> Billed:
+    about, unit = told_of(row, products)
+    scale, unit = _scale(row, unit)
+    if not about["product"]:
+        raise _Field("SkuMeter", "it names no product of the agreement or the price books")
+    currency = str(row.get("BillingCurrency", ""))
+    if not re.fullmatch(r"[A-Z]{3}", currency):
+        raise _Field("BillingCurrency", f"{currency!r} is no currency" if currency else "it is empty")
+    return Billed(
+        line=line,
+        day=_day(row, "ChargePeriodStart"),
+        unit=unit,
+        quantity=exact_product(_number(row, "ConsumedQuantity"), scale),
+        cost=_number(row, cost),
+        currency=currency,
+        quantity_step=exact_product(_step(_number(row, "ConsumedQuantity")), scale),
+        cost_step=_step(_number(row, cost)),
+        identity=_identity(row),
+        **about,
+    )
+
+
+def _scale(row: Mapping[str, Any], unit: Unit | None) -> tuple[Decimal, Unit]:
+    """How many of our units one of the bill's is: `1K Tokens` are 1,000, a second of audio is 1,000 milliseconds."""
+    text = str(row.get("ConsumedUnit", ""))
+    found = _SCALE.match(text)
+    number, word = found.groups() if found else (None, None)
+    try:
+        scale = Decimal((number or "1").replace(",", "")) * _TIMES.get((word or "").lower(), 1)
+    except InvalidOperation:
+        raise _Field("ConsumedUnit", f"{text!r} is no unit") from None
+    length = next((factor for name, factor in _LENGTHS.items() if name in text.lower()), None)
+    if length is not None and "milli" not in text.lower():
+        return scale * length, Unit.AUDIO_INPUT_MILLISECONDS
+    if unit is None:
+        raise _Field("SkuMeter", f"{row.get('SkuMeter', '')!r} of {text!r} is no unit that is metered")
+    return scale, unit
+
+
+def _number(row: Mapping[str, Any], name: str) -> Decimal:
+    if name not in row:
+        raise _Field(name, "it is empty")
+    value = row[name]
+    try:
+        # A float is read by its shortest text, which is what whoever wrote it meant.
+        number = Decimal(repr(value) if isinstance(value, float) else str(value).replace(",", ""))
+    except InvalidOperation:
+        raise _Field(name, f"{value!r} is no number") from None
+    if not number.is_finite():
+        raise _Field(name, f"{value!r} is no number")
+    return number
+
+
+def _step(number: Decimal) -> Decimal:
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int), f"{number} is finite"
+    return _ONE.scaleb(min(exponent, 0))
+
+
+def _with_steps(rows: list[Billed]) -> Iterator[Billed]:
+    """The rows with the finest step that the bill's figures have: `3` beside `2.51` is 3.00."""
+    cost_step = min((row.cost_step for row in rows), default=_ONE)
+    steps: dict[Unit, Decimal] = {}
+    for row in rows:
+        steps[row.unit] = min(steps.get(row.unit, row.quantity_step), row.quantity_step)
+    for row in rows:
+        yield msgspec.structs.replace(row, cost_step=cost_step, quantity_step=steps[row.unit])
+
+
+def _day(row: Mapping[str, Any], name: str) -> date:
+    if name not in row:
+        raise _Field(name, "it is empty")
+    value = row[name]
+    if isinstance(value, datetime):
+        instant = value
+    elif isinstance(value, date):
+        return value
+    else:
+        try:
+            instant = datetime.fromisoformat(str(value))
+        except ValueError as error:
+            raise _Field(name, f"{value!r} is no time: {error}") from None
+    # FOCUS has UTC; a time that names no zone is that.
+    return (instant if instant.tzinfo is None else instant.astimezone(UTC)).date()
+
+
+def _identity(row: Mapping[str, Any]) -> str:
+    said = sorted((name, str(value)) for name, value in row.items() if not _MADE.match(name))
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()

@@ -1,0 +1,542 @@
+"""A cloud's bill against the meter, by day, cloud, region, product and unit: what matches, what does not, likely why.
+
+    metered ─┐                  ┌─▶ matched
+             ├─▶ by line ─▶ item┤   missing on the bill · missing in the meter
+    billed  ─┘                  └─▶ quantity differs · priced differently ─▶ CAUSES, the first that explains it
+
+A cause is told only where the figures bear it out: each is a rule that gives back the difference, to the unit or to the
+tolerance. What none explains is told as such. Amounts are USD, `difference` is billed less metered.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from clauseway.metering import Unit
+from clauseway.values import USD, Interval, exact_product, exact_sum
+
+MATCHED = "matched"
+NOT_BILLED, NOT_METERED = "missing on the bill", "missing in the meter"
+QUANTITY, PRICE = "quantity differs", "priced differently"
+STATUSES = (MATCHED, NOT_BILLED, NOT_METERED, QUANTITY, PRICE)
+UNEXPLAINED = "no known cause"
+_ZERO = Decimal(0)
+_HALF = Decimal("0.5")
+_EPOCH = date(1970, 1, 1)
+_HOURS = 24
+# The clocks of the world lie between UTC−12 and UTC+14; nearest first.
+_OFFSETS = tuple(sorted((hours for hours in range(-12, 15) if hours), key=lambda hours: (abs(hours), hours)))
+
+
+class Metered(msgspec.Struct, frozen=True, kw_only=True):
+    """What was metered of one unit in one hour (since 1970), each token once. `amount` is its charge in USD; None where
+    no price was known. `estimated`: by the gateway, for want of a report, or of an answer that broke off."""
+
+    hour: int
+    cloud: str
+    seller: str
+    region: str
+    product: str
+    unit: Unit
+    quantity: int
+    amount: Decimal | None
+    attempts: int
+    is_estimated: bool = False
+    is_late: bool = False
+    first_request: str = ""
+    last_request: str = ""
+
+    @property
+    def day(self) -> date:
+        return _EPOCH + timedelta(days=self.hour // _HOURS)
+
+
+class Billed(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a bill, `line` in its file. `quantity` counts our units, `cost` is in `currency`.
+
+    `quantity_step` and `cost_step` are the least that its figures can tell apart; `identity` is the same for rows that
+    say the same of the same.
+    """
+
+    line: int
+    day: date
+    cloud: str
+    seller: str
+    region: str
+    product: str
+    unit: Unit
+    quantity: Decimal
+    cost: Decimal
+    currency: str = USD
+    quantity_step: Decimal = _ZERO
+    cost_step: Decimal = _ZERO
+    identity: str = ""
+
+
+class OtherPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """A price (USD per unit) that an item was not charged at, what it would mean if the bill took it, and its place."""
+
+    price: Decimal
+    cause: str
+    detail: str
+
+
+class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts as equal: amounts within `amount` USD an item, quantities within `quantity` units an item."""
+
+    amount: Decimal = Decimal("0.000001")
+    quantity: Decimal = _ZERO
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """A likely cause, and what bears it out."""
+
+    name: str
+    detail: str
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One unit of a line on both sides. `metered` is None where no price was known, `billed` where no rate was."""
+
+    unit: str
+    status: str
+    metered_quantity: int
+    billed_quantity: Decimal
+    metered: Decimal | None
+    billed: Decimal | None
+    difference: Decimal
+    causes: tuple[Cause, ...] = ()
+    rows: tuple[int, ...] = ()
+    requests: tuple[str, ...] = ()
+
+    @property
+    def at_stake(self) -> Decimal:
+        return abs(self.difference)
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A product on a cloud in a region on a day. Its status is that of its weightiest item."""
+
+    day: date
+    cloud: str
+    region: str
+    product: str
+    status: str
+    metered: Decimal
+    billed: Decimal
+    difference: Decimal
+    items: tuple[Item, ...]
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A reconciliation. `at_stake` sums what differs without regard to sign; `by_status` and `by_cause` are (count of
+    items, amount at stake)."""
+
+    lines: tuple[Line, ...]
+    tolerance: Tolerance
+    metered: Decimal
+    billed: Decimal
+    difference: Decimal
+    at_stake: Decimal
+    by_status: Mapping[str, tuple[int, Decimal]]
+    by_cause: Mapping[str, tuple[int, Decimal]]
+
+    @property
+    def is_matched(self) -> bool:
+        return all(line.status == MATCHED for line in self.lines)
+
+
+class Place(NamedTuple):
+    """What an item is of, its day apart."""
+
+    cloud: str
+    region: str
+    product: str
+    unit: Unit
+
+
+class _Sides(NamedTuple):
+    metered: list[Metered]
+    billed: list[Billed]
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """An item whose cause is looked for, with everything beside it."""
+
+    place: Place
+    day: date
+    metered: Sequence[Metered]
+    billed: Sequence[Billed]
+    billed_usd: Decimal | None
+    book: "_Book"
+
+    @property
+    def quantity(self) -> int:
+        return sum(one.quantity for one in self.metered)
+
+    @property
+    def billed_quantity(self) -> Decimal:
+        return exact_sum(row.quantity for row in self.billed)
+
+    @property
+    def amount(self) -> Decimal | None:
+        return (
+            None
+            if any(one.amount is None for one in self.metered)
+            else exact_sum(one.amount for one in self.metered if one.amount is not None)
+        )
+
+    def is_quantity(self, wanted: Decimal | int) -> bool:
+        """Whether the bill's quantity is this one, within the tolerance."""
+        return abs(self.billed_quantity - wanted) <= self.book.tolerance.quantity
+
+    def is_cost(self, wanted: Decimal) -> bool:
+        return self.billed_usd is not None and abs(self.billed_usd - wanted) <= self.book.tolerance.amount
+
+
+class _Book:
+    """Both sides by place and day, and what else is known."""
+
+    def __init__(
+        self,
+        metered: Iterable[Metered],
+        billed: Iterable[Billed],
+        days: Interval,
+        tolerance: Tolerance,
+        rates: Mapping[str, Decimal],
+        others: Callable[[Place, str, date], Sequence[OtherPrice]],
+    ) -> None:
+        self.days, self.tolerance, self.rates, self.others = days, tolerance, rates, others
+        self.sides: dict[Place, dict[date, _Sides]] = {}
+        self.hours: dict[Place, dict[int, int]] = {}
+        self.regions: dict[tuple[str, str, Unit], set[Place]] = {}
+        self._offsets: dict[Place, int] = {}
+        late = total = 0
+        for one in metered:
+            place = Place(one.cloud, one.region, one.product, one.unit)
+            by_hour = self.hours.setdefault(place, {})
+            by_hour[one.hour] = by_hour.get(one.hour, 0) + one.quantity
+            late, total = late + one.is_late, total + 1
+            if one.day in days:
+                self._side(place, one.day).metered.append(one)
+        for row in billed:
+            self._side(Place(row.cloud, row.region, row.product, row.unit), row.day).billed.append(row)
+        # Where most was recorded late, as under a simulated clock, being late tells nothing apart.
+        self.tells_late = 2 * late < total
+        of_days = (by_day.items() for by_day in self.sides.values())
+        self.last_billed = max((day for items in of_days for day, sides in items if sides.billed), default=None)
+
+    def _side(self, place: Place, day: date) -> _Sides:
+        self.regions.setdefault((place.cloud, place.product, place.unit), set()).add(place)
+        return self.sides.setdefault(place, {}).setdefault(day, _Sides([], []))
+
+    def at(self, place: Place, day: date) -> _Sides:
+        return self.sides.get(place, {}).get(day, _Sides([], []))
+
+    def offset(self, place: Place) -> int:
+        """The hours by which the days of a place's bill begin before UTC's, where every day then is the meter's; 0 for
+        none. The first and the last day may hold less than a day of the meter."""
+        if place not in self._offsets:
+            self._offsets[place] = next((hours for hours in _OFFSETS if self._is_offset(place, hours)), 0)
+        return self._offsets[place]
+
+    def _is_offset(self, place: Place, hours: int) -> bool:
+        billed = {day: exact_sum(row.quantity for row in of.billed) for day, of in self.sides[place].items()}
+        if not any(billed.values()):
+            return False
+        days = {*billed, *(_EPOCH + timedelta(days=(hour + hours) // _HOURS) for hour in self.hours.get(place, {}))}
+        edges = (self.days.begin, self.days.end - timedelta(days=1))
+        return all(
+            abs(billed.get(day, _ZERO) - self.shifted(place, day, hours)) <= self.tolerance.quantity
+            for day in days
+            if day in self.days and day not in edges
+        ) and any(billed.get(day) and day not in edges for day in days)
+
+    def usd(self, rows: Sequence[Billed]) -> Decimal | None:
+        """What the rows cost in USD; None where a currency has no rate."""
+        if any(row.currency not in self.rates for row in rows):
+            return None
+        return exact_sum(exact_product(row.cost, self.rates[row.currency]) for row in rows)
+
+    def shifted(self, place: Place, day: date, hours: int) -> int:
+        """What was metered on a day of a clock that is so many hours ahead of UTC."""
+        first = (day - _EPOCH).days * _HOURS - hours
+        by_hour = self.hours.get(place, {})
+        return sum(by_hour.get(hour, 0) for hour in range(first, first + _HOURS))
+
+
+def reconcile(
+    metered: Iterable[Metered],
+    billed: Iterable[Billed],
+    *,
+    days: Interval,
+    tolerance: Tolerance,
+    rates: Mapping[str, Decimal] | None = None,
+    others: Callable[[Place, str, date], Sequence[OtherPrice]] = lambda place, seller, day: (),
+) -> Found:
+    """Compare a bill with the meter on these days. Metered usage may lie a day around them: a bill's days may begin at
+    another hour. `rates` are USD for one unit of a currency; `others` gives the prices that an item could have had."""
+    book = _Book(metered, billed, days, tolerance, {USD: Decimal(1), **(rates or {})}, others)
+    by_line: dict[tuple[date, str, str, str], list[Item]] = {}
+    for place, day in sorted((place, day) for place, by_day in book.sides.items() for day in by_day):
+        sides = book.at(place, day)
+        case = _Case(place, day, sides.metered, sides.billed, book.usd(sides.billed), book)
+        by_line.setdefault((day, place.cloud, place.region, place.product), []).append(_item(case))
+    lines = tuple(_line(*key, items) for key, items in sorted(by_line.items()))
+    items = [item for line in lines for item in line.items]
+    return Found(
+        lines=lines,
+        tolerance=tolerance,
+        metered=exact_sum(line.metered for line in lines),
+        billed=exact_sum(line.billed for line in lines),
+        difference=exact_sum(line.difference for line in lines),
+        at_stake=exact_sum(item.at_stake for item in items if item.status != MATCHED),
+        by_status={
+            status: _counted([item for item in items if item.status == status]) for status in STATUSES
+        },
+        by_cause={
+            name: _counted([item for item in items if item.causes and item.causes[0].name == name])
+            for name in (*CAUSES, UNEXPLAINED)
+            if any(item.causes and item.causes[0].name == name for item in items)
+        },
+    )  # fmt: skip
+
+
+def _counted(items: Sequence[Item]) -> tuple[int, Decimal]:
+    return len(items), exact_sum(item.at_stake for item in items)
+
+
+def _line(day: date, cloud: str, region: str, product: str, items: Sequence[Item]) -> Line:
+    weighty = max(items, key=lambda item: (item.status != MATCHED, item.at_stake))
+    return Line(
+        day=day,
+        cloud=cloud,
+        region=region,
+        product=product,
+        status=weighty.status,
+        metered=exact_sum(item.metered or _ZERO for item in items),
+        billed=exact_sum(item.billed or _ZERO for item in items),
+        difference=exact_sum(item.difference for item in items),
+        items=tuple(items),
+    )
+
+
+def _item(case: _Case) -> Item:
+    status = _status(case)
+    amount, cost = case.amount, case.billed_usd
+    # With one side's amount unknown, all of the other is at stake.
+    difference = exact_sum((cost or _ZERO, (amount or _ZERO).copy_negate()))
+    if case.metered and case.billed and cost is None:
+        difference = (amount or _ZERO).copy_negate()
+    return Item(
+        unit=case.place.unit.column,
+        status=status,
+        metered_quantity=case.quantity,
+        billed_quantity=case.billed_quantity,
+        metered=amount,
+        billed=cost,
+        difference=difference,
+        causes=() if status == MATCHED else _causes(case, status),
+        rows=tuple(row.line for row in case.billed),
+        requests=_requests(case.metered),
+    )
+
+
+def _status(case: _Case) -> str:
+    if not case.billed:
+        return NOT_BILLED
+    if not case.metered:
+        return NOT_METERED
+    if not case.is_quantity(case.quantity):
+        return QUANTITY
+    amount = case.amount
+    return MATCHED if amount is not None and case.is_cost(amount) else PRICE
+
+
+def _requests(metered: Sequence[Metered]) -> tuple[str, ...]:
+    ids = {one.first_request for one in metered} | {one.last_request for one in metered}
+    known = sorted(ids - {""})
+    return (known[0], known[-1]) if len(known) > 1 else tuple(known)
+
+
+def _causes(case: _Case, status: str) -> tuple[Cause, ...]:
+    """The first cause of what differs; where the quantity does, of the price too if it is another one."""
+    found = [_first(case, of_quantity=status != PRICE)]
+    if status == QUANTITY and (other := _price_too(case)) is not None:
+        found.append(other)
+    return tuple(found)
+
+
+def _first(case: _Case, *, of_quantity: bool) -> Cause:
+    for name, rule in CAUSES.items():
+        if (name in _OF_QUANTITY) == of_quantity and (detail := rule(case)):
+            return Cause(name=name, detail=detail)
+    if of_quantity and not case.billed:
+        detail = "nothing on the bill accounts for it"
+    elif of_quantity and not case.metered:
+        detail = "nothing that was metered accounts for it"
+    else:
+        detail = "no rule gives back the difference"
+    return Cause(name=UNEXPLAINED, detail=detail)
+
+
+def _price_too(case: _Case) -> Cause | None:
+    """The cause of another price where the quantity differs as well: none while the price per unit is the meter's."""
+    amount, cost = case.amount, case.billed_usd
+    if amount is not None and cost is not None:
+        # Crosswise, so that nothing is divided: amount / quantity = cost / billed quantity.
+        other = exact_product(cost, Decimal(case.quantity)).copy_negate()
+        apart = exact_sum((exact_product(amount, case.billed_quantity), other))
+        if abs(apart) <= exact_product(case.book.tolerance.amount, Decimal(max(case.quantity, 1))):
+            return None
+    cause = _first(case, of_quantity=False)
+    return None if cause.name == UNEXPLAINED else cause
+
+
+# Causes: each gives the words that bear it out, or nothing.
+
+
+def _duplicate(case: _Case) -> str:
+    """Rows that say the same of the same, without which the quantity is the meter's."""
+    seen: dict[str, int] = {}
+    again = []
+    for row in case.billed:
+        if row.identity and row.identity in seen:
+            again.append(row)
+        seen.setdefault(row.identity, row.line)
+    if not again or not case.metered:
+        return ""
+    if not case.is_quantity(exact_sum((Decimal(case.quantity), *(row.quantity for row in again)))):
+        return ""
+    return "; ".join(f"row {row.line} repeats row {seen[row.identity]}" for row in again)
+
+
+def _cached_twice(case: _Case) -> str:
+    """Input billed with the cached tokens in it, which the bill has on rows of their own too."""
+    if case.place.unit is not Unit.INPUT_TOKENS:
+        return ""
+    cached, _ = case.book.at(case.place._replace(unit=Unit.CACHED_INPUT_TOKENS), case.day)
+    count = sum(one.quantity for one in cached)
+    if not count or not case.is_quantity(case.quantity + count):
+        return ""
+    return f"the bill's input holds the {count:,} cached tokens, which it bills apart as well"
+
+
+def _time_zone(case: _Case) -> str:
+    """Days that begin at another hour: an offset from UTC at which every billed day of the place is the meter's."""
+    hours = case.book.offset(case.place)
+    shifted = case.book.shifted(case.place, case.day, hours)
+    if not hours or shifted == case.quantity or not case.is_quantity(shifted):
+        return ""
+    return f"with days that begin at midnight UTC{hours:+d} the quantity of every day is the bill's"
+
+
+def _region(case: _Case) -> str:
+    """The same quantity on the other side alone, the same day, in a region of another name."""
+    if case.metered and case.billed:
+        return ""
+    mine = case.place
+    for place in sorted(case.book.regions[mine.cloud, mine.product, mine.unit] - {mine}):
+        metered, billed = case.book.at(place, case.day)
+        if case.billed and metered and not billed and case.is_quantity(sum(one.quantity for one in metered)):
+            return f"metered in {place.region or 'no region'}"
+        other = exact_sum(row.quantity for row in billed)
+        if case.metered and billed and not metered and abs(other - case.quantity) <= case.book.tolerance.quantity:
+            return f"billed in {place.region or 'no region'}"
+    return ""
+
+
+def _late(case: _Case) -> str:
+    """Usage recorded more than a day late, which the bill has not got."""
+    late = [one for one in case.metered if one.is_late]
+    count = sum(one.quantity for one in late)
+    if not case.book.tells_late or not count or not case.is_quantity(case.quantity - count):
+        return ""
+    return f"{count:,} were recorded more than a day after the event ({', '.join(_requests(late))})"
+
+
+def _estimated(case: _Case) -> str:
+    """Usage the gateway had to estimate: what was reported is within the bill, and the rest may be any count."""
+    guessed = [one for one in case.metered if one.is_estimated]
+    count = sum(one.quantity for one in guessed)
+    if not count or case.billed_quantity < case.quantity - count - case.book.tolerance.quantity:
+        return ""
+    return f"{count:,} of them are estimates, of answers without a report ({', '.join(_requests(guessed))})"
+
+
+def _quantity_rounding(case: _Case) -> str:
+    """Figures that are too coarse: half the last place of each row."""
+    step = exact_sum(exact_product(row.quantity_step, _HALF) for row in case.billed)
+    return f"the bill's quantities are in steps of {max(row.quantity_step for row in case.billed).normalize():f}" if (
+        case.billed and case.metered and step and abs(case.billed_quantity - case.quantity) <= step
+    ) else ""  # fmt: skip
+
+
+def _not_yet(case: _Case) -> str:
+    """Usage after the last day that the bill has charges for."""
+    last = case.book.last_billed
+    return f"the bill's last charge is of {last}" if not case.billed and last is not None and case.day > last else ""
+
+
+def _currency(case: _Case) -> str:
+    currencies = sorted({row.currency for row in case.billed} - case.book.rates.keys())
+    if not currencies:
+        return ""
+    return f"billed in {', '.join(currencies)}, for which no rate was given; all that was metered is at stake"
+
+
+def _unknown_price(case: _Case) -> str:
+    if not case.metered or case.amount is not None:
+        return ""
+    return "no price book had a price for it that day, as known then; all that was billed is at stake"
+
+
+def _other_price(name: str) -> Callable[[_Case], str]:
+    """The bill's amount at a price that was not taken."""
+
+    def rule(case: _Case) -> str:
+        sellers = sorted({one.seller for one in case.metered} or {row.seller for row in case.billed})
+        for seller in sellers:
+            for other in case.book.others(case.place, seller, case.day):
+                if other.cause == name and case.is_cost(exact_product(case.billed_quantity, other.price)):
+                    return other.detail
+        return ""
+
+    return rule
+
+
+def _amount_rounding(case: _Case) -> str:
+    """Half the last place of each row's cost."""
+    amount, cost = case.amount, case.billed_usd
+    step = exact_sum(exact_product(row.cost_step, _HALF) for row in case.billed)
+    if amount is None or cost is None or not step or abs(cost - amount) > step:
+        return ""
+    rows = f"{len(case.billed)} rows" if len(case.billed) > 1 else "a row"
+    return f"{rows} rounded to {max(row.cost_step for row in case.billed).normalize():f}"
+
+
+KNOWN_LATER, OTHER_DAY, OTHER_TIER = "price not yet known", "price of another day", "another tier"
+OTHER_PLACE, DISCOUNT = "price of another region or seller", "discount"
+# The one table of causes, in the order in which they are tried: first of quantities, then of prices.
+CAUSES: Mapping[str, Callable[[_Case], str]] = {
+    "duplicate": _duplicate,
+    "cached tokens counted twice": _cached_twice,
+    "late record": _late,
+    "time zone of the day boundary": _time_zone,
+    "another name of the region": _region,
+    "not billed yet": _not_yet,
+    "rounding of quantities": _quantity_rounding,
+    "estimated usage": _estimated,
+    "currency": _currency,
+    "no price": _unknown_price,
+    KNOWN_LATER: _other_price(KNOWN_LATER),
+    DISCOUNT: _other_price(DISCOUNT),
+    OTHER_TIER: _other_price(OTHER_TIER),
+    OTHER_DAY: _other_price(OTHER_DAY),
+    OTHER_PLACE: _other_price(OTHER_PLACE),
+    "rounding": _amount_rounding,
+}
+_OF_QUANTITY = frozenset(list(CAUSES)[: list(CAUSES).index("currency")])

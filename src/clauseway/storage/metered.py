@@ -1,0 +1,80 @@
+"""Sealed usage summed by hour and by everything that a price, a rule or a bill may turn on.
+
+Finer than a statement and far coarser than the attempts: what compares months or bills reads these sums alone.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import ibis
+import msgspec
+from ibis import _
+
+from clauseway.metering import Unit
+from clauseway.metering.checks import is_imported
+from clauseway.metering.records import RequestId
+from clauseway.storage.lake import Lake
+from clauseway.storage.usage import _priced_once, _rows, _usage
+from clauseway.values import DAY_NS, Interval
+
+_HOUR_NS = 3_600_000_000_000
+_BY = ("hour", "organisation", "seller", "segment", "cloud", "region", "product", "endpoint", "status", "is_late")
+
+
+class MeteredSum(msgspec.Struct, frozen=True, kw_only=True):
+    """The attempts of one hour (since 1970) that are alike. `units` are as reported, wholes and parts.
+
+    `context` is one more than the longest of the asked steps that their inputs exceed, 0 for none. `is_late` where they
+    were recorded more than a day after the event; what was imported never is. `first_request` and `last_request` are
+    the least and greatest id.
+    """
+
+    hour: int
+    organisation: str
+    seller: str
+    segment: str
+    cloud: str
+    region: str
+    product: str
+    endpoint: int
+    status: int
+    is_late: bool
+    context: int
+    attempts: int
+    first_request: str
+    last_request: str
+    units: Mapping[Unit, int]
+
+
+def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = ()) -> list[MeteredSum]:
+    """What was metered on the event days, each attempt that counts once, in order of the hour and the rest.
+
+    `steps` are the lengths of context (input tokens) at which a price changes, ascending.
+    """
+    con = ibis.duckdb.connect()
+    usage = _usage(con, lake, days)
+    if usage is None:
+        return []
+    context = ibis.literal(0)
+    for step in steps:
+        context = (_.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
+    attempts = _priced_once(usage).mutate(
+        hour=(_.event_ns // _HOUR_NS).cast("int64"), is_late=_.recorded_ns - _.event_ns > DAY_NS, context=context
+    )
+    sums = (
+        attempts.group_by(*_BY, "context")
+        .agg(
+            attempts=_.count(),
+            first_request=_.request_id.min(),
+            last_request=_.request_id.max(),
+            **{unit.column: _[unit.column].sum() for unit in Unit},
+        )
+        .order_by(*_BY, "context")
+    )
+    return [_sum(row) for row in _rows(con, sums)]
+
+
+def _sum(row: Mapping[str, object]) -> MeteredSum:
+    named = {name: row[name] for name in MeteredSum.__struct_fields__ if name != "units"}
+    units = {unit: int(str(row[unit.column])) for unit in Unit if row[unit.column] is not None}
+    named["is_late"] = bool(row["is_late"]) and not is_imported(RequestId.parse(str(row["first_request"])))
+    return msgspec.convert(named | {"units": {int(unit): count for unit, count in units.items()}}, MeteredSum)

@@ -1,0 +1,412 @@
+"""A cloud's bill against the meter. Bills are made from the lake, row by row as a cloud writes them; then something is
+planted, and has to be found by name, with what is at stake.
+
+Usage of 1 to 6 May, prices of `metered_months` (USD per million: 2 in, 0.50 cached, 10 out). On azure each day has
+1,234,567 tokens in and 200,000 out, at 1, 12 and 22 o'clock; on aws 10 million in, of which 4 cached, and 1 out.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from decimal import Decimal as D
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from clauseway.app.charges import usage_charges
+from clauseway.app.home import Home
+from clauseway.app.library import known_point, open_agreement
+from clauseway.app.prices import open_prices
+from clauseway.app.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
+from clauseway.app.sealing import open_lake
+from clauseway.app.settling import month
+from clauseway.exchange.focus_bill import BILL_COLUMNS, focus_csv, focus_rows
+from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
+from clauseway.metering import Status
+from clauseway.storage.attempts import Selection
+from clauseway.storage.metered import metered_sums
+from clauseway.values import InvalidInput, KnownAt
+from metered_months import BOOK, CACHED, IN, MILLION, OUT, Sold, metered_home
+
+Row = dict[str, str]
+MAY = month("2026-05")
+AZURE, AWS = 1, 2
+
+
+def usage() -> Iterator[Sold]:
+    for day in range(1, 7):
+        name = f"2026-05-{day:02}"
+        yield Sold(name, 1, AZURE, {IN: 1_000_000, OUT: 100_000}, hour=1)
+        yield Sold(name, 1, AZURE, {IN: 200_000, OUT: 50_000 + day}, hour=12)
+        # On the 3rd an answer without a report, on the 4th one that was told three days late.
+        status = Status.ESTIMATED if day == 3 else Status.COMPLETE
+        yield Sold(name, 1, AZURE, {IN: 34_567, OUT: 50_000 - day}, hour=22, status=status, late=3 * (day == 4))
+        yield Sold(name, 1, AWS, {IN: 10 * MILLION, CACHED: 4 * MILLION, OUT: MILLION})
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return metered_home(tmp_path_factory.mktemp("billed"), list(usage()))
+
+
+def book_with(home: Home, *lines: str, columns: str = "") -> Path:
+    path = home.root / f"book-{abs(hash((lines, columns)))}.csv"
+    head, *entries = BOOK.strip().splitlines()
+    path.write_text("\n".join([head + columns, *(f"{one}{',' * columns.count(',')}" for one in entries), *lines, ""]))
+    return path
+
+
+table = cache(open_prices)
+
+
+@cache
+def bill_text(home: Home, book: Path) -> str:
+    """The bill a cloud would send: what was metered in May, at the prices of a book."""
+    with open_lake(home) as lake:
+        charges = usage_charges(lake, table(KnownAt.everything(), book), Selection(days=MAY))
+    return focus_csv(focus_rows(charges, MAY, "", ""), BILL_COLUMNS)
+
+
+def bill(home: Home, book: Path | None = None) -> list[Row]:
+    return list(csv.DictReader(io.StringIO(bill_text(home, book or home.root / "book.csv"))))
+
+
+def row(rows: list[Row], day: int, cloud: str, unit: str) -> Row:
+    [found] = [
+        one
+        for one in rows
+        if (one["ChargePeriodStart"][:10], one["x_HostCloud"]) == (f"2026-05-{day:02}", cloud)
+        and one["SkuId"] == f"gpt-5.4/{unit}"
+    ]
+    return found
+
+
+def priced(one: Row, quantity: int, per_million: str) -> None:
+    """The row with another quantity or price, its costs with it."""
+    cost = f"{quantity * D(per_million) / MILLION:f}"
+    one |= {"ConsumedQuantity": str(quantity), "ContractedCost": cost, "EffectiveCost": cost, "BilledCost": cost}
+
+
+def reconciled(
+    home: Home, rows: list[Row], *, book: Path | None = None, known: str = "", **more: Any
+) -> Reconciliation:
+    path = home.root / "bill.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return compared(home, path, book=book, known=known, **more)
+
+
+def compared(home: Home, path: Path, *, book: Path | None = None, known: str = "", **more: Any) -> Reconciliation:
+    at = known_point(known) if known else KnownAt.everything()
+    more = {"tolerance": Tolerance()} | more
+    return reconcile_bill(home, open_agreement(), table(at, book or home.root / "book.csv"), path, **more)
+
+
+def findings(told: Reconciliation) -> dict[str, tuple[str, ...]]:
+    """What is not matched: day, cloud and unit → status, difference, causes."""
+    return {
+        f"{line.day.day} {line.cloud} {item.unit}": (
+            item.status,
+            f"{item.difference.normalize():f}",
+            *(cause.name for cause in item.causes),
+        )
+        for line in told.found.lines
+        for item in line.items
+        if item.status != "matched"
+    }
+
+
+def test_a_bill_made_from_the_meter_is_fully_matched(home: Home) -> None:
+    told = reconciled(home, bill(home))
+    assert told.is_matched
+    assert findings(told) == {}
+    # A day: azure 1,234,567 × 2 + 200,000 × 10 = 4.469134; aws 6 × 2 + 4 × 0.50 + 1 × 10 = 24.
+    assert told.found.metered == told.found.billed == 6 * (D("4.469134") + 24)
+    assert told.found.by_status["matched"] == (6 * 5, D(0))
+    assert told.scope.clouds == ("aws", "azure")
+    assert told.scope.sellers == ("openai",)
+
+
+def test_the_same_as_parquet(home: Home) -> None:
+    path = home.root / "bill.parquet"
+    pq.write_table(pa.Table.from_pylist(bill(home)), path)
+    assert compared(home, path).is_matched
+
+
+def duplicate(rows: list[Row]) -> None:
+    rows.append(dict(row(rows, 2, "aws", "output_tokens")))
+
+
+def cached_twice(rows: list[Row]) -> None:
+    priced(row(rows, 2, "aws", "input_tokens"), 10 * MILLION, "2")
+
+
+def without_the_late(rows: list[Row]) -> None:
+    priced(row(rows, 4, "azure", "input_tokens"), 1_200_000, "2")
+    priced(row(rows, 4, "azure", "output_tokens"), 150_004, "10")
+
+
+def other_than_estimated(rows: list[Row]) -> None:
+    priced(row(rows, 3, "azure", "output_tokens"), 199_000, "10")
+
+
+def not_yet(rows: list[Row]) -> None:
+    rows[:] = [one for one in rows if one["ChargePeriodStart"] < "2026-05-06"]
+
+
+def missing(rows: list[Row]) -> None:
+    rows.remove(row(rows, 2, "aws", "output_tokens"))
+
+
+def invented(rows: list[Row]) -> None:
+    rows.append(row(rows, 2, "aws", "output_tokens") | {"ChargePeriodStart": "2026-05-20T00:00:00Z"})
+
+
+def region(rows: list[Row]) -> None:
+    row(rows, 5, "aws", "output_tokens")["RegionId"] = "US East (Ohio)"
+
+
+def thousands(rows: list[Row]) -> None:
+    for one in rows:
+        if one["SkuId"] == "gpt-5.4/input_tokens":
+            # 1,234.567 thousand are billed as 1,235.
+            count = round(int(one["ConsumedQuantity"]) / 1000)
+            priced(one, count * 1000, "2")
+            one |= {"ConsumedQuantity": str(count), "ConsumedUnit": "1K Tokens"}
+
+
+def euros(rows: list[Row]) -> None:
+    row(rows, 2, "aws", "output_tokens")["BillingCurrency"] = "EUR"
+
+
+def ten_percent_more(rows: list[Row]) -> None:
+    row(rows, 2, "aws", "output_tokens")["ContractedCost"] = "11.00"
+
+
+def whole_cents(rows: list[Row]) -> None:
+    for one in rows:
+        one["ContractedCost"] = f"{D(one['ContractedCost']).quantize(D('0.01')):f}"
+
+
+def both(rows: list[Row]) -> None:
+    cached_twice(rows)
+    ten_percent_more(rows)
+
+
+PLANTED: list[tuple[Callable[[list[Row]], None], dict[str, tuple[str, ...]]]] = [
+    (duplicate, {"2 aws output_tokens": ("quantity differs", "10", "duplicate")}),  # a million more at 10
+    # 4 million more at 2
+    (cached_twice, {"2 aws input_tokens": ("quantity differs", "8", "cached tokens counted twice")}),
+    (
+        without_the_late,
+        {
+            "4 azure input_tokens": ("quantity differs", "-0.069134", "late record"),  # 34,567 × 2
+            "4 azure output_tokens": ("quantity differs", "-0.49996", "late record"),  # 49,996 × 10
+        },
+    ),
+    (other_than_estimated, {"3 azure output_tokens": ("quantity differs", "-0.01", "estimated usage")}),  # 1,000 × 10
+    (
+        not_yet,
+        {
+            "6 aws cached_input_tokens": ("missing on the bill", "-2", "not billed yet"),
+            "6 aws input_tokens": ("missing on the bill", "-12", "not billed yet"),
+            "6 aws output_tokens": ("missing on the bill", "-10", "not billed yet"),
+            "6 azure input_tokens": ("missing on the bill", "-2.469134", "not billed yet"),
+            "6 azure output_tokens": ("missing on the bill", "-2", "not billed yet"),
+        },
+    ),
+    (missing, {"2 aws output_tokens": ("missing on the bill", "-10", UNEXPLAINED)}),
+    (invented, {"20 aws output_tokens": ("missing in the meter", "10", UNEXPLAINED)}),
+    # 433 tokens more in each of six days.
+    (
+        thousands,
+        {
+            f"{day} azure input_tokens": ("quantity differs", "0.000866", "rounding of quantities")
+            for day in range(1, 7)
+        },
+    ),
+    (euros, {"2 aws output_tokens": ("priced differently", "-10", "currency")}),
+    (ten_percent_more, {"2 aws output_tokens": ("priced differently", "1", UNEXPLAINED)}),
+    # 2.469134 is billed as 2.47.
+    (
+        whole_cents,
+        {f"{day} azure input_tokens": ("priced differently", "0.000866", "rounding") for day in range(1, 7)},
+    ),
+    (
+        both,
+        {
+            "2 aws input_tokens": ("quantity differs", "8", "cached tokens counted twice"),
+            "2 aws output_tokens": ("priced differently", "1", UNEXPLAINED),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("plant", "expected"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
+def test_what_is_planted_is_found(
+    home: Home, plant: Callable[[list[Row]], None], expected: dict[str, tuple[str, ...]]
+) -> None:
+    rows = bill(home)
+    plant(rows)
+    told = reconciled(home, rows)
+    assert findings(told) == expected
+    assert told.found.difference == sum((D(one[1]) for one in expected.values()), D(0))
+    assert told.found.at_stake == sum((abs(D(one[1])) for one in expected.values()), D(0))
+    assert told.found.billed - told.found.metered == told.found.difference or plant is euros
+
+
+def test_a_region_of_another_name_is_found_on_both_sides(home: Home) -> None:
+    rows = bill(home)
+    region(rows)
+    [here, there] = [
+        (line.region, item.status, item.causes[0].name, item.causes[0].detail)
+        for line in reconciled(home, rows).found.lines
+        for item in line.items
+        if item.status != "matched"
+    ]
+    name = "another name of the region"
+    assert here == ("US East (Ohio)", "missing in the meter", name, "metered in us-east-2")
+    assert there == ("us-east-2", "missing on the bill", name, "billed in US East (Ohio)")
+
+
+@pytest.mark.parametrize("hours", [-5, 3])
+def test_days_that_begin_elsewhere_are_found(home: Home, hours: int) -> None:
+    """The cloud's day begins at midnight of its own clock: each hour is billed on the day that it has there."""
+    rows = [one for one in bill(home) if one["x_HostCloud"] != "azure"]
+    model = row(bill(home), 2, "azure", "input_tokens")
+    with open_lake(home) as lake:
+        sums = [one for one in metered_sums(lake, MAY) if one.cloud == "azure"]
+    for unit in (IN, OUT):
+        by_day: dict[int, int] = {}
+        for one in sums:
+            day = (one.hour + hours) // 24
+            by_day[day] = by_day.get(day, 0) + one.units[unit]
+        for day, count in by_day.items():
+            name = f"{pa.scalar(day, pa.date32()).as_py()}T00:00:00Z"
+            if name >= "2026-05":
+                fresh = model | {"ChargePeriodStart": name, "SkuId": f"gpt-5.4/{unit.column}", "SkuMeter": unit.column}
+                priced(fresh, count, {IN: "2", OUT: "10"}[unit])
+                rows.append(fresh)
+    told = reconciled(home, rows)
+    assert findings(told)
+    assert {one[2] for one in findings(told).values()} == {"time zone of the day boundary"}
+    detail = next(item.causes[0].detail for line in told.found.lines for item in line.items if item.causes)
+    # The parts lie at 1, 12 and 22 o'clock: the nearest clock that puts them on the same days.
+    assert f"UTC{ {-5: -2, 3: 2}[hours]:+d}" in detail
+
+
+PRICES = [
+    # What the bill is priced by, what the meter is priced by, until when that was known, and the cause.
+    ("gpt-5.4,aws,,,output_tokens,2026-05-02,,2026-06-03,16.50,later", "2026-05-31", "price not yet known", "6.5"),
+    ("gpt-5.4,aws,,,output_tokens,2026-05-04,,2026-03-05,12,raised", "", "price of another day", "2"),
+    ("gpt-5.4,aws,,us-west-2,output_tokens,2026-05-01,,2026-03-05,11,west", "", "price of another region or seller",
+     "1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("entry", "known", "cause", "more"), PRICES)
+def test_a_price_that_was_not_taken_is_named(home: Home, entry: str, known: str, cause: str, more: str) -> None:
+    rows = bill(home)
+    priced(row(rows, 3, "aws", "output_tokens"), MILLION, str(10 + D(more)))
+    book = book_with(home, entry)
+    # On the 2nd and from the 4th on the meter has the book's own price where it holds there; the 3rd is looked at.
+    told = reconciled(home, rows, book=book, known=known)
+    assert findings(told)["3 aws output_tokens"] == ("priced differently", more, cause)
+
+
+def test_another_tier_is_named(home: Home) -> None:
+    rows = bill(home)
+    priced(row(rows, 3, "aws", "output_tokens"), MILLION, "5")
+    book = book_with(home, "gpt-5.4,,,,output_tokens,2026-03-05,,2026-03-05,5,half,flex", columns=",tier")
+    assert findings(reconciled(home, rows, book=book)) == {
+        "3 aws output_tokens": ("priced differently", "-5", "another tier")
+    }
+
+
+def test_a_discount_that_one_side_takes_is_named(home: Home) -> None:
+    # Ten percent off on aws: the meter's 12, 2 and 10 are 10.80, 1.80 and 9; the bill knows nothing of it.
+    book = book_with(home, "gpt-5.4,aws,,,,2026-05-01,,2026-03-05,,agreed,10", columns=",discount_percent")
+    assert findings(reconciled(home, bill(home), book=book)) == {
+        f"{day} aws {unit}": ("priced differently", more, "discount")
+        for day in range(1, 7)
+        for unit, more in (("cached_input_tokens", "0.2"), ("input_tokens", "1.2"), ("output_tokens", "1"))
+    }
+    # And the other way round.
+    assert {one[2] for one in findings(reconciled(home, bill(home, book), book=book_with(home))).values()} == {
+        UNEXPLAINED
+    }
+
+
+def test_other_currencies_are_compared_at_the_rate_given(home: Home) -> None:
+    rows = bill(home)
+    for one in rows:
+        one |= {"BillingCurrency": "EUR", "ContractedCost": f"{D(one['ContractedCost']) / D('1.25'):f}"}
+    assert reconciled(home, rows, rates=rates_of(["EUR=1.25"])).is_matched
+    assert {one[2] for one in findings(reconciled(home, rows)).values()} == {"currency"}
+
+
+def test_the_tolerance_is_what_is_stated(home: Home) -> None:
+    rows = bill(home)
+    whole_cents(rows)
+    assert reconciled(home, rows, tolerance=tolerance_of("0.000866", "0")).is_matched
+    assert not reconciled(home, rows, tolerance=tolerance_of("0.000865", "0")).is_matched
+
+
+def test_rows_that_cannot_be_read_are_told_and_the_rest_is_compared(home: Home) -> None:
+    rows = bill(home)
+    rows += [
+        rows[0] | {"ConsumedQuantity": "many"},
+        rows[0] | {"ChargePeriodStart": "1 May"},
+        rows[0] | {"SkuMeter": "Disk", "SkuId": "disk", "ChargeDescription": "Disk", "ServiceName": "gpt-5.4"},
+        rows[0] | dict.fromkeys(("SkuMeter", "SkuId", "ChargeDescription", "ServiceName"), "Input of something else"),
+        rows[0] | {"ContractedCost": ""},
+        rows[0] | {"BillingCurrency": "euro"},
+        rows[0] | {"ChargeCategory": ""},
+        rows[0] | {"ChargeCategory": "Tax"},
+    ]
+    told = reconciled(home, rows)
+    assert findings(told) == {}
+    assert not told.is_matched
+    assert [(one.line - len(rows) + 7, one.field) for one in told.unread] == [
+        (1, "ConsumedQuantity"), (2, "ChargePeriodStart"), (3, "SkuMeter"), (4, "SkuMeter"), (5, "ContractedCost"),
+        (6, "BillingCurrency"), (7, "ChargeCategory"),
+    ]  # fmt: skip
+    assert told.passed_over == {"Tax": 1}
+
+
+def test_missing_columns_are_told_all_at_once(home: Home) -> None:
+    rows = [
+        {name: value for name, value in one.items() if name not in ("ConsumedUnit", "ContractedCost")}
+        for one in bill(home)
+    ]
+    with pytest.raises(InvalidInput) as refused:
+        reconciled(home, rows)
+    assert [problem.what for problem in refused.value.problems] == [
+        "ConsumedUnit is missing",
+        "ContractedCost is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("none.csv", None), ("not.parquet", b"PAR1 no"), ("empty.csv", b""), ("binary.csv", bytes(range(256)))],
+)
+def test_what_is_no_bill_is_refused(home: Home, name: str, content: bytes | None) -> None:
+    path = home.root / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InvalidInput):
+        compared(home, path)
+
+
+def test_every_cause_of_the_table_is_planted_somewhere(home: Home) -> None:
+    planted = {cause for _, expected in PLANTED for _, _, *causes in expected.values() for cause in causes}
+    planted |= {cause for _, _, cause, _ in PRICES}
+    elsewhere = {"time zone of the day boundary", "another name of the region", "another tier", "no price", "discount"}
+    assert set(CAUSES) | {UNEXPLAINED} == planted | elsewhere

@@ -1,0 +1,70 @@
+"""`reconcile` as a person calls it: what it prints, and what it exits with."""
+
+from decimal import Decimal as D
+from pathlib import Path
+
+import pytest
+from in_process import answer, run
+
+from clauseway.app.home import Home
+from metered_months import metered_home
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return metered_home(tmp_path_factory.mktemp("months"))
+
+
+@pytest.fixture(scope="module")
+def bill(home: Home) -> Path:
+    path = home.root / "may.csv"
+    flags = ["--home", str(home.root), "--prices", str(home.root / "book.csv"), "--out", str(path)]
+    assert run("export", "focus", "--period", "2026-05", *flags).returncode == 0
+    return path
+
+
+def flags(home: Home, bill: Path) -> list[str]:
+    return ["--bill", str(bill), "--home", str(home.root), "--prices", str(home.root / "book.csv")]
+
+
+def test_the_bill_we_export_is_matched_by_the_meter_it_came_from(home: Home, bill: Path) -> None:
+    told = run("reconcile", *flags(home, bill))
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "Everything is matched." in told.stdout
+    found = answer("reconcile", *flags(home, bill))
+    # 5 to 7 May: 200 + 144 + 100.
+    assert (D(found["found"]["metered"]), D(found["found"]["billed"])) == (D(444), D(444))
+
+
+def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: Home, bill: Path) -> None:
+    changed = bill.with_name("changed.csv")
+    lines = bill.read_text().splitlines()
+    changed.write_text("\n".join([*lines, lines[-1], ""]))
+    told = run("reconcile", *flags(home, changed))
+    assert told.returncode == 2
+    said = " ".join(told.stdout.split())
+    for words in (
+        "quantity differs",
+        "duplicate: row 9 repeats row 8",
+        "likely duplicate",
+        "requests req_",
+        "At stake:",
+    ):
+        assert words in said, told.stdout
+    assert answer("reconcile", *flags(home, changed), code=2)["found"]["by_cause"].keys() == {"duplicate"}
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (["--tolerance", "little"], "--tolerance"),
+        (["--rate", "euro=1"], "--rate"),
+        (["--cost", "Cost"], "--cost"),
+        (["--period", "May"], "--period"),
+        (["--bill", "none.csv"], "none.csv"),
+    ],
+)
+def test_what_is_given_wrongly_is_refused(home: Home, bill: Path, more: list[str], word: str) -> None:
+    told = run("reconcile", *flags(home, bill), *more)
+    assert told.returncode == 3
+    assert word in told.stderr

@@ -1,0 +1,138 @@
+"""A bill against the meter, the comparison itself: laws, and what the tests on a lake do not plant."""
+
+from datetime import date, timedelta
+from decimal import Decimal as D
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.ledger.reconciliation import Billed, Found, Metered, Tolerance, reconcile
+from clauseway.metering import Unit
+from clauseway.values import Interval, exact_sum
+
+MAY = Interval(date(2026, 5, 1), date(2026, 6, 1))
+FIRST_HOUR = (MAY.begin - date(1970, 1, 1)).days * 24
+PRICE = {Unit.INPUT_TOKENS: 2_000_000, Unit.OUTPUT_TOKENS: 10_000_000}  # picodollars
+
+
+def metered(
+    hour: int, quantity: int, unit: Unit = Unit.INPUT_TOKENS, product: str = "gpt-5.4", **more: object
+) -> Metered:
+    return msgspec.structs.replace(
+        Metered(
+            hour=FIRST_HOUR + hour,
+            cloud="azure",
+            seller="microsoft",
+            region="eastus2",
+            product=product,
+            unit=unit,
+            quantity=quantity,
+            amount=D(quantity * PRICE[unit]).scaleb(-12),
+            attempts=1,
+        ),
+        **more,
+    )
+
+
+def billed(used: list[Metered], offset: int = 0) -> list[Billed]:
+    """A row for each: what a cloud that counts as we do would bill."""
+    return [
+        Billed(
+            line=number,
+            day=date(1970, 1, 1) + timedelta(days=(one.hour + offset) // 24),
+            cloud=one.cloud,
+            seller=one.seller,
+            region=one.region,
+            product=one.product,
+            unit=one.unit,
+            quantity=D(one.quantity),
+            cost=D(one.quantity * PRICE[one.unit]).scaleb(-12),
+            identity=str(number),
+        )
+        for number, one in enumerate(used, 2)
+    ]
+
+
+def compared(used: list[Metered], rows: list[Billed]) -> Found:
+    return reconcile(used, rows, days=MAY, tolerance=Tolerance())
+
+
+USED = st.lists(
+    st.builds(
+        metered,
+        st.integers(0, 31 * 24 - 1),
+        st.integers(1, 10**9),
+        st.sampled_from(sorted(PRICE)),
+        st.sampled_from(["gpt-5.4", "gpt-5.5"]),
+    ),
+    max_size=12,
+)
+
+
+@given(USED)
+def test_a_bill_made_from_the_meter_is_fully_matched(used: list[Metered]) -> None:
+    found = compared(used, billed(used))
+    assert found.is_matched
+    assert found.difference == found.at_stake == 0
+    assert found.metered == found.billed == exact_sum(one.amount or D(0) for one in used)
+
+
+@given(USED, USED)
+def test_the_differences_are_all_that_the_sides_differ_by(used: list[Metered], other: list[Metered]) -> None:
+    found = compared(used, billed(other))
+    assert found.difference == found.billed - found.metered
+    assert found.difference == exact_sum(item.difference for line in found.lines for item in line.items)
+    assert sum(count for count, _ in found.by_status.values()) == sum(len(line.items) for line in found.lines)
+    assert sum(count for count, _ in found.by_cause.values()) == sum(
+        item.status != "matched" for line in found.lines for item in line.items
+    )
+
+
+@given(USED, USED, st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(used: list[Metered], other: list[Metered], random: object) -> None:
+    rows = billed(other)
+    found = compared(used, rows)
+    random.shuffle(used)  # type: ignore[attr-defined]
+    random.shuffle(rows)  # type: ignore[attr-defined]
+    assert [(line.day, line.status, line.difference) for line in compared(used, rows).lines] == [
+        (line.day, line.status, line.difference) for line in found.lines
+    ]
+
+
+def test_usage_without_a_price_is_a_finding_with_all_that_was_billed_at_stake() -> None:
+    used = [metered(12, 1_000_000, amount=None)]
+    found = compared(used, billed(used))
+    [item] = found.lines[0].items
+    assert (item.status, item.difference) == ("priced differently", D("2.00"))
+    assert [cause.name for cause in item.causes] == ["no price"]
+
+
+def test_a_single_day_that_is_missing_is_no_time_zone() -> None:
+    # At 23 o'clock the usage would lie on another day for most of the world: no bill says so.
+    used = [metered(23, 1_000_000), metered(100, 5)]
+    [line, _] = compared(used, billed(used[1:])).lines
+    assert [cause.name for item in line.items for cause in item.causes] == ["no known cause"]
+
+
+def test_where_most_was_recorded_late_being_late_explains_nothing() -> None:
+    used = [metered(1, 100, is_late=True), metered(2, 300, is_late=True), metered(30, 7)]
+    rows = billed(used[2:])
+    assert [cause.name for line in compared(used, rows).lines for item in line.items for cause in item.causes] == [
+        "no known cause"
+    ]
+    more = [*used, *(metered(60 + hour, 9) for hour in range(5))]
+    rows = billed(more[2:])
+    assert [cause.name for line in compared(more, rows).lines for item in line.items for cause in item.causes] == [
+        "late record"
+    ]
+
+
+def test_another_quantity_at_another_price_has_two_causes() -> None:
+    used = [metered(12, 1_000_000)]
+    [row] = billed(used)
+    again = msgspec.structs.replace(row, line=3, cost=D("2.00"))
+    found = compared(
+        used, [msgspec.structs.replace(row, currency="EUR"), msgspec.structs.replace(again, currency="EUR")]
+    )
+    assert [cause.name for cause in found.lines[0].items[0].causes] == ["duplicate", "currency"]
