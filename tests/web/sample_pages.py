@@ -10,6 +10,7 @@ from clauseway.web import (
     CloudCounts,
     CountsContext,
     HomeContext,
+    LineContext,
     PlainSentence,
     ReceiptLine,
     Snippet,
@@ -21,6 +22,11 @@ from clauseway.web import (
     TimelineRow,
     TimelineSegment,
     Total,
+    TracedClause,
+    TracedEntry,
+    TracedLeg,
+    TracedRequest,
+    TracedUnit,
     Unavailable,
 )
 
@@ -222,6 +228,7 @@ STATEMENT = StatementContext(
                     amount="2.42",
                     citations=(A5_SHARE,),
                     working=("12.10 × 20 % = 2.42", "2.42 ≤ 38,000,000,000.00, what is left of the cap"),
+                    id="7h3kq0m2",
                 ),
             ),
             subtotal="2.42",
@@ -242,6 +249,43 @@ STATEMENT = StatementContext(
         ReceiptLine(name="agreement", value="sha256:" + "5e" * 32),
         ReceiptLine(name="known at", value="2026-05-02T00:00:00Z"),
     ),
+)
+
+_TOKENS = TracedUnit(
+    unit="input tokens", quantity="4,840,000", price="2.75", charged="13.31", source="a listing observed on 3 June 2026"
+)
+LINE = LineContext(
+    period="2026-04",
+    id="7h3kq0m2",
+    title="OpenAI pays Microsoft 2.42: gpt-5.4 on AWS",
+    currency="USD",
+    working=("4,840 requests, charged 12.10", "20 % of 12.10 is 2.42"),
+    remarks=("Credits and disputes took back 1.21 of what was charged.",),
+    entries=(
+        TracedEntry(
+            id="accrual|2026-04-01|2026-05-01|A5.share-openai-microsoft|gpt-5.4|aws|openai|0|" + "5e" * 32,
+            day=date(2026, 4, 30),
+            narration="OpenAI to Microsoft: gpt-5.4 on AWS",
+            legs=(
+                TracedLeg(account="openai:expense:revenue-share:microsoft", amount="2.42"),
+                TracedLeg(account="openai:payable:revenue-share:microsoft", amount="-2.42"),
+            ),
+        ),
+    ),
+    days=((date(2026, 4, 28), "4,840", "13.31"),),
+    prices=(_TOKENS,),
+    requests=(
+        TracedRequest(
+            id="req_00000000000000070000000000000005",
+            at="2026-04-28T00:00:05Z",
+            whose="Contoso/search",
+            served_by="openai.gpt-5.4 on aws us-east-2",
+            charged="13.31",
+            units=(_TOKENS,),
+        ),
+    ),
+    requests_note="1 of 4,840, the first and the last by event time.",
+    clauses=(TracedClause(citation=A5_SHARE, title="5.7 OpenAI pays through 2030, capped", text="Through 2030 …"),),
 )
 
 SNIPPETS = (
@@ -268,6 +312,7 @@ class SamplePages:
         self.counted["azure"] = CloudCounts(cloud="azure", served=8_230, refused=0, failed=3, tokens=12_004_771)
         self.plain_words: tuple[PlainSentence, ...] = PLAIN_WORDS
         self.statements: tuple[StatementContext, ...] = (STATEMENT,)
+        self.lines = {(LINE.period, LINE.id): LINE}
         self.edition = "2026-04-28"
         self.down = ""
 
@@ -301,6 +346,9 @@ class SamplePages:
             statement_note="April is settled once the replay has ended.",
             snippets=SNIPPETS,
         )
+
+    async def line(self, period: str, line: str, request: str) -> LineContext | None:
+        return self.lines.get((period, line))
 
     async def statement(self, period: str) -> StatementContext | None:
         return next((statement for statement in self.statements if statement.period == period), None)

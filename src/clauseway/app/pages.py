@@ -19,18 +19,21 @@ import msgspec
 import uvicorn
 
 from clauseway.app.home import Home
+from clauseway.app.line_page import line_context
 from clauseway.app.rights import timeline_of_rights
 from clauseway.app.settling import latest_settlements, now, statement
 from clauseway.app.several import Opened, each_of, open_agreements, with_recorded
 from clauseway.app.snippets import snippets_for
 from clauseway.app.statements import statement_context
+from clauseway.app.tracing import trace_line
 from clauseway.gateway.clock import BusinessClock, simulated_clock, system_clock
 from clauseway.ledger import statement_of
-from clauseway.values import Citation, KnownAt, day_of
+from clauseway.values import Citation, InvalidInput, KnownAt, day_of
 from clauseway.web import (
     CloudCounts,
     CountsContext,
     HomeContext,
+    LineContext,
     PlainSentence,
     StatementContext,
     Timeline,
@@ -75,6 +78,9 @@ class Source:
     async def statement(self, period: str) -> StatementContext | None:
         return await asyncio.to_thread(self._statement, period)
 
+    async def line(self, period: str, line: str, request: str) -> LineContext | None:
+        return await asyncio.to_thread(self._line, period, line, request)
+
     def _home_context(self, counts: CountsContext) -> HomeContext:
         today, known_at = day_of(self._clock()), now()
         settled = latest_settlements(self._home).values()
@@ -102,6 +108,13 @@ class Source:
     def _statement(self, period: str) -> StatementContext | None:
         found = statement(self._home, period)
         return statement_context(found) if found is not None else None
+
+    def _line(self, period: str, line: str, request: str) -> LineContext | None:
+        try:
+            trace = trace_line(self._home, with_recorded(self._opened, self._home), line, request=request)
+        except InvalidInput:
+            return None
+        return line_context(trace) if (trace.period, trace.line.id) == (period, line) else None
 
     def _edition(self, today: date) -> str:
         receipts = [found.receipt for found in latest_settlements(self._home).values()]

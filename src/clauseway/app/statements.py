@@ -67,14 +67,15 @@ def cents(amount: Decimal) -> str:
     return f"{amount:,.2f}"
 
 
-def _exact(amount: Decimal) -> str:
-    """Every digit that says something, at least cents."""
+def exact(amount: Decimal) -> str:
+    """Every digit that says something, at least cents: 1,234.5678"""
     text = f"{amount.normalize():,f}"
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.ljust(2, '0')}"
 
 
-def _percent(rate: Decimal) -> str:
+def percent(rate: Decimal) -> str:
+    """20 %"""
     return f"{(rate * 100).normalize():f} %"
 
 
@@ -118,7 +119,7 @@ def _no_usage(share: ShareResult) -> StatementLine:
     return StatementLine(
         label="no usage in these days",
         base="0.00",
-        rate=_percent(share.rate),
+        rate=percent(share.rate),
         amount=cents(share.amount),
         citations=citations_of(share),
     )
@@ -128,12 +129,12 @@ def _line(statement: Statement, share: ShareResult, line: ShareLine) -> Statemen
     return StatementLine(
         id=line_id(statement.as_of, share, line),
         label=line.of,
-        base=_exact(line.base),
-        rate="by bands" if share.bands else _percent(line.rate),
+        base=exact(line.base),
+        rate="by bands" if share.bands else percent(line.rate),
         amount=cents(line.amount),
         citations=citations_of(share),
         working=(
-            f"{line.requests:,} requests, charged {_exact(line.base)}",
+            f"{line.requests:,} requests, charged {exact(line.base)}",
             _shared(share, line),
             f"the share's {cents(share.amount)} split over its lines by largest remainder: {cents(line.amount)}",
         ),
@@ -145,9 +146,9 @@ def _shared(share: ShareResult, line: ShareLine) -> str:
     if not line.seller:
         return f"{cents(line.moved)} are lacking to {line.of}"
     if share.bands:
-        bands = ", ".join(f"{_percent(band.rate)} above {cents(band.above)}" for band in share.bands)
-        return f"at {_percent(line.rate)}, {bands} of the cumulative base it is {_exact(line.moved)}"
-    return f"{_percent(line.rate)} of {_exact(line.base)} is {_exact(line.base * line.rate)}"
+        bands = ", ".join(f"{percent(band.rate)} above {cents(band.above)}" for band in share.bands)
+        return f"at {percent(line.rate)}, {bands} of the cumulative base it is {exact(line.moved)}"
+    return f"{percent(line.rate)} of {exact(line.base)} is {exact(line.base * line.rate)}"
 
 
 def _terms_of_payment(share: ShareResult) -> list[str]:
@@ -155,7 +156,7 @@ def _terms_of_payment(share: ShareResult) -> list[str]:
     if share.payment is not None:
         notes.append(f"Paid every {share.payment.every}, due {share.payment.due_days} days after its last day.")
     if share.withholding:
-        notes.append(f"{_percent(share.withholding)} is withheld from each payment.")
+        notes.append(f"{percent(share.withholding)} is withheld from each payment.")
     return notes
 
 
@@ -180,7 +181,7 @@ def _changed(statement: Statement, direction: Direction, heading: str, changed: 
         lines=tuple(
             StatementLine(
                 label=f"{change.period.begin:%Y-%m}: {change.line}",
-                base=_exact(exact_sum((change.new_base, -change.old_base))),
+                base=exact(exact_sum((change.new_base, -change.old_base))),
                 rate="–",
                 amount=cents(change.amount),
                 citations=(change.citation,),

@@ -7,7 +7,9 @@ inside it, so that it works without a network and prints as it looks.
 
     contexts   what a page needs to be told, and the protocol of who tells it
     timeline   rights over time to rectangles: pure arithmetic on days
-    pages      routes, templates and the ASGI application
+    drawing    the templates, and how they write days and counts
+    documents  a statement as one HTML file; `pdf` as PDF
+    pages      routes and the ASGI application
 """
 
 from clauseway.web.contexts import (
@@ -15,6 +17,7 @@ from clauseway.web.contexts import (
     CloudCounts,
     CountsContext,
     HomeContext,
+    LineContext,
     PageSource,
     PlainSentence,
     ReceiptLine,
@@ -27,6 +30,11 @@ from clauseway.web.contexts import (
     TimelineRow,
     TimelineSegment,
     Total,
+    TracedClause,
+    TracedEntry,
+    TracedLeg,
+    TracedRequest,
+    TracedUnit,
     Unavailable,
 )
 from clauseway.web.pages import create_app
@@ -36,6 +44,7 @@ __all__ = [
     "CloudCounts",
     "CountsContext",
     "HomeContext",
+    "LineContext",
     "PageSource",
     "PlainSentence",
     "ReceiptLine",
@@ -48,6 +57,11 @@ __all__ = [
     "TimelineRow",
     "TimelineSegment",
     "Total",
+    "TracedClause",
+    "TracedEntry",
+    "TracedLeg",
+    "TracedRequest",
+    "TracedUnit",
     "Unavailable",
     "create_app",
 ]

@@ -153,6 +153,69 @@ class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
 
 
+class TracedLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """One leg of a journal entry: debits positive."""
+
+    account: str
+    amount: str
+
+
+class TracedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A journal entry behind a line."""
+
+    id: str
+    day: date
+    narration: str
+    legs: tuple[TracedLeg, ...]
+
+
+class TracedUnit(msgspec.Struct, frozen=True, kw_only=True):
+    """So much of a unit at one price, and where the price stands."""
+
+    unit: str
+    quantity: str
+    price: str
+    charged: str
+    source: str
+
+
+class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request behind a line. `moved` says how it moved the line's share, where that was asked for."""
+
+    id: str
+    at: str
+    whose: str
+    served_by: str
+    charged: str
+    units: tuple[TracedUnit, ...]
+    moved: str = ""
+
+
+class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
+    """A clause behind a line, with its words as they stand in the agreement."""
+
+    citation: Citation
+    title: str
+    text: str
+
+
+class LineContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything behind a statement line. `days` are rows of day, requests and what was charged."""
+
+    period: str
+    id: str
+    title: str
+    currency: str
+    working: tuple[str, ...]
+    remarks: tuple[str, ...]
+    entries: tuple[TracedEntry, ...]
+    days: tuple[tuple[date, str, str], ...]
+    prices: tuple[TracedUnit, ...]
+    requests: tuple[TracedRequest, ...]
+    requests_note: str
+    clauses: tuple[TracedClause, ...]
+
+
 class Snippet(msgspec.Struct, frozen=True, kw_only=True):
     """Something to paste: a `curl` command, a few lines of Python."""
 
@@ -188,4 +251,9 @@ class PageSource(Protocol):
 
     async def statement(self, period: str) -> StatementContext | None:
         """The statement of a month (`2026-05`), or None where there is none."""
+        ...
+
+    async def line(self, period: str, line: str, request: str) -> LineContext | None:
+        """What stands behind a line of a month, with one request followed where it is named; None where there is
+        no such line or request."""
         ...

@@ -3,6 +3,7 @@
     GET /                     the first page
     GET /counts.json          the counts, as the first page's script asks for them
     GET /statement/{period}   a month's statement, for print
+    GET /statement/{period}/{line}   what stands behind a line, down to a request (?request=…) and up to the clause
     GET /healthz              whether the pages are up
 
 Every page is one document; the content security policy lets nothing in but its own script and style.
@@ -35,6 +36,7 @@ def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> 
             Route("/", pages.home),
             Route("/counts.json", pages.counts),
             Route("/statement/{period}", pages.statement),
+            Route("/statement/{period}/{line}", pages.line),
             Route("/healthz", _healthz),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
@@ -74,6 +76,18 @@ class _Pages:
                 f"Settle it: clauseway settle --period {period} --assume …",
             )
         return self._page("statement.html.j2", statement=statement, standalone=False)
+
+    async def line(self, request: Request) -> Response:
+        period, line = request.path_params["period"], request.path_params["line"]
+        found = await self._source.line(period, line, request.query_params.get("request", ""))
+        if found is None:
+            return self._problem(
+                404,
+                f"There is no line {line} in {period}",
+                "No settlement of that month has it, or the request is not in it.",
+                f"Take the name from the statement: /statement/{period}.",
+            )
+        return self._page("line.html.j2", line=found)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         return self._problem(

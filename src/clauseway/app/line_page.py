@@ -1,0 +1,72 @@
+"""What stands behind a statement line as a page says it: amounts as text, the words of the clause, every step."""
+
+from decimal import Decimal
+
+from clauseway.app import tracing
+from clauseway.app.statements import cents, exact, percent
+from clauseway.values import USD
+from clauseway.web import LineContext, TracedClause, TracedEntry, TracedLeg, TracedRequest, TracedUnit
+
+
+def line_context(trace: tracing.LineTrace) -> LineContext:
+    """The trace for a page."""
+    line = trace.line
+    shown = len(trace.requests)
+    followed = any(request.share_after is not None for request in trace.requests)
+    return LineContext(
+        period=trace.period,
+        id=line.id,
+        title=f"{line.payer} pays {line.payee} {cents(line.amount)}: {line.product} on {line.cloud}",
+        currency=USD,
+        working=(
+            f"{line.requests:,} requests, sold by {line.seller}, charged {exact(trace.charged)}",
+            f"counted in the base {exact(line.base)}",
+            f"{percent(line.rate)} of {exact(line.base)} is {exact(line.base * line.rate)}",
+            f"rounded with the share's other lines: {cents(line.amount)}",
+        ),
+        remarks=trace.remarks,
+        entries=tuple(
+            TracedEntry(
+                id=entry.id,
+                day=entry.day,
+                narration=entry.narration,
+                legs=tuple(TracedLeg(account=str(leg.account), amount=cents(leg.amount)) for leg in entry.postings),
+            )
+            for entry in trace.entries
+        ),
+        days=tuple((day.day, f"{day.requests:,}", exact(day.charged)) for day in trace.days),
+        prices=tuple(map(_unit, trace.prices)),
+        requests=tuple(map(_request, trace.requests)),
+        requests_note="The request that was asked for."
+        if followed
+        else f"{shown:,} of {line.requests:,}, the first and the last by event time.",
+        clauses=tuple(TracedClause(citation=one.citation, title=one.title, text=one.text) for one in trace.clauses),
+    )
+
+
+def _unit(unit: tracing.PricedUnit) -> TracedUnit:
+    return TracedUnit(
+        unit=unit.unit.replace("_", " "),
+        quantity=f"{unit.quantity:,}",
+        price=exact(unit.usd_per_million),
+        charged=exact(unit.charged),
+        source=unit.source,
+    )
+
+
+def _request(request: tracing.TracedRequest) -> TracedRequest:
+    return TracedRequest(
+        id=request.request_id,
+        at=request.at,
+        whose="/".join(filter(None, (request.organisation, request.project))),
+        served_by=f"{request.model} on {request.cloud} {request.region}".rstrip(),
+        charged=exact(request.charged),
+        units=tuple(map(_unit, request.units)),
+        moved=_moved(request.share_before, request.share_after),
+    )
+
+
+def _moved(before: Decimal | None, after: Decimal | None) -> str:
+    if before is None or after is None:
+        return ""
+    return f"In order of time it moved the line's share from {exact(before)} to {exact(after)}."
