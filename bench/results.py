@@ -12,10 +12,11 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 class Effort(msgspec.Struct, frozen=True):
-    """How long to measure: rounds of some seconds each, ours and the peers' by turns."""
+    """How long to measure: rounds of some seconds each, ours and the peers' by turns; and whether on more data."""
 
     rounds: int = 5
     seconds: float = 3.0
+    large: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

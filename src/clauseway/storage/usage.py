@@ -43,8 +43,6 @@ _ENGINE_MEMORY = "300MB"
 _HOUR_NS = DAY_NS // 24
 # 1970 began on a Thursday: so many hours after a Monday's begin.
 _EPOCH_HOUR = 72
-# Where a sale's fields are columns of their own: what a price depends on, as the groups of usage are told apart.
-_SALE = ("product", "cloud", "seller", "region", "buyer", "tier", "endpoint_name", CONTEXT, HOUR)
 
 
 class CloudUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,15 +72,17 @@ def revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]
     """The charges for usage with event days in `days`, by day, seller, cloud and product. Raises UnknownPrice."""
     by_line = ["event_day", "seller", "cloud", "product"]
     with engine() as con:
-        charged = _charged_sums(con, lake, prices, days)
-        if charged is None:
+        usage = _usage(con, lake, days)
+        if usage is None:
             return []
+        grain = prices.grain(_places(con, lake, days))
+        charged = _charged(con, con.create_table("sums", _sums(usage, grain), temp=True), prices, grain)
         lines = charged.group_by(by_line).agg(
-            amount=_.amount.sum(), requests=_.attempts.sum(), unpriced=_.unpriced.sum()
+            amount=_.amount.sum(), requests=_.attempts.sum().cast("int64"), unpriced=_.unpriced.any()
         )
         rows = _rows(con, lines.order_by(by_line))
         if any(row.pop("unpriced") for row in rows):
-            raise UnknownPrice(_missing(con, charged))
+            raise UnknownPrice(_missing(con, charged, grain))
         return [RevenueLine(**row) for row in rows]
 
 
@@ -98,7 +98,7 @@ def sales_in_order(lake: Lake, prices: PriceTable, day: date) -> list[SaleRecord
         charged = _charged(con, attempts, prices, grain)
         rows = _rows(con, charged.select(*SaleRecord.__struct_fields__, "unpriced"))
         if any(row.pop("unpriced") for row in rows):
-            raise UnknownPrice(_missing(con, charged))
+            raise UnknownPrice(_missing(con, charged, grain))
         return [SaleRecord(**row) for row in rows]
 
 
@@ -118,18 +118,13 @@ def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]
         return [CloudUsage(**row) for row in _rows(con, clouds.order_by("cloud"))]
 
 
-def _charged_sums(con: BaseBackend, lake: Lake, prices: PriceTable, days: Interval) -> Table | None:
-    """Usage summed by day, tenant and what its price depends on, with its `amount`; or none at all."""
-    usage = _usage(con, lake, days)
-    if usage is None:
-        return None
-    grain = prices.grain(_places(con, lake, days))
-    sums = (
+def _sums(usage: Table, grain: Grain) -> Table:
+    """What has a charge, summed by day, tenant and what its price depends on."""
+    return (
         _told_apart(_priced_once(usage), grain)
         .group_by("event_day", "organisation", *_columns(grain))
         .agg(**{unit.column: _[unit.column].sum() for unit in sorted(grain.units)}, attempts=_.count())
     )
-    return _charged(con, con.create_table("sums", sums, temp=True), prices, grain)
 
 
 def _usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table | None:
@@ -206,7 +201,7 @@ def _told_apart(usage: Table, grain: Grain) -> Table:
         else ibis.literal(-1),
     }
     wanted = _columns(grain)
-    return usage.drop("tier").mutate(**{name: value for name, value in columns.items() if name in wanted})
+    return usage.mutate(**{name: value for name, value in columns.items() if name in wanted})
 
 
 def _one_of(name: StringValue, named: Iterable[str]) -> Value:
@@ -236,10 +231,10 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
     return joined.mutate(amount=total.cast("decimal(38, 12)"), unpriced=unpriced)
 
 
-def _missing(con: BaseBackend, charged: Table) -> list[tuple[Sale, Unit, date]]:
+def _missing(con: BaseBackend, charged: Table, grain: Grain) -> list[tuple[Sale, Unit, date]]:
     """Everything that has no price, unit by unit."""
     priced = [unit for unit in Unit if f"price_of_{unit.column}" in charged.columns]
-    by = [name for name in _SALE if name in charged.columns]
+    by = _columns(grain)
     return [
         (_sale(row), unit, row["event_day"])
         for unit in sorted(WHOLES)

@@ -1,0 +1,262 @@
+"""Usage priced by everything a price may depend on: the join, one by one and plain SQL agree; duplicates count once."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from clauseway.ledger import RevenueLine
+from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.metering.endpoints import ENDPOINTS
+from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
+from clauseway.storage import Control, schema
+from clauseway.storage.batches import Batch
+from clauseway.storage.files import USAGE, files_of
+from clauseway.storage.lake import Lake
+from clauseway.storage.usage import revenue, sales_in_order, usage_by_cloud
+from clauseway.values import Interval, KnownAt, day_of, exact_sum, start_of_day_ns
+
+IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS
+HOUR_NS = 3_600_000_000_000
+# Conditions of every kind. 2026-05-04 is a Monday.
+BOOK = parse_book(
+    """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source,buyer,tier,endpoint,above,hours,discount_percent
+gpt,,,,input_tokens,2026-05-01,,2026-05-01,4.00,list,,,,,,
+gpt,,,,cached_input_tokens,2026-05-01,,2026-05-01,0.40,list,,,,,,
+gpt,,,,output_tokens,2026-05-01,,2026-05-01,20.00,list,,,,,,
+gpt,,,,input_tokens,2026-05-01,,2026-05-01,8.00,long,,,,272000,,
+gpt,,,,input_tokens,2026-05-01,,2026-05-01,2.00,batch,,batch,,,,
+gpt,aws,openai,,output_tokens,2026-05-01,,2026-05-01,18.00,weekdays by day,,,,,mon-fri 08-18,
+gpt,aws,openai,us-east-2,output_tokens,2026-05-02,,2026-05-01,17.00,embeddings,,,embeddings,,,
+gpt,azure,openai,,input_tokens,2026-05-02,,2026-05-01,3.20,agreed,Contoso,,,,,
+gpt,azure,,,,2026-05-03,2026-05-05,2026-05-01,,spring,,,,,,12.5
+gpt,azure,,,output_tokens,2026-05-03,2026-05-05,2026-05-01,,answers,,,,,,33.333333
+""",
+    "book.csv",
+)  # fmt: skip
+PRICES = PriceTable(BOOK, KnownAt.everything())
+BUYERS = {
+    1: Buyer("Contoso", "search", "key_1", "openai", "any"),
+    2: Buyer("Fabrikam", "chat", "key_2", "openai", "any"),
+    3: Buyer("Acme", "chat", "key_3", "microsoft", "any"),
+}
+DEPLOYMENTS = {
+    1: Deployment("azure-1", "azure", "", "eastus2", "gpt", "gpt-1"),
+    2: Deployment("aws-1", "aws", "", "us-east-2", "gpt", "openai.gpt"),
+    3: Deployment("aws-2", "aws", "", "us-west-2", "gpt", "openai.gpt"),
+}
+RULINGS = {1: Ruling("d1", "permitted", ("A5.any-cloud",), "r1")}
+DAYS = Interval(date(2026, 5, 1), date(2026, 5, 8))
+NAMES = {code: name for name, code in ENDPOINTS.items()}
+
+
+def used(
+    number: int, day: int, units: Mapping[Unit, int], buyer: int = 1, at: int = 1, hour: int = 0,
+    endpoint: str = "chat", status: Status = Status.COMPLETE,
+) -> UsageRecord:  # fmt: skip
+    return UsageRecord(
+        request=RequestId(7, number), attempt=1, recorded_ns=number, buyer=buyer, deployment=at, ruling=1,
+        event_ns=start_of_day_ns(date(2026, 5, day)) + hour * HOUR_NS + 5, endpoint=ENDPOINTS[endpoint], status=status,
+        http_status=200, streamed=False, duration_us=1, first_content_us=1, charge_picodollars=0,
+        units=tuple(units.items()), upstream_id="",
+    )  # fmt: skip
+
+
+def sealed(lake: Lake, usage: Sequence[UsageRecord], first: int = 0, spool: str = "s") -> None:
+    assert lake.seal(
+        Batch(
+            spool=spool, segment=1, first_frame=first, end_frame=first + len(usage), usage=usage, intents=(),
+            buyers=BUYERS, deployments=DEPLOYMENTS, rulings=RULINGS,
+        ), 1,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake", Control.open(tmp_path / "control.db"))
+
+
+Line = tuple[str, str, str]
+
+
+def totals(lines: Sequence[RevenueLine]) -> dict[Line, Decimal]:
+    return {(str(line.event_day), line.seller, line.cloud): line.amount for line in lines}
+
+
+# What is used, and what it comes to, in millionths of a dollar.
+PRICED = [
+    # 1,000 × 4.00 + 10 × 20.00
+    (used(1, 1, {IN: 1000, OUT: 10}), "0.0042"),
+    # above 272,000 input tokens every one costs 8.00: 272,001 × 8.00; at 272,000 it is 4.00
+    (used(2, 1, {IN: 272_001}), "2.176008"),
+    (used(3, 1, {IN: 272_000}), "1.088"),
+    # a batch has no length: 900,000 × 2.00
+    (used(4, 1, {IN: 900_000}, endpoint="batches.create"), "1.8"),
+    # aws, Monday: 10 × 18.00 from 8 to 18 o'clock, else 10 × 20.00; 1 May was a Friday, 2 May a Saturday
+    (used(5, 4, {IN: 0, OUT: 10}, at=3, hour=8), "0.00018"),
+    (used(6, 4, {IN: 0, OUT: 10}, at=3, hour=7), "0.0002"),
+    (used(7, 4, {IN: 0, OUT: 10}, at=3, hour=18), "0.0002"),
+    (used(8, 2, {IN: 0, OUT: 10}, at=3, hour=12), "0.0002"),
+    (used(9, 4, {IN: 0, OUT: 10}, buyer=3, at=3, hour=12), "0.0002"),
+    # embeddings in us-east-2 name more than the weekdays: 10 × 17.00
+    (used(10, 4, {IN: 0, OUT: 10}, at=2, hour=12, endpoint="embeddings"), "0.00017"),
+    # negotiated from 2 May: 1,000 × 3.20; Fabrikam pays 1,000 × 4.00
+    (used(11, 2, {IN: 1000}), "0.0032"),
+    (used(12, 2, {IN: 1000}, buyer=2), "0.004"),
+    # 12.5 % off 4.00 and 0.40: 600 × 3.50 + 400 × 0.35, and a third off 20.00 as whole picodollars: 3 × 13.333333
+    (used(13, 3, {IN: 1000, CACHED: 400, OUT: 3}, buyer=2), "0.002279999999"),
+    # what was negotiated is not discounted, its cached part is: 600 × 3.20 + 400 × 0.35
+    (used(14, 3, {IN: 1000, CACHED: 400}), "0.00206"),
+    (used(15, 3, {IN: 1000}, status=Status.FAILED), "0"),
+]
+
+
+def test_what_each_request_costs(lake: Lake) -> None:
+    sealed(lake, [record for record, _ in PRICED])
+    days = sorted({day_of(record.event_ns) for record, _ in PRICED})
+    sales = [sale for day in days for sale in sales_in_order(lake, PRICES, day)]
+    assert {sale.request_id: sale.amount for sale in sales} == {
+        str(record.request): Decimal(usd) for record, usd in PRICED if record.status <= Status.ESTIMATED
+    }
+
+
+def test_all_of_it_at_once_by_day_seller_and_cloud(lake: Lake) -> None:
+    sealed(lake, [record for record, _ in PRICED])
+    wanted: dict[Line, list[Decimal]] = {}
+    for record, usd in PRICED:
+        if record.status <= Status.ESTIMATED:
+            cloud, seller = DEPLOYMENTS[record.deployment].cloud, BUYERS[record.buyer].seller
+            wanted.setdefault((str(day_of(record.event_ns)), seller, cloud), []).append(Decimal(usd))
+    assert totals(revenue(lake, PRICES, DAYS)) == {line: exact_sum(usd) for line, usd in wanted.items()}
+
+
+def test_sealing_says_which_files_hold_no_attempt_again(lake: Lake) -> None:
+    sealed(lake, [used(1, 1, {IN: 1}), used(2, 2, {IN: 1})])
+    sealed(lake, [used(3, 1, {IN: 1}), used(4, 3, {IN: 1})], first=2)
+    # Request 3 once more, from a spool that was copied; the fifth of May has one request twice.
+    sealed(lake, [used(3, 1, {IN: 1}), used(5, 4, {IN: 1})], spool="copied")
+    sealed(lake, [used(6, 5, {IN: 1}), used(6, 5, {IN: 1})], first=4)
+    files = [(file.first_day.day, file.apart) for file in files_of(lake.control, USAGE)]
+    assert files == [(1, True), (2, True), (1, True), (3, True), (1, False), (4, True), (5, False)]
+    # six requests of a token each, and no more: 2 × 4.00 on the first of May, 4 × 3.20 later
+    assert exact_sum(totals(revenue(lake, PRICES, DAYS)).values()) == Decimal("0.0000208")
+    assert [cloud.served for cloud in usage_by_cloud(lake)] == [6]
+
+
+def test_without_the_look_for_duplicates_they_would_count(lake: Lake) -> None:
+    """The negative control: were the copied file held to be apart, its request would count twice."""
+    sealed(lake, [used(1, 1, {IN: 100_000})])
+    sealed(lake, [used(1, 1, {IN: 100_000})], spool="copied")
+    assert exact_sum(totals(revenue(lake, PRICES, DAYS)).values()) == Decimal("0.4")
+    with lake.control.writing() as connection:
+        connection.execute(update(schema.lake_files).values(apart=True))
+    assert exact_sum(totals(revenue(lake, PRICES, DAYS)).values()) == Decimal("0.8")
+
+
+def test_files_that_nobody_looked_through_count_the_same(lake: Lake) -> None:
+    sealed(lake, [record for record, _ in PRICED])
+    before = revenue(lake, PRICES, DAYS)
+    with lake.control.writing() as connection:
+        connection.execute(update(schema.lake_files).values(apart=False, places=""))
+    assert revenue(lake, PRICES, DAYS) == before
+
+
+def test_everything_without_a_price_is_named(lake: Lake) -> None:
+    flex = parse_book(BOOK_OF_AWS, "aws.csv")
+    sealed(lake, [used(1, 1, {IN: 5, OUT: 5}), used(2, 1, {IN: 5, OUT: 0}, at=2), used(3, 2, {IN: 0, OUT: 1}, at=2)])
+    with pytest.raises(UnknownPrice) as refused:
+        revenue(lake, PriceTable(flex, KnownAt.everything()), DAYS)
+    assert [(sale.cloud, unit, day.day) for sale, unit, day in refused.value.missing] == [
+        ("aws", OUT, 2),
+        ("azure", IN, 1),
+        ("azure", OUT, 1),
+    ]
+    with pytest.raises(UnknownPrice):
+        sales_in_order(lake, PriceTable(flex, KnownAt.everything()), date(2026, 5, 2))
+
+
+BOOK_OF_AWS = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
+gpt,aws,,,input_tokens,2026-05-01,,2026-05-01,4.00,list
+"""
+
+COUNTS = st.sampled_from([0, 1, 271_999, 272_000, 272_001, 9_999_999])
+RECORDS = st.builds(
+    used, st.just(0), st.integers(1, 7),
+    st.tuples(COUNTS, st.integers(0, 100), COUNTS, st.booleans()).map(
+        lambda t: {IN: t[0], OUT: t[2]} | ({CACHED: t[0] * t[1] // 100} if t[3] else {})
+    ),
+    st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 3]), st.integers(0, 23),
+    st.sampled_from(["chat", "embeddings", "batches.create", "responses"]), st.sampled_from(list(Status)),
+)  # fmt: skip
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(RECORDS, min_size=1, max_size=25), st.integers(1, 9), st.booleans())
+def test_join_one_by_one_and_plain_sql_agree(drawn: list[UsageRecord], size: int, copied: bool) -> None:
+    """To the last digit, in batches of any size, with all of it there once more or not."""
+    records = [
+        msgspec.structs.replace(one, request=RequestId(7, number), recorded_ns=number)
+        for number, one in enumerate(drawn)
+    ]
+    with TemporaryDirectory() as folder:
+        control = Control.open(Path(folder) / "control.db")
+        lake = Lake(Path(folder) / "lake", control)
+        for first in range(0, len(records), size):
+            sealed(lake, records[first : first + size], first)
+        files = lake.files()
+        if copied:
+            sealed(lake, records, spool="copied")
+        joined = totals(revenue(lake, PRICES, DAYS))
+        control.close()
+        assert joined == one_by_one(records) == plain_sql(files)
+
+
+def one_by_one(records: Sequence[UsageRecord]) -> dict[Line, Decimal]:
+    charges = []
+    for record in records:
+        if record.status <= Status.ESTIMATED:
+            at, buyer, day = DEPLOYMENTS[record.deployment], BUYERS[record.buyer], day_of(record.event_ns)
+            name = NAMES[record.endpoint]
+            hour = day.weekday() * 24 + record.event_ns // HOUR_NS % 24
+            tier = "batch" if name == "batches.create" else "default"
+            sale = Sale(at.product, at.cloud, buyer.seller, at.region, buyer.organisation, tier, name, 0, hour)
+            charge = PRICES.charge(sale, day, dict(record.units))
+            charges.append(((str(day), buyer.seller, at.cloud), charge.amount))
+    charges.sort()
+    grouped = itertools.groupby(charges, key=lambda item: item[0])
+    return {line: exact_sum(amount for _, amount in group) for line, group in grouped}
+
+
+def plain_sql(files: Sequence[Path]) -> dict[Line, Decimal]:
+    """The same prices, written out again by hand, in picodollars."""
+    query = """
+        WITH told AS (
+            SELECT *, endpoint = 20 AS batch, event_ns // 3600000000000 % 24 BETWEEN 8 AND 17
+                AND dayofweek(event_day) BETWEEN 1 AND 5 AS by_day,
+                cloud = 'azure' AND event_day >= DATE '2026-05-03' AND event_day < DATE '2026-05-05' AS spring
+            FROM read_parquet($files) WHERE status IN (1, 2, 3)),
+        priced AS (SELECT *,
+            CASE WHEN cloud = 'azure' AND seller = 'openai' AND organisation = 'Contoso'
+                    AND event_day >= DATE '2026-05-02' THEN 3200000
+                ELSE (CASE WHEN batch THEN 2000000 WHEN input_tokens > 272000 THEN 8000000 ELSE 4000000 END)
+                    // 1000 * (CASE WHEN spring THEN 875 ELSE 1000 END) END AS input_price,
+            CASE WHEN spring THEN 350000 ELSE 400000 END AS cached_price,
+            CASE WHEN region = 'us-east-2' AND seller = 'openai' AND endpoint = 7 AND event_day >= DATE '2026-05-02'
+                    THEN 17000000
+                WHEN cloud = 'aws' AND seller = 'openai' AND by_day THEN 18000000
+                WHEN spring THEN 13333333 ELSE 20000000 END AS output_price FROM told)
+        SELECT event_day::VARCHAR, seller, cloud, sum(
+            (input_tokens - coalesce(cached_input_tokens, 0))::HUGEINT * input_price
+            + coalesce(cached_input_tokens, 0)::HUGEINT * cached_price + output_tokens::HUGEINT * output_price)::VARCHAR
+        FROM priced GROUP BY ALL"""
+    rows = duckdb.connect().execute(query, {"files": [str(file) for file in files]}).fetchall()
+    return {(day, seller, cloud): Decimal(pico).scaleb(-12) for day, seller, cloud, pico in rows}
