@@ -130,3 +130,20 @@ def test_what_goes_on_in_the_background_stays_reserved_until_its_end(stage: Stag
         assert stage.http.get(url, headers={"authorization": f"Bearer {SECRET}"}, timeout=PATIENCE_S).is_success
     assert used_by(scene.records()) == 29 + 29, "the request in between, and the end, once"
     assert left_after(stage, name) == ordinary - 29 - 29
+
+
+def test_to_read_and_to_upload_reserves_nothing(stage: Stage) -> None:
+    """A limit that bears no further answer bears these."""
+    kept = compact({"id": "file-1", "object": "file"})
+
+    async def keeping(connection: Connection, _: Received) -> None:
+        connection.answer(200, kept)
+
+    limit = RateLimit(id=f"limit-{next(_numbers)}", whose="the test", tokens_per_minute=10)
+    keys = (msgspec.structs.replace(key(SECRET, "openai"), limits=(0,)),)
+    scene = stage.scene(keeping, keys=keys, limits=(limit,))
+    assert scene.ask().status_code == 429
+    url, headers = f"{stage.rig.url}/v1/files", {"authorization": f"Bearer {SECRET}"}
+    sent = stage.http.post(url, data={"purpose": "batch"}, files={"file": bytes(5000)}, headers=headers)
+    assert sent.content == kept
+    assert stage.http.get(f"{url}/file-1", headers=headers).content == kept

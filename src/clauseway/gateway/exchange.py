@@ -38,11 +38,12 @@ from clauseway.gateway.failures import Failure, retry_lines, without_rate_limits
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.made import Made, made_in, only_owned
 from clauseway.gateway.operations import FILES, State, Wanted
-from clauseway.gateway.routes import Candidate, Customer, PassedOver, Selection
+from clauseway.gateway.routes import Candidate, Customer, PassedOver, Reserved, Selection
 from clauseway.gateway.shared import Shared
 from clauseway.metering import RequestId, Status
 
 _FOREVER_S = 1e12  # finite, because the wheel counts in ticks
+_NOTHING = Reserved(0, 0, 0)
 _CALLED_OFF = "was slower and called off"
 _GONE = frozenset((404, 410))
 
@@ -163,7 +164,8 @@ class Exchange:
     def _begin(self, candidate: Candidate) -> bool:
         """Reserve the worst case and set off; False where an account cannot bear it."""
         target, wanted = candidate.target, self.wanted
-        reserved = target.worst_case(wanted.asked, len(wanted.body), wanted.needs)
+        free = wanted.operation.free
+        reserved = _NOTHING if free else target.worst_case(wanted.asked, len(wanted.body), wanted.needs)
         account = self.customer.account
         if account is not None:
             shortage = account.reserve(

@@ -72,7 +72,7 @@ class Operation(NamedTuple):
     """`code` stands in the journal and never changes. `path` has `%b` where an identifier stands.
 
     `decode` is None where the body does not name a model. `splice(asked, body, content type, destination)` gives the
-    body as it goes to a deployment.
+    body as it goes to a deployment. `free`: it uses nothing, so nothing is reserved for it.
     """
 
     name: str
@@ -85,6 +85,7 @@ class Operation(NamedTuple):
     stream: Callable[[Asked, Reader], Stream]
     state: State = State.NONE
     bytes_per_token: int = _TEXT_BYTES
+    free: bool = False
 
     @property
     def metered(self) -> bool:
@@ -182,7 +183,7 @@ _WITHOUT_MODEL = frozenset({"files.create", "batches.create"})
 
 def _bodyless(name: str, code: int, method: bytes, path: bytes, state: State = State.FOLLOWS) -> Operation:
     units_in = responses_units_in if name in _TELLS_END else no_units_in
-    return Operation(name, code, method, path, None, _same_body, units_in, typed_stream, state)
+    return Operation(name, code, method, path, None, _same_body, units_in, typed_stream, state, free=True)
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -220,9 +221,12 @@ OPERATIONS: tuple[Operation, ...] = (
         "audio.translations", 13, _POST, b"/audio/translations", decode_form, _form_body, audio_units_in, typed_stream,
         bytes_per_token=_AUDIO_BYTES,
     ),
-    Operation("moderations", 14, _POST, b"/moderations", decode_moderation, _json_body, no_units_in, typed_stream),
     Operation(
-        "files.create", 15, _POST, b"/files", decode_form, _same_body, no_units_in, typed_stream, State.ISSUES
+        "moderations", 14, _POST, b"/moderations", decode_moderation, _json_body, no_units_in, typed_stream, free=True
+    ),
+    Operation(
+        "files.create", 15, _POST, b"/files", decode_form, _same_body, no_units_in, typed_stream, State.ISSUES,
+        free=True,
     ),
     _bodyless("files.list", 16, _GET, b"/files", State.LISTS),
     _bodyless("files.retrieve", 17, _GET, b"/files/%b"),
