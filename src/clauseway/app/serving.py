@@ -31,6 +31,7 @@ from clauseway.values import InvalidInput, KnownAt, Problem
 GATEWAY_PORT, PAGES_PORT = 8400, 8401
 # A key is accepted this soon after it was made; a lake lags behind the spool by this much at most.
 _PLAN_EVERY_S, _SEAL_EVERY_S = 1.0, 15.0
+_BALANCES_EVERY_S = 600.0
 _LOOPBACK = "127.0.0.1"
 
 
@@ -188,16 +189,18 @@ def keep(
 def _inputs(options: Options) -> list[object]:
     """What a plan is compiled from and may change while it runs: tenants, facts, the configuration, the book."""
     facts = len(recorded_facts(options.home))
-    files = [options.configuration, options.prices, *_secret_files(options)]
-    return [tenancy_for_plan(options.home), facts, *map(_stamp, files)]
-
-
-def _secret_files(options: Options) -> list[Path]:
-    """Files of secrets that are part of the plan, and may be replaced."""
     try:
         configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
     except InvalidInput:
-        return []
+        configuration = Configuration()
+    files = [options.configuration, options.prices, *_secret_files(options, configuration)]
+    # What is left of commitments is counted down in the gateway, and corrected by what was metered now and then.
+    period = time.monotonic() // _BALANCES_EVERY_S if configuration.commitment else 0
+    return [tenancy_for_plan(options.home), facts, period, *map(_stamp, files)]
+
+
+def _secret_files(options: Options, configuration: Configuration) -> list[Path]:
+    """Files of secrets that are part of the plan, and may be replaced."""
     named = [deployment.auth.secret_file for deployment in configuration.deployment]
     return [Path(placed_path(name, options.configuration)) for name in named if name]
 
