@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,26 @@ def test_an_identifier_survives_kill_9_right_after_its_answer(tmp_path: Path) ->
                 pass
         clouds.rig.stop()
         assert len([record for record in clouds.rig.records() if record.units]) == 3
+
+
+def test_what_is_pending_is_metered_once_however_often_the_process_is_killed(tmp_path: Path) -> None:
+    """Clients poll while the gateway is killed again and again, at any moment between a claim and its record."""
+    with endpoints(tmp_path) as clouds, ThreadPoolExecutor(8) as clients:
+        client = clouds.client()
+        made = [client.responses.create(model=MODEL, input="Durable?", background=True).id for _ in range(16)]
+        for kill in range(3):
+            polls = [clients.submit(client.responses.retrieve, one) for one in made]
+            eventually(lambda polls=polls, kill=kill: sum(poll.done() for poll in polls) > 4 * kill)  # type: ignore[misc]
+            clouds.rig.kill()
+            for poll in polls:
+                poll.exception()
+            clouds.rig.start(plan(clouds.rig, clouds.ports))
+            client = clouds.client()
+        for identifier in made:
+            while client.responses.retrieve(identifier).status != "completed":
+                pass
+        clouds.rig.stop()
+        assert len([record for record in clouds.rig.records() if record.units]) == len(made)
 
 
 def test_what_nobody_comes_back_for_is_metered_all_the_same(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def check(answer: bytes, status: int, code: str) -> None:
     assert (set(error), error["code"]) == ({"message", "type", "param", "code"}, code)
     assert error["message"]
     assert b"\r\nx-should-retry: " in head
+    assert b"\r\nx-clauseway-request-id: req_" in head
 
 
 def test_nothing_can_be_smuggled_behind_a_body(rig: Rig, azure: Cloud) -> None:

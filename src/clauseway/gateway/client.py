@@ -353,7 +353,8 @@ class ClientConnection(asyncio.Protocol):
         self._closing = True
         shared = self._shared
         if self._exchange is None and not self._waiting:
-            self.write(error_response(fault, message, close=True))
+            named = shared.request_line(shared.next_number())
+            self.write(error_response(fault, message, headers=named, close=True))
             if self._transport.can_write_eof():
                 self._transport.write_eof()
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
