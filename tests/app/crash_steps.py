@@ -1,0 +1,215 @@
+"""Steps of metering and settling that die at a point of their own choosing: a server that forks one process per step.
+
+Every point is a moment at which a kill could matter: before and after a write, a rename, a forced write, a deletion,
+and a commit of the database; of a write also its middle. The process ends there at once, with nothing flushed and
+nobody told. Or the disk is full from that point on.
+"""
+
+import asyncio
+import errno
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from clauseway import open_agreement, spool
+from clauseway.app.closing import close_month
+from clauseway.app.compacting import compact_lake
+from clauseway.app.home import Home
+from clauseway.app.prices import open_prices
+from clauseway.app.sealing import open_lake, seal
+from clauseway.app.settling import settle_month
+from clauseway.metering import Buyer, Deployment, Ruling
+from clauseway.storage.files import kept_names
+from clauseway.storage.records import records
+from clauseway.storage.rollups import scan, usage_by
+from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
+
+KILLED, FULL = 99, 98
+OPENED = open_agreement()
+PRICES = open_prices(KnownAt.end_of(date(2026, 6, 1)))
+ASSUME = ("share-openai-microsoft", "share-microsoft-openai", "cap")
+LABELS = (
+    Buyer("acme", "research", "key_1", "openai", "any"),
+    Deployment("gpt-east", "azure", "openai", "eastus2", "gpt-5.4", "gpt-5.4"),
+    Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt"),
+)
+DAY_NS = start_of_day_ns(date(2026, 4, 28))
+REQUESTS = 24
+
+
+class Points:
+    """Counts the points that a step passes, and dies at one of them; or from there on nothing can be written."""
+
+    def __init__(self, at: int, *, full: bool) -> None:
+        self.at, self.passed, self.full = at, 0, full
+
+    def pass_by(self) -> None:
+        if self.full and self.passed >= self.at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self.passed == self.at:
+            os._exit(KILLED)
+        self.passed += 1
+
+    def around(self, owner: Any, name: str) -> None:
+        call = getattr(owner, name)
+
+        def watched(*arguments: Any, **named: Any) -> Any:
+            self.pass_by()
+            result = call(*arguments, **named)
+            self.pass_by()
+            return result
+
+        setattr(owner, name, watched)
+
+    def in_the_middle_of(self, owner: Any, name: str) -> None:
+        """A write of which a part reached the disk."""
+        call = getattr(owner, name)
+
+        def torn(descriptor: int, buffers: Any, offset: int, *more: Any) -> Any:
+            if self.passed == self.at:
+                whole = b"".join(buffers)
+                call(descriptor, [whole[: len(whole) // 2]], offset, *more)
+            self.pass_by()
+            return call(descriptor, buffers, offset, *more)
+
+        setattr(owner, name, torn)
+
+    def everywhere(self) -> None:
+        self.in_the_middle_of(os, "pwritev")
+        for owner, name in ((os, "pwritev"), (os, "fsync"), (os, "ftruncate"), (Path, "rename")):
+            self.around(owner, name)
+        if not self.full:  # room is given back on a full disk too
+            self.around(Path, "unlink")
+        self.around(pq, "write_table")
+        event.listen(Engine, "commit", lambda _: self.pass_by())
+        event.listen(Engine, "begin", lambda _: self.pass_by())
+
+
+class Client:
+    """Who sent a request, and hears when it is recorded. What it heard is written down at once, whatever follows."""
+
+    def __init__(self, log: int, number: int, *, early: bool) -> None:
+        self._log, self._number, self._early = log, number, early
+
+    def answer(self) -> None:
+        os.write(self._log, f"{self._number}\n".encode())
+
+    def durable(self, error: OSError | None) -> None:
+        if error is None and not self._early:
+            self.answer()
+
+
+def serve(home: Home, boot: int, *, early: bool) -> None:
+    """Requests with their intents and records; `early` answers before the record is durable, which is wrong."""
+    log = os.open(home.root / f"answered-{boot}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    async def requests() -> None:
+        directory = home.spools / "gateway"
+        writer = spool.SpoolWriter(directory, asyncio.get_running_loop(), boot=boot, segment_bytes=2_000)
+        buyer, deployment, ruling = (writer.label(label) for label in LABELS)
+        for number in range(REQUESTS):
+            named = (boot, number, 1, DAY_NS + number, 1, buyer, deployment, ruling, 1)
+            begun = spool.pack_intent(*named, 10, 20, 30)
+            ended = spool.pack_usage_fields(*named, 1, 200, False, 5, 5, 0, ((2, 1000),), b"up")
+            writer.append(begun, buyer, deployment, ruling)
+            writer.append(ended, buyer, deployment, ruling)
+            client = Client(log, number, early=early)
+            if early:
+                client.answer()
+            writer.wait(client)
+            if number % 3 == 0:
+                await asyncio.sleep(0.001)  # so that requests come in several commits
+        await writer.close()
+
+    asyncio.run(requests())
+
+
+def state(home: Home) -> dict[str, Any]:
+    """What is there: who was answered, what is recorded (in the lake or still in the spool), and what disagrees."""
+    answered = {
+        (int(path.name.partition("-")[2]), int(line))
+        for path in home.root.glob("answered-*")
+        for line in path.read_text().splitlines()
+    }
+    with open_lake(home) as lake:
+        # The lake by every row of every file, as it stands: nothing is made once that was recorded twice.
+        rows = [row for path in lake.files() for row in pq.read_table(path, columns=["request_id"]).to_pylist()]
+        recorded = [(int(row["request_id"][4:20], 16), int(row["request_id"][20:], 16)) for row in rows]
+        once = [row for part in records(lake.control, lake.root) for row in part.column("request_id").to_pylist()]
+        for position in spool.positions(home.spools / "gateway"):
+            first = lake.control.sealed_to(position.spool, position.segment)
+            read = spool.read_batch(home.spools / "gateway", position.segment, first, 10**9)
+            recorded += [(record.request.boot, record.request.number) for record in read.records]
+            assert read.damages == ()
+        served = sum(one.served for one in usage_by(lake.control, ["cloud"]))
+        scanned = sum(row["served"] for row in scan(lake.files(), Interval(date(2026, 4, 1), date(2026, 5, 1))))
+        entries = lake.control.entries()
+        batches = lake.control.batches()
+        listed = kept_names(lake.control, 0)
+        files = {path.relative_to(lake.root).as_posix() for path in lake.root.rglob("*.parquet")}
+    legs = [posting for entry in entries for posting in entry.postings]
+    return {
+        "missing": sorted(answered - set(recorded)),
+        "twice": len(recorded) - len(set(recorded)) + len(rows) - len(once),
+        "answered": len(answered),
+        "rows": len(rows),
+        "rollups": served - scanned,
+        "unlisted": len(listed - files),
+        "manifest": sum(batch.usage_rows for batch in batches) - len(rows),
+        "journal": str(exact_sum(leg.amount for leg in legs)),
+        "ids_twice": len(entries) - len({entry.id for entry in entries}),
+        "income": str(exact_sum(leg.amount for leg in legs if leg.account.kind == "income")),
+    }
+
+
+def steps(home: Home, boot: int) -> dict[str, Callable[[], object]]:
+    return {
+        "serve": lambda: serve(home, boot, early=False),
+        "serve early": lambda: serve(home, boot, early=True),
+        "seal": lambda: seal(home),
+        "merge": lambda: compact_lake(home, 2),
+        "settle": lambda: settle_month(home, OPENED, PRICES, "2026-04", ASSUME, {}),
+        "close": lambda: close_month(home, "2026-04", date(2026, 6, 1)),
+        "state": lambda: state(home),
+    }
+
+
+def run(asked: dict[str, Any]) -> None:
+    """In a process of its own: one step, to its end or to its point."""
+    points = Points(asked["at"], full=asked["full"])
+    points.everywhere()
+    result = steps(Home(Path(asked["home"])), asked["boot"])[asked["step"]]()
+    Path(asked["result"]).write_text(json.dumps(result, default=str))
+
+
+def main() -> None:
+    # What steps would each load at first use is loaded here, once: a process that is forked has it already.
+    for name in ("pandas", "pyarrow_hotfix", "ibis.backends.duckdb", "ibis.expr.sql"):
+        importlib.import_module(name)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                run(asked)
+                code = 0
+            except OSError as error:
+                code = FULL if error.errno == errno.ENOSPC else 1
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()
