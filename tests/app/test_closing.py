@@ -5,8 +5,10 @@ would write them; the requests and their charges are those of `settled_book.USED
 import shutil
 from datetime import date
 from decimal import Decimal as D
+from fractions import Fraction
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import settled_book
@@ -15,6 +17,7 @@ from clauseway.app.closing import close_month, closed_months
 from clauseway.app.home import Home
 from clauseway.app.library import open_agreement
 from clauseway.app.prices import open_prices
+from clauseway.app.sealing import open_lake
 from clauseway.app.settling import settle_month, statement
 from clauseway.ledger import Settlement, balances
 from clauseway.ledger.statement import canonical_bytes
@@ -272,3 +275,52 @@ def test_another_agreement_than_the_month_was_closed_with_is_refused(home: Home,
     other = open_agreement(Path(settled_book.__file__).parents[1] / "src/clauseway/agreement/builtin/template")
     with pytest.raises(InvalidInput):
         settle_month(home, other, PRICES, "2026-05", (), {})
+
+
+# The prices of `settled_book.USED` as an auditor would copy them: USD per million of input, cached input and output.
+PLAIN = """
+with attempts as (
+    select distinct on (request_id, attempt) * from read_parquet($files) where status < 3 order by status
+), prices(product, cloud, fresh, cached, output) as (
+    values ('gpt-5.4', 'azure', 2.50, 0.25, 15.00), ('gpt-5.4', 'aws', 2.75, 0.275, 16.50),
+           ('gpt-5.5', 'azure', 5.00, 0.50, 30.00)
+), sales as (
+    select event_day, seller, event_ns, request_id,
+           ((input_tokens - coalesce(cached_input_tokens, 0))::decimal(18) * fresh::decimal(18, 6)
+             + coalesce(cached_input_tokens, 0)::decimal(18) * cached::decimal(18, 6)
+             + output_tokens::decimal(18) * output::decimal(18, 6))::decimal(38, 12) as micro
+    from attempts join prices using (product, cloud)
+)
+select case when event_day < date '2026-04-27' then 'A1' else 'A5' end as terms, seller, month(event_day) as month,
+       sum(micro)::decimal(38, 6)::varchar
+from sales group by all order by all
+"""
+
+
+def test_plain_sql_over_the_lake_comes_to_the_same_shares(home: Home) -> None:
+    seal(home, (12, "04-28", 9, 1, 1, (400_000, 0, 0)), (13, "05-03", 9, 2, 1, (120_000, 0, 7)))
+    with open_lake(home) as lake:
+        files = [str(file) for file in lake.files()]
+    rows = duckdb.connect().execute(PLAIN, {"files": files}).fetchall()
+    base = {(terms, seller, number): Fraction(micro) / 10**6 for terms, seller, number, micro in rows}
+    april, may = settle(home, "2026-04"), settle(home, "2026-05")
+
+    def share(*bases: Fraction) -> Fraction:
+        return Fraction(round(sum(bases, Fraction(0)) * 20), 100)
+
+    openai = [base["A5", "openai", number] for number in (4, 5)]
+    assert {one.term: Fraction(one.amount) for one in april.shares} == {
+        A1: share(base["A1", "openai", 4]),
+        "A1.share-microsoft-openai": share(base["A1", "microsoft", 4]),
+        A5: share(openai[0]),
+    }
+    assert {one.term: Fraction(one.amount) for one in may.shares} == {A5: share(*openai) - share(openai[0])}
+    assert [Fraction(one.base) for one in may.shares] == [openai[1]]
+    # The same under a cap of 1.00, of which April takes 0.96.
+    capped = settle_month(home, open_agreement(), PRICES, "2026-05", [*settled_book.ACCEPTED[:2], "cap=1.00"], {})
+    assert [Fraction(one.amount) for one in capped.shares] == [1 - share(openai[0])]
+    reached = capped.shares[0].cap
+    assert reached is not None
+    assert reached.reached is not None
+    # 20 % of 4.795 + 0.205 is 1.00: the first request of 2 May, of 1.50, goes beyond it.
+    assert reached.reached.request_id == settled_book.request(7)

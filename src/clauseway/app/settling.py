@@ -17,10 +17,10 @@ from clauseway.app.sealing import open_lake, seal
 from clauseway.app.several import Opened, each_of, own_readings, text_hash
 from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
-    Change,
     Credit,
     Dispute,
     Inputs,
+    Late,
     Resolution,
     RevenueLine,
     SaleRecord,
@@ -28,16 +28,13 @@ from clauseway.ledger import (
     Statement,
     Voucher,
     accruals,
-    changes,
     corrected,
     credited,
     disputed,
+    late,
     read_assumptions,
     references,
-    restated,
-    restates,
     settle,
-    stated,
     statement_of,
 )
 from clauseway.pricing import PriceTable, UnknownPrice
@@ -82,12 +79,12 @@ def settle_month(
         books = Books(lake.control)
         _refuse_closed(books, days)
         settler = Settler(lake, opened, prices, readings, books.vouchers())
-        late = late_of(settler, books, days, assume)
+        found = late_of(settler, books, days, assume)
         settlement = settler.settle(days, assume)
-        if late:
-            corrections = [change for one in late for change in one.corrections]
-            settlement = corrected(settlement, corrections, [one.closed.receipt for one in late])
-        for restatement in (one.restatement for one in late):
+        if found:
+            corrections = [change for one in found for change in one.corrections]
+            settlement = corrected(settlement, corrections, [one.closed.receipt for one in found])
+        for restatement in (one.restatement for one in found):
             if restatement is not None:
                 _post(lake.control, restatement)
         _post(lake.control, settlement)
@@ -159,14 +156,6 @@ class Settler:
         return self._sales[day]
 
 
-class Late(msgspec.Struct, frozen=True, kw_only=True):
-    """What came late for a closed period: corrections for the open one, and a restatement where it is to be one."""
-
-    closed: Settlement
-    corrections: tuple[Change, ...]
-    restatement: Settlement | None
-
-
 def late_of(settler: Settler, books: Books, days: Interval, assume: Sequence[str]) -> list[Late]:
     """What these days owe for each closed period: nothing unless they are the first that are open."""
     closes = books.closed()
@@ -182,18 +171,7 @@ def late_of(settler: Settler, books: Books, days: Interval, assume: Sequence[str
     found = []
     for one in closed:
         _refuse_another_agreement(settler, one)
-        now_ = settler.settle(one.period, _as_then(one, assume))
-        before = stated(one, [change for change in told if change.period == one.period])
-        moved = changes(one, now_, before)
-        again = [change for change in moved if restates(change, one, now_)]
-        latest = restatements[one.period][-1] if restatements[one.period] else one
-        found.append(
-            Late(
-                closed=one,
-                corrections=tuple(change for change in moved if change not in again),
-                restatement=restated(one, latest, now_, again) if again else None,
-            )
-        )
+        found.append(late(one, restatements[one.period], told, settler.settle(one.period, _as_then(one, assume))))
     return found
 
 

@@ -16,7 +16,7 @@ Knows nothing of HTTP, SQL, requests or clocks: revenue, terms, assumptions and 
 
 from clauseway.ledger.accruals import accruals, references
 from clauseway.ledger.assumptions import Assumption, Assumptions, read_assumptions
-from clauseway.ledger.closing import Stated, changes, corrected, restated, restates, stated
+from clauseway.ledger.closing import Late, Stated, changes, corrected, late, restated, stated
 from clauseway.ledger.invoices import invoice_of, payment_of
 from clauseway.ledger.journal import Account, Conflict, Entry, Journal, Posting, balances
 from clauseway.ledger.rates import Rates, read_rates
@@ -61,6 +61,7 @@ __all__ = [
     "Inputs",
     "Invoice",
     "Journal",
+    "Late",
     "Payment",
     "Posting",
     "Rates",
@@ -81,12 +82,12 @@ __all__ = [
     "credited",
     "disputed",
     "invoice_of",
+    "late",
     "payment_of",
     "read_assumptions",
     "read_rates",
     "references",
     "restated",
-    "restates",
     "settle",
     "stated",
     "statement_of",

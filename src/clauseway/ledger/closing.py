@@ -85,10 +85,35 @@ def changes(closed: Settlement, now: Settlement, before: Mapping[str, Stated]) -
     return found
 
 
-def restates(change: Change, closed: Settlement, now: Settlement) -> bool:
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """What came late for a closed period: corrections for the open one, and a restatement where it is to be one."""
+
+    closed: Settlement
+    corrections: tuple[Change, ...]
+    restatement: Settlement | None
+
+
+def late(closed: Settlement, restatements: Sequence[Settlement], told: Iterable[Change], now: Settlement) -> Late:
+    """What became of a closed period, settled again as `now`.
+
+    `restatements` are those there were, oldest first; `told` are all changes of closed periods that were given out: the
+    corrections of closed periods, and what restatements changed.
+    """
+    before = stated(closed, [change for change in told if change.period == closed.period])
+    found = changes(closed, now, before)
+    again = [change for change in found if _is_restated(change, closed, now)]
+    latest = restatements[-1] if restatements else closed
+    return Late(
+        closed=closed,
+        corrections=tuple(change for change in found if change not in again),
+        restatement=restated(closed, latest, now, again) if again else None,
+    )
+
+
+def _is_restated(change: Change, closed: Settlement, now: Settlement) -> bool:
     """Whether a change restates its period, by what the agreement says of the share now."""
-    late = {share.term: share.late for share in (*closed.shares, *now.shares)}
-    return late[change.term] == RESTATEMENT
+    says = {share.term: share.late for share in (*closed.shares, *now.shares)}
+    return says[change.term] == RESTATEMENT
 
 
 def corrected(settlement: Settlement, corrections: Sequence[Change], closed: Iterable[str]) -> Settlement:
