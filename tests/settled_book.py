@@ -86,7 +86,7 @@ def seal(home: Home, rows: Sequence[tuple[int, str, int, int, int, tuple[int, in
         rulings=RULINGS,
     )
     with open_lake(home) as lake:
-        assert lake.seal(batch, start_of_day_ns(date(2026, 6, 1)))
+        assert lake.seal(batch, start_of_day_ns(date(2026, 6, 1)) + rows[0][0])
 
 
 def settle(home: Home, *periods: str, accepted: Sequence[str] = ACCEPTED) -> None:

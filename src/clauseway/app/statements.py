@@ -11,6 +11,7 @@ from clauseway.ledger.statement import citations_of, digest_of, line_id
 from clauseway.values import FOREVER, exact_sum
 from clauseway.web import (
     Assumption,
+    DueLine,
     ReceiptLine,
     StatementContext,
     StatementLine,
@@ -52,6 +53,17 @@ def statement_context(statement: Statement) -> StatementContext:
         party=statement.party,
         assumed=_assumed(statement, {assumption.name for assumption in statement.assumptions}),
         digest=digest_of(statement),
+        calendar=tuple(
+            DueLine(
+                label=f"{one.payer} pays {one.payee} ({one.term})",
+                through=one.through,
+                due=one.due,
+                amount=cents(one.amount),
+                withheld=cents(one.withheld),
+                paid=cents(one.paid),
+            )
+            for one in statement.calendar
+        ),
     )
 
 

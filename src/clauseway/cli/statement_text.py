@@ -19,6 +19,9 @@ def print_statement(out: Console, statement: StatementContext) -> None:
         _print_section(out, section)
     for total in statement.totals:
         out.print(f"  {total.label}: {total.amount} {statement.currency}", style="bold")
+    for one in statement.calendar:
+        text = f"{one.label}: {one.amount} {statement.currency} through {one.through}, due {one.due}"
+        print_indented(out, f"{text}; withheld {one.withheld}, paid {one.paid}", by=2)
     out.print("\n  Assumptions, by name:", style="dim")
     for assumption in statement.assumptions:
         text = f"{assumption.name} = {assumption.value} ({assumption.standing}): {assumption.note}"

@@ -6,13 +6,17 @@ A statement is a function of the settlement and the party alone: whoever has the
 """
 
 import hashlib
+from collections.abc import Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 
 import msgspec
 
 from clauseway.ledger.assumptions import Assumption
+from clauseway.ledger.floors import calendar_period
+from clauseway.ledger.invoices import due_day
 from clauseway.ledger.settlement import Change, Ended, Inputs, Settlement, ShareLine, ShareResult
-from clauseway.values import USD, Citation, Interval, exact_sum
+from clauseway.values import USD, Citation, Interval, exact_product, exact_sum, round_half_even
 
 # Letters and digits that nobody mistakes for one another, in a print or on the telephone (Crockford's base 32).
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -44,6 +48,28 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...]
 
 
+class DuePayment(msgspec.Struct, frozen=True, kw_only=True):
+    """When what a share owes for the period is paid: with everything through the day `through`, by the day `due`.
+
+    `withheld` of `amount` goes to the authority instead, at the rate `withholding`; all in USD and cents. What has been
+    disputed, corrected or converted meanwhile is on the invoice.
+    """
+
+    payer: str
+    payee: str
+    term: str
+    through: date
+    due: date
+    amount: Decimal
+    withholding: Decimal
+    withheld: Decimal
+    citation: Citation
+
+    @property
+    def paid(self) -> Decimal:
+        return self.amount - self.withheld
+
+
 class Direction(msgspec.Struct, frozen=True, kw_only=True):
     """All that `payer` owes `payee` for the period. Directions are not netted.
 
@@ -65,7 +91,8 @@ class Direction(msgspec.Struct, frozen=True, kw_only=True):
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """A statement for `party` (empty: for all). `as_of` are the event days settled, `known_at` what was known then.
 
-    `lines` are those of the shares, flat and with their ids, in the order of the directions.
+    `lines` are those of the shares, flat and with their ids, in the order of the directions; `calendar` says when what
+    has a term of payment is due, in order of the days.
     """
 
     party: str
@@ -77,6 +104,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     assumptions: tuple[Assumption, ...]
     inputs: Inputs
     receipt: str
+    calendar: tuple[DuePayment, ...] = ()
 
     @property
     def month(self) -> str:
@@ -105,6 +133,7 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
         assumptions=settlement.assumptions,
         inputs=settlement.inputs,
         receipt=settlement.receipt,
+        calendar=_calendar(settlement, directions),
     )
 
 
@@ -158,6 +187,32 @@ def _line(settlement: Settlement, share: ShareResult, line: ShareLine) -> Statem
         amount=line.amount,
         assumptions=assumed_by(settlement, share),
         citations=citations_of(share),
+    )
+
+
+def _calendar(settlement: Settlement, directions: Sequence[Direction]) -> tuple[DuePayment, ...]:
+    shares = [share for direction in directions for share in direction.shares if share.payment is not None]
+    found = [_due(settlement.period.end - timedelta(days=1), share) for share in shares]
+    return tuple(
+        sorted((one for one in found if one.amount), key=lambda one: (one.due, one.payer, one.payee, one.term))
+    )
+
+
+def _due(last_day: date, share: ShareResult) -> DuePayment:
+    assert share.payment is not None, "only what has a term of payment is in the calendar"
+    through = calendar_period(last_day, share.payment.every).end - timedelta(days=1)
+    due = due_day(through, share.payment)
+    assert due is not None, "a term of payment has a due day"
+    return DuePayment(
+        payer=share.payer,
+        payee=share.payee,
+        term=share.term,
+        through=through,
+        due=due,
+        amount=share.amount,
+        withholding=share.withholding,
+        withheld=round_half_even(exact_product(share.amount, share.withholding)),
+        citation=share.citation,
     )
 
 

@@ -135,6 +135,17 @@ class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):
     value: str
 
 
+class DueLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment of the calendar: what is owed through a day, by when, what is withheld and what is paid."""
+
+    label: str
+    through: date
+    due: date
+    amount: str
+    withheld: str
+    paid: str
+
+
 class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
     """A statement. `period` is a month, `2026-05`, and names its own page.
 
@@ -151,6 +162,7 @@ class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
     party: str = ""
     assumed: str = ""
     digest: str = ""
+    calendar: tuple[DueLine, ...] = ()
 
 
 class TracedLeg(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,482 @@
+"""A statement in every format, opened line by line, repeated, signed and disputed: on two months made by hand."""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pypdf
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from in_process import answer, run
+
+import settled_book
+from clauseway.app.home import Home
+from clauseway.app.library import built_in_documents, open_agreement
+from clauseway.app.prices import open_prices
+from clauseway.app.settling import settle_month, statement
+from clauseway.app.statement_formats import FORMATS
+from clauseway.web import StatementContext
+from clauseway.web.documents import statement_html
+from clauseway.web.pdf import statement_pdf
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs/statements.md"
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Two settled months that no test changes."""
+    return settled_book.make(tmp_path_factory.mktemp("book") / "home")
+
+
+@pytest.fixture
+def own(book: Home, tmp_path: Path) -> Home:
+    """A copy to change."""
+    return Home(Path(shutil.copytree(book.root, tmp_path / "own")))
+
+
+@pytest.fixture(autouse=True)
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CLAUSEWAY_KEYS", str(tmp_path / "keys"))
+    return tmp_path / "keys"
+
+
+def printed(home: Home, *arguments: str, code: int = 0) -> str:
+    done = run("statement", *arguments, "--home", str(home.root))
+    assert done.returncode == code, done.stderr + done.stdout
+    return done.stdout
+
+
+def told(home: Home, *arguments: str, code: int = 0) -> Any:
+    return answer("statement", *arguments, "--home", str(home.root), code=code)
+
+
+def written(home: Home, path: Path, *arguments: str) -> Path:
+    printed(home, "--period", "2026-05", "--out", str(path), *arguments)
+    return path
+
+
+# The guide
+
+
+def shown() -> list[tuple[str, str]]:
+    """The commands of the guide with what it shows them print; `…` stands for anything."""
+    blocks = re.findall(r"```text\n(\$ .*?)```", GUIDE.read_text(), re.DOTALL)
+    parts = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    return [(command.removeprefix("clauseway "), text) for command, _, text in parts]
+
+
+def test_the_guide_follows_a_cent_with_three_commands() -> None:
+    assert [command.split()[:2] for command, _ in shown()[:3]] == [
+        ["statement", "--period"], ["statement", "explain"], ["statement", "explain"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "text"), shown(), ids=[command for command, _ in shown()])
+def test_the_guide_shows_what_is_printed(book: Home, command: str, text: str) -> None:
+    done = run(*command.split(), "--home", str(book.root))
+    wanted = ".*".join(re.escape(part) for part in text.rstrip().split("…"))
+    given = "\n".join(line.rstrip() for line in done.stdout.splitlines()).rstrip()
+    assert re.fullmatch(wanted, given.lstrip("\n"), re.DOTALL), f"{command} prints\n{given}\n{done.stderr}"
+
+
+# Formats
+
+
+def test_every_format_says_the_same(book: Home) -> None:
+    stated = json.loads(printed(book, "--period", "2026-05", "--party", "microsoft", "--format", "json"))
+    rows = list(csv.DictReader(io.StringIO(printed(book, "--period", "2026-05", "--format", "csv"))))
+    found = statement(book, "2026-05", "microsoft")
+    assert found is not None
+    sheets = [
+        " ".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](found))).pages
+    ]
+    texts = {"pdf": " ".join(sheets), "html": FORMATS["html"](found).decode()}
+    texts["terminal"] = " ".join(printed(book, "--period", "2026-05", "--party", "microsoft").split())
+    assert [(row["line"], D(row["base_usd"]), D(row["amount_usd"])) for row in rows] == [
+        (line["id"], D(line["base"]), D(line["amount"])) for line in stated["lines"]
+    ]
+    for line in stated["lines"]:
+        base = f"{D(line['base']).normalize():f}".ljust(4, "0")
+        for kind, text in texts.items():
+            for part in (line["id"], line["amount"], base, "A5.md"):
+                assert part in text, f"{kind} lacks {part}"
+    for name, text in texts.items():
+        assert stated["receipt"][:12] in text, name
+    for number, sheet in enumerate(sheets, 1):
+        assert "Assumed: cap = USD 38000000000 (reported) · share-openai-microsoft = 20 % (reported)" in sheet, number
+
+
+def test_lines_sum_to_the_totals(book: Home) -> None:
+    for period in ("2026-04", "2026-05"):
+        stated = json.loads(printed(book, "--period", period, "--format", "json"))
+        for direction in stated["directions"]:
+            pair = direction["payer"], direction["payee"]
+            lines = [D(line["amount"]) for line in stated["lines"] if (line["payer"], line["payee"]) == pair]
+            assert sum(lines, D(0)) == D(direction["total"])
+
+
+def test_the_pdf_is_whole(book: Home) -> None:
+    found = statement(book, "2026-04")
+    assert found is not None
+    reader = pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](found)))
+    assert reader.metadata is not None
+    assert reader.metadata.title == "Statement 2026-04"
+    assert reader.metadata.creation_date is None
+    assert reader.trailer["/Root"]["/MarkInfo"]["/Marked"]  # tagged, for those who hear it
+
+
+def test_names_are_data_in_the_pdf_and_the_page() -> None:
+    """A name that means something to the typesetter, or to a browser, is printed as it stands."""
+    from_agreement = '#panic("x") *bold* $x$ <script>alert(1)</script> [link] \\ // @ref'
+    sample = msgspec.convert(
+        {
+            "period": "2026-05",
+            "title": from_agreement,
+            "currency": "USD",
+            "sections": [],
+            "totals": [{"label": from_agreement, "amount": "1.00"}],
+            "assumptions": [],
+            "receipt": [],
+            "digest": "5e" * 32,
+            "assumed": from_agreement,
+        },
+        StatementContext,
+    )
+    text = pypdf.PdfReader(io.BytesIO(statement_pdf(sample))).pages[0].extract_text()
+    assert " ".join(from_agreement.split()) in " ".join(text.split())
+    assert "<script>alert" not in statement_html(sample)
+
+
+_ELSEWHERE = """
+import hashlib, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import settled_book
+from clauseway.app.settling import statement
+from clauseway.app.statement_formats import FORMATS
+home = settled_book.make(Path({home!r}))
+for name, write in FORMATS.items():
+    print(name, hashlib.sha256(write(statement(home, "2026-05", "microsoft"))).hexdigest())
+"""
+
+
+def test_another_process_in_another_place_writes_the_same_bytes(book: Home, tmp_path: Path) -> None:
+    program = _ELSEWHERE.format(tests=str(ROOT / "tests"), home=str(tmp_path / "elsewhere"))
+    environment = {**os.environ, "TZ": "Asia/Kathmandu", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    found = statement(book, "2026-05", "microsoft")
+    assert found is not None
+    here = {name: hashlib.sha256(write(found)).hexdigest() for name, write in FORMATS.items()}
+    assert dict(line.split() for line in done.stdout.splitlines()) == here
+
+
+def test_both_parties_name_a_line_alike(book: Home) -> None:
+    openai, microsoft = (
+        {line["id"]: line for line in told(book, "--period", "2026-04", "--party", party)["lines"]}
+        for party in ("openai", "microsoft")
+    )
+    assert openai == microsoft
+    assert len(openai) == 4
+
+
+# Opening
+
+
+def test_a_line_opens_down_to_its_requests(book: Home) -> None:
+    trace = told(book, "explain", "yrg9d4g2")  # gpt-5.4 on azure, sold by OpenAI, from 27 April
+    assert (D(trace["charged"]), trace["days"]) == (
+        D("0.22"),
+        [{"day": "2026-04-27", "requests": 1, "charged": "0.220000000000"}],
+    )
+    assert [(one["unit"], one["quantity"], D(one["usd_per_million"])) for one in trace["prices"]] == [
+        ("cached_input_tokens", 80_000, D("0.25")),
+        ("input_tokens", 20_000, D("2.5")),
+        ("output_tokens", 10_000, D(15)),
+    ]
+    assert [one["request_id"] for one in trace["requests"]] == [settled_book.request(4)]
+    legs = [leg["amount"] for entry in trace["entries"] for leg in entry["postings"]]
+    assert sorted(map(D, legs)) == [D("-0.04"), D("-0.04"), D("0.04"), D("0.04")]
+    [clause] = trace["clauses"]
+    assert (clause["citation"]["document"], clause["title"][:3]) == ("A5.md", "5.7")
+    assert clause["text"].startswith("OpenAI pays Microsoft a share through 2030")
+    assert trace["remarks"] == []
+
+
+# cent of the line's 0.14 | the request that earned it: 20 % of 0.22 is 0.044, then 20 % of 0.495 is 0.099
+@pytest.mark.parametrize(
+    ("cent", "number", "moved"), [(1, 8, "0.044"), (4, 8, "0.044"), (5, 9, "0.143"), (14, 9, "0.143")]
+)
+def test_a_cent_leads_to_its_request(book: Home, cent: int, number: int, moved: str) -> None:
+    [request] = told(book, "explain", "2pa4zs7k", "--cent", str(cent))["requests"]
+    assert request["request_id"] == settled_book.request(number)
+    assert D(request["share_after"]) == D(moved)
+
+
+def test_the_cent_that_rounding_gave_is_the_last_requests(book: Home) -> None:
+    """72 cents of 20 % of 3.575, which is 0.715: the last half cent is nobody's own."""
+    [request] = told(book, "explain", "bem8ag6t", "--cent", "72")["requests"]
+    assert request["request_id"] == settled_book.request(5)
+
+
+def test_what_came_later_is_remarked(own: Home) -> None:
+    settled_book.seal(own, [(12, "05-02", 9, 1, 2, (1000, 0, 1000))])
+    assert "usage came after it was settled" in told(own, "explain", "2pa4zs7k")["remarks"][0]
+
+
+# Repeating
+
+
+def test_what_is_here_is_repeated(book: Home, tmp_path: Path) -> None:
+    for name in ("may.json", "may.html", "may.csv", "may.pdf"):
+        done = told(book, "verify", str(written(book, tmp_path / name, "--party", "microsoft")))
+        assert done["repeated"]["same"], done
+    assert told(book, "verify", "2026-04")["repeated"]["same"]
+
+
+def test_later_usage_does_not_disturb_the_repetition(own: Home, tmp_path: Path) -> None:
+    may = written(own, tmp_path / "may.json")
+    settled_book.seal(own, [(12, "05-02", 9, 1, 2, (1000, 0, 1000))])
+    settled_book.settle(own, "2026-05")
+    assert told(own, "verify", str(may))["repeated"]["same"]
+    now = told(own, "verify", "2026-05")["repeated"]
+    assert now["same"]
+    assert now["digest"] != told(own, "verify", str(may))["repeated"]["digest"]
+
+
+def edited(edit: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:
+    def change(content: bytes) -> bytes:
+        stated = json.loads(content)
+        edit(stated)
+        return json.dumps(stated, indent=2, sort_keys=True).encode() + b"\n"
+
+    return change
+
+
+def set_amount(stated: dict[str, Any]) -> None:
+    stated["lines"][0]["amount"] = "0.15"
+
+
+def drop_line(stated: dict[str, Any]) -> None:
+    del stated["lines"][0]
+
+
+def other_cap(stated: dict[str, Any]) -> None:
+    stated["assumptions"][0]["value"] = "USD 1"
+
+
+def other_batch(stated: dict[str, Any]) -> None:
+    stated["inputs"]["batches"] = ["gateway-9/1/0-1:5e"]
+
+
+# what was changed | what is said
+TAMPERED: list[tuple[Callable[[bytes], bytes], str]] = [
+    (edited(set_amount), "line 2pa4zs7k: amount is stated as 0.15, found as 0.14"),
+    (edited(drop_line), "line 2pa4zs7k: the line is stated as nothing, found as gpt-5.4 on aws, sold by openai: 0.14"),
+    (edited(other_cap), "total: openai to microsoft is stated as 0.60, found as 0.24"),
+    (edited(other_batch), "1 batches of usage are not in this lake, the first gateway-9/1/0-1:5e."),
+    (lambda content: content.replace(b"  ", b" "), "The file says the same in other bytes"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), TAMPERED, ids=[says[:40] for _, says in TAMPERED])
+def test_a_changed_statement_is_told_apart(
+    book: Home, tmp_path: Path, change: Callable[[bytes], bytes], says: str
+) -> None:
+    may = written(book, tmp_path / "may.json")
+    may.write_bytes(change(may.read_bytes()))
+    assert says in " ".join(printed(book, "verify", str(may), code=2).split())
+
+
+@pytest.mark.parametrize("name", ["may.html", "may.pdf", "may.csv"])
+def test_a_changed_print_is_told_apart(book: Home, tmp_path: Path, name: str) -> None:
+    may = written(book, tmp_path / name)
+    may.write_bytes(may.read_bytes() + b" ")
+    assert "is not what is written of it" in " ".join(printed(book, "verify", str(may), code=2).split())
+
+
+# Signing
+
+
+def key(home: Home, party: str) -> str:
+    made = answer("party", "key", "create", "--party", party, "--home", str(home.root))
+    public = made["public_key"]
+    assert isinstance(public, str)
+    return public
+
+
+def test_signed_by_one_and_countersigned_by_the_other(own: Home, tmp_path: Path, keys: Path) -> None:
+    theirs = Home(Path(shutil.copytree(own.root, tmp_path / "theirs")))
+    may = written(own, tmp_path / "may.json")
+    public = key(own, "openai")
+    assert (keys / "openai.key").stat().st_mode & 0o777 == 0o600
+    assert not [path for path in own.root.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+    signed = told(own, "sign", str(may), "--party", "openai")
+    assert [(one["party"], one["role"], one["valid"]) for one in signed["signatures"]] == [("openai", "signed", True)]
+    # The other party does not know the key yet, then it does.
+    assert "nobody here vouches" in printed(theirs, "verify", str(may), code=2)
+    assert (
+        run("party", "key", "trust", "--party", "openai", "--key", public, "--home", str(theirs.root)).returncode == 0
+    )
+    key(theirs, "microsoft")
+    told(theirs, "countersign", str(may), "--party", "microsoft")
+    checked = told(theirs, "verify", str(may))["signing"]
+    assert [(one["role"], one["valid"], one["trusted"]) for one in checked["signatures"]] == [
+        ("signed", True, True), ("countersigned", True, True),
+    ]  # fmt: skip
+
+
+def test_tampering_is_told_line_by_line(own: Home, tmp_path: Path) -> None:
+    may = written(own, tmp_path / "may.json")
+    key(own, "openai")
+    told(own, "sign", str(may), "--party", "openai")
+    may.write_bytes(edited(set_amount)(may.read_bytes()))
+    done = told(own, "verify", str(may), code=2)["signing"]
+    assert done["changed"] == ["line 2pa4zs7k says otherwise than what was signed"]
+    assert [one["valid"] for one in done["signatures"]] == [True]
+    # Whoever changes the digests too breaks the signature.
+    beside = tmp_path / "may.json.signatures.json"
+    document = json.loads(beside.read_text())
+    document["lines"]["2pa4zs7k"] = hashlib.sha256(b"x").hexdigest()
+    beside.write_text(json.dumps(document))
+    assert [one["valid"] for one in told(own, "verify", str(may), code=2)["signing"]["signatures"]] == [False]
+
+
+def test_a_countersignature_binds_what_it_answers(own: Home, tmp_path: Path) -> None:
+    may = written(own, tmp_path / "may.json")
+    for party, command in (("openai", "sign"), ("microsoft", "countersign")):
+        key(own, party)
+        told(own, command, str(may), "--party", party)
+    beside = tmp_path / "may.json.signatures.json"
+    document = json.loads(beside.read_text())
+    document["signatures"][0]["at"] = "2026-01-01T00:00:00Z"
+    beside.write_text(json.dumps(document))
+    states = told(own, "verify", str(may), code=2)["signing"]["signatures"]
+    assert [one["valid"] for one in states] == [False, False]
+
+
+def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: Path) -> None:
+    may = written(own, tmp_path / "may.json")
+    key(own, "microsoft")
+    arguments = ("--party", "microsoft", "--reason", "test traffic", "--day", "2026-06-10")
+    done = told(own, "dispute", "2pa4", *arguments, "--file", str(may))
+    assert [(one["id"], D(one["of"]["amount"])) for one in done["disputes"]] == [
+        ("2pa4zs7k-2026-05-02", D("0.22")), ("2pa4zs7k-2026-05-03", D("0.495")),
+    ]  # fmt: skip
+    assert done["signing"]["signatures"][0]["disputes"] == [{"line": "2pa4zs7k", "reason": "test traffic"}]
+    settled_book.settle(own, "2026-05")
+    now = told(own, "--period", "2026-05")
+    # 20 % of 6.81 − 0.715 = 6.095 is 1.219, so 1.22 − 0.76; what is in dispute is 0.14
+    assert [one["total"] for one in now["directions"] if one["payer"] == "openai"] == ["0.46"]
+    assert "not line 2pa4zs7k: test traffic" in printed(own, "verify", str(may))
+
+
+# Terms of payment
+
+
+def test_the_calendar_of_a_share_with_terms_of_payment(tmp_path: Path) -> None:
+    """45 days after the quarter, 5 % withheld: 20 % of 3.015 is 0.60 in May; 0.03 withheld."""
+    folder = tmp_path / "agreement"
+    folder.mkdir()
+    for name, text in built_in_documents("openai-microsoft").items():
+        terms = "cap: cap\npayment: {every: quarter, due-days: 45}\nwithholding: 5 %\n"
+        (folder / name).write_text(text.replace("cap: cap\n", terms) if name == "A5.md" else text)
+    home = Home(tmp_path / "home").make()
+    settled_book.seal(home)
+    prices, opened = open_prices(settled_book.KNOWN), open_agreement(folder)
+    for period in ("2026-04", "2026-05"):
+        settle_month(home, opened, prices, period, settled_book.ACCEPTED, {})
+    at = ("--period", "2026-05", "--agreement", str(folder))
+    [due] = told(home, *at)["calendar"]
+    assert (due["through"], due["due"], due["amount"], due["withheld"]) == ("2026-06-30", "2026-08-14", "0.60", "0.03")
+    text = " ".join(printed(home, *at).split())
+    assert "0.60 USD through 2026-06-30, due 2026-08-14; withheld 0.03, paid 0.57" in text
+    found = statement(home, "2026-05")
+    assert found is not None
+    assert "14 August 2026" in FORMATS["html"](found).decode()
+    assert "2026-08-14" in pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](found))).pages[0].extract_text()
+    assert ",2026-08-14," in FORMATS["csv"](found).decode()
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "no period"),
+        (("--period", "2026-5"), "is no month"),
+        (("--period", "2027-01"), "is not settled"),
+        (("--period", "2026-05", "--party", "nobody"), "unknown name 'nobody'"),
+        (("--period", "2026-05", "--format", "docx"), "unknown format 'docx'"),
+        (("--period", "2026-05", "--out", "/tmp/may.docx"), "no format 'docx' for a file"),
+        (("--period", "2026-05", "--format", "csv", "--json"), "they ask for two formats"),
+        (("--period", "2026-05", "--out", "/no/folder/may.pdf"), "cannot be written"),
+        (("explain", "zzzzzzzz"), "no line 'zzzzzzzz'"),
+        (("explain", ""), "no line ''"),
+        (("explain", "2pa4", "--cent", "15"), "the line amounts to 0.14"),
+        (("explain", "2pa4", "--request", "req_0"), "no request 'req_0'"),
+        (("explain", "2pa4", "--prices", "/no/book.csv"), "cannot be read"),
+        (("verify", "2027-01"), "is not settled"),
+        (("verify", "/no/file.json"), "no statement"),
+        (("verify", str(GUIDE)), "it is no statement"),
+        (("sign", "/no/file.json", "--party", "openai"), "no statement"),
+        (("dispute", "2pa4", "--party", "amazon", "--reason", "x"), "neither pays nor is paid"),
+    ],
+)
+def test_bad_input_is_refused_in_words(book: Home, arguments: tuple[str, ...], says: str) -> None:
+    done = run("statement", *arguments, "--home", str(book.root))
+    assert done.returncode == 3, done.stdout
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_cannot_be_signed_is_refused_in_words(own: Home, tmp_path: Path) -> None:
+    may, pdf = written(own, tmp_path / "may.json"), written(own, tmp_path / "may.pdf")
+
+    def refused(*arguments: str) -> str:
+        done = run(*arguments, "--home", str(own.root))
+        assert done.returncode == 3, done.stdout
+        return done.stderr
+
+    assert "no key of openai" in refused("statement", "sign", str(may), "--party", "openai")
+    assert not (tmp_path / "may.json.signatures.json").exists()
+    key(own, "openai")
+    assert "openai has a key" in refused("party", "key", "create", "--party", "openai")
+    assert "is no public key" in refused("party", "key", "trust", "--party", "openai", "--key", "c2hvcnQ=")
+    assert "unknown name 'nobody'" in refused("party", "key", "create", "--party", "nobody")
+    assert "nobody has signed it yet" in refused("statement", "countersign", str(may), "--party", "openai")
+    assert "what is signed is the statement's JSON" in refused("statement", "sign", str(pdf), "--party", "openai")
+    assert "neither pays nor is paid" in refused("statement", "sign", str(may), "--party", "oracle")
+    told(own, "sign", str(may), "--party", "openai")
+    assert "openai has signed it" in refused("statement", "sign", str(may), "--party", "openai")
+    (tmp_path / "may.json.signatures.json").write_text('{"format": "other"}')
+    assert "no signatures" in refused("statement", "verify", str(may))
+
+
+def test_a_signature_is_ed25519_over_the_document(own: Home, tmp_path: Path) -> None:
+    """Checked by the library alone, so that anybody can."""
+    may = written(own, tmp_path / "may.json")
+    public = key(own, "openai")
+    told(own, "sign", str(may), "--party", "openai")
+    document = json.loads((tmp_path / "may.json.signatures.json").read_text())
+    assert document["statement"] == hashlib.sha256(may.read_bytes()).hexdigest()
+    signature = base64.b64decode(document["signatures"][0]["signature"])
+    document["signatures"][0]["signature"] = ""
+    content = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    Ed25519PublicKey.from_public_bytes(base64.b64decode(public)).verify(signature, content)
