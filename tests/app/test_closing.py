@@ -158,7 +158,7 @@ def test_a_credit_of_a_closed_month(home: Home) -> None:
     note(home, "note-1", 5)  # 3.575 of 28 April, on aws
     may = settle(home, "2026-05")
     changed = {one.line.split("|")[2]: (str(one.amount), one.causes) for one in may.corrections}
-    assert changed["aws"] == ("-0.72", ("credit or dispute: -3.575000000000 of base",))
+    assert changed["aws"] == ("-0.72", ("credit or dispute: -3.575 of base",))
     # Told again it changes nothing; told otherwise it is refused; more than was charged is refused.
     note(home, "note-1", 5)
     assert settle(home, "2026-05") == may

@@ -204,12 +204,12 @@ def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement) -> li
     if more:
         found.append(f"late usage: {abs(more):,} requests {'more' if more > 0 else 'less'}")
     if new.adjusted != old.adjusted:
-        found.append(f"credit or dispute: {new.adjusted - old.adjusted:+,f} of base")
+        found.append(f"credit or dispute: {(new.adjusted - old.adjusted).normalize():+,f} of base")
     if new.disputed != old.disputed:
         found.append("a dispute was opened" if abs(new.disputed) > abs(old.disputed) else "a dispute was resolved")
     charges = exact_sum((new.base, -new.adjusted, -old.base, old.adjusted))
     if charges and not more:
-        found.append(f"new price known: {charges:+,f} of base")
+        found.append(f"new price known: {charges.normalize():+,f} of base")
     return found or ["earlier sales moved the cap, a tier, a floor or a cent"]
 
 

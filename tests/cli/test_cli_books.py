@@ -1,0 +1,96 @@
+"""A month of bookkeeping as people do it, command after command: settle, close, invoice, pay, correct, dispute."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from beancount import loader
+from in_process import answer, run
+
+import settled_book
+
+ACCEPTED = [flag for name in settled_book.ACCEPTED for flag in ("--assume", name)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return settled_book.make(tmp_path_factory.mktemp("books") / "home").root
+
+
+def told(home: Path, *words: str, code: int = 0) -> Any:
+    return answer(*words, "--home", str(home), code=code)
+
+
+def printed(home: Path, *words: str) -> str:
+    done = run(*words, "--home", str(home))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
+    work = Path(shutil.copytree(home, tmp_path / "home"))
+    assert printed(work, "close").strip() == "No month is closed."
+    closed = told(work, "close", "2026-04")
+    assert told(work, "close", "2026-04") == closed
+    assert [one["receipt"] for one in told(work, "close")] == [closed["receipt"]]
+    refused = told(work, "settle", "--period", "2026-04", *ACCEPTED, code=3)
+    assert refused["error"]["problems"][0]["what"] == "2026-04 is closed"
+
+    invoice = ("invoice", "--period", "2026-04", "--payer", "openai", "--payee", "microsoft", "--day", "2026-05-04")
+    assert printed(work, *invoice).splitlines() == [
+        "Invoice microsoft-openai-2026-04: openai owes microsoft 1.26 USD",
+        "  A1.share-openai-microsoft: 0.50 USD",
+        "  A5.share-openai-microsoft: 0.76 USD",
+    ]
+    pay = ("payment", "microsoft-openai-2026-04", "--id", "bank-1", "--amount", "1.00", "--day", "2026-05-20")
+    assert printed(work, *pay) == printed(work, *pay) == "bank-1: 1.00 USD on microsoft-openai-2026-04\n"
+    assert told(work, "invoice")[0]["open"] == "0.26"
+
+    request = settled_book.request(5)
+    note = ("credit", "--id", "note-1", "--request", request, "--amount", "1.00", "--reason", "an outage")
+    assert printed(work, *note) == "note-1: 1 USD of gpt-5.4 on aws, sold by openai, taken back\n"
+    claim = ("dispute", "open", "--id", "claim-1", "--request", settled_book.request(10))
+    assert printed(work, *claim) == "claim-1: 0.8 USD of gpt-5.5 on azure, sold by openai, in dispute\n"
+    may = told(work, "settle", "--period", "2026-05", *ACCEPTED)
+    (owed,) = [one for one in may["directions"] if one["payer"] == "openai"]
+    # 20 % of 3.795 − 1.00 = 2.795 is 0.56: 0.20 less for April. 20 % of 2.795 + 2.215 = 5.01 is 1.00: 0.44 for May.
+    assert (owed["total"], owed["disputed"], owed["corrections"][0]["new"]) == ("0.24", "0.16", "0.52")
+    shown = " ".join(printed(work, "statement", "--period", "2026-05").split())
+    assert "corrections of closed months" in shown
+    assert "credit or dispute: -1 of base" in shown
+    assert "In dispute besides: 0.16" in shown
+
+    assert printed(work, "dispute", "list").split() == ["claim-1", "0.8", "USD", "open"]
+    told(work, "dispute", "resolve", "claim-1", "--id", "answer-1", "--rejected")
+    told(work, "settle", "--period", "2026-05", *ACCEPTED)
+    told(work, "close", "2026-05")
+    assert told(work, *invoice[:2], "2026-05", *invoice[3:])["lines"][0]["amount"] == "0.40"  # 0.60 − 0.20
+
+    legs = told(work, "journal", "--party", "microsoft", "--account", "invoiced")
+    assert [(one["amount"], one["balance"]) for one in legs] == [
+        ("0.50", "0.50"),
+        ("0.76", "1.26"),
+        ("-0.40", "0.86"),
+        ("-0.60", "0.26"),
+        ("0.40", "0.66"),
+    ]
+    assert "microsoft:receivable:invoiced:openai" in printed(work, "journal", "--period", "2026-05")
+    _, errors, _ = loader.load_string(printed(work, "export", "beancount"))
+    assert errors == []
+
+
+REFUSED = [
+    (("invoice", "--period", "2026-05"), "no payer or payee"),
+    (("invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft"), "2026-05 is open"),
+    (("payment", "nowhere", "--id", "b"), "no invoice is called 'nowhere'"),
+    (("credit", "--id", "n"), "no sale is named"),
+    (("credit", "--id", "n", "--request", "r"), "no request r was charged"),
+    (("dispute", "resolve", "c", "--id", "a", "--upheld"), "no dispute is called 'c'"),
+    (("close", "2026-13"), "'2026-13' is no month"),
+]
+
+
+@pytest.mark.parametrize(("words", "what"), REFUSED)
+def test_what_cannot_be_booked_says_why(home: Path, words: tuple[str, ...], what: str) -> None:
+    assert told(home, *words, code=3)["error"]["problems"][0]["what"] == what

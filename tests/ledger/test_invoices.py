@@ -1,0 +1,244 @@
+"""Invoices and payments as an accountant books them: due days, withholding, currencies, what the exchange leaves."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal as D
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from share_tables import cited, month, settled, share, sold
+
+from clauseway.agreement.shares import Payment as PaymentTerm
+from clauseway.ledger import (
+    Entry,
+    Invoice,
+    Journal,
+    Payment,
+    accruals,
+    balances,
+    invoice_of,
+    payment_of,
+    read_rates,
+)
+from clauseway.ledger.invoices import Terms, due_day, is_payable, open_lines, owed_by_term, position
+from clauseway.ledger.rates import convert
+from clauseway.values import InvalidInput, exact_sum
+
+DAY, MAY = date(2026, 6, 3), date(2026, 5, 31)
+PLAIN = Terms(payment=None, withheld=D(0), citation=cited("A1.share"))
+TAXED = Terms(payment=PaymentTerm(due_days=30), withheld=D("0.075"), citation=cited("B1.share"))
+TERMS = {"A1.share": PLAIN, "B1.share": TAXED}
+
+
+def invoiced(owed: Mapping[str, str], currency: str = "USD", rate: Fraction = Fraction(1)) -> tuple[Invoice, Entry]:
+    return invoice_of(
+        identity="i-1",
+        payer="maker",
+        payee="host",
+        day=DAY,
+        through=MAY,
+        owed={term: D(amount) for term, amount in owed.items()},
+        terms=TERMS,
+        currency=currency,
+        rate=rate,
+    )
+
+
+def paid(
+    invoice: Invoice, amount: str, before: Sequence[Payment] = (), currency: str = "", rate: Fraction = Fraction(1)
+) -> tuple[Payment, Entry]:
+    return payment_of(
+        identity=f"p-{len(before)}",
+        invoice=invoice,
+        before=before,
+        day=DAY,
+        amount=D(amount),
+        currency=currency or invoice.currency,
+        rate=rate,
+        citations={term: said.citation for term, said in TERMS.items()},
+    )
+
+
+def booked(*entries: Entry) -> dict[str, str]:
+    """Every account that is not at zero, in USD and in EUR."""
+    journal = Journal().append(entries)
+    return {
+        f"{account} {currency}": str(amount)
+        for currency in ("USD", "EUR")
+        for account, amount in balances(journal.entries, currency).items()
+        if amount
+    }
+
+
+def test_an_invoice_turns_what_is_accrued_into_a_claim() -> None:
+    shares = [share("A1.share"), share("B1.share", rate="10 %")]
+    accrued = accruals(settled([sold("05-02", "100.00")], month("2026-05"), *shares))
+    legs = [(entry.day, posting) for entry in accrued for posting in entry.postings]
+    owed = owed_by_term(legs, [], "maker", "host", MAY)
+    assert owed == {"A1.share": D("20.00"), "B1.share": D("10.00")}
+    assert owed_by_term(legs, [], "maker", "host", date(2026, 5, 30)) == {}
+    invoice, entry = invoiced({term: str(amount) for term, amount in owed.items()})
+    assert [(line.term, str(line.amount), line.due) for line in invoice.lines] == [
+        ("A1.share", "20.00", None),
+        ("B1.share", "10.00", date(2026, 6, 30)),  # 31 May and 30 days
+    ]
+    assert owed_by_term(legs, [invoice], "maker", "host", MAY) == {}
+    assert position([*accrued, entry], "maker", "host") == {"invoiced": D("30.00")}
+    assert booked(*accrued, entry) == {
+        "host:income:revenue-share:maker USD": "-30.00",
+        "host:receivable:invoiced:maker USD": "30.00",
+        "maker:expense:revenue-share:host USD": "30.00",
+        "maker:payable:invoiced:host USD": "-30.00",
+    }
+
+
+# last day, paid every, → may it be invoiced then, and when is it due 45 days on
+CALENDAR = [
+    (date(2026, 5, 31), "month", True, date(2026, 7, 15)),
+    (date(2026, 5, 31), "quarter", False, date(2026, 7, 15)),
+    (date(2026, 6, 30), "quarter", True, date(2026, 8, 14)),
+    (date(2026, 12, 31), "quarter", True, date(2027, 2, 14)),
+]
+
+
+@pytest.mark.parametrize(("last", "every", "payable", "due"), CALENDAR)
+def test_the_payment_calendar(last: date, every: str, payable: bool, due: date) -> None:
+    term = PaymentTerm(every=every, due_days=45)
+    assert is_payable(last, term) is payable
+    assert due_day(last, term) == due
+    assert is_payable(last, None)
+
+
+def test_withholding_in_parts_is_withholding_at_once() -> None:
+    # 7.5 % of 33.33 is 2.49975: 2.50. In three parts of 11.11: 0.83325 → 0.83; 1.6665 → 1.67; 2.49975 → 2.50
+    invoice, entry = invoiced({"B1.share": "33.33"})
+    first, one = paid(invoice, "11.11")
+    second, two = paid(invoice, "11.11", [first])
+    third, three = paid(invoice, "11.11", [first, second])
+    assert [str(each.withheld) for each in (first, second, third)] == ["0.83", "0.84", "0.83"]
+    whole, at_once = paid(invoice, "33.33")
+    assert str(whole.withheld) == "2.50"
+    assert (
+        booked(entry, one, two, three)
+        == booked(entry, at_once)
+        == {
+            "host:cash:bank:maker USD": "30.83",
+            "host:receivable:revenue-share:maker USD": "-33.33",
+            "host:receivable:withholding:tax-authority USD": "2.50",
+            "maker:cash:bank:host USD": "-30.83",
+            "maker:payable:revenue-share:host USD": "33.33",
+            "maker:payable:withholding:tax-authority USD": "-2.50",
+        }
+    )
+    with pytest.raises(InvalidInput, match="more than is open"):
+        paid(invoice, "0.01", [first, second, third])
+
+
+RATES = read_rates("day,base,quote,rate\n2026-06-01,EUR,USD,1.0842\n2026-06-05,EUR,USD,1.1\n", "rates.csv")
+
+
+def test_an_invoice_in_euros_is_split_by_largest_remainder() -> None:
+    # 10.00 + 5.01 USD at 1 / 1.0842: 15.01 / 1.0842 = 13.8443… → 13.84; parts 9.2220… and 4.6202… → 9.22 and 4.62
+    invoice, entry = invoiced({"A1.share": "10.00", "B1.share": "5.01"}, "EUR", RATES.at(DAY, "USD", "EUR"))
+    assert [str(line.amount) for line in invoice.lines] == ["9.22", "4.62"]
+    assert booked(entry) == {
+        "host:equity:exchange:maker USD": "15.01",
+        "host:receivable:revenue-share:maker USD": "-15.01",
+        "host:equity:exchange:maker EUR": "-13.84",
+        "host:receivable:invoiced:maker EUR": "13.84",
+        "maker:equity:exchange:host USD": "-15.01",
+        "maker:payable:revenue-share:host USD": "15.01",
+        "maker:equity:exchange:host EUR": "13.84",
+        "maker:payable:invoiced:host EUR": "-13.84",
+    }
+
+
+def test_a_payment_in_euros_leaves_a_cent_to_the_exchange() -> None:
+    # 100.00 USD at 1.0842 are 92.2339… EUR. 92.23 arrive: 92.23 × 1.0842 = 99.995766 → 100.00; 92.22 → 99.98…
+    invoice, entry = invoiced({"A1.share": "100.00"})
+    exact, _ = paid(invoice, "92.23", currency="EUR", rate=RATES.at(DAY, "EUR", "USD"))
+    assert (exact.rounding, dict(exact.settles)) == (D("0.00"), {"A1.share": D("100.00")})
+    short, booking = paid(invoice, "92.24", currency="EUR", rate=RATES.at(DAY, "EUR", "USD"))
+    # 92.24 × 1.0842 = 100.006608 → 100.01: within a cent of a euro of the whole, so it settles the whole
+    assert (str(short.rounding), dict(short.settles)) == ("-0.01", {"A1.share": D("100.00")})
+    assert booked(entry, booking) == {
+        "host:cash:bank:maker EUR": "92.24",
+        "host:equity:exchange:maker EUR": "-92.24",
+        "host:equity:exchange:maker USD": "100.01",
+        "host:expense:fx-rounding:maker USD": "-0.01",
+        "host:receivable:revenue-share:maker USD": "-100.00",
+        "maker:cash:bank:host EUR": "-92.24",
+        "maker:equity:exchange:host EUR": "92.24",
+        "maker:equity:exchange:host USD": "-100.01",
+        "maker:expense:fx-rounding:host USD": "0.01",
+        "maker:payable:revenue-share:host USD": "100.00",
+    }
+
+
+def test_a_credit_note_is_paid_the_other_way() -> None:
+    invoice, entry = invoiced({"A1.share": "-5.00"})
+    payment, booking = paid(invoice, "5.00")
+    assert str(payment.amount) == "-5.00"
+    assert booked(entry, booking)["maker:cash:bank:host USD"] == "5.00"
+
+
+# day, base, quote → rate
+AT = [
+    (date(2026, 6, 1), "EUR", "USD", Fraction("1.0842")),
+    (date(2026, 6, 4), "EUR", "USD", Fraction("1.0842")),
+    (date(2026, 6, 5), "EUR", "USD", Fraction("1.1")),
+    (date(2026, 6, 5), "USD", "EUR", 1 / Fraction("1.1")),
+    (date(2020, 1, 1), "USD", "USD", Fraction(1)),
+]
+
+
+@pytest.mark.parametrize(("day", "base", "quote", "rate"), AT)
+def test_the_latest_rate_counts(day: date, base: str, quote: str, rate: Fraction) -> None:
+    assert RATES.at(day, base, quote) == rate
+
+
+def test_rates_that_cannot_be_read_are_told_at_once() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_rates(
+            "day,base,quote,rate\n2026-06-31,EUR,USD,1\n2026-06-01,eur,USD,1\n2026-06-01,EUR,USD,0\n"
+            "2026-06-01,EUR,USD,1.1\n2026-06-01,USD,EUR,0.9\n1,2\n",
+            "rates.csv",
+        )
+    assert [(problem.line, problem.what) for problem in refused.value.problems] == [
+        (2, "'2026-06-31' is no day"),
+        (3, "'eur' and 'USD' are no pair"),
+        (4, "'0' is no rate"),
+        (6, "a second rate of the pair on 2026-06-01"),
+        (7, "2 fields"),
+    ]
+    with pytest.raises(InvalidInput, match="the columns are others"):
+        read_rates("day,rate\n", "rates.csv")
+    with pytest.raises(InvalidInput, match="no rate of EUR in USD on 2026-05-31"):
+        RATES.at(date(2026, 5, 31), "EUR", "USD")
+
+
+@given(
+    st.lists(st.integers(1, 10**7), min_size=2, max_size=2),
+    st.fractions(Fraction(1, 100), Fraction(100)),
+    st.lists(st.integers(1, 100), max_size=6),
+)
+def test_whatever_is_paid_the_books_balance_and_nothing_is_lost(
+    cents: list[int], rate: Fraction, parts: list[int]
+) -> None:
+    owed = {"A1.share": str(D(cents[0]).scaleb(-2)), "B1.share": str(D(cents[1]).scaleb(-2))}
+    invoice, entry = invoiced(owed, "EUR", rate)
+    assert invoice.total == convert(exact_sum(map(D, owed.values())), rate)
+    entries, payments = [entry], list[Payment]()
+    for part in parts:
+        left = exact_sum(open_lines(invoice, payments).values())
+        amount = convert(left, Fraction(part, 100))
+        if amount > 0:
+            payment, booking = paid(invoice, str(amount), payments)
+            payments.append(payment)
+            entries.append(booking)
+    left = exact_sum(open_lines(invoice, payments).values())
+    assert left >= 0
+    assert position(entries, "maker", "host", "EUR").get("invoiced", D(0)) == left
+    assert exact_sum(payment.amount for payment in payments) + left == invoice.total
