@@ -2,10 +2,12 @@
 
 import struct
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.metering.endpoints import TIERS
 from clauseway.spool import format as layout
 
 U16, U32, U64, I64 = (1 << 16) - 1, (1 << 32) - 1, (1 << 64) - 1, (1 << 63) - 1
@@ -105,3 +107,15 @@ def test_records_lie_as_documented() -> None:
     assert (
         label[9:] == b'{"type": "ruling", "decision": "d", "outcome": "permitted", "terms": ["A5.x"], "receipt": "r"}'
     )
+
+
+def test_the_tier_stands_among_the_units_and_is_none() -> None:
+    """Six tiers there and back, beside the units; one that was told of later is as if untold."""
+    plain = UsageRecord(
+        RequestId(1, 2), 1, 3, 4, 5, 6, 7, 8, Status.COMPLETE, 200, False, 9, 10, 11, ((Unit.INPUT_TOKENS, 12),), "up",
+    )  # fmt: skip
+    for tier in TIERS:
+        record = msgspec.structs.replace(plain, tier=tier)
+        assert layout.unpack_payload(layout.pack_usage(record)).usage == [record]
+    later = msgspec.structs.replace(plain, units=(*plain.units, (layout.TIER_CODE, len(TIERS))))
+    assert layout.unpack_payload(layout.pack_usage(later)).usage == [plain]

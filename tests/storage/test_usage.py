@@ -35,6 +35,8 @@ gpt,,,,cached_input_tokens,2026-05-01,,2026-05-01,0.40,list,,,,,,
 gpt,,,,output_tokens,2026-05-01,,2026-05-01,20.00,list,,,,,,
 gpt,,,,input_tokens,2026-05-01,,2026-05-01,8.00,long,,,,272000,,
 gpt,,,,input_tokens,2026-05-01,,2026-05-01,2.00,batch,,batch,,,,
+gpt,,,,input_tokens,2026-05-01,,2026-05-01,2.50,flex,,flex,,,,
+gpt,,,,input_tokens,2026-05-01,,2026-05-01,5.00,flex and long,,flex,,272000,,
 gpt,aws,openai,,output_tokens,2026-05-01,,2026-05-01,18.00,weekdays by day,,,,,mon-fri 08-18,
 gpt,aws,openai,us-east-2,output_tokens,2026-05-02,,2026-05-01,17.00,embeddings,,,embeddings,,,
 gpt,azure,openai,,input_tokens,2026-05-02,,2026-05-01,3.20,agreed,Contoso,,,,,
@@ -61,13 +63,13 @@ NAMES = {code: name for name, code in ENDPOINTS.items()}
 
 def used(
     number: int, day: int, units: Mapping[Unit, int], buyer: int = 1, at: int = 1, hour: int = 0,
-    endpoint: str = "chat", status: Status = Status.COMPLETE,
+    endpoint: str = "chat", status: Status = Status.COMPLETE, tier: str = "",
 ) -> UsageRecord:  # fmt: skip
     return UsageRecord(
         request=RequestId(7, number), attempt=1, recorded_ns=number, buyer=buyer, deployment=at, ruling=1,
         event_ns=start_of_day_ns(date(2026, 5, day)) + hour * HOUR_NS + 5, endpoint=ENDPOINTS[endpoint], status=status,
         http_status=200, streamed=False, duration_us=1, first_content_us=1, charge_picodollars=0,
-        units=tuple(units.items()), upstream_id="",
+        units=tuple(units.items()), tier=tier,
     )  # fmt: skip
 
 
@@ -101,6 +103,11 @@ PRICED = [
     (used(3, 1, {IN: 272_000}), "1.088"),
     # a batch has no length: 900,000 × 2.00
     (used(4, 1, {IN: 900_000}, endpoint="batches.create"), "1.8"),
+    # flex, as the cloud told it: 1,000 × 2.50; and what it told of a batch's endpoint goes before that
+    (used(16, 1, {IN: 1000}, tier="flex"), "0.0025"),
+    (used(17, 1, {IN: 300_000}, tier="flex"), "1.5"),
+    (used(18, 1, {IN: 1000}, endpoint="batches.create", tier="default"), "0.004"),
+    (used(19, 1, {IN: 1000}, tier="priority"), "0.004"),
     # aws, Monday: 10 × 18.00 from 8 to 18 o'clock, else 10 × 20.00; 1 May was a Friday, 2 May a Saturday
     (used(5, 4, {IN: 0, OUT: 10}, at=3, hour=8), "0.00018"),
     (used(6, 4, {IN: 0, OUT: 10}, at=3, hour=7), "0.0002"),
@@ -196,6 +203,7 @@ RECORDS = st.builds(
     ),
     st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 3]), st.integers(0, 23),
     st.sampled_from(["chat", "embeddings", "batches.create", "responses"]), st.sampled_from(list(Status)),
+    st.sampled_from(["", "default", "flex"]),
 )  # fmt: skip
 
 
@@ -227,7 +235,7 @@ def one_by_one(records: Sequence[UsageRecord]) -> dict[Line, Decimal]:
             at, buyer, day = DEPLOYMENTS[record.deployment], BUYERS[record.buyer], day_of(record.event_ns)
             name = NAMES[record.endpoint]
             hour = day.weekday() * 24 + record.event_ns // HOUR_NS % 24
-            tier = "batch" if name == "batches.create" else "default"
+            tier = record.tier or ("batch" if name == "batches.create" else "default")
             sale = Sale(at.product, at.cloud, buyer.seller, at.region, buyer.organisation, tier, name, 0, hour)
             charge = PRICES.charge(sale, day, dict(record.units))
             charges.append(((str(day), buyer.seller, at.cloud), charge.amount))
@@ -240,14 +248,15 @@ def plain_sql(files: Sequence[Path]) -> dict[Line, Decimal]:
     """The same prices, written out again by hand, in picodollars."""
     query = """
         WITH told AS (
-            SELECT *, endpoint = 20 AS batch, event_ns // 3600000000000 % 24 BETWEEN 8 AND 17
+            SELECT *, endpoint = 20 AND tier = '' AS batch, event_ns // 3600000000000 % 24 BETWEEN 8 AND 17
                 AND dayofweek(event_day) BETWEEN 1 AND 5 AS by_day,
                 cloud = 'azure' AND event_day >= DATE '2026-05-03' AND event_day < DATE '2026-05-05' AS spring
             FROM read_parquet($files) WHERE status IN (1, 2, 3)),
         priced AS (SELECT *,
             CASE WHEN cloud = 'azure' AND seller = 'openai' AND organisation = 'Contoso'
                     AND event_day >= DATE '2026-05-02' THEN 3200000
-                ELSE (CASE WHEN batch THEN 2000000 WHEN input_tokens > 272000 THEN 8000000 ELSE 4000000 END)
+                ELSE (CASE WHEN batch THEN 2000000 WHEN tier = 'flex' AND input_tokens > 272000 THEN 5000000
+                    WHEN tier = 'flex' THEN 2500000 WHEN input_tokens > 272000 THEN 8000000 ELSE 4000000 END)
                     // 1000 * (CASE WHEN spring THEN 875 ELSE 1000 END) END AS input_price,
             CASE WHEN spring THEN 350000 ELSE 400000 END AS cached_price,
             CASE WHEN region = 'us-east-2' AND seller = 'openai' AND endpoint = 7 AND event_day >= DATE '2026-05-02'

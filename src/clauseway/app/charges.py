@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from clauseway.exchange.focus_bill import UsageCharge
-from clauseway.metering.endpoints import ENDPOINTS
+from clauseway.metering.endpoints import ENDPOINTS, tier_of
 from clauseway.pricing import Charge, PriceTable, Sale
 from clauseway.pricing.table import in_context
 from clauseway.storage.attempts import Attempt, Selection, attempts
@@ -27,6 +27,7 @@ def sale_of(attempt: Attempt) -> Sale:
         seller=attempt.seller,
         region=attempt.region,
         buyer=attempt.organisation,
+        tier=tier_of(attempt.endpoint, attempt.tier),
         endpoint=_ENDPOINT_NAMES.get(attempt.endpoint, ""),
         hour=(attempt.event_ns // _HOUR_NS + _EPOCH_HOUR) % _HOURS_OF_WEEK,
     )

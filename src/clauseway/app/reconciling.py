@@ -31,7 +31,7 @@ from clauseway.ledger.reconciliation import (
     reconcile,
 )
 from clauseway.metering import Status, Unit, billable
-from clauseway.metering.endpoints import ENDPOINTS
+from clauseway.metering.endpoints import ENDPOINTS, tier_of
 from clauseway.pricing import Entry, PriceTable, Sale
 from clauseway.pricing.conditions import NAMES
 from clauseway.storage.metered import MeteredSum, metered_sums
@@ -218,6 +218,7 @@ def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Met
         seller=one.seller,
         region=one.region,
         buyer=one.organisation,
+        tier=tier_of(one.endpoint, one.tier),
         endpoint=_ENDPOINTS.get(one.endpoint, ""),
         context=one.context,
         hour=(one.hour + _EPOCH_HOUR) % _HOURS_OF_WEEK,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from clauseway.metering.endpoints import TIERS
 from clauseway.metering.records import RequestId, Status
 from clauseway.metering.units import Unit, problems_of
 
@@ -71,6 +72,7 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
     charge_picodollars: int
     units: tuple[tuple[Unit, int], ...]
     upstream_id: str
+    tier: str = ""
 
 
 def imported_id(source: str, identity: str) -> RequestId:
@@ -190,6 +192,13 @@ def _number(fallback: int, least: int, most: int) -> Callable[[object, Bounds], 
     return check
 
 
+def _tier(value: object, _: Bounds) -> str:
+    text = _text(value)
+    if text not in TIERS:
+        raise ValueError(f"{text[:40]!r} is none of {', '.join(filter(None, TIERS))}")
+    return text
+
+
 def _flag(value: object, _: Bounds) -> bool:
     if value in (None, "", False, 0, "false", "False", "0"):
         return False
@@ -286,6 +295,7 @@ CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
     "first_content_us": _number(0, 0, _HOUR_MS * 1_000 * 48),
     "charge_picodollars": _number(0, 0, 1 << 62),
     "upstream_id": _plain,
+    "tier": _tier,
     # Whether the row sums more than one request without saying how many.
     "aggregated": _flag,
 }

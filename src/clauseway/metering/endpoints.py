@@ -1,6 +1,7 @@
 """The endpoints by name, with the code under which the journal knows each. A code never changes.
 
-The gateway's table of operations says what each does; a test says that the two agree.
+The gateway's table of operations says what each does; a test says that the two agree. Tiers are words of the clouds'
+answers; where a record tells none, the endpoint does.
 """
 
 from collections.abc import Mapping
@@ -30,6 +31,16 @@ ENDPOINTS: Mapping[str, int] = {
     "batches.retrieve": 22,
     "batches.cancel": 23,
 }
+
+
+# The words by which clouds tell the tier in which a request was served; their places are the codes in the journal.
+TIERS = ("", "default", "flex", "priority", "batch", "fast")
+DEFAULT_TIER, BATCH = TIERS[1], TIERS[4]
+
+
+def tier_of(endpoint: int, told: str | None = "") -> str:
+    """The tier of a record: what its cloud told, else what the endpoint's code says."""
+    return told or (BATCH if endpoint in batch_codes() else DEFAULT_TIER)
 
 
 def batch_codes() -> list[int]:

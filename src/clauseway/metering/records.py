@@ -92,7 +92,8 @@ class UsageRecord(msgspec.Struct, frozen=True, gc=False):
     """An attempt at a cloud, written when it ended and before the client gets its last byte.
 
     `units` holds what the cloud reported, wholes and parts as reported (see `units.CONTAINED_IN`).
-    `upstream_id` is the cloud's own request id, for reconciliation. Durations are microseconds of the machine's clock.
+    `upstream_id` is the cloud's own request id, for reconciliation; `tier` is one of `endpoints.TIERS`, as the cloud
+    told it, empty where it did not. Durations are microseconds of the machine's clock.
     """
 
     request: RequestId
@@ -111,3 +112,4 @@ class UsageRecord(msgspec.Struct, frozen=True, gc=False):
     charge_picodollars: int
     units: tuple[tuple[Unit, int], ...]
     upstream_id: str = ""
+    tier: str = ""

@@ -9,16 +9,14 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from clauseway.metering.endpoints import BATCH, DEFAULT_TIER
+
 # What every price is looked up by.
 DIMENSIONS = ("product", "cloud", "seller", "region")
 # What a price may depend on besides: equal names, then the length of the context and the hour of the week.
 FURTHER = ("buyer", "tier", "endpoint")
 NAMES = (*DIMENSIONS, *FURTHER)
 CONTEXT, HOUR = "context", "hour"
-# The tier of what names none; OpenAI's own word for it.
-DEFAULT_TIER = "default"
-# The tier of requests that were sent as a file. Their report sums many requests, so no length of context is known.
-BATCH = "batch"
 
 HOURS_OF_WEEK = 168  # from Monday 00:00 UTC
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -64,6 +62,7 @@ class Conditions(msgspec.Struct, frozen=True):
 
     @property
     def is_possible(self) -> bool:
+        """A batch's report sums many requests, so it has no length of a context."""
         return not (self.above and self.names[NAMES.index("tier")] == BATCH)
 
     @property

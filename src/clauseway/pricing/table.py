@@ -19,9 +19,10 @@ from itertools import pairwise
 import msgspec
 
 from clauseway.metering import Unit, billable
+from clauseway.metering.endpoints import BATCH
 from clauseway.metering.units import WHOLES
 from clauseway.pricing.book import Entry, PriceBook
-from clauseway.pricing.conditions import BATCH, HOUR, NAMES, Conditions, Sale, classes_of_hours
+from clauseway.pricing.conditions import HOUR, NAMES, Conditions, Sale, classes_of_hours
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, exact_product, round_half_even
 
 _HUNDRED, _ONE = Decimal(100), Decimal(1)
@@ -132,8 +133,8 @@ class Grain(msgspec.Struct, frozen=True, kw_only=True):
             sale.buyer if sale.buyer in self.buyers else "",
             sale.tier if sale.tier in self.tiers else "",
             sale.endpoint if sale.endpoint in self.endpoints else "",
-            # One more than the step is above it, and above no longer one.
-            max((step + 1 for step in self.steps if sale.context > step), default=0),
+            # One more than the step is above it, and above no longer one. A batch has no length.
+            max((step + 1 for step in self.steps if sale.context > step and sale.tier != BATCH), default=0),
             self.hours.get(sale.hour, -1) if HOUR in self.further else -1,
         )
 

@@ -44,6 +44,9 @@ Intent goes on with 24 bytes, usage with 31 and two parts of variable length:
     usage:  u8 status | u16 http_status | u8 streamed | u64 duration_us | u64 first_content_us
               | i64 charge_picodollars | u8 unit count | u16 id length
               | unit count x (u16 unit code, u64 quantity) | upstream id, UTF-8
+
+What a record learned to hold later stands among the units: code 65280 is no unit, its quantity is the place of the
+tier in `metering.endpoints.TIERS`.
 """
 
 import json
@@ -54,6 +57,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.metering.endpoints import TIERS
 
 Label = Buyer | Deployment | Ruling
 
@@ -71,10 +75,14 @@ _ATTEMPT = "BQQHqqIIIH"
 _CODES = Struct("<III")
 _CODES_AT = Struct("<BQQHqq").size
 _INTENT = Struct("<" + _ATTEMPT + "QQQ")
+_KEY = Struct("<QQH")  # boot, number, attempt
+_LENGTHS = Struct("<BH")  # of a usage record: how many units, and how long the upstream id is
 _USAGE_FIELDS = _ATTEMPT + "BHBQQqBH"
 _USAGE_FIELD_COUNT = len(_USAGE_FIELDS)
 _UNIT_FIELDS = "HQ"
 _UNITS_MAX = 255
+_UNIT_OF = {int(unit): unit for unit in Unit}  # a third of the time that asking the enumeration takes
+TIER_CODE = 0xFF00
 # One struct per count of units, because packing head and units in one call is cheaper than two.
 _USAGE = tuple(Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count) for count in range(_UNITS_MAX + 1))
 _UPSTREAM_ID_BYTES_MAX = 512  # a cloud's request id is some 40 bytes; what is longer is cut, never refused
@@ -214,9 +222,14 @@ def pack_usage(record: UsageRecord) -> bytes:
     return pack_usage_fields(
         record.request.boot, record.request.number, record.attempt, record.event_ns, record.recorded_ns,
         record.buyer, record.deployment, record.ruling, record.endpoint, record.status, record.http_status,
-        record.streamed, record.duration_us, record.first_content_us, record.charge_picodollars, record.units,
+        record.streamed, record.duration_us, record.first_content_us, record.charge_picodollars, _told(record),
         record.upstream_id.encode(),
     )  # fmt: skip
+
+
+def _told(record: UsageRecord) -> Sequence[tuple[int, int]]:
+    """The units, and the tier among them where one was told."""
+    return (*record.units, (TIER_CODE, TIERS.index(record.tier))) if record.tier else record.units
 
 
 def codes_of(record: bytes) -> tuple[int, int, int]:
@@ -243,6 +256,26 @@ def unpack_payload(payload: bytes) -> Payload:
             record, at = _unpack_usage(payload, at)
             usage.append(record)
     return Payload(labels, intents, usage)
+
+
+def attempts_in(payload: bytes) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """The attempts (boot, number, attempt) that a valid frame begins, and those it ends: quicker than all they say."""
+    begun: list[tuple[int, int, int]] = []
+    ended: list[tuple[int, int, int]] = []
+    at = 0
+    while at < len(payload):
+        kind = payload[at]
+        if kind == LABEL:
+            at += _LABEL.size + _LABEL.unpack_from(payload, at)[2]
+        elif kind == INTENT:
+            begun.append(_KEY.unpack_from(payload, at + 1))
+            at += _INTENT.size
+        else:
+            assert kind == USAGE, f"a valid frame holds a record of kind {kind}"
+            ended.append(_KEY.unpack_from(payload, at + 1))
+            count, id_length = _LENGTHS.unpack_from(payload, at + _USAGE[0].size - _LENGTHS.size)
+            at += _USAGE[count].size + id_length
+    return begun, ended
 
 
 def _unpack_label(payload: bytes, at: int) -> tuple[int, Label, int]:
@@ -272,10 +305,19 @@ def _unpack_usage(payload: bytes, at: int) -> tuple[UsageRecord, int]:
         Status(status), http_status, bool(streamed), duration_us, first_content_us, charge_picodollars, _units(flat),
         # A cloud's id cut in the middle of a character still identifies.
         payload[begin:end].decode(errors="replace"),
+        _tier(flat) if TIER_CODE in flat else "",
     )  # fmt: skip
     return record, end
 
 
-def _units(flat: Iterable[int]) -> tuple[tuple[Unit, int], ...]:
+def _units(flat: Sequence[int]) -> tuple[tuple[Unit, int], ...]:
     numbers = iter(flat)
-    return tuple((Unit(code), quantity) for code, quantity in zip(numbers, numbers, strict=True))
+    return tuple([(_UNIT_OF[code], count) for code, count in zip(numbers, numbers, strict=True) if code != TIER_CODE])
+
+
+def _tier(flat: Sequence[int]) -> str:
+    """The tier among the units; empty where there is none, or one that is told of only later than this was written."""
+    for code, place in zip(flat[::2], flat[1::2], strict=True):
+        if code == TIER_CODE and place < len(TIERS):
+            return TIERS[place]
+    return ""

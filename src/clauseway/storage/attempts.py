@@ -38,6 +38,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     terms: tuple[str, ...]
     status: int
     endpoint: int
+    tier: str
     upstream_id: str
     units: Mapping[Unit, int]
 
@@ -86,6 +87,6 @@ def _chosen(usage: Table, selection: Selection) -> Table:
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt:
-    fields = {name: row[name] for name in Attempt.__struct_fields__ if name not in ("units", "terms")}
+    fields = {name: row[name] for name in Attempt.__struct_fields__ if name not in ("units", "terms", "tier")}
     units = {unit: row[unit.column] for unit in Unit if row[unit.column] is not None}
-    return Attempt(**fields, units=units, terms=tuple(row["terms"] or ()))
+    return Attempt(**fields, units=units, tier=row["tier"] or "", terms=tuple(row["terms"] or ()))

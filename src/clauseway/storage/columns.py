@@ -4,11 +4,13 @@ A unit that was not reported is null, zero is a report of zero. The seller is th
 whoever hosts. A column is added at the end or as a unit, never changed; readers take a missing one for null.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clauseway.metering import (
     Buyer,
@@ -21,12 +23,17 @@ from clauseway.metering import (
     Used,
     flaws_of_units,
 )
+from clauseway.metering.checks import UNITS_PER_REQUEST_MAX, UNITS_PER_ROW_MAX
+from clauseway.metering.units import CONTAINED_IN
 from clauseway.storage.batches import Batch
 from clauseway.storage.quarantine import Flawed
 from clauseway.values import DAY_NS
 
 R = TypeVar("R", Intent, UsageRecord)
 _WORD = pa.dictionary(pa.int32(), pa.string())
+_BUYER = ("organisation", "project", "key_id", "seller", "segment")
+_DEPLOYMENT = ("deployment", "cloud", "region", "product", "model")
+_RULING = ("decision", "outcome", "terms", "receipt")
 
 _ATTEMPT = [
     ("request_id", pa.string()),
@@ -68,8 +75,42 @@ _INTENT = [
 ]
 _UNITS = [(unit.column, pa.int64()) for unit in Unit]
 
-USAGE_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_USAGE, *_UNITS])
+# What came later; files that were written before lack it.
+LATER = [("tier", pa.string())]
+
+USAGE_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_USAGE, *_UNITS, *LATER])
 INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT])
+
+
+def sound_table(batch: Batch) -> tuple[pa.Table, list[Flawed]]:
+    """The batch's usage, and the records whose units cannot be true: attempts without units there, whole here."""
+    try:
+        table = usage_table(batch)
+    except OverflowError:  # a count beyond 63 bits
+        table = None
+    if table is not None and is_sound(table):
+        return table, []
+    sound, flawed = held_back(batch)
+    return usage_table(sound), flawed
+
+
+def is_sound(usage: pa.Table) -> bool:
+    """Whether no record has a flaw that `metering.flaws_of_units` would find, asked of all at once."""
+    for unit in Unit:
+        counts = usage[unit.column]
+        if counts.null_count < len(counts):
+            outer = pc.min_max(counts).as_py()
+            most = UNITS_PER_ROW_MAX if unit is Unit.REQUESTS else UNITS_PER_REQUEST_MAX
+            if outer["min"] < 0 or outer["max"] > most:
+                return False
+    for whole in set(CONTAINED_IN.values()):
+        parts = [usage[part.column] for part in Unit if CONTAINED_IN.get(part) is whole]
+        told = [pc.fill_null(part, 0) for part in parts if part.null_count < len(part)]
+        if told:
+            contained = reduce(pc.add, told)
+            if pc.any(pc.greater(contained, pc.fill_null(usage[whole.column], 0))).as_py():
+                return False
+    return True
 
 
 def held_back(batch: Batch) -> tuple[Batch, list[Flawed]]:
@@ -92,14 +133,15 @@ def row_of(batch: Batch, record: UsageRecord) -> dict[str, object]:
     for name in ("attempt", "event_ns", "endpoint", "http_status", "streamed", "duration_us", "first_content_us"):
         row[name] = getattr(record, name)
     row |= {"charge_picodollars": record.charge_picodollars, "upstream_id": record.upstream_id}
+    row["tier"] = record.tier
     for name, values in _label_columns(batch, [record]).items():
-        row[name] = values[0]
+        row[name] = values[0].as_py()
     return row | {unit.column: count for unit, count in record.units}
 
 
 def used_table(rows: Sequence[Used], recorded_ns: int) -> pa.Table:
     """Rows that were believed on import, as usage."""
-    columns: dict[str, list[object]] = {
+    columns: dict[str, object] = {
         name: [getattr(row, name) for row in rows] for name in USAGE_SCHEMA.names if name in Used.__struct_fields__
     }
     columns |= {
@@ -108,31 +150,38 @@ def used_table(rows: Sequence[Used], recorded_ns: int) -> pa.Table:
         "recorded_ns": [recorded_ns] * len(rows),
         "status": [int(row.status) for row in rows],
     }
-    reports = [dict(row.units) for row in rows]
-    for unit in Unit:
-        columns[unit.column] = [report.get(unit) for report in reports]
+    columns |= _unit_columns([row.units for row in rows])
     return pa.table(columns, schema=USAGE_SCHEMA)
 
 
 def usage_table(batch: Batch) -> pa.Table:
     """The batch's usage records, in the order they were written."""
     records = batch.usage
-    columns = _attempt_columns(records) | _label_columns(batch, records)
+    columns: dict[str, object] = {**_attempt_columns(records), **_label_columns(batch, records)}
     for name in ("http_status", "streamed", "duration_us", "first_content_us", "charge_picodollars", "upstream_id"):
         columns[name] = [getattr(record, name) for record in records]
     columns["status"] = [int(record.status) for record in records]
-    reports = [dict(record.units) for record in records]
-    for unit in Unit:
-        columns[unit.column] = [report.get(unit) for report in reports]
+    columns["tier"] = [record.tier for record in records]
+    columns |= _unit_columns([record.units for record in records])
     return pa.table(columns, schema=USAGE_SCHEMA)
 
 
 def intent_table(batch: Batch) -> pa.Table:
     """The batch's intents, in the order they were written."""
-    columns = _attempt_columns(batch.intents) | _label_columns(batch, batch.intents)
+    columns: dict[str, object] = {**_attempt_columns(batch.intents), **_label_columns(batch, batch.intents)}
     for name in ("body_bytes", "output_tokens_max", "reserved_picodollars"):
         columns[name] = [getattr(intent, name) for intent in batch.intents]
     return pa.table(columns, schema=INTENT_SCHEMA)
+
+
+def _unit_columns(reports: Sequence[Sequence[tuple[Unit, int]]]) -> dict[str, object]:
+    """A column per unit. One that no record reports costs nothing."""
+    told = {unit for report in reports for unit, _ in report}
+    counts = list(map(dict, reports))
+    return {
+        unit.column: [count.get(unit) for count in counts] if unit in told else pa.nulls(len(reports), pa.int64())
+        for unit in Unit
+    }
 
 
 def _attempt_columns(records: Sequence[R]) -> dict[str, list[object]]:
@@ -146,19 +195,29 @@ def _attempt_columns(records: Sequence[R]) -> dict[str, list[object]]:
     }
 
 
-def _label_columns(batch: Batch, records: Sequence[R]) -> dict[str, list[object]]:
-    buyers = [batch.buyers[record.buyer] for record in records]
-    deployments = [batch.deployments[record.deployment] for record in records]
-    rulings = [batch.rulings[record.ruling] for record in records]
-    columns: dict[str, list[object]] = {}
-    for name in ("organisation", "project", "key_id", "seller", "segment"):
-        columns[name] = _fields(buyers, name)
-    for name in ("deployment", "cloud", "region", "product", "model"):
-        columns[name] = _fields(deployments, name)
-    for name in ("decision", "outcome", "terms", "receipt"):
-        columns[name] = _fields(rulings, name)
+def _label_columns(batch: Batch, records: Sequence[R]) -> dict[str, pa.Array]:
+    return (
+        _columns_of(batch.buyers, [record.buyer for record in records], _BUYER)
+        | _columns_of(batch.deployments, [record.deployment for record in records], _DEPLOYMENT)
+        | _columns_of(batch.rulings, [record.ruling for record in records], _RULING)
+    )
+
+
+def _columns_of(
+    labels: Mapping[int, Buyer] | Mapping[int, Deployment] | Mapping[int, Ruling],
+    codes: Sequence[int],
+    names: Sequence[str],
+) -> dict[str, pa.Array]:
+    """The fields of labels as columns. A label is looked at once, however many records name it."""
+    place = {code: number for number, code in enumerate(labels)}
+    places = pa.array([place[code] for code in codes], pa.int32())
+    columns = {}
+    for name in names:
+        values = [getattr(label, name) for label in labels.values()]
+        if name == "terms":
+            columns[name] = pa.array(values, pa.list_(pa.string())).take(places)
+        else:
+            words = {word: number for number, word in enumerate(dict.fromkeys(values))}
+            which = pa.array([words[word] for word in values], pa.int32()).take(places)
+            columns[name] = pa.DictionaryArray.from_arrays(which, pa.array(list(words), pa.string()))
     return columns
-
-
-def _fields(labels: Sequence[Buyer | Deployment | Ruling], name: str) -> list[object]:
-    return [getattr(label, name) for label in labels]

@@ -17,7 +17,19 @@ from clauseway.storage.usage import _priced_once, _rows, _usage
 from clauseway.values import DAY_NS, Interval
 
 _HOUR_NS = 3_600_000_000_000
-_BY = ("hour", "organisation", "seller", "segment", "cloud", "region", "product", "endpoint", "status", "is_late")
+_BY = (
+    "hour",
+    "organisation",
+    "seller",
+    "segment",
+    "cloud",
+    "region",
+    "product",
+    "endpoint",
+    "tier",
+    "status",
+    "is_late",
+)
 
 
 class MeteredSum(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +48,7 @@ class MeteredSum(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     product: str
     endpoint: int
+    tier: str
     status: int
     is_late: bool
     context: int
@@ -58,7 +71,10 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = ()) -> list[
     for step in steps:
         context = (_.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
     attempts = _priced_once(usage).mutate(
-        hour=(_.event_ns // _HOUR_NS).cast("int64"), is_late=_.recorded_ns - _.event_ns > DAY_NS, context=context
+        hour=(_.event_ns // _HOUR_NS).cast("int64"),
+        is_late=_.recorded_ns - _.event_ns > DAY_NS,
+        context=context,
+        tier=_.tier.fill_null(""),
     )
     sums = (
         attempts.group_by(*_BY, "context")

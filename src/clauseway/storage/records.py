@@ -11,6 +11,7 @@ from ibis.backends import BaseBackend
 from ibis.expr.types import Table
 
 from clauseway.metering import Unit
+from clauseway.storage.columns import LATER
 from clauseway.storage.control import Control
 from clauseway.storage.files import USAGE, LakeFile, files_of
 from clauseway.values import Interval, day_after
@@ -25,9 +26,10 @@ def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Int
 
 
 def once(con: BaseBackend, files: Sequence[Path], days: Interval) -> Table:
-    """The records of some days in these files. A unit that no file knew yet is a column of nulls."""
+    """The records of some days in these files. A column that no file knew yet is one of nulls."""
     usage = con.read_parquet([str(file) for file in files], union_by_name=True)
     usage = usage.mutate(**{unit.column: ibis.null("int64") for unit in Unit if unit.column not in usage.columns})
+    usage = usage.mutate(**{name: ibis.null("string") for name, _type in LATER if name not in usage.columns})
     usage = usage.filter(_.event_day >= days.begin, _.event_day < days.end)
     best_first = [_.status, _.recorded_ns, _.upstream_id]
     ranked = usage.mutate(place=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first))

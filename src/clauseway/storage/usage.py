@@ -29,7 +29,7 @@ from clauseway.metering.endpoints import ENDPOINTS, batch_codes
 from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import BATCH, DEFAULT_TIER, DIMENSIONS, Grain, PriceRow, PriceTable, Sale, UnknownPrice
 from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
-from clauseway.storage.columns import USAGE_SCHEMA
+from clauseway.storage.columns import LATER, USAGE_SCHEMA
 from clauseway.storage.files import USAGE, LakeFile, files_of
 from clauseway.storage.lake import Lake
 from clauseway.values import DAY_NS, Interval, day_after
@@ -148,9 +148,9 @@ def _span(file: LakeFile) -> list[date]:
 def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interval | None) -> Table:
     """The rows of files, with every column that is known today: a unit that no file knew yet is one of nulls."""
     read = con.read_parquet([str(lake.root / file.name) for file in files], union_by_name=True)
-    missing = {name: ibis.null("string") for name in ("tier",) if name not in read.columns}
+    missing = {name: ibis.null("string") for name, _type in LATER if name not in read.columns}
     missing |= {unit.column: ibis.null("int64") for unit in Unit if unit.column not in read.columns}
-    read = read.mutate(**missing).select(*dict.fromkeys([*USAGE_SCHEMA.names, "tier"]))
+    read = read.mutate(**missing).select(*USAGE_SCHEMA.names)
     if days is None:
         return read
     return read.filter(_.event_day >= days.begin, _.event_day < days.end)
@@ -183,7 +183,7 @@ def _places(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
 def _told_apart(usage: Table, grain: Grain) -> Table:
     """Usage with what its price depends on beyond product, cloud, seller and region, as far as any price does."""
     code = usage.endpoint
-    tier = usage.tier.cast("string").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
+    tier = usage.tier.nullif("").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
     names = {name: ENDPOINTS[name] for name in sorted(grain.endpoints)}
     context = (tier == BATCH).ifelse(0, usage.input_tokens.fill_null(0))
     hour = (usage.event_ns // _HOUR_NS + _EPOCH_HOUR) % HOURS_OF_WEEK
