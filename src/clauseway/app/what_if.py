@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from clauseway.agreement import Agreement
+from clauseway.app.forecasting import accepted_in
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement
 from clauseway.app.sealing import open_lake, seal
@@ -63,7 +64,7 @@ def what_if(
     days = month(period)
     otherwise = read_under(under, opened)
     posted = latest_settlements(home).get(period)
-    accepted = list(assume) or _accepted(posted)
+    accepted = list(assume) or accepted_in([posted] if posted else [])
     figures = figures_of(opened)
     read_assumptions(accepted, figures)
     replaced = {item.partition("=")[0].strip() for item in otherwise.figures}
@@ -154,18 +155,6 @@ def amended_up_to(agreement: Agreement, last: str) -> Agreement:
     if len(kept) == len(ids):
         return agreement
     return msgspec.structs.replace(agreement, amendments=kept, hash=f"{agreement.hash}@{last}")
-
-
-def _accepted(posted: Settlement | None) -> list[str]:
-    """The figures of a settlement that were accepted, as `--assume` takes them."""
-    if posted is None:
-        return []
-    return [
-        f"{figure.name}={value}"
-        for figure in posted.assumptions
-        if figure.accepted
-        for value in figure.value.split("; ")
-    ]
 
 
 def _same_amounts(real: Settlement, posted: Settlement) -> bool:

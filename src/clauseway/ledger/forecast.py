@@ -1,0 +1,503 @@
+"""What next: when a cap is reached, what is due each year, what the cap has saved; with a range.
+
+    settled months ─▶ bases by month ─▶ growth from month to month ─▶ paths ─▶ due on cumulative bases ─▶ quantiles
+
+The past is what was settled, to the cent; nothing of it is estimated. The future's base is the last full month's,
+grown. Growth is either assumed (one rate a month, or a low, a middle and a high one) or drawn with replacement from the
+changes between settled months that follow each other: so many paths, from a stated seed, the same for the same inputs.
+What is due of a base is reckoned as a settlement does: scale, top-ups, rounding, cap. Money is exact; a month's base is
+rounded to 12 places.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from clauseway.agreement.shares import RevenueShare
+from clauseway.ledger.assumptions import Assumption, Assumptions
+from clauseway.ledger.floors import Least, calendar_period, top_ups
+from clauseway.ledger.scale import Band, Scale
+from clauseway.ledger.settlement import Settlement, ShareResult
+from clauseway.values import Citation, Interval, InvalidInput, Problem, exact_product, exact_sum, round_half_even
+
+PATHS, SEED = 1_000, 20_260_427
+# The least number of changes from month to month that anything is drawn from.
+CHANGES_MIN = 3
+QUANTILES = (Fraction(1, 10), Fraction(1, 2), Fraction(9, 10))
+_ZERO, _ONE = Decimal(0), Decimal(1)
+_FINEST = Decimal("1e-12")
+# More than all the money there is; growth that compounds without end stops here.
+_BASE_MAX = Decimal(10**15)
+_MASK = (1 << 64) - 1
+Ranked = TypeVar("Ranked", Decimal, date)
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """Growth a month as fractions of one: 0.05 is 5 %. From history they are quantiles of `changes`."""
+
+    low: Decimal
+    mid: Decimal
+    high: Decimal
+    is_assumed: bool
+    changes: tuple[Decimal, ...] = ()
+    months: tuple[str, ...] = ()
+    method: str = ""
+
+
+class Range(msgspec.Struct, frozen=True, kw_only=True):
+    """An amount in USD, low, middle and high: all the same where it is settled."""
+
+    low: Decimal
+    mid: Decimal
+    high: Decimal
+
+
+class MonthAhead(msgspec.Struct, frozen=True, kw_only=True):
+    """The share due since its begin, at a month's end, in USD."""
+
+    month: str
+    end: date
+    is_settled: bool
+    due: Range
+    uncapped: Range
+
+
+class YearAhead(msgspec.Struct, frozen=True, kw_only=True):
+    """A calendar year: what is settled of it, what is due in all, and what the cap saves of it."""
+
+    year: int
+    settled: Decimal
+    due: Range
+    saved: Range
+
+
+class Reached(msgspec.Struct, frozen=True, kw_only=True):
+    """When a cap is reached: `on` where it is already; else the earliest, likely and latest day, None for not before
+    the share ends. `chance` is the part of the paths that reach it."""
+
+    on: date | None
+    earliest: date | None
+    likely: date | None
+    latest: date | None
+    chance: Decimal
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """One share ahead. `settled` and `saved` are its past: what is due and what the cap took off, both to the cent."""
+
+    term: str
+    payer: str
+    payee: str
+    begin: date
+    end: date
+    rate: Decimal
+    cap_name: str
+    cap: Decimal | None
+    base: Decimal
+    settled: Decimal
+    saved: Decimal
+    remaining: Decimal | None
+    reached: Reached | None
+    growth: Growth
+    years: tuple[YearAhead, ...]
+    months: tuple[MonthAhead, ...]
+    citation: Citation
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Every share that is in force after the last settled month, through the year `through`."""
+
+    last_settled: str
+    through: int
+    outlooks: tuple[Outlook, ...]
+    assumptions: tuple[Assumption, ...]
+
+
+def forecast(
+    settled: Sequence[Settlement],
+    shares: Sequence[RevenueShare],
+    assumptions: Assumptions,
+    *,
+    through: int,
+    known: date,
+    growth: Growth | None = None,
+) -> Forecast:
+    """Look ahead from settled months. `settled` holds the latest settlement of each; those that are not over by `known`
+    are left out and forecast. Raises InvalidInput: nothing settled, figures that nobody accepted, too little history
+    with no `growth` given."""
+    in_order = sorted((one for one in settled if one.period.end <= known), key=lambda one: one.period)
+    if not in_order:
+        todo = "Settle a month that is over: clauseway settle --period 2026-05 --assume …"
+        why = "there is no past to go on from"
+        raise InvalidInput(Problem(what="nothing is settled", why=why, where="--home", todo=todo))
+    last = in_order[-1].period
+    end = date(through + 1, 1, 1)
+    ahead = [share for share in shares if share.begin < end and share.end > last.begin]
+    names = [name for share in ahead for name in (*share.rates, *share.amounts)]
+    if problems := assumptions.undisclosed(names):
+        raise InvalidInput(*problems)
+    problems = []
+    outlooks = []
+    for share in sorted(ahead, key=lambda one: (one.payer, one.payee, one.begin, one.term)):
+        try:
+            outlooks.append(_Ahead(share, shares, in_order, assumptions, end, growth).outlook())
+        except InvalidInput as error:
+            problems += error.problems
+    if problems:
+        raise InvalidInput(*dict.fromkeys(problems))
+    return Forecast(
+        last_settled=_named(last.begin),
+        through=through,
+        outlooks=tuple(outlooks),
+        assumptions=assumptions.used(names),
+    )
+
+
+class _Ahead:
+    """One share looked ahead for."""
+
+    def __init__(
+        self,
+        share: RevenueShare,
+        shares: Sequence[RevenueShare],
+        settled: Sequence[Settlement],
+        assumptions: Assumptions,
+        end: date,
+        growth: Growth | None,
+    ) -> None:
+        self.share = share
+        self.first = max(settled[-1].period.end, share.begin)
+        self.end = min(end, share.end)
+        rate = assumptions.percentage(share.rate)
+        bands = [Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate)) for tier in share.tiers]
+        self._known: dict[tuple[Decimal, Decimal], Decimal] = {}
+        self.rate, self.scale = rate, Scale(rate, bands)
+        self.floors = [Least(floor.per, assumptions.amount(floor.amount)) for floor in share.floors]
+        self.cap = assumptions.amount(share.cap) if share.cap else None
+        counted = assumptions.amount(share.cap_opening) if share.cap_opening else assumptions.opening_balance
+        self.limit = None if self.cap is None else exact_sum((self.cap, -min(counted, self.cap)))
+        found = [(one, _of(one, share)) for one in settled]
+        self.mine = [mine for _, mine in found if mine is not None]
+        self.paid = {mine.days: _paid(one, mine) for one, mine in found if mine is not None}
+        self.base = self.mine[-1].base_after if self.mine else _ZERO
+        self.added = exact_sum(top.amount for one in self.mine for top in one.top_ups)
+        history = _history(share, shares, settled)
+        self.level = history[-1][1] if history else _ZERO
+        self.growth = growth or _drawn(share, history)
+        self.is_drawn = growth is None
+        self.months = _months(self.first, self.end)
+
+    def outlook(self) -> Outlook:
+        share = self.share
+        settled = exact_sum(self.paid.values())
+        after = self.mine[-1].share_after if self.mine else _ZERO
+        paths = self._paths()
+        return Outlook(
+            term=share.term,
+            payer=share.payer,
+            payee=share.payee,
+            begin=share.begin,
+            end=share.end,
+            rate=self.rate,
+            cap_name=share.cap,
+            cap=self.cap,
+            base=self.base,
+            settled=settled,
+            saved=exact_sum((self._uncapped(self.base, self.added), after.copy_negate())),
+            remaining=None if self.limit is None else exact_sum((self.limit, after.copy_negate())),
+            reached=self._reached(paths),
+            growth=self.growth,
+            years=tuple(self._years(paths)),
+            months=(*self._past(), *self._future(paths)),
+            citation=share.citation,
+        )
+
+    # What is due of a cumulative base
+
+    def _uncapped(self, base: Decimal, added: Decimal) -> Decimal:
+        found = self._known.get((base, added))
+        if found is None:
+            found = self._known[base, added] = exact_sum((round_half_even(self.scale.gross(base)), added))
+        return found
+
+    def _due(self, base: Decimal, added: Decimal) -> Decimal:
+        uncapped = self._uncapped(base, added)
+        return uncapped if self.limit is None else min(uncapped, self.limit)
+
+    # Paths
+
+    def _paths(self) -> "list[_Path]":
+        if not self.months:
+            return [_Path((), (), ())]
+        if self.is_drawn:
+            return [self._path(self._factors(path)) for path in range(PATHS)]
+        rates = (self.growth.low, self.growth.mid, self.growth.high)
+        return [self._path([exact_sum((_ONE, rate))] * len(self.months)) for rate in rates]
+
+    def _factors(self, path: int) -> list[Decimal]:
+        changes = self.growth.changes
+        numbers = _numbers(SEED + path)
+        return [exact_sum((_ONE, changes[next(numbers) % len(changes)])) for _ in self.months]
+
+    def _path(self, factors: Sequence[Decimal]) -> "_Path":
+        bases = []
+        level = self.level
+        for (days, whole), factor in zip(self.months, factors, strict=True):
+            level = min(round_half_even(exact_product(level, factor), _FINEST), _BASE_MAX)
+            bases.append(level if days == whole else _by_days(level, days, whole))
+        sums = tuple(accumulate(bases, lambda one, other: exact_sum((one, other)), initial=self.base))[1:]
+        return _Path(tuple(bases), sums, self._added(sums))
+
+    def _added(self, sums: Sequence[Decimal]) -> tuple[Decimal, ...]:
+        """The top-ups to floors since the share began, at each month's end."""
+        if not self.floors:
+            return (self.added,) * len(sums)
+        at = {one.days.end: one.base_after for one in self.mine}
+        at |= {days.end: total for (days, _), total in zip(self.months, sums, strict=True)}
+        known = sorted(at)
+
+        def share_until(day: date) -> Decimal:
+            index = bisect_left(known, day + timedelta(days=1))
+            return round_half_even(self.scale.gross(at[known[index - 1]] if index else _ZERO))
+
+        found = [
+            one
+            for one in top_ups(Interval(self.share.begin, self.share.end), self.floors, self.end, share_until)
+            if one.day >= self.first
+        ]
+        return tuple(
+            exact_sum((self.added, *(one.amount for one in found if one.day < days.end))) for days, _ in self.months
+        )
+
+    # What is told of them
+
+    def _past(self) -> Iterable[MonthAhead]:
+        added = _ZERO
+        for one in self.mine:
+            added = exact_sum((added, *(top.amount for top in one.top_ups)))
+            month = calendar_period(one.days.begin, "month")
+            yield MonthAhead(
+                month=_named(month.begin),
+                end=one.days.end,
+                is_settled=True,
+                due=_same(one.share_after),
+                uncapped=_same(self._uncapped(one.base_after, added)),
+            )
+
+    def _future(self, paths: "Sequence[_Path]") -> Iterable[MonthAhead]:
+        for index, (days, whole) in enumerate(self.months):
+            ends = [(path.sums[index], path.added[index]) for path in paths]
+            if not self.floors:
+                # What is due never falls as the base rises, so its quantiles are those of the base.
+                bases = _range([base for base, _ in ends])
+                ends = [(base, self.added) for base in (bases.low, bases.mid, bases.high)]
+            yield MonthAhead(
+                month=_named(whole.begin),
+                end=days.end,
+                is_settled=False,
+                due=_range([self._due(*one) for one in ends]),
+                uncapped=_range([self._uncapped(*one) for one in ends]),
+            )
+
+    def _years(self, paths: "Sequence[_Path]") -> Iterable[YearAhead]:
+        first = min([self.first, *(one.days.begin for one in self.mine)])
+        for year in range(first.year, max(self.end - timedelta(days=1), first).year + 1):
+            past = [one for one in self.mine if one.days.begin.year == year]
+            settled = exact_sum(self.paid[one.days] for one in past)
+            ends = [self._ends(path, year) for path in paths]
+            due = [exact_sum((settled, self._due(*end), self._due(*begin).copy_negate())) for begin, end in ends]
+            more = exact_sum(self._saved(one) for one in past)
+            saved = [
+                exact_sum((more, self._uncapped(*end), -self._uncapped(*begin), -self._due(*end), self._due(*begin)))
+                for begin, end in ends
+            ]
+            yield YearAhead(year=year, settled=settled, due=_range(due), saved=_range(saved))
+
+    def _saved(self, one: ShareResult) -> Decimal:
+        """What the cap took off a settled month."""
+        tops = exact_sum(top.amount for top in one.top_ups)
+        uncapped = exact_sum((self._uncapped(one.base_after, tops), -self._uncapped(one.base_before, _ZERO)))
+        return exact_sum((uncapped, one.amount.copy_negate()))
+
+    def _ends(self, path: "_Path", year: int) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
+        """The cumulative base and top-ups before the year's first unsettled month and after its last one."""
+        within = [index for index, (_, whole) in enumerate(self.months) if whole.begin.year == year]
+        start = self.base, self.added
+        if not within:
+            return start, start
+        before = within[0] - 1
+        begin = (path.sums[before], path.added[before]) if before >= 0 else start
+        return begin, (path.sums[within[-1]], path.added[within[-1]])
+
+    def _reached(self, paths: "Sequence[_Path]") -> Reached | None:
+        if self.limit is None:
+            return None
+        past = self.mine[-1].cap if self.mine else None
+        if past is not None and past.reached is not None:
+            on = past.reached.day
+            return Reached(on=on, earliest=on, likely=on, latest=on, chance=_ONE)
+        days = sorted(self._day(path) or date.max for path in paths)
+        reaching = sum(day < date.max for day in days)
+        earliest, likely, latest = (_quantile(days, part) for part in QUANTILES)
+        if not self.is_drawn:
+            earliest, likely, latest = days[0], self._day(paths[len(paths) // 2]) or date.max, days[-1]
+        return Reached(
+            on=None,
+            earliest=None if earliest == date.max else earliest,
+            likely=None if likely == date.max else likely,
+            latest=None if latest == date.max else latest,
+            chance=round_half_even(Decimal(reaching) / len(days), Decimal("0.001")),
+        )
+
+    def _day(self, path: "_Path") -> date | None:
+        """The day on which a path's share equals the limit, a month's base spread evenly over its days."""
+        assert self.limit is not None
+        at = bisect_left(
+            range(len(path.sums)), self.limit, key=lambda month: self._due(path.sums[month], path.added[month])
+        )
+        if at == len(path.sums):
+            return None
+        days, _ = self.months[at]
+        before = path.sums[at - 1] if at else self.base
+        added = path.added[at - 1] if at else self.added
+        length = (days.end - days.begin).days
+        for day in range(1, length):
+            so_far = Interval(days.begin, days.begin + timedelta(days=day))
+            base = exact_sum((before, _by_days(path.bases[at], so_far, days)))
+            if self._due(base, added) >= self.limit:
+                return days.begin + timedelta(days=day - 1)
+        return days.end - timedelta(days=1)
+
+
+class _Path(NamedTuple):
+    """Bases by month; cumulative since the share began; and its top-ups since then."""
+
+    bases: tuple[Decimal, ...]
+    sums: tuple[Decimal, ...]
+    added: tuple[Decimal, ...]
+
+
+def _paid(settlement: Settlement, mine: ShareResult) -> Decimal:
+    """What a settlement says is due of a share, corrections of closed months included."""
+    corrected = (change.amount for change in settlement.corrections if change.term == mine.term)
+    return exact_sum((mine.amount, *corrected))
+
+
+def _of(settlement: Settlement, share: RevenueShare) -> ShareResult | None:
+    found = (one for one in settlement.shares if (one.term, one.begin) == (share.term, share.begin))
+    return next(found, None)
+
+
+def _history(
+    share: RevenueShare, shares: Sequence[RevenueShare], settled: Sequence[Settlement]
+) -> list[tuple[Interval, Decimal]]:
+    """The base of each full settled month, of the share and of those that it follows in its direction."""
+    own = Interval(share.begin, share.end)
+    line = {
+        (one.term, one.begin)
+        for one in shares
+        if (one.payer, one.payee) == (share.payer, share.payee)
+        and (one == share or own.intersect(Interval(one.begin, one.end)).is_empty)
+    }
+    history = []
+    for settlement in settled:
+        mine = [one for one in settlement.shares if (one.term, one.begin) in line]
+        covered = sum((one.days.end - one.days.begin).days for one in mine)
+        if covered == (settlement.period.end - settlement.period.begin).days:
+            history.append((settlement.period, exact_sum(one.base for one in mine)))
+    return history
+
+
+def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> Growth:
+    """The changes from month to month. Raises InvalidInput where they are too few."""
+    pairs = [
+        (later[0], round_half_even(later[1] / earlier[1] - 1, _FINEST))
+        for earlier, later in pairwise(history)
+        if earlier[0].end == later[0].begin and earlier[1] > 0 and later[1] >= 0
+    ]
+    months = tuple(_named(period.begin) for period, _ in history)
+    if len(pairs) < CHANGES_MIN:
+        count = f"{len(pairs)} between its {len(months)} full settled months ({', '.join(months) or 'none'})"
+        raise InvalidInput(
+            Problem(
+                what=f"too little history to draw growth from for {share.term}",
+                why=f"of changes from month to month there are {count}, and {CHANGES_MIN} are needed",
+                where=share.citation.document,
+                line=share.citation.line,
+                todo="Say what is assumed, a month: --growth 5%, or a range: --growth 2%..8%.",
+            )
+        )
+    changes = tuple(change for _, change in pairs)
+    low, mid, high = (_quantile(sorted(changes), part) for part in QUANTILES)
+    method = (
+        f"each month's base is that of the month before, from {months[-1]} on, times a growth drawn with replacement "
+        f"from the {len(changes)} changes between settled months of {months[0]} to {months[-1]}; {PATHS:,} paths, "
+        f"seed {SEED}; low, middle and high are the 10th, 50th and 90th of each hundred"
+    )
+    return Growth(low=low, mid=mid, high=high, is_assumed=False, changes=changes, months=months, method=method)
+
+
+def assumed_growth(low: Decimal, mid: Decimal, high: Decimal) -> Growth:
+    """Growth a month that somebody assumes, as fractions of one."""
+    assert low <= mid <= high, "low, middle and high in this order"
+    written = [f"{(rate * 100).normalize():f} %" for rate in dict.fromkeys((low, mid, high))]
+    method = (
+        f"each month's base is that of the last full settled month, grown by {', '.join(written)} a month, as assumed "
+        "by --growth" + ("; low, middle and high are these" if len(written) > 1 else "; there is no range")
+    )
+    return Growth(low=low, mid=mid, high=high, is_assumed=True, method=method)
+
+
+def _months(first: date, end: date) -> list[tuple[Interval, Interval]]:
+    """The days of each month from `first` up to `end`, with the whole month."""
+    found = []
+    at = first
+    while at < end:
+        whole = calendar_period(at, "month")
+        found.append((whole.intersect(Interval(first, end)), whole))
+        at = whole.end
+    return found
+
+
+def _by_days(base: Decimal, part: Interval, whole: Interval) -> Decimal:
+    """The part of a base by days, to 12 places."""
+    days, of = (part.end - part.begin).days, (whole.end - whole.begin).days
+    return round_half_even(exact_product(base, Decimal(days)) / of, _FINEST)
+
+
+def _numbers(seed: int) -> Iterator[int]:
+    """Numbers of 64 bits as if at random, the same for the same seed (SplitMix64, Steele and others 2014)."""
+    state = seed
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) & _MASK
+        mixed = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
+        yield mixed ^ (mixed >> 31)
+
+
+def _quantile(in_order: Sequence[Ranked], part: Fraction) -> Ranked:
+    """The least element that so large a part of all is not above: always one of them."""
+    return in_order[max(0, -(-len(in_order) * part.numerator // part.denominator) - 1)]
+
+
+def _named(month: date) -> str:
+    return month.strftime("%Y-%m")
+
+
+def _same(amount: Decimal) -> Range:
+    return Range(low=amount, mid=amount, high=amount)
+
+
+def _range(amounts: Sequence[Decimal]) -> Range:
+    """Of assumed growth low, middle and high as they are; of paths their quantiles."""
+    in_order = sorted(amounts)
+    if len(in_order) <= len(QUANTILES):
+        return Range(low=in_order[0], mid=in_order[len(in_order) // 2], high=in_order[-1])
+    low, mid, high = (_quantile(in_order, part) for part in QUANTILES)
+    return Range(low=low, mid=mid, high=high)

@@ -1,0 +1,76 @@
+"""`forecast` as a person calls it: table, picture, JSON, and what it refuses."""
+
+from decimal import Decimal as D
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from in_process import answer, run
+
+from clauseway.app.home import Home
+from metered_months import ACCEPTED, assumed, metered_home
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """April and May 2026, settled."""
+    home = metered_home(tmp_path_factory.mktemp("months"))
+    for period in ("2026-04", "2026-05"):
+        flags = ["--home", str(home.root), "--prices", str(home.root / "book.csv"), *assumed()]
+        assert run("settle", "--period", period, *flags).returncode == 0
+    return home
+
+
+def test_what_is_due_each_year_and_when_the_cap_is_reached(home: Home, tmp_path: Path) -> None:
+    flags = ["--home", str(home.root), "--growth", "0%", "--assume", "share-openai-microsoft", "--assume", "cap=500"]
+    svg, png = tmp_path / "ahead.svg", tmp_path / "ahead.png"
+    told = run("forecast", *flags, "--svg", str(svg), "--png", str(png))
+    assert (told.returncode, told.stderr) == (0, "")
+    said = " ".join(told.stdout.split())
+    # Settled: 20 % of 100 in April from the 27th on, and of 344 in May. Then 68.80 a month.
+    for words in ("Settled so far: 88.80", "cap = 500 (reported)", "share-openai-microsoft = 20 % (reported)"):
+        assert words in said, told.stdout
+    assert "cap 500.00" in ElementTree.fromstring(svg.read_text()).find(".//*[@class='cap-label']").text  # type: ignore[operator,union-attr]
+    assert png.read_bytes().startswith(b"\x89PNG")
+    [one] = answer("forecast", *flags)["forecast"]["outlooks"]
+    # 411.20 are left: five months of 68.80 are 344.00, and 67.20 of November's 68.80.
+    assert one["reached"]["likely"] == "2026-11-30"
+    assert [(year["year"], D(year["due"]["mid"])) for year in one["years"]] == [
+        (2026, D("500.00")),
+        *((year, D(0)) for year in (2027, 2028, 2029, 2030)),
+    ]
+    # 88.80 + 7 × 68.80 = 570.40, and twelve times 68.80 a year from then on.
+    assert [D(year["saved"]["mid"]) for year in one["years"]] == [D("70.40"), *[D("825.60")] * 4]
+
+
+def test_figures_of_the_latest_settlement_hold_where_none_is_named(home: Home) -> None:
+    found = answer("forecast", "--home", str(home.root), "--growth", "1%..2%", "--through", "2027")
+    assert {one["name"] for one in found["forecast"]["assumptions"] if one["accepted"]} == set(ACCEPTED) - {
+        "share-microsoft-openai"
+    }
+    assert [one["year"] for one in found["forecast"]["outlooks"][0]["years"]] == [2026, 2027]
+
+
+REFUSED = [
+    ([], "too little history"),
+    (["--growth", "5"], "--growth"),
+    (["--growth", "8%..2%"], "--growth"),
+    (["--growth", "5000%"], "--growth"),
+    (["--growth", "5%", "--through", "3000"], "--through"),
+    (["--growth", "5%", "--assume", "cap=much"], "--assume"),
+    (["--growth", "5%", "--assume", "cap"], "share-openai-microsoft is undisclosed"),
+    (["--growth", "5%", "--svg", "/no/such/folder/a.svg"], "/no/such/folder/a.svg"),
+]
+
+
+@pytest.mark.parametrize(("more", "words"), REFUSED)
+def test_what_is_given_wrongly_is_refused(home: Home, more: list[str], words: str) -> None:
+    told = run("forecast", "--home", str(home.root), *more)
+    assert told.returncode == 3
+    assert words in told.stderr
+
+
+def test_without_a_settled_month_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+    told = run("forecast", "--home", str(tmp_path / "empty"), "--growth", "5%")
+    assert told.returncode == 3
+    assert "nothing is settled" in told.stderr
