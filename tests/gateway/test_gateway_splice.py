@@ -89,5 +89,5 @@ def test_both_changes_together_are_what_was_meant(
     body = bodies({**kept, "model": model, "stream": True}, layout, escape=False)
     changed = asking_usage(with_model(body, NAME, QUOTED), b'"stream_options"' in body)
     request = decode_chat(changed, b"application/json")
-    assert (request.model, request.stream, request.wants_usage) == (NAME, True, True)
+    assert (request.model, request.streamed, request.wants_usage) == (NAME, True, True)
     assert json.loads(changed) == {**kept, "model": NAME, "stream": True, "stream_options": {"include_usage": True}}
