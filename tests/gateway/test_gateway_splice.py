@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.requests import decode_chat
+from clauseway.gateway.requests import ChatRequest, decode_chat
 from clauseway.gateway.splice import asking_usage, with_model
 
 NAME = "gpt-5.4-deployment"
@@ -85,7 +85,7 @@ def test_asking_for_usage() -> None:
 def test_both_changes_together_are_what_was_meant(
     first: dict[str, object], model: str, layout: tuple[int | None, tuple[str, str]]
 ) -> None:
-    kept = {key: value for key, value in first.items() if key not in ("stream", "stream_options", "n")}
+    kept = {key: value for key, value in first.items() if key not in ChatRequest.__struct_fields__}
     body = bodies({**kept, "model": model, "stream": True}, layout, escape=False)
     changed = asking_usage(with_model(body, NAME, QUOTED), b'"stream_options"' in body)
     request = decode_chat(changed, b"application/json")
