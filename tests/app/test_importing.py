@@ -14,9 +14,10 @@ from clauseway.app.home import Home
 from clauseway.app.importing import Imported, Source, drop, import_usage, listed, replay
 from clauseway.app.sealing import open_lake
 from clauseway.exchange.cloudevents import write_cloudevents
-from clauseway.metering import Status, imported_id
+from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
+from clauseway.storage.batches import Batch
 from clauseway.storage.rollups import scan, usage_by
-from clauseway.values import Interval, InvalidInput
+from clauseway.values import Interval, InvalidInput, start_of_day_ns
 
 OPENED = open_agreement()
 YEAR = Interval(date(2026, 1, 1), date(2027, 1, 1))
@@ -220,6 +221,32 @@ def test_numbers_that_are_not_in_quarantine_are_refused_and_dropped_rows_stay_li
     with pytest.raises(InvalidInput):
         replay(home, OPENED, [1], {})
     assert [(one.number, one.state) for one in listed(home, with_ended=True)] == [(1, "dropped"), (2, "open")]
+
+
+def test_what_a_cloud_reported_wrongly_is_corrected_and_counts_once(home: Home) -> None:
+    wrong = UsageRecord(
+        RequestId(7, 1), 2, start_of_day_ns(date(2026, 5, 1)), 3, 1, 1, 1, 1, Status.COMPLETE, 200, True, 9, 3, 55,
+        ((Unit.INPUT_TOKENS, 10), (Unit.CACHED_INPUT_TOKENS, 11)), "up-1",
+    )  # fmt: skip
+    with open_lake(home) as lake:
+        lake.seal(
+            Batch(
+                spool="s", segment=1, first_frame=0, end_frame=1, usage=[wrong], intents=[],
+                buyers={1: Buyer("acme", "search", "key_1", "openai", "any")},
+                deployments={1: Deployment("aws-1", "aws", "", "us-east-2", "gpt-5.4", "openai.gpt-5.4")},
+                rulings={1: Ruling("d1", "permitted", ("A5.any-cloud", "A5.licence"), "r1")},
+            ),
+            4,
+        )  # fmt: skip
+    assert figures(home) == {"acme": (0, None, None)}
+    [one] = listed(home)
+    assert dict(replay(home, OPENED, [one.number], {"cached_input_tokens": "12"}).still)[one.number]
+    assert replay(home, OPENED, [one.number], {"cached_input_tokens": "9"}).replayed == (one.number,)
+    assert figures(home) == {"acme": (1, 10, None)}
+    held, corrected = rows(home)
+    assert (held["status"], corrected["status"], corrected["cached_input_tokens"]) == (Status.QUARANTINED, 1, 9)
+    same = ("request_id", "attempt", "terms", "charge_picodollars", "upstream_id", "streamed", "project", "decision")
+    assert [held[name] for name in same] == [corrected[name] for name in same]
 
 
 def test_rows_of_a_long_file_come_in_chunks_and_an_interruption_repeats_none(

@@ -10,9 +10,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.metering import (
+    Buyer,
+    Deployment,
+    Intent,
+    RequestId,
+    Ruling,
+    Status,
+    Unit,
+    UsageRecord,
+    flaws_of_units,
+)
+from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
 from clauseway.storage.batches import Batch
+from clauseway.storage.columns import sound_table
 from clauseway.storage.compaction import Damaged, compact, drop_before
 from clauseway.storage.files import INTENTS, USAGE, DroppedDays, files_of, kept_from
 from clauseway.storage.lake import Lake
@@ -147,6 +159,21 @@ def test_what_a_cloud_reported_that_cannot_be_true_is_held_and_the_attempt_stays
     [cloud] = usage_by(lake.control, ["cloud"])
     assert (cloud.served, cloud.failed, cloud.units["input_tokens"]) == (1, 2, 4)
     assert sums(lake) == scanned(lake)
+
+
+COUNTS = st.one_of(st.integers(0, 30), st.sampled_from([UNITS_PER_REQUEST_MAX, UNITS_PER_REQUEST_MAX + 1, 2**63]))
+REPORTS = st.dictionaries(st.sampled_from(list(Unit)), COUNTS, max_size=5)
+
+
+@given(st.lists(REPORTS, min_size=1, max_size=4))
+def test_records_are_held_back_exactly_where_the_one_table_of_checks_finds_a_flaw(
+    reports: list[dict[Unit, int]],
+) -> None:
+    usage = [UsageRecord(**{**fields(used(1, 0, 1)), "units": tuple(report.items())}) for report in reports]
+    table, flawed = sound_table(batch(0, *usage))
+    assert [one.flaws for one in flawed] == [flaws for report in reports if (flaws := flaws_of_units(report))]
+    wrong = [bool(flaws_of_units(report)) for report in reports]
+    assert [status == Status.QUARANTINED for status in table["status"].to_pylist()] == wrong
 
 
 def fields(record: UsageRecord) -> dict[str, Any]:

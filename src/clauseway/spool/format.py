@@ -51,7 +51,7 @@ tier in `metering.endpoints.TIERS`.
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from struct import Struct
 from typing import NamedTuple

@@ -18,6 +18,7 @@ from clauseway.spool.format import (
     SEGMENT_HEADER,
     FrameHeader,
     Label,
+    attempts_in,
     frame_is_valid,
     unpack_frame_header,
     unpack_payload,
@@ -269,7 +270,8 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batc
             if len(intents) + len(records) >= max_records:
                 break
     both: list[Intent | UsageRecord] = [*intents, *records]
-    lost = [record for record in both if not _codes(record) <= labels.keys()]
+    named = {code for record in both for code in (record.buyer, record.deployment, record.ruling)}
+    lost = [] if named <= labels.keys() else [record for record in both if not _codes(record) <= labels.keys()]
     damages += [
         Damage(str(segment.path), 0, first, end, f"the labels of {record.request} were lost, and it with them")
         for record in lost
@@ -315,6 +317,21 @@ def open_attempts(directory: Path) -> list[OpenAttempt]:
     return [attempt for key, attempt in attempts.items() if key not in ended]
 
 
+def _is_open(directory: Path) -> bool:
+    """Whether an attempt begun in the oldest segment has no end in any."""
+    first, *later = list_segments(directory)
+    open_ones: set[tuple[int, int, int]] = set()
+    for segment in (first, *later):
+        for found in _frames(segment) if segment.header is not None else ():
+            if isinstance(found, Damage):
+                continue
+            begun, ended = attempts_in(found.payload)
+            if segment is first:
+                open_ones.update(begun)
+            open_ones.difference_update(ended)
+    return bool(open_ones)
+
+
 def release(directory: Path, segment: int, sealed_end: int) -> bool:
     """Delete `segment` if all its frames (0 ≤ number < `sealed_end`) are sealed elsewhere. False when it must stay.
 
@@ -325,11 +342,8 @@ def release(directory: Path, segment: int, sealed_end: int) -> bool:
     places = positions(directory)
     if not places or places[0].segment != segment or not places[0].closed or places[0].end > sealed_end:
         return False
-    begun = {(attempt.intent.request, attempt.intent.attempt) for attempt in open_attempts(directory)}
-    if begun:
-        batch = read_batch(directory, segment, 0, 1 << 62)
-        if any((intent.request, intent.attempt) in begun for intent in batch.intents):
-            return False
+    if _is_open(directory):
+        return False
     path = segment_path(directory, segment)
     if places[0].damages:
         path.rename(path.with_name(path.name + ".damaged"))

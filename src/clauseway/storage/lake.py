@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select, update
 
 from clauseway.storage import schema
 from clauseway.storage.batches import Batch, Range
-from clauseway.storage.columns import held_back, intent_table, usage_table
+from clauseway.storage.columns import intent_table, sound_table
 from clauseway.storage.control import Control, Overlap, Sealed
 from clauseway.storage.files import INTENTS, USAGE, LakeFile, files_of, forget, kept_names, list_files
 from clauseway.storage.quarantine import hold
@@ -56,9 +56,9 @@ class Lake:
         """
         if self.is_sealed(batch.range):
             return False
-        sound, flawed = held_back(batch)
+        usage, flawed = sound_table(batch)
         return self.seal_tables(
-            batch.range, usage_table(sound), intent_table(batch), sealed_ns, also=lambda c: hold(c, flawed, sealed_ns)
+            batch.range, usage, intent_table(batch), sealed_ns, also=lambda c: hold(c, flawed, sealed_ns)
         )
 
     def seal_tables(
