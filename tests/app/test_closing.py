@@ -324,3 +324,47 @@ def test_plain_sql_over_the_lake_comes_to_the_same_shares(home: Home) -> None:
     assert reached.reached is not None
     # 20 % of 4.795 + 0.205 is 1.00: the first request of 2 May, of 1.50, goes beyond it.
     assert reached.reached.request_id == settled_book.request(7)
+
+
+# What is known only after April was closed → the April lines it changes, by cloud or payer, and why
+LATER: list[tuple[str, str, dict[str, str], str]] = [
+    # gpt-5.4 on aws at 3.00 for input, 1,000,000 tokens: 0.25 more of base, 0.05 of share
+    (
+        "price",
+        "gpt-5.4,aws,,,input_tokens,2026-04-01,,2026-04-01,3.00,a late notice",
+        {A5: "0.05"},
+        "new price known: +0.25",
+    ),
+    # 25 % of 3.795 is 0.949, so 0.19 more; of 2.50, 0.12 or 0.13 more
+    (
+        "assumption",
+        "share-openai-microsoft=25%",
+        {A1: "0.12", A5: "0.19"},
+        "assumption share-openai-microsoft: 20 % → 25%",
+    ),
+    # the old shares end on 21 April: of microsoft's 0.80 and 0.90 the second falls out
+    ("fact", "milestone=2026-04-21", {"A1.share-microsoft-openai": "-0.18"}, "amended"),
+]
+
+
+@pytest.mark.parametrize(("what", "said", "moved", "why"), LATER, ids=[one[0] for one in LATER])
+def test_what_else_is_known_later(
+    home: Home, tmp_path: Path, what: str, said: str, moved: dict[str, str], why: str
+) -> None:
+    close(home, "2026-04")
+    opened, prices, accepted = open_agreement(), PRICES, list(settled_book.ACCEPTED)
+    if what == "price":
+        book = tmp_path / "book.csv"
+        header = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
+        book.write_text(f"{header}{said}\n", "utf-8")
+        prices = open_prices(settled_book.KNOWN, book)
+    elif what == "assumption":
+        accepted = [said, *accepted[1:]]
+    else:
+        opened = opened.supposing([said])
+    may = settle_month(home, opened, prices, "2026-05", accepted, {})
+    found: dict[str, D] = {}
+    for change in may.corrections:
+        found[change.term] = found.get(change.term, D(0)) + change.amount
+        assert any(why in cause for cause in change.causes), change.causes
+    assert {term: str(amount) for term, amount in found.items()} == moved

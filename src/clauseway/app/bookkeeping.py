@@ -15,7 +15,7 @@ import msgspec
 from clauseway.app.charges import charge_of
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake, seal
-from clauseway.app.settling import month
+from clauseway.app.settling import month, one_at_a_time
 from clauseway.ledger import (
     Conflict,
     Credit,
@@ -102,7 +102,7 @@ def resolve(home: Home, told: str, disputed: str, *, upheld: bool, day: date | N
 
 def disputes(home: Home) -> list[tuple[Dispute, Resolution | None]]:
     """Every dispute with how it ended, in the order in which they were recorded."""
-    with _books(home) as (_, books):
+    with _reading(home) as books:
         told = books.vouchers()
     ended = {one.dispute: one for one in told if isinstance(one, Resolution)}
     return [(one, ended.get(one.id)) for one in told if isinstance(one, Dispute)]
@@ -206,7 +206,7 @@ def pay(
 
 def invoices(home: Home) -> list[tuple[Invoice, Decimal]]:
     """The invoices with what is open of each, in its currency."""
-    with _books(home) as (_, books):
+    with _reading(home) as books:
         told = books.vouchers()
     paid = [one for one in told if isinstance(one, Payment)]
     return [(one, exact_sum(open_lines(one, paid).values())) for one in told if isinstance(one, Invoice)]
@@ -219,7 +219,7 @@ def journal_of(home: Home, party: str = "", period: str = "", account: str = "")
     """
     days = month(period) if period else None
     balances: dict[tuple[object, str], Decimal] = {}
-    with _books(home) as (_, books), books.control.reading() as connection:
+    with _reading(home) as books, books.control.reading() as connection:
         for leg in journal.legs_of(connection, party=party, name=account):
             posting = leg.posting
             key = posting.account, posting.currency
@@ -346,8 +346,14 @@ def _book(books: Books, voucher: Voucher, entries: Iterable[Entry]) -> None:
 @contextmanager
 def _books(home: Home) -> Iterator[tuple[Lake, Books]]:
     seal(home)
-    with open_lake(home) as lake:
+    with one_at_a_time(home), open_lake(home) as lake:
         yield lake, Books(lake.control)
+
+
+@contextmanager
+def _reading(home: Home) -> Iterator[Books]:
+    with open_lake(home) as lake:
+        yield Books(lake.control)
 
 
 def _refused(what: str, why: str, todo: str) -> InvalidInput:

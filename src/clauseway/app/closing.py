@@ -5,7 +5,7 @@ from datetime import date
 
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake, seal
-from clauseway.app.settling import month, vouchers_hash
+from clauseway.app.settling import month, one_at_a_time, vouchers_hash
 from clauseway.ledger import Settlement, statement_of
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.storage.books import Books, Closed
@@ -23,7 +23,7 @@ def close_month(home: Home, period: str, today: date) -> Closed:
     if days.end > today:
         raise _refused(period, f"it lasts through {days.end - date.resolution}", "Close it once it is over.")
     seal(home)
-    with open_lake(home) as lake:
+    with one_at_a_time(home), open_lake(home) as lake:
         books = Books(lake.control)
         for closed in books.closed():
             if closed.period == days:

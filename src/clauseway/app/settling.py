@@ -1,5 +1,6 @@
 """Settling a month: seal what was metered, price it, take the shares, post the journal, keep the settlement."""
 
+import fcntl
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,7 +76,7 @@ def settle_month(
     days = month(period)
     read_assumptions(assume, figures_of(opened))
     seal(home)
-    with open_lake(home) as lake:
+    with one_at_a_time(home), open_lake(home) as lake:
         books = Books(lake.control)
         _refuse_closed(books, days)
         settler = Settler(lake, opened, prices, readings, books.vouchers())
@@ -89,6 +90,14 @@ def settle_month(
                 _post(lake.control, restatement)
         _post(lake.control, settlement)
     return settlement
+
+
+@contextmanager
+def one_at_a_time(home: Home) -> Iterator[None]:
+    """Whoever writes the books is alone: what is posted is the difference to what stands there, read before."""
+    with (home.make().root / "books.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Settler:
