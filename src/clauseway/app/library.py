@@ -196,9 +196,13 @@ def open_agreement(folder: Path | str | None = None, *, home: Path | str | None 
 
     Raises InvalidInput with every problem in the agreement and in its own facts.
     """
-    documents = built_in_documents(BUILT_IN) if folder is None else _documents(Path(folder))
-    opened = OpenAgreement(*read_with_facts(documents))
+    opened = OpenAgreement(*read_with_facts(documents_of(folder)))
     return opened if home is None else with_recorded(opened, home_at(home))
+
+
+def documents_of(folder: Path | str | None) -> dict[str, str]:
+    """The texts of an agreement's folder, by default the built-in partnership's, by file name. Raises InvalidInput."""
+    return built_in_documents(BUILT_IN) if folder is None else _documents(Path(folder))
 
 
 def with_recorded(opened: OpenAgreement, home: Home) -> OpenAgreement:
