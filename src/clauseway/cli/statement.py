@@ -44,6 +44,7 @@ def statements(
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write; by default standard output.", metavar="FILE")
     ] = None,
+    restated: Annotated[bool, typer.Option("--restated", help="Of a closed month, what restates it.")] = False,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -65,7 +66,7 @@ def statements(
     if context.invoked_subcommand is not None:
         return 0
     chosen = _format(format_, out, as_json)
-    found = settled_statement(home, period, party, agreement)
+    found = settled_statement(home, period, party, agreement, restated=restated)
     if out is not None:
         write_file(out, FORMATS[chosen](found))
     elif chosen == TERMINAL:
@@ -238,13 +239,15 @@ def _told_signing(signing: Any, as_json: bool) -> int:
     return 0
 
 
-def settled_statement(home: Path | None, period: str, party: str, agreement: list[Path] | None) -> Statement:
+def settled_statement(
+    home: Path | None, period: str, party: str, agreement: list[Path] | None, *, restated: bool = False
+) -> Statement:
     """The statement of a month's latest settlement. Raises InvalidInput where there is none, or no such party."""
     if not period:
         todo = "Name it: clauseway statement --period 2026-05."
         raise InvalidInput(Problem(what="no period", why="a statement is of a month", where="--period", todo=todo))
     options.check_party(party, open_agreements(agreement or []))
-    found = statement(home_at(home), period, party)
+    found = statement(home_at(home), period, party, restated=restated)
     if found is None:
         raise InvalidInput(
             Problem(
