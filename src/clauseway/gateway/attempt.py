@@ -56,6 +56,7 @@ class Attempt:
     # How it stands when it begins; in the class, because most attempts never change most of it.
     status = 0
     head: list[bytes] = []  # noqa: RUF012
+    limits: list[bytes] = []  # noqa: RUF012
     stream: Stream | None = None
     first_content_us = 0
     committed = False
@@ -63,6 +64,7 @@ class Attempt:
     failed = False
     units: Units = _NO_UNITS
     charged = 0
+    _tokens = 0
     sent = False
     _upstream: UpstreamConnection | None = None
     _upstream_id = b""
@@ -180,7 +182,7 @@ class Attempt:
         """Whether what follows is an event stream to pass on."""
         status = self.status = upstream.status
         self._upstream_id = upstream.upstream_id
-        self.head = upstream.head
+        self.head, self.limits = upstream.head, upstream.limits
         if status == 200:
             if upstream.is_encoded:
                 # Nobody asked for it, and what cannot be read cannot be metered.
@@ -389,15 +391,14 @@ class Attempt:
             held = Held(customer.account, where.cloud, where.product, reserved.picodollars, reserved.tokens)
             owner.shared.holds.keep(self.later.identifier, held)
             return
-        customer.account.settle(
-            where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, tokens_of(units)
-        )
+        customer.account.settle(where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, self._tokens)
 
     def record_end(self, issued: Issued, units: Units, status: Status) -> None:
         """Its end in the journal where it saw the end of what was pending: metered for the key that had made it."""
         owner, customer = self._owner, self._owner.customer
         shared, where, reserved = owner.shared, self.candidate.target, self._reserved
-        charge, tokens = self._append(status, self.status, units, shared.spool.label(issued.buyer)), tokens_of(units)
+        charge = self._append(status, self.status, units, shared.spool.label(issued.buyer))
+        tokens = self._tokens
         # What another process had reserved, before a restart, is booked to whoever asks now: spent it is all the same.
         booked = self.later is None and shared.holds.settle(issued.identifier, charge, tokens)
         own_charge, own_tokens = (0, 0) if booked else (charge, tokens)
@@ -413,13 +414,16 @@ class Attempt:
         shared, target = owner.shared, candidate.target
         duration_us = (monotonic_ns() - self._begin_ns) // 1000
         deployment, ruling = target.label, candidate.ruling
-        charge = target.charge(units) if units else 0
+        charge = tokens = 0
+        if units:
+            charge, tokens = target.charge(units), tokens_of(units)
+            if status is Status.COMPLETE:
+                shared.counts.tokens[target.cloud] += tokens
+        self._tokens = tokens
         if target.is_watched:
             first_us = self.first_content_us or duration_us
             guessed = len(owner.wanted.body) >> 2
-            target.observe(self.stream is not None, status, first_us, tokens_of(units) - guessed, shared.wheel.now_s)
-        if units and status is Status.COMPLETE:
-            shared.counts.tokens[target.cloud] += tokens_of(units)
+            target.observe(self.stream is not None, status, first_us, tokens - guessed, shared.wheel.now_s)
         shared.spool.append(
             pack_usage_fields(
                 shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
@@ -436,10 +440,14 @@ class Attempt:
 
 def tokens_of(units: Units) -> int:
     """Input and output together, each token once."""
-    return sum(count for unit, count in units if unit in _WHOLES)
+    total = 0
+    for unit, count in units:
+        if unit is _INPUT or unit is _OUTPUT:
+            total += count
+    return total
 
 
-_WHOLES = frozenset((Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS))
+_INPUT, _OUTPUT = Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS
 
 
 def _reason_of(error: OSError) -> str:

@@ -34,7 +34,7 @@ from clauseway.gateway.errors import (
     shortage_response,
 )
 from clauseway.gateway.explanations import Attempted
-from clauseway.gateway.failures import Failure, retry_lines, without_rate_limits
+from clauseway.gateway.failures import Failure, retry_lines
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.made import Made, made_in, only_owned
 from clauseway.gateway.operations import FILES, State, Wanted
@@ -317,7 +317,7 @@ class Exchange:
     def failed(self, attempt: Attempt, failure: Failure) -> None:
         attempt.record(Status.FAILED, failure.status)
         self._note(attempt, failure)
-        self._last_head = attempt.head
+        self._last_head = [*attempt.head, *attempt.limits]
         other = self._hedge if attempt is self._attempt else self._attempt
         self._hedge = None
         if other is not None and not other.over:
@@ -557,16 +557,13 @@ class Exchange:
         """Status line and headers; `rest` is the framing and what follows it."""
         status = attempt.status
         account, where = self.customer.account, attempt.candidate.target
-        head, limits = attempt.head, b""
-        if account is not None:
-            limits = account.rate_limit_headers(self.shared.wheel.now_s, where.cloud, where.product)
-            if limits:
-                head = without_rate_limits(head)  # the customer's own hold; the cloud's are our account's
+        # Where limits of the customer's own hold, it hears those; the cloud's are our account's.
+        own = account.rate_limit_headers(self.shared.wheel.now_s, where.cloud, where.product) if account else b""
         return b"HTTP/1.1 %d %b\r\n%b%b%b%bx-clauseway-attempts: %d\r\n%b%b" % (
             status,
             PHRASES.get(status, b"-"),
-            b"".join(head),
-            limits,
+            b"".join(attempt.head),
+            own or b"".join(attempt.limits),
             attempt.candidate.headers,
             self.shared.request_line(self.number),
             len(self._tried) + 1,

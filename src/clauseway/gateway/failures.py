@@ -91,15 +91,6 @@ def retry_lines(head: list[bytes]) -> bytes:
     )
 
 
-def without_rate_limits(head: list[bytes]) -> list[bytes]:
-    """The header lines without `x-ratelimit-…`."""
-    kept: list[bytes] = []
-    for at in range(0, len(head), 4):
-        if not head[at].lower().startswith(b"x-ratelimit-"):
-            kept += head[at : at + 4]
-    return kept
-
-
 def _code_in(body: bytes) -> str:
     try:
         error = _decode(body).error

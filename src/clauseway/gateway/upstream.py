@@ -14,7 +14,9 @@ import httptools
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.limits import Limits
 
-_PASS, _DROP, _FRAMING, _CONTENT_TYPE, _REQUEST_ID, _ENCODING = range(6)  # _PASS is 0: the common case is tested first
+_PASS, _DROP, _FRAMING, _CONTENT_TYPE, _REQUEST_ID, _ENCODING, _LIMIT = range(
+    7
+)  # _PASS is 0: the common case is tested first
 # Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else is the caller's.
 _ACTIONS = {
     b"connection": _DROP,
@@ -35,6 +37,7 @@ _ACTIONS = {
     **{dialect.request_id_header: _REQUEST_ID for dialect in CLOUDS.values()},
 }
 _OURS = b"x-clauseway-"
+_LIMITS = b"x-ratelimit-"
 _SPELLINGS_MAX = 2000  # how many spellings of header names are remembered; an odd cloud cannot grow it for ever
 
 
@@ -43,7 +46,12 @@ class _Actions(dict[bytes, int]):
 
     def __missing__(self, name: bytes) -> int:
         lower = name.lower()
-        action = _DROP if lower.startswith(_OURS) else _ACTIONS.get(lower, _PASS)
+        if lower.startswith(_OURS):
+            action = _DROP
+        elif lower.startswith(_LIMITS):
+            action = _LIMIT
+        else:
+            action = _ACTIONS.get(lower, _PASS)
         if len(self) < _SPELLINGS_MAX:
             self[name] = action
         return action
@@ -113,7 +121,8 @@ class Endpoint:
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection. `status`, `head` (header lines to pass on) and the rest describe the answer being received."""
+    """One connection. `status`, `head` (header lines to pass on), `limits` (those of rate limits) and the rest describe
+    the answer being received."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -129,6 +138,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _begin(self) -> None:
         self.status = 0
         self.head: list[bytes] = []
+        self.limits: list[bytes] = []
         self.is_event_stream = False
         self.is_encoded = False
         self.upstream_id = b""
@@ -239,6 +249,8 @@ class UpstreamConnection(asyncio.Protocol):
         elif action == _CONTENT_TYPE:
             self.head += (name, b": ", value, b"\r\n")
             self.is_event_stream = value.lower().startswith(b"text/event-stream")
+        elif action == _LIMIT:
+            self.limits += (name, b": ", value, b"\r\n")
         elif action == _FRAMING:
             self._framed = True
         elif action == _ENCODING:
