@@ -134,3 +134,20 @@ def test_a_book_is_checked(capsys: pytest.CaptureFixture[str], own: Path) -> Non
     assert run(["price", "check", str(own)]) == 3
     said = capsys.readouterr().err
     assert "own.csv:5: an ambiguous price of output_tokens: line 4 is as specific" in " ".join(said.split())
+
+
+def test_a_price_in_euros_is_shown_in_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    book, rates = tmp_path / "euros.csv", tmp_path / "rates.csv"
+    book.write_text(
+        "product,cloud,seller,region,unit,begin,end,known_at,per_million,source,currency\n"
+        "gpt-x,oci,,,input_tokens,2026-05-01,,2026-05-01,4.00,list,EUR\n"
+    )
+    rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.25\n")
+    line = f"price gpt-x --cloud oci --tokens in=1000 --at 2026-05-02 --prices {book}"
+    assert run([*line.split(), "--rates", str(rates), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    # 1,000 × 4.00 EUR = 4,000 millionths, × 1.25
+    assert (Decimal(found["amount"]), found["currency"]) == (Decimal("0.004"), "EUR")
+    assert Decimal(found["usd"]) == Decimal("0.005")
+    assert run(line.split()) == 3
+    assert "no rates were supplied" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from clauseway.ledger import RevenueLine
+from clauseway.ledger.rates import read_rates
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
@@ -23,7 +24,7 @@ from clauseway.storage.batches import Batch
 from clauseway.storage.files import USAGE, files_of
 from clauseway.storage.lake import Lake
 from clauseway.storage.usage import revenue, sales_in_order, usage_by_cloud
-from clauseway.values import Interval, KnownAt, day_of, exact_sum, start_of_day_ns
+from clauseway.values import Interval, InvalidInput, KnownAt, day_of, exact_sum, start_of_day_ns
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS
 HOUR_NS = 3_600_000_000_000
@@ -269,3 +270,46 @@ def plain_sql(files: Sequence[Path]) -> dict[Line, Decimal]:
         FROM priced GROUP BY ALL"""
     rows = duckdb.connect().execute(query, {"files": [str(file) for file in files]}).fetchall()
     return {(day, seller, cloud): Decimal(pico).scaleb(-12) for day, seller, cloud, pico in rows}
+
+
+EUROS = parse_book(
+    """product,cloud,seller,region,unit,begin,end,known_at,per_million,source,currency
+gpt,azure,,,input_tokens,2026-05-01,,2026-05-01,4.00,list,
+gpt,aws,,,input_tokens,2026-05-01,,2026-05-01,3.00,list in euros,EUR
+gpt,aws,openai,us-west-2,input_tokens,2026-05-01,,2026-05-01,2.75,list of one region,USD
+""",
+    "euros.csv",
+)
+RATES = "day,base,quote,rate\n2026-04-30,EUR,USD,1.1\n2026-05-02,USD,EUR,0.9\n"
+# In USD, each day at its rate: 1.1, and from the second of May 1 / 0.9 to twelve places, 1.111111111111.
+EXCHANGED = {
+    # 7 × 3.00 EUR × 1.1 = 23.1 millionths, and 2 × 2.75 USD
+    ("2026-05-01", "openai", "aws"): "0.0000286",
+    # 9 × 3.00 EUR × 1.111111111111 = 29.999999999997 millionths
+    ("2026-05-02", "openai", "aws"): "0.000029999999999997",
+    # 5 × 4.00 USD
+    ("2026-05-02", "openai", "azure"): "0.00002",
+}
+
+
+def test_prices_in_another_currency_are_worth_the_rate_of_the_day(lake: Lake) -> None:
+    used_up = [
+        used(1, 1, {IN: 3}, at=2), used(2, 1, {IN: 4}, at=2), used(3, 1, {IN: 2}, at=3), used(4, 2, {IN: 9}, at=2),
+        used(5, 2, {IN: 5}),
+    ]  # fmt: skip
+    sealed(lake, used_up)
+    table = PriceTable(EUROS, KnownAt.everything(), read_rates(RATES, "rates.csv"))
+    lines = totals(revenue(lake, table, DAYS))
+    assert lines == {line: Decimal(usd) for line, usd in EXCHANGED.items()}
+    for day in (1, 2):
+        sales = sales_in_order(lake, table, date(2026, 5, day))
+        on_day = [usd for (when, *_), usd in lines.items() if when == f"2026-05-0{day}"]
+        assert exact_sum(sale.amount for sale in sales) == exact_sum(on_day)
+    without = PriceTable(EUROS, KnownAt.everything())
+    with pytest.raises(InvalidInput, match="no rates were supplied"):
+        revenue(lake, without, DAYS)
+    late = read_rates("day,base,quote,rate\n2026-05-02,EUR,USD,1.1\n", "rates.csv")
+    with pytest.raises(InvalidInput, match="no rate of EUR in USD on 2026-05-01"):
+        revenue(lake, PriceTable(EUROS, KnownAt.everything(), late), DAYS)
+    # What was settled at other rates has another receipt.
+    assert len({table.digest, without.digest}) == 2

@@ -24,7 +24,7 @@ from clauseway.decisions.question import SELL, region_problems
 from clauseway.gateway.plan import Commitment, Epoch, Key, Lack, Plan, Prices, Refusal, Retirement, Route, Target
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
-from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
+from clauseway.values import USD, InvalidInput, KnownAt, Problem, start_of_day_ns
 
 
 def compile_plan(
@@ -100,6 +100,10 @@ def prices_now(written: DeploymentWritten, product: str, prices: PriceTable, day
     """What a deployment's units cost, in picodollars. Raises UnknownPrice: what has no price is not sold."""
     sale, kind = _sale(written, product), shipped_models().of(product, surface_at(written)).kind
     row = prices.row(sale, day)
+    if row.currency != USD:
+        what = f"{product} of deployment {written.name} is priced in {row.currency}"
+        why, todo = "a gateway counts limits and budgets in USD", "Give it a price book with a price in USD."
+        raise InvalidInput(Problem(what=what, why=why, where="price book", todo=todo))
     if not any(units <= row.prices.keys() for units in _NEEDS_PRICE[kind]):
         raise UnknownPrice([(sale, unit, day) for unit in sorted(_NEEDS_PRICE[kind][0] - row.prices.keys())])
     return row.prices

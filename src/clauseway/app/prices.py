@@ -10,11 +10,12 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.list_prices import list_book
+from clauseway.ledger.rates import Rates, read_rates
 from clauseway.metering import Unit, problems_of
 from clauseway.pricing import ChargeLine, Entry, PriceBook, PriceTable, Sale, parse_book
 from clauseway.pricing.conditions import NAMES
 from clauseway.pricing.working import Considered, considered
-from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
+from clauseway.values import USD, InvalidInput, KnownAt, Problem, exact_product, parse_day
 
 _UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
 # What people write for the units that are in every bill.
@@ -27,10 +28,19 @@ _SHORT: Mapping[str, Unit] = {
 _SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
 
 
-def open_prices(known_at: KnownAt, path: Path | None = None) -> PriceTable:
-    """The books as known at a point. Raises InvalidInput with everything wrong in them."""
+def open_prices(known_at: KnownAt, path: Path | None = None, rates: Path | None = None) -> PriceTable:
+    """The books as known at a point, and the rates of their currencies. Raises InvalidInput with all that is wrong."""
     own = [] if path is None else [own_book(path)]
-    return PriceTable([*own, _shipped(), list_book()], known_at)
+    return PriceTable([*own, _shipped(), list_book()], known_at, None if rates is None else _rates(rates))
+
+
+def _rates(path: Path) -> Rates:
+    try:
+        return read_rates(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            Problem(what="the rates cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
+        ) from None
 
 
 def _shipped() -> PriceBook:
@@ -76,7 +86,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PriceWorking(msgspec.Struct, frozen=True, kw_only=True):
-    """What usage costs, and how that came about. `books` in the order in which they go before each other."""
+    """What usage costs, and how that came about. `books` in the order in which they go before each other; `usd` is the
+    amount at the rate of the day, where it is in another currency."""
 
     product: str
     cloud: str
@@ -92,6 +103,7 @@ class PriceWorking(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
     amount: Decimal
     currency: str
+    usd: Decimal | None = None
 
 
 class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +137,7 @@ def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceW
         parts=tuple(_part(table, sale, at, report, line) for line in charge.lines),
         amount=charge.amount,
         currency=charge.currency,
+        usd=None if charge.currency == USD else exact_product(charge.amount, table.usd(charge.currency, at)),
     )
 
 

@@ -38,6 +38,9 @@ def command(
     prices: Annotated[
         Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
     ] = None,
+    rates: Annotated[
+        Path | None, typer.Option("--rates", help="Dated exchange rates, for prices in other currencies than USD.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Say what usage costs, by which entry of which book, and why the others did not win.
@@ -63,7 +66,7 @@ def command(
     if product == _CHECK:
         return _check(file, as_json)
     day, hour = moment(at) if at else (datetime.now(UTC).date(), -1)
-    table = open_prices(_known(known_at), prices)
+    table = open_prices(_known(known_at), prices, rates)
     sale = Sale(product, _named(cloud), seller, region, buyer, tier, endpoint, 0, hour)
     try:
         working = show_working(table, sale, day, tokens)
@@ -120,6 +123,8 @@ def _print(out: Console, working: PriceWorking) -> None:
         table.add_row(part.unit, f"{part.quantity:,}", "×", price, "=", f"{part.amount:,.12f}", part.place)
     table.add_row("", "", "", "", "", f"{working.amount:,.12f}", style="bold")
     out.print(table)
+    if working.usd is not None:
+        out.print(f"{working.usd:,f} USD at the rate of {working.at}", style="bold")
     for part in working.parts:
         _print_part(out, part)
 

@@ -32,6 +32,9 @@ def command(
     prices: Annotated[
         Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
     ] = None,
+    rates: Annotated[
+        Path | None, typer.Option("--rates", help="Dated exchange rates, for prices in other currencies than USD.")
+    ] = None,
     under: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,7 +74,7 @@ def command(
         found = what_if(
             home_at(home),
             options.opened(agreement, facts, suppose, home),
-            open_prices(known_at, prices),
+            open_prices(known_at, prices, rates),
             period,
             assume or [],
             readings_of(reading),
@@ -85,7 +88,7 @@ def command(
     settlement = settle_month(
         home_at(home),
         options.opened(agreement, facts, suppose, home),
-        open_prices(known_at, prices),
+        open_prices(known_at, prices, rates),
         period,
         assume or [],
         readings_of(reading),

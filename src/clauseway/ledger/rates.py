@@ -8,6 +8,7 @@ a day before the first.
 """
 
 import csv
+import hashlib
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -32,10 +33,11 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Rates:
-    """The rates of a file, by pair and in order of their days."""
+    """The rates of a file, by pair and in order of their days. `digest` is the hash of its text."""
 
-    def __init__(self, rates: tuple[Rate, ...] = (), source: str = "--rates") -> None:
+    def __init__(self, rates: tuple[Rate, ...] = (), source: str = "--rates", digest: str = "") -> None:
         self._rates = sorted(rates, key=lambda rate: rate.day)
+        self.digest = digest
         self._source = source
 
     def at(self, day: date, base: str, quote: str) -> Fraction:
@@ -78,7 +80,7 @@ def read_rates(text: str, source: str) -> Rates:
                 found.append(one)
     if problems:
         raise InvalidInput(*problems)
-    return Rates(tuple(found), source)
+    return Rates(tuple(found), source, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:

@@ -16,7 +16,8 @@ _NOTHING, _WHOLE = Decimal(0), Decimal(1)
 class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
     """The charges for usage of one event day (UTC): `amount` in USD to twelve places, a credit below zero.
 
-    `requests` counts the priced attempts behind it; `first_request` and `last_request` are their least and greatest id.
+    Where a price was in another currency, every digit of the converted amount is kept. `requests` counts the priced
+    attempts behind it.
     `voucher` names the credit or dispute that takes it back; empty for usage.
     """
 
@@ -26,8 +27,6 @@ class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
     product: str
     amount: Decimal
     requests: int = 0
-    first_request: str = ""
-    last_request: str = ""
     voucher: str = ""
 
 

@@ -13,8 +13,10 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
+from typing import Protocol
 
 import msgspec
 
@@ -25,6 +27,7 @@ from clauseway.pricing.book import Entry, PriceBook
 from clauseway.pricing.conditions import HOUR, NAMES, Conditions, Sale, classes_of_hours
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, exact_product, round_half_even
 
+_RATE_PLACES = 12
 _HUNDRED, _ONE = Decimal(100), Decimal(1)
 
 
@@ -139,13 +142,29 @@ class Grain(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class PriceTable:
-    """Books as known at one point, the first over the others. Immutable in what it answers; it keeps what it found."""
+class Exchange(Protocol):
+    """Dated rates that a user supplies. `digest` is the hash of their text, for receipts."""
 
-    def __init__(self, books: PriceBook | Sequence[PriceBook], known_at: KnownAt) -> None:
+    @property
+    def digest(self) -> str: ...
+
+    def at(self, day: date, base: str, quote: str) -> Fraction:
+        """What one `base` is in `quote` on a day. Raises InvalidInput where no rate says so."""
+
+
+class PriceTable:
+    """Books as known at one point, the first over the others. Immutable in what it answers; it keeps what it found.
+
+    What costs another currency than USD is worth what the rates say of the event's day.
+    """
+
+    def __init__(
+        self, books: PriceBook | Sequence[PriceBook], known_at: KnownAt, exchange: Exchange | None = None
+    ) -> None:
         self.books = (books,) if isinstance(books, PriceBook) else tuple(books)
         self.known_at = known_at
-        self.digest = _digest(self.books)
+        self.digest = _digest([book.digest for book in self.books] + ([exchange.digest] if exchange else []))
+        self._exchange = exchange
         self._rank = {book.name: rank for rank, book in enumerate(reversed(self.books))}
         self._rows: dict[Sale, tuple[PriceRow, ...]] = {}
         self._grains: dict[Sale, Grain] = {}
@@ -217,6 +236,17 @@ class PriceTable:
             if (won := row.won[unit])
         )
         return Charge(sum(line.amount for line in lines), lines, row.currency)
+
+    def usd(self, currency: str, day: date) -> Decimal:
+        """What one unit of a currency is in USD on a day, half-even to twelve places, so that converting sums and
+        summing what was converted are the same. Raises InvalidInput where no rate says so."""
+        if currency == USD:
+            return Decimal(1)
+        if self._exchange is None:
+            what, todo = f"prices in {currency}", "Supply a file with day,base,quote,rate, and name it with --rates."
+            raise InvalidInput(Problem(what=what, why="no rates were supplied", where="--rates", todo=todo))
+        rate = self._exchange.at(day, currency, USD)
+        return Decimal(round(rate * 10**_RATE_PLACES)).scaleb(-_RATE_PLACES)
 
     def looked_at(self, sale: Sale, unit: Unit) -> list[Entry]:
         """Every entry on a unit of that product, known or not, in the order of the books."""
@@ -295,8 +325,8 @@ def _currency(prices: Iterable[Price]) -> str:
     return first.currency
 
 
-def _digest(books: Sequence[PriceBook]) -> str:
-    """The hash of a book, or of all of them in their order."""
-    if len(books) == 1:
-        return books[0].digest
-    return hashlib.sha256("\n".join(book.digest for book in books).encode()).hexdigest()
+def _digest(digests: Sequence[str]) -> str:
+    """The hash of a book, or of all of them in their order and of the rates."""
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -32,7 +32,7 @@ from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
 from clauseway.storage.columns import LATER, USAGE_SCHEMA
 from clauseway.storage.files import USAGE, LakeFile, files_of
 from clauseway.storage.lake import Lake
-from clauseway.values import DAY_NS, Interval, day_after
+from clauseway.values import DAY_NS, USD, Interval, day_after, exact_product, exact_sum
 
 # What was sold: an answer that counts. A failed attempt and one lost in a crash are in the lake and have no charge.
 PRICED = (Status.COMPLETE, Status.INTERRUPTED, Status.ESTIMATED)
@@ -69,7 +69,10 @@ def engine() -> Iterator[BaseBackend]:
 
 
 def revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]:
-    """The charges for usage with event days in `days`, by day, seller, cloud and product. Raises UnknownPrice."""
+    """The charges for usage with event days in `days`, by day, seller, cloud and product, in USD.
+
+    Raises UnknownPrice, and InvalidInput where a price is in a currency that has no rate.
+    """
     by_line = ["event_day", "seller", "cloud", "product"]
     with engine() as con:
         usage = _usage(con, lake, days)
@@ -77,13 +80,13 @@ def revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]
             return []
         grain = prices.grain(_places(con, lake, days))
         charged = _charged(con, con.create_table("sums", _sums(usage, grain), temp=True), prices, grain)
-        lines = charged.group_by(by_line).agg(
+        lines = charged.group_by(*by_line, "currency").agg(
             amount=_.amount.sum(), requests=_.attempts.sum().cast("int64"), unpriced=_.unpriced.any()
         )
-        rows = _rows(con, lines.order_by(by_line))
+        rows = _rows(con, lines.order_by(*by_line, "currency"))
         if any(row.pop("unpriced") for row in rows):
             raise UnknownPrice(_missing(con, charged, grain))
-        return [RevenueLine(**row) for row in rows]
+        return _in_usd(rows, prices)
 
 
 def sales_in_order(lake: Lake, prices: PriceTable, day: date) -> list[SaleRecord]:
@@ -96,9 +99,12 @@ def sales_in_order(lake: Lake, prices: PriceTable, day: date) -> list[SaleRecord
         grain = prices.grain(_places(con, lake, days))
         attempts = con.create_table("attempts", _told_apart(_priced_once(usage), grain), temp=True)
         charged = _charged(con, attempts, prices, grain)
-        rows = _rows(con, charged.select(*SaleRecord.__struct_fields__, "unpriced"))
+        rows = _rows(con, charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced"))
         if any(row.pop("unpriced") for row in rows):
             raise UnknownPrice(_missing(con, charged, grain))
+        rates = {currency: prices.usd(currency, day) for currency in {row["currency"] for row in rows}}
+        for row in rows:
+            row["amount"] = _exchanged(row["amount"], rates[row.pop("currency")])
         return [SaleRecord(**row) for row in rows]
 
 
@@ -116,6 +122,25 @@ def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]
             output_tokens=_.output_tokens.sum(where=counts).fill_null(0),
         )
         return [CloudUsage(**row) for row in _rows(con, clouds.order_by("cloud"))]
+
+
+def _in_usd(rows: Iterable[dict[str, Any]], prices: PriceTable) -> list[RevenueLine]:
+    """Lines by currency as lines in USD: one for each day, seller, cloud and product."""
+    lines: dict[tuple[Any, ...], RevenueLine] = {}
+    for row in rows:
+        rate = prices.usd(row.pop("currency"), row["event_day"])
+        line = RevenueLine(**row | {"amount": _exchanged(row["amount"], rate)})
+        key = (line.event_day, line.seller, line.cloud, line.product)
+        if before := lines.get(key):
+            amount, requests = exact_sum((before.amount, line.amount)), before.requests + line.requests
+            line = msgspec.structs.replace(line, amount=amount, requests=requests)
+        lines[key] = line
+    return list(lines.values())
+
+
+def _exchanged(amount: Decimal, rate: Decimal) -> Decimal:
+    """An amount at a rate, every digit kept: so the sum of a day's sales is the day's line."""
+    return amount if rate == 1 else exact_product(amount, rate)
 
 
 def _sums(usage: Table, grain: Grain) -> Table:
@@ -217,7 +242,7 @@ def _columns(grain: Grain) -> list[str]:
 
 
 def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -> Table:
-    """Usage (sums or single attempts) with its `amount` in USD, and with what has no price marked as `unpriced`."""
+    """Usage (sums or single attempts) with its `amount` in the `currency` of its price; what has none is `unpriced`."""
     by = _columns(grain)
     groups = [_sale(row) for row in _rows(con, usage.select(*by).distinct())]
     rows = prices.rows(groups)
@@ -228,7 +253,9 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
     amounts = [_quantity(joined, unit, priced) * _price(joined, unit).fill_null(Decimal(0)) for unit in priced]
     total = reduce(add, amounts) if amounts else ibis.literal(Decimal(0))
     unpriced = reduce(or_, (_lacks_price(joined, unit, priced) for unit in sorted(WHOLES)))
-    return joined.mutate(amount=total.cast("decimal(38, 12)"), unpriced=unpriced)
+    return joined.mutate(
+        amount=total.cast("decimal(38, 12)"), unpriced=unpriced, currency=joined.price_currency.fill_null(USD)
+    )
 
 
 def _missing(con: BaseBackend, charged: Table, grain: Grain) -> list[tuple[Sale, Unit, date]]:
@@ -270,19 +297,21 @@ def _price(joined: Table, unit: Unit) -> DecimalValue:
 
 
 def _price_table(rows: Sequence[PriceRow], by: Sequence[str], priced: Sequence[Unit]) -> pa.Table:
-    """The interval table as columns, one price column per unit, USD per unit."""
+    """The interval table as columns, one price column per unit, each in the row's currency per unit."""
     numbers = (CONTEXT, HOUR)
     schema = pa.schema(
         [
             *((f"of_{name}", pa.int64() if name in numbers else pa.string()) for name in by),
             ("begin", pa.date32()),
             ("end", pa.date32()),
+            ("price_currency", pa.string()),
             *((f"price_of_{unit.column}", _PRICE) for unit in priced),
         ]
     )
     fields = {name: name.removesuffix("_name") for name in by}
     columns: dict[str, Iterable[Any]] = {f"of_{name}": [getattr(row.sale, fields[name]) for row in rows] for name in by}
     columns |= {"begin": [row.begin for row in rows], "end": [row.end for row in rows]}
+    columns["price_currency"] = [row.currency for row in rows]
     for unit in priced:
         prices = [row.prices.get(unit) for row in rows]
         columns[f"price_of_{unit.column}"] = [None if p is None else Decimal(p).scaleb(-12) for p in prices]
