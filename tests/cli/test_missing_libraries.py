@@ -32,6 +32,7 @@ NEEDED = [
     ({"vl_convert"}, ("timeline", *ASK, "--png", "{folder}/rights.png"), "--png", "pip install 'clauseway[charts]'"),
     ({"pyarrow"}, ("decide", "--batch", "{folder}/x.parquet"), "--batch", "pip install 'clauseway[settle]'"),
     ({"pyarrow"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
+    ({"cryptography"}, ("party", "key", "create", "--party", "openai"), "party", "pip install 'clauseway[signing]'"),
     ({"ibis"}, ("settle", "--period", "2026-05"), "settle", "pip install 'clauseway[settle]'"),
 ]
 
