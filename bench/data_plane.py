@@ -50,8 +50,8 @@ def measure(effort: Effort) -> list[Result]:
     proxy_core, other_core = cores[-1], cores[0]
     with tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
-        cloud = stack.enter_context(_cloud(other_core))
-        bench = _Bench(effort, stack, home, cloud, proxy_core, other_core)
+        cloud = stack.enter_context(cloud_on(other_core))
+        bench = Bench(effort, stack, home, cloud, proxy_core, other_core)
         requests = bench.beside_peers("request/chat-c32", 30.0, stream=False)
         streams = bench.beside_peers("request/stream-53-events", 350.0, stream=True)
         return [
@@ -65,11 +65,18 @@ def measure(effort: Effort) -> list[Result]:
         ]
 
 
-class _Bench:
+class Bench:
     """One run: a cloud, our gateway and the peers that can be had, all on this machine."""
 
     def __init__(
-        self, effort: Effort, stack: contextlib.ExitStack, home: Path, cloud: int, core: int, other_core: int
+        self,
+        effort: Effort,
+        stack: contextlib.ExitStack,
+        home: Path,
+        cloud: int,
+        core: int,
+        other_core: int,
+        peers: Sequence[str] = tuple(PEERS),
     ) -> None:
         self.effort, self.stack, self.home = effort, stack, home
         self.cloud, self.core, self.other_core = cloud, core, other_core
@@ -81,8 +88,8 @@ class _Bench:
         self.ours = self.gateway("ours", _auth_by_key(), "azure", "/openai/v1")
         self.peers: dict[str, _Proxy] = {}
         self.missing: dict[str, str] = {}
-        for name, start in PEERS.items():
-            running = start(cache(), home / name, cloud)
+        for name in peers:
+            running = PEERS[name](cache(), home / name, cloud)
             if running is None:
                 self.missing[name] = _NOT_HERE
                 continue
@@ -173,11 +180,11 @@ class _Bench:
     def memory(self) -> list[Result]:
         """Resident memory of a gateway that has just started, and with a thousand streams open."""
         fresh = self.gateway("fresh", _auth_by_key(), "azure", "/openai/v1")
-        idle = _resident_mb(fresh.processes)
+        idle = resident_mb(fresh.processes)
         open_streams = [_hold(fresh.port) for _ in range(_STREAMS)]
         for one in open_streams:
             one.recv(1)
-        busy = _resident_mb(fresh.processes)
+        busy = resident_mb(fresh.processes)
         for one in open_streams:
             one.close()
         return [
@@ -223,7 +230,7 @@ def _forced_write_us(folder: Path) -> float:
     return median(times) * 1e6
 
 
-def _resident_mb(processes: Sequence[int]) -> float:
+def resident_mb(processes: Sequence[int]) -> float:
     def resident_kb(process: int) -> int:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
@@ -248,7 +255,7 @@ def _pin_all(process: int, core: int) -> None:
 
 
 @contextlib.contextmanager
-def _cloud(core: int) -> Iterator[int]:
+def cloud_on(core: int) -> Iterator[int]:
     command = [sys.executable, "-m", "bench.cloud"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=lambda: _pin(core)) as process:
         assert process.stdout is not None

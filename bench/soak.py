@@ -1,0 +1,48 @@
+"""`python -m bench.soak [--requests N]`: memory stays flat over millions of requests. Part of `make soak`.
+
+A gateway with everything on answers N requests in rounds; its resident memory after each round must stay within a few
+megabytes of that after the first. Exits with 1 where it does not.
+"""
+
+import argparse
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.data_plane import Bench, cloud_on, resident_mb
+from bench.results import Effort
+
+_ROUNDS = 20
+_GROWTH_MAX_MB = 8.0  # the latest requests are kept to be explained, and arenas settle
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser.add_argument("--requests", type=int, default=10_000_000)
+    wanted = parser.parse_args().requests
+    console, cores = Console(), sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="clauseway-soak-") as folder, contextlib.ExitStack() as stack:
+        cloud = stack.enter_context(cloud_on(cores[0]))
+        bench = Bench(Effort(rounds=1, seconds=2.0), stack, Path(folder), cloud, cores[-1], cores[0], peers=())
+        rate = bench.load(bench.ours)["rate"]
+        seconds = max(wanted / _ROUNDS / rate, 1.0)
+        bench.effort = Effort(rounds=1, seconds=seconds)
+        sizes, done = [], 0
+        for number in range(_ROUNDS):
+            figures = bench.load(bench.ours)
+            done += int(figures["rate"] * seconds)
+            sizes.append(resident_mb(bench.ours.processes))
+            console.print(
+                f"round {number + 1} of {_ROUNDS}: {done:,} requests, {sizes[-1]} MB, {figures['bad']:.0f} bad answers"
+            )
+            assert figures["bad"] == 0, "a request was not answered well"
+        grown = round(max(sizes[1:]) - sizes[0], 1)
+    console.print(f"{done:,} requests; {sizes[0]} MB after the first round, {grown:+} MB at most since")
+    return 0 if grown <= _GROWTH_MAX_MB else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
