@@ -8,10 +8,19 @@ from pathlib import Path
 import pytest
 
 from clauseway import open_agreement
-from clauseway.app.compacting import Compacted, compact_lake, export_usage, rebuild_rollups, retain, state
+from clauseway.app.compacting import (
+    Compacted,
+    compact_lake,
+    export_usage,
+    rebuild_rollups,
+    retain,
+    state,
+    usage_shown,
+)
 from clauseway.app.home import Home
 from clauseway.app.importing import Source, import_usage
 from clauseway.app.sealing import open_lake
+from clauseway.app.serving import tend
 from clauseway.storage.books import Books, Closed
 from clauseway.storage.rollups import usage_by
 from clauseway.values import Interval, InvalidInput
@@ -102,3 +111,23 @@ def test_days_that_something_open_needs_are_not_dropped(home: Home) -> None:
     assert retain(home, OPENED, 65, today) == 5
     assert state(home).kept_from == date(2026, 4, 27)
     assert len(tokens(home)) == 10
+
+
+def test_where_the_disk_fails_it_is_told_and_usage_waits(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").make()
+    home.lake.write_text("no folder")
+    heard: list[str] = []
+    tend(home, merging=True, told=heard.append)
+    [text] = heard
+    assert text.startswith("Usage could not be sealed and waits in the spool; it is tried again:")
+    home.lake.unlink()
+    tend(home, merging=True, told=heard.append)
+    assert len(heard) == 1
+
+
+def test_what_was_used_is_shown_from_the_sums(home: Home) -> None:
+    assert [(one.key, one.served) for one in usage_shown(home, ["cloud", "product"])] == [(("azure", "gpt-5.4"), 10)]
+    hours = usage_shown(home, ["hour"], Interval(date(2026, 5, 2), date(2026, 5, 3)))
+    assert [one.key[0] for one in hours][:2] == ["2026-05-02T01:00Z", "2026-05-02T03:00Z"]
+    with pytest.raises(InvalidInput, match="'colour' is nothing to sum by"):
+        usage_shown(home, ["colour"])

@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from clauseway.storage.compaction import FILES_LEAST, Merged, compact, drop_befo
 from clauseway.storage.files import INTENTS, USAGE, files_of, kept_from
 from clauseway.storage.lake import Lake
 from clauseway.storage.records import days_of, records
-from clauseway.storage.rollups import replace_day, scan
+from clauseway.storage.rollups import Usage, replace_day, scan, usage_by
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
 # A query that listed a file before it was merged may still be reading it: none takes longer.
 _GRACE_NS = 600 * 1_000_000_000
+SHOWN_BY = ("hour", "organisation", "project", "seller", "cloud", "region", "product", "model")
 EXPORTS = ("parquet", "cloudevents", "focus")
 
 
@@ -111,6 +112,32 @@ def _needed(lake: Lake, opened: Opened, first: date) -> tuple[date, str]:
     if since is None:
         return open_from, f"the periods from {open_from} on are not closed"
     return since.begin, f"the share {since.term} runs since {since.begin}, and is due on all of it"
+
+
+def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> list[Usage]:
+    """Usage summed by some of `SHOWN_BY`, from the hourly sums; hours as instants. Raises InvalidInput."""
+    wrong = [name for name in by if name not in SHOWN_BY]
+    if wrong:
+        todo = f"Some of {', '.join(SHOWN_BY)}."
+        raise InvalidInput(
+            *(
+                Problem(what=f"{name!r} is nothing to sum by", why="no sum knows it", where="--by", todo=todo)
+                for name in wrong
+            )
+        )
+    with open_lake(home) as lake:
+        found = usage_by(lake.control, by, days)
+    if "hour" not in by:
+        return found
+    place = list(by).index("hour")
+    return [
+        msgspec.structs.replace(one, key=(*one.key[:place], _instant(int(one.key[place])), *one.key[place + 1 :]))
+        for one in found
+    ]  # fmt: skip
+
+
+def _instant(hour: int) -> str:
+    return datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%H:00Z")
 
 
 def rebuild_rollups(home: Home) -> int:

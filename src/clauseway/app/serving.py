@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+from sqlalchemy.exc import DBAPIError
 
 from clauseway.app.commitments import spent_by_name
+from clauseway.app.compacting import compact_lake
 from clauseway.app.configuration import Configuration, placed_path, read_configuration, settings_of
 from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
@@ -26,11 +28,14 @@ from clauseway.app.tenants import tenancy_for_plan
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.routes import check
 from clauseway.pricing import UnknownPrice
+from clauseway.storage.compaction import Damaged
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 GATEWAY_PORT, PAGES_PORT = 8400, 8401
 # A key is accepted this soon after it was made; a lake lags behind the spool by this much at most.
 _PLAN_EVERY_S, _SEAL_EVERY_S = 1.0, 15.0
+# An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
+_MERGE_EVERY_S = 3600.0
 _BALANCES_EVERY_S = 600.0
 _LOOPBACK = "127.0.0.1"
 
@@ -166,7 +171,7 @@ def keep(
 
     `again` set: compile the plan anew although nothing seems to have changed. What cannot be taken over is `told`.
     """
-    sealed_s = time.monotonic()
+    sealed_s = merged_s = time.monotonic()
     seen = _inputs(options)
     while not until.wait(_PLAN_EVERY_S):
         if dead := served.running():
@@ -181,9 +186,23 @@ def keep(
             except InvalidInput as error:
                 told(f"The change was not taken over, and changes nothing:\n{error}")
         if time.monotonic() - sealed_s >= _SEAL_EVERY_S:
-            seal(options.home)
+            merging = time.monotonic() - merged_s >= _MERGE_EVERY_S
+            tend(options.home, merging=merging, told=told)
             sealed_s = time.monotonic()
+            merged_s = sealed_s if merging else merged_s
     return None
+
+
+def tend(home: Home, *, merging: bool, told: Callable[[str], None]) -> None:
+    """Seal what was metered, and merge small files where it is time. Where the disk or the database fails, that is
+    `told`: usage stays in the spool until it can be sealed, and the gateway refuses requests once its own disk fails.
+    """
+    try:
+        seal(home)
+        if merging:
+            compact_lake(home)
+    except (OSError, DBAPIError, Damaged) as error:
+        told(f"Usage could not be sealed and waits in the spool; it is tried again: {error}")
 
 
 def _inputs(options: Options) -> list[object]:

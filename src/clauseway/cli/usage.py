@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from clauseway.app.compacting import export_usage
+from clauseway.app.compacting import SHOWN_BY, export_usage, usage_shown
 from clauseway.app.expanding import days_between, expand, parse_scale, read_windows
 from clauseway.app.home import home_at
 from clauseway.app.importing import Imported, Source, drop, import_usage, listed, replay
@@ -17,6 +17,7 @@ from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.cli.tenancy import plain_table
 from clauseway.storage.quarantine import Held
+from clauseway.storage.rollups import Usage
 from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day, through
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -24,6 +25,7 @@ quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Usag
 app.add_typer(quarantine, name="quarantine")
 _FLAWED = 2  # as for an answer that is not "permitted": it was done, and somebody has to look
 _SHOWN = 50
+_FIRST = ("input_tokens", "output_tokens")
 
 Numbers = Annotated[list[int] | None, typer.Argument(help="Rows by number, from `list`; all when none is named.")]
 Fields = Annotated[
@@ -34,6 +36,40 @@ Fields = Annotated[
 @app.callback()
 def _usage() -> None:
     """Usage from elsewhere: imported once each, checked row by row."""
+
+
+@app.command("show")
+def show_command(
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help=f"By what to sum: {', '.join(SHOWN_BY)}. Repeatable.")
+    ] = None,
+    begin: Annotated[str, typer.Option("--from", help="First day.")] = "",
+    end: Annotated[str, typer.Option("--to-day", help="Last day.")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show what was used, from the hourly sums: as quick for a year as for a day.
+
+    \b
+    Cloud by cloud:
+      clauseway usage show
+    Whose, and what, in May:
+      clauseway usage show --by organisation --by product --from 2026-05-01 --to-day 2026-05-31
+    """
+    names = by or ["cloud"]
+    found = usage_shown(home_at(home), names, _days(begin, end))
+    if as_json:
+        print_json([{**dict(zip(names, one.key, strict=True)), **_figures(one)} for one in found])
+        return 0
+    out = console()
+    units = sorted({unit for one in found for unit in one.units}, key=lambda unit: (unit not in _FIRST, unit))
+    table = plain_table(*names)
+    for name in ("served", "failed", *units):
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for one in found:
+        table.add_row(*one.key, *(f"{_figures(one).get(name, 0):,}" for name in ("served", "failed", *units)))
+    out.print(table if found else "Nothing is sealed yet.")
+    return 0
 
 
 @app.command("import")
@@ -110,10 +146,7 @@ def export_command(
     Everything as events, one per line:
       clauseway usage export --format cloudevents --out usage.jsonl
     """
-    days = Interval(
-        parse_day(begin, "--from") if begin else date.min, through(parse_day(end, "--to-day")) if end else FOREVER
-    )
-    rows = export_usage(home_at(home), form, out, days if begin or end else None)
+    rows = export_usage(home_at(home), form, out, _days(begin, end))
     if as_json:
         print_json({"rows": rows, "file": str(out)})
     else:
@@ -272,6 +305,18 @@ def drop_command(
     else:
         console().print(f"{len(done)} dropped")
     return 0
+
+
+def _days(begin: str, end: str) -> Interval | None:
+    """The days between two, both included; None where neither is given. Raises InvalidInput."""
+    if not begin and not end:
+        return None
+    first = parse_day(begin, "--from") if begin else date.min
+    return Interval(first, through(parse_day(end, "--to-day")) if end else FOREVER)
+
+
+def _figures(one: Usage) -> dict[str, int]:
+    return {"served": one.served, "failed": one.failed, **one.units}
 
 
 def _row(one: Held) -> dict[str, object]:
