@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 # More digits than any amount has, so that the report rounds nothing.
-_EVERY_DIGIT = "1000.000000000000 USD"
+_EVERY_DIGIT = "1000.000000000000"
 
 
 def find(folder: Path) -> Path | None:
@@ -33,14 +33,15 @@ def _fetched(folder: Path) -> Path | None:
     return found if runs else None
 
 
-def balances(hledger: Path, journal: Path) -> dict[str, Decimal]:
-    """Each account's balance in USD, after a strict check. It must have nothing to complain about."""
+def balances(hledger: Path, journal: Path, currency: str = "USD") -> dict[str, Decimal]:
+    """Each account's balance in a currency, after a strict check. It must have nothing to complain about."""
     checked = _run(hledger, journal, "check", "--strict")
     assert checked.returncode == 0, checked.stderr
-    report = _run(hledger, journal, "balance", "--flat", "--no-total", "--empty", "-c", _EVERY_DIGIT, "-O", "csv")
+    wanted = ("balance", f"cur:{currency}", "--flat", "--no-total", "--empty", "-O", "csv")
+    report = _run(hledger, journal, *wanted, "-c", f"{_EVERY_DIGIT} {currency}")
     assert report.returncode == 0, report.stderr
     rows = csv.DictReader(io.StringIO(report.stdout))
-    return {row["account"]: Decimal(row["balance"].removesuffix(" USD")) for row in rows}
+    return {row["account"]: Decimal(row["balance"].removesuffix(f" {currency}")) for row in rows}
 
 
 def _run(hledger: Path, journal: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from decimal import Decimal as D
 from pathlib import Path
 
@@ -15,11 +16,22 @@ import hledger_judge
 import settled_book
 from clauseway.app.home import Home
 from clauseway.exchange.accounting import ROOTS
+from clauseway.exchange.hledger import account_name
+from clauseway.ledger import balances
+from clauseway.storage import Control
 
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return settled_book.make(tmp_path_factory.mktemp("book") / "home")
+
+
+@pytest.fixture(scope="module")
+def hledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = hledger_judge.find(tmp_path_factory.mktemp("hledger"))
+    if found is None:
+        pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
+    return found
 
 
 def exported(book: Home, *arguments: str) -> str:
@@ -37,7 +49,7 @@ MICROSOFT = {
 }
 
 
-def test_beancount_and_hledger_book_what_was_settled(book: Home, tmp_path: Path) -> None:
+def test_beancount_books_what_was_settled(book: Home) -> None:
     text = exported(book, "beancount", "--party", "microsoft")
     entries, errors, _ = loader.load_string(text)
     assert errors == []
@@ -47,13 +59,43 @@ def test_beancount_and_hledger_book_what_was_settled(book: Home, tmp_path: Path)
             root, _, _, about = posting.account.lower().split(":")
             found[root, about] = found.get((root, about), D(0)) + posting.units.number
     assert found == MICROSOFT
-    hledger = hledger_judge.find(tmp_path)
-    if hledger is None:
-        pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
+
+
+def test_hledger_books_what_was_settled(book: Home, tmp_path: Path, hledger: Path) -> None:
     journal = tmp_path / "books.journal"
     assert exported(book, "hledger", "--party", "microsoft", "--out", str(journal)) == ""
     judged = hledger_judge.balances(hledger, journal)
     assert {(name.split(":")[0], name.split(":")[3]): amount for name, amount in judged.items()} == MICROSOFT
+
+
+def test_an_invoice_in_euro_and_its_payment_balance_before_both(book: Home, tmp_path: Path, hledger: Path) -> None:
+    home = Home(Path(shutil.copytree(book.root, tmp_path / "own")))
+    rates = tmp_path / "rates.csv"
+    rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.0842\n")
+    in_euro = ("--currency", "EUR", "--rates", str(rates), "--home", str(home.root))
+    for command in (
+        ("close", "2026-04", "--home", str(home.root)),
+        ("close", "2026-05", "--home", str(home.root)),
+        ("invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft", *in_euro),
+        ("payment", "microsoft-openai-2026-05", "--id", "bank-1", "--amount", "1.00", *in_euro),
+    ):
+        done = run(*command)
+        assert done.returncode == 0, done.stderr
+    control = Control.open(home.control)
+    entries = control.entries()
+    control.close()
+    _, errors, _ = loader.load_string(exported(home, "beancount"))
+    assert errors == []
+    journal = tmp_path / "books.journal"
+    exported(home, "hledger", "--out", str(journal))
+    for currency in ("USD", "EUR"):
+        ours = {account_name(account): balance for account, balance in balances(entries, currency).items()}
+        judged = hledger_judge.balances(hledger, journal, currency)
+        assert {name: amount for name, amount in judged.items() if amount} == {
+            name: amount for name, amount in ours.items() if amount
+        }
+    # 1.86 USD are 1.72 EUR at 1.0842; 1.00 of it is paid
+    assert judged["assets:microsoft:bank:openai"] == D("1.00")
 
 
 def test_a_month_alone(book: Home) -> None:

@@ -10,7 +10,7 @@ from ibis.expr.types import Table
 
 from clauseway.metering import Unit
 from clauseway.storage.lake import Lake
-from clauseway.storage.usage import _priced_once, _usage
+from clauseway.storage.usage import _priced_once, _usage, engine
 from clauseway.values import Interval
 
 # Rows read at a time: enough to be quick, little enough that any period fits into memory.
@@ -58,24 +58,23 @@ def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) ->
 
     What came back as failed, or was lost in a crash, has no charge and is left out.
     """
-    con = ibis.duckdb.connect()
-    usage = _usage(con, lake, selection.days)
-    if usage is None:
-        return
-    chosen = _priced_once(_chosen(usage, selection))
-    ends = []
-    if first:
-        ends.append(chosen.order_by(_.event_ns, _.request_id, _.attempt).limit(first))
-    if last:
-        ends.append(chosen.order_by(_.event_ns.desc(), _.request_id.desc(), _.attempt.desc()).limit(last))
-    if ends:
-        chosen = ibis.union(*ends, distinct=True) if len(ends) > 1 else ends[0]
-    in_order = chosen.order_by(_.event_ns, _.request_id, _.attempt)
-    found = con.raw_sql(con.compile(in_order))
-    names = [column[0] for column in found.description]
-    while rows := found.fetchmany(_CHUNK_ROWS):
-        for row in rows:
-            yield _attempt(dict(zip(names, row, strict=True)))
+    with engine() as con:
+        usage = _usage(con, lake, selection.days)
+        if usage is None:
+            return
+        chosen = _priced_once(_chosen(usage, selection))
+        ends = []
+        if first:
+            ends.append(chosen.order_by(_.event_ns, _.request_id, _.attempt).limit(first))
+        if last:
+            ends.append(chosen.order_by(_.event_ns.desc(), _.request_id.desc(), _.attempt.desc()).limit(last))
+        if ends:
+            chosen = ibis.union(*ends, distinct=True) if len(ends) > 1 else ends[0]
+        found = con.raw_sql(con.compile(chosen.order_by(_.event_ns, _.request_id, _.attempt)))
+        names = [column[0] for column in found.description]
+        while rows := found.fetchmany(_CHUNK_ROWS):
+            for row in rows:
+                yield _attempt(dict(zip(names, row, strict=True)))
 
 
 def _chosen(usage: Table, selection: Selection) -> Table:
