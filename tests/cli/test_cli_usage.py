@@ -1,0 +1,81 @@
+"""Usage and the lake by command: what is printed, and with which exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+from in_process import answer, run
+
+HEADER = (
+    "ChargeCategory,ChargePeriodStart,ChargePeriodEnd,ConsumedQuantity,ConsumedUnit,ProviderName,InvoiceIssuerName,"
+    "SubAccountName,RegionId,SkuMeter,BilledCost"
+)
+ROW = "Usage,2026-05-01T00:00:00Z,2026-05-02T00:00:00Z,{},Tokens,Microsoft,Microsoft,acme,eastus2,gpt 5.4 {},1"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with a bill of which one row of three is wrong."""
+    rows = [ROW.format(1000, "Inp"), ROW.format(-5, "Outp"), ROW.format(200, "cached Inp")]
+    (tmp_path / "bill.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    done = run("usage", "import", str(tmp_path / "bill.csv"), home=tmp_path / "home")
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[0] == "3 rows: 2 imported, 0 there before, 1 in quarantine"
+    return tmp_path / "home"
+
+
+def test_quarantine_listed_shown_corrected_and_dropped(home: Path) -> None:
+    assert "output_tokens is -5, below zero" in run("usage", "quarantine", "list", home=home).stdout
+    shown = run("usage", "quarantine", "show", "1", home=home).stdout
+    assert shown.startswith("1  bill.csv, row 3: open, since ")
+    assert "  organisation            acme" in shown
+    [one] = answer("usage", "quarantine", "list", home=home)
+    assert (one["number"], one["row"]["output_tokens"], one["flaws"][0]["field"]) == (1, -5, "units")
+    assert answer("usage", "quarantine", "replay", "1", code=2, home=home)["replayed"] == []
+    corrected = answer("usage", "quarantine", "replay", "1", "--set", "output_tokens=5", home=home)
+    assert corrected["replayed"] == [1]
+    assert run("usage", "quarantine", "list", home=home).stdout == "Nothing is in quarantine.\n"
+    assert run("usage", "quarantine", "drop", "1", home=home).returncode == 3
+
+
+def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
+    [one] = answer("usage", "show", "--by", "organisation", home=home)
+    assert one == {"organisation": "acme", "served": 2, "failed": 0, "input_tokens": 1200, "cached_input_tokens": 200}
+    assert "acme" in run("usage", "show", "--by", "organisation", "--from", "2026-05-01", home=home).stdout
+    out = tmp_path / "out.jsonl"
+    assert answer("usage", "export", "--format", "cloudevents", "--out", str(out), home=home)["rows"] == 2
+    assert [json.loads(line)["specversion"] for line in out.read_text().splitlines()] == ["1.0", "1.0"]
+    assert run("lake", "compact", home=home).stdout == "0 files became 0, with 0 rows; 0 removed\n"
+    assert run("lake", "rollups", home=home).stdout == "Every day was as it should be.\n"
+    assert run("lake", "show", home=home).stdout.startswith("2 records of 2026-05-01 to 2026-05-01 in 1 files")
+    refused = run("lake", "retain", "--keep-days", "1", home=home)
+    assert (refused.returncode, "no period is closed" in refused.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("usage", "import", "nothing.csv"), "nothing.csv"),
+        (("usage", "import", "x.csv", "--set", "seller"), "--set"),
+        (("usage", "import", "x.csv", "--set", "colour=red"), "--set"),
+        (("usage", "export", "--format", "xls", "--out", "x"), "--format"),
+        (("usage", "show", "--by", "colour"), "--by"),
+        (("usage", "expand", "--scale", "0"), "--scale"),
+        (("usage", "expand", "--from", "2026-05-02", "--to-day", "2026-05-01"), "--to-day"),
+        (("usage", "quarantine", "show", "9"), "NUMBER"),
+        (("usage", "quarantine", "replay", "--set", "colour=red"), "--set"),
+    ],
+)
+def test_what_cannot_be_done_says_where_and_changes_nothing(
+    arguments: tuple[str, ...], where: str, tmp_path: Path
+) -> None:
+    problems = answer(*arguments, code=3, cwd=tmp_path)["error"]["problems"]
+    assert [problem["where"].endswith(where) for problem in problems] == [True]
+    assert all(problem[part] for problem in problems for part in ("what", "why", "todo"))
+
+
+def test_real_demand_fills_a_home(tmp_path: Path) -> None:
+    arguments = ("usage", "expand", "--scale", "1/50000", "--from", "2026-05-01", "--to-day", "2026-05-03")
+    done = answer(*arguments, home=tmp_path / "home")
+    assert done["records"] > 100
+    assert answer(*arguments, home=tmp_path / "home") == {**done, "again": done["records"]}
