@@ -18,7 +18,7 @@ class Conflict(Exception):
     """An entry's id was used before, for something else."""
 
 
-class Account(msgspec.Struct, frozen=True, order=True):
+class Account(msgspec.Struct, frozen=True, order=True, gc=False):
     """An account in one party's books. `kind` is expense, income, payable, receivable; `about` the other party."""
 
     party: str
@@ -30,7 +30,7 @@ class Account(msgspec.Struct, frozen=True, order=True):
         return f"{self.party}:{self.kind}:{self.name}:{self.about}"
 
 
-class Posting(msgspec.Struct, frozen=True):
+class Posting(msgspec.Struct, frozen=True, gc=False):
     """One leg of an entry: a debit where `amount` is positive, a credit where it is negative."""
 
     account: Account

@@ -13,7 +13,7 @@ from clauseway.values import day_of
 _NOTHING, _WHOLE = Decimal(0), Decimal(1)
 
 
-class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
+class RevenueLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The charges for usage of one event day (UTC): `amount` in USD to twelve places, a credit below zero.
 
     Where a price was in another currency, every digit of the converted amount is kept. `requests` counts the priced
@@ -30,7 +30,7 @@ class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
     voucher: str = ""
 
 
-class SaleRecord(msgspec.Struct, frozen=True, kw_only=True, order=True):
+class SaleRecord(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False):
     """One priced attempt, in the order in which a cap is consumed: by event time, then by record id.
 
     A credit or a dispute is one too: at the event time of what it takes back, below zero, with its voucher's id.

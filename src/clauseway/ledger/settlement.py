@@ -33,7 +33,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     closed: tuple[str, ...] = ()
 
 
-class ShareLine(msgspec.Struct, frozen=True, kw_only=True):
+class ShareLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One product on one host cloud by one seller, in one share and period. `amount` is USD in cents.
 
     `base` is the period's, `base_cumulative` counts since the share began. `requests` are those behind `base`, and

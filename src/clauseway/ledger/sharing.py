@@ -86,12 +86,16 @@ class Sharing:
         """Gather the base by day and line. Amounts are gathered first and summed once: there may be millions."""
         begin, end, days, part = self.share.begin, self.days.end, self.days, self.counting.part
         amounts: dict[date, dict[_Key, list[Decimal]]] = {}
+        parts: dict[tuple[str, str, str], tuple[_Key, Decimal]] = {}
         for line in revenue:
             day = line.event_day
             if not begin <= day < end:
                 continue
-            key = _Key(line.product, line.cloud, line.seller)
-            counts = part(*key)
+            names = line.product, line.cloud, line.seller
+            found = parts.get(names)
+            if found is None:
+                found = parts[names] = _Key(*names), part(*names)
+            key, counts = found
             amount = line.amount if counts == 1 else exact_product(line.amount, counts)
             if not amount:
                 continue

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, insert, or_, select
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select
 
 from clauseway.ledger import Account, Conflict, Entry, Posting
 from clauseway.storage import schema
@@ -109,16 +109,21 @@ def _posting(row: Row[Any]) -> Posting:
 
 
 def _append(connection: Connection, entries: Sequence[Entry], recorded_ns: int) -> None:
-    """Entries and then their postings, in one statement each."""
+    """Entries and then their postings, in one statement each; in between, which numbers the entries were given."""
     rows = [
         {"id": e.id, "reference": e.reference, "day": e.day, "narration": e.narration, "recorded_ns": recorded_ns}
         for e in entries
     ]
-    new = insert(schema.entries).returning(schema.entries.c.sequence, sort_by_parameter_order=True)
-    numbers = connection.execute(new, rows).scalars().all()
+    columns = schema.entries.c
+    last = connection.execute(select(func.max(columns.sequence))).scalar_one() or 0
+    connection.execute(insert(schema.entries), rows)
+    numbers = {
+        row.id: row.sequence
+        for row in connection.execute(select(columns.id, columns.sequence).where(columns.sequence > last))
+    }
     legs = [
         {
-            "entry": number,
+            "entry": numbers[entry.id],
             "leg": leg,
             "party": posting.account.party,
             "kind": posting.account.kind,
@@ -128,7 +133,7 @@ def _append(connection: Connection, entries: Sequence[Entry], recorded_ns: int) 
             "currency": posting.currency,
             "citations": _written(posting.citations),
         }
-        for number, entry in zip(numbers, entries, strict=True)
+        for entry in entries
         for leg, posting in enumerate(entry.postings)
     ]
     if legs:
