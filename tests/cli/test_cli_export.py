@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
 
@@ -14,11 +15,16 @@ from in_process import run
 
 import hledger_judge
 import settled_book
+from clauseway.app.charges import charges_of, usage_charges
 from clauseway.app.home import Home
+from clauseway.app.prices import open_prices
+from clauseway.app.sealing import open_lake
 from clauseway.exchange.accounting import ROOTS
 from clauseway.exchange.hledger import account_name
 from clauseway.ledger import balances
 from clauseway.storage import Control
+from clauseway.storage.attempts import Selection, attempts
+from clauseway.values import Interval
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +173,12 @@ def test_bad_input_is_refused_in_words(book: Home, arguments: tuple[str, ...], s
     done = run("export", *arguments, "--home", str(book.root))
     assert done.returncode == 3, done.stderr
     assert says in done.stderr
+
+
+def test_a_bill_is_what_pricing_each_attempt_alone_comes_to(book: Home) -> None:
+    prices, days = open_prices(settled_book.KNOWN), Interval(date(2026, 4, 1), date(2026, 6, 1))
+    with open_lake(book) as lake:
+        summed = usage_charges(lake, prices, days)
+        one_by_one = charges_of(attempts(lake, Selection(days=days)), prices)
+    assert summed == one_by_one
+    assert sum(charge.requests for charge in summed) == 23  # 11 requests of two units, and one with cached tokens

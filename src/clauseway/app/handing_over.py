@@ -84,7 +84,7 @@ def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part) -> st
     seal(home)
     with open_lake(home) as lake:
         try:
-            charges = usage_charges(lake, prices, Selection(days=days))
+            charges = usage_charges(lake, prices, days)
         except UnknownPrice as error:
             raise unpriced(error) from None
     mine = {cloud for cloud, operator in opened.catalog.operators.items() if operator == part.party}

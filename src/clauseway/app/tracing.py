@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.bookkeeping import Sold, dispute
-from clauseway.app.charges import charge_of, usage_charges
+from clauseway.app.charges import charge_of, charges_of, in_usd
 from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
 from clauseway.app.prices import open_prices
@@ -248,7 +248,7 @@ class _Tracer:
         if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
             return ()
         sums: dict[tuple[str, int, str], list[int]] = {}
-        for charge in usage_charges(self._lake, self._prices, self._selection):
+        for charge in charges_of(attempts(self._lake, self._selection), self._prices):
             summed = sums.setdefault((charge.unit.column, charge.price, charge.source), [0])
             summed[0] += charge.quantity
         return tuple(_unit(unit, quantity, price, source) for (unit, price, source), [quantity] in sorted(sums.items()))
@@ -282,7 +282,7 @@ class _Tracer:
             after = charged + day.charged
             if self._share(after) >= wanted or day is self._days[-1]:
                 for one in self._attempts_of(day.day):
-                    charged += charge_of(one, self._prices).amount
+                    charged += self._charge(one)
                     last = one.request_id
                     if self._share(charged) >= wanted:
                         return last
@@ -295,9 +295,7 @@ class _Tracer:
         earlier = [one.charged for one in self._days if one.day < day]
         key = (attempt.event_ns, attempt.request_id, attempt.attempt)
         same_day = [
-            charge_of(one, self._prices).amount
-            for one in self._attempts_of(day)
-            if (one.event_ns, one.request_id, one.attempt) < key
+            self._charge(one) for one in self._attempts_of(day) if (one.event_ns, one.request_id, one.attempt) < key
         ]
         return exact_sum([*earlier, *same_day])
 
@@ -323,8 +321,12 @@ class _Tracer:
             decision=attempt.decision,
             terms=attempt.terms,
             units=tuple(_unit(one.unit.column, one.quantity, one.price, one.source) for one in charge.lines),
-            charged=charge.amount,
+            charged=in_usd(charge, _day_of(attempt), self._prices),
         )
+
+    def _charge(self, attempt: Attempt) -> Decimal:
+        """What an attempt was charged, in USD."""
+        return in_usd(charge_of(attempt, self._prices), _day_of(attempt), self._prices)
 
     def _remarks(self) -> Iterator[str]:
         inputs = self._settlement.inputs

@@ -226,7 +226,14 @@ class PriceTable:
 
         The length of the context is the report's own.
         """
-        row = self.row(in_context(sale, report), day)
+        return self.charge_sum(in_context(sale, report), day, report)
+
+    def charge_sum(self, sale: Sale, day: date, report: Mapping[Unit, int]) -> Charge:
+        """Price the sum of reports that have one price (see `Grain.group_of`): the context's length is the sale's.
+
+        Raises UnknownPrice.
+        """
+        row = self.row(sale, day)
         quantities = {unit: count for unit, count in billable(report, frozenset(row.prices)).items() if count}
         if missing := [(sale, unit, day) for unit in quantities if unit not in row.prices]:
             raise UnknownPrice(missing)
