@@ -39,6 +39,7 @@ _DEPLOYMENTS = {
     1: Deployment("azure-1", "azure", "openai", "eastus2", "gpt-5.4", "gpt-5.4"),
     2: Deployment("aws-1", "aws", "openai", "us-east-2", "gpt-5.4", "openai.gpt-5.4"),
     3: Deployment("azure-2", "azure", "microsoft", "eastus2", "gpt-5.4", "gpt-5.4"),
+    4: Deployment("aws-2", "aws", "openai", "us-east-2", "gpt-9", "openai.gpt-9"),  # no agreement names it
 }
 _RULINGS = {1: Ruling("d1", "permitted", ("A5.any-cloud",), "r1")}
 
@@ -92,6 +93,8 @@ def metered_home(root: Path, sold: Sequence[Sold] = SOLD, book: str = BOOK, firs
     """A home whose lake holds these attempts; its price book lies beside it as `book.csv`."""
     home = Home(root).make()
     (root / "book.csv").write_text(book)
+    if not sold:
+        return home
     batch = Batch(
         spool="hand",
         segment=1,

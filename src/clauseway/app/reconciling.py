@@ -32,7 +32,7 @@ from clauseway.ledger.reconciliation import (
 )
 from clauseway.metering import Status, Unit, billable
 from clauseway.metering.endpoints import ENDPOINTS, tier_of
-from clauseway.pricing import Entry, PriceTable, Sale
+from clauseway.pricing import BATCH, Entry, PriceTable, Sale
 from clauseway.pricing.conditions import NAMES
 from clauseway.storage.metered import MeteredSum, metered_sums
 from clauseway.values import USD, Interval, InvalidInput, KnownAt, Problem, exact_product
@@ -209,21 +209,26 @@ def _as_covered(row: Billed, bill: Bill) -> Billed:
     return row if bill.has_regions else msgspec.structs.replace(row, region="")
 
 
-def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Metered]:
-    """What was metered of each unit, each token once, with its charge; of wholes only, where nothing has a price."""
-    day = date(1970, 1, 1) + timedelta(days=one.hour // _HOURS)
-    sale = Sale(
+def sale_of(one: MeteredSum) -> Sale:
+    """What the price of an hour's usage depends on."""
+    tier = tier_of(one.endpoint, one.tier)
+    return Sale(
         product=one.product,
         cloud=one.cloud,
         seller=one.seller,
         region=one.region,
         buyer=one.organisation,
-        tier=tier_of(one.endpoint, one.tier),
+        tier=tier,
         endpoint=_ENDPOINTS.get(one.endpoint, ""),
-        context=one.context,
+        context=0 if tier == BATCH else one.context,
         hour=(one.hour + _EPOCH_HOUR) % _HOURS_OF_WEEK,
     )
-    row = prices.row(sale, day)
+
+
+def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Metered]:
+    """What was metered of each unit, each token once, with its charge; of wholes only, where nothing has a price."""
+    day = date(1970, 1, 1) + timedelta(days=one.hour // _HOURS)
+    row = prices.row(sale_of(one), day)
     for unit, quantity in sorted(billable(one.units, frozenset(row.prices)).items()):
         if quantity:
             price = row.prices.get(unit)

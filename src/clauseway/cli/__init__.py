@@ -84,6 +84,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "dispute": _Entry("clauseway.cli.dispute", "Charges in dispute: open, resolve, list.", is_group=True),
     "journal": _Entry("clauseway.cli.journal", "List the journal with running balances."),
     "forecast": _Entry("clauseway.cli.forecast", "When is the cap reached, what is due each year, what is saved."),
+    "rehearse": _Entry("clauseway.cli.rehearse", "Play recorded traffic and settled months under a draft amendment."),
     "reconcile": _Entry("clauseway.cli.reconcile", "Compare a cloud's bill with what was metered, and why."),
     "party": _Entry("clauseway.cli.party", "The parties' keys, which statements are signed with.", is_group=True),
     "audit": _Entry("clauseway.cli.audit", "Audit launches against ship-first, and listed prices.", is_group=True),

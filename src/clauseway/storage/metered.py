@@ -35,9 +35,9 @@ _BY = (
 class MeteredSum(msgspec.Struct, frozen=True, kw_only=True):
     """The attempts of one hour (since 1970) that are alike. `units` are as reported, wholes and parts.
 
-    `context` is one more than the longest of the asked steps that their inputs exceed, 0 for none. `is_late` where they
-    were recorded more than a day after the event; what was imported never is. `first_request` and `last_request` are
-    the least and greatest id.
+    `tier` is what the cloud told, empty for nothing. `context` is one more than the longest of the asked steps that
+    their inputs exceed, 0 for none. `is_late` where they were recorded more than a day after the event; what was
+    imported never is. `first_request` and `last_request` are the least and greatest id.
     """
 
     hour: int

@@ -1,0 +1,266 @@
+"""Drafts rehearsed on the traffic and months of `metered_months`: what fares otherwise, who gains and who loses."""
+
+import hashlib
+from datetime import date
+from decimal import Decimal as D
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clauseway.app.home import Home
+from clauseway.app.library import documents_of, open_agreement
+from clauseway.app.prices import open_prices
+from clauseway.app.rehearsing import Rehearsal, open_draft, rehearse
+from clauseway.app.settling import settle_month
+from clauseway.pricing import PriceTable
+from clauseway.storage import Control
+from clauseway.values import InvalidInput, KnownAt
+from metered_months import ACCEPTED, Sold, metered_home
+
+FRONT = """---
+id: A6
+title: A draft
+announced: {day}
+effective: {day}
+sources: [P]
+---
+
+# A6 A draft
+
+## 6.1 Something
+
+{words}
+"""
+TERM = """
+```yaml {kind}
+id: A6.{name}
+{body}
+source: [P]
+```
+"""
+ONLY_AZURE = TERM.format(
+    kind="term",
+    name="api",
+    body="kind: exclusivity\nactions: [serve, sell]\nproducts: [api.stateless]\nonly: {clouds: [azure]}",
+)
+ONLY_ANOTHER = TERM.format(
+    kind="term",
+    name="sale",
+    body="kind: exclusivity\nactions: [serve, sell]\nproducts: [api]\nonly: {parties: [microsoft]}",
+)
+TEN_PERCENT = TERM.format(kind="change", name="ends", body="ends: [A5.share-openai-microsoft]") + TERM.format(
+    kind="term",
+    name="share",
+    body="kind: revenue-share\npayer: openai\npayee: microsoft\nrate: 10 %\n"
+    "base: {sellers: [openai], excludes: [open-weight]}\nthrough: 2030-12-31",
+)
+ENDS_IT = TERM.format(kind="change", name="ends", body="ends: [A6.api]").replace("A6.ends", "A7.ends")
+
+
+def text(*blocks: str, day: str = "2027-01-01") -> str:
+    return FRONT.format(day=day, words="Words." if not blocks else "".join(blocks))
+
+
+@cache
+def prices_of(home: Home) -> PriceTable:
+    return open_prices(KnownAt.everything(), home.root / "book.csv")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """April and May 2026, settled."""
+    home = metered_home(tmp_path_factory.mktemp("months"))
+    prices = prices_of(home)
+    for period in ("2026-04", "2026-05"):
+        settle_month(home, open_agreement(), prices, period, ACCEPTED, {})
+    return home
+
+
+def rehearsed(home: Home, draft: str, **more: Any) -> Rehearsal:
+    path = home.root / "A6.md"
+    path.write_text(draft)
+    real, drafted = open_draft(None, path, home)
+    return rehearse(home, real, drafted, prices_of(home), **more)
+
+
+def fares(found: Rehearsal) -> list[tuple[str, str, str, int, str]]:
+    """What fares otherwise: how, on which cloud, sold by whom, how many, charged what."""
+    return [(row.what, row.cloud, row.seller, row.requests, f"{row.charged:f}"[:6]) for row in found.routed]
+
+
+def shares(found: Rehearsal) -> dict[str, tuple[D, D]]:
+    """Month and payer: as it is, under the draft."""
+    return {f"{one.period} {way.payer}": (way.real, way.other) for one in found.months for way in one.beside.directions}
+
+
+def test_a_draft_without_terms_changes_nothing(home: Home) -> None:
+    found = rehearsed(home, text())
+    assert found.changes_nothing
+    assert (found.requests, found.unchanged, found.routed, found.not_asked) == (7, 7, (), ())
+    assert shares(found) == {
+        "2026-04 microsoft": (D(10), D(10)),
+        "2026-04 openai": (D(40), D(40)),
+        "2026-05 microsoft": (D(0), D(0)),
+        "2026-05 openai": (D("68.80"), D("68.80")),
+    }
+    assert {party.party: party.gains for party in found.parties} == {"microsoft": D(0), "openai": D(0)}
+
+
+def test_one_cloud_only(home: Home) -> None:
+    found = rehearsed(home, text(ONLY_AZURE))
+    # From 28 April, the day after A5: openai sold once on aws that day for 100, and on 6 May for 144.
+    assert fares(found) == [("moved", "aws", "openai", 2, "244.00")]
+    [row] = found.routed
+    assert (row.before.outcome, row.after.outcome, row.clouds) == ("permitted", "forbidden", ("azure",))
+    assert (row.after.terms, row.after.places) == (("A6.api",), ("A6.md:15",))
+    assert "A5.any-cloud" in row.before.terms
+    assert (row.first_day, row.last_day, len(row.samples)) == (date(2026, 4, 28), date(2026, 5, 6), 2)
+    assert (found.as_if, found.effective) == (date(2026, 4, 28), date(2027, 1, 1))
+    assert {party.gains for party in found.parties} == {D(0)}
+
+
+def test_where_nobody_may_serve_any_more_all_is_refused_and_its_charges_are_told(home: Home) -> None:
+    found = rehearsed(home, text(ONLY_ANOTHER))
+    # Microsoft sells by licence what OpenAI may serve: with that its own sales of 20 and 100 go too.
+    assert fares(found) == [
+        ("refused", "aws", "openai", 2, "244.00"),
+        ("refused", "azure", "microsoft", 2, "120.00"),
+        ("refused", "azure", "openai", 1, "200.00"),
+    ]
+    assert [(one.period, dict(one.refused)) for one in found.months] == [
+        ("2026-04", {"microsoft": D(20), "openai": D(100)}),
+        ("2026-05", {"microsoft": D(100), "openai": D(344)}),
+    ]
+
+
+def test_what_could_go_further_is_told(home: Home, tmp_path: Path) -> None:
+    """An agreement that keeps the API on azure since 28 April, and a draft that ends this."""
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    for name, document in documents_of(None).items():
+        (folder / name).write_text(document)
+    (folder / "A6.md").write_text(text(ONLY_AZURE, day="2026-04-28"))
+    (tmp_path / "A7.md").write_text(text(ENDS_IT).replace("id: A6\n", "id: A7\n"))
+    real, drafted = open_draft(folder, tmp_path / "A7.md", home)
+    prices = prices_of(home)
+    found = rehearse(home, real, drafted, prices, as_if=date(2026, 5, 1))
+    told = {(row.what, row.seller, row.cloud, row.requests, row.before.outcome) for row in found.routed}
+    # On 6 May openai sold on aws, which the agreement did not permit; on the 5th on azure, and microsoft on the 7th.
+    assert ("admitted", "openai", "aws", 1, "forbidden") in told
+    assert ("opened", "openai", "azure", 1, "forbidden") in told
+    assert {row.clouds for row in found.routed if (row.what, row.seller) == ("opened", "microsoft")} == {
+        ("aws",), ("google-cloud",), ("oci",), ("openai-own",)
+    }  # fmt: skip
+    assert all(row.before.terms == ("A6.api",) for row in found.routed)
+    assert found.unchanged == 4
+
+
+def test_what_each_party_gains_and_loses(home: Home) -> None:
+    found = rehearsed(home, text(TEN_PERCENT))
+    # A5's share ends with 27 April, without a sale; then 10 % of 100 in April and of 344 in May.
+    assert shares(found) == {
+        "2026-04 microsoft": (D(10), D(10)),
+        "2026-04 openai": (D(40), D(30)),
+        "2026-05 microsoft": (D(0), D(0)),
+        "2026-05 openai": (D("68.80"), D("34.40")),
+    }
+    assert {party.party: party.gains for party in found.parties} == {"microsoft": D("-44.40"), "openai": D("44.40")}
+    [line] = [line for line in found.months[1].beside.lines if line.cloud == "aws"]
+    assert (line.other.terms, line.other.citations[0].document) == (("A6.share",), "A6.md")
+    assert found.unchanged == 7
+
+
+@pytest.mark.parametrize(
+    ("more", "requests", "moved", "months"),
+    [
+        ({"first": date(2026, 5, 1)}, 3, 1, ["2026-05"]),
+        ({"last": date(2026, 4, 30)}, 4, 1, ["2026-04"]),
+        ({"as_if": date(2026, 5, 1)}, 7, 1, ["2026-04", "2026-05"]),
+        ({"as_if": date(2026, 6, 1)}, 7, 0, ["2026-04", "2026-05"]),
+    ],
+)
+def test_days_and_the_day_of_effect(
+    home: Home, more: dict[str, date], requests: int, moved: int, months: list[str]
+) -> None:
+    found = rehearsed(home, text(ONLY_AZURE), **more)
+    assert found.requests == requests
+    assert sum(row.requests for row in found.routed) == moved
+    assert [one.period for one in found.months] == months
+
+
+def test_a_day_of_its_own_that_traffic_reaches_is_kept(home: Home) -> None:
+    found = rehearsed(home, text(ONLY_AZURE, day="2026-05-01"))
+    assert found.as_if == found.effective == date(2026, 5, 1)
+
+
+def test_nothing_is_changed(home: Home) -> None:
+    before = state(home)
+    rehearsed(home, text(ONLY_AZURE, TEN_PERCENT))
+    assert state(home) == before
+
+
+def state(home: Home) -> tuple[Any, ...]:
+    """Every sealed byte, every entry and settlement."""
+    control = Control.open(home.control)
+    try:
+        kept = [*control.entries(), *control.settlements(), *control.batches()]
+    finally:
+        control.close()
+    files = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in home.lake.rglob("*.parquet")}
+    return kept, files
+
+
+def test_months_that_are_not_settled_need_figures(tmp_path: Path) -> None:
+    home = metered_home(tmp_path)
+    assert rehearsed(home, text(TEN_PERCENT)).months == ()
+    found = rehearsed(home, text(TEN_PERCENT), assume=ACCEPTED)
+    assert [one.period for one in found.months] == ["2026-04", "2026-05"]
+    with pytest.raises(InvalidInput, match="share-openai-microsoft is undisclosed"):
+        rehearsed(home, text(), assume=["cap"])
+
+
+def test_traffic_that_cannot_be_asked_about_is_told(tmp_path: Path) -> None:
+    home = metered_home(tmp_path, [Sold("2026-05-05", 1, 4, {})])
+    found = rehearsed(home, text(ONLY_AZURE))
+    [one] = found.not_asked
+    assert (one.product, one.requests) == ("gpt-9", 1)
+    assert "gpt-9" in one.why
+    assert found.unchanged == 0
+
+
+BROKEN = [
+    (text(ONLY_AZURE).replace("clouds: [azure]", "clouds: [azur]"), ["unknown cloud 'azur'"], 19),
+    (
+        text(TERM.format(kind="change", name="ends", body="ends: [A5.nothing]")),
+        ["unknown earlier term 'A5.nothing'"],
+        16,
+    ),
+    (text(day="2026-01-01"), ["A6 takes effect on 2026-01-01"], 5),
+    (text(day="2026-04-27"), ["two amendments take effect on 2026-04-27"], 1),
+    (text().replace("id: A6", "id: A5"), ["amendment 'A5' stands twice"], 1),
+    ("# no front matter", ["no front matter"], 1),
+]
+
+
+@pytest.mark.parametrize(("draft", "what", "line"), BROKEN)
+def test_what_is_wrong_in_a_draft_is_told_with_its_line(home: Home, draft: str, what: list[str], line: int) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        rehearsed(home, draft)
+    assert [problem.what for problem in refused.value.problems] == what
+    assert (refused.value.problems[0].where.rpartition("/")[2], refused.value.problems[0].line) == ("A6.md", line)
+
+
+def test_what_cannot_be_played_is_refused(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is too early"):
+        rehearsed(home, text(), as_if=date(2026, 4, 27))
+    with pytest.raises(InvalidInput, match="no day is left to play"):
+        rehearsed(home, text(), first=date(2026, 6, 1), last=date(2026, 5, 1))
+    with pytest.raises(InvalidInput, match="there is no traffic"):
+        rehearsed(metered_home(tmp_path / "empty", ()), text())
+    (tmp_path / "draft.txt").write_text(text())
+    with pytest.raises(InvalidInput, match="a Markdown file"):
+        open_draft(None, tmp_path / "draft.txt", home)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        open_draft(None, tmp_path / "none.md", home)

@@ -1,0 +1,87 @@
+"""`rehearse` as a person calls it: what it prints, and what it refuses."""
+
+from decimal import Decimal as D
+from pathlib import Path
+
+import pytest
+from in_process import answer, run
+
+from clauseway.app.home import Home
+from metered_months import assumed, metered_home
+
+DRAFT = """---
+id: A6
+title: Home again
+announced: 2027-01-01
+effective: 2027-01-01
+sources: [P]
+---
+
+# A6 Home again
+
+## 6.1 On Azure alone
+
+```yaml term
+id: A6.api
+kind: exclusivity
+actions: [serve, sell]
+products: [api.stateless]
+only: {clouds: [azure]}
+source: [P]
+```
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = metered_home(tmp_path_factory.mktemp("months"))
+    (home.root / "A6.md").write_text(DRAFT)
+    return home
+
+
+def flags(home: Home) -> list[str]:
+    return [str(home.root / "A6.md"), "--home", str(home.root), "--prices", str(home.root / "book.csv")]
+
+
+def test_requests_with_their_terms_and_months_with_their_differences(home: Home) -> None:
+    told = run("rehearse", *flags(home), *assumed())
+    assert (told.returncode, told.stderr) == (0, "")
+    said = " ".join(told.stdout.split())
+    for words in (
+        "7 recorded requests, 5 of them as before",
+        "2 would go to another cloud",
+        "2 of gpt-5.4 on aws us-east-2, sold by openai to any",
+        "permitted under the draft: azure",
+        "draft: forbidden by A6.api (A6.md:14)",
+        "2026-05 openai pays microsoft 68.80 68.80 0.00",
+        "Assumed, under the draft: cap = ",
+    ):
+        assert words in said, told.stdout
+    found = answer("rehearse", *flags(home), *assumed(), "--from", "2026-05-01", "--to", "2026-05-31")
+    assert [(row["what"], row["requests"], D(row["charged"])) for row in found["routed"]] == [("moved", 1, D(144))]
+    assert [month["period"] for month in found["months"]] == ["2026-05"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--from", "May"], "--from"),
+        (["--as-if", "2026-01-01"], "is too early"),
+        (["--assume", "cap"], "share-openai-microsoft is undisclosed"),
+        (["--reading", "R9=x"], "R9"),
+    ],
+)
+def test_what_is_given_wrongly_is_refused(home: Home, more: list[str], words: str) -> None:
+    told = run("rehearse", *flags(home), *more)
+    assert told.returncode == 3
+    assert words in told.stderr
+
+
+def test_a_draft_with_mistakes_is_told_with_its_lines(home: Home, tmp_path: Path) -> None:
+    draft = tmp_path / "A6.md"
+    draft.write_text(DRAFT.replace("[azure]", "[azur]").replace("[P]\n```", "[Q]\n```"))
+    told = run("rehearse", str(draft), *flags(home)[1:])
+    assert told.returncode == 3
+    assert "two problems" in told.stderr or "2 problems" in told.stderr
+    assert "A6.md:18: unknown cloud 'azur'" in told.stderr
+    assert "A6.md:19: unknown source 'Q'" in told.stderr

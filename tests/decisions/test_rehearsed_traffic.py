@@ -1,0 +1,99 @@
+"""Traffic rehearsed under agreements drawn at random: it fares as the decisions say, and a draft without terms changes
+nothing."""
+
+from datetime import date, timedelta
+
+import msgspec
+from generated_agreements import CLOUDS, PARTIES, agreements
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from clauseway import OpenAgreement
+from clauseway.agreement import Amendment
+from clauseway.app.prices import open_prices
+from clauseway.app.rehearsing import ADMITTED, MOVED, REFUSED, Traffic, played_as_if
+from clauseway.decisions.question import SELL
+from clauseway.storage.metered import MeteredSum
+from clauseway.values import KnownAt
+from soak import examples
+
+EVERYTHING = KnownAt.everything()
+PRICES = open_prices(EVERYTHING)
+DAYS = st.dates(date(2029, 6, 1), date(2031, 6, 1))
+PLACES = {"cloud-n": "n-one", "cloud-s": "s-one", "cloud-e": "s-one", "cloud-m": "elsewhere"}
+
+
+def sum_of(seller: str, product: str, cloud: str, segment: str, day: date) -> MeteredSum:
+    """A hundred requests of a day."""
+    return MeteredSum(
+        hour=(day - date(1970, 1, 1)).days * 24, organisation="o", seller=seller, segment=segment, cloud=cloud,
+        region=PLACES[cloud], product=product, endpoint=1, tier="", status=1, is_late=False, context=0, attempts=100,
+        first_request="a", last_request="b", units={},
+    )  # fmt: skip
+
+
+TRAFFIC = st.lists(
+    st.builds(
+        sum_of,
+        st.sampled_from(PARTIES),
+        st.sampled_from(("hammer", "saw")),
+        st.sampled_from(sorted(CLOUDS)),
+        st.sampled_from(("any", "school")),
+        DAYS,
+    ),
+    min_size=1,
+    max_size=8,
+)
+few = settings(max_examples=examples(40))
+
+
+def with_last(opened: OpenAgreement, *amendments: Amendment) -> OpenAgreement:
+    changed = msgspec.structs.replace(opened.agreement, amendments=amendments)
+    return OpenAgreement(changed, opened.catalog, opened.facts)
+
+
+def permitted(opened: OpenAgreement, one: MeteredSum) -> bool:
+    day = date(1970, 1, 1) + timedelta(days=one.hour // 24)
+    decision = opened.decide(
+        action=SELL, party=one.seller, product=one.product, cloud=one.cloud, region=one.region, segment=one.segment,
+        as_of=day, known_at=EVERYTHING,
+    )  # fmt: skip
+    return decision.outcome == "permitted"
+
+
+def played(real: OpenAgreement, drafted: OpenAgreement, traffic: list[MeteredSum]) -> Traffic:
+    found = Traffic(real, drafted, PRICES, {})
+    for one in traffic:
+        found.take(one)
+    return found
+
+
+@few
+@given(agreements(), TRAFFIC)
+def test_a_draft_without_terms_changes_nothing(opened: OpenAgreement, traffic: list[MeteredSum]) -> None:
+    *_, last = opened.agreement.amendments
+    day = last.effective + timedelta(days=1)
+    empty = msgspec.structs.replace(
+        last, id="Z", document="Z.md", effective=day, announced=day, known=KnownAt.always(), terms=(), changes=(),
+        clauses=(),
+    )  # fmt: skip
+    found = played(opened, with_last(opened, *opened.agreement.amendments, empty), traffic)
+    assert found.routed() == ()
+    assert found.unchanged + sum(one.requests for one in found.not_asked()) == 100 * len(traffic)
+
+
+@few
+@given(agreements(), TRAFFIC)
+def test_requests_fare_as_the_decisions_say(opened: OpenAgreement, traffic: list[MeteredSum]) -> None:
+    *earlier, last = opened.agreement.amendments
+    assume(earlier)
+    real = with_last(opened, *earlier)
+    drafted = played_as_if(opened, last.effective)
+    found = played(real, drafted, traffic)
+    assert found.not_asked() == ()
+    was = sum(100 for one in traffic if permitted(real, one) and not permitted(drafted, one))
+    now = sum(100 for one in traffic if permitted(drafted, one) and not permitted(real, one))
+    told = found.routed()
+    assert sum(row.requests for row in told if row.what in (REFUSED, MOVED)) == was
+    assert sum(row.requests for row in told if row.what == ADMITTED) == now
+    assert all(bool(row.clouds) == (row.what != REFUSED) for row in told)
