@@ -85,10 +85,8 @@ def settle_month(
         if found:
             corrections = [change for one in found for change in one.corrections]
             settlement = corrected(settlement, corrections, [one.closed.receipt for one in found])
-        for restatement in (one.restatement for one in found):
-            if restatement is not None:
-                _post(lake.control, restatement)
-        _post(lake.control, settlement)
+        restatements = [one.restatement for one in found if one.restatement is not None]
+        _post(lake.control, [*restatements, settlement])
     return settlement
 
 
@@ -196,9 +194,10 @@ def _as_then(closed: Settlement, assume: Sequence[str]) -> list[str]:
     return [*assume, *then]
 
 
-def _post(control: Control, settlement: Settlement) -> None:
-    posted = control.entries(*references(settlement.period))
-    control.settle(settlement, accruals(settlement, posted), time.time_ns())
+def _post(control: Control, settlements: Sequence[Settlement]) -> None:
+    """Post them, all or none: nobody finds a month restated whose correction is missing."""
+    settled = [(one, accruals(one, control.entries(*references(one.period)))) for one in settlements]
+    control.settle_together(settled, time.time_ns())
 
 
 def _refuse_closed(books: Books, days: Interval) -> None:

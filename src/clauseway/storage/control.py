@@ -234,9 +234,16 @@ class Control:
 
         The latest settlement of its period again changes nothing. Raises ledger.Conflict.
         """
+        return self.settle_together([(settlement, entries)], recorded_ns)
+
+    def settle_together(self, settled: Iterable[tuple[Settlement, Iterable[Entry]]], recorded_ns: int) -> int:
+        """The same for several settlements that belong together: a month and what it restates. All or none."""
         with self._writer.begin() as connection:
-            _keep(connection, settlement, recorded_ns)
-            return journal.post(connection, entries, recorded_ns)
+            new = 0
+            for settlement, entries in settled:
+                _keep(connection, settlement, recorded_ns)
+                new += journal.post(connection, entries, recorded_ns)
+            return new
 
     def entries(self, *references: str) -> list[Entry]:
         """The journal, in the order in which it was posted; or only what refers to something that begins so."""
