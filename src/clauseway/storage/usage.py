@@ -19,6 +19,7 @@ from typing import Any
 import ibis
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from ibis import _
 from ibis.backends import BaseBackend
 from ibis.expr.types import BooleanValue, DecimalValue, StringValue, Table, Value
@@ -40,6 +41,8 @@ PRICED = (Status.COMPLETE, Status.INTERRUPTED, Status.ESTIMATED)
 _COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
 # What the engine may take before it writes to disk: with the libraries themselves it stays within 600 MB.
 _ENGINE_MEMORY = "300MB"
+# Rows that are objects at a time, besides the records that are wanted.
+_CHUNK_ROWS = 20_000
 _HOUR_NS = DAY_NS // 24
 # 1970 began on a Thursday: so many hours after a Monday's begin.
 _EPOCH_HOUR = 72
@@ -75,11 +78,14 @@ def revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]
     """
     by_line = ["event_day", "seller", "cloud", "product"]
     with engine() as con:
-        usage = _usage(con, lake, days)
-        if usage is None:
+        parts = _parts(con, lake, days)
+        if not parts:
             return []
         grain = prices.grain(_places(con, lake, days))
-        charged = _charged(con, con.create_table("sums", _sums(usage, grain), temp=True), prices, grain)
+        sums = con.create_table("sums", _sums(parts[0], grain), temp=True)
+        for part in parts[1:]:
+            con.insert("sums", _sums(part, grain))
+        charged = _charged(con, sums, prices, grain)
         lines = charged.group_by(*by_line, "currency").agg(
             amount=_.amount.sum(), requests=_.attempts.sum().cast("int64"), unpriced=_.unpriced.any()
         )
@@ -97,15 +103,20 @@ def sales_in_order(lake: Lake, prices: PriceTable, day: date) -> list[SaleRecord
         if usage is None:
             return []
         grain = prices.grain(_places(con, lake, days))
-        attempts = con.create_table("attempts", _told_apart(_priced_once(usage), grain), temp=True)
-        charged = _charged(con, attempts, prices, grain)
-        rows = _rows(con, charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced"))
-        if any(row.pop("unpriced") for row in rows):
+        units = [unit.column for unit in sorted(grain.units)]
+        wanted = dict.fromkeys(["event_ns", "request_id", "attempt", "event_day", *_columns(grain), *units])
+        attempts = _told_apart(_priced_once(usage), grain).select(*wanted)
+        charged = _charged(con, con.create_table("attempts", attempts, temp=True), prices, grain)
+        found = con.to_pyarrow(charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced"))
+        if pc.any(found["unpriced"]).as_py():
             raise UnknownPrice(_missing(con, charged, grain))
-        rates = {currency: prices.usd(currency, day) for currency in {row["currency"] for row in rows}}
-        for row in rows:
-            row["amount"] = _exchanged(row["amount"], rates[row.pop("currency")])
-        return [SaleRecord(**row) for row in rows]
+        rates = {currency: prices.usd(currency, day) for currency in pc.unique(found["currency"]).to_pylist()}
+        return [
+            SaleRecord(**row | {"amount": _exchanged(row["amount"], rates[currency])})
+            for batch in found.drop_columns(["unpriced"]).to_batches(max_chunksize=_CHUNK_ROWS)
+            for row in batch.to_pylist()
+            if (currency := row.pop("currency"))
+        ]
 
 
 def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]:
@@ -154,16 +165,29 @@ def _sums(usage: Table, grain: Grain) -> Table:
 
 def _usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table | None:
     """The sealed usage of some days, each attempt once, or none at all."""
-    files = files_of(lake.control, USAGE, days)
-    if not files:
+    parts = _parts(con, lake, days)
+    if not parts:
         return None
-    unsure = {day for file in files if not file.apart for day in _span(file)}
-    again = [file for file in files if not unsure.isdisjoint(_span(file))]
-    apart = [file for file in files if unsure.isdisjoint(_span(file))]
-    parts = ([_read(con, lake, apart, days)] if apart else []) + (
-        [_once(_read(con, lake, again, days))] if again else []
-    )
     return parts[0] if len(parts) == 1 else ibis.union(*parts)
+
+
+def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
+    """The sealed usage of some days, each attempt once, in parts of which no two share a day: what is apart as one, and
+    every stretch of days that is not by itself, so that no more than that need be sorted at a time."""
+    files = files_of(lake.control, USAGE, days)
+    unsure = {day for file in files if not file.apart for day in _span(file)}
+    apart = [file for file in files if unsure.isdisjoint(_span(file))]
+    again = sorted((file for file in files if not unsure.isdisjoint(_span(file))), key=lambda file: file.first_day)
+    stretches: list[list[LakeFile]] = []
+    for file in again:
+        if stretches and max(one.last_day for one in stretches[-1]) >= file.first_day:
+            stretches[-1].append(file)
+        else:
+            stretches.append([file])
+    return [
+        *([_read(con, lake, apart, days)] if apart else []),
+        *(_once(_read(con, lake, stretch, days)) for stretch in stretches),
+    ]
 
 
 def _span(file: LakeFile) -> list[date]:
