@@ -239,6 +239,24 @@ def test_what_came_later_is_remarked(own: Home) -> None:
     assert "usage came after it was settled" in told(own, "explain", "2pa4zs7k")["remarks"][0]
 
 
+def test_a_correction_of_a_closed_month_is_a_line_that_opens(own: Home) -> None:
+    assert run("close", "2026-04", "--home", str(own.root)).returncode == 0
+    settled_book.seal(own, [(12, "04-28", 9, 1, 2, (100_000, 0, 10_000))])  # 0.1 × 2.75 + 0.01 × 16.50 = 0.44
+    settled_book.settle(own, "2026-05")
+    stated = told(own, "--period", "2026-05")
+    [line] = [line for line in stated["lines"] if line["corrects"]]
+    assert (line["corrects"], D(line["base"]), line["amount"]) == ("2026-04", D("0.44"), "0.09")  # 20 % of 4.235 − 0.76
+    assert sum(D(one["amount"]) for one in stated["lines"]) == D("0.69")
+    trace = told(own, "explain", line["id"])
+    assert trace["remarks"][0] == "It corrects 2026-04: 0.72 was stated and 0.81 is due."
+    assert [one["request_id"] for one in trace["requests"]] == [settled_book.request(5), settled_book.request(12)]
+    assert [entry["id"].split("|")[0] for entry in trace["entries"]] == ["correction"]
+    # The line that is corrected shows both entries.
+    entries = told(own, "explain", "bem8ag6t")["entries"]
+    assert [entry["id"].split("|")[0] for entry in entries] == ["accrual", "correction"]
+    assert all(told(own, "verify", period)["repeated"]["same"] for period in ("2026-04", "2026-05"))
+
+
 # Repeating
 
 
@@ -442,7 +460,7 @@ def test_the_calendar_of_a_share_with_terms_of_payment(tmp_path: Path) -> None:
 def test_bad_input_is_refused_in_words(book: Home, arguments: tuple[str, ...], says: str) -> None:
     done = run("statement", *arguments, "--home", str(book.root))
     assert done.returncode == 3, done.stdout
-    assert says in done.stderr
+    assert says in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 

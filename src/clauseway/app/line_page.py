@@ -20,9 +20,15 @@ def line_context(trace: tracing.LineTrace) -> LineContext:
         currency=USD,
         working=(
             f"{line.requests:,} requests, sold by {line.seller}, charged {exact(trace.charged)}",
-            f"counted in the base {exact(line.base)}",
-            f"{percent(line.rate)} of {exact(line.base)} is {exact(line.base * line.rate)}",
-            f"rounded with the share's other lines: {cents(line.amount)}",
+            f"counted in the base {exact(trace.counted)}",
+            *(
+                ()
+                if line.corrects
+                else (
+                    f"{percent(line.rate)} of {exact(line.base)} is {exact(line.base * line.rate)}",
+                    f"rounded with the share's other lines: {cents(line.amount)}",
+                )
+            ),
         ),
         remarks=trace.remarks,
         entries=tuple(

@@ -7,7 +7,7 @@ from decimal import Decimal
 from clauseway.ledger import Change, Direction, Ended, ShareLine, ShareResult, Statement
 from clauseway.ledger.assumptions import REPORTED
 from clauseway.ledger.statement import StatementLine as Line
-from clauseway.ledger.statement import citations_of, digest_of, line_id
+from clauseway.ledger.statement import citations_of, correction_id, digest_of, line_id
 from clauseway.values import FOREVER, exact_sum
 from clauseway.web import (
     Assumption,
@@ -192,6 +192,7 @@ def _changed(statement: Statement, direction: Direction, heading: str, changed: 
         end=statement.as_of.end,
         lines=tuple(
             StatementLine(
+                id=correction_id(statement.as_of, change) if change in direction.corrections else "",
                 label=f"{change.period.begin:%Y-%m}: {change.line}",
                 base=exact(exact_sum((change.new_base, -change.old_base))),
                 rate="–",

@@ -22,9 +22,9 @@ from clauseway.app.prices import open_prices
 from clauseway.app.sealing import open_lake
 from clauseway.app.settling import latest_settlements, now
 from clauseway.app.several import Opened, each_of
-from clauseway.ledger import Dispute, Entry, Settlement, ShareLine, statement_of
+from clauseway.ledger import Dispute, Entry, Settlement, statement_of
 from clauseway.ledger.accruals import references
-from clauseway.ledger.statement import StatementLine, line_id
+from clauseway.ledger.statement import StatementLine, correction_id, line_id
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.attempts import Attempt, Selection, attempts
 from clauseway.storage.lake import Lake
@@ -169,19 +169,26 @@ def disputed_days(
     return DisputedLine(line=found.id, booked=tuple(booked))
 
 
-class _Found(msgspec.Struct, frozen=True):
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A line, and by what it is followed: the reference of its entries, and how many requests its days held, what of
+    them counted and what was taken back."""
+
     period: str
     settlement: Settlement
     line: StatementLine
-    share_line: ShareLine
+    reference: str
+    requests: int
+    base: Decimal
+    adjusted: Decimal
+    remarks: tuple[str, ...] = ()
 
 
 def _find(home: Home, name: str) -> _Found:
     every = [
-        _Found(period, settlement, line, share_line)
+        found
         for period, settlement in latest_settlements(home).items()
-        for line, share_line in _lines(settlement)
-        if name and line.id.startswith(name.lower())
+        for found in _lines(period, settlement)
+        if name and found.line.id.startswith(name.lower())
     ]
     if len(every) == 1:
         return every[0]
@@ -192,9 +199,35 @@ def _find(home: Home, name: str) -> _Found:
     raise InvalidInput(Problem(what=f"{len(every)} lines begin with {name!r}", why=told, where="LINE", todo=todo))
 
 
-def _lines(settlement: Settlement) -> Iterator[tuple[StatementLine, ShareLine]]:
+def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
     of_id = {line_id(settlement.period, share, line): line for share in settlement.shares for line in share.lines}
-    return ((line, of_id[line.id]) for line in statement_of(settlement).lines)
+    corrections = {correction_id(settlement.period, change): change for change in settlement.corrections}
+    accrued, corrected = references(settlement.period)
+    for line in statement_of(settlement).lines:
+        if line.id in of_id:
+            own = of_id[line.id]
+            yield _Found(
+                period=period,
+                settlement=settlement,
+                line=line,
+                reference=f"{accrued}{own.id}",
+                requests=own.requests,
+                base=own.base,
+                adjusted=own.adjusted,
+            )
+        else:
+            change = corrections[line.id]
+            was = f"It corrects {line.corrects}: {change.old} was stated and {change.new} is due."
+            yield _Found(
+                period=period,
+                settlement=settlement,
+                line=line,
+                reference=f"{corrected}{change.period.begin}|{change.line}",
+                requests=change.new_requests,
+                base=change.new_base,
+                adjusted=change.new_adjusted,
+                remarks=(was, *(f"Why: {cause}." for cause in change.causes)),
+            )
 
 
 class _Tracer:
@@ -202,13 +235,13 @@ class _Tracer:
 
     def __init__(self, lake: Lake, prices: PriceTable, opened: Opened, found: _Found) -> None:
         self._lake, self._prices, self._opened = lake, prices, opened
-        self._settlement, self._line, self._share_line = found.settlement, found.line, found.share_line
+        self._settlement, self._line, self._found = found.settlement, found.line, found
         self._period = found.period
         line = self._line
         self._selection = Selection(days=line.days, seller=line.seller, cloud=line.cloud, product=line.product)
         self._days = self._charges_by_day()
         self._charged = exact_sum(day.charged for day in self._days)
-        base = line.base - self._share_line.adjusted
+        base = found.base - found.adjusted
         self._part = base / self._charged if self._charged else Decimal(1)
 
     def trace(self, request: str, cent: int) -> LineTrace:
@@ -221,7 +254,7 @@ class _Tracer:
             entries=tuple(self._entries()),
             days=self._days,
             charged=self._charged,
-            counted=self._line.base,
+            counted=self._found.base,
             prices=self._priced_units(),
             requests=self._followed(request) if request else self._ends(),
             clauses=tuple(_clause(self._opened, citation) for citation in self._line.citations),
@@ -230,10 +263,10 @@ class _Tracer:
 
     def _entries(self) -> Iterator[Entry]:
         """What accrues the line, and what corrected it in a later period."""
-        name, period = self._share_line.id, self._settlement.period
-        accrued = f"{references(period)[0]}{name}"
-        for entry in self._lake.control.entries(accrued, "correction|"):
-            if entry.reference == accrued or entry.reference.endswith(f"|{period.begin}|{name}"):
+        own, period = self._found.reference, self._settlement.period
+        later = f"|{period.begin}|{own.removeprefix(references(period)[0])}"
+        for entry in self._lake.control.entries(own, "correction|"):
+            if entry.reference == own or (not self._line.corrects and entry.reference.endswith(later)):
                 yield entry
 
     def _charges_by_day(self) -> tuple[DayCharge, ...]:
@@ -261,8 +294,11 @@ class _Tracer:
         selection = msgspec.structs.replace(self._selection, request_id=request)
         followed = []
         for one in attempts(self._lake, selection):
-            before = self._charged_before(one)
             traced = self._request(one)
+            if self._line.corrects:
+                followed.append(traced)
+                continue
+            before = self._charged_before(one)
             share = [self._share(before), self._share(before + traced.charged)]
             followed.append(msgspec.structs.replace(traced, share_before=share[0], share_after=share[1]))
         if not followed:
@@ -272,6 +308,9 @@ class _Tracer:
 
     def _request_of_cent(self, cent: int) -> str:
         """The first request, in order of event time, with which the line's share reaches so many cents."""
+        if self._line.corrects:
+            why, todo = "it corrects another month's line", "Follow a request instead, with --request."
+            raise InvalidInput(Problem(what=f"no cent {cent}", why=why, where="--cent", todo=todo))
         cents = int(self._line.amount / CENT)
         if not 0 < cent <= cents:
             why = f"the line amounts to {self._line.amount}"
@@ -330,16 +369,18 @@ class _Tracer:
 
     def _remarks(self) -> Iterator[str]:
         inputs = self._settlement.inputs
+        yield from self._found.remarks
         if self._prices.digest != inputs.price_book:
             yield "The price book at hand is not the one that was settled with: name that one with --prices."
         here = {batch.name for batch in self._lake.control.batches()}
         if missing := set(inputs.batches) - here:
             yield f"{len(missing)} batches of usage that were settled are not in this lake."
         requests = sum(day.requests for day in self._days)
-        if requests != self._line.requests:
-            yield f"The days hold {requests} requests, the line {self._line.requests}: usage came after it was settled."
-        if self._share_line.adjusted:
-            yield f"Credits and disputes took back {-self._share_line.adjusted} of what was charged."
+        if requests != self._found.requests:
+            held = f"The days hold {requests} requests, the line {self._found.requests}"
+            yield f"{held}: usage came after it was settled."
+        if self._found.adjusted:
+            yield f"Credits and disputes took back {-self._found.adjusted} of what was charged."
         if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
             yield "The prices of so many requests are shown for the requests below only."
 

@@ -16,9 +16,9 @@ def print_trace(out: Console, trace: LineTrace) -> None:
     line = trace.line
     out.print(f"\nLine {line.id} of {trace.period}: {line.payer} pays {line.payee} {line.amount} USD", style="bold")
     print_indented(out, f"{line.product} on {line.cloud}, sold by {line.seller}: {line.requests:,} requests", by=2)
-    percent = f"{(line.rate * 100).normalize():f} %"
-    share = _exact(line.base * line.rate)
-    print_indented(out, f"charged {_exact(trace.charged)}, counted {_exact(line.base)}; {percent} is {share}", by=2)
+    counted = f"charged {_exact(trace.charged)}, counted {_exact(trace.counted)}"
+    share = f"; {(line.rate * 100).normalize():f} % is {_exact(line.base * line.rate)}"
+    print_indented(out, counted if line.corrects else counted + share, by=2)
     for remark in trace.remarks:
         print_indented(out, f"Mind: {remark}", by=2, style="yellow")
     _heading(out, "Journal")

@@ -12,7 +12,7 @@ from clauseway.ledger.statement import Statement, StatementLine, digest_of
 
 COLUMNS = (
     "line", "period", "payer", "payee", "term", "first_day", "last_day", "product", "cloud", "seller", "requests",
-    "base_usd", "rate", "amount_usd", "due", "clauses", "sources", "assumptions", "receipt", "statement",
+    "base_usd", "rate", "amount_usd", "due", "corrects", "clauses", "sources", "assumptions", "receipt", "statement",
 )  # fmt: skip
 
 
@@ -41,9 +41,10 @@ def _row(statement: Statement, line: StatementLine, digest: str) -> tuple[object
         line.seller,
         line.requests,
         f"{line.base.normalize():f}",
-        f"{line.rate.normalize():f}",
+        "" if line.corrects else f"{line.rate.normalize():f}",
         f"{line.amount:f}",
         next((one.due for one in statement.calendar if one.term == line.term and one.payer == line.payer), ""),
+        line.corrects,
         "; ".join(f"{cited.term} {cited.document}:{cited.line}" for cited in line.citations),
         "; ".join(cited.source for cited in line.citations),
         "; ".join(f"{name}={values[name]}" for name in line.assumptions),

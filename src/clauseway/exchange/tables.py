@@ -43,6 +43,7 @@ LINES_SCHEMA = pa.schema(
         ("currency", pa.string()),
         ("assumptions", pa.list_(pa.string())),
         ("clauses", pa.list_(pa.string())),
+        ("corrects", pa.string()),
         ("receipt", pa.string()),
     ]
 )
@@ -92,6 +93,7 @@ def lines_table(statements: Sequence[Statement]) -> pa.Table:
             "currency": statement.currency,
             "assumptions": list(line.assumptions),
             "clauses": [f"{cited.term} {cited.document}:{cited.line}" for cited in line.citations],
+            "corrects": line.corrects,
             "receipt": statement.receipt,
         }
         for statement in statements

@@ -7,7 +7,20 @@ import msgspec
 
 from clauseway.ledger.statement import Statement, StatementLine, canonical_bytes
 
-_LINE_FIELDS = ("payer", "payee", "term", "days", "product", "cloud", "seller", "requests", "base", "rate", "amount")
+_LINE_FIELDS = (
+    "payer",
+    "payee",
+    "term",
+    "days",
+    "product",
+    "cloud",
+    "seller",
+    "requests",
+    "base",
+    "rate",
+    "amount",
+    "corrects",
+)
 _INPUTS = ("engine", "agreement", "facts", "price_book", "known_at", "vouchers", "closed")
 
 

@@ -6,7 +6,7 @@ A statement is a function of the settlement and the party alone: whoever has the
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -29,7 +29,8 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` is printed in every format and is the same in every party's statement; it changes only where the period or one
     of term, begin, product, cloud and seller does. `assumptions` are the undisclosed figures it stands on. Amounts are
-    USD, `amount` in cents.
+    USD, `amount` in cents. A line that corrects a closed month (`corrects`, `2026-04`) holds the differences, has no
+    rate of its own, and says why in `causes`.
     """
 
     id: str
@@ -46,6 +47,8 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
     assumptions: tuple[str, ...]
     citations: tuple[Citation, ...]
+    corrects: str = ""
+    causes: tuple[str, ...] = ()
 
 
 class DuePayment(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,8 +94,8 @@ class Direction(msgspec.Struct, frozen=True, kw_only=True):
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """A statement for `party` (empty: for all). `as_of` are the event days settled, `known_at` what was known then.
 
-    `lines` are those of the shares, flat and with their ids, in the order of the directions; `calendar` says when what
-    has a term of payment is due, in order of the days.
+    `lines` are those of the shares and corrections, flat and with their ids, in the order of the directions; `calendar`
+    says when what has a term of payment is due, in order of the days.
     """
 
     party: str
@@ -124,12 +127,7 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
         known_at=settlement.inputs.known_at,
         currency=USD,
         directions=directions,
-        lines=tuple(
-            _line(settlement, share, line)
-            for direction in directions
-            for share in direction.shares
-            for line in share.lines
-        ),
+        lines=tuple(line for direction in directions for line in _lines(settlement, direction)),
         assumptions=settlement.assumptions,
         inputs=settlement.inputs,
         receipt=settlement.receipt,
@@ -149,7 +147,16 @@ def digest_of(statement: Statement) -> str:
 
 def line_id(period: Interval, share: ShareResult, line: ShareLine) -> str:
     """A line's short name, from what it is of and not from what it amounts to."""
-    named = (str(period.begin), str(period.end), share.term, str(share.begin), line.product, line.cloud, line.seller)
+    of_share = (str(period.begin), str(period.end), share.term, str(share.begin))
+    return _short(*of_share, line.product, line.cloud, line.seller)
+
+
+def correction_id(period: Interval, change: Change) -> str:
+    """The short name of a line that corrects a closed month in an open one."""
+    return _short(str(period.begin), str(period.end), "corrects", str(change.period.begin), change.line)
+
+
+def _short(*named: str) -> str:
     number = int.from_bytes(hashlib.sha256("|".join(named).encode()).digest()[:5], "big")
     return "".join(_ALPHABET[number >> (5 * place) & 31] for place in reversed(range(_ID_LENGTH)))
 
@@ -169,6 +176,36 @@ def assumed_by(settlement: Settlement, share: ShareResult) -> tuple[str, ...]:
 
 def _named(share: ShareResult) -> set[str]:
     return {share.rate_name} | ({share.cap.name} if share.cap is not None else set())
+
+
+def _lines(settlement: Settlement, direction: Direction) -> Iterator[StatementLine]:
+    for share in direction.shares:
+        for line in share.lines:
+            yield _line(settlement, share, line)
+    for change in direction.corrections:
+        yield _correction(settlement, change)
+
+
+def _correction(settlement: Settlement, change: Change) -> StatementLine:
+    product, cloud, seller = change.line.rsplit("|", 3)[-3:]
+    return StatementLine(
+        id=correction_id(settlement.period, change),
+        payer=change.payer,
+        payee=change.payee,
+        term=change.term,
+        days=change.period,
+        product=product,
+        cloud=cloud,
+        seller=seller,
+        requests=change.new_requests - change.old_requests,
+        base=exact_sum((change.new_base, -change.old_base)),
+        rate=Decimal(0),
+        amount=change.amount,
+        assumptions=tuple(one.name for one in settlement.assumptions),
+        citations=(change.citation,),
+        corrects=change.period.begin.strftime("%Y-%m"),
+        causes=change.causes,
+    )
 
 
 def _line(settlement: Settlement, share: ShareResult, line: ShareLine) -> StatementLine:
