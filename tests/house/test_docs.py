@@ -1,6 +1,5 @@
 """What the documents say is so: their commands exist, their links lead somewhere, their rooms are the code's rooms."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -10,11 +9,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from in_process import run, run_installed
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/README.md")])
 ROOMS = sorted(path.parent.name for path in ROOT.glob("src/clauseway/*/__init__.py"))
-CLAUSEWAY = Path(sys.executable).with_name("clauseway")
 
 # Fenced blocks and inline code, in which commands are written.
 CODE = re.compile(r"```[a-z]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
@@ -43,10 +42,15 @@ def commands(program: str) -> list[tuple[str, str]]:
 
 @cache
 def help_of(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    return subprocess.run(
-        [CLAUSEWAY, *command, "--help"], capture_output=True, text=True, env=environment, check=False, timeout=60
-    )
+    return printed_by(*command, "--help", columns=200)
+
+
+def printed_by(*words: str, columns: int) -> subprocess.CompletedProcess[str]:
+    """A command run in this process, on a plain terminal of so many columns."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "dumb"}.items():
+            patch.setenv(name, value)
+        return run(*words)
 
 
 @pytest.mark.parametrize(("document", "line"), commands("clauseway"))
@@ -83,13 +87,14 @@ def shown_answers() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("command", "printed"), shown_answers())
 def test_what_a_command_is_shown_to_print_it_prints(command: str, printed: str) -> None:
     words = shlex.split(command.removeprefix(".venv/bin/"))
-    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
-    answer = subprocess.run(
-        [CLAUSEWAY, *words[1:]], capture_output=True, text=True, env=environment, check=False, timeout=60
-    )
+    answer = printed_by(*words[1:], columns=100)
     wanted = ".*".join(re.escape(part) for part in printed.rstrip().split("…"))
     given = "\n".join(line.rstrip() for line in answer.stdout.splitlines()).rstrip()
     assert re.fullmatch(wanted, given), f"{command} prints\n{given}\n{answer.stderr}"
+
+
+def test_the_installed_command_helps_as_the_one_in_this_process() -> None:
+    assert run_installed("decide", "--help").stdout.split() == help_of(("decide",)).stdout.split()
 
 
 def test_the_library_example_answers_as_the_agreement_does() -> None:
