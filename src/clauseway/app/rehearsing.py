@@ -436,6 +436,10 @@ def _months(
     """The settled months that lie in the days played, both ways; with figures given, all of them that are played."""
     vouchers = Books(lake.control).vouchers()
     sides = [Settler(lake, one, prices, readings, vouchers) for one in (real, played)]
+    for side in sides:
+        # Usage is read once for all months.
+        begins = [days.begin.replace(day=1), *(share.begin for share in side.shares)]
+        side.read(Interval(min(begins), month(_names(days)[-1]).end))
     settled = latest_settlements(home)
     for name in _names(days) if assume else [name for name in _names(days) if name in settled]:
         period = month(name)
