@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from beancount import loader
-from in_process import answer, run
 
 import settled_book
+from in_process import answer, run
 
 ACCEPTED = [flag for name in settled_book.ACCEPTED for flag in ("--assume", name)]
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from in_process import answer, run
 
 DEPLOYMENT = """\

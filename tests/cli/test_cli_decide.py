@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from in_process import run
 
 SERVE = ("decide", "--action", "serve", "--party", "openai", "--product", "api.stateless", "--cloud", "aws")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from beancount import loader
-from in_process import run
 
 import hledger_judge
 import settled_book
@@ -25,6 +24,7 @@ from clauseway.ledger import balances
 from clauseway.storage import Control
 from clauseway.storage.attempts import Selection, attempts
 from clauseway.values import Interval
+from in_process import run
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from in_process import answer, run, run_installed
 
 ASK = ("decide", "--action", "serve", "--party", "openai", "--product", "new-model", "--cloud", "aws")

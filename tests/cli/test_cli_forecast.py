@@ -5,9 +5,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from in_process import answer, run
 
 from clauseway.app.home import Home
+from in_process import answer, run
 from metered_months import ACCEPTED, assumed, metered_home
 
 

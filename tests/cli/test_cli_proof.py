@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import run
 
 from clauseway.agreement import builtin
+from in_process import run
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 BUILT_IN = Path(builtin.__path__[0]) / "openai-microsoft"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from in_process import run
 
 ROOT = Path(__file__).parents[2]

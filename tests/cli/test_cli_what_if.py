@@ -3,9 +3,9 @@
 from decimal import Decimal as D
 
 import pytest
-from in_process import answer, run
 
 from clauseway.app.home import Home
+from in_process import answer, run
 from metered_months import assumed, metered_home
 
 

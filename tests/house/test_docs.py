@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from in_process import run, run_installed
 
 ROOT = Path(__file__).parents[2]
