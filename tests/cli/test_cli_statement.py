@@ -19,7 +19,6 @@ import msgspec
 import pypdf
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from in_process import answer, run
 
 import settled_book
 from clauseway.app.home import Home
@@ -30,6 +29,7 @@ from clauseway.app.statement_formats import FORMATS
 from clauseway.web import StatementContext
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
+from in_process import answer, run
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs/statements.md"
@@ -275,6 +275,24 @@ def test_later_usage_does_not_disturb_the_repetition(own: Home, tmp_path: Path) 
     now = told(own, "verify", "2026-05")["repeated"]
     assert now["same"]
     assert now["digest"] != told(own, "verify", str(may))["repeated"]["digest"]
+
+
+def test_a_month_is_repeated_with_the_prices_it_was_settled_with(own: Home, tmp_path: Path) -> None:
+    """Its own book is gone afterwards, and the shipped one says otherwise."""
+    prices = tmp_path / "own.csv"
+    header = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source"
+    prices.write_text(f"{header}\ngpt-5.4,aws,openai,,input_tokens,2026-04-27,,2026-04-27,2.00,a letter\n")
+    settle_month(own, open_agreement(), open_prices(settled_book.KNOWN, prices), "2026-05", settled_book.ACCEPTED, {})
+    prices.unlink()
+    assert told(own, "verify", "2026-05")["repeated"]["same"]
+    trace = told(own, "explain", "2pa4zs7k")
+    assert ("input_tokens", "2.000000", "a letter") in [
+        (one["unit"], one["usd_per_million"], one["source"]) for one in trace["prices"]
+    ]
+    for kept in (own.root / "price-books").iterdir():
+        kept.unlink()
+    again = told(own, "verify", "2026-05", code=2)["repeated"]["differences"]
+    assert ("input", "price_book") in [(one["where"], one["what"]) for one in again]
 
 
 def edited(edit: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:

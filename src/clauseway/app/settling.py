@@ -13,6 +13,7 @@ import msgspec
 from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.agreement.agreement import Figure
 from clauseway.app.home import Home
+from clauseway.app.kept_prices import keep_prices
 from clauseway.app.library import OpenAgreement
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.several import Opened, each_of, own_readings, text_hash
@@ -76,6 +77,7 @@ def settle_month(
     days = month(period)
     read_assumptions(assume, figures_of(opened))
     seal(home)
+    keep_prices(home, prices)
     with one_at_a_time(home), open_lake(home) as lake:
         books = Books(lake.control)
         _refuse_closed(books, days)

@@ -18,6 +18,7 @@ from clauseway.app.bookkeeping import Sold, dispute
 from clauseway.app.charges import charge_of, charges_of, in_usd
 from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
+from clauseway.app.kept_prices import settled_prices
 from clauseway.app.prices import open_prices
 from clauseway.app.sealing import open_lake
 from clauseway.app.settling import latest_settlements, now
@@ -127,7 +128,8 @@ def trace_line(
     """
     found = _find(home, line)
     with open_lake(home) as lake:
-        table = open_prices(KnownAt.parse(found.settlement.inputs.known_at), prices)
+        inputs = found.settlement.inputs
+        table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at), prices)
         try:
             return _Tracer(lake, table, opened, found).trace(request, cent)
         except UnknownPrice as error:

@@ -10,7 +10,7 @@ import msgspec
 
 from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
-from clauseway.app.prices import open_prices
+from clauseway.app.kept_prices import settled_prices
 from clauseway.app.settling import Settler, latest_settlements, month, vouchers_hash
 from clauseway.app.several import Opened
 from clauseway.app.statement_formats import FORMATS
@@ -117,7 +117,7 @@ def _repeated(
     home: Home, opened: Opened, stated: Statement, prices: Path | None, readings: Mapping[str, str]
 ) -> tuple[Settlement, list[str]]:
     inputs = stated.inputs
-    table = open_prices(KnownAt.parse(inputs.known_at), prices)
+    table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at), prices)
     assume = [f"{one.name}={value}" for one in stated.assumptions if one.accepted for value in one.value.split("; ")]
     with as_it_was(home.make().control, home.lake, inputs.batches) as past:
         books = Books(past.lake.control)

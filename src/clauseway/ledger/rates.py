@@ -36,21 +36,21 @@ class Rates:
     """The rates of a file, by pair and in order of their days. `digest` is the hash of its text."""
 
     def __init__(self, rates: tuple[Rate, ...] = (), source: str = "--rates", digest: str = "") -> None:
-        self._rates = sorted(rates, key=lambda rate: rate.day)
+        self.all = tuple(sorted(rates, key=lambda rate: rate.day))
         self.digest = digest
-        self._source = source
+        self.source = source
 
     def at(self, day: date, base: str, quote: str) -> Fraction:
         """What one `base` is in `quote` on a day. Raises InvalidInput where no rate says so."""
         if base == quote:
             return Fraction(1)
-        found = [rate for rate in self._rates if rate.day <= day and {rate.base, rate.quote} == {base, quote}]
+        found = [rate for rate in self.all if rate.day <= day and {rate.base, rate.quote} == {base, quote}]
         if not found:
             raise InvalidInput(
                 Problem(
                     what=f"no rate of {base} in {quote} on {day}",
                     why="a rate counts from its day on, and none is that old",
-                    where=self._source,
+                    where=self.source,
                     todo=f"Supply a file with {','.join(_COLUMNS)} and a line for the pair.",
                 )
             )

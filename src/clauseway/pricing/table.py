@@ -164,7 +164,7 @@ class PriceTable:
         self.books = (books,) if isinstance(books, PriceBook) else tuple(books)
         self.known_at = known_at
         self.digest = _digest([book.digest for book in self.books] + ([exchange.digest] if exchange else []))
-        self._exchange = exchange
+        self.exchange = exchange
         self._rank = {book.name: rank for rank, book in enumerate(reversed(self.books))}
         self._rows: dict[Sale, tuple[PriceRow, ...]] = {}
         self._grains: dict[Sale, Grain] = {}
@@ -249,10 +249,10 @@ class PriceTable:
         summing what was converted are the same. Raises InvalidInput where no rate says so."""
         if currency == USD:
             return Decimal(1)
-        if self._exchange is None:
+        if self.exchange is None:
             what, todo = f"prices in {currency}", "Supply a file with day,base,quote,rate, and name it with --rates."
             raise InvalidInput(Problem(what=what, why="no rates were supplied", where="--rates", todo=todo))
-        rate = self._exchange.at(day, currency, USD)
+        rate = self.exchange.at(day, currency, USD)
         return Decimal(round(rate * 10**_RATE_PLACES)).scaleb(-_RATE_PLACES)
 
     def looked_at(self, sale: Sale, unit: Unit) -> list[Entry]:
