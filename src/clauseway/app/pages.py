@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
+from clauseway.app.forecast_page import forecast_context
 from clauseway.app.home import Home
 from clauseway.app.line_page import line_context
 from clauseway.app.rights import timeline_of_rights
@@ -32,6 +33,7 @@ from clauseway.values import Citation, InvalidInput, KnownAt, day_of
 from clauseway.web import (
     CloudCounts,
     CountsContext,
+    ForecastContext,
     HomeContext,
     LineContext,
     PlainSentence,
@@ -50,6 +52,8 @@ class Source:
         self._gateway_url, self._key = gateway_url, key
         # The picture as last drawn, by the number of facts it rests on.
         self._drawn: tuple[int, Timeline] | None = None
+        # The forecast as last made, by the day and the receipts of the settlements that it goes on from.
+        self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
 
     async def home(self) -> HomeContext:
         counts = await self.counts()
@@ -95,6 +99,7 @@ class Source:
             gateway_url=self._gateway_url,
             statements=tuple(statement_context(statement_of(found)) for found in settled),
             statement_note="" if settled else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
+            forecast=self._ahead(opened, known_at, [found.receipt for found in settled]),
             snippets=snippets_for(self._gateway_url, self._key),
         )
 
@@ -104,6 +109,13 @@ class Source:
         if self._drawn is None or self._drawn[0] != facts:
             self._drawn = (facts, timeline_of_rights(opened, known_at))
         return self._drawn[1]
+
+    def _ahead(self, opened: Opened, known_at: KnownAt, receipts: Sequence[str]) -> ForecastContext:
+        # A thousand paths take a second: they are drawn anew when a month was settled, or a day has begun.
+        key = (known_at.day, *receipts)
+        if self._forecast is None or self._forecast[0] != key:
+            self._forecast = (key, forecast_context(self._home, opened, known_at))
+        return self._forecast[1]
 
     def _statement(self, period: str) -> StatementContext | None:
         found = statement(self._home, period)

@@ -235,6 +235,14 @@ class Snippet(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class ForecastContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What is due ahead: a picture (SVG) and the same in sentences; `note` says why there is none, if so."""
+
+    svg: str = ""
+    sentences: tuple[str, ...] = ()
+    note: str = ""
+
+
 class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
     """The first page. `statement_note` says why there is no statement, where there is none."""
 
@@ -247,6 +255,7 @@ class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
     gateway_url: str
     statements: tuple[StatementContext, ...] = ()
     statement_note: str = ""
+    forecast: ForecastContext = ForecastContext()
     snippets: tuple[Snippet, ...] = ()
 
 
