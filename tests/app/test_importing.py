@@ -101,6 +101,12 @@ def test_the_same_bill_as_parquet_is_the_same_usage(home: Home, tmp_path: Path) 
     assert load(home, tmp_path / "bill.parquet").again == 2
 
 
+def test_a_row_with_more_fields_than_columns_waits(home: Home, tmp_path: Path) -> None:
+    first = BILL.splitlines()[1]
+    assert load(home, put(tmp_path, "wide.csv", f"{HEADER}\n{first},6\n{first}\n")).imported == 1
+    assert reasons(home) == [(2, [("row", "the row has more fields than columns")])]
+
+
 def test_a_bill_that_says_otherwise_of_one_charge_or_says_it_twice_waits(home: Home, tmp_path: Path) -> None:
     first = BILL.splitlines()[1]
     load(home, put(tmp_path, "april.csv", f"{HEADER}\n{first}\n"))

@@ -47,10 +47,12 @@ FIRST, LAST = date(2026, 4, 30), date(2026, 5, 3)
 ALL = Interval(FIRST, LAST)
 
 
-def used(number: int, day: int, tokens: int, *, who: int = 1, status: Status = Status.COMPLETE) -> UsageRecord:
+def used(
+    number: int, day: int, tokens: int, *, who: int = 1, status: Status = Status.COMPLETE, recorded_ns: int = 0
+) -> UsageRecord:
     event_ns = start_of_day_ns(FIRST) + day * 24 * 3600 * 10**9 + number * 10**12
     return UsageRecord(
-        RequestId(7, number), 1, event_ns, number, who, who, 1, 1, status, 200, False, 9, 3, 0,
+        RequestId(7, number), 1, event_ns, recorded_ns or number, who, who, 1, 1, status, 200, False, 9, 3, 0,
         ((Unit.INPUT_TOKENS, tokens), (Unit.CACHED_INPUT_TOKENS, tokens // 2)), f"up-{number}",
     )  # fmt: skip
 
@@ -228,8 +230,15 @@ def test_hourly_sums_are_those_of_a_full_scan_whatever_came_twice(
         else:
             # The day of an attempt is its own, however often it is recorded.
             usage = [
-                used(number, number % 3, tokens, who=1 + number % 2, status=status)
-                for number, tokens, status in attempts
+                used(
+                    number,
+                    number % 3,
+                    tokens,
+                    who=1 + number % 2,
+                    status=status,
+                    recorded_ns=1_000 * (place + 1) + order,
+                )  # no two records are made in one instant
+                for order, (number, tokens, status) in enumerate(attempts)
             ]
             lake.seal(batch(place, *usage), place)
     assert sums(lake) == scanned(lake)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ SOURCE = "focus"
 # What a row cannot do without; a file that lacks one of them is refused whole.
 NEEDED = ("ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ProviderName")
 _ROWS = 20_000
+_TOO_MANY = "more fields than columns"
 # What says how much, not what about; and when the bill was made.
 _FIGURES = re.compile(r"(Cost|Price|Quantity|Currency)$|^x_Exported")
 # How providers name themselves, and the clouds they are. As each bill begins, in lower case.
@@ -90,7 +92,7 @@ def rows_of(path: Path, needed: Iterable[str] = NEEDED) -> Iterator[tuple[int, d
                     yield line, row
         return
     with path.open(encoding="utf-8-sig", newline="", errors="replace") as text:
-        reader = csv.DictReader(text, restkey="more fields than columns")
+        reader = csv.DictReader(text, restkey=_TOO_MANY)
         _check(reader.fieldnames or (), needed)
         for row in reader:
             yield reader.line_num, row
@@ -117,6 +119,8 @@ def told_of(row: Mapping[str, Any], products: Sequence[str]) -> tuple[dict[str, 
 
 def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Reported:
     given = {name: value for name, value in row.items() if value not in (None, "")}
+    if _TOO_MANY in given:
+        return Reported(line=line, fields=given, unreadable=f"the row has {_TOO_MANY}")
     if given.get("ChargeCategory") != "Usage":
         return Reported(line=line, fields={}, skipped=f"a charge of category {given.get('ChargeCategory', 'none')}")
     words = [str(given[name]) for name in _NAMING if name in given]
@@ -142,8 +146,13 @@ def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Report
 
 
 def _identity(row: Mapping[str, Any]) -> str:
-    about = sorted((name, str(value)) for name, value in row.items() if not _FIGURES.search(name))
+    about = sorted((name, str(value)) for name, value in row.items() if not _is_figure(name))
     return hashlib.sha256(msgspec.json.encode(about)).hexdigest()
+
+
+@lru_cache(maxsize=1024)  # names of columns: some dozens, asked for in every row
+def _is_figure(name: str) -> bool:
+    return _FIGURES.search(name) is not None
 
 
 def _instant(value: object) -> object:
@@ -157,11 +166,16 @@ def _by_beginning(table: Mapping[str, str], value: object) -> str:
 
 def _product(words: Sequence[str], products: Sequence[str]) -> str:
     """The longest product that is named in the first column that names one; `gpt 5.4 Inp` names gpt-5.4."""
-    for word in words:
-        text = re.sub(r"[\s_]+", "-", word.lower())
-        for product in products:
-            if re.search(rf"(?<![a-z0-9]){re.escape(product.lower())}(?![a-z0-9.])", text):
-                return product
+    known = tuple(products)
+    return next(filter(None, (_product_in(word, known) for word in words)), "")
+
+
+@lru_cache(maxsize=4096)  # meters come again in every row
+def _product_in(word: str, products: tuple[str, ...]) -> str:
+    text = re.sub(r"[\s_]+", "-", word.lower())
+    for product in products:
+        if re.search(rf"(?<![a-z0-9]){re.escape(product.lower())}(?![a-z0-9.])", text):
+            return product
     return ""
 
 

@@ -5,7 +5,7 @@ sealed before (a spool that was copied, a correction) would count twice if it we
 summed again from its files. INVARIANT: the sums of a day are those of a full scan of its files, each attempt once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from ibis import _
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.checks import IMPORTED
@@ -31,6 +32,8 @@ _DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product"
 _SUMS = ("served", "failed", *(unit.column for unit in Unit))
 _COUNTS = (Status.COMPLETE, Status.INTERRUPTED, Status.ESTIMATED)
 _COLUMNS = schema.rollups.c
+# Both say it alike, and each in a module of its own.
+_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
 Row = dict[str, Any]
 
@@ -70,20 +73,12 @@ def add_sums(connection: Connection, sums: Sums) -> None:
     """Add to the sums, in the transaction of the batch they come from."""
     for day in sums.anew:
         connection.execute(delete(schema.rollups).where(_in(_day(day))))
-    hours = {row["hour"] for row in sums.added}
-    known = set()
-    if hours:
-        key = [_COLUMNS.hour, *(_COLUMNS[name] for name in _DIMENSIONS)]
-        within = _COLUMNS.hour.between(min(hours), max(hours))
-        known = set(map(tuple, connection.execute(select(*key).where(within))))
-    fresh = [row for row in sums.added if _key(row) not in known]
-    if fresh:
-        connection.execute(insert(schema.rollups), fresh)
-    for row in sums.added:
-        if _key(row) in known:
-            here = and_(*(_COLUMNS[name] == row[name] for name in ("hour", *_DIMENSIONS)))
-            more = {name: _COLUMNS[name] + row[name] for name in _SUMS if row[name]}
-            connection.execute(update(schema.rollups).where(here).values(**more))
+    if sums.added:
+        statement = _INSERTS[connection.dialect.name](schema.rollups)
+        more = {name: _COLUMNS[name] + statement.excluded[name] for name in _SUMS}
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["hour", *_DIMENSIONS], set_=more), sums.added
+        )
 
 
 def replace_day(connection: Connection, day: date, rows: Sequence[Row]) -> bool:
@@ -169,10 +164,6 @@ def _summed(usage: pa.Table) -> list[Row]:
     keys = ["hour", *_DIMENSIONS]
     grouped = pa.table(columns).group_by(keys).aggregate([(name, "sum") for name in _SUMS])
     return list(grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names]).to_pylist())
-
-
-def _key(row: Row) -> tuple[Any, ...]:
-    return (row["hour"], *(row[name] for name in _DIMENSIONS))
 
 
 def _day(day: date) -> Interval:
