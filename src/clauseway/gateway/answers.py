@@ -19,7 +19,7 @@ class Stream(Protocol):
 
     `committed` once content came; `done` once its last event came; `failed` once it reported an error. `units` are its
     usage report, if any; `events` counts those passed on. `last` is what must not go out before the usage is durable.
-    `made` is the identifier it issued, if any.
+    `made` is the identifier it issued, if any; `report` the data of the event that told its usage.
     """
 
     committed: bool
@@ -28,6 +28,7 @@ class Stream(Protocol):
     events: int
     last: bytes
     made: Made | None
+    report: bytes
 
     @property
     def units(self) -> Units | None: ...

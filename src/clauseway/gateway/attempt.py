@@ -9,7 +9,9 @@ from time import monotonic_ns, time, time_ns
 from typing import Protocol
 
 from clauseway.gateway.answers import Stream
+from clauseway.gateway.capabilities import TIERS as _TIER_BITS
 from clauseway.gateway.clouds import Prepare
+from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.failures import Failure, failure_of, is_failure
 from clauseway.gateway.holds import Held
@@ -20,9 +22,12 @@ from clauseway.gateway.shared import Shared
 from clauseway.gateway.sse import BadStream
 from clauseway.gateway.upstream import UpstreamConnection
 from clauseway.metering import Status, Unit
+from clauseway.metering.endpoints import TIERS
 from clauseway.spool import pack_intent, pack_usage_fields
+from clauseway.spool.format import TIER_CODE
 
 _NO_UNITS: Units = ()
+_TIERED = sum(_TIER_BITS.values())
 _ERROR_BYTES_MAX = 64 << 10  # an error is some hundred bytes; a page of HTML is not read to its end
 _PATIENCE_S = 2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
 
@@ -65,6 +70,7 @@ class Attempt:
     units: Units = _NO_UNITS
     charged = 0
     _tokens = 0
+    _told = b""
     sent = False
     _upstream: UpstreamConnection | None = None
     _upstream_id = b""
@@ -347,7 +353,7 @@ class Attempt:
     def record_answer(self, body: bytes) -> None:
         """Of a whole answer: as reported, or estimated by its length."""
         operation = self._owner.wanted.operation
-        units = operation.units_in(body)
+        units, self._told = operation.units_in(body), body
         if units is not None:
             self.record_units(units)
         else:
@@ -420,6 +426,7 @@ class Attempt:
             if status is Status.COMPLETE:
                 shared.counts.tokens[target.cloud] += tokens
         self._tokens = tokens
+        marked: tuple[tuple[int, int], ...] = self._with_tier(units) if owner.wanted.needs.bits & _TIERED else units
         if target.is_watched:
             first_us = self.first_content_us or duration_us
             guessed = len(owner.wanted.body) >> 2
@@ -429,13 +436,19 @@ class Attempt:
                 shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
                 buyer, deployment, ruling, owner.wanted.operation.code,
                 status, http_status, self.stream is not None, duration_us, self.first_content_us or duration_us,
-                charge, units, self._upstream_id,
+                charge, marked, self._upstream_id,
             ),
             buyer, deployment, ruling,
         )  # fmt: skip
         self.over = True
-        self.units, self.charged = units, charge
+        self.units, self.charged, self._told = units, charge, b""
         return charge
+
+    def _with_tier(self, units: Units) -> tuple[tuple[int, int], ...]:
+        """The report, with the tier in which the cloud says it served: not always the one that was asked for."""
+        told = self.stream.report if self.stream is not None else self._told
+        tier = tier_in(told) if told else ""
+        return (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
 
 
 def tokens_of(units: Units) -> int:

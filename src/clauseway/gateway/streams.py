@@ -51,7 +51,7 @@ class EventStream:
     reported an error in the stream. `usage` is its report, if any; `events` counts those passed on.
     """
 
-    __slots__ = ("_carry", "_held", "_strip", "committed", "done", "events", "failed", "usage")
+    __slots__ = ("_carry", "_held", "_strip", "committed", "done", "events", "failed", "report", "usage")
     last = DONE
     made: Made | None = None
 
@@ -63,6 +63,7 @@ class EventStream:
         self.done = False
         self.failed = False
         self.usage: ChatUsage | None = None
+        self.report = b""
         self.events = 0
 
     @property
@@ -106,7 +107,10 @@ class EventStream:
     def _noting_usage(self, block: bytes) -> bytes:
         if _USAGE[0] in block or _USAGE[1] in block:
             for event in events_in(block):
-                self.usage = usage_in(data_of(event)) or self.usage
+                data = data_of(event)
+                usage = usage_in(data)
+                if usage is not None:
+                    self.usage, self.report = usage, data
         return block
 
     def _without_usage(self, block: bytes) -> bytes:
@@ -129,7 +133,7 @@ class EventStream:
         if "usage" not in members:
             return event
         if chunk.usage is not None:
-            self.usage = chunk.usage
+            self.usage, self.report = chunk.usage, data
             if not chunk.choices:
                 return b""
         del members["usage"]

@@ -61,6 +61,7 @@ class TypedStream:
         "failed",
         "last",
         "made",
+        "report",
         "units",
     )
 
@@ -75,6 +76,7 @@ class TypedStream:
         self.events = 0
         self.last = b""
         self.units: Units | None = None
+        self.report = b""
         self.made: Made | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -112,7 +114,7 @@ class TypedStream:
         if told.response is not None:
             self.made = told.response
         if kind in _FINAL and (self.committed or kind not in _FAILED):
-            self.units = self._units_in(data)
+            self.units, self.report = self._units_in(data), data
             self.done = self.committed = True
             self.last = event
             return b""

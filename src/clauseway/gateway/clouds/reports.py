@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from clauseway.gateway.clouds import usage
 from clauseway.gateway.clouds.usage import Units
+from clauseway.metering.endpoints import TIERS
 
 Reader = Callable[[bytes], Units | None]
 _Report = TypeVar("_Report")
@@ -29,6 +32,26 @@ def audio_units_in(answer: bytes) -> Units | None:
     """Of a transcription or translation: tokens, or the audio's length."""
     report = usage.transcription_usage_in(answer)
     return usage.units_of_transcription(report) if report is not None else None
+
+
+class _Tiered(msgspec.Struct, frozen=True, gc=False):
+    """An answer, or an event that carries one."""
+
+    service_tier: str | None = None
+    response: "_Tiered | None" = None
+
+
+_decode_tier = msgspec.json.Decoder(_Tiered).decode
+
+
+def tier_in(answer: bytes) -> str:
+    """The service tier in which a request was served, by the cloud's word; empty where it says none that we know."""
+    try:
+        told = _decode_tier(answer)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    tier = told.service_tier or (told.response.service_tier if told.response is not None else None)
+    return tier if tier in TIERS else ""
 
 
 def no_units_in(_answer: bytes) -> Units:
