@@ -1,6 +1,7 @@
 """A spool on a real disk: what is durable, what a dead process leaves behind, what damage looks like, what may go."""
 
 import asyncio
+import os
 import resource
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -248,6 +249,26 @@ def test_damage_in_the_middle_is_reported_with_file_and_offset_and_the_rest_is_r
         assert numbers_in(spool) == [0, 2, 3, 4]
         assert read_batch(spool, 0, 0, 100).damages == (damage,)
         assert read_batch(spool, 0, 3, 100).damages == ()
+
+
+@pytest.mark.parametrize("read_before", [False, True], ids=["a hole", "zeros in the cache"])
+def test_a_frame_is_found_wherever_it_stands_in_a_preallocated_segment(tmp_path: Path, read_before: bool) -> None:
+    """Even where it begins in one block that is read and ends in the next, or stands behind megabytes never written."""
+    data = segment_of(tmp_path / "model", 3)
+    last = frame_offsets(data)[2]
+    spool, size = tmp_path / "spool", 8 << 20
+    spool.mkdir()
+    for place in [(blocks << 20) - back for blocks in (1, 2, 5) for back in range(5)] + [size - len(data)]:
+        path = spool / f"{0:016d}.seg"
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+            os.pwrite(file.fileno(), data[:last], 0)
+            os.pwrite(file.fileno(), data[last:], place)
+        assert not read_before or len(path.read_bytes()) == size
+        (position,) = positions(spool)
+        (damage,) = position.damages
+        assert (position.end, damage.offset, damage.reason) == (3, last, f"{place - last} bytes fail their checksum")
+        path.unlink()
 
 
 def test_records_whose_labels_were_lost_are_reported_not_guessed(tmp_path: Path) -> None:

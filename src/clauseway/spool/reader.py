@@ -6,6 +6,7 @@ which is the torn end of a process that died, or simply where the writer has got
 ends with a closing frame; if other segments follow one of the same start that has none, its end is damage too.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from clauseway.spool.format import (
     unpack_frame_header,
     unpack_payload,
 )
-from clauseway.spool.segments import Segment, list_segments, segment_path, sync_directory
+from clauseway.spool.segments import Segment, list_segments, open_to_read, segment_path, sync_directory
 
 _L = TypeVar("_L", Buyer, Deployment, Ruling)
 
@@ -110,7 +111,7 @@ class _File:
     """Positioned reads of a file that somebody else may be writing or cutting to size: never mapped."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = open_to_read(path)
         self._begin = 0
         self._block = b""
 
@@ -133,20 +134,27 @@ class _File:
         self._block = b""
 
     def find(self, needle: bytes, offset: int) -> int:
-        """Where `needle` is next found at or after `offset`, -1 if nowhere."""
-        try:
-            # What is preallocated and not written yet is a hole to the file system: some 60 MB need no reading.
-            offset = os.lseek(self._descriptor, offset, os.SEEK_DATA)
-        except OSError:
-            return -1
-        while data := self.at(offset, _BLOCK_BYTES):
-            found = data.find(needle)
-            if found >= 0:
-                return offset + found
-            if len(data) < len(needle):
-                break
-            offset += len(data) - len(needle) + 1
+        """Where `needle`, in which no byte is zero, is next found at or after `offset`; -1 if nowhere."""
+        before = b""
+        while (begin := self._data_from(offset)) >= 0:
+            before = before if begin == offset else b""
+            # Blocks end where pages do: what of a page is read is data from then on, and its hole is told no more.
+            data = self.at(begin, _BLOCK_BYTES - begin % _BLOCK_BYTES)
+            found = (before + data).find(needle)
+            if found >= 0 or not data:
+                return begin - len(before) + found if found >= 0 else -1
+            offset, before = begin + len(data), (before + data)[1 - len(needle) :]
         return -1
+
+    def _data_from(self, offset: int) -> int:
+        """Where something may have been written at or after `offset`, -1 if nowhere.
+
+        Only ENXIO says that the rest is a hole; where the file system cannot tell, the rest is read.
+        """
+        try:
+            return os.lseek(self._descriptor, offset, os.SEEK_DATA)
+        except OSError as error:
+            return -1 if error.errno == errno.ENXIO else offset
 
 
 def _frame_at(file: _File, offset: int, seed: int) -> _Frame | None:
