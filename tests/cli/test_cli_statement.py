@@ -160,6 +160,34 @@ def test_names_are_data_in_the_pdf_and_the_page() -> None:
     assert "<script>alert" not in statement_html(sample)
 
 
+@pytest.mark.parametrize(
+    ("library", "module", "arguments", "extra"),
+    [
+        ("typst", "clauseway.web.pdf", ("--period", "2026-05", "--format", "pdf"), "clauseway[documents]"),
+        ("cryptography", "clauseway.app.party_keys", ("sign", "{may}", "--party", "openai"), "clauseway[signing]"),
+    ],
+)
+def test_without_its_library_a_command_says_what_to_install(
+    book: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    library: str,
+    module: str,
+    arguments: tuple[str, ...],
+    extra: str,
+) -> None:
+    may = written(book, tmp_path / "may.json")
+    for name in (module, "clauseway.app.signing"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    done = run("statement", *(one.format(may=may) for one in arguments), "--home", str(book.root))
+    assert done.returncode == 3
+    assert extra in done.stderr
+    assert told(book, "--period", "2026-05")["lines"]
+
+
 _ELSEWHERE = """
 import hashlib, sys
 from pathlib import Path
