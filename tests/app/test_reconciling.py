@@ -27,7 +27,6 @@ from clauseway.app.settling import month
 from clauseway.exchange.focus_bill import BILL_COLUMNS, focus_csv, focus_rows
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
 from clauseway.metering import Status
-from clauseway.storage.attempts import Selection
 from clauseway.storage.metered import metered_sums
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import BOOK, CACHED, IN, MILLION, OUT, Sold, metered_home
@@ -67,7 +66,7 @@ table = cache(open_prices)
 def bill_text(home: Home, book: Path) -> str:
     """The bill a cloud would send: what was metered in May, at the prices of a book."""
     with open_lake(home) as lake:
-        charges = usage_charges(lake, table(KnownAt.everything(), book), Selection(days=MAY))
+        charges = usage_charges(lake, table(KnownAt.everything(), book), MAY)
     return focus_csv(focus_rows(charges, MAY, "", ""), BILL_COLUMNS)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
+from clauseway.app.library import documents_of, open_agreement
 from clauseway.app.prices import open_prices
 from clauseway.app.settling import latest_settlements, settle_month
-from clauseway.app.what_if import what_if
+from clauseway.app.several import open_agreements
+from clauseway.app.what_if import read_under, what_if
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import ACCEPTED, metered_home
@@ -122,3 +123,14 @@ def test_everything_unknown_is_told_at_once(home: Home) -> None:
         "unknown: 'share=15%'",
     ]
     assert all("A5" in problem.todo and "R1" in problem.todo for problem in refused.value.problems)
+
+
+def test_an_amendment_that_two_agreements_have_is_named_with_its_own(tmp_path: Path) -> None:
+    for name, document in documents_of(None).items():
+        (tmp_path / name).write_text(document.replace("id: openai-microsoft", "id: ours"))
+    opened = open_agreements([None, tmp_path])
+    assert read_under(["ours:A1", "openai-microsoft:A3"], opened).amendments == {"ours": "A1", "openai-microsoft": "A3"}
+    with pytest.raises(InvalidInput, match="unknown: 'A1'"):
+        read_under(["A1"], opened)
+    with pytest.raises(InvalidInput, match="A4 and A3 are both named"):
+        read_under(["A3", "A4"], open_agreement())

@@ -4,9 +4,9 @@ from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
-from in_process import answer, run
 
 from clauseway.app.home import Home
+from in_process import answer, run
 from metered_months import assumed, metered_home
 
 DRAFT = """---

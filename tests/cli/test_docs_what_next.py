@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from in_process import run
 
 from clauseway.app.home import Home
+from in_process import run
 from metered_months import assumed, metered_home
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/what-next.md").read_text("utf-8")

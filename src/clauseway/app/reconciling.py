@@ -34,6 +34,7 @@ from clauseway.metering import Status, Unit, billable
 from clauseway.metering.endpoints import ENDPOINTS, tier_of
 from clauseway.pricing import BATCH, Entry, PriceTable, Sale
 from clauseway.pricing.conditions import NAMES
+from clauseway.storage.lake import Lake
 from clauseway.storage.metered import MeteredSum, metered_sums
 from clauseway.values import USD, Interval, InvalidInput, KnownAt, Problem, exact_product
 
@@ -43,7 +44,7 @@ _HOURS, _HOURS_OF_WEEK = 24, 168
 _EPOCH_HOUR = 72
 _ESTIMATED = (Status.ESTIMATED, Status.INTERRUPTED)
 _HUNDRED = Decimal(100)
-_TIER = NAMES.index("tier")
+_TIER, _BUYER = NAMES.index("tier"), NAMES.index("buyer")
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +97,7 @@ def reconcile_bill(
     with open_lake(home) as lake:
         scope = _scope(bill, days, clouds, sellers, path)
         around = Interval(scope.days.begin - timedelta(days=1), scope.days.end + timedelta(days=1))
-        steps = sorted({entry.conditions.above for book in prices.books for entry in book.entries} - {0})
-        sums = [one for one in metered_sums(lake, around, steps) if one.cloud in scope.clouds]
+        sums = [one for one in sums_of(lake, around, prices) if one.cloud in scope.clouds]
     scope = _sold_by(scope, sums, bill, sellers)
     covered = [one for one in sums if not scope.sellers or one.seller in scope.sellers]
     rows = [_as_covered(row, bill) for row in bill.rows if row.day in scope.days and row.cloud in scope.clouds]
@@ -209,6 +209,13 @@ def _as_covered(row: Billed, bill: Bill) -> Billed:
     return row if bill.has_regions else msgspec.structs.replace(row, region="")
 
 
+def sums_of(lake: Lake, days: Interval, prices: PriceTable) -> list[MeteredSum]:
+    """What was metered, as finely as any price tells it apart."""
+    conditions = [entry.conditions for book in prices.books for entry in book.entries]
+    steps = sorted({one.above for one in conditions} - {0})
+    return metered_sums(lake, days, steps, {one.names[_BUYER] for one in conditions} - {""})
+
+
 def sale_of(one: MeteredSum) -> Sale:
     """What the price of an hour's usage depends on."""
     tier = tier_of(one.endpoint, one.tier)
@@ -225,6 +232,14 @@ def sale_of(one: MeteredSum) -> Sale:
     )
 
 
+def usd_rate(prices: PriceTable, currency: str, day: date) -> Decimal | None:
+    """USD for one unit of a currency on a day; None where no rate was supplied."""
+    try:
+        return prices.usd(currency, day)
+    except InvalidInput:
+        return None
+
+
 def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Metered]:
     """What was metered of each unit, each token once, with its charge; of wholes only, where nothing has a price."""
     day = date(1970, 1, 1) + timedelta(days=one.hour // _HOURS)
@@ -232,7 +247,7 @@ def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Met
     for unit, quantity in sorted(billable(one.units, frozenset(row.prices)).items()):
         if quantity:
             price = row.prices.get(unit)
-            known = price is not None and row.currency == USD
+            rate = usd_rate(prices, row.currency, day)
             yield Metered(
                 hour=one.hour,
                 cloud=one.cloud,
@@ -241,7 +256,9 @@ def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Met
                 product=one.product,
                 unit=unit,
                 quantity=quantity,
-                amount=Decimal(quantity * price).scaleb(-12) if known and price is not None else None,
+                amount=None
+                if price is None or rate is None
+                else exact_product(Decimal(quantity * price).scaleb(-12), rate),
                 attempts=one.attempts,
                 is_estimated=one.status in _ESTIMATED,
                 is_late=one.is_late,

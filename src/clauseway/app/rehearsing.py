@@ -19,7 +19,7 @@ from clauseway.agreement import Agreement, Amendment, read_with_facts
 from clauseway.app.forecasting import accepted_in
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement, documents_of, read_text, with_recorded
-from clauseway.app.reconciling import sale_of
+from clauseway.app.reconciling import sale_of, sums_of, usd_rate
 from clauseway.app.sealing import open_lake
 from clauseway.app.settling import Settler, latest_settlements, month
 from clauseway.catalog import ELSEWHERE
@@ -30,8 +30,8 @@ from clauseway.metering import billable
 from clauseway.pricing import PriceTable
 from clauseway.storage.books import Books
 from clauseway.storage.lake import Lake
-from clauseway.storage.metered import MeteredSum, metered_sums
-from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, day_after, exact_sum
+from clauseway.storage.metered import MeteredSum
+from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, day_after, exact_product, exact_sum
 
 PERMITTED = "permitted"
 REFUSED, MOVED, OPENED, ADMITTED = "refused", "moved", "opened", "admitted"
@@ -197,7 +197,7 @@ def rehearse(
             todo = "Name a later day."
             raise InvalidInput(Problem(what=f"{start} is too early", why=why, where="--as-if", todo=todo))
         played = played_as_if(drafted, start)
-        sums = metered_sums(lake, days, _steps(prices))
+        sums = sums_of(lake, days, prices)
         traffic = Traffic(real, played, prices, chosen)
         for one in sums:
             traffic.take(one)
@@ -241,10 +241,6 @@ def _as_if(agreement: Agreement, draft: Amendment, days: Interval) -> date:
     if draft.effective < days.end:
         return draft.effective
     return max(days.begin, agreement.amendments[-1].effective + timedelta(days=1))
-
-
-def _steps(prices: PriceTable) -> list[int]:
-    return sorted({entry.conditions.above for book in prices.books for entry in book.entries} - {0})
 
 
 class _Of(NamedTuple):
@@ -417,9 +413,11 @@ def _deciding(verdict: Verdict) -> Deciding:
 def _charge(one: MeteredSum, prices: PriceTable, day: date) -> Decimal | None:
     row = prices.row(sale_of(one), day)
     quantities = {unit: count for unit, count in billable(one.units, frozenset(row.prices)).items() if count}
-    if any(unit not in row.prices for unit in quantities):
+    rate = usd_rate(prices, row.currency, day)
+    if rate is None or any(unit not in row.prices for unit in quantities):
         return None
-    return Decimal(sum(count * row.prices[unit] for unit, count in quantities.items())).scaleb(-12)
+    picos = sum(count * row.prices[unit] for unit, count in quantities.items())
+    return exact_product(Decimal(picos).scaleb(-12), rate)
 
 
 def _months(

@@ -102,6 +102,7 @@ def read_under(items: Sequence[str], opened: Opened) -> Otherwise:
         elif name in known_readings and equals:
             readings[name] = option
         elif not equals and (found := _amendment(name, opened)) is not None:
+            problems += _twice(found, amendments)
             amendments |= found
         else:
             problems.append(_unknown(item, opened, sorted(known_readings), sorted(known_figures)))
@@ -120,6 +121,20 @@ def _amendment(name: str, opened: Opened) -> dict[str, str] | None:
         and wanted in ((one.agreement.id,) if colon else (name,))
     ]
     return {found[0]: bare if colon else name} if len(found) == 1 else None
+
+
+def _twice(found: Mapping[str, str], before: Mapping[str, str]) -> list[Problem]:
+    """An agreement can stand as of one of its amendments only."""
+    return [
+        Problem(
+            what=f"{last} and {before[agreement]} are both named",
+            why=f"{agreement} can stand as of one amendment only",
+            where=_FLAG,
+            todo="Name one of the two.",
+        )
+        for agreement, last in found.items()
+        if before.get(agreement, last) != last
+    ]
 
 
 def _unknown(item: str, opened: Opened, readings: Iterable[str], figures: Iterable[str]) -> Problem:

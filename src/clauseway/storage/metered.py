@@ -3,20 +3,22 @@
 Finer than a statement and far coarser than the attempts: what compares months or bills reads these sums alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import ibis
 import msgspec
 from ibis import _
 
 from clauseway.metering import Unit
-from clauseway.metering.checks import is_imported
+from clauseway.metering.checks import IMPORTED
 from clauseway.metering.records import RequestId
 from clauseway.storage.lake import Lake
 from clauseway.storage.usage import _priced_once, _rows, _usage
 from clauseway.values import DAY_NS, Interval
 
 _HOUR_NS = 3_600_000_000_000
+# What is imported has ids from here on; when it was recorded says nothing of its cloud.
+_FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
 _BY = (
     "hour",
     "organisation",
@@ -58,10 +60,11 @@ class MeteredSum(msgspec.Struct, frozen=True, kw_only=True):
     units: Mapping[Unit, int]
 
 
-def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = ()) -> list[MeteredSum]:
+def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: Iterable[str] = ()) -> list[MeteredSum]:
     """What was metered on the event days, each attempt that counts once, in order of the hour and the rest.
 
-    `steps` are the lengths of context (input tokens) at which a price changes, ascending.
+    `steps` are the lengths of context (input tokens) at which a price changes, ascending; `buyers` the organisations
+    that have prices of their own: all others are summed under no name.
     """
     con = ibis.duckdb.connect()
     usage = _usage(con, lake, days)
@@ -72,7 +75,10 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = ()) -> list[
         context = (_.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
     attempts = _priced_once(usage).mutate(
         hour=(_.event_ns // _HOUR_NS).cast("int64"),
-        is_late=_.recorded_ns - _.event_ns > DAY_NS,
+        is_late=(_.recorded_ns - _.event_ns > DAY_NS) & (_.request_id < _FIRST_IMPORTED),
+        organisation=_.organisation.cast("string").isin(sorted(buyers)).ifelse(_.organisation.cast("string"), "")
+        if buyers
+        else ibis.literal(""),
         context=context,
         tier=_.tier.fill_null(""),
     )
@@ -92,5 +98,4 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = ()) -> list[
 def _sum(row: Mapping[str, object]) -> MeteredSum:
     named = {name: row[name] for name in MeteredSum.__struct_fields__ if name != "units"}
     units = {unit: int(str(row[unit.column])) for unit in Unit if row[unit.column] is not None}
-    named["is_late"] = bool(row["is_late"]) and not is_imported(RequestId.parse(str(row["first_request"])))
     return msgspec.convert(named | {"units": {int(unit): count for unit, count in units.items()}}, MeteredSum)
