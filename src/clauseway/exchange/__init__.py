@@ -1,4 +1,4 @@
-"""Exchange: our records in other people's formats, and theirs in ours. Pure text in, pure text out.
+"""Exchange: our records in other people's formats, and theirs in ours. Nothing but translation.
 
     beancount   the journal as a beancount file, which an outside judge can load and balance
     hledger     … as an hledger journal; `accounting` is what the two share
@@ -6,6 +6,7 @@
     statement_csv   a statement's lines
     focus_bill  charges as a bill in FOCUS 1.2; `focus_columns` is the specification's table of columns and rules
     usage_events    metered usage as CloudEvents
+    focus, cloudevents, opentelemetry   usage that others counted, as rows of our fields; `reports` is what they share
     extract     the agreement on a day: what the next three write, term by term
     cedar       … as Cedar policies and entities
     rego        … as a Rego module
