@@ -350,6 +350,20 @@ def test_other_currencies_are_compared_at_the_rate_given(home: Home) -> None:
     assert {one[2] for one in findings(reconciled(home, rows)).values()} == {"currency"}
 
 
+def test_or_at_dated_rates(home: Home) -> None:
+    """The first three days at 1.25, the others at 1.20: each row by its own day."""
+    path = home.root / "rates.csv"
+    path.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.25\n2026-05-04,EUR,USD,1.20\n")
+    rows = bill(home)
+    for one in rows:
+        rate = D("1.25") if one["ChargePeriodStart"] < "2026-05-04" else D("1.20")
+        one |= {"BillingCurrency": "EUR", "ContractedCost": f"{(D(one['ContractedCost']) / rate).quantize(D('1e-12'))}"}
+    bill_file = home.root / "bill.csv"
+    assert not reconciled(home, rows).is_matched
+    dated = open_prices(KnownAt.everything(), home.root / "book.csv", path)
+    assert reconcile_bill(home, open_agreement(), dated, bill_file, tolerance=Tolerance()).is_matched
+
+
 def test_the_tolerance_is_what_is_stated(home: Home) -> None:
     rows = bill(home)
     whole_cents(rows)

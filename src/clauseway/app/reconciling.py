@@ -100,7 +100,8 @@ def reconcile_bill(
         sums = [one for one in sums_of(lake, around, prices) if one.cloud in scope.clouds]
     scope = _sold_by(scope, sums, bill, sellers)
     covered = [one for one in sums if not scope.sellers or one.seller in scope.sellers]
-    rows = [_as_covered(row, bill) for row in bill.rows if row.day in scope.days and row.cloud in scope.clouds]
+    within = [row for row in bill.rows if row.day in scope.days and row.cloud in scope.clouds]
+    rows = [_in_usd(_as_covered(row, bill), prices, rates or {}) for row in within]
     found = reconcile(
         [part for one in covered for part in _parts(one, prices, bill.has_regions)],
         rows,
@@ -207,6 +208,14 @@ def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequen
 
 def _as_covered(row: Billed, bill: Bill) -> Billed:
     return row if bill.has_regions else msgspec.structs.replace(row, region="")
+
+
+def _in_usd(row: Billed, prices: PriceTable, rates: Mapping[str, Decimal]) -> Billed:
+    """A row in USD at its day's rate, where the supplied rates have one and none was given for the whole bill."""
+    if row.currency in rates or (rate := usd_rate(prices, row.currency, row.day)) is None:
+        return row
+    step = exact_product(row.cost_step, rate)
+    return msgspec.structs.replace(row, cost=exact_product(row.cost, rate), currency=USD, cost_step=step)
 
 
 def sums_of(lake: Lake, days: Interval, prices: PriceTable) -> list[MeteredSum]:

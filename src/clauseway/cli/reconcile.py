@@ -39,10 +39,13 @@ def command(
     ] = "0.000001",
     quantity_tolerance: Annotated[str, typer.Option(help="The same for quantities, in units.")] = "0",
     rate: Annotated[
-        list[str] | None, typer.Option(help="USD for one unit of a currency, as EUR=1.08. Repeatable.")
+        list[str] | None, typer.Option(help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable.")
     ] = None,
     prices: Annotated[
         Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
+    ] = None,
+    rates: Annotated[
+        Path | None, typer.Option("--rates", help="Dated exchange rates: a CSV file with day,base,quote,rate.")
     ] = None,
     known_at: options.KnownAt = None,
     agreement: options.AgreementFolders = None,
@@ -67,7 +70,7 @@ def command(
     found = reconcile_bill(
         home_at(home),
         options.opened(agreement, None, None, home),
-        open_prices(known_point(known_at), prices),
+        open_prices(known_point(known_at), prices, rates),
         bill,
         tolerance=tolerance_of(tolerance, quantity_tolerance),
         cost=cost,

@@ -48,6 +48,9 @@ def command(
     prices: Annotated[
         Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
     ] = None,
+    rates: Annotated[
+        Path | None, typer.Option("--rates", help="Dated exchange rates: a CSV file with day,base,quote,rate.")
+    ] = None,
     known_at: options.KnownAt = None,
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
@@ -74,7 +77,7 @@ def command(
         where,
         real,
         drafted,
-        open_prices(known_point(known_at), prices),
+        open_prices(known_point(known_at), prices, rates),
         first=days["--from"],
         last=days["--to"],
         as_if=days["--as-if"],
