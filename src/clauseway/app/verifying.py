@@ -119,7 +119,7 @@ def _repeated(
     inputs = stated.inputs
     table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at), prices)
     assume = [f"{one.name}={value}" for one in stated.assumptions if one.accepted for value in one.value.split("; ")]
-    with as_it_was(home.make().control, home.lake, inputs.batches) as past:
+    with as_it_was(home.control, home.lake, inputs.batches) as past:
         books = Books(past.lake.control)
         settler = Settler(past.lake, opened, table, readings, _vouchers_then(books.vouchers(), inputs.vouchers))
         try:

@@ -32,11 +32,12 @@ def as_it_was(control: Path, lake: Path, batches: Sequence[str]) -> Iterator[Pas
     """The lake of a home with these batches and no later ones. `control` is the home's database."""
     with TemporaryDirectory(prefix="clauseway-") as folder:
         copy = Path(folder) / "control.db"
-        with closing(sqlite3.connect(control)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
+        if control.exists():
+            with closing(sqlite3.connect(control)) as source, closing(sqlite3.connect(copy)) as target:
+                source.backup(target)
         opened = Control.open(copy)
         try:
-            yield _taken_back(opened, lake, frozenset(batches))
+            yield _taken_back(opened, lake if lake.exists() else Path(folder) / "lake", frozenset(batches))
         finally:
             opened.close()
 
