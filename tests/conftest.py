@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from soak import is_left_out
+
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 # A loaded machine may pause any example for longer than Hypothesis expects; what is slow is seen in the durations.
 settings.register_profile("loaded-machine", deadline=None)
@@ -36,12 +38,28 @@ def _failed_for_skipping(report: pytest.TestReport | pytest.CollectReport) -> No
 # These start what a person starts, on the ports that a person is told of: one after another, in one process.
 ON_THE_USUAL_PORTS = ("test_night", "test_night_on_screen", "test_killed_night", "test_serving_reload")
 
+# A module stays whole, for its fixtures are costly. These are long, have none, and are dealt out test by test.
+ONE_BY_ONE = (
+    "test_any_text",
+    "test_brief",
+    "test_every_combination",
+    "test_format",
+    "test_laws",
+    "test_outside_judges",
+    "test_table",
+)
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, a module stays whole: its fixtures are costly."""
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What only a soak walks over stays out; where several processes share the tests, who shares a rig stays in one."""
+    left_out = [item for item in items if is_left_out(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not is_left_out(item)]
     for item in items:
         name = "the usual ports" if item.path.stem in ON_THE_USUAL_PORTS else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(name))
+        if name not in ONE_BY_ONE:
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.hookimpl(wrapper=True)

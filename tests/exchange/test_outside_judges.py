@@ -27,7 +27,7 @@ from clauseway.app.exporting import cedar, extract, odrl, rego
 from clauseway.catalog import Catalog
 from clauseway.decisions import DecisionTable, Question, all_questions, check_readings, compile_table
 from clauseway.exchange.extract import Extract
-from soak import examples
+from soak import every, examples
 
 Judge = Callable[[Extract, Sequence[Question]], list[str]]
 JUDGES: dict[str, tuple[Judge, Callable[[Extract], str]]] = {
@@ -110,7 +110,7 @@ def _readable(asked: Question) -> str:
     return " ".join(filter(None, (*parts, f"sold by {asked.seller}", f"as of {asked.as_of}")))
 
 
-@pytest.mark.parametrize(("judge", "stride"), [("cedar", 2), ("rego", 7), ("odrl", 11)])
+@pytest.mark.parametrize(("judge", "stride"), [("cedar", every(2, 6)), ("rego", every(7, 21)), ("odrl", every(11, 22))])
 def test_every_combination_at_every_boundary(judge: str, stride: int) -> None:
     opened = open_agreement()
     hearing = Hearing(opened)
