@@ -149,7 +149,8 @@ def _amounts(settlement: Settlement) -> dict[_Key, Amounts]:
 
 
 def _directions(real: Settlement, other: Settlement) -> tuple[DirectionBeside, ...]:
-    pairs = {(one.payer, one.payee) for side in (real, other) for one in (*side.shares, *side.ended)}
+    pairs = {(share.payer, share.payee) for side in (real, other) for share in side.shares}
+    pairs |= {(ended.payer, ended.payee) for side in (real, other) for ended in side.ended}
     return tuple(_direction(payer, payee, real, other) for payer, payee in sorted(pairs))
 
 
