@@ -1,14 +1,20 @@
 """Where one installation keeps its things: a folder with a control database, spools, the lake, and what it was told."""
 
+import hashlib
 import os
 import secrets
+import stat
+import tempfile
 from pathlib import Path
 
 import msgspec
 
+from clauseway.values import InvalidInput, Problem
+
 # Where nothing else is said: `--home`, else this variable, else a folder beside the caller.
 VARIABLE = "CLAUSEWAY_HOME"
 DEFAULT = ".clauseway"
+_SOCKET_BYTES_MAX = 100  # Linux takes 107, others 103
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -38,11 +44,11 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def gateway_socket(self) -> Path:
-        return self.root / "gateway.sock"
+        return self._socket("gateway.sock")
 
     @property
     def lease_socket(self) -> Path:
-        return self.root / "leases.sock"
+        return self._socket("leases.sock")
 
     @property
     def clock(self) -> Path:
@@ -52,10 +58,32 @@ class Home(msgspec.Struct, frozen=True):
     def logs(self) -> Path:
         return self.root / "logs"
 
+    def _socket(self, name: str) -> Path:
+        """A unix socket's address has room for some hundred bytes: of a home that lies deep, sockets lie elsewhere."""
+        near = self.root / name
+        return near if len(os.fsencode(near)) <= _SOCKET_BYTES_MAX else self._far / name
+
+    @property
+    def _far(self) -> Path:
+        """A folder of this user for the sockets of this home alone."""
+        named = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"clauseway-{os.getuid()}-{named}"
+
+    def _make_far(self) -> None:
+        """Raises InvalidInput where somebody else was there first: what is said on a socket is nobody else's business."""
+        self._far.mkdir(mode=0o700, exist_ok=True)
+        status = self._far.lstat()
+        if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode) or status.st_mode & 0o077:
+            why = "the home lies too deep for its sockets, and the folder that they go to is not this user's alone"
+            todo = "Remove that folder, or name a home with a shorter path with --home."
+            raise InvalidInput(Problem(what="no place for sockets", why=why, where=str(self._far), todo=todo))
+
     def make(self) -> "Home":
         """Create the folder, readable by its owner only: it holds keys."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o700)
+        if self.gateway_socket.parent != self.root or self.lease_socket.parent != self.root:
+            self._make_far()
         return self
 
     def hash_key(self) -> str:
