@@ -70,7 +70,7 @@ class Home(msgspec.Struct, frozen=True):
         return Path(tempfile.gettempdir()) / f"clauseway-{os.getuid()}-{named}"
 
     def _make_far(self) -> None:
-        """Raises InvalidInput where somebody else was there first: what is said on a socket is nobody else's business."""
+        """Raises InvalidInput where somebody else was there first: what is said there is nobody else's business."""
         self._far.mkdir(mode=0o700, exist_ok=True)
         status = self._far.lstat()
         if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode) or status.st_mode & 0o077:
