@@ -4,7 +4,7 @@ from importlib import resources
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
@@ -15,6 +15,7 @@ from clauseway.agreement import Agreement, read_agreement
 from clauseway.agreement.entries import Plain, read_yaml
 from clauseway.agreement.format import WIDTH, format_block, format_document
 from clauseway.agreement.mistakes import Mistakes
+from soak import examples
 
 BUILT_IN = resources.files("clauseway.agreement") / "builtin"
 
@@ -141,6 +142,7 @@ def meaning(agreement: Agreement) -> object:
     return without_lines(msgspec.to_builtins(agreement, order="sorted"))
 
 
+@settings(max_examples=examples(40))
 @given(seed=st.randoms(use_true_random=False))
 def test_the_meaning_of_an_agreement_stays_however_it_was_written(seed: object) -> None:
     documents = {name: shuffled(text, seed) for name, text in DOCUMENTS.items()}
