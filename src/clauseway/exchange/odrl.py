@@ -392,13 +392,15 @@ class _Policy:
         return rule
 
     def _taking(self, action: str, products: Iterable[str]) -> list[str]:
-        """The products and classes of a scope of which an action may be asked at all."""
+        """The products and classes of a scope of which an action may be asked at all. Whoever sells what another serves
+        is asked for its sale, of what can only be served too."""
         catalog = self.extract.catalog
+        asked = {*_SOLD} if action == "sell" else {action}
         return [
             name
             for name in sorted(products)
             if any(
-                action in known.actions and (catalog.belongs(known.id, name) or catalog.belongs(name, known.id))
+                asked & known.actions and (catalog.belongs(known.id, name) or catalog.belongs(name, known.id))
                 for known in catalog.classes.values()
             )
         ]
