@@ -159,6 +159,19 @@ def test_as_known_then(known: str) -> None:
     hearing.agrees()
 
 
+@pytest.mark.parametrize("judge", JUDGES)
+def test_what_can_only_be_served_is_sold_by_others_too(judge: str) -> None:
+    """Nobody is asked for the sale of research alone; who sells what another serves of it is."""
+    opened = open_agreement()
+    parties = sorted(opened.catalog.parties)
+    assert opened.catalog.classes["research"].actions == {"serve"}
+    for day in (date(2022, 1, 1), date(2025, 10, 28), date(2026, 5, 1)):
+        served = [one for one in Hearing(opened).questions(day) if (one.product, one.segment) == ("research", "any")]
+        asked = [msgspec.structs.replace(one, seller=seller) for one in served for seller in parties]
+        ours = [opened.answer(question).outcome for question in asked]
+        assert JUDGES[judge][0](extract(opened, day), asked) == ours
+
+
 def test_all_four_outcomes_are_told_apart() -> None:
     """A hearing in which one outcome never came would prove little of it."""
     opened = open_agreement()
