@@ -92,7 +92,7 @@ def test_what_cannot_be_closed(home: Home, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="it lasts through 2026-05-31"):
         close_month(home, "2026-05", date(2026, 5, 31))
     with pytest.raises(InvalidInput, match="it is not settled"):
-        close(settled_book.Home(tmp_path / "other"), "2026-04")
+        close(Home(tmp_path / "other"), "2026-04")
     seal(home, (12, "04-28", 9, 1, 1, (400_000, 0, 0)))
     with pytest.raises(InvalidInput, match="1 batches of its usage came after it was settled"):
         close(home, "2026-04")
