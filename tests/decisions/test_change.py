@@ -14,6 +14,7 @@ from clauseway import KnownAt, OpenAgreement, Outcome, Question
 from clauseway.agreement import boundaries
 from clauseway.decisions import all_questions
 from clauseway.decisions.change import WouldChange, would_change
+from soak import examples
 
 
 def changes_of(asked: Asked) -> tuple[OpenAgreement, Question, tuple[WouldChange, ...]]:
@@ -34,7 +35,7 @@ def asked_again(opened: OpenAgreement, question: Question, change: WouldChange) 
     return opened.supposing(change.suppose).answer(question).outcome
 
 
-@settings(max_examples=250)
+@settings(max_examples=examples(100))
 @given(asked=cases())
 def test_asked_again_as_stated_the_outcome_is_as_stated(asked: Asked) -> None:
     opened, question, changes = changes_of(asked)

@@ -15,6 +15,7 @@ from clauseway import Decision, KnownAt, OpenAgreement
 from clauseway.agreement import boundaries
 from clauseway.decisions import all_questions
 from clauseway.decisions.trace import Traced, trace
+from soak import examples
 
 EVERYTHING = KnownAt.everything()
 
@@ -49,7 +50,7 @@ def on(
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(asked=cases())
 def test_what_decides_applies_and_what_does_not_apply_decides_nothing(asked: Asked) -> None:
     decision, found = traced(asked)
@@ -59,7 +60,7 @@ def test_what_decides_applies_and_what_does_not_apply_decides_nothing(asked: Ask
     assert not reasons & {one.term for one in found if not one.applies}
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(asked=cases())
 def test_a_term_in_force_that_is_cited_was_looked_at(asked: Asked) -> None:
     """Found by the engine's own looks, not read off the reasons: it reaches the act, or it has ended."""
