@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from two_agreements import DAY, SAYS, WITHOUT, agreement, documents
 
 from clauseway.agreement import boundaries, read_with_facts
 from clauseway.decisions import Asked, Outcome, Question, all_questions, decide_together, joint_catalog
@@ -24,6 +23,7 @@ from clauseway.decisions.proof import Claim, Within
 from clauseway.decisions.several import check_regions_together, put_to, supposing_together
 from clauseway.decisions.trace import trace, trace_together
 from clauseway.values import Interval, InvalidInput, KnownAt
+from two_agreements import DAY, SAYS, WITHOUT, agreement, documents
 
 ALWAYS = KnownAt.everything()
 pairs = st.tuples(*(st.sampled_from(sorted({*SAYS, *WITHOUT})) for _ in range(2)))

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from two_agreements import DAY, SAYS, WITHOUT, agreement
 
 from clauseway.decisions import (
     Asked,
@@ -23,6 +22,7 @@ from clauseway.decisions import (
     timeline_together,
 )
 from clauseway.values import InvalidInput, KnownAt
+from two_agreements import DAY, SAYS, WITHOUT, agreement
 
 
 def question(asked: list[Asked], who: str, **parts: str) -> Question:

@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from selection_rig import CHAT, MODEL, PLAIN_BODY, Bench, deployment, plan
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.capabilities import PLAIN, Needs
@@ -16,6 +15,7 @@ from clauseway.gateway.quotas import Memory
 from clauseway.gateway.requests import decode_chat
 from clauseway.gateway.strategies import STRATEGIES
 from clauseway.metering import Status
+from selection_rig import CHAT, MODEL, PLAIN_BODY, Bench, deployment, plan
 
 DIRECT = deployment("direct", "azure", residency="us", certifications=("soc2",), region="global")
 SWEDEN = deployment(
