@@ -8,9 +8,8 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from soak import is_left_out
-
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+SOAKING = os.environ.get("SOAK", "1") != "1"
 # A loaded machine may pause any example for longer than Hypothesis expects; what is slow is seen in the durations.
 settings.register_profile("loaded-machine", deadline=None)
 settings.load_profile("loaded-machine")
@@ -52,10 +51,10 @@ ONE_BY_ONE = (
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What only a soak walks over stays out; where several processes share the tests, who shares a rig stays in one."""
-    left_out = [item for item in items if is_left_out(item)]
+    left_out = [] if SOAKING else [item for item in items if item.get_closest_marker("soaking") is not None]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not is_left_out(item)]
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         name = "the usual ports" if item.path.stem in ON_THE_USUAL_PORTS else item.path.stem
         if name not in ONE_BY_ONE:

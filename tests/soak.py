@@ -20,7 +20,3 @@ def every(soaking: int, otherwise: int) -> int:
 # What walks over everything takes minutes, and is walked under `make soak` alone; the suite has a share of each. It is
 # left out of the suite (tests/conftest.py), not skipped: where CI is set nothing may be skipped.
 only_when_soaking = pytest.mark.soaking
-
-
-def is_left_out(item: pytest.Item) -> bool:
-    return _TIMES == 1 and item.get_closest_marker("soaking") is not None

@@ -5,6 +5,7 @@ leaves. A child that is ready prints one line of JSON; until then it is waited f
 """
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -22,6 +23,7 @@ import msgspec
 READY_TIMEOUT_S = 60.0
 # A gateway that drains may wait for answers under way.
 _LEAVE_TIMEOUT_S = 15.0
+_PORT_TRIES = 5
 
 
 class ChildFailed(Exception):
@@ -111,6 +113,20 @@ def _tail(log: Path) -> str:
     except OSError:
         return "it left no log"
     return " / ".join(lines[-3:]) or "it said nothing"
+
+
+def start_on_port(name: str, module: str, arguments: Sequence[str], log: Path, preferred: int, host: str) -> Child:
+    """Start it on the preferred port, or the next free one. Where somebody else takes that one in the meantime, on the
+    next again. Raises ChildFailed."""
+    port = free_port(preferred, host)
+    for _ in range(_PORT_TRIES - 1):
+        try:
+            return start(name, module, [*arguments, "--port", str(port)], log)
+        except ChildFailed as failed:
+            if f"[Errno {errno.EADDRINUSE}]" not in str(failed):
+                raise
+            port = free_port(port + 1 if port else 0, host)
+    return start(name, module, [*arguments, "--port", str(port)], log)
 
 
 def free_port(preferred: int, host: str = "127.0.0.1") -> int:

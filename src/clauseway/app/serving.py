@@ -20,7 +20,7 @@ from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
 from clauseway.app.planning import compile_plan, write_plan
 from clauseway.app.prices import open_prices
-from clauseway.app.processes import Child, free_port, start
+from clauseway.app.processes import Child, start_on_port
 from clauseway.app.register import recorded_facts
 from clauseway.app.sealing import seal
 from clauseway.app.several import Opened, with_recorded
@@ -142,22 +142,22 @@ def _start_gateway(options: Options, configuration: Configuration, host: str, cl
         *("--plan", str(home.plan)),
         *("--spool", str(spool)),
         *("--host", host),
-        *("--port", str(free_port(port, host))),
         *("--control", str(home.gateway_socket)),
     ]
-    return start("the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log")
+    log = home.logs / "gateway.log"
+    return start_on_port("the gateway", "clauseway.gateway", [*arguments, *clock], log, port, host)
 
 
 def _start_pages(options: Options, clock: list[str], gateway_url: str) -> Child:
     arguments = [
         *("--home", str(options.home.root)),
-        *("--port", str(free_port(options.pages_port))),
         *("--gateway-url", gateway_url),
         *("--key", options.snippet_key),
     ]
     for flag, path in (*(("--agreement", path) for path in options.agreements), ("--facts", options.facts)):
         arguments += [flag, str(path)] if path else []
-    return start("the pages", "clauseway.app.pages", [*arguments, *clock], options.home.logs / "pages.log")
+    log = options.home.logs / "pages.log"
+    return start_on_port("the pages", "clauseway.app.pages", [*arguments, *clock], log, options.pages_port, _LOOPBACK)
 
 
 def keep(
