@@ -18,7 +18,6 @@ from clauseway.gateway.clouds.dialect import (
     fixed_headers,
     with_fixed_headers,
 )
-from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
 _TAKES = frozenset({"api-key", "bearer"})
@@ -98,4 +97,4 @@ def _reaches(version: str, since: tuple[str, str]) -> bool:
     return bool(stable) and version >= stable
 
 
-DIALECT = Dialect(prepare, units_of, b"apim-request-id", _TAKES, lacks, takes_usage_option)
+DIALECT = Dialect(prepare, b"apim-request-id", _TAKES, lacks, takes_usage_option)

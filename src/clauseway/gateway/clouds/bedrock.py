@@ -24,7 +24,6 @@ from clauseway.gateway.clouds.dialect import (
     fixed_headers,
     with_static_headers,
 )
-from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 from clauseway.gateway.sigv4 import Signer, SigningKey
 
@@ -101,4 +100,4 @@ def _quoted(text: bytes) -> str:
 
 
 # AWS says 403 of a token that has ended, as of an action that is not allowed.
-DIALECT = Dialect(prepare, units_of, b"x-amzn-requestid", _TAKES, lacks, refuses_with=frozenset({401, 403}))
+DIALECT = Dialect(prepare, b"x-amzn-requestid", _TAKES, lacks, refuses_with=frozenset({401, 403}))

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from clauseway.gateway.clouds.usage import ChatUsage, Units
 from clauseway.gateway.plan import Auth, Target
 
 
@@ -75,14 +74,13 @@ class Dialect(NamedTuple):
     target; a new credential is a new function. It raises KeyError where `credential.kind` is not in `takes`, ValueError
     where the target's address or settings, or the credential's key, are none.
 
-    `units_of` maps the cloud's usage report to our units. `request_id_header` is the header in which the cloud names
-    the request for itself, in lower case. `lacks(target)` are the operations (by name) that the surface does not
-    have. `takes_usage_option`: whether a chat stream may be asked for its usage chunk. Both raise ValueError as
-    `prepare` does. `refuses_with` are the statuses by which the cloud says that the credential is no good (any more).
+    `request_id_header` is the header in which the cloud names the request for itself, in lower case. `lacks(target)`
+    are the operations (by name) that the surface does not have. `takes_usage_option`: whether a chat stream may be
+    asked for its usage chunk. Both raise ValueError as `prepare` does. `refuses_with` are the statuses by which the
+    cloud says that the credential is no good (any more).
     """
 
     prepare: Callable[[Target, Credential], Prepare]
-    units_of: Callable[[ChatUsage], Units]
     request_id_header: bytes
     takes: frozenset[str]
     lacks: Callable[[Target], frozenset[str]] = no_operation

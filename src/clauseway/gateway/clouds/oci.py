@@ -21,7 +21,6 @@ from clauseway.gateway.clouds.dialect import (
     head,
     with_static_headers,
 )
-from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
 _TAKES = frozenset({"bearer", "signature"})
@@ -77,4 +76,4 @@ def lacks(_target: Target) -> frozenset[str]:
     return OPERATIONS - _SERVED
 
 
-DIALECT = Dialect(prepare, units_of, b"opc-request-id", _TAKES, lacks)
+DIALECT = Dialect(prepare, b"opc-request-id", _TAKES, lacks)

@@ -4,7 +4,6 @@
 """
 
 from clauseway.gateway.clouds.dialect import Credential, Dialect, Prepare, authentication, with_static_headers
-from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
 _TAKES = frozenset({"bearer", "api-key", "none"})
@@ -16,4 +15,4 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     return with_static_headers(target, *authentication(credential, _TAKES), *account)
 
 
-DIALECT = Dialect(prepare, units_of, b"x-request-id", _TAKES)
+DIALECT = Dialect(prepare, b"x-request-id", _TAKES)

@@ -290,8 +290,3 @@ def estimate(request_bytes: int, output_tokens: int) -> Units:
         (_INPUT, -(-request_bytes // _BYTES_PER_TOKEN)),
         (_OUTPUT, output_tokens),
     )
-
-
-def estimated_tokens(text_bytes: int) -> int:
-    """How many tokens so many bytes of text are, about, rounded up."""
-    return -(-text_bytes // _BYTES_PER_TOKEN)

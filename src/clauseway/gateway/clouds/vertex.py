@@ -14,7 +14,6 @@ from clauseway.gateway.clouds.dialect import (
     authentication,
     with_static_headers,
 )
-from clauseway.gateway.clouds.usage import units_of
 from clauseway.gateway.plan import Target
 
 _TAKES = frozenset({"bearer"})
@@ -51,4 +50,4 @@ def _without_account(passed: bytes) -> bytes:
     return b"".join(line for line in lines if not line.lower().startswith(_REFUSED))
 
 
-DIALECT = Dialect(prepare, units_of, b"x-request-id", _TAKES, lacks)
+DIALECT = Dialect(prepare, b"x-request-id", _TAKES, lacks)
