@@ -10,7 +10,7 @@ from ibis.expr.types import Table
 
 from clauseway.metering import Unit
 from clauseway.storage.lake import Lake
-from clauseway.storage.usage import _priced_once, _usage, engine
+from clauseway.storage.usage import engine, priced_once, sealed_usage
 from clauseway.values import Interval
 
 # Rows read at a time: enough to be quick, little enough that any period fits into memory.
@@ -59,10 +59,10 @@ def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) ->
     What came back as failed, or was lost in a crash, has no charge and is left out.
     """
     with engine() as con:
-        usage = _usage(con, lake, selection.days)
+        usage = sealed_usage(con, lake, selection.days)
         if usage is None:
             return
-        chosen = _priced_once(_chosen(usage, selection))
+        chosen = priced_once(_chosen(usage, selection))
         ends = []
         if first:
             ends.append(chosen.order_by(_.event_ns, _.request_id, _.attempt).limit(first))

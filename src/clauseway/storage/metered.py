@@ -13,7 +13,7 @@ from clauseway.metering import Unit
 from clauseway.metering.checks import IMPORTED
 from clauseway.metering.records import RequestId
 from clauseway.storage.lake import Lake
-from clauseway.storage.usage import _priced_once, _rows, _usage
+from clauseway.storage.usage import priced_once, rows_of, sealed_usage
 from clauseway.values import DAY_NS, Interval
 
 _HOUR_NS = 3_600_000_000_000
@@ -67,13 +67,13 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: 
     that have prices of their own: all others are summed under no name.
     """
     con = ibis.duckdb.connect()
-    usage = _usage(con, lake, days)
+    usage = sealed_usage(con, lake, days)
     if usage is None:
         return []
     context = ibis.literal(0)
     for step in steps:
         context = (_.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
-    attempts = _priced_once(usage).mutate(
+    attempts = priced_once(usage).mutate(
         hour=(_.event_ns // _HOUR_NS).cast("int64"),
         is_late=(_.recorded_ns - _.event_ns > DAY_NS) & (_.request_id < _FIRST_IMPORTED),
         organisation=_.organisation.cast("string").isin(sorted(buyers)).ifelse(_.organisation.cast("string"), "")
@@ -92,7 +92,7 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: 
         )
         .order_by(*_BY, "context")
     )
-    return [_sum(row) for row in _rows(con, sums)]
+    return [_sum(row) for row in rows_of(con, sums)]
 
 
 def _sum(row: Mapping[str, object]) -> MeteredSum:

@@ -9,7 +9,7 @@ from ibis import _
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, Sale
 from clauseway.storage.lake import Lake
-from clauseway.storage.usage import _columns, _places, _priced_once, _sale, _told_apart, _usage, engine
+from clauseway.storage.usage import engine, places_of, priced_once, sale_of, sealed_usage, told_apart, told_by
 from clauseway.values import Interval
 
 _CHUNK_ROWS = 20_000
@@ -30,13 +30,13 @@ class DaySum(msgspec.Struct, frozen=True, kw_only=True):
 def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]:
     """The attempts that count on the event days, summed as finely as these prices tell them apart."""
     with engine() as con:
-        usage = _usage(con, lake, days)
+        usage = sealed_usage(con, lake, days)
         if usage is None:
             return
-        grain = prices.grain(_places(con, lake, days))
+        grain = prices.grain(places_of(con, lake, days))
         sums = (
-            _told_apart(_priced_once(usage), grain)
-            .group_by("event_day", "organisation", "project", *_columns(grain))
+            told_apart(priced_once(usage), grain)
+            .group_by("event_day", "organisation", "project", *told_by(grain))
             .agg(**{unit.column: _[unit.column].sum() for unit in Unit}, attempts=_.count())
         )
         found = con.raw_sql(con.compile(sums))
@@ -49,7 +49,7 @@ def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]
                     day=row["event_day"],
                     organisation=row["organisation"],
                     project=row["project"],
-                    sale=_sale(row),
+                    sale=sale_of(row),
                     attempts=row["attempts"],
                     units=units,
                 )

@@ -81,7 +81,7 @@ def revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]
         parts = _parts(con, lake, days)
         if not parts:
             return []
-        grain = prices.grain(_places(con, lake, days))
+        grain = prices.grain(places_of(con, lake, days))
         sums = con.create_table("sums", _sums(parts[0], grain), temp=True)
         for part in parts[1:]:
             con.insert("sums", _sums(part, grain))
@@ -89,7 +89,7 @@ def revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]
         lines = charged.group_by(*by_line, "currency").agg(
             amount=_.amount.sum(), requests=_.attempts.sum().cast("int64"), unpriced=_.unpriced.any()
         )
-        rows = _rows(con, lines.order_by(*by_line, "currency"))
+        rows = rows_of(con, lines.order_by(*by_line, "currency"))
         if any(row.pop("unpriced") for row in rows):
             raise UnknownPrice(_missing(con, charged, grain))
         return _in_usd(rows, prices)
@@ -99,13 +99,13 @@ def sales_in_order(lake: Lake, prices: PriceTable, day: date) -> list[SaleRecord
     """The charges of one event day one by one, by event time and then record id. Raises UnknownPrice."""
     days = Interval(day, day_after(day))
     with engine() as con:
-        usage = _usage(con, lake, days)
+        usage = sealed_usage(con, lake, days)
         if usage is None:
             return []
-        grain = prices.grain(_places(con, lake, days))
+        grain = prices.grain(places_of(con, lake, days))
         units = [unit.column for unit in sorted(grain.units)]
-        wanted = dict.fromkeys(["event_ns", "request_id", "attempt", "event_day", *_columns(grain), *units])
-        attempts = _told_apart(_priced_once(usage), grain).select(*wanted)
+        wanted = dict.fromkeys(["event_ns", "request_id", "attempt", "event_day", *told_by(grain), *units])
+        attempts = told_apart(priced_once(usage), grain).select(*wanted)
         charged = _charged(con, con.create_table("attempts", attempts, temp=True), prices, grain)
         found = con.to_pyarrow(charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced"))
         if pc.any(found["unpriced"]).as_py():
@@ -122,7 +122,7 @@ def sales_in_order(lake: Lake, prices: PriceTable, day: date) -> list[SaleRecord
 def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]:
     """What each cloud served on the days, sealed so far."""
     with engine() as con:
-        usage = _usage(con, lake, days)
+        usage = sealed_usage(con, lake, days)
         if usage is None:
             return []
         counts = _.status.isin(PRICED)
@@ -132,7 +132,7 @@ def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]
             input_tokens=_.input_tokens.sum(where=counts).fill_null(0),
             output_tokens=_.output_tokens.sum(where=counts).fill_null(0),
         )
-        return [CloudUsage(**row) for row in _rows(con, clouds.order_by("cloud"))]
+        return [CloudUsage(**row) for row in rows_of(con, clouds.order_by("cloud"))]
 
 
 def _in_usd(rows: Iterable[dict[str, Any]], prices: PriceTable) -> list[RevenueLine]:
@@ -157,13 +157,13 @@ def _exchanged(amount: Decimal, rate: Decimal) -> Decimal:
 def _sums(usage: Table, grain: Grain) -> Table:
     """What has a charge, summed by day, tenant and what its price depends on."""
     return (
-        _told_apart(_priced_once(usage), grain)
-        .group_by("event_day", "organisation", *_columns(grain))
+        told_apart(priced_once(usage), grain)
+        .group_by("event_day", "organisation", *told_by(grain))
         .agg(**{unit.column: _[unit.column].sum() for unit in sorted(grain.units)}, attempts=_.count())
     )
 
 
-def _usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table | None:
+def sealed_usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table | None:
     """The sealed usage of some days, each attempt once, or none at all."""
     parts = _parts(con, lake, days)
     if not parts:
@@ -212,12 +212,12 @@ def _once(usage: Table) -> Table:
     return ranked.filter(_.rank == 0).drop("rank")
 
 
-def _priced_once(usage: Table) -> Table:
+def priced_once(usage: Table) -> Table:
     """The attempts that have a charge, of usage in which each is there once."""
     return usage.filter(_.status.isin(PRICED))
 
 
-def _places(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
+def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
     """The products, clouds, sellers and regions of the days' usage: told by the files, or looked up in those that tell
     nothing. There may be more than have a charge."""
     files = files_of(lake.control, USAGE, days)
@@ -225,11 +225,11 @@ def _places(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
     silent = [file for file in files if not file.places]
     if silent:
         distinct = _read(con, lake, silent, days).select(*DIMENSIONS).distinct()
-        told |= {Sale(**row) for row in _rows(con, distinct)}
+        told |= {Sale(**row) for row in rows_of(con, distinct)}
     return sorted(told)
 
 
-def _told_apart(usage: Table, grain: Grain) -> Table:
+def told_apart(usage: Table, grain: Grain) -> Table:
     """Usage with what its price depends on beyond product, cloud, seller and region, as far as any price does."""
     code = usage.endpoint
     tier = usage.tier.nullif("").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
@@ -249,7 +249,7 @@ def _told_apart(usage: Table, grain: Grain) -> Table:
         if HOUR in grain.further
         else ibis.literal(-1),
     }
-    wanted = _columns(grain)
+    wanted = told_by(grain)
     return usage.mutate(**{name: value for name, value in columns.items() if name in wanted})
 
 
@@ -259,7 +259,7 @@ def _one_of(name: StringValue, named: Iterable[str]) -> Value:
     return name.isin(known).ifelse(name, "") if known else ibis.literal("")
 
 
-def _columns(grain: Grain) -> list[str]:
+def told_by(grain: Grain) -> list[str]:
     """The columns by which sales are told apart."""
     further = ["endpoint_name" if name == "endpoint" else name for name in sorted(grain.further)]
     return [*DIMENSIONS, *further]
@@ -267,8 +267,8 @@ def _columns(grain: Grain) -> list[str]:
 
 def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -> Table:
     """Usage (sums or single attempts) with its `amount` in the `currency` of its price; what has none is `unpriced`."""
-    by = _columns(grain)
-    groups = [_sale(row) for row in _rows(con, usage.select(*by).distinct())]
+    by = told_by(grain)
+    groups = [sale_of(row) for row in rows_of(con, usage.select(*by).distinct())]
     rows = prices.rows(groups)
     priced = sorted({unit for row in rows for unit in row.prices})
     table = ibis.memtable(_price_table(rows, by, priced))
@@ -285,11 +285,11 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
 def _missing(con: BaseBackend, charged: Table, grain: Grain) -> list[tuple[Sale, Unit, date]]:
     """Everything that has no price, unit by unit."""
     priced = [unit for unit in Unit if f"price_of_{unit.column}" in charged.columns]
-    by = _columns(grain)
+    by = told_by(grain)
     return [
-        (_sale(row), unit, row["event_day"])
+        (sale_of(row), unit, row["event_day"])
         for unit in sorted(WHOLES)
-        for row in _rows(con, charged.filter(_lacks_price(charged, unit, priced)).select(*by, "event_day").distinct())
+        for row in rows_of(con, charged.filter(_lacks_price(charged, unit, priced)).select(*by, "event_day").distinct())
     ]
 
 
@@ -298,7 +298,7 @@ def _lacks_price(joined: Table, unit: Unit, priced: Sequence[Unit]) -> BooleanVa
     return used & _price(joined, unit).isnull() if unit in priced else used
 
 
-def _sale(row: dict[str, Any]) -> Sale:
+def sale_of(row: dict[str, Any]) -> Sale:
     """The sale that stands for a group; what its price does not depend on is as if unnamed."""
     return Sale(
         row["product"], row["cloud"], row["seller"], row["region"], row.get("buyer", ""),
@@ -342,5 +342,5 @@ def _price_table(rows: Sequence[PriceRow], by: Sequence[str], priced: Sequence[U
     return pa.table(columns, schema=schema)
 
 
-def _rows(con: BaseBackend, table: Table) -> list[dict[str, Any]]:
+def rows_of(con: BaseBackend, table: Table) -> list[dict[str, Any]]:
     return list(con.to_pyarrow(table).to_pylist())
