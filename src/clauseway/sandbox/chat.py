@@ -13,7 +13,7 @@ import msgspec
 from clauseway.sandbox.account import Account
 from clauseway.sandbox.fitting import UnfitSchema
 from clauseway.sandbox.generation import Generation, after_thinking, generate, generate_json, think
-from clauseway.sandbox.parameters import expect, flag, missing, model_of, objects, read_object, refuse_type, section
+from clauseway.sandbox.parameters import expect, flag, integer, missing, model_of, objects, read_object, section
 from clauseway.sandbox.wire import STREAM, Call, Refused, Reply, event, padding
 
 # The largest answer that the gpt-5 family gives (OpenAI's model pages).
@@ -248,18 +248,9 @@ def _stream_options(request: dict[str, Any], streamed: bool) -> dict[str, Any]:
 
 def _tokens_max(request: dict[str, Any]) -> int | None:
     for name in ("max_completion_tokens", "max_tokens"):
-        value = request.get(name)
+        value = integer(request, name, 1)
         if value is None:
             continue
-        if type(value) is not int:
-            refuse_type(value, name, "an integer")
-        if value < 1:
-            raise Refused(
-                400,
-                f"Invalid '{name}': integer below minimum value. Expected a value >= 1, but got {value} instead.",
-                param=name,
-                code="integer_below_min_value",
-            )
         if value > OUTPUT_TOKENS_MAX:
             raise Refused(
                 400,
@@ -268,7 +259,7 @@ def _tokens_max(request: dict[str, Any]) -> int | None:
                 param=name,
                 code="invalid_value",
             )
-        return int(value)
+        return value
     return None
 
 
