@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.exchange.focus_bill import UsageCharge
-from clauseway.metering.endpoints import ENDPOINTS, tier_of
+from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import Charge, PriceRow, PriceTable, Sale
 from clauseway.pricing.table import in_context
 from clauseway.storage.attempts import Attempt
@@ -15,7 +15,6 @@ from clauseway.storage.lake import Lake
 from clauseway.storage.sums import day_sums
 from clauseway.values import Interval, day_of, exact_product
 
-_ENDPOINT_NAMES = {code: name for name, code in ENDPOINTS.items()}
 _HOUR_NS = 3_600_000_000_000
 # 1970 began on a Thursday: so many hours after a Monday's begin.
 _EPOCH_HOUR = 72
@@ -31,7 +30,7 @@ def sale_of(attempt: Attempt) -> Sale:
         region=attempt.region,
         buyer=attempt.organisation,
         tier=tier_of(attempt.endpoint, attempt.tier),
-        endpoint=_ENDPOINT_NAMES.get(attempt.endpoint, ""),
+        endpoint=ENDPOINT_NAMES.get(attempt.endpoint, ""),
         hour=(attempt.event_ns // _HOUR_NS + _EPOCH_HOUR) % _HOURS_OF_WEEK,
     )
 

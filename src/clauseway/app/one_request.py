@@ -8,12 +8,11 @@ import msgspec
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake, seal
 from clauseway.metering import RequestId, Status, Unit
-from clauseway.metering.endpoints import ENDPOINTS
+from clauseway.metering.endpoints import ENDPOINT_NAMES
 from clauseway.storage.requests import Row, intent_rows, usage_rows
 from clauseway.values import InvalidInput, Problem
 
 OPEN = "open"
-_NAMES = {code: name for name, code in ENDPOINTS.items()}
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +73,7 @@ def one_request(home: Home, request_id: str) -> OneRequest:
     return OneRequest(
         request=request_id,
         at=datetime.fromtimestamp(first["event_ns"] / 1e9, UTC),
-        operation=_NAMES.get(first["endpoint"], str(first["endpoint"])),
+        operation=ENDPOINT_NAMES.get(first["endpoint"], str(first["endpoint"])),
         organisation=first["organisation"],
         project=first["project"],
         key_id=first["key_id"],

@@ -31,14 +31,13 @@ from clauseway.ledger.reconciliation import (
     reconcile,
 )
 from clauseway.metering import Status, Unit, billable
-from clauseway.metering.endpoints import ENDPOINTS, tier_of
+from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import BATCH, Entry, PriceTable, Sale
 from clauseway.pricing.conditions import NAMES
 from clauseway.storage.lake import Lake
 from clauseway.storage.metered import MeteredSum, metered_sums
 from clauseway.values import USD, Interval, InvalidInput, KnownAt, Problem, exact_product
 
-_ENDPOINTS = {code: name for name, code in ENDPOINTS.items()}
 _HOURS, _HOURS_OF_WEEK = 24, 168
 # 1970 began on a Thursday: so many hours after a Monday's begin.
 _EPOCH_HOUR = 72
@@ -235,7 +234,7 @@ def sale_of(one: MeteredSum) -> Sale:
         region=one.region,
         buyer=one.organisation,
         tier=tier,
-        endpoint=_ENDPOINTS.get(one.endpoint, ""),
+        endpoint=ENDPOINT_NAMES.get(one.endpoint, ""),
         context=0 if tier == BATCH else one.context,
         hour=(one.hour + _EPOCH_HOUR) % _HOURS_OF_WEEK,
     )

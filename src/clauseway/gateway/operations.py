@@ -42,6 +42,7 @@ from clauseway.gateway.requests import (
 )
 from clauseway.gateway.splice import asking_usage, with_model
 from clauseway.metering import Unit
+from clauseway.metering.endpoints import ENDPOINTS
 
 _POST, _GET, _DELETE = b"POST", b"GET", b"DELETE"
 # For estimates. English prose; speech as MP3 of 128 kbit/s at some twenty tokens a second; pictures as PNG.
@@ -69,7 +70,7 @@ Splice = Callable[[Asked, bytes, bytes, Destination], bytes]
 
 
 class Operation(NamedTuple):
-    """`code` stands in the journal and never changes. `path` has `%b` where an identifier stands.
+    """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands.
 
     `decode` is None where the body does not name a model. `splice(asked, body, content type, destination)` gives the
     body as it goes to a deployment. `free`: it uses nothing, so nothing is reserved for it.
@@ -83,9 +84,9 @@ class Operation(NamedTuple):
     splice: Splice
     units_in: Reader
     stream: Callable[[Asked, Reader], Stream]
-    state: State = State.NONE
-    bytes_per_token: int = _TEXT_BYTES
-    free: bool = False
+    state: State
+    bytes_per_token: int
+    free: bool
 
     @property
     def metered(self) -> bool:
@@ -181,64 +182,89 @@ _TELLS_END = frozenset({"responses.retrieve", "responses.cancel", "batches.retri
 _WITHOUT_MODEL = frozenset({"files.create", "batches.create"})
 
 
-def _bodyless(name: str, code: int, method: bytes, path: bytes, state: State = State.FOLLOWS) -> Operation:
+def _bodyless(name: str, method: bytes, path: bytes, state: State = State.FOLLOWS) -> Operation:
     units_in = responses_units_in if name in _TELLS_END else no_units_in
-    return Operation(name, code, method, path, None, _same_body, units_in, typed_stream, state, free=True)
+    return _operation(name, method, path, None, _same_body, units_in, state=state, free=True)
+
+
+def _operation(
+    name: str,
+    method: bytes,
+    path: bytes,
+    decode: Decode | None,
+    splice: Splice,
+    units_in: Reader,
+    *,
+    stream: Callable[[Asked, Reader], Stream] = typed_stream,
+    state: State = State.NONE,
+    bytes_per_token: int = _TEXT_BYTES,
+    free: bool = False,
+) -> Operation:
+    code = ENDPOINTS[name]
+    return Operation(name, code, method, path, decode, splice, units_in, stream, state, bytes_per_token, free)
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("chat", 1, _POST, b"/chat/completions", decode_chat, _chat_body, chat_units_in, chat_stream),
-    Operation(
-        "responses", 2, _POST, b"/responses",
-        decode_responses, _json_body, responses_units_in, typed_stream, State.ISSUES,
-    ),
-    _bodyless("responses.retrieve", 3, _GET, b"/responses/%b"),
-    _bodyless("responses.delete", 4, _DELETE, b"/responses/%b"),
-    _bodyless("responses.cancel", 5, _POST, b"/responses/%b/cancel"),
-    _bodyless("responses.input_items", 6, _GET, b"/responses/%b/input_items"),
-    Operation("embeddings", 7, _POST, b"/embeddings", decode_plain, _json_body, embeddings_units_in, typed_stream),
-    Operation(
-        "images.generations", 8, _POST, b"/images/generations", decode_plain, _json_body, images_units_in, typed_stream,
+    _operation("chat", _POST, b"/chat/completions", decode_chat, _chat_body, chat_units_in, stream=chat_stream),
+    _operation("responses", _POST, b"/responses", decode_responses, _json_body, responses_units_in, state=State.ISSUES),
+    _bodyless("responses.retrieve", _GET, b"/responses/%b"),
+    _bodyless("responses.delete", _DELETE, b"/responses/%b"),
+    _bodyless("responses.cancel", _POST, b"/responses/%b/cancel"),
+    _bodyless("responses.input_items", _GET, b"/responses/%b/input_items"),
+    _operation("embeddings", _POST, b"/embeddings", decode_plain, _json_body, embeddings_units_in),
+    _operation(
+        "images.generations",
+        _POST,
+        b"/images/generations",
+        decode_plain,
+        _json_body,
+        images_units_in,
         bytes_per_token=_IMAGE_BYTES,
     ),
-    Operation(
-        "images.edits", 9, _POST, b"/images/edits", decode_form, _form_body, images_units_in, typed_stream,
+    _operation(
+        "images.edits", _POST, b"/images/edits", decode_form, _form_body, images_units_in, bytes_per_token=_IMAGE_BYTES
+    ),
+    _operation(
+        "images.variations",
+        _POST,
+        b"/images/variations",
+        decode_form,
+        _form_body,
+        images_units_in,
         bytes_per_token=_IMAGE_BYTES,
     ),
-    Operation(
-        "images.variations", 10, _POST, b"/images/variations", decode_form, _form_body, images_units_in, typed_stream,
-        bytes_per_token=_IMAGE_BYTES,
+    _operation(
+        "audio.speech", _POST, b"/audio/speech", decode_plain, _json_body, speech_units_in, bytes_per_token=_AUDIO_BYTES
     ),
-    Operation(
-        "audio.speech", 11, _POST, b"/audio/speech", decode_plain, _json_body, speech_units_in, typed_stream,
+    _operation(
+        "audio.transcriptions",
+        _POST,
+        b"/audio/transcriptions",
+        decode_form,
+        _form_body,
+        audio_units_in,
         bytes_per_token=_AUDIO_BYTES,
     ),
-    Operation(
-        "audio.transcriptions", 12, _POST, b"/audio/transcriptions", decode_form, _form_body, audio_units_in,
-        typed_stream, bytes_per_token=_AUDIO_BYTES,
-    ),
-    Operation(
-        "audio.translations", 13, _POST, b"/audio/translations", decode_form, _form_body, audio_units_in, typed_stream,
+    _operation(
+        "audio.translations",
+        _POST,
+        b"/audio/translations",
+        decode_form,
+        _form_body,
+        audio_units_in,
         bytes_per_token=_AUDIO_BYTES,
     ),
-    Operation(
-        "moderations", 14, _POST, b"/moderations", decode_moderation, _json_body, no_units_in, typed_stream, free=True
-    ),
-    Operation(
-        "files.create", 15, _POST, b"/files", decode_form, _same_body, no_units_in, typed_stream, State.ISSUES,
-        free=True,
-    ),
-    _bodyless("files.list", 16, _GET, b"/files", State.LISTS),
-    _bodyless("files.retrieve", 17, _GET, b"/files/%b"),
-    _bodyless("files.delete", 18, _DELETE, b"/files/%b"),
-    _bodyless("files.content", 19, _GET, b"/files/%b/content"),
-    Operation(
-        "batches.create", 20, _POST, b"/batches", decode_plain, _same_body, no_units_in, typed_stream, State.ISSUES
-    ),
-    _bodyless("batches.list", 21, _GET, b"/batches", State.LISTS),
-    _bodyless("batches.retrieve", 22, _GET, b"/batches/%b"),
-    _bodyless("batches.cancel", 23, _POST, b"/batches/%b/cancel"),
-)  # fmt: skip
+    _operation("moderations", _POST, b"/moderations", decode_moderation, _json_body, no_units_in, free=True),
+    _operation("files.create", _POST, b"/files", decode_form, _same_body, no_units_in, state=State.ISSUES, free=True),
+    _bodyless("files.list", _GET, b"/files", State.LISTS),
+    _bodyless("files.retrieve", _GET, b"/files/%b"),
+    _bodyless("files.delete", _DELETE, b"/files/%b"),
+    _bodyless("files.content", _GET, b"/files/%b/content"),
+    _operation("batches.create", _POST, b"/batches", decode_plain, _same_body, no_units_in, state=State.ISSUES),
+    _bodyless("batches.list", _GET, b"/batches", State.LISTS),
+    _bodyless("batches.retrieve", _GET, b"/batches/%b"),
+    _bodyless("batches.cancel", _POST, b"/batches/%b/cancel"),
+)
 
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
 FILES = BY_NAME["files.create"].code

@@ -31,6 +31,7 @@ ENDPOINTS: Mapping[str, int] = {
     "batches.retrieve": 22,
     "batches.cancel": 23,
 }
+ENDPOINT_NAMES: Mapping[int, str] = {code: name for name, code in ENDPOINTS.items()}
 
 
 # The words by which clouds tell the tier in which a request was served; their places are the codes in the journal.
