@@ -11,6 +11,7 @@ A candidate that is ejected, full or beyond a budget is passed over, and the exp
 """
 
 import asyncio
+from collections.abc import Iterator
 from time import monotonic_ns, time_ns
 from typing import Protocol
 
@@ -121,6 +122,11 @@ class Exchange:
     def others_left(self) -> bool:
         """Whether another candidate could be asked."""
         return self._next < len(self._candidates)
+
+    @property
+    def _under_way(self) -> Iterator[Attempt]:
+        """The attempts that are not over: one, or two under a hedge. Looked at one by one: one may end another."""
+        return (one for one in (self._attempt, self._hedge) if one is not None and not one.over)
 
     # -- eligible → attempted
 
@@ -258,10 +264,7 @@ class Exchange:
 
     def _earliest(self) -> float:
         due_s = self._deadline_s if self._committed else min(self._deadline_s, self._hedge_due_s)
-        for attempt in (self._attempt, self._hedge):
-            if attempt is not None and not attempt.over:
-                due_s = min(due_s, attempt.due_s)
-        return due_s
+        return min((due_s, *(attempt.due_s for attempt in self._under_way)))
 
     def _due(self, due_s: float) -> None:
         sooner = due_s < self.due_s
@@ -295,21 +298,20 @@ class Exchange:
                     self._begin_next()
                 else:
                     self._no_retries_left()
-        for attempt in (self._attempt, self._hedge):
-            if attempt is not None and not attempt.over and attempt.due_s <= now_s:
+        for attempt in self._under_way:
+            if attempt.due_s <= now_s:
                 attempt.overdue()
         self.due_s = _FOREVER_S if self._settled else self._earliest()
 
     def _deadline_over(self) -> None:
         if self._growing is not None:
             self._growing.cancel()
-        for attempt in (self._attempt, self._hedge):
-            if attempt is not None and not attempt.over:
-                attempt.let_go()
-                attempt.failed = True
-                attempt.candidate.target.health.failed(self.shared.wheel.now_s, "did not answer in time")
-                attempt.record(Status.FAILED, attempt.status)
-                self._note(attempt, Failure("did not answer before the request's deadline", attempt.status))
+        for attempt in self._under_way:
+            attempt.let_go()
+            attempt.failed = True
+            attempt.candidate.target.health.failed(self.shared.wheel.now_s, "did not answer in time")
+            attempt.record(Status.FAILED, attempt.status)
+            self._note(attempt, Failure("did not answer before the request's deadline", attempt.status))
         self._give_up(DEADLINE, b"")
 
     # -- what attempts tell
@@ -352,8 +354,7 @@ class Exchange:
             return
         self._win(attempt)
         self._committed = True
-        framing = b"transfer-encoding: chunked\r\n\r\n" if caller.chunked else b"\r\n"
-        first = self._head(attempt, framing + framed)
+        first = self._stream_head(attempt, framed)
         made = attempt.stream.made if attempt.stream is not None else None
         if self.wanted.asked.later and made is not None and self.wanted.operation.state is State.ISSUES:
             # It goes on without us: its name has to last before anybody can have read it.
@@ -445,12 +446,11 @@ class Exchange:
         self.shared.counts.served[attempt.candidate.target.cloud] += 1
         self._status = attempt.status
         last = stream.last
-        last_bytes = b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last) if self._caller.chunked else last
+        last_bytes = _last_of_stream(last, self._caller.chunked)
         if not self._committed:
             # It was all in one event, which is held.
             self._win(attempt)
-            framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
-            last_bytes = self._head(attempt, framing + last_bytes)
+            last_bytes = self._stream_head(attempt, last_bytes)
         if operation.state is State.FOLLOWS and issued is not None:
             if issued.pending and operation.tells_end:
                 self._meter_end(issued, attempt, *attempt.units_of_stream(), last_bytes, None)
@@ -474,7 +474,7 @@ class Exchange:
         self._status = 502
         message = self._message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         event = stream.broken(STREAM_BROKEN, message)
-        self._settle(b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event) if self._caller.chunked else event)
+        self._settle(_last_of_stream(event, self._caller.chunked))
 
     # -- what was made, and lies on that account from now on
 
@@ -571,6 +571,11 @@ class Exchange:
             rest,
         )
 
+    def _stream_head(self, attempt: Attempt, framed: bytes) -> bytes:
+        """Status line and headers of a stream, and its first events."""
+        framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
+        return self._head(attempt, framing + framed)
+
     def _lines(self, headers: bytes) -> bytes:
         return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
             headers,
@@ -609,7 +614,7 @@ class Exchange:
             intact = caller.chunked or not self._committed
         elif self._committed:
             event = error_event(JOURNAL_FAILED, "The usage journal failed; this answer was not recorded.")
-            caller.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event) if caller.chunked else event)
+            caller.write(_last_of_stream(event, caller.chunked))
         else:
             caller.write(journal_failed(error, caller.head_lines))
         self._end()
@@ -669,12 +674,11 @@ class Exchange:
 
     def _call_off(self) -> None:
         stream_made = None
-        for one in (self._attempt, self._hedge):
-            if one is not None and not one.over:
-                one.let_go()
-                one.candidate.target.health.called_off()
-                one.record_until_now()
-                stream_made = one.stream.made if one.stream is not None and one.committed else stream_made
+        for one in self._under_way:
+            one.let_go()
+            one.candidate.target.health.called_off()
+            one.record_until_now()
+            stream_made = one.stream.made if one.stream is not None and one.committed else stream_made
         attempt, operation = self._attempt, self.wanted.operation
         if stream_made is not None and attempt is not None and operation.state is State.ISSUES and self._keeps:
             # The client may have read its name.
@@ -722,6 +726,11 @@ class _Recorded:
     def durable(self, error: OSError | None) -> None:
         if error is None:
             self._shared.issued.tell(self._identifier)
+
+
+def _last_of_stream(events: bytes, chunked: bool) -> bytes:
+    """The last events of a stream, framed, and its end."""
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(events), events) if chunked else events
 
 
 def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:
