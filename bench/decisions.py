@@ -172,14 +172,15 @@ def compile_built_in(effort: Effort) -> Result:
 
 
 _CHILD = """
-import resource, sys, time
+import sys, time
+from bench.memory import peak_megabytes
 from bench.synthetic import synthetic
 from clauseway import KnownAt
 from clauseway.decisions import compile_table
 written = synthetic(int(sys.argv[1]))
 begin = time.perf_counter()
 table = compile_table(*written, KnownAt.everything(), {})
-print(time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, *table.size)
+print(time.perf_counter() - begin, peak_megabytes(), *table.size)
 """
 
 

@@ -10,7 +10,6 @@ that its peak of memory is its own; ours and the bare one take turns. Posting is
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import ibis
 import msgspec
 from sqlalchemy import Connection
 
+from bench.memory import peak_megabytes
 from bench.results import Effort, Result, result
 from clauseway import open_agreement
 from clauseway.app.prices import open_prices
@@ -116,10 +116,6 @@ def _run(who: str, folder: Path) -> Figures:
     return msgspec.json.decode(done.stdout, type=Figures)
 
 
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def run_ours(folder: Path) -> Figures:
     """From the sealed files to the settlement; then its journal, posted."""
     opened, prices = open_agreement(), open_prices(_KNOWN_AT, folder / "book.csv")
@@ -140,7 +136,7 @@ def run_ours(folder: Path) -> Figures:
     control.close()
     # OpenAI's base is its own sales: with Microsoft's share ended, the one that is settled.
     base = exact_sum(share.base_after for share in settlement.shares)
-    return Figures(seconds=end - begin, posting_seconds=posted - end, megabytes=_peak_megabytes(), revenue=f"{base:f}")
+    return Figures(seconds=end - begin, posting_seconds=posted - end, megabytes=peak_megabytes(), revenue=f"{base:f}")
 
 
 def run_bare(folder: Path) -> Figures:
@@ -154,7 +150,7 @@ def run_bare(folder: Path) -> Figures:
         seconds = time.perf_counter() - begin
         groups = connection.execute("SELECT count(*) FROM sums").fetchone()
     base = exact_sum(amount for _, seller, _, _, amount, _ in lines if seller == "openai")
-    return Figures(seconds=seconds, megabytes=_peak_megabytes(), revenue=f"{base:f}", groups=groups[0] if groups else 0)
+    return Figures(seconds=seconds, megabytes=peak_megabytes(), revenue=f"{base:f}", groups=groups[0] if groups else 0)
 
 
 _SUMS = """
