@@ -26,16 +26,18 @@ class Row:
             self.refuse(f"{column} is empty", "nothing could be made of the line", f"Write its {column}.")
         return self.fields[column]
 
-    def day(self, column: str, otherwise: date) -> date:
-        """A day, or `otherwise` where the field is empty."""
-        if not self.fields[column]:
-            return otherwise
+    def stated_day(self, column: str) -> date:
+        """A day that may not be left out; FOREVER, and a problem, where it is none."""
         try:
             return parse_day(self.fields[column], column)
         except InvalidInput as invalid:
             problem = invalid.problems[0]
             self.refuse(f"{column}: {problem.what}", problem.why, problem.todo)
-            return otherwise
+            return FOREVER
+
+    def day(self, column: str, otherwise: date) -> date:
+        """A day, or `otherwise` where the field is empty."""
+        return self.stated_day(column) if self.fields[column] else otherwise
 
     def interval(self, begin: str, end: str) -> Interval:
         """The days from `begin` (empty: always) until before `end` (empty: further on)."""

@@ -21,15 +21,15 @@ import csv
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from clauseway.catalog.rows import Row
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing.conditions import NAMES, Conditions, parse_hours
-from clauseway.values import FOREVER, USD, Interval, InvalidInput, KnownAt, Problem, parse_day
+from clauseway.values import FOREVER, USD, Interval, InvalidInput, KnownAt, Problem
 
 _PRICE, _NEUTRAL_PRICE, _DISCOUNT = "usd_per_million", "per_million", "discount_percent"
 COLUMNS = ("product", "cloud", "seller", "region", "unit", "begin", "end", "known_at", _PRICE, "source")
@@ -90,29 +90,14 @@ class PriceBook(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...]
 
 
-class _Line:
-    """A line being read: its fields, and every problem found in it."""
-
-    def __init__(self, fields: dict[str, str], name: str, number: int) -> None:
-        self.fields, self.name, self.number = fields, name, number
-        self.problems: list[Problem] = []
-
-    def refuse(self, what: str, why: str, todo: str) -> None:
-        self.problems.append(Problem(what=what, why=why, where=self.name, line=self.number, todo=todo))
+class _Line(Row):
+    """A line of a book being read."""
 
     def further(self, column: str) -> str:
         return self.fields.get(column, "")
 
-    def day(self, column: str) -> date:
-        try:
-            return parse_day(self.fields[column], column)
-        except InvalidInput as invalid:
-            problem = invalid.problems[0]
-            self.refuse(f"{column}: {problem.what}", problem.why, problem.todo)
-            return FOREVER
-
-    def interval(self) -> Interval:
-        interval = Interval(self.day("begin"), self.day("end") if self.fields["end"] else FOREVER)
+    def in_force(self) -> Interval:
+        interval = Interval(self.stated_day("begin"), self.day("end", FOREVER))
         if interval.is_empty and not self.problems:
             why = f"it begins {interval.begin} and ends {interval.end}"
             self.refuse("the price is never in force", why, "Put the end after the begin.")
@@ -203,7 +188,7 @@ class _Line:
 
     def entry(self) -> Entry | None:
         """The line as an entry, or none where it has problems."""
-        unit, interval, known_at = self.unit(), self.interval(), self.day("known_at")
+        unit, interval, known_at = self.unit(), self.in_force(), self.stated_day("known_at")
         conditions, percent, price, source = self.conditions(), self.percent(), self.picos(), self.source()
         currency = USD if percent else self.currency()
         if self.problems:
@@ -212,10 +197,10 @@ class _Line:
             conditions=conditions,
             unit=unit,
             interval=interval,
-            known_at=KnownAt.recorded_on(known_at, sequence=self.number),
+            known_at=KnownAt.recorded_on(known_at, sequence=self.line),
             price=price,
             source=source,
-            line=self.number,
+            line=self.line,
             book=self.name,
             percent=percent,
             currency=currency,
