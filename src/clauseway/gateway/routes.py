@@ -8,7 +8,6 @@ it when the first request of its kind comes; from then on both are look-ups.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from time import monotonic_ns
 from typing import NamedTuple
 
 import msgspec
@@ -403,7 +402,6 @@ class Tables:
         self.plan = plan
         self.attempt_timeout_s = plan.attempt_timeout_s
         self.deadline_s = plan.deadline_s
-        self.created_s = monotonic_ns() // 1_000_000_000
         self._hash_key = bytes.fromhex(plan.hash_key)
         self._label = label
         self._markets: dict[tuple[str, str, int], int] = {}

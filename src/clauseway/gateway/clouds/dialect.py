@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from clauseway.gateway.plan import Auth, Target
+from clauseway.metering.endpoints import ENDPOINTS
 
 
 class Call(NamedTuple):
@@ -22,12 +23,7 @@ class Call(NamedTuple):
 CHAT_COMPLETIONS = Call(b"POST", b"/chat/completions", b"application/json")
 
 # What a surface may have or lack, by name. Every dialect has some of them; `Dialect.lacks` says which it has not.
-OPERATIONS = frozenset({
-    "chat", "responses", "responses.retrieve", "responses.delete", "responses.cancel", "responses.input_items",
-    "embeddings", "images.generations", "images.edits", "images.variations", "audio.speech", "audio.transcriptions",
-    "audio.translations", "moderations", "files.create", "files.list", "files.retrieve", "files.delete",
-    "files.content", "batches.create", "batches.list", "batches.retrieve", "batches.cancel", "models",
-})  # fmt: skip
+OPERATIONS = frozenset({*ENDPOINTS, "models"})
 
 # (call, body, header lines to pass on, seconds since 1970) → the head, signed, up to and including the empty line.
 Prepare = Callable[[Call, bytes, bytes, int], bytes]
