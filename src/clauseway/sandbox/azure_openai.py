@@ -16,15 +16,13 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
-import msgspec
-
 from clauseway.sandbox import credentials, tokens
 from clauseway.sandbox.account import CREATED, OTHER_MODELS, TEXT_MODELS, Account, ChatStyle, Model, UnknownModel
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.front import answer_of, ask
 from clauseway.sandbox.model_server import ALL, NoEndpoint
 from clauseway.sandbox.parameters import query_of, read_object
-from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode
+from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode, encode_indented
 
 ROOT: Final = "/openai/v1"
 _DATED: Final = "/openai/deployments/"
@@ -157,8 +155,7 @@ class AzureOpenAI:
             return _error(received, 404, "DeploymentNotFound", _NO_DEPLOYMENT)
         except NoEndpoint:
             return _error(received, 404, "404", "Resource not found")
-        headers = _model_headers(received, model, reply.tokens[0])
-        return answer_of(reply, headers, b"" if reply.events else msgspec.json.format(encode(reply.value), indent=2))
+        return answer_of(reply, _model_headers(received, model, reply.tokens[0]), encode_indented)
 
     def outage(self, received: Received, outage: Outage) -> Answer:
         """An outage in Azure's words."""

@@ -84,7 +84,7 @@ class Bedrock:
         except NoEndpoint:
             message = "The requested operation is not recognized by the service."
             return _aws_error(received, 404, "UnknownOperationException", message)
-        return answer_of(reply, _headers(received), b"" if reply.events else encode(reply.value))
+        return answer_of(reply, _headers(received), encode)
 
     def outage(self, received: Received, outage: Outage) -> Answer:
         """An outage in AWS's words. AWS says 403 of a token that has expired."""

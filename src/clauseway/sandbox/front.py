@@ -1,6 +1,6 @@
 """What every cloud's front door does alike: pass a request to the model server, and pass its reply on."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from clauseway.sandbox import model_server
@@ -40,13 +40,13 @@ def ask(account: Account, received: Received, path: str, served: Collection[str]
     return model_server.answer(account, call, served)
 
 
-def answer_of(reply: Reply, headers: tuple[Header, ...], body: bytes) -> Answer:
-    """A reply with a cloud's headers. `body` is the reply's value as the cloud writes JSON; a stream has none."""
+def answer_of(reply: Reply, headers: tuple[Header, ...], write: Callable[[object], bytes]) -> Answer:
+    """A reply with a cloud's headers. `write` is how the cloud writes JSON."""
     head = ((b"content-type", reply.content_type), *headers)
     return Answer(
         status=200,
         headers=head,
-        body=b"" if reply.events else reply.content or body,
+        body=b"" if reply.events else reply.content or write(reply.value),
         events=reply.events,
         tokens=reply.tokens,
     )

@@ -14,7 +14,7 @@ from clauseway.sandbox.account import OPENAI_MODELS, Account, ChatStyle, Unknown
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.front import answer_of, ask
 from clauseway.sandbox.model_server import ALL, NoEndpoint
-from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode
+from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode, encode_indented
 
 ROOT: Final = "/v1"
 _LIMIT_TOKENS: Final = 40_000_000
@@ -90,7 +90,7 @@ class OpenAIDirect:
             return _front_door(received, 404, message, code="model_not_found")
         except NoEndpoint as nowhere:
             return _nowhere(received, nowhere)
-        return answer_of(reply, _headers(received, reply.tokens[0]), b"" if reply.events else _indented(reply.value))
+        return answer_of(reply, _headers(received, reply.tokens[0]), encode_indented)
 
     def outage(self, received: Received, outage: Outage) -> Answer:
         """An outage in OpenAI's words: a status without words of its own is a plain server error."""
@@ -131,11 +131,7 @@ def _front_door(received: Received, status: int, message: str, code: str = "") -
 
 def _json(received: Received, status: int, body: object) -> Answer:
     headers = ((b"content-type", b"application/json"), *_headers(received, 0))
-    return Answer(status=status, headers=headers, body=_indented(body))
-
-
-def _indented(body: object) -> bytes:
-    return msgspec.json.format(encode(body), indent=2)
+    return Answer(status=status, headers=headers, body=encode_indented(body))
 
 
 def _plain_headers(received: Received) -> tuple[Header, ...]:

@@ -73,7 +73,7 @@ class OracleGenerativeAI:
             if nowhere.methods:
                 return _error(received, 405, "MethodNotAllowed", "Method not allowed")
             return _error(received, 404, "NotFound", "There is no operation supported at the URI path")
-        answer = answer_of(reply, _headers(received), b"" if reply.events else encode(reply.value))
+        answer = answer_of(reply, _headers(received), encode)
         return _encoded(answer) if "zstd" in received.header(b"accept-encoding") else answer
 
     def outage(self, received: Received, outage: Outage) -> Answer:

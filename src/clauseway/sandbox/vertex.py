@@ -104,7 +104,7 @@ class VertexAI:
             return _error(received, 404, message)
         except NoEndpoint:
             return _error(received, 404, "Method not found.")
-        return answer_of(reply, _headers(received), b"" if reply.events else encode(reply.value))
+        return answer_of(reply, _headers(received), encode)
 
     def outage(self, received: Received, outage: Outage) -> Answer:
         """An outage in Google's words."""

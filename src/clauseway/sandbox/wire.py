@@ -111,6 +111,11 @@ class Refused(Exception):
 encode = msgspec.json.Encoder().encode
 
 
+def encode_indented(value: object) -> bytes:
+    """The same over several lines, as OpenAI and Azure write whole answers."""
+    return msgspec.json.format(encode(value), indent=2)
+
+
 def event(data: object, name: str = "") -> bytes:
     """One server-sent event."""
     head = b"event: " + name.encode() + b"\n" if name else b""
