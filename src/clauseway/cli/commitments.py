@@ -24,9 +24,7 @@ def command(
         Path | None, typer.Option("--config", help="The configuration; by default clauseway.toml in the home.")
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="The end of this day; by default today (UTC).")] = None,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
-    ] = None,
+    prices: options.PriceBook = None,
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,

@@ -24,9 +24,7 @@ def _config() -> None:
 @app.command()
 def check(
     file: File = None,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
-    ] = None,
+    prices: options.PriceBook = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,

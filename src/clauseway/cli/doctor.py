@@ -2,10 +2,7 @@
 
 import time
 from itertools import groupby
-from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -21,12 +18,8 @@ _COLUMN = 15
 
 
 def command(
-    configuration: Annotated[
-        Path | None, typer.Option("--config", help="The deployments, as TOML; by default clauseway.toml in the home.")
-    ] = None,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
-    ] = None,
+    configuration: options.ConfigurationFile = None,
+    prices: options.PriceBook = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,

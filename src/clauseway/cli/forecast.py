@@ -41,8 +41,8 @@ def command(
     known_at: options.KnownAt = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
-    svg: Annotated[Path | None, typer.Option(help="Also draw it into this file.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Also draw it into this file; needs the extra `charts`.")] = None,
+    svg: options.Svg = None,
+    png: options.Png = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Look ahead from the settled months: when is the cap reached, what is due each year, what has the cap saved.

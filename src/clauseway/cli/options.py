@@ -38,6 +38,14 @@ KnownAt = Annotated[
     str | None,
     typer.Option("--known-at", help="What was known by the end of this day, or by this instant; default now."),
 ]
+PriceBook = Annotated[
+    Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
+]
+ConfigurationFile = Annotated[
+    Path | None, typer.Option("--config", help="The deployments, as TOML; by default clauseway.toml in the home.")
+]
+Svg = Annotated[Path | None, typer.Option("--svg", help="Also draw it into this file.")]
+Png = Annotated[Path | None, typer.Option("--png", help="Also draw it into this file; needs the extra `charts`.")]
 HomeFolder = Annotated[
     Path | None, typer.Option("--home", help="Where data is kept; default $CLAUSEWAY_HOME, else .clauseway here.")
 ]

@@ -35,9 +35,7 @@ def command(
         str | None, typer.Option("--at", help="The day (or, for time windows, the minute) of the usage; default today.")
     ] = None,
     known_at: options.KnownAt = None,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
-    ] = None,
+    prices: options.PriceBook = None,
     rates: Annotated[
         Path | None, typer.Option("--rates", help="Dated exchange rates, for prices in other currencies than USD.")
     ] = None,

@@ -41,9 +41,7 @@ def command(
     rate: Annotated[
         list[str] | None, typer.Option(help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable.")
     ] = None,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
-    ] = None,
+    prices: options.PriceBook = None,
     rates: Annotated[
         Path | None, typer.Option("--rates", help="Dated exchange rates: a CSV file with day,base,quote,rate.")
     ] = None,

@@ -45,9 +45,7 @@ def command(
         ),
     ] = None,
     reading: options.Readings = None,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
-    ] = None,
+    prices: options.PriceBook = None,
     rates: Annotated[
         Path | None, typer.Option("--rates", help="Dated exchange rates: a CSV file with day,base,quote,rate.")
     ] = None,

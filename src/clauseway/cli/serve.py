@@ -2,7 +2,6 @@
 
 import signal
 import threading
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,17 +15,13 @@ from clauseway.cli.output import console, print_json
 
 
 def command(
-    configuration: Annotated[
-        Path | None, typer.Option("--config", help="The deployments, as TOML; by default clauseway.toml in the home.")
-    ] = None,
+    configuration: options.ConfigurationFile = None,
     host: Annotated[str | None, typer.Option(help="Address the gateway listens on, instead of the file's.")] = None,
     port: Annotated[
         int | None, typer.Option(help="The gateway's port, instead of the file's; the next free one where it is taken.")
     ] = None,
     pages_port: Annotated[int, typer.Option(help="The pages' port, on this machine only.")] = PAGES_PORT,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
-    ] = None,
+    prices: options.PriceBook = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,

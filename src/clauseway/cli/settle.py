@@ -29,9 +29,7 @@ def command(
     assume: Assume = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
-    ] = None,
+    prices: options.PriceBook = None,
     rates: Annotated[
         Path | None, typer.Option("--rates", help="Dated exchange rates, for prices in other currencies than USD.")
     ] = None,

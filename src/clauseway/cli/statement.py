@@ -30,6 +30,7 @@ NOT_SO = 2
 _File = Annotated[Path, typer.Argument(help="The statement's file, as JSON.")]
 _Signer = Annotated[str, typer.Option("--party", help="The party that signs.")]
 _Key = Annotated[Path | None, typer.Option("--key", help="Its private key's file; by default where it was made.")]
+_SettledBook = Annotated[Path | None, typer.Option("--prices", help="The price book that was settled with.")]
 
 Party = Annotated[str, typer.Option(help="Only what concerns this party.")]
 _FORMATS = (TERMINAL, *FORMATS)
@@ -83,7 +84,7 @@ def explain(
     line: Annotated[str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")],
     request: Annotated[str, typer.Option("--request", help="Follow one request: its tokens, prices and cents.")] = "",
     cent: Annotated[int, typer.Option("--cent", min=0, help="Follow the request that earned this cent of it.")] = 0,
-    prices: Annotated[Path | None, typer.Option("--prices", help="The price book that was settled with.")] = None,
+    prices: _SettledBook = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -112,7 +113,7 @@ def verify(
         str, typer.Argument(help="A statement's file, or a settled month, as 2026-05.", metavar="FILE|PERIOD")
     ],
     party: Party = "",
-    prices: Annotated[Path | None, typer.Option("--prices", help="The price book that was settled with.")] = None,
+    prices: _SettledBook = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
@@ -191,7 +192,7 @@ def dispute(
     file: Annotated[Path | None, typer.Option("--file", help="The statement to sign but for this line.")] = None,
     key: _Key = None,
     day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = "",
-    prices: Annotated[Path | None, typer.Option("--prices", help="The price book that was settled with.")] = None,
+    prices: _SettledBook = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,

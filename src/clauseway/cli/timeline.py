@@ -41,8 +41,8 @@ def command(
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
-    svg: Annotated[Path | None, typer.Option(help="Also draw it into this file.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Also draw it into this file; needs the extra `charts`.")] = None,
+    svg: options.Svg = None,
+    png: options.Png = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show a right over the years: the days, the outcome, the clause that decides it, and why.
