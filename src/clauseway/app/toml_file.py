@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from types import UnionType
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -131,11 +130,6 @@ def description_of(kind: Any) -> str:
     if get_origin(kind) is Annotated:
         return next((part.description or "" for part in get_args(kind) if isinstance(part, msgspec.Meta)), "")
     return ""
-
-
-def plain_kind(kind: Any) -> Any:
-    """A setting's type without its notes."""
-    return get_args(kind)[0] if get_origin(kind) is Annotated and not isinstance(kind, UnionType) else kind
 
 
 def _named(path: _Path) -> str:
