@@ -6,6 +6,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -30,23 +31,30 @@ def counts(shared: Shared) -> dict[str, object]:
     }
 
 
-async def serve_control(path: Path, shared: Shared) -> asyncio.AbstractServer:
-    """Listen on `path`; a socket left there by a process that died is replaced."""
+def answering(
+    answer_to: Callable[[bytes], bytes],
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """One answer to one request's head, over plain streams; then the connection is closed."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _PATIENCE_S)
-            writer.write(_answer(head, shared))
+            writer.write(answer_to(head))
             await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever asked has left, or asked for nothing
         finally:
             writer.close()
 
+    return answer
+
+
+async def serve_control(path: Path, shared: Shared) -> asyncio.AbstractServer:
+    """Listen on `path`; a socket left there by a process that died is replaced."""
     path.unlink(missing_ok=True)
     before = os.umask(0o077)
     try:
-        return await asyncio.start_unix_server(answer, path)
+        return await asyncio.start_unix_server(answering(lambda head: _answer(head, shared)), path)
     finally:
         os.umask(before)
 

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from clauseway.gateway.control import answering
 from clauseway.gateway.errors import UNKNOWN_PATH, error_response
 from clauseway.gateway.health import Health
 from clauseway.gateway.logs import Lines
@@ -20,7 +21,6 @@ from clauseway.gateway.shared import Shared
 from clauseway.gateway.tally import BUCKETS, Tally, TallyKey
 from clauseway.metering import Unit
 
-_PATIENCE_S = 5.0
 # Shown from 128 microseconds to 134 seconds; what lies outside falls into the first and the last.
 _FIRST, _LAST = 7, 27
 _COMMIT_FIRST, _COMMIT_LAST = 5, 20
@@ -195,18 +195,7 @@ async def serve_metrics(
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     registry.register(Figures(shared, health, lines))
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _PATIENCE_S)
-            writer.write(_answer(head, registry))
-            await writer.drain()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever asked has left, or asked for nothing
-        finally:
-            writer.close()
-
-    return await asyncio.start_server(answer, host, port)
+    return await asyncio.start_server(answering(lambda head: _answer(head, registry)), host, port)
 
 
 def _answer(head: bytes, registry: CollectorRegistry) -> bytes:
