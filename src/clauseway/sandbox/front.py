@@ -3,7 +3,9 @@
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from clauseway.sandbox import model_server
+import msgspec
+
+from clauseway.sandbox import model_server, zstandard
 from clauseway.sandbox.account import Account
 from clauseway.sandbox.faults import Outage
 from clauseway.sandbox.wire import Answer, Call, Header, Received, Reply
@@ -50,3 +52,10 @@ def answer_of(reply: Reply, headers: tuple[Header, ...], write: Callable[[object
         events=reply.events,
         tokens=reply.tokens,
     )
+
+
+def framed(answer: Answer) -> Answer:
+    """The same with each event of a stream, or the whole body, as a Zstandard frame of its own."""
+    headers = (*answer.headers, (b"content-encoding", b"zstd"))
+    events = tuple(map(zstandard.frame, answer.events))
+    return msgspec.structs.replace(answer, headers=headers, events=events, body=zstandard.frame(answer.body))

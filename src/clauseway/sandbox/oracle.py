@@ -10,10 +10,10 @@ own. Errors of the front door are Oracle's.
 from collections.abc import Mapping
 from typing import Final
 
-from clauseway.sandbox import credentials, oci_signature, zstandard
+from clauseway.sandbox import credentials, oci_signature
 from clauseway.sandbox.account import TEXT_MODELS, Account, Model, UnknownModel
 from clauseway.sandbox.faults import Outage
-from clauseway.sandbox.front import answer_of, ask
+from clauseway.sandbox.front import answer_of, ask, framed
 from clauseway.sandbox.model_server import NoEndpoint
 from clauseway.sandbox.parameters import read_object
 from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode
@@ -74,7 +74,8 @@ class OracleGenerativeAI:
                 return _error(received, 405, "MethodNotAllowed", "Method not allowed")
             return _error(received, 404, "NotFound", "There is no operation supported at the URI path")
         answer = answer_of(reply, _headers(received), encode)
-        return _encoded(answer) if "zstd" in received.header(b"accept-encoding") else answer
+        # The quirk: a stream's events, each as a frame. An answer in one piece stays as it is.
+        return framed(answer) if answer.events and "zstd" in received.header(b"accept-encoding") else answer
 
     def outage(self, received: Received, outage: Outage) -> Answer:
         """An outage in Oracle's words."""
@@ -87,18 +88,6 @@ def _check_key_opens(received: Received) -> None:
         model = read_object(received.body).get("model")
         if model in SIGNED_ONLY_MODELS:
             raise Refused(403, f"API keys are not supported for model {model}.", param="model")
-
-
-def _encoded(answer: Answer) -> Answer:
-    """The quirk: a stream's events, each as a frame. An answer in one piece stays as it is."""
-    if not answer.events:
-        return answer
-    return Answer(
-        status=answer.status,
-        headers=(*answer.headers, (b"content-encoding", b"zstd")),
-        events=tuple(zstandard.frame(event) for event in answer.events),
-        tokens=answer.tokens,
-    )
 
 
 def _error(received: Received, status: int, code: str, message: str) -> Answer:

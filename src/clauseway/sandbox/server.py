@@ -21,10 +21,10 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from clauseway.sandbox import bedrock, zstandard
+from clauseway.sandbox import bedrock
 from clauseway.sandbox.azure_openai import AzureOpenAI
 from clauseway.sandbox.faults import Break, Fault, Faults, Outage, Pause, play
-from clauseway.sandbox.front import Twin
+from clauseway.sandbox.front import Twin, framed
 from clauseway.sandbox.model_server import GENERATING
 from clauseway.sandbox.openai_direct import OpenAIDirect
 from clauseway.sandbox.oracle import OracleGenerativeAI
@@ -206,7 +206,7 @@ class CloudApplication:
             await connection.send(self._twin.outage(received, Outage(500)), None, b"")
             return
         if fault is not None and fault.kind == "zstd-frames":
-            answer = _framed(answer)
+            answer = framed(answer)
         error = _error_event(attempt.endpoint, fault)
         whole = await connection.send(answer, fault, error)
         told = "answered" if whole and not error else "faulted"
@@ -323,12 +323,6 @@ def _with_wrong_length(answer: Answer, excess: int) -> bytes:
     body = b"".join(answer.events) or answer.body
     headers = [*answer.headers, (b"content-length", b"%d" % (len(body) + excess))]
     return b"HTTP/1.1 200 OK\r\n" + b"".join(b"%s: %s\r\n" % header for header in headers) + b"\r\n" + body
-
-
-def _framed(answer: Answer) -> Answer:
-    headers = (*answer.headers, (b"content-encoding", b"zstd"))
-    events = tuple(map(zstandard.frame, answer.events))
-    return msgspec.structs.replace(answer, headers=headers, events=events, body=zstandard.frame(answer.body))
 
 
 async def _read_body(receive: Receive) -> bytes | None:
