@@ -17,6 +17,7 @@ from clauseway.agreement import (
     Scope,
     Term,
 )
+from clauseway.agreement.definitions import RULES
 from clauseway.agreement.facts import Fact
 from clauseway.agreement.terms import Choice, Only
 from clauseway.catalog import Catalog, Product, ProductClass
@@ -49,7 +50,7 @@ def synthetic(amendments: int, seed: int = 1) -> tuple[Agreement, Catalog, FactR
         hash="synthetic",
         catalog=catalog,
         sources={},
-        rules={name: _cite(name, "agreement") for name in ("unstated", "owner", "grant", "share", "licensee")},
+        rules={name: _cite(name, "agreement") for name in RULES},
         readings={},
         commentary=(),
         figures={},

@@ -34,6 +34,7 @@ from clauseway.agreement import (
     ShareBase,
     Term,
 )
+from clauseway.agreement.definitions import RULES
 from clauseway.agreement.facts import Fact
 from clauseway.agreement.terms import MILESTONE, Only
 from clauseway.app.library import OpenAgreement
@@ -268,7 +269,7 @@ def agreements(draw: st.DrawFn) -> OpenAgreement:
         hash="generated",
         catalog=catalog,
         sources={},
-        rules={name: cited(name, "agreement") for name in ("unstated", "owner", "grant", "share", "licensee")},
+        rules={name: cited(name, "agreement") for name in RULES},
         readings={
             name: Reading(id=name, options=options, citation=cited(name, "agreement"))
             for name, options in READINGS.items()

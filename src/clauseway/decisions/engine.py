@@ -9,7 +9,7 @@ decide ─ unstated?            no amendment both in force and known
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -175,16 +175,6 @@ def _passes(case: Case, term: Term, look: Look) -> str:
 def outcome_of(agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question) -> Outcome:
     """The outcome alone, without what a decision says about it."""
     return _find(agreement, catalog, facts.known(question.known_at), question).outcome
-
-
-def outcomes_like(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
-) -> Callable[[Act], Outcome]:
-    """The outcomes of any act on the day, at the point of knowledge and under the readings of one question."""
-    known = facts.known(question.known_at)
-    force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
-    case = Case.of(agreement, catalog, force, known, question)
-    return lambda act: decide_act(case, act).outcome
 
 
 def _answer(case: Case) -> Finding:

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import ibis
 import msgspec
 from ibis import _
+from ibis.expr.types import Table
 
 from clauseway.metering import Unit
 from clauseway.metering.checks import IMPORTED
 from clauseway.metering.records import RequestId
 from clauseway.storage.lake import Lake
-from clauseway.storage.usage import priced_once, rows_of, sealed_usage
+from clauseway.storage.usage import engine, priced_once, rows_of, sealed_usage
 from clauseway.values import DAY_NS, Interval
 
 _HOUR_NS = 3_600_000_000_000
@@ -66,10 +67,12 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: 
     `steps` are the lengths of context (input tokens) at which a price changes, ascending; `buyers` the organisations
     that have prices of their own: all others are summed under no name.
     """
-    con = ibis.duckdb.connect()
-    usage = sealed_usage(con, lake, days)
-    if usage is None:
-        return []
+    with engine() as con:
+        usage = sealed_usage(con, lake, days)
+        return [] if usage is None else [_sum(row) for row in rows_of(con, _summed(usage, steps, buyers))]
+
+
+def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
     context = ibis.literal(0)
     for step in steps:
         context = (_.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
@@ -82,7 +85,7 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: 
         context=context,
         tier=_.tier.fill_null(""),
     )
-    sums = (
+    return (
         attempts.group_by(*_BY, "context")
         .agg(
             attempts=_.count(),
@@ -92,7 +95,6 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: 
         )
         .order_by(*_BY, "context")
     )
-    return [_sum(row) for row in rows_of(con, sums)]
 
 
 def _sum(row: Mapping[str, object]) -> MeteredSum:
