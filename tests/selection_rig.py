@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from clauseway.gateway.accounts import Accounts
+from clauseway.gateway.choices import Choice, Selection
 from clauseway.gateway.health import Health
 from clauseway.gateway.keys import digest
 from clauseway.gateway.leases import LocalLessor
@@ -11,7 +12,8 @@ from clauseway.gateway.operations import BY_NAME
 from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices, Route, Target
 from clauseway.gateway.quotas import Memory
 from clauseway.gateway.requests import decode_chat, decode_responses
-from clauseway.gateway.routes import CallTarget, Choice, Customer, Selection, Tables
+from clauseway.gateway.tables import Customer, Tables
+from clauseway.gateway.targets import CallTarget
 from clauseway.gateway.upstream import Endpoint
 from clauseway.metering import Deployment, Ruling, Unit
 

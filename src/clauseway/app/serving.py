@@ -25,8 +25,8 @@ from clauseway.app.register import recorded_facts
 from clauseway.app.sealing import seal
 from clauseway.app.several import Opened, with_recorded
 from clauseway.app.tenants import tenancy_for_plan
+from clauseway.gateway.checks import check
 from clauseway.gateway.plan import Plan
-from clauseway.gateway.routes import check
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.compaction import Damaged
 from clauseway.values import InvalidInput, KnownAt, Problem

@@ -19,7 +19,9 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     splice      the only two changes ever made to a caller's body; pure
     capabilities  what a request needs, read from its values; strategies: in which order deployments are asked; pure
     quotas      what clouds let through and how quick they are; rates: what usage is worth; pure
-    routes      a plan compiled to tables; keys, requests, sigv4, errors: as they say
+    tables      a plan compiled to look-ups; checks: what may be wrong with it; choices: what may be done with a model
+    targets     a deployment ready to be called, its worst case and its charge
+    keys, requests, sigv4, errors: as they say
     accounts    limits by the minute (windows) and slices of budgets (purses): what may be asked and spent; pure
     leases      what is asked of the lessor, and its socket
     timers      one lazy wheel for all deadlines; clock: business time; limits: every limit with its reason

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from clauseway.gateway.answers import Stream
 from clauseway.gateway.capabilities import TIERS as _TIER_BITS
+from clauseway.gateway.choices import Candidate
 from clauseway.gateway.clouds import Prepare
 from clauseway.gateway.clouds.reports import tier_in
 from clauseway.gateway.clouds.usage import Units
@@ -17,9 +18,10 @@ from clauseway.gateway.failures import Failure, failure_of, is_failure
 from clauseway.gateway.holds import Held
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.operations import Wanted
-from clauseway.gateway.routes import CallTarget, Candidate, Customer, Reserved
 from clauseway.gateway.shared import Shared
 from clauseway.gateway.sse import BadStream
+from clauseway.gateway.tables import Customer
+from clauseway.gateway.targets import CallTarget, Reserved
 from clauseway.gateway.upstream import UpstreamConnection
 from clauseway.metering import Status, Unit
 from clauseway.metering.endpoints import TIERS

@@ -19,6 +19,7 @@ import msgspec
 
 from clauseway.gateway.accounts import Shortage
 from clauseway.gateway.attempt import Attempt
+from clauseway.gateway.choices import Candidate, PassedOver, Selection
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.errors import (
     CLOUDS_BUSY,
@@ -39,8 +40,9 @@ from clauseway.gateway.failures import Failure, retry_lines
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.made import Made, made_in, only_owned
 from clauseway.gateway.operations import FILES, State, Wanted
-from clauseway.gateway.routes import Candidate, Customer, PassedOver, Reserved, Selection
 from clauseway.gateway.shared import Shared
+from clauseway.gateway.tables import Customer
+from clauseway.gateway.targets import Reserved
 from clauseway.metering import RequestId, Status
 
 _FOREVER_S = 1e12  # finite, because the wheel counts in ticks

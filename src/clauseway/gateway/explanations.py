@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from clauseway.gateway.choices import Candidate, PassedOver
 from clauseway.gateway.clouds.usage import Units
-from clauseway.gateway.routes import Candidate, PassedOver
 from clauseway.metering import Buyer
 
 _KEPT = 10_000  # some hundred bytes each

@@ -14,6 +14,7 @@ import msgspec
 
 from clauseway.gateway import errors
 from clauseway.gateway.capabilities import PLAIN, Needs
+from clauseway.gateway.choices import Candidate, Choice, PassedOver, Selection
 from clauseway.gateway.errors import LIMITED, Fault, error_response, response, shortage_response
 from clauseway.gateway.exchange import Exchange, journal_failed
 from clauseway.gateway.explanations import as_json
@@ -22,8 +23,8 @@ from clauseway.gateway.keys import secret_in
 from clauseway.gateway.made import EMPTY_LIST
 from clauseway.gateway.operations import READY, Asking, State, UnknownPath, Wanted, asking_of
 from clauseway.gateway.requests import NOTHING_ASKED, Asked, BadBody
-from clauseway.gateway.routes import Candidate, Choice, Customer, PassedOver, Selection, Tables, header_line
 from clauseway.gateway.shared import Shared
+from clauseway.gateway.tables import Customer, Tables, header_line
 from clauseway.metering import Buyer, RequestId
 
 _JSON = b"application/json"

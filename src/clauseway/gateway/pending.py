@@ -8,12 +8,13 @@ recorded as an estimate. What lies on a deployment that is not configured now st
 from pathlib import Path
 from time import time_ns
 
+from clauseway.gateway.choices import Selection
 from clauseway.gateway.exchange import Exchange
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.operations import BY_NAME, Operation, Wanted
 from clauseway.gateway.requests import NOTHING_ASKED
-from clauseway.gateway.routes import Customer, Selection
 from clauseway.gateway.shared import Shared
+from clauseway.gateway.tables import Customer
 from clauseway.metering import Status
 from clauseway.spool import positions, read_batch
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from clauseway.gateway.clouds import Credential
 from clauseway.gateway.credentials import STATIC, Keeper
 from clauseway.gateway.plan import Auth
-from clauseway.gateway.routes import CallTarget
+from clauseway.gateway.targets import CallTarget
 
 # Most sources answer within this; a gateway whose sources do not answer starts all the same.
 _START_S_MAX = 0.5

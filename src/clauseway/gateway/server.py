@@ -41,9 +41,10 @@ from clauseway.gateway.plan import Plan
 from clauseway.gateway.presenting import Presenting
 from clauseway.gateway.quotas import Memory
 from clauseway.gateway.reporting import Reporter
-from clauseway.gateway.routes import CallTarget, Tables
 from clauseway.gateway.settings import Telemetry, changed_lasting
 from clauseway.gateway.shared import Shared, Watcher
+from clauseway.gateway.tables import Tables
+from clauseway.gateway.targets import CallTarget
 from clauseway.gateway.tls import file_identity
 from clauseway.metering import Status
 from clauseway.spool import OpenAttempt, SpoolWriter, open_attempts, pack_usage_fields

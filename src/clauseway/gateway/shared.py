@@ -11,7 +11,7 @@ from clauseway.gateway.health import RetryBudget
 from clauseway.gateway.holds import Holds
 from clauseway.gateway.issued import IssuedIndex
 from clauseway.gateway.limits import Limits
-from clauseway.gateway.routes import Tables
+from clauseway.gateway.tables import Tables
 from clauseway.gateway.tally import Counts
 from clauseway.gateway.timers import Wheel
 from clauseway.spool import SpoolWriter

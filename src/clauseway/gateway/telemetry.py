@@ -34,8 +34,8 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from clauseway.gateway.explanations import Attempted, Explanation, Told
 from clauseway.gateway.logs import UNKNOWN, Lines
-from clauseway.gateway.routes import CallTarget
 from clauseway.gateway.settings import Telemetry as TelemetrySettings
+from clauseway.gateway.targets import CallTarget
 from clauseway.metering import Unit
 
 _EVERY_S = 1.0
