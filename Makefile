@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+# The wheel with its compiled modules, unpacked: never beside the sources, where it would hide what is edited there.
+COMPILED := build/compiled
 # The user's own pip configuration decides where packages come from. Bytecode is compiled at first use: of half a
 # gigabyte of libraries a run imports a part.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -54,6 +56,13 @@ check: $(VENV)/.dev ## lint, format, types and the import contract
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+.PHONY: wheel
+wheel: $(COMPILED) ## compile what a request goes through and build the wheel that servers install, into dist/
+
+.PHONY: compiled
+compiled: $(COMPILED) ## run the gateway's tests against the compiled wheel
+	@PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup tests/gateway tests/spool $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## time the data plane and the decisions beside others; writes bench/results.json
 	@$(BIN)/python -m bench.run $(ARGS)
@@ -82,3 +91,6 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.setup
 	@echo 'Fetching the locked tools for development …'
 	@set -o pipefail; $(INSTALL) --requirement requirements/dev.txt | $(BRIEFLY)
 	@touch $@
+
+$(COMPILED): $(VENV)/.dev pyproject.toml $(shell find src/clauseway -name '*.py')
+	@tools/wheel $(BIN)/python $@

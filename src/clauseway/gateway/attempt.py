@@ -9,7 +9,6 @@ from time import monotonic_ns, time, time_ns
 from typing import Protocol
 
 from clauseway.gateway.answers import Stream
-from clauseway.gateway.capabilities import TIERS as _TIER_BITS
 from clauseway.gateway.choices import Candidate
 from clauseway.gateway.clouds import Prepare
 from clauseway.gateway.clouds.reports import tier_in
@@ -28,8 +27,7 @@ from clauseway.metering.endpoints import TIERS
 from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.format import TIER_CODE
 
-_NO_UNITS: Units = ()
-_TIERED = sum(_TIER_BITS.values())
+_NO_LINES: list[bytes] = []
 _ERROR_BYTES_MAX = 64 << 10  # an error is some hundred bytes; a page of HTML is not read to its end
 _PATIENCE_S = 2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
 
@@ -62,14 +60,11 @@ class Attempt:
 
     # How it stands when it begins; in the class, because most attempts never change most of it.
     status = 0
-    head: list[bytes] = []  # noqa: RUF012
-    limits: list[bytes] = []  # noqa: RUF012
     stream: Stream | None = None
     first_content_us = 0
     committed = False
     over = False
     failed = False
-    units: Units = _NO_UNITS
     charged = 0
     _tokens = 0
     _told = b""
@@ -92,6 +87,9 @@ class Attempt:
         self.candidate = candidate
         self.ordinal = ordinal
         self._reserved = reserved
+        self.head: list[bytes] = _NO_LINES
+        self.limits: list[bytes] = _NO_LINES
+        self.units: Units = ()
         self.due_s = 0.0
         self._begin_ns = monotonic_ns()
 
@@ -222,6 +220,7 @@ class Attempt:
             self._refused(body)
             return
         self.candidate.target.health.succeeded()
+        self._told = body
         self._owner.answered(self, body)
 
     def _refused(self, body: bytes) -> None:
@@ -350,12 +349,12 @@ class Attempt:
         if not wanted.operation.metered:
             self.record(status, self.status)
             return
-        self.record(status, self.status, wanted.operation.estimate(len(wanted.body), output_tokens))
+        self.record(status, self.status, self._estimated(output_tokens))
 
     def record_answer(self, body: bytes) -> None:
         """Of a whole answer: as reported, or estimated by its length."""
         operation = self._owner.wanted.operation
-        units, self._told = operation.units_in(body), body
+        units = operation.units_in(body)
         if units is not None:
             self.record_units(units)
         else:
@@ -371,7 +370,16 @@ class Attempt:
         assert stream is not None
         if stream.units is not None:
             return stream.units, Status.COMPLETE
-        return wanted.operation.estimate(len(wanted.body), stream.events), Status.ESTIMATED
+        return self._estimated(stream.events), Status.ESTIMATED
+
+    def _estimated(self, output_tokens: int) -> Units:
+        """What it must have used, and no more than it was allowed to: nothing told of more."""
+        wanted, reserved = self._owner.wanted, self._reserved
+        estimate = wanted.operation.estimate(len(wanted.body), output_tokens)
+        if wanted.operation.free:
+            return estimate
+        most = {_INPUT: reserved.tokens - reserved.output_tokens, _OUTPUT: reserved.output_tokens}
+        return tuple([(unit, min(count, most[unit])) for unit, count in estimate])
 
     def record_until_now(self) -> None:
         """What came before it broke off: as reported, or estimated by the events that were passed on. What was never
@@ -388,7 +396,7 @@ class Attempt:
         else:
             self.record(Status.FAILED, 0)
 
-    def record(self, status: Status, http_status: int, units: Units = _NO_UNITS) -> None:
+    def record(self, status: Status, http_status: int, units: Units = ()) -> None:
         """Its end in the journal; exactly once."""
         owner, customer = self._owner, self._owner.customer
         charge = self._append(status, http_status, units, customer.label)
@@ -423,12 +431,16 @@ class Attempt:
         duration_us = (monotonic_ns() - self._begin_ns) // 1000
         deployment, ruling = target.label, candidate.ruling
         charge = tokens = 0
+        marked: tuple[tuple[int, int], ...] = units
         if units:
-            charge, tokens = target.charge(units), tokens_of(units)
+            tokens = tokens_of(units)
+            if target.varied or owner.wanted.needs.tier:
+                charge, marked = self._as_served(units)
+            else:
+                charge = target.charge(units)
             if status is Status.COMPLETE:
                 shared.counts.tokens[target.cloud] += tokens
         self._tokens = tokens
-        marked: tuple[tuple[int, int], ...] = self._with_tier(units) if owner.wanted.needs.bits & _TIERED else units
         if target.is_watched:
             first_us = self.first_content_us or duration_us
             guessed = len(owner.wanted.body) >> 2
@@ -446,11 +458,15 @@ class Attempt:
         self.units, self.charged, self._told = units, charge, b""
         return charge
 
-    def _with_tier(self, units: Units) -> tuple[tuple[int, int], ...]:
-        """The report, with the tier in which the cloud says it served: not always the one that was asked for."""
-        told = self.stream.report if self.stream is not None else self._told
-        tier = tier_in(told) if told else ""
-        return (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
+    def _as_served(self, units: Units) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """What a report is worth, and the report with the tier in which the cloud says it served: not always the one
+        that was asked for."""
+        owner, target, tier = self._owner, self.candidate.target, ""
+        if target.tiered or owner.wanted.needs.tier:
+            told = self.stream.report if self.stream is not None else self._told
+            tier = tier_in(told) if told else ""
+        charge = target.charge_of(units, owner.wanted.operation.name, tier, owner.customer.buyer, owner.event_ns)
+        return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
 
 
 def tokens_of(units: Units) -> int:

@@ -80,7 +80,6 @@ class Exchange:
     _hedge: Attempt | None = None
     _hedge_due_s = _FOREVER_S
     _next = 0
-    _tried: tuple[Attempted, ...] = ()
     _spared: Candidate | None = None
     _waits_s = 0.0
     _shortage: Shortage | None = None
@@ -114,6 +113,7 @@ class Exchange:
         self._candidates = selection.candidates
         self._passed = selection.passed
         self._issued = issued
+        self._tried: tuple[Attempted, ...] = ()
 
     @property
     def follows(self) -> bool:
@@ -173,7 +173,8 @@ class Exchange:
         """Reserve the worst case and set off; False where an account cannot bear it."""
         target, wanted = candidate.target, self.wanted
         free = wanted.operation.free
-        reserved = _NOTHING if free else target.worst_case(wanted.asked, len(wanted.body), wanted.needs)
+        scale = target.scale_for(wanted, self.customer.buyer, self.event_ns) if target.varied else None
+        reserved = _NOTHING if free else target.worst_case(wanted.asked, len(wanted.body), wanted.needs, scale)
         account = self.customer.account
         if account is not None:
             shortage = account.reserve(

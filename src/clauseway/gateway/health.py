@@ -85,7 +85,8 @@ class RetryBudget:
     Without it, an outage multiplies the load on what is left.
     """
 
-    _SHARE, _ALWAYS = 0.2, 50.0
+    _SHARE = 0.2
+    _ALWAYS = 50.0
 
     def __init__(self) -> None:
         self._left = self._ALWAYS

@@ -103,8 +103,8 @@ class SpoolWriter:
         self._last_commit_s = 0.0
         self._idle = asyncio.Event()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
-        self._thread.start()
+        self._log_thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._log_thread.start()
 
     # -- appending
 
@@ -154,7 +154,7 @@ class SpoolWriter:
         if self.failure is None:
             _close_segment(self._segment, self._frame, self._offset)
         self._jobs.put(None)
-        self._thread.join()
+        self._log_thread.join()
         if self._next is not None:
             os.close(self._next.descriptor)
         os.close(self._lock)

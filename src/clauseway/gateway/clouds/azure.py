@@ -97,4 +97,4 @@ def _reaches(version: str, since: tuple[str, str]) -> bool:
     return bool(stable) and version >= stable
 
 
-DIALECT = Dialect(prepare, b"apim-request-id", _TAKES, lacks, takes_usage_option)
+DIALECT: Dialect = Dialect(prepare, b"apim-request-id", _TAKES, lacks, takes_usage_option)

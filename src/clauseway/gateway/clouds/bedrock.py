@@ -100,4 +100,4 @@ def _quoted(text: bytes) -> str:
 
 
 # AWS says 403 of a token that has ended, as of an action that is not allowed.
-DIALECT = Dialect(prepare, b"x-amzn-requestid", _TAKES, lacks, refuses_with=frozenset({401, 403}))
+DIALECT: Dialect = Dialect(prepare, b"x-amzn-requestid", _TAKES, lacks, refuses_with=frozenset({401, 403}))

@@ -76,4 +76,4 @@ def lacks(_target: Target) -> frozenset[str]:
     return OPERATIONS - _SERVED
 
 
-DIALECT = Dialect(prepare, b"opc-request-id", _TAKES, lacks)
+DIALECT: Dialect = Dialect(prepare, b"opc-request-id", _TAKES, lacks)

@@ -15,4 +15,4 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     return with_static_headers(target, *authentication(credential, _TAKES), *account)
 
 
-DIALECT = Dialect(prepare, b"x-request-id", _TAKES)
+DIALECT: Dialect = Dialect(prepare, b"x-request-id", _TAKES)

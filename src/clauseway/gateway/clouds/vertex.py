@@ -50,4 +50,4 @@ def _without_account(passed: bytes) -> bytes:
     return b"".join(line for line in lines if not line.lower().startswith(_REFUSED))
 
 
-DIALECT = Dialect(prepare, b"x-request-id", _TAKES, lacks)
+DIALECT: Dialect = Dialect(prepare, b"x-request-id", _TAKES, lacks)
