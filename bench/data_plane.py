@@ -101,7 +101,7 @@ class Bench:
     def gateway(self, name: str, auth: Auth, dialect: str, path: str, **more: Any) -> _Proxy:
         """Our gateway over the cloud, with that way of authenticating to it."""
         plan = _plan(self.cloud, auth, dialect, path, self.budget, str(self.leases), **more)
-        return self.stack.enter_context(_gateway(self.home / name, plan, self.core))
+        return self.stack.enter_context(gateway_on(self.home / name, plan, self.core))
 
     def load(
         self, proxy: _Proxy, *, stream: bool = False, connections: int = _CONNECTIONS, rate: float = 0.0
@@ -266,7 +266,7 @@ def cloud_on(core: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _gateway(home: Path, plan: Plan, core: int) -> Iterator[_Proxy]:
+def gateway_on(home: Path, plan: Plan, core: int) -> Iterator[_Proxy]:
     home.mkdir(parents=True, exist_ok=True)
     file = home / "plan.json"
     file.write_bytes(msgspec.json.encode(plan))

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from bench import data_plane, decisions, ledger, metering, settlement
+from bench import data_plane, decisions, ledger, metering, settlement, takeover
 from bench.report import write_page
 from bench.results import Effort, Result, show, write
 
 BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "data_plane": data_plane.measure,
+    "takeover": takeover.measure,
     "decisions": decisions.measure,
     "metering": metering.measure,
     "settlement": settlement.measure,

@@ -9,6 +9,7 @@ from clauseway.gateway.health import Health
 from clauseway.gateway.keys import digest
 from clauseway.gateway.leases import LocalLessor
 from clauseway.gateway.operations import BY_NAME
+from clauseway.gateway.parts import opened
 from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices, Route, Target
 from clauseway.gateway.quotas import Memory
 from clauseway.gateway.requests import decode_chat, decode_responses
@@ -57,7 +58,7 @@ class Bench:
 
     def __init__(self, made: Plan, memory: Memory | None = None) -> None:
         self.tables = Tables(
-            made,
+            opened(made),
             lambda _label: 1,
             lambda _address: cast("Endpoint", None),
             lambda _name: Health(),

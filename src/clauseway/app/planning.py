@@ -21,6 +21,7 @@ from clauseway.app.several import Opened, each_of, first_clouds, text_hash
 from clauseway.catalog import ELSEWHERE, Models
 from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
 from clauseway.decisions.question import SELL, region_problems
+from clauseway.gateway.parts import encode_plan
 from clauseway.gateway.plan import Commitment, Epoch, Key, Lack, Plan, Prices, Refusal, Retirement, Route, Target
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
@@ -68,7 +69,7 @@ def write_plan(plan: Plan, path: Path) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(plan))
+        file.writelines(encode_plan(plan))
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

@@ -19,6 +19,7 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     splice      the only two changes ever made to a caller's body; pure
     capabilities  what a request needs, read from its values; strategies: in which order deployments are asked; pure
     quotas      what clouds let through and how quick they are; rates: what usage is worth; pure
+    parts       a plan as its file holds it, read line by line; slices: long work on the loop, a little at a time
     tables      a plan compiled to look-ups; checks: what may be wrong with it; choices: what may be done with a model
     targets     a deployment ready to be called, its worst case and its charge
     keys, requests, sigv4, errors: as they say

@@ -5,21 +5,45 @@ way there is no I/O and no clock: seconds (of `time.monotonic`) are arguments, a
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import count
 from time import monotonic
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from clauseway.gateway.leases import Ask, Lessor
-from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
+from clauseway.gateway.plan import Budget, Key, RateLimit
 from clauseway.gateway.purses import DENIED_S, Former, Purse, shortest
 from clauseway.gateway.shortage import Shortage
+from clauseway.gateway.slices import emptied, whole
 from clauseway.gateway.windows import Window, header_lines
 
 __all__ = ["Account", "Accounts", "Shortage"]
 
 # A lessor that takes longer is down, as far as a waiting request is concerned.
 _LESSOR_PATIENCE_S = 1.0
+# A millisecond's worth of looking at what there is to report; then requests have their turn.
+_PURSES_AT_ONCE = 500
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Listed(Protocol[T_co]):
+    """A tuple, or what is decoded where it is asked for."""
+
+    def __getitem__(self, at: int, /) -> T_co: ...
+
+    def __iter__(self) -> Iterator[T_co]: ...
+
+
+class Allowed(Protocol):
+    """What a plan says of limits and budgets."""
+
+    @property
+    def limits(self) -> Listed[RateLimit]: ...
+
+    @property
+    def budgets(self) -> Listed[Budget]: ...
+
 
 # Limits of requests that are narrowed, limits of tokens, budgets; then all limits of requests, and all of tokens.
 _Matching = tuple[tuple[Window, ...], tuple[Window, ...], tuple[Purse, ...], tuple[Window, ...], tuple[Window, ...]]
@@ -131,27 +155,53 @@ class Accounts:
         self._lessor = lessor
         self._windows: dict[tuple[str, str], Window] = {}
         self._purses: dict[str, Purse] = {}
-        self._of_limit: list[tuple[Window, ...]] = []
-        self._of_budget: list[Purse] = []
+        self._limits: Listed[RateLimit] = ()
+        self._budgets: Listed[Budget] = ()
         self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], Account] = {}
+        self._known_before: list[dict[tuple[tuple[int, ...], tuple[int, ...]], Account]] = []
         self._parts = count()
 
-    def take_over(self, plan: Plan) -> None:
-        """Let a plan's limits and budgets hold. What was used of those that stay counts on."""
-        self._of_limit = [tuple(self._windows_of(limit)) for limit in plan.limits]
-        staying = {(window.kind, window.id) for windows in self._of_limit for window in windows}
-        self._windows = {name: window for name, window in self._windows.items() if name in staying}
-        self._of_budget = [self._purse_of(budget) for budget in plan.budgets]
-        for name in self._purses.keys() - {budget.id for budget in plan.budgets}:
-            self._purses[name].gone = True
+    def take_over(self, plan: Allowed) -> None:
+        """Let a plan's limits and budgets hold, and forget all others."""
+        self.turn_to(plan)
+        whole(self.forgetting())
+
+    def turn_to(self, plan: Allowed) -> None:
+        """From here on a plan's limits and budgets hold, each from when a key of it is first asked for. What was used
+        of those that stay counts on."""
+        self._limits, self._budgets = plan.limits, plan.budgets
+        self._known_before.append(self._known)
         self._known = {}
+
+    def forgetting(self) -> Generator[None, None, None]:
+        """Let go of what the plan that was turned to last does not have, in steps."""
+        while self._known_before:
+            yield from emptied(self._known_before[-1])
+            self._known_before.pop()
+        staying: dict[str, None] = {}
+        for limit in self._limits:
+            staying[limit.id] = None
+            yield
+        for kind, name in list(self._windows):
+            if name not in staying:
+                del self._windows[kind, name]
+            yield
+        yield from emptied(staying)
+        for budget in self._budgets:
+            staying[budget.id] = None
+            yield
+        for name in list(self._purses):
+            self._purses[name].gone = name not in staying
+            yield
+        yield from emptied(staying)
 
     def of(self, key: Key) -> Account:
         """The account of a key of the plan that was taken over last."""
         indices = (key.limits, key.budgets)
         if indices not in self._known:
-            windows = [window for index in key.limits for window in self._of_limit[index]]
-            self._known[indices] = Account(self, windows, [self._of_budget[index] for index in key.budgets])
+            windows = [window for index in key.limits for window in self._windows_of(self._limits[index])]
+            purses = [self._purse_of(self._budgets[index]) for index in key.budgets]
+            self._known[indices] = Account(self, windows, purses)
         return self._known[indices]
 
     def purses(self) -> list[Purse]:
@@ -198,8 +248,18 @@ class Accounts:
 
         To be called once a second or so. Raises nothing: what could not be said is said the next time.
         """
+        purses = list(self._purses.values())
+        for begin in range(0, len(purses), _PURSES_AT_ONCE):
+            if begin:
+                await asyncio.sleep(0)
+            calls = self._reports(purses[begin : begin + _PURSES_AT_ONCE], now_s)
+            if calls:
+                await asyncio.shield(self._start(calls))
+
+    def _reports(self, purses: list[Purse], now_s: float) -> "list[_Call]":
+        """What there is to say of these, those left out about which something is being said."""
         calls: list[_Call] = []
-        for purse in [purse for purse in self._purses.values() if purse.asking is None]:
+        for purse in [purse for purse in purses if purse.asking is None]:
             if now_s >= purse.period_end_s or (purse.gone and purse.serial):
                 purse.turn()
             calls += [_Call(purse, former, former.over(purse.id)) for former in purse.formers if not former.reserved]
@@ -207,8 +267,7 @@ class Accounts:
                 del self._purses[purse.id]
             elif (ask := purse.report(now_s)) is not None:
                 calls.append(_Call(purse, None, ask))
-        if calls:
-            await asyncio.shield(self._start(calls))
+        return calls
 
     async def close(self) -> None:
         """Return every slice. Requests that are still open are counted as what they reserved."""

@@ -202,6 +202,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `hash_key` (hex) keys the digests. `agreement` names its text by hash, for headers and receipts. `leases` is the
     unix socket at which slices of budgets are leased; empty where there are no budgets. `settings` are of the process.
+    In a file the lists that may be long stand in lines of their own, `parts` of them (see `parts`).
     """
 
     agreement: str
@@ -221,3 +222,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
     attempt_timeout_s: float = 60.0
     deadline_s: float = 600.0
+    parts: int = 0

@@ -1,9 +1,9 @@
 """The gateway's process: sockets, signals, the plan and its replacement, the drain.
 
-A plan that is replaced (or SIGHUP) is compiled beside the one in use and takes its place between two requests; one that
-cannot be read is reported and changes nothing. With it come the process's settings: limits and certificates hold from
-the next connection on, and what takes a restart is said. SIGTERM, SIGINT or the death of the parent: no new
-connections, open requests end, the journal is closed, exit 0.
+A plan that is replaced (or SIGHUP) is read and checked between requests, in slices of milliseconds, and takes the place
+of the one in use whole; one that cannot be used is reported and changes nothing. With it come the process's settings:
+limits and certificates hold from the next connection on, and what takes a restart is said. SIGTERM, SIGINT or the death
+of the parent: no new connections, open requests end, the journal is closed, exit 0.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -36,13 +36,14 @@ from clauseway.gateway.issued import ISSUED_FILE, IssuedIndex
 from clauseway.gateway.lessors import Lessors
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.logs import AccessLog, Lines
+from clauseway.gateway.parts import Opened, no_plan, opening
 from clauseway.gateway.pending import Poller, recorded_requests
-from clauseway.gateway.plan import Plan
 from clauseway.gateway.presenting import Presenting
 from clauseway.gateway.quotas import Memory
 from clauseway.gateway.reporting import Reporter
 from clauseway.gateway.settings import Telemetry, changed_lasting
 from clauseway.gateway.shared import Shared, Watcher
+from clauseway.gateway.slices import by_slices, whole
 from clauseway.gateway.tables import Tables
 from clauseway.gateway.targets import CallTarget
 from clauseway.gateway.tls import file_identity
@@ -70,13 +71,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits | None = None  # instead of the plan's
 
 
-def read_plan(path: Path) -> Plan:
-    """Raises InvalidInput where the file is missing or no plan."""
+def _read(path: Path) -> bytes:
+    """Raises InvalidInput where there is no such file."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Plan)
-    except (OSError, msgspec.DecodeError) as error:
-        todo = "Compile the plan anew; it is replaced whole, by rename."
-        raise InvalidInput(Problem(what="no readable plan", why=str(error), where=str(path), todo=todo)) from None
+        return path.read_bytes()
+    except OSError as error:
+        raise no_plan(str(error), str(path)) from None
 
 
 class Exporting(Watcher, Protocol):
@@ -97,20 +97,21 @@ class Server:
         self._read_again = False
         self._plan_seen = file_identity(options.plan)
         self._reporting: asyncio.Future[None] | None = None
+        self._taking: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Serve until a stop is asked for. Raises InvalidInput for a bad plan, OSError for a socket or the spool."""
         options, loop = self._options, asyncio.get_running_loop()
-        plan = read_plan(options.plan)
-        self._settings = settings = plan.settings
+        opened = whole(opening(_read(options.plan), str(options.plan)))
+        self._settings = settings = opened.plan.settings
         self._lines = lines = Lines(settings.log, loop, sys.stderr.buffer)
         try:
             lines.event("start", version=version("clauseway"), pid=os.getpid(), plan=str(options.plan))
-            await self._serve(plan)
+            await self._serve(opened)
         finally:
             lines.close()
 
-    async def _serve(self, plan: Plan) -> None:
+    async def _serve(self, opened: Opened) -> None:
         options, loop, settings, lines = self._options, asyncio.get_running_loop(), self._settings, self._lines
         clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
         self._provide_descriptors(options.limits or settings.limits)
@@ -129,7 +130,7 @@ class Server:
         issued = IssuedIndex(options.spool / ISSUED_FILE, loop)
         if issued.claims():
             issued.resolve(recorded_requests(options.spool))
-        tables = self._tables(plan, spool)
+        tables = self._tables(opened, spool)
         await self._presenting.settled()
         shared = self._shared = Shared(loop, tables, spool, clock, limits, boot, self._accounts, issued)
         self._poller = Poller(shared)
@@ -148,8 +149,10 @@ class Server:
             ports["metrics"] = metrics.sockets[0].getsockname()[1]
         announce = {"ready": True, "ports": ports, "pid": os.getpid()}
         print(msgspec.json.encode(announce).decode(), flush=True)
-        lines.event("ready", host=options.host, port=door.port, tls=bool(settings.tls.certificate), **_figures(plan))
+        lines.event("ready", host=options.host, port=door.port, tls=bool(settings.tls.certificate), **_figures(opened))
         await self._watch()
+        if self._taking is not None:
+            self._taking.cancel()
         lines.event("drain", open=spool.open_requests, connections=len(shared.connections))
         door.close()
         cut_off = await self._drain()
@@ -216,17 +219,19 @@ class Server:
     def _client(self) -> ClientConnection:
         return ClientConnection(self._shared)
 
-    def _tables(self, plan: Plan, spool: SpoolWriter) -> Tables:
+    def _tables(self, opened: Opened, spool: SpoolWriter) -> Tables:
+        """The tables of a plan that is in force from here on. Raises InvalidInput, with nothing changed."""
         tables = Tables(
-            plan,
+            opened,
             spool.label,
             self._endpoints.at,
             lambda name: self._health.setdefault(name, Health()),
             self._accounts,
             self._memory,
         )
-        self._lessors.take_over(plan.leases)
         self._presenting.take_over(tables.targets)
+        self._lessors.take_over(opened.plan.leases)
+        self._accounts.turn_to(opened)
         return tables
 
     def stop(self) -> None:
@@ -247,10 +252,7 @@ class Server:
             self._woken.clear()
             if self._stopping:
                 return
-            seen = file_identity(self._options.plan)
-            if self._read_again or seen != self._plan_seen:
-                self._read_again, self._plan_seen = False, seen
-                self._take_over_plan()
+            self._look_at_plan()
             await self._take_over_certificates()
             self._endpoints.grow_older()
             self._presenting.look()
@@ -259,20 +261,57 @@ class Server:
                 self._reporting = asyncio.ensure_future(self._accounts.report(time.monotonic()))
             self._poller.poll(time.monotonic())
 
-    def _take_over_plan(self) -> None:
+    def _look_at_plan(self) -> None:
+        """One plan at a time is taken over."""
+        if self._taking is not None:
+            if not self._taking.done():
+                return
+            self._taking.result()  # what went wrong in a way that nobody foresaw ends the process
+        if self._read_again or file_identity(self._options.plan) != self._plan_seen:
+            self._read_again = False
+            self._taking = asyncio.create_task(self._take_over_plan())
+            self._taking.add_done_callback(lambda _: self._woken.set())
+
+    async def _take_over_plan(self) -> None:
         """Read the plan anew; keep the present one where the new one is no plan."""
+        shared = self._shared
         try:
-            plan = read_plan(self._options.plan)
-            self._shared.tables = self._tables(plan, self._shared.spool)
+            opened = await self._newest()
+            former, shared.tables = shared.tables, self._tables(opened, shared.spool)
         except InvalidInput as error:
             self._refuse("plan", error)
             return
+        self._follow(opened)
+        await by_slices(self._letting_go(former), self._is_outdated)
+
+    async def _newest(self) -> Opened:
+        """The plan that lies there, or the one that replaces it while it is read: that one is read to its end. Raises
+        InvalidInput."""
+        path = self._options.plan
+        for superseded in (self._is_outdated, _never):
+            self._plan_seen = file_identity(path)
+            data = await asyncio.get_running_loop().run_in_executor(None, _read, path)
+            opened = await by_slices(opening(data, str(path)), superseded)
+            if opened is not None:
+                return opened
+        raise AssertionError("nothing supersedes the second")
+
+    def _is_outdated(self) -> bool:
+        return file_identity(self._options.plan) != self._plan_seen
+
+    def _letting_go(self, former: Tables) -> Generator[None, None, None]:
+        yield from former.letting_go()
+        yield from self._accounts.forgetting()
+
+    def _follow(self, opened: Opened) -> None:
+        """What comes with a plan beside its tables."""
+        plan = opened.plan
         before, self._settings = self._settings, plan.settings
         limits = self._shared.limits = self._options.limits or plan.settings.limits
         self._endpoints.limit(limits)
         self._access.share = plan.settings.log.access
         self._watchers()
-        self._lines.event("plan taken over", **_figures(plan))
+        self._lines.event("plan taken over", **_figures(opened))
         if lasting := changed_lasting(before, plan.settings):
             self._lines.event("restart needed", settings=lasting)
 
@@ -360,17 +399,24 @@ def optional(module: str, setting: str) -> ModuleType:
         raise InvalidInput(Problem(what=f"{setting} cannot be", why=str(error), where=setting, todo=todo)) from None
 
 
-def _figures(plan: Plan) -> dict[str, object]:
+def _never() -> bool:
+    return False
+
+
+def _figures(opened: Opened) -> dict[str, object]:
     """What there is to say of a plan in a line."""
+    plan = opened.plan
     deployments = {target.label.deployment for target in plan.targets}
     return {
         "agreement": plan.agreement, "deployments": len(deployments), "models": len(plan.models),
-        "keys": len(plan.keys), "epochs": len(plan.epochs), "budgets": len(plan.budgets),
+        "keys": len(opened.keys), "epochs": len(plan.epochs), "budgets": len(opened.budgets),
     }  # fmt: skip
 
 
 def _quiet_garbage_collector() -> None:
-    """What exists now stays: the collector need not walk it again and again under load."""
+    """What exists now stays: the collector need not walk it again and again under load. What comes then it walks in
+    small parts, a millisecond for the youngest and five for those that outlived a few of these: with very many keys
+    there is much that stays."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(5_000, 5, 2_000)

@@ -2,23 +2,25 @@
 
 A new plan is a new `Tables` and takes the place of the old one between two requests. A market is what a seller sells to
 a segment under a policy. A stretch is a time in which nothing dated changes: no route, price, capability, retirement
-or commitment. What may be done with a model is compiled when it is first asked for in a stretch.
+or commitment. What may be done with a model is compiled when it is first asked for in a stretch, and who a key belongs
+to when it is first seen.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import NamedTuple
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.accounts import Account, Accounts
-from clauseway.gateway.checks import check
 from clauseway.gateway.choices import Candidate, Choice, Option, PassedOver
 from clauseway.gateway.clouds.dialect import Address, address_of
 from clauseway.gateway.health import Health
 from clauseway.gateway.keys import digest
 from clauseway.gateway.operations import Wanted
+from clauseway.gateway.parts import Keys, Opened
 from clauseway.gateway.plan import Key, Plan, Policy, Route, Target
 from clauseway.gateway.quotas import Memory
+from clauseway.gateway.slices import emptied
 from clauseway.gateway.targets import Balance, CallTarget
 from clauseway.gateway.upstream import Endpoint
 from clauseway.metering import Buyer, Deployment, Ruling
@@ -47,20 +49,20 @@ _NO_CHOICE = Choice((), {})
 
 
 class Tables:
-    """Everything a request looks up. Raises InvalidInput where the plan names what does not exist."""
+    """Everything a request looks up. Its customers' accounts are of the plan that `accounts` was turned to last."""
 
     def __init__(
         self,
-        plan: Plan,
+        opened: Opened,
         label: Callable[[Buyer | Deployment | Ruling], int],
         endpoint: Callable[[Address], Endpoint],
         health: Callable[[str], Health],
         accounts: Accounts,
         memory: Memory | None = None,
     ) -> None:
-        check(plan)
-        accounts.take_over(plan)
+        plan = opened.plan
         self._accounts = accounts
+        self._keys = opened.keys
         self.plan = plan
         self.attempt_timeout_s = plan.attempt_timeout_s
         self.deadline_s = plan.deadline_s
@@ -74,7 +76,7 @@ class Tables:
         ]
         self.memory = memory or Memory()
         self._remember()
-        self._customers = {bytes.fromhex(key.digest): self._customer(key) for key in plan.keys}
+        self._customers: dict[bytes, Customer] = {}
         self._candidates: dict[tuple[int, int], Candidate] = {}
         self._holders = {
             self.targets[target].name: self._candidate(target, ruling)
@@ -104,7 +106,20 @@ class Tables:
             target.balances = [balance for balance in balances if balance.counts(its.label)]
 
     def customer(self, secret: bytes) -> Customer | None:
-        return self._customers.get(digest(self._hash_key, secret))
+        """Who a key belongs to; None where nobody has it."""
+        hashed = digest(self._hash_key, secret)
+        found = self._customers.get(hashed)
+        if found is None:
+            key = self._keys.find(hashed)
+            if key is not None:
+                found = self._customers[hashed] = self._customer(key)
+        return found
+
+    def letting_go(self) -> Generator[None, None, None]:
+        """Of tables that others have taken the place of: free in steps what requests under way do not need."""
+        self._keys = Keys()
+        yield from emptied(self._customers)
+        yield from emptied(self._current)
 
     def choice(self, event_ns: int, customer: Customer, model: str) -> Choice | None:
         """What may be done with `model`; None where no client may ask for such a name at all."""

@@ -1,0 +1,210 @@
+"""A plan as its file holds it: a line with all that is short, then lines with parts of its lists, keys last.
+
+So it can be read line by line, between requests. Of keys, limits and budgets, of which there may be very many, the
+lines are kept and the objects let go: each is decoded again when it is first asked for. Keys stand in the order of
+their digests.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from clauseway.gateway.checks import digest_problems, key_problems, plan_problems
+from clauseway.gateway.plan import Budget, Epoch, Key, Plan, RateLimit, Target
+from clauseway.gateway.slices import whole
+from clauseway.metering import Ruling
+from clauseway.values import InvalidInput, Problem
+
+T = TypeVar("T")
+
+# Read in microseconds, all of them: to find one key takes a line.
+_ROWS_PER_LINE = 8
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line: some of one list."""
+
+    targets: tuple[Target, ...] = ()
+    rulings: tuple[Ruling, ...] = ()
+    epochs: tuple[Epoch, ...] = ()
+    limits: tuple[RateLimit, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    keys: tuple[Key, ...] = ()
+
+
+_PLAN, _PART = msgspec.json.Decoder(Plan), msgspec.json.Decoder(Part)
+
+
+def encode_plan(plan: Plan) -> Iterator[bytes]:
+    """The lines of a plan's file, each with its end."""
+    keys = sorted(plan.keys, key=_digest_of)
+    parts = [
+        *(Part(targets=some) for some in _some(plan.targets)),
+        *(Part(rulings=some) for some in _some(plan.rulings)),
+        *(Part(epochs=(epoch,)) for epoch in plan.epochs),
+        *(Part(limits=some) for some in _some(plan.limits)),
+        *(Part(budgets=some) for some in _some(plan.budgets)),
+        *(Part(keys=some) for some in _some(keys)),
+    ]
+    short = msgspec.structs.replace(
+        plan, parts=len(parts), targets=(), rulings=(), epochs=(), limits=(), budgets=(), keys=()
+    )
+    for line in (short, *parts):
+        yield msgspec.json.encode(line) + b"\n"
+
+
+def _some(rows: Sequence[T]) -> Iterator[tuple[T, ...]]:
+    for begin in range(0, len(rows), _ROWS_PER_LINE):
+        yield tuple(rows[begin : begin + _ROWS_PER_LINE])
+
+
+def _digest_of(key: Key) -> str:
+    return key.digest
+
+
+class Rows(Generic[T]):
+    """One list of a plan, decoded where it is asked for."""
+
+    def __init__(self, data: bytes, of: Callable[[Part], tuple[T, ...]]) -> None:
+        self._data = data
+        self._of = of
+        self._begins: list[int] = []
+        self._count = 0
+
+    def add(self, begin: int, count: int) -> None:
+        """The next line, which begins there. All but the last have as many rows. Raises ValueError."""
+        if self._count != len(self._begins) * _ROWS_PER_LINE or count > _ROWS_PER_LINE:
+            raise ValueError(f"a line that is not the last has {_ROWS_PER_LINE} rows")
+        self._begins.append(begin)
+        self._count += count
+
+    def line(self, at: int) -> tuple[T, ...]:
+        begin = self._begins[at]
+        return self._of(_PART.decode(self._data[begin : _end(self._data, begin)]))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, at: int) -> T:
+        return self.line(at // _ROWS_PER_LINE)[at % _ROWS_PER_LINE]
+
+    def __iter__(self) -> Iterator[T]:
+        for at in range(len(self._begins)):
+            yield from self.line(at)
+
+
+class Keys:
+    """All keys of a plan, found by their digests."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._data = data
+        self._begins: list[int] = []
+        self._firsts: list[str] = []
+        self._last = ""
+        self._count = 0
+
+    def add(self, begin: int, keys: Sequence[Key]) -> None:
+        """The next line, which begins there. Raises ValueError where its keys are out of order."""
+        for key in keys:
+            if key.digest <= self._last:
+                raise ValueError(f"{key.digest!r} after {self._last!r}")
+            self._last = key.digest
+        self._begins.append(begin)
+        self._firsts.append(keys[0].digest)
+        self._count += len(keys)
+
+    def find(self, digest: bytes) -> Key | None:
+        wanted = digest.hex()
+        at = bisect_right(self._firsts, wanted) - 1
+        if at < 0:
+            return None
+        begin = self._begins[at]
+        line = self._data[begin : _end(self._data, begin)]
+        if wanted.encode() not in line:
+            return None
+        return next((key for key in _PART.decode(line).keys if key.digest == wanted), None)
+
+    def __len__(self) -> int:
+        return self._count
+
+
+def _end(data: bytes, begin: int) -> int:
+    end = data.find(b"\n", begin)
+    return len(data) if end < 0 else end
+
+
+class Opened(NamedTuple):
+    """A plan that was read and checked to its end. In `plan` limits, budgets and keys are empty: they are beside it."""
+
+    plan: Plan
+    limits: Rows[RateLimit]
+    budgets: Rows[Budget]
+    keys: Keys
+
+
+def opened(plan: Plan) -> Opened:
+    """A plan that lies in no file. Raises InvalidInput as `opening` does."""
+    return whole(opening(b"".join(encode_plan(plan)), "plan"))
+
+
+def opening(data: bytes, where: str) -> Generator[None, None, Opened]:
+    """Read and check a plan's file in steps. Raises InvalidInput with everything that is wrong with it, of what cannot
+    even be read the first."""
+    try:
+        plan = _PLAN.decode(data[: _end(data, 0)])
+        if not plan.parts:  # all in one line: as somebody else writes it
+            data = b"".join(encode_plan(plan))
+            plan = _PLAN.decode(data[: _end(data, 0)])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise no_plan(str(error), where) from None
+    yield
+    targets: list[Target] = []
+    rulings: list[Ruling] = []
+    epochs: list[Epoch] = []
+    limits, budgets, keys = Rows(data, _limits_of), Rows(data, _budgets_of), Keys(data)
+    problems: list[Problem] = []
+    begin, count = _end(data, 0) + 1, 0
+    while begin < len(data):
+        end = _end(data, begin)
+        try:
+            part = _PART.decode(data[begin:end])
+            if part.limits:
+                limits.add(begin, len(part.limits))
+            if part.budgets:
+                budgets.add(begin, len(part.budgets))
+            if part.keys:
+                for number, key in enumerate(part.keys, len(keys)):
+                    problems += digest_problems(key.digest, f"keys[{number}].digest")
+                    problems += key_problems(key, number, len(plan.policies), len(limits), len(budgets))
+                keys.add(begin, part.keys)
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+            raise no_plan(f"line {count + 2}: {error}", where) from None
+        targets += part.targets
+        rulings += part.rulings
+        epochs += part.epochs
+        begin, count = end + 1, count + 1
+        yield
+    if count != plan.parts:
+        raise no_plan(f"it has {count} lines of parts; {plan.parts} were written", where)
+    plan = msgspec.structs.replace(plan, targets=tuple(targets), rulings=tuple(rulings), epochs=tuple(epochs))
+    for found in plan_problems(plan):
+        problems += found
+        yield
+    if problems:
+        raise InvalidInput(*problems)
+    return Opened(plan, limits, budgets, keys)
+
+
+def no_plan(why: str, where: str) -> InvalidInput:
+    todo = "Compile the plan anew; it is replaced whole, by rename."
+    return InvalidInput(Problem(what="no readable plan", why=why, where=where, todo=todo))
+
+
+def _limits_of(part: Part) -> tuple[RateLimit, ...]:
+    return part.limits
+
+
+def _budgets_of(part: Part) -> tuple[Budget, ...]:
+    return part.budgets
