@@ -28,9 +28,13 @@ from gateway_rig import (
     well,
 )
 
+from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Epoch, Policy, Route
+from clauseway.gateway.settings import Settings
 from clauseway.metering import Deployment, UsageRecord
 
+# Many scenes of failures in one process must not use up its retries.
+PATIENT = Settings(limits=Limits(retries=10_000))
 TABLE_GATEWAY = str(Path(__file__).with_name("table_gateway.py"))
 RESPONSE_USAGE = {"input_tokens": 21, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 8}
 RESPONSE = compact({
@@ -174,7 +178,7 @@ class Stage:
         self._numbers = itertools.count()
 
     def start(self, launcher: Sequence[str] = (TABLE_GATEWAY,)) -> None:
-        self.rig.start(launcher=launcher)
+        self.rig.start(self.rig.plan(settings=PATIENT), launcher=launcher)
 
     def scene(self, *behaviours: Behaviour | None, on_leave: str = "cancel", **changes: Any) -> Scene:
         """Deployments that behave so, in order of preference; None is one where nobody listens."""
@@ -190,7 +194,7 @@ class Stage:
         routes = {f"openai|{PRODUCT}|direct": Route(candidates=tuple((at, 0) for at in range(len(targets))))}
         plan = rig.plan(
             targets, models={model: PRODUCT}, epochs=(Epoch(begin_ns=0, routes=routes),),
-            policies=(Policy(on_leave=on_leave),), **{"attempt_timeout_s": 0.2, **changes},
+            policies=(Policy(on_leave=on_leave),), **{"attempt_timeout_s": 0.2, "settings": PATIENT, **changes},
         )  # fmt: skip
         rig.write_plan(plan)
         assert rig.process is not None

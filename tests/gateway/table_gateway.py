@@ -1,4 +1,4 @@
-"""The gateway for tables of many scenes: with retries that they do not use up, and segments that are quick to read."""
+"""The gateway for tables of many scenes: with segments that are quick to read."""
 
 import functools
 import sys
@@ -6,11 +6,8 @@ import sys
 import uvloop
 
 from clauseway.gateway.__main__ import parse_options
-from clauseway.gateway.health import RetryBudget
 from clauseway.gateway.server import Server
 from clauseway.spool import SpoolWriter
-
-RetryBudget._ALWAYS = 10_000.0
 
 
 async def main() -> None:

@@ -93,7 +93,7 @@ def test_an_ejected_deployment_never_has_two_probes(steps: list[str]) -> None:
 
 @given(st.lists(st.booleans(), max_size=1000))
 def test_further_attempts_are_a_fifth_of_the_requests_and_fifty(steps: list[bool]) -> None:
-    budget, requests, taken = RetryBudget(), 0, 0
+    budget, requests, taken = RetryBudget(50), 0, 0
     for retry in steps:
         if retry:
             taken += budget.take()
@@ -104,7 +104,7 @@ def test_further_attempts_are_a_fifth_of_the_requests_and_fifty(steps: list[bool
 
 
 def test_the_retry_budget_comes_back() -> None:
-    budget = RetryBudget()
+    budget = RetryBudget(50)
     assert [budget.take() for _ in range(51)] == [True] * 50 + [False]
     for _ in range(6):
         budget.request()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.plan import Commitment, Lack, Policy, Retirement
-from clauseway.gateway.quotas import Memory
+from clauseway.gateway.quotas import Cached, Memory
 from clauseway.gateway.requests import decode_chat
 from clauseway.gateway.strategies import STRATEGIES
 from clauseway.metering import Status
@@ -233,9 +233,8 @@ def test_who_served_a_key_last_is_remembered_for_an_hour_by_organisation() -> No
     assert cached.deployment("acme", MODEL, "k", 6.0) == "direct"
 
 
-def test_what_is_remembered_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    cached = Memory().cached
-    monkeypatch.setattr(type(cached), "_KEPT", 2)
+def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
+    cached = Cached(kept=2)
     for key in ("a", "b", "a", "c"):
         cached.served("acme", MODEL, key, "ohio", 0.0)
     assert [cached.deployment("acme", MODEL, key, 1.0) for key in "abc"] == ["ohio", "", "ohio"]

@@ -10,6 +10,7 @@ as before afterwards. An ejected one is asked all the same where nothing else is
 _FAILURES = 5  # in a row; fewer would eject a busy deployment for the bad luck of a few requests
 _EJECTED_S, _EJECTED_MAX_S = 1.0, 30.0  # doubles with each probe that fails
 _EJECTIONS_MAX = 10  # beyond it nothing grows any more
+_RETRIES_SHARE = 0.2
 _WAIT_MAX_S = 120.0  # OpenAI's clients ignore longer waits too
 
 
@@ -80,20 +81,18 @@ class Health:
 
 
 class RetryBudget:
-    """How many further attempts the process may make: a fifth of its requests, and always a few.
+    """How many further attempts the process may make: a fifth of its requests, and `always` a few.
 
     Without it, an outage multiplies the load on what is left.
     """
 
-    _SHARE = 0.2
-    _ALWAYS = 50.0
-
-    def __init__(self) -> None:
-        self._left = self._ALWAYS
+    def __init__(self, always: float) -> None:
+        self.always = always
+        self._left = always
 
     def request(self) -> None:
-        if self._left < self._ALWAYS:
-            self._left += self._SHARE
+        if self._left < self.always:
+            self._left += _RETRIES_SHARE
 
     def take(self) -> bool:
         if self._left < 1.0:

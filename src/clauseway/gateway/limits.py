@@ -86,6 +86,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _within(1, 100_000, "Enough for the requests of a busy second to one cloud; more idle connections only age."),
     ] = 512
+    retries: Annotated[
+        int,
+        _within(
+            0,
+            1_000_000,
+            "Further attempts that are always left, beyond a fifth of the requests; else an outage "
+            "would multiply the load on what still answers.",
+        ),
+    ] = 50
     stale_s: Annotated[
         float,
         _within(

@@ -109,18 +109,18 @@ def _kept(shelf: dict[tuple[str, str], _Kept], key: tuple[str, str], make: Calla
 class Cached:
     """Which deployment last served a prompt-cache key. Bounded: the one used longest ago is forgotten first."""
 
-    _KEPT = 50_000  # about ten megabytes
     # The clouds keep a cached beginning for an hour at most, unless it is asked for longer.
     _AFTER_S = 3600.0
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = 50_000) -> None:
+        self._kept = kept  # the default is about ten megabytes
         self._places: dict[tuple[str, str, str], tuple[str, float]] = {}
 
     def served(self, organisation: str, model: str, key: str, deployment: str, now_s: float) -> None:
         places, place = self._places, (organisation, model, key)
         places.pop(place, None)
         places[place] = (deployment, now_s)
-        if len(places) > self._KEPT:
+        if len(places) > self._kept:
             del places[next(iter(places))]
 
     def deployment(self, organisation: str, model: str, key: str, now_s: float) -> str:

@@ -308,6 +308,7 @@ class Server:
         plan = opened.plan
         before, self._settings = self._settings, plan.settings
         limits = self._shared.limits = self._options.limits or plan.settings.limits
+        self._shared.retries.always = limits.retries
         self._endpoints.limit(limits)
         self._access.share = plan.settings.log.access
         self._watchers()

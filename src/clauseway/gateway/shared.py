@@ -68,7 +68,7 @@ class Shared:
         self.issued = issued
         self.holds = Holds()
         self.explanations = Explanations()
-        self.retries = RetryBudget()
+        self.retries = RetryBudget(limits.retries)
         self.wheel = Wheel(loop)
         self.counts = Counts()
         self.watchers: tuple[Watcher, ...] = ()
