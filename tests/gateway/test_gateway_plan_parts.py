@@ -1,0 +1,258 @@
+"""A plan's file: read in steps, refused whole where anything of it is wrong, its keys found by their digests."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator, Iterator
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+
+import httpx
+import msgspec
+import pytest
+from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, SECRET, Rig, eventually, key
+
+from clauseway.gateway.accounts import Accounts
+from clauseway.gateway.leases import LocalLessor
+from clauseway.gateway.parts import Opened, encode_plan, opened, opening
+from clauseway.gateway.plan import Budget, Epoch, Key, Plan, RateLimit, Route
+from clauseway.gateway.slices import by_slices, emptied, whole
+from clauseway.values import InvalidInput
+from selection_rig import deployment, plan
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as started:
+        yield started
+
+
+def digest(number: int) -> bytes:
+    return blake2b(b"%d" % number, digest_size=32).digest()
+
+
+def with_keys(count: int, first: int = 0, **changes: object) -> Plan:
+    """Each key with a limit and a budget of its own."""
+    keys = tuple(
+        Key(
+            digest=digest(number).hex(), organisation="acme", project=f"p-{number}", key_id=f"key_{number}",
+            seller="openai", segment="any", limits=(number - first,), budgets=(number - first,),
+        )
+        for number in range(first, first + count)
+    )  # fmt: skip
+    limits = tuple(RateLimit(id=f"l-{key.key_id}", whose=key.project, requests_per_minute=5) for key in keys)
+    budgets = tuple(Budget(id=f"b-{key.key_id}", whose=key.project) for key in keys)
+    made = plan([deployment("a"), deployment("b", "aws")])
+    made = msgspec.structs.replace(made, keys=keys, limits=limits, budgets=budgets)
+    return msgspec.structs.replace(made, **changes)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 16, 65])
+@pytest.mark.parametrize("form", ["lines", "one line"])
+def test_what_was_written_is_read(count: int, form: str) -> None:
+    made = with_keys(count)
+    data = b"".join(encode_plan(made)) if form == "lines" else msgspec.json.encode(made)
+    read = whole(opening(data, "plan.json"))
+    assert read.plan == msgspec.structs.replace(made, limits=(), budgets=(), keys=(), parts=read.plan.parts)
+    assert (tuple(read.limits), tuple(read.budgets)) == (made.limits, made.budgets)
+    assert [read.limits[at] for at in range(len(read.limits))] == list(made.limits)
+    assert [read.keys.find(digest(number)) for number in range(count)] == list(made.keys)
+    assert [read.keys.find(digest(number)) for number in range(count, count + 200)] == [None] * 200
+    assert (len(read.keys), len(read.limits), len(read.budgets)) == (count, count, count)
+
+
+def without_line(data: bytes, at: int) -> bytes:
+    lines = data.splitlines(keepends=True)
+    del lines[at]
+    return b"".join(lines)
+
+
+LAST = max(map(digest, range(20))).hex().encode()
+# What was done to a file of 20 keys → what is said of it.
+DAMAGE: list[tuple[str, Callable[[bytes], bytes], str]] = [
+    ("its last line is missing", lambda data: without_line(data, -1), "lines of parts; "),
+    ("a line in its middle is missing", lambda data: without_line(data, 5), "were written"),
+    ("its end is cut off", lambda data: data[:-30], "no readable plan"),
+    ("a line is none", lambda data: data.replace(b'{"budgets"', b'{"budgets', 1), "line "),
+    ("nothing is left of it", lambda data: b"", "no readable plan"),
+    ("two lines of keys changed places", lambda data: swapped(data), "after"),
+    ("a digest is no number", lambda data: data.replace(LAST, b"zz"), "not hexadecimal"),
+    ("a key names a limit that there is not", lambda data: data.replace(b'"limits":[19]', b'"limits":[20]'),
+     "limits that do not exist"),
+    ("a key names a policy that there is not", lambda data: data.replace(b'"policy":0', b'"policy":1', 1),
+     "policy that do not exist"),
+    ("bytes are no text", lambda data: data.replace(b"p-7", b"p-\xff"), "no readable plan"),
+]  # fmt: skip
+
+
+def swapped(data: bytes) -> bytes:
+    lines = data.splitlines(keepends=True)
+    lines[-1], lines[-2] = lines[-2], lines[-1]
+    return b"".join(lines)
+
+
+@pytest.mark.parametrize(("what", "damage", "said"), DAMAGE, ids=[what for what, _, _ in DAMAGE])
+def test_a_file_of_which_anything_is_wrong_is_refused(what: str, damage: Callable[[bytes], bytes], said: str) -> None:
+    data = damage(b"".join(encode_plan(with_keys(20))))
+    with pytest.raises(InvalidInput) as refused:
+        whole(opening(data, "plan.json"))
+    assert said in str(refused.value), what
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    route = Route(candidates=((9, 9),))
+    made = with_keys(3, hash_key="zz", epochs=(Epoch(begin_ns=0, routes={"a|b|c": route}),))
+    wrong = [msgspec.structs.replace(one, budgets=(7,)) for one in made.keys]
+    with pytest.raises(InvalidInput) as refused:
+        opened(msgspec.structs.replace(made, keys=tuple(wrong)))
+    assert [problem.what for problem in refused.value.problems] == [
+        "budgets that do not exist", "budgets that do not exist", "budgets that do not exist",
+        "not hexadecimal", "a candidate that does not exist",
+    ]  # fmt: skip
+
+
+# -- in slices
+
+
+def stops(work: Generator[None, None, object]) -> list[float]:
+    """The seconds between two places at which the work may be left."""
+    times = [perf_counter()]
+    for _ in work:
+        times.append(perf_counter())
+    return [after - before for before, after in pairwise(times)]
+
+
+def test_a_plan_is_read_and_forgotten_a_little_at_a_time() -> None:
+    keys = 2_000
+    made = with_keys(keys)
+    data = b"".join(encode_plan(made))
+    assert len(stops(opening(data, "plan.json"))) > 3 * keys / 8
+    accounts = Accounts(LocalLessor())
+    read = opened(made)
+    accounts.take_over(read)
+    held = [accounts.of(one) for one in made.keys]
+    accounts.turn_to(opened(with_keys(0)))
+    assert len(stops(accounts.forgetting())) >= len(held) + 2 * keys
+    assert len(stops(emptied(dict.fromkeys(range(100))))) == 100
+
+
+def test_others_have_their_turn_between_slices_and_what_is_superseded_is_left() -> None:
+    def work(done: list[int]) -> Generator[None, None, str]:
+        for number in range(20):
+            begun_s = perf_counter()
+            while perf_counter() - begun_s < 0.001:
+                pass
+            done.append(number)
+            yield
+        return "whole"
+
+    async def turns(superseded: Callable[[], bool]) -> tuple[str | None, int, int]:
+        done: list[int] = []
+        working, turns = asyncio.ensure_future(by_slices(work(done), superseded)), 0
+        while not working.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return working.result(), len(done), turns
+
+    result, done, turned = asyncio.run(turns(lambda: False))
+    assert (result, done) == ("whole", 20)
+    assert turned > 5
+    result, done, _ = asyncio.run(turns(lambda: True))
+    assert result is None
+    assert 0 < done < 20
+
+
+def test_limits_hold_from_the_turn_on_and_what_was_used_counts() -> None:
+    before, after = with_keys(2), with_keys(1, limits=(RateLimit(id="l-key_0", whose="p-0", requests_per_minute=3),))
+    accounts = Accounts(LocalLessor())
+    accounts.take_over(opened(before))
+    old = accounts.of(before.keys[0])
+    assert [old.admit(1.0) for _ in range(2)] == [None, None]
+    accounts.turn_to(opened(after))
+    new = accounts.of(after.keys[0])
+    forgetting = accounts.forgetting()
+    next(forgetting)
+    assert new.admit(1.0) is None
+    short = new.admit(1.0)
+    assert short is not None
+    assert short.limit == 3
+    whole(forgetting)
+    assert new.admit(1.0) is not None
+    assert {name for _, name in accounts._windows} == {"l-key_0"}
+
+
+def test_an_order_of_plans_in_which_nothing_is_half_taken_over() -> None:
+    """Of two plans by turns, whichever is in force: a key's market, policy and limit are of the same one."""
+    first, second = with_keys(40), with_keys(40, first=20)
+    accounts = Accounts(LocalLessor())
+    for made in (first, second, first):
+        read: Opened = opened(made)
+        accounts.turn_to(read)
+        for one in made.keys:
+            found = read.keys.find(bytes.fromhex(one.digest))
+            assert found is not None
+            account = accounts.of(found)
+            assert [window.id for window in account._windows] == [f"l-{one.key_id}"]
+            assert [purse.id for purse in account._purses] == [f"b-{one.key_id}"]
+        whole(accounts.forgetting())
+        assert {name for _, name in accounts._windows} == {f"l-{one.key_id}" for one in made.keys}
+        gone = {purse.id for purse in accounts.purses()}
+        assert gone == {f"b-{one.key_id}" for one in made.keys}
+
+
+# -- in a gateway
+
+
+def test_while_a_plan_is_taken_over_the_old_one_serves_and_then_only_the_new_one(rig: Rig) -> None:
+    rig.cloud("azure")
+    many = [msgspec.structs.replace(one, limits=(), budgets=()) for one in with_keys(5_000).keys]
+    before = rig.plan(keys=(key(SECRET, "openai"), *many))
+    after = rig.plan(keys=(key(OTHER_SECRET, "openai"), *many), models={"another": rig.plan().models[MODEL]})
+    rig.start(before)
+    told: list[tuple[int, int, tuple[str, ...]]] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(timeout=20) as client:
+            while not over.is_set():
+                mine = client.get(f"{rig.url}/v1/models", headers=AUTHORIZED)
+                theirs = client.get(f"{rig.url}/v1/models", headers={"authorization": f"Bearer {OTHER_SECRET}"})
+                listed = [answer for answer in (mine, theirs) if answer.status_code == 200]
+                names = tuple(model["id"] for answer in listed for model in answer.json()["data"])
+                told.append((mine.status_code, theirs.status_code, names))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        eventually(lambda: len(told) > 5)
+        new = rig.home / "plan.new"
+        new.write_bytes(b"".join(encode_plan(after)))
+        new.rename(rig.home / "plan.json")
+        eventually(lambda: told[-1][1] == 200)
+        eventually(lambda: told[-1][0] == 401)
+    finally:
+        over.set()
+        asking.join()
+    # Between two questions the plan may change; apart from that an asker sees one plan or the other.
+    assert set(told) <= {(200, 401, (MODEL,)), (401, 200, ("another",)), (200, 200, (MODEL, "another"))}
+    switched = [seen[1] for seen in told]
+    assert switched == sorted(switched, reverse=True), "once the new plan is in force the old one is not"
+
+
+def test_the_newest_of_many_plans_is_in_force_in_the_end(rig: Rig) -> None:
+    rig.cloud("azure")
+    rig.start()
+    many = [msgspec.structs.replace(one, limits=(), budgets=()) for one in with_keys(3_000).keys]
+    product = rig.plan().models[MODEL]
+    for number in range(8):
+        made = rig.plan(keys=(key(SECRET, "openai"), *many), models={f"model-{number}": product})
+        rig.write_plan(made)
+        if number == 5:
+            (rig.home / "plan.json").write_bytes(b"{}")
+
+    def served() -> list[str]:
+        answer = httpx.get(f"{rig.url}/v1/models", headers=AUTHORIZED).json()
+        return [model["id"] for model in answer["data"]]
+
+    eventually(lambda: served() == ["model-7"])
