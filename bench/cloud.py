@@ -1,11 +1,13 @@
 """`python -m bench.cloud`: a cloud that costs next to nothing. Prints its port, answers until it is killed.
 
 It counts bytes instead of parsing: all requests of a connection have the length of the first. Events of a stream are
-written one by one, without pause, as a busy cloud's front door does.
+written one by one, without pause, as a busy cloud's front door does. With a certificate it speaks TLS.
 """
 
+import argparse
 import asyncio
 import os
+import ssl
 from typing import cast
 
 import uvloop
@@ -19,6 +21,7 @@ class Cloud(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._descriptor = transport.get_extra_info("socket").fileno()
+        self._encrypted = transport.get_extra_info("ssl_object") is not None
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
@@ -40,6 +43,9 @@ class Cloud(asyncio.Protocol):
     def _stream(self) -> None:
         pieces = [STREAM_HEAD, *_PIECES, _END]
         for index, piece in enumerate(pieces):
+            if self._encrypted:
+                self._transport.write(piece)
+                continue
             try:
                 written = os.write(self._descriptor, piece)
             except BlockingIOError:
@@ -50,7 +56,15 @@ class Cloud(asyncio.Protocol):
 
 
 async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Cloud, "127.0.0.1", 0)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--certificate")
+    parser.add_argument("--key")
+    chosen = parser.parse_args()
+    context = None
+    if chosen.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chosen.certificate, chosen.key)
+    server = await asyncio.get_running_loop().create_server(Cloud, "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

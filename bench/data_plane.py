@@ -20,7 +20,8 @@ from typing import Any
 
 import msgspec
 
-from bench.peers import PEERS, cache
+from bench.certificates import Certificates, make_certificates
+from bench.peers import PEERS, cache, nginx
 from bench.results import Effort, Result, result
 from bench.traffic import MODEL, NAME_THERE, SECRET, holding_request, request
 from clauseway.app.allowances import For, set_budget
@@ -30,6 +31,7 @@ from clauseway.app.library import open_agreement
 from clauseway.app.tenants import create_tenant
 from clauseway.gateway.keys import digest
 from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Lack, Plan, RateLimit, Route, Target
+from clauseway.gateway.settings import Settings, Tls
 from clauseway.metering import Deployment, Ruling
 
 _CONNECTIONS = 32
@@ -42,6 +44,7 @@ class _Proxy(msgspec.Struct):
     port: int
     processes: list[int]
     headers: tuple[str, ...] = ()
+    authority: str = ""  # who signed its certificate, where it speaks TLS
 
 
 def measure(effort: Effort) -> list[Result]:
@@ -59,6 +62,7 @@ def measure(effort: Effort) -> list[Result]:
             streams,
             *bench.times_more(requests, {"portkey": 15.0, "litellm": 150.0}),
             *bench.other_authentication(),
+            bench.encryption(),
             *bench.latency(requests),
             *bench.memory(),
             bench.first_request(),
@@ -110,6 +114,7 @@ class Bench:
         command += ["--seconds", str(self.effort.seconds), "--rate", str(rate)]
         command += [f"--process={process}" for process in proxy.processes]
         command += [f"--header={line}" for line in proxy.headers] + (["--stream"] if stream else [])
+        command += ["--authority", proxy.authority] if proxy.authority else []
         measured = subprocess.run(
             command, capture_output=True, text=True, check=True, preexec_fn=lambda: _pin(self.other_core)
         )
@@ -139,7 +144,7 @@ class Bench:
         ]  # fmt: skip
 
     def other_authentication(self) -> list[Result]:
-        """What signing, or TLS on both sides, costs on top of a key: the difference, round by round."""
+        """What signing costs on top of a key: the difference, round by round."""
         results = []
         for name, goal_us, gateway in self._other_gateways():
             differences, notes = [], []
@@ -160,6 +165,33 @@ class Bench:
         yield "sigv4", 8.0, self.gateway("sigv4", signed, "bedrock", "/openai/v1")
         settings = {"compartment": "ocid1.compartment.oc1..bench"}
         yield "oci-signature", None, self.gateway("oci", _auth_by_rsa(), "oci", "/openai/v1", settings=settings)
+
+    def encryption(self) -> Result:
+        """What TLS toward clients and toward the cloud costs on top, ours and nginx's: the difference to plain HTTP,
+        round by round. Connections are kept, so all hands were shaken before a round counts."""
+        made = make_certificates(self.home / "certificates")
+        authority = str(made.authority)
+        cloud = self.stack.enter_context(cloud_on(self.other_core, made))
+        plan = _encrypted(
+            _plan(cloud, _auth_by_key(), "azure", "/openai/v1", self.budget, str(self.leases)), made
+        )  # fmt: skip
+        ours = self.stack.enter_context(gateway_on(self.home / "tls", plan, self.core))
+        pairs = {"ours": (self.ours, msgspec.structs.replace(ours, authority=authority))}
+        running = nginx.start(cache(), self.home / "nginx-tls", cloud, made) if "nginx" in self.peers else None
+        if running is not None:
+            self.stack.callback(running.stop)
+            for process in running.processes():
+                _pin_all(process, self.core)
+            pairs["nginx"] = self.peers["nginx"], _Proxy(running.port, running.processes(), authority=authority)
+        runs: dict[str, list[float]] = {who: [] for who in pairs}
+        seen: dict[str, list[dict[str, float]]] = {who: [] for who in pairs}
+        for _ in range(self.effort.rounds):
+            for who, (plain, encrypted) in pairs.items():
+                before, after = self.load(plain), self.load(encrypted)
+                runs[who].append(round(after["cpu_us"] - before["cpu_us"], 2))
+                seen[who].append(after)
+        notes = {who: _note(figures) for who, figures in seen.items()}
+        return result("request/tls-on-top", "CPU µs per request", None, runs, notes)
 
     def latency(self, requests: Result) -> list[Result]:
         """Added at one connection beyond the cloud and a forced write; and the slowest hundredth at half load."""
@@ -255,8 +287,9 @@ def _pin_all(process: int, core: int) -> None:
 
 
 @contextlib.contextmanager
-def cloud_on(core: int) -> Iterator[int]:
+def cloud_on(core: int, tls: Certificates | None = None) -> Iterator[int]:
     command = [sys.executable, "-m", "bench.cloud"]
+    command += ["--certificate", str(tls.certificate), "--key", str(tls.key)] if tls else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=lambda: _pin(core)) as process:
         assert process.stdout is not None
         try:
@@ -280,6 +313,13 @@ def gateway_on(home: Path, plan: Plan, core: int) -> Iterator[_Proxy]:
             yield _Proxy(ready["ports"]["gateway"], [process.pid])
         finally:
             process.terminate()
+
+
+def _encrypted(plan: Plan, made: Certificates) -> Plan:
+    """The same toward clients and clouds that speak TLS."""
+    tls = Tls(certificate=str(made.certificate), key=str(made.key), upstream_ca=str(made.authority))
+    targets = tuple(msgspec.structs.replace(one, url=one.url.replace("http:", "https:", 1)) for one in plan.targets)
+    return msgspec.structs.replace(plan, targets=targets, settings=Settings(tls=tls))
 
 
 def _auth_by_key() -> Auth:

@@ -1,6 +1,7 @@
 """`python -m bench.load`: a bounded load. Some connections, each asking again as soon as it was answered, or at a pace.
 
-With `--rate` requests are due at even intervals, whatever was answered; latency then counts from when one was due.
+With `--rate` requests are due at even intervals, whatever was answered; latency then counts from when one was due. With
+`--authority` it speaks TLS; connections are made, and hands shaken, before the warm-up.
 
 Measures from after a warm-up for a number of seconds: requests, their latency, and the CPU time that the processes
 named took meanwhile (user and system, all threads, from the scheduler's own count). Prints one JSON object.
@@ -9,6 +10,7 @@ named took meanwhile (user and system, all threads, from the scheduler's own cou
 import argparse
 import asyncio
 import json
+import ssl
 import time
 from pathlib import Path
 from typing import cast
@@ -103,15 +105,24 @@ def _whole_length(data: bytes) -> int:
 
 
 async def measure(
-    port: int, connections: int, seconds: float, processes: list[int], data: bytes, *, stream: bool, rate: float = 0.0
+    port: int,
+    connections: int,
+    seconds: float,
+    processes: list[int],
+    data: bytes,
+    *,
+    stream: bool,
+    rate: float = 0.0,
+    authority: str | None = None,
 ) -> dict[str, float]:
     loop = asyncio.get_running_loop()
+    tls = ssl.create_default_context(cafile=authority) if authority else None
     count = Count()
     every_s = connections / rate if rate else 0.0
     for number in range(connections):
         phase_s = every_s * number / connections
         client = Client(count, data, stream=stream, every_s=every_s, phase_s=phase_s)
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(lambda client=client: client, "127.0.0.1", port, ssl=tls)
     await asyncio.sleep(_WARM_UP_S)
     count.latencies_s.clear()
     cpu_before, begun_s = cpu_ns(processes), time.perf_counter()
@@ -139,12 +150,13 @@ def main() -> None:
     parser.add_argument("--process", type=int, action="append", required=True, help="whose CPU time is counted")
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second of all connections together")
     parser.add_argument("--header", action="append", default=[], help="a line that every request carries besides")
+    parser.add_argument("--authority", help="speak TLS, and trust certificates that it signed")
     chosen = parser.parse_args()
     data = request(stream=chosen.stream, headers=chosen.header)
     figures = uvloop.run(
         measure(
             chosen.port, chosen.connections, chosen.seconds, chosen.process, data, stream=chosen.stream,
-            rate=chosen.rate,
+            rate=chosen.rate, authority=chosen.authority,
         )
     )  # fmt: skip
     print(json.dumps(figures))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from bench.certificates import Certificates
 from bench.peers.running import Running, free_port, launch
 
 _CONFIGURATION = """
@@ -27,14 +28,26 @@ http {{
     keepalive_requests 100000000;
     upstream cloud {{ server 127.0.0.1:{cloud}; keepalive 256; keepalive_requests 100000000; }}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} {ssl} backlog=4096;
+        {certificates}
         location / {{
-            proxy_pass http://cloud;
+            proxy_pass {scheme}://cloud;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
         }}
     }}
 }}
+"""
+
+
+# Toward clients and toward the cloud, whose certificate is checked as ours checks it.
+_CERTIFICATES = """
+        ssl_certificate {tls.certificate};
+        ssl_certificate_key {tls.key};
+        proxy_ssl_trusted_certificate {tls.authority};
+        proxy_ssl_verify on;
+        proxy_ssl_name localhost;
+        proxy_ssl_protocols TLSv1.2 TLSv1.3;
 """
 
 
@@ -57,12 +70,17 @@ def _fetched(home: Path) -> Path | None:
     return found if runs else None
 
 
-def start(cache: Path, home: Path, cloud: int) -> Running | None:
-    """A proxy before the cloud at port `cloud`."""
+def start(cache: Path, home: Path, cloud: int, tls: Certificates | None = None) -> Running | None:
+    """A proxy before the cloud at port `cloud`, with certificates by TLS on both sides."""
     binary = find(cache / "nginx")
     if binary is None:
         return None
     home.mkdir(parents=True, exist_ok=True)
     port, configuration = free_port(), home / "nginx.conf"
-    configuration.write_text(_CONFIGURATION.format(home=home, cloud=cloud, port=port))
+    configuration.write_text(
+        _CONFIGURATION.format(
+            home=home, cloud=cloud, port=port, ssl="ssl" if tls else "", scheme="https" if tls else "http",
+            certificates=_CERTIFICATES.format(tls=tls) if tls else "",
+        )
+    )  # fmt: skip
     return launch([binary, "-p", home, "-c", configuration, "-e", home / "error.log"], port, home)
