@@ -1,5 +1,8 @@
 """Limits and budgets at the gateway as the process that it is: refused in time, not overshot, returned after a kill."""
 
+import asyncio
+import json
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +12,25 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from gateway_rig import SECRET, Rig, eventually, key, stall
+from gateway_rig import (
+    ANSWER,
+    AUTHORIZED,
+    PATIENCE_S,
+    SECRET,
+    Connection,
+    Received,
+    Rig,
+    compact,
+    eventually,
+    key,
+    stall,
+)
 
 from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
 from clauseway.app.sealing import seal
-from clauseway.gateway.plan import Budget, Plan, RateLimit
-from clauseway.metering import Status
+from clauseway.gateway.plan import Budget, Plan, Prices, RateLimit
+from clauseway.metering import Status, Unit
 from clauseway.storage import Control
 from clauseway.storage.leases import Leases, Standing, usd
 from clauseway.storage.tenants import BudgetRow, Tenants
@@ -50,9 +65,10 @@ class House:
         rig.cloud("azure")
         return rig
 
-    def plan(self, rig: Rig, *limits: RateLimit) -> Plan:
+    def plan(self, rig: Rig, *limits: RateLimit, prices: tuple[Prices, ...] = ()) -> Plan:
         holds = msgspec.structs.replace(key(SECRET, "openai"), limits=tuple(range(len(limits))), budgets=(0,))
         return rig.plan(
+            [rig.target("azure", rig.clouds["azure"].port, prices=prices)],
             keys=(holds,),
             limits=limits,
             budgets=(Budget(id="b", whose="organisation acme"),),
@@ -108,6 +124,67 @@ def test_two_gateways_never_overshoot_a_budget(house: House) -> None:
         rig.stop()
     assert 0 < charged(*rigs) <= 10 * WORST_OUTPUT
     assert (house.standing.spent, house.standing.leased) == (charged(*rigs), 0)
+
+
+def price(own: int, output: int, tier: str = "") -> Prices:
+    units = {int(Unit.INPUT_TOKENS): own, int(Unit.OUTPUT_TOKENS): output}
+    return Prices(begin_ns=0, end_ns=1 << 62, units=units, tier=tier)
+
+
+# Input costs nothing, so that all is known to the picodollar: 10 tokens out are 150 or 375 microdollars.
+BY_TIER = (price(0, 15_000_000), price(0, 37_500_000, "priority"), price(0, 7_500_000, "flex"))
+DEFAULT_WORST, PRIORITY_WORST = TOKENS_MAX * 15_000_000, TOKENS_MAX * 37_500_000
+
+
+def serve_in(rig: Rig, tier: str, *, late: threading.Event | None = None) -> None:
+    """Let its cloud say that it serves in a tier, all that was allowed; `late`: not before."""
+
+    async def behave(connection: Connection, request: Received) -> None:
+        usage = {"prompt_tokens": 21, "completion_tokens": request.json["max_completion_tokens"]}
+        if late is not None:
+            await asyncio.to_thread(late.wait, PATIENCE_S)
+        connection.answer(200, compact({**json.loads(ANSWER), "usage": usage, "service_tier": tier}))
+
+    rig.clouds["azure"].behaviour = behave
+
+
+def ask_in(rig: Rig, tier: str) -> httpx.Response:
+    return rig.post(max_completion_tokens=TOKENS_MAX, service_tier=tier)
+
+
+def test_a_tier_that_costs_more_than_a_budget_has_is_refused(house: House) -> None:
+    house.set_budget(PRIORITY_WORST - 1)
+    rig = house.gateway("one")
+    rig.start(house.plan(rig, prices=BY_TIER))
+    serve_in(rig, "default")
+    refused = [ask_in(rig, "priority"), ask(rig), ask_in(rig, "auto")]
+    assert [answer.status_code for answer in refused] == [429] * 3
+    assert {answer.json()["error"]["code"] for answer in refused} == {"budget_exceeded"}
+    assert "may cost up to 0.000375 USD" in refused[0].json()["error"]["message"]
+    assert not rig.clouds["azure"].requests
+    assert [ask_in(rig, "default").status_code, ask_in(rig, "flex").status_code] == [200, 200]
+    assert charged(rig) == 2 * DEFAULT_WORST, "flex was asked for, and the cloud says that it served in default"
+
+
+def test_a_burst_of_priority_requests_never_overshoots(house: House) -> None:
+    house.set_budget(3 * PRIORITY_WORST + DEFAULT_WORST)
+    rig = house.gateway("one")
+    rig.start(house.plan(rig, prices=BY_TIER))
+    enough = threading.Event()
+    serve_in(rig, "priority", late=enough)
+    with ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(ask_in, rig, "priority") for _ in range(16)]
+        eventually(lambda: sum(one.done() for one in asked) == 13)
+        enough.set()
+        answers = [one.result() for one in asked]
+    served = [answer for answer in answers if answer.status_code == 200]
+    assert (len(served), {answer.status_code for answer in answers}) == (3, {200, 429})
+    assert [(record.tier, record.charge_picodollars) for record in rig.records()] == [("priority", PRIORITY_WORST)] * 3
+    path = f"/clauseway/v1/requests/{served[0].headers['x-clauseway-request-id']}"
+    told = httpx.get(f"{rig.url}{path}", headers=AUTHORIZED).json()
+    assert told["cost"]["amount"] == "0.000375000000"
+    rig.stop()
+    assert (house.standing.spent, house.standing.leased) == (3 * PRIORITY_WORST, 0)
 
 
 def test_a_gateway_killed_in_the_middle_gives_back_what_it_did_not_spend(house: House) -> None:

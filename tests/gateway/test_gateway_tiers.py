@@ -46,7 +46,9 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 # asked for, served in by the cloud's word, recorded: a cloud may serve a request in another tier than was asked for
 TABLE = [
     (None, "default", ""),
-    ("auto", "default", ""),
+    ("auto", "default", "default"),
+    ("auto", "priority", "priority"),
+    ("default", "default", "default"),
     ("flex", "flex", "flex"),
     ("priority", "priority", "priority"),
     ("priority", "default", "default"),

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -86,6 +86,10 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
     quota_requests_per_minute: Annotated[int, Meta(ge=0, description="What its cloud lets through; 0 for any.")] = 0
     quota_tokens_per_minute: Annotated[int, Meta(ge=0, description="What its cloud lets through; 0 for any.")] = 0
     provisioned: Annotated[bool, Meta(description="Paid for whether it is used or not: filled first.")] = False
+    service_tier: Annotated[
+        Literal["", "default", "flex", "priority"],
+        Meta(description="In which its account serves what asks for none or for auto; empty where that is not known."),
+    ] = ""
 
 
 class CommitmentWritten(msgspec.Struct, frozen=True, kw_only=True):

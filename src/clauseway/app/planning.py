@@ -17,12 +17,13 @@ import msgspec
 from clauseway.app.configuration import CommitmentWritten, Configuration, DeploymentWritten, resolve_auth
 from clauseway.app.library import OpenAgreement
 from clauseway.app.offerings import shipped_matrix, shipped_models, surface_of
+from clauseway.app.plan_prices import bound_ns, plan_prices
 from clauseway.app.several import Opened, each_of, first_clouds, text_hash
 from clauseway.catalog import ELSEWHERE, Models
 from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
 from clauseway.decisions.question import SELL, region_problems
 from clauseway.gateway.parts import encode_plan
-from clauseway.gateway.plan import Commitment, Epoch, Key, Lack, Plan, Prices, Refusal, Retirement, Route, Target
+from clauseway.gateway.plan import Commitment, Epoch, Key, Lack, Plan, Refusal, Retirement, Route, Target
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, start_of_day_ns
@@ -119,19 +120,6 @@ def _sale(written: DeploymentWritten, product: str) -> Sale:
     return Sale(product, written.cloud, written.seller, written.region)
 
 
-def _price_spans(sale: Sale, prices: PriceTable) -> tuple[Prices, ...]:
-    return tuple(
-        Prices(
-            begin_ns=start_of_day_ns(row.begin),
-            end_ns=_day_ns(row.end),
-            units={int(unit): price for unit, price in sorted(row.prices.items())},
-            above=above,
-        )
-        for above in (0, *prices.grain([sale]).steps)
-        for row in prices.rows([msgspec.structs.replace(sale, context=above + 1 if above else 0)])
-    )
-
-
 def _targets(configuration: Configuration, prices: PriceTable, day: date, where: Path) -> list[Target]:
     return [
         _target(deployment, product, model, prices, day, where)
@@ -165,7 +153,7 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
         settings=written.settings,
         kind=known.kind,
         surface=surface,
-        prices=_price_spans(_sale(written, product), prices),
+        prices=plan_prices(_sale(written, product), prices, day),
         context_tokens_max=written.context_tokens_max or known.context_tokens_max,
         image_tokens_max=known.image_tokens_max,
         lacks=_lacks(written, surface, product),
@@ -175,6 +163,7 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
         quota_requests_per_minute=written.quota_requests_per_minute,
         quota_tokens_per_minute=written.quota_tokens_per_minute,
         provisioned=written.provisioned,
+        service_tier=written.service_tier,
     )
 
 
@@ -186,7 +175,7 @@ def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack
     return (
         *own,
         *(
-            Lack(capability=capability, reason=entry.reason, begin_ns=_day_ns(begin), end_ns=_day_ns(end))
+            Lack(capability=capability, reason=entry.reason, begin_ns=bound_ns(begin), end_ns=bound_ns(end))
             for begin, end in pairwise([*days, date.max])
             for capability, entry in sorted(matrix.lacking(surface, product, begin).items())
             if capability not in written.has and capability not in written.lacks
@@ -224,14 +213,6 @@ def _commitment(written: CommitmentWritten, spent: int) -> Commitment:
 def promised(written: CommitmentWritten) -> int:
     """The amount of a commitment, in picodollars."""
     return int((written.amount * written.usd_rate).scaleb(12))
-
-
-_NS_MAX = (1 << 63) - 1
-
-
-def _day_ns(day: date) -> int:
-    """Its start; the first and the last day of all are always and never."""
-    return -_NS_MAX - 1 if day == date.min else _NS_MAX if day == date.max else start_of_day_ns(day)
 
 
 class _Ahead:

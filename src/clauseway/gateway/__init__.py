@@ -18,7 +18,8 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     credentials/  where what is presented to a cloud comes from, kept fresh off a request's way
     splice      the only two changes ever made to a caller's body; pure
     capabilities  what a request needs, read from its values; strategies: in which order deployments are asked; pure
-    quotas      what clouds let through and how quick they are; rates: what usage is worth; pure
+    quotas      what clouds let through and how quick they are; pure
+    tariffs     what usage costs, whom, when and in which tier; rates: what it comes to; pure
     parts       a plan as its file holds it, read line by line; slices: long work on the loop, a little at a time
     tables      a plan compiled to look-ups; checks: what may be wrong with it; choices: what may be done with a model
     targets     a deployment ready to be called, its worst case and its charge

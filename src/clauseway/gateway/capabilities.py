@@ -19,7 +19,8 @@ class Needs(NamedTuple):
 
     `images` count for more tokens than their bytes say. `unbounded`: it draws on what is not in the body (stored
     context, files and addresses, tools that the cloud runs), so nothing but the model's context bounds its input.
-    `audio`: sound goes in or comes out. `cache_key` is what prompts with the same beginning share.
+    `audio`: sound goes in or comes out. `cache_key` is what prompts with the same beginning share. `tier` is the tier
+    of service that it asks for, in its own words.
     """
 
     bits: int = 0
@@ -27,6 +28,7 @@ class Needs(NamedTuple):
     unbounded: bool = False
     audio: bool = False
     cache_key: str = ""
+    tier: str = ""
 
 
 PLAIN = Needs()

@@ -44,12 +44,20 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True):
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """What a deployment's units cost from `begin_ns` until `end_ns` (business clock), in requests of more than `above`
-    input tokens: unit code → picodollars."""
+    input tokens: unit code → picodollars.
+
+    `hours` are those of the week (from Monday 00:00 UTC) in which they hold, empty for all. Prices of one buyer (an
+    organisation), endpoint or service tier name it; those that name none are everybody's, in the default tier.
+    """
 
     begin_ns: int
     end_ns: int
     units: Mapping[int, int]
     above: int = 0
+    hours: tuple[int, ...] = ()
+    buyer: str = ""
+    endpoint: str = ""
+    tier: str = ""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +68,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     token) stand in for them. `kind` is the model's and `surface` the way to it, as in the catalog. Limits in tokens are
     0 where they are not known; `image_tokens_max` is the most that one image counts for. `snapshot` is the dated model
     behind it, empty where that is not known. Quotas are what its cloud lets through in a minute, 0 for any;
-    `provisioned` is paid for whether it is used or not.
+    `provisioned` is paid for whether it is used or not. `service_tier` is the one in which its account serves what asks
+    for none or for `auto`, empty where that is not known.
     """
 
     label: Deployment
@@ -83,6 +92,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     quota_requests_per_minute: int = 0
     quota_tokens_per_minute: int = 0
     provisioned: bool = False
+    service_tier: str = ""
 
 
 class Retirement(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,14 +4,20 @@ The rule is metering's: a part with a price of its own is taken out of its whole
 counts with the difference to its whole, and what is left out of the sum is left out of `metering.billable` too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from clauseway.gateway.clouds.usage import Units
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN
 
 _CODES = max(Unit) + 1
+_INPUT = Unit.INPUT_TOKENS
 _INPUT_PARTS = (Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS)
+_OUTPUT_PARTS = (Unit.REASONING_TOKENS, Unit.ACCEPTED_PREDICTION_TOKENS, Unit.REJECTED_PREDICTION_TOKENS)
+_ANY_SIZE = 1 << 62
+
+# The lengths above which prices change, ascending, the first of them 0: (length, unit → picodollars).
+Steps = Sequence[tuple[int, Mapping[int, int]]]
 
 
 class Rates:
@@ -31,7 +37,7 @@ class Rates:
                 self._differences[part] -= self._prices[whole]
         self.input, self.output = self._prices[Unit.INPUT_TOKENS], self._prices[Unit.OUTPUT_TOKENS]
         self.input_max = max(self._prices[Unit.INPUT_TOKENS], *(prices.get(part, 0) for part in _INPUT_PARTS))
-        self.output_max = max(self._prices[Unit.OUTPUT_TOKENS], prices.get(Unit.REASONING_TOKENS, 0))
+        self.output_max = max(self._prices[Unit.OUTPUT_TOKENS], *(prices.get(part, 0) for part in _OUTPUT_PARTS))
         self.any_input_max = self._most(Unit.INPUT_TOKENS)
         self.any_output_max = self._most(Unit.OUTPUT_TOKENS)
         self.cached_input = prices.get(Unit.CACHED_INPUT_TOKENS, self._prices[Unit.INPUT_TOKENS])
@@ -48,3 +54,60 @@ class Rates:
         for unit, count in units:
             total += differences[unit] * count
         return total
+
+
+class Scale:
+    """The rates of one way of being served, by the length of a request. `rates` are those of up to `long` tokens.
+
+    A charge knows the length; a reservation knows the greatest that it may be, and takes the dearest up to there.
+    """
+
+    __slots__ = ("_ceilings", "_longer", "long", "rates", "steps")
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        units = steps[0][1]
+        self.rates = Rates(units)
+        # Longest first: prices of long requests, and the highest that a request of up to that length may meet.
+        self._longer: list[tuple[int, Rates]] = []
+        self._ceilings: list[tuple[int, Rates]] = []
+        for above, prices in steps[1:]:
+            units = highest(units, prices)
+            self._longer.insert(0, (above, Rates(prices)))
+            self._ceilings.insert(0, (above, Rates(units)))
+        self.long = steps[1][0] if len(steps) > 1 else _ANY_SIZE
+
+    def charge(self, units: Units) -> int:
+        """The worth of a report at the rates of its own length, in picodollars."""
+        if units and units[0][1] > self.long:
+            return _above(self._longer, dict(units).get(_INPUT, 0), self.rates).charge(units)
+        return self.rates.charge(units)
+
+    def ceiling(self, input_tokens: int) -> Rates:
+        """The highest rates of a request of up to so many input tokens."""
+        return _above(self._ceilings, input_tokens, self.rates)
+
+
+def _above(longer: Sequence[tuple[int, Rates]], input_tokens: int, rates: Rates) -> Rates:
+    """The rates of a request of so many input tokens."""
+    return next((found for above, found in longer if input_tokens > above), rates)
+
+
+def highest(*prices: Mapping[int, int]) -> Mapping[int, int]:
+    """The highest price of each unit. A part that has none in one of them is priced there as its whole, so the highest
+    of a whole and its parts is never below any of them."""
+    units = {unit for one in prices for unit in one}
+    return {unit: max(one.get(unit, 0) for one in prices) for unit in units}
+
+
+def envelope(scales: Sequence[Scale]) -> Scale:
+    """A scale that is nowhere below any of these."""
+    lengths = sorted({above for scale in scales for above, _ in scale.steps})
+    return Scale([
+        (length, highest(*(_at(scale.steps, length) for scale in scales))) for length in lengths
+    ])  # fmt: skip
+
+
+def _at(steps: Steps, length: int) -> Mapping[int, int]:
+    """The prices just above a length."""
+    return next(prices for above, prices in reversed(steps) if above <= length)

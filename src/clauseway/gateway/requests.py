@@ -136,7 +136,8 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
             bits |= _STORED
         if self.n and self.n > 1:
             bits |= _SEVERAL_CHOICES
-        return _with_cache(Needs(bits, images, unbounded, audio), self.prompt_cache_key, self.prompt_cache_retention)
+        needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "")
+        return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
     def streamed(self) -> bool:
@@ -216,7 +217,8 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
             bits, unbounded = bits | _TEMPLATES, True
         if self.previous_response_id or self.conversation:
             unbounded = True
-        return _with_cache(Needs(bits, images, unbounded, audio), self.prompt_cache_key, self.prompt_cache_retention)
+        needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "")
+        return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
     def streamed(self) -> bool:

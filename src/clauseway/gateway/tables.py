@@ -22,6 +22,7 @@ from clauseway.gateway.plan import Key, Plan, Policy, Route, Target
 from clauseway.gateway.quotas import Memory
 from clauseway.gateway.slices import emptied
 from clauseway.gateway.targets import Balance, CallTarget
+from clauseway.gateway.tariffs import hour_within
 from clauseway.gateway.upstream import Endpoint
 from clauseway.metering import Buyer, Deployment, Ruling
 
@@ -88,6 +89,7 @@ class Tables:
             refusal.cloud for epoch in plan.epochs for route in epoch.routes.values() for refusal in route.refusals
         }
         self._cuts = sorted(set(_cuts_of(plan)))
+        self._hourly = any(target.hourly for target in self.targets)
         # The stretch of the last request, because the next one is nearly always in it.
         self._begin_ns, self._end_ns = 0, 0
         self._routes: Mapping[str, Route] = {}
@@ -168,6 +170,8 @@ class Tables:
         at = bisect_right(self._cuts, event_ns)
         self._begin_ns = self._cuts[at - 1] if at else -_NO_END_NS
         self._end_ns = self._cuts[at] if at < len(self._cuts) else _NO_END_NS
+        if self._hourly:
+            self._begin_ns, self._end_ns = hour_within(event_ns, self._begin_ns, self._end_ns)
         self._routes, self._current = {}, {}
         for epoch in self.plan.epochs:
             if epoch.begin_ns <= self._begin_ns:

@@ -1,6 +1,6 @@
 """What is called: a deployment ready to be called, what a request to it may cost at most, and what it came to."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -10,14 +10,15 @@ from clauseway.gateway.clouds.dialect import Credential, credential_in
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.credentials import STATIC
 from clauseway.gateway.health import Health
-from clauseway.gateway.operations import Destination
+from clauseway.gateway.operations import Destination, Wanted
 from clauseway.gateway.plan import Commitment, Target
 from clauseway.gateway.quotas import Pace, Quota
-from clauseway.gateway.rates import Rates
+from clauseway.gateway.rates import Scale
 from clauseway.gateway.requests import Asked
 from clauseway.gateway.strategies import NEVER_NS, Standing
+from clauseway.gateway.tariffs import Tariffs
 from clauseway.gateway.upstream import Endpoint
-from clauseway.metering import Deployment, Status, Unit
+from clauseway.metering import Buyer, Deployment, Status
 
 # Before everything dated.
 _ALWAYS_NS = -(1 << 63)
@@ -68,8 +69,8 @@ class CallTarget:
         self.output_tokens_max = target.output_tokens_max
         self.balances: Sequence[Balance] = ()
         self.burns: Sequence[Balance] = ()
-        self._longer: list[tuple[int, Rates]] = []
-        self._ceilings: list[tuple[int, Rates]] = []
+        self._tariffs = Tariffs(target)
+        self.varied, self.tiered, self.hourly = self._tariffs.varied, self._tariffs.tiered, self._tariffs.hourly
         self.quota: Quota | None = None
         self.pace: Pace | None = None
         self._of_text = target.kind in _OF_TEXT
@@ -87,37 +88,37 @@ class CallTarget:
 
     def turn_to(self, begin_ns: int) -> None:
         """From here on the prices and commitments of this stretch hold."""
-        target = self.target
-        in_force = [prices for prices in target.prices if prices.begin_ns <= begin_ns < prices.end_ns]
-        units: Mapping[int, int] = {Unit.INPUT_TOKENS: target.input_price, Unit.OUTPUT_TOKENS: target.output_price}
-        units = next((prices.units for prices in in_force if not prices.above), units)
-        self.rates = Rates(units)
-        # Longest first: prices of long requests, and the highest that a request of up to that length may meet.
-        self._longer, self._ceilings = [], []
-        for prices in sorted((prices for prices in in_force if prices.above), key=lambda prices: prices.above):
-            units = {unit: max(units.get(unit, 0), prices.units.get(unit, 0)) for unit in {**units, **prices.units}}
-            self._longer.insert(0, (prices.above, Rates(prices.units)))
-            self._ceilings.insert(0, (prices.above, Rates(units)))
-        self._long = self._longer[-1][0] if self._longer else _ANY_SIZE
+        self._tariff = self._tariffs.at(begin_ns)
+        self.scale = self._tariff.plain
         self.burns = [balance for balance in self.balances if balance.begin_ns <= begin_ns < balance.end_ns]
 
-    def worst_case(self, asked: Asked, body_bytes: int, needs: Needs = PLAIN) -> Reserved:
+    def scale_for(self, wanted: Wanted, buyer: Buyer, event_ns: int) -> Scale:
+        """The most that a request may cost, in whatever tier it comes to be served. To be asked where prices are
+        `varied`; elsewhere it is `scale`."""
+        tariff = self._tariff
+        if not tariff.begin_ns <= event_ns < tariff.end_ns:
+            tariff = self._tariffs.at(event_ns)
+        return tariff.dearest(buyer.organisation, wanted.operation.name, wanted.needs.tier, wanted.asked.later)
+
+    def worst_case(self, asked: Asked, body_bytes: int, needs: Needs = PLAIN, scale: Scale | None = None) -> Reserved:
         """What a request may cost and use at most: a token is at least one byte of the body, an image what the catalog
         says, what is not in the body as much as the model can hold; every choice may be as long as the request or the
         model allows."""
-        rates = self.rates
+        if scale is None:
+            scale = self.scale
+        rates = scale.rates
         output_max = (asked.output_tokens or self.output_tokens_max) * asked.choices
         if needs is PLAIN and self._of_text:
             input_max = body_bytes if body_bytes < self._context_max else self._context_max
-            if input_max > self._long:
-                rates = _above(self._ceilings, input_max, rates)
+            if input_max > scale.long:
+                rates = scale.ceiling(input_max)
             worth = input_max * rates.input_max + output_max * rates.output_max
             return Reserved(worth, input_max + output_max, output_max)
         if needs.unbounded:
             input_max = self._context_bound
         else:
             input_max = min(body_bytes + needs.images * self._image_max, self._context_max)
-        rates = _above(self._ceilings, input_max, rates)
+        rates = scale.ceiling(input_max)
         if needs.unbounded or needs.images or needs.audio or not self._of_text:
             worth = input_max * rates.any_input_max + output_max * rates.any_output_max
         else:
@@ -132,10 +133,18 @@ class CallTarget:
 
     def charge(self, units: Units) -> int:
         """What usage is worth at the prices in force, in picodollars, as pricing would charge it."""
-        rates = self.rates
-        if units and units[0][1] > self._long:
-            rates = _above(self._longer, dict(units).get(Unit.INPUT_TOKENS, 0), rates)
-        worth = rates.charge(units)
+        worth = self.scale.charge(units)
+        for balance in self.burns:
+            balance.left -= worth
+        return worth
+
+    def charge_of(self, units: Units, operation: str, tier: str, buyer: Buyer, event_ns: int) -> int:
+        """The same where prices are `varied`: of a request of that instant, served in the tier that its cloud told,
+        empty where it told none."""
+        tariff = self._tariff
+        if not tariff.begin_ns <= event_ns < tariff.end_ns:
+            tariff = self._tariffs.at(event_ns)
+        worth = tariff.of(buyer.organisation, operation, tier).charge(units)
         for balance in self.burns:
             balance.left -= worth
         return worth
@@ -155,7 +164,7 @@ class CallTarget:
 
     def standing(self, now_s: float) -> Standing:
         """How it stands against others."""
-        pace, rates = self.pace, self.rates
+        pace, rates = self.pace, self.scale.rates
         return Standing(
             provisioned=self.target.provisioned,
             input_price=rates.input,
@@ -164,11 +173,6 @@ class CallTarget:
             lapses_ns=min((balance.end_ns for balance in self.burns if balance.left > 0), default=NEVER_NS),
             expected_us=(pace.expected_us(False, now_s), pace.expected_us(True, now_s)) if pace else (0.0, 0.0),
         )
-
-
-def _above(longer: Sequence[tuple[int, Rates]], input_tokens: int, rates: Rates) -> Rates:
-    """The rates of a request of so many input tokens."""
-    return next((found for above, found in longer if input_tokens > above), rates)
 
 
 class Balance:

@@ -1,0 +1,177 @@
+"""What a deployment's units cost: whom, when, through which endpoint and in which tier.
+
+The plan says the prices of every case in which they differ (`plan.Prices`); here they are compiled for one stretch of
+time when it is first asked for. Charges are those of the case that was; reservations are the dearest of the cases that
+may come to be: in which tier a cloud serves a request is known only from its answer, and where it does not say, the
+request counts as served in the default tier, in settlement too.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product as every
+
+from clauseway.catalog import Capability
+from clauseway.gateway.plan import Prices, Target
+from clauseway.gateway.rates import Scale, envelope, highest
+from clauseway.metering import Unit
+from clauseway.metering.endpoints import BATCH, DEFAULT_TIER, ENDPOINTS
+
+# Before and after everything dated.
+_ALWAYS_NS = -(1 << 63)
+_NEVER_NS = 1 << 63
+# An end from here on is none: the plan's last instant, and the round figures that stand for it.
+_ENDLESS_NS = 1 << 62
+_HOUR_NS = 3_600_000_000_000
+# 1970 began on a Thursday: so many hours after a Monday's begin.
+_EPOCH_HOUR = 72
+_HOURS_OF_WEEK = 168
+# Stretches that are kept compiled: the present one, and those of requests under way and just behind it.
+_KEPT_MAX = 8
+
+# What was asked for → in which tiers the cloud may serve it. `fast` and `priority` are two words for one thing; who
+# asks for either may be served in the default tier when there is no room.
+_SERVED: Mapping[str, tuple[str, ...]] = {
+    DEFAULT_TIER: (DEFAULT_TIER,),
+    "flex": (DEFAULT_TIER, "flex"),
+    "priority": (DEFAULT_TIER, "priority", "fast"),
+    "fast": (DEFAULT_TIER, "priority", "fast"),
+    BATCH: (BATCH,),
+}
+# What says nothing or `auto` is served as the account is set up, in any of them that it has: tier → capability.
+_IF_ABLE: Mapping[str, Capability] = {
+    "flex": Capability.FLEX,
+    "priority": Capability.PRIORITY,
+    "fast": Capability.PRIORITY,
+}
+_BATCHES = frozenset(name for name in ENDPOINTS if name.startswith("batches."))
+
+# Buyer, endpoint and tier, each empty for any other than those that have prices of their own.
+Case = tuple[str, str, str]
+
+
+def cases_of(buyer: str, endpoint: str, tier: str) -> Iterator[Case]:
+    """The cases under which a price may be looked up, the most special first: the first that the plan has, counts."""
+    return every(_or_any(buyer), _or_any(endpoint), _or_any(tier))
+
+
+def _or_any(name: str) -> tuple[str, ...]:
+    return (name, "") if name else ("",)
+
+
+class Tariff:
+    """The prices of a stretch of time, from `begin_ns` until before `end_ns`. `plain` is what most requests cost: of no
+    special buyer or endpoint, in the default tier."""
+
+    def __init__(self, target: Target, begin_ns: int, end_ns: int) -> None:
+        self.begin_ns, self.end_ns = begin_ns, end_ns
+        self._target = target
+        by_case: dict[Case, list[Prices]] = {("", "", ""): []}
+        for prices in in_force(target.prices, begin_ns):
+            by_case.setdefault((prices.buyer, prices.endpoint, prices.tier), []).append(prices)
+        self._own = {int(Unit.INPUT_TOKENS): target.input_price, int(Unit.OUTPUT_TOKENS): target.output_price}
+        self.plain = _scale(by_case.pop(("", "", "")), self._own)
+        self._scales = {case: _scale(found, self.plain.steps[0][1]) for case, found in by_case.items()}
+        self._buyers = frozenset(prices.buyer for prices in target.prices)
+        self._endpoints = frozenset(prices.endpoint for prices in target.prices)
+        lacking = {lack.capability for lack in target.lacks if lack.begin_ns <= begin_ns < lack.end_ns}
+        able = tuple(tier for tier, capability in _IF_ABLE.items() if capability not in lacking)
+        self._usual = _SERVED.get(target.service_tier, (DEFAULT_TIER, *able))
+        self._dearest: dict[tuple[str, str, str, bool], Scale] = {}
+
+    def of(self, buyer: str, endpoint: str, tier: str) -> Scale:
+        """What a request costs that was served so; `tier` is empty where its cloud did not tell it."""
+        if not self._scales:
+            return self.plain
+        tier = tier or (BATCH if endpoint in _BATCHES else DEFAULT_TIER)
+        cases = cases_of(buyer, endpoint, "" if tier == DEFAULT_TIER else tier)
+        return next((self._scales[case] for case in cases if case in self._scales), self.plain)
+
+    def dearest(self, buyer: str, endpoint: str, asked: str, later: bool) -> Scale:
+        """The most that a request may cost that asks for a tier. `later`: its end will be told at another time, and
+        through another endpoint."""
+        if not self._scales and not later:
+            return self.plain
+        asked = BATCH if endpoint in _BATCHES else asked if asked in _SERVED and asked != BATCH else ""
+        key = (
+            buyer if buyer in self._buyers else "",
+            endpoint if endpoint in self._endpoints or endpoint in _BATCHES else "",
+            asked,
+            later,
+        )
+        found = self._dearest.get(key)
+        if found is None:
+            tiers = _SERVED[asked] if asked else self._usual
+            found = self._ever(key[0], tiers) if later else envelope([self.of(key[0], key[1], tier) for tier in tiers])
+            self._dearest[key] = found
+        return found
+
+    def _ever(self, buyer: str, tiers: Sequence[str]) -> Scale:
+        """The most that it may cost from this stretch on, through whatever endpoint."""
+        its_tiers = {"", *tiers}
+        found = [
+            prices
+            for prices in self._target.prices
+            if prices.end_ns > self.begin_ns and prices.buyer in ("", buyer) and prices.tier in its_tiers
+        ]
+        lengths = sorted({0, *(prices.above for prices in found)})
+        return Scale([
+            (length, highest(self._own, *(prices.units for prices in found if prices.above <= length)))
+            for length in lengths
+        ])  # fmt: skip
+
+
+def in_force(prices: Iterable[Prices], event_ns: int) -> Iterator[Prices]:
+    """Those that hold at an instant."""
+    hour = (event_ns // _HOUR_NS + _EPOCH_HOUR) % _HOURS_OF_WEEK
+    for one in prices:
+        if one.begin_ns <= event_ns < one.end_ns and (not one.hours or hour in one.hours):
+            yield one
+
+
+def _scale(found: Sequence[Prices], otherwise: Mapping[int, int]) -> Scale:
+    """The scale of one case; where it has no prices of short requests, the others stand in for them."""
+    steps = {0: otherwise, **{prices.above: prices.units for prices in found}}
+    return Scale(sorted(steps.items(), key=_length))
+
+
+def _length(step: tuple[int, Mapping[int, int]]) -> int:
+    return step[0]
+
+
+class Tariffs:
+    """A deployment's prices at all times. `varied`: not everyone pays the same at all times; `tiered`: in which tier a
+    request was served makes a difference; `hourly`: so does the hour of the week."""
+
+    def __init__(self, target: Target) -> None:
+        prices = target.prices
+        self._target = target
+        self.varied = len(prices) > 1 or any(
+            one.above or one.hours or one.buyer or one.endpoint or one.tier or one.end_ns < _ENDLESS_NS
+            for one in prices
+        )
+        self.tiered = any(one.tier not in ("", BATCH) for one in prices)
+        self.hourly = any(one.hours for one in prices)
+        bounds = {bound for one in prices for bound in (one.begin_ns, one.end_ns)}
+        bounds |= {bound for lack in target.lacks for bound in (lack.begin_ns, lack.end_ns)}
+        self._cuts = sorted(bounds)
+        self._kept: dict[int, Tariff] = {}
+
+    def at(self, event_ns: int) -> Tariff:
+        """The tariff of an instant."""
+        place = bisect_right(self._cuts, event_ns)
+        begin_ns = self._cuts[place - 1] if place else _ALWAYS_NS
+        end_ns = self._cuts[place] if place < len(self._cuts) else _NEVER_NS
+        if self.hourly:
+            begin_ns, end_ns = hour_within(event_ns, begin_ns, end_ns)
+        found = self._kept.get(begin_ns)
+        if found is None:
+            if len(self._kept) >= _KEPT_MAX:
+                self._kept.clear()
+            found = self._kept[begin_ns] = Tariff(self._target, begin_ns, end_ns)
+        return found
+
+
+def hour_within(event_ns: int, begin_ns: int, end_ns: int) -> tuple[int, int]:
+    """The part of a stretch that lies in the same hour as an instant."""
+    hour_ns = event_ns // _HOUR_NS * _HOUR_NS
+    return max(begin_ns, hour_ns), min(end_ns, hour_ns + _HOUR_NS)
