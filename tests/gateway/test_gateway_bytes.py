@@ -31,10 +31,16 @@ def asking(*members: bytes) -> bytes:
     return ODD + b" , ".join((b'"model": "%b"' % MODEL.encode(), *members)) + b" }\r\n"
 
 
-def form(*fields: tuple[str, str]) -> bytes:
+def form(*fields: tuple[str, str], content: bytes = b"") -> bytes:
     parts = [f'--a b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields]
-    file = b'--a b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\nX-Odd: 1\r\n\r\n%b\r\n--a b--' % FILE
-    return "".join(parts).encode() + file
+    head = b'--a b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\nX-Odd: 1\r\n\r\n'
+    return "".join(parts).encode() + head + (content or FILE) + b"\r\n--a b--"
+
+
+# A batch's file as nobody should write one: a mark, odd spaces, blank lines, `\r\n`, a body that stands there twice.
+_BODY = b'{ "model" : "%b" , "messages":[ ] , "odd":1.0 }' % MODEL.encode()
+_LINE = b'{"custom_id" : "\\u0041", "method":"POST" ,"url":"/v1/chat/completions","twin": %b, "body" : %b ,"x":[1e5]}'
+LINES = b"\xef\xbb\xbf%b\r\n\r\n \n%b" % (_LINE % (b"[]", _BODY), _LINE % (b'"model"', _BODY.replace(b" ", b"\t")))
 
 
 def answer(*members: bytes) -> bytes:
@@ -98,7 +104,8 @@ CASES = [
     Case("audio.translations", "POST /audio/translations", form(("model", MODEL)), FORM, b"plain text\xe2\x82\xac",
          "text/plain"),
     Case("moderations", "POST /moderations", asking(), JSON, answer(b'"results":[]')),
-    Case("files.create", "POST /files", form(("purpose", "batch")), FORM, answer(b'"id":"file-1"')),
+    Case("files.create", "POST /files", form(("purpose", "user_data")), FORM, answer(b'"id":"file-0"')),
+    Case("files.create", "POST /files", form(("purpose", "batch"), content=LINES), FORM, answer(b'"id":"file-1"')),
     Case("files.retrieve", "GET /files/file-1", back=answer(b'"id":"file-1"')),
     Case("files.content", "GET /files/file-1/content", back=FILE, back_kind="application/octet-stream"),
     Case("files.list", "GET /files?purpose=x", back=answer(b'"data" : [ {"id" : "file-1"} ]', b'"first_id":"file-1"')),
@@ -159,7 +166,9 @@ def test_bytes_both_ways(rig: tuple[Rig, str], piece: int) -> None:
 
 
 def with_name(case: Case, name: str) -> bytes:
-    """The body with the one thing that is spliced: the model's name, in its member or its field."""
+    """The body with the one thing that is spliced: the model's name, in its member or its field, or in its lines."""
+    if LINES in case.body:
+        return case.body.replace(MODEL.encode(), name.encode())
     if case.kind == FORM:
         return case.body.replace(b'name="model"\r\n\r\n' + MODEL.encode(), b'name="model"\r\n\r\n' + name.encode())
     return case.body.replace(b'"model": "%b"' % MODEL.encode(), b'"model": "%b"' % name.encode())

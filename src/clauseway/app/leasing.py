@@ -29,6 +29,7 @@ from clauseway.storage.tenants import BudgetRow, Scope, Tenants
 _CALL_BYTES = 16 << 20  # an ask is some hundred bytes; a gateway reports on all its budgets at once
 _CALL = msgspec.json.Decoder(LeaseCall)
 _SECOND_NS = 1_000_000_000
+_NOBODY = 0  # whose lease it is that no process holds: it ends when it is told to
 _POLL_S = 0.05  # how soon it notices that it should end
 
 
@@ -84,8 +85,8 @@ def answer(leases: Leases, call: LeaseCall, now_ns: int) -> list[Slice]:
 
 def _wanted(call: LeaseCall, ask: Ask) -> Wanted:
     return Wanted(
-        budget=ask.budget, boot=call.boot, part=ask.part, pid=call.pid, serial=ask.serial, spent=ask.spent,
-        least=ask.least, target=ask.target, is_over=ask.over,
+        budget=ask.budget, boot=ask.holder or call.boot, part=ask.part, pid=_NOBODY if ask.holder else call.pid,
+        serial=ask.serial, spent=ask.spent, least=ask.least, target=ask.target, is_over=ask.over,
     )  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def lease_server(home: Home) -> Iterator[Path]:
 
 def dead_leases(control: Control) -> list[Lease]:
     """The open leases of processes that are no more. A process that has its number again delays that, no more."""
-    return [lease for lease in Leases(control).open() if not _lives(lease.pid)]
+    return [lease for lease in Leases(control).open() if lease.pid != _NOBODY and not _lives(lease.pid)]
 
 
 def _lives(pid: int) -> bool:

@@ -21,6 +21,8 @@ __all__ = ["Account", "Accounts", "Shortage"]
 
 # A lessor that takes longer is down, as far as a waiting request is concerned.
 _LESSOR_PATIENCE_S = 1.0
+# Of a lease that no process holds: nothing is heeded after it.
+_LAST_SERIAL = 1 << 62
 # A millisecond's worth of looking at what there is to report; then requests have their turn.
 _PURSES_AT_ONCE = 500
 
@@ -130,6 +132,10 @@ class Account:
                 purse.reserved -= reserved_picodollars
                 purse.spent += charged_picodollars
                 purse.left += reserved_picodollars - charged_picodollars
+
+    def purses(self, cloud: str, product: str) -> tuple[Purse, ...]:
+        """This process's slices of the budgets that hold for an attempt."""
+        return (self._matching.get((cloud, product)) or self._match(cloud, product))[2]
 
     def rate_limit_headers(self, now_s: float, cloud: str = "", product: str = "") -> bytes:
         """The `x-ratelimit-*` lines of the tightest limits that hold, as OpenAI writes them; empty without limits."""
@@ -243,6 +249,58 @@ class Accounts:
         if not purse.gone and purse.shortage(needed, monotonic()).may_grow:
             self._start([_Call(purse, None, purse.growth(needed))])
 
+    async def cede(self, purses: Sequence[Purse], picodollars: int, holder: str, serial: int) -> bool:
+        """Give what is reserved of each budget a lease of its own, in one step with ours; whether all have one. Where
+        not, it is not reserved here any more all the same: see `hold`.
+
+        Nobody else may be asking for these budgets at the moment: see `quiet`.
+        """
+        task = asyncio.current_task()
+        own = [purse.cede(picodollars) for purse in purses]
+        holds = [_hold(purse.id, picodollars, holder, serial) for purse in purses]
+        for purse in purses:
+            assert purse.asking is None, "two calls for one budget"
+            purse.asking = task
+        began_s = monotonic()
+        try:
+            async with asyncio.timeout(_LESSOR_PATIENCE_S):
+                slices = await self._lessor.lease([ask for pair in zip(own, holds, strict=True) for ask in pair])
+        except OSError:
+            return False
+        finally:
+            for purse in purses:
+                purse.asking = None
+        for purse, ask, slice_ in zip(purses, own, slices[::2], strict=True):
+            if ask.part == purse.part:
+                purse.granted(slice_, ask, began_s)
+        return all(slice_.leased >= picodollars for slice_ in slices[1::2])
+
+    async def quiet(self, purses: Sequence[Purse]) -> None:
+        """Wait until nobody asks for any of these budgets."""
+        while asking := {purse.asking for purse in purses if purse.asking is not None}:
+            await asyncio.wait(asking)
+
+    async def hold(self, budgets: Sequence[str], picodollars: int, holder: str, serial: int) -> bool:
+        """Ask for leases of their own, again or for the first time; whether all are there."""
+        try:
+            async with asyncio.timeout(_LESSOR_PATIENCE_S):
+                slices = await self._lessor.lease([_hold(name, picodollars, holder, serial) for name in budgets])
+        except OSError:
+            return False
+        return all(slice_.leased >= picodollars for slice_ in slices)
+
+    async def end(self, budgets: Sequence[str], spent: int, holder: str) -> bool:
+        """Such leases are over, and this is what was spent of each; whether the lessor knows."""
+        asks = [
+            Ask(budget=name, part=0, serial=_LAST_SERIAL, spent=spent, over=True, holder=holder) for name in budgets
+        ]
+        try:
+            async with asyncio.timeout(_LESSOR_PATIENCE_S):
+                await self._lessor.lease(asks)
+        except OSError:
+            return False
+        return True
+
     async def report(self, now_s: float) -> None:
         """Tell the lessor what was spent, return the leases that are over, give back what is recalled or idle.
 
@@ -342,6 +400,10 @@ class Accounts:
                 if slice_.recall and purse.left > 0:
                     recalled.append(purse)
         return recalled
+
+
+def _hold(budget: str, picodollars: int, holder: str, serial: int) -> Ask:
+    return Ask(budget=budget, part=0, serial=serial, least=picodollars, target=picodollars, holder=holder)
 
 
 class _Call(NamedTuple):

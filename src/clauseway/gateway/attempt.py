@@ -16,7 +16,7 @@ from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.failures import Failure, failure_of, is_failure
 from clauseway.gateway.holds import Held
 from clauseway.gateway.issued import Issued
-from clauseway.gateway.operations import Wanted
+from clauseway.gateway.operations import BATCHES, Wanted
 from clauseway.gateway.shared import Shared
 from clauseway.gateway.sse import BadStream
 from clauseway.gateway.tables import Customer
@@ -86,7 +86,7 @@ class Attempt:
         self._owner = owner
         self.candidate = candidate
         self.ordinal = ordinal
-        self._reserved = reserved
+        self.reserved = reserved
         self.head: list[bytes] = _NO_LINES
         self.limits: list[bytes] = _NO_LINES
         self.units: Units = ()
@@ -99,7 +99,7 @@ class Attempt:
         owner, target = self._owner, self.candidate.target
         wanted, shared = owner.wanted, owner.shared
         buyer, deployment, ruling = owner.customer.label, target.label, self.candidate.ruling
-        reserved = self._reserved
+        reserved = self.reserved
         shared.spool.append(
             pack_intent(
                 shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
@@ -366,15 +366,15 @@ class Attempt:
 
     def units_of_stream(self) -> tuple[Units, Status]:
         """Of a stream that ended well: its report, or an estimate by its events."""
-        stream, wanted = self.stream, self._owner.wanted
+        stream = self.stream
         assert stream is not None
         if stream.units is not None:
             return stream.units, Status.COMPLETE
         return self._estimated(stream.events), Status.ESTIMATED
 
     def _estimated(self, output_tokens: int) -> Units:
-        """What it must have used, and no more than it was allowed to: nothing told of more."""
-        wanted, reserved = self._owner.wanted, self._reserved
+        """What it must have used, where nothing tells: no more than was reserved for it."""
+        wanted, reserved = self._owner.wanted, self.reserved
         estimate = wanted.operation.estimate(len(wanted.body), output_tokens)
         if wanted.operation.free:
             return estimate
@@ -402,9 +402,10 @@ class Attempt:
         charge = self._append(status, http_status, units, customer.label)
         if customer.account is None:
             return
-        where, reserved = self.candidate.target, self._reserved
+        where, reserved = self.candidate.target, self.reserved
         if self.later is not None:
-            held = Held(customer.account, where.cloud, where.product, reserved.picodollars, reserved.tokens)
+            lasts = self.later.hold is not None
+            held = Held(customer.account, where.cloud, where.product, reserved.picodollars, reserved.tokens, lasts)
             owner.shared.holds.keep(self.later.identifier, held)
             return
         customer.account.settle(where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, self._tokens)
@@ -412,9 +413,10 @@ class Attempt:
     def record_end(self, issued: Issued, units: Units, status: Status) -> None:
         """Its end in the journal where it saw the end of what was pending: metered for the key that had made it."""
         owner, customer = self._owner, self._owner.customer
-        shared, where, reserved = owner.shared, self.candidate.target, self._reserved
+        shared, where, reserved = owner.shared, self.candidate.target, self.reserved
         charge = self._append(status, self.status, units, shared.spool.label(issued.buyer))
-        tokens = self._tokens
+        # A batch's tokens are not of the minute in which it ends.
+        tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
         # What another process had reserved, before a restart, is booked to whoever asks now: spent it is all the same.
         booked = self.later is None and shared.holds.settle(issued.identifier, charge, tokens)
         own_charge, own_tokens = (0, 0) if booked else (charge, tokens)

@@ -19,6 +19,7 @@ import msgspec
 
 from clauseway.gateway.accounts import Shortage
 from clauseway.gateway.attempt import Attempt
+from clauseway.gateway.batch_files import Batching, Preparing, Upload
 from clauseway.gateway.choices import Candidate, PassedOver, Selection
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.errors import (
@@ -26,6 +27,7 @@ from clauseway.gateway.errors import (
     CLOUDS_FAILED,
     CLOUDS_UNAVAILABLE,
     DEADLINE,
+    INTERNAL,
     JOURNAL_FAILED,
     PATIENCE_S,
     PHRASES,
@@ -33,13 +35,15 @@ from clauseway.gateway.errors import (
     Fault,
     error_event,
     error_response,
+    response,
     shortage_response,
 )
 from clauseway.gateway.explanations import Attempted
 from clauseway.gateway.failures import Failure, retry_lines
-from clauseway.gateway.issued import Issued
+from clauseway.gateway.issued import Hold, Issued
 from clauseway.gateway.made import Made, made_in, only_owned
 from clauseway.gateway.operations import FILES, State, Wanted
+from clauseway.gateway.refusals import Refused
 from clauseway.gateway.shared import Shared
 from clauseway.gateway.tables import Customer
 from clauseway.gateway.targets import Reserved
@@ -174,7 +178,7 @@ class Exchange:
         target, wanted = candidate.target, self.wanted
         free = wanted.operation.free
         scale = target.scale_for(wanted, self.customer.buyer, self.event_ns) if target.varied else None
-        reserved = _NOTHING if free else target.worst_case(wanted.asked, len(wanted.body), wanted.needs, scale)
+        reserved = self._set_off() if free else target.worst_case(wanted.asked, len(wanted.body), wanted.needs, scale)
         account = self.customer.account
         if account is not None:
             shortage = account.reserve(
@@ -199,12 +203,23 @@ class Exchange:
         attempt.begin()
         return True
 
+    def _set_off(self) -> Reserved:
+        """What a request that uses nothing itself sets off. No limit by the minute holds for a batch: its tokens are
+        not of this minute."""
+        asked = self.wanted.asked
+        if isinstance(asked, Batching):
+            return Reserved(asked.picodollars, 0, asked.output_tokens)
+        return _NOTHING
+
     def _pass_over(self, candidate: Candidate, why: str) -> None:
         target = candidate.target
         self._passed = (*self._passed, PassedOver(target.cloud, target.name, why))
 
     def _nothing_left(self) -> None:
-        """No candidate can be asked (any more): wait for a budget to grow, or say so."""
+        """No candidate can be asked (any more): find some out where that is still to be done, wait for a budget to
+        grow, or say so."""
+        if self._prepares():
+            return
         shortage = self._shortage
         if shortage is not None and shortage.may_grow and self._growing is None and not self._tried:
             self._growing = self.shared.loop.create_task(self._grow(shortage, self._short_of))
@@ -226,6 +241,52 @@ class Exchange:
             self._give_up(CLOUDS_UNAVAILABLE, head)
         else:
             self._give_up(CLOUDS_FAILED, b"")
+
+    def _prepares(self) -> bool:
+        """Whether who can be asked is found out only now."""
+        preparing = getattr(self.wanted.asked, "preparing", None)
+        if preparing is None or self._growing is not None:
+            return False
+        self._growing = self.shared.loop.create_task(self._prepare(preparing))
+        self._due(self._deadline_s)
+        return True
+
+    async def _prepare(self, preparing: Preparing) -> None:
+        try:
+            await preparing(self)
+        except Exception as error:
+            message = "The gateway failed at this request; its log says why."
+            self.shared.loop.call_exception_handler({"message": message, "exception": error})
+            self.refuse(Refused(INTERNAL, message))
+
+    def is_over(self) -> bool:
+        return self._over
+
+    def go_on(self, candidates: tuple[Candidate, ...], passed: tuple[PassedOver, ...], wanted: Wanted) -> None:
+        """It was found out who can be asked, and for what."""
+        if self._over or self._settled:
+            return
+        self._growing = None
+        self._candidates, self.wanted = candidates, wanted
+        self._passed = (*self._passed, *passed)
+        if not self._begin_next():
+            self._nothing_left()
+
+    def tell(self, body: bytes) -> None:
+        """What was asked of others, put together."""
+        if not self._over and not self._settled:
+            self._status = 200
+            self._give(response(200, body, self._lines(b"")), "")
+
+    def refuse(self, refused: Refused) -> None:
+        """It was found out that nobody can be asked."""
+        if self._over or self._settled:
+            return
+        fault, message = refused.fault, str(refused)
+        self.shared.counts.refusals[fault.code] += 1
+        self._passed = (*self._passed, *refused.passed)
+        self._status = fault.status
+        self._give(error_response(fault, message, param=refused.param, headers=self._lines(refused.headers)), message)
 
     async def _grow(self, shortage: Shortage, candidate: Candidate) -> None:
         """Ask for larger slices of the budgets that are short, and try again with them.
@@ -487,21 +548,35 @@ class Exchange:
         return getattr(self.wanted.asked, "store", None) is not False
 
     def _row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> Issued:
+        asked, deployment = self.wanted.asked, attempt.candidate.target.name
+        upload = asked if isinstance(asked, Upload) else None
         return Issued(
             identifier=identifier,
             buyer=self.customer.buyer,
-            deployment=attempt.candidate.target.name,
+            deployment=deployment,
             model=self.wanted.model,
             endpoint=self.wanted.operation.code,
             body_bytes=len(self.wanted.body),
             created_ns=time_ns(),
             pending=pending,
+            purpose=upload.purpose if upload is not None else "",
+            contents=upload.contents.get(deployment, b"") if upload is not None else b"",
+            hold=self._hold(attempt, identifier) if pending and isinstance(asked, Batching) else None,
         )
+
+    def _hold(self, attempt: Attempt, identifier: str) -> Hold | None:
+        """What lasts of what is reserved; None where no budget holds."""
+        account, target, reserved = self.customer.account, attempt.candidate.target, attempt.reserved
+        purses = account.purses(target.cloud, target.product) if account is not None else ()
+        budgets = tuple([purse.id for purse in purses])
+        return Hold(identifier, budgets, reserved.picodollars, time_ns()) if budgets else None
 
     def _files(self, issued: Issued, made: Made | None) -> list[Issued]:
         """The files that a batch brought."""
         return [
-            msgspec.structs.replace(issued, identifier=name, endpoint=FILES, pending=False, created_ns=time_ns())
+            msgspec.structs.replace(
+                issued, identifier=name, endpoint=FILES, pending=False, created_ns=time_ns(), purpose="batch_output"
+            )
             for name in (made.files if made is not None else ())
         ]
 
@@ -523,7 +598,7 @@ class Exchange:
             else:
                 attempt.later = None
                 attempt.record(Status.COMPLETE, attempt.status)
-                shared.holds.settle(issued.identifier, 0, 0)
+                shared.holds.drop(issued.identifier)
             if isinstance(outcome, OSError):
                 self.durable(outcome)
             else:
@@ -544,7 +619,7 @@ class Exchange:
                 self._settle(last_bytes)
                 return
             for row in named:
-                self.shared.holds.settle(row.identifier, 0, 0)
+                self.shared.holds.drop(row.identifier)
             self.durable(outcome)
 
         self.shared.issued.add(named, told)

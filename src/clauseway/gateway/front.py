@@ -13,6 +13,7 @@ from typing import NoReturn, Protocol
 import msgspec
 
 from clauseway.gateway import errors
+from clauseway.gateway.batch_files import Batching, Line, Upload
 from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.choices import Candidate, Choice, PassedOver, Selection
 from clauseway.gateway.errors import LIMITED, Fault, error_response, response, shortage_response
@@ -20,11 +21,17 @@ from clauseway.gateway.exchange import Exchange, journal_failed
 from clauseway.gateway.explanations import as_json
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.keys import secret_in
+from clauseway.gateway.lists import Listing
 from clauseway.gateway.made import EMPTY_LIST
-from clauseway.gateway.operations import READY, Asking, State, UnknownPath, Wanted, asking_of
-from clauseway.gateway.requests import NOTHING_ASKED, Asked, BadBody
+from clauseway.gateway.operations import BY_NAME, READY, Asking, State, UnknownPath, Wanted, asking_of
+from clauseway.gateway.rates import Scale
+from clauseway.gateway.refusals import Refused
+from clauseway.gateway.requests import NOTHING_ASKED, Asked, BadBody, ChatRequest
 from clauseway.gateway.shared import Shared
+from clauseway.gateway.slices import by_slices
 from clauseway.gateway.tables import Customer, Tables, header_line
+from clauseway.gateway.targets import CallTarget
+from clauseway.gateway.uploads import Kind, Reading, batch_scale, decode_contents
 from clauseway.metering import Buyer, RequestId
 
 _JSON = b"application/json"
@@ -62,25 +69,6 @@ class Desk(Protocol):
     def exchange_over(self, *, intact: bool) -> None: ...
     def exchange_due(self, due_s: float) -> None: ...
     def begin(self, exchange: Exchange) -> None: ...
-
-
-class Refused(Exception):
-    """A request that goes no further, and the answer that says why. `passed` is what was passed over on the way."""
-
-    def __init__(
-        self,
-        fault: Fault,
-        message: str,
-        *,
-        param: str | None = None,
-        headers: bytes = b"",
-        passed: tuple[PassedOver, ...] = (),
-    ) -> None:
-        super().__init__(message)
-        self.fault = fault
-        self.param = param
-        self.headers = headers
-        self.passed = passed
 
 
 class Front:
@@ -169,8 +157,8 @@ class Front:
                 lines += customer.account.rate_limit_headers(shared.wheel.now_s)
                 desk.answer(shortage_response(shortage, lines))
                 return
-        if operation.state is State.LISTS and not self._has_made(asking, customer):
-            desk.answer(response(200, EMPTY_LIST, desk.head_lines))
+        if operation.state is State.LISTS:
+            self._list(incoming, asking, customer)
             return
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -206,7 +194,7 @@ class Front:
         """The candidates, what the request follows, and the model's name as the client knows it. Raises Refused."""
         operation = asking.operation
         if not operation.routed:
-            return self._select_by_state(incoming, asking, customer, asked, event_ns)
+            return self._select_by_state(incoming, asking, customer, asked, body, event_ns)
         model = self._model = asking.model or asked.model
         tables, now_s = self._shared.tables, self._shared.wheel.now_s
         choice = tables.choice(event_ns, customer, model)
@@ -263,9 +251,13 @@ class Front:
         return issued
 
     def _select_by_state(
-        self, incoming: Incoming, asking: Asking, customer: Customer, asked: Asked, event_ns: int
+        self, incoming: Incoming, asking: Asking, customer: Customer, asked: Asked, body: bytes, event_ns: int
     ) -> tuple[Selection, Issued | None, str]:
         """Where no model decides: what the path or the body names does, or the deployment where files are put."""
+        if isinstance(asked, Upload) and asked.for_batches:
+            # Its lines say who may have it, and reading them takes time.
+            asked.preparing = _BatchFile(self, incoming, customer, asked, body, event_ns)
+            return Selection(()), None, ""
         named = asking.identifier or (asked.follows[0] if asked.follows else "")
         if named:
             issued = self._owned(named, customer)
@@ -273,11 +265,65 @@ class Front:
             if holder is None:
                 message = f"{named} lies on {issued.deployment}, which is not configured any more."
                 raise Refused(errors.NO_SUCH_OBJECT, message)
+            if isinstance(asked, Batching):
+                return self._select_for_batch(customer, asked, issued, event_ns), issued, issued.model
             return Selection((holder,)), issued, issued.model
         if asking.operation.name == "batches.create":
             message = "The request names no file. Upload one with purpose batch and name it as input_file_id."
             raise Refused(errors.MISSING_MODEL, message, param="input_file_id")
         return Selection((self._store(incoming, asking, customer, event_ns),)), None, ""
+
+    def line_of(self, incoming: Incoming, customer: Customer, line: Line, needs: Needs, event_ns: int) -> Selection:
+        """Where a line of a batch's file may go, as if it had come by itself. Raises Refused."""
+        asking = Asking(BY_NAME[line.operation])
+        return self._select(incoming, asking, customer, line.asked, line.body, needs, event_ns)[0]
+
+    def _select_for_batch(self, customer: Customer, asked: Batching, issued: Issued, event_ns: int) -> Selection:
+        """Whether all that a file holds may still be asked where it lies, by who asks now. Raises Refused."""
+        shared = self._shared
+        found = shared.issued.contents(issued.identifier)
+        if not found:
+            message = (
+                f"{issued.identifier} was not uploaded here with purpose batch, so what it asks for was not decided. "
+                "Upload it again, with that purpose."
+            )
+            raise Refused(errors.MALFORMED_BODY, message, param="input_file_id")
+        contents, selection = decode_contents(found), Selection(())
+        for kind in contents.kinds:
+            selection = self._select_kind(customer, kind, issued.deployment, event_ns)
+        (candidate,) = selection.candidates
+        # What prices have become since counts, where it is more.
+        rates = batch_scale(candidate.target, customer.buyer, event_ns).rates
+        now = contents.input_tokens * rates.input_max + contents.output_tokens * rates.output_max
+        asked.picodollars, asked.output_tokens = max(contents.picodollars, now), contents.output_tokens
+        return selection
+
+    def _select_kind(self, customer: Customer, kind: Kind, deployment: str, event_ns: int) -> Selection:
+        tables, model = self._shared.tables, kind.model
+        choice = tables.choice(event_ns, customer, model)
+        try:
+            if choice is None:
+                self._no_choice(model, tables.retired(event_ns, model))
+            if choice.retired:
+                raise Refused(errors.UNKNOWN_MODEL, choice.retired, param="model")
+            selection = choice.select(
+                BY_NAME[kind.operation],
+                ChatRequest(max_completion_tokens=kind.output_tokens),
+                "",
+                deployment,
+                needs=kind.needs,
+                body_bytes=kind.body_bytes,
+                now_s=self._shared.wheel.now_s,
+            )
+            if not selection.candidates:
+                holder = tables.holder(deployment)
+                self._forbid(choice, selection, holder.target.cloud if holder is not None else "", model)
+        except Refused as refused:
+            message = f"Line {kind.line} of the file (model {model!r}): {refused}"
+            raise Refused(
+                refused.fault, message, param="input_file_id", headers=refused.headers, passed=refused.passed
+            ) from None
+        return selection
 
     def _store(self, incoming: Incoming, asking: Asking, customer: Customer, event_ns: int) -> Candidate:
         """The deployment where a project's files are: the first that has the operation, of the cloud asked for."""
@@ -289,9 +335,28 @@ class Front:
         where = f"on {cloud}" if cloud else "here"
         raise Refused(errors.NO_DEPLOYMENT, f"No deployment {where} offers {asking.operation.name} to this key.")
 
-    def _has_made(self, asking: Asking, customer: Customer) -> bool:
-        buyer = customer.buyer
-        return bool(self._shared.issued.owned(buyer.organisation, buyer.project, asking.operation.lists))
+    def _list(self, incoming: Incoming, asking: Asking, customer: Customer) -> None:
+        """What the project made of one kind, wherever it lies: from one account as it is told there, from several as
+        one list."""
+        shared, desk, operation = self._shared, self._desk, asking.operation
+        cloud = self._cloud(incoming.cloud) if incoming.cloud else ""
+        places: dict[str, Candidate] = {}
+        accounts: dict[bytes, Candidate] = {}
+        for name in shared.issued.deployments(customer.buyer, operation.lists):
+            holder = shared.tables.holder(name)
+            if holder is not None and cloud in ("", holder.target.cloud):
+                places[name] = accounts.setdefault(holder.target.account, holder)
+        if not places:
+            desk.answer(response(200, EMPTY_LIST, desk.head_lines))
+            return
+        asked: Asked = NOTHING_ASKED
+        selection = Selection(tuple(accounts.values()))
+        if len(accounts) > 1:
+            asked = Listing(shared, customer, operation, asking.query, places)
+            selection = Selection(())
+        call, passed = operation.call(b"", asking.query, b""), b"".join(incoming.passed)
+        wanted = Wanted(operation, call, asked, b"", b"", passed, "")
+        desk.begin(Exchange(desk, shared, customer, selection, wanted, shared.clock()))
 
     def _hedge_s(self, value: bytes) -> float:
         if not value.isdigit() or len(value) > 6:
@@ -395,3 +460,37 @@ class Front:
 
 def _project(buyer: Buyer) -> tuple[str, str]:
     return (buyer.organisation, buyer.project)
+
+
+class _BatchFile:
+    """Reads the file that was sent for batches, and sends it where all of it may go."""
+
+    def __init__(
+        self, front: Front, incoming: Incoming, customer: Customer, upload: Upload, body: bytes, event_ns: int
+    ) -> None:
+        self._front = front
+        self._incoming = incoming
+        self._customer = customer
+        self._upload = upload
+        self._body = body
+        self._event_ns = event_ns
+        incoming.pieces = []  # they are in the body
+
+    async def __call__(self, exchange: Exchange) -> None:
+        upload = self._upload
+        upload.preparing = None
+        reading = Reading(upload, self._body, self._decide, self._scale)
+        try:
+            selection = await by_slices(reading.work(), exchange.is_over)
+        except Refused as refused:
+            exchange.refuse(refused)
+            return
+        if selection is not None:
+            wanted = msgspec.structs.replace(exchange.wanted, model=upload.model)
+            exchange.go_on(selection.candidates, selection.passed, wanted)
+
+    def _decide(self, line: Line, needs: Needs) -> Selection:
+        return self._front.line_of(self._incoming, self._customer, line, needs, self._event_ns)
+
+    def _scale(self, target: CallTarget) -> Scale:
+        return batch_scale(target, self._customer.buyer, self._event_ns)

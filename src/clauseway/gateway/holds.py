@@ -1,42 +1,130 @@
 """What stays reserved after its answer is out: a response in the background has cost nothing yet, and may cost all.
 
-In this process's memory only. Where it is lost with the process, the slices that it was reserved from come back with
-the process's leases, and what was used is known from the journal.
+Of responses, in this process's memory only. Where it is lost with the process, the slices that it was reserved from
+come back with the process's leases, and what was used is known from the journal.
+
+A batch runs for a day, so what is reserved for it outlives the process: of each budget it gets a lease of its own,
+which ends with what the batch came to, whoever sees that.
+
+    reserved (from this process's slices) ──▶ kept (leases of its own) ──▶ ended (what it came to) ──▶ gone
+
+Each step is in the file of identifiers before it counts on the lessor having heard of it; what the lessor did not hear
+is said again, which grants nothing twice.
 """
 
+from asyncio import AbstractEventLoop, Task
+from hashlib import blake2b
+from time import time, time_ns
 from typing import NamedTuple
 
-from clauseway.gateway.accounts import Account
+from clauseway.gateway.accounts import Account, Accounts
+from clauseway.gateway.issued import Hold, IssuedIndex
+
+_AT_ONCE_MAX = 64
+_AGAIN_S = 5.0
+# A worker beside this one may just be seeing to it; after that it has died.
+_ORPHANED_NS = 10_000_000_000
 
 
 class Held(NamedTuple):
-    """A reservation: of which account, for what, and how much of it."""
+    """A reservation: of which account, for what, and how much of it. `lasts`: see the module."""
 
     account: Account
     cloud: str
     product: str
     picodollars: int
     tokens: int
+    lasts: bool = False
 
 
 class Holds:
     """Reservations by the identifier of what is pending."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: AbstractEventLoop, accounts: Accounts, issued: IssuedIndex) -> None:
+        self._loop = loop
+        self._accounts = accounts
+        self._issued = issued
         self._held: dict[str, Held] = {}
+        self._working: Task[None] | None = None
+        self._again_s: dict[str, float] = {}
         # What a client of this process is still being told of: its end comes by itself.
         self.attended: set[str] = set()
 
     def keep(self, identifier: str, held: Held) -> None:
-        self.settle(identifier, 0, 0)  # a cloud that names two things alike
+        self.drop(identifier)  # a cloud that names two things alike
         self._held[identifier] = held
 
     def settle(self, identifier: str, charged: int, tokens: int) -> bool:
-        """What it came to: picodollars and tokens. False where this process holds no reservation for it."""
+        """What it came to: picodollars and tokens. False where nothing is reserved for it."""
         held = self._held.pop(identifier, None)
         if held is not None:
             held.account.settle(held.cloud, held.product, held.picodollars, charged, held.tokens, tokens)
-        return held is not None
+            if held.lasts:
+                self._issued.forget_hold(identifier)
+            return True
+        if not self._issued.is_held(identifier):
+            return False
+        self._issued.hold_ended(identifier, charged)
+        return True
+
+    def drop(self, identifier: str) -> None:
+        """This process need not see to it."""
+        held = self._held.pop(identifier, None)
+        if held is not None:
+            held.account.settle(held.cloud, held.product, held.picodollars, 0, held.tokens, 0)
 
     def __len__(self) -> int:
         return len(self._held)
+
+    # -- what lasts
+
+    def look(self, now_s: float) -> None:
+        """See to what the lessor is to be told; to be called once a second or so."""
+        if self._working is None or self._working.done():
+            self._working = self._loop.create_task(self._see_to(now_s))
+
+    async def close(self) -> None:
+        """Before the process's slices are returned: what lasts must not be among them."""
+        if self._working is not None:
+            await self._working
+        for identifier, held in list(self._held.items()):
+            if held.lasts:
+                await self._cede(identifier)
+
+    async def _see_to(self, now_s: float) -> None:
+        for identifier in [identifier for identifier, held in self._held.items() if held.lasts]:
+            await self._cede(identifier)
+        self._again_s = {name: due_s for name, due_s in self._again_s.items() if due_s > now_s}
+        for hold in self._issued.open_holds(_AT_ONCE_MAX):
+            if hold.identifier not in self._again_s and not await self._tell(hold):
+                self._again_s[hold.identifier] = now_s + _AGAIN_S
+
+    async def _cede(self, identifier: str) -> None:
+        """What is reserved here gets leases of its own."""
+        held = self._held[identifier]
+        purses = held.account.purses(held.cloud, held.product)
+        await self._accounts.quiet(purses)
+        if self._held.pop(identifier, None) is None:
+            return  # it has ended meanwhile
+        if await self._accounts.cede(purses, held.picodollars, _holder(identifier), int(time())):
+            self._issued.hold_kept(identifier)
+
+    async def _tell(self, hold: Hold) -> bool:
+        """Whether the lessor heard it and there is nothing left to say."""
+        holder = _holder(hold.identifier)
+        if hold.charged >= 0:
+            done = await self._accounts.end(hold.budgets, hold.charged, holder)
+            if done:
+                self._issued.forget_hold(hold.identifier)
+            return done
+        if hold.created_ns > time_ns() - _ORPHANED_NS:
+            return False
+        done = await self._accounts.hold(hold.budgets, hold.picodollars, holder, int(time()))
+        if done:
+            self._issued.hold_kept(hold.identifier)
+        return done
+
+
+def _holder(identifier: str) -> str:
+    """The name under which its leases are held."""
+    return blake2b(identifier.encode(), digest_size=8).hexdigest()

@@ -46,6 +46,20 @@ CREATE TABLE IF NOT EXISTS issued (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS issued_by_owner ON issued (organisation, project, endpoint, created_ns);
 CREATE INDEX IF NOT EXISTS issued_pending ON issued (pending, created_ns, identifier) WHERE pending > 0;
+CREATE TABLE IF NOT EXISTS contents (
+    identifier TEXT PRIMARY KEY,
+    purpose TEXT NOT NULL,
+    contents BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (
+    identifier TEXT PRIMARY KEY,
+    budgets TEXT NOT NULL,
+    picodollars INTEGER NOT NULL,
+    created_ns INTEGER NOT NULL,
+    kept INTEGER NOT NULL DEFAULT 0,
+    charged INTEGER NOT NULL DEFAULT -1
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS held_open ON held (identifier) WHERE kept = 0 OR charged >= 0;
 """
 _COLUMNS = (
     "identifier, organisation, project, key_id, seller, segment, deployment, model, endpoint, body_bytes, created_ns, "
@@ -53,6 +67,22 @@ _COLUMNS = (
 )
 # Who issued first owns it: a cloud that names an identifier twice moves nothing from one project to another.
 _INSERT = f"INSERT INTO issued ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT_CONTENTS = "INSERT INTO contents (identifier, purpose, contents) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_FORGET_CONTENTS = "DELETE FROM contents WHERE identifier = ?"
+_INSERT_HOLD = (
+    "INSERT INTO held (identifier, budgets, picodollars, created_ns) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_OPEN_HOLDS = (
+    "SELECT identifier, budgets, picodollars, created_ns, charged FROM held WHERE kept = 0 OR charged >= 0 LIMIT ?"
+)
+_KEEP_HOLD = "UPDATE held SET kept = 1 WHERE identifier = ?"
+_END_HOLD = "UPDATE held SET charged = ? WHERE identifier = ? AND charged < 0"
+_FORGET_HOLD = "DELETE FROM held WHERE identifier = ?"
+# Its usage was recorded, and what it came to was not written any more: it counts as the whole.
+_END_LOST_HOLDS = (
+    "UPDATE held SET charged = picodollars WHERE charged < 0 "
+    "AND identifier NOT IN (SELECT identifier FROM issued WHERE pending > 0)"
+)
 _CLAIM = f"UPDATE issued SET pending = {_CLAIMED}, claimed = ? WHERE identifier = ? AND pending = {_PENDING}"
 _TELL = f"UPDATE issued SET pending = {_TOLD}, claimed = '' WHERE identifier = ? AND pending = {_CLAIMED}"
 _FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_TOLD}"
@@ -61,10 +91,22 @@ _FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_TOLD}"
 Told = Callable[[bool | OSError], None]
 
 
+class Hold(NamedTuple):
+    """What stays reserved for what is pending, of each of the budgets. `charged` is what it came to in the end, -1 as
+    long as that is not known."""
+
+    identifier: str
+    budgets: tuple[str, ...]
+    picodollars: int
+    created_ns: int
+    charged: int = -1
+
+
 class Issued(msgspec.Struct, frozen=True):
     """An identifier and where it lies. `buyer` is whose key made it, `model` the name that the client asked for,
     `endpoint` the code of the operation that made it, `body_bytes` how long the request was. `pending`: its usage has
-    not been metered yet. `created_ns`: nanoseconds since 1970."""
+    not been metered yet. `created_ns`: nanoseconds since 1970. The `purpose` of a file and its `contents`, what was
+    found in it, are kept beside, and so is the `hold` of what is pending: what is read back does not have them."""
 
     identifier: str
     buyer: Buyer
@@ -74,6 +116,17 @@ class Issued(msgspec.Struct, frozen=True):
     body_bytes: int
     created_ns: int
     pending: bool
+    purpose: str = ""
+    contents: bytes = b""
+    hold: Hold | None = None
+
+
+class Row(NamedTuple):
+    """An identifier in the order in which a project made things."""
+
+    identifier: str
+    deployment: str
+    created_ns: int
 
 
 class _Change(NamedTuple):
@@ -108,6 +161,20 @@ class IssuedIndex:
         row = self._reading.execute(f"SELECT {_COLUMNS} FROM issued WHERE identifier = ?", (identifier,)).fetchone()
         return _issued(row) if row is not None else None
 
+    def contents(self, identifier: str) -> bytes:
+        """What was found in a file; empty where nothing was looked for."""
+        row = self._reading.execute("SELECT contents FROM contents WHERE identifier = ?", (identifier,)).fetchone()
+        return row[0] if row is not None else b""
+
+    def is_held(self, identifier: str) -> bool:
+        """Whether something is reserved for it that lasts."""
+        return self._reading.execute("SELECT 1 FROM held WHERE identifier = ?", (identifier,)).fetchone() is not None
+
+    def open_holds(self, count: int) -> list[Hold]:
+        """Some of those of which the lessor is to be told something."""
+        rows = self._reading.execute(_OPEN_HOLDS, (count,))
+        return [Hold(row[0], tuple(row[1].split("\n")), *row[2:]) for row in rows]
+
     def owned(self, organisation: str, project: str, endpoint: int) -> set[str]:
         """The identifiers that a project holds, of one kind."""
         rows = self._reading.execute(
@@ -115,6 +182,47 @@ class IssuedIndex:
             (organisation, project, endpoint),
         )
         return {row[0] for row in rows}
+
+    def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
+        """Where something of one kind lies that a project made."""
+        rows = self._reading.execute(
+            "SELECT DISTINCT deployment FROM issued WHERE organisation = ? AND project = ? AND endpoint = ?",
+            (buyer.organisation, buyer.project, endpoint),
+        )
+        return [row[0] for row in rows]
+
+    def made(
+        self,
+        buyer: Buyer,
+        endpoint: int,
+        deployments: Sequence[str],
+        purpose: str,
+        after: Row | None,
+        newest_first: bool,
+        count: int,
+    ) -> list[Row]:
+        """What a project made on some deployments, in order, after some of it. With a `purpose`, also what is not known
+        to have another."""
+        beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
+        terms, values = [], [buyer.organisation, buyer.project, endpoint, *deployments]
+        if after is not None:
+            terms.append(f"AND (created_ns, issued.identifier) {beyond} (?, ?)")
+            values += (after.created_ns, after.identifier)
+        if purpose:
+            terms.append("AND coalesce(contents.purpose, ?) = ?")
+            values += (purpose, purpose)
+        rows = self._reading.execute(
+            "SELECT issued.identifier, deployment, created_ns FROM issued LEFT JOIN contents USING (identifier) "
+            f"WHERE organisation = ? AND project = ? AND endpoint = ? AND deployment IN ({_marks(deployments)}) "
+            f"{' '.join(terms)} ORDER BY created_ns {order}, issued.identifier {order} LIMIT ?",
+            (*values, count),
+        )
+        return [Row(*row) for row in rows]
+
+    def neighbour(self, buyer: Buyer, endpoint: int, deployments: Sequence[str], row: Row, newest_first: bool) -> str:
+        """What stands just before a row in the list of some deployments; empty where it is the first."""
+        found = self.made(buyer, endpoint, deployments, "", row, not newest_first, 1)
+        return found[0].identifier if found else ""
 
     def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[Issued]:
         """Some of those whose usage is still to come, oldest first, from the one after (created_ns, identifier)."""
@@ -134,8 +242,16 @@ class IssuedIndex:
     def add(self, issued: Sequence[Issued], told: Told) -> None:
         """Write rows; those that exist stay as they are."""
         for one in issued:
-            if self.find(one.identifier) is None:
+            known = self.find(one.identifier)
+            if known is None:
                 self._remember(one)
+            if one.purpose and (known is None or known.buyer == one.buyer):
+                values = (one.identifier, one.purpose, one.contents)
+                self._queue.put(_Change(_INSERT_CONTENTS, values, None))
+            if one.hold is not None:
+                hold = one.hold
+                about = (one.identifier, "\n".join(hold.budgets), hold.picodollars, hold.created_ns)
+                self._queue.put(_Change(_INSERT_HOLD, about, None))
             told_now = told if one is issued[-1] else None
             buyer = one.buyer
             row = (
@@ -153,10 +269,31 @@ class IssuedIndex:
         """The usage that was claimed is recorded."""
         self._queue.put(_Change(_TELL, (identifier,), None))
 
+    def hold_kept(self, identifier: str) -> None:
+        """It has leases of its own."""
+        self._queue.put(_Change(_KEEP_HOLD, (identifier,), None))
+
+    def hold_ended(self, identifier: str, charged: int) -> None:
+        """What it came to is known."""
+        self._queue.put(_Change(_END_HOLD, (charged, identifier), None))
+
+    def forget_hold(self, identifier: str) -> None:
+        """Nothing is reserved for it any more, and the lessor knows."""
+        self._queue.put(_Change(_FORGET_HOLD, (identifier,), None))
+
     def forget(self, identifier: str, told: Told) -> None:
         """It was deleted. What is pending stays until it is metered."""
         self._remembered.pop(identifier, None)
+        self._queue.put(_Change(_FORGET_CONTENTS, (identifier,), None))
         self._queue.put(_Change(_FORGET, (identifier,), told))
+
+    def end_lost_holds(self) -> None:
+        """At the start, when claims are resolved. Raises OSError."""
+        try:
+            with self._reading:
+                self._reading.execute(_END_LOST_HOLDS)
+        except sqlite3.Error as error:
+            raise OSError(f"the index of identifiers cannot be written: {error}") from error
 
     def resolve(self, recorded: Collection[str]) -> None:
         """At the start, before anything is served: claims of a process that died, whose usage is among the `recorded`
@@ -217,6 +354,10 @@ class IssuedIndex:
                 return [self._writing.execute(change.statement, change.values).rowcount > 0 for change in changes]
         except sqlite3.Error as error:
             return [OSError(f"the index of identifiers cannot be written: {error}")] * len(changes)
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -22,6 +22,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
     `least` is the total below which nothing helps, `target` the total wished for; below what is held, the rest is given
     back. `spent` is final where the lease is `over`.
+
+    `holder` is empty for leases of the process that asks. What outlives it has leases of its own, under a name of its
+    own: 16 characters of hex, as starts of processes have.
     """
 
     budget: str
@@ -31,6 +34,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     least: int = 0
     target: int = 0
     over: bool = False
+    holder: str = ""
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,18 +64,19 @@ class LocalLessor:
     def __init__(self, amounts: Mapping[str, int] | None = None, otherwise: int = _NO_LIMIT) -> None:
         self._amounts = dict(amounts or {})
         self._otherwise = otherwise
-        self._held: dict[tuple[str, int], int] = {}
+        self._held: dict[tuple[str, str, int], int] = {}
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
         return [self._lease(ask) for ask in asks]
 
     def _lease(self, ask: Ask) -> Slice:
         amount = self._amounts.get(ask.budget, self._otherwise)
-        held = self._held.get((ask.budget, ask.part), 0)
-        free = amount - sum(total for (budget, _), total in self._held.items() if budget == ask.budget)
+        name = ask.budget, ask.holder, ask.part
+        held = self._held.get(name, 0)
+        free = amount - sum(total for (budget, _, _), total in self._held.items() if budget == ask.budget)
         wished = min(ask.spent if ask.over else ask.target, held + max(free, 0))
         if wished < held or wished >= ask.least:
-            self._held[ask.budget, ask.part], free = wished, free + held - wished
+            self._held[name], free = wished, free + held - wished
             held = wished
         return Slice(leased=held, left=max(free, 0), amount=amount)
 

@@ -65,4 +65,22 @@ def only_owned(answer: bytes, owned: set[str]) -> bytes:
     return msgspec.json.encode({**members, **changed})
 
 
+class _Page(msgspec.Struct, frozen=True, gc=False):
+    data: list[msgspec.Raw] = []
+    has_more: bool = False
+
+
+_decode_page = msgspec.json.Decoder(_Page).decode
+
+
+def objects_in(answer: bytes) -> tuple[list[tuple[str, bytes]], bool]:
+    """The objects of a list, by their names, and whether there are more; none where it is no list."""
+    try:
+        page = _decode_page(answer)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return [], False
+    written = [bytes(one) for one in page.data]
+    return [(made.id, one) for one in written if (made := made_in(one)) is not None], page.has_more
+
+
 EMPTY_LIST = b'{"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false}'

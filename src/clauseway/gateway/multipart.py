@@ -10,6 +10,11 @@ from typing import NamedTuple
 _BOUNDARY = re.compile(rb'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
 _NAME = re.compile(rb'[;\s]name="([^"]*)"', re.IGNORECASE)
 _FILE = re.compile(rb"[;\s]filename\*?=", re.IGNORECASE)
+# A part whose name can be read in one way only; browsers and HTTP libraries write no other.
+_PLAIN_NAME = re.compile(
+    rb'content-disposition:\s*form-data\s*;\s*name="([^"\\]*)"\s*(?:;\s*filename\*?=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+)\s*){0,2}',
+    re.IGNORECASE,
+)
 _PARTS_MAX = 1000  # a form of ours has some ten parts
 _FIELD_BYTES_MAX = 64 << 10  # a plain field is a name, a number, a prompt
 
@@ -26,6 +31,14 @@ class Field(NamedTuple):
     end: int
 
 
+class Uploaded(NamedTuple):
+    """A file that was sent, and what for: where it begins and ends in the body, and its `purpose`."""
+
+    purpose: str
+    begin: int
+    end: int
+
+
 def fields_of(body: bytes, content_type: bytes) -> dict[str, str]:
     """The plain fields by name; of a name that comes twice the last. Raises BadForm."""
     return {
@@ -33,6 +46,29 @@ def fields_of(body: bytes, content_type: bytes) -> dict[str, str]:
         for field in _fields(body, content_type)
         if field.end - field.begin <= _FIELD_BYTES_MAX
     }
+
+
+def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
+    """The one file of a form, and its purpose; empty and nothing where the form has none.
+
+    Raises BadForm where a cloud could read another file or purpose out of the form than we do.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for head, begin, end in _parts(body, content_type):
+        stated = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition")]
+        plain = len(stated) == 1 and head.count(b"\n") == head.count(b"\r\n")
+        name = _PLAIN_NAME.fullmatch(stated[0]) if plain else None
+        if name is None:
+            raise BadForm("a part of it has no name, or several")
+        named = name[1].decode("utf-8", "replace")
+        if named in found and named in ("file", "purpose"):
+            raise BadForm(f"it has more than one {named}")
+        found[named] = (begin, end)
+    begin, end = found.get("purpose", (0, 0))
+    if end - begin > _FIELD_BYTES_MAX:
+        raise BadForm("its purpose is too long")
+    purpose = body[begin:end].decode("utf-8", "replace")
+    return Uploaded(purpose, *found.get("file", (0, 0)))
 
 
 def with_field(body: bytes, content_type: bytes, name: str, value: bytes) -> bytes:
@@ -44,23 +80,32 @@ def with_field(body: bytes, content_type: bytes, name: str, value: bytes) -> byt
 
 
 def _fields(body: bytes, content_type: bytes) -> Iterator[Field]:
+    for head, begin, end in _parts(body, content_type):
+        field = _field_in(head, begin, end)
+        if field is not None:
+            yield field
+
+
+def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Each part's head, and where what follows it begins and ends."""
     found = _BOUNDARY.search(content_type)
     if not content_type.lower().startswith(b"multipart/form-data") or found is None:
         raise BadForm("its content type is not multipart/form-data with a boundary")
     delimiter = b"--" + (found[1] or found[2])
-    if not body.startswith(delimiter) and b"\r\n" + delimiter not in body:
+    begin = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2
+    if begin == 1:
         raise BadForm("its boundary does not come in it")
-    at = body.find(delimiter) + len(delimiter)
+    at = begin + len(delimiter)
     for _ in range(_PARTS_MAX):
         if body.startswith(b"--", at):
             return
+        if not body.startswith(b"\r\n", at):
+            raise BadForm("what begins like its boundary goes on otherwise")
         head_end = body.find(b"\r\n\r\n", at)
         end = body.find(b"\r\n" + delimiter, head_end + 2)
         if head_end < 0 or end < 0:
             raise BadForm("a part of it does not end")
-        field = _field_in(body[at:head_end], head_end + 4, end)
-        if field is not None:
-            yield field
+        yield body[at:head_end], head_end + 4, max(head_end + 4, end)
         at = end + 2 + len(delimiter)
     raise BadForm(f"it has more than {_PARTS_MAX} parts")
 
@@ -71,5 +116,5 @@ def _field_in(head: bytes, begin: int, end: int) -> Field | None:
         if line.lower().startswith(b"content-disposition:"):
             name = _NAME.search(line)
             if name is not None and _FILE.search(line) is None:
-                return Field(name[1].decode("utf-8", "replace"), begin, max(begin, end))
+                return Field(name[1].decode("utf-8", "replace"), begin, end)
     return None

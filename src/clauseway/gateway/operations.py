@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.gateway.answers import Stream, chat_stream, typed_stream
+from clauseway.gateway.batch_files import Upload, decode_batching, decode_upload
 from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.clouds.reports import (
@@ -73,7 +74,7 @@ class Operation(NamedTuple):
     """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands.
 
     `decode` is None where the body does not name a model. `splice(asked, body, content type, destination)` gives the
-    body as it goes to a deployment. `free`: it uses nothing, so nothing is reserved for it.
+    body as it goes to a deployment. `free`: it uses nothing itself, so nothing is reserved for it but what it sets off.
     """
 
     name: str
@@ -178,6 +179,11 @@ def _same_body(_asked: Asked, body: bytes, _content_type: bytes, _destination: D
     return body
 
 
+def _file_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
+    assert isinstance(asked, Upload)
+    return asked.body_for(body, destination.model, destination.quoted_model)
+
+
 _TELLS_END = frozenset({"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"})
 _WITHOUT_MODEL = frozenset({"files.create", "batches.create"})
 
@@ -255,12 +261,14 @@ OPERATIONS: tuple[Operation, ...] = (
         bytes_per_token=_AUDIO_BYTES,
     ),
     _operation("moderations", _POST, b"/moderations", decode_moderation, _json_body, no_units_in, free=True),
-    _operation("files.create", _POST, b"/files", decode_form, _same_body, no_units_in, state=State.ISSUES, free=True),
+    _operation("files.create", _POST, b"/files", decode_upload, _file_body, no_units_in, state=State.ISSUES, free=True),
     _bodyless("files.list", _GET, b"/files", State.LISTS),
     _bodyless("files.retrieve", _GET, b"/files/%b"),
     _bodyless("files.delete", _DELETE, b"/files/%b"),
     _bodyless("files.content", _GET, b"/files/%b/content"),
-    _operation("batches.create", _POST, b"/batches", decode_plain, _same_body, no_units_in, state=State.ISSUES),
+    _operation(
+        "batches.create", _POST, b"/batches", decode_batching, _same_body, no_units_in, state=State.ISSUES, free=True
+    ),
     _bodyless("batches.list", _GET, b"/batches", State.LISTS),
     _bodyless("batches.retrieve", _GET, b"/batches/%b"),
     _bodyless("batches.cancel", _POST, b"/batches/%b/cancel"),
@@ -268,6 +276,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
 FILES = BY_NAME["files.create"].code
+BATCHES = BY_NAME["batches.create"]
 _ROOTS = (b"/v1", b"/openai/v1", b"/openai")
 _FIXED = {
     root + operation.path: [found for found in OPERATIONS if found.path == operation.path]

@@ -93,6 +93,16 @@ class Purse:
         self.spent += charged
         self.left += reserved - charged
 
+    def cede(self, reserved: int) -> Ask:
+        """A reservation gets a lease of its own: the ask by which ours is that much less, from before it is said. What
+        was reserved in a former period is free again there."""
+        if self.formers:
+            self.settle(reserved, 0)
+        else:
+            self.reserved -= reserved
+            self.leased -= reserved
+        return self.ask()
+
     def shortage(self, needed: int, now_s: float) -> Shortage:
         may_grow = not self.gone and not (now_s < self.denied_until_s and needed >= self.denied_least)
         waits = self.period_end_s - now_s if self.period_end_s < FOREVER_S and needed <= self.amount else 0.0

@@ -130,6 +130,7 @@ class Server:
         issued = IssuedIndex(options.spool / ISSUED_FILE, loop)
         if issued.claims():
             issued.resolve(recorded_requests(options.spool))
+        issued.end_lost_holds()
         tables = self._tables(opened, spool)
         await self._presenting.settled()
         shared = self._shared = Shared(loop, tables, spool, clock, limits, boot, self._accounts, issued)
@@ -160,6 +161,7 @@ class Server:
             control.close()
         issued.flush()
         await asyncio.sleep(0)  # who waits for it records what it metered
+        await shared.holds.close()
         await self._accounts.close()
         self._lessors.close()
         self._presenting.close()
@@ -259,6 +261,7 @@ class Server:
             self._reporter.look()
             if self._reporting is None or self._reporting.done():
                 self._reporting = asyncio.ensure_future(self._accounts.report(time.monotonic()))
+            self._shared.holds.look(time.monotonic())
             self._poller.poll(time.monotonic())
 
     def _look_at_plan(self) -> None:

@@ -66,7 +66,7 @@ class Shared:
         self.boot = boot
         self.accounts = accounts
         self.issued = issued
-        self.holds = Holds()
+        self.holds = Holds(loop, accounts, issued)
         self.explanations = Explanations()
         self.retries = RetryBudget(limits.retries)
         self.wheel = Wheel(loop)

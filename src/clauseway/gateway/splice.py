@@ -1,4 +1,5 @@
 """The only changes ever made to a caller's body: the model's name, and the option that makes a stream report usage.
+(The lines of a batch's file are bodies in lines; each is spliced as a body, in its place.)
 
 Both are spliced as bytes; everything else stays as the caller wrote it. Without a tokenizer, and still exact:
 
@@ -25,11 +26,16 @@ class _Model(msgspec.Struct, gc=False):
     model: str
 
 
+class _Line(msgspec.Struct, gc=False):
+    body: msgspec.Raw
+
+
 class _Options(msgspec.Struct, gc=False):
     stream_options: dict[str, msgspec.Raw] | None = None
 
 
 _decode_model = msgspec.json.Decoder(_Model).decode
+_decode_line = msgspec.json.Decoder(_Line).decode
 _decode_options = msgspec.json.Decoder(_Options).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -49,6 +55,18 @@ def with_model(body: bytes, name: str, quoted: bytes) -> bytes:
         except msgspec.DecodeError:
             pass  # it cut something else in two
     return _with_members(body, {"model": msgspec.Raw(quoted)})
+
+
+def with_body(line: bytes, asked: bytes, changed: bytes) -> bytes:
+    """A line of a batch's file, a valid object, with `changed` in the place of its body `asked`.
+
+    The same bytes may stand in another member too, so the result is decoded again.
+    """
+    at = line.rfind(asked)
+    spliced = line[:at] + changed + line[at + len(asked) :]
+    if bytes(_decode_line(spliced).body) == changed:
+        return spliced
+    return _with_members(line, {"body": msgspec.Raw(changed)})
 
 
 def asking_usage(body: bytes, has_options: bool) -> bytes:

@@ -86,6 +86,12 @@ class CallTarget:
         self.prepare = None if credential is None else CLOUDS[self.target.dialect].prepare(self.target, credential)
         self.credential = credential
 
+    @property
+    def account(self) -> bytes:
+        """The same for deployments that lie on one account, of whose files and batches each can tell."""
+        its = self.target
+        return msgspec.json.encode((its.dialect, its.url, its.auth, its.settings))
+
     def turn_to(self, begin_ns: int) -> None:
         """From here on the prices and commitments of this stretch hold."""
         self._tariff = self._tariffs.at(begin_ns)

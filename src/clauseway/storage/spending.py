@@ -5,16 +5,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clauseway.metering import RequestId
+from clauseway.metering.endpoints import batch_codes
 from clauseway.storage.files import INTENTS, USAGE, files_of
 from clauseway.storage.lake import Lake
 
 _SCOPE = ("organisation", "project", "key_id", "cloud", "product")
-_INTENT = ("request_id", "attempt", "recorded_ns", "reserved_picodollars", *_SCOPE)
+_INTENT = ("request_id", "attempt", "recorded_ns", "endpoint", "reserved_picodollars", *_SCOPE)
 _END = ("request_id", "attempt", "status", "charge_picodollars")
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt at a cloud, in picodollars. `begun_ns` is the machine's clock; `status` is 0 where it has no end."""
+    """An attempt at a cloud, in picodollars. `begun_ns` is the machine's clock; `status` is 0 where it has no end. What
+    the end of a batch is charged is not here: it is spent of a lease that no gateway holds."""
 
     begun_ns: int
     organisation: str
@@ -41,6 +43,7 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
             key = (row["request_id"], row["attempt"])
             ends[key] = min(ends.get(key, found), found)
     attempts: dict[tuple[str, int], Attempt] = {}
+    of_batches = batch_codes()
     for name in _sealed_since(lake, INTENTS, since_ns):
         for row in pq.read_table(lake.root / name, columns=list(_INTENT), filters=of_boot).to_pylist():
             key = (row["request_id"], row["attempt"])
@@ -49,7 +52,7 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
                 begun_ns=row["recorded_ns"],
                 reserved=row["reserved_picodollars"],
                 status=status,
-                charge=charge,
+                charge=0 if row["endpoint"] in of_batches else charge,
                 **{name: row[name] for name in _SCOPE},
             )
     return list(attempts.values())

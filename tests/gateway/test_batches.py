@@ -1,0 +1,290 @@
+"""Batches: each line of a file is decided like a request of its own; what it may cost is held until it has ended."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import openai
+import pytest
+from endpoints_rig import CLOUDS, Endpoints, plan, sandbox_clouds
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, REFUSAL, Rig, eventually, key
+
+from clauseway.app.home import Home
+from clauseway.app.leasing import lease_server
+from clauseway.app.sealing import seal
+from clauseway.gateway.plan import Budget, Epoch, Plan, RateLimit, Retirement, Route
+from clauseway.storage import Control
+from clauseway.storage.leases import Lease, Leases, usd
+from clauseway.storage.tenants import BudgetRow, Tenants
+
+RETIRED = "gpt-5.4-2025-01-01"
+INPUT_PRICE, OUTPUT_PRICE = 2_500_000, 15_000_000  # of both deployments, in picodollars
+OUTPUT_MAX = 50
+BATCH = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+
+
+def line(model: str = MODEL, url: str = "/v1/chat/completions", method: str = "POST", **body: object) -> bytes:
+    asked = {"model": model, "messages": [{"role": "user", "content": "hello"}], **body}
+    return json.dumps({"custom_id": "c", "method": method, "url": url, "body": asked}).encode() + b"\n"
+
+
+class House(Endpoints):
+    """Two clouds, and a gateway before them with a budget that is leased."""
+
+    def __init__(self, root: Path, stack: ExitStack) -> None:
+        self.home = Home(root)
+        self.control = Control.open(self.home.make().control)
+        stack.callback(self.control.close)
+        stack.enter_context(lease_server(self.home))
+        super().__init__(stack.enter_context(Rig(root)), stack.enter_context(sandbox_clouds(*CLOUDS)))
+        self.rig.spool = self.home.spools / "gateway"
+        self.rig.spool.mkdir(parents=True)
+        self.set_budget(10**15)
+
+    def set_budget(self, picodollars: int) -> None:
+        row = BudgetRow(
+            id="b", organisation="acme", period="total", amount=usd(picodollars), currency="USD", created_ns=1
+        )
+        Tenants(self.control).set_budget(row)
+
+    def plan(self) -> Plan:
+        """The model on both clouds, AWS closed to it; another seller may sell on OpenAI alone, nothing is left of a
+        dated name."""
+        made = plan(self.rig, self.ports, keys=(key(OTHER_SECRET, "microsoft"),))
+        routes = dict(made.epochs[0].routes)
+        mine, theirs = f"openai|{PRODUCT}|direct", f"microsoft|{PRODUCT}|direct"
+        routes[mine] = Route(candidates=routes[mine].candidates, refusals=(REFUSAL,))
+        routes[theirs] = Route(candidates=routes[theirs].candidates[:1])
+        limit = RateLimit(id="l", whose="organisation acme", tokens_per_minute=20_000)
+        keys = [
+            msgspec.structs.replace(one, limits=(0,), budgets=(0,)) if one.organisation == "acme" else one
+            for one in made.keys
+        ]
+        retired = [Retirement(name=RETIRED, surface=one.surface, begin_ns=0, message="Retired; use gpt-5.4.")
+                   for one in made.targets[:1]]  # fmt: skip
+        return msgspec.structs.replace(
+            made, epochs=(Epoch(begin_ns=0, routes=routes),), keys=tuple(keys), limits=(limit,),
+            budgets=(Budget(id="b", whose="organisation acme"),), leases=str(self.home.lease_socket),
+            models={**made.models, RETIRED: PRODUCT}, retirements=tuple(retired),
+        )  # fmt: skip
+
+    def start(self) -> None:
+        self.rig.start(self.plan())
+
+    def upload(self, *lines: bytes, secret: str = "", cloud: str = "") -> Any:
+        headers = {"x-clauseway-cloud": cloud} if cloud else {}
+        client = self.client(secret) if secret else self.client()
+        return client.files.create(file=("b.jsonl", b"".join(lines)), purpose="batch", extra_headers=headers)
+
+    def holds(self) -> list[Lease]:
+        """The leases that no process holds."""
+        return [lease for lease in Leases(self.control).open() if lease.pid == 0]
+
+    @property
+    def spent(self) -> int:
+        (found,) = Leases(self.control).standings(time.time_ns())
+        return found.spent
+
+    def charged(self) -> int:
+        return sum(record.charge_picodollars for record in self.rig.records())
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with ExitStack() as stack:
+        house = House(tmp_path_factory.mktemp("house"), stack)
+        house.start()
+        yield house
+
+
+@pytest.fixture
+def house(started: House) -> House:
+    started.clear_faults()
+    started.forget_asked()
+    return started
+
+
+@pytest.mark.parametrize(("cloud", "name_there"), [("openai", MODEL), ("azure", "gpt-5-4")])
+def test_from_a_file_to_its_answers(house: House, cloud: str, name_there: str) -> None:
+    client = house.client()
+    file = house.upload(line(), line(n=1), b"\r\n", line(), cloud=cloud)
+    assert name_there in client.files.content(file.id).text
+    batch = client.batches.create(input_file_id=file.id, **BATCH)
+    while batch.status != "completed":
+        batch = client.batches.retrieve(batch.id)
+    assert (batch.request_counts.total, batch.request_counts.failed) == (3, 0)
+    answers = [json.loads(one) for one in client.files.content(batch.output_file_id).text.splitlines()]
+    assert [one["response"]["status_code"] for one in answers] == [200] * 3
+    paths = {(one["cloud"], one["path"].rpartition("/v1")[2]) for one in house.asked(cloud)}
+    assert (cloud, "/batches") in paths
+
+
+def test_a_file_goes_on_to_the_next_cloud(house: House) -> None:
+    house.fault("openai", kind="status", status=503, endpoint="/files")
+    client = house.client()
+    raw = client.files.with_raw_response.create(file=("b.jsonl", line()), purpose="batch")
+    assert (raw.headers["x-clauseway-cloud"], raw.headers["x-clauseway-attempts"]) == ("azure", "2")
+    assert "gpt-5-4" in client.files.content(raw.parse().id).text
+
+
+# lines → status, code, and what the message says
+REFUSED: list[tuple[str, list[bytes], int, str, list[str]]] = [
+    ("an unknown model", [line(), line("gpt-9")], 404, "model_not_found", ["Line 2 (model 'gpt-9')", "does not exist"]),
+    ("a retired name", [line(RETIRED)], 404, "model_not_found", ["Line 1", "Retired; use gpt-5.4."]),
+    ("no model", [line(""), line()], 400, "missing_required_parameter", ["Line 1:", "names no model"]),
+    ("an unknown url", [line(url="/v1/audio/speech")], 400, "invalid_body", ["'/v1/audio/speech'", "/v1/responses"]),
+    ("another method", [line(method="GET")], 400, "invalid_body", ["its method is 'GET'"]),
+    ("no JSON", [line(), b"\r\n", b"{]\n"], 400, "invalid_body", ["Line 3: it is no request of a batch"]),
+    ("no object", [b"[]\n"], 400, "invalid_body", ["Line 1: it is no request"]),
+    ("no body", [b'{"method":"POST","url":"/v1/embeddings"}'], 400, "invalid_body", ["Line 1"]),
+    ("a body that cannot be", [line(n=0)], 400, "invalid_body", ["Line 1", ">= 1"]),
+    ("nothing", [b"\n\n"], 400, "invalid_body", ["holds no request"]),
+    ("two deployments", [line(), line("gpt-image-1", "/v1/images/generations")], 400, "unsupported_by_every_deployment",
+     ["Line 2 (model 'gpt-image-1')", "files of their own"]),
+    ("what lies elsewhere", [line(url="/v1/responses", input="x", previous_response_id="resp_1")], 404, "not_found",
+     ["resp_1"]),
+    ("many", [line(f"gpt-{at}") for at in range(9)], 404, "model_not_found", ["Line 5", "Later lines were not read."]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "status", "code", "said"), [case[1:] for case in REFUSED],
+                         ids=[case[0] for case in REFUSED])  # fmt: skip
+def test_nothing_is_uploaded_where_a_line_is_refused(
+    house: House, lines: list[bytes], status: int, code: str, said: list[str]
+) -> None:
+    with pytest.raises(openai.APIStatusError) as raised:
+        house.upload(*lines)
+    assert (raised.value.status_code, raised.value.code) == (status, code)
+    assert [part for part in said if part not in str(raised.value)] == []
+    assert (house.asked("openai"), house.asked("azure")) == ([], [])
+
+
+def test_a_refusal_cites_the_clause(house: House) -> None:
+    with pytest.raises(openai.PermissionDeniedError) as raised:
+        house.upload(line(), cloud="aws")
+    assert raised.value.code == "forbidden_by_agreement"
+    assert "Line 1 (model 'gpt-5.4'): A4 clause 3" in str(raised.value)
+    assert raised.value.response.headers["x-clauseway-decision"] == "A4.azure-exclusive"
+
+
+FORM = {**AUTHORIZED, "content-type": "multipart/form-data; boundary=b"}
+PURPOSE = b'--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+FILE = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a; b.jsonl"\r\n\r\n%b\r\n'
+
+
+@pytest.mark.parametrize(("form", "status"), [
+    (PURPOSE + FILE % line(), 200),
+    (PURPOSE + FILE % line() + FILE % line(), 400),
+    (PURPOSE + PURPOSE + FILE % line(), 400),
+    (PURPOSE + FILE.replace(b'"file"', b'"file"; name="x"') % line(), 400),
+    (PURPOSE + FILE.replace(b'"file"', b"file") % line(), 400),
+    (PURPOSE.replace(b"\r\n\r\n", b"\n\r\n\r\n") + FILE % line(), 400),
+    (PURPOSE + FILE % (line() + b"\r\n--bx\r\n" + line()), 400),
+    (PURPOSE, 400),
+])  # fmt: skip
+def test_a_form_is_read_in_one_way_or_not_at_all(house: House, form: bytes, status: int) -> None:
+    back = httpx.post(f"{house.base_url}/files", content=form + b"--b--\r\n", headers=FORM, timeout=PATIENCE_S)
+    assert back.status_code == status, back.text
+    assert status == 200 or house.asked("openai") == []
+
+
+def test_only_what_was_decided_becomes_a_batch(house: House) -> None:
+    client = house.client()
+    other = client.files.create(file=("b.jsonl", line("gpt-9")), purpose="user_data")
+    with pytest.raises(openai.BadRequestError, match="not uploaded here with purpose batch"):
+        client.batches.create(input_file_id=other.id, **BATCH)
+    with pytest.raises(openai.BadRequestError, match="names no file"):
+        client.post("/batches", cast_to=object, body=BATCH)
+
+
+def test_a_batch_is_decided_again_for_who_makes_it(house: House) -> None:
+    """The other seller of the same project may not sell on Azure, where the file lies."""
+    file = house.upload(line(), cloud="azure")
+    with pytest.raises(openai.APIStatusError, match="Line 1 of the file") as raised:
+        house.client(OTHER_SECRET).batches.create(input_file_id=file.id, **BATCH)
+    assert raised.value.status_code == 404
+    assert [one["path"] for one in house.asked("azure") if "batches" in one["path"]] == []
+
+
+# -- what is held
+
+
+def worst(lines: int) -> int:
+    body = len(json.dumps(json.loads(line(max_completion_tokens=OUTPUT_MAX))["body"]))
+    return lines * (body * INPUT_PRICE + OUTPUT_MAX * OUTPUT_PRICE)
+
+
+def small(count: int) -> list[bytes]:
+    return [line(max_completion_tokens=OUTPUT_MAX)] * count
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[House]:
+    with ExitStack() as stack:
+        house = House(tmp_path, stack)
+        house.start()
+        yield house
+
+
+def test_what_it_may_cost_is_held_until_it_has_ended(fresh: House) -> None:
+    """Or refused, where a budget cannot bear it. No limit by the minute stands in its way, or is used up by it."""
+    client, lines = fresh.client(), 200
+    file = fresh.upload(*small(lines))
+    fresh.set_budget(worst(lines) - 1)
+    with pytest.raises(openai.RateLimitError) as raised:
+        client.batches.create(input_file_id=file.id, **BATCH)
+    assert raised.value.code == "budget_exceeded"
+    assert [one["path"] for one in fresh.asked("openai") if "batches" in one["path"]] == []
+    fresh.set_budget(worst(lines))
+    eventually(lambda: not refuses(client, file.id))
+    eventually(lambda: [lease.leased for lease in fresh.holds()] == [worst(lines)])
+    (batch,) = client.batches.list().data
+    assert fails(client), "the budget is all held"
+    while batch.status != "completed":
+        batch = client.batches.retrieve(batch.id)
+    eventually(lambda: fresh.holds() == [])
+    assert fresh.spent == fresh.charged() > 0
+    eventually(lambda: not fails(client))
+    raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=MESSAGES, max_completion_tokens=1)
+    assert int(raw.headers["x-ratelimit-remaining-tokens"]) > 15_000
+
+
+def refuses(client: Any, file: str) -> bool:
+    try:
+        client.batches.create(input_file_id=file, **BATCH)
+    except openai.RateLimitError:
+        return True
+    return False
+
+
+def fails(client: Any) -> bool:
+    try:
+        client.chat.completions.create(model=MODEL, messages=MESSAGES, max_completion_tokens=1)
+    except openai.RateLimitError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("ends", ["killed", "stopped"])
+def test_what_is_held_outlives_the_process(fresh: House, ends: str) -> None:
+    batch = fresh.client().batches.create(input_file_id=fresh.upload(*small(3)).id, **BATCH)
+    eventually(fresh.holds)
+    (fresh.rig.kill if ends == "killed" else fresh.rig.stop)()
+    seal(fresh.home)
+    assert [lease.leased for lease in fresh.holds()] == [worst(3)]
+    assert fresh.spent == 0
+    # It is not reserved a second time: the budget would not bear it.
+    fresh.set_budget(worst(3))
+    fresh.start()
+    client = fresh.client()
+    while batch.status != "completed":
+        batch = client.batches.retrieve(batch.id)
+    eventually(lambda: fresh.holds() == [])
+    fresh.rig.kill()
+    seal(fresh.home)
+    assert fresh.spent == fresh.charged() > 0, "and what it came to is spent once, however the process ends"
