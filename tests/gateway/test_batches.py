@@ -5,19 +5,20 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
 import openai
 import pytest
-from endpoints_rig import CLOUDS, Endpoints, plan, sandbox_clouds
+from endpoints_rig import CLOUDS, RIVAL_SECRET, Endpoints, plan, sandbox_clouds
 from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, REFUSAL, Rig, eventually, key
 
 from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
 from clauseway.app.sealing import seal
 from clauseway.gateway.plan import Budget, Epoch, Plan, RateLimit, Retirement, Route
+from clauseway.sandbox import credentials
 from clauseway.storage import Control
 from clauseway.storage.leases import Lease, Leases, usd
 from clauseway.storage.tenants import BudgetRow, Tenants
@@ -209,6 +210,102 @@ def test_a_batch_is_decided_again_for_who_makes_it(house: House) -> None:
         house.client(OTHER_SECRET).batches.create(input_file_id=file.id, **BATCH)
     assert raised.value.status_code == 404
     assert [one["path"] for one in house.asked("azure") if "batches" in one["path"]] == []
+
+
+# -- lists
+
+
+class Made(NamedTuple):
+    """What one project made on two accounts, the newest first, while another used the same accounts."""
+
+    house: House
+    files: list[str]
+    batches: list[str]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    with ExitStack() as stack:
+        house = House(tmp_path_factory.mktemp("lists"), stack)
+        house.start()
+        files, batches = [], []
+        for at in range(6):
+            cloud = CLOUDS[at % 2]
+            house.upload(line(), secret=RIVAL_SECRET, cloud=cloud)
+            files.append(house.upload(line(), cloud=cloud).id)
+            batches.append(house.client().batches.create(input_file_id=files[-1], **BATCH).id)
+        house.client().files.create(file=("a.pdf", b"%PDF"), purpose="user_data", extra_headers=on("azure"))
+        yield Made(house, files[::-1], batches[::-1])
+
+
+def on(cloud: str) -> dict[str, str]:
+    return {"x-clauseway-cloud": cloud}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_a_list_of_two_clouds_is_one_list(made: Made, limit: int) -> None:
+    """As the SDK pages through it."""
+    client = made.house.client()
+    assert [one.id for one in client.batches.list(limit=limit)] == made.batches
+    assert [one.id for one in client.files.list(limit=limit, purpose="batch")] == made.files
+    assert [one.id for one in client.files.list(limit=limit, purpose="batch", order="asc")] == made.files[::-1]
+    assert len(list(client.files.list(limit=limit))) == 7
+
+
+def test_a_page_asks_each_cloud_once(made: Made) -> None:
+    made.house.forget_asked()
+    page = made.house.client().batches.list(limit=3)
+    assert (page.has_more, len(page.data), page.first_id, page.last_id) == (
+        True, 3, made.batches[0], made.batches[2],
+    )  # fmt: skip
+    assert [len(made.house.asked(cloud)) for cloud in CLOUDS] == [1, 1]
+    records = [record for record in made.house.rig.records()[-2:] if record.units]
+    assert records == [], "a list is not metered"
+
+
+def test_an_object_is_told_as_its_cloud_tells_it(made: Made) -> None:
+    def get(path: str, **headers: str) -> httpx.Response:
+        return httpx.get(made.house.base_url + path, headers={**AUTHORIZED, **headers}, timeout=PATIENCE_S)
+
+    merged = get("/files?purpose=batch").content
+    for cloud in CLOUDS:
+        alone = msgspec.json.decode(get("/files?purpose=batch", **on(cloud)).content, type=dict[str, msgspec.Raw])
+        objects = msgspec.json.decode(alone["data"], type=list[msgspec.Raw])
+        assert len(objects) == 3
+        assert all(bytes(one) in merged for one in objects)
+
+
+@pytest.mark.parametrize(("query", "said"), [
+    ("limit=0", "limit is a number from 1 to 100"),
+    ("limit=101", "limit is a number from 1 to 100"),
+    ("limit=x", "limit is a number"),
+    ("order=up", "order is asc or desc"),
+    ("after=batch_9", "no 'batch_9' that this key's project made"),
+])  # fmt: skip
+def test_what_no_page_can_be_is_refused(made: Made, query: str, said: str) -> None:
+    back = made.house.get(f"/v1/batches?{query}")
+    assert back.status_code in (400, 404)
+    assert said in back.json()["error"]["message"]
+
+
+def test_a_part_is_not_told_as_the_whole(made: Made) -> None:
+    made.house.fault("azure", kind="status", status=503, endpoint="/files", count=9)
+    try:
+        back = made.house.get("/v1/files")
+    finally:
+        made.house.clear_faults()
+    assert (back.status_code, back.json()["error"]["code"]) == (503, "clouds_unavailable")
+    assert "azure (deployment azure-chat) did not answer" in back.json()["error"]["message"]
+
+
+def test_what_a_cloud_does_not_know_any_more_is_left_out(made: Made) -> None:
+    """Deleted behind our back: the page is filled with what comes next."""
+    house, (newest, *rest) = made.house, made.files
+    url = f"http://127.0.0.1:{house.ports['azure']}/openai/v1/files/{newest}"
+    assert httpx.delete(url, headers={"api-key": credentials.AZURE_API_KEY}).status_code == 200
+    page = house.client().files.list(limit=2, purpose="batch")
+    assert [one.id for one in page.data] == rest[:2]
+    assert [one.id for one in house.client().files.list(limit=2, purpose="batch")] == rest
 
 
 # -- what is held

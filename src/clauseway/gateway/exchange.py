@@ -723,7 +723,7 @@ class Exchange:
 
     def caller_left(self) -> None:
         """The client's connection is gone: what the cloud did until now is metered and the rest called off, or, by the
-        customer's policy, the answer is read to its end for its usage."""
+        customer's policy, the answer is read to its end for its usage; that of a batch always, for it runs."""
         if self._over:
             return
         if self._settled:
@@ -732,7 +732,8 @@ class Exchange:
         if self._growing is not None:
             self._growing.cancel()
         attempt = self._attempt
-        if self.customer.drains and attempt is not None and not attempt.over:
+        goes_on = self.customer.drains or isinstance(self.wanted.asked, Batching)
+        if goes_on and attempt is not None and not attempt.over:
             self._caller = _NOBODY
             self._awaiting = None
             self._drained = True
