@@ -197,6 +197,17 @@ def test_azures_own_class_beyond_chat(clouds: Any) -> None:
         client.chat.completions.create(model="gpt-5.5", messages=HELLO)  # the model's name is no deployment's
 
 
+def test_a_batch_of_what_is_not_deployed_is_not_made(clouds: Any) -> None:
+    client = openai.OpenAI(base_url=clouds.url("azure", "/openai/v1"), api_key=AZURE_API_KEY, max_retries=0)
+    line = b'{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"%b","messages":[]}}\n'
+    file = client.files.create(file=("a.jsonl", line % b"gpt-5-5" + line % b"gpt-5.5"), purpose="batch")
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    (error,) = raised.value.response.json()["errors"]["data"]
+    assert (error["code"], "model deployment 'gpt-5.5' does not exist" in error["message"]) == ("model_not_found", True)
+    assert list(client.batches.list()) == []
+
+
 def test_responses_refuse_stream_options(clouds: Any) -> None:
     body = {"model": "gpt-5-5", "input": "x", "stream": True, "stream_options": {"include_obfuscation": False}}
     answer = httpx.post(clouds.url("azure", "/openai/v1/responses"), headers=KEY, json=body)

@@ -9,9 +9,11 @@ Authentication is `api-key` or a Microsoft Entra bearer token: a JWT whose signa
 checked. `POST /{tenant}/oauth2/v2.0/token` hands one out for the demonstration client's secret.
 
 Every chat answer carries the content filter's results, and a stream begins with a chunk that has nothing else. There is
-no `/responses/compact` and no `/responses/input_tokens`, and `stream_options` is refused on Responses.
+no `/responses/compact` and no `/responses/input_tokens`, and `stream_options` is refused on Responses. A batch whose
+file names a deployment that does not exist is not made: 400 `model_not_found`.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
@@ -148,6 +150,8 @@ class AzureOpenAI:
             if received.path == f"{ROOT}/models" and received.method == "GET":
                 data = [_model(name) for name in DEPLOYMENTS]
                 return _json(received, 200, {"object": "list", "data": data})
+            if (received.method, path) == ("POST", "/batches") and (missing := self._undeployed(received)):
+                return _json(received, 400, _batch_error(missing))
             reply = ask(self._account, received, path, served, deployment)
         except Refused as refused:
             return _json(received, refused.status, refused.body)
@@ -162,6 +166,19 @@ class AzureOpenAI:
         code, message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
         return _error(received, outage.status, code, message)
 
+    def _undeployed(self, received: Received) -> str:
+        """The first deployment that the file of a batch names and that does not exist; empty where all do."""
+        named = read_object(received.body).get("input_file_id")
+        file = self._account.files.get(named) if isinstance(named, str) else None
+        for line in file.content.splitlines() if file is not None else ():
+            try:
+                model = json.loads(line)["body"]["model"]
+                if model not in DEPLOYMENTS:
+                    return str(model)
+            except (ValueError, TypeError, KeyError, RecursionError):
+                continue  # told when the batch is validated
+        return ""
+
     def _model(self, received: Received, deployment: str, path: str) -> str:
         """The deployment that answers, as the headers name it. Raises Refused for a body that is no JSON."""
         if deployment:
@@ -171,6 +188,16 @@ class AzureOpenAI:
         if path in ("/chat/completions", "/responses", "/embeddings") and received.method == "POST":
             return str(read_object(received.body).get("model", ""))
         return ""
+
+
+def _batch_error(deployment: str) -> dict[str, object]:
+    known = ", ".join(DEPLOYMENTS)
+    message = (
+        f"The provided model deployment '{deployment}' does not exist in the AOAI resource. Valid deployments are "
+        f"'{known}'. Learn more: https://aka.ms/aoai_batch/errors."
+    )
+    error = {"code": "model_not_found", "message": message, "line": None, "param": None}
+    return {"errors": {"data": [error], "object": "list"}}
 
 
 def _place(path: str) -> tuple[str, str]:
