@@ -1,5 +1,6 @@
 """Whatever the price book says: a provisional charge is the settlement's, and no larger than what was reserved."""
 
+from asyncio import AbstractEventLoop
 from datetime import date
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from clauseway.app.plan_prices import plan_prices
 from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.health import Health
+from clauseway.gateway.limits import Limits
 from clauseway.gateway.operations import BY_NAME, Wanted
 from clauseway.gateway.plan import Lack, Prices, Target
 from clauseway.gateway.requests import Asked, ChatRequest, ResponsesRequest
@@ -24,6 +26,7 @@ from clauseway.values import FOREVER, Interval, KnownAt, day_of, start_of_day_ns
 from selection_rig import deployment
 
 PLACE = Sale("gpt-5.5", "azure", "openai", "r-1")
+ENDPOINT = Endpoint("127.0.0.1", 9, cast("AbstractEventLoop", None), Limits())
 HOUR_NS = 3_600_000_000_000
 FIRST, SECOND, THIRD = date(2026, 5, 1), date(2026, 5, 9), date(2026, 5, 20)
 WHOLES = (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
@@ -117,7 +120,7 @@ def target_of(prices: PriceTable, **changes: Any) -> CallTarget:
     made = deployment("d", prices=(5_000_000, 5_000_000, 30_000_000))
     fields = {name: getattr(made, name) for name in made.__struct_fields__}
     spans = plan_prices(PLACE, prices, date(2026, 1, 1))
-    return CallTarget(Target(**fields | {"prices": spans} | changes), 1, cast("Endpoint", None), Health())
+    return CallTarget(Target(**fields | {"prices": spans} | changes), 1, ENDPOINT, Health())
 
 
 def buyer(organisation: str) -> Buyer:

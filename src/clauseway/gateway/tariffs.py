@@ -47,6 +47,7 @@ _BATCHES = frozenset(name for name in ENDPOINTS if name.startswith("batches."))
 
 # Buyer, endpoint and tier, each empty for any other than those that have prices of their own.
 Case = tuple[str, str, str]
+_PLAIN: Case = ("", "", "")
 
 
 def cases_of(buyer: str, endpoint: str, tier: str) -> Iterator[Case]:
@@ -60,41 +61,52 @@ def _or_any(name: str) -> tuple[str, ...]:
 
 class Tariff:
     """The prices of a stretch of time, from `begin_ns` until before `end_ns`. `plain` is what most requests cost: of no
-    special buyer or endpoint, in the default tier."""
+    special buyer or endpoint, in the default tier. What others cost is compiled when it is first asked for."""
 
-    def __init__(self, target: Target, begin_ns: int, end_ns: int) -> None:
+    def __init__(self, tariffs: "Tariffs", begin_ns: int, end_ns: int) -> None:
         self.begin_ns, self.end_ns = begin_ns, end_ns
-        self._target = target
-        by_case: dict[Case, list[Prices]] = {("", "", ""): []}
-        for prices in in_force(target.prices, begin_ns):
-            by_case.setdefault((prices.buyer, prices.endpoint, prices.tier), []).append(prices)
-        self._own = {int(Unit.INPUT_TOKENS): target.input_price, int(Unit.OUTPUT_TOKENS): target.output_price}
-        self.plain = _scale(by_case.pop(("", "", "")), self._own)
-        self._scales = {case: _scale(found, self.plain.steps[0][1]) for case, found in by_case.items()}
-        self._buyers = frozenset(prices.buyer for prices in target.prices)
-        self._endpoints = frozenset(prices.endpoint for prices in target.prices)
+        self._tariffs = tariffs
+        self.plain = _scale(list(in_force(tariffs.by_case.get(_PLAIN, ()), begin_ns)), tariffs.own)
+        target = tariffs.target
         lacking = {lack.capability for lack in target.lacks if lack.begin_ns <= begin_ns < lack.end_ns}
         able = tuple(tier for tier, capability in _IF_ABLE.items() if capability not in lacking)
         self._usual = _SERVED.get(target.service_tier, (DEFAULT_TIER, *able))
+        self._scales: dict[Case, Scale] = {}
         self._dearest: dict[tuple[str, str, str, bool], Scale] = {}
 
     def of(self, buyer: str, endpoint: str, tier: str) -> Scale:
         """What a request costs that was served so; `tier` is empty where its cloud did not tell it."""
-        if not self._scales:
-            return self.plain
+        tariffs = self._tariffs
         tier = tier or (BATCH if endpoint in _BATCHES else DEFAULT_TIER)
-        cases = cases_of(buyer, endpoint, "" if tier == DEFAULT_TIER else tier)
-        return next((self._scales[case] for case in cases if case in self._scales), self.plain)
+        case = (
+            buyer if buyer in tariffs.buyers else "",
+            endpoint if endpoint in tariffs.endpoints else "",
+            "" if tier == DEFAULT_TIER else tier,
+        )
+        if case == _PLAIN:
+            return self.plain
+        found = self._scales.get(case)
+        if found is None:
+            found = self._scales[case] = self._compiled(case)
+        return found
+
+    def _compiled(self, case: Case) -> Scale:
+        """The first of the cases that has prices now."""
+        for one in cases_of(*case):
+            if one in self._tariffs.by_case and one != _PLAIN:
+                found = list(in_force(self._tariffs.by_case[one], self.begin_ns))
+                if found:
+                    return _scale(found, self.plain.steps[0][1])
+        return self.plain
 
     def dearest(self, buyer: str, endpoint: str, asked: str, later: bool) -> Scale:
         """The most that a request may cost that asks for a tier. `later`: its end will be told at another time, and
         through another endpoint."""
-        if not self._scales and not later:
-            return self.plain
+        tariffs = self._tariffs
         asked = BATCH if endpoint in _BATCHES else asked if asked in _SERVED and asked != BATCH else ""
         key = (
-            buyer if buyer in self._buyers else "",
-            endpoint if endpoint in self._endpoints or endpoint in _BATCHES else "",
+            buyer if buyer in tariffs.buyers else "",
+            endpoint if endpoint in tariffs.endpoints or endpoint in _BATCHES else "",
             asked,
             later,
         )
@@ -110,12 +122,14 @@ class Tariff:
         its_tiers = {"", *tiers}
         found = [
             prices
-            for prices in self._target.prices
-            if prices.end_ns > self.begin_ns and prices.buyer in ("", buyer) and prices.tier in its_tiers
+            for case, its in self._tariffs.by_case.items()
+            if case[0] in ("", buyer) and case[2] in its_tiers
+            for prices in its
+            if prices.end_ns > self.begin_ns
         ]
         lengths = sorted({0, *(prices.above for prices in found)})
         return Scale([
-            (length, highest(self._own, *(prices.units for prices in found if prices.above <= length)))
+            (length, highest(self._tariffs.own, *(prices.units for prices in found if prices.above <= length)))
             for length in lengths
         ])  # fmt: skip
 
@@ -144,7 +158,13 @@ class Tariffs:
 
     def __init__(self, target: Target) -> None:
         prices = target.prices
-        self._target = target
+        self.target = target
+        self.own = {int(Unit.INPUT_TOKENS): target.input_price, int(Unit.OUTPUT_TOKENS): target.output_price}
+        self.by_case: dict[Case, list[Prices]] = {}
+        for one in prices:
+            self.by_case.setdefault((one.buyer, one.endpoint, one.tier), []).append(one)
+        self.buyers = frozenset(one.buyer for one in prices)
+        self.endpoints = frozenset(one.endpoint for one in prices)
         self.varied = len(prices) > 1 or any(
             one.above or one.hours or one.buyer or one.endpoint or one.tier or one.end_ns < _ENDLESS_NS
             for one in prices
@@ -167,7 +187,7 @@ class Tariffs:
         if found is None:
             if len(self._kept) >= _KEPT_MAX:
                 self._kept.clear()
-            found = self._kept[begin_ns] = Tariff(self._target, begin_ns, end_ns)
+            found = self._kept[begin_ns] = Tariff(self, begin_ns, end_ns)
         return found
 
 

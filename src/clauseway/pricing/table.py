@@ -168,6 +168,8 @@ class PriceTable:
         self._rank = {book.name: rank for rank, book in enumerate(reversed(self.books))}
         self._rows: dict[Sale, tuple[PriceRow, ...]] = {}
         self._grains: dict[Sale, Grain] = {}
+        self._places: dict[Sale, list[Entry]] = {}
+        self._narrowed: dict[tuple[Sale, str], list[Entry]] = {}
 
     @cached_property
     def _entries(self) -> Mapping[str, Sequence[Entry]]:
@@ -281,9 +283,18 @@ class PriceTable:
             self._grains[place] = self.grain([place])
         group = self._grains[place].group_of(sale)
         if group not in self._rows:
-            entries = [entry for entry in self._of(place) if entry.conditions.matches(group)]
+            entries = [entry for entry in self._narrow(place, group.buyer) if entry.conditions.matches(group)]
             self._rows[group] = tuple(self._cut(group, entries))
         return self._rows[group]
+
+    def _narrow(self, place: Sale, buyer: str) -> list[Entry]:
+        """The entries that may hold for a buyer there: most of a long book may be prices of others."""
+        if place not in self._places:
+            self._places[place] = self._of(place)
+        if (place, buyer) not in self._narrowed:
+            found = [entry for entry in self._places[place] if entry.conditions.buyer in ("", buyer)]
+            self._narrowed[place, buyer] = found
+        return self._narrowed[place, buyer]
 
     def _cut(self, sale: Sale, entries: list[Entry]) -> Iterable[PriceRow]:
         """Cut time where any entry begins or ends, and take each unit's winner in between."""
