@@ -65,7 +65,7 @@ _decode_line = msgspec.json.Decoder(_Written).decode
 
 
 def spans(body: bytes, begin: int, end: int) -> Iterator[Span]:
-    """The lines between two places of a body, without what ends them."""
+    """The lines between two places of a body, without the white space that ends them."""
     if body.startswith(_MARK, begin, end):
         begin += len(_MARK)
     number = 0
@@ -73,8 +73,9 @@ def spans(body: bytes, begin: int, end: int) -> Iterator[Span]:
         number += 1
         stop = body.find(b"\n", begin, end)
         stop = end if stop < 0 else stop
-        if body[begin:stop].strip():
-            yield Span(number, begin, stop)
+        length = len(body[begin:stop].rstrip())
+        if length:
+            yield Span(number, begin, begin + length)
         begin = stop + 1
 
 
