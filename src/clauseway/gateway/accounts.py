@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Generator, Iterator, Sequence
 from itertools import count
 from time import monotonic
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from clauseway.gateway.leases import Ask, Lessor
 from clauseway.gateway.plan import Budget, Key, RateLimit
@@ -20,11 +20,11 @@ from clauseway.gateway.windows import Window, header_lines
 __all__ = ["Account", "Accounts", "Shortage"]
 
 # A lessor that takes longer is down, as far as a waiting request is concerned.
-_LESSOR_PATIENCE_S = 1.0
+_LESSOR_PATIENCE_S: Final = 1.0
 # Of a lease that no process holds: nothing is heeded after it.
-_LAST_SERIAL = 1 << 62
+_LAST_SERIAL: Final = 1 << 62
 # A millisecond's worth of looking at what there is to report; then requests have their turn.
-_PURSES_AT_ONCE = 500
+_PURSES_AT_ONCE: Final = 500
 
 T_co = TypeVar("T_co", covariant=True)
 

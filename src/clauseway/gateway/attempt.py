@@ -6,7 +6,7 @@ broken. Each attempt has its own record; what is reserved for it is settled once
 
 import asyncio
 from time import monotonic_ns, time, time_ns
-from typing import Protocol
+from typing import Final, Protocol
 
 from clauseway.gateway.answers import Stream
 from clauseway.gateway.choices import Candidate
@@ -28,8 +28,8 @@ from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.format import TIER_CODE
 
 _NO_LINES: list[bytes] = []
-_ERROR_BYTES_MAX = 64 << 10  # an error is some hundred bytes; a page of HTML is not read to its end
-_PATIENCE_S = 2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
+_ERROR_BYTES_MAX: Final = 64 << 10  # an error is some hundred bytes; a page of HTML is not read to its end
+_PATIENCE_S: Final = 2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
 
 
 class Owner(Protocol):
@@ -480,7 +480,8 @@ def tokens_of(units: Units) -> int:
     return total
 
 
-_INPUT, _OUTPUT = Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS
+_INPUT: Final = Unit.INPUT_TOKENS
+_OUTPUT: Final = Unit.OUTPUT_TOKENS
 
 
 def _reason_of(error: OSError) -> str:

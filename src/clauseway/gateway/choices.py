@@ -4,7 +4,7 @@ first. A selection is made when the first request of its kind comes; from then o
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.operations import Operation
@@ -14,12 +14,12 @@ from clauseway.gateway.strategies import MOVING, cost, length_of, order
 from clauseway.gateway.targets import CallTarget
 
 # No language writes more text than this in a token, on average; a longer body cannot fit.
-_BYTES_PER_TOKEN_MAX = 8
-_ANY_SIZE = 1 << 62
+_BYTES_PER_TOKEN_MAX: Final = 8
+_ANY_SIZE: Final = 1 << 62
 # An order that moves is made anew this often.
-_ORDER_S = 1.0
+_ORDER_S: Final = 1.0
 # Each is some hundred bytes; a caller who makes up ever new kinds of requests gains nothing.
-_SELECTIONS_MAX = 4096
+_SELECTIONS_MAX: Final = 4096
 
 
 class Candidate(NamedTuple):
@@ -59,7 +59,7 @@ class Option(NamedTuple):
 
 # Operation, cloud, deployment, needed bits, sizes, length and streaming, where its prompt is cached.
 _Kind = tuple[int, str, str, int, tuple[int, int], int, str]
-_SMALL = (0, 0)
+_SMALL: Final = (0, 0)
 
 
 class Choice:

@@ -6,7 +6,7 @@ line, and reading stops when enough has come ahead. What a request asks for is t
 
 import asyncio
 from collections import deque
-from typing import cast
+from typing import Final, cast
 
 import httptools
 
@@ -17,9 +17,18 @@ from clauseway.gateway.front import Front
 from clauseway.gateway.shared import Shared
 
 # _DROP is 0: the common case is tested first.
-_DROP, _PASS, _AUTHORIZATION, _API_KEY, _CLOUD, _LENGTH, _EXPECT, _CONTENT_TYPE, _HEDGE, _CODING = range(10)
+_DROP: Final = 0
+_PASS: Final = 1
+_AUTHORIZATION: Final = 2
+_API_KEY: Final = 3
+_CLOUD: Final = 4
+_LENGTH: Final = 5
+_EXPECT: Final = 6
+_CONTENT_TYPE: Final = 7
+_HEDGE: Final = 8
+_CODING: Final = 9
 # What a cloud may hear of the caller's head. Everything else (cookies, credentials, proxies' notes) stays here.
-_ACTIONS = {
+_ACTIONS: Final = {
     b"authorization": _AUTHORIZATION,
     b"api-key": _API_KEY,
     b"x-clauseway-cloud": _CLOUD,
@@ -33,7 +42,7 @@ _ACTIONS = {
     b"traceparent": _PASS,
     b"tracestate": _PASS,
 }
-_SPELLINGS_MAX = 2000  # how many spellings of header names are remembered; a hostile client cannot grow it for ever
+_SPELLINGS_MAX: Final = 2000  # how many spellings of header names are remembered; a hostile client cannot grow it
 
 
 class _Actions(dict[bytes, int]):
@@ -44,8 +53,8 @@ class _Actions(dict[bytes, int]):
         return action
 
 
-_actions = _Actions()
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_actions: Final = _Actions()
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class _Incoming:
@@ -77,7 +86,7 @@ class _Nothing(_Incoming):
     begun = False
 
 
-_NOTHING = _Nothing()
+_NOTHING: Final = _Nothing()
 
 
 class ClientConnection(asyncio.Protocol):

@@ -4,15 +4,15 @@
 """
 
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from clauseway.gateway.accounts import Shortage
 
 # A client that is told to come again within this time waits for it; beyond it, it is told not to.
-PATIENCE_S = 30.0
-PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+PATIENCE_S: Final = 30.0
+PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 class Fault(NamedTuple):
@@ -24,36 +24,36 @@ class Fault(NamedTuple):
     should_retry: bool = False
 
 
-MALFORMED_HTTP = Fault(400, "invalid_request_error", "malformed_http")
-MALFORMED_BODY = Fault(400, "invalid_request_error", "invalid_body")
-UNKNOWN_CLOUD = Fault(400, "invalid_request_error", "unknown_cloud")
-NO_KEY = Fault(401, "invalid_request_error", "invalid_api_key")
-FORBIDDEN = Fault(403, "permission_error", "forbidden_by_agreement")
-NO_DEPLOYMENT = Fault(404, "invalid_request_error", "no_deployment")
-UNKNOWN_PATH = Fault(404, "invalid_request_error", "unknown_url")
-UNKNOWN_MODEL = Fault(404, "invalid_request_error", "model_not_found")
-WRONG_METHOD = Fault(405, "invalid_request_error", "method_not_allowed")
-SLOW_CLIENT = Fault(408, "invalid_request_error", "request_timeout", should_retry=True)
-NOT_ALLOWED = Fault(403, "permission_error", "role_not_permitted")
-NO_SUCH_OBJECT = Fault(404, "invalid_request_error", "not_found")
-NOT_OFFERED = Fault(400, "invalid_request_error", "not_offered")
-MISSING_MODEL = Fault(400, "invalid_request_error", "missing_required_parameter")
-UNSUPPORTED = Fault(400, "invalid_request_error", "unsupported_by_every_deployment")
-LIMITED = Fault(429, "rate_limit_error", "rate_limit_exceeded")
-OVER_BUDGET = Fault(429, "insufficient_quota", "budget_exceeded")
-BODY_TOO_LARGE = Fault(413, "invalid_request_error", "body_too_large")
-EXPECTATION = Fault(417, "invalid_request_error", "expectation_failed")
-CLOUDS_BUSY = Fault(429, "rate_limit_error", "rate_limit_exceeded")
-HEAD_TOO_LARGE = Fault(431, "invalid_request_error", "head_too_large")
-INTERNAL = Fault(500, "server_error", "internal_error")
-CLOUDS_FAILED = Fault(502, "server_error", "clouds_failed")
-CLOUDS_UNAVAILABLE = Fault(503, "server_error", "clouds_unavailable")
-JOURNAL_FAILED = Fault(503, "server_error", "journal_failed")
-TOO_MANY_CONNECTIONS = Fault(503, "server_error", "too_many_connections", should_retry=True)
-NOT_READY = Fault(503, "server_error", "not_ready", should_retry=True)
-STOPPING = Fault(503, "server_error", "stopping", should_retry=True)
-DEADLINE = Fault(504, "server_error", "deadline_exceeded")
-STREAM_BROKEN = Fault(502, "server_error", "stream_interrupted")
+MALFORMED_HTTP: Final = Fault(400, "invalid_request_error", "malformed_http")
+MALFORMED_BODY: Final = Fault(400, "invalid_request_error", "invalid_body")
+UNKNOWN_CLOUD: Final = Fault(400, "invalid_request_error", "unknown_cloud")
+NO_KEY: Final = Fault(401, "invalid_request_error", "invalid_api_key")
+FORBIDDEN: Final = Fault(403, "permission_error", "forbidden_by_agreement")
+NO_DEPLOYMENT: Final = Fault(404, "invalid_request_error", "no_deployment")
+UNKNOWN_PATH: Final = Fault(404, "invalid_request_error", "unknown_url")
+UNKNOWN_MODEL: Final = Fault(404, "invalid_request_error", "model_not_found")
+WRONG_METHOD: Final = Fault(405, "invalid_request_error", "method_not_allowed")
+SLOW_CLIENT: Final = Fault(408, "invalid_request_error", "request_timeout", should_retry=True)
+NOT_ALLOWED: Final = Fault(403, "permission_error", "role_not_permitted")
+NO_SUCH_OBJECT: Final = Fault(404, "invalid_request_error", "not_found")
+NOT_OFFERED: Final = Fault(400, "invalid_request_error", "not_offered")
+MISSING_MODEL: Final = Fault(400, "invalid_request_error", "missing_required_parameter")
+UNSUPPORTED: Final = Fault(400, "invalid_request_error", "unsupported_by_every_deployment")
+LIMITED: Final = Fault(429, "rate_limit_error", "rate_limit_exceeded")
+OVER_BUDGET: Final = Fault(429, "insufficient_quota", "budget_exceeded")
+BODY_TOO_LARGE: Final = Fault(413, "invalid_request_error", "body_too_large")
+EXPECTATION: Final = Fault(417, "invalid_request_error", "expectation_failed")
+CLOUDS_BUSY: Final = Fault(429, "rate_limit_error", "rate_limit_exceeded")
+HEAD_TOO_LARGE: Final = Fault(431, "invalid_request_error", "head_too_large")
+INTERNAL: Final = Fault(500, "server_error", "internal_error")
+CLOUDS_FAILED: Final = Fault(502, "server_error", "clouds_failed")
+CLOUDS_UNAVAILABLE: Final = Fault(503, "server_error", "clouds_unavailable")
+JOURNAL_FAILED: Final = Fault(503, "server_error", "journal_failed")
+TOO_MANY_CONNECTIONS: Final = Fault(503, "server_error", "too_many_connections", should_retry=True)
+NOT_READY: Final = Fault(503, "server_error", "not_ready", should_retry=True)
+STOPPING: Final = Fault(503, "server_error", "stopping", should_retry=True)
+DEADLINE: Final = Fault(504, "server_error", "deadline_exceeded")
+STREAM_BROKEN: Final = Fault(502, "server_error", "stream_interrupted")
 
 
 def error_object(fault: Fault, message: str, param: str | None = None) -> bytes:

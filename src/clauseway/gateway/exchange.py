@@ -13,7 +13,7 @@ A candidate that is ejected, full or beyond a budget is passed over, and the exp
 import asyncio
 from collections.abc import Iterator
 from time import monotonic_ns, time_ns
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -49,10 +49,10 @@ from clauseway.gateway.tables import Customer
 from clauseway.gateway.targets import Reserved
 from clauseway.metering import RequestId, Status
 
-_FOREVER_S = 1e12  # finite, because the wheel counts in ticks
-_NOTHING = Reserved(0, 0, 0)
-_CALLED_OFF = "was slower and called off"
-_GONE = frozenset((404, 410))
+_FOREVER_S: Final = 1e12  # finite, because the wheel counts in ticks
+_NOTHING: Final = Reserved(0, 0, 0)
+_CALLED_OFF: Final = "was slower and called off"
+_GONE: Final = frozenset((404, 410))
 
 
 class Caller(Protocol):
@@ -788,7 +788,7 @@ class _Nobody:
         pass
 
 
-_NOBODY = _Nobody()
+_NOBODY: Final = _Nobody()
 
 
 def _nothing_follows(_outcome: bool | OSError) -> None:

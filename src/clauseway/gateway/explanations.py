@@ -3,7 +3,7 @@
 Kept in memory, a fixed number of them; `clauseway request` reads older ones from the journal and the lake.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -11,7 +11,7 @@ from clauseway.gateway.choices import Candidate, PassedOver
 from clauseway.gateway.clouds.usage import Units
 from clauseway.metering import Buyer
 
-_KEPT = 10_000  # some hundred bytes each
+_KEPT: Final = 10_000  # some hundred bytes each
 
 
 class Attempted(NamedTuple):

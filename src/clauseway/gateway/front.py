@@ -8,7 +8,7 @@ in OpenAI's error shape.
 
 import re
 from time import monotonic_ns
-from typing import NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 import msgspec
 
@@ -34,14 +34,14 @@ from clauseway.gateway.targets import CallTarget
 from clauseway.gateway.uploads import Kind, Reading, batch_scale, decode_contents
 from clauseway.metering import Buyer, RequestId
 
-_JSON = b"application/json"
-_MODELS = re.compile(rb"(?:/openai)?(?:/v1)?/models(?:/([^/?]{1,200}))?")
-_REQUESTS = re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})")
-_HEALTH = re.compile(rb"/healthz")
-_READINESS = re.compile(rb"/readyz")
-_REALTIME = re.compile(rb"(?:/v1|/openai/v1|/openai)/realtime(?:/.*)?")
-_FILE_ID = re.compile(rb'"file_id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
-_HEDGE_MIN_S = 0.05  # the wheel's tick
+_JSON: Final = b"application/json"
+_MODELS: Final = re.compile(rb"(?:/openai)?(?:/v1)?/models(?:/([^/?]{1,200}))?")
+_REQUESTS: Final = re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})")
+_HEALTH: Final = re.compile(rb"/healthz")
+_READINESS: Final = re.compile(rb"/readyz")
+_REALTIME: Final = re.compile(rb"(?:/v1|/openai/v1|/openai)/realtime(?:/.*)?")
+_FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
+_HEDGE_MIN_S: Final = 0.05  # the wheel's tick
 
 
 class Incoming(Protocol):

@@ -7,11 +7,13 @@ A deployment that says when to come again (`Retry-After`) is left alone until th
 as before afterwards. An ejected one is asked all the same where nothing else is left: a poor chance beats none.
 """
 
-_FAILURES = 5  # in a row; fewer would eject a busy deployment for the bad luck of a few requests
+from typing import Final
+
+_FAILURES: Final = 5  # in a row; fewer would eject a busy deployment for the bad luck of a few requests
 _EJECTED_S, _EJECTED_MAX_S = 1.0, 30.0  # doubles with each probe that fails
-_EJECTIONS_MAX = 10  # beyond it nothing grows any more
-_RETRIES_SHARE = 0.2
-_WAIT_MAX_S = 120.0  # OpenAI's clients ignore longer waits too
+_EJECTIONS_MAX: Final = 10  # beyond it nothing grows any more
+_RETRIES_SHARE: Final = 0.2
+_WAIT_MAX_S: Final = 120.0  # OpenAI's clients ignore longer waits too
 
 
 class Health:

@@ -15,15 +15,15 @@ is said again, which grants nothing twice.
 from asyncio import AbstractEventLoop, Task
 from hashlib import blake2b
 from time import time, time_ns
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from clauseway.gateway.accounts import Account, Accounts
 from clauseway.gateway.issued import Hold, IssuedIndex
 
-_AT_ONCE_MAX = 64
-_AGAIN_S = 5.0
+_AT_ONCE_MAX: Final = 64
+_AGAIN_S: Final = 5.0
 # A worker beside this one may just be seeing to it; after that it has died.
-_ORPHANED_NS = 10_000_000_000
+_ORPHANED_NS: Final = 10_000_000_000
 
 
 class Held(NamedTuple):

@@ -12,7 +12,7 @@ here: the target's own is the target's matter.
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -184,8 +184,8 @@ def _file_body(asked: Asked, body: bytes, _content_type: bytes, destination: Des
     return asked.body_for(body, destination.model, destination.quoted_model)
 
 
-_TELLS_END = frozenset({"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"})
-_WITHOUT_MODEL = frozenset({"files.create", "batches.create"})
+_TELLS_END: Final = frozenset({"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"})
+_WITHOUT_MODEL: Final = frozenset({"files.create", "batches.create"})
 
 
 def _bodyless(name: str, method: bytes, path: bytes, state: State = State.FOLLOWS) -> Operation:
@@ -274,30 +274,30 @@ OPERATIONS: tuple[Operation, ...] = (
     _bodyless("batches.cancel", _POST, b"/batches/%b/cancel"),
 )
 
-BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
-FILES = BY_NAME["files.create"].code
-BATCHES = BY_NAME["batches.create"]
-_ROOTS = (b"/v1", b"/openai/v1", b"/openai")
-_FIXED = {
+BY_NAME: Final[Mapping[str, Operation]] = {operation.name: operation for operation in OPERATIONS}
+FILES: Final = BY_NAME["files.create"].code
+BATCHES: Final = BY_NAME["batches.create"]
+_ROOTS: Final = (b"/v1", b"/openai/v1", b"/openai")
+_FIXED: Final = {
     root + operation.path: [found for found in OPERATIONS if found.path == operation.path]
     for root in _ROOTS
     for operation in OPERATIONS
     if b"%b" not in operation.path
 }
 # The common case: nothing differs from one request to the next, so the whole answer stands ready.
-READY: Mapping[tuple[bytes, bytes], Asking] = {
+READY: Final[Mapping[tuple[bytes, bytes], Asking]] = {
     (path, operation.method): Asking(operation, call=operation.call(b"", b"", b"application/json"))
     for path, found in _FIXED.items()
     for operation in found
 }
-_IDENTIFIER = rb"([A-Za-z0-9_-]{1,200})"
-_WITH_IDENTIFIER = [
+_IDENTIFIER: Final = rb"([A-Za-z0-9_-]{1,200})"
+_WITH_IDENTIFIER: Final = [
     (re.compile(rb"(?:/v1|/openai/v1|/openai)" + operation.path.replace(b"%b", _IDENTIFIER)), operation)
     for operation in OPERATIONS
     if b"%b" in operation.path
 ]
-_DATED = re.compile(rb"/openai/deployments/([^/?]{1,200})(/[a-z/]+)")
-_AZURE_ONLY = frozenset({b"api-version"})
+_DATED: Final = re.compile(rb"/openai/deployments/([^/?]{1,200})(/[a-z/]+)")
+_AZURE_ONLY: Final = frozenset({b"api-version"})
 
 
 class UnknownPath(Exception):

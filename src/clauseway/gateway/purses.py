@@ -6,13 +6,14 @@ period and ends in the next is settled with the slice that it was reserved from,
 
 import asyncio
 from collections.abc import Iterator
+from typing import Final
 
 from clauseway.gateway.leases import FOREVER_S, Ask, Slice
 from clauseway.gateway.plan import Budget
 from clauseway.gateway.shortage import Shortage
 
 # What was denied is not asked for again at once: a refused client must not become load on the lessor.
-DENIED_S = 1.0
+DENIED_S: Final = 1.0
 # A process that does not spend still says now and then that it is here, and hears whether somebody is short; after a
 # minute it gives back what it holds.
 _SILENCE_S, _IDLE_S = 5.0, 60.0

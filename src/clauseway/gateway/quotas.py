@@ -5,14 +5,14 @@ seconds (of one clock that only rises) are arguments.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 _Kept = TypeVar("_Kept")
-_WINDOW_S = 60.0
+_WINDOW_S: Final = 60.0
 # Of a new measurement; the rest is of those before it.
-_SHARE = 0.2
+_SHARE: Final = 0.2
 # What is not measured for so long is half forgotten: a deployment that was slow once is asked again some day.
-_HALF_LIFE_S = 60.0
+_HALF_LIFE_S: Final = 60.0
 
 
 class Quota:

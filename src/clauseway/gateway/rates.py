@@ -5,16 +5,17 @@ counts with the difference to its whole, and what is left out of the sum is left
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from clauseway.gateway.clouds.usage import Units
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN
 
-_CODES = max(Unit) + 1
-_INPUT = Unit.INPUT_TOKENS
-_INPUT_PARTS = (Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS)
-_OUTPUT_PARTS = (Unit.REASONING_TOKENS, Unit.ACCEPTED_PREDICTION_TOKENS, Unit.REJECTED_PREDICTION_TOKENS)
-_ANY_SIZE = 1 << 62
+_CODES: Final = max(Unit) + 1
+_INPUT: Final = Unit.INPUT_TOKENS
+_INPUT_PARTS: Final = (Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS)
+_OUTPUT_PARTS: Final = (Unit.REASONING_TOKENS, Unit.ACCEPTED_PREDICTION_TOKENS, Unit.REJECTED_PREDICTION_TOKENS)
+_ANY_SIZE: Final = 1 << 62
 
 # The lengths above which prices change, ascending, the first of them 0: (length, unit → picodollars).
 Steps = Sequence[tuple[int, Mapping[int, int]]]

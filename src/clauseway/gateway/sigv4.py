@@ -8,11 +8,12 @@ signer is the judge in the tests. Pure: the time is an argument.
 import hashlib
 import hmac
 import time
+from typing import Final
 from urllib.parse import quote
 
-_ALGORITHM = b"AWS4-HMAC-SHA256"
-_UNRESERVED = "/~"
-_EMPTY = hashlib.sha256().hexdigest().encode()
+_ALGORITHM: Final = b"AWS4-HMAC-SHA256"
+_UNRESERVED: Final = "/~"
+_EMPTY: Final = hashlib.sha256().hexdigest().encode()
 
 
 def canonical_path(path: str) -> str:

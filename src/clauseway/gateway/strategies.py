@@ -12,13 +12,13 @@ for what moves and never per request.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-NEVER_NS = (1 << 63) - 1
+NEVER_NS: Final = (1 << 63) - 1
 # What an answer comes to where a request does not say: for comparing prices only.
-_ORDINARY_OUTPUT = 512
-_BYTES_PER_TOKEN_SHIFT = 2  # four bytes are a token, about
-_LENGTH_MAX = 12
+_ORDINARY_OUTPUT: Final = 512
+_BYTES_PER_TOKEN_SHIFT: Final = 2  # four bytes are a token, about
+_LENGTH_MAX: Final = 12
 
 
 class Standing(NamedTuple):
@@ -65,7 +65,7 @@ def _by_pace(standing: Standing, _length: int, streamed: bool) -> tuple[float, .
     return (standing.expected_us[streamed],)
 
 
-STRATEGIES: Mapping[str, Rank] = {
+STRATEGIES: Final[Mapping[str, Rank]] = {
     "primary-first": _as_listed,
     "commitment": _by_commitment,
     "cheapest": _by_cost,
@@ -73,7 +73,7 @@ STRATEGIES: Mapping[str, Rank] = {
     "pinned": _as_listed,
 }
 # Those whose order changes while requests go through.
-MOVING = frozenset({"commitment", "fastest"})
+MOVING: Final = frozenset({"commitment", "fastest"})
 
 
 def order(strategy: str, standings: Sequence[Standing], length: int = 0, streamed: bool = False) -> list[int]:

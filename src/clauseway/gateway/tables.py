@@ -8,7 +8,7 @@ to when it is first seen.
 
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.accounts import Account, Accounts
@@ -26,8 +26,8 @@ from clauseway.gateway.tariffs import hour_within
 from clauseway.gateway.upstream import Endpoint
 from clauseway.metering import Buyer, Deployment, Ruling
 
-_NO_END_NS = 1 << 63
-_EU = BITS[Capability.EU_DATA_ZONE]
+_NO_END_NS: Final = 1 << 63
+_EU: Final = BITS[Capability.EU_DATA_ZONE]
 
 
 class Customer(NamedTuple):
@@ -46,7 +46,7 @@ class Customer(NamedTuple):
     drains: bool = False
 
 
-_NO_CHOICE = Choice((), {})
+_NO_CHOICE: Final = Choice((), {})
 
 
 class Tables:

@@ -4,14 +4,15 @@ Whoever shows them (`control`, `metrics`) makes what it shows out of these, when
 """
 
 from collections import Counter
+from typing import Final
 
 from clauseway.gateway.explanations import Told
 from clauseway.metering import Unit
 
 # A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those below 131 ms. Twice as
 # long is one bucket further, which is as exact as anyone needs it, and costs one look-up.
-BUCKETS = 64
-UNITS = max(Unit) + 1
+BUCKETS: Final = 64
+UNITS: Final = max(Unit) + 1
 
 # (deployment, product, operation, status): the first two are empty where no cloud answered; status 0: the client left.
 TallyKey = tuple[str, str, str, int]

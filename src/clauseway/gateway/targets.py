@@ -1,6 +1,7 @@
 """What is called: a deployment ready to be called, what a request to it may cost at most, and what it came to."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -21,13 +22,13 @@ from clauseway.gateway.upstream import Endpoint
 from clauseway.metering import Buyer, Deployment, Status
 
 # Before everything dated.
-_ALWAYS_NS = -(1 << 63)
+_ALWAYS_NS: Final = -(1 << 63)
 # Where a model's context is not known: the largest of those that the catalog knows.
-_CONTEXT_TOKENS_MAX = 1_050_000
+_CONTEXT_TOKENS_MAX: Final = 1_050_000
 # The thinnest sound that anyone sends: 2 kbit/s, four milliseconds a byte.
-_MILLISECONDS_PER_BYTE = 4
-_ANY_SIZE = 1 << 62
-_OF_TEXT = frozenset({"text", "embedding", "moderation"})
+_MILLISECONDS_PER_BYTE: Final = 4
+_ANY_SIZE: Final = 1 << 62
+_OF_TEXT: Final = frozenset({"text", "embedding", "moderation"})
 
 
 class Reserved(msgspec.Struct, frozen=True, gc=False):

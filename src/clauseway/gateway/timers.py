@@ -7,10 +7,10 @@ Precise to a tick.
 
 from asyncio import AbstractEventLoop
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
-_TICK_S = 0.05
-_SLOTS = 2048  # a round of 102 s; what is due later is looked at once a round
+_TICK_S: Final = 0.05
+_SLOTS: Final = 2048  # a round of 102 s; what is due later is looked at once a round
 
 
 class Timed(Protocol):

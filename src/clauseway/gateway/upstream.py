@@ -7,18 +7,23 @@ what comes back, once per read: the pieces of the body that were in it, and whet
 import asyncio
 import ssl
 from asyncio import AbstractEventLoop, Transport
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import httptools
 
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.limits import Limits
 
-_PASS, _DROP, _FRAMING, _CONTENT_TYPE, _REQUEST_ID, _ENCODING, _LIMIT = range(
-    7
-)  # _PASS is 0: the common case is tested first
+# _PASS is 0: the common case is tested first.
+_PASS: Final = 0
+_DROP: Final = 1
+_FRAMING: Final = 2
+_CONTENT_TYPE: Final = 3
+_REQUEST_ID: Final = 4
+_ENCODING: Final = 5
+_LIMIT: Final = 6
 # Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else is the caller's.
-_ACTIONS = {
+_ACTIONS: Final = {
     b"connection": _DROP,
     b"keep-alive": _DROP,
     b"te": _DROP,
@@ -36,9 +41,9 @@ _ACTIONS = {
     b"content-encoding": _ENCODING,
     **{dialect.request_id_header: _REQUEST_ID for dialect in CLOUDS.values()},
 }
-_OURS = b"x-clauseway-"
-_LIMITS = b"x-ratelimit-"
-_SPELLINGS_MAX = 2000  # how many spellings of header names are remembered; an odd cloud cannot grow it for ever
+_OURS: Final = b"x-clauseway-"
+_LIMITS: Final = b"x-ratelimit-"
+_SPELLINGS_MAX: Final = 2000  # how many spellings of header names are remembered; an odd cloud cannot grow it
 
 
 class _Actions(dict[bytes, int]):
@@ -57,7 +62,7 @@ class _Actions(dict[bytes, int]):
         return action
 
 
-_actions = _Actions()
+_actions: Final = _Actions()
 
 
 class Receiver(Protocol):

@@ -6,12 +6,12 @@ worst case, and from settlement on as what was used.
 """
 
 from collections import deque
-from typing import Literal
+from typing import Final, Literal
 
 from clauseway.gateway.plan import RateLimit
 from clauseway.gateway.shortage import Shortage, duration
 
-_WINDOW_S = 60
+_WINDOW_S: Final = 60
 
 
 def _tails(kind: str) -> tuple[bytes, ...]:
@@ -20,7 +20,7 @@ def _tails(kind: str) -> tuple[bytes, ...]:
     return tuple(f"\r\nx-ratelimit-reset-{kind}: {reset}\r\n".encode() for reset in resets)
 
 
-_TAILS = {kind: _tails(kind) for kind in ("requests", "tokens")}
+_TAILS: Final = {kind: _tails(kind) for kind in ("requests", "tokens")}
 
 
 class Window:

@@ -54,39 +54,39 @@ import zlib
 from collections.abc import Callable, Sequence
 from itertools import chain
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import TIERS
 
 Label = Buyer | Deployment | Ruling
 
-VERSION = 1
-SEGMENT_MAGIC = b"CLWSPOOL"
-FRAME_MAGIC = b"CWFR"
-SEGMENT_HEADER = Struct("<8sHHI16sQQQI4x")
-FRAME_HEADER = Struct("<4sIIQII")
-_FRAME_NUMBERS = Struct("<QIII")  # what the checksum covers of a frame's header: number, records, labels, length
-_CHECKSUM = Struct("<I")
+VERSION: Final = 1
+SEGMENT_MAGIC: Final = b"CLWSPOOL"
+FRAME_MAGIC: Final = b"CWFR"
+SEGMENT_HEADER: Final = Struct("<8sHHI16sQQQI4x")
+FRAME_HEADER: Final = Struct("<4sIIQII")
+_FRAME_NUMBERS: Final = Struct("<QIII")  # what the checksum covers of a frame's header: number, records, labels, length
+_CHECKSUM: Final = Struct("<I")
 
 LABEL, INTENT, USAGE = 1, 2, 3
-_LABEL = Struct("<BII")
-_ATTEMPT = "BQQHqqIIIH"
-_CODES = Struct("<III")
-_CODES_AT = Struct("<BQQHqq").size
-_INTENT = Struct("<" + _ATTEMPT + "QQQ")
-_KEY = Struct("<QQH")  # boot, number, attempt
-_LENGTHS = Struct("<BH")  # of a usage record: how many units, and how long the upstream id is
-_USAGE_FIELDS = _ATTEMPT + "BHBQQqBH"
-_USAGE_FIELD_COUNT = len(_USAGE_FIELDS)
-_UNIT_FIELDS = "HQ"
-_UNITS_MAX = 255
-_UNIT_OF = {int(unit): unit for unit in Unit}  # a third of the time that asking the enumeration takes
-TIER_CODE = 0xFF00
+_LABEL: Final = Struct("<BII")
+_ATTEMPT: Final = "BQQHqqIIIH"
+_CODES: Final = Struct("<III")
+_CODES_AT: Final = Struct("<BQQHqq").size
+_INTENT: Final = Struct("<" + _ATTEMPT + "QQQ")
+_KEY: Final = Struct("<QQH")  # boot, number, attempt
+_LENGTHS: Final = Struct("<BH")  # of a usage record: how many units, and how long the upstream id is
+_USAGE_FIELDS: Final = _ATTEMPT + "BHBQQqBH"
+_USAGE_FIELD_COUNT: Final = len(_USAGE_FIELDS)
+_UNIT_FIELDS: Final = "HQ"
+_UNITS_MAX: Final = 255
+_UNIT_OF: Final = {int(unit): unit for unit in Unit}  # a third of the time that asking the enumeration takes
+TIER_CODE: Final = 0xFF00
 # One struct per count of units, because packing head and units in one call is cheaper than two.
-_USAGE = tuple(Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count) for count in range(_UNITS_MAX + 1))
-_UPSTREAM_ID_BYTES_MAX = 512  # a cloud's request id is some 40 bytes; what is longer is cut, never refused
-_LABEL_TYPES: dict[str, Callable[..., Label]] = {
+_USAGE: Final = tuple(Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count) for count in range(_UNITS_MAX + 1))
+_UPSTREAM_ID_BYTES_MAX: Final = 512  # a cloud's request id is some 40 bytes; what is longer is cut, never refused
+_LABEL_TYPES: Final[dict[str, Callable[..., Label]]] = {
     "buyer": Buyer,
     "deployment": Deployment,
     "ruling": Ruling,
