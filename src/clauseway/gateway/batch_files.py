@@ -125,14 +125,14 @@ class Splicer:
 class Preparing(Protocol):
     """What has to be found out before anybody can be asked: it then sets the request off, or answers it."""
 
-    async def __call__(self, exchange: Any, /) -> None: ...
+    async def prepare(self, exchange: Any, /) -> None: ...
 
 
 class Upload:
     """The upload of a file, as `requests.Asked`. `begin` and `end` are the file's places in the form.
 
-    Of one for batches `model` is what its first line names; `contents` is what is to be remembered of it, by
-    deployment, and `spliced` the body for the first of them, by the model's name there.
+    Of one for batches `model` is what its first line names, and `contents` what is to be remembered of it, by
+    deployment. `named`: all of its lines name the model so by now.
     """
 
     streamed = False
@@ -148,7 +148,7 @@ class Upload:
         self.model = ""
         self.follows: tuple[str, ...] = ()
         self.contents: dict[str, bytes] = {}
-        self.spliced: dict[str, bytes] = {}
+        self.named = ""
         self.preparing: Preparing | None = None
 
     @property
@@ -160,12 +160,8 @@ class Upload:
 
     def body_for(self, body: bytes, model: str, quoted: bytes) -> bytes:
         """The form as it goes to a deployment where the model is named so."""
-        if not self.for_batches:
+        if not self.for_batches or model == self.named:
             return body
-        # Kept for one sending only: it is as large as the body.
-        ready = self.spliced.pop(model, None)
-        if ready is not None:
-            return ready
         splicer = Splicer(body, model, quoted)
         for span in spans(body, self.begin, self.end):
             splicer.add(span, read_line(body[span.begin : span.end]))

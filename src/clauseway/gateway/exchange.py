@@ -253,7 +253,7 @@ class Exchange:
 
     async def _prepare(self, preparing: Preparing) -> None:
         try:
-            await preparing(self)
+            await preparing.prepare(self)
         except Exception as error:
             message = "The gateway failed at this request; its log says why."
             self.shared.loop.call_exception_handler({"message": message, "exception": error})

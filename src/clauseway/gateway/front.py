@@ -476,17 +476,17 @@ class _BatchFile:
         self._event_ns = event_ns
         incoming.pieces = []  # they are in the body
 
-    async def __call__(self, exchange: Exchange) -> None:
+    async def prepare(self, exchange: Exchange) -> None:
         upload = self._upload
         upload.preparing = None
-        reading = Reading(upload, self._body, self._decide, self._scale)
+        reading, self._body = Reading(upload, self._body, self._decide, self._scale), b""
         try:
             selection = await by_slices(reading.work(), exchange.is_over)
         except Refused as refused:
             exchange.refuse(refused)
             return
         if selection is not None:
-            wanted = msgspec.structs.replace(exchange.wanted, model=upload.model)
+            wanted = msgspec.structs.replace(exchange.wanted, model=upload.model, body=reading.body)
             exchange.go_on(selection.candidates, selection.passed, wanted)
 
     def _decide(self, line: Line, needs: Needs) -> Selection:

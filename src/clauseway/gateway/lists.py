@@ -60,8 +60,7 @@ def page_of(operation: Operation, query: bytes) -> Page:
 
 
 class Listing:
-    """A list of several accounts, as `requests.Asked`. `places` are the accounts, by the deployments that are theirs;
-    called, it gives `exchange` its answer."""
+    """A list of several accounts, as `requests.Asked`. `places` are the accounts, by the deployments that are theirs."""
 
     model = ""
     streamed = False
@@ -85,7 +84,7 @@ class Listing:
     def needs(self, _body: bytes) -> Needs:
         return PLAIN
 
-    async def __call__(self, exchange: Exchange) -> None:
+    async def prepare(self, exchange: Exchange) -> None:
         try:
             exchange.tell(await self._page(page_of(self._operation, self._query)))
         except Refused as refused:

@@ -91,11 +91,12 @@ class _Fault(NamedTuple):
 
 
 class Reading:
-    """Reads one file. `decide` says where a line may go, `scale` what a batch costs at a deployment."""
+    """Reads one file, which lies in `body`: in the end, as it goes to the first deployment. `decide` says where a line
+    may go, `scale` what a batch costs at a deployment."""
 
     def __init__(self, upload: Upload, body: bytes, decide: Decide, scale: Callable[[CallTarget], Scale]) -> None:
         self._upload = upload
-        self._body = body
+        self.body = body
         self._decide = decide
         self._scale = scale
         self._places: list[_Place] = []
@@ -109,7 +110,7 @@ class Reading:
     def work(self) -> Generator[None, None, Selection]:
         """Read all of it, in steps; where it may go. Raises Refused."""
         upload = self._upload
-        for span in spans(self._body, upload.begin, upload.end):
+        for span in spans(self.body, upload.begin, upload.end):
             self._read(span)
             if len(self._faults) == _FAULTS_MAX:
                 break
@@ -127,17 +128,21 @@ class Reading:
         first = self._places[0].candidate.target.destination
         splicer = self._splicer
         if splicer is None or splicer.model != first.model:
-            splicer = Splicer(self._body, first.model, first.quoted_model)
-            for span in spans(self._body, upload.begin, upload.end):
-                splicer.add(span, read_line(self._body[span.begin : span.end]))
+            splicer = Splicer(self.body, first.model, first.quoted_model)
+            for span in spans(self.body, upload.begin, upload.end):
+                splicer.add(span, read_line(self.body[span.begin : span.end]))
                 yield
-        upload.spliced[first.model] = splicer.whole()
+        # In the place of what came: nobody needs that any more, and a file may be large.
+        body = splicer.whole()
+        self._splicer = None
+        upload.end += len(body) - len(self.body)
+        upload.named, self.body = first.model, body
         return Selection(tuple([place.candidate for place in self._places]), self._passed)
 
     def _read(self, span: Span) -> None:
         model = ""
         try:
-            line = read_line(self._body[span.begin : span.end])
+            line = read_line(self.body[span.begin : span.end])
             model = line.asked.model
             needs = line.asked.needs(line.body)
             self._meet(span, line, self._decide(line, needs))
@@ -171,7 +176,7 @@ class Reading:
             self._passed = selection.passed
             self._places = [_Place(found, self._scale(found.target)) for found in able]
             first = able[0].target.destination
-            self._splicer = Splicer(self._body, first.model, first.quoted_model)
+            self._splicer = Splicer(self.body, first.model, first.quoted_model)
         else:
             names = {found.target.name for found in able}
             left = [place for place in self._places if place.candidate.target.name in names]
