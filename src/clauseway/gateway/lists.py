@@ -60,7 +60,7 @@ def page_of(operation: Operation, query: bytes) -> Page:
 
 
 class Listing:
-    """A list of several accounts, as `requests.Asked`. `places` are the accounts, by the deployments that are theirs."""
+    """A list of several accounts, as `requests.Asked`. `places` are the accounts, by the deployments on them."""
 
     model = ""
     streamed = False
