@@ -197,15 +197,18 @@ def test_what_ends_later_is_charged_as_it_ends_and_was_reserved_for_all_that_may
     assert charge <= kept
 
 
-@settings(max_examples=50)
-@given(BOOKS, INSTANTS, reports(*CONTAINED_IN))
+@settings(max_examples=100)
+@given(BOOKS, INSTANTS, INSTANTS, reports(*CONTAINED_IN))
 def test_a_batch_is_charged_in_its_tier_and_without_a_length(
-    prices: PriceTable, at_ns: int, report: dict[Unit, int]
+    prices: PriceTable, at_ns: int, then_ns: int, report: dict[Unit, int]
 ) -> None:
+    at_ns, then_ns = sorted((at_ns, then_ns))
     target = target_of(prices)
-    target.turn_to(at_ns)
-    of_batch = charged(target, "acme", "batches.retrieve", "", at_ns, report)
-    assert of_batch == settled(prices, "acme", "batches.retrieve", "", at_ns, report)
+    kept = reserved(target, "acme", "batches.create", at_ns, Needs(audio=True), report)
+    target.turn_to(then_ns)
+    charge = charged(target, "acme", "batches.retrieve", "", then_ns, report)
+    assert charge == settled(prices, "acme", "batches.retrieve", "", then_ns, report)
+    assert charge <= kept
 
 
 # -- as a person would read it
@@ -252,6 +255,13 @@ def test_the_dearest_that_may_come_is_what_was_reserved(
     spare = (not units[IN]) * 100_000_000 + (not units[OUT]) * 30_000_000
     kept = reserved(target, "acme", "chat", NOON, Needs(tier=asked), {**units, IN: units[IN] or 1})
     assert charge <= kept <= charge + spare
+
+
+def test_a_batch_is_reserved_at_its_own_prices() -> None:
+    half = target_of(table(entry(2_500_000, IN, 3, tier="batch"), entry(15_000_000, OUT, 4, tier="batch")))
+    report = {IN: LONG, OUT: 10}
+    assert reserved(half, "acme", "batches.create", NOON, PLAIN, report) == LONG * 2_500_000 + 10 * 15_000_000
+    assert reserved(half, "acme", "chat", NOON, PLAIN, report) == LONG * 5_000_000 + 10 * 30_000_000
 
 
 def test_a_request_that_may_turn_out_shorter_is_reserved_at_the_dearest_length() -> None:

@@ -103,10 +103,11 @@ class Tariff:
         """The most that a request may cost that asks for a tier. `later`: its end will be told at another time, and
         through another endpoint."""
         tariffs = self._tariffs
+        later = later or endpoint in _BATCHES
         asked = BATCH if endpoint in _BATCHES else asked if asked in _SERVED and asked != BATCH else ""
         key = (
             buyer if buyer in tariffs.buyers else "",
-            endpoint if endpoint in tariffs.endpoints or endpoint in _BATCHES else "",
+            endpoint if endpoint in tariffs.endpoints else "",
             asked,
             later,
         )
@@ -119,17 +120,20 @@ class Tariff:
 
     def _ever(self, buyer: str, tiers: Sequence[str]) -> Scale:
         """The most that it may cost from this stretch on, through whatever endpoint."""
-        its_tiers = {"", *tiers}
+        by_case, its_tiers = self._tariffs.by_case, {"", *tiers}
+        # Where each of the tiers has prices for everybody, none of them falls back on what is plain.
+        is_plain = not all(("", "", tier) in by_case for tier in tiers)
         found = [
             prices
-            for case, its in self._tariffs.by_case.items()
-            if case[0] in ("", buyer) and case[2] in its_tiers
+            for case, its in by_case.items()
+            if case[0] in ("", buyer) and case[2] in its_tiers and (case != _PLAIN or is_plain)
             for prices in its
             if prices.end_ns > self.begin_ns
         ]
+        own = self._tariffs.own if is_plain and not _endless(by_case.get(_PLAIN, ()), self.begin_ns) else {}
         lengths = sorted({0, *(prices.above for prices in found)})
         return Scale([
-            (length, highest(self._tariffs.own, *(prices.units for prices in found if prices.above <= length)))
+            (length, highest(own, *(prices.units for prices in found if prices.above <= length)))
             for length in lengths
         ])  # fmt: skip
 
@@ -140,6 +144,19 @@ def in_force(prices: Iterable[Prices], event_ns: int) -> Iterator[Prices]:
     for one in prices:
         if one.begin_ns <= event_ns < one.end_ns and (not one.hours or hour in one.hours):
             yield one
+
+
+def _endless(prices: Sequence[Prices], begin_ns: int) -> bool:
+    """Whether there is a price at any time from an instant on."""
+    until_ns = begin_ns
+    for one in sorted(prices, key=_begin):
+        if one.begin_ns <= until_ns:
+            until_ns = max(until_ns, one.end_ns)
+    return until_ns >= _ENDLESS_NS
+
+
+def _begin(prices: Prices) -> int:
+    return prices.begin_ns
 
 
 def _scale(found: Sequence[Prices], otherwise: Mapping[int, int]) -> Scale:
