@@ -159,7 +159,7 @@ ORDERS = [
     (EU, {}, "2026-11-20", ["sweden"]),
     (Policy(certifications=("hipaa",)), {}, "2026-11-20", ["sweden"]),
     (Policy(), {"messages": PICTURE}, "2026-11-20", ["sweden", "direct", "ohio", "chicago"]),
-    (Policy(), {"service_tier": "flex"}, "2026-11-20", ["reserved", "sweden", "direct", "chicago"]),
+    (Policy(), {"service_tier": "flex"}, "2026-11-20", ["direct", "chicago"]),  # Azure has it for other models
     # Web search on Bedrock came with October 2026.
     (Policy(), {"web_search_options": {}}, "2026-09-30", ["reserved", "sweden", "direct"]),
     (Policy(), {"web_search_options": {}}, "2026-10-01", ["reserved", "sweden", "direct", "ohio"]),
@@ -185,7 +185,7 @@ def test_reasons_name_capability_and_source(tmp_path: Path) -> None:
         found.deployment: found.reason
         for found in bench.select(body(service_tier="flex", messages=PICTURE), at_ns=at("2026-11-20")).passed
     }
-    assert passed["reserved"] == "lacks vision (the deployment's configuration says so)"
+    assert passed["reserved"].startswith("lacks vision (the deployment's configuration says so); lacks flex (")
     assert passed["ohio"].startswith("lacks flex (AWS solutions library")
 
 
@@ -199,7 +199,7 @@ def test_the_deployments_own_word_goes_before_the_matrix(tmp_path: Path) -> None
 def test_limits_names_and_prices_come_from_catalog_and_book(tmp_path: Path) -> None:
     made = compiled(tmp_path)
     targets = {target.label.deployment: target for target in made.targets}
-    assert (targets["direct"].context_tokens_max, targets["ohio"].context_tokens_max) == (1_050_000, 272_000)
+    assert (targets["direct"].context_tokens_max, targets["ohio"].context_tokens_max) == (1_050_000, 1_000_000)
     assert targets["sweden"].quota_requests_per_minute == 600
     assert made.models["gpt-5.5-2026-04-23"] == "gpt-5.5"
     assert "gpt-5.5-2026-04-23" in made.snapshots
@@ -241,8 +241,11 @@ def test_other_kinds_of_models_need_other_prices(tmp_path: Path) -> None:
 
 def test_who_asks_for_what_was_retired_before_it_could_be_served_here_learns_its_successor(tmp_path: Path) -> None:
     tables = Bench(compiled(tmp_path)).tables
-    assert tables.retired(at("2026-10-22"), "gpt-4o-2024-05-13") == ""
+    assert tables.retired(at("2026-09-30"), "gpt-4o-2024-05-13") == ""
+    assert "retired by azure on 2026-10-01" in tables.retired(at("2026-10-22"), "gpt-4o-2024-05-13")
     assert "'gpt-5.6-sol'" in tables.retired(at("2026-10-23"), "gpt-4o-2024-05-13")
+    elsewhere = Bench(compiled(tmp_path, OTHER)).tables
+    assert elsewhere.retired(at("2026-10-22"), "gpt-4o-2024-05-13") == "", "no deployment is Azure's"
     assert tables.retired(at("2026-11-20"), "never-heard-of") == ""
 
 

@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from clauseway.app.offerings import shipped_matrix, shipped_models, surface_of
-from clauseway.catalog import BITS, SURFACES, Capability, parse_matrix, parse_models
+from clauseway.app.offerings import lacking_on, shipped_matrix, shipped_models, shipped_versions, surface_of
+from clauseway.catalog import BITS, SURFACES, Capability, parse_matrix, parse_models, parse_versions
 from clauseway.values import InvalidInput
 
 HEADER = "surface,product,capability,has,from,until,source\n"
@@ -81,6 +81,65 @@ def test_other_columns_are_refused() -> None:
         parse_matrix("surface,has\noci,no\n", "matrix.csv")
 
 
+VERSIONS = "surface,capability,preview,stable,source\n"
+SINCE = parse_versions(
+    VERSIONS
+    + "azure-dated,json-schema,2024-08-01,2024-10-21,a page\n"
+    + "azure-dated,predicted-output,2025-01-01,,another page\n"
+    + "azure-dated,background,,,a third page\n",
+    "versions.csv",
+)
+
+# version → what it is too old for
+TOO_OLD = [
+    ("2024-06-01", {"json-schema", "predicted-output", "background"}),
+    ("2024-10-21", {"predicted-output", "background"}),
+    ("2026-01-01", {"predicted-output", "background"}),  # in no version for good
+    ("2024-07-01-preview", {"json-schema", "predicted-output", "background"}),
+    ("2024-08-01-preview", {"predicted-output", "background"}),
+    ("2025-01-01-preview", {"background"}),
+    ("preview", set()),
+    ("", set()),
+]
+
+
+@pytest.mark.parametrize(("version", "lacking"), TOO_OLD)
+def test_what_a_version_is_too_old_for(version: str, lacking: set[str]) -> None:
+    assert set(SINCE.lacking("azure-dated", version)) == lacking
+    assert not SINCE.lacking("azure-v1", version)
+
+
+def test_a_version_tells_since_when() -> None:
+    lacking = SINCE.lacking("azure-dated", "2024-06-01")
+    assert [line.reason for line in lacking.values()] == [
+        "there from 2024-08-01-preview or 2024-10-21 on; a page",
+        "there from 2025-01-01-preview on; another page",
+        "in no dated version; a third page",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        ("azure,vision,,,s\n", "unknown surface 'azure'"),
+        ("azure-dated,sight,,,s\n", "unknown capability 'sight'"),
+        ("azure-dated,vision,2024-13-01,,s\n", "preview: '2024-13-01' is no day"),
+        ("azure-dated,vision,,,\n", "source is empty"),
+        ("azure-dated,mcp,,,s\nazure-dated,mcp,,,s\n", "a second line for mcp on azure-dated"),
+    ],
+)
+def test_a_bad_line_of_versions_is_told(lines: str, what: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_versions(VERSIONS + lines, "versions.csv")
+    assert refused.value.problems[0].what == what
+
+
+def test_a_surface_tells_what_its_versions_lack() -> None:
+    told = {one.capability: one.source for one in lacking_on("azure-dated", "", date(2026, 11, 20))}
+    assert told["json-schema"].startswith("there from 2024-08-01-preview or 2024-10-21 on; ")
+    assert not told["flex"].startswith("there from")
+
+
 def test_names_lead_to_products_and_a_products_own_name_is_its_own() -> None:
     models = parse_models(
         MODELS + "large,,text,1000,100,,s\nsmall,,text,1000,100,,s\n",
@@ -123,6 +182,7 @@ def test_a_line_for_a_surface_goes_before_one_for_all() -> None:
 
 def test_what_ships_is_sound_and_every_line_has_its_source() -> None:
     matrix, models = shipped_matrix(), shipped_models()
+    assert {line.surface for line in shipped_versions().lines} == {"azure-dated"}
     assert {entry.surface for entry in matrix.entries} <= set(SURFACES)
     sources = [entry.source for entry in matrix.entries]
     sources += [model.source for model in models.models.values()]

@@ -18,7 +18,8 @@ def test_models_with_their_names_and_ends(capsys: pytest.CaptureFixture[str]) ->
     (whisper,) = told(capsys, "whisper-1")["models"]
     assert whisper["kind"] == "transcription"
     assert [(end["vendor"], end["day"], end["successor"]) for end in whisper["ends"]] == [
-        ("openai", "2027-02-26", "gpt-transcribe")
+        ("openai", "2027-02-26", "gpt-transcribe"),
+        ("azure", "2026-12-15", ""),
     ]
     (before,) = told(capsys, "gpt-5.5", "--as-of", "2026-04-23")["models"]
     assert before["names"] == ["gpt-5.5-2026-04-23"]

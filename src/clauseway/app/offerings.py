@@ -7,13 +7,19 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from clauseway.catalog import Matrix, Models, Retirement, parse_matrix, parse_models
+from clauseway.catalog import Matrix, Models, Retirement, Versions, parse_matrix, parse_models, parse_versions
 
 
 @cache
 def shipped_matrix() -> Matrix:
     """Who lacks what. Raises InvalidInput where the package's own file is none."""
     return parse_matrix(_text("capabilities.csv"), "capabilities.csv")
+
+
+@cache
+def shipped_versions() -> Versions:
+    """What came with which dated version of an API. Raises InvalidInput as `shipped_matrix`."""
+    return parse_versions(_text("versions.csv"), "versions.csv")
 
 
 @cache
@@ -59,12 +65,19 @@ def models_on(product: str, day: date) -> list[ModelKnown]:
 
 
 def lacking_on(surface: str, product: str, day: date) -> list[Lacking]:
-    """What a surface lacks on a day: of a product, or (empty) whatever is said of all."""
+    """What a surface lacks on a day: of a product, or (empty) whatever is said of all; and what some of its versions
+    lack, where they are dated."""
     found = shipped_matrix().lacking(surface, product, day)
-    return [
+    whole = [
         Lacking(capability=capability, product=entry.product, source=entry.reason)
         for capability, entry in sorted(found.items())
     ]
+    by_version = [
+        Lacking(capability=line.capability, product="", source=line.reason)
+        for line in shipped_versions().of(surface)
+        if line.capability not in found
+    ]
+    return whole + by_version
 
 
 def surface_of(dialect: str, url: str, service: str = "") -> str:

@@ -16,10 +16,11 @@ import msgspec
 
 from clauseway.app.configuration import CommitmentWritten, Configuration, DeploymentWritten, resolve_auth
 from clauseway.app.library import OpenAgreement
-from clauseway.app.offerings import shipped_matrix, shipped_models, surface_of
+from clauseway.app.offerings import shipped_matrix, shipped_models, shipped_versions, surface_of
 from clauseway.app.plan_prices import bound_ns, plan_prices
 from clauseway.app.several import Opened, each_of, first_clouds, text_hash
 from clauseway.catalog import ELSEWHERE, Models
+from clauseway.catalog import Retirement as Ended
 from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
 from clauseway.decisions.question import SELL, region_problems
 from clauseway.gateway.parts import encode_plan
@@ -168,23 +169,32 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
 
 
 def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack, ...]:
-    """What a deployment lacks, stretch by stretch of the matrix; its own word goes before that."""
+    """What a deployment lacks, at all times by the version of the API that it names, and stretch by stretch of the
+    matrix; its own word goes before both."""
     matrix = shipped_matrix()
+    by_version = shipped_versions().lacking(surface, written.settings.get("api_version", ""))
     days = matrix.days(surface, product)
     own = [Lack(capability=name, reason="the deployment's configuration says so") for name in written.lacks]
     return (
         *own,
         *(
+            Lack(capability=capability, reason=line.reason)
+            for capability, line in sorted(by_version.items())
+            if capability not in written.has and capability not in written.lacks
+        ),
+        *(
             Lack(capability=capability, reason=entry.reason, begin_ns=bound_ns(begin), end_ns=bound_ns(end))
             for begin, end in pairwise([*days, date.max])
             for capability, entry in sorted(matrix.lacking(surface, product, begin).items())
-            if capability not in written.has and capability not in written.lacks
+            if capability not in written.has and capability not in written.lacks and capability not in by_version
         ),
     )
 
 
 def _retirements(models: Models, targets: Sequence[Target], names: Mapping[str, str]) -> tuple[Retirement, ...]:
-    """Of what is served here, by surface; of what is not, whatever is known: who asks for it learns what came after."""
+    """Of what is served here, by surface; of what is not, whatever is known of who makes the models and of the clouds
+    that are used: who asks for it learns what came after."""
+    surfaces = sorted({target.surface for target in targets})
     return tuple(
         Retirement(
             name=retirement.name,
@@ -193,9 +203,14 @@ def _retirements(models: Models, targets: Sequence[Target], names: Mapping[str, 
             message=retirement.sentence,
         )
         for retirement in models.retirements
-        for surface in (sorted({target.surface for target in targets}) if retirement.name in names else [""])
-        if not surface or retirement.holds_on(surface)
+        for surface in (surfaces if retirement.name in names else [""])
+        if (retirement.holds_on(surface) if surface else _concerns(retirement, surfaces))
     )
+
+
+def _concerns(retirement: Ended, surfaces: Sequence[str]) -> bool:
+    """Whether it says something to who asks here for a name that nothing serves."""
+    return retirement.vendor in ("", "openai") or any(map(retirement.holds_on, surfaces))
 
 
 def _commitment(written: CommitmentWritten, spent: int) -> Commitment:

@@ -7,7 +7,17 @@ reads the files of `data`.
 Knows nothing of agreements' terms. Host cloud and seller are two fields everywhere.
 """
 
-from clauseway.catalog.capabilities import BITS, SURFACES, Capability, Entry, Matrix, parse_matrix
+from clauseway.catalog.capabilities import (
+    BITS,
+    SURFACES,
+    Capability,
+    Entry,
+    Matrix,
+    Since,
+    Versions,
+    parse_matrix,
+    parse_versions,
+)
 from clauseway.catalog.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.catalog.models import Model, Models, Name, Retirement, parse_models
 
@@ -25,6 +35,9 @@ __all__ = [
     "Product",
     "ProductClass",
     "Retirement",
+    "Since",
+    "Versions",
     "parse_matrix",
     "parse_models",
+    "parse_versions",
 ]

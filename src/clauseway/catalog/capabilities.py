@@ -4,9 +4,13 @@ A surface is a way to reach models: the same model lacks different things on eac
 (surface, product, capability) from a day on, each with its source. An entry that names a product goes before one that
 names none; among those, the latest start up to the day. What no entry speaks of is taken to be there: a body passes
 through unchanged, and a cloud that cannot do it says so itself.
+
+Where a surface has versions that are dated, which one is called decides too: a second table says from which version on
+what is there.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 
@@ -50,6 +54,7 @@ class Capability(StrEnum):
     PROMPT_CACHE_RETENTION = "prompt-cache-retention"
     PREDICTED_OUTPUT = "predicted-output"
     EU_DATA_ZONE = "eu-data-zone"  # asked for by a tenant's residency, not by a request
+    CLIENT_TOOL_SEARCH = "client-tool-search"  # the caller looks tools up, the model asks it to
 
 
 BITS: Mapping[Capability, int] = {capability: 1 << index for index, capability in enumerate(Capability)}
@@ -67,6 +72,8 @@ SURFACES = (
     "compatible",
 )
 _COLUMNS = ("surface", "product", "capability", "has", "from", "until", "source")
+_VERSION_COLUMNS = ("surface", "capability", "preview", "stable", "source")
+_VERSION = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +117,71 @@ class Matrix(msgspec.Struct, frozen=True):
             if entry.surface == surface and entry.product in ("", product):
                 found |= {entry.interval.begin, entry.interval.end}
         return sorted(found - {FOREVER})
+
+
+class Since(msgspec.Struct, frozen=True, kw_only=True):
+    """From which dated version of a surface's API on a capability is there: the first preview, and the first version
+    for good; `date.max` for none."""
+
+    surface: str
+    capability: Capability
+    preview: date
+    stable: date
+    source: str
+
+    @property
+    def reason(self) -> str:
+        """Which versions have it and by which source, in words."""
+        firsts = [(self.preview, "-preview"), (self.stable, "")]
+        named = " or ".join(f"{first}{kind}" for first, kind in firsts if first != date.max)
+        return f"there from {named} on; {self.source}" if named else f"in no dated version; {self.source}"
+
+
+class Versions(msgspec.Struct, frozen=True):
+    """What came with which version."""
+
+    lines: tuple[Since, ...]
+
+    def lacking(self, surface: str, version: str) -> Mapping[Capability, Since]:
+        """What a version (`2024-10-21`, `2025-04-01-preview`) is too old for; nothing of one that is not dated."""
+        written = _VERSION.fullmatch(version)
+        if written is None:
+            return {}
+        day, preview = date.fromisoformat(written[1]), bool(written[2])
+        return {
+            line.capability: line
+            for line in self.lines
+            if line.surface == surface and day < (line.preview if preview else line.stable)
+        }
+
+    def of(self, surface: str) -> Sequence[Since]:
+        return [line for line in self.lines if line.surface == surface]
+
+
+def parse_versions(text: str, name: str) -> Versions:
+    """Read what came with which version. Raises InvalidInput with every problem."""
+    rows = read_rows(text, name, _VERSION_COLUMNS)
+    lines = [_since(row) for row in rows]
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        key = (row.text("surface"), row.text("capability"))
+        if key in seen:
+            row.refuse(f"a second line for {key[1]} on {key[0]}", "one of them would not be read", "Keep one of them.")
+        seen.add(key)
+    refuse_any(rows)
+    return Versions(tuple(line for line in lines if line is not None))
+
+
+def _since(row: Row) -> Since | None:
+    surface = row.one_of("surface", SURFACES)
+    capability = row.one_of("capability", [str(capability) for capability in Capability])
+    preview, stable = row.day("preview", date.max), row.day("stable", date.max)
+    source = row.stated("source")
+    if row.problems:
+        return None
+    return Since(
+        surface=surface, capability=Capability(capability), preview=preview, stable=stable, source=source
+    )  # fmt: skip
 
 
 def parse_matrix(text: str, name: str) -> Matrix:

@@ -38,6 +38,7 @@ ABSENT = msgspec.Raw()
 _TOOLS, _CUSTOM, _PARALLEL = (
     BITS[Capability.TOOLS], BITS[Capability.CUSTOM_TOOLS], BITS[Capability.PARALLEL_TOOL_CALLS],
 )  # fmt: skip
+_CLIENT_TOOL_SEARCH = BITS[Capability.CLIENT_TOOL_SEARCH]
 _JSON_MODE, _JSON_SCHEMA, _STRICT = (
     BITS[Capability.JSON_MODE], BITS[Capability.JSON_SCHEMA], BITS[Capability.STRICT_SCHEMA],
 )  # fmt: skip
@@ -73,6 +74,7 @@ class _Tool(msgspec.Struct, gc=False):
     type: str = ""
     strict: bool | None = None
     function: _Strict | None = None
+    execution: str = ""
 
 
 class _Format(msgspec.Struct, gc=False):
@@ -131,6 +133,8 @@ def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
                 bits |= _STRICT
         elif kind == "custom":
             bits |= _CUSTOM
+        elif kind == "tool_search" and tool.execution == "client":
+            bits |= _CLIENT_TOOL_SEARCH
         else:
             for beginning, bit in _HOSTED:
                 if kind.startswith(beginning):

@@ -3,7 +3,7 @@
 Mantle lies at `https://bedrock-mantle.{region}.api.aws/openai/v1` (or `/v1`, by model) and is signed as
 `bedrock-mantle`; the runtime at `https://bedrock-runtime.{region}.amazonaws.com/openai/v1`, signed as `bedrock`. The
 host says which, unless `auth.service` does; it says the region too, unless `auth.region` does. What each surface has is
-from AWS's page "Endpoints supported by Amazon Bedrock".
+from AWS's pages "Endpoints supported by Amazon Bedrock" and "Responses API", which lists the runtime's paths.
 """
 
 from functools import lru_cache
@@ -30,11 +30,11 @@ from clauseway.gateway.sigv4 import Signer, SigningKey
 _TAKES = frozenset({"sigv4", "bearer"})
 _MANTLE, _RUNTIME = "bedrock-mantle", "bedrock"
 _RUNTIME_HOSTS = ("bedrock-runtime.", "bedrock-runtime-fips.")
-_RESPONSES = frozenset({"responses", "responses.retrieve", "responses.delete", "responses.input_items"})
+_RESPONSES = frozenset({"responses", "responses.retrieve", "responses.delete", "responses.cancel"})
 _BATCHES = frozenset({"batches.create", "batches.list", "batches.retrieve", "batches.cancel"})
-# Always synchronous there, so that nothing can be cancelled; the files of batches lie in S3.
+# The files of batches lie in S3.
 _ON_RUNTIME = frozenset({"chat"}) | _RESPONSES | _BATCHES
-_ON_MANTLE = frozenset({"chat", "models", "responses.cancel"}) | _RESPONSES
+_ON_MANTLE = frozenset({"chat", "models", "responses.input_items"}) | _RESPONSES
 
 
 def prepare(target: Target, credential: Credential) -> Prepare:
