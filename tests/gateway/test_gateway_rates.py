@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.capabilities import Needs
+from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.plan import Prices, Target
 from clauseway.gateway.rates import Rates
@@ -111,7 +111,8 @@ def _with(target: Target, **changes: Any) -> Target:
 def worst(target: Target, needs: Needs | None = None, body_bytes: int = 1000, **members: Any) -> tuple[int, int, int]:
     body = json.dumps({"model": "m", "messages": [], **members}).encode()
     asked = decode_chat(body, b"")
-    reserved = Bench(plan([target])).target("d").worst_case(asked, body_bytes, needs or asked.needs(body))
+    call = Bench(plan([target])).target("d")
+    reserved = call.worst_case(asked, body_bytes, needs or asked.needs(body), call.scale)
     return reserved.picodollars, reserved.tokens, reserved.output_tokens
 
 
@@ -154,7 +155,8 @@ def test_a_dearer_part_counts_where_it_may_be_used() -> None:
 def test_sound_by_the_millisecond_is_bounded_by_its_bytes() -> None:
     units = {int(Unit.AUDIO_INPUT_MILLISECONDS): 100_000}
     whisper = _with(deployment("d"), kind="transcription", prices=(Prices(begin_ns=0, end_ns=1 << 62, units=units),))
-    reserved = Bench(plan([whisper])).target("d").worst_case(PlainRequest(model="whisper-1"), 4000)
+    call = Bench(plan([whisper])).target("d")
+    reserved = call.worst_case(PlainRequest(model="whisper-1"), 4000, PLAIN, call.scale)
     assert reserved.picodollars == 4000 * 4 * 100_000, "two kilobits a second: four milliseconds a byte"
 
 
@@ -170,4 +172,5 @@ def test_no_charge_is_larger_than_its_worst_case(
     call = Bench(plan([target])).target("d")
     each = -(-output // choices) or 1
     asked = decode_chat(PLAIN_BODY[:-1] + b',"max_tokens":%d,"n":%d}' % (each, choices), b"")
-    assert call.charge(tuple(report.items())) <= call.worst_case(asked, body_bytes, Needs(audio=True)).picodollars
+    reserved = call.worst_case(asked, body_bytes, Needs(audio=True), call.scale)
+    assert call.charge(tuple(report.items())) <= reserved.picodollars

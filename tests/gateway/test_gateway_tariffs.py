@@ -153,7 +153,7 @@ def reserved(
     most = report[Unit.OUTPUT_TOKENS] or 1
     asked: Asked = ResponsesRequest(background=True, max_output_tokens=most) if later else ChatRequest(max_tokens=most)
     wanted = asking(operation, needs, asked)
-    scale = target.scale_for(wanted, buyer(who), at_ns) if target.varied else None
+    scale = target.scale_for(wanted, buyer(who), at_ns) if target.varied else target.scale
     return target.worst_case(asked, report[Unit.INPUT_TOKENS], needs, scale).picodollars
 
 

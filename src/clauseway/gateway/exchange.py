@@ -177,7 +177,7 @@ class Exchange:
         """Reserve the worst case and set off; False where an account cannot bear it."""
         target, wanted = candidate.target, self.wanted
         free = wanted.operation.free
-        scale = target.scale_for(wanted, self.customer.buyer, self.event_ns) if target.varied else None
+        scale = target.scale_for(wanted, self.customer.buyer, self.event_ns) if target.varied else target.scale
         reserved = self._set_off() if free else target.worst_case(wanted.asked, len(wanted.body), wanted.needs, scale)
         account = self.customer.account
         if account is not None:

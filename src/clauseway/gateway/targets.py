@@ -107,12 +107,10 @@ class CallTarget:
             tariff = self._tariffs.at(event_ns)
         return tariff.dearest(buyer.organisation, wanted.operation.name, wanted.needs.tier, wanted.asked.later)
 
-    def worst_case(self, asked: Asked, body_bytes: int, needs: Needs = PLAIN, scale: Scale | None = None) -> Reserved:
+    def worst_case(self, asked: Asked, body_bytes: int, needs: Needs, scale: Scale) -> Reserved:
         """What a request may cost and use at most: a token is at least one byte of the body, an image what the catalog
         says, what is not in the body as much as the model can hold; every choice may be as long as the request or the
         model allows."""
-        if scale is None:
-            scale = self.scale
         rates = scale.rates
         output_max = (asked.output_tokens or self.output_tokens_max) * asked.choices
         if needs is PLAIN and self._of_text:
@@ -140,7 +138,8 @@ class CallTarget:
 
     def charge(self, units: Units) -> int:
         """What usage is worth at the prices in force, in picodollars, as pricing would charge it."""
-        worth = self.scale.charge(units)
+        scale = self.scale
+        worth = scale.charge(units) if units and units[0][1] > scale.long else scale.rates.charge(units)
         for balance in self.burns:
             balance.left -= worth
         return worth
