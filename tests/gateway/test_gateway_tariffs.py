@@ -13,7 +13,7 @@ from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.health import Health
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.operations import BY_NAME, Wanted
-from clauseway.gateway.plan import Lack, Prices, Target
+from clauseway.gateway.plan import Lack, Policy, Prices, Target
 from clauseway.gateway.requests import Asked, ChatRequest, ResponsesRequest
 from clauseway.gateway.targets import CallTarget
 from clauseway.gateway.upstream import Endpoint
@@ -23,7 +23,7 @@ from clauseway.metering.units import CONTAINED_IN
 from clauseway.pricing import Conditions, Entry, PriceBook, PriceTable, Sale
 from clauseway.pricing.conditions import parse_hours
 from clauseway.values import FOREVER, Interval, KnownAt, day_of, start_of_day_ns
-from selection_rig import deployment
+from selection_rig import Bench, deployment, plan
 
 PLACE = Sale("gpt-5.5", "azure", "openai", "r-1")
 ENDPOINT = Endpoint("127.0.0.1", 9, cast("AbstractEventLoop", None), Limits())
@@ -328,3 +328,16 @@ def test_what_differs_for_nobody_is_not_in_the_plan() -> None:
     units = {int(Unit.INPUT_TOKENS): 5_000_000, int(Unit.OUTPUT_TOKENS): 30_000_000}
     assert spans == (Prices(begin_ns=start_of_day_ns(date(2026, 1, 1)), end_ns=(1 << 63) - 1, units=units),)
     assert not target_of(table(*same)).varied
+
+
+def test_the_cheapest_is_another_one_by_night() -> None:
+    nightly = [entry(1_000_000, IN, 3, hours=NIGHTS), entry(9_000_000, IN, 4)]
+    named = {name: getattr(deployment("nightly"), name) for name in Target.__struct_fields__}
+    targets = [
+        deployment("steady", prices=(5_000_000, 5_000_000, 30_000_000)),
+        Target(**named | {"prices": plan_prices(PLACE, table(*nightly), date(2026, 1, 1))}),
+    ]
+    bench = Bench(plan(targets, Policy(strategy="cheapest")))
+    orders = [bench.order(at_ns=at_ns) for at_ns in (NOON, NIGHT, NIGHT + 12 * HOUR_NS, NIGHT - HOUR_NS - 1)]
+    assert [order[0] for order in orders] == ["steady", "nightly", "steady", "steady"]
+    assert bench.order(at_ns=NIGHT - HOUR_NS)[0] == "nightly", "at 22:00 sharp"
