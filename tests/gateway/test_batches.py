@@ -11,13 +11,13 @@ import httpx
 import msgspec
 import openai
 import pytest
-from endpoints_rig import CLOUDS, RIVAL_SECRET, Endpoints, plan, sandbox_clouds
+from endpoints_rig import CLOUDS, EMBEDDING, RIVAL_SECRET, Endpoints, plan, sandbox_clouds
 from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, REFUSAL, Rig, eventually, key
 
 from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
 from clauseway.app.sealing import seal
-from clauseway.gateway.plan import Budget, Epoch, Plan, RateLimit, Retirement, Route
+from clauseway.gateway.plan import Budget, Epoch, Lack, Plan, RateLimit, Retirement, Route
 from clauseway.sandbox import credentials
 from clauseway.storage import Control
 from clauseway.storage.leases import Lease, Leases, usd
@@ -68,8 +68,13 @@ class House(Endpoints):
         ]
         retired = [Retirement(name=RETIRED, surface=one.surface, begin_ns=0, message="Retired; use gpt-5.4.")
                    for one in made.targets[:1]]  # fmt: skip
+        targets = [
+            msgspec.structs.replace(one, lacks=(Lack(capability="batch", reason="no deployment for batches"),))
+            if one.label.model == EMBEDDING else one
+            for one in made.targets
+        ]  # fmt: skip
         return msgspec.structs.replace(
-            made, epochs=(Epoch(begin_ns=0, routes=routes),), keys=tuple(keys), limits=(limit,),
+            made, targets=tuple(targets), epochs=(Epoch(begin_ns=0, routes=routes),), keys=tuple(keys), limits=(limit,),
             budgets=(Budget(id="b", whose="organisation acme"),), leases=str(self.home.lease_socket),
             models={**made.models, RETIRED: PRODUCT}, retirements=tuple(retired),
         )  # fmt: skip
@@ -149,6 +154,8 @@ REFUSED: list[tuple[str, list[bytes], int, str, list[str]]] = [
      ["Line 2 (model 'gpt-image-1')", "files of their own"]),
     ("what lies elsewhere", [line(url="/v1/responses", input="x", previous_response_id="resp_1")], 404, "not_found",
      ["resp_1"]),
+    ("a deployment without batches", [line(EMBEDDING, "/v1/embeddings", input="x")], 400,
+     "unsupported_by_every_deployment", ["lacks batch (no deployment for batches)"]),
     ("many", [line(f"gpt-{at}") for at in range(9)], 404, "model_not_found", ["Line 5", "Later lines were not read."]),
 ]  # fmt: skip
 

@@ -55,6 +55,7 @@ class Capability(StrEnum):
     PREDICTED_OUTPUT = "predicted-output"
     EU_DATA_ZONE = "eu-data-zone"  # asked for by a tenant's residency, not by a request
     CLIENT_TOOL_SEARCH = "client-tool-search"  # the caller looks tools up, the model asks it to
+    BATCH = "batch"  # files of requests: where a cloud has deployments of a kind of their own for them, only those
 
 
 BITS: Mapping[Capability, int] = {capability: 1 << index for index, capability in enumerate(Capability)}

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from clauseway.catalog import BITS, Capability
 from clauseway.gateway.batch_files import Line, Span, Splicer, Upload, read_line, spans
 from clauseway.gateway.capabilities import Needs
 from clauseway.gateway.choices import Candidate, PassedOver, Selection
@@ -25,6 +26,7 @@ from clauseway.gateway.requests import NOTHING_ASKED, BadBody
 from clauseway.gateway.targets import CallTarget
 from clauseway.metering import Buyer
 
+_BATCH = BITS[Capability.BATCH]
 _NEEDED = ("files.create", "batches.create")
 _FAULTS_MAX = 5  # who is told of five lines mends the program that writes them
 _WORTH_MAX = 1 << 62  # what the journal can hold
@@ -61,12 +63,12 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 decode_contents = msgspec.json.Decoder(Contents).decode
-_BATCH = Wanted(BATCHES, Call(b"POST", b"", b""), NOTHING_ASKED, b"", b"", b"", "")
+_MADE = Wanted(BATCHES, Call(b"POST", b"", b""), NOTHING_ASKED, b"", b"", b"", "")
 
 
 def batch_scale(target: CallTarget, buyer: Buyer, event_ns: int) -> Scale:
     """What tokens of a batch cost at a deployment."""
-    return target.scale_for(_BATCH, buyer, event_ns) if target.varied else target.scale
+    return target.scale_for(_MADE, buyer, event_ns) if target.varied else target.scale
 
 
 class _Place:
@@ -145,7 +147,8 @@ class Reading:
             line = read_line(self.body[span.begin : span.end])
             model = line.asked.model
             needs = line.asked.needs(line.body)
-            self._meet(span, line, self._decide(line, needs))
+            in_batch = needs._replace(bits=needs.bits | _BATCH)
+            self._meet(span, line, self._decide(line, in_batch))
         except BadBody as error:
             self._faults.append(_Fault(span.number, model, Refused(MALFORMED_BODY, str(error), param=error.param)))
             return
@@ -159,7 +162,7 @@ class Reading:
             place.add(line, needs)
         if self._splicer is not None:
             self._splicer.add(span, line)
-        self._note(span.number, line, needs)
+        self._note(span.number, line, in_batch)
 
     def _meet(self, span: Span, line: Line, selection: Selection) -> None:
         """Leave the deployments that may serve this line too. Raises Refused where none is left."""
