@@ -117,16 +117,24 @@ const checks = {
 
   async "files and batches"() {
     const openai = client();
-    const line = { custom_id: "c", method: "POST", url: "/v1/chat/completions", body: { model, messages } };
-    const upload = await toFile(Buffer.from(`${JSON.stringify(line)}\n`), "b.jsonl");
-    const file = await openai.files.create({ file: upload, purpose: "batch" });
-    let batch = await openai.batches.create({
-      input_file_id: file.id, endpoint: "/v1/chat/completions", completion_window: "24h",
-    });
-    while (batch.status !== "completed") batch = await openai.batches.retrieve(batch.id);
-    const answers = await (await openai.files.content(batch.output_file_id)).text();
-    assert.equal(JSON.parse(answers).custom_id, "c");
-    assert.ok((await all(openai.files.list())).some((one) => one.id === file.id));
+    const endpoint = "/v1/chat/completions";
+    const lines = (name) => toFile(Buffer.from(
+      JSON.stringify({ custom_id: "a", method: "POST", url: endpoint, body: { model: name, messages } }),
+    ), "b.jsonl");
+    const made = [];
+    for (const cloud of ["openai", "azure"]) {
+      const headers = { "x-clauseway-cloud": cloud };
+      const file = await openai.files.create({ file: await lines(model), purpose: "batch" }, { headers });
+      let batch = await openai.batches.create({ input_file_id: file.id, endpoint, completion_window: "24h" });
+      while (batch.status !== "completed") batch = await openai.batches.retrieve(batch.id);
+      const answers = await (await openai.files.content(batch.output_file_id)).text();
+      assert.equal(JSON.parse(answers).response.status_code, 200, cloud);
+      made.unshift(batch.id);
+    }
+    assert.deepEqual((await all(openai.batches.list({ limit: 1 }))).map((one) => one.id).slice(0, 2), made);
+    assert.equal((await all(openai.files.list({ limit: 1, purpose: "batch" }))).length >= 2, true);
+    const file = await lines("gpt-9");
+    await rejected(openai.files.create({ file, purpose: "batch" }), OpenAI.NotFoundError, "model_not_found");
   },
 
   async "models"() {
