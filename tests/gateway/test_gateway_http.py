@@ -144,6 +144,17 @@ def test_an_answer_without_usage_is_estimated_and_says_so(rig: Rig, azure: Cloud
     }
 
 
+def test_an_estimate_is_no_more_than_was_reserved(rig: Rig, azure: Cloud) -> None:
+    async def wordy(connection: Connection, _: Received) -> None:
+        connection.answer(200, b'{"choices":[],"logprobs":"%b","usage":null}' % (b"x" * 4000))
+
+    azure.behaviour = wordy
+    assert rig.post(max_completion_tokens=10).status_code == 200
+    (record, intent) = rig.records()[-1], rig.intents()[-1]
+    assert (record.status, dict(record.units)[Unit.OUTPUT_TOKENS]) == (Status.ESTIMATED, 10)
+    assert record.charge_picodollars <= intent.reserved_picodollars
+
+
 def test_an_impossible_report_is_no_report(rig: Rig, azure: Cloud) -> None:
     async def absurd(connection: Connection, _: Received) -> None:
         connection.answer(200, b'{"choices":[],"usage":{"prompt_tokens":-5,"completion_tokens":1}}')

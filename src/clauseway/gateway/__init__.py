@@ -33,7 +33,8 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
 
 INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte of an answer leaves after the usage
 record of each of its attempts is durable. INVARIANT: an answer that broke off never ends like a whole one.
-INVARIANT: no process spends of a budget what it has not leased.
+INVARIANT: no process spends of a budget what it has not leased. INVARIANT: no charge is larger than what was reserved
+for it, as long as a cloud reports no more tokens than a request can have.
 
 Knows no agreement, no settlement, no database but its file of identifiers: routes are decided and refusals worded
 before they come here.
