@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from clauseway.gateway.leases import Ask, Lessor
+from clauseway.gateway.parts import Rows
 from clauseway.gateway.plan import Budget, Key, RateLimit
 from clauseway.gateway.purses import DENIED_S, Former, Purse, shortest
 from clauseway.gateway.shortage import Shortage
@@ -26,11 +27,12 @@ _LAST_SERIAL: Final = 1 << 62
 # A millisecond's worth of looking at what there is to report; then requests have their turn.
 _PURSES_AT_ONCE: Final = 500
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Listed(Protocol[T_co]):
-    """A tuple, or what is decoded where it is asked for."""
+    """What is decoded where it is asked for, or a tuple."""
 
     def __getitem__(self, at: int, /) -> T_co: ...
 
@@ -164,7 +166,10 @@ class Accounts:
         self._limits: Listed[RateLimit] = ()
         self._budgets: Listed[Budget] = ()
         self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], Account] = {}
+        # Of plans that others have taken the place of: what of them is not in the present one is to be forgotten.
         self._known_before: list[dict[tuple[tuple[int, ...], tuple[int, ...]], Account]] = []
+        self._limits_before: list[Listed[RateLimit]] = []
+        self._budgets_before: list[Listed[Budget]] = []
         self._parts = count()
 
     def take_over(self, plan: Allowed) -> None:
@@ -175,6 +180,8 @@ class Accounts:
     def turn_to(self, plan: Allowed) -> None:
         """From here on a plan's limits and budgets hold, each from when a key of it is first asked for. What was used
         of those that stay counts on."""
+        self._limits_before.append(self._limits)
+        self._budgets_before.append(self._budgets)
         self._limits, self._budgets = plan.limits, plan.budgets
         self._known_before.append(self._known)
         self._known = {}
@@ -188,18 +195,30 @@ class Accounts:
         for limit in self._limits:
             staying[limit.id] = None
             yield
-        for kind, name in list(self._windows):
-            if name not in staying:
-                del self._windows[kind, name]
-            yield
+        while self._limits_before:
+            for limit in self._limits_before[-1]:
+                if limit.id not in staying:
+                    self._windows.pop(("requests", limit.id), None)
+                    self._windows.pop(("tokens", limit.id), None)
+                yield
+            yield from _let_go(self._limits_before.pop())
         yield from emptied(staying)
         for budget in self._budgets:
             staying[budget.id] = None
+            self._mark(budget.id, gone=False)
             yield
-        for name in list(self._purses):
-            self._purses[name].gone = name not in staying
-            yield
+        while self._budgets_before:
+            for budget in self._budgets_before[-1]:
+                if budget.id not in staying:
+                    self._mark(budget.id, gone=True)
+                yield
+            yield from _let_go(self._budgets_before.pop())
         yield from emptied(staying)
+
+    def _mark(self, budget: str, *, gone: bool) -> None:
+        purse = self._purses.get(budget)
+        if purse is not None:
+            purse.gone = gone
 
     def of(self, key: Key) -> Account:
         """The account of a key of the plan that was taken over last."""
@@ -404,6 +423,12 @@ class Accounts:
 
 def _hold(budget: str, picodollars: int, holder: str, serial: int) -> Ask:
     return Ask(budget=budget, part=0, serial=serial, least=picodollars, target=picodollars, holder=holder)
+
+
+def _let_go(former: Listed[T]) -> Generator[None, None, None]:
+    """Of a list that is not asked any more; a tuple goes at once."""
+    if isinstance(former, Rows):
+        yield from former.letting_go()
 
 
 class _Call(NamedTuple):

@@ -7,6 +7,7 @@ their digests.
 
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 # Read in microseconds, all of them: to find one key takes a line.
 _ROWS_PER_LINE = 8
+# Returned to the system at once when it is let go, in microseconds.
+_PIECE_BYTES = 1 << 18
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,72 +70,70 @@ def _digest_of(key: Key) -> str:
 class Rows(Generic[T]):
     """One list of a plan, decoded where it is asked for."""
 
-    def __init__(self, data: bytes, of: Callable[[Part], tuple[T, ...]]) -> None:
-        self._data = data
+    def __init__(self, of: Callable[[Part], tuple[T, ...]]) -> None:
         self._of = of
-        self._begins: list[int] = []
+        self._lines: list[bytes] = []
         self._count = 0
 
-    def add(self, begin: int, count: int) -> None:
-        """The next line, which begins there. All but the last have as many rows. Raises ValueError."""
-        if self._count != len(self._begins) * _ROWS_PER_LINE or count > _ROWS_PER_LINE:
+    def add(self, line: bytes, count: int) -> None:
+        """The next line. All but the last have as many rows. Raises ValueError."""
+        if self._count != len(self._lines) * _ROWS_PER_LINE or count > _ROWS_PER_LINE:
             raise ValueError(f"a line that is not the last has {_ROWS_PER_LINE} rows")
-        self._begins.append(begin)
+        self._lines.append(line)
         self._count += count
 
-    def line(self, at: int) -> tuple[T, ...]:
-        begin = self._begins[at]
-        return self._of(_PART.decode(self._data[begin : _end(self._data, begin)]))
+    def letting_go(self) -> Generator[None, None, None]:
+        """Of what is not asked any more, in steps."""
+        while self._lines:
+            self._lines.pop()
+            yield
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, at: int) -> T:
-        return self.line(at // _ROWS_PER_LINE)[at % _ROWS_PER_LINE]
+        return self._of(_PART.decode(self._lines[at // _ROWS_PER_LINE]))[at % _ROWS_PER_LINE]
 
     def __iter__(self) -> Iterator[T]:
-        for at in range(len(self._begins)):
-            yield from self.line(at)
+        for line in self._lines:
+            yield from self._of(_PART.decode(line))
 
 
 class Keys:
     """All keys of a plan, found by their digests."""
 
-    def __init__(self, data: bytes = b"") -> None:
-        self._data = data
-        self._begins: list[int] = []
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
         self._firsts: list[str] = []
         self._last = ""
         self._count = 0
 
-    def add(self, begin: int, keys: Sequence[Key]) -> None:
-        """The next line, which begins there. Raises ValueError where its keys are out of order."""
+    def add(self, line: bytes, keys: Sequence[Key]) -> None:
+        """The next line. Raises ValueError where its keys are out of order."""
         for key in keys:
             if key.digest <= self._last:
                 raise ValueError(f"{key.digest!r} after {self._last!r}")
             self._last = key.digest
-        self._begins.append(begin)
+        self._lines.append(line)
         self._firsts.append(keys[0].digest)
         self._count += len(keys)
 
     def find(self, digest: bytes) -> Key | None:
         wanted = digest.hex()
         at = bisect_right(self._firsts, wanted) - 1
-        if at < 0:
+        if at < 0 or wanted.encode() not in self._lines[at]:
             return None
-        begin = self._begins[at]
-        line = self._data[begin : _end(self._data, begin)]
-        if wanted.encode() not in line:
-            return None
-        return next((key for key in _PART.decode(line).keys if key.digest == wanted), None)
+        return next((key for key in _PART.decode(self._lines[at]).keys if key.digest == wanted), None)
+
+    def letting_go(self) -> Generator[None, None, None]:
+        """Of what is not asked any more, in steps."""
+        while self._firsts:
+            self._firsts.pop()
+            self._lines.pop()
+            yield
 
     def __len__(self) -> int:
         return self._count
-
-
-def _end(data: bytes, begin: int) -> int:
-    end = data.find(b"\n", begin)
-    return len(data) if end < 0 else end
 
 
 class Opened(NamedTuple):
@@ -146,45 +147,71 @@ class Opened(NamedTuple):
 
 def opened(plan: Plan) -> Opened:
     """A plan that lies in no file. Raises InvalidInput as `opening` does."""
-    return whole(opening(b"".join(encode_plan(plan)), "plan"))
+    return whole(opening(list(encode_plan(plan)), "plan"))
 
 
-def opening(data: bytes, where: str) -> Generator[None, None, Opened]:
-    """Read and check a plan's file in steps. Raises InvalidInput with everything that is wrong with it, of what cannot
-    even be read the first."""
+def read_pieces(path: Path) -> list[bytes]:
+    """A plan's file, in pieces that are quickly made and let go. Raises InvalidInput where there is none."""
+    pieces = []
     try:
-        plan = _PLAN.decode(data[: _end(data, 0)])
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(_PIECE_BYTES):
+                pieces.append(piece)
+    except OSError as error:
+        raise no_plan(str(error), str(path)) from None
+    return pieces
+
+
+def _lines_of(pieces: list[bytes]) -> Iterator[bytes]:
+    """The lines, without their ends. Consumes the pieces."""
+    pieces.reverse()
+    begun: list[bytes] = []
+    while pieces:
+        first, *others = pieces.pop().split(b"\n")
+        begun.append(first)
+        for other in others:
+            yield b"".join(begun)
+            begun = [other]
+    if rest := b"".join(begun):
+        yield rest
+
+
+def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
+    """Read and check a plan's file in steps; consumes its pieces. Raises InvalidInput with everything that is wrong
+    with it, of what cannot even be read the first."""
+    lines = _lines_of(pieces)
+    try:
+        plan = _PLAN.decode(next(lines, b""))
         if not plan.parts:  # all in one line: as somebody else writes it
-            data = b"".join(encode_plan(plan))
-            plan = _PLAN.decode(data[: _end(data, 0)])
+            lines = _lines_of(list(encode_plan(plan)))
+            plan = _PLAN.decode(next(lines))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise no_plan(str(error), where) from None
     yield
     targets: list[Target] = []
     rulings: list[Ruling] = []
     epochs: list[Epoch] = []
-    limits, budgets, keys = Rows(data, _limits_of), Rows(data, _budgets_of), Keys(data)
+    limits, budgets, keys = Rows(_limits_of), Rows(_budgets_of), Keys()
     problems: list[Problem] = []
-    begin, count = _end(data, 0) + 1, 0
-    while begin < len(data):
-        end = _end(data, begin)
+    count = 0
+    for line in lines:
         try:
-            part = _PART.decode(data[begin:end])
+            part = _PART.decode(line)
             if part.limits:
-                limits.add(begin, len(part.limits))
+                limits.add(line, len(part.limits))
             if part.budgets:
-                budgets.add(begin, len(part.budgets))
+                budgets.add(line, len(part.budgets))
             if part.keys:
                 for number, key in enumerate(part.keys, len(keys)):
                     problems += digest_problems(key.digest, f"keys[{number}].digest")
                     problems += key_problems(key, number, len(plan.policies), len(limits), len(budgets))
-                keys.add(begin, part.keys)
+                keys.add(line, part.keys)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             raise no_plan(f"line {count + 2}: {error}", where) from None
         targets += part.targets
         rulings += part.rulings
         epochs += part.epochs
-        begin, count = end + 1, count + 1
+        count += 1
         yield
     if count != plan.parts:
         raise no_plan(f"it has {count} lines of parts; {plan.parts} were written", where)

@@ -36,7 +36,7 @@ from clauseway.gateway.issued import ISSUED_FILE, IssuedIndex
 from clauseway.gateway.lessors import Lessors
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.logs import AccessLog, Lines
-from clauseway.gateway.parts import Opened, no_plan, opening
+from clauseway.gateway.parts import Opened, opening, read_pieces
 from clauseway.gateway.pending import Poller, recorded_requests
 from clauseway.gateway.presenting import Presenting
 from clauseway.gateway.quotas import Memory
@@ -71,14 +71,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits | None = None  # instead of the plan's
 
 
-def _read(path: Path) -> bytes:
-    """Raises InvalidInput where there is no such file."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise no_plan(str(error), str(path)) from None
-
-
 class Exporting(Watcher, Protocol):
     """A watcher that sends what it is told elsewhere."""
 
@@ -102,7 +94,7 @@ class Server:
     async def run(self) -> None:
         """Serve until a stop is asked for. Raises InvalidInput for a bad plan, OSError for a socket or the spool."""
         options, loop = self._options, asyncio.get_running_loop()
-        opened = whole(opening(_read(options.plan), str(options.plan)))
+        opened = whole(opening(read_pieces(options.plan), str(options.plan)))
         self._settings = settings = opened.plan.settings
         self._lines = lines = Lines(settings.log, loop, sys.stderr.buffer)
         try:
@@ -293,8 +285,8 @@ class Server:
         path = self._options.plan
         for superseded in (self._is_outdated, _never):
             self._plan_seen = file_identity(path)
-            data = await asyncio.get_running_loop().run_in_executor(None, _read, path)
-            opened = await by_slices(opening(data, str(path)), superseded)
+            pieces = await asyncio.get_running_loop().run_in_executor(None, read_pieces, path)
+            opened = await by_slices(opening(pieces, str(path)), superseded)
             if opened is not None:
                 return opened
         raise AssertionError("nothing supersedes the second")

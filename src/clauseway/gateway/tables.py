@@ -17,7 +17,7 @@ from clauseway.gateway.clouds.dialect import Address, address_of
 from clauseway.gateway.health import Health
 from clauseway.gateway.keys import digest
 from clauseway.gateway.operations import Wanted
-from clauseway.gateway.parts import Keys, Opened
+from clauseway.gateway.parts import Opened
 from clauseway.gateway.plan import Key, Plan, Policy, Route, Target
 from clauseway.gateway.quotas import Memory
 from clauseway.gateway.slices import emptied
@@ -119,7 +119,7 @@ class Tables:
 
     def letting_go(self) -> Generator[None, None, None]:
         """Of tables that others have taken the place of: free in steps what requests under way do not need."""
-        self._keys = Keys()
+        yield from self._keys.letting_go()
         yield from emptied(self._customers)
         yield from emptied(self._current)
 
