@@ -374,6 +374,23 @@ def fails(client: Any) -> bool:
     return False
 
 
+def test_a_batch_is_decided_again_on_its_day(fresh: House) -> None:
+    """Between the upload and the batch, Azure is closed."""
+    file = fresh.upload(line(), cloud="azure")
+    fresh.rig.stop()
+    made = fresh.plan()
+    route = f"openai|{PRODUCT}|direct"
+    closed = Route(
+        candidates=made.epochs[0].routes[route].candidates[:1],
+        refusals=(msgspec.structs.replace(REFUSAL, cloud="azure"),),
+    )
+    today = Epoch(begin_ns=time.time_ns(), routes={**made.epochs[0].routes, route: closed})
+    fresh.rig.start(msgspec.structs.replace(made, epochs=(*made.epochs, today)))
+    with pytest.raises(openai.PermissionDeniedError, match="Line 1 of the file") as raised:
+        fresh.client().batches.create(input_file_id=file.id, **BATCH)
+    assert "A4 clause 3" in str(raised.value)
+
+
 @pytest.mark.parametrize("ends", ["killed", "stopped"])
 def test_what_is_held_outlives_the_process(fresh: House, ends: str) -> None:
     batch = fresh.client().batches.create(input_file_id=fresh.upload(*small(3)).id, **BATCH)

@@ -255,6 +255,8 @@ class Front:
     ) -> tuple[Selection, Issued | None, str]:
         """Where no model decides: what the path or the body names does, or the deployment where files are put."""
         if isinstance(asked, Upload) and asked.for_batches:
+            if incoming.cloud:
+                self._cloud(incoming.cloud)
             # Its lines say who may have it, and reading them takes time.
             asked.preparing = _BatchFile(self, incoming, customer, asked, body, event_ns)
             return Selection(()), None, ""
@@ -311,7 +313,7 @@ class Front:
                 ChatRequest(max_completion_tokens=kind.output_tokens),
                 "",
                 deployment,
-                needs=kind.needs,
+                needs=Needs(kind.bits),
                 body_bytes=kind.body_bytes,
                 now_s=self._shared.wheel.now_s,
             )

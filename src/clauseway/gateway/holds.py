@@ -12,6 +12,8 @@ Each step is in the file of identifiers before it counts on the lessor having he
 is said again, which grants nothing twice.
 """
 
+import asyncio
+import contextlib
 from asyncio import AbstractEventLoop, Task
 from hashlib import blake2b
 from time import time, time_ns
@@ -20,8 +22,9 @@ from typing import Final, NamedTuple
 from clauseway.gateway.accounts import Account, Accounts
 from clauseway.gateway.issued import Hold, IssuedIndex
 
-_AT_ONCE_MAX: Final = 64
+_AT_ONCE_MAX: Final = 256
 _AGAIN_S: Final = 5.0
+_PATIENCE_S: Final = 3.0
 # A worker beside this one may just be seeing to it; after that it has died.
 _ORPHANED_NS: Final = 10_000_000_000
 
@@ -87,21 +90,27 @@ class Holds:
         """Before the process's slices are returned: what lasts must not be among them."""
         if self._working is not None:
             await self._working
-        for identifier, held in list(self._held.items()):
-            if held.lasts:
-                await self._cede(identifier)
+        # What cannot be told in time is told at the next start.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._cede_all()
 
     async def _see_to(self, now_s: float) -> None:
-        for identifier in [identifier for identifier, held in self._held.items() if held.lasts]:
-            await self._cede(identifier)
+        await self._cede_all()
         self._again_s = {name: due_s for name, due_s in self._again_s.items() if due_s > now_s}
         for hold in self._issued.open_holds(_AT_ONCE_MAX):
             if hold.identifier not in self._again_s and not await self._tell(hold):
                 self._again_s[hold.identifier] = now_s + _AGAIN_S
 
+    async def _cede_all(self) -> None:
+        for identifier in [identifier for identifier, held in self._held.items() if held.lasts]:
+            await self._cede(identifier)
+
     async def _cede(self, identifier: str) -> None:
         """What is reserved here gets leases of its own."""
-        held = self._held[identifier]
+        held = self._held.get(identifier)
+        if held is None:
+            return
         purses = held.account.purses(held.cloud, held.product)
         await self._accounts.quiet(purses)
         if self._held.pop(identifier, None) is None:

@@ -73,7 +73,8 @@ _INSERT_HOLD = (
     "INSERT INTO held (identifier, budgets, picodollars, created_ns) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _OPEN_HOLDS = (
-    "SELECT identifier, budgets, picodollars, created_ns, charged FROM held WHERE kept = 0 OR charged >= 0 LIMIT ?"
+    "SELECT identifier, budgets, picodollars, created_ns, charged FROM held WHERE kept = 0 OR charged >= 0 "
+    "ORDER BY charged DESC LIMIT ?"
 )
 _KEEP_HOLD = "UPDATE held SET kept = 1 WHERE identifier = ?"
 _END_HOLD = "UPDATE held SET charged = ? WHERE identifier = ? AND charged < 0"

@@ -36,20 +36,15 @@ Decide = Callable[[Line, Needs], Selection]
 
 
 class Kind(msgspec.Struct, frozen=True, array_like=True):
-    """Lines that are decided alike: the first one's number, and the largest body and output of any. `more`: its bytes
-    do not bound its tokens."""
+    """Lines of one operation and model: the first one's number, what any of them needs, and the largest body (of those
+    whose bytes bound their tokens) and output of any. Where all are served by one deployment, it has to have all."""
 
     line: int
     operation: str
     model: str
     bits: int
-    more: bool
     body_bytes: int
     output_tokens: int
-
-    @property
-    def needs(self) -> Needs:
-        return Needs(self.bits, unbounded=self.more)
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -103,7 +98,7 @@ class Reading:
         self._scale = scale
         self._places: list[_Place] = []
         self._passed: tuple[PassedOver, ...] = ()
-        self._kinds: dict[tuple[str, str, int, bool], Kind] = {}
+        self._kinds: dict[tuple[str, str], Kind] = {}
         self._faults: list[_Fault] = []
         self._count = 0
         self._selection: Selection | None = None
@@ -194,14 +189,16 @@ class Reading:
         self._selection = selection
 
     def _note(self, number: int, line: Line, needs: Needs) -> None:
-        more = bool(needs.images or needs.audio or needs.unbounded)
-        key = (line.operation, line.asked.model, needs.bits, more)
-        size, output = len(line.body), line.asked.output_tokens
+        key = (line.operation, line.asked.model)
         known = self._kinds.get(key)
         if known is None:
-            self._kinds[key] = Kind(number, *key, size, output)
-        elif size > known.body_bytes or output > known.output_tokens:
-            self._kinds[key] = Kind(known.line, *key, max(size, known.body_bytes), max(output, known.output_tokens))
+            known = self._kinds[key] = Kind(number, *key, 0, 0, 0)
+        bounded = not (needs.images or needs.audio or needs.unbounded)
+        bits = known.bits | needs.bits
+        size = max(known.body_bytes, len(line.body)) if bounded else known.body_bytes
+        output = max(known.output_tokens, line.asked.output_tokens)
+        if (bits, size, output) != (known.bits, known.body_bytes, known.output_tokens):
+            self._kinds[key] = Kind(known.line, *key, bits, size, output)
 
     def _refused(self) -> Refused:
         """All faults as one; the first says of what kind it is."""
