@@ -42,7 +42,7 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True):
     end_ns: int = (1 << 63) - 1
 
 
-class Prices(msgspec.Struct, frozen=True, kw_only=True):
+class Prices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a deployment's units cost from `begin_ns` until `end_ns` (business clock), in requests of more than `above`
     input tokens: unit code → picodollars.
 
