@@ -5,8 +5,9 @@ broken. Each attempt has its own record; what is reserved for it is settled once
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from time import monotonic_ns, time, time_ns
-from typing import Final, Protocol
+from typing import Final
 
 from clauseway.gateway.answers import Stream
 from clauseway.gateway.choices import Candidate
@@ -21,7 +22,7 @@ from clauseway.gateway.shared import Shared
 from clauseway.gateway.sse import BadStream
 from clauseway.gateway.tables import Customer
 from clauseway.gateway.targets import CallTarget, Reserved
-from clauseway.gateway.upstream import UpstreamConnection
+from clauseway.gateway.upstream import Receiver, UpstreamConnection
 from clauseway.metering import Status, Unit
 from clauseway.metering.endpoints import TIERS
 from clauseway.spool import pack_intent, pack_usage_fields
@@ -32,8 +33,9 @@ _ERROR_BYTES_MAX: Final = 64 << 10  # an error is some hundred bytes; a page of 
 _PATIENCE_S: Final = 2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
 
 
-class Owner(Protocol):
-    """The exchange, as far as an attempt needs it."""
+class Owner(ABC):
+    """The exchange, as far as an attempt needs it. A class to inherit from, not a protocol: compiled, that is one step
+    to each member instead of a look-up."""
 
     shared: Shared
     customer: Customer
@@ -42,20 +44,30 @@ class Owner(Protocol):
     event_ns: int
 
     @property
+    @abstractmethod
     def follows(self) -> bool: ...
     @property
+    @abstractmethod
     def others_left(self) -> bool: ...
+    @abstractmethod
     def failed(self, attempt: "Attempt", failure: Failure) -> None: ...
+    @abstractmethod
     def content(self, attempt: "Attempt", events: bytes) -> None: ...
+    @abstractmethod
     def answered(self, attempt: "Attempt", body: bytes) -> None: ...
+    @abstractmethod
     def ended(self, attempt: "Attempt") -> None: ...
+    @abstractmethod
     def broken(self, attempt: "Attempt", reason: str) -> None: ...
+    @abstractmethod
     def expect(self, attempt: "Attempt") -> None: ...
+    @abstractmethod
     def expect_by(self, attempt: "Attempt", due_s: float) -> None: ...
+    @abstractmethod
     def too_late(self, attempt: "Attempt") -> str: ...
 
 
-class Attempt:
+class Attempt(Receiver):
     """See the module. `ordinal` counts from 1; `reserved` is held for it on the accounts."""
 
     # How it stands when it begins; in the class, because most attempts never change most of it.

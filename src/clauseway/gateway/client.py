@@ -14,6 +14,7 @@ from clauseway.gateway import errors
 from clauseway.gateway.errors import Fault, error_response
 from clauseway.gateway.exchange import Exchange
 from clauseway.gateway.front import Front
+from clauseway.gateway.incoming import NOTHING, Incoming
 from clauseway.gateway.shared import Shared
 
 # _DROP is 0: the common case is tested first.
@@ -57,38 +58,6 @@ _actions: Final = _Actions()
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class _Incoming:
-    """A request as it arrives. What is usual stands in the class: most requests set few of these."""
-
-    url = b""
-    method = b""
-    authorization = b""
-    api_key = b""
-    cloud = b""
-    expect = b""
-    length = b""
-    content_type = b""
-    hedge = b""
-    received = 0
-    begun = True
-    head_done = False
-    keep_alive = True
-    chunked = True
-
-    def __init__(self) -> None:
-        self.passed: list[bytes] = []
-        self.pieces: list[bytes] = []
-
-
-class _Nothing(_Incoming):
-    """Between two requests."""
-
-    begun = False
-
-
-_NOTHING: Final = _Nothing()
-
-
 class ClientConnection(asyncio.Protocol):
     """See the module. `head_lines` and `chunked` are what the present request asks of its answer's framing."""
 
@@ -96,9 +65,9 @@ class ClientConnection(asyncio.Protocol):
         self._shared = shared
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._incoming: _Incoming = _NOTHING
+        self._incoming: Incoming = NOTHING
         self._exchange: Exchange | None = None
-        self._waiting: deque[_Incoming] = deque()
+        self._waiting: deque[Incoming] = deque()
         self._waiting_bytes = 0
         self._head_bytes = 0
         self._paused = False
@@ -197,7 +166,7 @@ class ClientConnection(asyncio.Protocol):
     # -- httptools callbacks
 
     def on_message_begin(self) -> None:
-        self._incoming = _Incoming()
+        self._incoming = Incoming()
 
     def on_url(self, url: bytes) -> None:
         self._incoming.url += url
@@ -257,7 +226,7 @@ class ClientConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._refused:
             return
-        incoming, self._incoming = self._incoming, _NOTHING
+        incoming, self._incoming = self._incoming, NOTHING
         parser = self._parser
         # Here and not later: the parser forgets it as soon as this callback returns.
         incoming.keep_alive = parser.should_keep_alive()
@@ -270,7 +239,7 @@ class ClientConnection(asyncio.Protocol):
 
     # -- serving one request
 
-    def _serve(self, incoming: _Incoming) -> None:
+    def _serve(self, incoming: Incoming) -> None:
         if not incoming.keep_alive or self._shared.draining or not incoming.chunked:
             self._closing = True
             self.head_lines = b"connection: close\r\n"
@@ -317,7 +286,7 @@ class ClientConnection(asyncio.Protocol):
             # Not from within this call: a long line of refusals would nest as deeply.
             self._shared.loop.call_soon(self._serve_next)
             return
-        if self._incoming is not _NOTHING or self._paused:
+        if self._incoming is not NOTHING or self._paused:
             self._go_on_reading()
         shared = self._shared
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)

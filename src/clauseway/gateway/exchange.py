@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import msgspec
 
 from clauseway.gateway.accounts import Shortage
-from clauseway.gateway.attempt import Attempt
+from clauseway.gateway.attempt import Attempt, Owner
 from clauseway.gateway.batch_files import Batching, Preparing, Upload
 from clauseway.gateway.choices import Candidate, PassedOver, Selection
 from clauseway.gateway.clouds.usage import Units
@@ -71,7 +71,7 @@ class Caller(Protocol):
         """The exchange wants to be looked at by then."""
 
 
-class Exchange:
+class Exchange(Owner):
     """See the module. Created when a request is understood and permitted; `start` sets it off.
 
     `issued` is what a request follows, where it names something that was made before.

@@ -19,6 +19,7 @@ from clauseway.gateway.choices import Candidate, Choice, PassedOver, Selection
 from clauseway.gateway.errors import LIMITED, Fault, error_response, response, shortage_response
 from clauseway.gateway.exchange import Exchange, journal_failed
 from clauseway.gateway.explanations import as_json
+from clauseway.gateway.incoming import Incoming
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.keys import secret_in
 from clauseway.gateway.lists import Listing
@@ -42,20 +43,6 @@ _READINESS: Final = re.compile(rb"/readyz")
 _REALTIME: Final = re.compile(rb"(?:/v1|/openai/v1|/openai)/realtime(?:/.*)?")
 _FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
 _HEDGE_MIN_S: Final = 0.05  # the wheel's tick
-
-
-class Incoming(Protocol):
-    """A request that has arrived, whole. Header values are empty where the header is absent."""
-
-    url: bytes
-    method: bytes
-    authorization: bytes
-    api_key: bytes
-    cloud: bytes
-    hedge: bytes
-    content_type: bytes
-    passed: list[bytes]
-    pieces: list[bytes]
 
 
 class Desk(Protocol):

@@ -6,8 +6,9 @@ what comes back, once per read: the pieces of the body that were in it, and whet
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop, Transport
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 
@@ -65,12 +66,14 @@ class _Actions(dict[bytes, int]):
 _actions: Final = _Actions()
 
 
-class Receiver(Protocol):
+class Receiver(ABC):
     """Whoever sent the request. After `complete` or `lost` nothing more is said."""
 
+    @abstractmethod
     def received(self, data: bytes, complete: bool) -> None:
         """Some of the answer's body (perhaps none yet: then its head has come)."""
 
+    @abstractmethod
     def lost(self, reason: str, reused: bool) -> None:
         """The connection broke. `reused`: it had been idle before, and broke before anything came."""
 

@@ -1,0 +1,35 @@
+"""A request of a client as it arrives, before anybody has understood it."""
+
+from typing import Final
+
+
+class Incoming:
+    """Header values are empty where the header is absent. What is usual stands in the class: most requests set few."""
+
+    url = b""
+    method = b""
+    authorization = b""
+    api_key = b""
+    cloud = b""
+    expect = b""
+    length = b""
+    content_type = b""
+    hedge = b""
+    received = 0
+    begun = True
+    head_done = False
+    keep_alive = True
+    chunked = True
+
+    def __init__(self) -> None:
+        self.passed: list[bytes] = []
+        self.pieces: list[bytes] = []
+
+
+class _Nothing(Incoming):
+    """Between two requests."""
+
+    begun = False
+
+
+NOTHING: Final = _Nothing()
