@@ -49,7 +49,7 @@ class Holds:
         self._issued = issued
         self._held: dict[str, Held] = {}
         self._working: Task[None] | None = None
-        self._again_s: dict[str, float] = {}
+        self._again_s: dict[tuple[str, bool], float] = {}
         # What a client of this process is still being told of: its end comes by itself.
         self.attended: set[str] = set()
 
@@ -97,10 +97,13 @@ class Holds:
 
     async def _see_to(self, now_s: float) -> None:
         await self._cede_all()
-        self._again_s = {name: due_s for name, due_s in self._again_s.items() if due_s > now_s}
+        self._again_s = {step: due_s for step, due_s in self._again_s.items() if due_s > now_s}
         for hold in self._issued.open_holds(_AT_ONCE_MAX):
-            if hold.identifier not in self._again_s and not await self._tell(hold):
-                self._again_s[hold.identifier] = now_s + _AGAIN_S
+            if hold.charged < 0 and hold.created_ns > time_ns() - _ORPHANED_NS:
+                continue
+            step = hold.identifier, hold.charged >= 0
+            if step not in self._again_s and not await self._tell(hold):
+                self._again_s[step] = now_s + _AGAIN_S
 
     async def _cede_all(self) -> None:
         for identifier in [identifier for identifier, held in self._held.items() if held.lasts]:
@@ -126,8 +129,6 @@ class Holds:
             if done:
                 self._issued.forget_hold(hold.identifier)
             return done
-        if hold.created_ns > time_ns() - _ORPHANED_NS:
-            return False
         done = await self._accounts.hold(hold.budgets, hold.picodollars, holder, int(time()))
         if done:
             self._issued.hold_kept(hold.identifier)
