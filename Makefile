@@ -61,7 +61,8 @@ wheel: $(COMPILED) ## compile what a request goes through and build the wheel th
 
 .PHONY: compiled
 compiled: $(COMPILED) ## run the gateway's tests against the compiled wheel
-	@PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup tests/gateway tests/spool $(ARGS)
+	@PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadgroup \
+		tests/gateway tests/spool tests/house/test_compiled.py $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## time the data plane and the decisions beside others; writes bench/results.json

@@ -1,5 +1,6 @@
 """A plan compiled in the test's own process: deployments by a few words, and what is selected among them."""
 
+from asyncio import AbstractEventLoop
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ from clauseway.gateway.choices import Choice, Selection
 from clauseway.gateway.health import Health
 from clauseway.gateway.keys import digest
 from clauseway.gateway.leases import LocalLessor
+from clauseway.gateway.limits import Limits
 from clauseway.gateway.operations import BY_NAME
 from clauseway.gateway.parts import opened
 from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices, Route, Target
@@ -60,7 +62,7 @@ class Bench:
         self.tables = Tables(
             opened(made),
             lambda _label: 1,
-            lambda _address: cast("Endpoint", None),
+            lambda address: Endpoint(address.host, address.port, cast("AbstractEventLoop", None), Limits()),
             lambda _name: Health(),
             Accounts(LocalLessor()),
             memory,

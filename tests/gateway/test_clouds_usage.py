@@ -10,6 +10,7 @@ from openai.types.audio import Transcription
 from openai.types.responses.response_usage import ResponseUsage
 
 from clauseway.gateway.clouds import usage
+from clauseway.gateway.clouds.usage_reports import TimeHeard
 from clauseway.metering import Unit, problems_of
 
 RESPONSE = {
@@ -104,6 +105,6 @@ def test_what_is_no_answer_holds_no_report(answer: bytes) -> None:
 
 
 def test_time_is_exact() -> None:
-    assert usage.units_of_transcription(usage.TimeHeard(Decimal("4294967.295"))) == (
+    assert usage.units_of_transcription(TimeHeard(Decimal("4294967.295"))) == (
         (Unit.AUDIO_INPUT_MILLISECONDS, 4_294_967_295),
     )

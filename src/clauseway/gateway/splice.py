@@ -14,12 +14,14 @@ member's value stays byte for byte, only the white space between members is lost
 the last one, which is the one that we and the clouds read.
 """
 
+from typing import Final
+
 import msgspec
 
-_KEY = b'"model"'
-_ASK_USAGE = b'"stream_options":{"include_usage":true}'
-_TRUE = msgspec.Raw(b"true")
-_OPENING_BYTES = 16  # an object that opens with its model has the key within these
+_KEY: Final = b'"model"'
+_ASK_USAGE: Final = b'"stream_options":{"include_usage":true}'
+_TRUE: Final = msgspec.Raw(b"true")
+_OPENING_BYTES: Final = 16  # an object that opens with its model has the key within these
 
 
 class _Model(msgspec.Struct, gc=False):
@@ -30,14 +32,9 @@ class _Line(msgspec.Struct, gc=False):
     body: msgspec.Raw
 
 
-class _Options(msgspec.Struct, gc=False):
-    stream_options: dict[str, msgspec.Raw] | None = None
-
-
-_decode_model = msgspec.json.Decoder(_Model).decode
-_decode_line = msgspec.json.Decoder(_Line).decode
-_decode_options = msgspec.json.Decoder(_Options).decode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_model: Final = msgspec.json.Decoder(_Model).decode
+_decode_line: Final = msgspec.json.Decoder(_Line).decode
+_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def with_model(body: bytes, name: str, quoted: bytes) -> bytes:
@@ -72,7 +69,8 @@ def with_body(line: bytes, asked: bytes, changed: bytes) -> bytes:
 def asking_usage(body: bytes, has_options: bool) -> bytes:
     """`body`, a valid streaming request with at least one member, asking for the usage chunk."""
     if has_options:
-        options = _decode_options(body).stream_options or {}
+        stated = bytes(_decode_members(body).get("stream_options", b"null"))
+        options = {} if stated == b"null" else _decode_members(stated)
         asking = msgspec.json.encode(options | {"include_usage": _TRUE})
         return _with_members(body, {"stream_options": msgspec.Raw(asking)})
     close = body.rindex(b"}")

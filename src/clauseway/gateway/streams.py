@@ -11,7 +11,8 @@ still break off, and the request may still go elsewhere.
 
 import msgspec
 
-from clauseway.gateway.clouds.usage import ChatUsage, Units, units_of, usage_in
+from clauseway.gateway.clouds.usage import Units, units_of, usage_in
+from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.errors import Fault, error_event
 from clauseway.gateway.made import Made
 from clauseway.gateway.sse import BadStream, data_of, end_of_events, events_in

@@ -3,7 +3,7 @@
 Whoever shows them (`control`, `metrics`) makes what it shows out of these, when it is asked.
 """
 
-from collections import Counter
+from collections import defaultdict
 from typing import Final
 
 from clauseway.gateway.explanations import Told
@@ -39,16 +39,16 @@ class Counts:
     """
 
     def __init__(self) -> None:
-        self.served: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
-        self.tokens: Counter[str] = Counter()
+        self.served: defaultdict[str, int] = defaultdict(int)
+        self.refused: defaultdict[str, int] = defaultdict(int)
+        self.failed: defaultdict[str, int] = defaultdict(int)
+        self.tokens: defaultdict[str, int] = defaultdict(int)
         self.begun = 0
         self.tallies: dict[TallyKey, Tally] = {}
-        self.failures: Counter[tuple[str, int]] = Counter()
+        self.failures: defaultdict[tuple[str, int], int] = defaultdict(int)
         self.failovers = 0
-        self.refusals: Counter[str] = Counter()
-        self.shortages: Counter[tuple[str, str]] = Counter()
+        self.refusals: defaultdict[str, int] = defaultdict(int)
+        self.shortages: defaultdict[tuple[str, str], int] = defaultdict(int)
 
     def finished(self, told: Told, duration_us: int) -> None:
         """A request is over, and this is what became of it."""

@@ -11,158 +11,51 @@ is absent was not reported; zero is a report. A report that cannot be (negative,
     audio, spoken (events)  SpeechUsage          speech_usage_in         units_of_speech
 """
 
-from decimal import ROUND_CEILING, Decimal
-from typing import Annotated
+from decimal import ROUND_CEILING
+from typing import Final
 
 import msgspec
 
+from clauseway.gateway.clouds.usage_reports import (
+    Answered,
+    ChatUsage,
+    Drawn,
+    Embedded,
+    EmbeddingsUsage,
+    ImagesUsage,
+    Responded,
+    ResponsesUsage,
+    SpeechUsage,
+    Spoken,
+    TimeHeard,
+    Transcribed,
+    TranscriptionUsage,
+)
 from clauseway.metering import Unit
 
-# A negative or absurd count is no report: it would have to be explained on a bill. Charges stay within 63 bits.
-_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
-_SECONDS_MAX = 1 << 32
 Units = tuple[tuple[Unit, int], ...]
 
-
-class PromptDetails(msgspec.Struct, frozen=True, gc=False):
-    cached_tokens: _Count | None = None
-    cache_write_tokens: _Count | None = None
-    audio_tokens: _Count | None = None
-
-
-class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
-    reasoning_tokens: _Count | None = None
-    audio_tokens: _Count | None = None
-    accepted_prediction_tokens: _Count | None = None
-    rejected_prediction_tokens: _Count | None = None
-
-
-class ChatUsage(msgspec.Struct, frozen=True, gc=False):
-    """The member `usage` of an answer or of a stream's last chunk."""
-
-    prompt_tokens: _Count
-    completion_tokens: _Count
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
-
-
-class _Answer(msgspec.Struct, frozen=True, gc=False):
-    usage: ChatUsage | None = None
-
-
-class InputDetails(msgspec.Struct, frozen=True, gc=False):
-    cached_tokens: _Count | None = None
-    cache_write_tokens: _Count | None = None
-
-
-class OutputDetails(msgspec.Struct, frozen=True, gc=False):
-    reasoning_tokens: _Count | None = None
-
-
-class ResponsesUsage(msgspec.Struct, frozen=True, gc=False):
-    """The member `usage` of a response; in a stream, of the `response` that its last event carries."""
-
-    input_tokens: _Count
-    output_tokens: _Count
-    input_tokens_details: InputDetails | None = None
-    output_tokens_details: OutputDetails | None = None
-
-
-class _Responded(msgspec.Struct, frozen=True, gc=False):
-    """A response, or an event that carries one."""
-
-    usage: ResponsesUsage | None = None
-    response: "_Response | None" = None
-
-
-class _Response(msgspec.Struct, frozen=True, gc=False):
-    usage: ResponsesUsage | None = None
-
-
-class EmbeddingsUsage(msgspec.Struct, frozen=True, gc=False):
-    prompt_tokens: _Count
-
-
-class _Embedded(msgspec.Struct, frozen=True, gc=False):
-    usage: EmbeddingsUsage | None = None
-
-
-class ImageDetails(msgspec.Struct, frozen=True, gc=False):
-    """Which of the tokens are an image's; the rest are text's."""
-
-    image_tokens: _Count | None = None
-
-
-class ImagesUsage(msgspec.Struct, frozen=True, gc=False):
-    """The member `usage` of the images, or of a stream's last event."""
-
-    input_tokens: _Count
-    output_tokens: _Count
-    input_tokens_details: ImageDetails | None = None
-    output_tokens_details: ImageDetails | None = None
-
-
-class _Drawn(msgspec.Struct, frozen=True, gc=False):
-    usage: ImagesUsage | None = None
-
-
-class AudioDetails(msgspec.Struct, frozen=True, gc=False):
-    """Which of the tokens are audio's; the rest are text's."""
-
-    audio_tokens: _Count | None = None
-
-
-class TokensHeard(msgspec.Struct, frozen=True, gc=False, tag="tokens"):
-    """What models bill by the token report."""
-
-    input_tokens: _Count
-    output_tokens: _Count
-    input_token_details: AudioDetails | None = None
-
-
-class TimeHeard(msgspec.Struct, frozen=True, gc=False, tag="duration"):
-    """What models bill by the length of the audio report."""
-
-    seconds: Decimal
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seconds <= _SECONDS_MAX:
-            raise ValueError("no length of any audio")
-
-
-TranscriptionUsage = TokensHeard | TimeHeard
-
-
-class _Transcribed(msgspec.Struct, frozen=True, gc=False):
-    usage: TranscriptionUsage | None = None
-
-
-class SpeechUsage(msgspec.Struct, frozen=True, gc=False):
-    """The member `usage` of the event that ends speech sent as events; speech sent as sound reports nothing."""
-
-    input_tokens: _Count
-    output_tokens: _Count
-
-
-class _Spoken(msgspec.Struct, frozen=True, gc=False):
-    usage: SpeechUsage | None = None
-
-
 # Looked up once: a member of an enumeration costs more to reach than a name of the module.
-_INPUT, _CACHED_INPUT, _CACHE_WRITE = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS
-_AUDIO_INPUT, _OUTPUT, _REASONING = Unit.AUDIO_INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.REASONING_TOKENS
-_AUDIO_OUTPUT = Unit.AUDIO_OUTPUT_TOKENS
-_ACCEPTED, _REJECTED = Unit.ACCEPTED_PREDICTION_TOKENS, Unit.REJECTED_PREDICTION_TOKENS
-_IMAGE_INPUT, _IMAGE_OUTPUT = Unit.IMAGE_INPUT_TOKENS, Unit.IMAGE_OUTPUT_TOKENS
-_AUDIO_TIME = Unit.AUDIO_INPUT_MILLISECONDS
-_decode_answer = msgspec.json.Decoder(_Answer).decode
-_decode_response = msgspec.json.Decoder(_Responded).decode
-_decode_embeddings = msgspec.json.Decoder(_Embedded).decode
-_decode_images = msgspec.json.Decoder(_Drawn).decode
-_decode_transcription = msgspec.json.Decoder(_Transcribed).decode
-_decode_speech = msgspec.json.Decoder(_Spoken).decode
-_NO_REPORT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_BYTES_PER_TOKEN = 4  # English prose; the estimate is marked as one wherever it is used
+_INPUT: Final = Unit.INPUT_TOKENS
+_CACHED_INPUT: Final = Unit.CACHED_INPUT_TOKENS
+_CACHE_WRITE: Final = Unit.CACHE_WRITE_TOKENS
+_AUDIO_INPUT: Final = Unit.AUDIO_INPUT_TOKENS
+_IMAGE_INPUT: Final = Unit.IMAGE_INPUT_TOKENS
+_OUTPUT: Final = Unit.OUTPUT_TOKENS
+_REASONING: Final = Unit.REASONING_TOKENS
+_AUDIO_OUTPUT: Final = Unit.AUDIO_OUTPUT_TOKENS
+_IMAGE_OUTPUT: Final = Unit.IMAGE_OUTPUT_TOKENS
+_ACCEPTED: Final = Unit.ACCEPTED_PREDICTION_TOKENS
+_REJECTED: Final = Unit.REJECTED_PREDICTION_TOKENS
+_AUDIO_TIME: Final = Unit.AUDIO_INPUT_MILLISECONDS
+_decode_answer: Final = msgspec.json.Decoder(Answered).decode
+_decode_response: Final = msgspec.json.Decoder(Responded).decode
+_decode_embeddings: Final = msgspec.json.Decoder(Embedded).decode
+_decode_images: Final = msgspec.json.Decoder(Drawn).decode
+_decode_transcription: Final = msgspec.json.Decoder(Transcribed).decode
+_decode_speech: Final = msgspec.json.Decoder(Spoken).decode
+_NO_REPORT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
 
 
 def usage_in(answer: bytes) -> ChatUsage | None:

@@ -1,0 +1,137 @@
+"""Usage as the clouds report it: the shapes, one for each kind of answer, as msgspec decodes them.
+
+All clouds that we speak to here use OpenAI's shapes. What they come to in our units is `usage`'s to say.
+"""
+
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+
+# A negative or absurd count is no report: it would have to be explained on a bill. Charges stay within 63 bits.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
+_SECONDS_MAX = 1 << 32
+
+
+class PromptDetails(msgspec.Struct, frozen=True, gc=False):
+    cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+
+
+class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
+    reasoning_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+    accepted_prediction_tokens: _Count | None = None
+    rejected_prediction_tokens: _Count | None = None
+
+
+class ChatUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of an answer or of a stream's last chunk."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    usage: ChatUsage | None = None
+
+
+class InputDetails(msgspec.Struct, frozen=True, gc=False):
+    cached_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+
+
+class OutputDetails(msgspec.Struct, frozen=True, gc=False):
+    reasoning_tokens: _Count | None = None
+
+
+class ResponsesUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of a response; in a stream, of the `response` that its last event carries."""
+
+    input_tokens: _Count
+    output_tokens: _Count
+    input_tokens_details: InputDetails | None = None
+    output_tokens_details: OutputDetails | None = None
+
+
+class Responded(msgspec.Struct, frozen=True, gc=False):
+    """A response, or an event that carries one."""
+
+    usage: ResponsesUsage | None = None
+    response: "Response | None" = None
+
+
+class Response(msgspec.Struct, frozen=True, gc=False):
+    usage: ResponsesUsage | None = None
+
+
+class EmbeddingsUsage(msgspec.Struct, frozen=True, gc=False):
+    prompt_tokens: _Count
+
+
+class Embedded(msgspec.Struct, frozen=True, gc=False):
+    usage: EmbeddingsUsage | None = None
+
+
+class ImageDetails(msgspec.Struct, frozen=True, gc=False):
+    """Which of the tokens are an image's; the rest are text's."""
+
+    image_tokens: _Count | None = None
+
+
+class ImagesUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of the images, or of a stream's last event."""
+
+    input_tokens: _Count
+    output_tokens: _Count
+    input_tokens_details: ImageDetails | None = None
+    output_tokens_details: ImageDetails | None = None
+
+
+class Drawn(msgspec.Struct, frozen=True, gc=False):
+    usage: ImagesUsage | None = None
+
+
+class AudioDetails(msgspec.Struct, frozen=True, gc=False):
+    """Which of the tokens are audio's; the rest are text's."""
+
+    audio_tokens: _Count | None = None
+
+
+class TokensHeard(msgspec.Struct, frozen=True, gc=False, tag="tokens"):
+    """What models bill by the token report."""
+
+    input_tokens: _Count
+    output_tokens: _Count
+    input_token_details: AudioDetails | None = None
+
+
+class TimeHeard(msgspec.Struct, frozen=True, gc=False, tag="duration"):
+    """What models bill by the length of the audio report."""
+
+    seconds: Decimal
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seconds <= _SECONDS_MAX:
+            raise ValueError("no length of any audio")
+
+
+TranscriptionUsage = TokensHeard | TimeHeard
+
+
+class Transcribed(msgspec.Struct, frozen=True, gc=False):
+    usage: TranscriptionUsage | None = None
+
+
+class SpeechUsage(msgspec.Struct, frozen=True, gc=False):
+    """The member `usage` of the event that ends speech sent as events; speech sent as sound reports nothing."""
+
+    input_tokens: _Count
+    output_tokens: _Count
+
+
+class Spoken(msgspec.Struct, frozen=True, gc=False):
+    usage: SpeechUsage | None = None
