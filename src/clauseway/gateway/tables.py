@@ -79,12 +79,11 @@ class Tables:
         self._remember()
         self._customers: dict[bytes, Customer] = {}
         self._candidates: dict[tuple[int, int], Candidate] = {}
-        self._holders = {
-            self.targets[target].name: self._candidate(target, ruling)
-            for epoch in plan.epochs
-            for route in epoch.routes.values()
-            for target, ruling in route.candidates
-        }
+        latest: dict[int, int] = {}
+        for epoch in plan.epochs:
+            for route in epoch.routes.values():
+                latest.update(route.candidates)
+        self._holders = {self.targets[target].name: self._candidate(target, latest[target]) for target in latest}
         self.clouds = frozenset(target.label.cloud for target in plan.targets) | {
             refusal.cloud for epoch in plan.epochs for route in epoch.routes.values() for refusal in route.refusals
         }
