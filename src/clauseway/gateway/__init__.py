@@ -6,6 +6,7 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     client      one connection of a client: HTTP/1.1, keep-alive, pipelining, limits; hands requests on
     front       from a request that has arrived to an exchange, or to an answer that needs no cloud
     operations  everything that may be asked for, one table; requests, multipart: what is read of bodies
+    batch_files a batch's file, line by line; uploads: its lines decided before it goes anywhere, and what they may cost
     exchange    one request: eligible → attempted → committed → durable → answered
     attempt     one call of one deployment, from its intent to its usage record; failures: what a refusal means
     health      which deployments are ejected, waiting or probed; the retry budget; pure
@@ -13,6 +14,7 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     streams     chat's events: first content, usage, what the caller did not ask for; typed_streams: all others'; pure
     issued      which deployment made what, for whom, in a file; made: what answers say of it
     pending     asks for what nobody comes back for; holds: what stays reserved until then
+    lists       what a project made on several accounts, as one list
     explanations  why the latest requests went where they went
     clouds/     one pure module per cloud: target → signed head; its usage → our units
     credentials/  where what is presented to a cloud comes from, kept fresh off a request's way
