@@ -144,6 +144,6 @@ def test_to_read_and_to_upload_reserves_nothing(stage: Stage) -> None:
     scene = stage.scene(keeping, keys=keys, limits=(limit,))
     assert scene.ask().status_code == 429
     url, headers = f"{stage.rig.url}/v1/files", {"authorization": f"Bearer {SECRET}"}
-    sent = stage.http.post(url, data={"purpose": "batch"}, files={"file": bytes(5000)}, headers=headers)
+    sent = stage.http.post(url, data={"purpose": "user_data"}, files={"file": bytes(5000)}, headers=headers)
     assert sent.content == kept
     assert stage.http.get(f"{url}/file-1", headers=headers).content == kept
