@@ -66,6 +66,7 @@ compiled: $(COMPILED) ## run the gateway's tests against the compiled wheel
 
 .PHONY: bench
 bench: $(VENV)/.dev ## time the data plane and the decisions beside others; writes bench/results.json
+	@$(MAKE) wheel || echo 'Measuring the gateway interpreted.'
 	@$(BIN)/python -m bench.run $(ARGS)
 
 .PHONY: lock

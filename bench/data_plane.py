@@ -34,6 +34,8 @@ from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Lack, Plan, RateLim
 from clauseway.gateway.settings import Settings, Tls
 from clauseway.metering import Deployment, Ruling
 
+_ROOT = Path(__file__).parents[1]
+_COMPILED = _ROOT / "build" / "compiled"
 _CONNECTIONS = 32
 _STREAMS = 1000
 _HASH_KEY = "5a" * 32
@@ -90,6 +92,11 @@ class Bench:
         self.budget = Budget(id=everything.id, whose=everything.whose)
         self.leases = stack.enter_context(lease_server(house))
         self.ours = self.gateway("ours", _auth_by_key(), "azure", "/openai/v1")
+        self.interpreted: dict[str, _Proxy] = {}
+        if compiled():
+            plan = _plan(cloud, _auth_by_key(), "azure", "/openai/v1", self.budget, str(self.leases))
+            interpreted = gateway_on(home / "interpreted", plan, core, interpreted=True)
+            self.interpreted["interpreted"] = stack.enter_context(interpreted)
         self.peers: dict[str, _Proxy] = {}
         self.missing: dict[str, str] = {}
         for name in peers:
@@ -122,13 +129,15 @@ class Bench:
         return figures
 
     def beside_peers(self, name: str, goal_us: float, *, stream: bool) -> Result:
-        proxies = {"ours": self.ours, **self.peers}
+        proxies = {"ours": self.ours, **self.interpreted, **self.peers}
         seen: dict[str, list[dict[str, float]]] = {who: [] for who in proxies}
         for _ in range(self.effort.rounds):
             for who, proxy in proxies.items():
                 seen[who].append(self.load(proxy, stream=stream))
         runs = {who: [round(one["cpu_us"], 2) for one in figures] for who, figures in seen.items()}
         notes = {who: _note(figures) for who, figures in seen.items()} | self.missing
+        if not self.interpreted:
+            notes["ours"] += "; interpreted, as nothing could be compiled here"
         return result(name, "CPU µs per request", goal_us, runs, notes)
 
     def times_more(self, requests: Result, goals: dict[str, float]) -> list[Result]:
@@ -254,7 +263,8 @@ def _forced_write_us(folder: Path) -> float:
     """The median time of a small write forced to disk, where the journals lie."""
     times = []
     with (folder / "forced").open("wb", buffering=0) as file:
-        os.posix_fallocate(file.fileno(), 0, 1 << 20)
+        file.write(bytes(1 << 20))  # as journals are
+        os.fsync(file.fileno())
         for number in range(200):
             begun_s = time.perf_counter()
             os.pwritev(file.fileno(), [b"x" * 400], number * 400, os.RWF_DSYNC)
@@ -298,14 +308,27 @@ def cloud_on(core: int, tls: Certificates | None = None) -> Iterator[int]:
             process.kill()
 
 
+def compiled() -> Path | None:
+    """The wheel's modules as `make wheel` leaves them; None where nothing was compiled. Raises where they are stale."""
+    if not _COMPILED.is_dir():
+        return None
+    newest = max((_ROOT / "src").rglob("*.py"), key=lambda path: path.stat().st_mtime)
+    if newest.stat().st_mtime > _COMPILED.stat().st_mtime:
+        raise SystemExit(f"{newest.relative_to(_ROOT)} was changed since: run `make wheel` first")
+    return _COMPILED
+
+
 @contextlib.contextmanager
-def gateway_on(home: Path, plan: Plan, core: int) -> Iterator[_Proxy]:
+def gateway_on(home: Path, plan: Plan, core: int, *, interpreted: bool = False) -> Iterator[_Proxy]:
+    """A gateway on that core, compiled where that was possible."""
     home.mkdir(parents=True, exist_ok=True)
+    modules = None if interpreted else compiled()
     file = home / "plan.json"
     file.write_bytes(msgspec.json.encode(plan))
     command = [sys.executable, "-m", "clauseway.gateway", "--plan", str(file), "--spool", str(home / "spool")]
     with subprocess.Popen(
-        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=lambda: _pin(core)
+        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=lambda: _pin(core),
+        env={**os.environ, "PYTHONPATH": str(modules)} if modules else None,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         try:
