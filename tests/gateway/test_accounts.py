@@ -200,10 +200,19 @@ class OneOf:
 
     def __init__(self, lessor: LocalLessor, number: int) -> None:
         self._lessor, self._number = lessor, number
+        self.fails = ""  # the next call: before it is heard, or after
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
-        shifted = [msgspec.structs.replace(ask, part=ask.part * 2 + self._number) for ask in asks]
-        return await self._lessor.lease(shifted)
+        fails, self.fails = self.fails, ""
+        if fails == "before":
+            raise ConnectionError
+        shifted = [
+            ask if ask.holder else msgspec.structs.replace(ask, part=ask.part * 2 + self._number) for ask in asks
+        ]
+        answer = await self._lessor.lease(shifted)
+        if fails == "after":
+            raise ConnectionError
+        return answer
 
 
 async def reserved(accounts: Accounts, account: Account, picodollars: int, tokens: int = 0) -> Shortage | None:
@@ -358,7 +367,9 @@ class Spending(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.lessor = LocalLessor({"b": self.AMOUNT})
-        self.accounts = [Accounts(OneOf(self.lessor, number)) for number in range(2)]
+        self.lessors = [OneOf(self.lessor, number) for number in range(2)]
+        self.accounts = [Accounts(lessor) for lessor in self.lessors]
+        self.ceded: dict[str, int] = {}
         self.worker = [opened(accounts, budgets=[budget()]) for accounts in self.accounts]
         self.charged = self.reserved = 0
 
@@ -388,6 +399,34 @@ class Spending(RuleBasedStateMachine):
             account.settle("azure", "gpt-5.5", cost, charged, 0, 0)
             self.reserved -= cost
             self.charged += charged
+
+    @rule(attempt=consumes(open), number=st.integers(0, 1), fails=st.sampled_from(["", "", "before", "after"]),
+          shares=st.lists(st.integers(0, 100), max_size=1))  # fmt: skip
+    def outlive(self, attempt: tuple[Account, int], number: int, fails: str, shares: list[int]) -> None:
+        """It gets a lease of its own; the call may fail before or after it was heard, and is said again then. Its end
+        is told by either process, or comes later than this."""
+        account, cost = attempt
+        if not cost:
+            return
+        mine = account._accounts
+        holder = f"{len(self.ceded)}"
+        self.ceded[holder] = cost
+        self.lessors[self.accounts.index(mine)].fails = fails
+        purses = account.purses("azure", "gpt-5.5")
+        serial = 0
+        while not self.loop.run_until_complete(mine.cede(purses, cost, holder, serial := serial + 1)):
+            self.never_overshot()
+            if not fails:
+                # No lease can be added beside one of a period that is over: it goes on here.
+                account.settle("azure", "gpt-5.5", cost, 0, 0, 0)
+                assert self.loop.run_until_complete(mine.end(["b"], 0, holder))
+                self.reserved -= cost
+                return
+            fails = ""
+        for share in shares:
+            self.reserved -= cost
+            self.charged += cost * share // 100
+            assert self.loop.run_until_complete(self.accounts[number].end(["b"], cost * share // 100, holder))
 
     @rule(number=st.integers(0, 1))
     def report(self, number: int) -> None:

@@ -10,7 +10,7 @@ from itertools import count
 from time import monotonic
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
-from clauseway.gateway.leases import Ask, Lessor
+from clauseway.gateway.leases import Ask, Lessor, Slice
 from clauseway.gateway.parts import Rows
 from clauseway.gateway.plan import Budget, Key, RateLimit
 from clauseway.gateway.purses import DENIED_S, Former, Purse, shortest
@@ -269,30 +269,43 @@ class Accounts:
             self._start([_Call(purse, None, purse.growth(needed))])
 
     async def cede(self, purses: Sequence[Purse], picodollars: int, holder: str, serial: int) -> bool:
-        """Give what is reserved of each budget a lease of its own, in one step with ours; whether all have one. Where
-        not, it is not reserved here any more all the same: see `hold`.
+        """Give what is reserved of each budget a lease of its own, in one step with ours; whether all have one, and it
+        is not reserved here any more.
 
         Nobody else may be asking for these budgets at the moment: see `quiet`.
         """
+        if any(purse.formers for purse in purses):
+            # It may be of a lease whose period is over: from there nothing can be given away.
+            if not await self.hold([purse.id for purse in purses], picodollars, holder, serial):
+                return False
+            for purse in purses:
+                purse.settle(picodollars, 0)
+            return True
         task = asyncio.current_task()
+        parts = [purse.part for purse in purses]
         own = [purse.cede(picodollars) for purse in purses]
         holds = [_hold(purse.id, picodollars, holder, serial) for purse in purses]
         for purse in purses:
             assert purse.asking is None, "two calls for one budget"
             purse.asking = task
         began_s = monotonic()
+        slices: Sequence[Slice] = ()
         try:
             async with asyncio.timeout(_LESSOR_PATIENCE_S):
                 slices = await self._lessor.lease([ask for pair in zip(own, holds, strict=True) for ask in pair])
         except OSError:
-            return False
+            pass  # taken back below
         finally:
             for purse in purses:
                 purse.asking = None
-        for purse, ask, slice_ in zip(purses, own, slices[::2], strict=True):
+        for purse, ask, slice_ in zip(purses, own, slices[::2], strict=False):
             if ask.part == purse.part:
                 purse.granted(slice_, ask, began_s)
-        return all(slice_.leased >= picodollars for slice_ in slices[1::2])
+        if slices and all(slice_.leased >= picodollars for slice_ in slices[1::2]):
+            return True
+        for purse, part in zip(purses, parts, strict=True):
+            purse.take_back(picodollars, part)
+        return False
 
     async def quiet(self, purses: Sequence[Purse]) -> None:
         """Wait until nobody asks for any of these budgets."""

@@ -267,6 +267,7 @@ class Exchange(Owner):
         if self._over or self._settled:
             return
         self._growing = None
+        self._hedge_due_s = _FOREVER_S  # what is uploaded to two clouds stays at both
         self._candidates, self.wanted = candidates, wanted
         self._passed = (*self._passed, *passed)
         if not self._begin_next():

@@ -63,7 +63,8 @@ class Holds:
         if held is not None:
             held.account.settle(held.cloud, held.product, held.picodollars, charged, held.tokens, tokens)
             if held.lasts:
-                self._issued.forget_hold(identifier)
+                # Booked here; should the lessor have heard of it after all, it has come to nothing there.
+                self._issued.hold_ended(identifier, 0)
             return True
         if not self._issued.is_held(identifier):
             return False
@@ -120,6 +121,8 @@ class Holds:
             return  # it has ended meanwhile
         if await self._accounts.cede(purses, held.picodollars, _holder(identifier), int(time())):
             self._issued.hold_kept(identifier)
+        else:
+            self._held[identifier] = held
 
     async def _tell(self, hold: Hold) -> bool:
         """Whether the lessor heard it and there is nothing left to say."""
@@ -127,6 +130,7 @@ class Holds:
         if hold.charged >= 0:
             done = await self._accounts.end(hold.budgets, hold.charged, holder)
             if done:
+                self.drop(hold.identifier)  # where it ended while it could not be ceded
                 self._issued.forget_hold(hold.identifier)
             return done
         done = await self._accounts.hold(hold.budgets, hold.picodollars, holder, int(time()))

@@ -95,14 +95,24 @@ class Purse:
         self.left += reserved - charged
 
     def cede(self, reserved: int) -> Ask:
-        """A reservation gets a lease of its own: the ask by which ours is that much less, from before it is said. What
-        was reserved in a former period is free again there."""
-        if self.formers:
-            self.settle(reserved, 0)
-        else:
-            self.reserved -= reserved
-            self.leased -= reserved
+        """A reservation gets a lease of its own: the ask by which ours is that much less, from before it is said."""
+        self.reserved -= reserved
+        self.leased -= reserved
         return self.ask()
+
+    def take_back(self, reserved: int, part: int) -> None:
+        """It did not get one, as far as we know: it is reserved here again, of the lease that it was of."""
+        if part == self.part:
+            self.reserved += reserved
+            self.leased += reserved
+            return
+        for former in self.formers:
+            if former.part == part:
+                former.reserved += reserved
+                former.leased += reserved
+                return
+        self.reserved += reserved
+        self.left -= reserved
 
     def shortage(self, needed: int, now_s: float) -> Shortage:
         may_grow = not self.gone and not (now_s < self.denied_until_s and needed >= self.denied_least)
