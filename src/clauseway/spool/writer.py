@@ -1,12 +1,12 @@
 """The one writer of a spool: group commit, rotation, and failing closed.
 
-Records are collected on the event loop's thread. A commit builds one frame there and hands an immutable job, its
-offset included, to the log thread, which makes one call that holds no GIL: `pwritev` with RWF_DSYNC. When to commit:
+Records are collected on the event loop's thread. A commit builds one frame there and makes one call, `pwritev` with
+RWF_DSYNC: here and now while the disk is quick (two changes of thread, and two of Python's lock, cost as much as its
+0.1 ms and more CPU), else by the log thread, to which an immutable job is handed, its offset included. When to commit:
 at once when the waiting records reach the open requests, or 64, or when a millisecond has passed since the last commit
 began; otherwise a timer of a millisecond. "As soon as the last one returned" looks better and costs a third more: half
 of a closed-loop crowd always misses the bus. For the same reason "waiting reaches open" is not asked right after a
-batch was released: its clients are about to come back. Where one request alone is open, the call is made here and now:
-nobody else waits meanwhile, and two changes of thread take longer than the disk.
+batch was released: its clients are about to come back.
 
 A segment is filled with zeros before its first frame. Blocks that were only reserved have to be entered into the file
 system's own journal when they are first written: half of a commit's time, and a third of its CPU.
@@ -42,7 +42,7 @@ _FILL_BYTES = 1 << 20  # zeros at once: more would keep the disk from the commit
 _SEGMENT_BYTES = 64 << 20  # some minutes of a busy gateway: few files, and one is read again in a fraction of a second
 _WAITING_MAX = 64  # measured: larger batches gain nothing, smaller ones cost CPU
 _COMMIT_EVERY_S = 0.001  # at most a thousand commits a second, about 5 % of a core
-_QUICK_US = 1000  # a disk that took longer the last time is not waited for on the loop's thread
+_QUICK_US = 500  # a disk that took longer the last time is not waited for on the loop's thread
 _DURATION_BITS = 64
 _INTENT_DELAY_S = 0.050  # how long a record that nobody waits for may stay in memory
 
@@ -69,6 +69,13 @@ class _Job(NamedTuple):
     call: Callable[..., Any]
     arguments: tuple[Any, ...]
     done: Callable[["_Job", Any], None]
+
+    def result(self) -> Any:
+        """What its call returns, or the error of the disk."""
+        try:
+            return self.call(*self.arguments)
+        except OSError as error:
+            return error
 
 
 class SpoolWriter:
@@ -112,7 +119,8 @@ class SpoolWriter:
         self._timer = False
         self._flush_timer = False
         self._last_commit_s = 0.0
-        self._took_us = 0  # the last commit
+        self._handed = 0  # jobs that the log thread has
+        self._disk_us = 0  # what the last commit's call took
         self._idle = asyncio.Event()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._log_thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -215,19 +223,34 @@ class SpoolWriter:
         arguments = (self._segment.descriptor, (header, payload), self._offset, os.RWF_DSYNC)
         self._frame += 1
         self._offset += len(header) + len(payload)
-        job = _Job(os.pwritev, arguments, self._written)
-        if self.open_requests <= 1 and self._took_us < _QUICK_US:
-            self._loop.call_soon(self._written, job, _result_of(job))
+        job = _Job(self._write, arguments, self._written)
+        if self._disk_us < _QUICK_US and not self._handed:  # else it would come before what was handed over
+            self._loop.call_soon(self._written, job, job.result())
         else:
-            self._jobs.put(job)
+            self._hand_over(job)
         if self._next is None and self._preparing is None and self._offset >= self._segment.size // 2:
             self._prepare()
+
+    def _hand_over(self, job: _Job) -> None:
+        self._handed += 1
+        self._jobs.put(job)
 
     def _run(self) -> None:
         """The log thread: one call per job, and word of it to the loop."""
         take, tell = self._jobs.get, self._loop.call_soon_threadsafe
         while (job := take()) is not None:
-            tell(job.done, job, _result_of(job))
+            tell(self._handed_back, job, job.result())
+
+    def _handed_back(self, job: _Job, result: Any) -> None:
+        self._handed -= 1
+        job.done(job, result)
+
+    def _write(self, *arguments: Any) -> int:
+        began_s = time.monotonic()
+        try:
+            return os.pwritev(*arguments)
+        finally:
+            self._disk_us = int((time.monotonic() - began_s) * 1e6)
 
     def _written(self, job: _Job, result: int | OSError) -> None:
         header, payload = job.arguments[1]
@@ -236,7 +259,7 @@ class SpoolWriter:
         elif result != len(header) + len(payload):
             self._fail(OSError(f"the journal took {result} of {len(header) + len(payload)} bytes"))
         elif self.failure is None:
-            took_us = self._took_us = int((time.monotonic() - self._last_commit_s) * 1e6)
+            took_us = int((time.monotonic() - self._last_commit_s) * 1e6)
             self.commits[took_us.bit_length()] += 1
             self.commit_us += took_us
             self._release()
@@ -301,7 +324,7 @@ class SpoolWriter:
 
     def _rotate(self, following: _Segment) -> None:
         """Go over to the next segment. What is pending names labels that the new one has not seen yet."""
-        self._jobs.put(_Job(_close_segment, (self._segment, self._frame, self._offset), self._closed))
+        self._hand_over(_Job(_close_segment, (self._segment, self._frame, self._offset), self._closed))
         self._segment, self._next = following, None
         self._offset, self._frame = SEGMENT_HEADER.size, 0
         self._emitted.clear()
@@ -312,14 +335,6 @@ class SpoolWriter:
     def _closed(self, _: _Job, result: OSError | None) -> None:
         if isinstance(result, OSError):
             self._fail(result)
-
-
-def _result_of(job: _Job) -> Any:
-    """What its call returns, or the error of the disk."""
-    try:
-        return job.call(*job.arguments)
-    except OSError as error:
-        return error
 
 
 def _close_segment(segment: _Segment, frame: int, offset: int) -> None:
