@@ -12,7 +12,19 @@ import msgspec
 import openai
 import pytest
 from endpoints_rig import CLOUDS, EMBEDDING, RIVAL_SECRET, Endpoints, plan, sandbox_clouds
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, REFUSAL, Rig, eventually, key
+from gateway_rig import (
+    AUTHORIZED,
+    MESSAGES,
+    MODEL,
+    OTHER_SECRET,
+    PATIENCE_S,
+    PRODUCT,
+    REFUSAL,
+    Rig,
+    eventually,
+    key,
+    request_bytes,
+)
 
 from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
@@ -200,6 +212,20 @@ def test_a_form_is_read_in_one_way_or_not_at_all(house: House, form: bytes, stat
     back = httpx.post(f"{house.base_url}/files", content=form + b"--b--\r\n", headers=FORM, timeout=PATIENCE_S)
     assert back.status_code == status, back.text
     assert status == 200 or house.asked("openai") == []
+
+
+def test_whoever_leaves_while_a_file_is_read_uploads_nothing(house: House) -> None:
+    """And whoever comes meanwhile is served."""
+    form = PURPOSE + FILE % (line() * 20_000) + b"--b--\r\n"
+    headers = ("content-type: multipart/form-data; boundary=b",)
+    with house.rig.socket() as client:
+        client.sendall(request_bytes(form, *headers, path="/v1/files"))
+        begun = time.monotonic()
+        eventually(lambda: house.rig.counts()["open"] == 1)
+        assert house.get("/healthz").status_code == 200
+        assert time.monotonic() - begun < 1
+    eventually(lambda: house.rig.counts()["open"] == 0)
+    assert house.asked("openai") == []
 
 
 def test_only_what_was_decided_becomes_a_batch(house: House) -> None:
