@@ -59,10 +59,10 @@ class Endpoints:
 
 
 def targets(ports: dict[str, int]) -> list[Target]:
-    """OpenAI with every model; Azure, of which the chat model alone is deployed, behind it."""
-    openai_auth = Auth(kind="bearer", secret=credentials.OPENAI_API_KEY)
+    """OpenAI, images apart and every other model on one deployment; behind it Azure with the chat model alone."""
+    openai_url, openai_auth = f"http://127.0.0.1:{ports['openai']}/v1", Auth("bearer", credentials.OPENAI_API_KEY)
     found = [
-        target(f"openai-{model}", "openai", model, f"http://127.0.0.1:{ports['openai']}/v1", openai_auth)
+        target("openai-images" if model == IMAGE else "openai", "openai", model, openai_url, openai_auth)
         for model in MODELS
     ]
     azure_auth = Auth(kind="api-key", secret=credentials.AZURE_API_KEY)

@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 from endpoints_rig import RIVAL_SECRET, Endpoints, endpoints, plan
-from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, PATIENCE_S, eventually, key
+from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, PATIENCE_S, PRODUCT, eventually, key
 
 from clauseway.metering import Status, Unit, UsageRecord
 
@@ -75,6 +75,16 @@ def test_a_background_response_is_metered_once_at_its_end(clouds: Endpoints, clo
     assert made.usage is not None
     assert dict(record.units)[Unit.OUTPUT_TOKENS] == made.usage.output_tokens
     assert (record.status, record.streamed) == (Status.COMPLETE, False)
+
+
+def test_what_ends_later_is_metered_as_what_made_it(clouds: Endpoints) -> None:
+    """One deployment has many models; whichever of them an identifier is asked with, the usage is its own model's."""
+    client, since = clouds.client(), len(clouds.rig.records())
+    made = client.responses.create(model=MODEL, input="Slowly.", background=True, extra_headers=on("openai"))
+    while client.responses.retrieve(made.id).status != "completed":
+        assert not metered(clouds, since)
+    (entry,) = [entry for entry in clouds.rig.entries()[since:] if entry[0].units]
+    assert (entry[2].product, entry[2].model) == (PRODUCT, MODEL)
 
 
 def test_whoever_made_it_pays_for_it(clouds: Endpoints) -> None:

@@ -250,7 +250,7 @@ class Front:
         named = asking.identifier or (asked.follows[0] if asked.follows else "")
         if named:
             issued = self._owned(named, customer)
-            holder = self._shared.tables.holder(issued.deployment)
+            holder = self._shared.tables.holder(issued.deployment, issued.model)
             if holder is None:
                 message = f"{named} lies on {issued.deployment}, which is not configured any more."
                 raise Refused(errors.NO_SUCH_OBJECT, message)

@@ -50,7 +50,7 @@ class Poller:
 
     def _ask_for(self, issued: Issued) -> None:
         shared, identifier = self._shared, issued.identifier
-        holder = shared.tables.holder(issued.deployment)
+        holder = shared.tables.holder(issued.deployment, issued.model)
         if holder is None or identifier in self._open or identifier in shared.holds.attended:
             return
         operation = _ASKED_WITH[issued.endpoint]

@@ -83,7 +83,11 @@ class Tables:
         for epoch in plan.epochs:
             for route in epoch.routes.values():
                 latest.update(route.candidates)
-        self._holders = {self.targets[target].name: self._candidate(target, latest[target]) for target in latest}
+        self._holders: dict[tuple[str, str], Candidate] = {}
+        for at, ruling in latest.items():
+            holder = self._candidate(at, ruling)
+            self._holders.setdefault((holder.target.name, ""), holder)
+            self._holders[holder.target.name, holder.target.product] = holder
         self.clouds = frozenset(target.label.cloud for target in plan.targets) | {
             refusal.cloud for epoch in plan.epochs for route in epoch.routes.values() for refusal in route.refusals
         }
@@ -160,9 +164,11 @@ class Tables:
                 found.setdefault(candidate.target.name, candidate)
         return list(found.values())
 
-    def holder(self, deployment: str) -> Candidate | None:
-        """Where something that was made before lies: to read it, or to delete it, is no new sale."""
-        return self._holders.get(deployment)
+    def holder(self, deployment: str, model: str = "") -> Candidate | None:
+        """Where something that was made before lies: to read it, or to delete it, is no new sale. Of the models there
+        it is the one that made it, where that is known: what is metered at its end is that model's."""
+        product = self.plan.models.get(model, "") if model else ""
+        return self._holders.get((deployment, product)) or self._holders.get((deployment, ""))
 
     def _turn_to(self, event_ns: int) -> None:
         """Begin the stretch that an instant lies in."""
