@@ -60,7 +60,8 @@ class Endpoints:
 
 def targets(ports: dict[str, int]) -> list[Target]:
     """OpenAI, images apart and every other model on one deployment; behind it Azure with the chat model alone."""
-    openai_url, openai_auth = f"http://127.0.0.1:{ports['openai']}/v1", Auth("bearer", credentials.OPENAI_API_KEY)
+    openai_url = f"http://127.0.0.1:{ports['openai']}/v1"
+    openai_auth = Auth(kind="bearer", secret=credentials.OPENAI_API_KEY)
     found = [
         target("openai-images" if model == IMAGE else "openai", "openai", model, openai_url, openai_auth)
         for model in MODELS
