@@ -12,14 +12,16 @@ import httpx
 import openai
 from gateway_rig import MODEL, PATIENCE_S, PRODUCT, SECRET, Rig, key
 
-from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Route, Target
-from clauseway.metering import Deployment
+from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Prices, Route, Target
+from clauseway.metering import Deployment, Unit
 from clauseway.sandbox import credentials
 
 RIVAL_SECRET = "sk-test-rival"
 EMBEDDING, SPEECH, TRANSCRIBE, IMAGE = "text-embedding-3-small", "gpt-4o-mini-tts", "gpt-4o-transcribe", "gpt-image-1"
 MODELS = (MODEL, EMBEDDING, SPEECH, TRANSCRIBE, IMAGE, "whisper-1", "omni-moderation-latest")
 CLOUDS = ("openai", "azure")
+# What is sold otherwise than by the token.
+PRICES = {"whisper-1": (Prices(begin_ns=0, end_ns=1 << 62, units={int(Unit.AUDIO_INPUT_MILLISECONDS): 100_000}),)}
 
 
 class Endpoints:
@@ -75,7 +77,7 @@ def target(name: str, cloud: str, model: str, url: str, auth: Auth) -> Target:
     product = PRODUCT if model in (MODEL, "gpt-5-4") else f"product.{model}"
     return Target(
         label=Deployment(name, cloud, "openai", "eastus", product, model), dialect=cloud, url=url, auth=auth,
-        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096,
+        input_price=2_500_000, output_price=15_000_000, output_tokens_max=4096, prices=PRICES.get(model, ()),
     )  # fmt: skip
 
 

@@ -213,6 +213,10 @@ def test_audio(clouds: Endpoints) -> None:
     assert events[-1].type == "transcript.text.done"
     client.audio.transcriptions.create(model="whisper-1", file=("a.wav", WAV))
     assert set(last_units(clouds)) == {Unit.AUDIO_INPUT_MILLISECONDS}
+    # A text tells no usage: it is estimated in what the model is sold by.
+    assert client.audio.transcriptions.create(model="whisper-1", file=("a.wav", WAV), response_format="text")
+    told = clouds.rig.records()[-1]
+    assert (told.status, [unit for unit, _count in told.units]) == (Status.ESTIMATED, [Unit.AUDIO_INPUT_MILLISECONDS])
     assert client.audio.translations.create(model="whisper-1", file=("a.wav", WAV)).text
 
 

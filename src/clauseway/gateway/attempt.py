@@ -387,6 +387,8 @@ class Attempt(Receiver):
     def _estimated(self, output_tokens: int) -> Units:
         """What it must have used, where nothing tells: no more than was reserved for it."""
         wanted, reserved = self._owner.wanted, self.reserved
+        if self.candidate.target.scale.rates.by_time:
+            return ((_AUDIO_TIME, -(-len(wanted.body) // _SOUND_BYTES_PER_MS)),)
         estimate = wanted.operation.estimate(len(wanted.body), output_tokens)
         if wanted.operation.free:
             return estimate
@@ -494,6 +496,9 @@ def tokens_of(units: Units) -> int:
 
 _INPUT: Final = Unit.INPUT_TOKENS
 _OUTPUT: Final = Unit.OUTPUT_TOKENS
+_AUDIO_TIME: Final = Unit.AUDIO_INPUT_MILLISECONDS
+# For estimates: sound as MP3 of 128 kbit/s.
+_SOUND_BYTES_PER_MS: Final = 16
 
 
 def _reason_of(error: OSError) -> str:

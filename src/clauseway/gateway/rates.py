@@ -26,7 +26,7 @@ class Rates:
     `any_input_max` and `any_output_max` of whatever kind."""
 
     __slots__ = (
-        "_differences", "_prices", "any_input_max", "any_output_max", "cached_input", "input", "input_max",
+        "_differences", "_prices", "any_input_max", "any_output_max", "by_time", "cached_input", "input", "input_max",
         "milliseconds", "output", "output_max",
     )  # fmt: skip
 
@@ -43,6 +43,8 @@ class Rates:
         self.any_output_max = self._most(Unit.OUTPUT_TOKENS)
         self.cached_input = prices.get(Unit.CACHED_INPUT_TOKENS, self._prices[Unit.INPUT_TOKENS])
         self.milliseconds = self._prices[Unit.AUDIO_INPUT_MILLISECONDS]
+        # Sold by the length of what is heard: its tokens have no price.
+        self.by_time = Unit.AUDIO_INPUT_MILLISECONDS in prices and Unit.INPUT_TOKENS not in prices
 
     def _most(self, whole: Unit) -> int:
         parts = (self._prices[part] for part, its in CONTAINED_IN.items() if its is whole)
