@@ -9,6 +9,9 @@ import pytest
 
 from clauseway.app.commitments import BurnDown, burn_down, counts
 from clauseway.app.configuration import CommitmentWritten
+from clauseway.app.home import Home
+from clauseway.app.serving import Options, present_plan
+from clauseway.app.several import open_agreements
 from clauseway.cli import run
 from clauseway.ledger import RevenueLine
 
@@ -112,3 +115,24 @@ def test_the_command_tells_of_a_home(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (told["name"], told["spent"], told["days_left"], told["outlook"]) == ("macc", "0", 214, "short")
     assert run(["commitments", "--home", str(tmp_path), "--as-of", "2026-05-31"]) == 0
     assert "1,000.00 would lapse at this pace" in capsys.readouterr().out
+
+
+BILL = """\
+ChargeCategory,ChargePeriodStart,ChargePeriodEnd,ConsumedQuantity,ConsumedUnit,ProviderName,InvoiceIssuerName,\
+SubAccountName,RegionId,SkuMeter,BilledCost
+Usage,2026-05-01T00:00:00Z,2026-05-02T00:00:00Z,2,1M Tokens,Microsoft,Microsoft,acme,eastus2,gpt 5.4 Inp glbl,5
+Usage,2026-01-05T00:00:00Z,2026-01-06T00:00:00Z,9,1M Tokens,Microsoft,Microsoft,acme,eastus2,gpt 5.4 Inp glbl,9
+"""
+
+
+def test_usage_without_a_price_is_told_and_stops_no_gateway(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In January nothing was known of a price for gpt-5.4. A plan counts what has one."""
+    (tmp_path / "bill.csv").write_text(BILL)
+    home = Home(tmp_path / "home").make()
+    home.configuration.write_text(CONFIGURATION.replace('kind = "none"', 'kind = "bearer", secret = "s"') + COMMITMENT)
+    assert run(["usage", "import", str(tmp_path / "bill.csv"), "--home", str(home.root)]) == 0
+    capsys.readouterr()
+    assert run(["commitments", "--home", str(home.root)]) == 3
+    assert "usage has no price: no price for input_tokens of gpt-5.4" in " ".join(capsys.readouterr().err.split())
+    plan = present_plan(Options(home=home, opened=open_agreements([]), configuration=home.configuration))
+    assert [one.left for one in plan.commitments] == [(1000 - 5) * 10**12]

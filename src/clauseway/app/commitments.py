@@ -13,11 +13,12 @@ from typing import Literal
 import msgspec
 
 from clauseway.app.configuration import CommitmentWritten, Configuration
+from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
 from clauseway.app.planning import promised
 from clauseway.app.sealing import open_lake
 from clauseway.ledger import RevenueLine
-from clauseway.pricing import PriceTable
+from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.usage import revenue
 from clauseway.values import FOREVER, Interval, day_after
 
@@ -52,21 +53,27 @@ class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def burn_downs(home: Home, configuration: Configuration, prices: PriceTable, day: date) -> list[BurnDown]:
-    """Every commitment of the configuration as of the end of a day. Raises UnknownPrice."""
-    lines = _lines(home, configuration.commitment, prices, day)
+    """Every commitment of the configuration as of the end of a day. Raises InvalidInput where usage has no price."""
+    try:
+        lines = _lines(home, configuration.commitment, prices, day)
+    except UnknownPrice as error:
+        raise unpriced(error) from None
     return [burn_down(written, lines, day) for written in configuration.commitment]
 
 
 def spent_by_name(home: Home, configuration: Configuration, prices: PriceTable) -> dict[str, int]:
-    """What was ever spent toward each commitment, in picodollars: a plan takes it away. Raises UnknownPrice."""
-    lines = _lines(home, configuration.commitment, prices, FOREVER)
+    """What was ever spent toward each commitment, in picodollars: a plan takes it away. Usage without a price counts as
+    nothing: who may come in and where requests go must not hang on a price that was once forgotten."""
+    lines = _lines(home, configuration.commitment, prices, FOREVER, known_only=True)
     return {
         written.name: int(sum((line.amount for line in lines if counts(written, line)), Decimal(0)).scaleb(12))
         for written in configuration.commitment
     }
 
 
-def _lines(home: Home, commitments: Sequence[CommitmentWritten], prices: PriceTable, day: date) -> list[RevenueLine]:
+def _lines(
+    home: Home, commitments: Sequence[CommitmentWritten], prices: PriceTable, day: date, *, known_only: bool = False
+) -> list[RevenueLine]:
     """All sealed spend from the first commitment's beginning until the end of the day."""
     if not commitments:
         return []
@@ -74,7 +81,7 @@ def _lines(home: Home, commitments: Sequence[CommitmentWritten], prices: PriceTa
     if days.is_empty:
         return []
     with open_lake(home) as lake:
-        return revenue(lake, prices, days)
+        return revenue(lake, prices, days, known_only=known_only)
 
 
 def counts(written: CommitmentWritten, line: RevenueLine) -> bool:

@@ -71,10 +71,11 @@ def engine() -> Iterator[BaseBackend]:
             con.disconnect()
 
 
-def revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]:
+def revenue(lake: Lake, prices: PriceTable, days: Interval, *, known_only: bool = False) -> list[RevenueLine]:
     """The charges for usage with event days in `days`, by day, seller, cloud and product, in USD.
 
-    Raises UnknownPrice, and InvalidInput where a price is in a currency that has no rate.
+    Raises UnknownPrice, unless only what has a price is wanted (`known_only`), and InvalidInput where a price is in a
+    currency that has no rate.
     """
     by_line = ["event_day", "seller", "cloud", "product"]
     with engine() as con:
@@ -90,7 +91,8 @@ def revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]
             amount=_.amount.sum(), requests=_.attempts.sum().cast("int64"), unpriced=_.unpriced.any()
         )
         rows = rows_of(con, lines.order_by(*by_line, "currency"))
-        if any(row.pop("unpriced") for row in rows):
+        unpriced = [row.pop("unpriced") for row in rows]
+        if any(unpriced) and not known_only:
             raise UnknownPrice(_missing(con, charged, grain))
         return _in_usd(rows, prices)
 
