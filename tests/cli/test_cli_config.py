@@ -52,3 +52,16 @@ def test_what_is_in_force_and_where_it_comes_from(file: Path, tmp_path: Path) ->
     text = run("config", "show", str(file)).stdout
     (line,) = [line for line in text.splitlines() if line.startswith("gateway.head_s")]
     assert line.split()[1:4] == ["3.0", "line", "2"]
+
+
+def test_every_price_that_is_missing_is_told(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "sk-x")
+    unpriced = DEPLOYMENT.partition("\n\n")[2].replace('"azure"', '"{0}"').replace('"direct"', '"{0}"')
+    file.write_text("".join(unpriced.replace("{0}", cloud) for cloud in ("google-cloud", "oci")))
+    problems = answer("config", "check", str(file), home=tmp_path, code=3)["error"]["problems"]
+    said = [problem["what"].partition(" of gpt-5.5 on ") for problem in problems]
+    assert [(what, rest.partition(" ")[0]) for what, _, rest in said] == [
+        (f"no price for {unit}", cloud)
+        for cloud in ("google-cloud", "oci")
+        for unit in ("input_tokens", "output_tokens")
+    ]

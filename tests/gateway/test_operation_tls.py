@@ -31,6 +31,7 @@ from gateway_rig import (
 
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.settings import Settings, Tls
+from clauseway.gateway.tls import identity
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +192,10 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(rig: Rig, tmp_path: P
         rig.start(with_tls(rig.plan(), Tls(certificate=str(tmp_path / "cert.pem"), key=str(tmp_path / "cert.pem"))))
     assert rig.process is not None
     assert rig.process.wait(PATIENCE_S) == 3
+
+
+def test_a_file_that_is_not_named_never_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = identity("", "missing.pem")
+    (tmp_path / "something-else").write_text("x")
+    assert identity("", "missing.pem") == before == ((0, 0, 0), (0, 0, 0))

@@ -172,7 +172,8 @@ class _Bedside:
             try:
                 found = prices_now(self._written, product, self._patient.prices, self._today)
             except UnknownPrice as error:
-                yield self._check("price", str(error), "Add it to a price book of yours, and name that with --prices.")
+                found_none = "; ".join(f"no price for {one}" for one in error.sentences)
+                yield self._check("price", found_none, "Add it to a price book of yours, and name that with --prices.")
                 continue
             prices = {unit: f"{Decimal(price).scaleb(-6):.2f}" for unit, price in sorted(found.items())}
             if prices.keys() >= {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}:

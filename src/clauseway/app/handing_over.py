@@ -107,7 +107,9 @@ def usage_event_lines(home: Home, part: Part) -> Iterator[str]:
 def unpriced(error: UnknownPrice) -> InvalidInput:
     """Usage without a price, told to whoever keeps the books."""
     what, todo = "usage has no price", "Add the price to a book and name it with --prices."
-    return InvalidInput(Problem(what=what, why=str(error), where="price book", todo=todo))
+    return InvalidInput(
+        *(Problem(what=what, why=f"no price for {one}", where="price book", todo=todo) for one in error.sentences)
+    )
 
 
 def _entries(home: Home, part: Part) -> list[Entry]:

@@ -122,11 +122,18 @@ def _sale(written: DeploymentWritten, product: str) -> Sale:
 
 
 def _targets(configuration: Configuration, prices: PriceTable, day: date, where: Path) -> list[Target]:
-    return [
-        _target(deployment, product, model, prices, day, where)
-        for deployment in configuration.deployment
-        for product, model in sorted(deployment.models.items())
-    ]
+    """Raises UnknownPrice with every price that is missing, whichever deployment it is for."""
+    targets: list[Target] = []
+    missing: list[tuple[Sale, Unit, date]] = []
+    for deployment in configuration.deployment:
+        for product, model in sorted(deployment.models.items()):
+            try:
+                targets.append(_target(deployment, product, model, prices, day, where))
+            except UnknownPrice as error:
+                missing += error.missing
+    if missing:
+        raise UnknownPrice(missing)
+    return targets
 
 
 def _target(written: DeploymentWritten, product: str, model: str, prices: PriceTable, day: date, where: Path) -> Target:

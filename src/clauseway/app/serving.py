@@ -93,9 +93,11 @@ def present_plan(options: Options) -> Plan:
             spent=spent_by_name(home, configuration, prices),
         )
     except UnknownPrice as error:
-        todo = "Add the price to the book (--prices), or do not sell it there."
+        why, todo = "what has no price is not sold", "Add the price to a book (--prices), or do not sell it there."
         where = str(options.configuration)
-        raise InvalidInput(Problem(what="no price", why=str(error), where=where, todo=todo)) from None
+        raise InvalidInput(
+            *(Problem(what=f"no price for {missing}", why=why, where=where, todo=todo) for missing in error.sentences)
+        ) from None
     plan = msgspec.structs.replace(
         plan,
         policies=tenancy.policies,

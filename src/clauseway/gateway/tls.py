@@ -6,11 +6,13 @@ the files that are there.
 
 import ssl
 from pathlib import Path
+from typing import Final
 
 from clauseway.gateway.settings import Tls
 from clauseway.values import InvalidInput, Problem
 
 _ALPN = ["http/1.1"]
+_MISSING: Final = (0, 0, 0)
 
 
 def toward_clients(tls: Tls) -> ssl.SSLContext | None:
@@ -46,7 +48,7 @@ def toward_clouds(tls: Tls) -> ssl.SSLContext:
 
 def identity(*paths: str) -> tuple[tuple[int, int, int], ...]:
     """Changes when one of the files is replaced or written; zeros for what is missing or not named."""
-    return tuple(map(file_identity, map(Path, paths)))
+    return tuple([file_identity(Path(path)) if path else _MISSING for path in paths])
 
 
 def file_identity(path: Path) -> tuple[int, int, int]:
@@ -54,7 +56,7 @@ def file_identity(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except OSError:
-        return (0, 0, 0)
+        return _MISSING
     return (status.st_ino, status.st_mtime_ns, status.st_size)
 
 

@@ -32,19 +32,18 @@ _HUNDRED, _ONE = Decimal(100), Decimal(1)
 
 
 class UnknownPrice(LookupError):
-    """No price in the book for what was used. `missing` holds (sale, unit, day); nothing was charged."""
+    """No price in the book for what was used. `missing` holds (sale, unit, day), `sentences` the same in words; nothing
+    was charged."""
 
     def __init__(self, missing: Iterable[tuple[Sale, Unit, date]]) -> None:
         self.missing = tuple(sorted(set(missing)))
-        super().__init__("\n".join(self._sentence(*missing) for missing in self.missing))
+        self.sentences = tuple(self._sentence(*missing) for missing in self.missing)
+        super().__init__("\n".join(f"no price for {one}: add it to the price book" for one in self.sentences))
 
     @staticmethod
     def _sentence(sale: Sale, unit: Unit, day: date) -> str:
         place = f"{sale.cloud} in {sale.region}" if sale.region else sale.cloud
-        return (
-            f"no price for {unit.column} of {sale.product} on {place} sold by {sale.seller} on {day}: "
-            f"add it to the price book"
-        )
+        return f"{unit.column} of {sale.product} on {place} sold by {sale.seller} on {day}"
 
 
 class Price(msgspec.Struct, frozen=True):
