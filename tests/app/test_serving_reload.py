@@ -11,6 +11,7 @@ from clauseway.app.home import Home
 from clauseway.app.keys import create_key
 from clauseway.app.serving import Options, keep, serving
 from clauseway.app.several import open_agreements
+from clauseway.values import InvalidInput
 
 PATIENCE_S = 20.0
 DEPLOYMENT = """
@@ -46,6 +47,9 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
         try:
             assert "gpt-5.5" in _models(served.gateway_url, secret)
             before = home.plan.read_bytes()
+            with pytest.raises(InvalidInput, match="served already"), serving(options):
+                pytest.fail("one at a time serves a home")
+            assert home.lease_socket.is_socket()
             home.configuration.write_text("[gateway]\nprot = 0\n")
             assert wrong.wait(PATIENCE_S)
             assert "Did you mean port?" in told[0]

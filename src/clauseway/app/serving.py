@@ -4,6 +4,7 @@ A configuration that is changed is taken over while requests run; one that canno
 """
 
 import contextlib
+import fcntl
 import sys
 import threading
 import time
@@ -120,10 +121,11 @@ def refresh_plan(options: Options) -> None:
 @contextlib.contextmanager
 def serving(options: Options) -> Iterator[Served]:
     """The gateway and the pages, until the block ends. Raises InvalidInput, ChildFailed."""
-    refresh_plan(options)
-    configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
     clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_alone(options.home.make()))
+        refresh_plan(options)
+        configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
         stack.enter_context(lease_server(options.home))
         host = configuration.gateway.host if options.host is None else options.host
         gateway = _start_gateway(options, configuration, host, clock)
@@ -133,6 +135,20 @@ def serving(options: Options) -> Iterator[Served]:
         pages = _start_pages(options, clock, gateway_url)
         stack.callback(pages.stop)
         yield Served(gateway, pages, gateway_url, f"http://{_LOOPBACK}:{pages.ready['ports']['pages']}/")
+
+
+@contextlib.contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """One at a time serves a home: another would take plan and leases away from under the first one's gateway. Raises
+    InvalidInput."""
+    with (home.root / "serve.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what, why = "this home is served already", "its plan, journal and leases are one process's"
+            todo = "Stop the other one, or name another home with --home."
+            raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo)) from None
+        yield
 
 
 def _start_gateway(options: Options, configuration: Configuration, host: str, clock: list[str]) -> Child:
