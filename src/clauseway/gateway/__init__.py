@@ -3,11 +3,11 @@
 Everything that can be known ahead is compiled into look-ups when a plan is read; on a request's way nothing is decided,
 parsed twice, or asked of a database. Protocol objects without I/O of their own sit on uvloop and httptools:
 
-    client      one connection of a client: HTTP/1.1, keep-alive, pipelining, limits; hands requests on
+    client      one connection of a client: HTTP/1.1, keep-alive, pipelining, limits; incoming: a request as it comes
     front       from a request that has arrived to an exchange, or to an answer that needs no cloud
     operations  everything that may be asked for, one table; requests, multipart: what is read of bodies
     batch_files a batch's file, line by line; uploads: its lines decided before it goes anywhere, and what they may cost
-    exchange    one request: eligible → attempted → committed → durable → answered
+    exchange    one request: eligible → attempted → committed → durable → answered; lasting: about what stays at a cloud
     attempt     one call of one deployment, from its intent to its usage record; failures: what a refusal means
     health      which deployments are ejected, waiting or probed; the retry budget; pure
     upstream    one connection to a cloud, and the pool of idle ones

@@ -12,22 +12,18 @@ A candidate that is ejected, full or beyond a budget is passed over, and the exp
 
 import asyncio
 from collections.abc import Iterator
-from time import monotonic_ns, time_ns
+from time import monotonic_ns
 from typing import Final, Protocol
 
-import msgspec
-
 from clauseway.gateway.accounts import Shortage
+from clauseway.gateway.answers import Stream
 from clauseway.gateway.attempt import Attempt, Owner
-from clauseway.gateway.batch_files import Batching, Preparing, Upload
 from clauseway.gateway.choices import Candidate, PassedOver, Selection
-from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.errors import (
     CLOUDS_BUSY,
     CLOUDS_FAILED,
     CLOUDS_UNAVAILABLE,
     DEADLINE,
-    INTERNAL,
     JOURNAL_FAILED,
     PATIENCE_S,
     PHRASES,
@@ -35,24 +31,19 @@ from clauseway.gateway.errors import (
     Fault,
     error_event,
     error_response,
-    response,
     shortage_response,
 )
 from clauseway.gateway.explanations import Attempted
 from clauseway.gateway.failures import Failure, retry_lines
-from clauseway.gateway.issued import Hold, Issued
-from clauseway.gateway.made import Made, made_in, only_owned
-from clauseway.gateway.operations import FILES, State, Wanted
-from clauseway.gateway.refusals import Refused
+from clauseway.gateway.operations import Wanted
 from clauseway.gateway.shared import Shared
 from clauseway.gateway.tables import Customer
 from clauseway.gateway.targets import Reserved
-from clauseway.metering import RequestId, Status
+from clauseway.metering import Status
 
-_FOREVER_S: Final = 1e12  # finite, because the wheel counts in ticks
+FOREVER_S: Final = 1e12  # finite, because the wheel counts in ticks
 _NOTHING: Final = Reserved(0, 0, 0)
 _CALLED_OFF: Final = "was slower and called off"
-_GONE: Final = frozenset((404, 410))
 
 
 class Caller(Protocol):
@@ -74,7 +65,7 @@ class Caller(Protocol):
 class Exchange(Owner):
     """See the module. Created when a request is understood and permitted; `start` sets it off.
 
-    `issued` is what a request follows, where it names something that was made before.
+    This one leaves nothing behind at a cloud; `lasting.LastingExchange` is about what does, and overrides a few steps.
     """
 
     # How it stands before the first attempt; in the class, because most exchanges never change most of it.
@@ -82,7 +73,7 @@ class Exchange(Owner):
     slot_s = 0.0
     _attempt: Attempt | None = None  # the one whose answer the caller gets, or the latest
     _hedge: Attempt | None = None
-    _hedge_due_s = _FOREVER_S
+    _hedge_due_s = FOREVER_S
     _next = 0
     _spared: Candidate | None = None
     _waits_s = 0.0
@@ -96,7 +87,6 @@ class Exchange(Owner):
     _settled = False
     _over = False
     _drained = False
-    _awaiting: list[bytes] | None = None
 
     def __init__(
         self,
@@ -106,7 +96,6 @@ class Exchange(Owner):
         selection: Selection,
         wanted: Wanted,
         event_ns: int,
-        issued: Issued | None = None,
     ) -> None:
         self._caller = caller
         self.shared = shared
@@ -116,13 +105,12 @@ class Exchange(Owner):
         self.number = shared.next_number()
         self._candidates = selection.candidates
         self._passed = selection.passed
-        self._issued = issued
         self._tried: tuple[Attempted, ...] = ()
 
     @property
     def follows(self) -> bool:
         """Whether the request is about something that lies on one account."""
-        return self._issued is not None
+        return False
 
     @property
     def others_left(self) -> bool:
@@ -162,7 +150,7 @@ class Exchange(Owner):
             elif not target.health.admits(now_s):
                 self._pass_over(candidate, target.health.why)
                 if target.health.waiting:
-                    self._waits_s = min(self._waits_s or _FOREVER_S, target.health.until_s)
+                    self._waits_s = min(self._waits_s or FOREVER_S, target.health.until_s)
                 else:
                     self._spared = self._spared or candidate
             elif not target.has_room(now_s):
@@ -204,12 +192,12 @@ class Exchange(Owner):
         return True
 
     def _set_off(self) -> Reserved:
-        """What a request that uses nothing itself sets off. No limit by the minute holds for a batch: its tokens are
-        not of this minute."""
-        asked = self.wanted.asked
-        if isinstance(asked, Batching):
-            return Reserved(asked.picodollars, 0, asked.output_tokens)
+        """What a request that uses nothing itself sets off."""
         return _NOTHING
+
+    def _finds_out(self) -> bool:
+        """Whether who can be asked is found out only now."""
+        return False
 
     def _pass_over(self, candidate: Candidate, why: str) -> None:
         target = candidate.target
@@ -218,7 +206,7 @@ class Exchange(Owner):
     def _nothing_left(self) -> None:
         """No candidate can be asked (any more): find some out where that is still to be done, wait for a budget to
         grow, or say so."""
-        if self._prepares():
+        if self._finds_out():
             return
         shortage = self._shortage
         if shortage is not None and shortage.may_grow and self._growing is None and not self._tried:
@@ -241,53 +229,6 @@ class Exchange(Owner):
             self._give_up(CLOUDS_UNAVAILABLE, head)
         else:
             self._give_up(CLOUDS_FAILED, b"")
-
-    def _prepares(self) -> bool:
-        """Whether who can be asked is found out only now."""
-        preparing = getattr(self.wanted.asked, "preparing", None)
-        if preparing is None or self._growing is not None:
-            return False
-        self._growing = self.shared.loop.create_task(self._prepare(preparing))
-        self._due(self._deadline_s)
-        return True
-
-    async def _prepare(self, preparing: Preparing) -> None:
-        try:
-            await preparing.prepare(self)
-        except Exception as error:
-            message = "The gateway failed at this request; its log says why."
-            self.shared.loop.call_exception_handler({"message": message, "exception": error})
-            self.refuse(Refused(INTERNAL, message))
-
-    def is_over(self) -> bool:
-        return self._over
-
-    def go_on(self, candidates: tuple[Candidate, ...], passed: tuple[PassedOver, ...], wanted: Wanted) -> None:
-        """It was found out who can be asked, and for what."""
-        if self._over or self._settled:
-            return
-        self._growing = None
-        self._hedge_due_s = _FOREVER_S  # what is uploaded to two clouds stays at both
-        self._candidates, self.wanted = candidates, wanted
-        self._passed = (*self._passed, *passed)
-        if not self._begin_next():
-            self._nothing_left()
-
-    def tell(self, body: bytes) -> None:
-        """What was asked of others, put together."""
-        if not self._over and not self._settled:
-            self._status = 200
-            self._give(response(200, body, self._lines(b"")), "")
-
-    def refuse(self, refused: Refused) -> None:
-        """It was found out that nobody can be asked."""
-        if self._over or self._settled:
-            return
-        fault, message = refused.fault, str(refused)
-        self.shared.counts.refusals[fault.code] += 1
-        self._passed = (*self._passed, *refused.passed)
-        self._status = fault.status
-        self._give(error_response(fault, message, param=refused.param, headers=self._lines(refused.headers)), message)
 
     async def _grow(self, shortage: Shortage, candidate: Candidate) -> None:
         """Ask for larger slices of the budgets that are short, and try again with them.
@@ -350,13 +291,13 @@ class Exchange(Owner):
     def overdue(self, now_s: float) -> None:
         """Past `due_s`: an attempt has taken too long, or the whole request has, or it is time for the hedge."""
         if self._settled:
-            self.due_s = _FOREVER_S
+            self.due_s = FOREVER_S
             return
         if now_s >= self._deadline_s and not self._committed:
             self._deadline_over()
             return
         if now_s >= self._hedge_due_s and not self._committed:
-            self._hedge_due_s = _FOREVER_S
+            self._hedge_due_s = FOREVER_S
             attempt = self._attempt
             if attempt is not None and not attempt.over and self._hedge is None and self.others_left:
                 if self.shared.retries.take():
@@ -366,7 +307,7 @@ class Exchange(Owner):
         for attempt in self._under_way:
             if attempt.due_s <= now_s:
                 attempt.overdue()
-        self.due_s = _FOREVER_S if self._settled else self._earliest()
+        self.due_s = FOREVER_S if self._settled else self._earliest()
 
     def _deadline_over(self) -> None:
         if self._growing is not None:
@@ -412,36 +353,17 @@ class Exchange(Owner):
         caller = self._caller
         framed = b"%x\r\n%b\r\n" % (len(events), events) if caller.chunked else events
         if self._committed:
-            if self._awaiting is None:
-                caller.write(framed)
-            else:
-                self._awaiting.append(framed)
+            self._pass_on(framed)
             return
         self._win(attempt)
         self._committed = True
-        first = self._stream_head(attempt, framed)
-        made = attempt.stream.made if attempt.stream is not None else None
-        if self.wanted.asked.later and made is not None and self.wanted.operation.state is State.ISSUES:
-            # It goes on without us: its name has to last before anybody can have read it.
-            attempt.later = self._row(attempt, made.id, pending=True)
-            self._awaiting = [first]
-            self.shared.holds.attended.add(made.id)
-            self.shared.issued.add((attempt.later,), self._name_durable)
-        else:
-            caller.write(first)
+        self._pass_on_first(attempt, self._stream_head(attempt, framed))
 
-    def _name_durable(self, outcome: bool | OSError) -> None:
-        waiting, self._awaiting = self._awaiting, None
-        if self._over or waiting is None:
-            return
-        if isinstance(outcome, OSError):
-            self._committed = False
-            if self._attempt is not None:
-                self._attempt.later = None
-            self._call_off()
-            self.durable(outcome)
-        else:
-            self._caller.write(b"".join(waiting))
+    def _pass_on_first(self, _attempt: Attempt, framed: bytes) -> None:
+        self._caller.write(framed)
+
+    def _pass_on(self, framed: bytes) -> None:
+        self._caller.write(framed)
 
     def _win(self, attempt: Attempt) -> None:
         """From here the caller gets the answer of this attempt; the other one, if any, is called off."""
@@ -457,56 +379,22 @@ class Exchange(Owner):
 
     def answered(self, attempt: Attempt, body: bytes) -> None:
         self._win(attempt)
-        operation, status, issued = self.wanted.operation, attempt.status, self._issued
-        self._status = status
+        self._status = status = attempt.status
         good = 200 <= status < 300
         counts = self.shared.counts
         (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
-        if good and operation.state is State.LISTS:
-            body = only_owned(body, self._owned())
-        last_bytes = self._head(attempt, b"content-length: %d\r\n\r\n%b" % (len(body), body))
-        if operation.state is State.FOLLOWS and issued is not None:
-            self._answered_of(issued, attempt, body, last_bytes)
-        elif not good:
-            attempt.record(Status.FAILED, status)
-            self._settle(last_bytes)
-        elif operation.state is State.ISSUES:
-            self._answered_with_name(attempt, body, last_bytes)
-        else:
-            attempt.record_answer(body)
-            self._settle(last_bytes)
+        self._record_answer(attempt, body, good)
 
-    def _answered_with_name(self, attempt: Attempt, body: bytes, last_bytes: bytes) -> None:
-        made = made_in(body)
-        row = self._row(attempt, made.id, pending=made.pending) if made is not None and self._keeps else None
-        if row is not None and row.pending:
-            attempt.later = row
-            attempt.record(Status.COMPLETE, attempt.status)
-        else:
+    def _record_answer(self, attempt: Attempt, body: bytes, good: bool) -> None:
+        """Record what a whole answer used, and settle with it."""
+        if good:
             attempt.record_answer(body)
-        self._settle_named(last_bytes, row)
-
-    def _answered_of(self, issued: Issued, attempt: Attempt, body: bytes, last_bytes: bytes) -> None:
-        """What became of something that was made before: where that is its end, its usage comes with it."""
-        operation, status = self.wanted.operation, attempt.status
-        made = made_in(body) if status == 200 and operation.tells_end else None
-        if issued.pending and made is not None and not made.pending:
-            units = operation.units_in(body)
-            missing = units is None and made.status == "completed"
-            told = (self._estimate(issued), Status.ESTIMATED) if missing else (units or (), Status.COMPLETE)
-            self._meter_end(issued, attempt, *told, last_bytes, made)
-        elif issued.pending and status in _GONE and operation.tells_end:
-            self._meter_end(issued, attempt, self._estimate(issued), Status.ESTIMATED, last_bytes, None)
         else:
-            attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
-            if status < 300 and operation.deletes:
-                self._settled = True
-                self.shared.issued.forget(issued.identifier, lambda _outcome: self._settle(last_bytes))
-            else:
-                self._settle_named(last_bytes, *self._files(issued, made))
+            attempt.record(Status.FAILED, attempt.status)
+        self._settle(self._whole(attempt, body))
 
     def ended(self, attempt: Attempt) -> None:
-        stream, operation, issued = attempt.stream, self.wanted.operation, self._issued
+        stream = attempt.stream
         assert stream is not None
         self.shared.counts.served[attempt.candidate.target.cloud] += 1
         self._status = attempt.status
@@ -516,18 +404,12 @@ class Exchange(Owner):
             # It was all in one event, which is held.
             self._win(attempt)
             last_bytes = self._stream_head(attempt, last_bytes)
-        if operation.state is State.FOLLOWS and issued is not None:
-            if issued.pending and operation.tells_end:
-                self._meter_end(issued, attempt, *attempt.units_of_stream(), last_bytes, None)
-                return
-            attempt.record(Status.COMPLETE, attempt.status)
-            self._settle(last_bytes)
-        elif attempt.later is not None:
-            self._meter_end(attempt.later, attempt, *attempt.units_of_stream(), last_bytes, None)
-        else:
-            attempt.record_stream()
-            named = operation.state is State.ISSUES and stream.made is not None and self._keeps
-            self._settle_named(last_bytes, self._row(attempt, stream.made.id) if named and stream.made else None)
+        self._record_stream(attempt, stream, last_bytes)
+
+    def _record_stream(self, attempt: Attempt, _stream: Stream, last_bytes: bytes) -> None:
+        """Record what a stream used that ended well, and settle with its last bytes."""
+        attempt.record_stream()
+        self._settle(last_bytes)
 
     def broken(self, attempt: Attempt, reason: str) -> None:
         """The stream broke after content went out: an error event in the client's format, and never a clean end."""
@@ -540,95 +422,6 @@ class Exchange(Owner):
         message = self._message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         event = stream.broken(STREAM_BROKEN, message)
         self._settle(_last_of_stream(event, self._caller.chunked))
-
-    # -- what was made, and lies on that account from now on
-
-    @property
-    def _keeps(self) -> bool:
-        """Whether the cloud keeps what was made: OpenAI does where it is not told otherwise."""
-        return getattr(self.wanted.asked, "store", None) is not False
-
-    def _row(self, attempt: Attempt, identifier: str, *, pending: bool = False) -> Issued:
-        asked, deployment = self.wanted.asked, attempt.candidate.target.name
-        upload = asked if isinstance(asked, Upload) else None
-        return Issued(
-            identifier=identifier,
-            buyer=self.customer.buyer,
-            deployment=deployment,
-            model=self.wanted.model,
-            endpoint=self.wanted.operation.code,
-            body_bytes=len(self.wanted.body),
-            created_ns=time_ns(),
-            pending=pending,
-            purpose=upload.purpose if upload is not None else "",
-            contents=upload.contents.get(deployment, b"") if upload is not None else b"",
-            hold=self._hold(attempt, identifier) if pending and isinstance(asked, Batching) else None,
-        )
-
-    def _hold(self, attempt: Attempt, identifier: str) -> Hold | None:
-        """What lasts of what is reserved; None where no budget holds."""
-        account, target, reserved = self.customer.account, attempt.candidate.target, attempt.reserved
-        purses = account.purses(target.cloud, target.product) if account is not None else ()
-        budgets = tuple([purse.id for purse in purses])
-        return Hold(identifier, budgets, reserved.picodollars, time_ns()) if budgets else None
-
-    def _files(self, issued: Issued, made: Made | None) -> list[Issued]:
-        """The files that a batch brought."""
-        return [
-            msgspec.structs.replace(
-                issued, identifier=name, endpoint=FILES, pending=False, created_ns=time_ns(), purpose="batch_output"
-            )
-            for name in (made.files if made is not None else ())
-        ]
-
-    def _estimate(self, issued: Issued) -> Units:
-        """Of what has ended and does not tell its usage: of its input alone, because no output was ever seen."""
-        return self.wanted.operation.estimate(issued.body_bytes, 0)
-
-    def _meter_end(
-        self, issued: Issued, attempt: Attempt, units: Units, status: Status, last_bytes: bytes, made: Made | None
-    ) -> None:
-        """What was pending has come to its end: the one request that claims it meters it."""
-        shared = self.shared
-        self._settled = True
-
-        def told(outcome: bool | OSError) -> None:
-            if outcome is True:
-                attempt.record_end(issued, units, status)
-                shared.spool.wait(_Recorded(shared, issued.identifier))
-            else:
-                attempt.later = None
-                attempt.record(Status.COMPLETE, attempt.status)
-                shared.holds.drop(issued.identifier)
-            if isinstance(outcome, OSError):
-                self.durable(outcome)
-            else:
-                self._settle_named(last_bytes, *self._files(issued, made))
-
-        shared.issued.claim(issued.identifier, str(RequestId(shared.boot, self.number)), told)
-
-    def _settle_named(self, last_bytes: bytes, *rows: Issued | None) -> None:
-        """Settle, once the names that the answer gives are durable."""
-        named = [row for row in rows if row is not None]
-        if not named:
-            self._settle(last_bytes)
-            return
-        self._settled = True
-
-        def told(outcome: bool | OSError) -> None:
-            if not isinstance(outcome, OSError):
-                self._settle(last_bytes)
-                return
-            for row in named:
-                self.shared.holds.drop(row.identifier)
-            self.durable(outcome)
-
-        self.shared.issued.add(named, told)
-
-    def _owned(self) -> set[str]:
-        """What the customer's project has made of the kind that is listed."""
-        buyer, kind = self.customer.buyer, self.wanted.operation.lists
-        return self.shared.issued.owned(buyer.organisation, buyer.project, kind)
 
     # -- settled → over
 
@@ -649,6 +442,10 @@ class Exchange(Owner):
             self._caller.head_lines,
             rest,
         )
+
+    def _whole(self, attempt: Attempt, body: bytes) -> bytes:
+        """A whole answer."""
+        return self._head(attempt, b"content-length: %d\r\n\r\n%b" % (len(body), body))
 
     def _stream_head(self, attempt: Attempt, framed: bytes) -> bytes:
         """Status line and headers of a stream, and its first events."""
@@ -685,9 +482,6 @@ class Exchange(Owner):
             return  # the caller left meanwhile
         caller = self._caller
         intact = False
-        if self._awaiting is not None:
-            caller.write(b"".join(self._awaiting))
-            self._awaiting = None
         if error is None:
             caller.write(self._held)
             intact = caller.chunked or not self._committed
@@ -709,8 +503,6 @@ class Exchange(Owner):
             shared.drained.discard(self)
         # An attempt and its exchange know each other: let go here, or only the garbage collector would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
-        if attempt is not None and attempt.later is not None:
-            shared.holds.attended.discard(attempt.later.identifier)
         wanted, answered = self.wanted, attempt if attempt is not None and not attempt.failed else None
         shared.finished(self.number, (
             self.event_ns, self.customer.buyer, wanted.operation.name, wanted.model, self._passed, self._tried,
@@ -724,7 +516,7 @@ class Exchange(Owner):
 
     def caller_left(self) -> None:
         """The client's connection is gone: what the cloud did until now is metered and the rest called off, or, by the
-        customer's policy, the answer is read to its end for its usage; that of a batch always, for it runs."""
+        customer's policy, the answer is read to its end for its usage."""
         if self._over:
             return
         if self._settled:
@@ -733,16 +525,19 @@ class Exchange(Owner):
         if self._growing is not None:
             self._growing.cancel()
         attempt = self._attempt
-        goes_on = self.customer.drains or isinstance(self.wanted.asked, Batching)
-        if goes_on and attempt is not None and not attempt.over:
+        if self._goes_on and attempt is not None and not attempt.over:
             self._caller = _NOBODY
-            self._awaiting = None
             self._drained = True
             self.shared.drained.add(self)
             attempt.resume()
             self.shared.wheel.arm(self, self.due_s)
             return
         self.call_off()
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the answer is read to its end when nobody waits for it any more."""
+        return self.customer.drains
 
     def call_off(self) -> None:
         """Nobody wants the answer any more: what came until now is metered, the rest is let go."""
@@ -753,16 +548,10 @@ class Exchange(Owner):
         self._end()
 
     def _call_off(self) -> None:
-        stream_made = None
         for one in self._under_way:
             one.let_go()
             one.candidate.target.health.called_off()
             one.record_until_now()
-            stream_made = one.stream.made if one.stream is not None and one.committed else stream_made
-        attempt, operation = self._attempt, self.wanted.operation
-        if stream_made is not None and attempt is not None and operation.state is State.ISSUES and self._keeps:
-            # The client may have read its name.
-            self.shared.issued.add((self._row(attempt, stream_made.id),), _nothing_follows)
 
     def caller_paused(self) -> None:
         if self._attempt is not None:
@@ -790,22 +579,6 @@ class _Nobody:
 
 
 _NOBODY: Final = _Nobody()
-
-
-def _nothing_follows(_outcome: bool | OSError) -> None:
-    """Where nobody waits for it."""
-
-
-class _Recorded:
-    """Waits for the usage of what was pending to be durable, whoever else has left: then its claim is settled."""
-
-    def __init__(self, shared: Shared, identifier: str) -> None:
-        self._shared = shared
-        self._identifier = identifier
-
-    def durable(self, error: OSError | None) -> None:
-        if error is None:
-            self._shared.issued.tell(self._identifier)
 
 
 def _last_of_stream(events: bytes, chunked: bool) -> bytes:

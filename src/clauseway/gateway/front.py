@@ -22,6 +22,7 @@ from clauseway.gateway.explanations import as_json
 from clauseway.gateway.incoming import Incoming
 from clauseway.gateway.issued import Issued
 from clauseway.gateway.keys import secret_in
+from clauseway.gateway.lasting import LastingExchange
 from clauseway.gateway.lists import Listing
 from clauseway.gateway.made import EMPTY_LIST
 from clauseway.gateway.operations import BY_NAME, READY, Asking, State, UnknownPath, Wanted, asking_of
@@ -166,7 +167,10 @@ class Front:
             call = operation.call(asking.identifier.encode(), asking.query, sent_type)
         hedge_s = self._hedge_s(incoming.hedge) if incoming.hedge else 0.0
         wanted = Wanted(operation, call, asked, body, content_type, b"".join(incoming.passed), model, hedge_s, needs)
-        desk.begin(Exchange(desk, shared, customer, selection, wanted, event_ns, issued))
+        if issued is None and operation.state is State.NONE:
+            desk.begin(Exchange(desk, shared, customer, selection, wanted, event_ns))
+        else:
+            desk.begin(LastingExchange(desk, shared, customer, selection, wanted, event_ns, issued))
 
     def _select(
         self,
@@ -345,7 +349,7 @@ class Front:
             selection = Selection(())
         call, passed = operation.call(b"", asking.query, b""), b"".join(incoming.passed)
         wanted = Wanted(operation, call, asked, b"", b"", passed, "")
-        desk.begin(Exchange(desk, shared, customer, selection, wanted, shared.clock()))
+        desk.begin(LastingExchange(desk, shared, customer, selection, wanted, shared.clock(), None))
 
     def _hedge_s(self, value: bytes) -> float:
         if not value.isdigit() or len(value) > 6:
@@ -465,7 +469,7 @@ class _BatchFile:
         self._event_ns = event_ns
         incoming.pieces = []  # they are in the body
 
-    async def prepare(self, exchange: Exchange) -> None:
+    async def prepare(self, exchange: LastingExchange) -> None:
         upload = self._upload
         upload.preparing = None
         reading, self._body = Reading(upload, self._body, self._decide, self._scale), b""

@@ -16,8 +16,8 @@ import msgspec
 from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.choices import Candidate, Selection
 from clauseway.gateway.errors import CLOUDS_BUSY, CLOUDS_FAILED, CLOUDS_UNAVAILABLE, MALFORMED_BODY, NO_SUCH_OBJECT
-from clauseway.gateway.exchange import Exchange
 from clauseway.gateway.issued import Row
+from clauseway.gateway.lasting import LastingExchange
 from clauseway.gateway.made import objects_in
 from clauseway.gateway.operations import BY_NAME, Operation, Wanted
 from clauseway.gateway.refusals import Refused
@@ -84,7 +84,7 @@ class Listing:
     def needs(self, _body: bytes) -> Needs:
         return PLAIN
 
-    async def prepare(self, exchange: Exchange) -> None:
+    async def prepare(self, exchange: LastingExchange) -> None:
         try:
             exchange.tell(await self._page(page_of(self._operation, self._query)))
         except Refused as refused:
@@ -184,7 +184,9 @@ class Listing:
         issued = shared.issued.find(identifier) if identifier else None
         wanted = Wanted(operation, call, NOTHING_ASKED, b"", b"", b"", "")
         caller = _Reader(shared.loop.create_future())
-        Exchange(caller, shared, self._customer, Selection((place,)), wanted, shared.clock(), issued).start_unattended()
+        LastingExchange(
+            caller, shared, self._customer, Selection((place,)), wanted, shared.clock(), issued
+        ).start_unattended()
         head, _, body = (await caller.answer).partition(b"\r\n\r\n")
         return int(head[9:12]), body
 

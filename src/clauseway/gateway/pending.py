@@ -9,8 +9,8 @@ from pathlib import Path
 from time import time_ns
 
 from clauseway.gateway.choices import Selection
-from clauseway.gateway.exchange import Exchange
 from clauseway.gateway.issued import Issued
+from clauseway.gateway.lasting import LastingExchange
 from clauseway.gateway.operations import BY_NAME, Operation, Wanted
 from clauseway.gateway.requests import NOTHING_ASKED
 from clauseway.gateway.shared import Shared
@@ -60,7 +60,9 @@ class Poller:
         )
         self._open.add(identifier)
         caller = _Listener(self._open, identifier)
-        Exchange(caller, shared, customer, Selection((holder,)), wanted, shared.clock(), issued).start_unattended()
+        LastingExchange(
+            caller, shared, customer, Selection((holder,)), wanted, shared.clock(), issued
+        ).start_unattended()
 
 
 class _Listener:
