@@ -32,10 +32,10 @@ def home(tmp_path: Path) -> Home:
     return with_budget(Home(tmp_path), AMOUNT)
 
 
-def with_budget(home: Home, amount: int) -> Home:
+def with_budget(home: Home, amount: int, period: str = "month") -> Home:
     control = Control.open(home.make().control)
     Tenants(control).set_budget(
-        BudgetRow(id=BUDGET, organisation="acme", period="month", amount=usd(amount), currency="USD", created_ns=1)
+        BudgetRow(id=BUDGET, organisation="acme", period=period, amount=usd(amount), currency="USD", created_ns=1)
     )
     control.close()
     return home
@@ -76,6 +76,28 @@ async def spends(accounts: Accounts, chance: random.Random, requests: int) -> in
             account.settle("azure", "gpt-5.5", cost, paid, 0, 0)
             charged += paid
     return charged
+
+
+@pytest.mark.parametrize(("period", "waits"), [("total", False), ("month", True)])
+def test_a_budget_that_is_for_all_time_never_begins_anew(tmp_path: Path, period: str, waits: bool) -> None:
+    its = with_budget(Home(tmp_path), AMOUNT, period)
+
+    async def ask() -> None:
+        accounts = Accounts(LeaseSocket(its.lease_socket, 1))
+        account, needed = opened(accounts), AMOUNT - 10
+        while (short := account.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())) and short.may_grow:
+            assert await accounts.grow(short)
+        again = account.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())
+        assert again is not None
+        if again.may_grow:
+            await accounts.grow(again)
+            again = account.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())
+        assert again is not None
+        assert (again.retry_after_s > 0, "new period" in again.message) == (waits, waits)
+        await accounts.close()
+
+    with lease_server(its):
+        asyncio.run(ask())
 
 
 def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.home import Home
-from clauseway.gateway.leases import Ask, LeaseCall, Slice
+from clauseway.gateway.leases import FOREVER_S, Ask, LeaseCall, Slice
 from clauseway.metering import Status
 from clauseway.storage import Control
 from clauseway.storage.lake import Lake
-from clauseway.storage.leases import Held, Lease, Leases, Wanted, bounds
+from clauseway.storage.leases import NO_END_NS, Held, Lease, Leases, Wanted, bounds
 from clauseway.storage.spending import Attempt, attempts_of
 from clauseway.storage.tenants import BudgetRow, Scope, Tenants
 
@@ -91,7 +91,7 @@ def _wanted(call: LeaseCall, ask: Ask) -> Wanted:
 
 
 def _slice(held: Held, now_ns: int) -> Slice:
-    ends_in_s = (held.end_ns - now_ns) / _SECOND_NS
+    ends_in_s = (held.end_ns - now_ns) / _SECOND_NS if held.end_ns < NO_END_NS else FOREVER_S
     return Slice(
         leased=held.leased, left=held.left, amount=held.amount, ends_in_s=ends_in_s, recall=held.is_recalled
     )  # fmt: skip

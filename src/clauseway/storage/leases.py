@@ -26,7 +26,7 @@ _SHARE = 4
 # So long is heeded that a process was refused what others may hold and not use: longer than they take to say so.
 _RECALL_NS = 5_000_000_000
 _DIGITS = Context(prec=60)
-_NO_END_NS = 1 << 63
+NO_END_NS = 1 << 63
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 def bounds(period: str, instant_ns: int) -> tuple[int, int]:
     """The first nanosecond of the period that holds an instant, and of the one after it. UTC."""
     if period == TOTAL:
-        return 0, _NO_END_NS
+        return 0, NO_END_NS
     day = day_of(instant_ns)
     if period == DAY:
         return start_of_day_ns(day), start_of_day_ns(day) + DAY_NS
@@ -241,7 +241,7 @@ def _without_budget(connection: Connection, lease: Lease | None, wanted: Wanted,
             lease, serial=wanted.serial, leased=leased, spent=wanted.spent, is_open=not wanted.is_over, heard_ns=now_ns
         )
         _write(connection, ended, is_new=False)
-    return Held(leased=leased, left=0, amount=0, end_ns=_NO_END_NS, is_recalled=True)
+    return Held(leased=leased, left=0, amount=0, end_ns=NO_END_NS, is_recalled=True)
 
 
 def _one(connection: Connection, wanted: Wanted) -> Lease | None:
