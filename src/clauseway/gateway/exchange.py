@@ -461,9 +461,10 @@ class Exchange(Owner):
         )
 
     def _give_up(self, fault: Fault, headers: bytes) -> None:
-        """Every candidate was attempted in vain: say so, naming each."""
-        named = "; ".join(str(tried) for tried in self._tried) or "; ".join(str(passed) for passed in self._passed)
-        message = f"No cloud answered this request. Attempted: {named}."
+        """Every candidate was attempted in vain, or none may be for now: say so, naming each."""
+        what = "Attempted" if self._tried else "None was attempted"
+        named = "; ".join(str(one) for one in self._tried or self._passed)
+        message = f"No cloud answered this request. {what}: {named}."
         self._status = fault.status
         self._give(error_response(fault, message, headers=self._lines(headers)), message)
 
