@@ -6,11 +6,13 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
 from gateway_rig import (
+    AUTHORIZED,
     PATIENCE_S,
     SECRET,
     Behaviour,
@@ -129,6 +131,32 @@ def test_the_first_may_still_win_against_its_hedge(stage: Stage) -> None:
     answer = scene.ask(headers=HEDGED)
     assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("cloud0", "2")
     assert sorted(scene.outcomes()) == [(0, "COMPLETE", 200), (1, "INTERRUPTED", 0)]
+
+
+TOLD = {
+    "called off": ((stall, answering), "chat", [("0", "was slower and called off")], "1"),
+    "broken off": ((failing_after(3, "cut"),), "chat stream", [("0", "broke off its answer")], ""),
+    "an error in it": ((failing_after(3, "error"),), "responses stream", [("0", "reported an error")], ""),
+}
+
+
+@pytest.mark.parametrize(("script", "call", "attempted", "served"), TOLD.values(), ids=TOLD)
+def test_what_a_request_tells_of_is_what_the_journal_holds(
+    stage: Stage, script: tuple[Behaviour, ...], call: str, attempted: list[tuple[str, str]], served: str
+) -> None:
+    """Every attempt, and what all of them cost: also of one that broke off, or was called off."""
+    scene = stage.scene(*script, attempt_timeout_s=5.0)
+    answer = scene.ask(CALLS[call], HEDGED)
+    path = f"/clauseway/v1/requests/{answer.headers['x-clauseway-request-id']}"
+    told = stage.http.get(stage.rig.url + path, headers=AUTHORIZED).json()
+    assert [(one["deployment"].rpartition("-")[2], one["outcome"]) for one in told["attempted"]] == attempted
+    assert (told["served_by"]["region"] if told["served_by"] else "") == served
+    assert told["attempted"][0]["usage"]["input_tokens"] > 0
+    records = scene.records()
+    assert all(record.charge_picodollars > 0 for record in records)
+    charged = sum(record.charge_picodollars for record in records)
+    assert Decimal(told["cost"]["amount"]) == Decimal(charged).scaleb(-12)
+    assert len(records) == int(answer.headers["x-clauseway-attempts"])
 
 
 def test_no_hedge_where_the_first_is_quick_enough(stage: Stage) -> None:

@@ -346,7 +346,10 @@ class Exchange(Owner):
         target = attempt.candidate.target
         if failure.outcome != _CALLED_OFF:
             self.shared.counts.failed[target.cloud] += 1
-        tried = Attempted(target.cloud, target.name, failure.outcome, failure.status, attempt.age_us())
+        tried = Attempted(
+            target.cloud, target.name, failure.outcome, failure.status, attempt.age_us(),
+            target.product, attempt.units, attempt.charged,
+        )  # fmt: skip
         self._tried = (*self._tried, tried)
 
     def content(self, attempt: Attempt, events: bytes) -> None:
@@ -417,7 +420,7 @@ class Exchange(Owner):
         attempt.failed = True
         target, stream = attempt.candidate.target, attempt.stream
         assert stream is not None
-        self.shared.counts.failed[target.cloud] += 1
+        self._note(attempt, Failure(reason, attempt.status))
         self._status = 502
         message = self._message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         event = stream.broken(STREAM_BROKEN, message)
@@ -553,6 +556,8 @@ class Exchange(Owner):
             one.let_go()
             one.candidate.target.health.called_off()
             one.record_until_now()
+            if one is self._hedge:
+                self._note(one, Failure(_CALLED_OFF, one.status))
 
     def caller_paused(self) -> None:
         if self._attempt is not None:

@@ -9,19 +9,23 @@ import msgspec
 
 from clauseway.gateway.choices import Candidate, PassedOver
 from clauseway.gateway.clouds.usage import Units
-from clauseway.metering import Buyer
+from clauseway.metering import Buyer, Unit
 
 _KEPT: Final = 10_000  # some hundred bytes each
 
 
 class Attempted(NamedTuple):
-    """An attempt that failed: where, what became of it, and how long it took in microseconds."""
+    """An attempt that failed: where, what became of it, how long it took in microseconds, and what it used all the same
+    (`charged` in picodollars)."""
 
     cloud: str
     deployment: str
     outcome: str
     status: int
     duration_us: int
+    product: str
+    units: Units
+    charged: int
 
     def __str__(self) -> str:
         return f"{self.cloud} {self.deployment}: {self.outcome}"
@@ -30,8 +34,8 @@ class Attempted(NamedTuple):
 class Explanation(NamedTuple):
     """What became of a request. `candidate` is where its answer came from, None where there was none.
 
-    `event_ns` is the business time; `charged` is in picodollars; `status` is what the caller got, `message` the refusal
-    in words, empty where there was an answer.
+    `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer alone; `status` is
+    what the caller got, `message` the refusal in words, empty where there was an answer.
     """
 
     event_ns: int
@@ -85,12 +89,34 @@ def as_json(identifier: str, explanation: Explanation) -> bytes:
             "message": explanation.message,
             "served_by": label,
             "decision": candidate.decision if candidate is not None else None,
-            "attempted": [attempted._asdict() for attempted in explanation.attempted],
+            "attempted": [_told(attempted) for attempted in explanation.attempted],
             "passed_over": [passed._asdict() for passed in explanation.passed],
-            "usage": {unit.column: count for unit, count in explanation.units},
-            "cost": {"amount": usd(explanation.charged), "currency": "USD", "provisional": True},
+            "usage": _by_name(explanation.units),
+            "cost": _cost(explanation.charged + sum([attempted.charged for attempted in explanation.attempted])),
         }
     )
+
+
+def _told(attempted: Attempted) -> dict[str, object]:
+    """An attempt that failed. What it used is in the request's cost, too."""
+    told: dict[str, object] = {
+        "cloud": attempted.cloud,
+        "deployment": attempted.deployment,
+        "outcome": attempted.outcome,
+        "status": attempted.status,
+        "duration_us": attempted.duration_us,
+    }
+    if attempted.units:
+        told["usage"], told["cost"] = _by_name(attempted.units), _cost(attempted.charged)
+    return told
+
+
+def _by_name(units: Units) -> dict[str, int]:
+    return {Unit(unit).column: count for unit, count in units}
+
+
+def _cost(picodollars: int) -> dict[str, object]:
+    return {"amount": usd(picodollars), "currency": "USD", "provisional": True}
 
 
 def usd(picodollars: int) -> str:

@@ -6,7 +6,7 @@ Whoever shows them (`control`, `metrics`) makes what it shows out of these, when
 from collections import defaultdict
 from typing import Final
 
-from clauseway.gateway.explanations import Told
+from clauseway.gateway.explanations import Attempted, Told
 from clauseway.metering import Unit
 
 # A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those below 131 ms. Twice as
@@ -71,3 +71,12 @@ class Counts:
             self.failovers += candidate is not None
             for failed in tried:
                 self.failures[failed.deployment, failed.status] += 1
+                if failed.units:
+                    self._used(failed, operation)
+
+    def _used(self, failed: Attempted, operation: str) -> None:
+        """What an attempt used that failed: where it did, beside no request."""
+        tally = self.tallies.setdefault((failed.deployment, failed.product, operation, failed.status), Tally())
+        for unit, count in failed.units:
+            tally.units[unit] += count
+        tally.charged += failed.charged
