@@ -77,6 +77,17 @@ def test_what_shares_a_prompt_follows_to_where_it_was_served(rig: Rig) -> None:
     assert served_by(rig.post(messages=long, prompt_cache_key="tenant-8")) == "aws"
 
 
+def test_nobody_follows_to_where_a_request_was_refused(rig: Rig) -> None:
+    """It has nothing of the prompt, and what it refuses once it may refuse again."""
+    long = [{"role": "user", "content": "another beginning " * 500}]
+    body = {"model": MODEL, "messages": long, "prompt_cache_key": "tenant-9"}
+    rig.clouds["azure"].behaviour = status(400)
+    asked = httpx.post(f"{rig.url}/v1/chat/completions", json=body, headers=AUTHORIZED | {"x-clauseway-cloud": "azure"})
+    rig.clouds["azure"].behaviour = well
+    assert asked.status_code == 400
+    assert served_by(rig.post(messages=long, prompt_cache_key="tenant-9")) == "aws"
+
+
 def test_a_quota_that_is_used_up_spills_over(rig: Rig) -> None:
     aws = rig.target("aws", rig.clouds["aws"].port, quota_requests_per_minute=2, provisioned=True)
     azure = rig.target("azure", rig.clouds["azure"].port)

@@ -180,8 +180,6 @@ class Exchange(Owner):
                 return False
         if target.quota is not None:
             target.quota.take(len(wanted.body) >> 2)
-        if wanted.needs.cache_key:
-            self.shared.tables.went_to(target, self.customer, wanted, self.shared.wheel.now_s)
         ordinal = len(self._tried) + 1 + (self._attempt is not None and not self._attempt.over)
         attempt = Attempt(self, candidate, ordinal, reserved)
         if self._attempt is not None and not self._attempt.over:
@@ -360,6 +358,8 @@ class Exchange(Owner):
             return
         self._win(attempt)
         self._committed = True
+        if self.wanted.needs.cache_key:
+            self._cached_at(attempt)
         self._pass_on_first(attempt, self._stream_head(attempt, framed))
 
     def _pass_on_first(self, _attempt: Attempt, framed: bytes) -> None:
@@ -380,12 +380,19 @@ class Exchange(Owner):
             other.record_until_now()
             self._note(other, Failure(_CALLED_OFF, other.status))
 
+    def _cached_at(self, attempt: Attempt) -> None:
+        """It has read the prompt: requests that share its cache key follow."""
+        where, shared = attempt.candidate.target, self.shared
+        shared.tables.went_to(where, self.customer, self.wanted, shared.wheel.now_s)
+
     def answered(self, attempt: Attempt, body: bytes) -> None:
         self._win(attempt)
         self._status = status = attempt.status
         good = 200 <= status < 300
         counts = self.shared.counts
         (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
+        if good and self.wanted.needs.cache_key:
+            self._cached_at(attempt)
         self._record_answer(attempt, body, good)
 
     def _record_answer(self, attempt: Attempt, body: bytes, good: bool) -> None:
@@ -406,6 +413,8 @@ class Exchange(Owner):
         if not self._committed:
             # It was all in one event, which is held.
             self._win(attempt)
+            if self.wanted.needs.cache_key:
+                self._cached_at(attempt)
             last_bytes = self._stream_head(attempt, last_bytes)
         self._record_stream(attempt, stream, last_bytes)
 
