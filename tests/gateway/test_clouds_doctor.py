@@ -112,6 +112,13 @@ def test_a_cloud_that_is_busy_has_taken_the_credential(tmp_path: Path, service: 
     assert of(found(tmp_path, deployment("one", f"{service.url}/v1")), "answer").ok
 
 
+def test_a_compartment_that_is_not_named(tmp_path: Path, service: Service, cloud: Cloud) -> None:
+    cloud.answer = Answer(400, b'{"code":"MissingParameter","message":"Missing required header: opc-compartment-id"}')
+    check = of(found(tmp_path, deployment("one", f"{service.url}/openai/v1", dialect='"oci"', cloud='"oci"')), "answer")
+    assert (check.ok, "opc-compartment-id" in check.found) == (False, True)
+    assert "settings = {compartment_id" in check.todo
+
+
 def test_where_there_is_no_list_an_empty_request_must_be_refused(
     tmp_path: Path, service: Service, cloud: Cloud
 ) -> None:
