@@ -1,7 +1,7 @@
 """The gateway with its one promise broken: whoever waits for a record is told "durable" at once.
 
 Started by the durability tests in place of the real one, to show that they would notice. Nothing in the product can be
-made to do this.
+made to do this. Started with -E, from the sources: from a writer that is compiled nobody can inherit.
 """
 
 import sys

@@ -111,7 +111,7 @@ def test_no_answer_is_lost_by_kill_9(rig: Rig) -> None:
 
 def test_the_test_above_can_fail(rig: Rig) -> None:
     """The same kills against a gateway that answers before the record is durable: answers are missing."""
-    answered, missing = missing_after_kills(rig, (EARLY_ANSWERS,), kills=4)
+    answered, missing = missing_after_kills(rig, ("-E", EARLY_ANSWERS), kills=4)
     assert answered >= 4 * 300
     assert missing > 0
 

@@ -24,7 +24,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from clauseway.spool.format import (
     FRAME_HEADER,
@@ -37,14 +37,14 @@ from clauseway.spool.format import (
 )
 from clauseway.spool.segments import list_segments, lock, segment_path, sync_directory
 
-_FIRST_SEGMENT_BYTES = 4 << 20  # of a start: filled while the first request waits for it
-_FILL_BYTES = 1 << 20  # zeros at once: more would keep the disk from the commits that go on meanwhile
-_SEGMENT_BYTES = 64 << 20  # some minutes of a busy gateway: few files, and one is read again in a fraction of a second
-_WAITING_MAX = 64  # measured: larger batches gain nothing, smaller ones cost CPU
-_COMMIT_EVERY_S = 0.001  # at most a thousand commits a second, about 5 % of a core
-_QUICK_US = 500  # a disk that took longer the last time is not waited for on the loop's thread
-_DURATION_BITS = 64
-_INTENT_DELAY_S = 0.050  # how long a record that nobody waits for may stay in memory
+_FIRST_SEGMENT_BYTES: Final = 4 << 20  # of a start: filled while the first request waits for it
+_FILL_BYTES: Final = 1 << 20  # zeros at once: more would keep the disk from the commits that go on meanwhile
+_SEGMENT_BYTES: Final = 64 << 20  # some minutes of a busy gateway: few files, each read again in a moment
+_WAITING_MAX: Final = 64  # measured: larger batches gain nothing, smaller ones cost CPU
+_COMMIT_EVERY_S: Final = 0.001  # at most a thousand commits a second, about 5 % of a core
+_QUICK_US: Final = 500  # a disk that took longer the last time is not waited for on the loop's thread
+_DURATION_BITS: Final = 64
+_INTENT_DELAY_S: Final = 0.050  # how long a record that nobody waits for may stay in memory
 
 
 class Waiter(Protocol):
