@@ -183,6 +183,16 @@ def test_a_head_that_is_too_large(rig: Rig, azure: Cloud) -> None:
         check(read_all(connection), 431, "head_too_large")
 
 
+def test_a_head_that_is_too_large_and_comes_at_once(rig: Rig, azure: Cloud) -> None:
+    check(rig.exchange(sent("x-a: " + "b" * 40_000, LENGTH)), 431, "head_too_large")
+    assert b" 200 " in rig.exchange(sent("x-a: " + "b" * 30_000, LENGTH, "connection: close"))[:15]
+
+
+def test_an_answer_to_head_has_no_body(rig: Rig, azure: Cloud) -> None:
+    answers = rig.exchange(sent(line="HEAD /healthz HTTP/1.1", body=b"") + sent(LENGTH, "connection: close"))
+    assert answers.partition(b"\r\n\r\n")[2].startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_body_that_is_too_large(rig: Rig, azure: Cloud) -> None:
     check(rig.exchange(sent("content-length: 60000000", body=b"{")), 413, "body_too_large")
 

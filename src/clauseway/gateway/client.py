@@ -18,6 +18,8 @@ from clauseway.gateway.incoming import NOTHING, Incoming
 from clauseway.gateway.shared import Shared
 
 # _DROP is 0: the common case is tested first.
+# Below the least limit that may be set for a head; most heads are shorter.
+_HEADS_MOSTLY: Final = 1000
 _DROP: Final = 0
 _PASS: Final = 1
 _AUTHORIZATION: Final = 2
@@ -95,6 +97,9 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        if len(data) > _HEADS_MOSTLY and self._is_too_long(data):
+            self._refuse(errors.HEAD_TOO_LARGE, f"A head may have {self._shared.limits.head_bytes} bytes.")
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -114,6 +119,13 @@ class ClientConnection(asyncio.Protocol):
             self._waiting_bytes += len(data)
             if self._waiting_bytes > self._shared.limits.ahead_bytes:
                 self._pause_reading()
+
+    def _is_too_long(self, data: bytes) -> bool:
+        """Whether a head goes on in this beyond its limit: also one that comes as a whole is looked at."""
+        if self._incoming.head_done:
+            return False
+        end = data.find(b"\r\n\r\n")
+        return self._head_bytes + (len(data) if end < 0 else end) > self._shared.limits.head_bytes
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

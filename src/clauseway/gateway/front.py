@@ -84,7 +84,9 @@ class Front:
         except Refused as refused:
             self._shared.counts.refusals[refused.fault.code] += 1
             lines = refused.headers + self._refused(asking, refused.fault, str(refused), refused.passed)
-            self._desk.answer(error_response(refused.fault, str(refused), param=refused.param, headers=lines))
+            answer = error_response(refused.fault, str(refused), param=refused.param, headers=lines)
+            # After the head of an answer to HEAD a client expects the next answer, not a body.
+            self._desk.answer(answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4])
 
     def _refused(self, asking: Asking | None, fault: Fault, message: str, passed: tuple[PassedOver, ...] = ()) -> bytes:
         """Keep why a request goes no further, where it is known who asks; the header lines that name it."""
