@@ -22,8 +22,8 @@ class Nobody:
 
 class EarlyWriter(SpoolWriter):
     def wait(self, waiter: Waiter) -> None:
-        super().wait(Nobody())
         waiter.durable(None)
+        self._loop.call_later(0.005, super().wait, Nobody())
 
 
 async def main() -> None:
