@@ -35,7 +35,7 @@ def test_only_the_models_name_changes(
 ) -> None:  # fmt: skip
     members = {**first, "model": model, **{key: value for key, value in last.items() if key not in first}}
     body = bodies(members, layout, escape)
-    spliced = with_model(body, NAME, QUOTED)
+    spliced = with_model(body, model, NAME, QUOTED)
     assert list(json.loads(spliced).items()) == list({**members, "model": NAME}.items())
 
 
@@ -46,7 +46,8 @@ def test_the_rest_of_the_body_stays_byte_for_byte(
     for members in ({"model": "a-name", **first}, {**first, "model": "a-name"}):
         body = bodies(members, layout, escape=False)
         if body.count(b'"model"') == 1:
-            assert with_model(body, NAME, QUOTED) == body.replace(b'"a-name"', QUOTED) or body.count(b'"a-name"') > 1
+            spliced = with_model(body, "a-name", NAME, QUOTED)
+            assert spliced == body.replace(b'"a-name"', QUOTED) or body.count(b'"a-name"') > 1
 
 
 def test_names_written_oddly() -> None:
@@ -61,9 +62,13 @@ def test_names_written_oddly() -> None:
         b'{"model":"a\\"b"}': b'{"model":"gpt-5.4-deployment"}',
         # Named twice: the last one is read, by us and by the clouds.
         b'{"model":"a","model":"b"}': b'{"model":"gpt-5.4-deployment"}',
+        # Named by the path alone: what a tool is called is no model.
+        b'{"tools":[{"model":"b"}]}': b'{"tools":[{"model":"b"}],"model":"gpt-5.4-deployment"}',
+        # The only one that stands there letter by letter is a tool's.
+        b'{"tools":[{"model":"a"}],"mod\\u0065l":"a"}': b'{"tools":[{"model":"a"}],"model":"gpt-5.4-deployment"}',
     }  # fmt: skip
     for body, expected in table.items():
-        assert with_model(body, NAME, QUOTED) == expected
+        assert with_model(body, json.loads(body).get("model", ""), NAME, QUOTED) == expected
 
 
 def test_asking_for_usage() -> None:
@@ -87,7 +92,7 @@ def test_both_changes_together_are_what_was_meant(
 ) -> None:
     kept = {key: value for key, value in first.items() if key not in ChatRequest.__struct_fields__}
     body = bodies({**kept, "model": model, "stream": True}, layout, escape=False)
-    changed = asking_usage(with_model(body, NAME, QUOTED), b'"stream_options"' in body)
+    changed = asking_usage(with_model(body, model, NAME, QUOTED), b'"stream_options"' in body)
     request = decode_chat(changed, b"application/json")
     assert (request.model, request.streamed, request.wants_usage) == (NAME, True, True)
     assert json.loads(changed) == {**kept, "model": NAME, "stream": True, "stream_options": {"include_usage": True}}

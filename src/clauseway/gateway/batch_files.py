@@ -111,7 +111,7 @@ class Splicer:
         if line.asked.model == self.model:
             return
         _, begin, end = span
-        changed = with_model(line.body, self.model, self._quoted)
+        changed = with_model(line.body, line.asked.model, self.model, self._quoted)
         rest = memoryview(self._body)[self._at : begin]
         self._pieces += (rest, with_body(self._body[begin:end], line.body, changed))
         self._at = end

@@ -4,9 +4,11 @@
 Both are spliced as bytes; everything else stays as the caller wrote it. Without a tokenizer, and still exact:
 
 - The option is appended before the last `}`, which in valid JSON closes the top-level object.
-- The model's name is replaced at the first place where `"model"` stands if the object opens with it, else at the last.
-  That may be a place inside a message or a tool, so the result is decoded again: only if the top-level model now
-  carries the new name was it the right one. (Within a JSON string quotes are escaped, so text cannot look like it.)
+- Where `"model"` stands once, and no letter of any name may be hidden in an escape (`\\u`), it is the member: within a
+  JSON string quotes are escaped, so text cannot look like it. The name after it, the one asked for, is replaced.
+- Else it is replaced at the first place if the object opens with it, else at the last. That may be a place inside a
+  message or a tool, so the result is decoded again: only if the top-level model now carries the new name was it the
+  right one.
 
 Where that does not settle it (the name comes again in a schema further down, or is written with escapes), or where
 `stream_options` is there already without asking for usage, the top level is taken apart and put together again: each
@@ -37,15 +39,17 @@ _decode_line: Final = msgspec.json.Decoder(_Line).decode
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def with_model(body: bytes, name: str, quoted: bytes) -> bytes:
-    """`body`, a valid request, asking for the model `name`; `quoted` is the same name as JSON."""
-    at = body.find(_KEY, 0, _OPENING_BYTES)
-    if at < 0:
-        at = body.rfind(_KEY)
+def with_model(body: bytes, asked: str, name: str, quoted: bytes) -> bytes:
+    """`body`, a valid request for the model `asked` (empty: it names none), asking for the model `name`; `quoted` is
+    the same name as JSON."""
+    first, last = body.find(_KEY), body.rfind(_KEY)
+    at = first if first < _OPENING_BYTES else last
     if at >= 0:
         begin = body.find(b'"', at + len(_KEY))
         end = body.find(b'"', begin + 1) + 1
         spliced = body[:begin] + quoted + body[end:]
+        if first == last and asked and body[begin + 1 : end - 1] == asked.encode() and b"\\u" not in body:
+            return spliced
         try:
             if _decode_model(spliced).model == name:
                 return spliced
