@@ -122,6 +122,23 @@ def test_a_certificate_that_is_replaced_is_taken_over_and_a_bad_one_is_not(
     assert shown_serial(rig, context) == second
 
 
+@pytest.mark.parametrize("begins", [True, False], ids=["with TLS", "without"])
+def test_whether_there_is_tls_takes_a_restart(rig: Rig, tmp_path: Path, authority: trustme.CA, begins: bool) -> None:
+    """A section that goes missing from the configuration lets nobody in unprotected."""
+    rig.cloud("azure")
+    protected, bare = with_tls(rig.plan(), write_certificate(tmp_path, authority)), rig.plan()
+    rig.start(protected if begins else bare)
+    for count, timeout_s in ((1, 2.0), (2, 3.0)):  # what the first says of certificates is done when the next is read
+        after = msgspec.structs.replace(bare if begins else protected, attempt_timeout_s=timeout_s)
+        rig.write_plan(after)
+        eventually(lambda: rig.errors().count("plan taken over") >= count)
+    assert "restart needed" in rig.errors()
+    with socket.create_connection(("127.0.0.1", rig.port)) as connection:
+        connection.settimeout(PATIENCE_S)
+        connection.sendall(request_bytes(chat_body(), "connection: close"))
+        assert read_all(connection).startswith(b"HTTP/1.1 200 ") is not begins
+
+
 def test_clients_show_certificates_where_that_is_asked(rig: Rig, tmp_path: Path, authority: trustme.CA) -> None:
     theirs, strangers = trustme.CA(), trustme.CA()
     theirs.cert_pem.write_to_path(tmp_path / "clients.pem")

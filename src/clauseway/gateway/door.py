@@ -48,7 +48,11 @@ class Door:
             before.close()
 
     def is_outdated(self, tls: Tls) -> bool:
-        """Whether other certificates are named, or lie there, than those that it was opened with."""
+        """Whether other certificates are named, or lie there, than those that it was opened with. Whether there is TLS
+        at all, and whether clients show certificates, stays as it was: a file that is half written, or a section that
+        went missing, lets nobody in unprotected."""
+        if _protection(tls) != _protection(self._tls):
+            return False
         if _files(tls) == self._seen and _named(tls) == _named(self._tls):
             return False
         self._seen = _files(tls)  # where they cannot be used, that is said once
@@ -58,6 +62,10 @@ class Door:
         if self._server is not None:
             self._server.close()
         self._socket.close()
+
+
+def _protection(tls: Tls) -> tuple[bool, bool]:
+    return (bool(tls.certificate), bool(tls.client_ca))
 
 
 def _named(tls: Tls) -> tuple[str, str, str]:
