@@ -131,7 +131,7 @@ def test_whether_there_is_tls_takes_a_restart(rig: Rig, tmp_path: Path, authorit
     for count, timeout_s in ((1, 2.0), (2, 3.0)):  # what the first says of certificates is done when the next is read
         after = msgspec.structs.replace(bare if begins else protected, attempt_timeout_s=timeout_s)
         rig.write_plan(after)
-        eventually(lambda: rig.errors().count("plan taken over") >= count)
+        eventually(lambda count=count: rig.errors().count("plan taken over") >= count)
     assert "restart needed" in rig.errors()
     with socket.create_connection(("127.0.0.1", rig.port)) as connection:
         connection.settimeout(PATIENCE_S)
