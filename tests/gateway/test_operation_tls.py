@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -122,6 +123,10 @@ def test_a_certificate_that_is_replaced_is_taken_over_and_a_bad_one_is_not(
     assert shown_serial(rig, context) == second
 
 
+def has_taken_over(rig: Rig, plans: int) -> bool:
+    return rig.errors().count("plan taken over") >= plans
+
+
 @pytest.mark.parametrize("begins", [True, False], ids=["with TLS", "without"])
 def test_whether_there_is_tls_takes_a_restart(rig: Rig, tmp_path: Path, authority: trustme.CA, begins: bool) -> None:
     """A section that goes missing from the configuration lets nobody in unprotected."""
@@ -131,7 +136,7 @@ def test_whether_there_is_tls_takes_a_restart(rig: Rig, tmp_path: Path, authorit
     for count, timeout_s in ((1, 2.0), (2, 3.0)):  # what the first says of certificates is done when the next is read
         after = msgspec.structs.replace(bare if begins else protected, attempt_timeout_s=timeout_s)
         rig.write_plan(after)
-        eventually(lambda count=count: rig.errors().count("plan taken over") >= count)
+        eventually(partial(has_taken_over, rig, count))
     assert "restart needed" in rig.errors()
     with socket.create_connection(("127.0.0.1", rig.port)) as connection:
         connection.settimeout(PATIENCE_S)
