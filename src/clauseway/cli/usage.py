@@ -64,10 +64,15 @@ def show_command(
     out = console()
     units = sorted({unit for one in found for unit in one.units}, key=lambda unit: (unit not in _FIRST, unit))
     table = plain_table(*names)
-    for name in ("served", "failed", *units):
-        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    for one in found:
-        table.add_row(*one.key, *(f"{_figures(one).get(name, 0):,}" for name in ("served", "failed", *units)))
+    rows = [[f"{_figures(one).get(name, 0):,}" for name in ("served", "failed", *units)] for one in found]
+    # Headings are wrapped where it gets narrow; names and figures never are.
+    for at, column in enumerate(table.columns):
+        column.min_width = max((len(one.key[at]) for one in found), default=0)
+    for at, name in enumerate(("served", "failed", *units)):
+        wide = max((len(row[at]) for row in rows), default=0)
+        table.add_column(name.replace("_", " "), justify="right", min_width=max(wide, len("served")))
+    for one, row in zip(found, rows, strict=True):
+        table.add_row(*one.key, *row)
     out.print(table if found else "Nothing is sealed yet.")
     return 0
 
