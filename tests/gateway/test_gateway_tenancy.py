@@ -206,6 +206,23 @@ def test_a_gateway_killed_in_the_middle_gives_back_what_it_did_not_spend(house: 
     assert (house.standing.spent, house.standing.leased) == (charged(rig) + reserved, 0)
 
 
+def test_a_budget_of_the_first_cloud_alone_sends_nobody_to_the_second(house: House) -> None:
+    """Nothing of it is leased yet: its first request waits for a slice. Where it is spent, the second cloud serves."""
+    house.set_budget(10 * WORST_OUTPUT)
+    rig = house.gateway("one")
+    rig.cloud("aws")
+    plan = house.plan(rig)
+    of_azure = Budget(id="b", whose="organisation acme on azure", cloud="azure")
+    targets = [rig.target(name, rig.clouds[name].port) for name in ("azure", "aws")]
+    rig.start(
+        rig.plan(targets, keys=plan.keys, budgets=(of_azure,), leases=plan.leases),
+    )
+    served = [ask(rig).headers["x-clauseway-cloud"] for _ in range(12)]
+    assert (served[0], served[-1]) == ("azure", "aws")
+    assert served == sorted(served, reverse=True), "one after the other"
+    assert house.standing.spent <= 10 * WORST_OUTPUT
+
+
 def test_a_budget_that_was_raised_serves_again(house: House) -> None:
     house.set_budget(1)
     rig = house.gateway("one")

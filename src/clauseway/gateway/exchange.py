@@ -162,7 +162,7 @@ class Exchange(Owner):
         return spared is not None and not self._tried and self._begin(spared)
 
     def _begin(self, candidate: Candidate) -> bool:
-        """Reserve the worst case and set off; False where an account cannot bear it."""
+        """Reserve the worst case and set off, or wait for a budget to grow; False where an account cannot bear it."""
         target, wanted = candidate.target, self.wanted
         free = wanted.operation.free
         scale = target.scale_for(wanted, self.customer.buyer, self.event_ns) if target.varied else target.scale
@@ -173,10 +173,13 @@ class Exchange(Owner):
                 target.cloud, target.product, reserved.picodollars, reserved.tokens, self.shared.wheel.now_s
             )
             if shortage is not None:
+                if shortage.may_grow and self._attempt is None:
+                    # Waiting for a slice must not turn a request away from the primary.
+                    self._growing = self.shared.loop.create_task(self._grow(shortage, candidate))
+                    self._due(self._deadline_s)
+                    return True
                 self._pass_over(candidate, shortage.message)
-                # The first that may grow: waiting for a slice must not turn a request away from the primary.
-                if self._shortage is None or (shortage.may_grow and not self._shortage.may_grow):
-                    self._shortage, self._short_of = shortage, candidate
+                self._shortage = self._shortage or shortage
                 return False
         if target.quota is not None:
             target.quota.take(len(wanted.body) >> 2)
@@ -202,15 +205,10 @@ class Exchange(Owner):
         self._passed = (*self._passed, PassedOver(target.cloud, target.name, why))
 
     def _nothing_left(self) -> None:
-        """No candidate can be asked (any more): find some out where that is still to be done, wait for a budget to
-        grow, or say so."""
+        """No candidate can be asked (any more): find some out where that is still to be done, or say so."""
         if self._finds_out():
             return
         shortage = self._shortage
-        if shortage is not None and shortage.may_grow and self._growing is None and not self._tried:
-            self._growing = self.shared.loop.create_task(self._grow(shortage, self._short_of))
-            self._due(self._deadline_s)
-            return
         if shortage is not None and not self._tried:
             self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
             self._give(shortage_response(shortage, self._lines(b"")), shortage.message)
@@ -236,8 +234,8 @@ class Exchange(Owner):
         await self.shared.accounts.grow(shortage)
         if self._over or self._settled:
             return
-        self._growing = self._shortage = None
-        if not self._begin(candidate):
+        self._growing = None
+        if not self._begin(candidate) and not self._begin_next():
             self._nothing_left()
 
     def start_unattended(self) -> None:
