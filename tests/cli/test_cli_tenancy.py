@@ -173,3 +173,14 @@ SHOWN = [
 @pytest.mark.parametrize(("amount", "shown"), SHOWN)
 def test_money_in_a_table(amount: str, shown: str) -> None:
     assert money(Decimal(amount)) == shown
+
+
+def test_what_was_recorded_by_name_can_be_limited(clauseway: Commands) -> None:
+    clauseway("organisation create acme")
+    line = "limit set --organisation acme --product whisper-1 --requests 4"
+    assert "the agreement does not name it" in clauseway(line, 3)
+    recorded = "fact record product --product whisper-1 --class api.stateless --effective 2024-01-01 --source a-page"
+    clauseway(recorded)
+    assert clauseway.json(line)["whose"] == "organisation acme for whisper-1"
+    budget = clauseway.json("budget set --organisation acme --product whisper-1 --amount 4")
+    assert budget["whose"] == "organisation acme for whisper-1"

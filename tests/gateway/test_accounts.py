@@ -176,7 +176,7 @@ WORDS = [
     (
         Shortage("tokens", "project acme/search", 4_000, 4_000, 5_000, 0.0, False, "l"),
         "The limit of 4,000 tokens a minute of project acme/search has 4,000 left; this request may take up to 5,000. "
-        "It never fits: ask for fewer output tokens, or have the limit raised.",
+        "It never fits: ask for fewer output tokens, or have it raised.",
     ),
     (
         Shortage("budget", "organisation acme", 2_500 * USD, 31 * USD // 1000, USD // 4, 3_661, False, "b"),

@@ -6,7 +6,6 @@ import typer
 
 from clauseway.app.allowances import For, list_budgets, remove_budget, set_budget
 from clauseway.app.home import home_at
-from clauseway.app.library import open_agreement
 from clauseway.cli import options, tenancy
 from clauseway.cli.output import console, print_json
 
@@ -47,7 +46,7 @@ def set_command(
       clauseway budget set --key key_0123456789abcdef --period total --amount 9.50
     """
     who = For(organisation=organisation, project=project, key=key, cloud=cloud, product=product)
-    budget = set_budget(home_at(home), open_agreement(agreement).catalog, who, amount, period)
+    budget = set_budget(home_at(home), options.opened_one(agreement, None, home=home).catalog, who, amount, period)
     if as_json:
         print_json(budget)
     else:

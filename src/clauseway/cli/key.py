@@ -6,7 +6,6 @@ import typer
 
 from clauseway.app.home import home_at
 from clauseway.app.keys import NewKey, create_key, list_keys, revoke_key, rotate_key
-from clauseway.app.library import open_agreement
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.cli.tenancy import plain_table
@@ -47,7 +46,7 @@ def create(
     """
     made = create_key(
         home_at(home),
-        open_agreement(agreement).catalog,
+        options.opened_one(agreement, None, home=home).catalog,
         organisation=organisation,
         project=project,
         seller=seller,

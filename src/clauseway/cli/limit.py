@@ -6,7 +6,6 @@ import typer
 
 from clauseway.app.allowances import For, ListedLimit, list_limits, remove_limit, set_limit
 from clauseway.app.home import home_at
-from clauseway.app.library import open_agreement
 from clauseway.cli import options, tenancy
 from clauseway.cli.output import console, print_json
 
@@ -45,7 +44,7 @@ def set_command(
       clauseway limit set --key key_0123456789abcdef --requests 60
     """
     who = For(organisation=organisation, project=project, key=key, cloud=cloud, product=product)
-    limit = set_limit(home_at(home), open_agreement(agreement).catalog, who, requests, tokens)
+    limit = set_limit(home_at(home), options.opened_one(agreement, None, home=home).catalog, who, requests, tokens)
     if as_json:
         print_json(limit)
     else:

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from clauseway.app.home import home_at
-from clauseway.app.library import open_agreement
 from clauseway.app.tenants import create_tenant, list_tenants, remove_tenant, set_policy, show_tenant
 from clauseway.cli import options, tenancy
 from clauseway.cli.output import console, print_json
@@ -93,7 +92,7 @@ def set_command(
       clauseway organisation set acme
     """
     says = tenancy.wish(strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave)
-    changed = set_policy(home_at(home), open_agreement(agreement).catalog, says, name)
+    changed = set_policy(home_at(home), options.opened_one(agreement, None, home=home).catalog, says, name)
     if as_json:
         print_json(changed)
     else:

@@ -40,7 +40,7 @@ class Shortage(NamedTuple):
     def _todo(self) -> str:
         """What helps."""
         if self.needed > self.limit >= 0:
-            return " It never fits: ask for fewer output tokens, or have the limit raised."
+            return " It never fits: ask for fewer output tokens, or have it raised."
         if not self.retry_after_s:
             return ""
         if self.kind == "budget":
