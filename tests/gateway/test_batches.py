@@ -165,6 +165,8 @@ REFUSED: list[tuple[str, list[bytes], int, str, list[str]]] = [
     ("nothing", [b"\n\n"], 400, "invalid_body", ["holds no request"]),
     ("two deployments", [line(), line("gpt-image-1", "/v1/images/generations")], 400, "unsupported_by_every_deployment",
      ["Line 2 (model 'gpt-image-1')", "files of their own"]),
+    ("two models of one deployment", [line(), line("omni-moderation-latest", "/v1/moderations", input="x")], 400,
+     "unsupported_by_every_deployment", ["Line 2 (model 'omni-moderation-latest')", "files of their own"]),
     ("what lies elsewhere", [line(url="/v1/responses", input="x", previous_response_id="resp_1")], 404, "not_found",
      ["resp_1"]),
     ("a deployment without batches", [line(EMBEDDING, "/v1/embeddings", input="x")], 400,

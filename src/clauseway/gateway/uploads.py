@@ -2,13 +2,13 @@
 
     file → lines → each decided like a request of its own → the deployments that may serve all → what it may cost there
 
-A batch runs at one deployment: OpenAI takes one model in a file, Azure one deployment. So the file goes to a deployment
-that may serve every line; where none may, nothing is uploaded and the first lines at fault are named. It is read in
-slices of the loop's time, so that a large file stops nobody. What was found is remembered with the file, for the batch
-that is made of it.
+A batch runs one model at one deployment: OpenAI takes one model in a file, Azure one deployment. So the file goes to a
+deployment that may serve every line, with one model; where none may, nothing is uploaded and the first lines at fault
+are named. It is read in slices of the loop's time, so that a large file stops nobody. What was found is remembered with
+the file, for the batch that is made of it.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -176,13 +176,13 @@ class Reading:
             first = able[0].target.destination
             self._splicer = Splicer(self.body, first.model, first.quoted_model)
         else:
-            names = {found.target.name for found in able}
-            left = [place for place in self._places if place.candidate.target.name in names]
+            targets = [found.target for found in able]
+            left = [place for place in self._places if place.candidate.target in targets]
             if not left:
-                others = ", ".join(place.candidate.target.name for place in self._places)
                 message = (
-                    f"{model} is served by {', '.join(sorted(names))}, the lines before it by {others}. A batch runs "
-                    "at one deployment: put what different ones serve into files of their own."
+                    f"{model} is served by {_named(targets)}, the lines before it by "
+                    f"{_named([place.candidate.target for place in self._places])}. A batch runs one model at one "
+                    "deployment: put what different ones serve into files of their own."
                 )
                 raise Refused(UNSUPPORTED, message, param="model")
             self._places = left
@@ -211,3 +211,7 @@ class Reading:
             first.fault, f"The file was not uploaded. {told}{rest}", param="file", headers=first.headers,
             passed=first.passed,
         )  # fmt: skip
+
+
+def _named(targets: Sequence[CallTarget]) -> str:
+    return ", ".join(sorted(f"{target.name} ({target.product})" for target in targets))
