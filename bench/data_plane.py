@@ -8,6 +8,7 @@ from that run; `docs/benchmarks.md` says how to read them.
 import contextlib
 import json
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -136,8 +137,8 @@ class Bench:
                 seen[who].append(self.load(proxy, stream=stream))
         runs = {who: [round(one["cpu_us"], 2) for one in figures] for who, figures in seen.items()}
         notes = {who: _note(figures) for who, figures in seen.items()} | self.missing
-        if not self.interpreted:
-            notes["ours"] += "; interpreted, as nothing could be compiled here"
+        how = "compiled" if self.interpreted else "interpreted, as nothing could be compiled here"
+        notes["ours"] += f"; {how}, Python {platform.python_version()}"
         return result(name, "CPU µs per request", goal_us, runs, notes)
 
     def times_more(self, requests: Result, goals: dict[str, float]) -> list[Result]:
