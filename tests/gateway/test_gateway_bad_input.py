@@ -188,6 +188,11 @@ def test_a_head_that_is_too_large_and_comes_at_once(rig: Rig, azure: Cloud) -> N
     assert b" 200 " in rig.exchange(sent("x-a: " + "b" * 30_000, LENGTH, "connection: close"))[:15]
 
 
+def test_an_address_may_be_told_as_a_whole(rig: Rig, azure: Cloud) -> None:
+    line = "POST http://gateway.example/v1/chat/completions HTTP/1.1"
+    assert rig.exchange(sent(LENGTH, "connection: close", line=line)).startswith(b"HTTP/1.1 200 ")
+
+
 def test_an_answer_to_head_has_no_body(rig: Rig, azure: Cloud) -> None:
     answers = rig.exchange(sent(line="HEAD /healthz HTTP/1.1", body=b"") + sent(LENGTH, "connection: close"))
     assert answers.partition(b"\r\n\r\n")[2].startswith(b"HTTP/1.1 200 ")

@@ -37,6 +37,7 @@ from clauseway.gateway.uploads import Kind, Reading, batch_scale, decode_content
 from clauseway.metering import Buyer, RequestId
 
 _JSON: Final = b"application/json"
+_AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*")
 _MODELS: Final = re.compile(rb"(?:/openai)?(?:/v1)?/models(?:/([^/?]{1,200}))?")
 _REQUESTS: Final = re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})")
 _HEALTH: Final = re.compile(rb"/healthz")
@@ -101,6 +102,8 @@ class Front:
 
     def _asking(self, incoming: Incoming) -> Asking | None:
         """What is asked for; None where it was answered already. Raises Refused."""
+        if not incoming.url.startswith(b"/"):
+            incoming.url = _AUTHORITY.sub(b"", incoming.url)  # told as to a proxy: every server has to know that
         path = incoming.url.partition(b"?")[0]
         try:
             return asking_of(incoming.method, incoming.url)
