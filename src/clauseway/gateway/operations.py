@@ -308,6 +308,10 @@ class UnknownPath(Exception):
         self.methods = methods
 
 
+# Operations of OpenAI's that are not offered here, and look as if something were named.
+_NO_IDENTIFIERS: Final = (b"/responses/compact", b"/responses/input_tokens")
+
+
 def asking_of(method: bytes, url: bytes) -> Asking:
     """What a request line asks for. Raises UnknownPath."""
     path, _, query = url.partition(b"?")
@@ -320,6 +324,8 @@ def asking_of(method: bytes, url: bytes) -> Asking:
         return asking._replace(model=_unquoted(dated[1]), query=query)
     if path in _FIXED:
         return _by_method(method, _FIXED[path])._replace(query=query)
+    if path.endswith(_NO_IDENTIFIERS):
+        raise UnknownPath
     matches = [(found[1], operation) for pattern, operation in _WITH_IDENTIFIER if (found := pattern.fullmatch(path))]
     if not matches:
         raise UnknownPath
