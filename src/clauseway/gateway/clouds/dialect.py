@@ -123,10 +123,8 @@ def with_static_headers(target: Target, *lines: bytes) -> Prepare:
 def with_fixed_headers(root: bytes, fixed: bytes, path_of: Callable[[bytes], bytes] = lambda path: path) -> Prepare:
     """The same, with the header lines given; `path_of` turns a call's path into the cloud's."""
 
-    @lru_cache(CALLS_MAX)
-    def begun(call: Call) -> bytes:
-        """All of the head but what the caller passed on and the body's length: the same for every chat request."""
-        return beginning(call._replace(path=path_of(call.path)), root, fixed)
+    # All of the head but what the caller passed on and the body's length: the same for every chat request.
+    begun = lru_cache(CALLS_MAX)(lambda call: beginning(call._replace(path=path_of(call.path)), root, fixed))
 
     def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
         if not body and call.method in _OFTEN_WITHOUT_BODY:

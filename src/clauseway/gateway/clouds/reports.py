@@ -1,12 +1,13 @@
 """How each operation's answer, or the event that ends its stream, tells usage in our units."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from clauseway.gateway.clouds import usage
 from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.clouds.usage_reports import Tiered
 from clauseway.metering.endpoints import TIERS
 
 Reader = Callable[[bytes], Units | None]
@@ -21,11 +22,11 @@ def _reader(find: Callable[[bytes], _Report | None], units_of: Callable[[_Report
     return units_in
 
 
-chat_units_in = _reader(usage.usage_in, usage.units_of)
-responses_units_in = _reader(usage.responses_usage_in, usage.units_of_responses)
-embeddings_units_in = _reader(usage.embeddings_usage_in, usage.units_of_embeddings)
-images_units_in = _reader(usage.images_usage_in, usage.units_of_images)
-speech_units_in = _reader(usage.speech_usage_in, usage.units_of_speech)
+chat_units_in: Final = _reader(usage.usage_in, usage.units_of)
+responses_units_in: Final = _reader(usage.responses_usage_in, usage.units_of_responses)
+embeddings_units_in: Final = _reader(usage.embeddings_usage_in, usage.units_of_embeddings)
+images_units_in: Final = _reader(usage.images_usage_in, usage.units_of_images)
+speech_units_in: Final = _reader(usage.speech_usage_in, usage.units_of_speech)
 
 
 def audio_units_in(answer: bytes) -> Units | None:
@@ -34,14 +35,7 @@ def audio_units_in(answer: bytes) -> Units | None:
     return usage.units_of_transcription(report) if report is not None else None
 
 
-class _Tiered(msgspec.Struct, frozen=True, gc=False):
-    """An answer, or an event that carries one."""
-
-    service_tier: str | None = None
-    response: "_Tiered | None" = None
-
-
-_decode_tier = msgspec.json.Decoder(_Tiered).decode
+_decode_tier: Final = msgspec.json.Decoder(Tiered).decode
 
 
 def tier_in(answer: bytes) -> str:

@@ -135,3 +135,10 @@ class SpeechUsage(msgspec.Struct, frozen=True, gc=False):
 
 class Spoken(msgspec.Struct, frozen=True, gc=False):
     usage: SpeechUsage | None = None
+
+
+class Tiered(msgspec.Struct, frozen=True, gc=False):
+    """An answer, or an event that carries one, with the tier in which it was served."""
+
+    service_tier: str | None = None
+    response: "Tiered | None" = None
