@@ -3,6 +3,7 @@
 One gateway for the whole table, with limits so short that slow senders can be waited for.
 """
 
+import contextlib
 import itertools
 import json
 import re
@@ -200,6 +201,26 @@ def test_an_answer_to_head_has_no_body(rig: Rig, azure: Cloud) -> None:
 
 def test_a_body_that_is_too_large(rig: Rig, azure: Cloud) -> None:
     check(rig.exchange(sent("content-length: 60000000", body=b"{")), 413, "body_too_large")
+
+
+def resident_mb(rig: Rig) -> int:
+    assert rig.process is not None
+    (line,) = [one for one in Path(f"/proc/{rig.process.pid}/status").read_text().splitlines() if "VmRSS" in one]
+    return int(line.split()[1]) >> 10
+
+
+def test_half_a_body_does_not_stay_when_its_client_has_gone(rig: Rig, azure: Cloud) -> None:
+    """Neither that of a client that left, nor of one that was refused; they may be large."""
+    part = b"800000\r\n" + b"x" * 0x800000 + b"\r\n"
+    before = resident_mb(rig)
+    for _ in range(12):
+        with rig.socket() as connection:
+            connection.sendall(sent("transfer-encoding: chunked", body=part))
+    for _ in range(2):
+        with rig.socket() as connection, contextlib.suppress(OSError):
+            connection.sendall(sent("transfer-encoding: chunked", body=part * 7))
+            read_all(connection)
+    eventually(lambda: resident_mb(rig) < before + 64)
 
 
 SLOW = {

@@ -132,6 +132,8 @@ class ClientConnection(asyncio.Protocol):
         self._shared.connections.discard(self)
         self._refused = True
         self._waiting.clear()
+        # It and its parser know each other, so it may stay for long: half a request is not to stay with it.
+        self._incoming = NOTHING
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.caller_left()
@@ -341,6 +343,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._refused = True
         self._closing = True
+        self._incoming.pieces.clear()
         shared = self._shared
         if self._exchange is None and not self._waiting:
             named = shared.request_line(shared.next_number())
