@@ -15,6 +15,7 @@ _PLAIN_NAME = re.compile(
     rb'content-disposition:\s*form-data\s*;\s*name="([^"\\]*)"\s*(?:;\s*filename\*?=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+)\s*){0,2}',
     re.IGNORECASE,
 )
+_DECIDING = frozenset({"model", "n", "stream"})  # where it goes and what it may cost
 _PARTS_MAX = 1000  # a form of ours has some ten parts
 _FIELD_BYTES_MAX = 64 << 10  # a plain field is a name, a number, a prompt
 
@@ -40,12 +41,17 @@ class Uploaded(NamedTuple):
 
 
 def fields_of(body: bytes, content_type: bytes) -> dict[str, str]:
-    """The plain fields by name; of a name that comes twice the last. Raises BadForm."""
-    return {
-        field.name: body[field.begin : field.end].decode("utf-8", "replace")
-        for field in _fields(body, content_type)
-        if field.end - field.begin <= _FIELD_BYTES_MAX
-    }
+    """The plain fields by name; of a name that comes twice the last. Raises BadForm, also where a cloud could read
+    another model, or number of answers, out of the form than we do."""
+    found: dict[str, str] = {}
+    for field in _fields(body, content_type):
+        if field.end - field.begin <= _FIELD_BYTES_MAX:
+            if field.name in found and field.name in _DECIDING:
+                raise BadForm(f"it has more than one {field.name}")
+            found[field.name] = body[field.begin : field.end].decode("utf-8", "replace")
+        elif field.name in _DECIDING:
+            raise BadForm(f"its {field.name} is too long")
+    return found
 
 
 def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
