@@ -176,6 +176,27 @@ def test_a_file_is_there_until_it_is_deleted(clouds: Endpoints) -> None:
     assert file.id not in {one.id for one in client.files.list()}
 
 
+HIDDEN = [
+    r'{"type":"input_file","\u0066ile_id":"%s"}',
+    r'{"type":"input_file","\u0066\u0069\u006C\u0065\u005fid" : "%s"}',
+    r'{"type":"input_image","file_id":"\u0066%s"}',
+]
+
+
+@pytest.mark.parametrize("part", HIDDEN)
+def test_what_another_project_made_is_not_had_by_writing_its_name_otherwise(clouds: Endpoints, part: str) -> None:
+    """JSON lets a letter be written as its number. Whoever does that here wants to be overlooked."""
+    file = clouds.client().files.create(file=("secret", b"x"), purpose="user_data")
+    clouds.forget_asked()
+    assert file.id.startswith("f")
+    named = part % (file.id[1:] if r"\u0066%s" in part else file.id)
+    body = f'{{"model":"{MODEL}","input":[{{"role":"user","content":[{named}]}}]}}'
+    headers = {"authorization": f"Bearer {RIVAL_SECRET}", "content-type": "application/json"}
+    answer = httpx.post(f"{clouds.base_url}/responses", content=body.encode(), headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert clouds.asked("openai") == [], "nothing of it reached a cloud"
+
+
 def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
     client, rival = clouds.client(), clouds.client(RIVAL_SECRET)
     response = client.responses.create(model=MODEL, input="Secret.")
@@ -192,6 +213,11 @@ def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
         lambda: rival.responses.create(
             model=MODEL,
             input=[{"role": "user", "content": [{"type": "input_file", "file_id": file.id}]}],
+        ),
+        lambda: rival.responses.create(
+            model=MODEL,
+            input="Read it.",
+            tools=[{"type": "code_interpreter", "container": {"type": "auto", "file_ids": [file.id]}}],
         ),
         lambda: rival.files.retrieve(file.id),
         lambda: rival.files.content(file.id),

@@ -43,7 +43,11 @@ _REQUESTS: Final = re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})")
 _HEALTH: Final = re.compile(rb"/healthz")
 _READINESS: Final = re.compile(rb"/readyz")
 _REALTIME: Final = re.compile(rb"(?:/v1|/openai/v1|/openai)/realtime(?:/.*)?")
-_FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
+_FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
+_FILE_IDS: Final = re.compile(rb'"file_ids"\s*:\s*\[([^\]]*)\]')
+_QUOTED: Final = re.compile(rb'"([^"]{1,200})"')
+# Letters, digits, _ and - as JSON may write them, too: whoever hides a name so is found all the same.
+_ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])")
 _HEDGE_MIN_S: Final = 0.05  # the wheel's tick
 
 
@@ -200,9 +204,9 @@ class Front:
             raise Refused(errors.UNKNOWN_MODEL, choice.retired, param="model")
         cloud = self._cloud(incoming.cloud) if incoming.cloud else ""
         follows = asked.follows
-        # Files are parts of messages; a plain chat has none, and is spared the search.
-        if (needs is not PLAIN or operation.name != "chat") and b'"file_id"' in body:
-            follows = (*follows, *(found.decode() for found in _FILE_ID.findall(body)))
+        # Files are parts of messages and of tools; a plain chat has none, and is spared the search.
+        if needs is not PLAIN or operation.name != "chat":
+            follows = (*follows, *_files_in(body))
         issued = self._followed(follows, customer) if follows else None
         selection = choice.select(
             operation,
@@ -454,6 +458,22 @@ class Front:
 
     def _json(self, value: object) -> None:
         self._desk.answer(response(200, msgspec.json.encode(value), self._desk.head_lines))
+
+
+def _files_in(body: bytes) -> list[str]:
+    """The files that a body names."""
+    if b"\\u00" in body:
+        body = _ESCAPED.sub(_unescaped, body)
+    if b'"file_id' not in body:
+        return []
+    named = _FILE_ID.findall(body)
+    for several in _FILE_IDS.findall(body):
+        named += _QUOTED.findall(several)
+    return [name.decode("utf-8", "replace") for name in named]
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return bytes((int(found[1], 16),))
 
 
 def _project(buyer: Buyer) -> tuple[str, str]:
