@@ -213,7 +213,7 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
     if not deployment.url.startswith(("http://", "https://")):
         todo = "Write http:// or https:// and the address."
         file.problem(
-            (*at, "url"), f"{name}: {deployment.url.rpartition('@')[2]!r} is no address", "it is not one of HTTP's", todo
+            (*at, "url"), f"{name}: {deployment.url.rpartition('@')[2]!r} is no address", "it is none of HTTP", todo
         )
     elif deployment.auth.secret and urlsplit(deployment.url).hostname not in _LOOPBACK:
         todo = "Name it with secret_env or secret_file."
