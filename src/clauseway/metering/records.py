@@ -19,7 +19,7 @@ class Status(IntEnum):
     """How an attempt ended. The number is its code in the spool and never changes."""
 
     COMPLETE = 1  # the cloud's answer was read to its end, usage as reported
-    INTERRUPTED = 2  # the client left or the stream broke; usage as reported up to then
+    INTERRUPTED = 2  # the client left or the stream broke; usage as reported up to then, or else the estimate of it
     ESTIMATED = 3  # an answer without a usage report: units are the gateway's estimate
     FAILED = 4  # no answer that counts: refused connection, error status, deadline
     LOST = 5  # open when the process died; found at the next start, usage unknown
