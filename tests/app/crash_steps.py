@@ -114,7 +114,9 @@ def serve(home: Home, boot: int, *, early: bool) -> None:
 
     async def requests() -> None:
         directory = home.spools / "gateway"
-        writer = spool.SpoolWriter(directory, asyncio.get_running_loop(), boot=boot, segment_bytes=2_000)
+        writer = spool.SpoolWriter(
+            directory, asyncio.get_running_loop(), boot=boot, segment_bytes=2_000, quick_us=1_000_000 * (boot % 2)
+        )
         buyer, deployment, ruling = (writer.label(label) for label in LABELS)
         for number in range(REQUESTS):
             named = (boot, number, 1, DAY_NS + number, 1, buyer, deployment, ruling, 1)

@@ -3,10 +3,13 @@
 import asyncio
 import os
 import resource
+import threading
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,8 +45,12 @@ class Waiting:
 class Journal:
     """A writer with the three labels of these tests."""
 
+    quick_us = 0
+
     def __init__(self, directory: Path, boot: int = 1, segment_bytes: int = 1 << 20) -> None:
-        self.writer = SpoolWriter(directory, asyncio.get_running_loop(), boot=boot, segment_bytes=segment_bytes)
+        self.writer = SpoolWriter(
+            directory, asyncio.get_running_loop(), boot=boot, segment_bytes=segment_bytes, quick_us=self.quick_us
+        )
         self.codes = tuple(self.writer.label(label) for label in (BUYER, DEPLOYMENT, RULING))
         self.boot = boot
 
@@ -72,6 +79,12 @@ class Journal:
             assert await self.commit() is None
 
 
+@pytest.fixture(autouse=True, params=[1_000_000, 0], ids=["written on the loop", "written by the log thread"])
+def _disk(request: pytest.FixtureRequest) -> None:
+    """What holds of the journal holds whoever writes."""
+    Journal.quick_us = request.param
+
+
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(scenario())  # type: ignore[arg-type]
 
@@ -93,6 +106,30 @@ def all_batches(directory: Path, max_records: int = 10) -> list[Batch]:
 
 def numbers_in(directory: Path) -> list[int]:
     return [record.request.number for batch in all_batches(directory) for record in batch.records]
+
+
+def test_a_disk_that_becomes_slow_is_left_to_the_log_thread_until_it_is_quick_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, slow, threads = os.pwritev, iter((True, True, False, False)), list[str]()
+
+    def pwritev(*arguments: Any) -> int:
+        threads.append(threading.current_thread().name)
+        if next(slow):
+            time.sleep(0.12)
+        return real(*arguments)
+
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwritev", pwritev)
+            await journal.write(1, 2, 3, 4)
+        await journal.writer.close()
+
+    monkeypatch.setattr(Journal, "quick_us", 100_000)
+    run(scenario)
+    assert threads == ["MainThread", "spool", "spool", "MainThread"]
+    assert numbers_in(tmp_path) == [1, 2, 3, 4]
 
 
 def test_what_a_waiter_was_told_is_durable_is_read_back_with_its_labels(tmp_path: Path) -> None:

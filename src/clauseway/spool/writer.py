@@ -42,7 +42,7 @@ _FILL_BYTES: Final = 1 << 20  # zeros at once: more would keep the disk from the
 _SEGMENT_BYTES: Final = 64 << 20  # some minutes of a busy gateway: few files, each read again in a moment
 _WAITING_MAX: Final = 64  # measured: larger batches gain nothing, smaller ones cost CPU
 _COMMIT_EVERY_S: Final = 0.001  # at most a thousand commits a second, about 5 % of a core
-_QUICK_US: Final = 500  # a disk that took longer the last time is not waited for on the loop's thread
+_QUICK_US: Final = 500  # a disk that took longer the last time is not waited for on the loop's thread; 0: none is
 _DURATION_BITS: Final = 64
 _INTENT_DELAY_S: Final = 0.050  # how long a record that nobody waits for may stay in memory
 
@@ -82,12 +82,19 @@ class SpoolWriter:
     """Appends records to the spool in `directory`, from the thread of `loop`.
 
     `boot` names this start of the gateway. `open_requests` is kept by the gateway: how many requests may still come to
-    wait. `failure` is the error after which nothing is durable any more. Raises SpoolBusy where another
-    process writes this spool, OSError where the first segment cannot be made.
+    wait. `failure` is the error after which nothing is durable any more. A disk whose last write took `quick_us` or
+    longer is left to the log thread. Raises SpoolBusy where another process writes this spool, OSError where the first
+    segment cannot be made.
     """
 
     def __init__(
-        self, directory: Path, loop: AbstractEventLoop, *, boot: int, segment_bytes: int = _SEGMENT_BYTES
+        self,
+        directory: Path,
+        loop: AbstractEventLoop,
+        *,
+        boot: int,
+        segment_bytes: int = _SEGMENT_BYTES,
+        quick_us: int = _QUICK_US,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.open_requests = 0
@@ -99,6 +106,7 @@ class SpoolWriter:
         self._loop = loop
         self._boot = boot
         self._segment_bytes = segment_bytes
+        self._quick_us = quick_us
         self._lock = lock(directory)
         segments = list_segments(directory)
         self._spool = next((known.header.spool for known in reversed(segments) if known.header), uuid.uuid4().bytes)
@@ -224,7 +232,7 @@ class SpoolWriter:
         self._frame += 1
         self._offset += len(header) + len(payload)
         job = _Job(self._write, arguments, self._written)
-        if self._disk_us < _QUICK_US and not self._handed:  # else it would come before what was handed over
+        if self._disk_us < self._quick_us and not self._handed:  # else it would come before what was handed over
             self._loop.call_soon(self._written, job, job.result())
         else:
             self._hand_over(job)
