@@ -23,7 +23,7 @@ class Nobody:
 class EarlyWriter(SpoolWriter):
     def wait(self, waiter: Waiter) -> None:
         waiter.durable(None)
-        self._loop.call_later(0.005, super().wait, Nobody())
+        self._loop.call_later(0.05, super().wait, Nobody())
 
 
 async def main() -> None:

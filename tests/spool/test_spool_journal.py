@@ -205,8 +205,12 @@ def test_full_segments_follow_each_other_and_each_stands_alone(tmp_path: Path) -
     assert len(places) > 3
     assert all(place.closed and not place.damages for place in places)
     assert numbers_in(tmp_path) == list(range(100))
+    # The last one may have been made ahead of time and not been needed.
+    assert all(place.end for place in places[:-1])
     for place in places:
-        assert len(list(read_batch(tmp_path, place.segment, place.end // 2, 1000).entries())) > 0
+        assert (
+            len(list(read_batch(tmp_path, place.segment, place.end // 2, 1000).entries())) == place.end - place.end // 2
+        )
 
 
 def test_a_new_process_opens_a_new_segment_of_the_same_spool(tmp_path: Path) -> None:

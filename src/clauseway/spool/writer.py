@@ -186,7 +186,8 @@ class SpoolWriter:
         if self._preparing is not None:
             await asyncio.wait((self._preparing,))
         if self._next is not None:
-            os.close(self._next.descriptor)
+            # It was made ahead of time and stays empty: an end of its own, and its zeros are given back.
+            _close_segment(self._next, 0, SEGMENT_HEADER.size)
         os.close(self._lock)
 
     # -- committing
