@@ -57,6 +57,7 @@ def test_a_request_tells_what_was_tried_and_what_it_cost(rig: Rig) -> None:
     ]
     assert (told["served_by"]["deployment"], told["decision"], told["status"]) == ("openai-1", "permitted-1", 200)
     assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (21, 8)
+    assert told["usage_estimated"] is False
     # 21 in at 2.5 and 8 out at 15 dollars a million
     assert told["cost"] == {"amount": "0.000172500000", "currency": "USD", "provisional": True}
 

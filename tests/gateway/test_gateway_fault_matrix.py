@@ -181,7 +181,7 @@ def test_one_deployment(stage: Stage, fault: Fault, call: Call) -> None:
         assert answer.headers["x-should-retry"] == "false"
     if "retry-after" in str(fault):
         assert answer.headers["retry-after"] == "7"
-    assert scene.outcomes() == [(0, "INTERRUPTED" if fault.committed else "FAILED", fault.recorded)]
+    assert scene.outcomes() == [(0, "INTERRUPTED_ESTIMATED" if fault.committed else "FAILED", fault.recorded)]
 
 
 @each_row
@@ -192,7 +192,7 @@ def test_two_deployments(stage: Stage, fault: Fault, call: Call) -> None:
     if fault.committed:
         assert fault.alone[1] in answer.text
         assert not call.ends_well(answer.text)
-        assert scene.outcomes() == [(0, "INTERRUPTED", fault.recorded)]
+        assert scene.outcomes() == [(0, "INTERRUPTED_ESTIMATED", fault.recorded)]
         assert scene.asked == [1, 0]
         return
     assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("cloud1", "2")

@@ -105,7 +105,12 @@ def test_no_answer_is_lost_by_kill_9(rig: Rig) -> None:
     ended = [(record.request, record.attempt) for record in records]
     assert len(ended) == len(set(ended))
     assert {(intent.request, intent.attempt) for intent in rig.intents()} == set(ended)
-    assert {record.status for record in records} <= {Status.COMPLETE, Status.INTERRUPTED, Status.LOST}
+    assert {record.status for record in records} <= {
+        Status.COMPLETE,
+        Status.INTERRUPTED,
+        Status.INTERRUPTED_ESTIMATED,
+        Status.LOST,
+    }
     assert all(record.units for record in records if record.status is Status.COMPLETE)
 
 

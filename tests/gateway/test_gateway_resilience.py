@@ -122,7 +122,7 @@ def test_a_hedge_answers_where_the_first_is_slow(stage: Stage, call: Call) -> No
     answer = scene.ask(call, HEDGED)
     assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, "cloud1")
     assert answer.headers["x-clauseway-attempts"] == "2"
-    assert sorted(scene.outcomes()) == [(0, "INTERRUPTED", 0), (1, "COMPLETE", 200)]
+    assert sorted(scene.outcomes()) == [(0, "INTERRUPTED_ESTIMATED", 0), (1, "COMPLETE", 200)]
     assert scene.clouds[0].left.wait(PATIENCE_S), "the slower one is called off"
 
 
@@ -130,7 +130,7 @@ def test_the_first_may_still_win_against_its_hedge(stage: Stage) -> None:
     scene = stage.scene(late(0.25), stall, attempt_timeout_s=5.0)
     answer = scene.ask(headers=HEDGED)
     assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("cloud0", "2")
-    assert sorted(scene.outcomes()) == [(0, "COMPLETE", 200), (1, "INTERRUPTED", 0)]
+    assert sorted(scene.outcomes()) == [(0, "COMPLETE", 200), (1, "INTERRUPTED_ESTIMATED", 0)]
 
 
 TOLD = {
@@ -152,6 +152,7 @@ def test_what_a_request_tells_of_is_what_the_journal_holds(
     assert [(one["deployment"].rpartition("-")[2], one["outcome"]) for one in told["attempted"]] == attempted
     assert (told["served_by"]["region"] if told["served_by"] else "") == served
     assert told["attempted"][0]["usage"]["input_tokens"] > 0
+    assert (told["attempted"][0]["usage_estimated"], told["usage_estimated"]) == (True, False)
     records = scene.records()
     assert all(record.charge_picodollars > 0 for record in records)
     charged = sum(record.charge_picodollars for record in records)
@@ -195,8 +196,11 @@ def test_a_client_that_leaves_two_attempts(stage: Stage, on_leave: str) -> None:
     scene = stage.scene(stall, late(0.3), attempt_timeout_s=5.0, on_leave=on_leave)
     with connected(scene, CALLS["chat"], **HEDGED):
         eventually(lambda: scene.asked == [1, 1])
-    ends = {"cancel": "INTERRUPTED", "drain": "COMPLETE"}
-    assert sorted(scene.settled(2)) == [(0, "INTERRUPTED", 0), (1, ends[on_leave], 200 if on_leave == "drain" else 0)]
+    ends = {"cancel": "INTERRUPTED_ESTIMATED", "drain": "COMPLETE"}
+    assert sorted(scene.settled(2)) == [
+        (0, "INTERRUPTED_ESTIMATED", 0),
+        (1, ends[on_leave], 200 if on_leave == "drain" else 0),
+    ]
 
 
 # -- clients that leave
@@ -239,7 +243,7 @@ def test_a_client_that_leaves_has_its_request_called_off(stage: Stage) -> None:
     scene = stage.scene(halting(3, 5.0), attempt_timeout_s=8.0)
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
-    assert scene.settled(1) == [(0, "INTERRUPTED", 200)]
+    assert scene.settled(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
     (record,) = scene.records()
     assert dict(record.units)[Unit.OUTPUT_TOKENS] == 4, "by the events that were passed on"
 
@@ -257,7 +261,7 @@ def test_what_is_drained_has_its_deadlines_too(stage: Stage) -> None:
     scene = stage.scene(halting(3, 5.0), attempt_timeout_s=0.3, on_leave="drain")
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
-    assert scene.settled(1) == [(0, "INTERRUPTED", 200)]
+    assert scene.settled(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
 
 
 def test_a_drained_request_may_still_go_elsewhere(stage: Stage) -> None:
@@ -290,7 +294,7 @@ def test_a_responses_stream_that_breaks_never_ends_cleanly(stage: Stage, ending:
     told = json.loads(data.removeprefix("data: "))
     assert (kind, told["type"], told["error"]["code"]) == ("event: error", told["error"]["type"], "stream_interrupted")
     assert "response.completed" not in text
-    assert scene.outcomes() == [(0, "INTERRUPTED", 200)]
+    assert scene.outcomes() == [(0, "INTERRUPTED_ESTIMATED", 200)]
     assert scene.asked == [1, 0], "committed: nobody else is asked"
 
 
@@ -381,7 +385,7 @@ def test_what_is_still_open_at_the_end_of_a_drain_is_recorded(tmp_path: Path) ->
             assert b"Cl" in client.recv(1 << 16)
         rig.stop()
         (record,) = rig.records()
-        assert (record.status, dict(record.units)[Unit.OUTPUT_TOKENS]) == (Status.INTERRUPTED, 4)
+        assert (record.status, dict(record.units)[Unit.OUTPUT_TOKENS]) == (Status.INTERRUPTED_ESTIMATED, 4)
 
 
 def test_hedges_are_asked_for_in_milliseconds(stage: Stage) -> None:

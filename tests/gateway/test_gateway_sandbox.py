@@ -114,4 +114,4 @@ def test_a_stream_that_is_cut_raises_in_the_official_client(sandbox: Sandbox) ->
     sandbox.fault("openai", kind="cut-after-events", events=3)
     with pytest.raises(openai.APIError, match="stream broke"):
         list(sandbox.rig.client().chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
-    assert sandbox.rig.records()[-1].status.name == "INTERRUPTED"
+    assert sandbox.rig.records()[-1].status.name == "INTERRUPTED_ESTIMATED"

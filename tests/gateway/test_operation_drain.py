@@ -87,6 +87,6 @@ def test_a_stop_that_takes_too_long_meters_what_came(rig: Rig) -> None:
         assert b"200 OK" in staying.recv(1 << 16)
         rig.stop()
         assert not staying.recv(1 << 16).endswith(DONE_EVENT)
-    assert [record.status for record in rig.records()] == [Status.INTERRUPTED] * 2
+    assert [record.status for record in rig.records()] == [Status.INTERRUPTED_ESTIMATED] * 2
     assert all(record.units for record in rig.records())
     assert '"cut_off":1' in rig.errors()

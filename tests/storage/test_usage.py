@@ -16,7 +16,7 @@ from sqlalchemy import update
 
 from clauseway.ledger import RevenueLine
 from clauseway.ledger.rates import read_rates
-from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.metering import SERVED, Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
 from clauseway.storage import Control, schema
@@ -133,7 +133,7 @@ def test_what_each_request_costs(lake: Lake) -> None:
     days = sorted({day_of(record.event_ns) for record, _ in PRICED})
     sales = [sale for day in days for sale in sales_in_order(lake, PRICES, day)]
     assert {sale.request_id: sale.amount for sale in sales} == {
-        str(record.request): Decimal(usd) for record, usd in PRICED if record.status <= Status.ESTIMATED
+        str(record.request): Decimal(usd) for record, usd in PRICED if record.status in SERVED
     }
 
 
@@ -141,7 +141,7 @@ def test_all_of_it_at_once_by_day_seller_and_cloud(lake: Lake) -> None:
     sealed(lake, [record for record, _ in PRICED])
     wanted: dict[Line, list[Decimal]] = {}
     for record, usd in PRICED:
-        if record.status <= Status.ESTIMATED:
+        if record.status in SERVED:
             cloud, seller = DEPLOYMENTS[record.deployment].cloud, BUYERS[record.buyer].seller
             wanted.setdefault((str(day_of(record.event_ns)), seller, cloud), []).append(Decimal(usd))
     assert totals(revenue(lake, PRICES, DAYS)) == {line: exact_sum(usd) for line, usd in wanted.items()}
@@ -232,7 +232,7 @@ def test_join_one_by_one_and_plain_sql_agree(drawn: list[UsageRecord], size: int
 def one_by_one(records: Sequence[UsageRecord]) -> dict[Line, Decimal]:
     charges = []
     for record in records:
-        if record.status <= Status.ESTIMATED:
+        if record.status in SERVED:
             at, buyer, day = DEPLOYMENTS[record.deployment], BUYERS[record.buyer], day_of(record.event_ns)
             name = NAMES[record.endpoint]
             hour = day.weekday() * 24 + record.event_ns // HOUR_NS % 24
@@ -252,7 +252,7 @@ def plain_sql(files: Sequence[Path]) -> dict[Line, Decimal]:
             SELECT *, endpoint = 20 AND tier = '' AS batch, event_ns // 3600000000000 % 24 BETWEEN 8 AND 17
                 AND dayofweek(event_day) BETWEEN 1 AND 5 AS by_day,
                 cloud = 'azure' AND event_day >= DATE '2026-05-03' AND event_day < DATE '2026-05-05' AS spring
-            FROM read_parquet($files) WHERE status IN (1, 2, 3)),
+            FROM read_parquet($files) WHERE status IN (1, 2, 3, 7)),
         priced AS (SELECT *,
             CASE WHEN cloud = 'azure' AND seller = 'openai' AND organisation = 'Contoso'
                     AND event_day >= DATE '2026-05-02' THEN 3200000

@@ -30,7 +30,7 @@ from clauseway.ledger.reconciliation import (
     Tolerance,
     reconcile,
 )
-from clauseway.metering import Status, Unit, billable
+from clauseway.metering import IS_ESTIMATE, Unit, billable
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import BATCH, Entry, PriceTable, Sale
 from clauseway.pricing.conditions import NAMES
@@ -41,7 +41,6 @@ from clauseway.values import USD, Interval, InvalidInput, KnownAt, Problem, exac
 _HOURS, _HOURS_OF_WEEK = 24, 168
 # 1970 began on a Thursday: so many hours after a Monday's begin.
 _EPOCH_HOUR = 72
-_ESTIMATED = (Status.ESTIMATED, Status.INTERRUPTED)
 _HUNDRED = Decimal(100)
 _TIER, _BUYER = NAMES.index("tier"), NAMES.index("buyer")
 
@@ -268,7 +267,7 @@ def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Met
                 if price is None or rate is None
                 else exact_product(Decimal(quantity * price).scaleb(-12), rate),
                 attempts=one.attempts,
-                is_estimated=one.status in _ESTIMATED,
+                is_estimated=one.status in IS_ESTIMATE,
                 is_late=one.is_late,
                 first_request=one.first_request,
                 last_request=one.last_request,

@@ -78,6 +78,7 @@ class Attempt(Receiver):
     over = False
     failed = False
     charged = 0
+    is_estimated = False  # for want of a report
     _tokens = 0
     _told = b""
     sent = False
@@ -361,6 +362,7 @@ class Attempt(Receiver):
         if not wanted.operation.metered:
             self.record(status, self.status)
             return
+        self.is_estimated = True
         self.record(status, self.status, self._estimated(output_tokens))
 
     def record_answer(self, body: bytes) -> None:
@@ -382,6 +384,7 @@ class Attempt(Receiver):
         assert stream is not None
         if stream.units is not None:
             return stream.units, Status.COMPLETE
+        self.is_estimated = True
         return self._estimated(stream.events), Status.ESTIMATED
 
     def _estimated(self, output_tokens: int) -> Units:
@@ -406,7 +409,9 @@ class Attempt(Receiver):
         elif units is not None:
             self.record_units(units, Status.INTERRUPTED)
         elif self.sent:
-            self.record_estimate(Status.INTERRUPTED, stream.events if stream is not None and self.committed else 0)
+            self.record_estimate(
+                Status.INTERRUPTED_ESTIMATED, stream.events if stream is not None and self.committed else 0
+            )
         else:
             self.record(Status.FAILED, 0)
 

@@ -344,7 +344,7 @@ class Exchange(Owner):
             self.shared.counts.failed[target.cloud] += 1
         tried = Attempted(
             target.cloud, target.name, failure.outcome, failure.status, attempt.age_us(),
-            target.product, attempt.units, attempt.charged,
+            target.product, attempt.units, attempt.charged, attempt.is_estimated,
         )  # fmt: skip
         self._tried = (*self._tried, tried)
 
@@ -520,6 +520,7 @@ class Exchange(Owner):
             answered.candidate if answered is not None else None,
             answered.units if answered is not None else (),
             answered.charged if answered is not None else 0,
+            answered.is_estimated if answered is not None else False,
             self._status, self._message,
         ), self._begin_ns, wanted.passed)  # fmt: skip
 

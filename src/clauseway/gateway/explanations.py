@@ -16,7 +16,7 @@ _KEPT: Final = 10_000  # some hundred bytes each
 
 class Attempted(NamedTuple):
     """An attempt that failed: where, what became of it, how long it took in microseconds, and what it used all the same
-    (`charged` in picodollars)."""
+    (`charged` in picodollars), as reported or estimated."""
 
     cloud: str
     deployment: str
@@ -26,6 +26,7 @@ class Attempted(NamedTuple):
     product: str
     units: Units
     charged: int
+    is_estimated: bool = False
 
     def __str__(self) -> str:
         return f"{self.cloud} {self.deployment}: {self.outcome}"
@@ -34,7 +35,8 @@ class Attempted(NamedTuple):
 class Explanation(NamedTuple):
     """What became of a request. `candidate` is where its answer came from, None where there was none.
 
-    `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer alone; `status` is
+    `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer alone, and
+    `is_estimated` where the cloud did not report them; `status` is
     what the caller got, `message` the refusal in words, empty where there was an answer.
     """
 
@@ -47,12 +49,14 @@ class Explanation(NamedTuple):
     candidate: Candidate | None
     units: Units
     charged: int
+    is_estimated: bool
     status: int
     message: str
 
 
 Told = tuple[
-    int, Buyer, str, str, tuple[PassedOver, ...], tuple[Attempted, ...], Candidate | None, Units, int, int, str
+    int, Buyer, str, str, tuple[PassedOver, ...], tuple[Attempted, ...], Candidate | None, Units, int, bool, int,
+    str,
 ]  # fmt: skip
 
 
@@ -92,6 +96,7 @@ def as_json(identifier: str, explanation: Explanation) -> bytes:
             "attempted": [_told(attempted) for attempted in explanation.attempted],
             "passed_over": [passed._asdict() for passed in explanation.passed],
             "usage": _by_name(explanation.units),
+            "usage_estimated": explanation.is_estimated,
             "cost": _cost(explanation.charged + sum([attempted.charged for attempted in explanation.attempted])),
         }
     )
@@ -107,7 +112,8 @@ def _told(attempted: Attempted) -> dict[str, object]:
         "duration_us": attempted.duration_us,
     }
     if attempted.units:
-        told["usage"], told["cost"] = _by_name(attempted.units), _cost(attempted.charged)
+        told["usage"], told["usage_estimated"] = _by_name(attempted.units), attempted.is_estimated
+        told["cost"] = _cost(attempted.charged)
     return told
 
 

@@ -100,7 +100,7 @@ class Front:
         if asking is not None and customer is not None:
             shared.finished(number, (
                 shared.clock(), customer.buyer, asking.operation.name, self._model, passed, (), None, (), 0,
-                fault.status, message,
+                False, fault.status, message,
             ), monotonic_ns(), b"")  # fmt: skip
         return shared.request_line(number) + self._desk.head_lines
 

@@ -52,7 +52,7 @@ class Counts:
 
     def finished(self, told: Told, duration_us: int) -> None:
         """A request is over, and this is what became of it."""
-        _, _, operation, _, _, tried, candidate, units, charged, status, _ = told
+        _, _, operation, _, _, tried, candidate, units, charged, _, status, _ = told
         if candidate is not None:
             key = (candidate.target.name, candidate.target.product, operation, status)
         else:

@@ -6,10 +6,22 @@ table of what usage must be to be believed, whoever reports it.
 """
 
 from clauseway.metering.checks import Bounds, Flaw, Used, examine, flaws_of_units, imported_id
-from clauseway.metering.records import Buyer, Deployment, Intent, RequestId, Ruling, Status, UsageRecord
+from clauseway.metering.records import (
+    IS_ESTIMATE,
+    SERVED,
+    Buyer,
+    Deployment,
+    Intent,
+    RequestId,
+    Ruling,
+    Status,
+    UsageRecord,
+)
 from clauseway.metering.units import Unit, billable, problems_of
 
 __all__ = [
+    "IS_ESTIMATE",
+    "SERVED",
     "Bounds",
     "Buyer",
     "Deployment",

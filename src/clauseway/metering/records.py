@@ -19,11 +19,18 @@ class Status(IntEnum):
     """How an attempt ended. The number is its code in the spool and never changes."""
 
     COMPLETE = 1  # the cloud's answer was read to its end, usage as reported
-    INTERRUPTED = 2  # the client left or the stream broke; usage as reported up to then, or else the estimate of it
+    INTERRUPTED = 2  # the client left or the stream broke; usage as reported up to then
     ESTIMATED = 3  # an answer without a usage report: units are the gateway's estimate
     FAILED = 4  # no answer that counts: refused connection, error status, deadline
     LOST = 5  # open when the process died; found at the next start, usage unknown
     QUARANTINED = 6  # usage was reported that cannot be true: it waits for correction, the attempt stays
+    INTERRUPTED_ESTIMATED = 7  # as 2, without a report: units are the gateway's estimate of what came until then
+
+
+# The units are the gateway's own, for want of a report.
+IS_ESTIMATE = (Status.ESTIMATED, Status.INTERRUPTED_ESTIMATED)
+# What was sold: an answer that counts. A failed attempt and one lost in a crash have no charge.
+SERVED = (Status.COMPLETE, Status.INTERRUPTED, *IS_ESTIMATE)
 
 
 class RequestId(msgspec.Struct, frozen=True, order=True):

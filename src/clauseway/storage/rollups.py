@@ -19,7 +19,7 @@ from ibis import _
 from sqlalchemy import Connection, and_, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from clauseway.metering import RequestId, Status, Unit
+from clauseway.metering import SERVED, RequestId, Unit
 from clauseway.metering.checks import IMPORTED
 from clauseway.storage import schema
 from clauseway.storage.control import Control
@@ -30,7 +30,6 @@ from clauseway.values import DAY_NS, Interval, day_after, start_of_day_ns
 _HOUR_NS = DAY_NS // 24
 _DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product", "model")
 _SUMS = ("served", "failed", *(unit.column for unit in Unit))
-_COUNTS = (Status.COMPLETE, Status.INTERRUPTED, Status.ESTIMATED)
 _COLUMNS = schema.rollups.c
 # Both say it alike, and each in a module of its own.
 _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -114,7 +113,7 @@ def scan(files: Sequence[Path], days: Interval) -> list[Row]:
     if not files:
         return []
     con = ibis.duckdb.connect()
-    counts = _.status.isin([int(status) for status in _COUNTS])
+    counts = _.status.isin([int(status) for status in SERVED])
     summed = (
         once(con, files, days)
         .mutate(hour=_.event_ns // _HOUR_NS)
@@ -154,7 +153,7 @@ def _days_again(usage: pa.Table, held: Sequence[LakeFile], root: Path) -> set[da
 
 def _summed(usage: pa.Table) -> list[Row]:
     """The sums of rows in memory, of which no attempt is there twice."""
-    counts = pc.is_in(usage["status"], pa.array([int(status) for status in _COUNTS], pa.int8()))
+    counts = pc.is_in(usage["status"], pa.array([int(status) for status in SERVED], pa.int8()))
     columns = {name: usage[name].cast(pa.string()) for name in _DIMENSIONS}
     columns["hour"] = pc.divide(usage["event_ns"], _HOUR_NS)  # not before 1970, so this is the floor
     columns["served"] = pc.cast(counts, pa.int64())

@@ -25,7 +25,7 @@ from ibis.backends import BaseBackend
 from ibis.expr.types import BooleanValue, DecimalValue, StringValue, Table, Value
 
 from clauseway.ledger import RevenueLine, SaleRecord
-from clauseway.metering import Status, Unit
+from clauseway.metering import SERVED, Unit
 from clauseway.metering.endpoints import ENDPOINTS, batch_codes
 from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import BATCH, DEFAULT_TIER, DIMENSIONS, Grain, PriceRow, PriceTable, Sale, UnknownPrice
@@ -35,8 +35,6 @@ from clauseway.storage.files import USAGE, LakeFile, files_of
 from clauseway.storage.lake import Lake
 from clauseway.values import DAY_NS, USD, Interval, day_after, exact_product, exact_sum
 
-# What was sold: an answer that counts. A failed attempt and one lost in a crash are in the lake and have no charge.
-PRICED = (Status.COMPLETE, Status.INTERRUPTED, Status.ESTIMATED)
 # 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
 _COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
 # What the engine may take before it writes to disk: with the libraries themselves it stays within 600 MB.
@@ -127,7 +125,7 @@ def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]
         usage = sealed_usage(con, lake, days)
         if usage is None:
             return []
-        counts = _.status.isin(PRICED)
+        counts = _.status.isin(SERVED)
         clouds = usage.group_by("cloud").agg(
             served=counts.sum(),
             failed=(~counts).sum(),
@@ -216,7 +214,7 @@ def _once(usage: Table) -> Table:
 
 def priced_once(usage: Table) -> Table:
     """The attempts that have a charge, of usage in which each is there once."""
-    return usage.filter(_.status.isin(PRICED))
+    return usage.filter(_.status.isin(SERVED))
 
 
 def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
