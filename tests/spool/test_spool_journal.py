@@ -72,11 +72,13 @@ class Journal:
         return await waiting.heard
 
     async def write(self, *numbers: int) -> None:
-        """One frame per request, each begun and ended."""
+        """One frame per request, each begun and ended. The next segment is there when it is needed."""
         for number in numbers:
             self.begin(number)
             self.end(number)
             assert await self.commit() is None
+            if self.writer._preparing is not None:
+                await asyncio.wait((self.writer._preparing,))
 
 
 @pytest.fixture(autouse=True, params=[1_000_000, 0], ids=["written on the loop", "written by the log thread"])
