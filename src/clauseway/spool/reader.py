@@ -6,7 +6,6 @@ which is the torn end of a process that died, or simply where the writer has got
 ends with a closing frame; if other segments follow one of the same start that has none, its end is damage too.
 """
 
-import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +23,12 @@ from clauseway.spool.format import (
     unpack_frame_header,
     unpack_payload,
 )
-from clauseway.spool.segments import Segment, list_segments, open_to_read, segment_path, sync_directory
+from clauseway.spool.segments import Segment, list_segments, segment_path, sync_directory
 
 _L = TypeVar("_L", Buyer, Deployment, Ruling)
 
-_BLOCK_BYTES = 1 << 20  # read ahead by this much: a segment is read in some sixty calls, not one per frame
+_BLOCK_BYTES = 1 << 20  # read ahead by this much: a segment is read in some sixteen calls, not one per frame
+_ZEROS = bytes(_BLOCK_BYTES)
 
 
 class Damage(NamedTuple):
@@ -111,7 +111,7 @@ class _File:
     """Positioned reads of a file that somebody else may be writing or cutting to size: never mapped."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = open_to_read(path)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._begin = 0
         self._block = b""
 
@@ -136,25 +136,16 @@ class _File:
     def find(self, needle: bytes, offset: int) -> int:
         """Where `needle`, in which no byte is zero, is next found at or after `offset`; -1 if nowhere."""
         before = b""
-        while (begin := self._data_from(offset)) >= 0:
-            before = before if begin == offset else b""
-            # Blocks end where pages do: what of a page is read is data from then on, and its hole is told no more.
-            data = self.at(begin, _BLOCK_BYTES - begin % _BLOCK_BYTES)
-            found = (before + data).find(needle)
-            if found >= 0 or not data:
-                return begin - len(before) + found if found >= 0 else -1
-            offset, before = begin + len(data), (before + data)[1 - len(needle) :]
+        while data := self.at(offset, _BLOCK_BYTES):
+            # Most of a live segment is the zeros that it was filled with: to compare them is to be through with them.
+            if data == _ZEROS[: len(data)]:
+                before = b""
+            elif (found := (before + data).find(needle)) >= 0:
+                return offset - len(before) + found
+            else:
+                before = (before + data)[1 - len(needle) :]
+            offset += len(data)
         return -1
-
-    def _data_from(self, offset: int) -> int:
-        """Where something may have been written at or after `offset`, -1 if nowhere.
-
-        Only ENXIO says that the rest is a hole; where the file system cannot tell, the rest is read.
-        """
-        try:
-            return os.lseek(self._descriptor, offset, os.SEEK_DATA)
-        except OSError as error:
-            return -1 if error.errno == errno.ENXIO else offset
 
 
 def _frame_at(file: _File, offset: int, seed: int) -> _Frame | None:

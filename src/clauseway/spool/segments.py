@@ -33,23 +33,9 @@ def list_segments(directory: Path) -> list[Segment]:
     return [Segment(path, int(path.stem), _read_header(path)) for path in paths]
 
 
-def open_to_read(path: Path) -> int:
-    """A descriptor whose reads take what they ask for and no more.
-
-    What is preallocated and not written is a hole to the file system until it is read, if only ahead. Without
-    read-ahead a reader is told where the writing ends, and is spared some 60 MB of zeros.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
-    return descriptor
-
-
 def _read_header(path: Path) -> SegmentHeader | None:
-    descriptor = open_to_read(path)
-    try:
-        return unpack_segment_header(os.pread(descriptor, SEGMENT_HEADER.size, 0))
-    finally:
-        os.close(descriptor)
+    with path.open("rb") as file:
+        return unpack_segment_header(file.read(SEGMENT_HEADER.size))
 
 
 def lock(directory: Path) -> int:

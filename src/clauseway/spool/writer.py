@@ -39,7 +39,9 @@ from clauseway.spool.segments import list_segments, lock, segment_path, sync_dir
 
 _FIRST_SEGMENT_BYTES: Final = 4 << 20  # of a start: filled while the first request waits for it
 _FILL_BYTES: Final = 1 << 20  # zeros at once: more would keep the disk from the commits that go on meanwhile
-_SEGMENT_BYTES: Final = 64 << 20  # some minutes of a busy gateway: few files, each read again in a moment
+# Some seconds of a gateway under full load, minutes of a busy one: few files. Whoever seals reads the live one anew at
+# each look, what was written and the zeros after it.
+_SEGMENT_BYTES: Final = 16 << 20
 _WAITING_MAX: Final = 64  # measured: larger batches gain nothing, smaller ones cost CPU
 _COMMIT_EVERY_S: Final = 0.001  # at most a thousand commits a second, about 5 % of a core
 _QUICK_US: Final = 500  # a disk that took longer the last time is not waited for on the loop's thread; 0: none is
