@@ -215,7 +215,7 @@ class SpoolWriter:
             self._commit()
 
     def _commit(self) -> None:
-        """Build the frame of everything pending and hand it to the log thread."""
+        """Build the frame of everything pending and have it written: see the module for by whom."""
         self._busy = True
         self._last_commit_s = time.monotonic()
         if self._offset >= self._segment.size and self._next is not None:
