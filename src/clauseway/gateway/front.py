@@ -244,9 +244,8 @@ class Front:
 
     def _owned(self, identifier: str, customer: Customer) -> Issued:
         """What a customer's project made. What others made does not exist for it. Raises Refused."""
-        issued = self._shared.issued.find(identifier)
-        buyer = customer.buyer
-        if issued is None or _project(issued.buyer) != _project(buyer):
+        issued = self._shared.issued.made_by(customer.buyer, identifier)
+        if issued is None:
             raise Refused(errors.NO_SUCH_OBJECT, f"There is no {identifier!r} that this key's project made here.")
         return issued
 

@@ -162,6 +162,13 @@ class IssuedIndex:
         row = self._reading.execute(f"SELECT {_COLUMNS} FROM issued WHERE identifier = ?", (identifier,)).fetchone()
         return _issued(row) if row is not None else None
 
+    def made_by(self, buyer: Buyer, identifier: str) -> Issued | None:
+        """What a buyer's project made. What others made does not exist for it."""
+        found = self.find(identifier)
+        if found is None or (found.buyer.organisation, found.buyer.project) != (buyer.organisation, buyer.project):
+            return None
+        return found
+
     def contents(self, identifier: str) -> bytes:
         """What was found in a file; empty where nothing was looked for."""
         row = self._reading.execute("SELECT contents FROM contents WHERE identifier = ?", (identifier,)).fetchone()

@@ -27,7 +27,7 @@ from clauseway.gateway.tables import Customer
 from clauseway.gateway.targets import Reserved
 from clauseway.metering import RequestId, Status
 
-_GONE: Final = frozenset((404, 410))
+GONE: Final = frozenset((404, 410))
 
 
 class LastingExchange(Exchange):
@@ -169,7 +169,7 @@ class LastingExchange(Exchange):
             missing = units is None and made.status == "completed"
             told = (self._estimate(issued), Status.ESTIMATED) if missing else (units or (), Status.COMPLETE)
             self._meter_end(issued, attempt, *told, last_bytes, made)
-        elif issued.pending and status in _GONE and operation.tells_end:
+        elif issued.pending and status in GONE and operation.tells_end:
             self._meter_end(issued, attempt, self._estimate(issued), Status.ESTIMATED, last_bytes, None)
         else:
             attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
@@ -223,7 +223,7 @@ class LastingExchange(Exchange):
         attempt, stream_made = self._attempt, made[-1] if made else None
         if stream_made is not None and attempt is not None and self._makes:
             # The client may have read its name.
-            self.shared.issued.add((self._row(attempt, stream_made.id),), _nothing_follows)
+            self.shared.issued.add((self._row(attempt, stream_made.id),), nothing_follows)
 
     # -- what was made, and lies on that account from now on
 
@@ -320,7 +320,7 @@ class LastingExchange(Exchange):
         return self.shared.issued.owned(buyer.organisation, buyer.project, kind)
 
 
-def _nothing_follows(_outcome: bool | OSError) -> None:
+def nothing_follows(_outcome: bool | OSError) -> None:
     """Where nobody waits for it."""
 
 

@@ -8,7 +8,7 @@ it would look like the whole.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -17,7 +17,7 @@ from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.choices import Candidate, Selection
 from clauseway.gateway.errors import CLOUDS_BUSY, CLOUDS_FAILED, CLOUDS_UNAVAILABLE, MALFORMED_BODY, NO_SUCH_OBJECT
 from clauseway.gateway.issued import Row
-from clauseway.gateway.lasting import LastingExchange
+from clauseway.gateway.lasting import GONE, LastingExchange, nothing_follows
 from clauseway.gateway.made import objects_in
 from clauseway.gateway.operations import BY_NAME, Operation, Wanted
 from clauseway.gateway.refusals import Refused
@@ -27,7 +27,6 @@ from clauseway.gateway.tables import Customer
 
 # OpenAI's own: what a page holds where nothing is said, and at most.
 _PAGES = {"files.list": (10_000, 10_000), "batches.list": (20, 100)}
-_GONE = frozenset((404, 410))
 _AT_ONCE_MAX = 16
 # Others use the account too: asked for somewhat more, its page is more likely to hold what we look for.
 _LEAST, _MORE = 100, 2
@@ -115,9 +114,8 @@ class Listing:
         return msgspec.json.encode(frame)
 
     def _row(self, identifier: str) -> Row:
-        issued = self._shared.issued.find(identifier)
-        mine = self._customer.buyer
-        if issued is None or (issued.buyer.organisation, issued.buyer.project) != (mine.organisation, mine.project):
+        issued = self._shared.issued.made_by(self._customer.buyer, identifier)
+        if issued is None:
             message = f"There is no {identifier!r} that this key's project made here."
             raise Refused(NO_SUCH_OBJECT, message, param="after")
         return Row(issued.identifier, issued.deployment, issued.created_ns)
@@ -161,8 +159,8 @@ class Listing:
             some = names[at : at + _AT_ONCE_MAX]
             answers = await asyncio.gather(*[self._ask(place, self._retrieve, name, b"") for name in some])
             for name, (status, body) in zip(some, answers, strict=True):
-                if status in _GONE:
-                    self._shared.issued.forget(name, _nothing_follows)
+                if status in GONE:
+                    self._shared.issued.forget(name, nothing_follows)
                     continue
                 self._check(place, status, body)
                 found[name] = body
@@ -233,7 +231,3 @@ def _message_in(body: bytes) -> str:
         return _decode_failed(body).error.message
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-
-
-def _nothing_follows(_outcome: Any) -> None:
-    """Where nobody waits for it."""
