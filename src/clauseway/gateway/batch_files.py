@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from clauseway.gateway.capabilities import ABSENT, PLAIN, Needs
+from clauseway.gateway.capabilities import ABSENT
 from clauseway.gateway.multipart import BadForm, uploaded_in
 from clauseway.gateway.requests import (
     Asked,
+    AskedOfNoModel,
     BadBody,
     Decode,
     decode_chat,
@@ -128,25 +129,17 @@ class Preparing(Protocol):
     async def prepare(self, exchange: Any, /) -> None: ...
 
 
-class Upload:
+class Upload(AskedOfNoModel):
     """The upload of a file, as `requests.Asked`. `begin` and `end` are the file's places in the form.
 
     Of one for batches `model` is what its first line names, and `contents` what is to be remembered of it, by
     deployment. `named`: all of its lines name the model so by now.
     """
 
-    streamed = False
-    wants_usage = True
-    output_tokens = 0
-    choices = 1
-    later = False
-
     def __init__(self, purpose: str, begin: int, end: int) -> None:
         self.purpose = purpose
         self.begin = begin
         self.end = end
-        self.model = ""
-        self.follows: tuple[str, ...] = ()
         self.contents: dict[str, bytes] = {}
         self.named = ""
         self.preparing: Preparing | None = None
@@ -154,9 +147,6 @@ class Upload:
     @property
     def for_batches(self) -> bool:
         return self.purpose == "batch"
-
-    def needs(self, _body: bytes) -> Needs:
-        return PLAIN
 
     def body_for(self, body: bytes, model: str, quoted: bytes) -> bytes:
         """The form as it goes to a deployment where the model is named so."""
@@ -176,23 +166,13 @@ def decode_upload(body: bytes, content_type: bytes) -> Asked:
         raise BadBody(f"The body is no form: {error}.") from None
 
 
-class Batching:
+class Batching(AskedOfNoModel):
     """The creation of a batch, as `requests.Asked`. `picodollars` and `output_tokens` are what it may come to at most,
     known from its file."""
-
-    model = ""
-    streamed = False
-    wants_usage = True
-    choices = 1
-    later = False
 
     def __init__(self, file: str) -> None:
         self.follows = (file,) if file else ()
         self.picodollars = 0
-        self.output_tokens = 0
-
-    def needs(self, _body: bytes) -> Needs:
-        return PLAIN
 
 
 def decode_batching(body: bytes, content_type: bytes) -> Asked:

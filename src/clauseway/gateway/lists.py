@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.choices import Candidate, Selection
 from clauseway.gateway.errors import CLOUDS_BUSY, CLOUDS_FAILED, CLOUDS_UNAVAILABLE, MALFORMED_BODY, NO_SUCH_OBJECT
 from clauseway.gateway.issued import Row
@@ -21,7 +20,7 @@ from clauseway.gateway.lasting import GONE, LastingExchange, nothing_follows
 from clauseway.gateway.made import objects_in
 from clauseway.gateway.operations import BY_NAME, Operation, Wanted
 from clauseway.gateway.refusals import Refused
-from clauseway.gateway.requests import NOTHING_ASKED
+from clauseway.gateway.requests import NOTHING_ASKED, AskedOfNoModel
 from clauseway.gateway.shared import Shared
 from clauseway.gateway.tables import Customer
 
@@ -58,20 +57,12 @@ def page_of(operation: Operation, query: bytes) -> Page:
     return Page(int(limit), asked.get("after", ""), order == "desc", purpose)
 
 
-class Listing:
+class Listing(AskedOfNoModel):
     """A list of several accounts, as `requests.Asked`. `places` are the accounts, by the deployments on them."""
-
-    model = ""
-    streamed = False
-    wants_usage = True
-    output_tokens = 0
-    choices = 1
-    later = False
 
     def __init__(
         self, shared: Shared, customer: Customer, operation: Operation, query: bytes, places: dict[str, Candidate]
     ) -> None:
-        self.follows: tuple[str, ...] = ()
         self.preparing = self
         self._shared = shared
         self._customer = Customer(customer.label, 0, customer.buyer)
@@ -79,9 +70,6 @@ class Listing:
         self._retrieve = BY_NAME[operation.name.replace(".list", ".retrieve")]
         self._query = query
         self._places = places
-
-    def needs(self, _body: bytes) -> Needs:
-        return PLAIN
 
     async def prepare(self, exchange: LastingExchange) -> None:
         try:

@@ -318,3 +318,18 @@ def decode_form(body: bytes, content_type: bytes) -> Asked:
     if not (count.isdecimal() and 1 <= int(count) <= 128):
         raise BadBody(f"{count!r} is not a number from 1 to 128.", "n")
     return PlainRequest(model=fields.get("model", ""), stream=fields.get("stream") == "true", n=int(count))
+
+
+class AskedOfNoModel:
+    """What is asked of the account itself, as `Asked`: for each kind what it says beside this."""
+
+    model = ""
+    streamed = False
+    wants_usage = True
+    output_tokens = 0
+    choices = 1
+    follows: tuple[str, ...] = ()
+    later = False
+
+    def needs(self, _body: bytes) -> Needs:
+        return PLAIN
