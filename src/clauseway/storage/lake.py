@@ -8,7 +8,9 @@ files that nobody lists; sealing the batch again replaces them, and `sweep` remo
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from itertools import groupby
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,7 +27,7 @@ from clauseway.storage.control import Control, Overlap, Sealed
 from clauseway.storage.files import INTENTS, USAGE, LakeFile, files_of, forget, kept_names, list_files
 from clauseway.storage.quarantine import hold
 from clauseway.storage.records import days_of
-from clauseway.storage.rollups import Sums, add_sums, replace_day, scan, sums_with
+from clauseway.storage.rollups import Summing, Sums, add_sums, replace_day, scan
 from clauseway.values import Interval
 
 Along = Callable[[Connection], object]
@@ -66,13 +68,31 @@ class Lake:
     ) -> bool:
         """Seal a range that is columns already (`USAGE_SCHEMA`, `INTENT_SCHEMA`). What is `also` to be written is
         written in the transaction of its commit. Raises as `seal` does."""
+        return self.seal_parts(of, _by_day(usage), intents, sealed_ns, also=also)
+
+    def seal_parts(
+        self,
+        of: Range,
+        usage: Iterable[pa.Table],
+        intents: pa.Table,
+        sealed_ns: int,
+        *,
+        also: Along = nothing,
+    ) -> bool:
+        """Seal a range whose usage comes in parts, each of one event day and the days in order.
+
+        One part is in memory at a time, so a range may hold more rows than memory does. No attempt may
+        be in two parts.
+        """
         if self.is_sealed(of):
             return False
-        place = f"{of.spool}-{of.segment:016d}-{of.first_frame:010d}-{of.end_frame:010d}.parquet"
-        files = self.write(USAGE, place, usage, sealed_ns)
-        days = pc.min_max(usage["event_day"]).as_py()
-        sums = sums_with(self.control, self.root, usage, files)
-        files = [msgspec.structs.replace(file, apart=file.first_day not in sums.anew) for file in files]
+        frames = f"{of.first_frame:010d}-{of.end_frame:010d}"
+        place = f"{of.spool}-{of.segment:016d}-{frames}.parquet"
+        summing = Summing(self.control, self.root)
+        written = list(self.write_parts(USAGE, place, summing.watch(usage), sealed_ns))
+        sums = summing.sums(written)
+        days = [file.first_day for file in written]
+        files = [msgspec.structs.replace(file, apart=file.first_day not in sums.anew) for file in written]
         files += self.write(INTENTS, place, intents, sealed_ns)
         sealed = Sealed(
             spool=of.spool,
@@ -80,10 +100,10 @@ class Lake:
             first_frame=of.first_frame,
             end_frame=of.end_frame,
             digest=hashlib.sha256("".join(file.digest for file in files).encode()).hexdigest(),
-            usage_rows=usage.num_rows,
+            usage_rows=sum(file.rows for file in written),
             intent_rows=intents.num_rows,
-            first_day=days["min"],
-            last_day=days["max"],
+            first_day=min(days, default=None),
+            last_day=max(days, default=None),
             sealed_ns=sealed_ns,
         )
         return self.control.commit_batch(sealed, lambda connection: _commit(connection, files, sums, also))
@@ -114,45 +134,63 @@ class Lake:
 
     def write(self, kind: str, place: str, table: pa.Table, sealed_ns: int) -> list[LakeFile]:
         """Write rows as one file per event day, each durable under its name; none for no rows. Nobody sees them yet."""
-        files: list[LakeFile] = []
-        for day in sorted(pc.unique(table["event_day"]).to_pylist()):
-            rows = table if len(files) == 0 and _is_of_one_day(table) else table.filter(_of_day(table, day))
-            name = f"{kind}/{day}/{place}"
-            digest, size = self._write(name, rows)
-            ids = pc.min_max(rows["request_id"]).as_py()
-            files.append(
-                LakeFile(
-                    name=name,
-                    kind=kind,
-                    first_day=day,
-                    last_day=day,
-                    first_request=ids["min"],
-                    last_request=ids["max"],
-                    rows=rows.num_rows,
-                    bytes=size,
-                    digest=digest,
-                    sealed_ns=sealed_ns,
-                    places=_places(rows) if kind == USAGE else "",
-                )
-            )
-        return files
+        return list(self.write_parts(kind, place, _by_day(table), sealed_ns))
+
+    def write_parts(self, kind: str, place: str, parts: Iterable[pa.Table], sealed_ns: int) -> Iterator[LakeFile]:
+        """The same for rows that come in parts, each of one event day and the days in order."""
+        for day, of_day in groupby(parts, _day_of):
+            yield self._write_day(kind, place, day, of_day, sealed_ns)
+
+    def _write_day(self, kind: str, place: str, day: date, parts: Iterable[pa.Table], sealed_ns: int) -> LakeFile:
+        """Write the rows of a day as one file, and describe it."""
+        rows, ids, places = 0, list[str](), set[tuple[str, ...]]()
+
+        def watched() -> Iterator[pa.Table]:
+            nonlocal rows
+            for part in parts:
+                outer = pc.min_max(part["request_id"]).as_py()
+                ids.extend((outer["min"], outer["max"]))
+                rows += part.num_rows
+                if kind == USAGE:
+                    places.update(_places(part))
+                yield part
+
+        name = f"{kind}/{day}/{place}"
+        digest, size = self._write(name, watched())
+        return LakeFile(
+            name=name,
+            kind=kind,
+            first_day=day,
+            last_day=day,
+            first_request=min(ids),
+            last_request=max(ids),
+            rows=rows,
+            bytes=size,
+            digest=digest,
+            sealed_ns=sealed_ns,
+            places=json.dumps(sorted(map(list, places))) if kind == USAGE else "",
+        )
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _write(self, name: str, table: pa.Table) -> tuple[str, int]:
-        """Write a table so that its name appears only with all its bytes; their SHA-256 and their number."""
+    def _write(self, name: str, parts: Iterator[pa.Table]) -> tuple[str, int]:
+        """Write a table, in parts, so that its name appears only with all its bytes; their SHA-256 and their number."""
         path = self.root / name
         fresh = _make_folders(path.parent, self.root)
         beside = path.with_name(f".{path.name}.{uuid4().hex}.part")
         try:
-            pq.write_table(table, beside, compression="zstd", row_group_size=_ROW_GROUP)
+            first = next(parts)
+            with pq.ParquetWriter(beside, first.schema, compression="zstd") as writer:
+                writer.write_table(first, row_group_size=_ROW_GROUP)
+                for part in parts:
+                    writer.write_table(part, row_group_size=_ROW_GROUP)
             with beside.open("rb") as written:
                 digest = hashlib.file_digest(written, "sha256").hexdigest()
                 os.fsync(written.fileno())
             size = beside.stat().st_size
             beside.rename(path)
-        except OSError:
+        except BaseException:
             beside.unlink(missing_ok=True)  # a full disk gets its room back
             raise
         for folder in (path.parent, *fresh):
@@ -166,19 +204,26 @@ def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also:
     also(connection)
 
 
-def _places(usage: pa.Table) -> str:
-    """The products, clouds, sellers and regions of usage, as `LakeFile.places`."""
+def _places(usage: pa.Table) -> set[tuple[str, ...]]:
+    """The products, clouds, sellers and regions of usage, for `LakeFile.places`."""
     distinct = usage.select(_PLACE).group_by(_PLACE).aggregate([])
-    return json.dumps(sorted([row[name] for name in _PLACE] for row in distinct.to_pylist()))
+    return {tuple(row[name] for name in _PLACE) for row in distinct.to_pylist()}
 
 
-def _is_of_one_day(table: pa.Table) -> bool:
-    days = pc.min_max(table["event_day"]).as_py()
-    return bool(days["min"] == days["max"])
+def _by_day(table: pa.Table) -> Iterator[pa.Table]:
+    """The rows of each event day, the days in order; the rows of a day stay in theirs."""
+    days = sorted(pc.unique(table["event_day"]).to_pylist())
+    for day in days:
+        of_day = pc.equal(table["event_day"], pa.scalar(day, pa.date32()))
+        yield table if len(days) == 1 else table.filter(of_day)
 
 
-def _of_day(table: pa.Table, day: object) -> pa.ChunkedArray:
-    return pc.equal(table["event_day"], pa.scalar(day, pa.date32()))
+def _day_of(part: pa.Table) -> date:
+    """The one event day of a part."""
+    days = pc.min_max(part["event_day"]).as_py()
+    assert days["min"] == days["max"], "a part is of one day"
+    day: date = days["min"]
+    return day
 
 
 def _make_folders(folder: Path, root: Path) -> list[Path]:

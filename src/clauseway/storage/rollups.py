@@ -5,7 +5,7 @@ sealed before (a spool that was copied, a correction) would count twice if it we
 summed again from its files. INVARIANT: the sums of a day are those of a full scan of its files, each attempt once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from clauseway.storage import schema
 from clauseway.storage.control import Control
 from clauseway.storage.files import USAGE, LakeFile, files_of
 from clauseway.storage.records import once
-from clauseway.values import DAY_NS, Interval, day_after, start_of_day_ns
+from clauseway.values import DAY_NS, Interval, day_after, day_of, start_of_day_ns
 
 _HOUR_NS = DAY_NS // 24
 _DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product", "model")
 _SUMS = ("served", "failed", *(unit.column for unit in Unit))
+_KEY = ("hour", *_DIMENSIONS)
 _COLUMNS = schema.rollups.c
 # Both say it alike, and each in a module of its own.
 _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -53,19 +54,43 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     units: dict[str, int]
 
 
-def sums_with(control: Control, root: Path, usage: pa.Table, written: Sequence[LakeFile]) -> Sums:
-    """What these rows, already `written` under `root`, add to the sums."""
-    if usage.num_rows == 0:
-        return Sums([])
-    days = pc.min_max(usage["event_day"]).as_py()
-    held = files_of(control, USAGE, Interval(days["min"], day_after(days["max"])))
-    again = _days_again(usage, held, root)
-    if not again:
-        return Sums(_summed(usage))
-    fresh = [day for day in pc.unique(usage["event_day"]).to_pylist() if day not in again]
-    added = _summed(usage.filter(pc.is_in(usage["event_day"], pa.array(fresh, pa.date32()))))
-    files = [root / file.name for file in (*held, *written)]
-    return Sums(added + [row for day in sorted(again) for row in scan(files, _day(day))], frozenset(again))
+class Summing:
+    """Sums rows on their way into the lake, part by part, each of one event day and the days in order."""
+
+    def __init__(self, control: Control, root: Path) -> None:
+        self._control, self._root = control, root
+        self._added: dict[tuple[Any, ...], Row] = {}
+        self._again: set[date] = set()
+        self._held: tuple[date | None, list[LakeFile]] = (None, [])
+
+    def watch(self, parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Pass the parts on, and sum them."""
+        for part in parts:
+            self._sum(part)
+            yield part
+
+    def sums(self, written: Sequence[LakeFile]) -> Sums:
+        """What the parts add to the sums, now that their files are `written` under the root."""
+        added = [row for row in self._added.values() if _day_of(row) not in self._again]
+        anew: list[Row] = []
+        for day in sorted(self._again):
+            held = [*self._held_on(day), *(file for file in written if file.first_day == day)]
+            anew += scan([self._root / file.name for file in held], _day(day))
+        return Sums(added + anew, frozenset(self._again))
+
+    def _sum(self, part: pa.Table) -> None:
+        day: date = part["event_day"][0].as_py()
+        self._again |= _days_again(part, self._held_on(day), self._root)
+        for row in _summed(part):
+            key = tuple(row[name] for name in _KEY)
+            before = self._added.get(key)
+            self._added[key] = row if before is None else _sum_of(before, row)
+
+    def _held_on(self, day: date) -> list[LakeFile]:
+        """The files that hold rows of a day already."""
+        if self._held[0] != day:
+            self._held = (day, files_of(self._control, USAGE, _day(day)))
+        return self._held[1]
 
 
 def add_sums(connection: Connection, sums: Sums) -> None:
@@ -163,6 +188,15 @@ def _summed(usage: pa.Table) -> list[Row]:
     keys = ["hour", *_DIMENSIONS]
     grouped = pa.table(columns).group_by(keys).aggregate([(name, "sum") for name in _SUMS])
     return list(grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names]).to_pylist())
+
+
+def _sum_of(one: Row, other: Row) -> Row:
+    """Two sums of one key."""
+    return one | {name: one[name] + other[name] for name in _SUMS}
+
+
+def _day_of(row: Row) -> date:
+    return day_of(row["hour"] * _HOUR_NS)
 
 
 def _day(day: date) -> Interval:
