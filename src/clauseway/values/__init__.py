@@ -1,4 +1,4 @@
-"""Values: money, days and the two clocks, citations, problems. The room every other room may use.
+"""Values: money, numbers, names, days and the two clocks, citations, problems. The room every other room may use.
 
 Knows nothing of agreements, clouds or requests. Everything here is frozen and valid once built.
 """
@@ -7,13 +7,19 @@ from clauseway.values.citations import Citation
 from clauseway.values.clocks import DAY_NS, KnownAt, day_of, start_of_day_ns
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
 from clauseway.values.money import CENT, USD, Money, allocate, exact_product, exact_sum, round_half_even
+from clauseway.values.names import NAME_CHARACTERS_MAX, check_names, flaw_of_name, problem_of_name
+from clauseway.values.numbers import NUMBER_BELOW, PLACES_MAX, BadNumber, read_decimal, read_percentage, read_whole
 from clauseway.values.problems import InvalidInput, Problem
 
 __all__ = [
     "CENT",
     "DAY_NS",
     "FOREVER",
+    "NAME_CHARACTERS_MAX",
+    "NUMBER_BELOW",
+    "PLACES_MAX",
     "USD",
+    "BadNumber",
     "Citation",
     "Interval",
     "InvalidInput",
@@ -21,11 +27,17 @@ __all__ = [
     "Money",
     "Problem",
     "allocate",
+    "check_names",
     "day_after",
     "day_of",
     "exact_product",
     "exact_sum",
+    "flaw_of_name",
     "parse_day",
+    "problem_of_name",
+    "read_decimal",
+    "read_percentage",
+    "read_whole",
     "round_half_even",
     "start_of_day_ns",
     "through",

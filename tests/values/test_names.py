@@ -1,0 +1,72 @@
+"""Names from outside: seen as they are, or refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.values import InvalidInput, check_names, flaw_of_name, problem_of_name
+
+NAMES = ["acme", "Acme GmbH & Co. KG", "search/eu-1", "gpt-5.5", "Zürich", "日本電気", "=1+1", "-", "a" * 200]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names(name: str) -> None:
+    assert flaw_of_name(name) == ""
+
+
+# text → what is said of it
+NO_NAMES = [
+    ("", "it is empty"),
+    (" ", "spaces"),
+    ("acme ", "spaces"),
+    ("ac  me", "spaces"),
+    ("a" * 201, "201 characters"),
+    ("ac\nme", "U+000A"),
+    ("acme\r", "U+000D"),
+    ("ac\tme", "U+0009"),
+    ("ac\x00me", "U+0000"),
+    ("ac\x1b[31mme", "U+001B"),
+    ("ac\x7fme", "U+007F"),
+    ("ac\u0085me", "U+0085"),
+    ("ac\u202eme", "U+202E"),  # turns the text around
+    ("ac\u2066me", "U+2066"),
+    ("ac\u200fme", "U+200F"),
+    ("ac\u200bme", "U+200B"),  # of zero width
+    ("ac\u200dme", "U+200D"),
+    ("ac\ufeffme", "U+FEFF"),
+    ("ac\u00adme", "U+00AD"),
+    ("ac\u2028me", "U+2028"),
+    ("ac\u00a0me", "U+00A0"),  # a space that is another one
+    ("ac\u3164me", "U+3164"),  # a letter that is drawn as nothing
+    ("ac\u2800me", "U+2800"),
+    ("ac\ufe0fme", "U+FE0F"),
+    ("ac\U000e0101me", "U+E0101"),
+    ("ac\ud800me", "U+D800"),  # half a character
+    ("ac\ue000me", "U+E000"),  # of private use
+]
+
+
+@pytest.mark.parametrize(("name", "said"), NO_NAMES)
+def test_no_names(name: str, said: str) -> None:
+    assert said in flaw_of_name(name)
+    problem = problem_of_name(name, "--organisation")
+    assert problem is not None
+    assert (problem.why, problem.where) == (flaw_of_name(name), "--organisation")
+    str(problem).encode("ascii" if len(name) <= 60 else "utf-8")  # the refusal itself can be shown anywhere
+
+
+def test_every_bad_name_is_told_at_once() -> None:
+    check_names({"organisation": "acme", "project": "search"})
+    with pytest.raises(InvalidInput) as refused:
+        check_names([("organisation", "ac\nme"), ("project", "search"), ("key", "")])
+    assert [problem.where for problem in refused.value.problems] == ["organisation", "key"]
+
+
+@given(st.text(max_size=210))
+def test_a_name_is_one_line_that_can_be_printed(name: str) -> None:
+    if flaw_of_name(name) == "":
+        assert name.isprintable()
+        assert name.splitlines() == [name]
+        assert name == name.strip()
+        assert 1 <= len(name) <= 200
+        name.encode("utf-8")
