@@ -9,6 +9,7 @@ that its peak of memory is its own; ours and the bare one take turns. Posting is
     python -m bench.settlement run ours|bare FOLDER     one run, as JSON (what the benchmark starts)
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -183,17 +184,19 @@ def generate(folder: Path, rows: int) -> None:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             where = {"first": number * each, "rows": each, "day": day, "midnight": start_of_day_ns(day)}
             connection.execute(_ROWS_SQL.format(path=root / name), where)
-            files.append(_listed(name, day, number * each, each, (root / name).stat().st_size))
+            files.append(_listed(root, name, day, number * each, each))
     _list(control, files)
     control.close()
     _plain_prices(folder)
 
 
-def _listed(name: str, day: date, first: int, rows: int, size: int) -> LakeFile:
+def _listed(root: Path, name: str, day: date, first: int, rows: int) -> LakeFile:
+    written = (root / name).read_bytes()
+    digest = hashlib.sha256(written).hexdigest()
     ids = [f"req_{7:016x}{number:016x}" for number in (first, first + rows - 1)]
     return LakeFile(
         name=name, kind=USAGE, first_day=day, last_day=day, first_request=ids[0], last_request=ids[1], rows=rows,
-        bytes=size, digest="", sealed_ns=1, apart=True, places=json.dumps(_PLACES),
+        bytes=len(written), digest=digest, sealed_ns=1, apart=True, places=json.dumps(_PLACES),
     )  # fmt: skip
 
 

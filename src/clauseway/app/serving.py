@@ -29,7 +29,7 @@ from clauseway.app.tenants import tenancy_for_plan
 from clauseway.gateway.checks import check
 from clauseway.gateway.plan import Plan
 from clauseway.pricing import UnknownPrice
-from clauseway.storage.compaction import Damaged
+from clauseway.storage.digests import LakeDamaged
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 GATEWAY_PORT, PAGES_PORT = 8400, 8401
@@ -219,7 +219,7 @@ def tend(home: Home, *, merging: bool, told: Callable[[str], None]) -> None:
         seal(home)
         if merging:
             compact_lake(home)
-    except (OSError, DBAPIError, Damaged) as error:
+    except (OSError, DBAPIError, LakeDamaged) as error:
         told(f"Usage could not be sealed and waits in the spool; it is tried again: {error}")
 
 

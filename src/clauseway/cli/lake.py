@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.compacting import compact_lake, rebuild_rollups, retain, state, today
+from clauseway.app.compacting import check_lake, compact_lake, rebuild_rollups, retain, state, today
 from clauseway.app.home import home_at
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.storage.compaction import FILES_LEAST
 
+BAD = 2
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
@@ -36,6 +37,35 @@ def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> in
     if found.kept_from is not None:
         out.print(f"single records are kept from {found.kept_from} on; before that, hourly sums")
     return 0
+
+
+@app.command()
+def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Read every file to its last byte and hold it against the digest it was sealed with.
+
+    Whatever settles, exports or merges does the same with the files it reads, each time. This reads all of them, also
+    those that were merged into others and are not deleted yet.
+
+    \b
+    As a weekly job:
+      clauseway lake check
+
+    Exit code: 0 all are as they were written, 2 some are missing or changed, each named with what to do.
+    """
+    found = check_lake(home_at(home))
+    if as_json:
+        print_json(found)
+        return BAD if found.faults else 0
+    out = console()
+    whole = f"{found.files:,} files and {found.retired:,} retired ones, {found.bytes / 1e6:,.1f} MB"
+    out.print(f"{whole}: " + (f"{len(found.faults):,} are not what was written" if found.faults else "all sound"))
+    for fault in found.faults:
+        retired = " (retired: nobody reads it)" if fault.is_retired else ""
+        problem = fault.problem
+        out.print(f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.todo}", soft_wrap=True)
+    if found.unlisted:
+        out.print(f"{len(found.unlisted):,} files that nobody reads; `clauseway lake compact` removes them")
+    return BAD if found.faults else 0
 
 
 @app.command()

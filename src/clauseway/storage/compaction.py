@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clauseway.storage.columns import INTENT_SCHEMA, USAGE_SCHEMA
+from clauseway.storage.digests import LakeDamaged, LakeFault, read_rows
 from clauseway.storage.files import INTENTS, USAGE, LakeFile, drop_days, files_of, list_files, retire
 from clauseway.storage.lake import Lake
 
@@ -24,10 +24,6 @@ ROWS_MAX = 500_000
 # Fewer than that are left as they are: to write a day's rows anew for each new file would write them a thousand times.
 FILES_LEAST = 8
 _SCHEMAS = {USAGE: USAGE_SCHEMA, INTENTS: INTENT_SCHEMA}
-
-
-class Damaged(Exception):
-    """A file of the lake is not what was written."""
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -41,11 +37,20 @@ class Merged(msgspec.Struct, frozen=True):
 def compact(lake: Lake, now_ns: int, *, files_least: int = FILES_LEAST, rows_max: int = ROWS_MAX) -> Iterator[Merged]:
     """Merge what is small, day by day; after each merge, what it did. Only while nobody seals.
 
-    Raises Damaged where a file is not what was written, and OSError where the disk fails; nothing is lost by either.
+    Where a file is not what was written the others of its day stay as they are too; once all else is merged, that is
+    raised as LakeDamaged. Raises OSError where the disk fails. Nothing is lost by either.
     """
+    faults: list[LakeFault] = []
     for kind in (USAGE, INTENTS):
         for group in _groups(files_of(lake.control, kind), files_least, rows_max):
-            yield _merge(lake, kind, group, now_ns)
+            try:
+                merged = _merge(lake, kind, group, now_ns)
+            except LakeDamaged as error:
+                faults += error.faults
+            else:
+                yield merged
+    if faults:
+        raise LakeDamaged(faults)
 
 
 def drop_before(lake: Lake, kept_from: date, now_ns: int) -> int:
@@ -77,7 +82,7 @@ def _groups(files: Sequence[LakeFile], files_least: int, rows_max: int) -> Itera
 
 def _merge(lake: Lake, kind: str, group: Sequence[LakeFile], now_ns: int) -> Merged:
     rows = pa.concat_tables(
-        [_read(lake.root / file.name, file, _SCHEMAS[kind]) for file in group]
+        [_read(lake.root / file.name, _SCHEMAS[kind]) for file in lake.sound(group)]
     ).unify_dictionaries().sort_by([("request_id", "ascending"), ("attempt", "ascending")])  # fmt: skip
     assert rows.num_rows == sum(file.rows for file in group)
     names = "\n".join(file.name for file in group)
@@ -92,11 +97,8 @@ def _merge(lake: Lake, kind: str, group: Sequence[LakeFile], now_ns: int) -> Mer
     return Merged(len(group), len(written), rows.num_rows)
 
 
-def _read(path: Path, file: LakeFile, schema: pa.Schema) -> pa.Table:
-    with path.open("rb") as stored:
-        if hashlib.file_digest(stored, "sha256").hexdigest() != file.digest:
-            raise Damaged(f"{file.name} is not what was written: its bytes have another hash")
-    table = pq.read_table(path)
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    table = read_rows(path)
     # A unit that was not known when it was written is a column of nulls.
     missing = [name for name in schema.names if name not in table.column_names]
     for name in missing:

@@ -27,7 +27,7 @@ class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
 
     `sealed_ns` is when the newest of its rows was sealed. `apart`: no attempt in it is there twice, or in a file that
     was sealed before. `places` are the products, clouds, sellers and regions of its usage, as JSON; empty where nobody
-    looked.
+    looked. `retired_ns` is when it was merged into others or dropped; 0 while readers see it.
     """
 
     name: str
@@ -42,6 +42,11 @@ class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
     sealed_ns: int
     apart: bool = False
     places: str = ""
+    retired_ns: int = 0
+
+    @property
+    def is_retired(self) -> bool:
+        return self.retired_ns > 0
 
     def told_places(self) -> list[tuple[str, str, str, str]]:
         """Product, cloud, seller and region of its usage; none where nobody looked."""
@@ -84,6 +89,13 @@ def files_of(control: Control, kind: str, days: Interval | None = None) -> list[
     with control.reading() as connection:
         if days is not None:
             _refuse_dropped(connection, days)
+        return [as_record(LakeFile, row) for row in connection.execute(query)]
+
+
+def every_file(control: Control) -> list[LakeFile]:
+    """All files on the list, of usage and intents, those retired and not yet deleted too."""
+    with control.reading() as connection:
+        query = select(schema.lake_files).order_by(schema.lake_files.c.sequence)
         return [as_record(LakeFile, row) for row in connection.execute(query)]
 
 

@@ -8,7 +8,7 @@ files that nobody lists; sealing the batch again replaces them, and `sweep` remo
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +24,7 @@ from clauseway.storage import schema
 from clauseway.storage.batches import Batch, Range
 from clauseway.storage.columns import intent_table, sound_table
 from clauseway.storage.control import Control, Overlap, Sealed
+from clauseway.storage.digests import require_sound
 from clauseway.storage.files import INTENTS, USAGE, LakeFile, files_of, forget, kept_names, list_files
 from clauseway.storage.quarantine import hold
 from clauseway.storage.records import days_of
@@ -92,7 +93,8 @@ class Lake:
         written = list(self.write_parts(USAGE, place, summing.watch(usage), sealed_ns))
         sums = summing.sums(written)
         days = [file.first_day for file in written]
-        files = [msgspec.structs.replace(file, apart=file.first_day not in sums.anew) for file in written]
+        repeating = sums.anew | sums.unsure
+        files = [msgspec.structs.replace(file, apart=file.first_day not in repeating) for file in written]
         files += self.write(INTENTS, place, intents, sealed_ns)
         sealed = Sealed(
             spool=of.spool,
@@ -117,8 +119,14 @@ class Lake:
         return bool(held)
 
     def files(self, days: Interval | None = None, kind: str = USAGE) -> list[Path]:
-        """The files of sealed usage, all or those with usage on some of the days, in the order they appeared."""
-        return [self.root / file.name for file in files_of(self.control, kind, days)]
+        """The files of a kind, all or those with rows of some of the days, in the order they appeared. Raises as
+        `sound` does."""
+        return [self.root / file.name for file in self.sound(files_of(self.control, kind, days))]
+
+    def sound(self, files: Sequence[LakeFile]) -> Sequence[LakeFile]:
+        """These files, each as it was written: whatever reads rows asks here first. Raises LakeDamaged."""
+        require_sound(self.root, files)
+        return files
 
     def sweep(self, retired_before_ns: int = 1 << 62) -> list[Path]:
         """Remove the files that are not listed, and those retired before an instant; what was removed.
@@ -181,7 +189,7 @@ class Lake:
         beside = path.with_name(f".{path.name}.{uuid4().hex}.part")
         try:
             first = next(parts)
-            with pq.ParquetWriter(beside, first.schema, compression="zstd") as writer:
+            with pq.ParquetWriter(beside, first.schema, compression="zstd", write_page_checksum=True) as writer:
                 writer.write_table(first, row_group_size=_ROW_GROUP)
                 for part in parts:
                     writer.write_table(part, row_group_size=_ROW_GROUP)

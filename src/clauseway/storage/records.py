@@ -13,6 +13,7 @@ from ibis.expr.types import Table
 from clauseway.metering import Unit
 from clauseway.storage.columns import LATER
 from clauseway.storage.control import Control
+from clauseway.storage.digests import require_sound
 from clauseway.storage.files import USAGE, LakeFile, files_of
 from clauseway.values import Interval, day_after
 
@@ -37,9 +38,13 @@ def once(con: BaseBackend, files: Sequence[Path], days: Interval) -> Table:
 
 
 def records(control: Control, root: Path, days: Interval | None = None) -> Iterator[pa.RecordBatch]:
-    """All records of the lake at `root`, or those of some days: day by day, by event time and then by request."""
+    """All records of the lake at `root`, or those of some days: day by day, by event time and then by request.
+
+    Raises LakeDamaged at the first day of which a file is not what was written.
+    """
     for day in days_of(files_of(control, USAGE, days), days):
         con = ibis.duckdb.connect()
-        files = [root / file.name for file in files_of(control, USAGE, day)]
-        in_order = once(con, files, day).order_by(_.event_ns, _.request_id, _.attempt)
+        files = files_of(control, USAGE, day)
+        require_sound(root, files)
+        in_order = once(con, [root / file.name for file in files], day).order_by(_.event_ns, _.request_id, _.attempt)
         yield from con.con.sql(con.compile(in_order)).to_arrow_reader(_ROWS)

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from clauseway.storage.files import INTENTS, USAGE
+from clauseway.storage.digests import read_rows
+from clauseway.storage.files import INTENTS, USAGE, files_of
 from clauseway.storage.lake import Lake
 
 Row = Mapping[str, Any]
@@ -23,6 +22,7 @@ def intent_rows(lake: Lake, request_id: str) -> list[Row]:
 
 def _rows(lake: Lake, kind: str, request_id: str) -> list[Row]:
     found: list[Row] = []
-    for path in lake.files(kind=kind):
-        found += pq.read_table(path, filters=[("request_id", "=", request_id)]).to_pylist()
+    files = [file for file in files_of(lake.control, kind) if file.first_request <= request_id <= file.last_request]
+    for file in lake.sound(files):
+        found += read_rows(lake.root / file.name, filters=[("request_id", "=", request_id)]).to_pylist()
     return sorted(found, key=lambda row: row["attempt"])

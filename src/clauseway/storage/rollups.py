@@ -6,7 +6,7 @@ summed again from its files. INVARIANT: the sums of a day are those of a full sc
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import ibis
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from ibis import _
 from sqlalchemy import Connection, and_, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,6 +22,7 @@ from clauseway.metering import SERVED, RequestId, Unit
 from clauseway.metering.checks import IMPORTED
 from clauseway.storage import schema
 from clauseway.storage.control import Control
+from clauseway.storage.digests import LakeFault, faults_in, read_rows
 from clauseway.storage.files import USAGE, LakeFile, files_of
 from clauseway.storage.records import once
 from clauseway.values import DAY_NS, Interval, day_after, day_of, start_of_day_ns
@@ -39,10 +39,12 @@ Row = dict[str, Any]
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """What a batch adds to the sums, and the days that are summed anew."""
+    """What a batch adds to the sums, and the days that are summed anew. On days that are `unsure` a damaged file hides
+    whether an attempt repeats: what is added there may count twice until the days are summed again."""
 
     added: list[Row]
     anew: frozenset[date] = frozenset()
+    unsure: frozenset[date] = frozenset()
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class Summing:
         self._control, self._root = control, root
         self._added: dict[tuple[Any, ...], Row] = {}
         self._again: set[date] = set()
+        self._unsure: set[date] = set()
         self._held: tuple[date | None, list[LakeFile]] = (None, [])
 
     def watch(self, parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -71,16 +74,24 @@ class Summing:
 
     def sums(self, written: Sequence[LakeFile]) -> Sums:
         """What the parts add to the sums, now that their files are `written` under the root."""
-        added = [row for row in self._added.values() if _day_of(row) not in self._again]
         anew: list[Row] = []
         for day in sorted(self._again):
-            held = [*self._held_on(day), *(file for file in written if file.first_day == day)]
-            anew += scan([self._root / file.name for file in held], _day(day))
-        return Sums(added + anew, frozenset(self._again))
+            held = self._held_on(day)
+            if faults_in(self._root, held):
+                # A damaged day cannot be summed anew: it is added to, and nothing is settled from it.
+                self._unsure.add(day)
+                continue
+            files = [*held, *(file for file in written if file.first_day == day)]
+            anew += scan([self._root / file.name for file in files], _day(day))
+        again = self._again - self._unsure
+        added = [row for row in self._added.values() if _day_of(row) not in again]
+        return Sums(added + anew, frozenset(again), frozenset(self._unsure))
 
     def _sum(self, part: pa.Table) -> None:
         day: date = part["event_day"][0].as_py()
-        self._again |= _days_again(part, self._held_on(day), self._root)
+        again, unsure = _days_again(part, self._held_on(day), self._root)
+        self._again |= again
+        self._unsure |= unsure
         for row in _summed(part):
             key = tuple(row[name] for name in _KEY)
             before = self._added.get(key)
@@ -152,8 +163,9 @@ def scan(files: Sequence[Path], days: Interval) -> list[Row]:
     return list(con.to_pyarrow(summed.order_by("hour", *_DIMENSIONS)).to_pylist())
 
 
-def _days_again(usage: pa.Table, held: Sequence[LakeFile], root: Path) -> set[date]:
-    """The days on which an attempt of these rows is among them twice, or in a file too.
+def _days_again(usage: pa.Table, held: Sequence[LakeFile], root: Path) -> tuple[set[date], set[date]]:
+    """The days on which an attempt of these rows is among them twice, or in a file too; and those on which a damaged
+    file hides it.
 
     INVARIANT: an attempt keeps its event's time whenever it is recorded, so only files of these days are held against
     them; and what is imported is in no file, because its identity is new in the transaction that commits it.
@@ -162,18 +174,28 @@ def _days_again(usage: pa.Table, held: Sequence[LakeFile], root: Path) -> set[da
     counted = pairs.group_by(["request_id", "attempt", "event_day"]).aggregate([([], "count_all")])
     days = set(pc.unique(counted.filter(pc.greater(counted["count_all"], 1))["event_day"]).to_pylist())
     pairs = pairs.filter(pc.less(pairs["request_id"], _FIRST_IMPORTED))
+    unsure: set[date] = set()
     if pairs.num_rows == 0:
-        return days
+        return days, unsure
     ids = pc.min_max(pairs["request_id"]).as_py()
     between = (pc.field("request_id") >= ids["min"]) & (pc.field("request_id") <= ids["max"])
     for file in held:
         if file.first_request > ids["max"] or file.last_request < ids["min"]:
             continue
-        there = pq.read_table(root / file.name, columns=pairs.column_names, filters=between)
+        try:
+            there = read_rows(root / file.name, columns=pairs.column_names, filters=between)
+        except (OSError, pa.ArrowException):
+            # Damaged: no settlement reads it until it is put back, and then what repeats has to count once.
+            unsure.update(_days_of(file))
+            continue
         if there.num_rows:
             both = pairs.join(there, ["request_id", "attempt", "event_day"], join_type="left semi", use_threads=False)
             days |= set(pc.unique(both["event_day"]).to_pylist())
-    return days
+    return days, unsure
+
+
+def _days_of(file: LakeFile | LakeFault) -> set[date]:
+    return {file.first_day + timedelta(n) for n in range((file.last_day - file.first_day).days + 1)}
 
 
 def _summed(usage: pa.Table) -> list[Row]:

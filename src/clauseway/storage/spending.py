@@ -1,12 +1,14 @@
 """What one start of a gateway did, attempt by attempt, from the lake: for the slices of a budget that it died with."""
 
+from collections.abc import Sequence
+
 import msgspec
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from clauseway.metering import RequestId
 from clauseway.metering.endpoints import batch_codes
-from clauseway.storage.files import INTENTS, USAGE, files_of
+from clauseway.storage.digests import read_rows
+from clauseway.storage.files import INTENTS, USAGE, LakeFile, files_of
 from clauseway.storage.lake import Lake
 
 _SCOPE = ("organisation", "project", "key_id", "cloud", "product")
@@ -32,20 +34,20 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
     """The sealed attempts of the start `boot` (hex), as far as they were sealed from `since_ns` on.
 
-    Where an attempt was ended twice, what is known best stands (the lowest status).
+    Where an attempt was ended twice, what is known best stands (the lowest status). Raises LakeDamaged.
     """
-    first, end = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
-    of_boot = (pc.field("request_id") >= first) & (pc.field("request_id") <= end)
+    first, last = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
+    of_boot = (pc.field("request_id") >= first) & (pc.field("request_id") <= last)
     ends: dict[tuple[str, int], tuple[int, int]] = {}
-    for name in _sealed_since(lake, USAGE, since_ns):
-        for row in pq.read_table(lake.root / name, columns=list(_END), filters=of_boot).to_pylist():
+    for file in _sealed_since(lake, USAGE, since_ns, first, last):
+        for row in read_rows(lake.root / file.name, columns=list(_END), filters=of_boot).to_pylist():
             found = (row["status"], row["charge_picodollars"])
             key = (row["request_id"], row["attempt"])
             ends[key] = min(ends.get(key, found), found)
     attempts: dict[tuple[str, int], Attempt] = {}
     of_batches = batch_codes()
-    for name in _sealed_since(lake, INTENTS, since_ns):
-        for row in pq.read_table(lake.root / name, columns=list(_INTENT), filters=of_boot).to_pylist():
+    for file in _sealed_since(lake, INTENTS, since_ns, first, last):
+        for row in read_rows(lake.root / file.name, columns=list(_INTENT), filters=of_boot).to_pylist():
             key = (row["request_id"], row["attempt"])
             status, charge = ends.get(key, (0, 0))
             attempts[key] = Attempt(
@@ -58,5 +60,12 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
     return list(attempts.values())
 
 
-def _sealed_since(lake: Lake, kind: str, since_ns: int) -> list[str]:
-    return [file.name for file in files_of(lake.control, kind) if file.sealed_ns >= since_ns]
+def _sealed_since(lake: Lake, kind: str, since_ns: int, first: str, last: str) -> Sequence[LakeFile]:
+    """The files sealed since an instant that may hold requests from the first to the last."""
+    return lake.sound(
+        [
+            file
+            for file in files_of(lake.control, kind)
+            if file.sealed_ns >= since_ns and file.first_request <= last and file.last_request >= first
+        ]
+    )

@@ -174,7 +174,7 @@ def sealed_usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table |
 def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
     """The sealed usage of some days, each attempt once, in parts of which no two share a day: what is apart as one, and
     every stretch of days that is not by itself, so that no more than that need be sorted at a time."""
-    files = files_of(lake.control, USAGE, days)
+    files = lake.sound(files_of(lake.control, USAGE, days))
     unsure = {day for file in files if not file.apart for day in _span(file)}
     apart = [file for file in files if unsure.isdisjoint(_span(file))]
     again = sorted((file for file in files if not unsure.isdisjoint(_span(file))), key=lambda file: file.first_day)
@@ -224,7 +224,7 @@ def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
     told = {Sale(*place) for file in files for place in file.told_places()}
     silent = [file for file in files if not file.places]
     if silent:
-        distinct = _read(con, lake, silent, days).select(*DIMENSIONS).distinct()
+        distinct = _read(con, lake, lake.sound(silent), days).select(*DIMENSIONS).distinct()
         told |= {Sale(**row) for row in rows_of(con, distinct)}
     return sorted(told)
 

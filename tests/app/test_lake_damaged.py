@@ -1,0 +1,205 @@
+"""A file of the lake that was edited, swapped, cut or removed: what every command says, and that none of it is settled.
+
+The home is that of `metered_months`: seven attempts in April and May 2026, a file for each event day.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from clauseway.app.compacting import compact_lake
+from clauseway.app.home import Home
+from clauseway.app.sealing import open_lake
+from clauseway.storage.files import USAGE, files_of
+from in_process import answer, run
+from metered_months import OUT, SOLD, assumed, metered_home
+
+SETTLE_MAY = ("settle", "--period", "2026-05", *assumed())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = metered_home(tmp_path / "home")
+    done = run("settle", "--period", "2026-04", *assumed(), "--prices", book(made), home=made.root)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def book(home: Home) -> str:
+    return str(home.root / "book.csv")
+
+
+def file_of(home: Home, day: str) -> Path:
+    """The one file with the usage of a day."""
+    (path,) = (home.lake / "usage" / day).glob("*.parquet")
+    return path
+
+
+def times_a_thousand(home: Home) -> None:
+    """An editor who knows Parquet: the file is whole, its own checksums are right, the tokens are not."""
+    path = file_of(home, "2026-05-05")
+    table = pq.read_table(path)
+    place = table.schema.get_field_index(OUT.column)
+    raised = table.set_column(place, table.schema.field(place), pc.multiply(table[OUT.column], 1000))
+    pq.write_table(raised, path, compression="zstd", write_page_checksum=True)
+
+
+def flip_a_bit(home: Home) -> None:
+    path = file_of(home, "2026-05-06")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+
+
+def cut(home: Home) -> None:
+    path = file_of(home, "2026-05-06")
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def remove(home: Home) -> None:
+    file_of(home, "2026-05-07").unlink()
+
+
+def swap_two(home: Home) -> None:
+    one, other = file_of(home, "2026-05-05"), file_of(home, "2026-05-07")
+    beside = one.with_suffix(".beside")
+    one.rename(beside)
+    other.rename(one)
+    beside.rename(other)
+
+
+# What was done by hand · the days whose files are named · what is said of them
+DAMAGES = [
+    (times_a_thousand, ["2026-05-05"], "changed"),
+    (flip_a_bit, ["2026-05-06"], "changed"),
+    (cut, ["2026-05-06"], "changed"),
+    (remove, ["2026-05-07"], "missing"),
+    (swap_two, ["2026-05-05", "2026-05-07"], "changed"),
+]
+BY_HAND = pytest.mark.parametrize(("by_hand", "days", "said"), DAMAGES, ids=[row[0].__name__ for row in DAMAGES])
+Damaging = Callable[[Home], None]
+
+
+@BY_HAND
+def test_nothing_is_settled_from_a_file_that_is_not_what_was_written(
+    home: Home, by_hand: Damaging, days: list[str], said: str
+) -> None:
+    names = [file_of(home, day).name for day in days]
+    by_hand(home)
+    done = run(*SETTLE_MAY, "--prices", book(home), home=home.root)
+    assert done.returncode == 3
+    for day, name in zip(days, names, strict=True):
+        assert f"usage/{day}/{name}" in done.stderr
+    assert said in done.stderr
+    assert "SHA-256" in done.stderr, "what to look for in a backup"
+    assert run("statement", "--period", "2026-05", home=home.root).returncode != 0, "nothing was posted"
+
+
+@BY_HAND
+def test_a_settled_month_is_not_the_same_any_more(home: Home, by_hand: Damaging, days: list[str], said: str) -> None:
+    assert run(*SETTLE_MAY, "--prices", book(home), home=home.root).returncode == 0
+    by_hand(home)
+    done = run("statement", "verify", "2026-05", home=home.root)
+    assert done.returncode == 3
+    assert f"usage/{days[0]}/" in done.stderr
+
+
+@BY_HAND
+def test_the_lake_is_checked_to_the_last_byte(home: Home, by_hand: Damaging, days: list[str], said: str) -> None:
+    sound = answer("lake", "check", home=home.root)
+    assert (sound["files"], sound["faults"]) == (5, [])
+    by_hand(home)
+    found = answer("lake", "check", home=home.root, code=2)
+    assert [(fault["first_day"], fault["what"]) for fault in found["faults"]] == [(day, said) for day in days]
+    told = run("lake", "check", home=home.root)
+    assert told.returncode == 2
+    assert all(f"usage/{day}/" in told.stdout for day in days)
+
+
+# Every command that reads single records of the day; each names the file and exits with 3.
+READERS = [
+    ("settle", "--period", "2026-05", *assumed()),
+    ("settle", "--period", "2026-05", "--under", "A3", *assumed()),
+    ("usage", "export", "--format", "parquet", "--out", "usage.parquet"),
+    ("usage", "export", "--format", "cloudevents", "--out", "usage.jsonl"),
+    ("usage", "export", "--format", "focus", "--out", "usage.csv"),
+    ("lake", "rollups"),
+    ("request", "req_00000000000000070000000000000005"),
+]
+
+
+@pytest.mark.parametrize("command", READERS, ids=[" ".join(row[:4]) for row in READERS])
+def test_no_command_reads_a_changed_file(home: Home, tmp_path: Path, command: tuple[str, ...]) -> None:
+    times_a_thousand(home)
+    placed = [str(tmp_path / part) if part.startswith("usage.") else part for part in command]
+    prices = ["--prices", book(home)] if command[0] == "settle" else []
+    done = run(*placed, *prices, home=home.root)
+    assert done.returncode == 3, done.stdout
+    assert "usage/2026-05-05/" in done.stderr
+
+
+def test_a_file_of_other_days_stops_nobody(home: Home) -> None:
+    """April's share of Microsoft ended with 26 April: May reads from 27 April on."""
+    (home.lake / "usage" / "2026-04-10").rename(home.root / "aside")
+    assert run(*SETTLE_MAY, "--prices", book(home), home=home.root).returncode == 0
+    assert [fault["what"] for fault in answer("lake", "check", home=home.root, code=2)["faults"]] == ["missing"]
+
+
+def test_what_is_put_back_is_settled(home: Home) -> None:
+    path = file_of(home, "2026-05-05")
+    shutil.copy(path, home.root / "backup")
+    times_a_thousand(home)
+    assert run(*SETTLE_MAY, "--prices", book(home), home=home.root).returncode == 3
+    shutil.copy(home.root / "backup", path)
+    assert run(*SETTLE_MAY, "--prices", book(home), home=home.root).returncode == 0
+
+
+def test_retired_files_are_checked_until_they_are_deleted_and_merging_goes_on_beside_a_fault(home: Home) -> None:
+    second = [sold for sold in SOLD if sold.day != "2026-05-05"]
+    metered_home(home.root, second, first=101)
+    times_a_thousand(home)
+    done = run("lake", "compact", "--files", "2", home=home.root)
+    assert done.returncode == 0, "one file of 5 May: nothing of it was to be merged"
+    with open_lake(home) as lake:
+        merged = [file.name for file in files_of(lake.control, USAGE) if "merged-" in file.name]
+    assert len(merged) == 4
+    found = answer("lake", "check", home=home.root, code=2)
+    assert found["retired"] == 8
+    retired = next(path for path in (home.lake / "usage" / "2026-04-10").iterdir() if "merged" not in path.name)
+    retired.write_bytes(b"")
+    found = answer("lake", "check", home=home.root, code=2)
+    assert sorted((fault["first_day"], fault["is_retired"]) for fault in found["faults"]) == [
+        ("2026-04-10", True),
+        ("2026-05-05", False),
+    ]
+
+
+def test_a_damaged_day_is_not_merged_and_the_others_are(home: Home) -> None:
+    metered_home(home.root, SOLD, first=101)
+    for path in (home.lake / "usage" / "2026-05-06").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    done = run("lake", "compact", "--files", "2", home=home.root)
+    assert done.returncode == 3
+    assert "usage/2026-05-06/" in done.stderr
+    with open_lake(home) as lake:
+        merged = [file for file in files_of(lake.control, USAGE) if "merged-" in file.name]
+    assert len(merged) == 4
+
+
+def test_sealing_goes_on_beside_a_lost_file(home: Home) -> None:
+    """The same requests again on a day whose file is gone: whether they repeat cannot be told."""
+    file_of(home, "2026-05-07").unlink()
+    metered_home(home.root, SOLD, first=1000)
+    with open_lake(home) as lake:
+        last = [file for file in files_of(lake.control, USAGE) if str(file.first_day) == "2026-05-07"]
+    assert len(last) == 2
+
+
+def test_files_carry_page_checksums_which_merging_verifies(home: Home) -> None:
+    page = pq.ParquetFile(file_of(home, "2026-05-05"), page_checksum_verification=True)
+    assert page.read().num_rows == 1
+    assert compact_lake(home).before == 0
