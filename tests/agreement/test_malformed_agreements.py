@@ -617,6 +617,115 @@ a change names a term that has a mistake of its own: told once, at the term
 a change names a term in a block that is no YAML: told once, at the block
     A1.md:28 written: actions: [serve
     told: A1.md:28 this is no YAML
+
+# Blocks that would vanish
+
+a fence without yaml
+    A1.md:13 written: ```term
+    told: A1.md:13 '```term' is no block that is read
+
+a fence of another language
+    A1.md:13 written: ```json term
+    told: A1.md:13 '```json term' is no block that is read
+
+attributes for words
+    A1.md:13 written: ``` {.yaml .term}
+    told: A1.md:13 '``` {.yaml .term}' is no block that is read
+
+tildes without yaml
+    A1.md:13 written: ~~~ term
+    A1.md:19 written: ~~~
+    told: A1.md:13 '~~~ term' is no block that is read
+
+a term in a fence that says nothing
+    A1.md:13 written: ```
+    told: A1.md:13 what stands here looks like a term and is none
+
+a term in a fence of JSON
+    A1.md:13 written: ```json
+    A1.md:14 written: {"id": "A1.own", "kind": "ownership", "party": "maker"}
+    A1.md:15 written:
+    A1.md:16 written:
+    A1.md:17 written:
+    A1.md:18 written:
+    told: A1.md:13 what stands here looks like a term and is none
+
+an indented fence
+    A1.md:13 written:     ```yaml term
+    A1.md:14 written:     id: A1.own
+    A1.md:15 written:     kind: ownership
+    A1.md:16 written:     party: maker
+    A1.md:17 written:     products: [api]
+    A1.md:18 written:     source: [T]
+    A1.md:19 written:     ```
+    told: A1.md:13 '```yaml term' is no block that is read
+
+a term without a fence
+    A1.md:13 written:
+    A1.md:19 written:
+    told: A1.md:14 what stands here looks like a term and is none
+
+two backticks
+    A1.md:13 written: ``yaml term
+    A1.md:19 written: ``
+    told: A1.md:13 '``yaml term' is no block that is read
+
+a fence in a comment
+    A1.md:12 written: <!--
+    A1.md:19 written: ``` ⏎ -->
+    told: A1.md:13 '```yaml term' is no block that is read
+
+a fence in an example
+    A1.md:13 written: ````markdown ⏎ ```yaml term
+    A1.md:19 written: ``` ⏎ ````
+    told: A1.md:14 '```yaml term' is no block that is read
+
+a change that is no block
+    A1.md:13 written: ```yaml-change
+    A1.md:14 written: id: A1.ends
+    A1.md:15 written: ends: [A1.only]
+    A1.md:16 written:
+    A1.md:17 written:
+    told: A1.md:13 unknown block 'yaml -change'
+
+definitions that are no block
+    agreement.md:6 written: ```definitions
+    told: agreement.md:1 nothing is defined
+    told: agreement.md:6 '```definitions' is no block that is read
+
+lists ten deep
+    A1.md:12 written: - - - - - - - - - - - deep ⏎
+    told: A1.md:12 a list or quotation more than 8 deep
+
+# Characters and names that deceive
+
+a character that reorders the text
+    A1.md:11 written: The maker owns ⟨U+202E⟩its products.
+    told: A1.md:11 the character U+202E
+
+a character of no width
+    A1.md:16 written: party: ma⟨U+200B⟩ker
+    told: A1.md:16 the character U+200B
+
+a soft hyphen
+    A1.md:16 written: party: ma⟨U+00AD⟩ker
+    told: A1.md:16 the character U+00AD
+
+a character of no width by an escape
+    A1.md:16 written: party: "ma\u200bker"
+    told: A1.md:16 an escape names a control character
+
+a name with a letter of another alphabet
+    agreement.md:9 written: parties: [maker, buyer, m⟨U+0430⟩ker]
+    told: agreement.md:9 the name 'mаker' has the character U+0430
+
+names that differ in capitals alone
+    agreement.md:9 written: parties: [maker, buyer, Maker]
+    told: agreement.md:9 the names 'Maker' and 'maker' differ in capitals alone
+
+a term with a letter of another alphabet
+    A1.md:14 written: id: ⟨U+0410⟩1.own
+    told: A1.md:14 the name 'А1.own' has the character U+0410
 """
 
 

@@ -67,6 +67,8 @@ def check_term(term: Term, place: Place) -> None:
         _check_choice("unless", term.unless, UNLESS, place)
     if isinstance(term, RevenueShareTerm):
         _check_share(term, place)
+    if isinstance(term, RefusalRight):
+        place.mistakes.check_name(place.line("subject"), term.subject)
     if isinstance(term, Exclusivity):
         only = term.only
         filled = [names for names in (only.clouds, only.sellers, only.regions, only.parties, only.licensees) if names]

@@ -259,7 +259,8 @@ class _Written:
         return frozenset(written) if isinstance(written, dict) else None
 
     def lines(self) -> dict[tuple[str, str], int]:
-        return {
+        """The line of each name by its section; of a section itself by the empty name."""
+        return {(section, ""): entry.line for section, entry in self._entries.items()} | {
             (section, name): member.line
             for section, entry in self._entries.items()
             for name, member in entry.members.items()
@@ -273,6 +274,17 @@ class _Written:
 
     def _misfit(self, line: int, what: str, why: str, todo: str) -> None:
         self._mistakes.add(line, f"{what} does not fit", why, todo)
+
+
+def _check_spelling(definitions: Definitions, mistakes: Mistakes) -> None:
+    """Every name that is defined can be written, and told from the others of its section."""
+    mistakes.check_name(1, definitions.id)
+    for section in SECTIONS:
+        names = definitions.names[section] or ()
+        heading = definitions.lines.get((section, ""), 1)
+        for name in sorted(names):
+            mistakes.check_name(definitions.lines.get((section, name), heading), name)
+        mistakes.check_names_apart(heading, names)
 
 
 def _is_list_of_names(value: Plain) -> bool:
@@ -365,6 +377,7 @@ def _check_sources(definitions: Definitions, mistakes: Mistakes) -> None:
 
 
 CHECKS: tuple[Callable[[Definitions, Mistakes], None], ...] = (
+    _check_spelling,
     _check_catalog,
     _check_regions,
     _check_circles,

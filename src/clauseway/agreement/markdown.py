@@ -10,13 +10,20 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from clauseway.agreement.mistakes import Mistakes
+from clauseway.agreement.unread import DEPTH_MAX, check_unread
 
 _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _NUMBERED = re.compile(r"^(\d+(?:\.\d+)*)\s+(.+)$")
 _FENCE = re.compile(r"^ya?ml\b\s*(.*)$", re.IGNORECASE)
 _OPENING = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
-# Control characters, lone surrogates, and the line separators that Markdown, YAML and editors count differently.
-UNREADABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Control characters, lone surrogates, the line separators that Markdown, YAML and editors count differently; and
+# characters that have no width, or show the text around them in another order than it is read in.
+_NO_WIDTH = "\\xad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200d\\u2060-\\u2064\\u3164\\ufeff\\uffa0"
+_REORDERING = "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u206f"
+_HIDDEN = f"{_NO_WIDTH}{_REORDERING}\\ufff9-\\ufffb\\U000e0000-\\U000e0fff"
+UNREADABLE = re.compile(rf"[{_HIDDEN}]|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# The parser drops what is nested deeper without a word: it follows further than any document may go.
+_NESTING_MAX = 8 * DEPTH_MAX
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +61,11 @@ def take_apart(text: str, mistakes: Mistakes) -> Document:
     skipped = front.end() if front else 0
     draft = _Draft(text[skipped:], text.count("\n", 0, skipped) + 1)
     # Blocks alone: what inline marks mean changes no clause.
-    tokens = MarkdownIt("commonmark").disable("inline").parse(text[skipped:])
+    parser = MarkdownIt("commonmark", {"maxNesting": _NESTING_MAX}).disable("inline")
+    tokens = parser.parse(text[skipped:])
     for index, token in enumerate(tokens):
         draft.take(token, tokens[index + 1] if index + 1 < len(tokens) else token)
+    check_unread(draft.lines, tokens, draft.read, draft.first_line, mistakes)
     return Document(
         name=mistakes.where,
         front=front[1] if front else "",
@@ -71,7 +80,8 @@ def readable(text: str, mistakes: Mistakes) -> str:
     for at, line in enumerate(text.split("\n"), start=1) if UNREADABLE.search(text) else ():
         if found := UNREADABLE.search(line):
             name = f"U+{ord(found[0]):04X}"
-            mistakes.add(at, f"the character {name}", "it cannot be shown", "Delete it; the file is UTF-8 text.")
+            why = "it cannot be shown, or it hides or reorders what is shown beside it"
+            mistakes.add(at, f"the character {name}", why, "Delete it; the file is UTF-8 text.")
     return UNREADABLE.sub("", text)
 
 
@@ -81,8 +91,9 @@ class _Draft:
     def __init__(self, body: str, first_line: int) -> None:
         self.sections: list[Section] = []
         self.blocks: list[Block] = []
-        self._lines = body.split("\n")
-        self._first_line = first_line
+        self.read: set[int] = set()  # the lines of the blocks, counted from 0
+        self.lines = body.split("\n")
+        self.first_line = first_line
 
     def take(self, token: Token, following: Token) -> None:
         if token.type == "heading_open" and token.level == 0:
@@ -103,14 +114,15 @@ class _Draft:
     def _add_block(self, token: Token, kind: str) -> None:
         clause, line = len(self.sections) - 1, self._line(token) + 1
         closed = self._closed(token)
+        self.read |= set(range(*(token.map or (0, 0))))
         self.blocks.append(Block(kind=kind, text=token.content, line=line, clause=clause, closed=closed))
 
     def _line(self, token: Token) -> int:
-        return self._first_line + (token.map[0] if token.map else 0)
+        return self.first_line + (token.map[0] if token.map else 0)
 
     def _closed(self, token: Token) -> bool:
         """Whether a fence ends by its own closing line: not by the end of what holds it, nor by that of another."""
         first, end = token.map or (0, 0)
         if _OPENING.search(token.content):
             return False
-        return end - first > 1 and self._lines[end - 1].strip(" >\t").startswith(token.markup)
+        return end - first > 1 and self.lines[end - 1].strip(" >\t").startswith(token.markup)

@@ -1,5 +1,6 @@
 """An author's mistakes, gathered while documents are read. Nothing is raised before everything was looked at."""
 
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
@@ -10,6 +11,9 @@ DEFINITIONS = "agreement.md"
 # The names that one may write somewhere. None where they could not be read: then any name passes, because the one
 # mistake that hides them is told already.
 Names = Collection[str] | None
+# Names stand in flags, receipts and suppositions, between colons and equals signs; a letter of another alphabet looks
+# like one of these and names something else.
+_FOREIGN = re.compile(r"[^A-Za-z0-9._-]|^[._-]")
 
 
 class Mistakes:
@@ -40,6 +44,23 @@ class Mistakes:
         if known is not None and name not in known:
             todo = _meant(name, known) or (f"Write one of: {', '.join(sorted(known))}." if known else "Delete it.")
             self.add(line, f"unknown {what} {name!r}", why, todo)
+
+    def check_name(self, line: int, name: str) -> None:
+        """A name that a document gives to something."""
+        if found := _FOREIGN.search(name):
+            what = f"the name {name!r} has the character U+{ord(found[0]):04X}"
+            why = (
+                "a name is of Latin letters, digits, dots, dashes and underscores, and begins with one of the first two"
+            )
+            self.add(line, what, why, "Write another name; titles and prose may say it in any alphabet.")
+
+    def check_names_apart(self, line: int, names: Iterable[str]) -> None:
+        """Names of one kind that people would take for each other."""
+        seen: dict[str, str] = {}
+        for name in sorted(names):
+            if (before := seen.setdefault(name.casefold(), name)) != name:
+                what = f"the names {before!r} and {name!r} differ in capitals alone"
+                self.add(line, what, "people take them for one", "Give one of them another name.")
 
     def include(self, problems: Iterable[Problem]) -> None:
         """Problems that somebody else found."""

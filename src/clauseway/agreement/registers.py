@@ -106,6 +106,8 @@ def _listed(entry: Entry | None, mistakes: Mistakes) -> Iterator[Entry]:
 
 
 def _with_addition(entry: Entry, catalog: Catalog | None, mistakes: Mistakes) -> Catalog | None:
+    member = entry.members.get(entry.text("kind"), entry)
+    mistakes.check_name(member.line, entry.text(entry.text("kind")))
     if entry.text("kind") == "party":
         party = build(AddedParty, entry, mistakes)
         if party is None or catalog is None:

@@ -34,6 +34,8 @@ def _check_any(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
 def _check_ids(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
     seen: dict[str, str] = {}
     for draft in drafts:
+        if draft.id:
+            mistakes.within(draft.document).check_name(1, draft.id)
         if draft.id and draft.id in seen:
             what, why = f"amendment {draft.id!r} stands twice", f"{seen[draft.id]} has that id"
             mistakes.within(draft.document).add(1, what, why, _OTHER_ID)
@@ -55,6 +57,8 @@ def _check_declared(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
     seen: dict[str, str] = {}
     for draft in drafts:
         for name, line in draft.declared:
+            if name:
+                mistakes.within(draft.document).check_name(line, name)
             if name and name in seen:
                 mistakes.within(draft.document).add(
                     line, f"{name!r} stands twice", f"{seen[name]} has that id", _OTHER_ID

@@ -1,12 +1,13 @@
 """What `check` has to say of an agreement's folder, and when one of its files changes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from clauseway.agreement.soundness import Remark, Severity, check_agreement
 from clauseway.app.home import Home
-from clauseway.app.library import open_agreement, with_recorded
+from clauseway.app.library import open_agreement, unread, with_recorded
 from clauseway.decisions.question import RESTS_ON
 from clauseway.values import InvalidInput, Problem
 
@@ -26,11 +27,24 @@ def check_folder(folder: Path | None, home: Home) -> CheckView:
     Raises InvalidInput where it cannot be read.
     """
     opened = with_recorded(open_agreement(folder), home)
-    remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    remarks = (*check_agreement(opened.agreement, opened.facts, RESTS_ON), *_not_read(folder))
     counts = {severity.value: sum(one.severity is severity for one in remarks) for severity in Severity}
     return CheckView(
         title=opened.agreement.title, sound=not counts[Severity.ERROR.value], counts=counts, remarks=remarks
     )
+
+
+def _not_read(folder: Path | None) -> Iterator[Remark]:
+    for name in unread(folder) if folder is not None else ():
+        yield Remark(
+            severity=Severity.NOTE,
+            kind="not-read",
+            document=name,
+            line=0,
+            what=f"{name} is not read",
+            why="the documents of an agreement are the files whose names end in .md",
+            todo="Nothing, unless it should say something: then rename it.",
+        )
 
 
 def watched(folder: Path | None) -> Path:

@@ -34,6 +34,8 @@ from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 BUILT_IN = "openai-microsoft"
 # Brings a database library along: loaded only where a home has a register.
 _REGISTER = "clauseway.app.register"
+# What people call Markdown files elsewhere, and `.md` in capitals.
+_MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd", ".mdwn", ".mdx", ".mdtext", ".txt")
 Part = TypeVar("Part")
 # The parts of a question that are read before it is asked; the others are names.
 _NO_NAMES = ("as_of", "known_at", "reading")
@@ -230,9 +232,41 @@ def _documents(folder: Path) -> dict[str, str]:
             )
         )
     wrong = Wrong()
-    documents = {path.name: wrong.tried(partial(read_text, path), "") for path in sorted(folder.glob("*.md"))}
+    paths = sorted(folder.glob("*.md"))
+    documents = {path.name: wrong.tried(partial(_document, path), "") for path in paths}
+    wrong.problems += [_unread_document(folder / name) for name in unread(folder) if _is_markdown(name)]
     wrong.refuse()
     return documents
+
+
+def unread(folder: Path) -> list[str]:
+    """The names in an agreement's folder that are not read: whatever does not end in `.md`. Hidden ones are left out
+    unless they look like a document."""
+    names = sorted(path.name for path in folder.iterdir() if not path.name.endswith(".md"))
+    return [name for name in names if not name.startswith(".") or _is_markdown(name)]
+
+
+def _is_markdown(name: str) -> bool:
+    """Whether an author would take the file for a document of the agreement."""
+    return name.casefold().endswith(_MARKDOWN)
+
+
+def _unread_document(path: Path) -> Problem:
+    return Problem(
+        what=f"{path.name} would not be read",
+        why="the documents of an agreement are the files whose names end in .md, in small letters",
+        where=str(path),
+        todo=f"Rename it to {path.name.rpartition('.')[0]}.md, or move it out of the folder.",
+    )
+
+
+def _document(path: Path) -> str:
+    """A document's text. Raises InvalidInput for a folder, a pipe or a device: reading one may never end."""
+    if path.exists() and not path.is_file():
+        why = "it is a folder, a pipe or a device"
+        todo = "Put a plain file there, or move it out of the folder."
+        raise InvalidInput(Problem(what="it is no document", why=why, where=str(path), todo=todo))
+    return read_text(path)
 
 
 def read_text(path: Path) -> str:

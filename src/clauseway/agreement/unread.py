@@ -1,0 +1,84 @@
+"""Find text that looks like a block and is not read as one, so that no term vanishes from a document.
+
+A reader of the rendered page, or its author, would take such text for a term. Each place is a mistake with its line.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+
+from markdown_it.token import Token
+
+from clauseway.agreement.mistakes import Mistakes
+
+# The words after `yaml` that open a block, in the singular and in the plural.
+_BLOCK_WORDS = frozenset({"definitions", "definition", "term", "terms", "change", "changes", "fact", "facts"})
+# A line of two backticks or tildes, or more, behind whatever marks a list or a quotation.
+_FENCE_LINE = re.compile(r"^[\s>*+\-\d.)]*(`{2,}|~{2,})(.*)$")
+# Nobody writes more behind a fence than a language and a kind of block.
+_WORDS_MAX = 4
+_KEY = r"""(?:^|[\s{{,\[-])["']?{key}["']?[ \t]*:"""
+_ID = re.compile(_KEY.format(key="id"), re.MULTILINE)
+_KIND = re.compile(_KEY.format(key="kind"), re.MULTILINE)
+_CHANGE = re.compile(_KEY.format(key="(?:ends|sets-end)"), re.MULTILINE)
+_SOURCE = re.compile(_KEY.format(key="(?:source|effective|party|products)"), re.MULTILINE)
+# Prose may speak of an id and a kind: only lines that begin with these keys are a term without its fence.
+_LINES_OF_TERM = (re.compile(r"^id:\s", re.MULTILINE), re.compile(r"^(?:kind|ends|sets-end):\s", re.MULTILINE))
+# Tokens whose content is shown and never read.
+_SHOWN = ("fence", "code_block", "html_block")
+# Deeper than this nobody writes; the parser itself follows further, so that nothing is dropped unseen.
+DEPTH_MAX = 8
+# A list adds two levels to a token: itself and its item.
+_LEVEL_MAX = 2 * DEPTH_MAX
+
+
+def check_unread(
+    lines: Sequence[str], tokens: Sequence[Token], read: Collection[int], first_line: int, mistakes: Mistakes
+) -> None:
+    """Tell each place that looks like a block and is none. `read`: the lines of blocks, counted from 0."""
+    told = _check_fence_lines(lines, read, first_line, mistakes)
+    for index, token in enumerate(tokens):
+        line = token.map[0] if token.map else 0
+        if token.level > _LEVEL_MAX:
+            why, todo = "nothing in it would be read", "Write it at the margin, as a clause of its own."
+            mistakes.add(first_line + line, f"a list or quotation more than {DEPTH_MAX} deep", why, todo)
+            return
+        if line in read or _tells_within(token, told):
+            continue
+        is_prose = token.type == "paragraph_open" and all(
+            pattern.search(tokens[index + 1].content) for pattern in _LINES_OF_TERM
+        )
+        if is_prose or (token.type in _SHOWN and _looks_like_a_block(token.content)):
+            why = "it would be shown to people and have no effect"
+            todo = "Open it with ```yaml term (or change, definitions, facts), or delete it."
+            mistakes.add(first_line + line, "what stands here looks like a term and is none", why, todo)
+
+
+def _check_fence_lines(lines: Sequence[str], read: Collection[int], first_line: int, mistakes: Mistakes) -> set[int]:
+    """Tell each line that names a kind of block behind a fence and opens none; return those lines."""
+    told = set()
+    for number, line in enumerate(lines):
+        match = _FENCE_LINE.match(line)
+        if match and number not in read and _names_a_block(match[1], match[2]):
+            why = "a block opens with three backticks at the margin, then yaml, then its kind"
+            todo = "Write ```yaml term (or change, definitions, facts) on a line of its own, or delete it."
+            mistakes.add(first_line + number, f"{line.strip(' >*+-')!r} is no block that is read", why, todo)
+            told.add(number)
+    return told
+
+
+def _names_a_block(fence: str, info: str) -> bool:
+    if len(fence) == 2 and fence[0] in info:
+        return False  # two backticks and two more: code within a sentence
+    words = re.findall(r"[a-z]+", info.lower())
+    return 0 < len(words) <= _WORDS_MAX and not _BLOCK_WORDS.isdisjoint(words)
+
+
+def _tells_within(token: Token, told: Collection[int]) -> bool:
+    """Return whether a line of this token was told already."""
+    first, end = token.map or (0, 0)
+    return any(first <= number < end for number in told)
+
+
+def _looks_like_a_block(content: str) -> bool:
+    has_id, has_kind = bool(_ID.search(content)), bool(_KIND.search(content))
+    return (has_id and (has_kind or bool(_CHANGE.search(content)))) or (has_kind and bool(_SOURCE.search(content)))
