@@ -48,6 +48,7 @@ def synthetic(amendments: int, seed: int = 1) -> tuple[Agreement, Catalog, FactR
         id="synthetic",
         title="A synthetic agreement",
         hash="synthetic",
+        meaning="synthetic",
         catalog=catalog,
         sources={},
         rules={name: _cite(name, "agreement") for name in RULES},

@@ -198,6 +198,10 @@ MALFORMED = [
      ["1 unknown party 'taker'", "1 unknown product 'weights'"]),
     ("- {kind: product, product: chat-2, class: chats}\n- {kind: product, class: api}\n- {kind: party, party: ''}",
      ["1 unknown class 'chats'", "2 'product' is missing", "3 'party' does not fit"]),
+    ("- {kind: milestone, effective: 2027-01-01, …, id: M}\n"
+     "- {kind: retraction, effective: 2027-01-02, …, id: R, corrects: M}\n"
+     "- {kind: retraction, effective: 2027-01-03, …, corrects: R}", ["3 R is a retraction"]),
+    ("- {kind: party, party: mаker}", ["1 the name 'mаker' has the character U+0430"]),
     ("- {kind: product, product: chat-2, class: api, first-shiped-by: 2026-01-01}",
      ["1 unknown key 'first-shiped-by'"]),
 ]  # fmt: skip

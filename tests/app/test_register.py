@@ -110,11 +110,14 @@ def test_a_correction_hides_from_its_own_recording_on_and_not_before(home: Home)
     assert [fact.name for fact in with_register(PARTNERSHIP, home).facts.facts if fact.id] == ["F1", "F2"]
 
 
-def test_a_retraction_says_that_nothing_happened_and_stays_when_corrected_itself(home: Home) -> None:
+def test_a_retraction_says_that_nothing_happened_and_is_not_retracted_itself(home: Home) -> None:
     wrong = record(home, launch("new-model", "azure", "available", "2026-04-30"))
     retraction = record(home, given_fact("retraction", "2026-05-02", wrong.id))
     assert new_model_on_aws(home).outcome == "conditional"
-    record(home, given_fact("retraction", "2026-05-03", retraction.id))
+    with pytest.raises(InvalidInput, match=f"{retraction.id} is a retraction") as refused:
+        record(home, given_fact("retraction", "2026-05-03", retraction.id))
+    [problem] = refused.value.problems
+    assert problem.todo == "Record the fact again, with the day on which it took effect."
     assert new_model_on_aws(home).outcome == "conditional"
     record(home, launch("new-model", "azure", "available", "2026-04-30"))
     assert new_model_on_aws(home).outcome == "permitted"

@@ -53,6 +53,24 @@ def test_what_would_change_stands_in_the_json() -> None:
     assert changes[0] == {"kind": "later", "as_of": "2026-04-27", "outcome": "conditional"}
 
 
+def test_a_proof_takes_every_place_that_a_question_takes() -> None:
+    asked = (
+        "--action",
+        "serve",
+        "--party",
+        "openai",
+        "--product",
+        "gpt-5.5",
+        "--cloud",
+        "aws",
+        "--region",
+        "us-east-1",
+    )
+    assert answer("decide", *asked, "--as-of", "2026-05-01", code=0)["outcome"] == "permitted"
+    proved = answer("prove", "--always", "permitted", *asked, "--from", "2026-05-01", "--to-day", "2026-05-01", code=0)
+    assert proved["holds"] is True
+
+
 # --- verify ----------------------------------------------------------------------------------------------------------
 
 DECIDE = ("decide", "--action", "serve", "--party", "openai", "--product", "new-model", "--cloud", "aws",
@@ -77,7 +95,7 @@ def test_a_receipt_is_verified_from_a_file_and_from_a_pipe(receipt: str, tmp_pat
 CHANGED = [
     ({"outcome": "forbidden"}, ["outcome"]),
     ({"receipt": {"engine": "clauseway-decisions/0"}}, ["engine version"]),
-    ({"receipt": {"agreement": "0" * 64}}, ["agreement"]),
+    ({"receipt": {"meaning": "0" * 64}}, ["agreement"]),
     ({"receipt": {"facts": "0" * 64}}, ["facts"]),
     ({"receipt": {"id": "0" * 32}}, ["receipt"]),
     ({"reasons": []}, ["reasons"]),
@@ -102,9 +120,15 @@ def test_knowledge_of_any_year_is_verified() -> None:
         assert answer("verify", "-", given=done.stdout, code=0)["same"] is True
 
 
-def test_another_text_differs_in_its_hash(receipt: str, tmp_path: Path) -> None:
+def test_another_meaning_differs_and_another_layout_is_noted(receipt: str, tmp_path: Path) -> None:
     shutil.copytree(BUILT_IN, tmp_path / "mine", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "mine" / "A5.md").write_text((BUILT_IN / "A5.md").read_text() + "\n")
+    found = answer("verify", "-", "--agreement", str(tmp_path / "mine"), given=receipt, code=0)
+    assert [note["what"] for note in found["notes"]] == ["text of the agreement"]
+    text = run("verify", "-", "--agreement", str(tmp_path / "mine"), given=receipt).stdout
+    assert "The text of the agreement was edited since, without a change of meaning." in text
+    definitions = (BUILT_IN / "agreement.md").read_text()
+    (tmp_path / "mine" / "agreement.md").write_text(definitions.replace("segments: [any,", "segments: [any, other,"))
     found = answer("verify", "-", "--agreement", str(tmp_path / "mine"), given=receipt, code=2)
     assert [difference["what"] for difference in found["differences"]] == ["agreement", "receipt"]
 

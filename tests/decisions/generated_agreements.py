@@ -267,6 +267,7 @@ def agreements(draw: st.DrawFn) -> OpenAgreement:
         id="generated",
         title="A generated agreement",
         hash="generated",
+        meaning="generated",
         catalog=catalog,
         sources={},
         rules={name: cited(name, "agreement") for name in RULES},

@@ -188,6 +188,11 @@ def test_a_proof_walks_over_sellers_and_regions() -> None:
     assert proved(("maker",), ("us", "elsewhere")) == (True, "", "")
     assert proved(("maker",), ()) == (False, "maker", "eu")
     assert proved(("reseller",), ("eu",)) == (False, "reseller", "eu")
+    # A place of a cloud stands for its region, as in a question.
+    assert proved(("maker",), ("south-1",)) == (True, "", "")
+    assert proved(("maker",), ("south-9",)) == (False, "maker", "eu")
+    with pytest.raises(InvalidInput, match="unknown region 'north-1'"):
+        proved(("maker",), ("north-1",))
 
 
 # --- as text ---------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from clauseway.agreement.facts import (
     with_additions,
 )
 from clauseway.agreement.force import InForce, TermState, boundaries, in_force, revenue_shares
+from clauseway.agreement.meaning import meaning_of, meaning_of_facts
 from clauseway.agreement.reader import read_agreement, read_with_facts
 from clauseway.agreement.recorded import Given, Recorded, checked, facts_for
 from clauseway.agreement.registers import read_facts
@@ -89,6 +90,8 @@ __all__ = [
     "checked",
     "facts_for",
     "in_force",
+    "meaning_of",
+    "meaning_of_facts",
     "read_agreement",
     "read_facts",
     "read_with_facts",

@@ -77,7 +77,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """An agreement with all its amendments, oldest first. `hash` names the text it was read from.
+    """An agreement with all its amendments, oldest first. `hash` names the text it was read from, `meaning` what that
+    text means (see `meaning`).
 
     `lines` says where the definitions stand, by section and name.
     """
@@ -85,6 +86,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str
     hash: str
+    meaning: str
     catalog: Catalog
     sources: Mapping[str, str]
     rules: Mapping[str, Citation]

@@ -18,6 +18,7 @@ from clauseway.agreement.amendments import Draft, read_amendment
 from clauseway.agreement.definitions import Definitions, read_definitions
 from clauseway.agreement.facts import FactRegister
 from clauseway.agreement.markdown import take_apart
+from clauseway.agreement.meaning import meaning_of
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes
 from clauseway.agreement.registers import Gathered, gather_facts
 from clauseway.agreement.sequence import check_sequence
@@ -94,10 +95,11 @@ def _read(name: str, text: str, definitions: Definitions, mistakes: Mistakes) ->
 
 def _agreement(definitions: Definitions, drafts: Collection[Draft], hash: str) -> Agreement:
     amendments = [draft.amendment for draft in drafts if draft.amendment is not None]
-    return Agreement(
+    agreement = Agreement(
         id=definitions.id,
         title=definitions.title,
         hash=hash,
+        meaning="",
         catalog=_with_subjects(definitions.catalog(), drafts),
         sources=definitions.sources,
         rules=definitions.cited_rules(),
@@ -107,6 +109,7 @@ def _agreement(definitions: Definitions, drafts: Collection[Draft], hash: str) -
         amendments=tuple(sorted(amendments, key=_day_of)),
         lines=definitions.lines,
     )
+    return msgspec.structs.replace(agreement, meaning=meaning_of(agreement))
 
 
 def _day_of(amendment: Amendment) -> date:

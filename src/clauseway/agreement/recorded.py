@@ -24,7 +24,7 @@ from clauseway.agreement.facts import (
 )
 from clauseway.agreement.markdown import UNREADABLE
 from clauseway.agreement.mistakes import Mistakes
-from clauseway.agreement.registers import NAMED
+from clauseway.agreement.registers import NAMED, RECORD_AGAIN, RETRACTED
 from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
 from clauseway.values import FOREVER, Citation, InvalidInput, KnownAt, parse_day
@@ -201,6 +201,8 @@ def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes)
         why, todo = "decisions may rest on the name", "Add the right one under another name."
         mistakes.add(0, "a name that was added is not taken back", why, todo)
         return
-    if not isinstance(fact, Retraction) and type(corrected) is not type(fact):
+    if isinstance(fact, Retraction) and isinstance(corrected, Retraction):
+        mistakes.add(0, f"{fact.corrects} is a retraction", RETRACTED, RECORD_AGAIN)
+    elif not isinstance(fact, Retraction) and type(corrected) is not type(fact):
         what = f"{fact.corrects} is of another kind"
         mistakes.add(0, what, "a correction says the same kind of thing rightly", "Retract it, and record the other.")

@@ -52,6 +52,10 @@ _ABOUT = frozenset({"kind", "source", "says", "recorded", "id", "corrects"})
 # What a fact is about, in the order in which its name says it.
 NAMED = ("party", "product", "class", "cloud", "stage", "subject")
 
+# Why a retraction cannot be retracted, and the way out.
+RETRACTED = "what a retraction hid is not said again by taking the retraction back"
+RECORD_AGAIN = "Record the fact again, with the day on which it took effect."
+
 
 class Gathered(msgspec.Struct, frozen=True):
     """The facts of a register as far as they could be read, and the catalog with what the register adds."""
@@ -178,8 +182,10 @@ def _check_corrections(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> N
         ids.setdefault(fact.id, entry.line)
     for fact, entry in facts:
         if fact.corrects:
-            known = {other.name for other, _ in facts if other is not fact and other.known <= fact.known}
+            known = {other.name: other for other, _ in facts if other is not fact and other.known <= fact.known}
             line = entry.members["corrects"].line
             mistakes.check_one_of(line, "earlier fact", fact.corrects, known, "no fact known before has that name")
+            if isinstance(fact, Retraction) and isinstance(known.get(fact.corrects), Retraction):
+                mistakes.add(line, f"{fact.corrects} is a retraction", RETRACTED, RECORD_AGAIN)
         elif isinstance(fact, Retraction):
             mistakes.add(entry.line, "a retraction of nothing", "it names no fact", "Write corrects: and its name.")

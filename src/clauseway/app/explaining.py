@@ -42,10 +42,11 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a recorded decision is given again, word for word."""
+    """Whether a recorded decision is given again. `notes` says what was edited since and changed no answer."""
 
     same: bool
     differences: tuple[Difference, ...]
+    notes: tuple[Difference, ...]
     recorded: Receipt
     now: Receipt
 
@@ -112,23 +113,46 @@ def verify(opened: Asking, recorded: Explanation) -> Verification:
         reading=asked.readings,
     )
     now = again.answer(question)
-    differences = tuple(_differences(recorded, now))
-    return Verification(same=not differences, differences=differences, recorded=recorded.receipt, now=now.receipt)
+    differences = tuple(_differing(_deciding(recorded, now)))
+    notes = tuple(_differing([("text of the agreement", recorded.receipt.agreement, now.receipt.agreement)]))
+    return Verification(
+        same=not differences,
+        differences=differences,
+        notes=notes,
+        recorded=recorded.receipt,
+        now=now.receipt,
+    )
 
 
-def _differences(recorded: Decision, now: Decision) -> Iterator[Difference]:
-    compared: list[tuple[str, object, object]] = [
+def _deciding(recorded: Decision, now: Decision) -> list[tuple[str, object, object]]:
+    """Return what must be the same for the decision to be the same, before and now."""
+    # Clauses are quoted in reasons: where the text was edited since, only what is cited can be compared.
+    reasons: tuple[object, object] = (recorded.reasons, now.reasons)
+    if recorded.receipt.agreement != now.receipt.agreement:
+        reasons = (_cited(recorded), _cited(now))
+    return [
         ("engine version", recorded.receipt.engine, now.receipt.engine),
-        ("agreement", recorded.receipt.agreement, now.receipt.agreement),
+        ("agreement", recorded.receipt.meaning, now.receipt.meaning),
         ("facts", recorded.receipt.facts, now.receipt.facts),
         ("outcome", recorded.outcome, now.outcome),
-        ("reasons", recorded.reasons, now.reasons),
+        ("reasons", *reasons),
         ("conditions", recorded.conditions, now.conditions),
         ("turns on", recorded.turns_on, now.turns_on),
         ("as of", (recorded.as_of, recorded.receipt.as_of), (now.as_of, now.receipt.as_of)),
         ("known at", (recorded.known_at, recorded.receipt.known_at), (now.known_at, now.receipt.known_at)),
         ("receipt", recorded.receipt.id, now.receipt.id),
     ]
+
+
+def _cited(decision: Decision) -> tuple[str, ...]:
+    """Return which terms and facts a decision cites, and how each bears on it: its words may be edited."""
+    return tuple(
+        " ".join(filter(None, (f"{one.bearing}:", one.agreement, one.amendment, one.term, one.note)))
+        for one in decision.reasons
+    )
+
+
+def _differing(compared: Iterable[tuple[str, object, object]]) -> Iterator[Difference]:
     for what, before, after in compared:
         if before != after:
             yield Difference(what=what, recorded=_shown(before), now=_shown(after))

@@ -7,8 +7,9 @@ print(decision.outcome, decision.reasons[0])
 
 import importlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -75,6 +76,7 @@ class Asking:
 
     def question(self, **parts: Unpack[QuestionParts]) -> Question:
         """A checked question. `as_of` defaults to today (UTC), `known_at` to now. Raises InvalidInput."""
+        _check_parts(parts)
         wrong = Wrong()
         today = datetime.now(UTC).date()
         as_of = wrong.tried(lambda: day_given(parts.get("as_of"), "--as-of"), None) or today
@@ -99,6 +101,18 @@ class Asking:
         """Answer a question, with facts supposed (`milestone=2027-01-01`). Raises InvalidInput where it is none."""
         opened, question = self.asking(suppose, **parts)
         return opened.answer(question)
+
+
+def _check_parts(parts: Collection[str]) -> None:
+    """Raise TypeError, as for any call in Python, for keywords that no question has and for those that it lacks."""
+    known = sorted(QuestionParts.__annotations__)
+    for name in parts:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise TypeError(f"a question has no part {name!r}: {meant}Its parts are {', '.join(known)}.")
+    if missing := sorted(QuestionParts.__required_keys__ - set(parts)):
+        raise TypeError(f"a question needs {' and '.join(missing)}")
 
 
 class OpenAgreement(Asked, Asking, frozen=True):

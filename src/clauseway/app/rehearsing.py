@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from clauseway.agreement import Agreement, Amendment, read_with_facts
+from clauseway.agreement import Agreement, Amendment, meaning_of, read_with_facts
 from clauseway.app.forecasting import accepted_in
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement, documents_of, read_text, with_recorded
@@ -164,6 +164,7 @@ def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
     agreement = msgspec.structs.replace(
         drafted.agreement, amendments=(*earlier, moved), hash=f"{drafted.agreement.hash}@{day}"
     )
+    agreement = msgspec.structs.replace(agreement, meaning=meaning_of(agreement))
     return OpenAgreement(agreement, drafted.catalog, drafted.facts)
 
 

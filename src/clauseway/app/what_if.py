@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from clauseway.agreement import Agreement
+from clauseway.agreement import Agreement, meaning_of
 from clauseway.app.forecasting import accepted_in
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement
@@ -169,7 +169,8 @@ def amended_up_to(agreement: Agreement, last: str) -> Agreement:
     kept = agreement.amendments[: ids.index(last) + 1]
     if len(kept) == len(ids):
         return agreement
-    return msgspec.structs.replace(agreement, amendments=kept, hash=f"{agreement.hash}@{last}")
+    kept_only = msgspec.structs.replace(agreement, amendments=kept, hash=f"{agreement.hash}@{last}")
+    return msgspec.structs.replace(kept_only, meaning=meaning_of(kept_only))
 
 
 def _same_amounts(real: Settlement, posted: Settlement) -> bool:

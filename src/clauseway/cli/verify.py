@@ -63,6 +63,8 @@ def _print(verification: Verification) -> None:
     out = console()
     if verification.same:
         out.print("SAME", style="bold green")
+        for note in verification.notes:
+            print_indented(out, f"The {note.what} was edited since, without a change of meaning.", by=2)
         out.print(f"receipt {verification.recorded.id}", style="dim")
         return
     out.print("DIFFERS", style="bold red")

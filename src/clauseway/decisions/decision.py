@@ -73,11 +73,13 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What it takes to repeat the decision: the engine, the hashes of text, facts and question, and both clocks."""
+    """What it takes to repeat the decision: the engine, the digests of the agreement's text and of its meaning, of the
+    facts and the question, and both clocks. The text is no part of the `id`: another layout changes no answer."""
 
     id: str
     engine: str
     agreement: str
+    meaning: str = ""
     facts: str
     as_of: date
     known_at: str

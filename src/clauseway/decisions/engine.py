@@ -29,6 +29,7 @@ from clauseway.agreement import (
     Term,
     TermState,
     in_force,
+    meaning_of_facts,
 )
 from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
@@ -37,7 +38,7 @@ from clauseway.decisions.question import CONTRACT, LICENSE, SELL, SERVE, SHARE, 
 from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOWHERE, Act, Look, outside, outside_scope
 
 # Names the rules above; a change of any answer changes it, and with it every receipt.
-ENGINE = "clauseway-decisions/1"
+ENGINE = "clauseway-decisions/2"
 
 # Where a text names what the question names, these stand for it until the answer is given: a finding then holds for
 # every question that no term tells from this one. No document can hold them (YAML refuses the character).
@@ -600,17 +601,18 @@ def once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
 
 
 def facts_hash(known: FactRegister) -> str:
-    """The hash of facts, whatever the order in which they were given."""
-    return hashlib.sha256(b"\n".join(sorted(map(msgspec.json.encode, known.facts)))).hexdigest()
+    """The digest of what facts say, whatever the order in which they were given and wherever they stand."""
+    return meaning_of_facts(known.facts)
 
 
 def receipt(agreement: Agreement, facts: str, question: Question, outcome: Outcome) -> Receipt:
     """The receipt of a decision. `facts`: the `facts_hash` of those known."""
-    parts = [ENGINE, agreement.hash, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
+    parts = [ENGINE, agreement.meaning, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
     return Receipt(
         id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
         engine=ENGINE,
         agreement=agreement.hash,
+        meaning=agreement.meaning,
         facts=facts,
         as_of=question.as_of,
         known_at=str(question.known_at),

@@ -14,10 +14,10 @@ from typing import Protocol
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister
-from clauseway.catalog import ELSEWHERE, Catalog
+from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.domain import all_questions
-from clauseway.decisions.question import ACTIONS, Question, check_name, check_readings
+from clauseway.decisions.question import ACTIONS, SERVE, Question, check_name, check_readings, region_problems
 from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
 
@@ -66,12 +66,17 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
             ("--to", self.to, catalog.parties),
             ("--segment", self.segments, catalog.segments),
             ("--seller", self.sellers, catalog.parties),
-            ("--region", self.regions, {*catalog.regions, ELSEWHERE} if catalog.regions else {""}),
         ):
             for name in names:
                 check_name(problems, flag, name, known)
+        problems += [problem for name in self.regions for problem in self._region_problems(catalog, name)]
         if problems:
             raise InvalidInput(*problems)
+
+    def _region_problems(self, catalog: Catalog, name: str) -> list[Problem]:
+        """Return why a region is none on any of the clouds, as a question would say it."""
+        found = [region_problems(catalog, SERVE, cloud, name) for cloud in self.clouds or sorted(catalog.clouds)]
+        return found[0] if all(found) else []
 
     def holds(self, question: Question, catalog: Catalog) -> bool:
         return (
@@ -82,8 +87,17 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
             and (not self.to or question.to in self.to)
             and (not self.segments or question.segment in self.segments)
             and (not self.sellers or question.seller in self.sellers)
-            and (not self.regions or question.region in self.regions)
+            and (not self.regions or any(self._lies_in(question, name, catalog) for name in self.regions))
         )
+
+    @staticmethod
+    def _lies_in(question: Question, name: str, catalog: Catalog) -> bool:
+        """Whether a question's region is the one named, or that of the place named. Where the agreement defines no
+        regions, any place is asked about alike."""
+        try:
+            return question.region == catalog.region_of(question.cloud, name)
+        except KeyError:
+            return False  # the place is one of another cloud
 
 
 def _is_meant(product: str, name: str, catalog: Catalog) -> bool:

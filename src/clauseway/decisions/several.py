@@ -321,6 +321,7 @@ def _nothing(one: Asked, question: Question, unnamed: tuple[str, ...]) -> Decisi
         id="",
         engine=ENGINE,
         agreement=one.agreement.hash,
+        meaning=one.agreement.meaning,
         facts="",
         as_of=question.as_of,
         known_at=str(question.known_at),
@@ -395,14 +396,15 @@ def _turns(asked: Sequence[Asked], question: Question, outcome: Outcome) -> tupl
 
 def _receipt(decisions: Sequence[Decision], question: Question, outcome: Outcome) -> Receipt:
     """The receipts of all, joined by a plus sign in the order of the agreements' ids."""
-    agreement, facts = (
-        "+".join(getattr(one.receipt, field) or "-" for one in decisions) for field in ("agreement", "facts")
+    agreement, meaning, facts = (
+        "+".join(getattr(one.receipt, field) or "-" for one in decisions) for field in ("agreement", "meaning", "facts")
     )
-    parts = [ENGINE, agreement, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
+    parts = [ENGINE, meaning, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
     return Receipt(
         id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
         engine=ENGINE,
         agreement=agreement,
+        meaning=meaning,
         facts=facts,
         as_of=question.as_of,
         known_at=str(question.known_at),

@@ -1,0 +1,59 @@
+"""A digest of what an agreement means, beside that of its text.
+
+Two texts with one meaning give every question one answer: terms, changes, days, readings, figures and names are the
+same. Prose, titles, sources, line numbers and the order of terms in a document are no part of the meaning.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from clauseway.agreement.agreement import Agreement, Amendment, Change
+from clauseway.agreement.facts import Fact
+from clauseway.agreement.terms import Term
+
+
+def meaning_of(agreement: Agreement) -> str:
+    """Return the digest (SHA-256, hex) of what the agreement means."""
+    return _digest(
+        {
+            "id": agreement.id,
+            "catalog": _plain(agreement.catalog),
+            "readings": {name: reading.options for name, reading in agreement.readings.items()},
+            "figures": {name: (figure.value, figure.standing) for name, figure in agreement.figures.items()},
+            "amendments": [_amendment(amendment) for amendment in agreement.amendments],
+        }
+    )
+
+
+def meaning_of_facts(facts: Iterable[Fact]) -> str:
+    """Return the digest (SHA-256, hex) of what facts say, whatever the order in which they were given."""
+    return _digest(sorted(_encoded(_plain(fact)) for fact in facts))
+
+
+def _amendment(amendment: Amendment) -> Mapping[str, Any]:
+    return {
+        "id": amendment.id,
+        "announced": amendment.announced,
+        "effective": amendment.effective,
+        "known": amendment.known,
+        "terms": sorted(_encoded({"kind": term.kind, **_plain(term)}) for term in amendment.terms),
+        "changes": sorted(_encoded(_plain(change)) for change in amendment.changes),
+    }
+
+
+def _plain(record: msgspec.Struct | Term | Change | Fact) -> dict[str, Any]:
+    """Return a record's fields without the place where it stands."""
+    plain = msgspec.to_builtins(record, order="sorted")
+    assert isinstance(plain, dict)
+    return {name: value for name, value in plain.items() if name != "citation"}
+
+
+def _encoded(value: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def _digest(value: Mapping[str, Any] | Sequence[str]) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

@@ -1,0 +1,84 @@
+"""A receipt names what an agreement means: an edit that changes no meaning leaves old receipts valid.
+
+The text keeps a digest of its own, so that nobody is left unaware of the edit.
+"""
+
+from pathlib import Path
+
+import pytest
+from small_agreement import DOCUMENTS
+
+from clauseway.agreement.format import format_document
+from clauseway.app.explaining import Explanation, Verification, explain, verify
+from clauseway.app.library import OpenAgreement, open_agreement
+
+
+def opened(folder: Path, documents: dict[str, str]) -> OpenAgreement:
+    folder.mkdir()
+    for name, text in documents.items():
+        (folder / name).write_text(text, "utf-8")
+    return open_agreement(folder)
+
+
+def asked(agreement: OpenAgreement) -> Explanation:
+    question = agreement.question(
+        action="serve", party="maker", product="chat-1", cloud="own", as_of="2024-06-01", known_at="2024-06-02"
+    )
+    return explain(agreement, question)
+
+
+def verified(tmp_path: Path, name: str, before: str, after: str) -> Verification:
+    recorded = asked(opened(tmp_path / "before", DOCUMENTS))
+    assert before in DOCUMENTS[name]
+    edited = {**DOCUMENTS, name: DOCUMENTS[name].replace(before, after, 1)}
+    return verify(opened(tmp_path / "after", edited), recorded)
+
+
+# what is edited, where, from, to
+SAME = [
+    ("a typing mistake in prose", "A1.md", "served on the other cloud alone", "served only on the other cloud"),
+    ("a title", "A1.md", "title: The first", "title: First"),
+    ("an empty line", "A1.md", "## 1.2", "\n## 1.2"),
+    ("the order of keys", "A1.md", "party: maker\nproducts: [api]", "products: [api]\nparty: maker"),
+    ("a list written otherwise", "A1.md", "products: [api]", "products:\n  - api"),
+    ("the words of a source", "agreement.md", "T: the text", "T: the text, as published"),
+]
+OTHERWISE = [
+    ("a cloud", "A1.md", "only: {clouds: [other]}", "only: {clouds: [own]}"),
+    ("a day", "A1.md", "effective: 2024-01-01", "effective: 2024-01-02"),
+    ("a figure", "agreement.md", "value: 10 %", "value: 11 %"),
+    ("a default reading", "agreement.md", "options: [a, b]", "options: [b, a]"),
+    ("a party", "agreement.md", "parties: [maker, buyer]", "parties: [maker, buyer, other-one]"),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after"), [case[1:] for case in SAME], ids=[case[0] for case in SAME])
+def test_an_edit_without_a_change_of_meaning(tmp_path: Path, name: str, before: str, after: str) -> None:
+    done = verified(tmp_path, name, before, after)
+    assert done.same, done.differences
+    assert done.recorded.id == done.now.id
+    assert done.recorded.agreement != done.now.agreement
+    assert [note.what for note in done.notes] == ["text of the agreement"]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"), [case[1:] for case in OTHERWISE], ids=[case[0] for case in OTHERWISE]
+)
+def test_an_edit_of_the_meaning(tmp_path: Path, name: str, before: str, after: str) -> None:
+    done = verified(tmp_path, name, before, after)
+    assert not done.same
+    assert "agreement" in [one.what for one in done.differences]
+
+
+def test_formatting_changes_no_meaning(tmp_path: Path) -> None:
+    loose = {name: text.replace("source: [T]", "source:   [ T ]") for name, text in DOCUMENTS.items()}
+    recorded = asked(opened(tmp_path / "before", loose))
+    laid_out = {name: format_document(text) for name, text in loose.items()}
+    assert laid_out != loose
+    assert verify(opened(tmp_path / "after", laid_out), recorded).same
+
+
+def test_the_same_text_has_nothing_to_note(tmp_path: Path) -> None:
+    agreement = opened(tmp_path / "ours", DOCUMENTS)
+    done = verify(agreement, asked(agreement))
+    assert (done.same, done.differences, done.notes) == (True, (), ())
