@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.audit_log import refuse_edited
 from clauseway.app.charges import charge_of
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake, seal
@@ -347,6 +348,7 @@ def _book(books: Books, voucher: Voucher, entries: Iterable[Entry]) -> None:
 def _books(home: Home) -> Iterator[tuple[Lake, Books]]:
     seal(home)
     with one_at_a_time(home), open_lake(home) as lake:
+        refuse_edited(lake.control)
         yield lake, Books(lake.control)
 
 

@@ -3,6 +3,7 @@
 import time
 from datetime import date
 
+from clauseway.app.audit_log import refuse_edited
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.settling import month, one_at_a_time, vouchers_hash
@@ -24,6 +25,7 @@ def close_month(home: Home, period: str, today: date) -> Closed:
         raise _refused(period, f"it lasts through {days.end - date.resolution}", "Close it once it is over.")
     seal(home)
     with one_at_a_time(home), open_lake(home) as lake:
+        refuse_edited(lake.control)
         books = Books(lake.control)
         for closed in books.closed():
             if closed.period == days:

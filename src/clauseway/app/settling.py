@@ -12,9 +12,11 @@ import msgspec
 
 from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.agreement.agreement import Figure
+from clauseway.app.audit_log import refuse_edited
 from clauseway.app.home import Home
 from clauseway.app.kept_prices import keep_prices
 from clauseway.app.library import OpenAgreement
+from clauseway.app.periods import month as month
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.several import Opened, each_of, own_readings, text_hash
 from clauseway.decisions.several import in_their_order
@@ -47,18 +49,6 @@ from clauseway.storage.usage import revenue, sales_in_order
 from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Problem
 
 
-def month(period: str) -> Interval:
-    """`2026-05` as its days. Raises InvalidInput."""
-    try:
-        begin = date.fromisoformat(f"{period}-01")
-        end = date(begin.year + begin.month // 12, begin.month % 12 + 1, 1)
-    except ValueError as error:
-        raise InvalidInput(
-            Problem(what=f"{period!r} is no month", why=str(error), where="--period", todo="Write YYYY-MM, as 2026-05.")
-        ) from None
-    return Interval(begin, end)
-
-
 def settle_month(
     home: Home,
     opened: Opened,
@@ -79,6 +69,7 @@ def settle_month(
     seal(home)
     keep_prices(home, prices)
     with one_at_a_time(home), open_lake(home) as lake:
+        refuse_edited(lake.control)
         books = Books(lake.control)
         _refuse_closed(books, days)
         settler = Settler(lake, opened, prices, readings, books.vouchers())

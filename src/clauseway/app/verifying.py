@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.audit_log import edits
 from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
 from clauseway.app.kept_prices import settled_prices
@@ -101,6 +102,7 @@ def verify_statement(
 ) -> Verification:
     """Settle again from what a statement says it was made from. Raises InvalidInput where that is impossible."""
     repeated, remarks = _repeated(home, opened, stated, prices, readings)
+    remarks += [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
     found = statement_of(repeated, stated.party)
     different = tuple(differences(stated, found))
     return Verification(

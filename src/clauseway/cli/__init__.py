@@ -87,7 +87,10 @@ COMMANDS: Mapping[str, _Entry] = {
     "rehearse": _Entry("clauseway.cli.rehearse", "Play recorded traffic and settled months under a draft amendment."),
     "reconcile": _Entry("clauseway.cli.reconcile", "Compare a cloud's bill with what was metered, and why."),
     "party": _Entry("clauseway.cli.party", "The parties' keys, which statements are signed with.", is_group=True),
-    "audit": _Entry("clauseway.cli.audit", "Audit launches against ship-first, and listed prices.", is_group=True),
+    "audit": _Entry("clauseway.cli.audit", "Who did what to the books, and whether they were edited.", is_group=True),
+    "listings": _Entry(
+        "clauseway.cli.listings", "Hold listing histories against ship-first, and show listed prices.", is_group=True
+    ),
     "export": _Entry("clauseway.cli.export", "Write agreement or journal in other formats.", is_group=True),
     "organisation": _Entry("clauseway.cli.organisation", "Who buys, and how their requests go.", is_group=True),
     "project": _Entry("clauseway.cli.project", "The parts of an organisation.", is_group=True),

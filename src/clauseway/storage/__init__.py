@@ -1,6 +1,8 @@
 """Storage: SQL for control data and the journal, Parquet for usage, and the joins and sums over both. Nothing else.
 
     control   keys, manifest of sealed batches, facts register, journal, settlements (SQLAlchemy Core; SQLite for now)
+    actor     who is acting
+    chained   the tables that the books' log chains; audit: the log; audit_check: the books held against it
     tenants   organisations, projects, limits, budgets
     leases    which process holds how much of which budget
     lake      seals a batch of usage into Parquet by event day; its row in the manifest is the commit

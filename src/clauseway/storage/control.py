@@ -6,8 +6,8 @@
 Faults of the database itself stay SQLAlchemy's.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row, and_, create_engine, event, inse
 from sqlalchemy.schema import CreateColumn
 
 from clauseway.ledger import Conflict, Entry, Settlement
-from clauseway.storage import journal, schema
+from clauseway.storage import audit, journal, schema
 from clauseway.values import Interval
 
 # How long a writer waits for another: longer than any transaction here takes, shorter than a person's patience.
@@ -98,9 +98,11 @@ class Control:
     def __init__(self, engine: Engine) -> None:
         self._reader = engine
         self._writer = engine.execution_options(clauseway_writes=True)
+        audit.watch(engine)
         with self._writer.begin() as connection:
             schema.metadata.create_all(connection)
             _add_columns(connection)
+            audit.open_log(connection)
 
     @classmethod
     def open(cls, path: Path) -> "Control":
@@ -117,15 +119,17 @@ class Control:
         """A transaction that only reads, for the other parts of this room."""
         return self._reader.begin()
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """A transaction that writes, for the other parts of this room."""
-        return self._writer.begin()
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes. The log of the books gets what it wrote, before it commits."""
+        with self._writer.begin() as connection, audit.chaining(connection):
+            yield connection
 
     # Keys
 
     def add_key(self, key: ApiKey) -> None:
         """Add a key. The same key again changes nothing; another with its id or digest raises IntegrityError."""
-        with self._writer.begin() as connection:
+        with self.writing() as connection:
             found = connection.execute(select(schema.keys).where(schema.keys.c.digest == key.digest)).one_or_none()
             if found is None or as_record(ApiKey, found) != key:
                 connection.execute(insert(schema.keys).values(**msgspec.structs.asdict(key)))
@@ -133,13 +137,13 @@ class Control:
     def revoke_key(self, key_id: str, revoked_ns: int) -> bool:
         """Revoke a key from an instant on; whether there was one to revoke. The first revocation stands."""
         active = and_(schema.keys.c.key_id == key_id, schema.keys.c.revoked_ns == 0)
-        with self._writer.begin() as connection:
+        with self.writing() as connection:
             return connection.execute(update(schema.keys).where(active).values(revoked_ns=revoked_ns)).rowcount > 0
 
     def replace_secret(self, key_id: str, digest: str, former_until_ns: int) -> bool:
         """Give a key another secret; the one before it is accepted until an instant. Whether there was such a key."""
         active = and_(schema.keys.c.key_id == key_id, schema.keys.c.revoked_ns == 0)
-        with self._writer.begin() as connection:
+        with self.writing() as connection:
             former = connection.execute(select(schema.keys.c.digest).where(active)).scalar_one_or_none()
             if former is None:
                 return False
@@ -172,7 +176,7 @@ class Control:
         INVARIANT: committed ranges of one (spool, segment) never overlap: the check and the insert are one transaction
         that excludes other writers.
         """
-        with self._writer.begin() as connection:
+        with self.writing() as connection:
             held = _overlapping(connection, sealed.spool, sealed.segment, sealed.first_frame, sealed.end_frame)
             if [(other.first_frame, other.end_frame) for other in held] == [(sealed.first_frame, sealed.end_frame)]:
                 return False
@@ -209,7 +213,7 @@ class Control:
     def record_fact(self, *, kind: str, effective: date, payload: str, source: str, recorded_ns: int) -> int:
         """Append a fact; its sequence. Facts are never changed: what was wrong is said again, later."""
         values = {"kind": kind, "effective": effective, "payload": payload, "source": source}
-        with self._writer.begin() as connection:
+        with self.writing() as connection:
             done = connection.execute(insert(schema.facts).values(recorded_ns=recorded_ns, **values))
             assert done.inserted_primary_key is not None
             return int(done.inserted_primary_key[0])
@@ -226,7 +230,7 @@ class Control:
 
     def post(self, entries: Iterable[Entry], recorded_ns: int) -> int:
         """Append entries, all or none; how many were new. Raises ledger.Conflict."""
-        with self._writer.begin() as connection:
+        with self.writing() as connection:
             return journal.post(connection, entries, recorded_ns)
 
     def settle(self, settlement: Settlement, entries: Iterable[Entry], recorded_ns: int) -> int:
@@ -238,7 +242,7 @@ class Control:
 
     def settle_together(self, settled: Iterable[tuple[Settlement, Iterable[Entry]]], recorded_ns: int) -> int:
         """The same for several settlements that belong together: a month and what it restates. All or none."""
-        with self._writer.begin() as connection:
+        with self.writing() as connection:
             new = 0
             for settlement, entries in settled:
                 _keep(connection, settlement, recorded_ns)

@@ -304,3 +304,34 @@ closes = Table(
     Column("statement", Text, nullable=False),
     Column("closed_ns", BigInteger, nullable=False),
 )
+
+# The log of the books, a hash chain: `digest` hashes its row together with the digest of the row
+# before. `content` is the digest of the row of another table that was written (see `audit`).
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("recorded_ns", BigInteger, nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("act", String(16), nullable=False),
+    Column("place", String(64), nullable=False),
+    Column("row", String(400), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("day", Date),
+    Column("why", Text, nullable=False),
+    Column("content", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("audit_log_by_row", "place", "row", "sequence"),
+)
+
+# The end of the log, in one row that every writer locks, and how far the log was checked before.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("checked", BigInteger, nullable=False),
+    Column("looked_through", BigInteger, nullable=False),
+)

@@ -1,0 +1,18 @@
+"""Periods as commands name them."""
+
+from datetime import date
+
+from clauseway.values import Interval, InvalidInput, Problem
+
+
+def month(period: str) -> Interval:
+    """`2026-05` as its days. Raises InvalidInput."""
+    try:
+        begin = date.fromisoformat(f"{period}-01")
+        end = date(begin.year + begin.month // 12, begin.month % 12 + 1, 1)
+    except ValueError as error:
+        todo = "Write YYYY-MM, as 2026-05."
+        raise InvalidInput(
+            Problem(what=f"{period!r} is no month", why=str(error), where="--period", todo=todo)
+        ) from None
+    return Interval(begin, end)

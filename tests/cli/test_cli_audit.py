@@ -1,0 +1,113 @@
+"""The log of the books on the command line, and every command that stands on books that somebody edited."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import settled_book
+from clauseway.app.home import Home
+from clauseway.storage.actor import acting
+from in_process import answer, run
+
+ASSUMED = [part for name in settled_book.ACCEPTED for part in ("--assume", name)]
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """April settled and closed, May settled and credited."""
+    home = settled_book.make(tmp_path_factory.mktemp("book") / "home")
+    at = ("--home", str(home.root))
+    for command in (
+        "close 2026-04",
+        "credit --id c-1 --request " + settled_book.request(7) + " --amount 0.50 --reason outage",
+    ):
+        done = run(*command.split(), *at)
+        assert done.returncode == 0, done.stderr + done.stdout
+    return home
+
+
+@pytest.fixture
+def own(book: Home, tmp_path: Path) -> Home:
+    """A copy to change."""
+    return Home(Path(shutil.copytree(book.root, tmp_path / "own")))
+
+
+def edited(home: Home, statement: str) -> None:
+    with closing(sqlite3.connect(home.control)) as connection:
+        assert connection.execute(statement).rowcount > 0
+        connection.commit()
+
+
+# What somebody edits, and how every command names it.
+EDITS = {
+    "a posting of April": (
+        "UPDATE postings SET amount = '99.00' WHERE entry = 1 AND leg = 0",
+        "entry accrual|2026-04",
+    ),
+    "a closed statement": (
+        "UPDATE closes SET statement = replace(statement, 'openai', 'nobody')",
+        "close 2026-04",
+    ),
+    "the credit": ("DELETE FROM vouchers", "credit c-1 was deleted"),
+    "the log": ("UPDATE audit_log SET who = 'nobody' WHERE sequence = 2", "log row 2 is broken"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_books_that_were_edited_are_told_and_not_settled_on(own: Home, edit: str) -> None:
+    statement, named = EDITS[edit]
+    edited(own, statement)
+    for words, code in (
+        (("audit", "verify"), 2),
+        (("statement", "verify", "2026-05"), 2),
+        (("settle", "--period", "2026-05", *ASSUMED), 3),
+        (("close", "2026-05"), 3),
+        (("credit", "--id", "c-2", "--request", settled_book.request(7), "--amount", "0.1"), 3),
+    ):
+        done = run(*words, "--home", str(own.root))
+        said = " ".join((done.stdout + done.stderr).split())
+        assert (done.returncode, named in said) == (code, True), f"{words}: {said}"
+
+
+def test_books_that_nobody_edited_are_settled_on(own: Home) -> None:
+    assert answer("audit", "verify", home=own.root)["problems"] == []
+    run("settle", "--period", "2026-05", *ASSUMED, "--home", str(own.root))
+    assert answer("audit", "verify", home=own.root)["problems"] == []
+
+
+def test_the_log_is_filtered_by_kind_month_and_person(book: Home) -> None:
+    def kinds(*words: str) -> set[str]:
+        return {row["kind"] for row in answer("audit", "log", *words, home=book.root)}
+
+    assert {"log", "usage", "file", "entry", "settlement", "close", "credit"} <= kinds()
+    assert kinds("--kind", "close", "--kind", "credit") == {"close", "credit"}
+    assert kinds("--period", "2026-04", "--kind", "settlement", "--kind", "close") == {"settlement", "close"}
+    assert kinds("--period", "2026-04", "--kind", "credit") == set()
+    assert kinds("--who", acting(), "--kind", "close") == {"close"}
+    assert kinds("--who", "nobody") == set()
+    [credit] = answer("audit", "log", "--kind", "credit", home=book.root)
+    assert (credit["why"], credit["subject"], credit["who"]) == ("outage", "c-1", acting())
+    text = run("audit", "log", "--last", "3", "--home", str(book.root)).stdout
+    assert len(text.splitlines()) == 4
+
+
+def test_an_end_that_was_told_before_finds_a_log_that_was_written_anew(own: Home) -> None:
+    told = answer("audit", "verify", home=own.root)["head"]
+    edited(own, "UPDATE postings SET amount = '99.00' WHERE entry = 1 AND leg = 0")
+    edited(own, "DELETE FROM audit_log")
+    edited(own, "DELETE FROM audit_head")
+    assert answer("audit", "verify", home=own.root)["problems"] == []
+    [problem] = answer("audit", "verify", "--head", told, home=own.root, code=2)["problems"]
+    assert "is not the one that was told" in problem["what"]
+    assert run("audit", "verify", "--head", "x", "--home", str(own.root)).returncode == 3
+
+
+def test_a_home_without_books_has_none_to_check(tmp_path: Path) -> None:
+    for words in (("audit", "log"), ("audit", "verify")):
+        done = run(*words, "--home", str(tmp_path / "nowhere"))
+        assert done.returncode == 3
+        assert "nothing was ever recorded" in done.stderr
+    assert not (tmp_path / "nowhere").exists()
