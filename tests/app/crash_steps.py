@@ -85,7 +85,7 @@ class Points:
 
     def everywhere(self) -> None:
         self.in_the_middle_of(os, "pwritev")
-        for owner, name in ((os, "pwritev"), (os, "fsync"), (os, "ftruncate"), (Path, "rename")):
+        for owner, name in ((os, "pwritev"), (os, "pwrite"), (os, "fsync"), (os, "ftruncate"), (Path, "rename")):
             self.around(owner, name)
         if not self.full:  # room is given back on a full disk too
             self.around(Path, "unlink")

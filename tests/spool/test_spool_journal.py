@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import shutil
 import threading
 import time
 import uuid
@@ -270,10 +271,87 @@ def test_a_torn_end_is_no_damage(tmp_path: Path, rest: bytes) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
     for cut in range(last, len(data), 7):
-        (spool / f"{0:016d}.seg").write_bytes(data[:cut] + rest)
+        (spool / f"{0:016d}.seg").write_bytes(acknowledging(2, data[:cut]) + rest)
         (place,) = positions(spool)
         assert (place.end, place.damages) == (2, ())
         assert numbers_in(spool) == [0, 1]
+
+
+# How many frames the header acknowledges, of three · what is done to the last · frames read · frames lost
+LAST_FRAMES = [
+    ("killed in the middle of the write", 2, "half", [0, 1], None),
+    ("killed before anybody was told", 2, "whole", [0, 1, 2], None),
+    ("one bit flipped after it was acknowledged", 3, "flipped", [0, 1], (2, 3)),
+    ("cut off after it was acknowledged", 3, "half", [0, 1], (2, 3)),
+    ("gone after it was acknowledged", 3, "none", [0, 1], (2, 3)),
+    ("power lost before the mark reached the disk", 0, "half", [0, 1], None),
+]
+
+
+@pytest.mark.parametrize(("acknowledged", "last", "read", "lost"), [row[1:] for row in LAST_FRAMES])
+def test_a_last_frame_that_was_acknowledged_is_never_taken_for_a_torn_one(
+    tmp_path: Path, acknowledged: int, last: str, read: list[int], lost: tuple[int, int] | None
+) -> None:
+    data = segment_of(tmp_path / "model", 3)
+    at = frame_offsets(data)[2]
+    flipped = bytearray(data)
+    flipped[at + 40] ^= 4
+    kept = {"half": data[: at + 50], "whole": data, "none": data[:at], "flipped": bytes(flipped)}[last]
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / f"{0:016d}.seg").write_bytes(acknowledging(acknowledged, kept) + b"\0" * 500)
+    (place,) = positions(spool)
+    assert [(damage.first, damage.end) for damage in place.damages] == ([lost] if lost else [])
+    assert numbers_in(spool) == read
+    assert place.end == (lost[1] if lost else len(read)), "a batch reaches over what is lost"
+    if lost:
+        (damage,) = place.damages
+        assert (damage.boot, damage.since_ns) == (1, 1000)
+
+
+def acknowledging(frames: int, data: bytes) -> bytes:
+    """A segment whose header says that so many of its frames were acknowledged."""
+    return data[:60] + frames.to_bytes(4, "little") + data[64:]
+
+
+def test_what_was_acknowledged_is_in_the_header_before_anybody_hears_of_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        for count in (1, 2, 3):
+            await journal.write(count)
+            data = segments(tmp_path)[0].read_bytes()
+            assert int.from_bytes(data[60:64], "little") == count
+        await journal.writer.close()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("at", [3, 9, 20, 35, 45, 50, 57])
+def test_a_damaged_header_loses_nothing(tmp_path: Path, at: int) -> None:
+    data = bytearray(segment_of(tmp_path / "model", 3))
+    spool = tmp_path / "spool"
+    shutil.copytree(tmp_path / "model", spool)
+    before = positions(spool)[0].spool
+    data[at] ^= 2
+    (spool / f"{0:016d}.seg").write_bytes(data)
+    (place,) = positions(spool)
+    assert (place.spool, place.end, place.damages) == (before, 3, ())
+    assert numbers_in(spool) == [0, 1, 2]
+
+
+def test_a_segment_of_which_all_was_lost_is_damage_in_a_batch_without_records(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        await journal.write(1)
+        await journal.writer.close()
+
+    run(scenario)
+    path = segments(tmp_path)[0]
+    data = bytearray(path.read_bytes())
+    data[FRAME_HEADER_BYTES + SEGMENT_HEADER_BYTES + 5] ^= 1
+    path.write_bytes(data)
+    (batch,) = all_batches(tmp_path)
+    assert (batch.first, batch.end, batch.records, len(batch.damages)) == (0, 1, (), 1)
 
 
 def test_damage_in_the_middle_is_reported_with_file_and_offset_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -334,7 +412,10 @@ def test_a_full_segment_without_its_end_is_damage(tmp_path: Path) -> None:
     run(scenario)
     path = segments(tmp_path)[0]
     path.write_bytes(path.read_bytes()[:-200])
-    assert "end is missing" in positions(tmp_path)[0].damages[0].reason
+    (damage,) = positions(tmp_path)[0].damages
+    assert damage.reason == "the last frames that were acknowledged cannot be read"
+    path.write_bytes(acknowledging(0, path.read_bytes()))
+    assert "end is missing" in positions(tmp_path)[0].damages[0].reason, "as journals say of before it was counted"
 
 
 def test_attempts_that_a_dead_process_left_open_are_found(tmp_path: Path) -> None:

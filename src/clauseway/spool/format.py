@@ -12,7 +12,12 @@ Segment header, 64 bytes, at offset 0:
         40     8  created       u64  nanoseconds since 1970, the machine's clock
         48     8  boot          u64  the start of the gateway that writes it
         56     4  checksum      u32  CRC-32 of bytes 0 to 55
-        60     4  padding            0
+        60     4  acknowledged  u32  how many frames somebody may have been told are durable
+
+The last field is written anew after each commit, before whoever waits for it is told, and is not forced to disk: it
+outlives the process, and after a loss of power it may lag behind. It is never ahead of what is durable. So a frame below
+it that cannot be read was lost, while bytes at or above it may be a write that was never acknowledged. Segments of
+before that have 0 there, which says nothing.
 
 Frames follow without a gap. Each is one commit: a header of 28 bytes and a payload of records, labels first:
 
@@ -64,10 +69,12 @@ Label = Buyer | Deployment | Ruling
 VERSION: Final = 1
 SEGMENT_MAGIC: Final = b"CLWSPOOL"
 FRAME_MAGIC: Final = b"CWFR"
-SEGMENT_HEADER: Final = Struct("<8sHHI16sQQQI4x")
+SEGMENT_HEADER: Final = Struct("<8sHHI16sQQQII")
+ACKNOWLEDGED_AT: Final = 60
 FRAME_HEADER: Final = Struct("<4sIIQII")
 _FRAME_NUMBERS: Final = Struct("<QIII")  # what the checksum covers of a frame's header: number, records, labels, length
 _CHECKSUM: Final = Struct("<I")
+_COUNT_MAX: Final = 0xFFFF_FFFF
 
 LABEL, INTENT, USAGE = 1, 2, 3
 _LABEL: Final = Struct("<BII")
@@ -94,13 +101,14 @@ _LABEL_TYPES: Final[dict[str, Callable[..., Label]]] = {
 
 
 class SegmentHeader(NamedTuple):
-    """What a segment says of itself. `checksum` is its own and begins that of its frames."""
+    """What a segment says of itself. `checksum` is its own and begins that of its frames; `acknowledged` counts frames."""
 
     spool: bytes
     segment: int
     created_ns: int
     boot: int
     checksum: int
+    acknowledged: int = 0
 
 
 class FrameHeader(NamedTuple):
@@ -124,7 +132,7 @@ class Payload(NamedTuple):
 def pack_segment_header(spool: bytes, segment: int, created_ns: int, boot: int) -> bytes:
     """64 bytes. `spool` is 16 bytes."""
     size = SEGMENT_HEADER.size
-    unchecked = SEGMENT_HEADER.pack(SEGMENT_MAGIC, VERSION, size, 0, spool, segment, created_ns, boot, 0)
+    unchecked = SEGMENT_HEADER.pack(SEGMENT_MAGIC, VERSION, size, 0, spool, segment, created_ns, boot, 0, 0)
     covered = unchecked[:56]
     return covered + _CHECKSUM.pack(zlib.crc32(covered)) + unchecked[60:]
 
@@ -133,10 +141,21 @@ def unpack_segment_header(data: bytes) -> SegmentHeader | None:
     """The header, or None where these bytes are none of ours (too short, other magic or version, damaged)."""
     if len(data) < SEGMENT_HEADER.size:
         return None
-    magic, version, _, _, spool, segment, created_ns, boot, checksum = SEGMENT_HEADER.unpack_from(data)
+    magic, version, _, _, spool, segment, created_ns, boot, checksum, acknowledged = SEGMENT_HEADER.unpack_from(data)
     if magic != SEGMENT_MAGIC or version != VERSION or checksum != zlib.crc32(data[:56]):
         return None
-    return SegmentHeader(spool, segment, created_ns, boot, checksum)
+    return SegmentHeader(spool, segment, created_ns, boot, checksum, acknowledged)
+
+
+def seeds_of(data: bytes) -> tuple[int, int]:
+    """With which a segment's frames may begin their checksums where its header is damaged: the checksum as it stands
+    there, and that of the header's other bytes. One damaged place leaves one of them right."""
+    return int.from_bytes(data[56:60], "little"), zlib.crc32(data[:56])
+
+
+def pack_acknowledged(frames: int) -> bytes:
+    """How many frames were acknowledged, for `ACKNOWLEDGED_AT`."""
+    return _CHECKSUM.pack(min(frames, _COUNT_MAX))
 
 
 def pack_frame_header(payload: bytes, number: int, records: int, labels: int, seed: int) -> bytes:
@@ -256,6 +275,20 @@ def unpack_payload(payload: bytes) -> Payload:
             record, at = _unpack_usage(payload, at)
             usage.append(record)
     return Payload(labels, intents, usage)
+
+
+class Times(NamedTuple):
+    """The first and the last event among records, on the business clock; 0 where there is no record."""
+
+    first_ns: int
+    last_ns: int
+
+
+def times_in(payload: bytes) -> Times:
+    """The times of a valid frame's records."""
+    found = unpack_payload(payload)
+    events = [intent.event_ns for intent in found.intents] + [record.event_ns for record in found.usage]
+    return Times(min(events), max(events)) if events else Times(0, 0)
 
 
 def attempts_in(payload: bytes) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:

@@ -3,11 +3,12 @@
 A frame is believed when its checksum holds and its number follows. Where that fails, the rest of the segment is
 searched for a frame that is valid: found, the gap is damage and is reported as data; not found, the frames end here,
 which is the torn end of a process that died, or simply where the writer has got to. A full or cleanly closed segment
-ends with a closing frame; if other segments follow one of the same start that has none, its end is damage too.
+ends with a closing frame; if other segments follow one of the same start that has none, its end is damage too. And the
+header counts the frames that were acknowledged: of these, none is a torn end.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -18,8 +19,10 @@ from clauseway.spool.format import (
     SEGMENT_HEADER,
     FrameHeader,
     Label,
+    SegmentHeader,
     attempts_in,
     frame_is_valid,
+    times_in,
     unpack_frame_header,
     unpack_payload,
 )
@@ -34,7 +37,9 @@ _ZEROS = bytes(_BLOCK_BYTES)
 class Damage(NamedTuple):
     """Bytes of a segment that are not what was written. Frames `first` to `end` (half-open) are lost.
 
-    `end` is -1 where it cannot be known because the segment's end is gone.
+    `end` is -1 where it cannot be known because the segment's end is gone. `boot` is the start that wrote them (0: not
+    known). What they held happened from `since_ns` to `until_ns` on the business clock, as far as what stands before and
+    after it in the segment tells; 0 where nothing does.
     """
 
     file: str
@@ -42,6 +47,9 @@ class Damage(NamedTuple):
     first: int
     end: int
     reason: str
+    boot: int = 0
+    since_ns: int = 0
+    until_ns: int = 0
 
     def __str__(self) -> str:
         lost = (
@@ -160,25 +168,52 @@ def _frame_at(file: _File, offset: int, seed: int) -> _Frame | None:
 def _frames(segment: Segment) -> Iterator[_Frame | Damage]:
     """Every valid frame of a segment in order, and the damage between them."""
     assert segment.header is not None
-    seed = segment.header.checksum
+    header, seed = segment.header, segment.header.checksum
+    sound: list[int] = []
     with _File(segment.path) as file:
+
+        def lost(offset: int, first: int, end: int, reason: str, following: bytes) -> Damage:
+            since_ns = _since(header, (_frame_at(file, at, seed) for at in sound))
+            until_ns = times_in(following).last_ns
+            return Damage(str(segment.path), offset, first, end, reason, header.boot, since_ns, until_ns)
+
         offset, number = SEGMENT_HEADER.size, 0
         while True:
             frame = _frame_at(file, offset, seed)
             if frame is None or frame.header.number != number:
                 frame = _next_valid(file, offset, number, seed)
                 if frame is None:
+                    # What the header acknowledges was read before the frames, so a live writer is not ahead of it.
+                    if header.acknowledged > number:
+                        reason = "the last frames that were acknowledged cannot be read"
+                        yield lost(offset, number, header.acknowledged, reason, b"")
                     return
                 if frame.offset != offset:
-                    yield Damage(
-                        str(segment.path), offset, number, frame.header.number,
-                        f"{frame.offset - offset} bytes fail their checksum",
-                    )  # fmt: skip
+                    reason = f"{frame.offset - offset} bytes fail their checksum"
+                    yield lost(offset, number, frame.header.number, reason, frame.payload)
+            sound.append(frame.offset)
             yield frame
             if frame.is_closing:
                 return
             offset = frame.offset + FRAME_HEADER.size + frame.header.length
             number = frame.header.number + 1
+
+
+def _since(header: SegmentHeader, before: Iterable[_Frame | None]) -> int:
+    """The first instant at which what was lost after these frames may have begun: the begin of the oldest attempt that
+    is open after them, or their last event; the segment's own begin where there is none."""
+    begun: dict[tuple[int, int, int], int] = {}
+    last_ns = header.created_ns
+    for frame in before:
+        if frame is None:
+            continue
+        payload = unpack_payload(frame.payload)
+        for intent in payload.intents:
+            begun[intent.request.boot, intent.request.number, intent.attempt] = intent.event_ns
+        for record in payload.usage:
+            begun.pop((record.request.boot, record.request.number, record.attempt), None)
+        last_ns = times_in(frame.payload).last_ns or last_ns
+    return min([last_ns, *begun.values()])
 
 
 def _next_valid(file: _File, offset: int, number: int, seed: int) -> _Frame | None:
@@ -211,14 +246,17 @@ def _position(segment: Segment, later: list[Segment]) -> Position:
     for found in _frames(segment):
         if isinstance(found, Damage):
             damages.append(found)
+            end = max(end, found.end)
         else:
             closing = found.is_closing
             end = found.header.number + (0 if closing else 1)
             offset = found.offset + FRAME_HEADER.size + found.header.length
     boots = [other.header.boot for other in later if other.header is not None]
-    if boots.count(segment.header.boot) > 1 and not closing:
+    is_cut = not closing and not (damages and damages[-1].end == end)
+    if boots.count(segment.header.boot) > 1 and is_cut:
         # The next segment is made ahead of time; the one after it only once this one has its closing frame.
-        damages.append(Damage(str(segment.path), offset, end, -1, "the segment's end is missing"))
+        since_ns, boot = segment.header.created_ns, segment.header.boot
+        damages.append(Damage(str(segment.path), offset, end, -1, "the segment's end is missing", boot, since_ns))
     closed = closing or len(later) > 1 or any(boot != segment.header.boot for boot in boots)
     return Position(segment.header.spool.hex(), segment.number, end, closed, tuple(damages))
 
@@ -255,6 +293,8 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batc
         if isinstance(found, Damage):
             if found.end > first:
                 damages.append(found)
+                # Frames that are lost are read to their end, so that a batch reaches over them.
+                end = max(end, found.end)
         elif found.is_closing:
             break
         elif found.header.number < first:

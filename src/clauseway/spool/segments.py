@@ -1,14 +1,26 @@
-"""The files of a spool: names, order, headers, and the lock that makes the writer the only one."""
+"""The files of a spool: its identity, names, order, headers, and the lock that makes the writer the only one."""
 
 import fcntl
 import os
+import uuid
 from pathlib import Path
 from typing import NamedTuple
 
-from clauseway.spool.format import SEGMENT_HEADER, SegmentHeader, unpack_segment_header
+from clauseway.spool.format import (
+    FRAME_HEADER,
+    SEGMENT_HEADER,
+    SegmentHeader,
+    frame_is_valid,
+    seeds_of,
+    unpack_frame_header,
+    unpack_segment_header,
+)
 
 _SUFFIX = ".seg"
 _LOCK_NAME = "writer.lock"
+_LOCKS = Path("/proc/locks")
+_IDENTITY_NAME = "spool.id"
+_IDENTITY_BYTES = 16
 
 
 class SpoolBusy(OSError):
@@ -30,12 +42,81 @@ def segment_path(directory: Path, number: int) -> Path:
 def list_segments(directory: Path) -> list[Segment]:
     """Every segment of the spool, oldest first."""
     paths = sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdigit())
-    return [Segment(path, int(path.stem), _read_header(path)) for path in paths]
+    headers = [_read_header(path) for path in paths]
+    spool = next((header.spool for header in reversed(headers) if header is not None), None)
+    spool = spool or _written_identity(directory)
+    return [
+        Segment(path, int(path.stem), header or _recover_header(path, spool))
+        for path, header in zip(paths, headers, strict=True)
+    ]
 
 
 def _read_header(path: Path) -> SegmentHeader | None:
     with path.open("rb") as file:
         return unpack_segment_header(file.read(SEGMENT_HEADER.size))
+
+
+def _recover_header(path: Path, spool: bytes | None) -> SegmentHeader | None:
+    """The header of a segment whose own is damaged, if its first frame proves with which checksum frames begin.
+
+    What stands in a damaged header is not believed, but for the start that wrote it: where that is wrong, it is a
+    start that is over.
+    """
+    with path.open("rb") as file:
+        data = file.read(SEGMENT_HEADER.size)
+        frame = unpack_frame_header(file.read(FRAME_HEADER.size))
+        if frame is None or frame.number or len(data) < SEGMENT_HEADER.size:
+            return None
+        payload = file.read(frame.length)
+    *_, own, _, _, boot, _, acknowledged = SEGMENT_HEADER.unpack_from(data)
+    stored, computed = seeds_of(data)
+    if stored == computed:
+        return None  # nothing is damaged: it is a header of another version
+    for seed, identity in ((stored, spool), (computed, spool or own)):
+        if identity is not None and frame_is_valid(frame, payload, seed):
+            return SegmentHeader(identity, int(path.stem), 0, boot, seed, acknowledged)
+    return None
+
+
+def identity_of(directory: Path) -> bytes | None:
+    """The 16 bytes that name the spool in `directory` for ever; None where nothing was ever written there."""
+    return _written_identity(directory) or next(
+        (segment.header.spool for segment in reversed(list_segments(directory)) if segment.header is not None), None
+    )
+
+
+def identify(directory: Path) -> bytes:
+    """The spool's identity, given and made durable where it has none. Raises OSError."""
+    found = identity_of(directory)
+    if found is None or not (directory / _IDENTITY_NAME).exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        found = found or uuid.uuid4().bytes
+        beside = directory / f".{_IDENTITY_NAME}.{os.getpid()}"
+        with beside.open("w") as file:
+            file.write(found.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(directory / _IDENTITY_NAME)
+        sync_directory(directory)
+    return found
+
+
+def _written_identity(directory: Path) -> bytes | None:
+    try:
+        found = bytes.fromhex((directory / _IDENTITY_NAME).read_text("ascii").strip())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return found if len(found) == _IDENTITY_BYTES else None
+
+
+def is_written(directory: Path) -> bool:
+    """Whether a process writes the spool now. The lock itself is left alone: to try it could keep a writer out."""
+    try:
+        inode = (directory / _LOCK_NAME).stat().st_ino
+    except FileNotFoundError:
+        return False
+    held = (line.split() for line in _LOCKS.read_text("ascii").splitlines())
+    return any(words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode) for words in held)
 
 
 def lock(directory: Path) -> int:

@@ -11,15 +11,18 @@ batch was released: its clients are about to come back.
 A segment is filled with zeros before its first frame. Blocks that were only reserved have to be entered into the file
 system's own journal when they are first written: half of a commit's time, and a third of its CPU.
 
+After a commit, and before its waiters hear of it, the header is told how many frames were acknowledged, in a write that
+nobody waits for: so a last frame that is damaged later is told from one that was never whole.
+
 INVARIANT: a waiter hears "durable" only after the frame with its record, and all frames before it, are on the disk.
 After an error of the disk every waiter, present and future, hears that error; nothing is written any more.
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
-import uuid
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from pathlib import Path
@@ -27,15 +30,17 @@ from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
 
 from clauseway.spool.format import (
+    ACKNOWLEDGED_AT,
     FRAME_HEADER,
     SEGMENT_HEADER,
     Label,
     codes_of,
+    pack_acknowledged,
     pack_frame_header,
     pack_label,
     pack_segment_header,
 )
-from clauseway.spool.segments import list_segments, lock, segment_path, sync_directory
+from clauseway.spool.segments import identify, list_segments, lock, segment_path, sync_directory
 
 _FIRST_SEGMENT_BYTES: Final = 4 << 20  # of a start: filled while the first request waits for it
 _FILL_BYTES: Final = 1 << 20  # zeros at once: more would keep the disk from the commits that go on meanwhile
@@ -111,7 +116,7 @@ class SpoolWriter:
         self._quick_us = quick_us
         self._lock = lock(directory)
         segments = list_segments(directory)
-        self._spool = next((known.header.spool for known in reversed(segments) if known.header), uuid.uuid4().bytes)
+        self._spool = identify(directory)
         first = segments[-1].number + 1 if segments else 0
         self._segment = self._create(first, min(segment_bytes, _FIRST_SEGMENT_BYTES))
         self._next: _Segment | None = None
@@ -135,6 +140,11 @@ class SpoolWriter:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._log_thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._log_thread.start()
+
+    @property
+    def identity(self) -> str:
+        """The spool's name for ever, in hex."""
+        return self._spool.hex()
 
     # -- appending
 
@@ -273,7 +283,17 @@ class SpoolWriter:
             took_us = int((time.monotonic() - self._last_commit_s) * 1e6)
             self.commits[took_us.bit_length()] += 1
             self.commit_us += took_us
+            self._acknowledge()
             self._release()
+
+    def _acknowledge(self) -> None:
+        """Say in the segment's header that its frames so far are acknowledged.
+
+        INVARIANT: after they are durable, and before anybody hears so. Nothing waits for it to be durable itself.
+        """
+        # A mark that cannot be written leaves the one before it, which is right and says less.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._segment.descriptor, pack_acknowledged(self._frame), ACKNOWLEDGED_AT)
 
     def _fail(self, error: OSError) -> None:
         """Nothing is durable from here on: everybody who waits hears so."""
