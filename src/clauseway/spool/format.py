@@ -14,10 +14,10 @@ Segment header, 64 bytes, at offset 0:
         56     4  checksum      u32  CRC-32 of bytes 0 to 55
         60     4  acknowledged  u32  how many frames somebody may have been told are durable
 
-The last field is written anew after each commit, before whoever waits for it is told, and is not forced to disk: it
-outlives the process, and after a loss of power it may lag behind. It is never ahead of what is durable. So a frame below
-it that cannot be read was lost, while bytes at or above it may be a write that was never acknowledged. Segments of
-before that have 0 there, which says nothing.
+The last field is written anew after each commit, before whoever waits for it is told, and is not forced to
+disk: it outlives the process, and after a loss of power it may lag behind. It is never ahead of what is durable.
+So a frame below it that cannot be read was lost, while bytes at or above it may be a write that was never
+acknowledged. Older segments have 0 there, which says nothing.
 
 Frames follow without a gap. Each is one commit: a header of 28 bytes and a payload of records, labels first:
 
@@ -101,7 +101,10 @@ _LABEL_TYPES: Final[dict[str, Callable[..., Label]]] = {
 
 
 class SegmentHeader(NamedTuple):
-    """What a segment says of itself. `checksum` is its own and begins that of its frames; `acknowledged` counts frames."""
+    """What a segment says of itself.
+
+    `checksum` is the header's own and begins that of its frames. `acknowledged` counts frames.
+    """
 
     spool: bytes
     segment: int

@@ -37,9 +37,9 @@ _ZEROS = bytes(_BLOCK_BYTES)
 class Damage(NamedTuple):
     """Bytes of a segment that are not what was written. Frames `first` to `end` (half-open) are lost.
 
-    `end` is -1 where it cannot be known because the segment's end is gone. `boot` is the start that wrote them (0: not
-    known). What they held happened from `since_ns` to `until_ns` on the business clock, as far as what stands before and
-    after it in the segment tells; 0 where nothing does.
+    `end` is -1 where it cannot be known because the segment's end is gone. `boot` is the start that wrote them (0:
+    not known). What they held happened from `since_ns` to `until_ns` on the business clock, as far as the frames
+    before and after them in the segment tell; 0 where none does.
     """
 
     file: str
