@@ -34,9 +34,6 @@ def _failed_for_skipping(report: pytest.TestReport | pytest.CollectReport) -> No
         report.longrepr = f"{report.nodeid}: nothing may be skipped where CI is set. {reason}"
 
 
-# These start what a person starts, on the ports that a person is told of: one after another, in one process.
-ON_THE_USUAL_PORTS = ("test_night", "test_night_on_screen", "test_killed_night", "test_serving_reload")
-
 # A module stays whole, for its fixtures are costly. These are long, have none, and are dealt out test by test.
 ONE_BY_ONE = (
     "test_any_text",
@@ -56,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     for item in items:
-        name = "the usual ports" if item.path.stem in ON_THE_USUAL_PORTS else item.path.stem
+        name = item.path.stem
         if name not in ONE_BY_ONE:
             item.add_marker(pytest.mark.xdist_group(name))
 

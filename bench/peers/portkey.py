@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from bench.peers.running import Running, free_port, launch
+from bench.peers.running import Running, held_port, launch
 
 _PACKAGES = {
     "private": True,
@@ -30,7 +30,7 @@ def start(cache: Path, home: Path, cloud: int) -> Running | None:
         command = [npm, "install", "--no-audit", "--no-fund"]
         if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode != 0:
             return None
-    port = free_port()
+    port = held_port()
     headers = ("x-portkey-provider: openai", f"x-portkey-custom-host: http://127.0.0.1:{cloud}/v1")
     environment = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"}
     arguments: list[str | Path] = [node, program, "--headless", f"--port={port}"]

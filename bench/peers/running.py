@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+_HELD: list[socket.socket] = []
 _PATIENCE_S = 60.0  # LiteLLM imports for half a minute on a small machine
 
 
@@ -33,11 +34,18 @@ class Running(msgspec.Struct):
         self.process.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def held_port() -> int:
+    """A port for a program that must be told its own, and cannot say which one it took.
+
+    It stays bound here, with reuse and without listening, until this process ends: the program can listen there, and
+    the system gives it to nobody else.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _HELD.append(held)
+    port: int = held.getsockname()[1]
+    return port
 
 
 def launch(

@@ -1,46 +1,127 @@
-"""A port that is taken between being looked for and being used costs another try, not the start."""
+"""Where processes listen: a child listens and says where; a port asked for by name is that one or refused."""
 
+import contextlib
+import json
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
-from clauseway.app.processes import ChildFailed, free_port, start_on_port
+from clauseway.app.processes import ChildFailed, on_port, start
+from clauseway.gateway.door import USUAL_PORT, Door
+from clauseway.gateway.listening import listen
+from clauseway.values import InvalidInput
 
-_PROGRAM = '''"""Takes the port that it is given; the first time somebody is quicker."""
-import argparse, json, pathlib, socket
-parser = argparse.ArgumentParser()
-parser.add_argument("--port", type=int)
-parser.add_argument("--parent-pipe", type=int)
-parser.add_argument("--seen", type=pathlib.Path)
-given = parser.parse_args()
-if not given.seen.exists():
-    given.seen.write_text(str(given.port))
-    quicker = socket.socket()
-    quicker.bind(("127.0.0.1", given.port))
-    quicker.listen()
-with socket.socket() as own:
-    own.bind(("127.0.0.1", given.port))
-    print(json.dumps({"ready": True, "ports": {"own": given.port}}), flush=True)
-    open(given.parent_pipe, "rb").read()
-'''
+CLAUSEWAY = Path(sys.executable).parent / "clauseway"
+LOOPBACK = "127.0.0.1"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "takes_a_port.py").write_text(_PROGRAM)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return tmp_path
-
-
-def test_the_next_port_is_tried(folder: Path) -> None:
-    seen, preferred = folder / "seen", free_port(18_400)
-    child = start_on_port("it", "takes_a_port", ["--seen", str(seen)], folder / "log", preferred, "127.0.0.1")
+def test_two_doors_never_share_a_port() -> None:
+    """Neither serves yet: each of them only has its port."""
+    first = Door(LOOPBACK, 0)
     try:
-        assert child.ready["ports"]["own"] > int(seen.read_text()) == preferred
+        with pytest.raises(InvalidInput, match=f"cannot listen on port {first.port}: address already in use"):
+            Door(LOOPBACK, first.port)
     finally:
-        child.stop()
+        first.close()
 
 
-def test_another_failure_is_told_at_once(folder: Path) -> None:
-    with pytest.raises(ChildFailed, match="unrecognized arguments"):
-        start_on_port("it", "takes_a_port", ["--unknown"], folder / "log", 18_500, "127.0.0.1")
+def test_a_port_that_nobody_names_gives_way_to_the_next_free_one() -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        usual = taken.getsockname()[1]
+        with listen(LOOPBACK, None, usual) as listener:
+            assert listener.getsockname()[1] > usual
+    with listen(LOOPBACK, None, usual) as listener:
+        assert listener.getsockname()[1] >= usual
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "why"),
+    [
+        ("192.0.2.1", 8400, "cannot assign requested address"),
+        ("no-such-host.invalid", 8400, "not known"),
+        (LOOPBACK, None, "address already in use"),
+    ],
+    ids=["not of this machine", "no address", "taken"],
+)
+def test_an_address_that_cannot_be_had_is_told_in_words(host: str, port: int | None, why: str) -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken, pytest.raises(InvalidInput) as refused:
+        listen(host, port or taken.getsockname()[1], USUAL_PORT)
+    [problem] = refused.value.problems
+    assert why in problem.why
+    assert problem.where.startswith(f"{host}:")
+    assert "name another" in problem.todo
+
+
+def test_what_a_child_refuses_reaches_whoever_started_it(tmp_path: Path) -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        arguments = ["--home", str(tmp_path), "--gateway-url", "http://127.0.0.1/v1", *on_port(port)]
+        with pytest.raises(InvalidInput, match=f"cannot listen on port {port}"):
+            start("the pages", "clauseway.app.pages", arguments, tmp_path / "log")
+
+
+def test_another_failure_is_told_with_what_the_child_said(tmp_path: Path) -> None:
+    with pytest.raises(ChildFailed, match="arguments are required: --home, --gateway-url"):
+        start("the pages", "clauseway.app.pages", [], tmp_path / "log")
+
+
+@pytest.mark.parametrize("flag", ["--port", "--pages-port"])
+def test_a_port_asked_for_by_name_that_is_taken_is_refused(tmp_path: Path, flag: str) -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [str(CLAUSEWAY), "up", "--once", "--limit", "1", flag, str(port), "--home", str(tmp_path)]
+        refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 3, refused.stderr
+    assert f"127.0.0.1:{port}: cannot listen on port {port}: address already in use." in refused.stderr
+
+
+def test_nights_that_start_together_keep_to_themselves(tmp_path: Path) -> None:
+    """Nobody names a port: each replays into a gateway of its own, which knows its keys."""
+    homes = [tmp_path / str(number) for number in range(3)]
+    nights = [
+        subprocess.Popen(
+            [CLAUSEWAY, "up", "--once", "--limit", "60", "--json", "--home", str(home)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for home in homes
+    ]
+    ended = [night.communicate() for night in nights]
+    assert [night.returncode for night in nights] == [0, 0, 0], [errors for _, errors in ended]
+    told = [json.loads(output) for output, _ in ended]
+    for one in told:
+        assert one["progress"]["done"] == 60
+        assert one["progress"]["failed"] == {}
+
+
+def test_who_had_to_move_says_so(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # where others have it, they may leave before `up` begins
+            held.enter_context(socket.create_server((LOOPBACK, USUAL_PORT)))
+        command = [str(CLAUSEWAY), "up", "--once", "--limit", "1", "--home", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    moved = f"Gateway http://{LOOPBACK}:{USUAL_PORT}/v1" not in done.stdout
+    assert (f"Port {USUAL_PORT} is taken: the gateway listens on 84" in done.stdout) == moved
+
+
+def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
+    """A command line can be read by every user of the machine."""
+    command = [str(CLAUSEWAY), "up", "--limit", "1", "--port", "0", "--json", "--home", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
+        try:
+            assert up.stdout is not None
+            told, _ = json.JSONDecoder().raw_decode("".join(iter(up.stdout.readline, "}\n")) + "}")
+            children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
+            lines = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
+            page = httpx.get(told["pages"], timeout=60).text
+        finally:
+            up.terminate()
+    assert len(lines) == 3  # clouds, gateway, pages
+    assert told["key"] in page
+    assert [line for line in lines if told["key"].encode() in line] == []

@@ -33,8 +33,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture(scope="module")
-def hledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = hledger_judge.find(tmp_path_factory.mktemp("hledger"))
+def hledger() -> Path:
+    found = hledger_judge.find()
     if found is None:
         pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
     return found

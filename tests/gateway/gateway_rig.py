@@ -37,7 +37,7 @@ USAGE = {
     "completion_tokens_details": {"reasoning_tokens": 2},
 }
 WORDS = ("Cl", "ou", "ds", " are", " many", ".")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 
 
 def compact(value: object) -> bytes:
@@ -217,6 +217,9 @@ class Rig:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self._held = contextlib.ExitStack()
+        # Where nobody listens as long as this rig is there.
+        self.closed_port = self._held.enter_context(closed_port())
 
     def __enter__(self) -> "Rig":
         return self
@@ -229,6 +232,7 @@ class Rig:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._held.close()
 
     def cloud(self, name: str, behaviour: Behaviour = well) -> Cloud:
         cloud = self.clouds[name] = Cloud(name, self._loop)
@@ -383,12 +387,13 @@ async def _cancel_all() -> None:
     await asyncio.sleep(0)
 
 
-def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """A port where nobody listens, and nobody else can meanwhile: it is bound, and connections to it are refused."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        yield port
 
 
 @contextlib.contextmanager

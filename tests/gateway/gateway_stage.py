@@ -24,7 +24,6 @@ from gateway_rig import (
     compact,
     content_events,
     eventually,
-    free_port,
     well,
 )
 
@@ -189,7 +188,7 @@ class Stage:
             cloud = rig.cloud(f"cloud{number}", behaviour or well)
             clouds.append(cloud)
             label = Deployment(f"{model}-at-{number}", cloud.name, "openai", str(number), PRODUCT, "named-there")
-            port = cloud.port if behaviour is not None else free_port()
+            port = cloud.port if behaviour is not None else rig.closed_port
             targets.append(rig.target(cloud.name, port, label=label))
         routes = {f"openai|{PRODUCT}|direct": Route(candidates=tuple((at, 0) for at in range(len(targets))))}
         plan = rig.plan(

@@ -1,14 +1,14 @@
 """The doctor, against clouds on loopback that are well, or ill in one way."""
 
 import json
-import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from gateway_rig import closed_port
 from identity_services import Answer, Asked, Service, serving, tls_context
 
 from clauseway.app.doctor import Check, Examination, Patient, examine
@@ -131,25 +131,18 @@ def test_where_there_is_no_list_an_empty_request_must_be_refused(
     assert service.asked[0].body == b"{}"
 
 
-def no_server(_: Path) -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
-
-
-UNREACHABLE: list[tuple[Callable[[Path], str], str]] = [
-    (no_server, "Connection refused"),
-    (lambda _: "http://no-such-host.invalid/v1", "no-such-host.invalid"),
+UNREACHABLE = [
+    ("http://127.0.0.1:{closed}/v1", "Connection refused"),
+    ("http://no-such-host.invalid/v1", "no-such-host.invalid"),
 ]
 
 
 @pytest.mark.parametrize(("url", "told"), UNREACHABLE)
-def test_what_cannot_be_reached(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: Callable[[Path], str], told: str
-) -> None:
+def test_what_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: str) -> None:
     monkeypatch.setenv("KEY_OF_ONE", "sk-live-1234")
     auth = '{kind = "bearer", secret_env = "KEY_OF_ONE"}'
-    check = of(found(tmp_path, deployment("one", url(tmp_path), auth=auth)), "address")
+    with closed_port() as closed:
+        check = of(found(tmp_path, deployment("one", url.format(closed=closed), auth=auth)), "address")
     assert (check.ok, told in check.found) == (False, True)
 
 

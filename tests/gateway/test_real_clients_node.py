@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from endpoints_rig import EMBEDDING, IMAGE, SPEECH, TRANSCRIBE, endpoints, targets
-from gateway_rig import MODEL, SECRET, free_port
+from gateway_rig import MODEL, PATIENCE_S, SECRET
 
 from clauseway.gateway.plan import Epoch, Route
+from obtained import obtain
 
+INSTALL_S = 300.0  # an upper bound for a busy machine and a slow registry
 HERE = Path(__file__).with_name("node")
 CHECKS = [
     "chat", "chat streamed", "chat through the stream helper", "structured output", "tools", "Azure's class",
@@ -49,19 +51,17 @@ def node_and_npm() -> tuple[str, list[str]]:
 def installed() -> Path:
     """A folder with the pinned packages; made once, by `npm ci`."""
     lock = (HERE / "package-lock.json").read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clauseway"
-    folder = cache / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if not (folder / "done").exists():
-        _, npm = node_and_npm()
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        command = [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
-        if done.returncode:
-            unavailable(f"npm cannot install the pinned packages: {done.stderr[-400:]}")
-        (folder / "done").touch()
-    return folder
+    return obtain(f"node-{hashlib.sha256(lock).hexdigest()[:16]}", _install)
+
+
+def _install(folder: Path) -> None:
+    _, npm = node_and_npm()
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, folder)
+    command = [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S)
+    if done.returncode:
+        unavailable(f"npm cannot install the pinned packages: {done.stderr[-400:]}")
 
 
 def test_the_lock_pins_and_names_no_registry() -> None:
@@ -79,7 +79,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
     with endpoints(tmp_path_factory.mktemp("gateway")) as clouds:
         rig = clouds.rig
         # A model whose only deployment is where nobody listens.
-        nowhere = rig.target("openai", free_port(), FAILING)
+        nowhere = rig.target("openai", rig.closed_port, FAILING)
         known = targets(clouds.ports)
         models = {"chat": MODEL, "embedding": EMBEDDING, "image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIBE}
         products = {one.label.model: one.label.product for one in known if one.label.cloud == "openai"}
@@ -95,10 +95,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
         rig.start(
             rig.plan(everything, models={**products, FAILING: "failing"}, epochs=(Epoch(begin_ns=0, routes=routes),))
         )
-        script = folder / "client.mjs"
+        # Node looks for packages beside the script: a folder of this test's own, with a link to them.
+        script = tmp_path_factory.mktemp("node") / "client.mjs"
         shutil.copy(HERE / "client.mjs", script)
+        script.with_name("node_modules").symlink_to(folder / "node_modules")
         arguments = [clouds.rig.url, SECRET, json.dumps({**models, "failing": FAILING})]
-        done = subprocess.run([node, str(script), *arguments], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([node, str(script), *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
         told = [json.loads(line) for line in done.stdout.splitlines()]
         yield {one["name"]: one["wrong"] for one in told} | ({"node": done.stderr} if done.returncode else {})
 

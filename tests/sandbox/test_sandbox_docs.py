@@ -4,8 +4,8 @@ import re
 import typing
 from pathlib import Path
 
-from clauseway.sandbox.__main__ import PORTS
 from clauseway.sandbox.faults import FAMILIES, Fault
+from clauseway.sandbox.server import USUAL_PORTS
 
 PAGE = (Path(__file__).parents[2] / "docs/sandbox.md").read_text()
 
@@ -18,7 +18,7 @@ def rows_after(title: str) -> list[list[str]]:
 
 
 def test_every_cloud_has_its_port() -> None:
-    assert {row[0].strip("`"): int(row[1]) for row in rows_after("# The simulated clouds")} == dict(PORTS)
+    assert {row[0].strip("`"): int(row[1]) for row in rows_after("# The simulated clouds")} == dict(USUAL_PORTS)
 
 
 def test_every_kind_of_fault_is_told() -> None:

@@ -27,7 +27,9 @@ from clauseway.sandbox.credentials import (
     AZURE_TENANT_ID,
     OPENAI_API_KEY,
 )
+from clauseway.sandbox.server import USUAL_PORTS
 
+PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 COMMAND = [sys.executable, "-m", "clauseway.sandbox"]
 CLOUDS = ["openai", "azure", "bedrock", "bedrock_runtime", "vertex", "oracle"]
 
@@ -50,22 +52,33 @@ def running(
         ready = json.loads(process.stdout.readline())
         assert ready["ready"] is True
         yield process, ready["ports"]
-        process.wait(10)
+        process.wait(PATIENCE_S)
         assert process.stdout.read() == b"", "one line on stdout and nothing else"
     finally:
         process.kill()
         process.wait()
 
 
-def test_a_taken_port_gives_way_to_the_next() -> None:
+def test_the_usual_ports_give_way_to_the_next_free_ones() -> None:
+    """Two of them at once, and whoever else runs here: nobody names a port, and every cloud has one of its own."""
+    with running() as (first, ports), running() as (second, others):
+        assert list(ports) == list(others) == CLOUDS
+        assert len({*ports.values(), *others.values()}) == 2 * len(CLOUDS)
+        for cloud, port in ports.items():
+            assert min(port, others[cloud]) >= USUAL_PORTS[cloud]
+        first.terminate()
+        second.terminate()
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
+def test_a_port_asked_for_by_name_is_that_one_or_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with running(*all_at(port)) as (process, ports):
-            assert list(ports) == CLOUDS
-            assert port < ports["openai"]
-            assert sorted(ports.values()) == list(ports.values())
-            process.terminate()
-    assert process.returncode == 0
+        ended = subprocess.run(
+            [*COMMAND, *ANY_PORTS, "--azure-port", str(port)], capture_output=True, text=True, timeout=PATIENCE_S
+        )
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert f"127.0.0.1:{port}: cannot listen on port {port}: address already in use." in ended.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -86,7 +99,7 @@ def test_it_ends_with_its_parent() -> None:
     with running(*ANY_PORTS, "--parent-pipe", str(read_end), pass_fds=(read_end,)) as (process, _):
         os.close(read_end)
         os.close(write_end)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +155,7 @@ def test_over_https_azure_identity_needs_nothing_special(pem_files: tuple[Path, 
 
 def test_https_needs_both_files(pem_files: tuple[Path, Path]) -> None:
     command = [*COMMAND, *ANY_PORTS, "--tls-certificate", str(pem_files[0])]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert (ended.returncode, ended.stdout) == (3, "")
     assert "https needs a certificate and its key" in ended.stderr
 
@@ -152,7 +165,7 @@ BAD_FAULTS = ["{", '{"kind":"drop"}', '{"cloud":"moon","kind":"drop"}', '{"cloud
 
 @pytest.mark.parametrize("fault", BAD_FAULTS)
 def test_a_bad_fault_is_named_and_nothing_starts(fault: str) -> None:
-    ended = subprocess.run([*COMMAND, *ANY_PORTS, "--fault", fault], capture_output=True, text=True, timeout=20)
+    ended = subprocess.run([*COMMAND, *ANY_PORTS, "--fault", fault], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith("--fault: ")
     assert "is no fault" in ended.stderr

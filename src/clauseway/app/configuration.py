@@ -112,7 +112,10 @@ class GatewayWritten(Limits, frozen=True, kw_only=True):
     """Where the gateway listens, how long it waits for clouds, and its limits."""
 
     host: Annotated[str, Meta(min_length=1, description="Address that the gateway listens on.")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="Its port; 0 takes any free one.")] = 8400
+    port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None,
+        Meta(description="Its port; 0: any free one. Named nowhere: 8400, or the next free one above."),
+    ] = None
     attempt_timeout_s: Annotated[
         float, Meta(gt=0, le=3600, description="A cloud says something within this time, or another one is asked.")
     ] = 60.0

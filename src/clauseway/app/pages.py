@@ -1,6 +1,7 @@
 """The pages' process: what the pages are told, read from the agreement, the control database and the gateway's counts.
 
-`python -m clauseway.app.pages --home H --port P` serves them until its parent is gone.
+`python -m clauseway.app.pages --home H` serves them until its parent is gone. The key that the snippets show is read
+from standard input, if there is one.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import uvicorn
 from clauseway.app.forecast_page import forecast_context
 from clauseway.app.home import Home
 from clauseway.app.line_page import line_context
+from clauseway.app.processes import PAGES_PORT
 from clauseway.app.rights import timeline_of_rights
 from clauseway.app.settling import latest_settlements, now, statement
 from clauseway.app.several import Opened, each_of, open_agreements, with_recorded
@@ -28,6 +30,7 @@ from clauseway.app.snippets import snippets_for
 from clauseway.app.statements import statement_context
 from clauseway.app.tracing import trace_line
 from clauseway.gateway.clock import BusinessClock, simulated_clock, system_clock
+from clauseway.gateway.listening import listen
 from clauseway.ledger import statement_of
 from clauseway.values import Citation, InvalidInput, KnownAt, day_of
 from clauseway.web import (
@@ -162,8 +165,7 @@ async def _ask_gateway(path: Path) -> dict[str, Any]:
     return found
 
 
-async def _serve(source: Source, host: str, port: int, parent_pipe: int | None) -> None:
-    listener = socket.create_server((host, port), reuse_port=False)
+async def _serve(source: Source, listener: socket.socket, parent_pipe: int | None) -> None:
     config = uvicorn.Config(create_app(source), log_level="warning", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
 
@@ -184,20 +186,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="clauseway.app.pages")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument(
+        "--port", type=int, help=f"0: any free one; by default {PAGES_PORT}, or the next free one above it"
+    )
     parser.add_argument("--gateway-url", required=True)
-    parser.add_argument("--key", default="")
     parser.add_argument("--agreement", type=Path, action="append", default=[])
     parser.add_argument("--facts", type=Path)
     parser.add_argument("--simulated-clock", type=Path)
     parser.add_argument("--parent-pipe", type=int)
     options = parser.parse_args(arguments)
+    try:
+        listener = listen(options.host, options.port, PAGES_PORT)
+    except InvalidInput as error:
+        print(msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True)
+        return 3
+    key = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
     opened = open_agreements(options.agreement)
     if options.facts is not None:
         opened = opened.with_facts_from(options.facts)
     clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
-    source = Source(Home(options.home), opened, clock, options.gateway_url, options.key)
-    asyncio.run(_serve(source, options.host, options.port, options.parent_pipe))
+    source = Source(Home(options.home), opened, clock, options.gateway_url, key)
+    asyncio.run(_serve(source, listener, options.parent_pipe))
     return 0
 
 

@@ -2,14 +2,14 @@
 
 Each child gets the read end of a pipe. When the parent is gone, however it went, the pipe ends and the child drains and
 leaves. A child that is ready prints one line of JSON; until then it is waited for, and what it says on the way is kept.
+The line of a child that refuses to start holds the problems instead. No port is looked for here: a child listens, and
+its line says where.
 """
 
 import contextlib
-import errno
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,11 +19,15 @@ from typing import Any
 
 import msgspec
 
+from clauseway.values import InvalidInput, Problem
+
 # Long enough for a cold start on a busy machine of two cores.
 READY_TIMEOUT_S = 60.0
 # A gateway that drains may wait for answers under way.
 _LEAVE_TIMEOUT_S = 15.0
-_PORT_TRIES = 5
+
+
+PAGES_PORT = 8401
 
 
 class ChildFailed(Exception):
@@ -61,8 +65,13 @@ class Child:
         return code
 
 
-def start(name: str, module: str, arguments: Sequence[str], log: Path) -> Child:
-    """Start `python -m module` and wait until it is ready. Raises ChildFailed. Its errors go to `log`."""
+def start(name: str, module: str, arguments: Sequence[str], log: Path, *, secret: str = "") -> Child:
+    """Start `python -m module` and wait until it is ready. Its errors go to `log`.
+
+    The child reads `secret` from its standard input: a command line can be read by every user of the machine.
+
+    Raises InvalidInput with the problems for which the child refuses to start, ChildFailed where it fails otherwise.
+    """
     read_end, write_end = os.pipe()
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", module, *arguments, "--parent-pipe", str(read_end)]
@@ -70,13 +79,14 @@ def start(name: str, module: str, arguments: Sequence[str], log: Path) -> Child:
         # A session of its own: Ctrl-C reaches the parent alone, which then stops its children in order.
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             pass_fds=(read_end,),
             start_new_session=True,
         )
     os.close(read_end)
+    _hand_over(process, secret)
     try:
         ready = _wait_ready(name, process, log)
     except BaseException:
@@ -85,6 +95,13 @@ def start(name: str, module: str, arguments: Sequence[str], log: Path) -> Child:
         os.close(write_end)
         raise
     return Child(name, process, ready, write_end)
+
+
+def _hand_over(process: subprocess.Popen[bytes], secret: str) -> None:
+    """Write the secret and close: a short text fits into the pipe, whether it is read or not."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
+        stdin.write(secret.encode())
 
 
 def _wait_ready(name: str, process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
@@ -104,6 +121,8 @@ def _wait_ready(name: str, process: subprocess.Popen[bytes], log: Path) -> dict[
     except msgspec.DecodeError:
         raise ChildFailed(f"{name} said {line!r} instead of that it is ready; its log is {log}") from None
     assert isinstance(ready, dict)
+    if ready.get("ready") is False:
+        raise InvalidInput(*msgspec.convert(ready["problems"], tuple[Problem, ...]))
     return ready
 
 
@@ -115,27 +134,13 @@ def _tail(log: Path) -> str:
     return " / ".join(lines[-3:]) or "it said nothing"
 
 
-def start_on_port(name: str, module: str, arguments: Sequence[str], log: Path, preferred: int, host: str) -> Child:
-    """Start it on the preferred port, or the next free one. Where somebody else takes that one in the meantime, on the
-    next again. Raises ChildFailed."""
-    port = free_port(preferred, host)
-    for _ in range(_PORT_TRIES - 1):
-        try:
-            return start(name, module, [*arguments, "--port", str(port)], log)
-        except ChildFailed as failed:
-            if f"[Errno {errno.EADDRINUSE}]" not in str(failed):
-                raise
-            port = free_port(port + 1 if port else 0, host)
-    return start(name, module, [*arguments, "--port", str(port)], log)
+def on_port(port: int | None) -> list[str]:
+    """The flag of a port asked for by name; a child that is not told takes its usual one, or the next free one."""
+    return [] if port is None else ["--port", str(port)]
 
 
-def free_port(preferred: int, host: str = "127.0.0.1") -> int:
-    """The preferred port, or the next free one after it."""
-    for port in range(preferred, preferred + 100):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((host, port))
-                return port
-    raise ChildFailed(f"no free port between {preferred} and {preferred + 99}")
+def moved(name: str, asked: int | None, usual: int, port: int) -> tuple[str, ...]:
+    """A sentence where nobody asked for a port and the usual one was taken."""
+    if asked is not None or port == usual:
+        return ()
+    return (f"Port {usual} is taken: {name} listens on {port}.",)

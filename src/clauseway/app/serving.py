@@ -21,18 +21,18 @@ from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
 from clauseway.app.planning import compile_plan, write_plan
 from clauseway.app.prices import open_prices
-from clauseway.app.processes import Child, start_on_port
+from clauseway.app.processes import PAGES_PORT, Child, moved, on_port, start
 from clauseway.app.register import recorded_facts
 from clauseway.app.sealing import seal
 from clauseway.app.several import Opened, with_recorded
 from clauseway.app.tenants import tenancy_for_plan
 from clauseway.gateway.checks import check
+from clauseway.gateway.door import USUAL_PORT
 from clauseway.gateway.plan import Plan
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.digests import LakeDamaged
 from clauseway.values import InvalidInput, KnownAt, Problem
 
-GATEWAY_PORT, PAGES_PORT = 8400, 8401
 # A key is accepted this soon after it was made; a lake lags behind the spool by this much at most.
 _PLAN_EVERY_S, _SEAL_EVERY_S = 1.0, 15.0
 # An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
@@ -45,7 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve. Paths left out mean: the built-in agreement, its own facts, the shipped price book, real time.
 
     `opened` comes without what is recorded in the home: that is read anew with every plan. `host` and `port` are the
-    configuration's where they are None.
+    configuration's where they are None. A port that is named nowhere is the usual one, or the next free one above it.
     """
 
     home: Home
@@ -56,7 +56,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     prices: Path | None = None
     host: str | None = None
     port: int | None = None
-    pages_port: int = PAGES_PORT
+    pages_port: int | None = None
     simulated_clock: Path | None = None
     snippet_key: str = ""
 
@@ -68,6 +68,8 @@ class Served(msgspec.Struct, frozen=True):
     pages: Child
     gateway_url: str
     pages_url: str
+    # Usual ports that were taken, each a sentence.
+    notes: tuple[str, ...] = ()
 
     def running(self) -> Child | None:
         """The first of them that has died, or None while both run."""
@@ -128,13 +130,20 @@ def serving(options: Options) -> Iterator[Served]:
         configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
         stack.enter_context(lease_server(options.home))
         host = configuration.gateway.host if options.host is None else options.host
-        gateway = _start_gateway(options, configuration, host, clock)
+        port = configuration.gateway.port if options.port is None else options.port
+        gateway = _start_gateway(options, host, port, clock)
         stack.callback(gateway.stop)
+        gateway_port = gateway.ready["ports"]["gateway"]
         scheme = "https" if configuration.tls.certificate else "http"
-        gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway.ready['ports']['gateway']}/v1"
+        gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway_port}/v1"
         pages = _start_pages(options, clock, gateway_url)
         stack.callback(pages.stop)
-        yield Served(gateway, pages, gateway_url, f"http://{_LOOPBACK}:{pages.ready['ports']['pages']}/")
+        pages_port = pages.ready["ports"]["pages"]
+        notes = (
+            *moved("the gateway", port, USUAL_PORT, gateway_port),
+            *moved("the pages", options.pages_port, PAGES_PORT, pages_port),
+        )
+        yield Served(gateway, pages, gateway_url, f"http://{_LOOPBACK}:{pages_port}/", notes)
 
 
 @contextlib.contextmanager
@@ -151,9 +160,8 @@ def _alone(home: Home) -> Iterator[None]:
         yield
 
 
-def _start_gateway(options: Options, configuration: Configuration, host: str, clock: list[str]) -> Child:
+def _start_gateway(options: Options, host: str, port: int | None, clock: list[str]) -> Child:
     home = options.home
-    port = configuration.gateway.port if options.port is None else options.port
     spool = home.spools / "gateway"
     spool.mkdir(parents=True, exist_ok=True)
     arguments = [
@@ -161,21 +169,21 @@ def _start_gateway(options: Options, configuration: Configuration, host: str, cl
         *("--spool", str(spool)),
         *("--host", host),
         *("--control", str(home.gateway_socket)),
+        *on_port(port),
     ]
-    log = home.logs / "gateway.log"
-    return start_on_port("the gateway", "clauseway.gateway", [*arguments, *clock], log, port, host)
+    return start("the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log")
 
 
 def _start_pages(options: Options, clock: list[str], gateway_url: str) -> Child:
     arguments = [
         *("--home", str(options.home.root)),
         *("--gateway-url", gateway_url),
-        *("--key", options.snippet_key),
     ]
     for flag, path in (*(("--agreement", path) for path in options.agreements), ("--facts", options.facts)):
         arguments += [flag, str(path)] if path else []
+    arguments += on_port(options.pages_port)
     log = options.home.logs / "pages.log"
-    return start_on_port("the pages", "clauseway.app.pages", [*arguments, *clock], log, options.pages_port, _LOOPBACK)
+    return start("the pages", "clauseway.app.pages", [*arguments, *clock], log, secret=options.snippet_key)
 
 
 def keep(

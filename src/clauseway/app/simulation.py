@@ -7,17 +7,10 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.home import Home
-from clauseway.app.processes import Child, start
+from clauseway.app.processes import Child, moved, start
 from clauseway.sandbox import credentials
+from clauseway.sandbox.server import USUAL_PORTS
 
-SANDBOX_PORTS: Mapping[str, int] = {
-    "openai": 8410,
-    "azure": 8411,
-    "bedrock": 8412,
-    "bedrock_runtime": 8413,
-    "vertex": 8414,
-    "oracle": 8415,
-}
 _VERTEX_ROOT = f"/v1/projects/{credentials.GOOGLE_PROJECT}/locations/{credentials.GOOGLE_LOCATION}/publishers/openai/v1"
 # What any of the simulated models answers with at most.
 _OUTPUT_TOKENS_MAX = 16_384
@@ -36,6 +29,8 @@ class Clouds(msgspec.Struct, frozen=True):
 
     child: Child
     addresses: tuple[Address, ...]
+    # Usual ports that were taken, each a sentence.
+    notes: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -47,19 +42,30 @@ class Clouds(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def sandbox_clouds(
-    home: Home, ports: Mapping[str, int] = SANDBOX_PORTS, faults: Sequence[str] = ()
+    home: Home, ports: Mapping[str, int | None] | None = None, faults: Sequence[str] = ()
 ) -> Iterator[Clouds]:
-    """The simulated clouds, until the block ends. Raises ChildFailed."""
+    """The simulated clouds, until the block ends. Raises InvalidInput, ChildFailed.
+
+    A cloud without a port in `ports` takes its usual one, or the next free one above it.
+    """
+    asked = {cloud: port for cloud, port in (ports or {}).items() if port is not None}
     arguments = []
-    for cloud, port in {**SANDBOX_PORTS, **ports}.items():
+    for cloud, port in asked.items():
         arguments += [f"--{cloud.replace('_', '-')}-port", str(port)]
     for fault in faults:
         arguments += ["--fault", fault]
     child = start("the sandbox clouds", "clauseway.sandbox", arguments, home.make().logs / "sandbox.log")
     try:
-        yield Clouds(child, _addresses(child.ready["ports"]))
+        yield Clouds(child, _addresses(child.ready["ports"]), _notes(asked, child.ready["ports"]))
     finally:
         child.stop()
+
+
+def _notes(asked: Mapping[str, int], ports: Mapping[str, int]) -> tuple[str, ...]:
+    sentences: tuple[str, ...] = ()
+    for cloud, port in ports.items():
+        sentences += moved(f"the simulated {cloud}", asked.get(cloud), USUAL_PORTS[cloud], port)
+    return sentences
 
 
 def _addresses(ports: dict[str, int]) -> tuple[Address, ...]:

@@ -46,6 +46,11 @@ class Night(msgspec.Struct, frozen=True, kw_only=True):
         return self.options.home
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Usual ports that were taken, each a sentence."""
+        return (*self.clouds.notes, *self.served.notes)
+
+    @property
     def snippet_key(self) -> str:
         """The key that the pasted snippets use: it buys from the owner."""
         return self.keys[OPENAI_CUSTOMER]
@@ -63,8 +68,11 @@ def fresh_home(home: Home) -> Home:
 
 
 @contextlib.contextmanager
-def night(home: Home, opened: OpenAgreement, ports: Sequence[int]) -> Iterator[Night]:
-    """Start everything in a fresh home, until the block ends. `ports`: gateway, pages. Raises ChildFailed."""
+def night(home: Home, opened: OpenAgreement, port: int | None, pages_port: int | None) -> Iterator[Night]:
+    """Start everything in a fresh home, until the block ends. Raises InvalidInput, ChildFailed.
+
+    `port` is the gateway's; a port that is None is the usual one, or the next free one above it.
+    """
     with contextlib.ExitStack() as stack:
         clouds = stack.enter_context(sandbox_clouds(home))
         write_configuration(clouds, home.configuration)
@@ -76,8 +84,8 @@ def night(home: Home, opened: OpenAgreement, ports: Sequence[int]) -> Iterator[N
             configuration=home.configuration,
             simulated_clock=home.clock,
             snippet_key=keys[OPENAI_CUSTOMER],
-            port=ports[0],
-            pages_port=ports[1],
+            port=port,
+            pages_port=pages_port,
         )
         served = stack.enter_context(serving(options))
         yield Night(options=options, clouds=clouds, served=served, keys=keys, clock=clock)

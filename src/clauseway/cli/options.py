@@ -44,6 +44,22 @@ PriceBook = Annotated[
 ConfigurationFile = Annotated[
     Path | None, typer.Option("--config", help="The deployments, as TOML; by default clauseway.toml in the home.")
 ]
+# The usual ports, 8400 and 8401, stand in `gateway.door` and `app.processes`: no command loads these for its help.
+GatewayPort = Annotated[
+    int | None,
+    typer.Option(
+        help="The gateway's port, before that of a configuration; 0: any free one; named nowhere: 8400, or the next "
+        "free one above it.",
+        min=0,
+        max=65535,
+    ),
+]
+PagesPort = Annotated[
+    int | None,
+    typer.Option(
+        help="The pages' port, on this machine only; by default 8401, or the next free one above it.", min=0, max=65535
+    ),
+]
 Svg = Annotated[Path | None, typer.Option("--svg", help="Also draw it into this file.")]
 Png = Annotated[Path | None, typer.Option("--png", help="Also draw it into this file; needs the extra `charts`.")]
 HomeFolder = Annotated[

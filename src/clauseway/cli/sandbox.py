@@ -13,12 +13,16 @@ from clauseway.cli.serve import stop_on_signals
 
 
 def command(
-    openai_port: Annotated[int, typer.Option(help="OpenAI's port; the next free one where it is taken.")] = 8410,
-    azure_port: Annotated[int, typer.Option(help="Azure OpenAI's port.")] = 8411,
-    bedrock_port: Annotated[int, typer.Option(help="AWS Bedrock mantle's port.")] = 8412,
-    bedrock_runtime_port: Annotated[int, typer.Option(help="AWS Bedrock runtime's port.")] = 8413,
-    vertex_port: Annotated[int, typer.Option(help="Google Vertex AI's port.")] = 8414,
-    oracle_port: Annotated[int, typer.Option(help="Oracle OCI Generative AI's port.")] = 8415,
+    openai_port: Annotated[
+        int | None, typer.Option(help="OpenAI's port; by default 8410, or the next free one above it.")
+    ] = None,
+    azure_port: Annotated[int | None, typer.Option(help="Azure OpenAI's port; by default 8411.")] = None,
+    bedrock_port: Annotated[int | None, typer.Option(help="AWS Bedrock mantle's port; by default 8412.")] = None,
+    bedrock_runtime_port: Annotated[
+        int | None, typer.Option(help="AWS Bedrock runtime's port; by default 8413.")
+    ] = None,
+    vertex_port: Annotated[int | None, typer.Option(help="Google Vertex AI's port; by default 8414.")] = None,
+    oracle_port: Annotated[int | None, typer.Option(help="Oracle OCI Generative AI's port; by default 8415.")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")] = None,
     configuration: Annotated[
         Path | None, typer.Option("--config", help="Write here the configuration by which a gateway finds them.")
@@ -66,6 +70,8 @@ def command(
             out = console()
             for address in clouds.addresses:
                 out.print(f"{address.cloud:15} {address.url}   {address.credential}", soft_wrap=True)
+            for note in clouds.notes:
+                out.print(note, style="yellow")
             out.print("Ctrl-C stops them.", style="dim")
         while not until.wait(1.0):
             if not clouds.running:

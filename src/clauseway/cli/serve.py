@@ -8,7 +8,7 @@ import typer
 
 from clauseway.app.home import home_at
 from clauseway.app.sealing import seal
-from clauseway.app.serving import PAGES_PORT, Options, keep, serving
+from clauseway.app.serving import Options, keep, serving
 from clauseway.app.snippets import curl_snippet
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
@@ -17,10 +17,8 @@ from clauseway.cli.output import console, print_json
 def command(
     configuration: options.ConfigurationFile = None,
     host: Annotated[str | None, typer.Option(help="Address the gateway listens on, instead of the file's.")] = None,
-    port: Annotated[
-        int | None, typer.Option(help="The gateway's port, instead of the file's; the next free one where it is taken.")
-    ] = None,
-    pages_port: Annotated[int, typer.Option(help="The pages' port, on this machine only.")] = PAGES_PORT,
+    port: options.GatewayPort = None,
+    pages_port: options.PagesPort = None,
     prices: options.PriceBook = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
@@ -70,6 +68,8 @@ def command(
         else:
             out = console()
             out.print(f"gateway {served.gateway_url} · pages {served.pages_url} · Ctrl-C stops both", style="bold")
+            for note in served.notes:
+                out.print(note, style="yellow")
             out.print("Make a key with `clauseway key create`, then:", style="dim")
             out.print(curl_snippet(served.gateway_url, "YOUR-KEY"), soft_wrap=True)
         dead = keep(chosen, served, until, again)

@@ -9,7 +9,6 @@ from rich.console import Console
 from clauseway.app.home import home_at
 from clauseway.app.library import OpenAgreement, open_agreement
 from clauseway.app.replaying import planned_requests
-from clauseway.app.serving import GATEWAY_PORT, PAGES_PORT
 from clauseway.app.snippets import snippets_for
 from clauseway.app.statements import statement_context
 from clauseway.app.up import ASSUMPTIONS, Night, fresh_home, night, play, settle_night, stay
@@ -27,8 +26,8 @@ def command(
     once: Annotated[bool, typer.Option("--once", help="End after the statement.")] = False,
     assume: Assume = None,
     limit: Annotated[int, typer.Option(help="Replay at most so many requests; 0 for the whole sample.", min=0)] = 0,
-    port: Annotated[int, typer.Option(help="The gateway's port; the next free one where it is taken.")] = GATEWAY_PORT,
-    pages_port: Annotated[int, typer.Option(help="The pages' port.")] = PAGES_PORT,
+    port: options.GatewayPort = None,
+    pages_port: options.PagesPort = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -52,7 +51,7 @@ def command(
     _say_agreement(out, opened)
     planned = planned_requests(limit=limit)
     fresh = fresh_home(home_at(home))
-    with night(fresh, opened, (port, pages_port)) as run:
+    with night(fresh, opened, port, pages_port) as run:
         _say_processes(out, run)
         with ReplayDisplay(out, len(planned), simulated=True, quiet=as_json) as display:
             report = play(run, planned, display.show)
@@ -87,6 +86,8 @@ def _say_processes(out: Console, run: Night) -> None:
     for address in run.clouds.addresses:
         print_indented(out, f"{address.cloud:8} {address.url}")
     out.print(f"\n3  Gateway {run.served.gateway_url} · pages {run.served.pages_url}", style="bold")
+    for note in run.notes:
+        print_indented(out, note, style="yellow")
     out.print("\n4  The night of the amendment", style="bold")
     print_indented(out, "Azure LLM inference trace 2023 (CC-BY-4.0), replayed from 26 April to 2 May 2026", style="dim")
 

@@ -1,11 +1,16 @@
-"""`python -m clauseway.gateway`: the gateway as a process. Prints one JSON line when it is ready, then nothing."""
+"""`python -m clauseway.gateway`: the gateway as a process. Prints one JSON line when it is ready, then nothing.
+
+Started by another process (`--parent-pipe`), it says in that line too why it refuses to start.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
+import msgspec
 import uvloop
 
+from clauseway.gateway.door import USUAL_PORT
 from clauseway.gateway.server import Options, Server
 from clauseway.values import InvalidInput
 
@@ -17,7 +22,9 @@ def parse_options(arguments: list[str]) -> Options:
     parser.add_argument("--plan", type=Path, required=True, help="the compiled plan; re-read when it is replaced")
     parser.add_argument("--spool", type=Path, required=True, help="directory of the usage journal")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8400, help="0 takes any free one")
+    parser.add_argument(
+        "--port", type=int, help=f"0: any free one; by default {USUAL_PORT}, or the next free one above it"
+    )
     parser.add_argument("--simulated-clock", type=Path, help="file with the business time, for replays")
     parser.add_argument("--control", type=Path, help="unix socket for GET /counts")
     parser.add_argument("--parent-pipe", type=int, help="file descriptor; the process drains when it reads its end")
@@ -25,11 +32,14 @@ def parse_options(arguments: list[str]) -> Options:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit codes: 0 after a drain, 3 for a bad plan, 1 where a socket or the journal cannot be opened."""
+    """Exit codes: 0 after a drain, 3 for a bad plan or an address that cannot be had, 1 where the journal cannot be
+    opened."""
     options = parse_options(arguments)
     try:
         uvloop.run(_run(options))
     except InvalidInput as error:
+        if options.parent_pipe is not None:
+            print(msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True)
         print(error, file=sys.stderr)
         return 3
     except OSError as error:

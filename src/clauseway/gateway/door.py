@@ -5,24 +5,24 @@ kernel, notice nothing.
 """
 
 import asyncio
-import socket
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
+from clauseway.gateway.listening import BACKLOG, listen
 from clauseway.gateway.settings import Tls
 from clauseway.gateway.tls import identity, toward_clients
 
-_BACKLOG = 4096  # connections that arrive in one burst wait in the kernel, not in the client's retry
+USUAL_PORT = 8400
 
 
 class Door:
-    """Listens from when it is made; `open` begins to accept. Raises OSError where the address is not to be had."""
+    """Listens from when it is made; `open` begins to accept. Port None takes the usual one or the next free one above.
 
-    def __init__(self, host: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host, port))
+    Raises InvalidInput where the address cannot be had.
+    """
+
+    def __init__(self, host: str, port: int | None) -> None:
+        self._socket = listen(host, port, USUAL_PORT)
         self.port: int = self._socket.getsockname()[1]
         self._server: asyncio.AbstractServer | None = None
         self._tls = Tls()
@@ -38,7 +38,7 @@ class Door:
         server = await loop.create_server(
             client,
             sock=self._socket.dup(),
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             ssl=context,
             ssl_handshake_timeout=handshake_s if context is not None else None,
         )

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from clauseway.gateway.control import answering
 from clauseway.gateway.errors import UNKNOWN_PATH, error_response
 from clauseway.gateway.health import Health
+from clauseway.gateway.listening import listen
 from clauseway.gateway.logs import Lines
 from clauseway.gateway.shared import Shared
 from clauseway.gateway.tally import BUCKETS, Tally, TallyKey
@@ -191,11 +192,12 @@ def _cumulative(buckets: list[int], first: int, last: int) -> list[tuple[str, fl
 async def serve_metrics(
     host: str, port: int, shared: Shared, health: Mapping[str, Health], lines: Lines
 ) -> asyncio.Server:
-    """Answer `GET /metrics` there. Raises OSError where the address is not to be had."""
+    """Answer `GET /metrics` there. Raises InvalidInput where the address cannot be had."""
+    listener = listen(host, port, port)
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     registry.register(Figures(shared, health, lines))
-    return await asyncio.start_server(answering(lambda head: _answer(head, registry)), host, port)
+    return await asyncio.start_server(answering(lambda head: _answer(head, registry)), sock=listener)
 
 
 def _answer(head: bytes, registry: CollectorRegistry) -> bytes:

@@ -64,7 +64,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     plan: Path
     spool: Path
     host: str = "127.0.0.1"
-    port: int = 8400
+    port: int | None = None  # the usual one, or the next free one above it
     simulated_clock: Path | None = None
     control: Path | None = None
     parent_pipe: int | None = None
@@ -166,7 +166,7 @@ class Server:
         lines.event("stopped", requests=shared.counts.begun, cut_off=cut_off)
 
     async def _serve_metrics(self, telemetry: Telemetry) -> asyncio.Server | None:
-        """Raises InvalidInput where what it takes is not installed, OSError where its address is not to be had."""
+        """Raises InvalidInput where its libraries are not installed or its address cannot be had."""
         if not telemetry.metrics:
             return None
         module = optional("clauseway.gateway.metrics", "telemetry.metrics")

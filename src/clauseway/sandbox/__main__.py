@@ -1,7 +1,8 @@
 """`python -m clauseway.sandbox`: the simulated clouds as a process.
 
 Prints one JSON line when it serves, and nothing else: `{"ready": true, "ports": {"openai": …, "azure": …,
-"bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …}}`. Ends with 0 on SIGTERM, SIGINT or when the parent's
+"bedrock": …, "bedrock_runtime": …, "vertex": …, "oracle": …}}`; or, started by another process (`--parent-pipe`),
+why it refuses to start. Ends with 0 on SIGTERM, SIGINT or when the parent's
 pipe closes, after answering what it has begun.
 """
 
@@ -17,17 +18,8 @@ import msgspec
 import uvloop
 
 from clauseway.sandbox.faults import Fault, StartFault
-from clauseway.sandbox.server import TWINS, Tls, serve, stop_when_parent_ends
+from clauseway.sandbox.server import TWINS, USUAL_PORTS, Tls, serve, stop_when_parent_ends
 from clauseway.values import InvalidInput, Problem
-
-PORTS: Mapping[str, int] = {
-    "openai": 8410,
-    "azure": 8411,
-    "bedrock": 8412,
-    "bedrock_runtime": 8413,
-    "vertex": 8414,
-    "oracle": 8415,
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,16 +27,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         faults = [_fault(text) for text in options.fault]
-        ports = {name: getattr(options, f"{name}_port") for name in PORTS}
+        ports = {name: getattr(options, f"{name}_port") for name in USUAL_PORTS}
         uvloop.run(_run(options.host, ports, faults, options.parent_pipe, _tls(options)))
-    except InvalidInput as problem:
-        print(problem, file=sys.stderr)
+    except InvalidInput as error:
+        if options.parent_pipe is not None:
+            print(msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True)
+        print(error, file=sys.stderr)
         return 3
     return 0
 
 
 async def _run(
-    host: str, ports: Mapping[str, int], faults: list[tuple[str, Fault]], parent_pipe: int | None, tls: Tls | None
+    host: str,
+    ports: Mapping[str, int | None],
+    faults: list[tuple[str, Fault]],
+    parent_pipe: int | None,
+    tls: Tls | None,
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,9 +93,11 @@ def _fault(text: str) -> tuple[str, Fault]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m clauseway.sandbox", description="Simulated clouds.")
     parser.add_argument("--host", default="127.0.0.1")
-    for name, port in PORTS.items():
+    for name, port in USUAL_PORTS.items():
         parser.add_argument(
-            f"--{name.replace('_', '-')}-port", type=int, default=port, help=f"next free port from {port} on; 0 for any"
+            f"--{name.replace('_', '-')}-port",
+            type=int,
+            help=f"0: any free one; by default {port}, or the next free one above it",
         )
     parser.add_argument("--fault", action="append", default=[], metavar="JSON", help="see clauseway.sandbox.faults")
     parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak https, with this PEM file")

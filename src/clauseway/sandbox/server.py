@@ -7,6 +7,7 @@ cloud's own paths every port has the sandbox's administration: `GET /sandbox/cou
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
 import secrets
@@ -38,7 +39,15 @@ Send = Callable[[MutableMapping[str, Any]], Any]
 
 # What may still be answered after a stop was asked for; a stalled answer must not hold the process longer.
 _DRAIN_S_MAX = 5
-# Ports tried after a busy one; the default ports are neighbours, so the next one may be taken by a sibling.
+USUAL_PORTS: Final[Mapping[str, int]] = {
+    "openai": 8410,
+    "azure": 8411,
+    "bedrock": 8412,
+    "bedrock_runtime": 8413,
+    "vertex": 8414,
+    "oracle": 8415,
+}
+# Ports tried from the usual one on; the usual ports are neighbours, so the next one may be taken by a sibling.
 _PORTS_TRIED_MAX = 100
 # Attempts that are told, of all clouds together; a long run must not fill the memory.
 _ATTEMPTS_MAX = 10_000
@@ -352,27 +361,35 @@ def _with_retry_after(answer: Answer, retry_after_ms: int) -> Answer:
     return msgspec.structs.replace(answer, headers=(*answer.headers, *told))
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket at `port`, or at the next free one above it. Port 0 takes any."""
-    for candidate in range(port, port + _PORTS_TRIED_MAX) if port else (0,):
-        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listen(host: str, port: int | None, usual: int) -> socket.socket:
+    """Return a socket that listens at `port`; 0 takes any free one.
+
+    Where no port is named (None), it is the usual one, or the next free one above it. Raises InvalidInput where the
+    address cannot be had.
+    """
+    candidates = range(usual, usual + _PORTS_TRIED_MAX) if port is None else (port,)
+    for candidate in candidates:
         try:
-            listener.bind((host, candidate))
-            listener.listen(4096)
-        except OSError:
-            listener.close()
+            # Bound and listening at once: a port that is bound alone can be had twice.
+            listener = socket.create_server((host, candidate), family=_family(host), backlog=4096)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or candidate == candidates[-1]:
+                raise InvalidInput(
+                    Problem(
+                        what=f"cannot listen on port {candidate}",
+                        why=os.strerror(error.errno).lower() if error.errno else str(error),
+                        where=f"{host}:{candidate}",
+                        todo="Stop what listens there, or name another address or port (0 takes any free port).",
+                    )
+                ) from None
             continue
         listener.setblocking(False)
         return listener
-    raise InvalidInput(
-        Problem(
-            what=f"no port to listen on at {host}",
-            why=f"{port} and the {_PORTS_TRIED_MAX - 1} ports after it are taken or not allowed",
-            where=f"--host {host}, port {port}",
-            todo="Name another port, or 0 for any free one.",
-        )
-    )
+    raise AssertionError("at least one port is tried")
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _serials() -> Callable[[], str]:
@@ -384,7 +401,7 @@ def _serials() -> Callable[[], str]:
 
 async def serve(
     host: str,
-    ports: Mapping[str, int],
+    ports: Mapping[str, int | None],
     faults: Iterable[tuple[str, Fault]],
     on_ready: Callable[[Mapping[str, int]], None],
     stop: asyncio.Event,
@@ -392,9 +409,11 @@ async def serve(
 ) -> None:
     """Serve every cloud of `ports` until `stop` is set, then drain. `on_ready` gets the ports actually used.
 
+    A cloud whose port is None takes its usual one, or the next free one above it.
+
     With `tls` they speak https, as some of the vendors' clients insist.
     """
-    listeners = {name: bind(host, port) for name, port in ports.items()}
+    listeners = {name: listen(host, port, USUAL_PORTS[name]) for name, port in ports.items()}
     counts = {name: Counts() for name in ports}
     serials = _serials()
     attempts: deque[Attempt] = deque(maxlen=_ATTEMPTS_MAX)

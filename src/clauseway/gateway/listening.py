@@ -1,0 +1,58 @@
+"""Sockets that listen from the moment they exist, so that a port is either taken or had, never both.
+
+A socket that is bound and does not listen yet shares its port with every other one that allows reuse: two processes
+would each believe that the port is theirs. So a port is not looked for ahead: whoever serves listens, and then says
+where.
+"""
+
+import errno
+import os
+import socket
+
+from clauseway.values import InvalidInput, Problem
+
+# Connections that arrive in one burst wait in the kernel, not in the client's retry.
+BACKLOG = 4096
+# The usual ports of one installation are neighbours: some of the next ones may be taken by its other processes.
+_PORTS_TRIED_MAX = 100
+
+
+def listen(host: str, port: int | None, usual: int) -> socket.socket:
+    """Return a socket that listens at `port`; 0 takes any free one.
+
+    Where no port is named (None), it is the usual one, or the next free one above it. Raises InvalidInput where the
+    address cannot be had.
+    """
+    candidates = range(usual, usual + _PORTS_TRIED_MAX) if port is None else (port,)
+    for candidate in candidates:
+        try:
+            return _listening(host, candidate)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or candidate == candidates[-1]:
+                raise InvalidInput(_problem(host, candidate, error)) from None
+    raise AssertionError("at least one port is tried")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # A port that a process before has just left is free; one at which another listens is not.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _problem(host: str, port: int, error: OSError) -> Problem:
+    # Address look-ups have numbers of their own, and their text says enough.
+    in_words = isinstance(error, socket.gaierror) or error.errno is None
+    return Problem(
+        what=f"cannot listen on port {port}",
+        why=str(error) if in_words else os.strerror(error.errno or 0).lower(),
+        where=f"{host}:{port}",
+        todo="Stop what listens there, or name another address or port (0 takes any free port).",
+    )
