@@ -1,7 +1,7 @@
 """Usage from elsewhere: every format, once each, what is wrong in quarantine, corrected and replayed."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from clauseway.app.sealing import open_lake
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
 from clauseway.storage.batches import Batch
+from clauseway.storage.files import USAGE, files_of
 from clauseway.storage.rollups import scan, usage_by
 from clauseway.values import Interval, InvalidInput, start_of_day_ns
 
@@ -75,7 +76,8 @@ def test_a_bill_becomes_usage_once_and_its_bad_rows_wait(home: Home, tmp_path: P
     bill = put(tmp_path, "bill.csv", BILL)
     tax = {"a charge of category Tax": 1}
     assert load(home, bill) == Imported(rows=5, imported=2, quarantined=2, skipped=tax)
-    assert load(home, bill) == Imported(rows=5, again=2, skipped=tax)
+    # The same again changes nothing; what waits still waits.
+    assert load(home, bill) == Imported(rows=5, again=2, quarantined=2, skipped=tax)
     # The bill's meters are disjoint: 1.5 million uncached and 200 thousand cached tokens went in.
     assert figures(home) == {"acme": (2, 1_700_000, None)}
     assert [row["cached_input_tokens"] for row in rows(home)].count(200_000) == 1
@@ -116,7 +118,7 @@ def test_a_bill_that_says_otherwise_of_one_charge_or_says_it_twice_waits(home: H
     done = load(home, put(tmp_path, "twice.csv", f"{HEADER}\n{other}\n{other}\n"))
     assert (done.imported, done.quarantined) == (1, 1)
     assert [flaw for _, [flaw] in reasons(home)] == [
-        ("id", "it came before with other figures, in row 2 of another"),
+        ("id", "it came before with other figures, in row 2 of april.csv"),
         ("id", "the same charge as row 2 of this file"),
     ]
 
@@ -255,21 +257,75 @@ def test_what_a_cloud_reported_wrongly_is_corrected_and_counts_once(home: Home) 
     assert [held[name] for name in same] == [corrected[name] for name in same]
 
 
-def test_rows_of_a_long_file_come_in_chunks_and_an_interruption_repeats_none(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("clauseway.app.importing._ROWS", 3)
-    path = put(tmp_path, "many.jsonl", "".join(json.dumps(event(str(n))) + "\n" for n in range(10)))
+def spread(count: int, days: int) -> str:
+    """Events whose days come in no order, as lines."""
+    order = [number * 7919 % count for number in range(count)]
+    lines = []
+    for number in order:
+        at = datetime(2026, 4, 1, tzinfo=UTC) + timedelta(days=number % days, seconds=number)
+        lines.append(json.dumps(event(str(number)) | {"time": at.isoformat()}) + "\n")
+    return "".join(lines)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks so small that a short file has many."""
+    monkeypatch.setattr("clauseway.app.importing._ROWS", 7)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_an_import_of_several_files_leaves_one_file_a_day(home: Home, tmp_path: Path) -> None:
+    lines = spread(120, 9).splitlines(keepends=True)
+    halves = [put(tmp_path, f"{n}.jsonl", "".join(lines[n::2])) for n in range(2)]
+    assert load(home, *halves) == Imported(rows=120, imported=120)
+    with open_lake(home) as lake:
+        held = files_of(lake.control, USAGE)
+        batches = lake.control.batches()
+    assert [(file.first_day, file.last_day) for file in held] == [
+        (day, day) for day in sorted({file.first_day for file in held})
+    ]
+    assert sum(file.rows for file in held) == 120
+    assert [batch.usage_rows for batch in batches] == [120]
+    # In a file, rows lie in the order of their requests: a look for one reads little.
+    for file in held:
+        ids = pq.read_table(home.lake / file.name)["request_id"].to_pylist()
+        assert ids == sorted(ids)
+    assert figures(home) == {"acme": (120, 1_200, 600)}
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_an_interrupted_import_changes_nothing_and_is_repeated_whole(home: Home, tmp_path: Path) -> None:
+    path = put(tmp_path, "many.jsonl", spread(30, 4) + "not json\n")
 
     class Interrupted(Exception):
         pass
 
-    def stop(_: Path, so_far: Imported) -> None:
-        if so_far.rows == 6:
+    def stop(_: str, so_far: Imported) -> None:
+        if so_far.rows >= 14:
             raise Interrupted
 
     with pytest.raises(Interrupted):
         import_usage(home, OPENED, [path], Source(), stop)
-    assert load(home, path) == Imported(rows=10, imported=4, again=6)
-    assert figures(home) == {"acme": (10, 100, 50)}
+    assert rows(home) == listed(home) == []
+    assert load(home, path) == Imported(rows=31, imported=30, quarantined=1)
+    assert load(home, path) == Imported(rows=31, again=30, quarantined=1)
+    assert figures(home) == {"acme": (30, 300, 150)}
     assert {row["status"] for row in rows(home)} == {int(Status.COMPLETE)}
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_record_that_comes_again_in_a_later_chunk_or_file_counts_once(home: Home, tmp_path: Path) -> None:
+    lines = spread(20, 3).splitlines(keepends=True)
+    first = put(tmp_path, "first.jsonl", "".join(lines))
+    otherwise = json.dumps(event("3", region="eastus2")) + "\n"
+    second = put(tmp_path, "second.jsonl", "".join(lines[::2]) + otherwise)
+    assert load(home, first, second) == Imported(rows=31, imported=20, again=10, quarantined=1)
+    [(line, [(field, reason)])] = reasons(home)
+    said = first.read_text().splitlines().index(lines[[*map(id_of, lines)].index("3")].strip()) + 1
+    assert (line, field) == (11, "id")
+    assert reason == f"it came before with other figures, in row {said} of first.jsonl"
+
+
+def id_of(line: str) -> str:
+    found: str = json.loads(line)["id"]
+    return found

@@ -149,11 +149,14 @@ def test_cached_tokens_are_on_the_bill_once(book: Home) -> None:
 def test_events_are_one_an_attempt_with_its_units(book: Home) -> None:
     events = [json.loads(line) for line in exported(book, "cloudevents", "--party", "openai").splitlines()]
     assert len(events) == 7
-    assert all(event["specversion"] == "1.0" and event["id"] == f"{event['data']['request_id']}/1" for event in events)
+    assert {event["type"] for event in events} == {"org.clauseway.usage.v1"}
+    assert all(event["specversion"] == "1.0" and event["id"].endswith("/1") for event in events)
     assert events[1]["time"] == "2026-04-27T00:00:00Z"
-    assert {name: events[1]["data"][name] for name in ("input_tokens", "cached_input_tokens", "output_tokens")} == {
-        "input_tokens": 100_000, "cached_input_tokens": 80_000, "output_tokens": 10_000,
-    }  # fmt: skip
+    assert events[1]["data"]["units"] == {
+        "input_tokens": 100_000,
+        "cached_input_tokens": 80_000,
+        "output_tokens": 10_000,
+    }
 
 
 @pytest.mark.parametrize(

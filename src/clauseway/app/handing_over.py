@@ -1,7 +1,6 @@
 """The books and the usage behind them in other programs' formats, for a month and a party or for all."""
 
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -15,22 +14,20 @@ from clauseway.app.settling import latest_settlements, month
 from clauseway.app.several import Opened, each_of
 from clauseway.exchange.accounting import entries_of
 from clauseway.exchange.beancount import beancount_text
+from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.exchange.focus_bill import BILL_COLUMNS, UsageCharge, focus_csv, focus_rows
 from clauseway.exchange.focus_columns import broken_rules
 from clauseway.exchange.hledger import hledger_text
 from clauseway.exchange.tables import journal_table, lines_table
-from clauseway.exchange.usage_events import usage_event
 from clauseway.ledger import Entry, statement_of
-from clauseway.metering import Status
+from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
-from clauseway.storage.attempts import Attempt, Selection, attempts
-from clauseway.values import FOREVER, Interval, InvalidInput, Problem
+from clauseway.storage.records import records
+from clauseway.values import Interval, InvalidInput, Problem
 
-_ALL_DAYS = Interval(date.min, FOREVER)
 _TITLE = "Clauseway journal"
 _JOURNAL, _LINES = "journal.parquet", "lines.parquet"
-_NOT_IN_EVENTS = ("units", "status")
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,13 +92,18 @@ def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part) -> st
     return focus_csv(rows, BILL_COLUMNS)
 
 
-def usage_event_lines(home: Home, part: Part) -> Iterator[str]:
-    """The usage of a month, or all of it, as CloudEvents, a line each; of what a party sold, where one is named."""
+def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:
+    """The usage of a month, or all of it, as CloudEvents, a line each; of what a party sold, where one is named.
+
+    What came back as failed, or was lost in a crash, has no charge and is left out.
+    """
     seal(home)
-    selection = Selection(days=part.days or _ALL_DAYS, seller=part.party)
     with open_lake(home) as lake:
-        for attempt in attempts(lake, selection):
-            yield _event(attempt).decode() + "\n"
+        for batch in records(lake.control, lake.root, part.days):
+            counted = [
+                row for row in batch.to_pylist() if row["status"] in SERVED and part.party in ("", row["seller"])
+            ]
+            yield from write_cloudevents(counted)
 
 
 def unpriced(error: UnknownPrice) -> InvalidInput:
@@ -130,9 +132,3 @@ def _publisher(opened: Opened, charge: UsageCharge) -> str:
         if isinstance(term, Ownership) and any(one.catalog.belongs(charge.product, scope) for scope in term.products)
     ]
     return owners[0] if owners else ""
-
-
-def _event(attempt: Attempt) -> bytes:
-    fields = {name: getattr(attempt, name) for name in Attempt.__struct_fields__ if name not in _NOT_IN_EVENTS}
-    fields["status"] = Status(attempt.status).name.lower()
-    return usage_event(fields, {unit.column: count for unit, count in attempt.units.items()})

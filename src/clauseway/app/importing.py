@@ -1,9 +1,18 @@
-"""Importing usage that others counted: translated, checked row by row, once each; what is wrong waits in quarantine."""
+"""Importing usage that others counted: translated, checked row by row, once each; what is wrong waits in quarantine.
 
+    files ─▶ rows ─▶ believed ─▶ staging, on disk ─▶ in order of day and request ─▶ the lake, one file a day
+                  └▶ wrong ────▶ quarantine
+
+An import is all the files of one command and counts whole or not at all: its last transaction commits its files, its
+claims and what it holds in quarantine. Killed before that it has changed nothing, and is simply given again.
+"""
+
+import fcntl
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +24,34 @@ import pyarrow.parquet as pq
 from clauseway.app.home import Home
 from clauseway.app.sealing import alone, open_lake
 from clauseway.app.several import Opened, each_of
-from clauseway.exchange.cloudevents import read_cloudevents
-from clauseway.exchange.focus import MissingColumns, read_focus
-from clauseway.exchange.opentelemetry import read_opentelemetry
-from clauseway.exchange.reports import Reported
+from clauseway.exchange.reports import Reported, keepable
+from clauseway.exchange.usage_files import check_format, format_of, read_usage
 from clauseway.metering import Bounds, Flaw, Used, examine
+from clauseway.metering.checks import content_of, is_imported
 from clauseway.metering.checks import fields as known_fields
-from clauseway.metering.checks import is_imported
+from clauseway.storage import imports
 from clauseway.storage.batches import Range
 from clauseway.storage.columns import INTENT_SCHEMA, USAGE_SCHEMA, used_table
-from clauseway.storage.imports import Key, Seen, remember, seen
+from clauseway.storage.files import USAGE, files_of, kept_from
+from clauseway.storage.imports import Claim, ImportedFile, identity_of
 from clauseway.storage.lake import Lake
-from clauseway.storage.quarantine import DROPPED, REPLAYED, Flawed, Held, end, held, hold
+from clauseway.storage.quarantine import DROPPED, REPLAYED, Flawed, Held, Holding, end, held, hold
+from clauseway.storage.staging import Placed, Repeat, Staging
 from clauseway.values import Interval, InvalidInput, Problem, day_after, day_of, start_of_day_ns
 
 SPOOL = "import"
 REPLAYS = "quarantine"
-# Rows that are checked and committed together: what is in memory, and what an interruption repeats.
+# Rows that are checked together: what is in memory of a file.
 _ROWS = 20_000
 # Clocks differ: what is told this long ahead of ours is not yet the future.
 _SKEW_NS = 300 * 1_000_000_000
-_NOT_READ = ("event_day", "recorded_ns")
-FORMATS = ("focus", "cloudevents", "opentelemetry", "parquet")
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the rows of some files. `again` were imported before; `skipped` are no usage, by reason."""
+    """What became of the rows of some files. `again` were imported before; `skipped` are no usage, by reason.
+
+    INVARIANT: rows = imported + again + quarantined + skipped.
+    """
 
     rows: int = 0
     imported: int = 0
@@ -57,25 +68,39 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
-def import_usage(
-    home: Home, opened: Opened, paths: Sequence[Path], source: Source, told: Callable[[Path, Imported], None]
-) -> Imported:
-    """Import files, telling how far it is. Rows that are wrong go into quarantine, the others on.
+Told = Callable[[str, Imported], object]
 
-    Raises InvalidInput where a file cannot be read, or is none of its format; what came before it stays imported.
+
+def import_usage(home: Home, opened: Opened, paths: Sequence[Path], source: Source, told: Told) -> Imported:
+    """Import files as one, telling what is done and how far it is. Rows that are wrong go into quarantine.
+
+    Raises InvalidInput where a file cannot be read, or is none of its format, or where nothing in them was understood;
+    then nothing has changed.
     """
-    bounds = bounds_of(opened)
-    for name in source.fields:
-        if name not in set(known_fields()):
-            raise InvalidInput(_no_field(name, "--set"))
-    total = Imported()
-    started_ns = time.time_ns()
-    for number, path in enumerate(paths):
-        run = _Run(home, bounds, source, path, started_ns + number)
-        for so_far in run.through(total):
-            total = so_far
-            told(path, total)
-    return total
+    _check_fields(source.fields)
+    if source.format:
+        check_format(source.format)
+    files = [_File(path, source.format) for path in paths]
+    with _importing(home), open_lake(home) as lake:
+        started_ns = time.time_ns()
+        number = imports.begin(lake.control, [file.told for file in files], started_ns)
+        staging = Staging(home.root / "importing")
+        try:
+            bounds = bounds_of(opened)
+            run = _Run(lake, bounds, source, files, staging)
+            done = run.read(told)
+            _check_understood(done, paths)
+            return run.seal(home, number, done, told)
+        finally:
+            staging.close()
+
+
+@contextmanager
+def _importing(home: Home) -> Iterator[None]:
+    """One import at a time: another's claims are not yet records, and a dead one's are given back."""
+    with (home.make().root / "import.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def bounds_of(opened: Opened) -> Bounds:
@@ -91,49 +116,105 @@ def bounds_of(opened: Opened) -> Bounds:
     )
 
 
-class _Run:
-    """One file on its way into the lake."""
+class _File:
+    """A file of an import."""
 
-    def __init__(self, home: Home, bounds: Bounds, source: Source, path: Path, number: int) -> None:
-        self._home, self._bounds, self._source, self._path, self._number = home, bounds, source, path, number
-        self._format = source.format or _format_of(path)
-        self._file = _hash_of(path)
+    def __init__(self, path: Path, form: str) -> None:
+        self.path = path
+        self.told = ImportedFile(path.name, _hash_of(path))
+        self.form = form or format_of(path)
         # Bills have no ids: two rows of a file that are about the same are a mistake. Events come twice as they please.
-        self._repeats_are_wrong = self._format == "focus"
+        self.repeats_are_wrong = self.form == "focus"
 
-    def through(self, total: Imported) -> Iterator[Imported]:
-        """Import chunk by chunk; after each, the figures so far."""
-        rows, first = _reader(self._format, self._path, self._bounds), 0
-        while chunk := list(_read(rows, self._path)):
-            total = self._chunk(chunk, first, total)
-            first += len(chunk)
-            yield total
 
-    def _chunk(self, chunk: Sequence[Reported], first: int, total: Imported) -> Imported:
-        skipped = dict(total.skipped)
-        flawed: list[Flawed] = []
-        believed: list[tuple[int, dict[str, Any], Used]] = []
-        for one in chunk:
+class _Believed(msgspec.Struct, frozen=True):
+    """A row that is believed: its number and line in its file, its fields as they came (JSON), and the record."""
+
+    number: int
+    line: int
+    body: str
+    used: Used
+    identity: bytes
+    content: bytes
+
+
+class _Run:
+    """An import on its way into the lake."""
+
+    def __init__(self, lake: Lake, bounds: Bounds, source: Source, files: Sequence[_File], staging: Staging) -> None:
+        self._lake, self._bounds, self._source = lake, bounds, source
+        self._files, self._staging = files, staging
+        self._kept_from = kept_from(lake.control) or date.min
+        self._now_ns = time.time_ns()
+        self._rows = self._again = self._flawed = 0
+        self._skipped: dict[str, int] = {}
+
+    def read(self, told: Told) -> Imported:
+        """Read the files into the staging; the figures, in which what came twice among them is not yet known."""
+        for place, file in enumerate(self._files):
+            number = 0
+            for chunk in read_usage(file.path, file.form, self._bounds.products, _ROWS):
+                self._read(place, number, chunk)
+                number += len(chunk)
+                told(file.path.name, self._figures(imported=0))
+        return self._figures(imported=self._rows - self._again - self._flawed - sum(self._skipped.values()))
+
+    def seal(self, home: Home, number: int, read: Imported, told: Told) -> Imported:
+        """Write what is new into the lake, in order, and commit the import. The figures as they are then."""
+        for repeat in self._staging.repeats():
+            self._repeated(repeat)
+        new = read.imported - (self._again - read.again) - (self._flawed - read.quarantined)
+        imports.claim(self._lake.control, number, self._staging.claims())
+        holding = [Holding(0, 0)]
+
+        def also(connection: Any) -> None:
+            imports.end(connection, number, time.time_ns())
+            holding[0] = hold(connection, self._staging.held(), self._now_ns)
+
+        with alone(home):
+            if new:
+                of = Range(spool=SPOOL, segment=number, first_frame=0, end_frame=self._rows)
+                parts = _telling(self._staging.parts(), read, told)
+                no_intents = INTENT_SCHEMA.empty_table()
+                self._lake.seal_parts(of, parts, no_intents, self._now_ns, also=also)
+            else:
+                with self._lake.control.writing() as connection:
+                    also(connection)
+        return Imported(
+            rows=self._rows,
+            imported=new,
+            # What was wrong once, and was corrected or dropped since, was there before too.
+            again=self._again + holding[0].ended,
+            quarantined=holding[0].waiting,
+            skipped=self._skipped,
+        )
+
+    def _figures(self, imported: int) -> Imported:
+        return Imported(
+            rows=self._rows,
+            imported=imported,
+            again=self._again,
+            quarantined=self._flawed,
+            skipped=dict(self._skipped),
+        )
+
+    def _read(self, place: int, first: int, chunk: Sequence[Reported]) -> None:
+        self._rows += len(chunk)
+        believed: list[_Believed] = []
+        for number, one in enumerate(chunk, first):
             if one.skipped:
-                skipped[one.skipped] = skipped.get(one.skipped, 0) + 1
+                self._skipped[one.skipped] = self._skipped.get(one.skipped, 0) + 1
                 continue
             row = self._completed(one.fields)
-            found = (Flaw("row", one.unreadable),) if one.unreadable else examine(row, self._bounds)
+            body, unkept = _body_of(row)
+            unreadable = one.unreadable or unkept
+            found = (Flaw("row", unreadable),) if unreadable else self._examined(row)
             if isinstance(found, Used):
-                believed.append((one.line, row, found))
+                identity = identity_of(found.request, found.attempt)
+                believed.append(_Believed(number, one.line, body, found, identity, _content_of(found)))
             else:
-                flawed.append(self._flawed(one.line, row, found))
-        with open_lake(self._home) as lake, alone(self._home):
-            new, again, wrong = self._new(lake, believed)
-            flawed += wrong
-            imported, held_now = self._commit(lake, first, len(chunk), new, flawed)
-        return Imported(
-            rows=total.rows + len(chunk),
-            imported=total.imported + imported,
-            again=total.again + again,
-            quarantined=total.quarantined + held_now,
-            skipped=skipped,
-        )
+                self._hold(place, one.line, body, found)
+        self._stage(place, believed)
 
     def _completed(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         row: dict[str, Any] = dict(self._source.fields)
@@ -146,56 +227,105 @@ class _Run:
             row.setdefault("model", product)
         return row
 
-    def _new(
-        self, lake: Lake, believed: Sequence[tuple[int, dict[str, Any], Used]]
-    ) -> tuple[list[tuple[Used, Seen]], int, list[Flawed]]:
-        """Those that nobody imported before, how many were, and those that say otherwise than before."""
-        keys = [_key(used) for _, _, used in believed]
-        before = seen(lake.control, keys)
-        metered = _metered(lake, [used for _, _, used in believed if not is_imported(used.request)])
-        new: list[tuple[Used, Seen]] = []
-        wrong: list[Flawed] = []
-        again = 0
-        for (line, row, used), key in zip(believed, keys, strict=True):
-            now = Seen(_content_of(used), self._file, line)
-            then = before.setdefault(key, now)
-            if then is now:
-                if key in metered:
-                    again += 1
-                else:
-                    new.append((used, now))
-            elif then.content != now.content:
-                place = f"row {then.line} of this file" if then.file == self._file else f"row {then.line} of another"
-                wrong.append(self._flawed(line, row, (Flaw("id", f"it came before with other figures, in {place}"),)))
-            elif self._repeats_are_wrong and then.file == self._file and then.line != line:
-                wrong.append(self._flawed(line, row, (Flaw("id", f"the same charge as row {then.line} of this file"),)))
+    def _examined(self, row: Mapping[str, Any]) -> Used | tuple[Flaw, ...]:
+        found = examine(row, self._bounds)
+        if isinstance(found, Used) and day_of(found.event_ns) < self._kept_from:
+            why = f"single records before {self._kept_from} were dropped, so no more of them are taken"
+            return (Flaw("event_ns", why),)
+        return found
+
+    def _stage(self, place: int, believed: Sequence[_Believed]) -> None:
+        """Keep what nobody imported before; of the rest say what it is."""
+        before = imports.seen(self._lake.control, (one.identity for one in believed))
+        metered = _metered(self._lake, [one.used for one in believed if not is_imported(one.used.request)])
+        new: list[_Believed] = []
+        for one in believed:
+            then = before.get(one.identity)
+            if then is None and one.identity not in metered:
+                new.append(one)
+            elif then is not None and (why := self._wrong_again(place, one, then)):
+                self._hold(place, one.line, one.body, (Flaw("id", why),))
             else:
-                again += 1
-        return new, again, wrong
+                self._again += 1
+        if new:
+            placed = [Placed(one.identity, one.content, place, one.number, one.line, one.body) for one in new]
+            self._staging.add(used_table([one.used for one in new], self._now_ns), placed)
 
-    def _flawed(self, line: int, row: Mapping[str, Any], flaws: tuple[Flaw, ...]) -> Flawed:
-        body = msgspec.json.encode(row, enc_hook=str).decode()
-        return Flawed(origin=self._path.name, line=line, flaws=flaws, body=body)
+    def _wrong_again(self, place: int, one: _Believed, then: imports.Seen) -> str:
+        """Why a record that was imported before may not come again so, or nothing."""
+        if then.content != one.content:
+            return _otherwise(then.line, then.file.name)
+        file = self._files[place]
+        same_file = then.file.digest == file.told.digest
+        if file.repeats_are_wrong and same_file and then.line != one.line:
+            return _same_charge(then.line)
+        return ""
 
-    def _commit(
-        self, lake: Lake, first: int, rows: int, new: Sequence[tuple[Used, Seen]], flawed: Sequence[Flawed]
-    ) -> tuple[int, int]:
-        """Seal what is new and hold what is wrong, together; how many of each."""
-        now_ns, holding = time.time_ns(), [0]
+    def _repeated(self, repeat: Repeat) -> None:
+        """A row whose record stood before it in this import."""
+        first = self._files[repeat.first_file].told.name
+        wrong = ""
+        if not repeat.same:
+            wrong = _otherwise(repeat.first_line, first)
+        elif self._files[repeat.file].repeats_are_wrong and repeat.first_file == repeat.file:
+            wrong = _same_charge(repeat.first_line)
+        if wrong:
+            self._hold(repeat.file, repeat.line, repeat.body, (Flaw("id", wrong),))
+        else:
+            self._again += 1
 
-        def also(connection: Any) -> None:
-            remember(connection, [(_key(used), record) for used, record in new])
-            holding[0] = hold(connection, flawed, now_ns)
+    def _hold(self, place: int, line: int, body: str, flaws: tuple[Flaw, ...]) -> None:
+        origin = self._files[place].told.name
+        self._staging.hold([Flawed(origin=origin, line=line, flaws=flaws, body=body)])
+        self._flawed += 1
 
-        if not new:
-            with lake.control.writing() as connection:
-                also(connection)
-            return 0, holding[0]
-        of = Range(spool=SPOOL, segment=self._number, first_frame=first, end_frame=first + rows)
-        lake.seal_tables(
-            of, used_table([used for used, _ in new], now_ns), INTENT_SCHEMA.empty_table(), now_ns, also=also
-        )
-        return len(new), holding[0]
+
+def _otherwise(line: int, name: str) -> str:
+    return f"it came before with other figures, in row {line} of {name}"
+
+
+def _same_charge(line: int) -> str:
+    return f"the same charge as row {line} of this file"
+
+
+def _telling(parts: Iterable[pa.Table], read: Imported, told: Told) -> Iterator[pa.Table]:
+    """Pass parts on, telling how many rows of them are written."""
+    written = 0
+    for part in parts:
+        yield part
+        written += part.num_rows
+        told("sealed", msgspec.structs.replace(read, imported=written))
+
+
+def _check_understood(read: Imported, paths: Sequence[Path]) -> None:
+    """Raise InvalidInput where rows were read and every one was passed over."""
+    passed = sum(read.skipped.values())
+    if passed and passed == read.rows:
+        reasons = sorted(read.skipped.items(), key=lambda item: -item[1])[:5]
+        why = "; ".join(f"{count:,} × {reason}" for reason, count in reasons)
+        what = f"nothing was imported: all {passed:,} rows were passed over"
+        todo = "Give a file with usage in it; `clauseway usage import --help` says which formats are read."
+        where = ", ".join(map(str, paths[:3]))
+        raise InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+
+
+def _check_fields(names: Iterable[str]) -> None:
+    wrong = [_no_field(name, "--set") for name in names if name not in set(known_fields())]
+    if wrong:
+        raise InvalidInput(*wrong)
+
+
+def _body_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """A row as it came, as JSON; and why it cannot be kept so, where it cannot."""
+    try:
+        return msgspec.json.encode(row, enc_hook=str).decode(), ""
+    except UnicodeEncodeError:
+        why = "text in it is no Unicode"
+    except OverflowError:
+        why = "a number in it is beyond all bounds"
+    except RecursionError:
+        return msgspec.json.encode({"row": str(type(row))}).decode(), "it is nested too deep"
+    return msgspec.json.encode(keepable(row), enc_hook=str).decode(), why
 
 
 def listed(home: Home, *, with_ended: bool = False, numbers: Sequence[int] = ()) -> list[Held]:
@@ -227,13 +357,11 @@ def replay(home: Home, opened: Opened, numbers: Sequence[int], corrections: Mapp
 
     No numbers: all that are open. A correction of nothing (`field=`) takes the field away. Raises InvalidInput.
     """
-    for name in corrections:
-        if name not in set(known_fields()):
-            raise InvalidInput(_no_field(name, "--set"))
+    _check_fields(corrections)
     bounds, now_ns = bounds_of(opened), time.time_ns()
     done: list[int] = []
     still: dict[int, tuple[Flaw, ...]] = {}
-    with open_lake(home) as lake, alone(home):
+    with _importing(home), open_lake(home) as lake, alone(home):
         for one in _still_open(lake, numbers):
             row = {**msgspec.json.decode(one.body), **corrections}
             # A row that names what it is not is corrected by leaving that out.
@@ -251,10 +379,10 @@ def _replay_one(
     lake: Lake, one: Held, used: Used, corrections: Mapping[str, str], now_ns: int
 ) -> Used | tuple[Flaw, ...]:
     """Import a row that is believed now, and close its entry in the same transaction."""
-    key, record = _key(used), Seen(_content_of(used), one.origin[:32], one.line)
-    before = seen(lake.control, [key])
-    if is_imported(used.request) and key in before:
-        if before[key].content != record.content:
+    claim = Claim(identity_of(used.request, used.attempt), _content_of(used), 0, one.line)
+    before = imports.seen(lake.control, [claim.identity]).get(claim.identity)
+    if is_imported(used.request) and before is not None:
+        if before.content != claim.content:
             return (Flaw("id", "it was imported before with other figures; give it another id, or drop it"),)
         with lake.control.writing() as connection:
             end(connection, [one.number], REPLAYED, now_ns)
@@ -262,7 +390,7 @@ def _replay_one(
 
     def also(connection: Any) -> None:
         if is_imported(used.request):
-            remember(connection, [(key, record)])
+            imports.claim_single(connection, claim)
         end(connection, [one.number], REPLAYED, now_ns)
 
     of = Range(spool=REPLAYS, segment=one.number, first_frame=0, end_frame=1)
@@ -284,27 +412,26 @@ def _check_numbers(numbers: Sequence[int], found: Iterable[Held]) -> None:
         raise InvalidInput(Problem(what=what, why="nothing waits under it", where="NUMBER", todo=todo))
 
 
-def _metered(lake: Lake, rows: Sequence[Used]) -> set[Key]:
+def _metered(lake: Lake, rows: Sequence[Used]) -> set[bytes]:
     """Those of the rows that are in the lake because a gateway metered them, or a lake was imported whole."""
     if not rows:
         return set()
-    wanted = {_key(used) for used in rows}
-    ids = sorted(key[0] for key in wanted)
+    names = {(str(used.request), used.attempt): identity_of(used.request, used.attempt) for used in rows}
+    ids = sorted(key[0] for key in names)
     between = (pc.field("request_id") >= ids[0]) & (pc.field("request_id") <= ids[-1])
-    found: set[Key] = set()
+    found: set[bytes] = set()
     first, last = (day_of(outer(used.event_ns for used in rows)) for outer in (min, max))
-    for path in lake.files(Interval(first, day_after(last))):
-        table = pq.read_table(path, columns=["request_id", "attempt"], filters=between)
-        found |= wanted & set(zip(table["request_id"].to_pylist(), table["attempt"].to_pylist(), strict=True))
+    for file in files_of(lake.control, USAGE, Interval(first, day_after(last))):
+        if file.first_request > ids[-1] or file.last_request < ids[0]:
+            continue
+        table = pq.read_table(lake.root / file.name, columns=["request_id", "attempt"], filters=between)
+        keys = zip(table["request_id"].to_pylist(), table["attempt"].to_pylist(), strict=True)
+        found |= {names[key] for key in keys if key in names}
     return found
 
 
-def _key(used: Used) -> Key:
-    return str(used.request), used.attempt
-
-
-def _content_of(used: Used) -> str:
-    return hashlib.blake2b(msgspec.json.encode(used), digest_size=16).hexdigest()
+def _content_of(used: Used) -> bytes:
+    return hashlib.blake2b(content_of(used), digest_size=16).digest()
 
 
 def _hash_of(path: Path) -> str:
@@ -322,70 +449,6 @@ def _product_named(name: str, products: frozenset[str]) -> str:
     return next((found for found in (plain, dated) if found in products), name)
 
 
-def _format_of(path: Path) -> str:
-    """The format of a file, from its name and its beginning. Raises InvalidInput."""
-    ending = path.suffix.lower()
-    try:
-        if ending == ".csv":
-            return "focus"
-        if ending == ".parquet":
-            return "parquet" if "request_id" in pq.read_schema(path).names else "focus"
-        with path.open("rb") as file:
-            beginning = file.read(4096)
-    except (OSError, pa.ArrowException) as error:
-        raise InvalidInput(_unreadable(path, str(error))) from None
-    if b'"specversion"' in beginning:
-        return "cloudevents"
-    if b'"resourceSpans"' in beginning or b'"resourceMetrics"' in beginning:
-        return "opentelemetry"
-    raise InvalidInput(
-        Problem(
-            what="the format is not recognised",
-            why="neither its name nor its beginning tells it",
-            where=str(path),
-            todo=f"Name it with --format: {', '.join(FORMATS)}.",
-        )
-    )
-
-
-def _reader(form: str, path: Path, bounds: Bounds) -> Iterator[Reported]:
-    if form == "focus":
-        return read_focus(path, bounds.products)
-    if form == "cloudevents":
-        return read_cloudevents(path)
-    if form == "opentelemetry":
-        return read_opentelemetry(path)
-    if form == "parquet":
-        return _read_own(path)
-    todo = f"One of {', '.join(FORMATS)}."
-    raise InvalidInput(
-        Problem(what=f"{form!r} is no format", why="nothing reads it", where="--format", todo=todo)
-    )  # fmt: skip
-
-
-def _read(rows: Iterator[Reported], path: Path) -> Iterator[Reported]:
-    """The next rows. Raises InvalidInput where the file is not what it should be."""
-    try:
-        yield from islice(rows, _ROWS)
-    except MissingColumns as error:
-        what, why = "it is no FOCUS file", f"it has no {error}"
-        todo = "Export usage with the columns of FOCUS 1.2, or name another --format."
-        raise InvalidInput(Problem(what=what, why=why, where=str(path), line=1, todo=todo)) from None
-    except (OSError, pa.ArrowException) as error:
-        raise InvalidInput(_unreadable(path, str(error))) from None
-
-
-def _read_own(path: Path) -> Iterator[Reported]:
-    """Our own export: the lake's columns."""
-    with pq.ParquetFile(path) as file:
-        line = 0
-        wanted = [name for name in file.schema_arrow.names if name not in _NOT_READ]
-        for batch in file.iter_batches(_ROWS, columns=wanted):
-            for row in batch.to_pylist():
-                line += 1
-                yield Reported(line=line, fields=row)
-
-
 def _no_field(name: str, where: str) -> Problem:
     return Problem(
         what=f"{name!r} is no field of usage",
@@ -399,4 +462,4 @@ def _unreadable(path: Path, why: str) -> Problem:
     return Problem(what="the file cannot be read", why=why, where=str(path), todo="Give a readable file.")
 
 
-assert set(USAGE_SCHEMA.names) - set(_NOT_READ) <= set(known_fields()), "an export would not come back"
+assert set(USAGE_SCHEMA.names) - {"event_day"} <= set(known_fields()), "an export would not come back"

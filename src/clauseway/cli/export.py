@@ -161,10 +161,10 @@ def cloudevents(books: _Books) -> int:
     lines = usage_event_lines(home_at(books.home), books.part)
     if books.out is None:
         for line in lines:
-            sys.stdout.write(line)
+            sys.stdout.write(line.decode())
         return 0
     try:
-        with books.out.open("w", encoding="utf-8") as file:
+        with books.out.open("wb") as file:
             file.writelines(lines)
     except OSError as error:
         raise _unwritable(books.out, error) from None

@@ -112,11 +112,12 @@ def import_command(
     out = Console(stderr=True, highlight=False)
     last = [0]
 
-    def told(path: Path, so_far: Imported) -> None:
+    def told(stage: str, so_far: Imported) -> None:
         # A line per hundred thousand rows: a long file is seen to move, a short one says nothing.
-        if not as_json and so_far.rows - last[0] >= 100_000:
-            last[0] = so_far.rows
-            out.print(f"{path.name}: {so_far.rows:,} rows, {so_far.imported:,} imported", markup=False)
+        count = so_far.imported if stage == "sealed" else so_far.rows
+        if not as_json and abs(count - last[0]) >= 100_000:
+            last[0] = count
+            out.print(f"{stage}: {count:,} rows", markup=False)
 
     done = import_usage(
         home_at(home),

@@ -5,8 +5,9 @@
     tables      … and statements' lines as Arrow tables
     statement_csv   a statement's lines
     focus_bill  charges as a bill in FOCUS 1.2; `focus_columns` is the specification's table of columns and rules
-    usage_events    metered usage as CloudEvents
-    focus, cloudevents, opentelemetry   usage that others counted, as rows of our fields; `reports` is what they share
+    cloudevents     usage as CloudEvents, written and read
+    focus, opentelemetry   usage that others counted, as rows of our fields; `reports` is what they share, `usage_files`
+                    finds a file's format and reads it, `parquet_rows` reads tables that others wrote
     extract     the agreement on a day: what the next three write, term by term
     cedar       … as Cedar policies and entities
     rego        … as a Rego module

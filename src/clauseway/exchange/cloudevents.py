@@ -1,7 +1,11 @@
 """CloudEvents 1.0 of usage: one event per attempt, in the JSON event format, structured (lines) or batched (arrays).
 
-`source` and `id` identify an event, so the same event again is the same usage. Our own type is `TYPE`; its `data` holds
-our fields, units by name under `units`. Events of other types are passed over unless their data say what was used.
+There is one type, `TYPE`, and one who writes it: whatever this program exports, another home imports as the same
+records. `source` and `id` identify an event, so the same event again is the same usage. `data` holds the fields by
+which usage is imported (`metering.checks`), units by name under `units`; an event that we wrote (`SOURCE`) is
+identified by its request and attempt. Events of other types are passed over unless their data say what was used.
+
+Specification: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,12 +16,18 @@ from typing import Any
 import msgspec
 
 from clauseway.exchange.reports import Reported, json_values
-from clauseway.metering import Unit
+from clauseway.metering import Status, Unit
 
-TYPE = "clauseway.usage.v1"
+TYPE = "org.clauseway.usage.v1"
+SOURCE = "/clauseway"
 SPECIFICATION = "1.0"
-_UNITS = frozenset(unit.column for unit in Unit)
-_NOT_DATA = frozenset({"request_id", "event_ns", "event_day", "recorded_ns"})
+# What earlier versions wrote, each its type and source.
+_FORMER_TYPES = frozenset({"clauseway.usage.v1", "org.clauseway.usage"})
+_OUR_SOURCES = frozenset({SOURCE, "clauseway.usage.v1"})
+_UNITS = tuple(unit.column for unit in Unit)
+# What the event itself says, and what follows from it.
+_NOT_DATA = frozenset({"request_id", "attempt", "event_ns", "event_day", *_UNITS})
+_ABSENT: tuple[Any, ...] = (None, "", [], ())
 
 
 def read_cloudevents(path: Path) -> Iterator[Reported]:
@@ -30,17 +40,19 @@ def _reported(line: int, event: Any) -> Reported:
     if not isinstance(event, dict) or "specversion" not in event:
         return Reported(line=line, fields={"event": event}, unreadable="no CloudEvent: it has no specversion")
     if event["specversion"] != SPECIFICATION:
-        return Reported(line=line, fields=event, unreadable=f"specversion {event['specversion']!r} is not 1.0")
-    data = event.get("data")
-    if event.get("type") != TYPE and not (isinstance(data, dict) and "units" in data):
-        return Reported(line=line, fields={}, skipped=f"an event of type {event.get('type')}")
+        why = f"specversion {str(event['specversion'])[:20]!r} is not {SPECIFICATION}"
+        return Reported(line=line, fields=event, unreadable=why)
+    data, kind = event.get("data"), event.get("type")
+    is_ours = isinstance(kind, str) and (kind == TYPE or kind in _FORMER_TYPES)
+    if not is_ours and not (isinstance(data, dict) and "units" in data):
+        return Reported(line=line, fields={}, skipped=f"an event of type {str(kind)[:80]}")
     if not isinstance(data, dict):
         return Reported(line=line, fields=event, unreadable="its data are no object")
     fields = {name: value for name, value in data.items() if name != "units"}
     units = data.get("units", {})
     fields |= units if isinstance(units, dict) else {"units": units}
     fields |= {"source": event.get("source"), "id": event.get("id"), "event_ns": event.get("time")}
-    if event.get("source") == TYPE:  # one that we wrote: the id is the request's and the attempt's
+    if is_ours and isinstance(event.get("source"), str) and event["source"] in _OUR_SOURCES:
         fields["request_id"], _, fields["attempt"] = str(event.get("id")).partition("/")
     return Reported(line=line, fields=fields)
 
@@ -48,18 +60,21 @@ def _reported(line: int, event: Any) -> Reported:
 def write_cloudevents(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     """Usage rows of the lake (by column name) as one event per line, ended by a newline each."""
     for row in rows:
-        data = {
-            name: value
-            for name, value in row.items()
-            if name not in _NOT_DATA and name not in _UNITS and value not in (None, "", [])
-        }
-        data["units"] = {name: row[name] for name in sorted(_UNITS & row.keys()) if row[name] is not None}
+        subject = "/".join(str(row[name]) for name in ("organisation", "project") if row[name])
+        data = {name: value for name, value in row.items() if name not in _NOT_DATA and value not in _ABSENT}
+        data["status"] = Status(row["status"]).name.lower()
+        data["units"] = {name: row[name] for name in _UNITS if row.get(name) is not None}
         event = {
-            "specversion": SPECIFICATION, "type": TYPE, "source": TYPE, "id": f"{row['request_id']}/{row['attempt']}",
-            "time": _instant(row["event_ns"]), "subject": str(row["organisation"]),
-            "datacontenttype": "application/json", "data": data,
-        }  # fmt: skip
-        yield msgspec.json.encode(event) + b"\n"
+            "specversion": SPECIFICATION,
+            "id": f"{row['request_id']}/{row['attempt']}",
+            "source": SOURCE,
+            "type": TYPE,
+            "time": _instant(row["event_ns"]),
+            "subject": subject,
+            "datacontenttype": "application/json",
+            "data": data,
+        }
+        yield msgspec.json.encode({name: value for name, value in event.items() if value != ""}) + b"\n"
 
 
 def _instant(event_ns: int) -> str:

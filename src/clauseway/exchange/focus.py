@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow.parquet as pq
 
-from clauseway.exchange.reports import Reported
+from clauseway.exchange.parquet_rows import check_names, parquet_rows
+from clauseway.exchange.reports import Reported, keepable
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN
+from clauseway.values import exact_product
 
 SOURCE = "focus"
 # What a row cannot do without; a file that lacks one of them is refused whole.
@@ -55,7 +56,12 @@ _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
         (r"request", Unit.REQUESTS),
     )
 )
-_SCALES = re.compile(r"^\s*([\d,.]+)?\s*(k|m|b|thousand|million|billion)?\b", re.IGNORECASE)
+# A unit's own size, as `1,000 Tokens` or `1M Tokens`: a word of the provider's, in which a comma only groups.
+_SCALES = re.compile(
+    r"^\s*([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})?\s*(k|m|b|thousand|million|billion)?\b", re.IGNORECASE
+)
+# FOCUS writes a decimal point and no other sign; an exponent is bounded, so that no figure fills the memory.
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?")
 _TIMES = {"k": 1_000, "thousand": 1_000, "m": 10**6, "million": 10**6, "b": 10**9, "billion": 10**9}
 _NAMING = ("SkuMeter", "ChargeDescription", "ResourceName", "SkuId", "ServiceName", "ResourceId")
 
@@ -73,29 +79,41 @@ class MissingColumns(ValueError):
 
 
 def read_focus(path: Path, products: Iterable[str]) -> Iterator[Reported]:
-    """The usage in a bill, CSV or Parquet, row by row. `products` are looked for in meters' names. Raises
-    MissingColumns."""
+    """The usage in a bill, CSV or Parquet, row by row. `products` are looked for in meters' names.
+
+    Raises as `rows_of` does.
+    """
     known = sorted(products, key=len, reverse=True)
-    for line, row in rows_of(path):
-        yield _reported(line, row, known)
+    for line, row, wrong in rows_of(path):
+        yield Reported(line=line, fields=row, unreadable=wrong) if wrong else _reported(line, row, known)
 
 
-def rows_of(path: Path, needed: Iterable[str] = NEEDED) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a CSV or Parquet file, each with its line. Raises MissingColumns, naming those that it lacks."""
+def rows_of(path: Path, needed: Iterable[str] = NEEDED) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """The rows of a CSV or Parquet file, each with its line and, where it could not be read, why.
+
+    Raises MissingColumns, naming those that the file lacks, and RepeatedColumns.
+    """
     if path.suffix.lower() == ".parquet":
-        with pq.ParquetFile(path) as file:
-            _check(file.schema_arrow.names, needed)
-            line = 0
-            for batch in file.iter_batches(_ROWS):
-                for row in batch.to_pylist():
-                    line += 1
-                    yield line, row
+        yield from parquet_rows(path, lambda names: _check(names, needed))
         return
-    with path.open(encoding="utf-8-sig", newline="", errors="replace") as text:
+    # Bytes that are no UTF-8 become signs that are no Unicode: they spoil their row, and are seen there.
+    with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as text:
         reader = csv.DictReader(text, restkey=_TOO_MANY)
-        _check(reader.fieldnames or (), needed)
-        for row in reader:
-            yield reader.line_num, row
+        try:
+            names = list(reader.fieldnames or ())
+        except csv.Error:
+            names = []
+        check_names(names)
+        _check(names, needed)
+        while True:
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield reader.line_num, {}, f"no row of a CSV file: {error}"
+            else:
+                yield reader.line_num, row, ""
 
 
 def _check(names: Iterable[str], needed: Iterable[str]) -> None:
@@ -147,7 +165,7 @@ def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Report
 
 def _identity(row: Mapping[str, Any]) -> str:
     about = sorted((name, str(value)) for name, value in row.items() if not _is_figure(name))
-    return hashlib.sha256(msgspec.json.encode(about)).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(keepable(about))).hexdigest()
 
 
 @lru_cache(maxsize=1024)  # names of columns: some dozens, asked for in every row
@@ -189,15 +207,27 @@ def _unit(row: Mapping[str, Any], words: Sequence[str]) -> Unit | None:
     return None
 
 
+def scale_of(unit: object) -> Decimal:
+    """How many one of a unit is, by its name: `1K Tokens` are 1,000."""
+    found = _SCALES.match(str(unit or ""))
+    number, word = found.groups() if found else (None, None)
+    return Decimal((number or "1").replace(",", "")) * _TIMES.get((word or "").lower(), 1)
+
+
+def number_of(value: object) -> Decimal | None:
+    """A figure of a bill, exactly; None where it is no number. A float is read by its shortest text, which is what
+    whoever wrote it meant."""
+    text = repr(value) if isinstance(value, float) else str(value)
+    return Decimal(text) if _NUMBER.fullmatch(text) and not isinstance(value, bool) else None
+
+
 def _quantity(row: Mapping[str, Any]) -> int | str | None:
     """Whole units: `1.5` of `1K Tokens` are 1,500. None where it is no number, text where it is not whole."""
-    found = _SCALES.match(str(row.get("ConsumedUnit", "")))
-    number, word = found.groups() if found else (None, None)
-    text = str(row.get("ConsumedQuantity", "")).replace(",", "")
-    if not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", text):
+    quantity = number_of(row.get("ConsumedQuantity", ""))
+    if quantity is None:
         return None
     # Exact: a bill's quantity is decimal, and a million times it may still be whole.
-    exact = Decimal(text) * Decimal((number or "1").replace(",", "")) * _TIMES.get((word or "").lower(), 1)
+    exact = exact_product(quantity, scale_of(row.get("ConsumedUnit")))
     return int(exact) if exact == int(exact) else f"{exact:f}"
 
 

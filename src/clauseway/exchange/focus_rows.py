@@ -9,14 +9,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from clauseway.exchange.focus import MissingColumns, rows_of, told_of
+from clauseway.exchange.focus import MissingColumns, number_of, rows_of, scale_of, told_of
+from clauseway.exchange.parquet_rows import RepeatedColumns
+from clauseway.exchange.reports import keepable
 from clauseway.ledger.reconciliation import Billed
 from clauseway.metering import Unit
 from clauseway.values import InvalidInput, Problem, exact_product
@@ -25,8 +27,6 @@ COSTS = ("ContractedCost", "BilledCost", "EffectiveCost", "ListCost")
 _NEEDED = (
     "BillingCurrency", "ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ProviderName",
 )  # fmt: skip
-_SCALE = re.compile(r"^\s*([\d,.]+)?\s*(k|m|b|thousand|million|billion)?\b", re.IGNORECASE)
-_TIMES = {"k": 10**3, "thousand": 10**3, "m": 10**6, "million": 10**6, "b": 10**9, "billion": 10**9}
 # What is counted in another unit than ours, in ours.
 _LENGTHS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000}
 # When the file was made is no part of what a row says.
@@ -72,7 +72,10 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
     passed = Counter[str]()
     periods: set[tuple[date, date]] = set()
     has_regions = False
-    for line, raw in _rows(path, cost):
+    for line, raw, wrong in _rows(path, cost):
+        if wrong:
+            unread.append(Unread(line=line, field="row", reason=wrong))
+            continue
         row = {name: value for name, value in raw.items() if value not in (None, "")}
         category = str(row.get("ChargeCategory", ""))
         if category not in ("Usage", ""):
@@ -96,7 +99,7 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
     )
 
 
-def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
     try:
         yield from rows_of(path, (*_NEEDED, cost))
     except MissingColumns as error:
@@ -113,6 +116,10 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any]]]:
                 for name in str(error).split(", ")
             )
         ) from None
+    except RepeatedColumns as error:
+        what, why = "a column is there twice", f"{error} could mean either"
+        todo = "Give each column a name of its own."
+        raise InvalidInput(Problem(what=what, why=why, where=str(path), line=1, todo=todo)) from None
     except (OSError, pa.ArrowException) as error:
         todo = "Give a FOCUS 1.2 bill as CSV, or as Parquet with the ending .parquet."
         raise InvalidInput(
@@ -145,12 +152,7 @@ def _billed(line: int, row: Mapping[str, Any], products: list[str], cost: str) -
 def _scale(row: Mapping[str, Any], unit: Unit | None) -> tuple[Decimal, Unit]:
     """How many of our units one of the bill's is: `1K Tokens` are 1,000, a second of audio is 1,000 milliseconds."""
     text = str(row.get("ConsumedUnit", ""))
-    found = _SCALE.match(text)
-    number, word = found.groups() if found else (None, None)
-    try:
-        scale = Decimal((number or "1").replace(",", "")) * _TIMES.get((word or "").lower(), 1)
-    except InvalidOperation:
-        raise _Field("ConsumedUnit", f"{text!r} is no unit") from None
+    scale = scale_of(text)
     length = next((factor for name, factor in _LENGTHS.items() if name in text.lower()), None)
     if length is not None and "milli" not in text.lower():
         return scale * length, Unit.AUDIO_INPUT_MILLISECONDS
@@ -162,14 +164,9 @@ def _scale(row: Mapping[str, Any], unit: Unit | None) -> tuple[Decimal, Unit]:
 def _number(row: Mapping[str, Any], name: str) -> Decimal:
     if name not in row:
         raise _Field(name, "it is empty")
-    value = row[name]
-    try:
-        # A float is read by its shortest text, which is what whoever wrote it meant.
-        number = Decimal(repr(value) if isinstance(value, float) else str(value).replace(",", ""))
-    except InvalidOperation:
-        raise _Field(name, f"{value!r} is no number") from None
-    if not number.is_finite():
-        raise _Field(name, f"{value!r} is no number")
+    number = number_of(row[name])
+    if number is None:
+        raise _Field(name, f"{str(row[name])[:40]!r} is no number")
     return number
 
 
@@ -208,4 +205,4 @@ def _day(row: Mapping[str, Any], name: str) -> date:
 
 def _identity(row: Mapping[str, Any]) -> str:
     said = sorted((name, str(value)) for name, value in row.items() if not _MADE.match(name))
-    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(keepable(said))).hexdigest()

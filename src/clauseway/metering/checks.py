@@ -21,6 +21,9 @@ UNITS_PER_ROW_MAX = 10**15
 _TEXT_MAX = 512  # what identifies is some 40 characters; what is longer is something else in the wrong column
 _HOUR_MS = 3_600_000
 IMPORTED = 1 << 63  # no start of a gateway has this bit, so what is imported never meets what is metered
+# A receipt holds what a decision stood on: some kilobytes.
+_RECEIPT_MAX = 1 << 16
+_KINDS_OF = {bool: "true or false", bytes: "bytes", list: "a list", tuple: "a list", dict: "an object"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {unit.column: unit for unit in Unit}
 _STATUSES = {status.name.lower(): status for status in Status}
@@ -73,6 +76,14 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
     units: tuple[tuple[Unit, int], ...]
     upstream_id: str
     tier: str = ""
+    # When a home first knew of it, where the row says so. INVARIANT: the last field, see `content_of`.
+    recorded_ns: int = 0
+
+
+def content_of(used: Used) -> bytes:
+    """What a record says, as bytes: the same for the same, whenever it became known."""
+    body = msgspec.json.encode(used)
+    return body[: body.rindex(b',"recorded_ns":')] + b"}"
 
 
 def imported_id(source: str, identity: str) -> RequestId:
@@ -152,6 +163,9 @@ def _whole(value: object) -> int:
 
 
 def _text(value: object) -> str:
+    # A number may be an id; what is made of parts, or is true or false, is in the wrong place.
+    if isinstance(value, bool | bytes | list | tuple | dict):
+        raise ValueError(f"it is {_KINDS_OF[type(value)]}, no text")
     text = "" if value is None else str(value)
     if len(text) > _TEXT_MAX:
         raise ValueError(f"{len(text)} characters are more than {_TEXT_MAX}")
@@ -225,12 +239,13 @@ def _read_instant(value: object) -> int:
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     try:
         at = datetime.fromisoformat(whole + rest[len(digits) :])
-    except ValueError:
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        seconds = (at - _EPOCH) // timedelta(seconds=1)
+    except (ValueError, OverflowError):
         raise ValueError(f"{text[:40]!r} is no instant; write 2026-05-01T12:00:00Z") from None
     if point and (not digits or len(digits) > 9):
         raise ValueError(f"{text[:40]!r} is no instant; write 2026-05-01T12:00:00Z")
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return (at - _EPOCH) // timedelta(seconds=1) * 1_000_000_000 + int(digits.ljust(9, "0") or 0)
+    return seconds * 1_000_000_000 + int(digits.ljust(9, "0") or 0)
 
 
 def _shown(instant_ns: int) -> str:
@@ -261,9 +276,27 @@ def _request(value: object, _: Bounds) -> RequestId | None:
         raise ValueError(f"{text[:60]!r} is no request id of ours; give source and id instead") from None
 
 
+def _receipt(value: object, _: Bounds) -> str:
+    if isinstance(value, str):
+        if len(value) > _RECEIPT_MAX:
+            raise ValueError(f"{len(value)} characters are more than {_RECEIPT_MAX}")
+        return value
+    return _text(value)
+
+
+def _known(value: object, bounds: Bounds) -> int:
+    """When a home first knew of it, in nanoseconds since 1970; 0 where nobody says."""
+    known_ns = 0 if value is None or value == "" else _whole(value)
+    if not 0 <= known_ns <= bounds.last_ns:
+        raise ValueError(f"{_shown(known_ns)} is no time at which it can have become known")
+    return known_ns
+
+
 def _terms(value: object, _: Bounds) -> tuple[str, ...]:
     if isinstance(value, list | tuple):
         return tuple(_text(one) for one in value)
+    if isinstance(value, dict):
+        raise ValueError("it is an object, no list")
     return tuple(_text(value).split()) if value else ()
 
 
@@ -286,7 +319,7 @@ CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
     "decision": _plain,
     "outcome": _plain,
     "terms": _terms,
-    "receipt": _plain,
+    "receipt": _receipt,
     "endpoint": _number(0, 0, 65_535 // 2),
     "status": _status,
     "http_status": _number(0, 0, 999),
@@ -296,6 +329,8 @@ CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
     "charge_picodollars": _number(0, 0, 1 << 62),
     "upstream_id": _plain,
     "tier": _tier,
+    # When it became known in the home that it comes from.
+    "recorded_ns": _known,
     # Whether the row sums more than one request without saying how many.
     "aggregated": _flag,
 }

@@ -140,14 +140,14 @@ def row_of(batch: Batch, record: UsageRecord) -> dict[str, object]:
 
 
 def used_table(rows: Sequence[Used], recorded_ns: int) -> pa.Table:
-    """Rows that were believed on import, as usage."""
+    """Rows that were believed on import, as usage; recorded now where they do not say when they became known."""
     columns: dict[str, object] = {
         name: [getattr(row, name) for row in rows] for name in USAGE_SCHEMA.names if name in Used.__struct_fields__
     }
     columns |= {
         "request_id": [str(row.request) for row in rows],
         "event_day": [row.event_ns // DAY_NS for row in rows],
-        "recorded_ns": [recorded_ns] * len(rows),
+        "recorded_ns": [row.recorded_ns or recorded_ns for row in rows],
         "status": [int(row.status) for row in rows],
     }
     columns |= _unit_columns([row.units for row in rows])

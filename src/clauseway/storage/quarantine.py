@@ -5,6 +5,7 @@ Entries are kept after that too, with what became of them. `digest` names what i
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
@@ -14,6 +15,7 @@ from clauseway.storage import schema
 from clauseway.storage.control import Control
 
 OPEN, REPLAYED, DROPPED = "open", "replayed", "dropped"
+_AT_ONCE = 500  # rows looked up in one query: a database takes some thousands of values, not more
 
 
 class Flawed(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,20 +47,42 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 _FLAWS = msgspec.json.Decoder(tuple[Flaw, ...])
 
 
-def hold(connection: Connection, flawed: Iterable[Flawed], quarantined_ns: int) -> int:
-    """Hold rows; how many were not held before."""
-    new = 0
-    for one in flawed:
-        digest = one.digest
-        if connection.execute(select(schema.quarantine.c.sequence).where(schema.quarantine.c.digest == digest)).first():
-            continue
-        values = {
-            "digest": digest, "origin": one.origin, "line": one.line, "body": one.body, "state": OPEN,
-            "flaws": msgspec.json.encode(one.flaws).decode(), "quarantined_ns": quarantined_ns, "ended_ns": 0,
-        }  # fmt: skip
-        connection.execute(insert(schema.quarantine).values(**values))
-        new += 1
-    return new
+class Holding(msgspec.Struct, frozen=True):
+    """What became of rows that were to be held: those that wait now, and those that somebody had ended before."""
+
+    waiting: int
+    ended: int
+
+
+def hold(connection: Connection, flawed: Iterable[Flawed], quarantined_ns: int) -> Holding:
+    """Hold rows. One that is held already is held once; one that was replayed or dropped stays so."""
+    waiting = ended = 0
+    left = iter(flawed)
+    while some := list(islice(left, _AT_ONCE)):
+        columns = schema.quarantine.c
+        digests = [one.digest for one in some]
+        query = select(columns.digest, columns.state).where(columns.digest.in_(digests))
+        states = {row.digest: row.state for row in connection.execute(query)}
+        fresh = {digest: one for digest, one in zip(digests, some, strict=True) if digest not in states}
+        if fresh:
+            rows = [_row_of(one, digest, quarantined_ns) for digest, one in fresh.items()]
+            connection.execute(insert(schema.quarantine), rows)
+        ended_now = sum(states.get(digest, OPEN) != OPEN for digest in digests)
+        waiting, ended = waiting + len(some) - ended_now, ended + ended_now
+    return Holding(waiting, ended)
+
+
+def _row_of(one: Flawed, digest: str, quarantined_ns: int) -> dict[str, object]:
+    return {
+        "digest": digest,
+        "origin": one.origin,
+        "line": one.line,
+        "body": one.body,
+        "state": OPEN,
+        "flaws": msgspec.json.encode(one.flaws).decode(),
+        "quarantined_ns": quarantined_ns,
+        "ended_ns": 0,
+    }
 
 
 def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: int) -> None:

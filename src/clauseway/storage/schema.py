@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     String,
@@ -203,7 +204,30 @@ rollups = Table(
     *(Column(unit.column, BigInteger, nullable=False, server_default="0") for unit in Unit),
 )
 
-# What was imported: each record's identity, what it said, and the file and row that first said it.
+# Imports: what was brought in together. `files` are their names and hashes, as JSON; one that runs has no end yet.
+imports = Table(
+    "imports",
+    metadata,
+    Column("number", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("files", Text, nullable=False),
+    Column("started_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger, nullable=False, default=0),
+)
+
+# What was imported: each record's identity (request and attempt), a hash of what it said, and where it first stood.
+# Bytes without a row id of their own: there may be as many as there are records.
+imported_records = Table(
+    "imported_records",
+    metadata,
+    Column("id", LargeBinary(20), primary_key=True),
+    Column("content", LargeBinary(16), nullable=False),
+    Column("import_number", Integer, nullable=False),
+    Column("file", Integer, nullable=False),
+    Column("line", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The same in homes that kept it as text; emptied by the next import.
 imported = Table(
     "imported",
     metadata,

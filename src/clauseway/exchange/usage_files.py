@@ -1,0 +1,109 @@
+"""Files with usage: which format one is of, and its rows. Foreign errors become InvalidInput here and nowhere else.
+
+    InvalidInput    the file cannot be read, is none of its format, or its format is not known
+
+Anything that is wrong with one row is said with the row, and the next one is read.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clauseway.exchange.cloudevents import read_cloudevents
+from clauseway.exchange.focus import MissingColumns, read_focus
+from clauseway.exchange.opentelemetry import read_opentelemetry
+from clauseway.exchange.parquet_rows import RepeatedColumns, parquet_rows
+from clauseway.exchange.reports import Reported
+from clauseway.values import InvalidInput, Problem
+
+FORMATS = ("focus", "cloudevents", "opentelemetry", "parquet")
+_BEGINNING_BYTES = 65_536
+# A column of our own export that another one says too.
+_DERIVED = frozenset({"event_day"})
+
+
+def format_of(path: Path) -> str:
+    """The format of a file, from its name and its beginning. Raises InvalidInput."""
+    ending = path.suffix.lower()
+    try:
+        if ending == ".csv":
+            return "focus"
+        if ending == ".parquet":
+            return "parquet" if "request_id" in pq.read_schema(path).names else "focus"
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING_BYTES)
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidInput(_unreadable(path, error)) from None
+    if b'"specversion"' in beginning:
+        return "cloudevents"
+    if b'"resourceSpans"' in beginning or b'"resourceMetrics"' in beginning:
+        return "opentelemetry"
+    raise InvalidInput(
+        Problem(
+            what="the format is not recognised",
+            why="neither its name nor its beginning tells it",
+            where=str(path),
+            todo=f"Name it with --format: {', '.join(FORMATS)}.",
+        )
+    )
+
+
+def check_format(form: str) -> None:
+    """Raise InvalidInput for a format that nothing reads."""
+    if form not in FORMATS:
+        todo = f"One of {', '.join(FORMATS)}."
+        what, why = f"{form!r} is no format", "nothing reads it"
+        raise InvalidInput(Problem(what=what, why=why, where="--format", todo=todo))
+
+
+def read_usage(path: Path, form: str, products: Iterable[str], rows: int) -> Iterator[list[Reported]]:
+    """The rows of a file of a format, so many at a time. `products` are looked for in meters' names."""
+    reader = _reader(form, path, products)
+    while some := _next(reader, path, rows):
+        yield some
+
+
+def _reader(form: str, path: Path, products: Iterable[str]) -> Iterator[Reported]:
+    if form == "focus":
+        return read_focus(path, products)
+    if form == "cloudevents":
+        return read_cloudevents(path)
+    if form == "opentelemetry":
+        return read_opentelemetry(path)
+    assert form == "parquet", form
+    return _read_own(path)
+
+
+def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
+    try:
+        return list(islice(reader, rows))
+    except MissingColumns as error:
+        what, why = "it is no FOCUS file", f"it has no {error}"
+        todo = "Export usage with the columns of FOCUS 1.2, or name another --format."
+        raise InvalidInput(Problem(what=what, why=why, where=str(path), line=1, todo=todo)) from None
+    except RepeatedColumns as error:
+        what, why = "a column is there twice", f"{error} could mean either"
+        todo = "Give each column a name of its own."
+        raise InvalidInput(Problem(what=what, why=why, where=str(path), line=1, todo=todo)) from None
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidInput(_unreadable(path, error)) from None
+
+
+def _read_own(path: Path) -> Iterator[Reported]:
+    """Our own export: the lake's columns."""
+    for line, row, wrong in parquet_rows(path, _check_own):
+        fields = {name: value for name, value in row.items() if name not in _DERIVED}
+        yield Reported(line=line, fields=fields, unreadable=wrong)
+
+
+def _check_own(names: list[str]) -> None:
+    if "request_id" not in names:
+        raise pa.ArrowInvalid("it has no column request_id, as our own exports do")
+
+
+def _unreadable(path: Path, error: Exception) -> Problem:
+    why = (error.strerror if isinstance(error, OSError) else "") or str(error).splitlines()[0]
+    return Problem(what="the file cannot be read", why=why, where=str(path), todo="Give a readable file.")
