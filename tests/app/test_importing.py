@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import delete, insert, select
 
 from clauseway import open_agreement
 from clauseway.app.home import Home
@@ -15,6 +16,7 @@ from clauseway.app.importing import Imported, Source, drop, import_usage, listed
 from clauseway.app.sealing import open_lake
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
+from clauseway.storage import schema
 from clauseway.storage.batches import Batch
 from clauseway.storage.files import USAGE, files_of
 from clauseway.storage.rollups import scan, usage_by
@@ -306,7 +308,8 @@ def test_an_interrupted_import_changes_nothing_and_is_repeated_whole(home: Home,
 
     with pytest.raises(Interrupted):
         import_usage(home, OPENED, [path], Source(), stop)
-    assert rows(home) == listed(home) == []
+    assert rows(home) == []
+    assert listed(home) == []
     assert load(home, path) == Imported(rows=31, imported=30, quarantined=1)
     assert load(home, path) == Imported(rows=31, again=30, quarantined=1)
     assert figures(home) == {"acme": (30, 300, 150)}
@@ -329,3 +332,35 @@ def test_a_record_that_comes_again_in_a_later_chunk_or_file_counts_once(home: Ho
 def id_of(line: str) -> str:
     found: str = json.loads(line)["id"]
     return found
+
+
+def test_a_name_that_cannot_be_seen_waits(home: Home, tmp_path: Path) -> None:
+    names = {"organisation": "ac\u202eme", "project": "a\nb", "model": "x" * 201, "upstream_id": "a\u200bb"}
+    events = [event(name, **{name: value}) for name, value in names.items()]
+    load(home, put(tmp_path, "names.jsonl", "".join(json.dumps(one) + "\n" for one in events)))
+    assert [[field for field, _ in flaws] for _, flaws in reasons(home)] == [[name] for name in names]
+
+
+def test_an_import_in_which_nothing_was_understood_is_refused(home: Home, tmp_path: Path) -> None:
+    others = [{"specversion": "1.0", "type": f"x.{n % 2}", "id": str(n), "source": "/x"} for n in range(3)]
+    path = put(tmp_path, "others.jsonl", "".join(json.dumps(one) + "\n" for one in others))
+    with pytest.raises(InvalidInput) as refused:
+        load(home, path)
+    [problem] = refused.value.problems
+    assert problem.what == "nothing was imported: all 3 rows were passed over"
+    assert problem.why == "2 × an event of type x.0; 1 × an event of type x.1"
+
+
+def test_what_a_home_kept_before_imports_were_counted_is_known(home: Home, tmp_path: Path) -> None:
+    path = put(tmp_path, "one.jsonl", json.dumps(event("1")) + "\n")
+    load(home, path)
+    [request] = [row["request_id"] for row in rows(home)]
+    with open_lake(home) as lake, lake.control.writing() as connection:
+        [row] = connection.execute(select(schema.imported_records)).all()
+        former = {"request_id": request, "attempt": 1, "content": row.content.hex(), "file": "f" * 32, "line": 1}
+        connection.execute(insert(schema.imported).values(**former))
+        connection.execute(delete(schema.imported_records))
+    assert load(home, path) == Imported(rows=1, again=1)
+    changed = put(tmp_path, "changed.jsonl", json.dumps(event("1", region="eastus2")) + "\n")
+    assert load(home, changed).quarantined == 1
+    assert reasons(home)[0][1] == [("id", "it came before with other figures, in row 1 of an earlier file")]

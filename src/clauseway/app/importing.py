@@ -19,7 +19,6 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from clauseway.app.home import Home
 from clauseway.app.sealing import alone, open_lake
@@ -32,6 +31,7 @@ from clauseway.metering.checks import fields as known_fields
 from clauseway.storage import imports
 from clauseway.storage.batches import Range
 from clauseway.storage.columns import INTENT_SCHEMA, USAGE_SCHEMA, used_table
+from clauseway.storage.digests import read_rows
 from clauseway.storage.files import USAGE, files_of, kept_from
 from clauseway.storage.imports import Claim, ImportedFile, identity_of
 from clauseway.storage.lake import Lake
@@ -424,7 +424,7 @@ def _metered(lake: Lake, rows: Sequence[Used]) -> set[bytes]:
     for file in files_of(lake.control, USAGE, Interval(first, day_after(last))):
         if file.first_request > ids[-1] or file.last_request < ids[0]:
             continue
-        table = pq.read_table(lake.root / file.name, columns=["request_id", "attempt"], filters=between)
+        table = read_rows(lake.root / file.name, columns=["request_id", "attempt"], filters=between)
         keys = zip(table["request_id"].to_pylist(), table["attempt"].to_pylist(), strict=True)
         found |= {names[key] for key in keys if key in names}
     return found

@@ -22,7 +22,7 @@ from clauseway.exchange.parquet_rows import check_names, parquet_rows
 from clauseway.exchange.reports import Reported, keepable
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN
-from clauseway.values import exact_product
+from clauseway.values import BadNumber, exact_product, read_decimal
 
 SOURCE = "focus"
 # What a row cannot do without; a file that lacks one of them is refused whole.
@@ -60,8 +60,8 @@ _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
 _SCALES = re.compile(
     r"^\s*([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})?\s*(k|m|b|thousand|million|billion)?\b", re.IGNORECASE
 )
-# FOCUS writes a decimal point and no other sign; an exponent is bounded, so that no figure fills the memory.
-_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?")
+# A figure that was divided has as many places as its writer keeps.
+_PLACES_MAX = 40
 _TIMES = {"k": 1_000, "thousand": 1_000, "m": 10**6, "million": 10**6, "b": 10**9, "billion": 10**9}
 _NAMING = ("SkuMeter", "ChargeDescription", "ResourceName", "SkuId", "ServiceName", "ResourceId")
 
@@ -215,10 +215,13 @@ def scale_of(unit: object) -> Decimal:
 
 
 def number_of(value: object) -> Decimal | None:
-    """A figure of a bill, exactly; None where it is no number. A float is read by its shortest text, which is what
-    whoever wrote it meant."""
+    """A figure of a bill, exactly; None where it is no number. FOCUS writes a point, and large figures with an
+    exponent. A float is read by its shortest text, which is what whoever wrote it meant."""
     text = repr(value) if isinstance(value, float) else str(value)
-    return Decimal(text) if _NUMBER.fullmatch(text) and not isinstance(value, bool) else None
+    try:
+        return read_decimal(text, places=_PLACES_MAX, signed=True, exponent=True)
+    except BadNumber:
+        return None
 
 
 def _quantity(row: Mapping[str, Any]) -> int | str | None:

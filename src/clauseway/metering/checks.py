@@ -13,6 +13,7 @@ import msgspec
 from clauseway.metering.endpoints import TIERS
 from clauseway.metering.records import RequestId, Status
 from clauseway.metering.units import Unit, problems_of
+from clauseway.values import flaw_of_name
 
 # No request is longer: ten times the most that any model of the catalog reads and writes at once.
 UNITS_PER_REQUEST_MAX = 20_000_000
@@ -176,14 +177,28 @@ def _plain(value: object, _: Bounds) -> str:
     return _text(value)
 
 
-def _needed(value: object, _: Bounds) -> str:
-    if not (text := _text(value)):
+def _name(value: object, _: Bounds) -> str:
+    text = _text(value)
+    if text and (why := flaw_of_name(text)):
+        raise ValueError(why)
+    return text
+
+
+def _id(value: object, _: Bounds) -> str:
+    text = _text(value)
+    if text and (why := flaw_of_name(text, _TEXT_MAX)):
+        raise ValueError(why)
+    return text
+
+
+def _needed(value: object, bounds: Bounds) -> str:
+    if not (text := _name(value, bounds)):
         raise ValueError("missing")
     return text
 
 
 def _or(fallback: str) -> Callable[[object, Bounds], str]:
-    return lambda value, _: _text(value) or fallback
+    return lambda value, bounds: _name(value, bounds) or fallback
 
 
 def _one_of(which: Callable[[Bounds], frozenset[str]], of_what: str) -> Callable[[object, Bounds], str]:
@@ -308,16 +323,16 @@ CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
     "event_ns": _instant,
     "organisation": _needed,
     "project": _or("default"),
-    "key_id": _plain,
+    "key_id": _name,
     "seller": _one_of(lambda bounds: bounds.sellers, "party"),
     "segment": _or("any"),
-    "deployment": _plain,
+    "deployment": _name,
     "cloud": _one_of(lambda bounds: bounds.clouds, "cloud"),
-    "region": _plain,
+    "region": _name,
     "product": _one_of(lambda bounds: bounds.products, "product"),
-    "model": _plain,
-    "decision": _plain,
-    "outcome": _plain,
+    "model": _name,
+    "decision": _name,
+    "outcome": _name,
     "terms": _terms,
     "receipt": _receipt,
     "endpoint": _number(0, 0, 65_535 // 2),
@@ -327,7 +342,7 @@ CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
     "duration_us": _number(0, 0, _HOUR_MS * 1_000 * 48),
     "first_content_us": _number(0, 0, _HOUR_MS * 1_000 * 48),
     "charge_picodollars": _number(0, 0, 1 << 62),
-    "upstream_id": _plain,
+    "upstream_id": _id,
     "tier": _tier,
     # When it became known in the home that it comes from.
     "recorded_ns": _known,
