@@ -78,7 +78,7 @@ class Bench:
 
     def select(self, body: bytes = PLAIN_BODY, at_ns: int = 1, now_s: float = 0.0, **named: Any) -> Selection:
         asked = decode_chat(body, b"")
-        return self.choice(at_ns, asked.model).select(
+        return self.choice(at_ns, asked.model or "").select(
             CHAT, asked, **{"needs": asked.needs(body), "body_bytes": len(body), "now_s": now_s, **named}
         )
 

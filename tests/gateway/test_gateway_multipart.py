@@ -73,7 +73,7 @@ FORMS: list[tuple[str, bytes, bytes, dict[str, str]]] = [
     ("an empty value", QUOTED.replace(b"\r\nm\r\n", b"\r\n\r\n"), b"multipart/form-data; boundary=b", {"model": ""}),
     ("the last of two", (QUOTED[:-7] + b"\r\n" + QUOTED.replace(b"\nm\r", b"\nn\r")).replace(b"model", b"prompt"),
      b"multipart/form-data; boundary=b", {"prompt": "n"}),
-    ("a part without a name", QUOTED.replace(b'; name="model"', b""), b"multipart/form-data; boundary=b", {}),
+    ("a name without quotes", QUOTED.replace(b'"model"', b"model"), b"multipart/form-data; boundary=b", {"model": "m"}),
     ("no parts", b"--b--\r\n", b"multipart/form-data; boundary=b", {}),
 ]  # fmt: skip
 
@@ -94,6 +94,7 @@ BAD: list[tuple[str, bytes, bytes]] = [
     ("two models", QUOTED[:-7] + b"\r\n" + QUOTED.replace(b"\nm\r", b"\nn\r"), b"multipart/form-data; boundary=b"),
     ("a model as long as a book", QUOTED.replace(b"\nm\r", b"\n%b\r" % (b"m" * 100_000)),
      b"multipart/form-data; boundary=b"),
+    ("a part without a name", QUOTED.replace(b'; name="model"', b""), b"multipart/form-data; boundary=b"),
     ("too many parts", QUOTED[:-7] * 1200 + b"\r\n--b--\r\n", b"multipart/form-data; boundary=b"),
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ parsed twice, or asked of a database. Protocol objects without I/O of their own 
     explanations  why the latest requests went where they went
     clouds/     one pure module per cloud: target → signed head; its usage → our units
     credentials/  where what is presented to a cloud comes from, kept fresh off a request's way
+    members     names of members: those that are read stand once; pure
     splice      the only two changes ever made to a caller's body; pure
     capabilities  what a request needs, read from its values; strategies: in which order deployments are asked; pure
     quotas      what clouds let through and how quick they are; pure

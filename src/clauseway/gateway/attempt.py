@@ -2,6 +2,9 @@
 
 It sends, reads what comes back and tells its exchange: failed, committed (content has come), content, answered, ended,
 broken. Each attempt has its own record; what is reserved for it is settled once, with the record.
+
+INVARIANT: no exception leaves an attempt. Whatever it was doing, it ends, its connection is closed, its exchange is
+told `faulted`, and its cloud is not to blame.
 """
 
 import asyncio
@@ -60,6 +63,8 @@ class Owner(ABC):
     @abstractmethod
     def broken(self, attempt: "Attempt", reason: str) -> None: ...
     @abstractmethod
+    def faulted(self, attempt: "Attempt", error: Exception) -> None: ...
+    @abstractmethod
     def expect(self, attempt: "Attempt") -> None: ...
     @abstractmethod
     def expect_by(self, attempt: "Attempt", due_s: float) -> None: ...
@@ -109,6 +114,12 @@ class Attempt(Receiver):
     # -- toward the cloud
 
     def begin(self) -> None:
+        try:
+            self._begin()
+        except Exception as error:
+            self._fault(error)
+
+    def _begin(self) -> None:
         owner, target = self._owner, self.candidate.target
         wanted, shared = owner.wanted, owner.shared
         buyer, deployment, ruling = owner.customer.label, target.label, self.candidate.ruling
@@ -140,11 +151,18 @@ class Attempt(Receiver):
             reason = "did not accept a connection in time" if isinstance(error, TimeoutError) else _reason_of(error)
             self._fail(Failure(reason))
             return
+        except Exception as error:
+            self._working = None
+            self._fault(error)
+            return
         if self._working is not asyncio.current_task():
             target.endpoint.keep(upstream)  # called off in the very moment in which it succeeded
             return
         self._working = None
-        self._send(upstream)
+        try:
+            self._send(upstream)
+        except Exception as error:
+            self._fault(error)
 
     def _send(self, upstream: UpstreamConnection) -> None:
         target, wanted = self.candidate.target, self._owner.wanted
@@ -153,14 +171,21 @@ class Attempt(Receiver):
             target.endpoint.keep(upstream)
             self._fail(Failure("has no credential at present"))
             return
+        self._upstream = upstream
         body = wanted.operation.splice(wanted.asked, wanted.body, wanted.content_type, target.destination)
         self._presented = prepare
         head = prepare(wanted.call, body, wanted.passed, int(time()))
-        self._upstream = upstream
         self.sent = True
         upstream.send(self, target.request_id_header, head + body)
 
     async def _renew_and_send(self, target: CallTarget) -> None:
+        try:
+            await self._renew(target)
+        except Exception as error:
+            self._working = None
+            self._fault(error)
+
+    async def _renew(self, target: CallTarget) -> None:
         """The credential was refused: the same attempt once more, if there is a fresh one."""
         assert target.renew is not None
         # Where somebody else came first, what is presented now is another credential than the one refused.
@@ -178,6 +203,12 @@ class Attempt(Receiver):
     # -- what comes back
 
     def received(self, data: bytes, complete: bool) -> None:
+        try:
+            self._received(data, complete)
+        except Exception as error:
+            self._fault(error)
+
+    def _received(self, data: bytes, complete: bool) -> None:
         upstream = self._upstream
         assert upstream is not None
         if complete:
@@ -287,6 +318,12 @@ class Attempt(Receiver):
             self._fail(Failure(reason, self.status))
 
     def lost(self, reason: str, reused: bool) -> None:
+        try:
+            self._lost(reason, reused)
+        except Exception as error:
+            self._fault(error)
+
+    def _lost(self, reason: str, reused: bool) -> None:
         self._upstream = None
         if self._is_whole:
             self._owner.ended(self)
@@ -310,6 +347,12 @@ class Attempt(Receiver):
 
     def overdue(self) -> None:
         """Past `due_s`."""
+        try:
+            self._overdue()
+        except Exception as error:
+            self._fault(error)
+
+    def _overdue(self) -> None:
         self.let_go()
         if self._failing:
             self._refused(b"".join(self._pieces or ()))
@@ -328,6 +371,22 @@ class Attempt(Receiver):
         else:
             target.health.failed(now_s, failure.outcome)
         self._owner.failed(self, failure)
+
+    def _fault(self, error: Exception) -> None:
+        """The gateway itself failed: the attempt ends as it stands. That it was asked says nothing of its cloud."""
+        self.failed = True
+        self.let_go()
+        self.candidate.target.health.called_off()
+        self._owner.faulted(self, error)
+
+    def abandon(self) -> None:
+        """End it without a record, where not even that can be made; what is reserved for it is free again."""
+        if self.over:
+            return
+        self.over = True
+        where, reserved, account = self.candidate.target, self.reserved, self._owner.customer.account
+        if account is not None:
+            account.settle(where.cloud, where.product, reserved.picodollars, 0, reserved.tokens, 0)
 
     def let_go(self) -> None:
         """Nothing more is wanted of the cloud."""

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from clauseway.gateway.capabilities import ABSENT
+from clauseway.gateway.members import BadBody, check_utf8, members_once
 from clauseway.gateway.multipart import BadForm, uploaded_in
 from clauseway.gateway.requests import (
     Asked,
     AskedOfNoModel,
-    BadBody,
     Decode,
     decode_chat,
     decode_moderation,
@@ -63,6 +63,7 @@ class _Written(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode_line = msgspec.json.Decoder(_Written).decode
+_LINE_READ = frozenset(_Written.__struct_fields__)
 
 
 def spans(body: bytes, begin: int, end: int) -> Iterator[Span]:
@@ -83,7 +84,9 @@ def spans(body: bytes, begin: int, end: int) -> Iterator[Span]:
 def read_line(written: bytes) -> Line:
     """Raises BadBody where it asks for nothing that a batch can be of."""
     try:
+        check_utf8(written)
         line = _decode_line(written)
+        members_once(written, _LINE_READ)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadBody(f"it is no request of a batch: {error}") from None
     found = _BATCHED.get(line.url.removeprefix("/v1"))
@@ -112,7 +115,7 @@ class Splicer:
         if line.asked.model == self.model:
             return
         _, begin, end = span
-        changed = with_model(line.body, line.asked.model, self.model, self._quoted)
+        changed = with_model(line.body, line.asked.model or "", self.model, self._quoted)
         rest = memoryview(self._body)[self._at : begin]
         self._pieces += (rest, with_body(self._body[begin:end], line.body, changed))
         self._at = end

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.catalog import BITS, Capability
+from clauseway.gateway.members import members_once, objects_once
 
 
 class Needs(NamedTuple):
@@ -71,16 +72,16 @@ class _Strict(msgspec.Struct, gc=False):
 class _Tool(msgspec.Struct, gc=False):
     """A tool as chat completions (`function: {…}`) and Responses (flat) write it."""
 
-    type: str = ""
+    type: str | None = None
     strict: bool | None = None
     function: _Strict | None = None
-    execution: str = ""
+    execution: str | None = None
 
 
 class _Format(msgspec.Struct, gc=False):
     """`response_format` of chat completions (`json_schema: {…}`), or `text.format` of Responses (flat)."""
 
-    type: str = ""
+    type: str | None = None
     strict: bool | None = None
     json_schema: _Strict | None = None
 
@@ -92,23 +93,23 @@ class _Text(msgspec.Struct, gc=False):
 class _Part(msgspec.Struct, gc=False):
     """A part of a message's content, in either format; also what a tool's output consists of."""
 
-    type: str = ""
+    type: str | None = None
 
 
 class _Item(msgspec.Struct, gc=False):
     """A message, or another item of a Responses input."""
 
-    type: str = ""
+    type: str | None = None
     content: str | list[_Part] | None = None
     output: str | list[_Part] | _Part | None = None
 
 
 class _Chat(msgspec.Struct, gc=False):
-    messages: list[_Item] = []
+    messages: msgspec.Raw = ABSENT
 
 
 class _Response(msgspec.Struct, gc=False):
-    input: str | list[_Item] | None = None
+    input: msgspec.Raw = ABSENT
 
 
 _decode_tools = msgspec.json.Decoder(list[_Tool]).decode
@@ -116,17 +117,32 @@ _decode_format = msgspec.json.Decoder(_Format | None).decode
 _decode_text = msgspec.json.Decoder(_Text | None).decode
 _decode_chat = msgspec.json.Decoder(_Chat).decode
 _decode_response = msgspec.json.Decoder(_Response).decode
+_decode_items = msgspec.json.Decoder(str | list[_Item] | None).decode
+# The members that are read of each: what stands twice is refused.
+_TOOL_READ = frozenset(_Tool.__struct_fields__)
+_STRICT_READ = frozenset(_Strict.__struct_fields__)
+_FORMAT_READ = frozenset(_Format.__struct_fields__)
+_TEXT_READ = frozenset(_Text.__struct_fields__)
+_ITEM_READ = frozenset(_Item.__struct_fields__)
+_PART_READ = frozenset(_Part.__struct_fields__)
+_OBJECT, _LIST = ord("{"), ord("[")
 
 
 def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
-    """The bits of a request's tools, and whether one of them brings in what is not in the body."""
+    """The bits of a request's tools, and whether one of them brings in what is not in the body.
+
+    Raises RepeatedMember.
+    """
     try:
         listed = _decode_tools(tools)
+        for members in objects_once(tools, _TOOL_READ, "tools"):
+            if "function" in members:
+                _check_strict(members["function"], "tools.function")
     except _BAD:
         return 0, stated(tools)
     bits, unbounded = 0, False
     for tool in listed:
-        kind = tool.type
+        kind = tool.type or ""
         if kind == "function":
             bits |= _TOOLS
             if tool.strict or (tool.function is not None and tool.function.strict):
@@ -145,10 +161,16 @@ def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
 
 
 def format_needed(written: msgspec.Raw, *, in_text: bool) -> int:
-    """The bits of the format that the answer is to have."""
+    """The bits of the format that the answer is to have. Raises RepeatedMember."""
     try:
         text = _decode_text(written) if in_text else None
         form = text.format if text is not None else None if in_text else _decode_format(written)
+        if text is not None:
+            members = members_once(written, _TEXT_READ, "text")
+            if form is not None:
+                _check_format(members["format"], "text.format")
+        elif form is not None:
+            _check_format(written, "response_format")
     except _BAD:
         return 0
     if form is None:
@@ -179,23 +201,55 @@ def stated(member: msgspec.Raw) -> bool:
 
 
 def chat_parts(body: bytes) -> Parts:
+    """What the parts of a chat's messages need. Raises RepeatedMember."""
     if body.find(b"[") == body.rfind(b"["):
         return _NO_PARTS
     try:
-        items = _decode_chat(body).messages
+        return _parts(_decode_chat(body).messages, "messages")
     except _BAD:
         return _worst(body)
-    return _of_items(items)
 
 
 def response_parts(body: bytes) -> Parts:
+    """What the parts of a Responses input need. Raises RepeatedMember."""
     if b"[" not in body:
         return _NO_PARTS
     try:
-        items = _decode_response(body).input
+        return _parts(_decode_response(body).input, "input")
     except _BAD:
         return _worst(body)
-    return _of_items(items) if isinstance(items, list) else _NO_PARTS
+
+
+def _parts(written: msgspec.Raw, path: str) -> Parts:
+    items = _decode_items(written) if written is not ABSENT else None
+    if not isinstance(items, list):
+        return _NO_PARTS
+    for members in objects_once(written, _ITEM_READ, path):
+        for name in ("content", "output"):
+            if name in members:
+                _check_parts(members[name], f"{path}.{name}")
+    return _of_items(items)
+
+
+def _check_parts(written: msgspec.Raw, path: str) -> None:
+    opening = memoryview(written)[0]
+    if opening == _LIST:
+        objects_once(written, _PART_READ, path)
+    elif opening == _OBJECT:
+        members_once(written, _PART_READ, path)
+
+
+def _check_format(written: msgspec.Raw, path: str) -> None:
+    members = members_once(written, _FORMAT_READ, path)
+    if "json_schema" in members:
+        _check_strict(members["json_schema"], f"{path}.json_schema")
+
+
+def _check_strict(written: msgspec.Raw, path: str) -> None:
+    """Schemas are long: where the one name that is read stands once, letter by letter, nothing else is looked at."""
+    text = bytes(written)
+    if text.startswith(b"{") and (text.count(b'"strict"') > 1 or b"\\u" in text):
+        members_once(written, _STRICT_READ, path)
 
 
 def _of_items(items: list[_Item]) -> Parts:

@@ -105,10 +105,9 @@ class ClientConnection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._closing = True  # no other protocol is spoken here; the request itself was handed on
         except httptools.HttpParserCallbackError as error:
-            # Ours, not the client's: told to whoever runs the process, and this connection alone is given up.
-            message = "The gateway failed at this request; its log says why."
-            self._shared.loop.call_exception_handler({"message": message, "exception": error.__context__ or error})
-            self._refuse(errors.INTERNAL, message)
+            # Ours, not the client's: this connection alone is given up.
+            self._shared.report_fault(error.__context__ or error)
+            self._refuse(errors.INTERNAL, errors.OWN_FAULT)
             return
         except httptools.HttpParserError as error:
             self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {error}.")
@@ -258,7 +257,15 @@ class ClientConnection(asyncio.Protocol):
             self._closing = True
             self.head_lines = b"connection: close\r\n"
         self.chunked = incoming.chunked
-        self._front.serve(incoming)
+        try:
+            self._front.serve(incoming)
+        except Exception as error:
+            self._shared.report_fault(error)
+            exchange, self._exchange = self._exchange, None
+            if exchange is not None:
+                exchange.call_off()
+            self._waiting.clear()
+            self._refuse(errors.INTERNAL, errors.OWN_FAULT)
 
     def begin(self, exchange: Exchange) -> None:
         """The front has made it: set it off."""

@@ -55,6 +55,9 @@ STOPPING: Final = Fault(503, "server_error", "stopping", should_retry=True)
 DEADLINE: Final = Fault(504, "server_error", "deadline_exceeded")
 STREAM_BROKEN: Final = Fault(502, "server_error", "stream_interrupted")
 
+# What is said of a fault of our own: the rest is for whoever runs the gateway.
+OWN_FAULT: Final = "The gateway failed at this request; its log says why."
+
 
 def error_object(fault: Fault, message: str, param: str | None = None) -> bytes:
     """`{"error": {...}}` with the four members that OpenAI's clients read."""

@@ -24,7 +24,9 @@ from clauseway.gateway.errors import (
     CLOUDS_FAILED,
     CLOUDS_UNAVAILABLE,
     DEADLINE,
+    INTERNAL,
     JOURNAL_FAILED,
+    OWN_FAULT,
     PATIENCE_S,
     PHRASES,
     STREAM_BROKEN,
@@ -134,8 +136,11 @@ class Exchange(Owner):
         self._deadline_s = now_s + shared.tables.deadline_s
         if self.wanted.hedge_s:
             self._hedge_due_s = now_s + self.wanted.hedge_s
-        if not self._begin_next():
-            self._nothing_left()
+        try:
+            if not self._begin_next():
+                self._nothing_left()
+        except Exception as error:
+            self.fault(error)
 
     def _begin_next(self) -> bool:
         """Attempt the best candidate that is left and can be asked now; False where there is none."""
@@ -231,12 +236,16 @@ class Exchange(Owner):
 
         Others may have been quicker: then it is short again, and asks again, until what is denied may not grow.
         """
-        await self.shared.accounts.grow(shortage)
-        if self._over or self._settled:
-            return
-        self._growing = None
-        if not self._begin(candidate) and not self._begin_next():
-            self._nothing_left()
+        try:
+            await self.shared.accounts.grow(shortage)
+            if self._over or self._settled:
+                return
+            self._growing = None
+            if not self._begin(candidate) and not self._begin_next():
+                self._nothing_left()
+        except Exception as error:
+            self._growing = None
+            self.fault(error)
 
     def start_unattended(self) -> None:
         """Set off for the sake of its usage alone: nobody waits for the answer."""
@@ -334,6 +343,49 @@ class Exchange(Owner):
         elif self._begin_next():
             return
         self._nothing_left()
+
+    def faulted(self, attempt: Attempt, error: Exception) -> None:
+        """The gateway itself failed at an attempt. No other cloud is asked: it would be the same there."""
+        other = self._hedge if attempt is self._attempt else self._attempt
+        if other is None or other is attempt or other.over or self._committed:
+            self.fault(error)
+            return
+        self.shared.report_fault(error)
+        self._attempt, self._hedge = other, None
+        self._end_faulted(attempt)
+
+    def fault(self, error: BaseException) -> None:
+        """The gateway itself failed: end what is under way and tell the client."""
+        self.shared.report_fault(error)
+        if self._over:
+            return
+        stream = self._attempt.stream if self._attempt is not None else None
+        for attempt in (self._attempt, self._hedge):
+            if attempt is not None:
+                attempt.let_go()
+                attempt.candidate.target.health.called_off()
+                self._end_faulted(attempt)
+        self._status, self._message = INTERNAL.status, OWN_FAULT
+        if self._committed and stream is not None:
+            event = stream.broken(INTERNAL, OWN_FAULT)
+            self._settle(_last_of_stream(event, self._caller.chunked))
+        else:
+            self._settle(error_response(INTERNAL, OWN_FAULT, headers=self._lines(b"")))
+
+    def _end_faulted(self, attempt: Attempt) -> None:
+        """Record an attempt at which the gateway failed, if it is not recorded yet."""
+        attempt.failed = True
+        where = attempt.candidate.target
+        why = "the gateway itself failed at this attempt"
+        self._passed = (*self._passed, PassedOver(where.cloud, where.name, why))
+        try:
+            if not attempt.over and attempt.committed:
+                attempt.record_until_now()
+            elif not attempt.over:
+                attempt.record(Status.FAILED, attempt.status)
+        except Exception as error:
+            self.shared.report_fault(error)
+            attempt.abandon()
 
     def _no_retries_left(self) -> None:
         self._passed = (*self._passed, PassedOver("", "", "no retries are left: too many requests fail at present"))
@@ -501,8 +553,10 @@ class Exchange(Owner):
             caller.write(_last_of_stream(event, caller.chunked))
         else:
             caller.write(journal_failed(error, caller.head_lines))
-        self._end()
-        caller.exchange_over(intact=intact)
+        try:
+            self._end()
+        finally:
+            caller.exchange_over(intact=intact)
 
     def _end(self) -> None:
         self._over = True

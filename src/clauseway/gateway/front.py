@@ -25,10 +25,11 @@ from clauseway.gateway.keys import secret_in
 from clauseway.gateway.lasting import LastingExchange
 from clauseway.gateway.lists import Listing
 from clauseway.gateway.made import EMPTY_LIST
+from clauseway.gateway.members import BadBody
 from clauseway.gateway.operations import BY_NAME, READY, Asking, State, UnknownPath, Wanted, asking_of
 from clauseway.gateway.rates import Scale
 from clauseway.gateway.refusals import Refused
-from clauseway.gateway.requests import NOTHING_ASKED, Asked, BadBody, ChatRequest
+from clauseway.gateway.requests import NOTHING_ASKED, Asked, ChatRequest
 from clauseway.gateway.shared import Shared
 from clauseway.gateway.slices import by_slices
 from clauseway.gateway.tables import Customer, Tables, header_line
@@ -161,13 +162,14 @@ class Front:
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         content_type = incoming.content_type
         asked: Asked = NOTHING_ASKED
+        needs = PLAIN
         if operation.decode is not None:
             try:
                 asked = operation.decode(body, content_type)
+                needs = asked.needs(body)
             except BadBody as error:
                 raise Refused(errors.MALFORMED_BODY, str(error), param=error.param) from None
         event_ns = shared.clock()
-        needs = asked.needs(body)
         selection, issued, model = self._select(incoming, asking, customer, asked, body, needs, event_ns)
         if content_type == _JSON and asking.call is not None:
             call = asking.call
@@ -195,7 +197,7 @@ class Front:
         operation = asking.operation
         if not operation.routed:
             return self._select_by_state(incoming, asking, customer, asked, body, event_ns)
-        model = self._model = asking.model or asked.model
+        model = self._model = asking.model or asked.model or ""
         tables, now_s = self._shared.tables, self._shared.wheel.now_s
         choice = tables.choice(event_ns, customer, model)
         if choice is None:

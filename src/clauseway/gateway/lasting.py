@@ -16,9 +16,9 @@ from clauseway.gateway.attempt import Attempt
 from clauseway.gateway.batch_files import Batching, Preparing, Upload
 from clauseway.gateway.choices import Candidate, PassedOver, Selection
 from clauseway.gateway.clouds.usage import Units
-from clauseway.gateway.errors import INTERNAL, error_response, response
+from clauseway.gateway.errors import error_response, response
 from clauseway.gateway.exchange import FOREVER_S, Caller, Exchange
-from clauseway.gateway.issued import Hold, Issued
+from clauseway.gateway.issued import Hold, Issued, Told
 from clauseway.gateway.made import Made, made_in, only_owned
 from clauseway.gateway.operations import FILES, State, Wanted
 from clauseway.gateway.refusals import Refused
@@ -73,9 +73,8 @@ class LastingExchange(Exchange):
         try:
             await preparing.prepare(self)
         except Exception as error:
-            message = "The gateway failed at this request; its log says why."
-            self.shared.loop.call_exception_handler({"message": message, "exception": error})
-            self.refuse(Refused(INTERNAL, message))
+            self._growing = None
+            self.fault(error)
 
     def is_over(self) -> bool:
         return self._over
@@ -118,7 +117,7 @@ class LastingExchange(Exchange):
         attempt.later = self._row(attempt, made.id, pending=True)
         self._awaiting = [framed]
         self.shared.holds.attended.add(made.id)
-        self.shared.issued.add((attempt.later,), self._name_durable)
+        self.shared.issued.add((attempt.later,), self._guarded(self._name_durable))
 
     def _pass_on(self, framed: bytes) -> None:
         if self._awaiting is None:
@@ -175,7 +174,7 @@ class LastingExchange(Exchange):
             attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
             if status < 300 and operation.deletes:
                 self._settled = True
-                self.shared.issued.forget(issued.identifier, lambda _outcome: self._settle(last_bytes))
+                self.shared.issued.forget(issued.identifier, self._guarded(lambda _outcome: self._settle(last_bytes)))
             else:
                 self._settle_named(last_bytes, *self._files(issued, made))
 
@@ -294,7 +293,7 @@ class LastingExchange(Exchange):
             else:
                 self._settle_named(last_bytes, *self._files(issued, made))
 
-        shared.issued.claim(issued.identifier, str(RequestId(shared.boot, self.number)), told)
+        shared.issued.claim(issued.identifier, str(RequestId(shared.boot, self.number)), self._guarded(told))
 
     def _settle_named(self, last_bytes: bytes, *rows: Issued | None) -> None:
         """Settle, once the names that the answer gives are durable."""
@@ -312,7 +311,18 @@ class LastingExchange(Exchange):
                 self.shared.holds.drop(row.identifier)
             self.durable(outcome)
 
-        self.shared.issued.add(named, told)
+        self.shared.issued.add(named, self._guarded(told))
+
+    def _guarded(self, step: Told) -> Told:
+        """`step`, with an exception in it told as a fault of ours: nobody else would hear of it."""
+
+        def guarded(outcome: bool | OSError) -> None:
+            try:
+                step(outcome)
+            except Exception as error:
+                self.fault(error)
+
+        return guarded
 
     def _owned(self) -> set[str]:
         """What the customer's project has made of the kind that is listed."""

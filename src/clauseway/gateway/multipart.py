@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _BOUNDARY = re.compile(rb'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
-_NAME = re.compile(rb'[;\s]name="([^"]*)"', re.IGNORECASE)
 _FILE = re.compile(rb"[;\s]filename\*?=", re.IGNORECASE)
-# A part whose name can be read in one way only; browsers and HTTP libraries write no other.
+# A part whose name can be read in one way only; browsers and HTTP libraries write no other (.NET's without quotes).
 _PLAIN_NAME = re.compile(
-    rb'content-disposition:\s*form-data\s*;\s*name="([^"\\]*)"\s*(?:;\s*filename\*?=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+)\s*){0,2}',
+    rb'content-disposition:\s*form-data\s*;\s*name=(?:"([^"\\]*)"|([\w.\[\]-]+))\s*(?:;\s*filename\*?=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+)\s*){0,2}',
     re.IGNORECASE,
 )
 _DECIDING = frozenset({"model", "n", "stream"})  # where it goes and what it may cost
@@ -61,12 +60,7 @@ def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
     """
     found: dict[str, tuple[int, int]] = {}
     for head, begin, end in _parts(body, content_type):
-        stated = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition")]
-        plain = len(stated) == 1 and head.count(b"\n") == head.count(b"\r\n")
-        name = _PLAIN_NAME.fullmatch(stated[0]) if plain else None
-        if name is None:
-            raise BadForm("a part of it has no name, or several")
-        named = name[1].decode("utf-8", "replace")
+        named, _ = _name_in(head)
         if named in found and named in ("file", "purpose"):
             raise BadForm(f"it has more than one {named}")
         found[named] = (begin, end)
@@ -87,9 +81,9 @@ def with_field(body: bytes, content_type: bytes, name: str, value: bytes) -> byt
 
 def _fields(body: bytes, content_type: bytes) -> Iterator[Field]:
     for head, begin, end in _parts(body, content_type):
-        field = _field_in(head, begin, end)
-        if field is not None:
-            yield field
+        name, is_file = _name_in(head)
+        if not is_file:
+            yield Field(name, begin, end)
 
 
 def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -116,11 +110,13 @@ def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]
     raise BadForm(f"it has more than {_PARTS_MAX} parts")
 
 
-def _field_in(head: bytes, begin: int, end: int) -> Field | None:
-    """The field that a part is; None for files and for what has no name."""
-    for line in head.split(b"\r\n"):
-        if line.lower().startswith(b"content-disposition:"):
-            name = _NAME.search(line)
-            if name is not None and _FILE.search(line) is None:
-                return Field(name[1].decode("utf-8", "replace"), begin, end)
-    return None
+def _name_in(head: bytes) -> tuple[str, bool]:
+    """A part's name, and whether it is a file. Raises BadForm where parsers could read different names."""
+    stated = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition")]
+    plain = len(stated) == 1 and head.count(b"\n") == head.count(b"\r\n")
+    found = _PLAIN_NAME.fullmatch(stated[0]) if plain else None
+    if found is None:
+        raise BadForm("a part of it has no name, or several")
+    quoted = found[1] is not None
+    is_file = _FILE.search(stated[0], found.end(1 if quoted else 2)) is not None
+    return found[1 if quoted else 2].decode("utf-8", "replace"), is_file

@@ -157,15 +157,15 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
 
 def _chat_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
     if asked.model != destination.model:
-        body = with_model(body, asked.model, destination.model, destination.quoted_model)
+        body = with_model(body, asked.model or "", destination.model, destination.quoted_model)
     if asked.streamed and not asked.wants_usage and destination.takes_usage_option:
-        body = asking_usage(body, b'"stream_options"' in body)
+        body = asking_usage(body)
     return body
 
 
 def _json_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
     if asked.model != destination.model:
-        body = with_model(body, asked.model, destination.model, destination.quoted_model)
+        body = with_model(body, asked.model or "", destination.model, destination.quoted_model)
     return body
 
 

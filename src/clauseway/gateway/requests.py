@@ -5,7 +5,7 @@ same few questions (`Asked`); a body in parts (`multipart/form-data`) is read fo
 """
 
 from collections.abc import Callable
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, cast
 
 import msgspec
 
@@ -21,6 +21,7 @@ from clauseway.gateway.capabilities import (
     stated,
     tools_needed,
 )
+from clauseway.gateway.members import BadBody, check_utf8, members_once
 from clauseway.gateway.multipart import BadForm, fields_of
 
 # Far beyond what any model writes and any cloud allows; with the bound on prices, a reservation stays within 63 bits.
@@ -42,14 +43,14 @@ _SEVERAL = Needs(_SEVERAL_CHOICES)
 class Asked(Protocol):
     """What a request asks for.
 
-    `model` is empty where the path names it. `output_tokens` is the most that it may be answered with, all choices
-    together, 0 where it does not say. `wants_usage`: the caller itself asked for the usage chunk of a stream.
+    `model` is empty or None where the path names it. `output_tokens` is the most that it may be answered with, all
+    choices together, 0 where it does not say. `wants_usage`: the caller itself asked for the usage chunk of a stream.
     `follows` are identifiers of what was made before and has to be found where it lies. `later`: the answer comes back
     before the work is done.
     """
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str | None: ...
     @property
     def streamed(self) -> bool: ...
     @property
@@ -73,7 +74,7 @@ class StreamOptions(msgspec.Struct, frozen=True, gc=False):
 class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     """`POST /v1/chat/completions`. An absent member and `null` are the same to OpenAI."""
 
-    model: str = ""
+    model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_completion_tokens: _Tokens | None = None
@@ -174,7 +175,7 @@ class _Conversation(msgspec.Struct, frozen=True, gc=False):
 class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
     """`POST /v1/responses`. Usage is always reported; there is nothing to ask for."""
 
-    model: str = ""
+    model: str | None = None
     stream: bool | None = None
     max_output_tokens: _Tokens | None = None
     previous_response_id: str | None = None
@@ -242,7 +243,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
 class PlainRequest(msgspec.Struct, frozen=True, gc=False):
     """Embeddings, images, speech, moderations, and whatever comes in parts."""
 
-    model: str = ""
+    model: str | None = None
     stream: bool | None = None
     stream_format: str | None = None
     n: _Choices | None = None
@@ -268,25 +269,35 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 NOTHING_ASKED = PlainRequest()
-
-
-class BadBody(Exception):
-    """A body that cannot be read. `param` names the member at fault, where it is one."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.param = param
-
-
 Decode = Callable[[bytes, bytes], Asked]
 
 
-def _reader(kind: type[Asked], noun: str) -> Decode:
-    decode = msgspec.json.Decoder(kind).decode
+# Members that hold an object of which members are read as the body is: where they are, and what is read of them.
+_NESTED: dict[str, frozenset[str]] = {
+    "stream_options": frozenset(StreamOptions.__struct_fields__),
+    "reasoning": frozenset(_Reasoning.__struct_fields__),
+    "conversation": frozenset(_Conversation.__struct_fields__),
+}
+_OPENING_BRACE = ord("{")
 
-    def read(body: bytes, _content_type: bytes) -> Asked:
+
+def _reader(
+    kind: type[ChatRequest] | type[ResponsesRequest] | type[PlainRequest], noun: str, *read_later: str
+) -> Decode:
+    """`read_later` are members that `needs` reads, beside those of `kind`."""
+    decode: Callable[[bytes], Asked] = msgspec.json.Decoder(kind).decode
+    fields = msgspec.structs.fields(kind)
+    read = frozenset((*(field.name for field in fields), *read_later))
+    nested = [(name, names) for name, names in _NESTED.items() if name in read]
+
+    def read_body(body: bytes, _content_type: bytes) -> Asked:
         try:
-            return decode(body)
+            check_utf8(body)
+            asked = decode(body)
+            members = members_once(body, read)
+            for name, names in nested:
+                if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
+                    members_once(members[name], names, name)
         except msgspec.ValidationError as error:
             what, _, path = str(error).partition(" - at `$")
             raise BadBody(f"The body is no {noun} request: {what}.", path.strip("`.") or None) from None
@@ -294,18 +305,22 @@ def _reader(kind: type[Asked], noun: str) -> Decode:
             raise BadBody(f"The body is not JSON: {error}.") from None
         except RecursionError:
             raise BadBody("The body is nested too deeply.") from None
+        return asked
 
-    return read
+    return read_body
 
 
-decode_chat = _reader(ChatRequest, "chat completion")
-decode_responses = _reader(ResponsesRequest, "Responses")
+decode_chat = _reader(ChatRequest, "chat completion", "messages")
+decode_responses = _reader(ResponsesRequest, "Responses", "input")
 decode_plain = _reader(PlainRequest, "JSON")
 
 
 def decode_moderation(body: bytes, content_type: bytes) -> Asked:
     asked = decode_plain(body, content_type)
-    return asked if asked.model else PlainRequest(model=_MODERATION_MODEL)
+    return asked if asked.model else msgspec.structs.replace(cast(PlainRequest, asked), model=_MODERATION_MODEL)
+
+
+_DIGITS_MAX = 9  # of a number in a form: Python refuses to read thousands of them
 
 
 def decode_form(body: bytes, content_type: bytes) -> Asked:
@@ -315,7 +330,7 @@ def decode_form(body: bytes, content_type: bytes) -> Asked:
     except BadForm as error:
         raise BadBody(f"The body is no form: {error}.") from None
     count = fields.get("n", "1")
-    if not (count.isdecimal() and 1 <= int(count) <= 128):
+    if not (count.isdecimal() and len(count) <= _DIGITS_MAX and 1 <= int(count) <= 128):
         raise BadBody(f"{count!r} is not a number from 1 to 128.", "n")
     return PlainRequest(model=fields.get("model", ""), stream=fields.get("stream") == "true", n=int(count))
 
@@ -323,7 +338,7 @@ def decode_form(body: bytes, content_type: bytes) -> Asked:
 class AskedOfNoModel:
     """What is asked of the account itself, as `Asked`: for each kind what it says beside this."""
 
-    model = ""
+    model: str | None = ""
     streamed = False
     wants_usage = True
     output_tokens = 0

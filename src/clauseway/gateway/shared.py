@@ -6,6 +6,7 @@ from typing import Protocol
 
 from clauseway.gateway.accounts import Accounts
 from clauseway.gateway.clock import BusinessClock
+from clauseway.gateway.errors import INTERNAL, OWN_FAULT
 from clauseway.gateway.explanations import Explanations, Told
 from clauseway.gateway.health import RetryBudget
 from clauseway.gateway.holds import Holds
@@ -86,6 +87,11 @@ class Shared:
     def request_line(self, number: int) -> bytes:
         """The header line that names a request."""
         return b"%b%016x\r\n" % (self._request_prefix, number)
+
+    def report_fault(self, error: BaseException) -> None:
+        """Count an exception of our own and write it to the log of whoever runs the process."""
+        self.counts.refusals[INTERNAL.code] += 1
+        self.loop.call_exception_handler({"message": OWN_FAULT, "exception": error})
 
     def finished(self, number: int, told: Told, begin_ns: int, passed: bytes) -> None:
         """A request that began at `begin_ns` (of `time.monotonic_ns`) is over: keep, count and tell it."""

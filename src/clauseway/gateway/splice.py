@@ -11,18 +11,19 @@ Both are spliced as bytes; everything else stays as the caller wrote it. Without
   right one.
 
 Where that does not settle it (the name comes again in a schema further down, or is written with escapes), or where
-`stream_options` is there already without asking for usage, the top level is taken apart and put together again: each
-member's value stays byte for byte, only the white space between members is lost and a member named twice is kept once,
-the last one, which is the one that we and the clouds read.
+`stream_options` is there already without asking for usage, the members of the top level are walked through to the place
+of the value.
 """
 
 from typing import Final
 
 import msgspec
 
+from clauseway.gateway.members import place_of
+
 _KEY: Final = b'"model"'
+_OPTIONS: Final = b'"stream_options"'
 _ASK_USAGE: Final = b'"stream_options":{"include_usage":true}'
-_TRUE: Final = msgspec.Raw(b"true")
 _OPENING_BYTES: Final = 16  # an object that opens with its model has the key within these
 
 
@@ -36,7 +37,6 @@ class _Line(msgspec.Struct, gc=False):
 
 _decode_model: Final = msgspec.json.Decoder(_Model).decode
 _decode_line: Final = msgspec.json.Decoder(_Line).decode
-_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def with_model(body: bytes, asked: str, name: str, quoted: bytes) -> bytes:
@@ -53,9 +53,9 @@ def with_model(body: bytes, asked: str, name: str, quoted: bytes) -> bytes:
         try:
             if _decode_model(spliced).model == name:
                 return spliced
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # it cut something else in two
-    return _with_members(body, {"model": msgspec.Raw(quoted)})
+    return _with_member(body, "model", quoted)
 
 
 def with_body(line: bytes, asked: bytes, changed: bytes) -> bytes:
@@ -67,19 +67,26 @@ def with_body(line: bytes, asked: bytes, changed: bytes) -> bytes:
     spliced = line[:at] + changed + line[at + len(asked) :]
     if bytes(_decode_line(spliced).body) == changed:
         return spliced
-    return _with_members(line, {"body": msgspec.Raw(changed)})
+    return _with_member(line, "body", changed)
 
 
-def asking_usage(body: bytes, has_options: bool) -> bytes:
+def asking_usage(body: bytes) -> bytes:
     """`body`, a valid streaming request with at least one member, asking for the usage chunk."""
-    if has_options:
-        stated = bytes(_decode_members(body).get("stream_options", b"null"))
-        options = {} if stated == b"null" else _decode_members(stated)
-        asking = msgspec.json.encode(options | {"include_usage": _TRUE})
-        return _with_members(body, {"stream_options": msgspec.Raw(asking)})
+    if _OPTIONS in body or b"\\u" in body:  # an escaped letter may hide the name
+        place = place_of(body, "stream_options")
+        if place is not None:
+            options = body[place.begin : place.end]
+            asking = _with_member(options if options != b"null" else b"{}", "include_usage", b"true")
+            return body[: place.begin] + asking + body[place.end :]
     close = body.rindex(b"}")
     return b"%b,%b%b" % (body[:close], _ASK_USAGE, body[close:])
 
 
-def _with_members(body: bytes, changed: dict[str, msgspec.Raw]) -> bytes:
-    return msgspec.json.encode(_decode_members(body) | changed)
+def _with_member(written: bytes, name: str, value: bytes) -> bytes:
+    """An object with another value of a member, in its place, or at the end where it has none."""
+    place = place_of(written, name)
+    if place is not None:
+        return written[: place.begin] + value + written[place.end :]
+    close = written.rindex(b"}")
+    comma = b"" if written[:close].rstrip().endswith(b"{") else b","
+    return b'%b%b"%b":%b%b' % (written[:close], comma, name.encode(), value, written[close:])

@@ -59,7 +59,10 @@ class Wheel:
             if entries:
                 self._slots[at] = []
                 for timed in entries:
-                    self._look_at(timed)
+                    try:
+                        self._look_at(timed)
+                    except Exception as error:  # the deadlines of others hold all the same
+                        self._loop.call_exception_handler({"message": "A deadline failed.", "exception": error})
 
     def _look_at(self, timed: Timed) -> None:
         if timed.slot_s != self._tick * _TICK_S:

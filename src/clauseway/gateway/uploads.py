@@ -19,10 +19,11 @@ from clauseway.gateway.capabilities import Needs
 from clauseway.gateway.choices import Candidate, PassedOver, Selection
 from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.errors import MALFORMED_BODY, UNSUPPORTED
+from clauseway.gateway.members import BadBody
 from clauseway.gateway.operations import BATCHES, Wanted
 from clauseway.gateway.rates import Scale
 from clauseway.gateway.refusals import Refused
-from clauseway.gateway.requests import NOTHING_ASKED, BadBody
+from clauseway.gateway.requests import NOTHING_ASKED
 from clauseway.gateway.targets import CallTarget
 from clauseway.metering import Buyer
 
@@ -140,7 +141,7 @@ class Reading:
         model = ""
         try:
             line = read_line(self.body[span.begin : span.end])
-            model = line.asked.model
+            model = line.asked.model or ""
             needs = line.asked.needs(line.body)
             in_batch = needs._replace(bits=needs.bits | _BATCH)
             self._meet(span, line, self._decide(line, in_batch))
@@ -163,7 +164,7 @@ class Reading:
         """Leave the deployments that may serve this line too. Raises Refused where none is left."""
         if selection is self._selection:
             return
-        model = line.asked.model
+        model = line.asked.model or ""
         able = [found for found in selection.candidates if found.target.lacks.isdisjoint(_NEEDED)]
         if not able:
             named = "; ".join(f"{found.target.cloud} {found.target.name}" for found in selection.candidates)
@@ -189,7 +190,7 @@ class Reading:
         self._selection = selection
 
     def _note(self, number: int, line: Line, needs: Needs) -> None:
-        key = (line.operation, line.asked.model)
+        key = (line.operation, line.asked.model or "")
         known = self._kinds.get(key)
         if known is None:
             known = self._kinds[key] = Kind(number, *key, 0, 0, 0)

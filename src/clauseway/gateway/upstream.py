@@ -200,6 +200,10 @@ class UpstreamConnection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.abort()
+            receiver.lost("went over to another protocol", False)
+            return
         except httptools.HttpParserError as error:
             self.abort()
             receiver.lost(f"sent what is not HTTP ({error})", False)

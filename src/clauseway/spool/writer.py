@@ -24,7 +24,7 @@ import os
 import threading
 import time
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
@@ -301,15 +301,22 @@ class SpoolWriter:
         self._busy = False
         waiters = (*self._released, *self._waiting)
         self._released, self._waiting, self._pending = [], [], []
-        for waiter in waiters:
-            waiter.durable(error)
+        self._tell(waiters, error)
         self._idle.set()
+
+    def _tell(self, waiters: Sequence[Waiter], error: OSError | None) -> None:
+        """An exception of one waiter is its own: the others hear what they wait for."""
+        for waiter in waiters:
+            try:
+                waiter.durable(error)
+            except Exception as fault:
+                message = "One that waited for the journal failed at what it heard."
+                self._loop.call_exception_handler({"message": message, "exception": fault})
 
     def _release(self) -> None:
         """Tell the batch, then see who came meanwhile."""
         released, self._released = self._released, []
-        for waiter in released:
-            waiter.durable(None)
+        self._tell(released, None)
         self._busy = False
         count = len(self._waiting)
         if count >= _WAITING_MAX:

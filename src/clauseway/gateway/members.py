@@ -1,0 +1,121 @@
+"""Names of JSON members: a member that the gateway reads may stand only once in its object. Pure.
+
+Parsers differ in which of two members of one name they take (RFC 8259, section 4): the gateway could decide by one of
+them, and the cloud act by the other. Members that the gateway does not read are the cloud's to judge and may repeat.
+
+A decoded object keeps the last member of a name. So an object without repeated names is written anew, its values as
+they stand, in as many bytes as it had, if it was written without white space and escapes, as most are. Where the
+length differs, or the text is long, each name is looked at.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable, Set
+from operator import call
+from typing import Final, NamedTuple
+
+import msgspec
+
+# Writing longer text anew costs more than a look at each name.
+_REWRITTEN_BYTES_MAX: Final = 32 << 10
+_CHECKED_BYTES: Final = 1 << 20  # of text that is not ASCII, at once
+
+
+class BadBody(Exception):
+    """A body that cannot be read. `param` names the member at fault, where it is one."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class RepeatedMember(BadBody):
+    """A member that is read stands more than once. `path` names it, with the members around it."""
+
+    def __init__(self, path: str) -> None:
+        message = (
+            f"The member {path!r} stands more than once, so a cloud could take another value than "
+            "the gateway decided by. Write it once."
+        )
+        super().__init__(message, path)
+
+
+class _Name(str):
+    """A member's name. Two of the same text are two keys, so that a dictionary keeps both."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+class Place(NamedTuple):
+    """Where the value of a member lies in its object."""
+
+    begin: int
+    end: int
+
+
+Members = dict[str, msgspec.Raw]
+
+# What stands between two values: the comma, the next name and its colon.
+_BEFORE_VALUE: Final = re.compile(rb'[\s,]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
+_encode = msgspec.json.Encoder().encode
+decode_members = msgspec.json.Decoder(Members).decode
+_decode_objects = msgspec.json.Decoder(list[Members]).decode
+_decode_names = msgspec.json.Decoder(dict[_Name, msgspec.Raw], dec_hook=call).decode
+_decode_names_of_objects = msgspec.json.Decoder(list[dict[_Name, msgspec.Raw]], dec_hook=call).decode
+
+
+def check_utf8(text: bytes) -> None:
+    """Raise UnicodeDecodeError where `text` is not UTF-8: a parser passes over what it does not read."""
+    if text.isascii():
+        return
+    check = codecs.getincrementaldecoder("utf-8")().decode
+    for at in range(0, len(text), _CHECKED_BYTES):
+        check(text[at : at + _CHECKED_BYTES], at + _CHECKED_BYTES >= len(text))
+
+
+def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "") -> Members:
+    """The members of an object. Raise RepeatedMember if one of the names `read` stands more than once, msgspec's errors
+    if `written` is no object. `within` is the path of the object itself."""
+    members = decode_members(written)
+    if not _rewrites(members, written):
+        _check_names(_decode_names(written), read, within)
+    return members
+
+
+def objects_once(written: bytes | msgspec.Raw, read: Set[str], within: str) -> list[Members]:
+    """The same of a list of objects."""
+    objects = _decode_objects(written)
+    if not _rewrites(objects, written):
+        for names in _decode_names_of_objects(written):
+            _check_names(names, read, within)
+    return objects
+
+
+def place_of(written: bytes, name: str) -> Place | None:
+    """Where the last value of a member lies in an object; None where the object has no such member."""
+    at = written.index(b"{") + 1
+    place = None
+    for key, value in _decode_names(written).items():
+        before = _BEFORE_VALUE.match(written, at)
+        assert before is not None, "a valid object"
+        begin = before.end()
+        at = begin + memoryview(value).nbytes
+        if str.__str__(key) == name:
+            place = Place(begin, at)
+    return place
+
+
+def _rewrites(decoded: object, written: bytes | msgspec.Raw) -> bool:
+    """Whether what was decoded is written in as many bytes as it was."""
+    size = memoryview(written).nbytes
+    return size <= _REWRITTEN_BYTES_MAX and len(_encode(decoded)) == size
+
+
+def _check_names(names: Iterable[str], read: Set[str], within: str) -> None:
+    seen = set[str]()
+    for name in map(str.__str__, names):
+        if name in seen and name in read:
+            raise RepeatedMember(f"{within}.{name}" if within else name)
+        seen.add(name)

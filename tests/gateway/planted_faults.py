@@ -1,0 +1,48 @@
+"""The gateway with faults of its own: wherever the word for it comes by, the code that is at work raises.
+
+Started by the tests of what becomes of a request at which the gateway fails. What is replaced here is never compiled,
+and replaced before the gateway is loaded.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvloop
+
+from clauseway.gateway import clouds, failures, made
+from clauseway.gateway.clouds import openai
+from clauseway.gateway.streams import EventStream
+from clauseway.gateway.typed_streams import TypedStream
+
+
+def planted(call: Callable[..., Any], word: bytes) -> Callable[..., Any]:
+    """`call`, which raises where the word stands in one of its arguments."""
+
+    def checked(*arguments: Any) -> Any:
+        if any(isinstance(argument, bytes) and word in argument for argument in arguments):
+            raise LookupError(f"planted: {word.decode()}")
+        return call(*arguments)
+
+    return checked
+
+
+def prepare(target: Any, credential: Any) -> Callable[..., Any]:
+    return planted(openai.DIALECT.prepare(target, credential), b"fault-sending")
+
+
+clouds.CLOUDS["openai"] = openai.DIALECT._replace(prepare=prepare)  # type: ignore[index]
+failures.failure_of = planted(failures.failure_of, b"fault-failing")
+made.made_in = planted(made.made_in, b"fault-made")
+for stream in (EventStream, TypedStream):
+    stream.feed = planted(stream.feed, b"fault-stream")  # type: ignore[method-assign]
+
+from clauseway.gateway.__main__ import parse_options  # noqa: E402
+from clauseway.gateway.server import Server  # noqa: E402
+
+
+async def main() -> None:
+    await Server(parse_options(sys.argv[1:])).run()
+
+
+uvloop.run(main())

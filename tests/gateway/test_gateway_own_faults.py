@@ -1,0 +1,153 @@
+"""The gateway itself fails in an attempt: the client is told at once, nothing leaks, no cloud is blamed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+from gateway_rig import (
+    AUTHORIZED,
+    PATIENCE_S,
+    Behaviour,
+    Cloud,
+    Connection,
+    Received,
+    Rig,
+    chat_body,
+    compact,
+    content_events,
+    request_bytes,
+    well,
+)
+from gateway_stage import RESPONSE, RESPONSE_DELTAS, RESPONSE_PREAMBLE, typed
+
+from clauseway.gateway.plan import RateLimit
+
+PLANTED = str(Path(__file__).with_name("planted_faults.py"))
+MANY = 12  # more than the failures in a row that eject a deployment
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with Rig(tmp_path_factory.mktemp("gateway")) as started:
+        started.cloud("azure")
+        started.cloud("openai")
+        started.start(launcher=(PLANTED,))
+        yield started
+
+
+@pytest.fixture
+def azure(rig: Rig) -> Iterator[Cloud]:
+    """Whatever a test does, the first cloud is asked again afterwards, and nothing is left open."""
+    for cloud in rig.clouds.values():
+        cloud.behaviour = well
+        cloud.requests.clear()
+    azure = rig.clouds["azure"]
+    yield azure
+    azure.behaviour = well
+    answer = rig.post()
+    assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, "azure")
+    assert rig.counts()["open"] == 0
+
+
+def failing(word: str) -> Behaviour:
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.answer(503, compact({"error": {"message": word}}))
+
+    return behave
+
+
+def streaming(*events: bytes) -> Behaviour:
+    """Some events, each read on its own; then silence, until the gateway closes the connection."""
+
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.begin_stream()
+        for event in events:
+            connection.piece(event)
+            await connection.apart()
+        await connection.left()
+
+    return behave
+
+
+async def made(connection: Connection, _: Received) -> None:
+    connection.answer(200, RESPONSE.replace(b"resp_1", b"fault-made"))
+
+
+FAULT = b'data: {"choices":[{"delta":{"content":"fault-stream"}}]}\n\n'
+TYPED_FAULT = typed("response.output_text.delta", 9, delta="fault-stream")
+ROLE, *WORDS = content_events(with_nulls=False)
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
+# where it fails: path, body, what the cloud does → is the cloud asked, is its connection closed
+PLACES: dict[str, tuple[str, bytes, Behaviour, bool, bool]] = {
+    "before anything was sent": (CHAT, chat_body(user="fault-sending"), well, False, False),
+    "the same for a stream": (CHAT, chat_body(user="fault-sending", stream=True), well, False, False),
+    "reading a failure": (CHAT, chat_body(), failing("fault-failing"), True, False),
+    "reading what was made": (RESPONSES, compact({"model": "gpt-5.4", "input": "Hi"}), made, True, False),
+    "in a stream, before its content": (CHAT, chat_body(stream=True), streaming(ROLE, FAULT), True, True),
+    "in a stream's first event": (CHAT, chat_body(stream=True), streaming(FAULT), True, True),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_client_is_told_and_no_cloud_is_blamed(rig: Rig, azure: Cloud, place: str) -> None:
+    path, body, behaviour, is_asked, is_closed = PLACES[place]
+    for _ in range(MANY):
+        azure.behaviour = behaviour
+        azure.left.clear()
+        before = len(rig.records())
+        answer = httpx.post(rig.url + path, content=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["type"], error["code"]) == (500, "server_error", "internal_error")
+        assert set(error) == {"message", "type", "param", "code"}
+        assert answer.headers["x-clauseway-request-id"]
+        assert not is_closed or azure.left.wait(PATIENCE_S), "its connection is closed"
+        (record,) = rig.records()[before:]
+        assert (record.status.name, record.units) == ("FAILED", ())
+    assert len(azure.requests) == (MANY if is_asked else 0)
+    assert rig.clouds["openai"].requests == [], "nor is another cloud asked: it would fail there as well"
+    assert rig.counts()["failed"] == {}, "nor counted"
+    assert "planted" in rig.errors(), "whoever runs the gateway is told"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "events"),
+    [
+        (CHAT, chat_body(stream=True), (ROLE, *WORDS[:2], FAULT)),
+        (
+            RESPONSES,
+            compact({"model": "gpt-5.4", "input": "Hi", "stream": True, "store": False}),
+            (RESPONSE_PREAMBLE, *RESPONSE_DELTAS, TYPED_FAULT),
+        ),
+    ],
+)
+def test_a_stream_that_the_gateway_breaks_ends_with_an_error_and_is_metered(
+    rig: Rig, azure: Cloud, path: str, body: bytes, events: tuple[bytes, ...]
+) -> None:
+    azure.behaviour = streaming(*events)
+    before = len(rig.records())
+    answer = httpx.post(rig.url + path, content=body, headers=AUTHORIZED, timeout=PATIENCE_S)
+    assert answer.status_code == 200
+    last = answer.text.strip().split("\n\n")[-1]
+    assert "internal_error" in last or "stream_interrupted" in last
+    assert "[DONE]" not in answer.text
+    assert "response.completed" not in answer.text
+    assert azure.left.wait(PATIENCE_S)
+    (record,) = rig.records()[before:]
+    assert record.status.name == "INTERRUPTED_ESTIMATED"
+
+
+def test_what_was_reserved_is_free_again(tmp_path: Path) -> None:
+    """One request may use some 4,200 tokens at most, so the limit bears one at a time."""
+    with Rig(tmp_path) as rig:
+        rig.cloud("azure")
+        plan = rig.plan()
+        limit = RateLimit(id="l", whose="organisation acme", tokens_per_minute=5_000)
+        keys = tuple([msgspec.structs.replace(key, limits=(0,)) for key in plan.keys])
+        rig.start(msgspec.structs.replace(plan, limits=(limit,), keys=keys), launcher=(PLANTED,))
+        for _ in range(MANY):
+            answer = rig.exchange(request_bytes(chat_body(user="fault-sending"), "connection: close"))
+            assert answer.startswith(b"HTTP/1.1 500 ")
+        assert rig.counts()["open"] == 0
+        assert rig.post().status_code == 200
