@@ -22,6 +22,7 @@ import uvicorn
 from clauseway.app.forecast_page import forecast_context
 from clauseway.app.home import Home
 from clauseway.app.line_page import line_context
+from clauseway.app.periods import month
 from clauseway.app.processes import PAGES_PORT
 from clauseway.app.rights import timeline_of_rights
 from clauseway.app.settling import latest_settlements, now, statement
@@ -125,6 +126,7 @@ class Source:
         return statement_context(found) if found is not None else None
 
     def _line(self, period: str, line: str, request: str) -> LineContext | None:
+        month(period)  # refuses what is no month, before any line is looked for
         try:
             trace = trace_line(self._home, with_recorded(self._opened, self._home), line, request=request)
         except InvalidInput:

@@ -9,6 +9,8 @@ def month(period: str) -> Interval:
     """`2026-05` as its days. Raises InvalidInput."""
     try:
         begin = date.fromisoformat(f"{period}-01")
+        if not str(begin).startswith(period):  # digits of other scripts
+            raise ValueError("it is written otherwise")
         end = date(begin.year + begin.month // 12, begin.month % 12 + 1, 1)
     except ValueError as error:
         todo = "Write YYYY-MM, as 2026-05."

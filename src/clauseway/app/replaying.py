@@ -24,9 +24,9 @@ def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedR
     return planned[:limit] if limit else planned
 
 
-def keys_by_buyer(given: Sequence[str]) -> dict[str, str]:
-    """`seller=secret` items as the secret of each buyer in the plan. Raises InvalidInput where one is missing."""
-    by_seller = dict(item.split("=", 1) for item in given if "=" in item)
+def keys_by_buyer(lines: Sequence[str], where: str) -> dict[str, str]:
+    """`seller=secret` lines as the secret of each buyer in the plan. Raises InvalidInput where one is missing."""
+    by_seller = dict(line.strip().split("=", 1) for line in lines if "=" in line)
     missing = [seller for seller in SELLERS.values() if seller not in by_seller]
     if missing:
         raise InvalidInput(
@@ -34,9 +34,9 @@ def keys_by_buyer(given: Sequence[str]) -> dict[str, str]:
                 Problem(
                     what=f"no key buys from {seller}",
                     why="a part of the traffic does",
-                    where="--key",
-                    todo=f"Make one (clauseway key create --organisation NAME --seller {seller}), then give it with "
-                    f"--key {seller}=SECRET.",
+                    where=where,
+                    todo=f"Make one (clauseway key create --organisation NAME --seller {seller}) and add the line "
+                    f"{seller}=SECRET.",
                 )
                 for seller in missing
             )

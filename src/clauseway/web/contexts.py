@@ -260,7 +260,8 @@ class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageSource(Protocol):
-    """Who tells the pages what to draw. Each method may raise `Unavailable`; the pages then say so."""
+    """Who tells the pages what to draw. Each method may raise `Unavailable`, or InvalidInput where an address is wrong;
+    the pages then say so."""
 
     async def home(self) -> HomeContext:
         """Everything on the first page."""

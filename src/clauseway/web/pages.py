@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from clauseway.values import InvalidInput
 from clauseway.web.contexts import PageSource, Unavailable
 from clauseway.web.drawing import environment
 from clauseway.web.timeline import BAR_PX, drawn_of
@@ -40,7 +41,12 @@ def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> 
             Route("/healthz", _healthz),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
-        exception_handlers={404: pages.not_found, Unavailable: pages.unavailable},
+        exception_handlers={
+            404: pages.not_found,
+            500: pages.failed,
+            InvalidInput: pages.refused,
+            Unavailable: pages.unavailable,
+        },
     )
 
 
@@ -96,6 +102,16 @@ class _Pages:
             f"Nothing lies at {request.url.path}.",
             "Go to the first page, or to /statement/ followed by a month such as 2026-05.",
         )
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, InvalidInput)
+        problem = error.problems[0]
+        return self._problem(400, problem.what, problem.why, problem.todo)
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """The error itself goes to the log of this process: a page is no place for it."""
+        why = f"This is a failure of ours, not of your input: {type(error).__name__}."
+        return self._problem(500, "The page cannot be shown", why, "The log of the pages says more.")
 
     async def unavailable(self, request: Request, error: Exception) -> Response:
         return self._problem(503, "The page cannot be shown right now", str(error), "Reload it in a moment.")

@@ -1,0 +1,78 @@
+"""The pages over a real home, asked for what cannot be: a designed answer that says so, never a failure."""
+
+import re
+import threading
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import httpx
+import pytest
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.app.home import Home
+from clauseway.app.pages import Source
+from clauseway.app.several import open_agreements
+from clauseway.gateway.clock import system_clock
+from clauseway.gateway.listening import listen
+from clauseway.web import create_app
+
+PATIENCE_S = 60.0
+# Text that an address may hold once it is quoted: surrogates have no encoding.
+SEGMENT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The pages of a home in which nothing is settled and no gateway runs."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    app = create_app(Source(home, open_agreements([]), system_clock, "http://127.0.0.1/v1", ""))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    with listen("127.0.0.1", 0, 0) as listener:
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        serving.start()
+        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=PATIENCE_S) as client:
+            yield client
+        server.should_exit = True
+        serving.join()
+
+
+TABLE = [
+    ("/statement/x", 400, "is no month"),
+    ("/statement/2026-13", 400, "is no month"),
+    ("/statement/2026-5", 400, "is no month"),
+    ("/statement/9999-12", 400, "is no month"),
+    ("/statement/2026-05", 404, "There is no statement for 2026-05"),
+    ("/statement/2026-05/line", 404, "There is no line line in 2026-05"),
+    ("/statement/x/y", 400, "is no month"),
+    ("/statement/2026-05/line?request=x&request=y", 404, "There is no line line in 2026-05"),
+    ("/statement/%00", 400, "is no month"),
+    ("/statement/%3Cscript%3E", 400, "is no month"),
+    ("/statement/", 404, "There is no such page"),
+    ("/statement/a/b/c", 404, "There is no such page"),
+    ("/nothing", 404, "There is no such page"),
+    ("/", 503, "The page cannot be shown right now"),
+]
+
+
+@pytest.mark.parametrize(("path", "status", "says"), TABLE)
+def test_what_cannot_be_shown_is_told_on_a_page(pages: httpx.Client, path: str, status: int, says: str) -> None:
+    answer = pages.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert "content-security-policy" in answer.headers
+    assert says in answer.text
+    assert "<script>" not in re.sub(r"<script nonce=[^>]*>", "", answer.text)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_pages_are_only_read(pages: httpx.Client, method: str) -> None:
+    assert pages.request(method, "/statement/2026-05").status_code == 405
+
+
+@given(st.lists(SEGMENT, min_size=1, max_size=3), SEGMENT)
+def test_any_address_gets_an_answer(pages: httpx.Client, segments: list[str], request: str) -> None:
+    path = "/".join(quote(segment, safe="") for segment in segments)
+    answer = pages.get(f"/statement/{path}?request={quote(request, safe='')}")
+    assert answer.status_code in (400, 404)
+    assert "content-security-policy" in answer.headers
