@@ -32,7 +32,7 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> Starlette:
     """The pages over `source`, answering to the host names in `hosts` alone (`*` for any)."""
     pages = _Pages(source)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", pages.home),
             Route("/counts.json", pages.counts),
@@ -48,6 +48,8 @@ def create_app(source: PageSource, *, hosts: Sequence[str] = LOOPBACK_HOSTS) -> 
             Unavailable: pages.unavailable,
         },
     )
+    app.router.redirect_slashes = False  # an address that ends otherwise is another address
+    return app
 
 
 async def _healthz(request: Request) -> Response:
