@@ -118,7 +118,7 @@ def test_late_usage_is_a_correction_in_the_open_month(home: Home) -> None:
     assert (change.period.begin, change.term) == (date(2026, 4, 1), A5)
     assert (str(change.old), str(change.new), str(change.amount)) == ("0.04", "0.24", "0.20")
     assert (str(change.new_base - change.old_base), change.new_requests - change.old_requests) == ("1.000000000000", 1)
-    assert change.causes == ("late usage: 1 requests more",)
+    assert change.causes == ("late usage: 1 request more",)
     # May's own: 20 % of 4.795 + 3.315 = 8.11 is 1.622 → 1.62; less 0.96
     assert totals(may) == {A5: "0.66"}
     printed = statement(home, "2026-05")
@@ -257,7 +257,7 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
     assert (restated.restates, closed.statement) == (april.receipt, kept)
     assert {one.term: str(one.amount) for one in restated.shares if one.payer == "openai"} == {A1: "0.50", A5: "0.96"}
     assert {(one.term, str(one.old), str(one.new), one.causes) for one in restated.changes} == {
-        (A5, "0.04", "0.24", ("late usage: 1 requests more",))
+        (A5, "0.04", "0.24", ("late usage: 1 request more",))
     }
     assert bytes_of(home, "2026-04") == kept
     again = statement(home, "2026-04", restated=True)

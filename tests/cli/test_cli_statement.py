@@ -473,7 +473,7 @@ def test_the_calendar_of_a_share_with_terms_of_payment(tmp_path: Path) -> None:
     for period in ("2026-04", "2026-05"):
         settle_month(home, opened, prices, period, settled_book.ACCEPTED, {})
     at = ("--period", "2026-05", "--agreement", str(folder))
-    [due] = told(home, *at)["calendar"]
+    [due] = [one for one in told(home, *at)["dues"] if one["payer"] == "openai"]
     assert (due["through"], due["due"], due["amount"], due["withheld"]) == ("2026-06-30", "2026-08-14", "0.60", "0.03")
     text = " ".join(printed(home, *at).split())
     assert "0.60 USD through 2026-06-30, due 2026-08-14; withheld 0.03, paid 0.57" in text

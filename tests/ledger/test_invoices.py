@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from share_tables import cited, month, settled, share, sold
 
 from clauseway.agreement.shares import Payment as PaymentTerm
+from clauseway.agreement.shares import RevenueShare
 from clauseway.ledger import (
     Entry,
     Invoice,
@@ -22,14 +23,32 @@ from clauseway.ledger import (
     payment_of,
     read_rates,
 )
-from clauseway.ledger.invoices import Terms, due_day, is_payable, open_lines, owed_by_term, position
+from clauseway.ledger.dues import due_day, dues, paid_through
+from clauseway.ledger.invoices import Owed, open_lines, owed_through, position
 from clauseway.ledger.rates import convert
+from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import InvalidInput, exact_sum
 
 DAY, MAY = date(2026, 6, 3), date(2026, 5, 31)
-PLAIN = Terms(payment=None, withheld=D(0), citation=cited("A1.share"))
-TAXED = Terms(payment=PaymentTerm(due_days=30), withheld=D("0.075"), citation=cited("B1.share"))
-TERMS = {"A1.share": PLAIN, "B1.share": TAXED}
+
+
+def taxed(term: str, rate: str) -> RevenueShare:
+    return share(term, rate=rate, payment=PaymentTerm(due_days=30), withholding="7.5 %")
+
+
+def owing(term: str, amount: str) -> Owed:
+    """One month's due of a term, all of it share: A1 says nothing of payment, B1 is paid in 30 days and taxed."""
+    of = taxed(term, "100 %") if term.startswith("B1") else share(term, rate="100 %")
+    [due] = dues(settled([sold("05-02", amount)], month("2026-05"), of))
+    return Owed(
+        term=term,
+        through=MAY,
+        due=due.due,
+        withholding=due.withholding,
+        citation=due.citation,
+        dues=(due,),
+        before=D(0),
+    )
 
 
 def invoiced(owed: Mapping[str, str], currency: str = "USD", rate: Fraction = Fraction(1)) -> tuple[Invoice, Entry]:
@@ -39,8 +58,7 @@ def invoiced(owed: Mapping[str, str], currency: str = "USD", rate: Fraction = Fr
         payee="host",
         day=DAY,
         through=MAY,
-        owed={term: D(amount) for term, amount in owed.items()},
-        terms=TERMS,
+        owed=[owing(term, amount) for term, amount in owed.items()],
         currency=currency,
         rate=rate,
     )
@@ -57,7 +75,7 @@ def paid(
         amount=D(amount),
         currency=currency or invoice.currency,
         rate=rate,
-        citations={term: said.citation for term, said in TERMS.items()},
+        citations={term: cited(term) for term in ("A1.share", "B1.share")},
     )
 
 
@@ -73,18 +91,18 @@ def booked(*entries: Entry) -> dict[str, str]:
 
 
 def test_an_invoice_turns_what_is_accrued_into_a_claim() -> None:
-    shares = [share("A1.share"), share("B1.share", rate="10 %")]
-    accrued = accruals(settled([sold("05-02", "100.00")], month("2026-05"), *shares))
-    legs = [(entry.day, posting) for entry in accrued for posting in entry.postings]
-    owed = owed_by_term(legs, [], "maker", "host", MAY)
-    assert owed == {"A1.share": D("20.00"), "B1.share": D("10.00")}
-    assert owed_by_term(legs, [], "maker", "host", date(2026, 5, 30)) == {}
-    invoice, entry = invoiced({term: str(amount) for term, amount in owed.items()})
+    shares = [share("A1.share"), taxed("B1.share", "10 %")]
+    may = settled([sold("05-02", "100.00")], month("2026-05"), *shares)
+    accrued = accruals(may)
+    owed = owed_through(dues(may), [], "maker", "host", MAY)
+    assert {one.term: str(one.amount) for one in owed} == {"A1.share": "20.00", "B1.share": "10.00"}
+    assert owed_through(dues(may), [], "maker", "host", date(2026, 5, 30)) == []
+    invoice, entry = invoiced({one.term: str(one.amount) for one in owed})
     assert [(line.term, str(line.amount), line.due) for line in invoice.lines] == [
         ("A1.share", "20.00", None),
         ("B1.share", "10.00", date(2026, 6, 30)),  # 31 May and 30 days
     ]
-    assert owed_by_term(legs, [invoice], "maker", "host", MAY) == {}
+    assert owed_through(dues(may), [invoice], "maker", "host", MAY) == []
     assert position([*accrued, entry], "maker", "host") == {"invoiced": D("30.00")}
     assert booked(*accrued, entry) == {
         "host:income:revenue-share:maker USD": "-30.00",
@@ -94,21 +112,40 @@ def test_an_invoice_turns_what_is_accrued_into_a_claim() -> None:
     }
 
 
-# last day, paid every, → may it be invoiced then, and when is it due 45 days on
+# last day of a month, paid every, → with what it is paid, and when that is due 45 days on
 CALENDAR = [
-    (date(2026, 5, 31), "month", True, date(2026, 7, 15)),
-    (date(2026, 5, 31), "quarter", False, date(2026, 7, 15)),
-    (date(2026, 6, 30), "quarter", True, date(2026, 8, 14)),
-    (date(2026, 12, 31), "quarter", True, date(2027, 2, 14)),
+    (date(2026, 5, 31), "month", date(2026, 5, 31), date(2026, 7, 15)),
+    (date(2026, 5, 31), "quarter", date(2026, 6, 30), date(2026, 8, 14)),
+    (date(2026, 6, 30), "quarter", date(2026, 6, 30), date(2026, 8, 14)),
+    (date(2026, 12, 31), "quarter", date(2026, 12, 31), date(2027, 2, 14)),
 ]
 
 
-@pytest.mark.parametrize(("last", "every", "payable", "due"), CALENDAR)
-def test_the_payment_calendar(last: date, every: str, payable: bool, due: date) -> None:
+@pytest.mark.parametrize(("last", "every", "through", "due"), CALENDAR)
+def test_the_payment_calendar(last: date, every: str, through: date, due: date) -> None:
     term = PaymentTerm(every=every, due_days=45)
-    assert is_payable(last, term) is payable
-    assert due_day(last, term) == due
-    assert is_payable(last, None)
+    assert paid_through(last, term) == through
+    assert due_day(through, term) == due
+    assert due_day(paid_through(last, None), None) is None
+
+
+def test_what_an_older_home_invoiced_is_not_asked_for_again() -> None:
+    """Its lines have no payment of their own: they took the oldest first, and all that was owed."""
+    of = taxed("A1.share", "20 %")
+    lines = [sold("04-02", "100.00"), sold("05-02", "50.00")]
+    due = [one for name in ("2026-04", "2026-05") for one in dues(settled(lines, month(name), of))]
+    old = Invoice(
+        id="old",
+        day=DAY,
+        payer="maker",
+        payee="host",
+        through=date(2026, 4, 30),
+        currency="USD",
+        rate="1",
+        lines=(InvoiceLine(term="A1.share", owed=D("20.00"), amount=D("20.00"), withheld=D(0), due=None),),
+    )
+    [may] = owed_through(due, [old], "maker", "host", MAY)
+    assert (may.through, str(may.amount), may.due) == (MAY, "10.00", date(2026, 6, 30))
 
 
 def test_withholding_in_parts_is_withholding_at_once() -> None:
@@ -159,10 +196,10 @@ def test_a_payment_in_euros_leaves_a_cent_to_the_exchange() -> None:
     # 100.00 USD at 1.0842 are 92.2339… EUR. 92.23 arrive: 92.23 × 1.0842 = 99.995766 → 100.00; 92.22 → 99.98…
     invoice, entry = invoiced({"A1.share": "100.00"})
     exact, _ = paid(invoice, "92.23", currency="EUR", rate=RATES.at(DAY, "EUR", "USD"))
-    assert (exact.rounding, dict(exact.settles)) == (D("0.00"), {"A1.share": D("100.00")})
+    assert (exact.rounding, dict(exact.settles)) == (D("0.00"), {"A1.share through 2026-05-31": D("100.00")})
     short, booking = paid(invoice, "92.24", currency="EUR", rate=RATES.at(DAY, "EUR", "USD"))
     # 92.24 × 1.0842 = 100.006608 → 100.01: within a cent of a euro of the whole, so it settles the whole
-    assert (str(short.rounding), dict(short.settles)) == ("-0.01", {"A1.share": D("100.00")})
+    assert (str(short.rounding), dict(short.settles)) == ("-0.01", {"A1.share through 2026-05-31": D("100.00")})
     assert booked(entry, booking) == {
         "host:cash:bank:maker EUR": "92.24",
         "host:equity:exchange:maker EUR": "-92.24",

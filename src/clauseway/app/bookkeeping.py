@@ -21,20 +21,23 @@ from clauseway.ledger import (
     Conflict,
     Credit,
     Dispute,
+    Due,
     Entry,
     Invoice,
     Payment,
-    Posting,
     Rates,
     Resolution,
+    Reversal,
     Reversed,
-    Settlement,
     Voucher,
+    dues,
     invoice_of,
     payment_of,
     read_rates,
+    reversal_of,
 )
-from clauseway.ledger.invoices import SHARE, Terms, is_payable, open_lines, owed_by_term
+from clauseway.ledger.invoices import open_lines, owed_through
+from clauseway.ledger.vouchers import standing_payments
 from clauseway.pricing import PriceTable
 from clauseway.storage import journal
 from clauseway.storage.attempts import Selection, attempts
@@ -42,7 +45,7 @@ from clauseway.storage.books import Books
 from clauseway.storage.journal import Leg
 from clauseway.storage.lake import Lake
 from clauseway.storage.usage import revenue
-from clauseway.values import CENT, USD, Interval, InvalidInput, Problem, day_after, exact_sum, start_of_day_ns
+from clauseway.values import CENT, USD, Interval, InvalidInput, Problem, day_after, day_of, exact_sum, start_of_day_ns
 
 _PICO = Decimal("0.000000000001")
 
@@ -67,9 +70,8 @@ class Balanced(msgspec.Struct, frozen=True, kw_only=True):
 def credit(home: Home, prices: PriceTable, told: str, sold: Sold, amount: str, day: date | None, reason: str) -> Credit:
     """Take a charge back, wholly or in part. Raises InvalidInput: no such sale, or less was charged."""
     with _books(home) as (lake, books):
-        voucher = Credit(
-            id=told, day=_dated(books, told, day), reason=reason, of=_reversed(lake, books, prices, told, sold, amount)
-        )
+        of = _reversed(lake, books, prices, told, sold, amount)
+        voucher = Credit(id=told, day=_dated_after_sale(books, told, day, of), reason=reason, of=of)
         _book(books, voucher, ())
     return voucher
 
@@ -79,9 +81,8 @@ def dispute(
 ) -> Dispute:
     """Dispute a charge: it leaves the base, and with it the cap, until the dispute is resolved. Raises InvalidInput."""
     with _books(home) as (lake, books):
-        voucher = Dispute(
-            id=told, day=_dated(books, told, day), reason=reason, of=_reversed(lake, books, prices, told, sold, amount)
-        )
+        of = _reversed(lake, books, prices, told, sold, amount)
+        voucher = Dispute(id=told, day=_dated_after_sale(books, told, day, of), reason=reason, of=of)
         _book(books, voucher, ())
     return voucher
 
@@ -90,13 +91,16 @@ def resolve(home: Home, told: str, disputed: str, *, upheld: bool, day: date | N
     """End a dispute: upheld, the charge stays out; rejected, it returns. Raises InvalidInput."""
     with _books(home) as (_, books):
         before = books.vouchers()
-        if not any(isinstance(one, Dispute) and one.id == disputed for one in before):
+        opened = next((one for one in before if isinstance(one, Dispute) and one.id == disputed), None)
+        if opened is None:
             raise _refused(f"no dispute is called {disputed!r}", "nobody recorded it here", "List them: dispute list.")
         done = next((one for one in before if isinstance(one, Resolution) and one.dispute == disputed), None)
         if done is not None and done.id != told:
             how = "upheld" if done.upheld else "rejected"
             raise _refused(f"{disputed} is resolved", f"{done.id} {how} it", "Record a credit instead, if one is due.")
-        voucher = Resolution(id=told, day=_dated(books, told, day), reason=reason, dispute=disputed, upheld=upheld)
+        dated = _dated(books, told, day)
+        _refuse_before(told, dated, opened.day, f"{disputed} of {opened.day}")
+        voucher = Resolution(id=told, day=dated, reason=reason, dispute=disputed, upheld=upheld)
         _book(books, voucher, ())
     return voucher
 
@@ -121,7 +125,8 @@ def invoice(
 ) -> Invoice:
     """Invoice what is owed through a closed month and not yet invoiced. Again, where nothing is left, the same.
 
-    Raises InvalidInput: the month is open, nothing is owed, a term is not payable before its quarter ends, no rate.
+    Each payment that the agreement names is a line with its own due day, however late it is invoiced. Raises
+    InvalidInput: the month is open, nothing is owed, a term is not payable before its quarter ends, no rate.
     """
     days = month(period)
     through = days.end - timedelta(days=1)
@@ -133,24 +138,26 @@ def invoice(
             raise _refused(f"{period} is open", "what it owes may change until it is closed", todo)
         done = [one for one in books.vouchers() if isinstance(one, Invoice)]
         same = next((one for one in done if one.id == identity), None)
-        terms = _terms(books)
         later = [one for one in done if (one.payer, one.payee) == (payer, payee) and one.through > through]
         if later and same is None:
             why = f"{later[-1].id} is through {later[-1].through} and has all that was owed then"
             todo = "What came since is in the next invoice of a later month."
             raise _refused(f"{period} is invoiced", why, todo)
-        owed = owed_by_term(_accrued(books, payer), done, payer, payee, through) if not later else {}
-        payable = {term: due for term, due in owed.items() if is_payable(through, terms[term].payment)}
-        if same is not None and not payable:
+        due = _dues(books)
+        owed = owed_through(due, done, payer, payee, through) if not later else []
+        if same is not None and not owed:
             return same
-        if not payable:
-            waiting = f"{', '.join(owed)} is payable by the quarter" if owed else "all that is owed is invoiced"
-            todo = "Invoice the last month of the quarter." if owed else "Nothing is left to do."
-            raise _refused(f"nothing to invoice {payer} for {period}", waiting, todo)
+        if not owed:
+            waiting = [one for one in due if (one.payer, one.payee) == (payer, payee) and one.last_day <= through]
+            quarterly = dict.fromkeys(one.term for one in waiting if one.through > through and one.amount)
+            why = f"{', '.join(quarterly)} is payable by the quarter" if quarterly else "all that is owed is invoiced"
+            todo = "Invoice the last month of the quarter." if quarterly else "Nothing is left to do."
+            raise _refused(f"nothing to invoice {payer} for {period}", why, todo)
         if same is not None:
             todo = "Give the further invoice an id of its own with --id."
             raise _refused(f"invoice {identity} was written before", "more is owed since, by corrections", todo)
         dated = _dated(books, identity, day)
+        _refuse_before(identity, dated, through, f"{through}, through which it asks")
         rate = _rates(rates).at(dated, USD, currency)
         voucher, entry = invoice_of(
             identity=identity,
@@ -158,8 +165,7 @@ def invoice(
             payee=payee,
             day=dated,
             through=through,
-            owed=payable,
-            terms=terms,
+            owed=owed,
             currency=currency,
             rate=rate,
         )
@@ -183,11 +189,10 @@ def pay(
         if found is None:
             known = ", ".join(one.id for one in vouchers if isinstance(one, Invoice)) or "none"
             raise _refused(f"no invoice is called {invoice_id!r}", "it was not written here", f"Known: {known}.")
-        before = [one for one in vouchers if isinstance(one, Payment)]
-        same = next((one for one in before if one.id == told), None)
-        if same is not None:
-            before = before[: before.index(same)]
+        same = next((one for one in vouchers if one.id == told), None)
+        before = standing_payments(vouchers if same is None else vouchers[: vouchers.index(same)])
         into, dated = currency or found.currency, _dated(books, told, day)
+        _refuse_before(told, dated, found.day, f"{found.id} of {found.day}")
         whole = abs(exact_sum(open_lines(found, before).values()))
         if not amount and into != found.currency:
             raise _refused("no amount", "what arrived is not in the invoice's currency", "Say what arrived: --amount.")
@@ -199,17 +204,37 @@ def pay(
             amount=_amount(amount, CENT) if amount else whole,
             currency=into,
             rate=_rates(rates).at(dated, into, found.currency),
-            citations={term: said.citation for term, said in _terms(books).items()},
+            citations={one.term: one.citation for one in _dues(books)},
         )
         _book(books, voucher, (entry,))
     return voucher
+
+
+def reverse(home: Home, told: str, payment: str, day: date | None = None, reason: str = "") -> tuple[Reversal, Payment]:
+    """Take a payment back: what it settled is open again. Raises InvalidInput: no such payment, or reversed before."""
+    with _books(home) as (_, books):
+        vouchers = books.vouchers()
+        found = next((one for one in vouchers if isinstance(one, Payment) and one.id == payment), None)
+        if found is None:
+            known = ", ".join(one.id for one in standing_payments(vouchers)) or "none"
+            raise _refused(f"no payment is called {payment!r}", "it was not recorded here", f"Known: {known}.")
+        done = next((one for one in vouchers if isinstance(one, Reversal) and one.payment == payment), None)
+        if done is not None and done.id != told:
+            todo = "Record a payment of its own, if money came again."
+            raise _refused(f"{payment} is reversed", f"{done.id} did it", todo)
+        dated = _dated(books, told, day)
+        _refuse_before(told, dated, found.day, f"{found.id} of {found.day}")
+        [paid] = [one for one in books.control.entries(f"invoice|{found.invoice}") if one.id == f"payment|{payment}"]
+        voucher, entry = reversal_of(identity=told, payment=found, paid=paid, day=dated, reason=reason)
+        _book(books, voucher, (entry,))
+    return voucher, found
 
 
 def invoices(home: Home) -> list[tuple[Invoice, Decimal]]:
     """The invoices with what is open of each, in its currency."""
     with _reading(home) as books:
         told = books.vouchers()
-    paid = [one for one in told if isinstance(one, Payment)]
+    paid = standing_payments(told)
     return [(one, exact_sum(open_lines(one, paid).values())) for one in told if isinstance(one, Invoice)]
 
 
@@ -284,31 +309,9 @@ def _day(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]
     return found, charged
 
 
-def _terms(books: Books) -> dict[str, Terms]:
-    """What each term that was ever settled says of its payment, by the latest settlement that has it."""
-    found: dict[str, Terms] = {}
-    for settlement in _settlements(books):
-        for share in settlement.shares:
-            found[share.term] = Terms(payment=share.payment, withheld=share.withholding, citation=share.citation)
-    return found
-
-
-def _settlements(books: Books) -> Iterator[Settlement]:
-    for closed in books.closed():
-        yield books.settlement(closed.receipt)
-    since = books.open_since()
-    for period in books.settled_before(date.max):
-        if since is None or period.begin >= since:
-            latest = books.latest(period)
-            if latest is not None:
-                yield latest
-
-
-def _accrued(books: Books, payer: str) -> Iterator[tuple[date, Posting]]:
-    with books.control.reading() as connection:
-        for leg in journal.legs_of(connection, party=payer, name=SHARE):
-            if leg.reference.startswith(("accrual|", "correction|")):
-                yield leg.day, leg.posting
+def _dues(books: Books) -> list[Due]:
+    """What is due for each closed period, oldest first."""
+    return [due for closed in books.closed() for due in dues(books.settlement(closed.receipt))]
 
 
 def _rates(path: Path | None) -> Rates:
@@ -368,3 +371,17 @@ def _dated(books: Books, told: str, day: date | None) -> date:
         return day
     before = next((one.day for one in books.vouchers() if one.id == told), None)
     return before or datetime.now(UTC).date()
+
+
+def _dated_after_sale(books: Books, told: str, day: date | None, of: Reversed) -> date:
+    """The day of a voucher that takes a sale back. Raises InvalidInput where it lies before the sale."""
+    dated, sold = _dated(books, told, day), day_of(of.event_ns)
+    _refuse_before(told, dated, sold, f"the sale of {sold}")
+    return dated
+
+
+def _refuse_before(told: str, dated: date, since: date, what: str) -> None:
+    """Refuse a voucher that is dated before what it is about: the books of that day could not have known it."""
+    if dated < since:
+        why = "a voucher is dated when it is told, and nobody tells of what has not happened"
+        raise _refused(f"{told} is dated {dated}, before {what}", why, f"Date it {since} or later, with --day.")

@@ -17,8 +17,8 @@ from clauseway.values import Interval, InvalidInput, Problem
 def close_month(home: Home, period: str, today: date) -> Closed:
     """Close a month with its latest settlement. Closing it again changes nothing.
 
-    Raises InvalidInput: it has not ended, is not settled, an earlier month is open, or usage, credits or disputes came
-    since it was settled. Then nothing is closed.
+    Raises InvalidInput: it has not ended, is not settled, an earlier month is open or was never settled though
+    something is due for it, or usage, credits or disputes came since it was settled. Then nothing is closed.
     """
     days = month(period)
     if days.end > today:
@@ -70,7 +70,26 @@ def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlemen
         )
     if settlement.inputs.vouchers != vouchers_hash(books.vouchers()):
         raise _refused(period, "credits or disputes were recorded after it was settled", f"Settle again: {settle}.")
+    if since is None:
+        _refuse_losing(lake, period, settlement)
     return settlement
+
+
+def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
+    """The first close of a home takes no month after one that something is due for: no later month could state it."""
+    begin = settlement.period.begin
+    days = [batch.first_day for batch in lake.control.batches() if batch.first_day is not None]
+    first = min(days, default=begin)
+    if first < begin:
+        why = f"usage since {first} is in no closed month, and what it owes could never be stated"
+        todo = f"Settle and close {first:%Y-%m} first, and every month after it: months are closed in order."
+        raise _refused(period, why, todo)
+    for share in settlement.shares:
+        if share.share_before:
+            why = f"{share.share_before} USD is due under {share.term} for the days before, and no month states it"
+            earlier = f"{share.begin:%Y-%m}"
+            todo = f"Settle and close {earlier} first, and every month after it: months are closed in order."
+            raise _refused(period, why, todo)
 
 
 def _refused(period: str, why: str, todo: str) -> InvalidInput:

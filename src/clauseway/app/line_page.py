@@ -3,7 +3,8 @@
 from decimal import Decimal
 
 from clauseway.app import tracing
-from clauseway.app.statements import cents, exact, percent
+from clauseway.app.statements import cents, exact
+from clauseway.ledger.settlement import described
 from clauseway.values import USD
 from clauseway.web import LineContext, TracedClause, TracedEntry, TracedLeg, TracedRequest, TracedUnit
 
@@ -16,20 +17,10 @@ def line_context(trace: tracing.LineTrace) -> LineContext:
     return LineContext(
         period=trace.period,
         id=line.id,
-        title=f"{line.payer} pays {line.payee} {cents(line.amount)}: {line.product} on {line.cloud}",
+        title=f"{line.payer} pays {line.payee} {cents(line.amount)}: "
+        + described(line.product, line.cloud, line.seller),
         currency=USD,
-        working=(
-            f"{line.requests:,} requests, sold by {line.seller}, charged {exact(trace.charged)}",
-            f"counted in the base {exact(trace.counted)}",
-            *(
-                ()
-                if line.corrects
-                else (
-                    f"{percent(line.rate)} of {exact(line.base)} is {exact(line.base * line.rate)}",
-                    f"rounded with the share's other lines: {cents(line.amount)}",
-                )
-            ),
-        ),
+        working=(*_counted(trace), *trace.working),
         remarks=trace.remarks,
         entries=tuple(
             TracedEntry(
@@ -48,6 +39,13 @@ def line_context(trace: tracing.LineTrace) -> LineContext:
         else f"{shown:,} of {line.requests:,}, the first and the last by event time.",
         clauses=tuple(TracedClause(citation=one.citation, title=one.title, text=one.text) for one in trace.clauses),
     )
+
+
+def _counted(trace: tracing.LineTrace) -> tuple[str, ...]:
+    """What was charged, where the base has another part of it than the whole."""
+    if trace.charged == trace.counted:
+        return ()
+    return (f"charged {exact(trace.charged)}, counted in the base {exact(trace.counted)}",)
 
 
 def _unit(unit: tracing.PricedUnit) -> TracedUnit:

@@ -36,10 +36,12 @@ from clauseway.ledger import (
     credited,
     disputed,
     late,
+    never_closed,
     read_assumptions,
     references,
     settle,
     statement_of,
+    uncounted,
 )
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
@@ -75,12 +77,22 @@ def settle_month(
         settler = Settler(lake, opened, prices, readings, books.vouchers())
         found = late_of(settler, books, days, assume)
         settlement = settler.settle(days, assume)
-        if found:
-            corrections = [change for one in found for change in one.corrections]
-            settlement = corrected(settlement, corrections, [one.closed.receipt for one in found])
         restatements = [one.restatement for one in found if one.restatement is not None]
+        if found:
+            settlement = _with_late(books, settlement, found, restatements)
         _post(lake.control, [*restatements, settlement])
     return settlement
+
+
+def _with_late(
+    books: Books, settlement: Settlement, found: Sequence[Late], restatements: Sequence[Settlement]
+) -> Settlement:
+    """The open month with what it owes for closed ones: corrections, and what restatements changed of them."""
+    closed = [one.closed for one in found if one.closed.receipt]
+    before = [again for one in closed for again in books.restatements(one.period)]
+    corrections = [change for one in found for change in one.corrections]
+    restated = uncounted(closed, [*before, *restatements])
+    return corrected(settlement, corrections, [one.receipt for one in closed], restated)
 
 
 @contextmanager
@@ -109,10 +121,12 @@ class Settler:
         self._credited, self._disputed = credited(vouchers), disputed(vouchers)
         self._revenue: tuple[Interval, list[RevenueLine]] | None = None
         self._sales: dict[date, list[SaleRecord]] = {}
+        batches = lake.control.batches()
+        self.first_day_of_usage = min((one.first_day for one in batches if one.first_day is not None), default=None)
         self.inputs = Inputs(
             agreement=text_hash(opened),
             price_book=prices.digest,
-            batches=tuple(batch.name for batch in lake.control.batches()),
+            batches=tuple(batch.name for batch in batches),
             known_at=str(prices.known_at),
             engine=f"clauseway {version('clauseway')}",
             facts="+".join(one.facts_hash(prices.known_at) for one in in_their_order(each_of(opened))),
@@ -163,16 +177,29 @@ def late_of(settler: Settler, books: Books, days: Interval, assume: Sequence[str
         return []
     closed = [books.settlement(one.receipt) for one in closes]
     restatements = {one.period: books.restatements(one.period) for one in closes}
+    before = [never_closed(period, settler.inputs) for period in _before(settler, closes[0].period)]
     told = [change for one in closed for change in one.corrections]
     told += [change for one in restatements.values() for restated_ in one for change in restated_.changes]
     # The widest range first: usage is read once.
-    widest = Interval(min(_since(settler.shares, one.period).begin for one in closed), days.end)
+    every = [*before, *closed]
+    widest = Interval(min(_since(settler.shares, one.period).begin for one in every), days.end)
     settler.read(widest)
     found = []
-    for one in closed:
+    for one in every:
         _refuse_another_agreement(settler, one)
-        found.append(late(one, restatements[one.period], told, settler.settle(one.period, _as_then(one, assume))))
+        now_ = settler.settle(one.period, _as_then(one, assume))
+        found.append(late(one, restatements.get(one.period, ()), told, now_))
     return found
+
+
+def _before(settler: Settler, first: Interval) -> list[Interval]:
+    """The months with usage before the first that was closed: it came when they could not be closed any more."""
+    begin = settler.first_day_of_usage
+    months = []
+    while begin is not None and begin < first.begin:
+        months.append(month(f"{begin:%Y-%m}"))
+        begin = months[-1].end
+    return months
 
 
 def _as_then(closed: Settlement, assume: Sequence[str]) -> list[str]:

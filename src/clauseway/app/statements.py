@@ -1,14 +1,14 @@
 """A statement as people read it: amounts as text, headings in words, every line with its clause and its working."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
 
 from clauseway.ledger import Change, Direction, Ended, ShareLine, ShareResult, Statement
 from clauseway.ledger.assumptions import REPORTED
 from clauseway.ledger.statement import StatementLine as Line
-from clauseway.ledger.statement import citations_of, correction_id, digest_of, line_id
-from clauseway.values import FOREVER, exact_sum
+from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
+from clauseway.values import FOREVER, exact_product, exact_sum
 from clauseway.web import (
     Assumption,
     DueLine,
@@ -37,7 +37,11 @@ def statement_context(statement: Statement) -> StatementContext:
             )
         ),
         totals=tuple(
-            Total(label=f"{direction.payer} owes {direction.payee}", amount=cents(direction.total))
+            Total(
+                label=f"{direction.payer} owes {direction.payee}",
+                amount=cents(direction.total),
+                parts=_parts(statement, direction),
+            )
             for direction in statement.directions
         ),
         assumptions=tuple(
@@ -53,17 +57,43 @@ def statement_context(statement: Statement) -> StatementContext:
         party=statement.party,
         assumed=_assumed(statement, {assumption.name for assumption in statement.assumptions}),
         digest=digest_of(statement),
-        calendar=tuple(
-            DueLine(
-                label=f"{one.payer} pays {one.payee} ({one.term})",
-                through=one.through,
-                due=one.due,
-                amount=cents(one.amount),
-                withheld=cents(one.withheld),
-                paid=cents(one.paid),
-            )
-            for one in statement.calendar
-        ),
+        calendar=() if _is_restatement(statement) else _calendar(statement),
+    )
+
+
+def _is_restatement(statement: Statement) -> bool:
+    """Whether the statement restates a closed month: what it changed is paid with the month that was open then."""
+    return any(direction.changes for direction in statement.directions)
+
+
+def _parts(statement: Statement, direction: Direction) -> str:
+    """What a direction's amount is the sum of, where it is more than the month's own share."""
+    due = [one for one in statement.dues if (one.payer, one.payee) == (direction.payer, direction.payee)]
+    named = (
+        ("share", exact_sum(one.share for one in due)),
+        ("corrections of closed months", exact_sum(one.corrections for one in due)),
+        ("restatements of closed months", exact_sum(one.restated for one in due)),
+    )
+    several = direction.corrections or direction.restated
+    parts = [" + ".join(f"{name} {cents(amount)}" for name, amount in named if amount)] if several else []
+    if direction.changes:
+        parts.append(f"of it {cents(exact_sum(one.amount for one in direction.changes))} by this restatement")
+    return ", ".join(filter(None, parts))
+
+
+def _calendar(statement: Statement) -> tuple[DueLine, ...]:
+    """The payments that terms date, in order of their days."""
+    dated = [(one.due, one) for one in statement.dues if one.due is not None and one.amount]
+    return tuple(
+        DueLine(
+            label=f"{one.payer} pays {one.payee} ({one.term})",
+            through=one.through,
+            due=day,
+            amount=cents(one.amount),
+            withheld=cents(one.withheld),
+            paid=cents(one.paid),
+        )
+        for day, one in sorted(dated, key=lambda each: (each[0], each[1].payer, each[1].payee, each[1].term))
     )
 
 
@@ -145,22 +175,43 @@ def _line(statement: Statement, share: ShareResult, line: ShareLine) -> Statemen
         rate="by bands" if share.bands else percent(line.rate),
         amount=cents(line.amount),
         citations=citations_of(share),
-        working=(
-            f"{line.requests:,} requests, charged {exact(line.base)}",
-            _shared(share, line),
-            f"the share's {cents(share.amount)} split over its lines by largest remainder: {cents(line.amount)}",
-        ),
+        working=working_of(share, line),
     )
 
 
-def _shared(share: ShareResult, line: ShareLine) -> str:
-    """What the line's base is worth before rounding and the cap."""
+def working_of(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
+    """How a line came to its amount, step by step: the same on every face of it."""
+    whole = _by_cumulative(share) if len(share.lines) == 1 else f"the share's {cents(share.amount)}"
+    split = "" if len(share.lines) == 1 else " split over its lines by largest remainder"
+    return (*_moved(share, line), f"{whole}{split}: {cents(line.amount)}")
+
+
+def _moved(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
+    """What the line is worth before rounding: its base at its rates, clipped at the cap; or what a minimum lacks."""
     if not line.seller:
-        return f"{cents(line.moved)} are lacking to {line.of}"
+        top = next(one.amount for one in share.top_ups if one.period == line.cloud)
+        lacking = f"{cents(top)} is lacking to the {line.of}"
+        return (lacking, *_clipped(share, top, line.moved))
+    charged = f"{line.requests:,} {'request' if line.requests == 1 else 'requests'}, charged {exact(line.base)}"
     if share.bands:
         bands = ", ".join(f"{percent(band.rate)} above {cents(band.above)}" for band in share.bands)
-        return f"at {percent(line.rate)}, {bands} of the cumulative base it is {exact(line.moved)}"
-    return f"{percent(line.rate)} of {exact(line.base)} is {exact(line.base * line.rate)}"
+        capped = " within the cap" if share.cap is not None and share.cap.reached is not None else ""
+        at = f"at {percent(line.rate)}, {bands} of the cumulative base"
+        return charged, f"{at} {exact(line.base)} is {exact(line.moved)}{capped}"
+    plain = exact_product(line.base, line.rate)
+    return charged, f"{percent(line.rate)} of {exact(line.base)} is {exact(plain)}", *_clipped(share, plain, line.moved)
+
+
+def _clipped(share: ShareResult, before: Decimal, moved: Decimal) -> tuple[str, ...]:
+    """What the cap leaves of an amount, where it takes or gives something."""
+    if share.cap is None or before == moved:
+        return ()
+    return (f"the cap of {cents(share.cap.cap)} leaves {exact(moved)} of it",)
+
+
+def _by_cumulative(share: ShareResult) -> str:
+    """The difference of what is due in all, which is what is rounded."""
+    return f"due in all {cents(share.share_after)}, less {cents(share.share_before)} before"
 
 
 def _terms_of_payment(share: ShareResult) -> list[str]:
@@ -176,13 +227,41 @@ def _changed_sections(statement: Statement, direction: Direction) -> list[Statem
     """What a closed period owes that came late, and what is disputed; each with why."""
     sections = []
     if direction.corrections:
-        sections.append(_changed(statement, direction, "corrections of closed months", direction.corrections))
+        lines = [_change(change, _id(statement, change, is_restated=False)) for change in direction.corrections]
+        sections.append(_changed(statement, direction, "corrections of closed months", direction.corrections, lines))
     if direction.restated:
-        sections.append(_changed(statement, direction, "restated, and in the lines above", direction.restated))
+        lines = [_change(change, _id(statement, change, is_restated=True)) for change in direction.restated]
+        heading = "restatements of closed months, due with this one"
+        sections.append(_changed(statement, direction, heading, direction.restated, lines))
+    if direction.changes:
+        lines = [_change(change, "") for change in direction.changes]
+        sections.append(_changed(statement, direction, "restated, and in the lines above", direction.changes, lines))
     return sections
 
 
-def _changed(statement: Statement, direction: Direction, heading: str, changed: tuple[Change, ...]) -> StatementSection:
+def _id(statement: Statement, change: Change, *, is_restated: bool) -> str:
+    return change_id(statement.as_of, change, is_restated=is_restated)
+
+
+def _change(change: Change, name: str) -> StatementLine:
+    return StatementLine(
+        id=name,
+        label=f"{change.period.begin:%Y-%m}: {change.of}",
+        base=exact(exact_sum((change.new_base, -change.old_base))),
+        rate="–",
+        amount=cents(change.amount),
+        citations=(change.citation,),
+        working=(f"was {cents(change.old)}, is {cents(change.new)}", *change.causes),
+    )
+
+
+def _changed(
+    statement: Statement,
+    direction: Direction,
+    heading: str,
+    changed: Sequence[Change],
+    lines: Sequence[StatementLine],
+) -> StatementSection:
     at_stake = f" In dispute besides: {cents(direction.disputed)}." if direction.disputed else ""
     return StatementSection(
         heading=heading,
@@ -190,18 +269,7 @@ def _changed(statement: Statement, direction: Direction, heading: str, changed: 
         payee=direction.payee,
         begin=statement.as_of.begin,
         end=statement.as_of.end,
-        lines=tuple(
-            StatementLine(
-                id=correction_id(statement.as_of, change) if change in direction.corrections else "",
-                label=f"{change.period.begin:%Y-%m}: {change.line}",
-                base=exact(exact_sum((change.new_base, -change.old_base))),
-                rate="–",
-                amount=cents(change.amount),
-                citations=(change.citation,),
-                working=(f"was {cents(change.old)}, is {cents(change.new)}", *change.causes),
-            )
-            for change in changed
-        ),
+        lines=tuple(lines),
         subtotal=cents(exact_sum(change.amount for change in changed)),
         note=f"Why: {'; '.join(dict.fromkeys(cause for change in changed for cause in change.causes))}.{at_stake}",
     )

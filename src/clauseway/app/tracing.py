@@ -23,9 +23,10 @@ from clauseway.app.prices import open_prices
 from clauseway.app.sealing import open_lake
 from clauseway.app.settling import latest_settlements, now
 from clauseway.app.several import Opened, each_of
+from clauseway.app.statements import working_of
 from clauseway.ledger import Dispute, Entry, Settlement, statement_of
 from clauseway.ledger.accruals import references
-from clauseway.ledger.statement import StatementLine, correction_id, line_id
+from clauseway.ledger.statement import StatementLine, change_id, line_id
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.attempts import Attempt, Selection, attempts
 from clauseway.storage.lake import Lake
@@ -102,11 +103,12 @@ class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
     """Everything behind a line. `remarks` say what could not be repeated, and why; none is the rule.
 
     `requests` are the first and the last by event time, or the one that was asked for. `counted` is the part of the
-    charges that is in the share's base.
+    charges that is in the share's base; `working` how the line came to its amount, as its statement says it.
     """
 
     period: str
     line: StatementLine
+    working: tuple[str, ...]
     receipt: str
     entries: tuple[Entry, ...]
     days: tuple[DayCharge, ...]
@@ -172,8 +174,8 @@ def disputed_days(
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A line, and by what it is followed: the reference of its entries, and how many requests its days held, what of
-    them counted and what was taken back."""
+    """A line, and by what it is followed: the reference of its entries, how many requests its days held, what of them
+    counted and what was taken back. `is_plain`: each charge moved it by the line's rate."""
 
     period: str
     settlement: Settlement
@@ -182,6 +184,8 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     base: Decimal
     adjusted: Decimal
+    working: tuple[str, ...]
+    is_plain: bool
     remarks: tuple[str, ...] = ()
 
 
@@ -202,12 +206,18 @@ def _find(home: Home, name: str) -> _Found:
 
 
 def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
-    of_id = {line_id(settlement.period, share, line): line for share in settlement.shares for line in share.lines}
-    corrections = {correction_id(settlement.period, change): change for change in settlement.corrections}
+    of_id = {
+        line_id(settlement.period, share, line): (share, line) for share in settlement.shares for line in share.lines
+    }
+    changes = {
+        change_id(settlement.period, change, is_restated=is_restated): change
+        for is_restated, changed in ((False, settlement.corrections), (True, settlement.restated))
+        for change in changed
+    }
     accrued, corrected = references(settlement.period)
     for line in statement_of(settlement).lines:
         if line.id in of_id:
-            own = of_id[line.id]
+            share, own = of_id[line.id]
             yield _Found(
                 period=period,
                 settlement=settlement,
@@ -216,18 +226,26 @@ def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
                 requests=own.requests,
                 base=own.base,
                 adjusted=own.adjusted,
+                working=working_of(share, own),
+                is_plain=own.moved == exact_product(own.base, own.rate),
             )
         else:
-            change = corrections[line.id]
-            was = f"It corrects {line.corrects}: {change.old} was stated and {change.new} is due."
+            change = changes[line.id]
+            does = f"It corrects {line.corrects}" if line.corrects else f"It is what restated {line.restates}"
+            was = f"{does}: {change.old} was stated and {change.new} is due."
+            restated = references(change.period)[0]
             yield _Found(
                 period=period,
                 settlement=settlement,
                 line=line,
-                reference=f"{corrected}{change.period.begin}|{change.line}",
+                reference=f"{corrected}{change.period.begin}|{change.line}"
+                if line.corrects
+                else f"{restated}{change.line}",
                 requests=change.new_requests,
                 base=change.new_base,
                 adjusted=change.new_adjusted,
+                working=(f"was {change.old}, is {change.new}", *change.causes),
+                is_plain=False,
                 remarks=(was, *(f"Why: {cause}." for cause in change.causes)),
             )
 
@@ -252,6 +270,7 @@ class _Tracer:
         return LineTrace(
             period=self._period,
             line=self._line,
+            working=self._found.working,
             receipt=self._settlement.receipt,
             entries=tuple(self._entries()),
             days=self._days,
@@ -268,7 +287,7 @@ class _Tracer:
         own, period = self._found.reference, self._settlement.period
         later = f"|{period.begin}|{own.removeprefix(references(period)[0])}"
         for entry in self._lake.control.entries(own, "correction|"):
-            if entry.reference == own or (not self._line.corrects and entry.reference.endswith(later)):
+            if entry.reference == own or (not self._line.is_change and entry.reference.endswith(later)):
                 yield entry
 
     def _charges_by_day(self) -> tuple[DayCharge, ...]:
@@ -297,7 +316,7 @@ class _Tracer:
         followed = []
         for one in attempts(self._lake, selection):
             traced = self._request(one)
-            if self._line.corrects:
+            if not self._found.is_plain:
                 followed.append(traced)
                 continue
             before = self._charged_before(one)
@@ -310,8 +329,9 @@ class _Tracer:
 
     def _request_of_cent(self, cent: int) -> str:
         """The first request, in order of event time, with which the line's share reaches so many cents."""
-        if self._line.corrects:
-            why, todo = "it corrects another month's line", "Follow a request instead, with --request."
+        if not self._found.is_plain:
+            why = "a cap, a band, a minimum or another month is in it, so no request earned a cent by the rate alone"
+            todo = "Follow a request instead, with --request; the line's working says how it came to its amount."
             raise InvalidInput(Problem(what=f"no cent {cent}", why=why, where="--cent", todo=todo))
         cents = int(self._line.amount / CENT)
         if not 0 < cent <= cents:

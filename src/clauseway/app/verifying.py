@@ -131,7 +131,8 @@ def _repeated(
         kept = [one for one in past.lake.control.settlements(stated.as_of) if one.receipt == stated.receipt]
         remarks = _remarks(past)
     if inputs.closed and kept:
-        repeated = corrected(repeated, kept[-1].corrections, kept[-1].inputs.closed)
+        last = kept[-1]
+        repeated = corrected(repeated, last.corrections, last.inputs.closed, last.restated)
     elif inputs.closed:
         remarks.append("The corrections of closed months cannot be repeated: the settlement itself is not here.")
     return repeated, remarks

@@ -11,6 +11,7 @@ from clauseway.app.home import home_at
 from clauseway.app.statements import cents
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
+from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import InvalidInput, Problem, parse_day
 
 Currency = Annotated[str, typer.Option(help="Another currency than USD; needs --rates.", metavar="CODE")]
@@ -62,7 +63,23 @@ def command(
     for line in found.lines:
         due = f", due {line.due}" if line.due else ""
         out.print(f"  {line.term}: {cents(line.amount)} {found.currency}{due}", soft_wrap=True)
+        for text in _working(line):
+            out.print(f"    {text}", soft_wrap=True, style="dim")
     return 0
+
+
+def _working(line: InvoiceLine) -> list[str]:
+    """What a line is the sum of, where it is more than one month's share."""
+    if len(line.parts) == 1 and line.parts[0].share == line.owed:
+        return []
+    found = []
+    for part in line.parts:
+        named = (("share", part.share), ("corrections", part.corrections), ("restatements", part.restated))
+        steps = " + ".join(f"{name} {cents(amount)}" for name, amount in named if amount)
+        found.append(f"{part.month}: {steps or cents(part.amount)}")
+    if line.invoiced_before:
+        found.append(f"less {cents(line.invoiced_before)} invoiced before")
+    return found
 
 
 def _list(home: Path | None, as_json: bool) -> int:

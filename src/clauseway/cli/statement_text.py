@@ -19,6 +19,8 @@ def print_statement(out: Console, statement: StatementContext) -> None:
         _print_section(out, section)
     for total in statement.totals:
         out.print(f"  {total.label}: {total.amount} {statement.currency}", style="bold")
+        if total.parts:
+            print_indented(out, total.parts, by=4, style="dim")
     for one in statement.calendar:
         text = f"{one.label}: {one.amount} {statement.currency} through {one.through}, due {one.due}"
         print_indented(out, f"{text}; withheld {one.withheld}, paid {one.paid}", by=2)

@@ -9,16 +9,18 @@ from rich.table import Table
 
 from clauseway.app.tracing import LineTrace, PricedUnit, TracedRequest
 from clauseway.cli.output import print_indented
+from clauseway.ledger.settlement import described
 
 
 def print_trace(out: Console, trace: LineTrace) -> None:
     """The whole chain, as wide as the terminal."""
     line = trace.line
     out.print(f"\nLine {line.id} of {trace.period}: {line.payer} pays {line.payee} {line.amount} USD", style="bold")
-    print_indented(out, f"{line.product} on {line.cloud}, sold by {line.seller}: {line.requests:,} requests", by=2)
-    counted = f"charged {_exact(trace.charged)}, counted {_exact(trace.counted)}"
-    share = f"; {(line.rate * 100).normalize():f} % is {_exact(line.base * line.rate)}"
-    print_indented(out, counted if line.corrects else counted + share, by=2)
+    print_indented(out, described(line.product, line.cloud, line.seller), by=2)
+    if trace.charged != trace.counted:
+        print_indented(out, f"charged {_exact(trace.charged)}, counted {_exact(trace.counted)}", by=2)
+    for step in trace.working:
+        print_indented(out, step, by=2)
     for remark in trace.remarks:
         print_indented(out, f"Mind: {remark}", by=2, style="yellow")
     _heading(out, "Journal")
@@ -27,14 +29,15 @@ def print_trace(out: Console, trace: LineTrace) -> None:
         for posting in entry.postings:
             print_indented(out, f"{posting.amount:>14,f} {posting.currency}  {posting.account}", by=6)
         print_indented(out, entry.id, by=6, style="dim")
-    _heading(out, "Charges by day")
-    _table(
-        out, ("day", "requests", "charged"), [(str(d.day), f"{d.requests:,}", _exact(d.charged)) for d in trace.days]
-    )
+    if trace.days:
+        _heading(out, "Charges by day")
+        days = [(str(one.day), f"{one.requests:,}", _exact(one.charged)) for one in trace.days]
+        _table(out, ("day", "requests", "charged"), days)
     if trace.prices:
         _heading(out, "Prices")
         _print_units(out, trace.prices)
-    _heading(out, "Requests" if len(trace.requests) < trace.line.requests else "Requests, all of them")
+    if trace.requests:
+        _heading(out, "Requests" if len(trace.requests) < trace.line.requests else "Requests, all of them")
     for request in trace.requests:
         _print_request(out, request, whole=len(trace.requests) == 1 or request.share_after is not None)
     _heading(out, "Clauses")

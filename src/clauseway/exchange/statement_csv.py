@@ -8,11 +8,13 @@ import csv
 import io
 from datetime import timedelta
 
+from clauseway.ledger.dues import Due
 from clauseway.ledger.statement import Statement, StatementLine, digest_of
 
 COLUMNS = (
     "line", "period", "payer", "payee", "term", "first_day", "last_day", "product", "cloud", "seller", "requests",
-    "base_usd", "rate", "amount_usd", "due", "corrects", "clauses", "sources", "assumptions", "receipt", "statement",
+    "base_usd", "rate", "amount_usd", "due", "corrects", "restates", "clauses",
+    "sources", "assumptions", "receipt", "statement",
 )  # fmt: skip
 
 
@@ -24,6 +26,10 @@ def statement_csv(statement: Statement) -> str:
     digest = digest_of(statement)
     rows.writerows(_row(statement, line, digest) for line in statement.lines)
     return written.getvalue()
+
+
+def _is_paid_by(line: StatementLine, due: Due) -> bool:
+    return (line.payer, line.payee, line.term) == (due.payer, due.payee, due.term)
 
 
 def _row(statement: Statement, line: StatementLine, digest: str) -> tuple[object, ...]:
@@ -41,10 +47,11 @@ def _row(statement: Statement, line: StatementLine, digest: str) -> tuple[object
         line.seller,
         line.requests,
         f"{line.base.normalize():f}",
-        "" if line.corrects else f"{line.rate.normalize():f}",
+        "" if line.is_change else f"{line.rate.normalize():f}",
         f"{line.amount:f}",
-        next((one.due for one in statement.calendar if one.term == line.term and one.payer == line.payer), ""),
+        next((one.due or "" for one in statement.dues if _is_paid_by(line, one)), ""),
         line.corrects,
+        line.restates,
         "; ".join(f"{cited.term} {cited.document}:{cited.line}" for cited in line.citations),
         "; ".join(cited.source for cited in line.citations),
         "; ".join(f"{name}={values[name]}" for name in line.assumptions),

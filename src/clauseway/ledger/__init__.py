@@ -16,8 +16,9 @@ Knows nothing of HTTP, SQL, requests or clocks: revenue, terms, assumptions and 
 
 from clauseway.ledger.accruals import accruals, references
 from clauseway.ledger.assumptions import Assumption, Assumptions, read_assumptions
-from clauseway.ledger.closing import Late, Stated, changes, corrected, late, restated, stated
-from clauseway.ledger.invoices import invoice_of, payment_of
+from clauseway.ledger.closing import Late, Stated, changes, corrected, late, never_closed, restated, stated, uncounted
+from clauseway.ledger.dues import Due, dues
+from clauseway.ledger.invoices import invoice_of, payment_of, reversal_of
 from clauseway.ledger.journal import Account, Conflict, Entry, Journal, Posting, balances
 from clauseway.ledger.rates import Rates, read_rates
 from clauseway.ledger.revenue import RevenueLine, SaleRecord
@@ -39,6 +40,7 @@ from clauseway.ledger.vouchers import (
     Invoice,
     Payment,
     Resolution,
+    Reversal,
     Reversed,
     Voucher,
     credited,
@@ -56,6 +58,7 @@ __all__ = [
     "Direction",
     "Dispute",
     "Disputed",
+    "Due",
     "Ended",
     "Entry",
     "Inputs",
@@ -67,6 +70,7 @@ __all__ = [
     "Rates",
     "Resolution",
     "RevenueLine",
+    "Reversal",
     "Reversed",
     "SaleRecord",
     "Settlement",
@@ -81,14 +85,18 @@ __all__ = [
     "corrected",
     "credited",
     "disputed",
+    "dues",
     "invoice_of",
     "late",
+    "never_closed",
     "payment_of",
     "read_assumptions",
     "read_rates",
     "references",
     "restated",
+    "reversal_of",
     "settle",
     "stated",
     "statement_of",
+    "uncounted",
 ]

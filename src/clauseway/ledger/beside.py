@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.ledger.assumptions import Assumption
-from clauseway.ledger.settlement import CapState, Ended, Settlement, ShareLine, ShareResult
+from clauseway.ledger.settlement import CapState, Ended, Settlement, ShareLine, ShareResult, described
 from clauseway.values import Citation, Interval, exact_sum
 
 _ZERO = Decimal(0)
@@ -46,7 +46,7 @@ class LineBeside(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def of(self) -> str:
         """What the line is of, in words."""
-        return f"{self.product} on {self.cloud}, sold by {self.seller}" if self.seller else f"minimum of {self.cloud}"
+        return described(self.product, self.cloud, self.seller)
 
 
 class DirectionBeside(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,13 +11,15 @@ cap holds over closed and open periods together.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
 
 from clauseway.agreement.shares import RESTATEMENT
-from clauseway.ledger.settlement import Change, Disputed, Settlement, ShareLine, ShareResult
-from clauseway.values import Citation, Interval, exact_sum
+from clauseway.agreement.shares import Payment as PaymentTerm
+from clauseway.ledger.settlement import Change, Disputed, Inputs, Settlement, ShareLine, ShareResult
+from clauseway.values import FOREVER, Citation, Interval, exact_sum
 
 _ZERO = Decimal(0)
 
@@ -34,13 +36,22 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     adjusted: Decimal = _ZERO
     citation: Citation
+    payment: PaymentTerm | None = None
+    withholding: Decimal = _ZERO
 
 
 def stated(closed: Settlement, changes: Iterable[Change] = ()) -> dict[str, Stated]:
     """The lines of a closed settlement with every change since, in any order."""
     lines = _lines(closed)
     for change in changes:
-        none = Stated(term=change.term, payer=change.payer, payee=change.payee, citation=change.citation)
+        none = Stated(
+            term=change.term,
+            payer=change.payer,
+            payee=change.payee,
+            citation=change.citation,
+            payment=change.payment,
+            withholding=change.withholding,
+        )
         old = lines.get(change.line, none)
         lines[change.line] = msgspec.structs.replace(
             old,
@@ -58,7 +69,14 @@ def changes(closed: Settlement, now: Settlement, before: Mapping[str, Stated]) -
     after, found = _lines(now), []
     for line in sorted(before.keys() | after.keys()):
         some = before.get(line) or after[line]
-        none = Stated(term=some.term, payer=some.payer, payee=some.payee, citation=some.citation)
+        none = Stated(
+            term=some.term,
+            payer=some.payer,
+            payee=some.payee,
+            citation=some.citation,
+            payment=some.payment,
+            withholding=some.withholding,
+        )
         old, new = before.get(line, none), after.get(line, none)
         if (old.amount, old.disputed) != (new.amount, new.disputed):
             found.append(
@@ -80,6 +98,8 @@ def changes(closed: Settlement, now: Settlement, before: Mapping[str, Stated]) -
                     new_disputed=new.disputed,
                     causes=tuple(_causes(old, new, closed, now)),
                     citation=new.citation,
+                    payment=new.payment,
+                    withholding=new.withholding,
                 )
             )
     return found
@@ -113,18 +133,69 @@ def late(closed: Settlement, restatements: Sequence[Settlement], told: Iterable[
 def _is_restated(change: Change, closed: Settlement, now: Settlement) -> bool:
     """Whether a change restates its period, by what the agreement says of the share now."""
     says = {share.term: share.late for share in (*closed.shares, *now.shares)}
-    return says[change.term] == RESTATEMENT
+    return bool(closed.receipt) and says[change.term] == RESTATEMENT
 
 
-def corrected(settlement: Settlement, corrections: Sequence[Change], closed: Iterable[str]) -> Settlement:
-    """The open period's settlement with what it owes for closed ones. `closed` are the receipts of those."""
+def never_closed(period: Interval, inputs: Inputs) -> Settlement:
+    """A period before the first that was closed: nothing was stated of it. It has no receipt and cannot be restated."""
+    return Settlement(period=period, shares=(), ended=(), assumptions=(), needs_order=(), inputs=inputs, receipt="")
+
+
+def uncounted(closed: Iterable[Settlement], restatements: Iterable[Settlement]) -> tuple[Change, ...]:
+    """What restatements changed of closed periods and no closed period has counted as due: by period and line, net.
+
+    It is due with the open period. `restatements` are all there are of each period, oldest first.
+    """
+    moved: dict[tuple[Interval, str], list[Change]] = {}
+    for one in restatements:
+        for change in one.changes:
+            moved.setdefault((change.period, change.line), []).append(change)
+    counted: dict[tuple[Interval, str], list[Change]] = {}
+    for one in closed:
+        for change in one.restated:
+            counted.setdefault((change.period, change.line), []).append(change)
+    net = [_net(found, counted.get(key, ())) for key, found in sorted(moved.items())]
+    return tuple(one for one in net if one.amount or one.new_disputed != one.old_disputed)
+
+
+def _net(found: Sequence[Change], counted: Sequence[Change]) -> Change:
+    """The changes of one line less those that were counted before, as one change up to the last of them."""
+    last = found[-1]
+
+    def old(name: str) -> Decimal:
+        moved = exact_sum(getattr(one, f"new_{name}") - getattr(one, f"old_{name}") for one in found)
+        before = exact_sum(getattr(one, f"new_{name}") - getattr(one, f"old_{name}") for one in counted)
+        return exact_sum((getattr(last, f"new_{name}"), -moved, before))
+
+    return msgspec.structs.replace(
+        last,
+        old=exact_sum((last.new, *(-one.amount for one in found), *(one.amount for one in counted))),
+        old_base=old("base"),
+        old_adjusted=old("adjusted"),
+        old_disputed=old("disputed"),
+        old_requests=last.new_requests
+        - sum(one.new_requests - one.old_requests for one in found)
+        + sum(one.new_requests - one.old_requests for one in counted),
+        causes=tuple(dict.fromkeys(cause for one in (found[-1:] if counted else found) for cause in one.causes)),
+    )
+
+
+def corrected(
+    settlement: Settlement, corrections: Sequence[Change], closed: Iterable[str], restated: Sequence[Change] = ()
+) -> Settlement:
+    """The open period's settlement with what it owes for closed ones: corrections, and what was `restated` of them.
+
+    `closed` are the receipts of those.
+    """
     receipts = tuple(sorted(closed))
     inputs = msgspec.structs.replace(settlement.inputs, closed=receipts)
+    found = [*corrections, *restated]
     return msgspec.structs.replace(
         settlement,
         corrections=tuple(corrections),
+        restated=tuple(restated),
         inputs=inputs,
-        receipt=_receipt(settlement, receipts, corrections),
+        receipt=_receipt(settlement, receipts, found),
     )
 
 
@@ -145,6 +216,7 @@ def restated(closed: Settlement, latest: Settlement, now: Settlement, found: Seq
             *(one for one in now.disputed if one.term in moved),
         ),
         corrections=closed.corrections,
+        restated=closed.restated,
         restates=closed.receipt,
         changes=tuple(found),
         receipt=_receipt(now, (closed.receipt, latest.receipt), found),
@@ -178,6 +250,8 @@ def _lines(settlement: Settlement) -> dict[str, Stated]:
             requests=line.requests,
             adjusted=line.adjusted,
             citation=line.citation,
+            payment=share.payment,
+            withholding=share.withholding,
         )
         for share in settlement.shares
         for line in share.lines
@@ -192,25 +266,54 @@ def _lines(settlement: Settlement) -> dict[str, Stated]:
 
 def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement) -> list[str]:
     """Why a line changed, what weighs most first; never nothing."""
+    if not closed.receipt:
+        return ["usage of a month before the first that was closed"]
     found = []
     was, is_ = (_days_and_rate(settlement, new.term) for settlement in (closed, now))
-    if was != is_:
-        facts, text = closed.inputs.facts != now.inputs.facts, closed.inputs.agreement != now.inputs.agreement
-        if was[0] != is_[0]:
-            found.append("amended fact" if facts and not text else "amended agreement" if text else "amended term")
-        if was[0] == is_[0]:
-            found += _assumed(closed, now) or ["amended agreement" if text else "another assumption"]
+    moved = was[0] != is_[0]
+    if moved:
+        found.append(f"{_amended(closed, now)}: {_in_words(was[0], is_[0])}")
+    elif was != is_:
+        text = closed.inputs.agreement != now.inputs.agreement
+        found += _assumed(closed, now) or ["amended agreement" if text else "another assumption"]
+    # Days that the share lost or gained take their usage with them: that usage was neither late nor priced anew.
     more = new.requests - old.requests
-    if more:
-        found.append(f"late usage: {abs(more):,} requests {'more' if more > 0 else 'less'}")
+    if more and not moved:
+        requests = "request" if abs(more) == 1 else "requests"
+        found.append(f"late usage: {abs(more):,} {requests} {'more' if more > 0 else 'less'}")
     if new.adjusted != old.adjusted:
         found.append(f"credit or dispute: {(new.adjusted - old.adjusted).normalize():+,f} of base")
     if new.disputed != old.disputed:
         found.append("a dispute was opened" if abs(new.disputed) > abs(old.disputed) else "a dispute was resolved")
     charges = exact_sum((new.base, -new.adjusted, -old.base, old.adjusted))
-    if charges and not more:
+    if charges and not more and not moved:
         found.append(f"new price known: {charges.normalize():+,f} of base")
     return found or ["earlier sales moved the cap, a tier, a floor or a cent"]
+
+
+def _amended(closed: Settlement, now: Settlement) -> str:
+    """Whether it was the agreement's text, a fact or something else that gave a share other days."""
+    if closed.inputs.agreement != now.inputs.agreement:
+        return "amended agreement"
+    return "amended fact" if closed.inputs.facts != now.inputs.facts else "amended term"
+
+
+def _in_words(was: Sequence[Interval], is_: Sequence[Interval]) -> str:
+    """`in force on 2026-04-01 to 2026-04-20, no longer to 2026-04-26`"""
+    if not is_:
+        return "not in force any more"
+    if not was:
+        return f"in force on {_days(is_)}, and was not"
+    if [one.begin for one in was] == [one.begin for one in is_]:
+        longer = "no longer" if is_[-1].end < was[-1].end else "and not only"
+        return f"in force on {_days(is_)}, {longer} to {was[-1].end - timedelta(days=1)}"
+    return f"in force on {_days(is_)}, not on {_days(was)}"
+
+
+def _days(days: Sequence[Interval]) -> str:
+    return " and ".join(
+        f"{one.begin} on" if one.end == FOREVER else f"{one.begin} to {one.end - timedelta(days=1)}" for one in days
+    )
 
 
 def _days_and_rate(settlement: Settlement, term: str) -> tuple[list[Interval], list[object]]:

@@ -2,8 +2,10 @@
 
     settled months ─▶ bases by month ─▶ growth from month to month ─▶ paths ─▶ due on cumulative bases ─▶ quantiles
 
-The past is what was settled, to the cent; nothing of it is estimated. The future's base is the last full month's,
-grown. Growth is either assumed (one rate a month, or a low, a middle and a high one) or drawn with replacement from the
+The past is what was settled, to the cent and by the figures it was settled with; nothing of it is estimated. What is
+due ahead comes on top, by the figures of the forecast. The future's base is the last full month's, grown.
+
+Growth is either assumed (one rate a month, or a low, a middle and a high one) or drawn with replacement from the
 changes between settled months that follow each other: so many paths, from a stated seed, the same for the same inputs.
 What is due of a base is reckoned as a settlement does: scale, top-ups, rounding, cap. Money is exact; a month's base is
 rounded to 12 places.
@@ -21,9 +23,10 @@ import msgspec
 
 from clauseway.agreement.shares import RevenueShare
 from clauseway.ledger.assumptions import Assumption, Assumptions
+from clauseway.ledger.dues import dues
 from clauseway.ledger.floors import Least, calendar_period, top_ups
 from clauseway.ledger.scale import Band, Scale
-from clauseway.ledger.settlement import Settlement, ShareResult
+from clauseway.ledger.settlement import CapState, Settlement, ShareResult
 from clauseway.values import Citation, Interval, InvalidInput, Problem, exact_product, exact_sum, round_half_even
 
 PATHS, SEED = 1_000, 20_260_427
@@ -181,12 +184,20 @@ class _Ahead:
         self.floors = [Least(floor.per, assumptions.amount(floor.amount)) for floor in share.floors]
         self.cap = assumptions.amount(share.cap) if share.cap else None
         counted = assumptions.amount(share.cap_opening) if share.cap_opening else assumptions.opening_balance
-        self.limit = None if self.cap is None else exact_sum((self.cap, -min(counted, self.cap)))
         found = [(one, _of(one, share)) for one in settled]
         self.mine = [mine for _, mine in found if mine is not None]
-        self.paid = {mine.days: _paid(one, mine) for one, mine in found if mine is not None}
+        self.past = list(_past(self.mine))
+        self.paid = {one.period: _paid(one, share, mine) for one, mine in found}
         self.base = self.mine[-1].base_after if self.mine else _ZERO
         self.added = exact_sum(top.amount for one in self.mine for top in one.top_ups)
+        self.settled = self.mine[-1].share_after if self.mine else _ZERO
+        uncapped = self.past[-1].uncapped if self.past else _ZERO
+        # Another cap than the settled one holds for what comes; what the settled one took off stays off.
+        self.same_cap = not self.mine or self._is_settled_cap(self.mine[-1].cap, counted)
+        self.start = uncapped if self.same_cap else self.settled
+        self.saved = exact_sum((uncapped, -self.start))
+        limit = None if self.cap is None else exact_sum((self.cap, -min(counted, self.cap)))
+        self.limit = None if limit is None else max(limit, self.settled)
         history = _history(share, shares, settled)
         self.level = history[-1][1] if history else _ZERO
         self.growth = growth or _drawn(share, history)
@@ -195,8 +206,6 @@ class _Ahead:
 
     def outlook(self) -> Outlook:
         share = self.share
-        settled = exact_sum(self.paid.values())
-        after = self.mine[-1].share_after if self.mine else _ZERO
         paths = self._paths()
         return Outlook(
             term=share.term,
@@ -208,9 +217,9 @@ class _Ahead:
             cap_name=share.cap,
             cap=self.cap,
             base=self.base,
-            settled=settled,
-            saved=exact_sum((self._uncapped(self.base, self.added), after.copy_negate())),
-            remaining=None if self.limit is None else exact_sum((self.limit, after.copy_negate())),
+            settled=exact_sum(self.paid.values()),
+            saved=exact_sum((self._uncapped(self.base, self.added), -self.settled)),
+            remaining=None if self.limit is None else exact_sum((self.limit, -self.settled)),
             reached=self._reached(paths),
             growth=self.growth,
             years=tuple(self._years(paths)),
@@ -220,15 +229,25 @@ class _Ahead:
 
     # What is due of a cumulative base
 
-    def _uncapped(self, base: Decimal, added: Decimal) -> Decimal:
+    def _is_settled_cap(self, cap: CapState | None, counted: Decimal) -> bool:
+        if cap is None or self.cap is None:
+            return cap is None and self.cap is None
+        return (cap.cap, cap.opening) == (self.cap, min(counted, self.cap))
+
+    def _gross(self, base: Decimal, added: Decimal) -> Decimal:
+        """What was settled, before its cap, and by the forecast's figures what comes on top; before its own cap."""
         found = self._known.get((base, added))
         if found is None:
-            found = self._known[base, added] = exact_sum((round_half_even(self.scale.gross(base)), added))
+            gross = (round_half_even(self.scale.gross(base)), -round_half_even(self.scale.gross(self.base)))
+            found = self._known[base, added] = exact_sum((self.start, *gross, added, -self.added))
         return found
 
+    def _uncapped(self, base: Decimal, added: Decimal) -> Decimal:
+        return exact_sum((self._gross(base, added), self.saved))
+
     def _due(self, base: Decimal, added: Decimal) -> Decimal:
-        uncapped = self._uncapped(base, added)
-        return uncapped if self.limit is None else min(uncapped, self.limit)
+        gross = self._gross(base, added)
+        return gross if self.limit is None else min(gross, self.limit)
 
     # Paths
 
@@ -258,13 +277,16 @@ class _Ahead:
         """The top-ups to floors since the share began, at each month's end."""
         if not self.floors:
             return (self.added,) * len(sums)
-        at = {one.days.end: one.base_after for one in self.mine}
-        at |= {days.end: total for (days, _), total in zip(self.months, sums, strict=True)}
+        at = {one.days.end: round_half_even(_scale(one).gross(one.base_after)) for one in self.mine}
+        before = at[self.mine[-1].days.end] if self.mine else _ZERO
+        start = exact_sum((before, -round_half_even(self.scale.gross(self.base))))
+        for (days, _), total in zip(self.months, sums, strict=True):
+            at[days.end] = exact_sum((start, round_half_even(self.scale.gross(total))))
         known = sorted(at)
 
         def share_until(day: date) -> Decimal:
             index = bisect_left(known, day + timedelta(days=1))
-            return round_half_even(self.scale.gross(at[known[index - 1]] if index else _ZERO))
+            return at[known[index - 1]] if index else _ZERO
 
         found = [
             one
@@ -278,16 +300,13 @@ class _Ahead:
     # What is told of them
 
     def _past(self) -> Iterable[MonthAhead]:
-        added = _ZERO
-        for one in self.mine:
-            added = exact_sum((added, *(top.amount for top in one.top_ups)))
-            month = calendar_period(one.days.begin, "month")
+        for one in self.past:
             yield MonthAhead(
-                month=_named(month.begin),
+                month=_named(calendar_period(one.days.begin, "month").begin),
                 end=one.days.end,
                 is_settled=True,
-                due=_same(one.share_after),
-                uncapped=_same(self._uncapped(one.base_after, added)),
+                due=_same(one.due),
+                uncapped=_same(one.uncapped),
             )
 
     def _future(self, paths: "Sequence[_Path]") -> Iterable[MonthAhead]:
@@ -308,22 +327,15 @@ class _Ahead:
     def _years(self, paths: "Sequence[_Path]") -> Iterable[YearAhead]:
         first = min([self.first, *(one.days.begin for one in self.mine)])
         for year in range(first.year, max(self.end - timedelta(days=1), first).year + 1):
-            past = [one for one in self.mine if one.days.begin.year == year]
-            settled = exact_sum(self.paid[one.days] for one in past)
+            settled = exact_sum(paid for period, paid in self.paid.items() if period.begin.year == year)
             ends = [self._ends(path, year) for path in paths]
             due = [exact_sum((settled, self._due(*end), self._due(*begin).copy_negate())) for begin, end in ends]
-            more = exact_sum(self._saved(one) for one in past)
+            more = exact_sum(one.saved for one in self.past if one.days.begin.year == year)
             saved = [
                 exact_sum((more, self._uncapped(*end), -self._uncapped(*begin), -self._due(*end), self._due(*begin)))
                 for begin, end in ends
             ]
             yield YearAhead(year=year, settled=settled, due=_range(due), saved=_range(saved))
-
-    def _saved(self, one: ShareResult) -> Decimal:
-        """What the cap took off a settled month."""
-        tops = exact_sum(top.amount for top in one.top_ups)
-        uncapped = exact_sum((self._uncapped(one.base_after, tops), -self._uncapped(one.base_before, _ZERO)))
-        return exact_sum((uncapped, one.amount.copy_negate()))
 
     def _ends(self, path: "_Path", year: int) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
         """The cumulative base and top-ups before the year's first unsettled month and after its last one."""
@@ -338,9 +350,8 @@ class _Ahead:
     def _reached(self, paths: "Sequence[_Path]") -> Reached | None:
         if self.limit is None:
             return None
-        past = self.mine[-1].cap if self.mine else None
-        if past is not None and past.reached is not None:
-            on = past.reached.day
+        on = self._reached_before()
+        if on is not None:
             return Reached(on=on, earliest=on, likely=on, latest=on, chance=_ONE)
         days = sorted(self._day(path) or date.max for path in paths)
         reaching = sum(day < date.max for day in days)
@@ -354,6 +365,14 @@ class _Ahead:
             latest=None if latest == date.max else latest,
             chance=round_half_even(Decimal(reaching) / len(days), Decimal("0.001")),
         )
+
+    def _reached_before(self) -> date | None:
+        """The day on which the settled months reached the cap; of another cap than theirs, the end of the month."""
+        if self.same_cap:
+            cap = self.mine[-1].cap if self.mine else None
+            return cap.reached.day if cap is not None and cap.reached is not None else None
+        ends = (one.days.end for one in self.past if self.limit is not None and one.due >= self.limit)
+        return next((end - timedelta(days=1) for end in ends), None)
 
     def _day(self, path: "_Path") -> date | None:
         """The day on which a path's share equals the limit, a month's base spread evenly over its days."""
@@ -383,10 +402,44 @@ class _Path(NamedTuple):
     added: tuple[Decimal, ...]
 
 
-def _paid(settlement: Settlement, mine: ShareResult) -> Decimal:
-    """What a settlement says is due of a share, corrections of closed months included."""
-    corrected = (change.amount for change in settlement.corrections if change.term == mine.term)
-    return exact_sum((mine.amount, *corrected))
+class _Settled(NamedTuple):
+    """A settled month of the share: what was due since its begin, with and without the cap, and what the cap took off
+    in the month."""
+
+    days: Interval
+    due: Decimal
+    uncapped: Decimal
+    saved: Decimal
+
+
+def _past(mine: Sequence[ShareResult]) -> Iterator[_Settled]:
+    """The settled months, each by the figures it was settled with."""
+    added, saved = _ZERO, _ZERO
+    for one in mine:
+        added = exact_sum((added, *(top.amount for top in one.top_ups)))
+        uncapped = one.share_after
+        if one.cap is not None and one.cap.remaining <= 0:
+            gross = exact_sum((round_half_even(_scale(one).gross(one.base_after)), added))
+            uncapped = max(uncapped, gross)
+        before, saved = saved, exact_sum((uncapped, -one.share_after))
+        yield _Settled(one.days, one.share_after, uncapped, exact_sum((saved, -before)))
+
+
+def _scale(one: ShareResult) -> Scale:
+    return Scale(one.rate, one.bands)
+
+
+def _paid(settlement: Settlement, share: RevenueShare, mine: ShareResult | None) -> Decimal:
+    """What a settlement says is due of a share, corrections and restatements of closed months included."""
+    key = share.payer, share.payee, share.term
+    changed = [one for one in dues(settlement) if (one.payer, one.payee, one.term) == key]
+    return exact_sum(
+        (
+            mine.amount if mine is not None else _ZERO,
+            *(one.corrections for one in changed),
+            *(one.restated for one in changed),
+        )
+    )
 
 
 def _of(settlement: Settlement, share: RevenueShare) -> ShareResult | None:

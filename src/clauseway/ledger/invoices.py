@@ -4,24 +4,25 @@
               payee  debit receivable:invoiced   · credit receivable:revenue-share
     payment   payer  debit payable:invoiced      · credit cash · credit payable:withholding (to the tax authority)
               payee  debit cash · debit receivable:withholding · credit receivable:invoiced
+    reversal  the entry of a payment the other way round
 
 What is in another currency goes through `equity:exchange`, so that each party's postings sum to zero in each currency;
 what a conversion leaves over goes to `expense:fx-rounding`. An invoice is split over its terms, and in another currency
-by largest remainder.
+by largest remainder. What is owed comes from the dues of closed periods (`dues`); each payment that a term names is a
+line with its own due day.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
 
-from clauseway.agreement.shares import Payment as PaymentTerm
-from clauseway.ledger.floors import calendar_period
+from clauseway.ledger.dues import Due
 from clauseway.ledger.journal import Account, Entry, Posting, balances
 from clauseway.ledger.rates import convert
-from clauseway.ledger.vouchers import Invoice, InvoiceLine, Payment
+from clauseway.ledger.vouchers import Invoice, InvoiceLine, InvoicePart, Payment, Reversal
 from clauseway.values import CENT, USD, Citation, InvalidInput, Problem, allocate, exact_sum
 
 SHARE, INVOICED, WITHHOLDING, ROUNDING = "revenue-share", "invoiced", "withholding", "fx-rounding"
@@ -29,31 +30,70 @@ AUTHORITY = "tax-authority"
 _ZERO = Decimal(0)
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a term says of its payment. `withheld` is a rate."""
+class Owed(msgspec.Struct, frozen=True, kw_only=True):
+    """What one term owes with one payment, through a day, and is in no invoice: the sum of its `dues` less `before`."""
 
-    payment: PaymentTerm | None
-    withheld: Decimal
+    term: str
+    through: date
+    due: date | None
+    withholding: Decimal
     citation: Citation
+    dues: tuple[Due, ...]
+    before: Decimal
+
+    @property
+    def amount(self) -> Decimal:
+        return exact_sum((*(one.amount for one in self.dues), -self.before))
 
 
-def owed_by_term(
-    accrued: Iterable[tuple[date, Posting]], invoices: Iterable[Invoice], payer: str, payee: str, through: date
-) -> dict[str, Decimal]:
-    """What `payer` owes `payee` by what was accrued through a day and is not in an invoice, by term; what is not zero.
+def owed_through(due: Iterable[Due], invoices: Iterable[Invoice], payer: str, payee: str, through: date) -> list[Owed]:
+    """What `payer` owes `payee` with payments through a day and is in no invoice, by term and payment, oldest first.
 
-    `accrued` are postings to the payer's payable, each with its entry's day, of accruals and corrections only.
+    `due` are the dues of closed periods. A payment for a quarter is owed once the quarter is over. Its due day is the
+    term's, whenever it is invoiced.
     """
-    legs: dict[str, list[Decimal]] = {}
-    for day, posting in accrued:
-        if day <= through and posting.account == Account(payer, "payable", SHARE, payee):
-            legs.setdefault(posting.citations[0].term, []).append(-posting.amount)
+    payments: dict[tuple[str, date], list[Due]] = {}
+    for one in due:
+        if (one.payer, one.payee) == (payer, payee) and one.through <= through:
+            payments.setdefault((one.term, one.through), []).append(one)
+    before = _invoiced(invoices, payments, payer, payee)
+    found = []
+    for (term, day), of_payment in sorted(payments.items()):
+        last = of_payment[-1]
+        owed = Owed(
+            term=term,
+            through=day,
+            due=last.due,
+            withholding=last.withholding,
+            citation=last.citation,
+            dues=tuple(of_payment),
+            before=before.get((term, day), _ZERO),
+        )
+        if owed.amount:
+            found.append(owed)
+    return found
+
+
+def _invoiced(
+    invoices: Iterable[Invoice], payments: Mapping[tuple[str, date], Sequence[Due]], payer: str, payee: str
+) -> dict[tuple[str, date], Decimal]:
+    """What was invoiced of each payment. A line without a day of its own took the oldest first, all that was owed."""
+    before: dict[tuple[str, date], Decimal] = {}
     for invoice in invoices:
-        if (invoice.payer, invoice.payee) == (payer, payee):
-            for line in invoice.lines:
-                legs.setdefault(line.term, []).append(-line.owed)
-    owed = {term: exact_sum(amounts) for term, amounts in sorted(legs.items())}
-    return {term: amount for term, amount in owed.items() if amount}
+        if (invoice.payer, invoice.payee) != (payer, payee):
+            continue
+        for line in invoice.lines:
+            left = line.owed
+            if line.through is None:
+                for key in sorted(key for key in payments if key[0] == line.term and key[1] <= invoice.through):
+                    whole = exact_sum((*(one.amount for one in payments[key]), -before.get(key, _ZERO)))
+                    before[key] = exact_sum((before.get(key, _ZERO), whole))
+                    left -= whole
+            last = line.term, line.through or invoice.through
+            if last not in payments:
+                last = max((key for key in payments if key[0] == line.term), default=last)
+            before[last] = exact_sum((before.get(last, _ZERO), left))
+    return before
 
 
 def invoice_of(
@@ -63,24 +103,17 @@ def invoice_of(
     payee: str,
     day: date,
     through: date,
-    owed: Mapping[str, Decimal],
-    terms: Mapping[str, Terms],
+    owed: Sequence[Owed],
     currency: str = USD,
     rate: Fraction = Fraction(1),
 ) -> tuple[Invoice, Entry]:
     """An invoice over everything owed, and its entry. `rate` is what one USD is in its currency."""
-    total = convert(exact_sum(owed.values()), rate)
-    parts = allocate(total, list(owed.items()))
-    lines = tuple(
-        InvoiceLine(
-            term=term,
-            owed=amount,
-            amount=parts[term],
-            withheld=terms[term].withheld,
-            due=due_day(through, terms[term].payment),
-        )
-        for term, amount in owed.items()
-    )
+    total = convert(exact_sum(one.amount for one in owed), rate)
+    exact = {(one.term, one.through): one.amount for one in owed}
+    if currency != USD:
+        parts = allocate(total, [(f"{term} {day}", amount) for (term, day), amount in exact.items()])
+        exact = {(term, day): parts[f"{term} {day}"] for term, day in exact}
+    lines = tuple(_line(one, exact[one.term, one.through]) for one in owed)
     invoice = Invoice(
         id=identity,
         day=day,
@@ -91,30 +124,42 @@ def invoice_of(
         rate=str(rate),
         lines=lines,
     )
-    postings = [posting for line in lines for posting in _claimed(invoice, line, terms[line.term].citation)]
+    postings = [
+        posting for line, one in zip(lines, owed, strict=True) for posting in _claimed(invoice, line, one.citation)
+    ]
     narration = f"{payee} invoices {payer} through {through}: {invoice.total} {currency}"
     return invoice, _entry(f"invoice|{identity}", f"invoice|{identity}", day, narration, postings)
 
 
-def is_payable(through: date, payment: PaymentTerm | None) -> bool:
-    """Whether a term is invoiced for what ends with this day: the last of its month or quarter."""
-    every = payment.every if payment else "month"
-    return calendar_period(through, every).end == through + timedelta(days=1)
-
-
-def due_day(through: date, payment: PaymentTerm | None) -> date | None:
-    """When what ends with a day is due; None where the term does not say."""
-    return through + timedelta(days=payment.due_days) if payment else None
+def _line(owed: Owed, amount: Decimal) -> InvoiceLine:
+    return InvoiceLine(
+        term=owed.term,
+        owed=owed.amount,
+        amount=amount,
+        withheld=owed.withholding,
+        due=owed.due,
+        through=owed.through,
+        parts=tuple(
+            InvoicePart(
+                month=one.last_day.strftime("%Y-%m"),
+                share=one.share,
+                corrections=one.corrections,
+                restated=one.restated,
+            )
+            for one in owed.dues
+        ),
+        invoiced_before=owed.before,
+    )
 
 
 def open_lines(invoice: Invoice, payments: Iterable[Payment]) -> dict[str, Decimal]:
-    """What is not yet paid of an invoice, by term, in its currency."""
+    """What is not yet paid of an invoice, by its lines' names, in its currency. `payments` are those that stand."""
     paid: dict[str, list[Decimal]] = {}
     for payment in payments:
         if payment.invoice == invoice.id:
-            for term, amount in payment.settles:
-                paid.setdefault(term, []).append(amount)
-    return {line.term: line.amount - exact_sum(paid.get(line.term, ())) for line in invoice.lines}
+            for line, amount in payment.settles:
+                paid.setdefault(line, []).append(amount)
+    return {line.name: line.amount - exact_sum(paid.get(line.name, ())) for line in invoice.lines}
 
 
 def payment_of(
@@ -130,8 +175,9 @@ def payment_of(
 ) -> tuple[Payment, Entry]:
     """A payment of `amount` before withholding, and its entry. `rate` is what one of its currency is in the invoice's.
 
-    Whatever the direction of the invoice, `amount` is above zero. What is within a unit of the whole, converted,
-    settles the whole. Raises InvalidInput where more is paid than is open.
+    `before` are the payments that stand; `citations` are those of the terms. Whatever the direction of the invoice,
+    `amount` is above zero. What is within a unit of the whole, converted, settles the whole. Raises InvalidInput where
+    more is paid than is open.
     """
     open_ = open_lines(invoice, before)
     whole = exact_sum(open_.values())
@@ -149,12 +195,12 @@ def payment_of(
                 todo="Pay what is open; what was paid beyond it belongs to another invoice.",
             )
         )
-    settles = allocate(settled, [(term, part) for term, part in open_.items() if part])
+    settles = allocate(settled, [(line, part) for line, part in open_.items() if part])
     money = allocate(paid, list(settles.items())) if currency != invoice.currency else settles
     withheld = {
-        line.term: _withheld(line, open_[line.term], money[line.term], currency == invoice.currency)
+        line.name: _withheld(line, open_[line.name], money[line.name], currency == invoice.currency)
         for line in invoice.lines
-        if line.term in settles
+        if line.name in settles
     }
     payment = Payment(
         id=identity,
@@ -167,14 +213,23 @@ def payment_of(
         settles=tuple(settles.items()),
         rounding=settled - worth,
     )
+    cited = {line.name: (citations[line.term],) for line in invoice.lines}
     postings = [
         posting
-        for term in settles
-        for posting in _paid(invoice, payment, settles[term], money[term], withheld[term], (citations[term],))
+        for line in settles
+        for posting in _paid(invoice, payment, settles[line], money[line], withheld[line], cited[line])
     ]
-    postings += _rounded(invoice, payment, (citations[next(iter(settles))],))
+    postings += _rounded(invoice, payment, cited[next(iter(settles))])
     narration = f"{invoice.payer} pays {invoice.payee} on {invoice.id}: {paid} {currency}"
     return payment, _entry(f"payment|{identity}", f"invoice|{invoice.id}", day, narration, postings)
+
+
+def reversal_of(*, identity: str, payment: Payment, paid: Entry, day: date, reason: str) -> tuple[Reversal, Entry]:
+    """The reversal of a payment, and its entry: that of the payment, `paid`, the other way round."""
+    reversal = Reversal(id=identity, day=day, reason=reason, payment=payment.id)
+    postings = [msgspec.structs.replace(one, amount=-one.amount) for one in paid.postings]
+    narration = f"{payment.id} reversed: {paid.narration}"
+    return reversal, _entry(f"reversal|{identity}", paid.reference, day, narration, postings)
 
 
 def _withheld(line: InvoiceLine, open_: Decimal, money: Decimal, same: bool) -> Decimal:

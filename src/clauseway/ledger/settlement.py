@@ -57,7 +57,12 @@ class ShareLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def of(self) -> str:
         """What the line is of, in words."""
-        return f"{self.product} on {self.cloud}, sold by {self.seller}" if self.seller else f"minimum of {self.cloud}"
+        return described(self.product, self.cloud, self.seller)
+
+
+def described(product: str, cloud: str, seller: str) -> str:
+    """What a line is of, in words: a product's sales, or the top-up to a floor."""
+    return f"{product} on {cloud}, sold by {seller}" if seller else f"minimum of {cloud}"
 
 
 class CapReached(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +132,8 @@ class Disputed(msgspec.Struct, frozen=True, kw_only=True):
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A line of a closed period that is not what was stated any more: old, new, and why.
 
-    `period` is the closed one. Amounts are USD in cents; `causes` are words, in order of weight.
+    `period` is the closed one. Amounts are USD in cents; `causes` are words, in order of weight. `payment` and
+    `withholding` are the term's.
     """
 
     period: Interval
@@ -147,10 +153,30 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     new_disputed: Decimal = _ZERO
     causes: tuple[str, ...]
     citation: Citation
+    payment: Payment | None = None
+    withholding: Decimal = _ZERO
 
     @property
     def amount(self) -> Decimal:
         return self.new - self.old
+
+    @property
+    def product(self) -> str:
+        """The product that the line is of; `minimum` for a top-up to a floor."""
+        return self.line.rsplit("|", 3)[-3]
+
+    @property
+    def cloud(self) -> str:
+        return self.line.rsplit("|", 3)[-2]
+
+    @property
+    def seller(self) -> str:
+        return self.line.rsplit("|", 3)[-1]
+
+    @property
+    def of(self) -> str:
+        """What the line is of, in words."""
+        return described(self.product, self.cloud, self.seller)
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,7 +193,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """A period settled. `needs_order` names the days in which a cap fell and whose sales were not given in order:
     there the total is exact, and the split over that day's lines is in proportion. `receipt` hashes all inputs.
 
-    `corrections` are what this period owes besides for closed ones. Of a restatement, `restates` is the receipt of the
+    `corrections` are what this period owes besides for closed ones; `restated` are the changes of closed periods that
+    stand in their own restatements and are due with this period. Of a restatement, `restates` is the receipt of the
     closed settlement and `changes` what differs from what was stated last.
     """
 
@@ -182,3 +209,4 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     corrections: tuple[Change, ...] = ()
     restates: str = ""
     changes: tuple[Change, ...] = ()
+    restated: tuple[Change, ...] = ()

@@ -6,17 +6,15 @@ A statement is a function of the settlement and the party alone: whoever has the
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
 
 from clauseway.ledger.assumptions import Assumption
-from clauseway.ledger.floors import calendar_period
-from clauseway.ledger.invoices import due_day
+from clauseway.ledger.dues import Due, dues, total
 from clauseway.ledger.settlement import Change, Ended, Inputs, Settlement, ShareLine, ShareResult
-from clauseway.values import USD, Citation, Interval, exact_product, exact_sum, round_half_even
+from clauseway.values import USD, Citation, Interval, exact_sum
 
 # Letters and digits that nobody mistakes for one another, in a print or on the telephone (Crockford's base 32).
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -29,8 +27,8 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` is printed in every format and is the same in every party's statement; it changes only where the period or one
     of term, begin, product, cloud and seller does. `assumptions` are the undisclosed figures it stands on. Amounts are
-    USD, `amount` in cents. A line that corrects a closed month (`corrects`, `2026-04`) holds the differences, has no
-    rate of its own, and says why in `causes`.
+    USD, `amount` in cents. A line that corrects a closed month (`corrects`, `2026-04`), or says what its restatement
+    changed (`restates`), holds the differences, has no rate of its own, and says why in `causes`.
     """
 
     id: str
@@ -49,36 +47,21 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...]
     corrects: str = ""
     causes: tuple[str, ...] = ()
-
-
-class DuePayment(msgspec.Struct, frozen=True, kw_only=True):
-    """When what a share owes for the period is paid: with everything through the day `through`, by the day `due`.
-
-    `withheld` of `amount` goes to the authority instead, at the rate `withholding`; all in USD and cents. What has been
-    disputed, corrected or converted meanwhile is on the invoice.
-    """
-
-    payer: str
-    payee: str
-    term: str
-    through: date
-    due: date
-    amount: Decimal
-    withholding: Decimal
-    withheld: Decimal
-    citation: Citation
+    restates: str = ""
 
     @property
-    def paid(self) -> Decimal:
-        return self.amount - self.withheld
+    def is_change(self) -> bool:
+        """Whether the line holds the difference of a closed month's line."""
+        return bool(self.corrects or self.restates)
 
 
 class Direction(msgspec.Struct, frozen=True, kw_only=True):
     """All that `payer` owes `payee` for the period. Directions are not netted.
 
     `shares` are in order of time; `ended` says from when on nothing is due, where that is so by the period's end.
-    `corrections` are what this period owes besides for closed ones, in `total`; `disputed` would be due too if all open
-    disputes were rejected, and is not in it. Of a restatement, `restated` is what changed; it is in the shares.
+    `total` is the sum of the statement's `dues` in this direction: shares, `corrections` of closed periods, and what
+    was `restated` of them and is due with this one. `disputed` would be due too if all open disputes were rejected, and
+    is not in it. Of a restatement, `changes` is what differs from what was stated last; it is in the shares.
     """
 
     payer: str
@@ -89,13 +72,14 @@ class Direction(msgspec.Struct, frozen=True, kw_only=True):
     corrections: tuple[Change, ...] = ()
     disputed: Decimal = Decimal(0)
     restated: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """A statement for `party` (empty: for all). `as_of` are the event days settled, `known_at` what was known then.
 
-    `lines` are those of the shares and corrections, flat and with their ids, in the order of the directions; `calendar`
-    says when what has a term of payment is due, in order of the days.
+    `lines` are those of the shares, corrections and restatements, flat and with their ids, in the order of the
+    directions; they sum to the directions' totals, and so do `dues`, the payments term by term.
     """
 
     party: str
@@ -107,7 +91,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     assumptions: tuple[Assumption, ...]
     inputs: Inputs
     receipt: str
-    calendar: tuple[DuePayment, ...] = ()
+    dues: tuple[Due, ...] = ()
 
     @property
     def month(self) -> str:
@@ -119,8 +103,9 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
     """The part of a settlement that concerns a party, or all of it."""
     pairs = {(share.payer, share.payee) for share in settlement.shares}
     pairs |= {(ended.payer, ended.payee) for ended in settlement.ended}
-    pairs |= {(change.payer, change.payee) for change in settlement.corrections}
-    directions = tuple(_direction(settlement, *pair) for pair in sorted(pairs) if not party or party in pair)
+    pairs |= {(change.payer, change.payee) for change in (*settlement.corrections, *settlement.restated)}
+    due = tuple(one for one in dues(settlement) if not party or party in (one.payer, one.payee))
+    directions = tuple(_direction(settlement, due, *pair) for pair in sorted(pairs) if not party or party in pair)
     return Statement(
         party=party,
         as_of=settlement.period,
@@ -131,7 +116,7 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
         assumptions=settlement.assumptions,
         inputs=settlement.inputs,
         receipt=settlement.receipt,
-        calendar=_calendar(settlement, directions),
+        dues=due,
     )
 
 
@@ -151,9 +136,10 @@ def line_id(period: Interval, share: ShareResult, line: ShareLine) -> str:
     return _short(*of_share, line.product, line.cloud, line.seller)
 
 
-def correction_id(period: Interval, change: Change) -> str:
-    """The short name of a line that corrects a closed month in an open one."""
-    return _short(str(period.begin), str(period.end), "corrects", str(change.period.begin), change.line)
+def change_id(period: Interval, change: Change, *, is_restated: bool) -> str:
+    """The short name of a line that corrects a closed month in an open one, or says what its restatement changed."""
+    does = "restates" if is_restated else "corrects"
+    return _short(str(period.begin), str(period.end), does, str(change.period.begin), change.line)
 
 
 def _short(*named: str) -> str:
@@ -183,28 +169,31 @@ def _lines(settlement: Settlement, direction: Direction) -> Iterator[StatementLi
         for line in share.lines:
             yield _line(settlement, share, line)
     for change in direction.corrections:
-        yield _correction(settlement, change)
+        yield _changed(settlement, change, is_restated=False)
+    for change in direction.restated:
+        yield _changed(settlement, change, is_restated=True)
 
 
-def _correction(settlement: Settlement, change: Change) -> StatementLine:
-    product, cloud, seller = change.line.rsplit("|", 3)[-3:]
+def _changed(settlement: Settlement, change: Change, *, is_restated: bool) -> StatementLine:
+    closed = change.period.begin.strftime("%Y-%m")
     return StatementLine(
-        id=correction_id(settlement.period, change),
+        id=change_id(settlement.period, change, is_restated=is_restated),
         payer=change.payer,
         payee=change.payee,
         term=change.term,
         days=change.period,
-        product=product,
-        cloud=cloud,
-        seller=seller,
+        product=change.product,
+        cloud=change.cloud,
+        seller=change.seller,
         requests=change.new_requests - change.old_requests,
         base=exact_sum((change.new_base, -change.old_base)),
         rate=Decimal(0),
         amount=change.amount,
         assumptions=tuple(one.name for one in settlement.assumptions),
         citations=(change.citation,),
-        corrects=change.period.begin.strftime("%Y-%m"),
+        corrects="" if is_restated else closed,
         causes=change.causes,
+        restates=closed if is_restated else "",
     )
 
 
@@ -227,45 +216,18 @@ def _line(settlement: Settlement, share: ShareResult, line: ShareLine) -> Statem
     )
 
 
-def _calendar(settlement: Settlement, directions: Sequence[Direction]) -> tuple[DuePayment, ...]:
-    shares = [share for direction in directions for share in direction.shares if share.payment is not None]
-    found = [_due(settlement.period.end - timedelta(days=1), share) for share in shares]
-    return tuple(
-        sorted((one for one in found if one.amount), key=lambda one: (one.due, one.payer, one.payee, one.term))
-    )
-
-
-def _due(last_day: date, share: ShareResult) -> DuePayment:
-    assert share.payment is not None, "only what has a term of payment is in the calendar"
-    through = calendar_period(last_day, share.payment.every).end - timedelta(days=1)
-    due = due_day(through, share.payment)
-    assert due is not None, "a term of payment has a due day"
-    return DuePayment(
-        payer=share.payer,
-        payee=share.payee,
-        term=share.term,
-        through=through,
-        due=due,
-        amount=share.amount,
-        withholding=share.withholding,
-        withheld=round_half_even(exact_product(share.amount, share.withholding)),
-        citation=share.citation,
-    )
-
-
-def _direction(settlement: Settlement, payer: str, payee: str) -> Direction:
-    shares = tuple(share for share in settlement.shares if (share.payer, share.payee) == (payer, payee))
-    corrections = _between(settlement.corrections, payer, payee)
+def _direction(settlement: Settlement, due: tuple[Due, ...], payer: str, payee: str) -> Direction:
     ended = [end for end in settlement.ended if (end.payer, end.payee) == (payer, payee)]
     return Direction(
         payer=payer,
         payee=payee,
-        total=exact_sum([*(share.amount for share in shares), *(change.amount for change in corrections)]),
-        shares=shares,
+        total=total(due, payer, payee),
+        shares=tuple(share for share in settlement.shares if (share.payer, share.payee) == (payer, payee)),
         ended=ended[0] if ended else None,
-        corrections=corrections,
+        corrections=_between(settlement.corrections, payer, payee),
         disputed=exact_sum(one.amount for one in settlement.disputed if (one.payer, one.payee) == (payer, payee)),
-        restated=_between(settlement.changes, payer, payee),
+        restated=_between(settlement.restated, payer, payee),
+        changes=_between(settlement.changes, payer, payee),
     )
 
 

@@ -1,7 +1,7 @@
 """Vouchers: what people tell the ledger, each by an id of theirs, so that telling it twice changes nothing.
 
     Credit, Dispute, Resolution   about sales: they move the base, and with it shares and caps
-    Invoice, Payment              about what is owed: they move receivables and payables
+    Invoice, Payment, Reversal    about what is owed: they move receivables and payables
 
 A credit, and a dispute while it is open or once it is upheld, takes a sale back at the event time of that sale.
 """
@@ -61,14 +61,39 @@ class Resolution(_Told, frozen=True, kw_only=True, tag="resolution"):
     upheld: bool
 
 
+class InvoicePart(msgspec.Struct, frozen=True, kw_only=True):
+    """What of an invoice's line is due for one settled month, `2026-05`: its `dues.Due`, part by part, in USD."""
+
+    month: str
+    share: Decimal
+    corrections: Decimal
+    restated: Decimal
+
+    @property
+    def amount(self) -> Decimal:
+        return self.share + self.corrections + self.restated
+
+
 class InvoiceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What is invoiced under one term: `owed` in USD, `amount` in the invoice's currency; `withheld` is a rate."""
+    """What is invoiced under one term and paid with everything through a day, which its due day counts from.
+
+    `owed` in USD, `amount` in the invoice's currency; `withheld` is a rate. `owed` is the sum of the `parts` less what
+    was `invoiced_before`. Lines that older homes hold have no `through` of their own, and no parts.
+    """
 
     term: str
     owed: Decimal
     amount: Decimal
     withheld: Decimal
     due: date | None
+    through: date | None = None
+    parts: tuple[InvoicePart, ...] = ()
+    invoiced_before: Decimal = Decimal("0.00")
+
+    @property
+    def name(self) -> str:
+        """What payments call the line within its invoice."""
+        return self.term if self.through is None else f"{self.term} through {self.through}"
 
 
 class Invoice(_Told, frozen=True, kw_only=True, tag="invoice"):
@@ -92,7 +117,8 @@ class Invoice(_Told, frozen=True, kw_only=True, tag="invoice"):
 class Payment(_Told, frozen=True, kw_only=True, tag="payment"):
     """What was paid on an invoice: `amount` in `currency` before withholding, `withheld` of it kept back as tax.
 
-    `settles` is what it takes off the invoice, in the invoice's currency; `rounding` what of that no money stands for.
+    `settles` is what it takes off the invoice's lines, by their names and in the invoice's currency; `rounding` what of
+    that no money stands for.
     """
 
     invoice: str
@@ -104,7 +130,20 @@ class Payment(_Told, frozen=True, kw_only=True, tag="payment"):
     rounding: Decimal
 
 
-Voucher: TypeAlias = Credit | Dispute | Resolution | Invoice | Payment
+class Reversal(_Told, frozen=True, kw_only=True, tag="reversal"):
+    """A payment taken back (returned by a bank, booked by mistake): what it settled is open again."""
+
+    payment: str
+
+
+Voucher: TypeAlias = Credit | Dispute | Resolution | Invoice | Payment | Reversal
+
+
+def standing_payments(vouchers: Iterable[Voucher]) -> list[Payment]:
+    """The payments that were not reversed, in the order in which they were told."""
+    told = list(vouchers)
+    reversed_ = {one.payment for one in told if isinstance(one, Reversal)}
+    return [one for one in told if isinstance(one, Payment) and one.id not in reversed_]
 
 
 def credited(vouchers: Iterable[Voucher]) -> list[SaleRecord]:

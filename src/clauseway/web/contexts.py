@@ -122,10 +122,11 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):
-    """What one party owes another for the period. Directions are never netted."""
+    """What one party owes another for the period. Directions are never netted. `parts` says what it is the sum of."""
 
     label: str
     amount: str
+    parts: str = ""
 
 
 class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):

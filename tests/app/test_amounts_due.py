@@ -1,0 +1,319 @@
+"""One amount due, whoever shows it; months that no close may lose; vouchers dated after what they are about.
+
+The requests and their charges are those of `settled_book.USED`; amounts are written out.
+"""
+
+import re
+import shutil
+from datetime import date
+from decimal import Decimal as D
+from pathlib import Path
+
+import pytest
+
+import settled_book
+from clauseway.app import bookkeeping
+from clauseway.app.closing import close_month
+from clauseway.app.forecasting import look_ahead
+from clauseway.app.home import Home
+from clauseway.app.library import OpenAgreement, built_in_documents, open_agreement
+from clauseway.app.prices import open_prices
+from clauseway.app.settling import settle_month, statement
+from clauseway.app.statement_formats import FORMATS
+from clauseway.app.tracing import trace_line
+from clauseway.ledger import Settlement, balances
+from clauseway.storage import Control
+from clauseway.values import InvalidInput, exact_sum
+from in_process import run
+
+PRICES = open_prices(settled_book.KNOWN)
+TODAY = date(2026, 7, 1)
+A1, A5 = "A1.share-openai-microsoft", "A5.share-openai-microsoft"
+# 1.00 and 0.40 of openai's own sales, told after April was closed: 28 April under A5, 20 April under A1.
+LATE = ((12, "04-28", 9, 1, 1, (400_000, 0, 0)), (13, "04-20", 9, 1, 1, (160_000, 0, 0)))
+
+
+def agreement(folder: Path, terms: str) -> OpenAgreement:
+    """The built-in agreement whose A5 share says more."""
+    folder.mkdir(exist_ok=True)
+    for name, text in built_in_documents("openai-microsoft").items():
+        (folder / name).write_text(text.replace("cap: cap\n", f"cap: cap\n{terms}") if name == "A5.md" else text)
+    return open_agreement(folder)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return settled_book.make(tmp_path_factory.mktemp("made") / "home").root
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Home:
+    return Home(Path(shutil.copytree(made, tmp_path / "home")))
+
+
+def settle(home: Home, opened: OpenAgreement, *periods: str, assume: tuple[str, ...] = ()) -> Settlement:
+    accepted = [*assume, *(one for one in settled_book.ACCEPTED if one not in {a.split("=")[0] for a in assume})]
+    for period in periods:
+        found = settle_month(home, opened, PRICES, period, accepted, {})
+    return found
+
+
+def books_of(folder: Path) -> Home:
+    home = Home(folder).make()
+    settled_book.seal(home)
+    return home
+
+
+def faces(home: Home, period: str, payer: str = "openai") -> dict[str, D]:
+    """What each face says that `payer` owes for a month: JSON, text, HTML, CSV, and the lines of payment."""
+    found = statement(home, period)
+    assert found is not None
+    rows = [one.split(",") for one in FORMATS["csv"](found).decode().splitlines()]
+    amount, who = rows[0].index("amount_usd"), rows[0].index("payer")
+    said = f"{payer} owes microsoft"
+    html = re.sub(r"<[^>]+>", " ", FORMATS["html"](found).decode())
+    printed = run("statement", "--period", period, "--home", str(home.root)).stdout
+    return {
+        "json": exact_sum(one.total for one in found.directions if one.payer == payer),
+        "lines": exact_sum(one.amount for one in found.lines if one.payer == payer),
+        "payments": exact_sum(one.amount for one in found.dues if one.payer == payer),
+        "csv": exact_sum(D(row[amount]) for row in rows[1:] if row[who] == payer),
+        "html": D(re.findall(rf"{said}\s+(-?[\d.,]+)", html)[-1]),
+        "text": D(re.findall(rf"{said}: (-?[\d.,]+) USD", printed)[-1]),
+    }
+
+
+# what the agreement says of late usage → the parts of what May owes besides its share of 0.60
+OWED = [("", "correction", ("0.20", "0.00")), ("late: restatement\n", "restatement", ("0.00", "0.20"))]
+
+
+@pytest.mark.parametrize(("says", "kind", "parts"), OWED, ids=[one[1] for one in OWED])
+def test_every_face_says_one_amount(tmp_path: Path, says: str, kind: str, parts: tuple[str, str]) -> None:
+    opened = agreement(tmp_path / "agreement", f"payment: {{due-days: 30}}\nwithholding: 10 %\n{says}")
+    home = books_of(tmp_path / "home")
+    settle(home, opened, "2026-04")
+    close_month(home, "2026-04", TODAY)
+    april = bookkeeping.invoice(home, "2026-04", "openai", "microsoft", date(2026, 5, 2))
+    assert str(april.total) == "1.26"
+    settled_book.seal(home, LATE)
+    settle(home, opened, "2026-05")
+    # A5: May's own 0.60 and April's 0.20 more; A1: 0.40 × 20 % = 0.08 more of April.
+    assert faces(home, "2026-05") == dict.fromkeys(("json", "lines", "payments", "csv", "html", "text"), D("0.88"))
+    found = statement(home, "2026-05")
+    assert found is not None
+    [due] = [one for one in found.dues if one.term == A5]
+    assert (str(due.share), str(due.corrections), str(due.restated)) == ("0.60", *parts)
+    # 30 days after 31 May; 10 % of 0.80 is withheld
+    assert (due.amount, due.due, due.withheld, due.paid) == (D("0.80"), date(2026, 6, 30), D("0.08"), D("0.72"))
+    settle(home, opened, "2026-05")  # again: what was restated is not forgotten
+    close_month(home, "2026-05", TODAY)
+    may = bookkeeping.invoice(home, "2026-05", "openai", "microsoft", date(2026, 6, 2))
+    assert may.total == D("0.88")
+    assert {line.term: str(line.amount) for line in may.lines} == {A1: "0.08", A5: "0.80"}
+    told = look_ahead(home, opened, known_at=settled_book.KNOWN, assume=(), readings={}, growth="0%")
+    [ahead] = [one for one in told.forecast.outlooks if one.term == A5]
+    assert str(ahead.settled) == "1.56"  # 0.76 + 0.60 + 0.20
+    bookkeeping.pay(home, "bank-1", may.id, "", date(2026, 6, 30))
+    assert [str(left) for one, left in bookkeeping.invoices(home) if one.id == may.id] == ["0.00"]
+    assert owed(home) == D("0.00")
+    # June owes nothing of April again.
+    settle(home, opened, "2026-06")
+    assert faces(home, "2026-06")["json"] == D("0.00")
+
+
+def owed(home: Home) -> D:
+    """What the journal has as payable and not invoiced."""
+    control = Control.open(home.control)
+    try:
+        found = balances(control.entries())
+    finally:
+        control.close()
+    return -exact_sum(amount for account, amount in found.items() if str(account).startswith("openai:payable:revenue"))
+
+
+def test_a_late_invoice_does_not_move_a_due_day(tmp_path: Path) -> None:
+    opened = agreement(tmp_path / "agreement", "payment: {due-days: 30}\n")
+    home = books_of(tmp_path / "home")
+    settle(home, opened, "2026-04", "2026-05")
+    for period in ("2026-04", "2026-05"):
+        close_month(home, period, TODAY)
+    # Nobody invoiced April in time: 0.76 of it is due on 30 May all the same, and May's 0.60 on 30 June.
+    late = bookkeeping.invoice(home, "2026-05", "openai", "microsoft", date(2026, 6, 29))
+    told = [(line.term, str(line.amount), line.due) for line in late.lines]
+    assert told == [(A1, "0.50", None), (A5, "0.76", date(2026, 5, 30)), (A5, "0.60", date(2026, 6, 30))]
+    part = bookkeeping.pay(home, "bank-1", late.id, "1.00", date(2026, 6, 30))
+    assert exact_sum(amount for _, amount in part.settles) == D("1.00")
+
+
+def test_a_quarter_is_one_payment(tmp_path: Path) -> None:
+    opened = agreement(tmp_path / "agreement", "payment: {every: quarter, due-days: 45}\nwithholding: 5 %\n")
+    home = books_of(tmp_path / "home")
+    settle(home, opened, "2026-04", "2026-05", "2026-06")
+    for period in ("2026-04", "2026-05", "2026-06"):
+        close_month(home, period, TODAY)
+    invoice = bookkeeping.invoice(home, "2026-06", "openai", "microsoft", TODAY)
+    # April 0.76, May 0.60, June nothing.
+    [quarter] = [line for line in invoice.lines if line.term == A5]
+    assert (str(quarter.amount), quarter.due) == ("1.36", date(2026, 8, 14))
+
+
+# Closing
+
+
+def test_a_first_close_does_not_lose_the_months_before_it(home: Home) -> None:
+    work = home
+    with pytest.raises(InvalidInput, match="2026-04 is settled and open"):
+        close_month(work, "2026-05", TODAY)
+
+
+def test_a_first_close_of_a_month_after_one_that_nobody_settled(tmp_path: Path) -> None:
+    home = books_of(tmp_path / "home")
+    opened = open_agreement()
+    settle(home, opened, "2026-05")
+    with pytest.raises(InvalidInput, match="2026-05 cannot be closed: usage since 2026-04-20 is in no closed month"):
+        close_month(home, "2026-05", TODAY)
+    settle(home, opened, "2026-04")
+    close_month(home, "2026-04", TODAY)
+    close_month(home, "2026-05", TODAY)
+
+
+def test_a_minimum_that_no_usage_earned_is_not_lost_either(tmp_path: Path) -> None:
+    opened = agreement(tmp_path / "agreement", "floors: [{amount: USD 31, per: month}]\n")
+    home = Home(tmp_path / "home").make()
+    settled_book.seal(home, [one for one in settled_book.USED if one[1] >= "05-01"])
+    settle(home, opened, "2026-05")
+    # 31.00 × 4 of April's 30 days: 4.13
+    with pytest.raises(InvalidInput, match=rf"4\.13 USD is due under {A5} for the days before"):
+        close_month(home, "2026-05", TODAY)
+
+
+def test_usage_of_a_month_before_the_first_close_is_a_correction(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").make()
+    settled_book.seal(home, [one for one in settled_book.USED if one[1] >= "05-01"])
+    opened = open_agreement()
+    settle(home, opened, "2026-05")
+    close_month(home, "2026-05", TODAY)
+    settled_book.seal(home, [settled_book.USED[4]])  # 3.575 of 28 April: 20 % is 0.715
+    june = settle(home, opened, "2026-06")
+    assert [(one.period.begin, one.old, one.new) for one in june.corrections] == [(date(2026, 4, 1), D(0), D("0.72"))]
+    assert june.corrections[0].causes == ("usage of a month before the first that was closed",)
+    # 0.60 of May, 0.72 of April, and 6.59 × 20 % = 1.318 → 1.32 in all
+    assert [str(share.share_after) for share in june.shares if share.term == A5] == ["1.32"]
+
+
+# Vouchers
+
+
+def credit(home: Home, day: date) -> None:
+    sold = bookkeeping.Sold(request=settled_book.request(5))
+    bookkeeping.credit(home, PRICES, "note-1", sold, "", day, "")
+
+
+def dispute(home: Home, day: date) -> None:
+    sold = bookkeeping.Sold(request=settled_book.request(5))
+    bookkeeping.dispute(home, PRICES, "claim-1", sold, "", day, "")
+
+
+def test_vouchers_are_not_dated_before_what_they_are_about(home: Home) -> None:
+    close_month(home, "2026-04", TODAY)
+    before = r"is dated {}, before "
+    with pytest.raises(InvalidInput, match="note-1 " + before.format("2026-04-27") + "the sale of 2026-04-28"):
+        credit(home, date(2026, 4, 27))
+    with pytest.raises(InvalidInput, match="claim-1 " + before.format("2026-04-27") + "the sale of 2026-04-28"):
+        dispute(home, date(2026, 4, 27))
+    dispute(home, date(2026, 4, 28))
+    with pytest.raises(InvalidInput, match="answer-1 " + before.format("2026-04-27") + "claim-1 of 2026-04-28"):
+        bookkeeping.resolve(home, "answer-1", "claim-1", upheld=True, day=date(2026, 4, 27), reason="")
+    with pytest.raises(InvalidInput, match=before.format("2026-04-29") + "2026-04-30, through which it asks"):
+        bookkeeping.invoice(home, "2026-04", "openai", "microsoft", date(2026, 4, 29))
+    april = bookkeeping.invoice(home, "2026-04", "openai", "microsoft", date(2026, 5, 2))
+    with pytest.raises(InvalidInput, match="bank-1 " + before.format("2026-05-01") + f"{april.id} of 2026-05-02"):
+        bookkeeping.pay(home, "bank-1", april.id, "1.00", date(2026, 5, 1))
+    bookkeeping.pay(home, "bank-1", april.id, "1.00", date(2026, 5, 3))
+    with pytest.raises(InvalidInput, match="back-1 " + before.format("2026-05-02") + "bank-1 of 2026-05-03"):
+        bookkeeping.reverse(home, "back-1", "bank-1", date(2026, 5, 2), "")
+
+
+def test_a_payment_is_reversed_by_a_voucher_of_its_own(home: Home) -> None:
+    close_month(home, "2026-04", TODAY)
+    april = bookkeeping.invoice(home, "2026-04", "openai", "microsoft", date(2026, 5, 2))
+    bookkeeping.pay(home, "bank-1", april.id, "1.00", date(2026, 5, 3))
+    at = ("--home", str(home.root))
+    done = run("payment", "--reverse", "bank-1", "--id", "back-1", "--day", "2026-05-04", "--reason", "returned", *at)
+    assert done.stdout == "back-1: bank-1 reversed, 1.00 USD of microsoft-openai-2026-04 is open again\n"
+    assert [str(left) for _, left in bookkeeping.invoices(home)] == ["1.26"]
+    legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))
+    # 1.00 on 0.50 and 0.76: 0.40 and 0.60, there and back.
+    amounts = ("0.40", "0.60", "-0.40", "-0.60")
+    assert [str(one.leg.posting.amount) for one in legs] == list(amounts)
+    assert str(legs[-1].balance) == "0.00"
+    # Twice the same is once; a reversed payment is not reversed by another; what is open can be paid again.
+    bookkeeping.reverse(home, "back-1", "bank-1", date(2026, 5, 4), "returned")
+    with pytest.raises(InvalidInput, match="bank-1 is reversed: back-1 did it"):
+        bookkeeping.reverse(home, "back-2", "bank-1", date(2026, 5, 4), "")
+    with pytest.raises(InvalidInput, match="no payment is called 'bank-9'"):
+        bookkeeping.reverse(home, "back-3", "bank-9", date(2026, 5, 4), "")
+    bookkeeping.pay(home, "bank-2", april.id, "", date(2026, 5, 5))
+    assert [str(left) for _, left in bookkeeping.invoices(home)] == ["0.00"]
+
+
+# The working of a line
+
+
+def test_a_minimum_is_explained_by_what_is_lacking(tmp_path: Path) -> None:
+    folder = tmp_path / "agreement"
+    opened = agreement(folder, "floors: [{amount: USD 5, per: month}]\n")
+    home = books_of(tmp_path / "home")
+    settle(home, opened, "2026-04", "2026-05")
+    found = statement(home, "2026-05")
+    assert found is not None
+    [line] = [one for one in found.lines if one.product == "minimum"]
+    shown = run("statement", "explain", line.id, "--home", str(home.root), "--agreement", str(folder))
+    assert "is 0.00" not in shown.stdout
+    # May's share of 3.015 is 0.60: 4.40 are lacking to 5.00
+    assert "4.40 is lacking to the minimum of 2026-05" in " ".join(shown.stdout.split())
+
+
+def test_a_line_by_bands_is_explained_by_its_bands(tmp_path: Path) -> None:
+    folder = tmp_path / "agreement"
+    opened = agreement(folder, "tiers: [{above: USD 4, rate: 10 %}]\n")
+    home = books_of(tmp_path / "home")
+    settle(home, opened, "2026-04", "2026-05")
+    found = statement(home, "2026-05")
+    assert found is not None
+    for line in found.lines:
+        trace = trace_line(home, opened, line.id)
+        assert trace.line == line
+        shown = run("statement", "explain", line.id, "--home", str(home.root), "--agreement", str(folder)).stdout
+        if line.product == "gpt-5.5":
+            # 0.80, all of it above 4.00 of the cumulative base: 10 % is 0.08
+            assert "at 20 %, 10 % above 4.00 of the cumulative base 0.80 is 0.08" in " ".join(shown.split())
+
+
+def test_a_share_that_a_milestone_ended_is_not_explained_by_usage(home: Home) -> None:
+    close_month(home, "2026-04", TODAY)
+    may = settle(home, open_agreement().supposing(["milestone=2026-04-21"]), "2026-05")
+    assert [one.causes for one in may.corrections] == [
+        ("amended fact: in force on 2026-04-01 to 2026-04-20, no longer to 2026-04-26",)
+    ]
+
+
+# The forecast
+
+
+def test_a_forecast_at_another_rate_leaves_the_settled_months_alone(home: Home) -> None:
+    def ahead(*assume: str) -> list[tuple[str, D, D, D]]:
+        named = {one.split("=")[0] for one in assume}
+        accepted = [*assume, *(one for one in settled_book.ACCEPTED if one not in named)]
+        told = look_ahead(
+            home, open_agreement(), known_at=settled_book.KNOWN, assume=accepted, readings={}, growth="0%", through=2026
+        )
+        [one] = [one for one in told.forecast.outlooks if one.term == A5]
+        assert one.saved == 0
+        assert exact_sum(year.due.mid for year in one.years) == one.months[-1].due.mid
+        return [(month.month, month.due.mid, month.uncapped.mid, one.settled) for month in one.months[:3]]
+
+    # May's base of 3.015 again in June: 20 % of 9.825 is 1.965 → 1.96; at 40 % June is 1.206 → 1.36 + 1.21
+    assert [str(month[1]) for month in ahead()] == ["0.76", "1.36", "1.96"]
+    assert [str(month[1]) for month in ahead("share-openai-microsoft=40%")] == ["0.76", "1.36", "2.57"]
+    assert {str(month[3]) for month in ahead("share-openai-microsoft=40%")} == {"1.36"}
