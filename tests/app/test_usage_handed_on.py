@@ -1,0 +1,165 @@
+"""Usage handed from one home to another: the same records, whichever way they travel, and so the same amounts."""
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clauseway import open_agreement
+from clauseway.app.compacting import export_usage
+from clauseway.app.handing_over import Part, usage_event_lines
+from clauseway.app.home import Home
+from clauseway.app.importing import Imported, Source, import_usage
+from clauseway.app.sealing import open_lake
+from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.metering.endpoints import ENDPOINTS, TIERS
+from clauseway.pricing import PriceTable, parse_book
+from clauseway.storage.batches import Batch
+from clauseway.storage.records import records
+from clauseway.storage.usage import revenue
+from clauseway.values import Interval, KnownAt, start_of_day_ns
+from in_process import answer
+from metered_months import BOOK, assumed, metered_home
+from soak import examples
+
+OPENED = open_agreement()
+PRICES = PriceTable(parse_book(BOOK, "book.csv"), KnownAt.everything())
+SPRING = Interval(date(2026, 4, 1), date(2026, 6, 1))
+FIRST_NS = start_of_day_ns(date(2026, 4, 10))
+DAYS_NS = 40 * 86_400_000_000_000
+WORDS = st.sampled_from(["acme", "Fabrikam & Söhne", "a/b", "=1+1", "x" * 200, 'o\'neil "q"'])
+LONG = json.dumps({"engine": "0.1.0", "agreement": "f" * 64, "facts": ["a fact"] * 120})
+UNITS = st.fixed_dictionaries(
+    {Unit.INPUT_TOKENS: st.integers(5, 10**6)},
+    optional={
+        Unit.CACHED_INPUT_TOKENS: st.integers(0, 5),
+        Unit.OUTPUT_TOKENS: st.integers(0, 10**6),
+        Unit.REQUESTS: st.just(1),
+    },
+)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> Batch:
+    """Attempts of a gateway, with everything that a record may say."""
+    sellers = st.sampled_from(["openai", "microsoft"])
+    clouds = st.sampled_from([("azure", "eastus2"), ("aws", "us-east-2"), ("openai-own", "")])
+    usage = []
+    for number in range(draw(st.integers(1, 8))):
+        event_ns = FIRST_NS + draw(st.integers(0, DAYS_NS))
+        attempt = UsageRecord(
+            request=RequestId(draw(st.integers(1, 2**63 - 1)), number),
+            attempt=draw(st.integers(1, 3)),
+            event_ns=event_ns,
+            recorded_ns=event_ns + draw(st.integers(0, DAYS_NS)),
+            buyer=1,
+            deployment=1,
+            ruling=1,
+            endpoint=draw(st.sampled_from(sorted(ENDPOINTS.values()))),
+            status=draw(st.sampled_from(Status)),
+            http_status=draw(st.sampled_from([0, 200, 503])),
+            streamed=draw(st.booleans()),
+            duration_us=draw(st.integers(0, 10**8)),
+            first_content_us=draw(st.integers(0, 10**6)),
+            charge_picodollars=draw(st.integers(0, 10**12)),
+            units=tuple(draw(UNITS).items()),
+            upstream_id=draw(st.sampled_from(["", "chatcmpl-1"])),
+            tier=draw(st.sampled_from(TIERS)),
+        )
+        usage.append(attempt)
+    cloud, region = draw(clouds)
+    receipt = draw(st.sampled_from(["", LONG]))
+    buyer = Buyer(draw(WORDS), draw(WORDS), "key_1", draw(sellers), draw(st.sampled_from(["any", "state"])))
+    return Batch(
+        spool="s",
+        segment=1,
+        first_frame=0,
+        end_frame=1,
+        usage=usage,
+        intents=[],
+        buyers={1: buyer},
+        deployments={1: Deployment("d-1", cloud, "", region, "gpt-5.4", draw(WORDS))},
+        rulings={1: Ruling("d1", "permitted", ("A5.any-cloud", "A5.licence"), receipt)},
+    )
+
+
+def said(home: Home) -> list[dict[str, Any]]:
+    with open_lake(home) as lake:
+        return [row for part in records(lake.control, lake.root) for row in part.to_pylist()]
+
+
+def lines(home: Home) -> list[tuple[object, ...]]:
+    with open_lake(home) as lake:
+        found = revenue(lake, PRICES, SPRING)
+    return [(one.event_day, one.seller, one.cloud, one.product, one.amount, one.requests) for one in found]
+
+
+def events_of_the_books(home: Home, out: Path) -> None:
+    out.write_bytes(b"".join(usage_event_lines(home, Part())))
+
+
+def events_of_the_lake(home: Home, out: Path) -> None:
+    export_usage(home, "cloudevents", out)
+
+
+def columns_of_the_lake(home: Home, out: Path) -> None:
+    export_usage(home, "parquet", out)
+
+
+# how it travels | the file | whether attempts that were never charged travel too
+WAYS: list[tuple[Callable[[Home, Path], None], str, bool]] = [
+    (events_of_the_books, "usage.jsonl", False),
+    (events_of_the_lake, "usage.jsonl", True),
+    (columns_of_the_lake, "usage.parquet", True),
+]
+
+
+def load(home: Home, path: Path) -> Imported:
+    return import_usage(home, OPENED, [path], Source(), lambda *_: None)
+
+
+@pytest.mark.parametrize(("write", "name", "whole"), WAYS)
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
+@given(batch=batches())
+def test_a_home_that_imports_what_another_exported_holds_the_same_records(
+    tmp_path_factory: pytest.TempPathFactory,
+    write: Callable[[Home, Path], None],
+    name: str,
+    whole: bool,
+    batch: Batch,
+) -> None:
+    folder = tmp_path_factory.mktemp("handed")
+    ours, theirs = Home(folder / "ours"), Home(folder / "theirs")
+    with open_lake(ours) as lake:
+        lake.seal(batch, 1)
+    write(ours, folder / name)
+    wanted = [row for row in said(ours) if whole or row["status"] in (1, 2, 3, 7)]
+    if wanted:
+        assert load(theirs, folder / name) == Imported(rows=len(wanted), imported=len(wanted))
+        assert load(theirs, folder / name) == Imported(rows=len(wanted), again=len(wanted))
+    assert said(theirs) == wanted
+    assert lines(theirs) == lines(ours)
+    # And handed on again, or back, it is still the same.
+    if wanted:
+        write(theirs, folder / f"again-{name}")
+        assert load(ours, folder / f"again-{name}").again == len(wanted)
+
+
+def test_both_homes_settle_to_the_same_amounts(tmp_path: Path) -> None:
+    ours = metered_home(tmp_path / "ours")
+    theirs = metered_home(tmp_path / "theirs", sold=())
+    out = tmp_path / "usage.jsonl"
+    answer("usage", "export", "--format", "cloudevents", "--out", str(out), home=ours.root)
+    assert answer("usage", "import", str(out), home=theirs.root)["imported"] == 7
+    for period in ("2026-04", "2026-05"):
+        amounts = []
+        for home in (ours, theirs):
+            book = ("--prices", str(ours.root / "book.csv"))
+            told = answer("settle", "--period", period, *assumed(), *book, home=home.root)
+            amounts.append([(line["term"], line["base"], line["amount"]) for line in told["lines"]])
+        assert amounts[0] == amounts[1] != []
