@@ -390,7 +390,7 @@ def test_rows_that_cannot_be_read_are_told_and_the_rest_is_compared(home: Home) 
         (1, "ConsumedQuantity"), (2, "ChargePeriodStart"), (3, "SkuMeter"), (4, "SkuMeter"), (5, "ContractedCost"),
         (6, "BillingCurrency"), (7, "ChargeCategory"),
     ]  # fmt: skip
-    assert told.passed_over == {"Tax": 1}
+    assert {part.name: part.rows for part in told.found.parts}["taxes"] == 1
 
 
 def test_missing_columns_are_told_all_at_once(home: Home) -> None:
@@ -423,3 +423,99 @@ def test_every_cause_of_the_table_is_planted_somewhere(home: Home) -> None:
     planted |= {cause for _, _, cause, _ in PRICES}
     elsewhere = {"time zone of the day boundary", "another name of the region", "another tier", "no price", "discount"}
     assert set(CAUSES) | {UNEXPLAINED} == planted | elsewhere
+
+
+def parts(told: Reconciliation) -> dict[str, str]:
+    """What the bill is made of, with what of it is not nothing, in USD."""
+    return {part.name: f"{part.billed.normalize():f}" for part in told.found.parts if part.rows or part.metered}
+
+
+def beside(rows: list[Row], **changed: str) -> Row:
+    """A row that is no usage of ours."""
+    empty = dict.fromkeys(("SkuMeter", "SkuId", "ConsumedQuantity", "ConsumedUnit", "RegionId"), "")
+    return rows[0] | empty | {"ChargeDescription": "beside"} | changed
+
+
+# Six days: 170.814804 in all, of which azure 26.814804.
+USAGE = 6 * (D("4.469134") + 24)
+
+
+def test_a_bill_adds_up_from_its_parts(home: Home) -> None:
+    rows = bill(home)
+    invented(rows)  # 10.00
+    duplicate(rows)  # 10.00 more of a row of 10.00
+    rows.remove(row(rows, 4, "aws", "cached_input_tokens"))  # 2.00
+    rows += [
+        beside(rows, ChargeCategory="Tax", ContractedCost="32.45"),
+        beside(rows, ChargeCategory="Credit", ContractedCost="-50"),
+        beside(rows, ChargeCategory="Purchase", ContractedCost="100.005"),
+        beside(rows, ChargeCategory="Adjustment", ContractedCost="-0.01"),
+        rows[0] | {"ChargeClass": "Correction", "ContractedCost": "-3.50", "ConsumedQuantity": "-7"},
+        rows[0] | {"ConsumedQuantity": "many", "ContractedCost": "7.77"},
+        rows[0] | {"ChargePeriodStart": "2026-04-30T00:00:00Z", "ContractedCost": "1.11"},
+    ]
+    told = reconciled(home, rows, days=MAY)
+    assert parts(told) == {
+        "matched": f"{USAGE - 10 - 2:f}",
+        "quantity differs": "20",
+        "missing on the bill": "0",
+        "missing in the meter": "10",
+        "taxes": "32.45",
+        "credits": "-50",
+        "purchases": "100.005",
+        "adjustments": "-0.01",
+        "corrections": "-3.5",
+        "not read": "7.77",
+        "not compared": "1.11",
+    }
+    total = sum(D(one["ContractedCost"]) for one in rows)
+    assert told.found.total == total == sum(part.billed for part in told.found.parts)
+    assert sum(part.metered for part in told.found.parts) == told.found.metered
+    assert not told.is_matched
+
+
+# what is on the bill beside usage that matches | is it matched | all of it
+BESIDE: list[tuple[dict[str, str], bool, bool]] = [
+    ({}, True, True),
+    ({"ChargeCategory": "Tax", "ContractedCost": "32.45"}, True, False),
+    ({"ChargeCategory": "Tax", "ContractedCost": "0"}, True, True),
+    ({"ChargeCategory": "Credit", "ContractedCost": "-1"}, False, False),
+    ({"ChargeCategory": "Purchase", "ContractedCost": "1"}, False, False),
+    ({"ChargeCategory": "Adjustment", "ContractedCost": "1"}, False, False),
+    ({"ChargeCategory": "Usage", "ChargeClass": "Correction", "ContractedCost": "1"}, False, False),
+]
+
+
+@pytest.mark.parametrize(("changed", "matched", "whole"), BESIDE)
+def test_everything_is_matched_only_where_that_is_the_whole_bill(
+    home: Home, changed: Row, matched: bool, whole: bool
+) -> None:
+    rows = bill(home)
+    told = reconciled(home, [*rows, beside(rows, **changed)] if changed else rows)
+    assert (told.is_matched, told.is_whole) == (matched, whole)
+
+
+def test_a_whole_day_that_is_missing_is_one_thing(home: Home) -> None:
+    rows = [one for one in bill(home) if one["ChargePeriodStart"][:10] != "2026-05-03"]
+    [day] = reconciled(home, rows).found.whole_days
+    assert (str(day.day), day.status, day.clouds, day.items) == (
+        "2026-05-03",
+        "missing on the bill",
+        ("aws", "azure"),
+        5,
+    )
+    assert day.difference == -USAGE / 6
+    rows = [one for one in bill(home) if (one["ChargePeriodStart"][:10], one["x_HostCloud"]) != ("2026-05-03", "aws")]
+    [day] = reconciled(home, rows).found.whole_days
+    assert (day.clouds, day.difference) == (("aws",), D(-24))
+    # Half of a day is none.
+    rows = bill(home)
+    missing(rows)
+    assert reconciled(home, rows).found.whole_days == ()
+
+
+def test_only_what_a_seller_sold_is_compared_where_one_is_named(home: Home) -> None:
+    rows = bill(home)
+    rows[0]["InvoiceIssuerName"] = "Microsoft"
+    told = reconciled(home, rows, sellers=["openai"])
+    assert parts(told)["not compared"] == f"{D(rows[0]['ContractedCost']).normalize():f}"

@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.ledger.reconciliation import Billed, Found, Metered, Tolerance, reconcile
+from clauseway.ledger.reconciliation import BESIDE, Billed, Charge, Found, Metered, Tolerance, reconcile
 from clauseway.metering import Unit
 from clauseway.values import Interval, exact_sum
 
@@ -136,3 +136,37 @@ def test_another_quantity_at_another_price_has_two_causes() -> None:
         used, [msgspec.structs.replace(row, currency="EUR"), msgspec.structs.replace(again, currency="EUR")]
     )
     assert [cause.name for cause in found.lines[0].items[0].causes] == ["duplicate", "currency"]
+
+
+KINDS = st.sampled_from(BESIDE)
+AMOUNTS = st.decimals(min_value=-(10**6), max_value=10**6, places=4)
+CHARGES = st.lists(
+    st.builds(
+        lambda kind, cost, currency: Charge(kind=kind, cost=cost, currency=currency),
+        KINDS,
+        AMOUNTS,
+        st.sampled_from(["USD", "EUR"]),
+    ),
+    max_size=6,
+)
+
+
+@given(USED, USED, CHARGES, st.booleans())
+def test_the_parts_of_a_bill_are_the_bill(
+    used: list[Metered], other: list[Metered], beside: list[Charge], is_rated: bool
+) -> None:
+    rows = [msgspec.structs.replace(row, currency="EUR") if row.line % 3 == 0 else row for row in billed(other)]
+    rates = {"EUR": D("1.25")} if is_rated else {}
+    found = reconcile(used, rows, days=MAY, tolerance=Tolerance(), rates=rates, beside=beside)
+    costs = [*((row.cost, row.currency) for row in rows), *((one.cost, one.currency) for one in beside)]
+    worth = {"USD": D(1), **rates}
+    assert found.total == exact_sum(part.billed for part in found.parts)
+    assert found.total == exact_sum(cost * worth[currency] for cost, currency in costs if currency in worth)
+    assert exact_sum(part.metered for part in found.parts) == exact_sum(one.amount or D(0) for one in used)
+    assert found.unrated == (
+        {} if is_rated or all(currency == "USD" for _, currency in costs)
+        else {"EUR": exact_sum(cost for cost, currency in costs if currency == "EUR")}
+    )  # fmt: skip
+    assert sum(part.rows for part in found.parts) == len(rows) + len(beside)
+    is_whole = all(not part.billed and not part.metered for part in found.parts if part.name != "matched")
+    assert found.is_whole == (found.is_matched and is_whole and not found.unrated)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.values import CENT, Money, allocate, exact_product, exact_sum, round_half_even
+from clauseway.values import CENT, Money, allocate, exact_product, exact_sum, round_half_even, round_together
 
 # amount → cents: ties go to the even neighbour, everything else to the nearest
 ROUNDED = [
@@ -101,3 +101,11 @@ def test_money_adds_within_a_currency_only() -> None:
     assert str(Money(D("38000000000.00"))) == "38,000,000,000.00 USD"
     with pytest.raises(AssertionError):
         Money(D(1)) + Money(D(1), "EUR")
+
+
+@given(st.dictionaries(st.text(max_size=3), st.decimals(min_value=-(10**9), max_value=10**9, places=6), max_size=8))
+def test_amounts_that_are_rounded_together_add_up_as_they_are_shown(amounts: dict[str, D]) -> None:
+    shown = round_together(amounts)
+    assert exact_sum(shown.values()) == round_half_even(exact_sum(amounts.values()))
+    assert all(abs(shown[name] - amount) < CENT for name, amount in amounts.items())
+    assert all(one == round_half_even(one) for one in shown.values())

@@ -15,14 +15,16 @@ import msgspec
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.several import Opened
-from clauseway.exchange.focus_rows import COSTS, Bill, Unread, read_bill
+from clauseway.exchange.focus_rows import COSTS, Beside, Bill, Unread, read_bill
 from clauseway.ledger.reconciliation import (
     DISCOUNT,
     KNOWN_LATER,
+    NOT_COMPARED,
     OTHER_DAY,
     OTHER_PLACE,
     OTHER_TIER,
     Billed,
+    Charge,
     Found,
     Metered,
     OtherPrice,
@@ -54,8 +56,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """A bill against the meter. `cost` is the bill's column that was compared; `unread` are rows left out,
-    `passed_over` charges that are no usage, by category. Amounts are USD."""
+    """A bill against the meter. `cost` is the bill's column that was compared; `unread` are rows left out, of which
+    `uncounted` have a cost that cannot be read either. Amounts are USD."""
 
     bill: str
     cost: str
@@ -65,11 +67,16 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     found: Found
     unread: tuple[Unread, ...]
-    passed_over: Mapping[str, int]
+    uncounted: int
 
     @property
     def is_matched(self) -> bool:
         return self.found.is_matched and not self.unread
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is matched is the whole bill, to its own total."""
+        return self.found.is_whole and not self.unread
 
 
 def reconcile_bill(
@@ -98,8 +105,10 @@ def reconcile_bill(
         sums = [one for one in sums_of(lake, around, prices) if one.cloud in scope.clouds]
     scope = _sold_by(scope, sums, bill, sellers)
     covered = [one for one in sums if not scope.sellers or one.seller in scope.sellers]
-    within = [row for row in bill.rows if row.day in scope.days and row.cloud in scope.clouds]
-    rows = [_in_usd(_as_covered(row, bill), prices, rates or {}) for row in within]
+    rows, left = _compared(bill, scope, sellers)
+    beside = [_charge(one, one.kind, prices, rates or {}) for one in bill.beside]
+    beside += [_charge(row, NOT_COMPARED, prices, rates or {}) for row in left]
+    rows = [_in_usd(_as_covered(row, bill), prices, rates or {}) for row in rows]
     found = reconcile(
         [part for one in covered for part in _parts(one, prices, bill.has_regions)],
         rows,
@@ -107,6 +116,7 @@ def reconcile_bill(
         tolerance=tolerance,
         rates=rates,
         others=_other_prices(prices),
+        beside=beside,
     )
     return Reconciliation(
         bill=str(path),
@@ -117,7 +127,7 @@ def reconcile_bill(
         rows=len(rows),
         found=found,
         unread=bill.unread,
-        passed_over=bill.passed_over,
+        uncounted=bill.uncounted,
     )
 
 
@@ -202,6 +212,25 @@ def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequen
     issuers = {row.seller for row in bill.rows if row.cloud in scope.clouds}
     metered = {one.seller for one in sums}
     return msgspec.structs.replace(scope, sellers=tuple(sorted(issuers)) if issuers & metered else ())
+
+
+def _compared(bill: Bill, scope: Scope, sellers: Sequence[str]) -> tuple[list[Billed], list[Billed]]:
+    """The rows that are compared, and those left out: of another day or cloud, or sold by others than the named."""
+    rows: list[Billed] = []
+    left: list[Billed] = []
+    for row in bill.rows:
+        is_sold = not sellers or not row.seller or row.seller in sellers
+        is_within = row.day in scope.days and row.cloud in scope.clouds and is_sold
+        (rows if is_within else left).append(row)
+    return rows, left
+
+
+def _charge(row: Billed | Beside, kind: str, prices: PriceTable, rates: Mapping[str, Decimal]) -> Charge:
+    """A row that is not compared, in USD at its day's rate where there is one."""
+    rate = None if row.currency in rates or row.day is None else usd_rate(prices, row.currency, row.day)
+    if rate is None:
+        return Charge(kind=kind, cost=row.cost, currency=row.currency)
+    return Charge(kind=kind, cost=exact_product(row.cost, rate), currency=USD)
 
 
 def _as_covered(row: Billed, bill: Bill) -> Billed:

@@ -18,7 +18,8 @@ from clauseway.cli import options
 from clauseway.cli.beside_text import cents, signed
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.exchange.focus_rows import COSTS
-from clauseway.ledger.reconciliation import MATCHED, Item, Line
+from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, Line
+from clauseway.values import round_together
 
 DIFFERS = 2
 # More than a screen of findings is for --json.
@@ -54,8 +55,9 @@ def command(
 
     The bill says what is compared: its billing period, its clouds, and the parties that issued its invoices. Each item
     is matched, missing on one side, of another quantity or of another price, with the amount at stake. A cause is named
-    only where the figures bear it out. Nothing is changed. The exit code is 0 where all is matched, 2 where something
-    differs or a row could not be read.
+    only where the figures bear it out. Taxes, credits, purchases and corrections are no usage: they are listed with
+    their amounts, so that the parts add up to the bill's total. Nothing is changed. The exit code is 0 where all usage
+    is matched and nothing but taxes lies beside it, 2 where something differs or a row could not be read.
 
     \b
     A month's bill:
@@ -96,29 +98,68 @@ def _print(out: Console, told: Reconciliation) -> None:
     _print_items(out, told)
     for one in told.unread[:_SHOWN]:
         print_indented(out, f"{told.bill}:{one.line}: {one.field}: {one.reason}. The row was left out.", by=2)
-    if told.passed_over:
-        over = ", ".join(f"{count:,} {name}" for name, count in told.passed_over.items())
-        print_indented(out, f"Passed over, as no usage: {over}.", by=2, style="dim")
-    verdict = "Everything is matched." if told.is_matched else f"At stake: {cents(found.at_stake)} USD."
-    out.print(f"\n  {verdict}", style="bold")
+    if told.uncounted:
+        text = f"Of {told.uncounted:,} rows the cost cannot be read: the bill's total is without them."
+        print_indented(out, text, by=2)
+    for currency, amount in found.unrated.items():
+        print_indented(out, f"{amount:,f} {currency} have no rate and are in no amount.", by=2)
+    out.print(f"\n  {_verdict(told)}", style="bold")
+
+
+def _verdict(told: Reconciliation) -> str:
+    found = told.found
+    rest = [
+        f"{part.name} {cents(part.billed)}"
+        for part in found.parts
+        if part.name in BESIDE and (part.billed or (part.name == NOT_READ and part.rows))
+    ]
+    if told.is_whole:
+        return "Everything is matched."
+    if told.is_matched:
+        return f"All that was compared is matched. Beside it on the bill: {', '.join(rest)} USD."
+    beside = f" Beside it on the bill: {', '.join(rest)} USD." if rest else ""
+    return f"At stake: {cents(found.at_stake)} USD.{beside}"
 
 
 def _print_summary(out: Console, told: Reconciliation) -> None:
-    table = _table(("", "items", "at stake"))
-    for status, (count, at_stake) in told.found.by_status.items():
-        if count:
-            table.add_row(status, f"{count:,}", "–" if status == MATCHED else cents(at_stake))
-    for cause, (count, at_stake) in told.found.by_cause.items():
-        table.add_row(f"  likely {cause}" if not cause.startswith("no ") else f"  {cause}", f"{count:,}",
-                      cents(at_stake))  # fmt: skip
-    table.add_row("metered", "", cents(told.found.metered))
-    table.add_row("billed", "", cents(told.found.billed))
-    table.add_row("billed less metered", "", signed(told.found.difference))
+    found = told.found
+    table = _table(("", "items", "at stake", "metered", "billed"))
+    # Rounded together, so that the columns add up as they are shown.
+    metered = round_together({part.name: part.metered for part in found.parts})
+    billed = round_together({part.name: part.billed for part in found.parts})
+    for part in found.parts:
+        if not part.rows and not part.metered:
+            continue
+        count, at_stake = found.by_status.get(part.name, (part.rows, Decimal(0)))
+        is_known = part.name in found.by_status
+        table.add_row(
+            part.name,
+            f"{count:,}",
+            cents(at_stake) if is_known and part.name != MATCHED else "–",
+            cents(metered[part.name]) if is_known else "–",
+            cents(billed[part.name]),
+        )
+    for cause, (count, at_stake) in found.by_cause.items():
+        name = f"  likely {cause}" if not cause.startswith("no ") else f"  {cause}"
+        table.add_row(name, f"{count:,}", cents(at_stake), "", "")
+    table.add_row("in all", "", cents(found.at_stake), cents(found.metered), cents(found.total))
+    table.add_row("billed less metered", "", "", "", signed(found.total - found.metered))
     out.print(Padding(table, (1, 0, 1, 2), expand=False))
 
 
 def _print_items(out: Console, told: Reconciliation) -> None:
-    items = [(line, item) for line in told.found.lines for item in line.items if item.status != MATCHED]
+    found = told.found
+    whole = {(day.day, cloud, day.status) for day in found.whole_days for cloud in day.clouds}
+    for day in found.whole_days:
+        text = f"  {day.day} {', '.join(day.clouds)}: the whole day is {day.status}, {signed(day.difference)}"
+        out.print(text, style="bold")
+        out.print(f"    {day.items:,} items", style="dim")
+    items = [
+        (line, item)
+        for line in found.lines
+        for item in line.items
+        if item.status != MATCHED and (line.day, line.cloud, item.status) not in whole
+    ]
     items.sort(key=lambda pair: (-pair[1].at_stake, pair[0].day, pair[0].product, pair[1].unit))
     for line, item in items[:_SHOWN]:
         _print_item(out, line, item)

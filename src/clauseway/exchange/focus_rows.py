@@ -1,12 +1,12 @@
 """A cloud's bill in FOCUS 1.2 (CSV or Parquet) as what `ledger.reconciliation` compares: quantities, costs, and steps.
 
-A row that cannot be read is told with its field and left out; the rest is compared. Charges that are no usage (taxes,
-purchases, credits) are counted and passed over.
+A row that cannot be read is told with its field and left out; the rest is compared. Charges that are not
+compared (taxes, purchases, credits, corrections, rows that could not be read) are kept with their cost, so
+that the bill adds up.
 """
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,7 +19,15 @@ import pyarrow as pa
 from clauseway.exchange.focus import MissingColumns, number_of, rows_of, scale_of, told_of
 from clauseway.exchange.parquet_rows import RepeatedColumns
 from clauseway.exchange.reports import keepable
-from clauseway.ledger.reconciliation import Billed
+from clauseway.ledger.reconciliation import (
+    ADJUSTMENTS,
+    CORRECTIONS,
+    CREDITS,
+    NOT_READ,
+    PURCHASES,
+    TAXES,
+    Billed,
+)
 from clauseway.metering import Unit
 from clauseway.values import InvalidInput, Problem, exact_product
 
@@ -32,6 +40,8 @@ _LENGTHS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000}
 # When the file was made is no part of what a row says.
 _MADE = re.compile(r"^x_Exported")
 _ONE = Decimal(1)
+_USAGE, _CORRECTION = "Usage", "Correction"
+_CATEGORIES = {"Tax": TAXES, "Credit": CREDITS, "Purchase": PURCHASES, "Adjustment": ADJUSTMENTS}
 
 
 class Unread(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,13 +52,24 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that is not compared: its line, one of `reconciliation.BESIDE`, its day where it says one, and its cost."""
+
+    line: int
+    kind: str
+    day: date | None
+    cost: Decimal
+    currency: str
+
+
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
-    """A bill's rows of usage; what could not be read; and what was passed over, by category. `period` is the billing
-    period where the rows state one: first and last day."""
+    """A bill's rows of usage, and those beside. `unread` are rows that could not be read; where the cost of one cannot
+    be either, it is `uncounted`. `period` is the billing period where the rows state one: first and last day."""
 
     rows: tuple[Billed, ...]
+    beside: tuple[Beside, ...]
     unread: tuple[Unread, ...]
-    passed_over: Mapping[str, int]
+    uncounted: int
     period: tuple[date, date] | None
     has_regions: bool
 
@@ -68,35 +89,53 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
     """
     known = sorted(products, key=lambda name: (-len(name), name))
     rows: list[Billed] = []
+    beside: list[Beside] = []
     unread: list[Unread] = []
-    passed = Counter[str]()
     periods: set[tuple[date, date]] = set()
-    has_regions = False
+    uncounted = 0
     for line, raw, wrong in _rows(path, cost):
-        if wrong:
-            unread.append(Unread(line=line, field="row", reason=wrong))
-            continue
         row = {name: value for name, value in raw.items() if value not in (None, "")}
-        category = str(row.get("ChargeCategory", ""))
-        if category not in ("Usage", ""):
-            passed[category] += 1
-            continue
+        kind = _kind(row)
         try:
-            if not category:
-                raise _Field("ChargeCategory", "it is empty")
+            if wrong:
+                raise _Field("row", wrong)
+            if kind:
+                beside.append(_beside(line, row, kind, cost))
+                continue
             rows.append(_billed(line, row, known, cost))
-            has_regions |= "RegionId" in row
             if "BillingPeriodStart" in row and "BillingPeriodEnd" in row:
                 periods.add((_day(row, "BillingPeriodStart"), _day(row, "BillingPeriodEnd")))
         except _Field as error:
             unread.append(Unread(line=line, field=error.field, reason=str(error)))
+            try:
+                beside.append(_beside(line, row, NOT_READ, cost))
+            except _Field:
+                uncounted += 1
     return Bill(
         rows=tuple(_with_steps(rows)),
+        beside=tuple(beside),
         unread=tuple(unread),
-        passed_over=dict(sorted(passed.items())),
+        uncounted=uncounted,
         period=(min(begin for begin, _ in periods), max(end for _, end in periods)) if periods else None,
-        has_regions=has_regions,
+        has_regions=any(row.region for row in rows),
     )
+
+
+def _kind(row: Mapping[str, Any]) -> str:
+    """What a row is beside usage, by its class and category; empty for usage. Raises nothing: an unknown category is
+    usage that cannot be read."""
+    category = str(row.get("ChargeCategory", ""))
+    if category == _USAGE and row.get("ChargeClass") == _CORRECTION:
+        return CORRECTIONS
+    return _CATEGORIES.get(category, "")
+
+
+def _beside(line: int, row: Mapping[str, Any], kind: str, cost: str) -> Beside:
+    try:
+        day = _day(row, "ChargePeriodStart")
+    except _Field:
+        day = None
+    return Beside(line=line, kind=kind, day=day, cost=_number(row, cost), currency=_currency(row))
 
 
 def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
@@ -128,25 +167,32 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
 
 
 def _billed(line: int, row: Mapping[str, Any], products: list[str], cost: str) -> Billed:
+    category = str(row.get("ChargeCategory", ""))
+    if category != _USAGE:
+        raise _Field("ChargeCategory", f"{category[:40]!r} is none" if category else "it is empty")
     about, unit = told_of(row, products)
     scale, unit = _scale(row, unit)
     if not about["product"]:
         raise _Field("SkuMeter", "it names no product of the agreement or the price books")
-    currency = str(row.get("BillingCurrency", ""))
-    if not re.fullmatch(r"[A-Z]{3}", currency):
-        raise _Field("BillingCurrency", f"{currency!r} is no currency" if currency else "it is empty")
     return Billed(
         line=line,
         day=_day(row, "ChargePeriodStart"),
         unit=unit,
         quantity=exact_product(_number(row, "ConsumedQuantity"), scale),
         cost=_number(row, cost),
-        currency=currency,
+        currency=_currency(row),
         quantity_step=exact_product(_step(_number(row, "ConsumedQuantity")), scale),
         cost_step=_step(_number(row, cost)),
         identity=_identity(row),
         **about,
     )
+
+
+def _currency(row: Mapping[str, Any]) -> str:
+    currency = str(row.get("BillingCurrency", ""))
+    if not re.fullmatch(r"[A-Z]{3}", currency):
+        raise _Field("BillingCurrency", f"{currency[:40]!r} is no currency" if currency else "it is empty")
+    return currency
 
 
 def _scale(row: Mapping[str, Any], unit: Unit | None) -> tuple[Decimal, Unit]:

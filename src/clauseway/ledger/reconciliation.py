@@ -4,6 +4,10 @@
              ├─▶ by line ─▶ item┤   missing on the bill · missing in the meter
     billed  ─┘                  └─▶ quantity differs · priced differently ─▶ CAUSES, the first that explains it
 
+Charges beside usage (taxes, credits, corrections …) are compared with nothing and counted with their amounts.
+INVARIANT: the parts of a bill (matched, differing, on one side only, beside usage) sum to its total, to the
+last digit.
+
 A cause is told only where the figures bear it out: each is a rule that gives back the difference, to the unit or to the
 tolerance. What none explains is told as such. Amounts are USD, `difference` is billed less metered.
 """
@@ -23,6 +27,12 @@ NOT_BILLED, NOT_METERED = "missing on the bill", "missing in the meter"
 QUANTITY, PRICE = "quantity differs", "priced differently"
 STATUSES = (MATCHED, NOT_BILLED, NOT_METERED, QUANTITY, PRICE)
 UNEXPLAINED = "no known cause"
+# What is on a bill beside the usage that is compared.
+TAXES, CREDITS, PURCHASES, ADJUSTMENTS = "taxes", "credits", "purchases", "adjustments"
+CORRECTIONS, NOT_READ, NOT_COMPARED = "corrections", "not read", "not compared"
+BESIDE = (TAXES, CREDITS, PURCHASES, ADJUSTMENTS, CORRECTIONS, NOT_READ, NOT_COMPARED)
+# Nobody meters taxes, and whoever compares less than a bill says so: neither makes what is compared differ.
+_EXPECTED = frozenset({MATCHED, TAXES, NOT_COMPARED})
 _ZERO = Decimal(0)
 _HALF = Decimal("0.5")
 _EPOCH = date(1970, 1, 1)
@@ -74,6 +84,14 @@ class Billed(msgspec.Struct, frozen=True, kw_only=True):
     quantity_step: Decimal = _ZERO
     cost_step: Decimal = _ZERO
     identity: str = ""
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a bill that is not compared: one of `BESIDE`, and what it costs in its currency."""
+
+    kind: str
+    cost: Decimal
+    currency: str = USD
 
 
 class OtherPrice(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,11 +149,38 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[Item, ...]
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a bill, one of `STATUSES` or of `BESIDE`: how many of its rows, and the amounts on both sides."""
+
+    name: str
+    rows: int
+    metered: Decimal
+    billed: Decimal
+
+
+class WholeDay(msgspec.Struct, frozen=True, kw_only=True):
+    """A day of which one side has nothing at all of these clouds, and how many items the other has."""
+
+    day: date
+    status: str
+    clouds: tuple[str, ...]
+    items: int
+    difference: Decimal
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A reconciliation. `at_stake` sums what differs without regard to sign; `by_status` and `by_cause` are (count of
-    items, amount at stake)."""
+    items, amount at stake).
+
+    `total` is the bill's own, of all its rows; the `parts` sum to it. `unrated` sums, by currency, rows whose currency
+    has no rate: they are in no amount.
+    """
 
     lines: tuple[Line, ...]
+    parts: tuple[Part, ...]
+    whole_days: tuple[WholeDay, ...]
+    total: Decimal
+    unrated: Mapping[str, Decimal]
     tolerance: Tolerance
     metered: Decimal
     billed: Decimal
@@ -146,7 +191,16 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_matched(self) -> bool:
-        return all(line.status == MATCHED for line in self.lines)
+        """Whether all that was compared agrees, and nothing else on the bill but taxes asks for an explanation."""
+        return all(line.status == MATCHED for line in self.lines) and not any(
+            part.billed for part in self.parts if part.name not in _EXPECTED
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is matched is the whole bill: its own total is reached."""
+        matched = next(part for part in self.parts if part.name == MATCHED)
+        return self.is_matched and not self.unrated and matched.billed == self.total
 
 
 class Place(NamedTuple):
@@ -276,19 +330,34 @@ def reconcile(
     tolerance: Tolerance,
     rates: Mapping[str, Decimal] | None = None,
     others: Callable[[Place, str, date], Sequence[OtherPrice]] = lambda place, seller, day: (),
+    beside: Iterable[Charge] = (),
 ) -> Found:
     """Compare a bill with the meter on these days. Metered usage may lie a day around them: a bill's days may begin at
-    another hour. `rates` are USD for one unit of a currency; `others` gives the prices that an item could have had."""
+    another hour. `rates` are USD for one unit of a currency; `others` gives the prices that an item could have had;
+    `beside` are the bill's rows that are not compared."""
+    billed, beside = tuple(billed), tuple(beside)
     book = _Book(metered, billed, days, tolerance, {USD: Decimal(1), **(rates or {})}, others)
     by_line: dict[tuple[date, str, str, str], list[Item]] = {}
+    parts = _Parts(book.rates)
     for place, day in sorted((place, day) for place, by_day in book.sides.items() for day in by_day):
         sides = book.at(place, day)
         case = _Case(place, day, sides.metered, sides.billed, book.usd(sides.billed), book)
-        by_line.setdefault((day, place.cloud, place.region, place.product), []).append(_item(case))
+        item = _item(case)
+        parts.compared(item, sides.billed)
+        by_line.setdefault((day, place.cloud, place.region, place.product), []).append(item)
+    for charge in beside:
+        parts.beside(charge)
     lines = tuple(_line(*key, items) for key, items in sorted(by_line.items()))
     items = [item for line in lines for item in line.items]
+    costs = [*((row.cost, row.currency) for row in billed), *((one.cost, one.currency) for one in beside)]
+    total = exact_sum(exact_product(cost, book.rates[name]) for cost, name in costs if name in book.rates)
+    assert exact_sum(part.billed for part in parts.all()) == total, "the parts of a bill are the bill"
     return Found(
         lines=lines,
+        parts=parts.all(),
+        whole_days=_whole_days(lines),
+        total=total,
+        unrated=_sums((name, cost) for cost, name in costs if name not in book.rates),
         tolerance=tolerance,
         metered=exact_sum(line.metered for line in lines),
         billed=exact_sum(line.billed for line in lines),
@@ -303,6 +372,70 @@ def reconcile(
             if any(item.causes and item.causes[0].name == name for item in items)
         },
     )  # fmt: skip
+
+
+class _Parts:
+    """The parts of a bill, as its rows are gone through."""
+
+    def __init__(self, rates: Mapping[str, Decimal]) -> None:
+        self._rates = rates
+        self._rows = dict.fromkeys((*STATUSES, *BESIDE), 0)
+        self._metered: dict[str, list[Decimal]] = {name: [] for name in self._rows}
+        self._billed: dict[str, list[Decimal]] = {name: [] for name in self._rows}
+
+    def compared(self, item: Item, rows: Sequence[Billed]) -> None:
+        self._metered[item.status].append(item.metered or _ZERO)
+        for row in rows:
+            self._add(item.status, row.cost, row.currency)
+
+    def beside(self, charge: Charge) -> None:
+        self._add(charge.kind, charge.cost, charge.currency)
+
+    def _add(self, name: str, cost: Decimal, currency: str) -> None:
+        self._rows[name] += 1
+        if currency in self._rates:
+            self._billed[name].append(exact_product(cost, self._rates[currency]))
+
+    def all(self) -> tuple[Part, ...]:
+        return tuple(
+            Part(
+                name=name,
+                rows=rows,
+                metered=exact_sum(self._metered[name]),
+                billed=exact_sum(self._billed[name]),
+            )
+            for name, rows in self._rows.items()
+        )
+
+
+def _sums(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    """Amounts summed by their name."""
+    found: dict[str, Decimal] = {}
+    for name, amount in amounts:
+        found[name] = exact_sum((found.get(name, _ZERO), amount))
+    return found
+
+
+def _whole_days(lines: Sequence[Line]) -> tuple[WholeDay, ...]:
+    """The days of which one side has nothing, of some clouds: each is one thing, however many items it is."""
+    items: dict[tuple[date, str], list[Item]] = {}
+    for line in lines:
+        items.setdefault((line.day, line.cloud), []).extend(line.items)
+    missing: dict[tuple[date, str], list[str]] = {}
+    for (day, cloud), of_day in sorted(items.items()):
+        statuses = {item.status for item in of_day}
+        if len(statuses) == 1 and statuses <= {NOT_BILLED, NOT_METERED}:
+            missing.setdefault((day, statuses.pop()), []).append(cloud)
+    return tuple(
+        WholeDay(
+            day=day,
+            status=status,
+            clouds=tuple(clouds),
+            items=sum(len(items[day, cloud]) for cloud in clouds),
+            difference=exact_sum(item.difference for cloud in clouds for item in items[day, cloud]),
+        )
+        for (day, status), clouds in missing.items()
+    )
 
 
 def _counted(items: Sequence[Item]) -> tuple[int, Decimal]:

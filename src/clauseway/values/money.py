@@ -3,8 +3,8 @@
 INVARIANT: no float touches money. Amounts are `Decimal`; token prices on the request's way are whole picodollars.
 """
 
-from collections.abc import Iterable, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, Inexact
 
 import msgspec
 
@@ -78,6 +78,22 @@ def allocate(total: Decimal, weights: Sequence[tuple[str, Decimal]], unit: Decim
     left = units - sum(floor for floor, _ in divided.values())
     favoured = set(sorted(divided, key=lambda line: (-divided[line][1], line))[:left])
     return {line: unit * (floor + (line in favoured)) for line, (floor, _) in divided.items()}
+
+
+def round_together(amounts: Mapping[str, Decimal], unit: Decimal = CENT) -> dict[str, Decimal]:
+    """Round amounts to multiples of `unit` so that they sum to their rounded sum. Each moves by less than a unit.
+
+    Largest remainder; ties go to the amount whose id sorts first.
+    """
+    places = -_exponent(unit)
+    floors = {
+        name: int(amount.scaleb(places, _EXACT).to_integral_value(ROUND_FLOOR, _EXACT))
+        for name, amount in amounts.items()
+    }
+    whole = int(round_half_even(exact_sum(amounts.values()), unit).scaleb(places, _EXACT))
+    rest = {name: exact_sum((amounts[name], (unit * floor).copy_negate())) for name, floor in floors.items()}
+    favoured = sorted(rest, key=lambda name: (-rest[name], name))[: whole - sum(floors.values())]
+    return {name: unit * (floor + (name in favoured)) for name, floor in floors.items()}
 
 
 def _exponent(amount: Decimal) -> int:
