@@ -310,7 +310,7 @@ tiers without a rate
     told: A1.md:44 'rate' is missing
 
 two floors for one month
-    A1.md:43 written: rate: rate ⏎ floors: [{amount: 1, per: month}, {amount: rate, per: month}]
+    A1.md:43 written: rate: rate ⏎ floors: [{amount: 1, per: month}, {amount: 2, per: month}]
     told: A1.md:44 A1.share has two floors for one period
 
 payment, withholding and late usage that do not fit

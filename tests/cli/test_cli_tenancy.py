@@ -48,7 +48,7 @@ def test_from_an_organisation_to_its_budget(clauseway: Commands) -> None:
     limit = clauseway.json("limit set --organisation acme --requests 600 --tokens 400000")
     assert limit["whose"] == "organisation acme"
     budget = clauseway.json(
-        "budget set --organisation acme --project search --cloud aws --amount 1,200.50 --period day"
+        "budget set --organisation acme --project search --cloud aws --amount 1_200.50 --period day"
     )
     assert (budget["whose"], budget["amount"], budget["left"]) == ("project acme/search on aws", "1200.50", "1200.50")
     shown = clauseway("budget list")
@@ -118,8 +118,8 @@ BAD = [
     (f"key revoke {NO_KEY}", ["there is no active key"]),
     ("limit set --organisation acme", ["nothing is limited"]),
     ("limit set --requests 5", ["nobody is named"]),
-    ("limit set --organisation acme --requests -5", ["-5 a minute"]),
-    ("limit set --organisation acme --requests five", ["--requests", "integer"]),
+    ("limit set --organisation acme --requests -5", ["--requests: '-5' cannot be taken"]),
+    ("limit set --organisation acme --requests five", ["--requests: 'five' cannot be taken"]),
     (
         "limit set --organisation nobody --requests 1 --cloud moon --product gpt-0",
         ["there is no organisation nobody", "'moon'", "'gpt-0'"],
@@ -130,9 +130,11 @@ BAD = [
     ("limit remove lim_0", ["there is no limit 'lim_0'"]),
     ("budget set --organisation acme --amount lots --period week", ["'lots' is no amount", "'week'"]),
     ("budget set --organisation acme --amount -1", ["'-1' is no amount"]),
+    ("budget set --organisation acme --amount 12,50", ["'12,50' is no amount", "Write 12.50 or 1250 "]),
+    ("limit set --organisation acme --requests 1,5", ["--requests: '1,5' cannot be taken"]),
     ("budget set --organisation acme --amount NaN", ["'NaN' is no amount"]),
     ("budget set --organisation acme --amount 1e999999", ["is no amount"]),
-    ("budget set --organisation acme --amount 0.0000000000001", ["at most 12 decimals"]),
+    ("budget set --organisation acme --amount 0.0000000000001", ["more decimal places than the 12"]),
     ("budget set --amount 5", ["nobody is named"]),
     ("budget set --organisation acme", ["amount"]),
     ("budget remove bud_0", ["there is no budget 'bud_0'"]),

@@ -32,8 +32,8 @@ AMOUNTS = [
     ("cap=38000000000", "38000000000"),
     ("cap=USD 38 billion", "38000000000"),
     ("cap=1.5 million", "1500000"),
-    ("cap=25,000.50", "25000.50"),
-    ("cap=1e3", "1000"),
+    ("cap=25_000.50", "25000.50"),
+    ("cap=38000000000.5", "38000000000.5"),
 ]
 
 
@@ -47,6 +47,47 @@ def test_amounts(item: str, value: str) -> None:
     assert read_assumptions([item], FIGURES).amount("cap") == D(value)
 
 
+# what is typed → what every statement says of it, and what machines read
+STANDINGS = [
+    ([], "wholesale", "100 % (ours)", "ours"),
+    ([], "share", "20 % (reported)", "reported"),
+    (["share"], "share", "20 % (reported)", "reported"),
+    (["share=20%"], "share", "20% (reported)", "reported"),
+    (["share=0.2"], "share", "0.2 (reported)", "reported"),
+    (["share=18%"], "share", "18%, given (20 % was reported)", "given"),
+    (["cap=USD 38 billion"], "cap", "USD 38 billion (reported)", "reported"),
+    (["cap=500"], "cap", "500, given (USD 38000000000 was reported)", "given"),
+    (["revenue-owner=host"], "revenue-owner", "host, given (seller is ours)", "given"),
+    (["wholesale=90%", "wholesale=amazon:80%"], "wholesale", "90%; amazon:80%, given (100 % is ours)", "given"),
+    (["cap-counts=all-payments:5"], "cap-counts", "all-payments:5, given (from-a5 is ours)", "given"),
+]
+
+
+@pytest.mark.parametrize(("items", "name", "said", "standing"), STANDINGS)
+def test_a_value_that_was_given_is_never_called_reported(items: list[str], name: str, said: str, standing: str) -> None:
+    read = read_assumptions(items, FIGURES)
+    (used,) = (one for one in read.used(["share", "cap"]) if one.name == name)
+    assert (used.in_words, used.standing) == (said, standing)
+    # What a settlement accepted is what makes the same again, with the same standing.
+    again = read_assumptions([f"{used.name}={value}" for value in used.value.split("; ")], FIGURES)
+    assert [one.in_words for one in again.used(["share", "cap"]) if one.name == name] == [said]
+
+
+def test_a_declared_value_may_group_with_commas_and_a_given_one_may_not() -> None:
+    cap = Figure(id="cap", value="USD 38,000,000,000", standing="reported", citation=CITATION)
+    for item in ("cap", "cap=USD 38,000,000,000", "cap=38_000_000_000"):
+        read = read_assumptions([item], {"cap": cap})
+        assert (read.amount("cap"), read.used(["cap"])[0].standing) == (D(38_000_000_000), "reported")
+    with pytest.raises(InvalidInput, match="a comma groups"):
+        read_assumptions(["cap=USD 30,000,000,000"], {"cap": cap})
+
+
+def test_a_default_that_cannot_be_read_is_told_where_it_stands() -> None:
+    wholesale = Figure(id="wholesale", value="90,5 %", standing="ours", citation=CITATION)
+    with pytest.raises(InvalidInput, match=r"agreement.md:1: figure wholesale says '90,5 %'"):
+        read_assumptions([], {"wholesale": wholesale})
+
+
 def test_wholesale_by_seller() -> None:
     read = read_assumptions(["wholesale=90%", "wholesale=amazon:80%"], FIGURES)
     assert (read.wholesale("amazon"), read.wholesale("oracle")) == (D("0.8"), D("0.9"))
@@ -58,14 +99,22 @@ def test_wholesale_by_seller() -> None:
 REFUSED = [
     ("speed", "unknown assumption 'speed'"),
     ("share=120%", "more than the whole"),
-    ("share=20", "more than the whole"),
-    ("share=a fifth", "write a percentage"),
-    ("cap=-1", "write an amount"),
-    ("cap=a lot", "write an amount"),
+    ("share=20", "Write 20 % if that is meant"),
+    ("share=1", "Write 1 % if that is meant"),
+    ("share=1,5 %", "Write 1.5 or 15 "),
+    ("share=a fifth", "Write a percentage"),
+    ("cap=-1", "a minus sign"),
+    ("cap=a lot", "Write an amount"),
+    ("cap=38,5", "Write 38.5 or 385 "),
+    ("cap=25,000.50", "a comma groups digits for some"),
+    ("cap=USD 38,000,000,000", "a comma groups digits for some"),
+    ("cap=1e3", "an exponent"),
+    ("cap=20 %", "Write an amount"),
+    ("cap=1000 trillion", "more than 15 digits"),
     ("cap=0.001", "no whole number of cents"),
     ("cap-counts=all-payments", "what had been paid before is missing"),
-    ("cap-counts=everything", "write from-a5, or all-payments:"),
-    ("revenue-owner=customer", "write seller or host"),
+    ("cap-counts=everything", "Write from-a5, or all-payments:"),
+    ("revenue-owner=customer", "Write seller or host"),
     ("wholesale=amazon:150%", "more than the whole"),
 ]
 

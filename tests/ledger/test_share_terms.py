@@ -21,7 +21,7 @@ from clauseway.values import Interval, InvalidInput, day_of, exact_sum
 YEAR = Interval(date(2026, 1, 1), date(2027, 1, 1))
 
 # 20 % of the first 1,000.00; 15 % of what lies above; 10 % of what lies above 5,000.00.
-TIERED = share(tiers=(Tier(above="USD 5000", rate="10 %"), Tier(above="1,000", rate="15 %")))
+TIERED = share(tiers=(Tier(above="USD 5000", rate="10 %"), Tier(above="1_000", rate="15 %")))
 # month, sold in it → share due in it
 BANDS = [
     ("2026-01", "600.00", "120.00"),  # 600 × 20 %

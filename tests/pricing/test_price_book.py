@@ -137,10 +137,10 @@ REFUSED = [
     ("gpt,aws,,,input_token,2026-01-01,,2026-01-01,1,list", "unknown unit 'input_token'"),
     ("gpt,aws,,,input_tokens,2026-01-32,,2026-01-01,1,list", "begin: '2026-01-32' is no day"),
     ("gpt,aws,,,input_tokens,2026-01-01,2026-01-01,2026-01-01,1,list", "never in force"),
-    ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,-1,list", "a negative price"),
+    ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,-1,list", "a minus sign stands where no number is below zero"),
     ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,one,list", "'one' is no price"),
     ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,Infinity,list", "'Infinity' is no price"),
-    ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,0.0000001,list", "more than six decimal places"),
+    ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,0.0000001,list", "more decimal places than the 6 that are kept"),
     ("gpt,aws,,,input_tokens,2026-01-01,,2026-01-01,1,", "without a source"),
     ("gpt,aws,input_tokens,2026-01-01,,2026-01-01,1,list", "8 fields"),
 ]

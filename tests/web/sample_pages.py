@@ -35,6 +35,10 @@ def cite(amendment: str, term: str, document: str, line: int, source: str, text:
     return Citation(amendment=amendment, term=term, document=document, line=line, source=source, text=text)
 
 
+def assumption(name: str, value: str, standing: str, note: str = "") -> Assumption:
+    return Assumption(name=name, value=value, standing=standing, in_words=f"{value} ({standing})", note=note)
+
+
 A1_SHARE = cite(
     "A1",
     "A1.share-openai-microsoft",
@@ -239,10 +243,10 @@ STATEMENT = StatementContext(
         Total(label="Microsoft owes OpenAI", amount="128.00"),
     ),
     assumptions=(
-        Assumption(name="share-openai-microsoft", value="20 %", standing="reported", note="Never published."),
-        Assumption(name="share-microsoft-openai", value="20 %", standing="reported", note="Never published."),
-        Assumption(name="cap", value="38,000,000,000 USD", standing="reported", note="Never published."),
-        Assumption(name="revenue-owner", value="the seller’s", standing="ours"),
+        assumption("share-openai-microsoft", "20 %", "reported", "Never published."),
+        assumption("share-microsoft-openai", "20 %", "reported", "Never published."),
+        assumption("cap", "38,000,000,000 USD", "reported", "Never published."),
+        assumption("revenue-owner", "the seller’s", "ours"),
     ),
     receipt=(
         ReceiptLine(name="engine", value="0.1.0"),

@@ -15,12 +15,15 @@ from clauseway.agreement.entries import Entry, Plain, read_yaml
 from clauseway.agreement.markdown import Block
 from clauseway.agreement.mistakes import Mistakes
 from clauseway.agreement.terms import Choice
+from clauseway.values import BadNumber, read_whole
 
 T = TypeVar("T", bound=msgspec.Struct)
 # What must say something: an identifier, a title.
 Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 # What must name at least one source.
 Cited: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+# A whole number of a term counts days.
+_DAYS_MAX = 36_500
 _NOTHING: Mapping[str, object] = {}
 
 
@@ -88,7 +91,13 @@ def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> 
         return _part(wanted, entry, key, mistakes)
     if get_origin(wanted) is tuple and issubclass(part := get_args(wanted)[0], msgspec.Struct):
         return _parts(part, entry, key, mistakes)
-    plain = _choice(entry.plain()) if wanted is Choice else entry.plain()
+    plain: object = _choice(entry.plain()) if wanted is Choice else entry.plain()
+    if wanted is int and isinstance(plain, str):
+        try:
+            plain = read_whole(plain, least=-_DAYS_MAX, most=_DAYS_MAX)
+        except BadNumber as error:
+            mistakes.add(entry.line, f"{key!r} does not fit", error.why, error.todo)
+            return None
     try:
         return msgspec.convert(plain, field.type, strict=False)
     except msgspec.ValidationError:

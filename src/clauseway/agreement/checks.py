@@ -11,7 +11,7 @@ from clauseway.agreement.agreement import Change
 from clauseway.agreement.definitions import ANY_SEGMENT, Definitions
 from clauseway.agreement.entries import Entry
 from clauseway.agreement.figures import parse_amount, parse_percentage
-from clauseway.agreement.mistakes import Mistakes, Names
+from clauseway.agreement.mistakes import DEFINITIONS, Mistakes, Names
 from clauseway.agreement.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
 from clauseway.agreement.terms import (
     ANYONE,
@@ -33,8 +33,10 @@ from clauseway.agreement.terms import (
     Undertaking,
 )
 from clauseway.catalog import ELSEWHERE
-from clauseway.values import InvalidInput, parse_day, through
+from clauseway.values import BadNumber, InvalidInput, parse_day, through
 
+# With one of these, or a digit, a text begins that was meant to be a number.
+_BEGIN_A_NUMBER = ("+", "-", ".", ",", "\u2212")
 # Names that a term uses: the key they are written under, what they name, and the names.
 Use = tuple[str, str, Iterable[str]]
 
@@ -100,24 +102,32 @@ def _check_share(term: RevenueShareTerm, place: Place) -> None:
         place.tell("floors", f"{term.id} has two floors for one period", "one of them says nothing", "Delete one.")
     stated = [tier.above for tier in term.tiers if tier.above not in (place.definitions.names["figures"] or ())]
     try:
-        bounds = [parse_amount(above) for above in stated]
+        bounds = [parse_amount(above, commas=True) for above in stated]
     except ValueError:
         return
     if any(low >= high for low, high in pairwise([Decimal(0), *bounds])):
         place.tell("tiers", f"{term.id} has tiers out of order", "each begins above the last", "Sort them.")
 
 
-def _check_figures(key: str, names: Iterable[str], parse: Callable[[str], Decimal], place: Place) -> None:
-    """What is no figure of the agreement must be a number."""
+def _check_figures(key: str, names: Iterable[str], parse: Callable[..., Decimal], place: Place) -> None:
+    """What is no figure of the agreement must be a number, and so must the value of a figure be."""
     known = place.definitions.names["figures"]
     for name in names:
-        if known is None or name in known:
+        if known is None:
             continue
+        figure = place.definitions.figures.get(name)
+        if figure is None and name in known:
+            continue  # it could not be read, which was told already
         try:
-            parse(name)
-        except ValueError as error:
-            if name[:1].isdigit() or name.upper().startswith("USD"):
-                place.tell(key, f"the number {name!r} cannot be read", str(error), "Mend it, or name a figure.")
+            parse(name if figure is None else figure.value, commas=True)
+        except BadNumber as error:
+            if figure is not None:
+                what = f"the value {figure.value!r} of figure {name} cannot be read"
+                place.mistakes.within(DEFINITIONS).add(
+                    place.definitions.lines["figures", name], what, error.why, error.todo
+                )
+            elif name.upper().startswith("USD") or name[:1] in _BEGIN_A_NUMBER or name[:1].isdigit():
+                place.tell(key, f"the number {name!r} cannot be read", error.why, error.todo)
             else:
                 place.mistakes.check_defined(place.line(key), "figure", name, known)
 

@@ -1,40 +1,48 @@
-"""Percentages and amounts as people write them: `20 %`, `0.2`, `USD 38 billion`, `25,000.50`."""
+"""Percentages and amounts: `20 %`, `0.2`, `USD 38 billion`, `25_000.50`, read by the rules of `values.numbers`.
+
+`commas` is for an agreement's text alone: there a comma may group digits where it can be no decimal sign.
+"""
 
 import re
 from decimal import Decimal
 
-from clauseway.values import round_half_even
+from clauseway.values import NUMBER_BELOW, BadNumber, read_decimal, read_percentage, round_half_even
 
-_SCALES = {"": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_NUMBER = re.compile(r"(?P<number>\d[\d,_]*(\.\d+)?([eE]\+?\d{1,2})?)")
-_PERCENTAGE = re.compile(_NUMBER.pattern + r"\s*(?P<sign>%?)")
-_AMOUNT = re.compile(
-    r"(USD\s*)?" + _NUMBER.pattern + r"\s*(?P<scale>thousand|million|billion|trillion|)", re.IGNORECASE
-)
+_SCALES = {"": 0, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_AMOUNT = re.compile(r"(?:USD\s*)?(?P<number>\S*?)\s*(?P<scale>thousand|million|billion|trillion|)", re.IGNORECASE)
+_PERCENTAGE = "Write a percentage, as in 20 % or 0.2."
+_SUM = "Write an amount in USD, as in 38000000000, 38_000_000_000 or 'USD 38 billion'."
 
 
-def parse_percentage(text: str) -> Decimal:
-    """`20%`, `20 %` or `0.2` as a fraction of one. Raises ValueError."""
-    match = _PERCENTAGE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("write a percentage, as in 20% or 0.2")
-    fraction = _decimal(match["number"]) / (100 if match["sign"] else 1)
+def parse_percentage(text: str, *, commas: bool = False) -> Decimal:
+    """`20%`, `20 %` or `0.2` as a fraction of one. Raises BadNumber."""
+    try:
+        fraction = read_percentage(text, commas=commas)
+    except BadNumber as error:
+        raise _pointing(error, _PERCENTAGE) from None
     if fraction > 1:
-        raise ValueError("it is more than the whole; write a percentage, as in 20% or 0.2")
+        raise BadNumber("it is more than the whole", _PERCENTAGE)
     return fraction
 
 
-def parse_amount(text: str) -> Decimal:
-    """`38000000000`, `USD 38 billion` or `25,000.50` in USD. Raises ValueError."""
-    match = _AMOUNT.fullmatch(text.strip())
+def parse_amount(text: str, *, commas: bool = False) -> Decimal:
+    """`38000000000`, `USD 38 billion` or `25_000.50` in USD. Raises BadNumber."""
+    match = _AMOUNT.fullmatch(text.strip(" "))
     if match is None:
-        raise ValueError("write an amount in USD, as in 38000000000 or 'USD 38 billion'")
-    amount = _decimal(match["number"]) * _SCALES[match["scale"].lower()]
+        raise BadNumber("it is no amount", _SUM)
+    try:
+        number = read_decimal(match["number"], commas=commas)
+    except BadNumber as error:
+        raise _pointing(error, _SUM) from None
+    amount = number.scaleb(_SCALES[match["scale"].lower()])
+    if amount >= NUMBER_BELOW:
+        raise BadNumber("it has more than 15 digits before the point", "Write an amount below 10^15 USD.")
     cents = round_half_even(amount)
     if amount != cents:
-        raise ValueError("it is no whole number of cents")
+        raise BadNumber("it is no whole number of cents", _SUM)
     return cents
 
 
-def _decimal(number: str) -> Decimal:
-    return Decimal(number.replace(",", "").replace("_", ""))
+def _pointing(error: BadNumber, form: str) -> BadNumber:
+    """The same refusal, which says the form that is wanted where it has nothing more exact to say."""
+    return BadNumber(error.why, form if error.is_general else error.todo)

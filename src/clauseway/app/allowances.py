@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import msgspec
 
@@ -14,13 +14,10 @@ from clauseway.catalog import Catalog
 from clauseway.storage import Control
 from clauseway.storage.leases import PERIODS, TOTAL, Leases, Standing, usd
 from clauseway.storage.tenants import BudgetRow, Limit, Scope, Tenants
-from clauseway.values import USD, InvalidInput, Problem, round_half_even
+from clauseway.values import USD, BadNumber, InvalidInput, Problem, read_decimal, round_half_even
 
 # Keeps every sum within 63 bits; nobody asks as much in a minute.
 _PER_MINUTE_MAX = 10**15
-# More than any commitment that was ever announced; a slip of the finger beyond it is refused.
-_AMOUNT_MAX = Decimal(10) ** 15
-_DECIMALS = 12
 
 
 class ListedLimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,23 +209,10 @@ def _plain(picodollars: int) -> Decimal:
 def _amount(text: str, problems: list[Problem]) -> Decimal:
     """A sum of money as it was written. Adds a problem where it is none."""
     try:
-        amount = Decimal(text.strip().replace(",", ""))
-        if not amount.is_finite() or amount.is_signed() or amount > _AMOUNT_MAX:
-            raise InvalidOperation
-        exponent = amount.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -_DECIMALS:
-            raise InvalidOperation
-    except InvalidOperation:
-        problems.append(
-            Problem(
-                what=f"{text!r} is no amount",
-                why=f"a budget is 0 to {_AMOUNT_MAX:,} USD, with at most {_DECIMALS} decimals",
-                where="--amount",
-                todo="Write it as 2500 or 2500.50.",
-            )
-        )
+        return read_decimal(text)
+    except BadNumber as error:
+        problems.append(error.problem(f"{text!r} is no amount", "--amount"))
         return Decimal(0)
-    return amount
 
 
 def _scope(control: Control, catalog: Catalog, who: For, problems: list[Problem]) -> Scope:

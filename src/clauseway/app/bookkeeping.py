@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -45,7 +45,20 @@ from clauseway.storage.books import Books
 from clauseway.storage.journal import Leg
 from clauseway.storage.lake import Lake
 from clauseway.storage.usage import revenue
-from clauseway.values import CENT, USD, Interval, InvalidInput, Problem, day_after, day_of, exact_sum, start_of_day_ns
+from clauseway.values import (
+    CENT,
+    USD,
+    BadNumber,
+    Interval,
+    InvalidInput,
+    Problem,
+    check_names,
+    day_after,
+    day_of,
+    exact_sum,
+    read_decimal,
+    start_of_day_ns,
+)
 
 _PICO = Decimal("0.000000000001")
 
@@ -328,18 +341,16 @@ def _rates(path: Path | None) -> Rates:
 def _amount(text: str, unit: Decimal) -> Decimal:
     """An amount above zero, of whole units."""
     try:
-        amount = Decimal(text)
-        if not amount.is_finite() or amount <= 0 or amount != amount.quantize(unit):
-            raise InvalidOperation
-    except InvalidOperation:
-        why = f"it is no number above zero with {-int(unit.as_tuple().exponent)} decimals at most"
-        raise InvalidInput(
-            Problem(what=f"{text!r} is no amount", why=why, where="--amount", todo="Write it as 12.50.")
-        ) from None
+        amount = read_decimal(text, places=-int(unit.as_tuple().exponent))
+        if not amount:
+            raise BadNumber("it is nothing", "Write an amount above zero, as 12.50.")
+    except BadNumber as error:
+        raise InvalidInput(error.problem(f"{text!r} is no amount", "--amount")) from None
     return amount
 
 
 def _book(books: Books, voucher: Voucher, entries: Iterable[Entry]) -> None:
+    check_names({"--id": voucher.id})
     try:
         books.book(voucher, entries, time.time_ns())
     except Conflict as error:

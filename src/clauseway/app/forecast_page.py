@@ -46,6 +46,6 @@ def _cap(reached: Reached) -> str:
 
 
 def _note(view: Ahead) -> str:
-    assumed = " · ".join(f"{one.name} = {one.value} ({one.standing})" for one in view.forecast.assumptions)
+    assumed = " · ".join(f"{one.name} = {one.in_words}" for one in view.forecast.assumptions)
     methods = " ".join(dict.fromkeys(one.growth.method for one in view.forecast.outlooks))
     return f"Assumed: {assumed}. Method: {methods}."

@@ -11,10 +11,11 @@ from clauseway.app.settling import figures_of, latest_settlements, shares_of
 from clauseway.app.several import Opened
 from clauseway.ledger import Settlement, read_assumptions
 from clauseway.ledger.forecast import Forecast, Growth, MonthAhead, Outlook, assumed_growth, forecast
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_percentage
 
 FIRST_YEAR, LAST_YEAR, THROUGH = 2000, 2100, 2030
 # A month in which everything doubles is growth; ten times is a slip of the pen, and so is losing more than all.
+_GROWTH = "Write a growth a month, as 5%, or a range, as 2%..8%."
 _GROWTH_MIN, _GROWTH_MAX = Decimal(-1), Decimal(10)
 
 
@@ -77,32 +78,22 @@ def read_growth(text: str) -> Growth:
     parts = text.split("..")
     try:
         if len(parts) > 3:
-            raise ValueError("there are at most a low, a middle and a high one")
+            raise BadNumber("there are at most a low, a middle and a high one", _GROWTH)
         rates = [_rate(part) for part in parts]
         if rates != sorted(rates):
-            raise ValueError("they are not in order, low first")
-    except ValueError as error:
-        todo = "Write a growth a month, as 5%, or a range, as 2%..8%."
-        raise InvalidInput(
-            Problem(what=f"{text!r} is no growth", why=str(error), where="--growth", todo=todo)
-        ) from None
+            raise BadNumber("they are not in order, low first", _GROWTH)
+    except BadNumber as error:
+        todo = _GROWTH if error.is_general else error.todo
+        raise InvalidInput(BadNumber(error.why, todo).problem(f"{text!r} is no growth", "--growth")) from None
     mid = rates[1] if len(rates) == 3 else (rates[0] + rates[-1]) / 2
     return assumed_growth(rates[0], mid, rates[-1])
 
 
 def _rate(text: str) -> Decimal:
-    """A percentage a month that may be below zero. Raises ValueError."""
-    text = text.strip()
-    sign = -1 if text.startswith(("-", "\u2212")) else 1
-    number = text.lstrip("+-\u2212").removesuffix("%").strip()
-    if not text.endswith("%"):
-        raise ValueError(f"{text!r} has no percent sign")
-    try:
-        rate = sign * (Decimal(number) / 100)
-    except ArithmeticError:
-        raise ValueError(f"{text!r} is no percentage") from None
-    if not rate.is_finite() or not _GROWTH_MIN <= rate <= _GROWTH_MAX:
-        raise ValueError(f"{text} a month is not believed; it lies between -100% and 1000%")
+    """A percentage a month that may be below zero. Raises BadNumber."""
+    rate = read_percentage(text, signed=True, bare=False)
+    if not _GROWTH_MIN <= rate <= _GROWTH_MAX:
+        raise BadNumber(f"{text} a month is not believed", "Write a growth between -100% and 1000%.")
     return rate
 
 
@@ -128,7 +119,7 @@ def svg_of(view: Ahead) -> str:
     outlooks = [one for one in view.forecast.outlooks if one.months]
     height = _HEAD + _PANEL * len(outlooks) + _FOOT
     title = f"What is due, through {view.forecast.through}"
-    assumed = " · ".join(f"{one.name} = {one.value} ({one.standing})" for one in view.forecast.assumptions)
+    assumed = " · ".join(f"{one.name} = {one.in_words}" for one in view.forecast.assumptions)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '

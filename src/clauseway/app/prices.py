@@ -15,7 +15,7 @@ from clauseway.metering import Unit, problems_of
 from clauseway.pricing import ChargeLine, Entry, PriceBook, PriceTable, Sale, parse_book
 from clauseway.pricing.conditions import NAMES
 from clauseway.pricing.working import Considered, considered
-from clauseway.values import USD, InvalidInput, KnownAt, Problem, exact_product, parse_day
+from clauseway.values import USD, BadNumber, InvalidInput, KnownAt, Problem, exact_product, parse_day, read_whole
 
 _UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
 # What people write for the units that are in every bill.
@@ -217,12 +217,13 @@ def _report(text: str) -> Mapping[Unit, int]:
     for part in filter(None, text.split(",")):
         name, _, count = part.strip().partition("=")
         unit = _SHORT.get(name) or _UNITS.get(name)
-        if unit is None or not (count.isascii() and count.isdigit()):
-            todo = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *_UNITS])}."
-            why = "it is no unit with a whole number"
-            problems.append(Problem(what=f"{part!r} is no usage", why=why, where="--tokens", todo=todo))
-        else:
-            report[unit] = int(count)
+        todo = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *_UNITS])}."
+        try:
+            if unit is None or unit in report:
+                raise BadNumber("it is no unit, or it stands there twice", todo)
+            report[unit] = read_whole(count)
+        except BadNumber as error:
+            problems.append(error.problem(f"{part!r} is no usage", "--tokens"))
     problems += [
         Problem(
             what="usage that cannot be", why=why, where="--tokens", todo="Give the whole and its parts as reported."

@@ -7,7 +7,7 @@ finding of its own and not the end.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -38,7 +38,7 @@ from clauseway.pricing import BATCH, Entry, PriceTable, Sale
 from clauseway.pricing.conditions import NAMES
 from clauseway.storage.lake import Lake
 from clauseway.storage.metered import MeteredSum, metered_sums
-from clauseway.values import USD, Interval, InvalidInput, KnownAt, Problem, exact_product
+from clauseway.values import USD, BadNumber, Interval, InvalidInput, KnownAt, Problem, exact_product, read_decimal
 
 _HOURS, _HOURS_OF_WEEK = 24, 168
 # 1970 began on a Thursday: so many hours after a Monday's begin.
@@ -137,15 +137,14 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
     problems = []
     for item in items:
         currency, _, value = item.partition("=")
+        todo = "Write EUR=1.08: USD for one euro. Each currency once."
         try:
-            rate = Decimal(value)
-        except InvalidOperation:
-            rate = Decimal(0)
-        is_code = len(currency) == 3 and currency.isascii() and currency.isupper()
-        if not is_code or not rate.is_finite() or rate <= 0 or currency == USD or currency in rates:
-            todo = "Write EUR=1.08: USD for one euro. Each currency once."
-            why = "it is no currency with a rate above zero, or it is given already"
-            problems.append(Problem(what=f"{item!r} is no rate", why=why, where="--rate", todo=todo))
+            rate = read_decimal(value)
+            is_code = len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()
+            if not is_code or not rate or currency == USD or currency in rates:
+                raise BadNumber("it is no currency with a rate above zero, or it is given already", todo)
+        except BadNumber as error:
+            problems.append(error.problem(f"{item!r} is no rate", "--rate"))
         else:
             rates[currency] = rate
     if problems:
@@ -160,15 +159,9 @@ def tolerance_of(amount: str, quantity: str) -> Tolerance:
     numbers = []
     for flag, text in given.items():
         try:
-            number = Decimal(text)
-        except InvalidOperation:
-            number = Decimal(-1)
-        if not number.is_finite() or number < 0:
-            todo = "Write a number that is not below zero, as 0.01."
-            problems.append(
-                Problem(what=f"{text!r} is no tolerance", why="it is no such number", where=flag, todo=todo)
-            )
-        numbers.append(number)
+            numbers.append(read_decimal(text))
+        except BadNumber as error:
+            problems.append(error.problem(f"{text!r} is no tolerance", flag))
     if problems:
         raise InvalidInput(*problems)
     return Tolerance(amount=numbers[0], quantity=numbers[1])

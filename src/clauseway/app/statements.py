@@ -48,7 +48,8 @@ def statement_context(statement: Statement) -> StatementContext:
             Assumption(
                 name=assumption.name,
                 value=assumption.value,
-                standing=assumption.standing,
+                standing=assumption.standing_in_words,
+                in_words=assumption.in_words,
                 note=f"{assumption.text} {'Accepted by name.' if assumption.accepted else 'Holds by default.'}",
             )
             for assumption in statement.assumptions
@@ -100,8 +101,8 @@ def _calendar(statement: Statement) -> tuple[DueLine, ...]:
 def _assumed(statement: Statement, names: Set[str]) -> str:
     """Assumptions by name with their values, those that were reported first."""
     used = [assumption for assumption in statement.assumptions if assumption.name in names]
-    reported_first = sorted(used, key=lambda assumption: (assumption.standing != REPORTED, assumption.name))
-    return " · ".join(f"{one.name} = {one.value} ({one.standing})" for one in reported_first)
+    reported_first = sorted(used, key=lambda assumption: (assumption.standing_of_figure != REPORTED, assumption.name))
+    return " · ".join(f"{one.name} = {one.in_words}" for one in reported_first)
 
 
 def cents(amount: Decimal) -> str:

@@ -16,7 +16,7 @@ from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Budget, Key, Policy, RateLimit
 from clauseway.storage import ApiKey, Control
 from clauseway.storage.tenants import BudgetRow, Limit, Scope, Tenant, Tenants
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, names
 
 STRATEGIES = ("primary-first", "commitment", "cheapest", "fastest", "pinned")
 ON_LEAVE = ("cancel", "drain")
@@ -24,7 +24,6 @@ ON_LEAVE = ("cancel", "drain")
 _ALLOWED = ("clouds", "sellers", "regions", "residency")
 # Where two lists of what is allowed have nothing in common, this stands for that: nothing has this name.
 NOTHING = ("-",)
-_NAME_CHARACTERS_MAX = 200  # as wide as its column
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -218,18 +217,7 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
 
 def check_names(organisation: str, project: str) -> None:
     """Raise InvalidInput where a name is none."""
-    problems = [
-        Problem(
-            what=f"{name!r} is no name",
-            why=f"a name has 1 to {_NAME_CHARACTERS_MAX} printable characters, and no spaces at its ends",
-            where=where,
-            todo="Write another name.",
-        )
-        for where, name in (("organisation", organisation), *((("project", project),) if project else ()))
-        if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > _NAME_CHARACTERS_MAX
-    ]
-    if problems:
-        raise InvalidInput(*problems)
+    names.check_names({"organisation": organisation} | ({"project": project} if project else {}))
 
 
 def check_known(control: Control, organisation: str, project: str = "") -> None:

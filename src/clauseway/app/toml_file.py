@@ -1,18 +1,21 @@
 """A TOML file read into a record, with every problem at once: unknown keys, missing ones, values out of bounds.
 
 `tomllib` knows no lines, so they are looked up in the text: every key and table that stands at the start of a line.
+Numbers are read as they are written, by the rules of `values.numbers`: no binary fraction ever becomes money.
 """
 
 import re
 import tomllib
+import types
 from collections.abc import Mapping
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import BadNumber, InvalidInput, Problem, read_decimal, read_whole
 
 T = TypeVar("T", bound=msgspec.Struct)
 _TABLE = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
@@ -24,6 +27,20 @@ _NOT_HERE: Any = object()
 _Path = tuple[str | int, ...]
 
 
+_WHOLE_MAX = 10**18
+
+
+class _Fraction(float):
+    """A number with a point or an exponent, and how it is written."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "_Fraction":
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
 class TomlFile:
     """A file that was parsed, its lines, and the problems found in it so far."""
 
@@ -31,7 +48,7 @@ class TomlFile:
         self.where = where
         self.problems: list[Problem] = []
         try:
-            self.content: dict[str, Any] = tomllib.loads(text)
+            self.content: dict[str, Any] = tomllib.loads(text, parse_float=_Fraction)
         except tomllib.TOMLDecodeError as error:
             found = _LINE_IN_MESSAGE.search(str(error))
             line = int(found[1]) if found else 0
@@ -39,6 +56,7 @@ class TomlFile:
                 Problem(what="this is no TOML", why=str(error), where=str(where), line=line, todo="Mend the line.")
             ) from None
         self._lines = _lines_of(text)
+        self._text = text.splitlines()
         self._places: dict[int, _Path] = {}
 
     def line(self, *path: str | int) -> int:
@@ -106,12 +124,49 @@ class TomlFile:
             read = [self._struct(items[0], item, (*path, index)) for index, item in enumerate(value)]
             return tuple(item for item in read if item is not None)
         try:
-            return msgspec.convert(value, kind)
+            return msgspec.convert(self._number(kind, value, path), kind)
+        except BadNumber as error:
+            shown = value.text if isinstance(value, _Fraction) else self._written(path) or _shown(value)
+            self.problem(path, f"{_named(path)} = {shown} cannot be", error.why, error.todo)
+            return _NOT_HERE
         except msgspec.ValidationError as error:
             reason = description_of(kind)
             todo = f"It says: {reason}" if reason else "Write another value."
             self.problem(path, f"{_named(path)} = {_shown(value)} cannot be", str(error).replace("`", ""), todo)
             return _NOT_HERE
+
+    def _number(self, kind: Any, value: object, path: _Path) -> object:
+        """A number read from its text; whatever else it is, the value. Raises BadNumber."""
+        wanted = _plain_kind(kind)
+        if wanted is Decimal and isinstance(value, str):
+            return read_decimal(value)
+        if isinstance(value, _Fraction):
+            if wanted is int:
+                raise BadNumber("it is no whole number", "Write it as 12500.")
+            if wanted is Decimal or wanted is float:
+                number = read_decimal(value.text)
+                return number if wanted is Decimal else float(number)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            whole = read_whole(self._written(path) or str(value), least=-_WHOLE_MAX, most=_WHOLE_MAX)
+            return read_decimal(str(whole)) if wanted is Decimal else whole
+        return value
+
+    def _written(self, path: _Path) -> str:
+        """How the number at a key is written, empty where its line does not show it."""
+        line, key = self.line_of(*path), path[-1]
+        if not line or not isinstance(key, str):
+            return ""
+        found = re.search(rf"""(?<![\w-])["']?{re.escape(key)}["']?\s*=\s*([-+\w.]+)""", self._text[line - 1])
+        return found[1] if found else ""
+
+
+def _plain_kind(kind: Any) -> Any:
+    """The type that is meant, without what is said about it and without None."""
+    if get_origin(kind) is Annotated:
+        return _plain_kind(get_args(kind)[0])
+    if isinstance(kind, types.UnionType):
+        return next((one for one in get_args(kind) if one is not type(None)), kind)
+    return kind
 
 
 def read_file(path: Path) -> TomlFile:

@@ -2,7 +2,8 @@
 
 --under A3           the agreement as it stood after A3: every later amendment is left out
 --under R1=or        another reading
---under cap=30e9     another value of a figure; `--under cap` takes what was reported
+--under cap=30_000_000_000
+                     another value of a figure; `--under cap` takes what was reported
 """
 
 from collections.abc import Iterable, Mapping, Sequence

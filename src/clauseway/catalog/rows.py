@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from datetime import date
 
-from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day
+from clauseway.values import FOREVER, BadNumber, Interval, InvalidInput, Problem, parse_day, read_whole
 
 
 class Row:
@@ -49,10 +49,12 @@ class Row:
 
     def count(self, column: str) -> int:
         """A whole number, 0 where the field is empty."""
-        text = self.fields[column].replace("_", "")
-        if text and not text.isdecimal():
-            self.refuse(f"{column}: {text!r} is no number", "it counts something", "Write digits.")
-        return int(text) if text.isdecimal() else 0
+        text = self.fields[column]
+        try:
+            return read_whole(text) if text else 0
+        except BadNumber as error:
+            self.refuse(f"{column}: {text!r} is no number", error.why, error.todo)
+            return 0
 
     def one_of(self, column: str, known: Sequence[str]) -> str:
         value = self.fields[column]

@@ -67,7 +67,7 @@ def print_beside(out: Console, found: Beside) -> None:
 
 def print_assumed(out: Console, label: str, assumptions: tuple[Assumption, ...]) -> None:
     """Every figure used, by name, value and standing."""
-    named = " · ".join(f"{one.name} = {one.value} ({one.standing})" for one in assumptions)
+    named = " · ".join(f"{one.name} = {one.in_words}" for one in assumptions)
     print_indented(out, f"{label}: {named or 'nothing'}", by=2, style="dim")
 
 

@@ -22,7 +22,9 @@ from clauseway.values import InvalidInput, Problem
 
 
 def command(
-    through: Annotated[int, typer.Option(help="The last year.", metavar="YEAR")] = THROUGH,
+    through: Annotated[
+        int, typer.Option(parser=options.whole("--through"), help="The last year.", metavar="YEAR")
+    ] = THROUGH,
     growth: Annotated[
         str,
         typer.Option(help="Growth a month instead of that of the settled months: 5%, or 2%..8%.", metavar="PERCENT"),

@@ -87,7 +87,14 @@ def list_command(
 @app.command()
 def rotate(
     key: KeyId,
-    grace_hours: Annotated[int, typer.Option(help="How long the old secret is accepted beside the new one.")] = 24,
+    grace_hours: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("--grace-hours"),
+            help="How long the old secret is accepted beside the new one.",
+            metavar="NUMBER",
+        ),
+    ] = 24,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:

@@ -70,7 +70,15 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
 
 @app.command()
 def compact(
-    files: Annotated[int, typer.Option("--files", help="Merge where a day has this many small files.")] = FILES_LEAST,
+    files: Annotated[
+        int,
+        typer.Option(
+            "--files",
+            parser=options.whole("--files"),
+            help="Merge where a day has this many small files.",
+            metavar="NUMBER",
+        ),
+    ] = FILES_LEAST,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -96,7 +104,15 @@ def compact(
 
 @app.command("retain")
 def retain_command(
-    keep_days: Annotated[int, typer.Option("--keep-days", help="How many days of single records to keep.", min=1)],
+    keep_days: Annotated[
+        int,
+        typer.Option(
+            "--keep-days",
+            parser=options.whole("--keep-days", least=1),
+            help="How many days of single records to keep.",
+            metavar="NUMBER",
+        ),
+    ],
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,

@@ -22,8 +22,18 @@ def _limits() -> None:
 
 @app.command("set")
 def set_command(
-    requests: Annotated[int, typer.Option(help="Requests a minute; 0 is no limit.")] = 0,
-    tokens: Annotated[int, typer.Option(help="Tokens a minute, at their worst case until answered; 0: none.")] = 0,
+    requests: Annotated[
+        int,
+        typer.Option(parser=options.whole("--requests"), help="Requests a minute; 0 is no limit.", metavar="NUMBER"),
+    ] = 0,
+    tokens: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("--tokens"),
+            help="Tokens a minute, at their worst case until answered; 0: none.",
+            metavar="NUMBER",
+        ),
+    ] = 0,
     organisation: tenancy.Organisation = "",
     project: tenancy.Project = "",
     key: tenancy.OfKey = "",

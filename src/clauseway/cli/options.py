@@ -13,7 +13,23 @@ from clauseway.app.home import home_at
 from clauseway.app.library import OpenAgreement, open_agreement
 from clauseway.app.library import with_recorded as one_with_recorded
 from clauseway.app.several import Opened, open_agreements, with_recorded
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import BadNumber, InvalidInput, Problem, read_whole
+
+# Beyond every bound that a flag states for itself.
+_WHOLE_MOST = 10**15
+
+
+def whole(flag: str, least: int = 0, most: int = _WHOLE_MOST) -> Callable[[str], int]:
+    """Return the reader of a flag that counts: its digits alone, within bounds. It raises InvalidInput."""
+
+    def number(text: str | int) -> int:  # a default is a number already
+        try:
+            return text if isinstance(text, int) else read_whole(text, least=least, most=most)
+        except BadNumber as error:
+            raise InvalidInput(error.problem(f"{text!r} cannot be taken", flag)) from None
+
+    return number
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AgreementFolder = Annotated[
@@ -50,14 +66,16 @@ GatewayPort = Annotated[
     typer.Option(
         help="The gateway's port, before that of a configuration; 0: any free one; named nowhere: 8400, or the next "
         "free one above it.",
-        min=0,
-        max=65535,
+        parser=whole("--port", most=65_535),
+        metavar="NUMBER",
     ),
 ]
 PagesPort = Annotated[
     int | None,
     typer.Option(
-        help="The pages' port, on this machine only; by default 8401, or the next free one above it.", min=0, max=65535
+        help="The pages' port, on this machine only; by default 8401, or the next free one above it.",
+        parser=whole("--pages-port", most=65_535),
+        metavar="NUMBER",
     ),
 ]
 Svg = Annotated[Path | None, typer.Option("--svg", help="Also draw it into this file.")]

@@ -18,7 +18,12 @@ def command(
         typer.Option(help="A file with a line SELLER=SECRET for each seller; - reads standard input.", metavar="FILE"),
     ] = None,
     trace: Annotated[Path | None, typer.Option(help="A trace (CSV); by default the sample that ships.")] = None,
-    limit: Annotated[int, typer.Option(help="Send at most so many requests; 0 for all.", min=0)] = 0,
+    limit: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("--limit"), help="Send at most so many requests; 0 for all.", metavar="NUMBER"
+        ),
+    ] = 0,
     as_json: options.AsJson = False,
 ) -> int:
     """Send recorded traffic through a gateway, as fast as it answers, and show what was served, refused and failed.

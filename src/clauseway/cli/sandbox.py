@@ -14,15 +14,53 @@ from clauseway.cli.serve import stop_on_signals
 
 def command(
     openai_port: Annotated[
-        int | None, typer.Option(help="OpenAI's port; by default 8410, or the next free one above it.")
+        int | None,
+        typer.Option(
+            parser=options.whole("--openai-port", most=65_535),
+            metavar="NUMBER",
+            help="OpenAI's port; by default 8410, or the next free one above it.",
+        ),
     ] = None,
-    azure_port: Annotated[int | None, typer.Option(help="Azure OpenAI's port; by default 8411.")] = None,
-    bedrock_port: Annotated[int | None, typer.Option(help="AWS Bedrock mantle's port; by default 8412.")] = None,
+    azure_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--azure-port", most=65_535),
+            metavar="NUMBER",
+            help="Azure OpenAI's port; by default 8411.",
+        ),
+    ] = None,
+    bedrock_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--bedrock-port", most=65_535),
+            metavar="NUMBER",
+            help="AWS Bedrock mantle's port; by default 8412.",
+        ),
+    ] = None,
     bedrock_runtime_port: Annotated[
-        int | None, typer.Option(help="AWS Bedrock runtime's port; by default 8413.")
+        int | None,
+        typer.Option(
+            parser=options.whole("--bedrock-runtime-port", most=65_535),
+            metavar="NUMBER",
+            help="AWS Bedrock runtime's port; by default 8413.",
+        ),
     ] = None,
-    vertex_port: Annotated[int | None, typer.Option(help="Google Vertex AI's port; by default 8414.")] = None,
-    oracle_port: Annotated[int | None, typer.Option(help="Oracle OCI Generative AI's port; by default 8415.")] = None,
+    vertex_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--vertex-port", most=65_535),
+            metavar="NUMBER",
+            help="Google Vertex AI's port; by default 8414.",
+        ),
+    ] = None,
+    oracle_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--oracle-port", most=65_535),
+            metavar="NUMBER",
+            help="Oracle OCI Generative AI's port; by default 8415.",
+        ),
+    ] = None,
     fault: Annotated[list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")] = None,
     configuration: Annotated[
         Path | None, typer.Option("--config", help="Write here the configuration by which a gateway finds them.")

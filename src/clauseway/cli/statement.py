@@ -83,7 +83,15 @@ def statements(
 def explain(
     line: Annotated[str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")],
     request: Annotated[str, typer.Option("--request", help="Follow one request: its tokens, prices and cents.")] = "",
-    cent: Annotated[int, typer.Option("--cent", min=0, help="Follow the request that earned this cent of it.")] = 0,
+    cent: Annotated[
+        int,
+        typer.Option(
+            "--cent",
+            parser=options.whole("--cent"),
+            help="Follow the request that earned this cent of it.",
+            metavar="NUMBER",
+        ),
+    ] = 0,
     prices: _SettledBook = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,

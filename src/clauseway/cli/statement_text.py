@@ -26,7 +26,7 @@ def print_statement(out: Console, statement: StatementContext) -> None:
         print_indented(out, f"{text}; withheld {one.withheld}, paid {one.paid}", by=2)
     out.print("\n  Assumptions, by name:", style="dim")
     for assumption in statement.assumptions:
-        text = f"{assumption.name} = {assumption.value} ({assumption.standing}): {assumption.note}"
+        text = f"{assumption.name} = {assumption.in_words}: {assumption.note}"
         print_indented(out, text, by=4, style="dim")
     receipt = " · ".join(f"{line.name} {_short(line.value)}" for line in statement.receipt)
     print_indented(out, receipt, by=2, style="dim")

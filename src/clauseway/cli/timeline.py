@@ -33,7 +33,10 @@ def command(
     region: Annotated[str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")] = "",
     every: Annotated[bool, typer.Option("--all", help="The agreement's main rights, instead of one.")] = False,
     first_year: Annotated[
-        int | None, typer.Option("--from", help="The first year; by default the agreement's.", metavar="YEAR")
+        int | None,
+        typer.Option(
+            "--from", parser=options.whole("--from"), help="The first year; by default the agreement's.", metavar="YEAR"
+        ),
     ] = None,
     known_at: options.KnownAt = None,
     reading: options.Readings = None,
@@ -89,7 +92,7 @@ def command(
 
 def _others_and_year(given: list[str], parties: frozenset[str]) -> tuple[str, int | None]:
     """What `--to` names: another party, the last year, or both."""
-    years = [one for one in given if one not in parties and one.isdecimal()]
+    years = [one for one in given if one not in parties and one.isascii() and one.isdecimal()]
     others = [one for one in given if one not in years]
     if len(years) > 1 or len(others) > 1:
         raise InvalidInput(

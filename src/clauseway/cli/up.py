@@ -25,7 +25,14 @@ from clauseway.sandbox.replay import Outcome, Report
 def command(
     once: Annotated[bool, typer.Option("--once", help="End after the statement.")] = False,
     assume: Assume = None,
-    limit: Annotated[int, typer.Option(help="Replay at most so many requests; 0 for the whole sample.", min=0)] = 0,
+    limit: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("--limit"),
+            metavar="NUMBER",
+            help="Replay at most so many requests; 0 for the whole sample.",
+        ),
+    ] = 0,
     port: options.GatewayPort = None,
     pages_port: options.PagesPort = None,
     home: options.HomeFolder = None,

@@ -27,7 +27,14 @@ _FLAWED = 2  # as for an answer that is not "permitted": it was done, and somebo
 _SHOWN = 50
 _FIRST = ("input_tokens", "output_tokens")
 
-Numbers = Annotated[list[int] | None, typer.Argument(help="Rows by number, from `list`; all when none is named.")]
+Numbers = Annotated[
+    list[int] | None,
+    typer.Argument(
+        parser=options.whole("NUMBER"),
+        metavar="NUMBER…",
+        help="Rows by number, from `list`; all when none is named.",
+    ),
+]
 Fields = Annotated[
     list[str] | None, typer.Option("--set", help="What holds for a field. Repeatable.", metavar="FIELD=VALUE")
 ]
@@ -165,7 +172,12 @@ def expand_command(
     scale: Annotated[str, typer.Option(help="How many records a request of the original becomes.")] = "1/1000",
     begin: Annotated[str, typer.Option("--from", help="First day.")] = "2026-04-01",
     last: Annotated[str, typer.Option("--to-day", help="Last day.")] = "2026-05-31",
-    seed: Annotated[int, typer.Option(help="Another seed draws other tokens and times.")] = 1,
+    seed: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("--seed"), help="Another seed draws other tokens and times.", metavar="NUMBER"
+        ),
+    ] = 1,
     data: Annotated[
         Path | None, typer.Option("--data", help="Windows of demand (Parquet); by default the sample that ships.")
     ] = None,
@@ -235,7 +247,7 @@ def list_command(
 
 @quarantine.command()
 def show(
-    number: Annotated[int, typer.Argument(help="A row by number.", metavar="NUMBER")],
+    number: Annotated[int, typer.Argument(parser=options.whole("NUMBER"), help="A row by number.", metavar="NUMBER")],
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -295,7 +307,9 @@ def replay_command(
 
 @quarantine.command("drop")
 def drop_command(
-    numbers: Annotated[list[int], typer.Argument(help="Rows by number.", metavar="NUMBER…")],
+    numbers: Annotated[
+        list[int], typer.Argument(parser=options.whole("NUMBER"), help="Rows by number.", metavar="NUMBER…")
+    ],
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:

@@ -13,14 +13,14 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from io import StringIO
 from typing import Protocol
 
 import msgspec
 
 from clauseway.decisions import Shipment
-from clauseway.values import InvalidInput, KnownAt, Problem, day_of
+from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, day_of, read_decimal
 
 # A provider that came new into the catalogue was filled in over its first days.
 OPENING = timedelta(days=7)
@@ -67,8 +67,8 @@ _COLUMNS = (
     "provider", "model", "committed_at", "commit", "event",
     "input_usd_per_mtok", "output_usd_per_mtok", "cache_read_usd_per_mtok", "open_weights",
 )  # fmt: skip
-# A million tokens for a million dollars, or a price beyond the picodollar, is a slip of the pen.
-_PRICE_BELOW, _PLACES_MAX = 1_000_000, 12
+# A million tokens for a million dollars is a slip of the pen.
+_PRICE_BELOW = 1_000_000
 _EVENTS = ("listed", "price", "removed")
 # OpenAI's models among those of other vendors, by the names it gives them.
 _OPENAI = re.compile(r"(gpt|chatgpt|codex|text-embedding-(3|ada))-|o[134](-|$)")
@@ -202,14 +202,12 @@ def _price(text: str, wrong: _Wrong) -> Decimal | None:
     if not text:
         return None
     try:
-        price = Decimal(text)
-    except InvalidOperation:
-        price = Decimal("NaN")
-    exponent = price.as_tuple().exponent
-    if price.is_finite() and 0 <= price < _PRICE_BELOW and isinstance(exponent, int) and exponent >= -_PLACES_MAX:
-        return price
-    why = f"it is no decimal number from 0 to below {_PRICE_BELOW} with at most {_PLACES_MAX} places"
-    wrong(f"{text!r} is no price", why, "Write USD per million tokens.")
+        price = read_decimal(text)
+        if price < _PRICE_BELOW:
+            return price
+        raise BadNumber(f"it is not below {_PRICE_BELOW}", "Write USD per million tokens.")
+    except BadNumber as error:
+        wrong(f"{text!r} is no price", error.why, error.todo)
     return None
 
 

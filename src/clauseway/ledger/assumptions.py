@@ -3,11 +3,13 @@
     --assume share-openai-microsoft          accept the reported value
     --assume cap=25000000000                 take another value; so are `cap='USD 25 billion'`, `share-…=20%`, `=0.2`
     --assume wholesale=90%                   and `wholesale=amazon:80%` for one seller
-    --assume cap-counts=all-payments:1.5e9   all payments ever count, with what had been paid before the share began
+    --assume cap-counts=all-payments:1_500_000_000
+                                             all payments ever count, with what had been paid before the share began
     --assume revenue-owner=host              a sale is the revenue of whoever operates its host cloud, not its seller's
 
-A *reported* figure must be accepted before a settlement may use it; one of *ours* holds by default. What a term states
-itself (`15 %`) is no figure and needs no acceptance.
+A *reported* figure must be accepted before a settlement may use it; one of *ours* holds by default. Another value than
+the declared one is *given*, by whoever settles, and never called reported. What a term states itself (`15 %`) is no
+figure and needs no acceptance.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,16 +19,20 @@ import msgspec
 
 from clauseway.agreement.agreement import Figure
 from clauseway.agreement.figures import parse_amount, parse_percentage
-from clauseway.values import InvalidInput, Problem, round_half_even
+from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even
 
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
-REPORTED = "reported"
+REPORTED, OURS, GIVEN = "reported", "ours", "given"
 ALL_PAYMENTS = "all-payments"
 OWNERS = ("seller", "host")
 
 
 class Assumption(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure's value as used. `accepted` says that somebody named it; `value` is written as a person writes it."""
+    """A figure's value as used. `accepted` says that somebody named it; `value` is written as a person writes it.
+
+    `standing` is `reported`, `ours` or `given`. Of a given value, `declared` and `declared_standing` are
+    those of the agreement, which it replaces.
+    """
 
     name: str
     value: str
@@ -34,6 +40,26 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     source: str
     accepted: bool
+    declared: str = ""
+    declared_standing: str = ""
+
+    @property
+    def standing_in_words(self) -> str:
+        """`reported`, `ours`, or `given (20 % was reported)`."""
+        if self.standing != GIVEN:
+            return self.standing
+        return f"{GIVEN} ({self.declared} {'was reported' if self.declared_standing == REPORTED else 'is ours'})"
+
+    @property
+    def in_words(self) -> str:
+        """The value with its standing: `20 % (reported)`, `18 %, given (20 % was reported)`."""
+        words = self.standing_in_words
+        return f"{self.value}, {words}" if self.standing == GIVEN else f"{self.value} ({words})"
+
+    @property
+    def standing_of_figure(self) -> str:
+        """The standing that the agreement gives the figure, whichever value is used."""
+        return self.declared_standing or self.standing
 
 
 class Assumptions:
@@ -46,11 +72,11 @@ class Assumptions:
 
     def percentage(self, name: str) -> Decimal:
         """The rate that a figure names or a term states, as a fraction of one."""
-        return parse_percentage(self._all[name].value if name in self._all else name)
+        return parse_percentage(self._all[name].value if name in self._all else name, commas=True)
 
     def amount(self, name: str) -> Decimal:
         """The sum that a figure names or a term states, in USD and whole cents."""
-        return parse_amount(self._all[name].value if name in self._all else name)
+        return parse_amount(self._all[name].value if name in self._all else name, commas=True)
 
     @property
     def host_owns(self) -> bool:
@@ -85,7 +111,7 @@ class Assumptions:
     def used(self, names: Iterable[str]) -> tuple[Assumption, ...]:
         """What a statement must name: the reported figures among `names`, and all of ours."""
         wanted = set(names)
-        return tuple(a for name, a in sorted(self._all.items()) if name in wanted or a.standing != REPORTED)
+        return tuple(a for name, a in sorted(self._all.items()) if name in wanted or a.standing_of_figure != REPORTED)
 
 
 def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Assumptions:
@@ -98,8 +124,8 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
             todo = f"Name one of {', '.join(sorted(figures))}."
             why = "the agreement declares no such figure"
             problems.append(Problem(what=f"unknown assumption {name!r}", why=why, where="--assume", todo=todo))
-        elif reason := _unreadable(figures[name], value or figures[name].value):
-            problems.append(_refusal(item, reason, figures[name]))
+        elif error := _unreadable(figures[name], value or figures[name].value):
+            problems.append(_refusal(item, error, figures[name]))
         else:
             values.setdefault(name, []).append(value or figures[name].value)
     for name, given in values.items():
@@ -107,46 +133,56 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
         for value in given:
             seller = value.rpartition(":")[0] if name == WHOLESALE else ""
             if (before := of_whom.setdefault(seller, value)) != value:
-                problems.append(_refusal(f"{name}={value}", f"it was given as {before} too", figures[name]))
+                twice = BadNumber(f"it was given as {before} too", "")
+                problems.append(_refusal(f"{name}={value}", twice, figures[name]))
+    problems += [problem for name in figures.keys() - values.keys() for problem in _badly_declared(figures[name])]
     if problems:
         raise InvalidInput(*problems)
     return _filled(values, figures)
 
 
-def _unreadable(figure: Figure, value: str) -> str:
-    """Why a value does not fit its figure; empty where it does."""
+def _unreadable(figure: Figure, value: str) -> BadNumber | None:
+    """Why a value does not fit its figure; None where it does. The declared value may group with commas."""
     try:
-        _check(figure, value)
-    except ValueError as error:
-        return str(error)
-    return ""
+        _check(figure, value, commas=value == figure.value)
+    except BadNumber as error:
+        return error
+    return None
+
+
+def _badly_declared(figure: Figure) -> list[Problem]:
+    """A default that holds without being named, and does not fit what it is used for."""
+    if figure.id not in (WHOLESALE, CAP_COUNTS) or (error := _unreadable(figure, figure.value)) is None:
+        return []
+    place = figure.citation
+    return [error.problem(f"figure {figure.id} says {figure.value!r}", place.document, place.line)]
 
 
 def _is_number(text: str) -> bool:
     """Whether a term states this itself, and names no figure."""
     for parse in (parse_percentage, parse_amount):
         try:
-            parse(text)
-        except ValueError:
+            parse(text, commas=True)
+        except BadNumber:
             continue
         return True
     return False
 
 
-def _check(figure: Figure, value: str) -> None:
-    """Whether the value is written as its figure's are. Raises ValueError saying what is wrong."""
+def _check(figure: Figure, value: str, *, commas: bool) -> None:
+    """Whether the value is written as its figure's are. Raises BadNumber saying what is wrong."""
     if figure.id == WHOLESALE:
-        parse_percentage(value.rpartition(":")[2])
+        parse_percentage(value.rpartition(":")[2], commas=commas)
     elif figure.id == CAP_COUNTS:
         _opening(figure, value)
     elif figure.id == REVENUE_OWNER:
         if value not in OWNERS:
             why = "a sale belongs to whoever sells it, or to whoever operates its host cloud"
-            raise ValueError(f"{why}; write {' or '.join(OWNERS)}")
+            raise BadNumber(why, f"Write {' or '.join(OWNERS)}.")
     elif "%" in figure.value:
-        parse_percentage(value)
+        parse_percentage(value, commas=commas)
     else:
-        parse_amount(value)
+        parse_amount(value, commas=commas)
 
 
 def _opening(figure: Figure, value: str) -> Decimal:
@@ -155,16 +191,19 @@ def _opening(figure: Figure, value: str) -> Decimal:
         return round_half_even(Decimal(0))
     name, _, amount = value.partition(":")
     if name != ALL_PAYMENTS:
-        raise ValueError(f"write {figure.value}, or {ALL_PAYMENTS}: and what had been paid before")
+        raise BadNumber(
+            "it is another word", f"Write {figure.value}, or {ALL_PAYMENTS}: and what had been paid before."
+        )
     if not amount:
-        raise ValueError(f"what had been paid before is missing; write {ALL_PAYMENTS}:AMOUNT")
+        raise BadNumber("what had been paid before is missing", f"Write {ALL_PAYMENTS}:AMOUNT.")
     return parse_amount(amount)
 
 
-def _refusal(item: str, reason: str, figure: Figure) -> Problem:
-    what = f"--assume {item} cannot be read"
-    todo = f"Accept it as declared with --assume {figure.id} ({figure.value}), or correct the value."
-    return Problem(what=what, why=reason, where="--assume", todo=todo)
+def _refusal(item: str, error: BadNumber, figure: Figure) -> Problem:
+    todo = f"Or accept it as declared with --assume {figure.id} ({figure.value})."
+    return Problem(
+        what=f"--assume {item} cannot be read", why=error.why, where="--assume", todo=f"{error.todo} {todo}".strip()
+    )
 
 
 def _filled(values: Mapping[str, Sequence[str]], figures: Mapping[str, Figure]) -> Assumptions:
@@ -173,7 +212,7 @@ def _filled(values: Mapping[str, Sequence[str]], figures: Mapping[str, Figure]) 
     if WHOLESALE in figures:
         for value in (figures[WHOLESALE].value, *values.get(WHOLESALE, ())):
             seller, _, percentage = value.rpartition(":")
-            shares[seller] = parse_percentage(percentage)
+            shares[seller] = parse_percentage(percentage, commas=True)
     opening = Decimal(0)
     if CAP_COUNTS in figures:
         opening = _opening(figures[CAP_COUNTS], filled[CAP_COUNTS].value)
@@ -181,11 +220,27 @@ def _filled(values: Mapping[str, Sequence[str]], figures: Mapping[str, Figure]) 
 
 
 def _assumption(figure: Figure, given: Sequence[str]) -> Assumption:
+    is_given = any(not _is_declared(figure, value) for value in given)
     return Assumption(
         name=figure.id,
         value="; ".join(given) or figure.value,
-        standing=figure.standing,
+        standing=GIVEN if is_given else figure.standing,
         text=figure.citation.text,
         source=figure.citation.source,
         accepted=bool(given),
+        declared=figure.value if is_given else "",
+        declared_standing=figure.standing if is_given else "",
     )
+
+
+def _is_declared(figure: Figure, value: str) -> bool:
+    """Whether a value is the declared one, however it is written: accepting `20 %` as `20%` gives nothing else."""
+    if value == figure.value:
+        return True
+    if figure.id in (WHOLESALE, CAP_COUNTS, REVENUE_OWNER):
+        return False
+    parse = parse_percentage if "%" in figure.value else parse_amount
+    try:
+        return parse(value) == parse(figure.value, commas=True)
+    except BadNumber:
+        return False

@@ -74,7 +74,7 @@ def _in_totals(stated: Statement, found: Statement) -> Iterator[Difference]:
 
 
 def _assumptions(statement: Statement) -> dict[str, str]:
-    return {one.name: f"{one.value} ({one.standing})" for one in statement.assumptions}
+    return {one.name: f"{one.value} ({one.standing_of_figure})" for one in statement.assumptions}
 
 
 def _inputs(statement: Statement) -> dict[str, str]:

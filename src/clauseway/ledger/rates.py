@@ -12,12 +12,12 @@ import hashlib
 import re
 from collections.abc import Iterator
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
 
-from clauseway.values import CENT, InvalidInput, Problem, parse_day
+from clauseway.values import CENT, BadNumber, InvalidInput, Problem, parse_day, read_decimal
 
 _COLUMNS = ["day", "base", "quote", "rate"]
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -96,11 +96,11 @@ def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
     if not (_CURRENCY.fullmatch(base) and _CURRENCY.fullmatch(quote)) or base == quote:
         before.append(_problem(source, line, f"{base!r} and {quote!r} are no pair", "two currencies, as EUR,USD"))
     try:
-        value = Decimal(rate)
-    except InvalidOperation:
-        value = Decimal(0)
-    if not value.is_finite() or value <= 0:
-        before.append(_problem(source, line, f"{rate!r} is no rate", "a number above zero"))
+        value = read_decimal(rate)
+        if not value:
+            raise BadNumber("it is nothing", "Write a number above zero.")
+    except BadNumber as error:
+        before.append(error.problem(f"{rate!r} is no rate", source, line))
     if before:
         yield from before
     else:

@@ -186,8 +186,17 @@ def _receipt(
     Usage batches and shares count as sets: their order changes nothing.
     """
     inputs = msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches)))
-    stated = (period, [_said(share) for share in sorted(shares, key=lambda one: one.term)], assumptions, _said(inputs))
+    assumed = [_assumed(one) for one in assumptions]
+    stated = (period, [_said(share) for share in sorted(shares, key=lambda one: one.term)], assumed, _said(inputs))
     return hashlib.sha256(msgspec.json.encode(stated, order="sorted")).hexdigest()
+
+
+def _assumed(assumption: Assumption) -> dict[str, Any]:
+    """An assumption as the first receipts hashed it, with the figure's own standing."""
+    written: dict[str, Any] = msgspec.to_builtins(assumption)
+    written["standing"] = assumption.standing_of_figure
+    del written["declared"], written["declared_standing"]
+    return written
 
 
 def _said(record: msgspec.Struct) -> dict[str, Any]:

@@ -7,13 +7,14 @@ are the same. `examine` gives the row as `Used`, or every flaw at once. Units ar
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
 from clauseway.metering.endpoints import TIERS
 from clauseway.metering.records import RequestId, Status
 from clauseway.metering.units import Unit, problems_of
-from clauseway.values import flaw_of_name
+from clauseway.values import BadNumber, flaw_of_name, read_decimal
 
 # No request is longer: ten times the most that any model of the catalog reads and writes at once.
 UNITS_PER_REQUEST_MAX = 20_000_000
@@ -21,6 +22,9 @@ UNITS_PER_REQUEST_MAX = 20_000_000
 UNITS_PER_ROW_MAX = 10**15
 _TEXT_MAX = 512  # what identifies is some 40 characters; what is longer is something else in the wrong column
 _HOUR_MS = 3_600_000
+# Nanoseconds and picodollars have more digits than amounts; beyond 63 bits no column keeps them.
+_WHOLE_BELOW = Decimal(1 << 63)
+_FLOATS_EXACT_BELOW = 1 << 53
 IMPORTED = 1 << 63  # no start of a gateway has this bit, so what is imported never meets what is metered
 # A receipt holds what a decision stood on: some kilobytes.
 _RECEIPT_MAX = 1 << 16
@@ -157,10 +161,13 @@ def _whole(value: object) -> int:
     if isinstance(value, int):
         return value
     text = str(value).strip()
-    head, _, tail = text.partition(".")
-    if not head.removeprefix("-").isdecimal() or not head.isascii() or tail.strip("0"):
-        raise ValueError(f"{text[:40]!r} is no whole number")
-    return int(head)
+    try:
+        if isinstance(value, float) and abs(value) >= _FLOATS_EXACT_BELOW:
+            raise BadNumber("it was a binary fraction before it came here, and has lost digits")
+        number = read_decimal(text, places=0, signed=True, below=_WHOLE_BELOW)
+    except BadNumber as error:
+        raise ValueError(f"{text[:40]!r} is no whole number: {error.why}") from None
+    return int(number)
 
 
 def _text(value: object) -> str:

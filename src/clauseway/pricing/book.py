@@ -21,7 +21,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import msgspec
 
@@ -29,13 +29,16 @@ from clauseway.catalog.rows import Row
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing.conditions import NAMES, Conditions, parse_hours
-from clauseway.values import FOREVER, USD, Interval, InvalidInput, KnownAt, Problem
+from clauseway.values import FOREVER, USD, BadNumber, Interval, InvalidInput, KnownAt, Problem, read_decimal, read_whole
 
 _PRICE, _NEUTRAL_PRICE, _DISCOUNT = "usd_per_million", "per_million", "discount_percent"
 COLUMNS = ("product", "cloud", "seller", "region", "unit", "begin", "end", "known_at", _PRICE, "source")
 FURTHER_COLUMNS = ("buyer", "tier", "endpoint", "above", "hours", _DISCOUNT, "currency")
 # A price per unit is kept in 18 digits, 12 of them decimals, so that times a count it fits into 38.
 PRICE_PER_MILLION_MAX = 10**12
+# Picos per unit are whole: a millionth of a price per million.
+_PRICE_PLACES = 6
+_CONTEXT_MAX = 10**12 - 1
 # As finely as anyone agrees on a discount.
 _PERCENT_PLACES = 6
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -120,10 +123,13 @@ class _Line(Row):
 
     def above(self) -> int:
         text = self.further("above")
-        if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 10**12):
-            self.refuse(f"{text!r} is no length of a context", "it is no whole number of tokens", "Write 272000.")
+        if not text:
             return 0
-        return int(text or 0)
+        try:
+            return read_whole(text, least=1, most=_CONTEXT_MAX)
+        except BadNumber as error:
+            self.refuse(f"{text!r} is no length of a context", error.why, error.todo)
+            return 0
 
     def hours(self) -> frozenset[int]:
         text = self.further("hours")
@@ -138,15 +144,17 @@ class _Line(Row):
         text = self.further(_DISCOUNT)
         if not text:
             return Decimal(0)
-        percent = _decimal(text)
+        try:
+            percent = read_decimal(text, places=_PERCENT_PLACES)
+        except BadNumber as error:
+            self.refuse(f"a discount of {text}", error.why, error.todo)
+            return Decimal(0)
         if self.amount():
             self.refuse("a price and a discount in one line", "one of them would be lost", "Write two lines.")
         elif self.currency() != USD:
             self.refuse("a discount with a currency", "it takes that of the list price", "Leave the currency empty.")
-        elif not percent.is_finite() or not 0 < percent <= 100:
+        elif not 0 < percent <= 100:
             self.refuse(f"a discount of {text}", "it is no percentage", "Write above 0 up to 100, as in 12.5.")
-        elif percent != round(percent, _PERCENT_PLACES):
-            self.refuse(f"a discount of {text}", f"it has more than {_PERCENT_PLACES} decimal places", "Round it.")
         else:
             return percent
         return Decimal(0)
@@ -168,18 +176,16 @@ class _Line(Row):
         text = self.amount()
         if self.further(_DISCOUNT):
             return 0
-        price = _decimal(text)
-        if not price.is_finite():
-            self.refuse(f"{text!r} is no price", "it is no decimal number", "Write USD per million units, as in 2.50.")
-        elif price < 0:
-            self.refuse(f"a negative price, {text}", "a credit is an entry of its own", "Write the price as charged.")
-        elif price >= PRICE_PER_MILLION_MAX:
+        try:
+            price = read_decimal(text, places=_PRICE_PLACES)
+        except BadNumber as error:
+            todo = "Write USD per million units, as in 2.50." if error.is_general else error.todo
+            self.refuse(f"{text!r} is no price", error.why, todo)
+            return 0
+        if price >= PRICE_PER_MILLION_MAX:
             self.refuse(f"a price of {text}", "it is beyond what one column can hold", "Check the unit of the price.")
-        elif price != round(price, 6):
-            self.refuse(f"a price of {text}", "it has more than six decimal places", "Round it as the seller does.")
-        else:
-            return int(price * 1_000_000)
-        return 0
+            return 0
+        return int(price.scaleb(_PRICE_PLACES))
 
     def source(self) -> str:
         if not self.fields["source"]:
@@ -205,13 +211,6 @@ class _Line(Row):
             percent=percent,
             currency=currency,
         )
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return Decimal("NaN")
 
 
 def parse_book(text: str, name: str) -> PriceBook:

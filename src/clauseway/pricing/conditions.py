@@ -20,7 +20,9 @@ CONTEXT, HOUR = "context", "hour"
 
 HOURS_OF_WEEK = 168  # from Monday 00:00 UTC
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_WINDOW = re.compile(r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:\s*,\s*[a-z]{3}(?:-[a-z]{3})?)*))?\s*(?P<hours>\d\d-\d\d)?")
+_WINDOW = re.compile(
+    r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:\s*,\s*[a-z]{3}(?:-[a-z]{3})?)*))?\s*(?P<hours>\d\d-\d\d)?", re.ASCII
+)
 
 
 class Sale(msgspec.Struct, frozen=True, order=True):

@@ -41,6 +41,11 @@ class BadNumber(ValueError):
         super().__init__(why)
         self.why, self.todo = why, todo
 
+    @property
+    def is_general(self) -> bool:
+        """Whether `todo` only says how numbers are written, and a caller may say more of its own."""
+        return self.todo in (_WRITE, _WRITE_WHOLE)
+
     def problem(self, what: str, where: str, line: int = 0) -> Problem:
         return Problem(what=what, why=self.why, where=where, line=line, todo=self.todo)
 
@@ -49,6 +54,7 @@ def read_decimal(
     text: str,
     *,
     places: int = PLACES_MAX,
+    below: Decimal = NUMBER_BELOW,
     signed: bool = False,
     commas: bool = False,
     exponent: bool = False,
@@ -61,8 +67,10 @@ def read_decimal(
     bare = text.strip(" ")
     is_negative = signed and bare.startswith("-")
     number = _unsigned(bare[1:] if is_negative else bare, commas=commas, exponent=exponent)
-    if number >= NUMBER_BELOW:
-        raise BadNumber("it has more than 15 digits before the point", "Write a number below 10^15.")
+    if number >= below:
+        limit = "10^15" if below == NUMBER_BELOW else str(below)
+        why = "it has more than 15 digits before the point" if below == NUMBER_BELOW else "it is too large"
+        raise BadNumber(why, f"Write a number below {limit}.")
     if number != 0 and -_exponent_of(number) > places:
         allowed = f"{places} decimal places are" if places != 1 else "one decimal place is"
         why = f"it has more decimal places than the {places} that are kept"
@@ -77,7 +85,7 @@ def read_whole(text: str, *, least: int = 0, most: int = int(NUMBER_BELOW) - 1) 
     try:
         number = int(read_decimal(text, places=0, signed=least < 0))
     except BadNumber as error:
-        raise BadNumber(error.why, error.todo.replace(_WRITE, _WRITE_WHOLE)) from None
+        raise BadNumber(error.why, _WRITE_WHOLE if error.is_general or "," in text else error.todo) from None
     if not least <= number <= most:
         raise BadNumber(f"it is not between {least} and {most}", f"Write a number from {least} to {most}.")
     return number
@@ -91,10 +99,10 @@ def read_percentage(text: str, *, signed: bool = False, commas: bool = False, ba
     written = text.strip(" ")
     if written.endswith("%"):
         number = written[:-1].rstrip(" \u00a0\u202f")
-        return read_decimal(number, places=PLACES_MAX - 2, signed=signed, commas=commas).scaleb(-2)
+        return read_decimal(number, places=PLACES_MAX - 2, signed=signed, commas=commas) / 100
     fraction = read_decimal(written, signed=signed, commas=commas)
     if not bare or abs(fraction) >= 1:
-        why = "it has no percent sign"
+        why = "it has no percent sign, and may mean a part or the hundredth of one"
         raise BadNumber(why, f"Write {written} % if that is meant, else a fraction as 0.2.")
     return fraction
 

@@ -113,11 +113,12 @@ class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Assumption(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure nobody published, and what was taken for it. `standing` is `reported` or `ours`."""
+    """A figure nobody published, and what was taken for it. `standing` is in words: `reported`, `ours`, `given (…)`."""
 
     name: str
     value: str
     standing: str
+    in_words: str
     note: str = ""
 
 
