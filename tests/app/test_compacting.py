@@ -60,7 +60,7 @@ def test_what_is_handed_on_comes_back_the_same(home: Home, tmp_path: Path) -> No
     assert export_usage(home, "focus", tmp_path / "out.csv") == 30
     bill = list(csv.DictReader((tmp_path / "out.csv").open()))
     assert {(row["x_Unit"], row["ConsumedQuantity"], row["ConsumedUnit"]) for row in bill} == {
-        ("input_tokens", "6", "Tokens"), ("cached_input_tokens", "4", "Tokens"), ("output_tokens", "5", "Tokens"),
+        ("input_tokens", "6.0", "Tokens"), ("cached_input_tokens", "4.0", "Tokens"), ("output_tokens", "5.0", "Tokens"),
     }  # fmt: skip
     for name in ("out.parquet", "out.csv"):
         again = Home(tmp_path / f"home of {name}")

@@ -175,7 +175,7 @@ def thousands(rows: list[Row]) -> None:
     for one in rows:
         if one["SkuId"] == "gpt-5.4/input_tokens":
             # 1,234.567 thousand are billed as 1,235.
-            count = round(int(one["ConsumedQuantity"]) / 1000)
+            count = round(D(one["ConsumedQuantity"]) / 1000)
             priced(one, count * 1000, "2")
             one |= {"ConsumedQuantity": str(count), "ConsumedUnit": "1K Tokens"}
 

@@ -140,10 +140,29 @@ def test_cached_tokens_are_on_the_bill_once(book: Home) -> None:
     rows = csv.DictReader(io.StringIO(exported(book, "focus", "--period", "2026-04", "--party", "openai")))
     azure = [row for row in rows if row["x_HostCloud"] == "azure" and row["ChargePeriodStart"].startswith("2026-04-27")]
     assert {row["SkuMeter"]: (row["ConsumedQuantity"], row["BilledCost"]) for row in azure} == {
-        "Input tokens": ("20000", "0.05"),
-        "Cached input tokens": ("80000", "0.02"),
-        "Output tokens": ("10000", "0.15"),
+        "Input tokens": ("20000.0", "0.05"),
+        "Cached input tokens": ("80000.0", "0.02"),
+        "Output tokens": ("10000.0", "0.15"),
     }
+
+
+def test_a_bill_as_parquet_has_the_types_of_its_columns(book: Home, tmp_path: Path) -> None:
+    out = tmp_path / "april.parquet"
+    assert run("export", "focus", "--period", "2026-04", "--out", str(out), home=book.root).returncode == 0
+    table = pq.read_table(out)
+    text = list(csv.DictReader(io.StringIO(exported(book, "focus", "--period", "2026-04"))))
+    assert table.column_names == list(text[0])
+    kinds = {name: str(table.schema.field(name).type) for name in ("BilledCost", "ChargePeriodStart", "SkuId")}
+    assert kinds == {
+        "BilledCost": "decimal128(38, 12)",
+        "ChargePeriodStart": "timestamp[us, tz=UTC]",
+        "SkuId": "string",
+    }
+    for name in ("BilledCost", "ConsumedQuantity", "ListUnitPrice", "x_Requests"):
+        assert [D(row[name]) for row in text] == table[name].to_pylist()
+        # A decimal is written as one, whole or not.
+        assert all("." in row[name] for row in text)
+    assert [row["InvoiceId"] or None for row in text] == table["InvoiceId"].to_pylist()
 
 
 def test_events_are_one_an_attempt_with_its_units(book: Home) -> None:
@@ -166,6 +185,9 @@ def test_events_are_one_an_attempt_with_its_units(book: Home) -> None:
         (("hledger", "--party", "nobody"), "unknown name 'nobody'"),
         (("focus",), "no period"),
         (("focus", "--period", "2026-04", "--prices", "/no/book.csv"), "cannot be read"),
+        (("focus", "--period", "2026-04", "--format", "parquet"), "no file"),
+        (("focus", "--period", "2026-04", "--format", "xls"), "'xls' is no format"),
+        (("focus", "--period", "2026-04", "--out", "/no/folder/bill.parquet"), "cannot be written"),
         (("parquet",), "no folder"),
         (("parquet", "--out", "/dev/null/books"), "cannot be written"),
         (("cloudevents", "--out", "/no/folder/may.jsonl"), "cannot be written"),

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from clauseway.exchange.focus_bill import BILL_COLUMNS, UsageCharge, focus_csv, focus_rows
+from clauseway.exchange.focus_bill import BILL_COLUMNS, UsageCharge, decimal_text, focus_csv, focus_rows
 from clauseway.exchange.focus_columns import BY_NAME, COLUMNS, MANDATORY, Value, broken_rules
 from clauseway.metering import Unit
 from clauseway.values import Interval
@@ -63,6 +63,22 @@ def test_what_a_third_party_sells_is_billed_at_nothing() -> None:
     found = row("openai")
     assert (found["BilledCost"], found["EffectiveCost"]) == (D(0), D("0.0225"))
     assert (found["ProviderName"], found["InvoiceIssuerName"], found["x_HostCloud"]) == ("microsoft", "openai", "azure")
+
+
+def test_a_charge_names_the_invoice_of_its_seller_to_its_buyer() -> None:
+    invoices = {("microsoft", "Fabrikam"): "2026-05-17", ("openai", "Contoso"): "other"}
+    found = focus_rows([charge(), charge("openai")], MAY, "", "openai", invoices)
+    assert [row["InvoiceId"] for row in found] == ["2026-05-17", None]
+    assert broken_rules(found) == []
+
+
+# a decimal | as FOCUS has it in text
+DECIMALS = [("30", "30.0"), ("0.0225", "0.0225"), ("2.50", "2.5"), ("-3", "-3.0"), ("1E+6", "1000000.0"), ("0", "0.0")]
+
+
+@pytest.mark.parametrize(("amount", "text"), DECIMALS)
+def test_a_decimal_is_written_as_one(amount: str, text: str) -> None:
+    assert decimal_text(D(amount)) == text
 
 
 def test_sound_is_billed_in_seconds() -> None:

@@ -1,6 +1,6 @@
 """The books and the usage behind them in other programs' formats, for a month and a party or for all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,14 +15,16 @@ from clauseway.app.several import Opened, each_of
 from clauseway.exchange.accounting import entries_of
 from clauseway.exchange.beancount import beancount_text
 from clauseway.exchange.cloudevents import write_cloudevents
-from clauseway.exchange.focus_bill import BILL_COLUMNS, UsageCharge, focus_csv, focus_rows
-from clauseway.exchange.focus_columns import broken_rules
+from clauseway.exchange.focus_bill import BILL_COLUMNS, UsageCharge, focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus_columns import Row, broken_rules
 from clauseway.exchange.hledger import hledger_text
 from clauseway.exchange.tables import journal_table, lines_table
 from clauseway.ledger import Entry, statement_of
+from clauseway.ledger.vouchers import Invoice
 from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
+from clauseway.storage.books import Books
 from clauseway.storage.records import records
 from clauseway.values import Interval, InvalidInput, Problem
 
@@ -74,9 +76,9 @@ def parquet_files(home: Home, part: Part, folder: Path) -> list[Path]:
     return [folder / name for name in tables]
 
 
-def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part) -> str:
-    """A party's bill for a month in FOCUS 1.2, as CSV: what it sells, and at a BilledCost of 0 what others sell on its
-    clouds. With no party, each seller's own. Raises InvalidInput."""
+def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part) -> list[Row]:
+    """A party's bill for a month in FOCUS 1.2: what it sells, and at a BilledCost of 0 what others sell on its clouds.
+    With no party, each seller's own. Raises InvalidInput."""
     days = month(part.period)
     seal(home)
     with open_lake(home) as lake:
@@ -84,12 +86,44 @@ def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part) -> st
             charges = usage_charges(lake, prices, days)
         except UnknownPrice as error:
             raise unpriced(error) from None
+        invoices = _invoices(Books(lake.control), part.period)
     mine = {cloud for cloud, operator in opened.catalog.operators.items() if operator == part.party}
     billed = [one for one in charges if not part.party or one.seller == part.party or one.cloud in mine]
-    rows = [row for one in billed for row in focus_rows([one], days, part.party, _publisher(opened, one))]
+    rows = [row for one in billed for row in focus_rows([one], days, part.party, _publisher(opened, one), invoices)]
     broken = broken_rules(rows) if rows else []
     assert not broken, "\n".join(broken)
-    return focus_csv(rows, BILL_COLUMNS)
+    return rows
+
+
+def write_focus(rows: Sequence[Row], form: str, out: Path | None) -> str:
+    """A bill as CSV text, or written to a file as Parquet; the text, empty for Parquet. Raises InvalidInput."""
+    chosen = form or ("parquet" if out is not None and out.suffix.lower() == ".parquet" else "csv")
+    if chosen == "csv":
+        return focus_csv(rows, BILL_COLUMNS)
+    if chosen != "parquet":
+        what, todo = f"{form!r} is no format", "One of csv, parquet."
+        raise InvalidInput(Problem(what=what, why="nothing writes it", where="--format", todo=todo))
+    if out is None:
+        what, why, todo = "no file", "Parquet is not printed", "Name where it goes: --out bill.parquet."
+        raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
+    try:
+        pq.write_table(focus_table(rows, BILL_COLUMNS), out, compression="zstd")
+    except OSError as error:
+        why, todo = error.strerror or str(error), "Name a file in a folder that exists and that you may write to."
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+    return ""
+
+
+def _invoices(books: Books, period: str) -> dict[tuple[str, str], str]:
+    """The latest invoice of each seller to a buyer in which a month is asked for, by the two.
+
+    A buyer is a party only where one party buys from another; invoices to others are written elsewhere.
+    """
+    return {
+        (voucher.payee, voucher.payer): voucher.id
+        for voucher in books.vouchers()
+        if isinstance(voucher, Invoice) and any(part.month == period for line in voucher.lines for part in line.parts)
+    }
 
 
 def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from clauseway.app.handing_over import (
     hledger_journal,
     parquet_files,
     usage_event_lines,
+    write_focus,
 )
 from clauseway.app.home import home_at
 from clauseway.app.library import known_point, readings_of
@@ -110,8 +111,9 @@ def focus(
     books: _Books,
     prices: Annotated[Path | None, typer.Option("--prices", help="Your own price book over the shipped one.")] = None,
     known_at: options.KnownAt = None,
+    form: Annotated[str, typer.Option("--format", help="csv or parquet; by default as --out ends, else csv.")] = "",
 ) -> int:
-    """Write a month's charges as a bill in FOCUS 1.2 (CSV): a row a day, buyer, product, cloud, region and unit.
+    """Write a month's charges as a bill in FOCUS 1.2: a row a day, buyer, product, cloud, region and unit.
 
     With --party it is that party's bill as a provider: what it sells, and what others sell on its clouds. Of the
     latter BilledCost is 0, because the seller receives the payment. Without, each seller bills its own.
@@ -119,6 +121,8 @@ def focus(
     \b
     What Microsoft, which operates Azure, would send for May:
       clauseway export focus --period 2026-05 --party microsoft --out may.csv
+    Everybody's own, as Parquet with types:
+      clauseway export focus --period 2026-05 --out may.parquet
     """
     part = books.part
     if not part.period:
@@ -126,7 +130,9 @@ def focus(
         raise InvalidInput(Problem(what="no period", why="a bill is of a month", where="--period", todo=todo))
     table = open_prices(known_point(known_at), prices)
     opened = options.opened(books.agreement, None, None, books.home)
-    _put_text(books.out, focus_bill(home_at(books.home), opened, table, part))
+    text = write_focus(focus_bill(home_at(books.home), opened, table, part), form, books.out)
+    if text:
+        _put_text(books.out, text)
     return 0
 
 

@@ -256,8 +256,8 @@ def _usage_row(one: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]
             (
                 begin, end, "Usage", one["cloud"], one["seller"], one["organisation"], one["organisation"],
                 one["region"], "AI and Machine Learning", "Model inference", f"{one['product']} {unit.column}",
-                str(count), _UNIT_WORDS.get(unit, "Tokens"), one["product"], one["model"], one["cloud"], one["seller"],
-                unit.column, charge,
+                f"{count}.0", _UNIT_WORDS.get(unit, "Tokens"), one["product"], one["model"], one["cloud"],
+                one["seller"], unit.column, charge,
             ),
             strict=True,
         )

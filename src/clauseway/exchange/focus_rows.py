@@ -217,7 +217,8 @@ def _number(row: Mapping[str, Any], name: str) -> Decimal:
 
 
 def _step(number: Decimal) -> Decimal:
-    exponent = number.as_tuple().exponent
+    """The least that a figure can tell apart by itself: zeros at its end may be how its file writes decimals."""
+    exponent = number.normalize().as_tuple().exponent
     assert isinstance(exponent, int), f"{number} is finite"
     return _ONE.scaleb(min(exponent, 0))
 
