@@ -26,6 +26,7 @@ from clauseway.app.library import OpenAgreement, known_point, readings_of
 from clauseway.app.several import OpenAgreements, Opened
 from clauseway.decisions import Question, StandIns, Tables, check_readings
 from clauseway.decisions.question import ACTIONS, SELL, SERVE
+from clauseway.exchange.cells import CsvWriter, plain
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem, parse_day
 
 INVALID = "invalid"
@@ -121,8 +122,8 @@ def _read_csv(path: Path) -> Iterator[_Part]:
         for rows in _parts(lines):
             whole = [row if len(row) == len(heading) else [*row, *[""] * len(heading)][: len(heading)] for row in rows]
             yield _Part(
-                {part: pa.array([row[heading.index(name)] for row in whole]) for part, name in names.items()},
-                [dict(zip(heading, row, strict=True)) for row in whole],
+                {part: pa.array([plain(row[heading.index(name)]) for row in whole]) for part, name in names.items()},
+                [dict(zip(heading, map(plain, row), strict=True)) for row in whole],
                 len(rows),
                 {
                     number: f"it has {len(row)} fields, and the heading has {len(heading)}."
@@ -474,14 +475,14 @@ def _write_parquet(path: Path) -> Iterator[_Put]:
 @contextmanager
 def _write_csv(path: Path) -> Iterator[_Put]:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = CsvWriter(file)
 
         def put(part: _Part, found: pa.Array, answers: Sequence[Answer]) -> None:
             if not file.tell():
-                writer.writerow([*part.rows[0], *ADDED])
+                writer.row([*part.rows[0], *ADDED])
             for row, place in zip(part.rows, found.to_pylist(), strict=True):
                 one = answers[place]
-                writer.writerow([*row.values(), one.outcome, ";".join(one.terms), one.problem])
+                writer.row([*row.values(), one.outcome, ";".join(one.terms), one.problem])
 
         yield put
 

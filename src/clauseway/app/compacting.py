@@ -1,6 +1,5 @@
 """Keeping the lake in shape: merging small files, letting go of what is old, hourly sums made anew, usage handed on."""
 
-import csv
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +14,7 @@ from clauseway.app.home import Home
 from clauseway.app.sealing import alone, open_lake
 from clauseway.app.settling import shares_of
 from clauseway.app.several import Opened
+from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.exchange.focus import USAGE_COLUMNS, usage_rows
 from clauseway.storage.books import Books
@@ -231,10 +231,10 @@ def _cloudevents(lake: Lake, out: Path, days: Interval | None) -> int:
 def _focus(lake: Lake, out: Path, days: Interval | None) -> int:
     rows = 0
     with out.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, USAGE_COLUMNS, lineterminator="\n")
-        writer.writeheader()
+        writer = CsvWriter(file)
+        writer.row(USAGE_COLUMNS)
         for row in usage_rows(_sums(lake, days)):
-            writer.writerow(row)
+            writer.row(row[name] for name in USAGE_COLUMNS)
             rows += 1
     return rows
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from clauseway.exchange.cells import plain
 from clauseway.exchange.parquet_rows import check_names, parquet_rows
 from clauseway.exchange.reports import Reported, keepable
 from clauseway.metering import Unit
@@ -113,7 +114,9 @@ def rows_of(path: Path, needed: Iterable[str] = NEEDED) -> Iterator[tuple[int, d
             except csv.Error as error:
                 yield reader.line_num, {}, f"no row of a CSV file: {error}"
             else:
-                yield reader.line_num, row, ""
+                # What kept a cell from being a formula is no part of what it says.
+                cells = {name: plain(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+                yield reader.line_num, cells, ""
 
 
 def _check(names: Iterable[str], needed: Iterable[str]) -> None:

@@ -10,7 +10,6 @@ numbers. Parquet has types of its own: decimal(38, 12) and timestamps in UTC.
 Rules and their source: `focus_columns`.
 """
 
-import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from decimal import Decimal
 import msgspec
 import pyarrow as pa
 
+from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.focus_columns import BY_NAME, DECIMAL, TIME, Row, Value
 from clauseway.metering import Unit
 from clauseway.values import USD, Interval, day_after, exact_product
@@ -90,9 +90,9 @@ def focus_rows(
 def focus_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """The rows as CSV; a null is an empty field."""
     written = io.StringIO(newline="")
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_written(row[name]) for name in columns] for row in rows)
+    writer = CsvWriter(written)
+    writer.row(columns)
+    writer.rows([_written(row[name]) for name in columns] for row in rows)
     return written.getvalue()
 
 

@@ -4,10 +4,10 @@ Decimals are written as they are, without thousands separators; what a row rests
 copied elsewhere still says where it comes from.
 """
 
-import csv
 import io
 from datetime import timedelta
 
+from clauseway.exchange.cells import CsvWriter
 from clauseway.ledger.dues import Due
 from clauseway.ledger.statement import Statement, StatementLine, digest_of
 
@@ -21,10 +21,10 @@ COLUMNS = (
 def statement_csv(statement: Statement) -> str:
     """The header and a row for each line, in the statement's order. A month without lines is the header alone."""
     written = io.StringIO(newline="")
-    rows = csv.writer(written, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    writer = CsvWriter(written)
+    writer.row(COLUMNS)
     digest = digest_of(statement)
-    rows.writerows(_row(statement, line, digest) for line in statement.lines)
+    writer.rows(_row(statement, line, digest) for line in statement.lines)
     return written.getvalue()
 
 

@@ -1,0 +1,44 @@
+"""CSV that carries no formula: the one writer of every CSV file, and the reader that takes back what it did.
+
+A spreadsheet runs a cell that begins with = + - @ as a formula, whoever wrote it: a model's name out of
+somebody's request would be code on an accountant's machine. Text that begins so is written with an
+apostrophe before it, which spreadsheets show as text. Numbers stay as they are. Text that begins with
+apostrophes and such a sign gets one more, so that `plain` restores every text exactly.
+"""
+
+import csv
+import re
+from collections.abc import Iterable
+from typing import Protocol
+
+# Signs that begin a formula, in their wide forms too, and characters before which one may hide.
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+class _Writable(Protocol):
+    def write(self, text: str, /) -> object: ...
+
+
+class CsvWriter:
+    """Rows as RFC 4180 has them, with \\n between them and no cell that is a formula."""
+
+    def __init__(self, file: _Writable) -> None:
+        self._rows = csv.writer(file, lineterminator="\n")
+
+    def row(self, values: Iterable[object]) -> None:
+        self._rows.writerow([inert(value) if isinstance(value, str) else value for value in values])
+
+    def rows(self, rows: Iterable[Iterable[object]]) -> None:
+        for values in rows:
+            self.row(values)
+
+
+def inert(text: str) -> str:
+    """Return a text as a cell that no spreadsheet runs."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def plain(cell: str) -> str:
+    """Return the text of a cell that `inert` may have marked."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

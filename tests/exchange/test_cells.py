@@ -1,0 +1,59 @@
+"""No CSV of ours carries a formula, and what was done about it can be taken back."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clauseway.exchange.cells import CsvWriter, inert, plain
+
+SOURCES = Path(__file__).parents[2] / "src" / "clauseway"
+
+# text → cell
+CELLS = [
+    ("acme", "acme"),
+    ('=HYPERLINK("http://x","y")', '\'=HYPERLINK("http://x","y")'),
+    ("=1+1", "'=1+1"),
+    ("+1", "'+1"),
+    ("-cmd|' /C calc'!A0", "'-cmd|' /C calc'!A0"),
+    ("@SUM(A1)", "'@SUM(A1)"),
+    ("\t=1", "'\t=1"),
+    ("\r=1", "'\r=1"),
+    ("\uff1d1", "'\uff1d1"),
+    ("-12.50", "-12.50"),  # a number stays one
+    ("1e-05", "1e-05"),
+    ("-", "'-"),
+    ("'=1", "''=1"),
+    ("'quoted'", "'quoted'"),
+    ("", ""),
+    ("a=b", "a=b"),
+]
+
+
+@pytest.mark.parametrize(("text", "cell"), CELLS)
+def test_cells(text: str, cell: str) -> None:
+    assert inert(text) == cell
+    assert plain(cell) == text
+
+
+@given(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=8) | st.integers(), min_size=1, max_size=5))
+def test_no_cell_is_a_formula_and_every_text_comes_back(values: list[str | int]) -> None:
+    file = io.StringIO(newline="")
+    CsvWriter(file).row(values)
+    if values == [""]:
+        return  # the module for CSV writes one empty cell as a quoted one, and reads no row back from an empty line
+    [cells] = csv.reader(io.StringIO(file.getvalue(), newline=""))
+    for cell, value in zip(cells, values, strict=True):
+        assert not re.match("[=+@\t\r\uff1d]", cell)
+        assert not cell.startswith("-") or float(cell) <= 0
+        assert plain(cell) == str(value)
+
+
+def test_there_is_one_writer() -> None:
+    writing = re.compile(r"csv\.(writer|DictWriter)\(|\.to_csv\(|write_csv\(")
+    found = [path.name for path in SOURCES.rglob("*.py") if writing.search(path.read_text("utf-8"))]
+    assert sorted(found) == ["batch.py", "cells.py"]  # batch.py: a function of its own that is called _write_csv
