@@ -3,24 +3,28 @@
 import asyncio
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from clauseway.app.home import Home
-from clauseway.app.leasing import dead_leases, lease_server, return_leases
+from clauseway.app.leasing import Unread, dead_leases, lease_server, return_leases
+from clauseway.app.losses import write_off
 from clauseway.app.sealing import open_lake, seal
 from clauseway.gateway.accounts import Account, Accounts
 from clauseway.gateway.leases import Ask, LeaseSocket
 from clauseway.gateway.plan import Budget, Key, Plan
 from clauseway.storage import Control
 from clauseway.storage.leases import Leases, Standing, usd
+from clauseway.storage.losses import Loss, Losses
 from clauseway.storage.tenants import BudgetRow, Tenants
 
 BUDGET = "bud_1"
@@ -227,7 +231,50 @@ def test_what_a_killed_gateway_held_returns_once_its_spool_is_read(killed: Home)
 
 def test_of_a_damaged_spool_all_that_was_leased_counts_as_spent(killed: Home) -> None:
     with open_lake(killed) as lake:
-        assert return_leases(lake, dead_leases(lake.control), time.time_ns(), all_is_read=False) == 1
+        lost = Unread(lost=frozenset({f"{7:016x}"}))
+        assert return_leases(lake, dead_leases(lake.control), time.time_ns(), lost) == 1
+    assert (standing(killed).spent, standing(killed).leased) == (60_000, 0)
+
+
+def test_a_killed_gateways_slice_stays_held_while_its_journal_is_missing(killed: Home, tmp_path: Path) -> None:
+    """It is no more free than it is spent, until the journal is back or somebody writes it off."""
+    with open_lake(killed) as lake:
+        assert dead_leases(lake.control)
+    shutil.move(killed.spools, tmp_path / "aside")
+    (damage,) = seal(killed).damages
+    assert "missing" in damage
+    assert (standing(killed).spent, standing(killed).leased) == (0, 60_000)
+    shutil.move(tmp_path / "aside", killed.spools)
+    seal(killed)
+    assert (standing(killed).spent, standing(killed).leased) == (9_000, 0), "as if it had never been away"
+
+
+def test_of_a_journal_that_is_written_off_all_that_was_leased_counts_as_spent(killed: Home) -> None:
+    shutil.rmtree(killed.spools)
+    seal(killed)
+    with open_lake(killed) as lake:
+        (one,) = Losses(lake.control).spools()
+    write_off(killed, one.spool, "reserved", "the volume is gone")
+    assert (standing(killed).spent, standing(killed).leased) == (60_000, 0)
+
+
+def test_a_loss_that_was_sealed_before_a_kill_still_counts(killed: Home) -> None:
+    """The damaged frame was sealed by a process that died before it looked at leases."""
+    with open_lake(killed) as lake:
+        day = datetime.now(UTC).date()
+        lost = Loss(
+            spool=Losses(lake.control).spools()[0].spool,
+            segment=0,
+            first_frame=90,
+            end_frame=91,
+            reason="28 bytes fail their checksum",
+            first_day=day,
+            last_day=day,
+            lost_ns=1,
+            boot=f"{7:016x}",
+        )
+        Losses(lake.control).record([lost])
+    seal(killed)
     assert (standing(killed).spent, standing(killed).leased) == (60_000, 0)
 
 

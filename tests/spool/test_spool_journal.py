@@ -400,7 +400,10 @@ def test_records_whose_labels_were_lost_are_reported_not_guessed(tmp_path: Path)
     (spool / f"{0:016d}.seg").write_bytes(data)
     batch = read_batch(spool, 0, 0, 100)
     assert batch.records == ()
-    assert sum("labels" in damage.reason for damage in batch.damages) == 4, "two intents and two usage records"
+    assert [damage.reason for damage in batch.damages] == [
+        "616 bytes fail their checksum",
+        "the labels of 4 records were lost, and they with them",
+    ], "two intents and two usage records"
 
 
 def test_a_full_segment_without_its_end_is_damage(tmp_path: Path) -> None:

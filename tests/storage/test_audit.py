@@ -20,6 +20,7 @@ from clauseway.storage.actor import acting
 from clauseway.storage.books import Books, Closed
 from clauseway.storage.chained import CHAINED, NOT_CHAINED
 from clauseway.storage.files import LakeFile, drop_days, list_files
+from clauseway.storage.losses import Loss, Losses
 from clauseway.storage.tenants import BudgetRow, Limit, Tenant, Tenants
 from clauseway.values import Interval
 
@@ -41,6 +42,18 @@ SETTLEMENT = Settlement(
     needs_order=(),
     inputs=Inputs(agreement="a", price_book="b", batches=(), known_at="everything", engine="test"),
     receipt="r1",
+)
+
+LOSS = Loss(
+    spool="s",
+    segment=1,
+    first_frame=2,
+    end_frame=3,
+    reason="60 bytes fail their checksum",
+    first_day=date(2026, 5, 2),
+    last_day=date(2026, 5, 2),
+    lost_ns=9,
+    why="a bad sector",
 )
 
 
@@ -106,6 +119,7 @@ def fill(control: Control) -> None:
     credit = Credit(id="c-1", day=date(2026, 5, 9), reason="outage of 9 May", of=of)
     books = Books(control)
     books.book(credit, [entry(3)], 13)
+    Losses(control).record([LOSS])
     books.close(Closed(period=MAY, receipt="r1", digest="c" * 64, statement=b"{}\n", closed_ns=14))
 
 

@@ -5,6 +5,7 @@ from datetime import date
 
 from clauseway.app.audit_log import refuse_edited
 from clauseway.app.home import Home
+from clauseway.app.losses import refuse_losses
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.settling import month, one_at_a_time, vouchers_hash
 from clauseway.ledger import Settlement, statement_of
@@ -30,6 +31,7 @@ def close_month(home: Home, period: str, today: date) -> Closed:
         for closed in books.closed():
             if closed.period == days:
                 return closed
+        refuse_losses(lake.control, days)
         settlement = _settled(lake, books, period, days)
         statement = statement_of(settlement)
         closed = Closed(

@@ -86,7 +86,7 @@ def answer(leases: Leases, call: LeaseCall, now_ns: int) -> list[Slice]:
 def _wanted(call: LeaseCall, ask: Ask) -> Wanted:
     return Wanted(
         budget=ask.budget, boot=ask.holder or call.boot, part=ask.part, pid=_NOBODY if ask.holder else call.pid,
-        serial=ask.serial, spent=ask.spent, least=ask.least, target=ask.target, is_over=ask.over,
+        serial=ask.serial, spent=ask.spent, least=ask.least, target=ask.target, is_over=ask.over, spool=call.spool,
     )  # fmt: skip
 
 
@@ -138,17 +138,26 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, *, all_is_read: bool) -> int:
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
+    """What no journal tells of dead processes: `lost` starts have losses in their journals, or no journal any more; of
+    `missing` ones the journal is not there, and nobody has written it off."""
+
+    lost: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+
+
+def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unread) -> int:
     """End the leases of dead processes, of whose spools everything was sealed since; how many.
 
     What such a process spent is what its attempts were charged. One that has no end, or is lost, counts as what it
-    reserved; and where a spool is damaged (not `all_is_read`), everything leased counts as spent.
+    reserved; of a process that lost usage, everything leased counts as spent. The leases of one whose journal is
+    missing stay as they are, until it is found or written off. Raises LakeDamaged.
     """
     leases = Leases(lake.control)
     budgets = {budget.id: budget for budget in Tenants(lake.control).budgets()}
     ended = 0
-    for boot in sorted({lease.boot for lease in dead}):
-        held = leases.of_boot(boot)
+    for boot in sorted({lease.boot for lease in dead} - unread.missing):
+        held, all_is_read = leases.of_boot(boot), boot not in unread.lost
         attempts = attempts_of(lake, boot, min(lease.opened_ns for lease in held)) if all_is_read else []
         for parts in _by_period(held).values():
             budget = budgets.get(parts[0].budget)

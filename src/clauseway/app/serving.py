@@ -23,7 +23,7 @@ from clauseway.app.planning import compile_plan, write_plan
 from clauseway.app.prices import open_prices
 from clauseway.app.processes import PAGES_PORT, Child, moved, on_port, start
 from clauseway.app.register import recorded_facts
-from clauseway.app.sealing import seal
+from clauseway.app.sealing import register_spool, seal
 from clauseway.app.several import Opened, with_recorded
 from clauseway.app.tenants import tenancy_for_plan
 from clauseway.gateway.checks import check
@@ -163,7 +163,7 @@ def _alone(home: Home) -> Iterator[None]:
 def _start_gateway(options: Options, host: str, port: int | None, clock: list[str]) -> Child:
     home = options.home
     spool = home.spools / "gateway"
-    spool.mkdir(parents=True, exist_ok=True)
+    register_spool(home, spool)
     arguments = [
         *("--plan", str(home.plan)),
         *("--spool", str(spool)),
@@ -171,7 +171,9 @@ def _start_gateway(options: Options, host: str, port: int | None, clock: list[st
         *("--control", str(home.gateway_socket)),
         *on_port(port),
     ]
-    return start("the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log")
+    child = start("the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log")
+    register_spool(home, spool)  # again: now it has the segment that this gateway writes
+    return child
 
 
 def _start_pages(options: Options, clock: list[str], gateway_url: str) -> Child:

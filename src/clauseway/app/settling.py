@@ -16,6 +16,7 @@ from clauseway.app.audit_log import refuse_edited
 from clauseway.app.home import Home
 from clauseway.app.kept_prices import keep_prices
 from clauseway.app.library import OpenAgreement
+from clauseway.app.losses import accepted_losses, refuse_losses
 from clauseway.app.periods import month as month
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.several import Opened, each_of, own_readings, text_hash
@@ -63,8 +64,8 @@ def settle_month(
 
     Settling again on more usage posts the difference. The month after the last closed one also takes what came late for
     closed months: as corrections of its own, or by restating them. Raises InvalidInput: a closed month; a figure
-    undisclosed and not accepted, usage without a price, a product that the catalog does not know. Then nothing is
-    posted.
+    undisclosed and not accepted, usage without a price, a product that the catalog does not know, usage that may be
+    lost and for which nobody accepted an estimate. Then nothing is posted.
     """
     days = month(period)
     read_assumptions(assume, figures_of(opened))
@@ -75,6 +76,7 @@ def settle_month(
         books = Books(lake.control)
         _refuse_closed(books, days)
         settler = Settler(lake, opened, prices, readings, books.vouchers())
+        refuse_losses(lake.control, settler.needed(days))
         found = late_of(settler, books, days, assume)
         settlement = settler.settle(days, assume)
         restatements = [one.restatement for one in found if one.restatement is not None]
@@ -153,7 +155,12 @@ class Settler:
             ordered=ordered,
             credited=self._credited,
             disputed=self._disputed,
+            losses=accepted_losses(self._lake.control, days, self._prices.known_at),
         )
+
+    def needed(self, days: Interval) -> Interval:
+        """The days whose usage a settlement of these days stands on: shares are due on cumulative totals."""
+        return _since(self.shares, days)
 
     def read(self, days: Interval) -> None:
         """Read the usage of these days at once."""

@@ -5,7 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 from clauseway.ledger import Change, Direction, Ended, ShareLine, ShareResult, Statement
-from clauseway.ledger.assumptions import REPORTED
+from clauseway.ledger.assumptions import ESTIMATED, REPORTED
+from clauseway.ledger.assumptions import Assumption as StandsOn
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
 from clauseway.values import FOREVER, exact_product, exact_sum
@@ -50,7 +51,7 @@ def statement_context(statement: Statement) -> StatementContext:
                 value=assumption.value,
                 standing=assumption.standing_in_words,
                 in_words=assumption.in_words,
-                note=f"{assumption.text} {'Accepted by name.' if assumption.accepted else 'Holds by default.'}",
+                note=_standing_note(assumption),
             )
             for assumption in statement.assumptions
         ),
@@ -96,6 +97,12 @@ def _calendar(statement: Statement) -> tuple[DueLine, ...]:
         )
         for day, one in sorted(dated, key=lambda each: (each[0], each[1].payer, each[1].payee, each[1].term))
     )
+
+
+def _standing_note(assumption: StandsOn) -> str:
+    if assumption.standing == ESTIMATED:
+        return assumption.text
+    return f"{assumption.text} {'Accepted by name.' if assumption.accepted else 'Holds by default.'}"
 
 
 def _assumed(statement: Statement, names: Set[str]) -> str:

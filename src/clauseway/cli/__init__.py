@@ -73,6 +73,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "price": _Entry("clauseway.cli.price", "What usage costs, by which entry of which book, and why; check a book."),
     "usage": _Entry("clauseway.cli.usage", "Import usage from elsewhere; what could not be believed.", is_group=True),
     "lake": _Entry("clauseway.cli.lake", "The sealed usage on disk, and keeping it in shape.", is_group=True),
+    "spool": _Entry("clauseway.cli.spool", "The usage journals, and what of them was lost.", is_group=True),
     "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),
     "statement": _Entry(
         "clauseway.cli.statement", "Print a settled month, open its lines, sign it and verify it.", is_group=True

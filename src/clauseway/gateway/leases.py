@@ -84,12 +84,14 @@ class LocalLessor:
 class LeaseCall(msgspec.Struct, frozen=True, kw_only=True):
     """What a process sends to the lessor's socket: `POST /leases`, answered by a list of `Slice`.
 
-    `boot` names its start, in hex; `pid` is how the lessor later finds out that it died.
+    `boot` names its start, in hex; `pid` is how the lessor later finds out that it died; `spool` is the journal that
+    tells then what it spent, in hex.
     """
 
     boot: str
     pid: int
     asks: tuple[Ask, ...]
+    spool: str = ""
 
 
 _SLICES = msgspec.json.Decoder(tuple[Slice, ...])
@@ -102,15 +104,15 @@ class LeaseSocket:
     `path` may change with the plan; empty text is nowhere.
     """
 
-    def __init__(self, path: Path | str, boot: int) -> None:
+    def __init__(self, path: Path | str, boot: int, spool: str = "") -> None:
         self.path = path
-        self._boot = f"{boot:016x}"
+        self._boot, self._spool = f"{boot:016x}", spool
         self._one_call = asyncio.Lock()
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
         """Raises OSError where nobody listens, or what answers is no lessor."""
-        body = msgspec.json.encode(LeaseCall(boot=self._boot, pid=os.getpid(), asks=tuple(asks)))
+        body = msgspec.json.encode(LeaseCall(boot=self._boot, pid=os.getpid(), asks=tuple(asks), spool=self._spool))
         async with self._one_call:
             kept, self._connection = self._connection, None
             # A call that is broken off leaves no connection behind: an answer must not meet another call.

@@ -9,8 +9,8 @@ from clauseway.gateway.leases import Ask, LeaseSocket, Lessor, LocalLessor, Slic
 class Lessors:
     """Asks the socket that the plan taken over last names; without one, a gateway stands by itself."""
 
-    def __init__(self, boot: int) -> None:
-        self._boot = boot
+    def __init__(self, boot: int, spool: str) -> None:
+        self._boot, self._spool = boot, spool
         self._path = ""
         self._alone = LocalLessor()
         self._socket: LeaseSocket | None = None
@@ -21,7 +21,7 @@ class Lessors:
             return
         self.close()
         self._path = path
-        self._socket = LeaseSocket(Path(path), self._boot) if path else None
+        self._socket = LeaseSocket(Path(path), self._boot, self._spool) if path else None
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
         """Raises OSError where the lessor cannot be asked."""

@@ -116,7 +116,7 @@ class Server:
         self._endpoints = Endpoints(loop, limits, settings.tls)
         self._health: dict[str, Health] = {}
         self._memory = Memory()
-        self._lessors = Lessors(boot)
+        self._lessors = Lessors(boot, spool.identity)
         self._accounts = Accounts(self._lessors)
         self._presenting = Presenting(self._tell_credential)
         issued = IssuedIndex(options.spool / ISSUED_FILE, loop)

@@ -23,6 +23,8 @@ from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even
 
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
 REPORTED, OURS, GIVEN = "reported", "ours", "given"
+# An estimate that was accepted for usage that was lost; no figure of an agreement.
+ESTIMATED = "estimated"
 ALL_PAYMENTS = "all-payments"
 OWNERS = ("seller", "host")
 

@@ -46,6 +46,7 @@ def settle(
     ordered: Mapping[date, Sequence[SaleRecord]] | None = None,
     credited: Sequence[SaleRecord] = (),
     disputed: Sequence[SaleRecord] = (),
+    losses: Sequence[Assumption] = (),
 ) -> Settlement:
     """Settle the days of `period`.
 
@@ -53,7 +54,8 @@ def settle(
     sales one by one for days in which a cap falls or a band begins (see `Settlement.needs_order`). `credited` and
     `disputed` take sales back: records below zero, at the event time of what they take back; what is disputed may
     return. Raises InvalidInput naming every undisclosed figure that this needs and nobody accepted, every product and
-    host cloud the catalog does not know, and tiers that begin at one amount.
+    host cloud the catalog does not know, and tiers that begin at one amount. `losses` are accepted estimates of usage
+    that was lost: the statement names them among what it assumes.
     """
     in_force = [share for share in shares if not days_in(share, period).is_empty]
     names = [name for share in in_force for name in (*share.rates, *share.amounts)]
@@ -62,7 +64,7 @@ def settle(
     problems += [] if problems else _unusable(in_force, assumptions)
     if problems:
         raise InvalidInput(*problems)
-    used = assumptions.used(names)
+    used = (*assumptions.used(names), *losses)
 
     def shared(back: Sequence[SaleRecord]) -> tuple[list[ShareResult], set[date]]:
         lines, sales = _with(back, revenue, ordered or {})

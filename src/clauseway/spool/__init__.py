@@ -25,7 +25,7 @@ from clauseway.spool.reader import (
     read_batch,
     release,
 )
-from clauseway.spool.segments import SpoolBusy
+from clauseway.spool.segments import SpoolBusy, identify, identity_of, is_written
 from clauseway.spool.writer import SpoolWriter, Waiter
 
 __all__ = [
@@ -37,6 +37,9 @@ __all__ = [
     "SpoolBusy",
     "SpoolWriter",
     "Waiter",
+    "identify",
+    "identity_of",
+    "is_written",
     "open_attempts",
     "pack_intent",
     "pack_usage",

@@ -87,13 +87,18 @@ class Batch(NamedTuple):
 
 
 class Position(NamedTuple):
-    """How far a segment goes. Its frames are 0 ≤ number < `end`; `closed` when none will follow, ever."""
+    """How far a segment goes. Its frames are 0 ≤ number < `end`; `closed` when none will follow, ever.
+
+    `boot` is the start that writes it, `created_ns` when that began it; 0 where its header does not tell.
+    """
 
     spool: str
     segment: int
     end: int
     closed: bool
     damages: tuple[Damage, ...]
+    boot: int = 0
+    created_ns: int = 0
 
 
 class OpenAttempt(NamedTuple):
@@ -258,7 +263,8 @@ def _position(segment: Segment, later: list[Segment]) -> Position:
         since_ns, boot = segment.header.created_ns, segment.header.boot
         damages.append(Damage(str(segment.path), offset, end, -1, "the segment's end is missing", boot, since_ns))
     closed = closing or len(later) > 1 or any(boot != segment.header.boot for boot in boots)
-    return Position(segment.header.spool.hex(), segment.number, end, closed, tuple(damages))
+    header = segment.header
+    return Position(header.spool.hex(), segment.number, end, closed, tuple(damages), header.boot, header.created_ns)
 
 
 def _position_without_header(segment: Segment, later: list[Segment]) -> Position:
@@ -311,11 +317,11 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batc
     both: list[Intent | UsageRecord] = [*intents, *records]
     named = {code for record in both for code in (record.buyer, record.deployment, record.ruling)}
     lost = [] if named <= labels.keys() else [record for record in both if not _codes(record) <= labels.keys()]
-    damages += [
-        Damage(str(segment.path), 0, first, end, f"the labels of {record.request} were lost, and it with them")
-        for record in lost
-    ]
     if lost:
+        reason = f"the labels of {len(lost)} records were lost, and they with them"
+        events = [record.event_ns for record in lost]
+        boot = segment.header.boot if segment.header is not None else 0
+        damages.append(Damage(str(segment.path), 0, first, end, reason, boot, min(events), max(events)))
         intents = [intent for intent in intents if _codes(intent) <= labels.keys()]
         records = [record for record in records if _codes(record) <= labels.keys()]
         both = [*intents, *records]

@@ -166,6 +166,13 @@ CHAINED = (
         day=_day("first_day"),
     ),
     Chained(
+        table=schema.losses,
+        kind=_called("loss"),
+        subject=_columns("spool", "segment", "first_frame"),
+        day=_day("first_day"),
+        why=_column("why"),
+    ),
+    Chained(
         table=schema.facts,
         kind=_called("fact"),
         subject=_columns("kind", "sequence"),
@@ -199,8 +206,9 @@ CHAINED = (
 # The tables that are not in the chain by themselves, and why not.
 NOT_CHAINED: Mapping[str, str] = {
     "postings": "part of its entry's digest",
+    "spools": "how journals were last seen; what of them is lost, and what was accepted for it, are losses",
     "leases": "changes with every slice of a budget; what was spent is told by usage",
-    "rollups": "figures for pages, computed from usage and rebuilt by `clauseway lake check`",
+    "rollups": "figures for pages, computed from usage and rebuilt by `clauseway lake rollups`",
     "imported": "the same as imported_records in older homes",
     "imported_records": "tells an import what was read before; the records themselves are usage",
     "imports": "names the files of an import; what it brought is in the manifest",

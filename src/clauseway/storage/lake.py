@@ -51,18 +51,22 @@ class Lake:
         root.mkdir(parents=True, exist_ok=True)
         _adopt_former(self)
 
-    def seal(self, batch: Batch, sealed_ns: int) -> bool:
+    def seal(self, batch: Batch, sealed_ns: int, *, also: Along = nothing) -> bool:
         """Seal a batch; whether it is new. When this returns, the batch is durable and the spool may let go of it.
 
         A record whose units cannot be true is an attempt without units in the lake, and whole in the quarantine. The
-        same range again changes nothing. Raises storage.Overlap, and OSError where the disk fails.
+        same range again changes nothing. What is `also` to be written is written in the transaction of its commit.
+        Raises storage.Overlap, and OSError where the disk fails.
         """
         if self.is_sealed(batch.range):
             return False
         usage, flawed = sound_table(batch)
-        return self.seal_tables(
-            batch.range, usage, intent_table(batch), sealed_ns, also=lambda c: hold(c, flawed, sealed_ns)
-        )
+
+        def along(connection: Connection) -> None:
+            hold(connection, flawed, sealed_ns)
+            also(connection)
+
+        return self.seal_tables(batch.range, usage, intent_table(batch), sealed_ns, also=along)
 
     def seal_tables(
         self, of: Range, usage: pa.Table, intents: pa.Table, sealed_ns: int, *, also: Along = nothing

@@ -44,6 +44,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     least: int
     target: int
     is_over: bool
+    spool: str = ""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +63,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """What a process holds or held: `part` of those of its start `boot` (hex), for the period from `begin_ns`.
 
-    `serial` numbers what it last asked. While it `is_open`, `leased` counts as gone, afterwards `spent`.
+    `spool` (hex) is the journal that it writes, as far as it said. `serial` numbers what it last asked. While it
+    `is_open`, `leased` counts as gone, afterwards `spent`.
     """
 
     budget: str
@@ -76,6 +78,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     is_open: bool
     opened_ns: int
     heard_ns: int
+    spool: str = ""
 
     @property
     def gone(self) -> int:
@@ -220,7 +223,7 @@ def _granted(held: int, wanted: Wanted, free: int) -> int:
 def _new(wanted: Wanted, begin_ns: int, now_ns: int) -> Lease:
     return Lease(
         budget=wanted.budget, begin_ns=begin_ns, boot=wanted.boot, part=wanted.part, pid=wanted.pid, serial=0,
-        leased=0, spent=0, is_open=True, opened_ns=now_ns, heard_ns=now_ns,
+        leased=0, spent=0, is_open=True, opened_ns=now_ns, heard_ns=now_ns, spool=wanted.spool,
     )  # fmt: skip
 
 

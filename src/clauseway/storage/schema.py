@@ -131,6 +131,7 @@ leases = Table(
     Column("is_open", Boolean, nullable=False),
     Column("opened_ns", BigInteger, nullable=False),
     Column("heard_ns", BigInteger, nullable=False),
+    Column("spool", String(64), nullable=False, server_default=""),
     UniqueConstraint("budget", "boot", "part"),
     Index("leases_by_period", "budget", "begin_ns"),
 )
@@ -177,6 +178,44 @@ lake_files = Table(
     Column("apart", Boolean, nullable=False, server_default=false()),
     Column("places", Text, nullable=False, server_default=""),
     Index("lake_files_by_day", "kind", "retired_ns", "first_day"),
+)
+
+# The journals of gateways, registered before they are written, and how each was last seen.
+spools = Table(
+    "spools",
+    metadata,
+    Column("spool", String(64), primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("registered_ns", BigInteger, nullable=False),
+    Column("released", BigInteger, nullable=False),
+    Column("segment", BigInteger, nullable=False),
+    Column("frames", BigInteger, nullable=False),
+    Column("boots", Text, nullable=False),
+    Column("is_at_rest", Boolean, nullable=False),
+    Column("missing_ns", BigInteger, nullable=False),
+)
+
+# What of a journal cannot be read, the event days it may belong to, and who accepted which estimate for it.
+losses = Table(
+    "losses",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("spool", String(64), nullable=False),
+    Column("segment", BigInteger, nullable=False),
+    Column("first_frame", BigInteger, nullable=False),
+    Column("end_frame", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("lost_ns", BigInteger, nullable=False),
+    Column("boot", String(16), nullable=False),
+    Column("accepted_ns", BigInteger, nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("estimate", String(16), nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("found_ns", BigInteger, nullable=False),
+    Index("losses_by_place", "spool", "segment", "first_frame"),
 )
 
 # Days of which the lake keeps no single records any more: from the first that was dropped to the first that was kept.
@@ -254,7 +293,7 @@ quarantine = Table(
 )
 
 # The tables that have columns which older databases lack.
-GROWN = (keys, lake_files, rollups)
+GROWN = (keys, lake_files, rollups, leases)
 
 facts = Table(
     "facts",

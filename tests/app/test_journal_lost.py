@@ -1,0 +1,229 @@
+"""Journals damaged and lost by hand: what blocks a month, what is accepted by name, and what statements say of it."""
+
+import shutil
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journals import flip, frames, gateway, home_at, segment, today
+
+from clauseway.app.home import Home
+from clauseway.app.sealing import seal
+from clauseway.values import exact_sum
+from in_process import answer, run
+from metered_months import assumed
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return home_at(tmp_path / "home")
+
+
+MONTH = f"{today():%Y-%m}"
+
+
+def settled(home: Home, period: str = MONTH, code: int = 0) -> Any:
+    prices = ("--prices", str(home.root / "book.csv"))
+    return answer("settle", "--period", period, *assumed(), *prices, home=home.root, code=code)
+
+
+def base(home: Home) -> Decimal:
+    """What this month charged in all: 12.00 for each request that was metered, 100.00 for each estimated one."""
+    return exact_sum(Decimal(line["base"]) for line in settled(home)["lines"])
+
+
+def problems(found: Any) -> str:
+    return "\n".join(f"{one['what']} {one['why']} {one['where']} {one['todo']}" for one in found["error"]["problems"])
+
+
+def flip_in_the_middle(directory: Path) -> None:
+    """The end of request 3: its begin, in the frame before, is whole."""
+    flip(segment(directory), frames(segment(directory))[5] + 60)
+
+
+def flip_in_the_last_frame(directory: Path) -> None:
+    flip(segment(directory), frames(segment(directory))[19] + 60)
+
+
+def cut_off_the_last_frame(directory: Path) -> None:
+    path = segment(directory)
+    path.write_bytes(path.read_bytes()[: frames(path)[19] + 40])
+
+
+def cut_off_half(directory: Path) -> None:
+    path = segment(directory)
+    path.write_bytes(path.read_bytes()[: frames(path)[10]])
+
+
+def delete_the_segment(directory: Path) -> None:
+    segment(directory).unlink()
+
+
+def delete_the_spool(directory: Path) -> None:
+    shutil.rmtree(directory)
+
+
+def wipe_the_header(directory: Path) -> None:
+    path = segment(directory)
+    path.write_bytes(b"\xff" * 64 + path.read_bytes()[64:])
+
+
+# By hand, before anything was sealed · attempts estimated · what the month charges after accepting
+DAMAGES = [
+    (flip_in_the_middle, 1, 9 * 12 + 100),
+    (flip_in_the_last_frame, 1, 9 * 12 + 100),
+    (cut_off_the_last_frame, 1, 9 * 12 + 100),
+    (cut_off_half, 0, 5 * 12),
+    (delete_the_segment, 0, 0),
+    (delete_the_spool, 0, 0),
+    (wipe_the_header, 0, 0),
+]
+BY_HAND = pytest.mark.parametrize(("by_hand", "attempts", "charged"), DAMAGES, ids=[row[0].__name__ for row in DAMAGES])
+Damaging = Callable[[Path], None]
+
+
+@BY_HAND
+def test_lost_usage_blocks_its_month_until_an_estimate_is_accepted_by_name(
+    home: Home, by_hand: Damaging, attempts: int, charged: int
+) -> None:
+    by_hand(gateway(home))
+    seal(home)
+    refused = problems(settled(home, code=3))
+    assert "clauseway spool" in refused, "what to do"
+    assert settled(home, "2026-04", code=0), "nothing of April can be lost with it: the journal began later"
+    told = run("spool", "list", home=home.root)
+    assert told.returncode == 2
+    assert "open:" in told.stdout
+    found = answer("spool", "list", home=home.root, code=2)
+    why = "the disk of the gateway failed"
+    if found["losses"]:
+        accepted = answer("spool", "accept", str(found["losses"][0]["number"]), "--why", why, home=home.root)
+    else:
+        accepted = answer("spool", "write-off", found["spools"][0]["spool"][:8], "--why", why, home=home.root)
+    assert accepted["attempts"] == attempts
+    assert base(home) == charged
+    statement = run("statement", "--period", MONTH, home=home.root).stdout
+    assert "lost-usage-1" in statement
+    assert why in " ".join(statement.split())
+    assert accepted["who"] in statement
+    assert run("statement", "verify", MONTH, "--prices", str(home.root / "book.csv"), home=home.root).returncode == 0
+    assert run("spool", "list", home=home.root).returncode == 0
+
+
+def test_what_was_sealed_before_is_not_lost_with_a_journal_and_what_is_found_later_replaces_the_estimate(
+    home: Home, tmp_path: Path
+) -> None:
+    """Five requests are sealed, the sixth has begun, then the volume is gone; later it turns up."""
+    directory = gateway(home, range(1, 6), killed=True)
+    seal(home)
+    gateway(home, [6], boot=8, killed=True)
+    path = segment(directory, 1)
+    path.write_bytes(path.read_bytes()[: frames(path)[1]])  # its begin, and not yet its end
+    path.write_bytes(path.read_bytes()[:60] + (1).to_bytes(4, "little") + path.read_bytes()[64:])
+    seal(home)
+    gateway(home, [7, 8], boot=8)
+    shutil.copytree(directory, tmp_path / "copy")
+    shutil.rmtree(directory)
+    assert any("missing" in damage for damage in seal(home).damages)
+    (one,) = answer("spool", "list", home=home.root, code=2)["spools"]
+    assert one["missing_ns"] > 0
+    assert "a usage journal is missing" in problems(settled(home, code=3))
+    accepted = answer("spool", "write-off", one["spool"], "--why", "the volume was deleted", home=home.root)
+    assert accepted["attempts"] == 1, "the sixth request: what came after the last sealing nobody knows"
+    assert base(home) == 5 * 12 + 100
+    again = answer("spool", "write-off", one["spool"], "--why", "the volume was deleted", home=home.root)
+    assert again["number"] == accepted["number"]
+    shutil.copytree(tmp_path / "copy", directory)
+    seal(home)
+    assert base(home) == 5 * 12 + 100 + 2 * 12, "requests 7 and 8 were in it; of 6 no end was ever written"
+    told = run("spool", "list", home=home.root)
+    assert (told.returncode, "found again" in told.stdout) == (0, True)
+
+
+def test_real_records_take_the_place_of_their_estimates(home: Home, tmp_path: Path) -> None:
+    directory = gateway(home, killed=True)
+    shutil.copytree(directory, tmp_path / "copy")
+    flip_in_the_middle(directory)
+    seal(home)
+    answer("spool", "accept", "1", "--why", "a bad sector", home=home.root)
+    assert base(home) == 9 * 12 + 100
+    # A copy of the segment turns up: its records are those of then.
+    shutil.copy(segment(tmp_path / "copy"), segment(directory, 1))
+    seal(home)
+    assert base(home) == 10 * 12
+
+
+def test_a_journal_that_was_closed_and_sealed_may_go(home: Home) -> None:
+    directory = gateway(home)
+    assert seal(home).usage == 10
+    shutil.rmtree(directory)
+    assert seal(home).damages == ()
+    assert run("spool", "list", home=home.root).returncode == 0
+    assert base(home) == 10 * 12
+
+
+def test_a_journal_that_was_put_back_is_sealed_as_if_nothing_had_been(home: Home, tmp_path: Path) -> None:
+    directory = gateway(home)
+    shutil.move(directory, tmp_path / "aside")
+    assert len(seal(home).damages) == 1
+    assert settled(home, code=3)
+    shutil.move(tmp_path / "aside", directory)
+    assert base(home) == 10 * 12
+    assert answer("spool", "list", home=home.root)["open"] == []
+
+
+def test_a_torn_tail_and_a_killed_gateway_block_nothing(home: Home) -> None:
+    gateway(home, killed=True)
+    assert seal(home).damages == ()
+    assert base(home) == 10 * 12
+    gateway(home, [11], boot=8)
+    assert base(home) == 11 * 12
+
+
+def test_a_segment_that_goes_before_it_is_sealed_is_missed(home: Home) -> None:
+    directory = gateway(home, range(1, 6), killed=True)
+    gateway(home, range(6, 11), boot=8)
+    segment(directory, 0).unlink()
+    (told,) = seal(home).damages
+    assert "segment 0" in told
+    assert "the segment is gone" in told
+    assert settled(home, code=3)
+    answer("spool", "accept", "1", "--estimate", "nothing", "--why", "in the bill of the cloud", home=home.root)
+    assert base(home) == 5 * 12
+
+
+def test_an_estimate_needs_a_name_that_is_known_and_a_reason(home: Home) -> None:
+    flip_in_the_middle(gateway(home))
+    seal(home)
+    refused = answer("spool", "accept", "1", "--estimate", "zero", "--why", " ", home=home.root, code=3)
+    assert len(refused["error"]["problems"]) == 2
+    assert run("spool", "accept", "9", "--why", "x", home=home.root).returncode == 3
+    assert run("spool", "write-off", "", "--why", "x", home=home.root).returncode == 3
+    (one,) = answer("spool", "list", home=home.root, code=2)["spools"]
+    assert "not lost" in run("spool", "write-off", one["spool"], "--why", "x", home=home.root).stderr
+
+
+def test_a_month_is_not_closed_over_a_loss_that_was_found_after_it_was_settled(home: Home) -> None:
+    directory = gateway(home, range(1, 6), day="2026-05-05", killed=True)
+    assert settled(home, "2026-05")
+    gateway(home, range(6, 11), boot=8, day="2026-05-05")
+    flip(segment(directory, 1), frames(segment(directory, 1))[5] + 60)
+    refused = run("close", "2026-05", home=home.root)
+    assert refused.returncode == 3
+    assert "may be lost" in refused.stderr
+
+
+def test_late_truth_corrects_a_closed_month_in_the_open_one(home: Home, tmp_path: Path) -> None:
+    directory = gateway(home, day="2026-05-05", killed=True)
+    shutil.copytree(directory, tmp_path / "copy")
+    flip_in_the_middle(directory)
+    seal(home)
+    answer("spool", "accept", "1", "--why", "a bad sector", home=home.root)
+    settled(home, "2026-05")
+    assert run("close", "2026-05", home=home.root).returncode == 0
+    shutil.copy(segment(tmp_path / "copy"), segment(directory, 1))
+    lines = settled(home, "2026-06")["lines"]
+    (correction,) = [line for line in lines if line["corrects"] == "2026-05"]
+    assert Decimal(correction["base"]) == 12 - 100
