@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.basis import change_prices
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
@@ -90,9 +91,10 @@ def record(number: int, sold: Sold) -> UsageRecord:
 
 
 def metered_home(root: Path, sold: Sequence[Sold] = SOLD, book: str = BOOK, first: int = 1) -> Home:
-    """A home whose lake holds these attempts; its price book lies beside it as `book.csv`."""
+    """A home whose lake holds these attempts, and which holds the price book `book.csv`."""
     home = Home(root).make()
     (root / "book.csv").write_text(book)
+    change_prices(home, "the prices of this example", file=root / "book.csv", of_this_version=False, alone=False)
     if not sold:
         return home
     batch = Batch(

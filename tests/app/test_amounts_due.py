@@ -268,7 +268,7 @@ def test_a_minimum_is_explained_by_what_is_lacking(tmp_path: Path) -> None:
     found = statement(home, "2026-05")
     assert found is not None
     [line] = [one for one in found.lines if one.product == "minimum"]
-    shown = run("statement", "explain", line.id, "--home", str(home.root), "--agreement", str(folder))
+    shown = run("statement", "explain", line.id, "--home", str(home.root))
     assert "is 0.00" not in shown.stdout
     # May's share of 3.015 is 0.60: 4.40 are lacking to 5.00
     assert "4.40 is lacking to the minimum of 2026-05" in " ".join(shown.stdout.split())
@@ -282,9 +282,9 @@ def test_a_line_by_bands_is_explained_by_its_bands(tmp_path: Path) -> None:
     found = statement(home, "2026-05")
     assert found is not None
     for line in found.lines:
-        trace = trace_line(home, opened, line.id)
+        trace = trace_line(home, line.id)
         assert trace.line == line
-        shown = run("statement", "explain", line.id, "--home", str(home.root), "--agreement", str(folder)).stdout
+        shown = run("statement", "explain", line.id, "--home", str(home.root)).stdout
         if line.product == "gpt-5.5":
             # 0.80, all of it above 4.00 of the cumulative base: 10 % is 0.08
             assert "at 20 %, 10 % above 4.00 of the cumulative base 0.80 is 0.08" in " ".join(shown.split())

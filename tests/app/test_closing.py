@@ -3,7 +3,7 @@ would write them; the requests and their charges are those of `settled_book.USED
 """
 
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal as D
 from fractions import Fraction
 from pathlib import Path
@@ -13,9 +13,12 @@ import pytest
 
 import settled_book
 from clauseway.app import bookkeeping
+from clauseway.app.actor import acting
+from clauseway.app.basis import change_figures, change_prices
 from clauseway.app.closing import close_month, closed_months
 from clauseway.app.home import Home
 from clauseway.app.library import open_agreement
+from clauseway.app.list_prices import list_book
 from clauseway.app.prices import open_prices
 from clauseway.app.sealing import open_lake
 from clauseway.app.settling import settle_month, statement
@@ -317,7 +320,8 @@ def test_plain_sql_over_the_lake_comes_to_the_same_shares(home: Home) -> None:
     assert {one.term: Fraction(one.amount) for one in may.shares} == {A5: share(*openai) - share(openai[0])}
     assert [Fraction(one.base) for one in may.shares] == [openai[1]]
     # The same under a cap of 1.00, of which April takes 0.96.
-    capped = settle_month(home, open_agreement(), PRICES, "2026-05", [*settled_book.ACCEPTED[:2], "cap=1.00"], {})
+    change_figures(home, "to see a cap reached", ["cap=1.00"])
+    capped = settle_month(home, open_agreement(), PRICES, "2026-05", (), {})
     assert [Fraction(one.amount) for one in capped.shares] == [1 - share(openai[0])]
     reached = capped.shares[0].cap
     assert reached is not None
@@ -333,14 +337,15 @@ LATER: list[tuple[str, str, dict[str, str], str]] = [
         "price",
         "gpt-5.4,aws,,,input_tokens,2026-04-01,,2026-04-01,3.00,a late notice",
         {A5: "0.05"},
-        "new price known: +0.25",
+        "(book.csv › prices.csv › {list}), because the notice came late: +0.25 of base",
     ),
     # 25 % of 3.795 is 0.949, so 0.19 more; of 2.50, 0.12 or 0.13 more
     (
         "assumption",
         "share-openai-microsoft=25%",
         {A1: "0.12", A5: "0.19"},
-        "assumption share-openai-microsoft: 20 % → 25%",
+        "assumption share-openai-microsoft: 20 % → 25% changed by {who} on {today} (25%), "
+        "because it was agreed otherwise",
     ),
     # the old shares end on 21 April: of microsoft's 0.80 and 0.90 the second falls out
     ("fact", "milestone=2026-04-21", {"A1.share-microsoft-openai": "-0.18"}, "amended"),
@@ -357,14 +362,17 @@ def test_what_else_is_known_later(
         book = tmp_path / "book.csv"
         header = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
         book.write_text(f"{header}{said}\n", "utf-8")
+        change_prices(home, "the notice came late", file=book, of_this_version=False, alone=False)
         prices = open_prices(settled_book.KNOWN, book)
     elif what == "assumption":
-        accepted = [said, *accepted[1:]]
+        change_figures(home, "it was agreed otherwise", [said])
+        accepted = accepted[1:]
     else:
         opened = opened.supposing([said])
     may = settle_month(home, opened, prices, "2026-05", accepted, {})
     found: dict[str, D] = {}
     for change in may.corrections:
         found[change.term] = found.get(change.term, D(0)) + change.amount
-        assert any(why in cause for cause in change.causes), change.causes
+        expected = why.format(who=acting(), today=datetime.now(UTC).date(), list=list_book().name)
+        assert any(expected in cause for cause in change.causes), change.causes
     assert {term: str(amount) for term, amount in found.items()} == moved

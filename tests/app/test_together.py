@@ -11,8 +11,8 @@ import pytest
 
 from clauseway.app.comparing import compare_days, expanded
 from clauseway.app.proving import claim_of, prove_claim
-from clauseway.app.settling import figures_of, shares_of
-from clauseway.app.several import OpenAgreements, each_of, open_agreements
+from clauseway.app.settling import shares_of
+from clauseway.app.several import OpenAgreements, each_of, figures_of, open_agreements
 from clauseway.app.timelines import main_rights, rights_over_time, svg_of
 from clauseway.cli import main
 from clauseway.decisions import Outcome

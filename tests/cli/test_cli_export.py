@@ -184,7 +184,6 @@ def test_events_are_one_an_attempt_with_its_units(book: Home) -> None:
         (("beancount", "--period", "2026-5"), "is no month"),
         (("hledger", "--party", "nobody"), "unknown name 'nobody'"),
         (("focus",), "no period"),
-        (("focus", "--period", "2026-04", "--prices", "/no/book.csv"), "cannot be read"),
         (("focus", "--period", "2026-04", "--format", "parquet"), "no file"),
         (("focus", "--period", "2026-04", "--format", "xls"), "'xls' is no format"),
         (("focus", "--period", "2026-04", "--out", "/no/folder/bill.parquet"), "cannot be written"),

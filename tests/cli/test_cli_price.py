@@ -150,4 +150,4 @@ def test_a_price_in_euros_is_shown_in_both(capsys: pytest.CaptureFixture[str], t
     assert (Decimal(found["amount"]), found["currency"]) == (Decimal("0.004"), "EUR")
     assert Decimal(found["usd"]) == Decimal("0.005")
     assert run(line.split()) == 3
-    assert "no rates were supplied" in capsys.readouterr().err
+    assert "no rates are held" in capsys.readouterr().err

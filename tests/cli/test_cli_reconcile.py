@@ -18,13 +18,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture(scope="module")
 def bill(home: Home) -> Path:
     path = home.root / "may.csv"
-    flags = ["--home", str(home.root), "--prices", str(home.root / "book.csv"), "--out", str(path)]
+    flags = ["--home", str(home.root), "--out", str(path)]
     assert run("export", "focus", "--period", "2026-05", *flags).returncode == 0
     return path
 
 
 def flags(home: Home, bill: Path) -> list[str]:
-    return ["--bill", str(bill), "--home", str(home.root), "--prices", str(home.root / "book.csv")]
+    return ["--bill", str(bill), "--home", str(home.root)]
 
 
 def test_the_bill_we_export_is_matched_by_the_meter_it_came_from(home: Home, bill: Path) -> None:

@@ -40,7 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def flags(home: Home) -> list[str]:
-    return [str(home.root / "A6.md"), "--home", str(home.root), "--prices", str(home.root / "book.csv")]
+    return [str(home.root / "A6.md"), "--home", str(home.root)]
 
 
 def test_requests_with_their_terms_and_months_with_their_differences(home: Home) -> None:

@@ -15,7 +15,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def test_beside_the_real_month_in_words_and_for_machines(home: Home) -> None:
-    flags = ["--home", str(home.root), "--prices", str(home.root / "book.csv"), *assumed(), "--under", "A3"]
+    flags = ["--home", str(home.root), *assumed(), "--under", "A3"]
     told = run("settle", "--period", "2026-05", *flags)
     assert told.returncode == 0, told.stderr
     for words in ("under the terms as of A3", "Nothing was posted", "microsoft loses 20.00 USD", "cap = USD"):
@@ -26,7 +26,7 @@ def test_beside_the_real_month_in_words_and_for_machines(home: Home) -> None:
 
 @pytest.mark.parametrize("under", ["A9", "R1=maybe", "cap=much", "nothing=1"])
 def test_what_cannot_be_supposed_is_refused(home: Home, under: str) -> None:
-    flags = ["--home", str(home.root), "--prices", str(home.root / "book.csv"), *assumed()]
+    flags = ["--home", str(home.root), *assumed()]
     told = run("settle", "--period", "2026-05", *flags, "--under", under)
     assert told.returncode == 3
     assert under.partition("=")[0] in told.stderr

@@ -18,13 +18,13 @@ EXAMPLES = [(one[0], one[1]) for one in re.findall(r"```text\n\$ (.*?)\n(.*?)```
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """April and May settled, the draft that the page shows, and the bill that it tells of."""
     home = metered_home(tmp_path_factory.mktemp("months"))
-    root, prices = home.root, ["--prices", str(home.root / "book.csv")]
+    root = home.root
     for period in ("2026-04", "2026-05"):
-        assert run("settle", "--period", period, *prices, *assumed(), home=root).returncode == 0
+        assert run("settle", "--period", period, *assumed(), home=root).returncode == 0
     [draft] = re.findall(r"```markdown\n(.*?)```", DOCUMENT, re.DOTALL)
     (root / "A6.md").write_text(draft.replace("~~~", "```"))
     bill = root / "may.csv"
-    assert run("export", "focus", "--period", "2026-05", *prices, "--out", str(bill), home=root).returncode == 0
+    assert run("export", "focus", "--period", "2026-05", "--out", str(bill), home=root).returncode == 0
     with bill.open("a") as file:
         file.write(bill.read_text().splitlines()[1] + "\n")
     return home

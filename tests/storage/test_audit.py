@@ -17,6 +17,7 @@ from clauseway.ledger import Account, Entry, Inputs, Posting, Settlement
 from clauseway.ledger.vouchers import Credit, Reversed
 from clauseway.storage import ApiKey, Control, Sealed, audit, audit_check, schema
 from clauseway.storage.actor import acting
+from clauseway.storage.basis import Accepting, accept
 from clauseway.storage.books import Books, Closed
 from clauseway.storage.chained import CHAINED, NOT_CHAINED
 from clauseway.storage.files import LakeFile, drop_days, list_files
@@ -114,6 +115,8 @@ def fill(control: Control) -> None:
     with control.writing() as connection:
         drop_days(connection, [file("a")], date(2026, 5, 3), 10)
     control.record_fact(kind="launch", effective=date(2026, 5, 4), payload="{}", source="a blog", recorded_ns=11)
+    assumed = Accepting(kind="assumption", name="cap", label="1000", text="1000")
+    accept(control, [assumed], who="anna", why="a term sheet", recorded_ns=11)
     control.settle(SETTLEMENT, [entry(1), entry(2)], 12)
     of = Reversed(event_ns=1, seller="openai", cloud="aws", product="p", amount=Decimal("1.00"))
     credit = Credit(id="c-1", day=date(2026, 5, 9), reason="outage of 9 May", of=of)

@@ -306,7 +306,7 @@ def test_prices_in_another_currency_are_worth_the_rate_of_the_day(lake: Lake) ->
         on_day = [usd for (when, *_), usd in lines.items() if when == f"2026-05-0{day}"]
         assert exact_sum(sale.amount for sale in sales) == exact_sum(on_day)
     without = PriceTable(EUROS, KnownAt.everything())
-    with pytest.raises(InvalidInput, match="no rates were supplied"):
+    with pytest.raises(InvalidInput, match="no rates are held"):
         revenue(lake, without, DAYS)
     late = read_rates("day,base,quote,rate\n2026-05-02,EUR,USD,1.1\n", "rates.csv")
     with pytest.raises(InvalidInput, match="no rate of EUR in USD on 2026-05-01"):

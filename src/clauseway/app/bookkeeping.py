@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.audit_log import refuse_edited
-from clauseway.app.charges import charge_of
+from clauseway.app.basis import basis_of
+from clauseway.app.charges import charge_of, in_usd
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.settling import month, one_at_a_time
@@ -171,7 +172,7 @@ def invoice(
             raise _refused(f"invoice {identity} was written before", "more is owed since, by corrections", todo)
         dated = _dated(books, identity, day)
         _refuse_before(identity, dated, through, f"{through}, through which it asks")
-        rate = _rates(rates).at(dated, USD, currency)
+        rate = _rates(home, rates).at(dated, USD, currency)
         voucher, entry = invoice_of(
             identity=identity,
             payer=payer,
@@ -216,7 +217,7 @@ def pay(
             day=dated,
             amount=_amount(amount, CENT) if amount else whole,
             currency=into,
-            rate=_rates(rates).at(dated, into, found.currency),
+            rate=_rates(home, rates).at(dated, into, found.currency),
             citations={one.term: one.citation for one in _dues(books)},
         )
         _book(books, voucher, (entry,))
@@ -294,7 +295,7 @@ def _request(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Deci
     found = list(attempts(lake, Selection(days=days, request_id=sold.request)))
     if not found:
         raise _refused(f"no request {sold.request} was charged", "none is sealed in the lake", "Check its id.")
-    charged = exact_sum(charge_of(attempt, prices).amount for attempt in found)
+    charged = exact_sum(in_usd(charge_of(attempt, prices), day_of(attempt.event_ns), prices) for attempt in found)
     last = found[-1]
     return (
         Reversed(
@@ -327,9 +328,10 @@ def _dues(books: Books) -> list[Due]:
     return [due for closed in books.closed() for due in dues(books.settlement(closed.receipt))]
 
 
-def _rates(path: Path | None) -> Rates:
+def _rates(home: Home, path: Path | None) -> Rates:
+    """The rates of a file, else those that the home holds."""
     if path is None:
-        return Rates()
+        return basis_of(home).rates or Rates()
     try:
         return read_rates(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:

@@ -13,8 +13,10 @@ from typing import TypeVar
 
 import msgspec
 
+from clauseway.app.basis import PRICES, Basis, shipped_differently, told
 from clauseway.app.configuration import DeploymentWritten, read_configuration, resolve_auth
 from clauseway.app.planning import prices_now, refusal
+from clauseway.app.prices import TODO_PRICE
 from clauseway.app.probing import Answered, answer_to, connected
 from clauseway.app.several import Opened
 from clauseway.decisions import Outcome
@@ -177,7 +179,7 @@ class _Bedside:
                 found = prices_now(self._written, product, self._patient.prices, self._today)
             except UnknownPrice as error:
                 found_none = "; ".join(f"no price for {one}" for one in error.sentences)
-                yield self._check("price", found_none, "Add it to a price book of yours, and name that with --prices.")
+                yield self._check("price", found_none, TODO_PRICE)
                 continue
             prices = {unit: f"{Decimal(price).scaleb(-6):.2f}" for unit, price in sorted(found.items())}
             if prices.keys() >= {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}:
@@ -214,6 +216,17 @@ class _Bedside:
             return self._check("agreement", f"{told}, except to {', '.join(refused)}")
         message = refusal(next(iter(refused.values())), written.seller, product, written.cloud).message
         return self._check("agreement", message, "Take the deployment out, or record the facts that it waits for.")
+
+
+def with_basis(found: Examination, basis: Basis) -> Examination:
+    """Add which price books the gateway and the ledger use, and whether this version ships others."""
+    label = " › ".join(book.name for book in basis.books)
+    held = ", ".join(told(one) for one in basis.of(PRICES)) or f"{label}, not accepted yet"
+    other = shipped_differently(basis)
+    todo = "To take them: clauseway basis prices --of-this-version --why …" if other else ""
+    said = f"{held}; this version ships other books" if other else held
+    check = Check(deployment="", what="price book", ok=True, found=said, todo=todo)
+    return msgspec.structs.replace(found, checks=(*found.checks, check))
 
 
 def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:

@@ -12,8 +12,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clauseway.app.basis import basis_of
 from clauseway.app.home import Home
-from clauseway.app.prices import open_prices
 from clauseway.app.sealing import alone, open_lake
 from clauseway.app.several import Opened
 from clauseway.metering import RequestId, Status, Unit, Used
@@ -77,7 +77,7 @@ def expand(
 
     Each is served where the agreements permit it on its day and where its product has a price; on Azure otherwise.
     """
-    placing = _Placing(opened, open_prices(KnownAt(time.time_ns())))
+    placing = _Placing(opened, basis_of(home).prices(KnownAt(time.time_ns())))
     name = _name(windows, days, scale, seed)
     boot = int(name, 16) >> (64 - _BOOT_BITS)
     requests = demand(windows, start_of_day_ns(days.begin), (days.end - days.begin).days, scale, seed)

@@ -6,9 +6,10 @@ from html import escape
 
 import msgspec
 
+from clauseway.app.basis import basis_of
 from clauseway.app.home import Home
-from clauseway.app.settling import figures_of, latest_settlements, shares_of
-from clauseway.app.several import Opened
+from clauseway.app.settling import latest_settlements, shares_of
+from clauseway.app.several import Opened, figures_of
 from clauseway.ledger import Settlement, read_assumptions
 from clauseway.ledger.forecast import Forecast, Growth, MonthAhead, Outlook, assumed_growth, forecast
 from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_percentage
@@ -39,7 +40,8 @@ def look_ahead(
 ) -> Ahead:
     """Forecast every share from the settled months of a home. Nothing is changed.
 
-    Where no figure is accepted by `assume`, those of the latest settlement are. Raises InvalidInput.
+    Figures and readings are those that the home holds; `assume` and `readings` suppose others for this look alone.
+    Raises InvalidInput.
     """
     assumed = read_growth(growth) if growth else None
     if not FIRST_YEAR <= through <= LAST_YEAR:
@@ -47,19 +49,27 @@ def look_ahead(
         why = "no partnership is forecast for that long"
         raise InvalidInput(Problem(what=f"{through} is no last year", why=why, where="--through", todo=todo))
     settled = latest_settlements(home)
-    accepted = list(assume) or accepted_in(list(settled.values())[-1:])
+    basis = basis_of(home)
+    held = basis.assume or accepted_in(list(settled.values())[-1:])
+    accepted = supposing(held, assume)
     return Ahead(
         known_at=str(known_at),
         receipts={name: one.receipt for name, one in settled.items()},
         forecast=forecast(
             list(settled.values()),
-            shares_of(opened, known_at, readings),
+            shares_of(opened, known_at, {**basis.readings, **readings}),
             read_assumptions(accepted, figures_of(opened)),
             through=through,
             known=known_at.day,
             growth=assumed,
         ),
     )
+
+
+def supposing(held: Sequence[str], assume: Sequence[str]) -> list[str]:
+    """Return the figures held, with those that are supposed in the place of what they name."""
+    named = {item.partition("=")[0].strip() for item in assume}
+    return [*(item for item in held if item.partition("=")[0] not in named), *assume]
 
 
 def accepted_in(settlements: Iterable[Settlement]) -> list[str]:

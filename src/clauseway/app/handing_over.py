@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from clauseway.agreement import Ownership
 from clauseway.app.charges import usage_charges
 from clauseway.app.home import Home
+from clauseway.app.prices import TODO_PRICE
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.settling import latest_settlements, month
 from clauseway.app.several import Opened, each_of
@@ -142,7 +143,7 @@ def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:
 
 def unpriced(error: UnknownPrice) -> InvalidInput:
     """Usage without a price, told to whoever keeps the books."""
-    what, todo = "usage has no price", "Add the price to a book and name it with --prices."
+    what, todo = "usage has no price", TODO_PRICE
     return InvalidInput(
         *(Problem(what=what, why=f"no price for {one}", where="price book", todo=todo) for one in error.sentences)
     )

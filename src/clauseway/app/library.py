@@ -6,6 +6,7 @@ print(decision.outcome, decision.reasons[0])
 """
 
 import importlib
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -38,6 +39,7 @@ _REGISTER = "clauseway.app.register"
 # What people call Markdown files elsewhere, and `.md` in capitals.
 _MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd", ".mdwn", ".mdx", ".mdtext", ".txt")
 Part = TypeVar("Part")
+_TO_THE_NANOSECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7,9}Z")
 # The parts of a question that are read before it is asked; the others are names.
 _NO_NAMES = ("as_of", "known_at", "reading")
 
@@ -116,7 +118,12 @@ def _check_parts(parts: Collection[str]) -> None:
 
 
 class OpenAgreement(Asked, Asking, frozen=True):
-    """An agreement with its catalog and its register of facts, ready to be asked."""
+    """An agreement with its catalog and its register of facts, ready to be asked.
+
+    `documents` are the texts that it was read from, by file name.
+    """
+
+    documents: Mapping[str, str] = {}
 
     def _ask(self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str) -> Question:
         return ask(self.agreement, self.catalog, as_of=as_of, known_at=known_at, readings=readings, **named)
@@ -173,7 +180,7 @@ class OpenAgreement(Asked, Asking, frozen=True):
         facts = self.facts.with_facts(register.facts)
         if problems := _contradictions(facts.facts, str(path), "Say which was wrong, by corrects: and its name."):
             raise InvalidInput(*problems)
-        return OpenAgreement(self.agreement, catalog, facts)
+        return msgspec.structs.replace(self, catalog=catalog, facts=facts)
 
 
 def _contradictions(facts: Iterable[Fact], where: str, todo: str) -> list[Problem]:
@@ -212,8 +219,13 @@ def open_agreement(folder: Path | str | None = None, *, home: Path | str | None 
 
     Raises InvalidInput with every problem in the agreement and in its own facts.
     """
-    opened = OpenAgreement(*read_with_facts(documents_of(folder)))
+    opened = agreement_of(documents_of(folder))
     return opened if home is None else with_recorded(opened, home_at(home))
+
+
+def agreement_of(documents: Mapping[str, str]) -> OpenAgreement:
+    """Open an agreement from its texts. Raises InvalidInput with every problem in them."""
+    return OpenAgreement(*read_with_facts(documents), documents)
 
 
 def documents_of(folder: Path | str | None) -> dict[str, str]:
@@ -334,6 +346,9 @@ def known_point(known_at: KnownAt | date | str | None) -> KnownAt:
 
 def _instant(text: str) -> KnownAt:
     try:
+        # Instants that the program prints have nanoseconds, which `datetime` would cut off.
+        if _TO_THE_NANOSECOND.fullmatch(text):
+            return KnownAt.parse(text)
         instant = datetime.fromisoformat(text)
         # A time without an offset is UTC; with one it may still leave the years that there are.
         instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

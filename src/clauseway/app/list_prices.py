@@ -56,7 +56,13 @@ def list_book() -> PriceBook:
         for model in provider.models
         for entry in _entries(provider.id, model, name)
     )
-    return PriceBook(name=name, digest=hashlib.sha256(msgspec.json.encode(entries)).hexdigest(), entries=entries)
+    return listed_book(name, msgspec.json.encode(entries).decode())
+
+
+def listed_book(name: str, text: str) -> PriceBook:
+    """Return a list of prices from its text, as `list_book` wrote it. Raises msgspec.DecodeError."""
+    entries = msgspec.json.decode(text, type=tuple[Entry, ...]) if text else ()
+    return PriceBook(name=name, digest=hashlib.sha256(text.encode()).hexdigest(), entries=entries, text=text)
 
 
 def _entries(provider: str, model: Any, book: str) -> Iterator[Entry]:

@@ -128,7 +128,7 @@ class Source:
     def _line(self, period: str, line: str, request: str) -> LineContext | None:
         month(period)  # refuses what is no month, before any line is looked for
         try:
-            trace = trace_line(self._home, with_recorded(self._opened, self._home), line, request=request)
+            trace = trace_line(self._home, line, request)
         except InvalidInput:
             return None
         return line_context(trace) if (trace.period, trace.line.id) == (period, line) else None

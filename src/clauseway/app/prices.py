@@ -25,37 +25,51 @@ _SHORT: Mapping[str, Unit] = {
     "out": Unit.OUTPUT_TOKENS,
     "reasoning": Unit.REASONING_TOKENS,
 }
+SHIPPED = "prices.csv"
+# What is to be done where usage has no price.
+TODO_PRICE = "Add the price to a book of yours and accept that: clauseway basis prices FILE --why …"
 _SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
 
 
 def open_prices(known_at: KnownAt, path: Path | None = None, rates: Path | None = None) -> PriceTable:
     """The books as known at a point, and the rates of their currencies. Raises InvalidInput with all that is wrong."""
     own = [] if path is None else [own_book(path)]
-    return PriceTable([*own, _shipped(), list_book()], known_at, None if rates is None else _rates(rates))
+    return PriceTable([*own, *shipped_books()], known_at, None if rates is None else own_rates(rates))
 
 
-def _rates(path: Path) -> Rates:
+def shipped_books() -> tuple[PriceBook, PriceBook]:
+    """The books that come with this version: the shipped one, and the public list."""
+    return _shipped(), list_book()
+
+
+def own_rates(path: Path) -> Rates:
+    """Exchange rates of the operator's. Raises InvalidInput with everything wrong in them."""
     try:
-        return read_rates(path.read_text("utf-8"), str(path))
+        rates = read_rates(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             Problem(what="the rates cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
         ) from None
+    return Rates(rates.all, path.name, rates.digest, rates.text)
 
 
 def _shipped() -> PriceBook:
-    book = resources.files("clauseway.pricing") / "data" / "prices.csv"
-    return parse_book(book.read_text("utf-8"), "prices.csv")
+    book = resources.files("clauseway.pricing") / "data" / SHIPPED
+    return parse_book(book.read_text("utf-8"), SHIPPED)
 
 
 def own_book(path: Path) -> PriceBook:
-    """A book of the operator's. Raises InvalidInput with everything wrong in it."""
+    """A book of the operator's, named after its file. Raises InvalidInput with everything wrong in it."""
     try:
-        return parse_book(path.read_text("utf-8"), str(path))
+        book = parse_book(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             Problem(what="the price book cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
         ) from None
+    # Books are told apart by their names: an operator's file may be called as the shipped one is.
+    name = path.name if path.name != SHIPPED else f"own {path.name}"
+    entries = tuple(msgspec.structs.replace(entry, book=name) for entry in book.entries)
+    return msgspec.structs.replace(book, name=name, entries=entries)
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):

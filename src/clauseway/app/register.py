@@ -84,7 +84,8 @@ def with_register(opened: OpenAgreement, home: Home) -> OpenAgreement:
     """The agreement with what was recorded in a home beside its own facts."""
     recorded = facts_for(opened.agreement.id, recorded_facts(home))
     catalog = with_additions(opened.catalog, recorded)
-    return OpenAgreement(opened.agreement, catalog, opened.facts.with_facts(recorded)) if recorded else opened
+    facts = opened.facts.with_facts(recorded)
+    return msgspec.structs.replace(opened, catalog=catalog, facts=facts) if recorded else opened
 
 
 def list_facts(opened: OpenAgreement, known_at: KnownAt) -> list[ListedFact]:

@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from clauseway.agreement import Agreement, Amendment, meaning_of, read_with_facts
-from clauseway.app.forecasting import accepted_in
+from clauseway.agreement import Agreement, Amendment, meaning_of
+from clauseway.app.basis import basis_of
+from clauseway.app.forecasting import accepted_in, supposing
 from clauseway.app.home import Home
-from clauseway.app.library import OpenAgreement, documents_of, read_text, with_recorded
+from clauseway.app.library import OpenAgreement, agreement_of, documents_of, read_text, with_recorded
 from clauseway.app.reconciling import sale_of, sums_of, usd_rate
 from clauseway.app.sealing import open_lake
 from clauseway.app.settling import Settler, latest_settlements, month
+from clauseway.app.several import each_of
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Question, Tables, Verdict, check_readings
 from clauseway.decisions.question import SELL
@@ -123,15 +125,15 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
 
     Raises InvalidInput with everything wrong in the draft, each with its line, and in the agreement.
     """
-    documents = documents_of(folder)
-    real = OpenAgreement(*read_with_facts(documents))
+    documents = _documents(folder, home)
+    real = agreement_of(documents)
     if draft.suffix != ".md":
         todo = "Give a Markdown file, as agreement check takes it: front matter, clauses, terms."
         why = "an amendment is a Markdown file"
         raise InvalidInput(Problem(what="no amendment", why=why, where=str(draft), todo=todo))
     name = draft.name if draft.name not in documents else f"draft/{draft.name}"
     text = read_text(draft)
-    drafted = OpenAgreement(*read_with_facts({**documents, name: text}))
+    drafted = agreement_of({**documents, name: text})
     last, new = real.agreement.amendments[-1], _new_in(drafted.agreement, name)
     if new.effective <= last.effective:
         line = next((n for n, one in enumerate(text.splitlines(), 1) if one.startswith("effective:")), 1)
@@ -145,6 +147,16 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
             )
         )
     return with_recorded(real, home), with_recorded(drafted, home)
+
+
+def _documents(folder: Path | None, home: Home) -> Mapping[str, str]:
+    """The texts of the agreement that a draft amends: the folder's, else the home's. Raises InvalidInput."""
+    held = each_of(basis_of(home).opened())
+    if folder is not None or len(held) == 1:
+        return documents_of(folder) if folder is not None else held[0].documents
+    names = ", ".join(one.agreement.id for one in held)
+    why, todo = f"this home settles under {names}", "Name the one's folder with --agreement."
+    raise InvalidInput(Problem(what="which agreement is amended", why=why, where="--agreement", todo=todo))
 
 
 def _new_in(agreement: Agreement, document: str) -> Amendment:
@@ -186,7 +198,7 @@ def rehearse(
     reaches it, else the first day played, or the one after the amendment before it took effect. A settled month keeps
     the figures it was settled with; `assume` replaces them. Raises InvalidInput.
     """
-    chosen = dict(readings or {})
+    chosen = basis_of(home).readings | dict(readings or {})
     check_readings(real.agreement, chosen)
     draft = drafted.agreement.amendments[-1]
     with open_lake(home) as lake:
@@ -442,7 +454,8 @@ def _months(
     settled = latest_settlements(home)
     for name in _names(days) if assume else [name for name in _names(days) if name in settled]:
         period = month(name)
-        accepted = list(assume) or accepted_in([settled[name]])
+        before = accepted_in([settled[name]]) if name in settled else basis_of(home).assume
+        accepted = supposing(before, assume)
         one, other = (side.settle(period, accepted) for side in sides)
         refused = {
             seller: exact_sum(charges)

@@ -14,13 +14,14 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from clauseway.app.basis import basis_of, history
 from clauseway.app.commitments import spent_by_name
 from clauseway.app.compacting import compact_lake
 from clauseway.app.configuration import Configuration, placed_path, read_configuration, settings_of
 from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
 from clauseway.app.planning import compile_plan, write_plan
-from clauseway.app.prices import open_prices
+from clauseway.app.prices import TODO_PRICE
 from clauseway.app.processes import PAGES_PORT, Child, moved, on_port, start
 from clauseway.app.register import recorded_facts
 from clauseway.app.sealing import register_spool, seal
@@ -42,7 +43,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to serve. Paths left out mean: the built-in agreement, its own facts, the shipped price book, real time.
+    """How to serve. Paths left out mean: the built-in agreement, its own facts, real time.
 
     `opened` comes without what is recorded in the home: that is read anew with every plan. `host` and `port` are the
     configuration's where they are None. A port that is named nowhere is the usual one, or the next free one above it.
@@ -53,7 +54,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     configuration: Path
     agreements: tuple[Path, ...] = ()
     facts: Path | None = None
-    prices: Path | None = None
     host: str | None = None
     port: int | None = None
     pages_port: int | None = None
@@ -83,7 +83,7 @@ def present_plan(options: Options) -> Plan:
     opened = with_recorded(options.opened, home)
     configuration = read_configuration(options.configuration, opened.catalog)
     tenancy = tenancy_for_plan(home)
-    prices = open_prices(known_at, options.prices)
+    prices = basis_of(home).prices(known_at)
     try:
         plan = compile_plan(
             opened,
@@ -96,7 +96,7 @@ def present_plan(options: Options) -> Plan:
             spent=spent_by_name(home, configuration, prices),
         )
     except UnknownPrice as error:
-        why, todo = "what has no price is not sold", "Add the price to a book (--prices), or do not sell it there."
+        why, todo = "what has no price is not sold", f"{TODO_PRICE} Or do not sell it there."
         where = str(options.configuration)
         raise InvalidInput(
             *(Problem(what=f"no price for {missing}", why=why, where=where, todo=todo) for missing in error.sentences)
@@ -234,16 +234,17 @@ def tend(home: Home, *, merging: bool, told: Callable[[str], None]) -> None:
 
 
 def _inputs(options: Options) -> list[object]:
-    """What a plan is compiled from and may change while it runs: tenants, facts, the configuration, the book."""
+    """What a plan is compiled from and may change while it runs: tenants, facts, the configuration, the basis."""
     facts = len(recorded_facts(options.home))
     try:
         configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
     except InvalidInput:
         configuration = Configuration()
-    files = [options.configuration, options.prices, *_secret_files(options, configuration)]
+    files = [options.configuration, *_secret_files(options, configuration)]
     # What is left of commitments is counted down in the gateway, and corrected by what was metered now and then.
     period = time.monotonic() // _BALANCES_EVERY_S if configuration.commitment else 0
-    return [tenancy_for_plan(options.home), facts, period, *map(_stamp, files)]
+    accepted = len(history(options.home))
+    return [tenancy_for_plan(options.home), facts, accepted, period, *map(_stamp, files)]
 
 
 def _secret_files(options: Options, configuration: Configuration) -> list[Path]:

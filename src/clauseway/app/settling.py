@@ -11,15 +11,15 @@ from importlib.metadata import version
 import msgspec
 
 from clauseway.agreement import RevenueShare, RevenueShareTerm
-from clauseway.agreement.agreement import Figure
 from clauseway.app.audit_log import refuse_edited
+from clauseway.app.basis import Basis, basis_of, first_use, reasons, record
 from clauseway.app.home import Home
-from clauseway.app.kept_prices import keep_prices
 from clauseway.app.library import OpenAgreement
 from clauseway.app.losses import accepted_losses, refuse_losses
 from clauseway.app.periods import month as month
+from clauseway.app.prices import TODO_PRICE
 from clauseway.app.sealing import open_lake, seal
-from clauseway.app.several import Opened, each_of, own_readings, text_hash
+from clauseway.app.several import Opened, each_of, figures_of, own_readings, text_hash
 from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
     Credit,
@@ -48,8 +48,12 @@ from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
 from clauseway.storage.books import Books
 from clauseway.storage.lake import Lake
+from clauseway.storage.past import as_known
 from clauseway.storage.usage import revenue, sales_in_order
 from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Problem
+
+# Why something is held that a settlement was the first to use.
+FIRST_USE = "first used by the settlement of {period}"
 
 
 def settle_month(
@@ -66,30 +70,58 @@ def settle_month(
     closed months: as corrections of its own, or by restating them. Raises InvalidInput: a closed month; a figure
     undisclosed and not accepted, usage without a price, a product that the catalog does not know, usage that may be
     lost and for which nobody accepted an estimate. Then nothing is posted.
+
+    What the home does not hold yet of agreements, prices, figures and readings is recorded as accepted by whoever is
+    acting; anything else than what it holds is refused.
     """
     days = month(period)
     read_assumptions(assume, figures_of(opened))
     seal(home)
-    keep_prices(home, prices)
     with one_at_a_time(home), open_lake(home) as lake:
         refuse_edited(lake.control)
         books = Books(lake.control)
         _refuse_closed(books, days)
-        settler = Settler(lake, opened, prices, readings, books.vouchers())
+        basis = basis_of(home)
+        use = first_use(lake.control, basis, opened, prices, assume, readings)
+        settler = Settler(lake, opened, prices, use.readings, books.vouchers())
         refuse_losses(lake.control, settler.needed(days))
-        found = late_of(settler, books, days, assume)
-        settlement = settler.settle(days, assume)
+        found = late_of(settler, books, days, use.assume, basis)
         restatements = [one.restatement for one in found if one.restatement is not None]
-        if found:
-            settlement = _with_late(books, settlement, found, restatements)
+        settlement = _with_late(books, settler.settle(days, use.assume), found, restatements)
+        if use.accepting:
+            record(home, use.accepting, FIRST_USE.format(period=period))
         _post(lake.control, [*restatements, settlement])
     return settlement
+
+
+def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
+    """Settle a month on what the home held and knew at an instant; nothing is posted.
+
+    Raises InvalidInput as `settle_month` does, and where usage known then cannot be told from what came later.
+    """
+    days = month(period)
+    basis = basis_of(home, known_at)
+    prices, opened = basis.prices(known_at), basis.opened()
+    seal(home)
+    with as_known(home.control, home.lake, known_at.instant_ns) as past:
+        if past.is_merged:
+            what = "usage known then cannot be told from what came later"
+            why, todo = "their files were merged", "Settle by present knowledge: leave --known-at out."
+            raise InvalidInput(Problem(what=what, why=why, where="--known-at", todo=todo))
+        books = Books(past.lake.control)
+        _refuse_closed(books, days)
+        settler = Settler(past.lake, opened, prices, basis.readings, books.vouchers())
+        found = late_of(settler, books, days, basis.assume, basis)
+        restatements = [one.restatement for one in found if one.restatement is not None]
+        return _with_late(books, settler.settle(days, basis.assume), found, restatements)
 
 
 def _with_late(
     books: Books, settlement: Settlement, found: Sequence[Late], restatements: Sequence[Settlement]
 ) -> Settlement:
     """The open month with what it owes for closed ones: corrections, and what restatements changed of them."""
+    if not found:
+        return settlement
     closed = [one.closed for one in found if one.closed.receipt]
     before = [again for one in closed for again in books.restatements(one.period)]
     corrections = [change for one in found for change in one.corrections]
@@ -133,6 +165,7 @@ class Settler:
             engine=f"clauseway {version('clauseway')}",
             facts="+".join(one.facts_hash(prices.known_at) for one in in_their_order(each_of(opened))),
             vouchers=vouchers_hash(vouchers),
+            readings=_chosen(opened, readings) or msgspec.UNSET,
         )
 
     def settle(self, days: Interval, assume: Sequence[str]) -> Settlement:
@@ -177,8 +210,17 @@ class Settler:
         return self._sales[day]
 
 
-def late_of(settler: Settler, books: Books, days: Interval, assume: Sequence[str]) -> list[Late]:
-    """What these days owe for each closed period: nothing unless they are the first that are open."""
+def _chosen(opened: Opened, readings: Mapping[str, str]) -> dict[str, str]:
+    """The readings that are not the default: choosing the default says nothing new."""
+    defaults = {(name, reading.default) for one in each_of(opened) for name, reading in one.agreement.readings.items()}
+    return dict(sorted(set(readings.items()) - defaults))
+
+
+def late_of(settler: Settler, books: Books, days: Interval, assume: Sequence[str], basis: Basis) -> list[Late]:
+    """What these days owe for each closed period: nothing unless they are the first that are open.
+
+    `basis` is what the home stands on now: a correction says who changed it and why.
+    """
     closes = books.closed()
     if not closes or closes[-1].period.end != days.begin:
         return []
@@ -194,8 +236,10 @@ def late_of(settler: Settler, books: Books, days: Interval, assume: Sequence[str
     found = []
     for one in every:
         _refuse_another_agreement(settler, one)
-        now_ = settler.settle(one.period, _as_then(one, assume))
-        found.append(late(one, restatements.get(one.period, ()), told, now_))
+        since = (restatements.get(one.period) or closed)[-1]
+        because = reasons(books.control, basis, since)
+        now_due = settler.settle(one.period, _as_then(one, assume))
+        found.append(late(one, restatements.get(one.period, ()), told, now_due, since.inputs, because))
     return found
 
 
@@ -254,25 +298,6 @@ def vouchers_hash(vouchers: Sequence[Voucher]) -> str:
     """The hash of the credits and disputes that move bases; empty where there is none."""
     moving = [one for one in vouchers if isinstance(one, Credit | Dispute | Resolution)]
     return hashlib.sha256(msgspec.json.encode(sorted(moving, key=lambda one: one.id))).hexdigest() if moving else ""
-
-
-def figures_of(opened: Opened) -> Mapping[str, Figure]:
-    """The figures that the agreements declare. Raises InvalidInput where two declare one name otherwise."""
-    figures: dict[str, Figure] = {}
-    problems = []
-    for one in each_of(opened):
-        for name, figure in one.agreement.figures.items():
-            before = figures.setdefault(name, figure)
-            if (before.value, before.standing) != (figure.value, figure.standing):
-                why = (
-                    f"one agreement has {before.value} ({before.standing}), another {figure.value} ({figure.standing})"
-                )
-                todo = "Rename it in one of them, and in the terms that use it."
-                what = f"the figure {name!r} is declared twice"
-                problems.append(Problem(what=what, why=why, where=one.agreement.id, todo=todo))
-    if problems:
-        raise InvalidInput(*problems)
-    return figures
 
 
 def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) -> list[RevenueShare]:
@@ -366,7 +391,7 @@ def _revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine
                 what="usage has no price",
                 why=str(error),
                 where="price book",
-                todo="Add the price to a book and name it with --prices.",
+                todo=TODO_PRICE,
             )
         ) from None
 

@@ -1,6 +1,6 @@
 """Several agreements opened together, asked as one is. See `decisions.several` for how their answers are joined."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -9,8 +9,9 @@ from typing import Self, TypeAlias
 import msgspec
 
 from clauseway.agreement import FactRegister, Precedence, read_facts
+from clauseway.agreement.agreement import Figure
 from clauseway.app.home import Home
-from clauseway.app.library import Asking, OpenAgreement, Wrong, open_agreement, read_text
+from clauseway.app.library import Asking, OpenAgreement, Wrong, agreement_of, open_agreement, read_text
 from clauseway.app.library import with_recorded as one_with_recorded
 from clauseway.catalog import Catalog
 from clauseway.decisions import (
@@ -27,7 +28,7 @@ from clauseway.decisions import (
     supposing_together,
     timeline_together,
 )
-from clauseway.values import KnownAt, Problem
+from clauseway.values import InvalidInput, KnownAt, Problem
 
 
 class OpenAgreements(msgspec.Struct, Asking, frozen=True):
@@ -83,13 +84,23 @@ def _with_file(
     catalog = msgspec.structs.replace(
         one.catalog, parties=one.catalog.parties | parties, products={**one.catalog.products, **found}
     )
-    return OpenAgreement(one.agreement, catalog, one.facts.with_facts(register.facts))
+    facts = one.facts.with_facts(register.facts)
+    return msgspec.structs.replace(one, catalog=catalog, facts=facts)
 
 
 def open_agreements(folders: Sequence[Path | str | None]) -> Opened:
     """Open agreements that are in force at once; none given is the built-in one. Raises InvalidInput."""
+    return _joined([partial(open_agreement, folder) for folder in folders or [None]])
+
+
+def agreements_of(texts: Sequence[Mapping[str, str]]) -> Opened:
+    """Open agreements that are in force at once, each from its texts. Raises InvalidInput."""
+    return _joined([partial(agreement_of, documents) for documents in texts])
+
+
+def _joined(opening: Sequence[Callable[[], OpenAgreement]]) -> Opened:
     wrong = Wrong()
-    each = [wrong.tried(partial(open_agreement, folder), None) for folder in folders or [None]]
+    each = [wrong.tried(open_one, None) for open_one in opening]
     opened = [found for found in each if found is not None]
     ids = [one.agreement.id for one in opened]
     for repeated in sorted({name for name in ids if ids.count(name) > 1}):
@@ -128,6 +139,25 @@ def text_hash(opened: Opened) -> str:
     """The hash of the text, of several the hashes joined by a plus sign in the order of their ids."""
     in_order = sorted(each_of(opened), key=lambda one: one.agreement.id)
     return "+".join(one.agreement.hash for one in in_order)
+
+
+def figures_of(opened: Opened) -> Mapping[str, Figure]:
+    """The figures that the agreements declare. Raises InvalidInput where two declare one name otherwise."""
+    figures: dict[str, Figure] = {}
+    problems = []
+    for one in each_of(opened):
+        for name, figure in one.agreement.figures.items():
+            before = figures.setdefault(name, figure)
+            if (before.value, before.standing) != (figure.value, figure.standing):
+                why = (
+                    f"one agreement has {before.value} ({before.standing}), another {figure.value} ({figure.standing})"
+                )
+                todo = "Rename it in one of them, and in the terms that use it."
+                what = f"the figure {name!r} is declared twice"
+                problems.append(Problem(what=what, why=why, where=one.agreement.id, todo=todo))
+    if problems:
+        raise InvalidInput(*problems)
+    return figures
 
 
 def first_clouds(opened: Opened) -> frozenset[str]:

@@ -10,16 +10,14 @@ sum as the line is said, not hidden.
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 
+from clauseway.app.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.bookkeeping import Sold, dispute
 from clauseway.app.charges import charge_of, charges_of, in_usd
 from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
-from clauseway.app.kept_prices import settled_prices
-from clauseway.app.prices import open_prices
 from clauseway.app.sealing import open_lake
 from clauseway.app.settling import latest_settlements, now
 from clauseway.app.several import Opened, each_of
@@ -120,9 +118,7 @@ class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...]
 
 
-def trace_line(
-    home: Home, opened: Opened, line: str, prices: Path | None = None, request: str = "", cent: int = 0
-) -> LineTrace:
+def trace_line(home: Home, line: str, request: str = "", cent: int = 0) -> LineTrace:
     """What stands behind a line of the latest settlements, named by its id or the begin of it.
 
     With `request` the one request is followed; with `cent` the request that brought the line to that cent. Raises
@@ -131,7 +127,8 @@ def trace_line(
     found = _find(home, line)
     with open_lake(home) as lake:
         inputs = found.settlement.inputs
-        table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at), prices)
+        table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
+        opened = settled_agreement(home, inputs.agreement)
         try:
             return _Tracer(lake, table, opened, found).trace(request, cent)
         except UnknownPrice as error:
@@ -145,11 +142,9 @@ class DisputedLine(msgspec.Struct, frozen=True, kw_only=True):
     booked: tuple[Dispute, ...]
 
 
-def disputed_days(
-    home: Home, opened: Opened, line: str, party: str, reason: str, day: date | None, prices: Path | None = None
-) -> DisputedLine:
+def disputed_days(home: Home, line: str, party: str, reason: str, day: date | None) -> DisputedLine:
     """Dispute all that a line was charged, a day at a time; again it changes nothing. Raises InvalidInput."""
-    trace = trace_line(home, opened, line, prices)
+    trace = trace_line(home, line)
     if party not in (trace.line.payer, trace.line.payee):
         why, todo = f"{party} neither pays nor is paid by it", f"Ask {trace.line.payer} or {trace.line.payee}."
         raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="--party", todo=todo))
@@ -157,7 +152,7 @@ def disputed_days(
         why, todo = "it has no usage", "Dispute the lines of the months that it corrects."
         raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="LINE", todo=todo))
     found = trace.line
-    table = open_prices(now(), prices)
+    table = basis_of(home).prices(now())
     booked = [
         dispute(
             home,
@@ -393,7 +388,7 @@ class _Tracer:
         inputs = self._settlement.inputs
         yield from self._found.remarks
         if self._prices.digest != inputs.price_book:
-            yield "The price book at hand is not the one that was settled with: name that one with --prices."
+            yield "The price book that was settled with is not in this home; another was used here."
         here = {batch.name for batch in self._lake.control.batches()}
         if missing := set(inputs.batches) - here:
             yield f"{len(missing)} batches of usage that were settled are not in this lake."

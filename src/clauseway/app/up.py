@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from clauseway.app.basis import basis_of
 from clauseway.app.home import Home
 from clauseway.app.keys import create_key
 from clauseway.app.library import OpenAgreement
-from clauseway.app.prices import open_prices
 from clauseway.app.processes import Child
 from clauseway.app.replaying import replay_now
 from clauseway.app.sealing import Sealing, seal
@@ -109,7 +109,7 @@ def play(run: Night, planned: Sequence[PlannedRequest], on_progress: Callable[[P
 def settle_night(home: Home, opened: OpenAgreement, assume: Sequence[str]) -> tuple[Sealing, list[Settlement]]:
     """Seal what was metered and settle both months. Raises InvalidInput where a figure is not accepted."""
     sealed = seal(home)
-    prices = open_prices(now())
+    prices = basis_of(home).prices(now())
     return sealed, [settle_month(home, opened, prices, period, assume, {}) for period in MONTHS]
 
 

@@ -3,17 +3,15 @@
 Nothing of the home is changed: a copy of its control data is settled from, with the batches that the statement names.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from clauseway.app.audit_log import edits
+from clauseway.app.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
-from clauseway.app.kept_prices import settled_prices
 from clauseway.app.settling import Settler, latest_settlements, month, vouchers_hash
-from clauseway.app.several import Opened
 from clauseway.app.statement_formats import FORMATS
 from clauseway.ledger import Settlement, Statement, corrected, statement_of
 from clauseway.ledger.differences import Difference, differences
@@ -70,9 +68,7 @@ def beside(statement: Path) -> Path:
     return statement.with_name(statement.name + _SIGNATURES)
 
 
-def verify_settled(
-    home: Home, opened: Opened, period: str, party: str, prices: Path | None, readings: Mapping[str, str]
-) -> Verification:
+def verify_settled(home: Home, period: str, party: str) -> Verification:
     """Repeat the statement of a settled month. Raises InvalidInput where it is not settled."""
     _ = month(period)
     found = latest_settlements(home).get(period)
@@ -80,28 +76,24 @@ def verify_settled(
         todo = f"Settle it first: clauseway settle --period {period} --assume …"
         what, why = f"{period} is not settled", "no settlement of that month was posted here"
         raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
-    return verify_statement(home, opened, statement_of(found, party), prices, readings)
+    return verify_statement(home, statement_of(found, party))
 
 
-def verify_given(
-    home: Home, opened: Opened, given: Given, prices: Path | None, readings: Mapping[str, str]
-) -> Verification:
+def verify_given(home: Home, given: Given) -> Verification:
     """Repeat a statement that was handed over. A JSON file says itself what it was made from; of any other format the
     settlement must be here, and the file must be what is written of it. Raises InvalidInput."""
     if given.statement is None:
-        return _verify_print(home, opened, given, prices, readings)
-    done = verify_statement(home, opened, given.statement, prices, readings)
+        return _verify_print(home, given)
+    done = verify_statement(home, given.statement)
     if done.same and given.content != canonical_bytes(given.statement):
         remark = "The file says the same in other bytes than those that are signed: it was written anew."
         return msgspec.structs.replace(done, same=False, remarks=(*done.remarks, remark))
     return done
 
 
-def verify_statement(
-    home: Home, opened: Opened, stated: Statement, prices: Path | None, readings: Mapping[str, str]
-) -> Verification:
+def verify_statement(home: Home, stated: Statement) -> Verification:
     """Settle again from what a statement says it was made from. Raises InvalidInput where that is impossible."""
-    repeated, remarks = _repeated(home, opened, stated, prices, readings)
+    repeated, remarks = _repeated(home, stated)
     remarks += [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
     found = statement_of(repeated, stated.party)
     different = tuple(differences(stated, found))
@@ -115,11 +107,10 @@ def verify_statement(
     )
 
 
-def _repeated(
-    home: Home, opened: Opened, stated: Statement, prices: Path | None, readings: Mapping[str, str]
-) -> tuple[Settlement, list[str]]:
+def _repeated(home: Home, stated: Statement) -> tuple[Settlement, list[str]]:
     inputs = stated.inputs
-    table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at), prices)
+    table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
+    opened, readings = settled_agreement(home, inputs.agreement), inputs.readings or {}
     assume = [f"{one.name}={value}" for one in stated.assumptions if one.accepted for value in one.value.split("; ")]
     with as_it_was(home.control, home.lake, inputs.batches) as past:
         books = Books(past.lake.control)
@@ -155,14 +146,12 @@ def _vouchers_then(vouchers: list[Voucher], digest: str) -> list[Voucher]:
     return vouchers
 
 
-def _verify_print(
-    home: Home, opened: Opened, given: Given, prices: Path | None, readings: Mapping[str, str]
-) -> Verification:
-    parties = ("", *sorted(opened.catalog.parties))
+def _verify_print(home: Home, given: Given) -> Verification:
+    parties = ("", *sorted(basis_of(home).opened().catalog.parties))
     for period, settlement in latest_settlements(home).items():
         for statement in (statement_of(settlement, party) for party in parties):
             if digest_of(statement).encode() in given.content:
-                done = verify_statement(home, opened, statement, prices, readings)
+                done = verify_statement(home, statement)
                 if FORMATS[given.format](statement) == given.content:
                     return done
                 remark = f"The {given.format} names the statement of {period} and is not what is written of it."

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from clauseway.agreement import Agreement, meaning_of
+from clauseway.app.basis import basis_of, first_use
 from clauseway.app.forecasting import accepted_in
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement
 from clauseway.app.sealing import open_lake, seal
-from clauseway.app.settling import Settler, figures_of, latest_settlements, month
-from clauseway.app.several import OpenAgreements, Opened, each_of
+from clauseway.app.settling import Settler, latest_settlements, month
+from clauseway.app.several import OpenAgreements, Opened, each_of, figures_of
 from clauseway.ledger import Settlement, read_assumptions
 from clauseway.ledger.beside import Beside, beside
 from clauseway.pricing import PriceTable
@@ -60,20 +61,22 @@ def what_if(
 ) -> WhatIf:
     """Settle a month as it is and as it would be. Seals what was metered, as settling does, and posts nothing.
 
-    Where no figure is accepted by `assume`, those of the month's posted settlement are. Raises InvalidInput.
+    Both sides stand on what the home holds but for `under`. Raises InvalidInput, also where `assume` or `readings` name
+    something else than the home holds.
     """
     days = month(period)
     otherwise = read_under(under, opened)
     posted = latest_settlements(home).get(period)
-    accepted = list(assume) or accepted_in([posted] if posted else [])
     figures = figures_of(opened)
-    read_assumptions(accepted, figures)
+    seal(home)
+    with open_lake(home) as lake:
+        use = first_use(lake.control, basis_of(home), opened, prices, assume, readings)
+    accepted, readings = list(use.assume) or accepted_in([posted] if posted else []), use.readings
     replaced = {item.partition("=")[0].strip() for item in otherwise.figures}
     kept = [item for item in accepted if item.partition("=")[0].strip() not in replaced]
     supposed = [*kept, *otherwise.figures]
     read_assumptions(supposed, figures)
     other = as_amended_by(opened, otherwise.amendments)
-    seal(home)
     with open_lake(home) as lake:
         vouchers = Books(lake.control).vouchers()
         real = Settler(lake, opened, prices, readings, vouchers).settle(days, accepted)

@@ -75,6 +75,9 @@ COMMANDS: Mapping[str, _Entry] = {
     "lake": _Entry("clauseway.cli.lake", "The sealed usage on disk, and keeping it in shape.", is_group=True),
     "spool": _Entry("clauseway.cli.spool", "The usage journals, and what of them was lost.", is_group=True),
     "settle": _Entry("clauseway.cli.settle", "Settle a month from metered usage, under assumptions accepted by name."),
+    "basis": _Entry(
+        "clauseway.cli.basis", "What settlements stand on: show it, change it, by whom and why.", is_group=True
+    ),
     "statement": _Entry(
         "clauseway.cli.statement", "Print a settled month, open its lines, sign it and verify it.", is_group=True
     ),

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from clauseway.app.basis import basis_of
 from clauseway.app.commitments import BurnDown, burn_downs
 from clauseway.app.configuration import read_configuration
 from clauseway.app.home import home_at
 from clauseway.app.library import day_given
-from clauseway.app.prices import open_prices
 from clauseway.app.sealing import seal
 from clauseway.app.settling import now
 from clauseway.cli import options
@@ -24,7 +24,6 @@ def command(
         Path | None, typer.Option("--config", help="The configuration; by default clauseway.toml in the home.")
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="The end of this day; by default today (UTC).")] = None,
-    prices: options.PriceBook = None,
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -45,7 +44,7 @@ def command(
     written = read_configuration(configuration or at.configuration, catalog, secrets=False)
     seal(at)
     day = day_given(as_of, "--as-of") or known_at.day
-    found = burn_downs(at, written, open_prices(known_at, prices), day)
+    found = burn_downs(at, written, basis_of(at).prices(known_at), day)
     if as_json:
         print_json({"as_of": day, "commitments": found})
     elif not found:

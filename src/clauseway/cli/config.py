@@ -24,7 +24,6 @@ def _config() -> None:
 @app.command()
 def check(
     file: File = None,
-    prices: options.PriceBook = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -41,7 +40,7 @@ def check(
     checked = check_configuration(
         Options(
             home=at, opened=options.opened_together(agreement, None), configuration=file or at.configuration,
-            agreements=tuple(agreement or ()), prices=prices,
+            agreements=tuple(agreement or ()),
         )
     )  # fmt: skip
     if as_json:

@@ -1,6 +1,5 @@
 """`clauseway credit`: a charge taken back."""
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -8,9 +7,8 @@ import typer
 
 from clauseway.app.bookkeeping import Sold, credit
 from clauseway.app.home import home_at
-from clauseway.app.prices import open_prices
-from clauseway.app.settling import now
 from clauseway.cli import options
+from clauseway.cli.held import held_prices
 from clauseway.cli.invoice import dated
 from clauseway.cli.output import console, print_json
 from clauseway.values import parse_day
@@ -28,9 +26,6 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
     amount: Annotated[str, typer.Option(help="How much of the charge, in USD; by default all that is left of it.")] = ""
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = ""
     day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = ""
-    prices: Annotated[Path | None, typer.Option("--prices", help="Your own price book instead of the shipped one.")] = (
-        None
-    )
 
     def sold(self) -> Sold:
         return Sold(
@@ -55,8 +50,9 @@ def command(which: Which, home: options.HomeFolder = None, as_json: options.AsJs
     A part of a day's sales:
       clauseway credit --id note-13 --of-day 2026-05-02 --seller openai --cloud aws --product gpt-5.4 --amount 0.10
     """
-    table = open_prices(now(), which.prices)
-    made = credit(home_at(home), table, which.told, which.sold(), which.amount, dated(which.day), which.reason)
+    made = credit(
+        home_at(home), held_prices(home), which.told, which.sold(), which.amount, dated(which.day), which.reason
+    )
     if as_json:
         print_json(made)
     else:

@@ -6,10 +6,9 @@ import typer
 
 from clauseway.app.bookkeeping import dispute, disputes, resolve
 from clauseway.app.home import home_at
-from clauseway.app.prices import open_prices
-from clauseway.app.settling import now
 from clauseway.cli import options
 from clauseway.cli.credit import Which
+from clauseway.cli.held import held_prices
 from clauseway.cli.invoice import dated
 from clauseway.cli.output import console, print_json
 
@@ -25,8 +24,9 @@ def open_(which: Which, home: options.HomeFolder = None, as_json: options.AsJson
     A request:
       clauseway dispute open --id claim-3 --request 00000000000000070000000000000005 --reason "never asked for"
     """
-    table = open_prices(now(), which.prices)
-    made = dispute(home_at(home), table, which.told, which.sold(), which.amount, dated(which.day), which.reason)
+    made = dispute(
+        home_at(home), held_prices(home), which.told, which.sold(), which.amount, dated(which.day), which.reason
+    )
     if as_json:
         print_json(made)
     else:

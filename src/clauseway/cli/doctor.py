@@ -6,9 +6,9 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
-from clauseway.app.doctor import Check, Examination, Patient, examine
+from clauseway.app.basis import basis_of
+from clauseway.app.doctor import Check, Examination, Patient, examine, with_basis
 from clauseway.app.home import home_at
-from clauseway.app.prices import open_prices
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.values import KnownAt
@@ -19,7 +19,6 @@ _COLUMN = 15
 
 def command(
     configuration: options.ConfigurationFile = None,
-    prices: options.PriceBook = None,
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
@@ -40,12 +39,13 @@ def command(
     Exit code: 0 all is well, 2 something is not, 3 the agreement or the prices cannot be read, 1 a failure of ours.
     """
     at = home_at(home)
+    basis = basis_of(at)
     patient = Patient(
         opened=options.opened(agreement, facts, home=home),
-        prices=open_prices(KnownAt(time.time_ns()), prices),
+        prices=basis.prices(KnownAt(time.time_ns())),
         configuration=configuration or at.configuration,
     )
-    found = examine(patient)
+    found = with_basis(examine(patient), basis)
     if as_json:
         print_json(found)
     else:

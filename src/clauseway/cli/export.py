@@ -22,10 +22,9 @@ from clauseway.app.handing_over import (
     write_focus,
 )
 from clauseway.app.home import home_at
-from clauseway.app.library import known_point, readings_of
-from clauseway.app.prices import open_prices
-from clauseway.app.several import open_agreements
+from clauseway.app.library import readings_of
 from clauseway.cli import options
+from clauseway.cli.held import held_agreements, held_prices
 from clauseway.exchange.extract import Extract
 from clauseway.values import InvalidInput, Problem
 
@@ -63,14 +62,13 @@ class _Books(msgspec.Struct, frozen=True, kw_only=True):
 
     period: Annotated[str, typer.Option("--period", help="Only this month, as 2026-05.")] = ""
     party: Annotated[str, typer.Option("--party", help="Only this party's books.")] = ""
-    agreement: options.AgreementFolders = None
     home: options.HomeFolder = None
     out: _Out = None
 
     @property
     def part(self) -> Part:
         """The part of the books that is asked for. Raises InvalidInput for a party that no agreement names."""
-        options.check_party(self.party, open_agreements(self.agreement or []))
+        options.check_party(self.party, held_agreements(self.home))
         part = Part(period=self.period, party=self.party)
         _ = part.days
         return part
@@ -109,7 +107,6 @@ def hledger(books: _Books) -> int:
 @options.taking(_Books)
 def focus(
     books: _Books,
-    prices: Annotated[Path | None, typer.Option("--prices", help="Your own price book over the shipped one.")] = None,
     known_at: options.KnownAt = None,
     form: Annotated[str, typer.Option("--format", help="csv or parquet; by default as --out ends, else csv.")] = "",
 ) -> int:
@@ -128,8 +125,8 @@ def focus(
     if not part.period:
         todo = "Name it with --period, as 2026-05."
         raise InvalidInput(Problem(what="no period", why="a bill is of a month", where="--period", todo=todo))
-    table = open_prices(known_point(known_at), prices)
-    opened = options.opened(books.agreement, None, None, books.home)
+    table = held_prices(books.home, known_at)
+    opened = held_agreements(books.home)
     text = write_focus(focus_bill(home_at(books.home), opened, table, part), form, books.out)
     if text:
         _put_text(books.out, text)

@@ -8,7 +8,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from clauseway.app.prices import CheckedBook, Part, PriceWorking, check_book, moment, open_prices, show_working
+from clauseway.app.basis import Given, basis_of, given_prices
+from clauseway.app.home import home_at
+from clauseway.app.prices import CheckedBook, Part, PriceWorking, check_book, moment, show_working
 from clauseway.app.settling import now
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
@@ -39,12 +41,14 @@ def command(
     rates: Annotated[
         Path | None, typer.Option("--rates", help="Dated exchange rates, for prices in other currencies than USD.")
     ] = None,
+    home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Say what usage costs, by which entry of which book, and why the others did not win.
 
     The price in force when it was used counts, as known when it is settled: both clocks can be set. The first book that
-    has a price wins: yours, then the shipped one, then the public list; in a book the entry that names the most
+    has a price wins: yours, then the shipped one, then the public list, as the home holds them (--prices and --rates
+    try others, and record nothing); in a book the entry that names the most
     conditions. A price that no book carries is an error.
 
     \b
@@ -64,12 +68,13 @@ def command(
     if product == _CHECK:
         return _check(file, as_json)
     day, hour = moment(at) if at else (datetime.now(UTC).date(), -1)
-    table = open_prices(_known(known_at), prices, rates)
+    given = Given(prices=prices, rates=rates)
+    table = given_prices(basis_of(home_at(home)), given, _known(known_at))
     sale = Sale(product, _named(cloud), seller, region, buyer, tier, endpoint, 0, hour)
     try:
         working = show_working(table, sale, day, tokens)
     except UnknownPrice as error:
-        todo = "Add it to a price book of yours, and name that with --prices."
+        todo = "Add it to a price book of yours: name it with --prices to try, `clauseway basis prices` to hold it."
         raise InvalidInput(Problem(what="unknown price", why=str(error), where="price book", todo=todo)) from None
     if as_json:
         print_json(working)

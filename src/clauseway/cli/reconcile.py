@@ -10,12 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 
 from clauseway.app.home import home_at
-from clauseway.app.library import known_point
-from clauseway.app.prices import open_prices
 from clauseway.app.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
 from clauseway.app.settling import month
 from clauseway.cli import options
 from clauseway.cli.beside_text import cents, signed
+from clauseway.cli.held import held_agreements, held_prices
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.exchange.focus_rows import COSTS
 from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, Line
@@ -42,12 +41,7 @@ def command(
     rate: Annotated[
         list[str] | None, typer.Option(help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable.")
     ] = None,
-    prices: options.PriceBook = None,
-    rates: Annotated[
-        Path | None, typer.Option("--rates", help="Dated exchange rates: a CSV file with day,base,quote,rate.")
-    ] = None,
     known_at: options.KnownAt = None,
-    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -69,8 +63,8 @@ def command(
     """
     found = reconcile_bill(
         home_at(home),
-        options.opened(agreement, None, None, home),
-        open_prices(known_point(known_at), prices, rates),
+        held_agreements(home),
+        held_prices(home, known_at),
         bill,
         tolerance=tolerance_of(tolerance, quantity_tolerance),
         cost=cost,

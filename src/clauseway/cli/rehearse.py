@@ -10,11 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 
 from clauseway.app.home import home_at
-from clauseway.app.library import day_given, known_point, readings_of
-from clauseway.app.prices import open_prices
+from clauseway.app.library import day_given, readings_of
 from clauseway.app.rehearsing import WHAT, Rehearsal, Routed, open_draft, rehearse
 from clauseway.cli import options
 from clauseway.cli.beside_text import cents, print_assumed, signed
+from clauseway.cli.held import held_prices
 from clauseway.cli.output import console, print_indented, print_json
 
 _SHOWN = 40
@@ -45,10 +45,6 @@ def command(
         ),
     ] = None,
     reading: options.Readings = None,
-    prices: options.PriceBook = None,
-    rates: Annotated[
-        Path | None, typer.Option("--rates", help="Dated exchange rates: a CSV file with day,base,quote,rate.")
-    ] = None,
     known_at: options.KnownAt = None,
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
@@ -75,7 +71,7 @@ def command(
         where,
         real,
         drafted,
-        open_prices(known_point(known_at), prices, rates),
+        held_prices(home, known_at),
         first=days["--from"],
         last=days["--to"],
         as_if=days["--as-if"],

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from clauseway.app.basis import use_prices
 from clauseway.app.home import home_at
 from clauseway.app.sealing import seal
 from clauseway.app.serving import Options, keep, serving
 from clauseway.app.snippets import curl_snippet
 from clauseway.cli import options
+from clauseway.cli.basis import say_recorded
 from clauseway.cli.output import console, print_json
 
 
@@ -29,7 +31,8 @@ def command(
 
     The gateway speaks OpenAI's format. Its deployments and settings stand in a TOML file (`clauseway config show`, and
     docs/clauseway.example.toml); secrets come from the environment or from files. Keys made, facts recorded and changes
-    of the file hold at once; a file that is wrong is reported and changes nothing. SIGHUP reads everything anew.
+    of the file hold at once; a file that is wrong is reported and changes nothing. SIGHUP reads everything anew. Prices
+    are those that the home holds (`clauseway basis`); --prices may name a book for a home that holds none yet.
 
     \b
     With the configuration in .clauseway/clauseway.toml:
@@ -54,11 +57,11 @@ def command(
         configuration=configuration or at.configuration,
         agreements=tuple(agreement or ()),
         facts=facts,
-        prices=prices,
         host=host,
         port=port,
         pages_port=pages_port,
     )
+    say_recorded(use_prices(at, prices, "first used by the gateway"))
     until = stop_on_signals()
     again = threading.Event()
     signal.signal(signal.SIGHUP, lambda *_: again.set())

@@ -8,14 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from clauseway.app.home import home_at
-from clauseway.app.library import readings_of
 from clauseway.app.settling import statement
-from clauseway.app.several import open_agreements
 from clauseway.app.statement_formats import FORMATS, TERMINAL
 from clauseway.app.statements import statement_context
 from clauseway.app.tracing import disputed_days, trace_line
 from clauseway.app.verifying import beside, read_statement, verify_given, verify_settled
 from clauseway.cli import options
+from clauseway.cli.held import held_agreements
 from clauseway.cli.invoice import dated
 from clauseway.cli.output import console, print_json
 from clauseway.cli.statement_text import print_statement
@@ -30,7 +29,6 @@ NOT_SO = 2
 _File = Annotated[Path, typer.Argument(help="The statement's file, as JSON.")]
 _Signer = Annotated[str, typer.Option("--party", help="The party that signs.")]
 _Key = Annotated[Path | None, typer.Option("--key", help="Its private key's file; by default where it was made.")]
-_SettledBook = Annotated[Path | None, typer.Option("--prices", help="The price book that was settled with.")]
 
 Party = Annotated[str, typer.Option(help="Only what concerns this party.")]
 _FORMATS = (TERMINAL, *FORMATS)
@@ -46,7 +44,6 @@ def statements(
         Path | None, typer.Option("--out", help="File to write; by default standard output.", metavar="FILE")
     ] = None,
     restated: Annotated[bool, typer.Option("--restated", help="Of a closed month, what restates it.")] = False,
-    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -67,7 +64,7 @@ def statements(
     if context.invoked_subcommand is not None:
         return 0
     chosen = _format(format_, out, as_json)
-    found = settled_statement(home, period, party, agreement, restated=restated)
+    found = settled_statement(home, period, party, restated=restated)
     if out is not None:
         write_file(out, FORMATS[chosen](found))
     elif chosen == TERMINAL:
@@ -92,8 +89,6 @@ def explain(
             metavar="NUMBER",
         ),
     ] = 0,
-    prices: _SettledBook = None,
-    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -107,7 +102,7 @@ def explain(
     One request, down to its tokens:
       clauseway statement explain yrg9d4g2 --request req_00000000000000070000000000000004
     """
-    trace = trace_line(home_at(home), options.opened(agreement, None, None, home), line, prices, request, cent)
+    trace = trace_line(home_at(home), line, request, cent)
     if as_json:
         print_json(trace)
     else:
@@ -121,19 +116,14 @@ def verify(
         str, typer.Argument(help="A statement's file, or a settled month, as 2026-05.", metavar="FILE|PERIOD")
     ],
     party: Party = "",
-    prices: _SettledBook = None,
-    reading: options.Readings = None,
-    suppose: options.Suppositions = None,
-    facts: options.FactsFile = None,
-    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Settle again from what a statement was made from: the same bytes, or what differs.
 
-    The file may come from anybody: what it was made from it says itself. Whatever was settled with must be named again
-    (--agreement, --prices, --reading, --suppose). Signatures beside the file are checked too. Nothing is changed. The
-    exit code is 0 where all is the same, and 2 where it is not.
+    The file may come from anybody: it says itself what it was made from, and the home finds that by its digest.
+    Signatures beside the file are checked too. Nothing is changed. The exit code is 0 where all is the same, and 2
+    where it is not.
 
     \b
     A month of this home:
@@ -141,16 +131,15 @@ def verify(
     What the other party sent:
       clauseway statement verify may.json
     """
-    opened, at, path = options.opened(agreement, facts, suppose, home), home_at(home), Path(what)
-    readings, signing = readings_of(reading), None
+    at, path, signing = home_at(home), Path(what), None
     if path.exists() or path.suffix:
         given = read_statement(path)
         if beside(path).exists():
             signing = _signing().signing_of(at, path, given)
-        done = verify_given(at, opened, given, prices, readings)
+        done = verify_given(at, given)
     else:
-        options.check_party(party, opened)
-        done = verify_settled(at, opened, what, party, prices, readings)
+        options.check_party(party, held_agreements(home))
+        done = verify_settled(at, what, party)
     if as_json:
         print_json({"repeated": done, "signing": signing})
     else:
@@ -200,8 +189,6 @@ def dispute(
     file: Annotated[Path | None, typer.Option("--file", help="The statement to sign but for this line.")] = None,
     key: _Key = None,
     day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = "",
-    prices: _SettledBook = None,
-    agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -217,9 +204,8 @@ def dispute(
     In writing, with everything else accepted:
       clauseway statement dispute yrg9d4g2 --party microsoft --reason "test traffic" --file may.json
     """
-    opened = options.opened(agreement, None, None, home)
-    options.check_party(party, opened)
-    disputed = disputed_days(home_at(home), opened, line, party, reason, dated(day), prices)
+    options.check_party(party, held_agreements(home))
+    disputed = disputed_days(home_at(home), line, party, reason, dated(day))
     signing = None
     if file is not None:
         given = read_statement(file)
@@ -248,14 +234,12 @@ def _told_signing(signing: Any, as_json: bool) -> int:
     return 0
 
 
-def settled_statement(
-    home: Path | None, period: str, party: str, agreement: list[Path] | None, *, restated: bool = False
-) -> Statement:
+def settled_statement(home: Path | None, period: str, party: str, *, restated: bool = False) -> Statement:
     """The statement of a month's latest settlement. Raises InvalidInput where there is none, or no such party."""
     if not period:
         todo = "Name it: clauseway statement --period 2026-05."
         raise InvalidInput(Problem(what="no period", why="a statement is of a month", where="--period", todo=todo))
-    options.check_party(party, open_agreements(agreement or []))
+    options.check_party(party, held_agreements(home))
     found = statement(home_at(home), period, party, restated=restated)
     if found is None:
         raise InvalidInput(

@@ -64,8 +64,19 @@ def stated(closed: Settlement, changes: Iterable[Change] = ()) -> dict[str, Stat
     return lines
 
 
-def changes(closed: Settlement, now: Settlement, before: Mapping[str, Stated]) -> list[Change]:
-    """What differs, line by line, between what was stated and what is known now; by line id. Each says why."""
+def changes(
+    closed: Settlement,
+    now: Settlement,
+    before: Mapping[str, Stated],
+    since: Inputs | None = None,
+    because: Mapping[str, str] | None = None,
+) -> list[Change]:
+    """What differs, line by line, between what was stated and what is known now; by line id. Each says why.
+
+    `since` is what the last statement of it stood on, by default the closed one's; `because` says who changed that
+    meanwhile and why, by what was changed.
+    """
+    why = _Because(since or closed.inputs, now.inputs, because or {})
     after, found = _lines(now), []
     for line in sorted(before.keys() | after.keys()):
         some = before.get(line) or after[line]
@@ -96,7 +107,7 @@ def changes(closed: Settlement, now: Settlement, before: Mapping[str, Stated]) -
                     new_adjusted=new.adjusted,
                     old_disputed=old.disputed,
                     new_disputed=new.disputed,
-                    causes=tuple(_causes(old, new, closed, now)),
+                    causes=tuple(_causes(old, new, closed, now, why)),
                     citation=new.citation,
                     payment=new.payment,
                     withholding=new.withholding,
@@ -113,14 +124,21 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
     restatement: Settlement | None
 
 
-def late(closed: Settlement, restatements: Sequence[Settlement], told: Iterable[Change], now: Settlement) -> Late:
+def late(
+    closed: Settlement,
+    restatements: Sequence[Settlement],
+    told: Iterable[Change],
+    now: Settlement,
+    since: Inputs | None = None,
+    because: Mapping[str, str] | None = None,
+) -> Late:
     """What became of a closed period, settled again as `now`.
 
     `restatements` are those there were, oldest first; `told` are all changes of closed periods that were given out: the
-    corrections of closed periods, and what restatements changed.
+    corrections of closed periods, and what restatements changed. `since` and `because` are those of `changes`.
     """
     before = stated(closed, [change for change in told if change.period == closed.period])
-    found = changes(closed, now, before)
+    found = changes(closed, now, before, since, because)
     again = [change for change in found if _is_restated(change, closed, now)]
     latest = restatements[-1] if restatements else closed
     return Late(
@@ -264,7 +282,46 @@ def _lines(settlement: Settlement) -> dict[str, Stated]:
     return lines
 
 
-def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement) -> list[str]:
+class _Because(msgspec.Struct, frozen=True):
+    """What a settlement stood on and what it stands on, and who changed that, and why."""
+
+    since: Inputs
+    now: Inputs
+    because: Mapping[str, str]
+
+    def agreement(self) -> str:
+        """Why the agreements are others; empty where they are the same."""
+        if self.since.agreement == self.now.agreement:
+            return ""
+        return _told("amended agreement", self.because.get("agreement", ""))
+
+    def prices(self) -> str:
+        """Why books or rates are others; empty where they are the same."""
+        if self.since.price_book == self.now.price_book:
+            return ""
+        changed = [
+            _told(words, self.because[kind])
+            for kind, words in (("prices", "price book"), ("rates", "exchange rates"))
+            if kind in self.because
+        ]
+        return "; ".join(changed) or "another price book"
+
+    def readings(self) -> list[str]:
+        """Why texts are read in another way."""
+        before = self.since.readings or {}
+        after = self.now.readings or {}
+        return [
+            _told(f"reading {name}", self.because.get(f"reading:{name}", ""))
+            for name in sorted(before.keys() | after.keys())
+            if before.get(name) != after.get(name)
+        ]
+
+
+def _told(words: str, reason: str) -> str:
+    return f"{words} {reason}".rstrip()
+
+
+def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement, why: _Because) -> list[str]:
     """Why a line changed, what weighs most first; never nothing."""
     if not closed.receipt:
         return ["usage of a month before the first that was closed"]
@@ -272,10 +329,9 @@ def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement) -> li
     was, is_ = (_days_and_rate(settlement, new.term) for settlement in (closed, now))
     moved = was[0] != is_[0]
     if moved:
-        found.append(f"{_amended(closed, now)}: {_in_words(was[0], is_[0])}")
+        found.append(f"{_amended(closed, now, why)}: {_in_words(was[0], is_[0])}")
     elif was != is_:
-        text = closed.inputs.agreement != now.inputs.agreement
-        found += _assumed(closed, now) or ["amended agreement" if text else "another assumption"]
+        found += _assumed(closed, now, why.because) or why.readings() or [why.agreement() or "another assumption"]
     # Days that the share lost or gained take their usage with them: that usage was neither late nor priced anew.
     more = new.requests - old.requests
     if more and not moved:
@@ -286,15 +342,19 @@ def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement) -> li
     if new.disputed != old.disputed:
         found.append("a dispute was opened" if abs(new.disputed) > abs(old.disputed) else "a dispute was resolved")
     charges = exact_sum((new.base, -new.adjusted, -old.base, old.adjusted))
-    if charges and not more and not moved:
-        found.append(f"new price known: {charges.normalize():+,f} of base")
+    if charges and not moved and (why.prices() or not more):
+        # With late usage, how much of the difference is the price's is not told apart.
+        priced = "" if more else f": {charges.normalize():+,f} of base"
+        found.append(f"{why.prices() or 'new price known'}{priced}")
     return found or ["earlier sales moved the cap, a tier, a floor or a cent"]
 
 
-def _amended(closed: Settlement, now: Settlement) -> str:
-    """Whether it was the agreement's text, a fact or something else that gave a share other days."""
-    if closed.inputs.agreement != now.inputs.agreement:
-        return "amended agreement"
+def _amended(closed: Settlement, now: Settlement, why: _Because) -> str:
+    """Say what gave a share other days: the agreement's text, a reading, a fact or something else."""
+    if text := why.agreement():
+        return text
+    if readings := why.readings():
+        return "; ".join(readings)
     return "amended fact" if closed.inputs.facts != now.inputs.facts else "amended term"
 
 
@@ -321,10 +381,10 @@ def _days_and_rate(settlement: Settlement, term: str) -> tuple[list[Interval], l
     return [share.days for share in shares], [(share.rate, share.bands) for share in shares]
 
 
-def _assumed(closed: Settlement, now: Settlement) -> list[str]:
+def _assumed(closed: Settlement, now: Settlement, because: Mapping[str, str]) -> list[str]:
     before = {one.name: one.value for one in closed.assumptions}
     return [
-        f"assumption {one.name}: {before[one.name]} → {one.value}"
+        _told(f"assumption {one.name}: {before[one.name]} → {one.value}", because.get(f"assumption:{one.name}", ""))
         for one in now.assumptions
         if before.get(one.name, one.value) != one.value
     ]

@@ -33,11 +33,12 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Rates:
-    """The rates of a file, by pair and in order of their days. `digest` is the hash of its text."""
+    """The rates of a file, by pair and in order of their days. `digest` is the hash of its `text`."""
 
-    def __init__(self, rates: tuple[Rate, ...] = (), source: str = "--rates", digest: str = "") -> None:
+    def __init__(self, rates: tuple[Rate, ...] = (), source: str = "--rates", digest: str = "", text: str = "") -> None:
         self.all = tuple(sorted(rates, key=lambda rate: rate.day))
         self.digest = digest
+        self.text = text
         self.source = source
 
     def at(self, day: date, base: str, quote: str) -> Fraction:
@@ -51,7 +52,8 @@ class Rates:
                     what=f"no rate of {base} in {quote} on {day}",
                     why="a rate counts from its day on, and none is that old",
                     where=self.source,
-                    todo=f"Supply a file with {','.join(_COLUMNS)} and a line for the pair.",
+                    todo=f"Accept a file with {','.join(_COLUMNS)} and a line for the pair: "
+                    "clauseway basis rates FILE --why ….",
                 )
             )
         latest = found[-1]
@@ -80,7 +82,7 @@ def read_rates(text: str, source: str) -> Rates:
                 found.append(one)
     if problems:
         raise InvalidInput(*problems)
-    return Rates(tuple(found), source, hashlib.sha256(text.encode()).hexdigest())
+    return Rates(tuple(found), source, hashlib.sha256(text.encode()).hexdigest(), text)
 
 
 def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:

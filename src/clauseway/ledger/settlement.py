@@ -1,5 +1,6 @@
 """A settled period: each share in force with its lines, its cap and its clause, and what it was settled from."""
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
@@ -21,6 +22,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 
     `batches` name the sealed usage; `known_at` is the clock of knowledge, `engine` the version that settled. `vouchers`
     hashes the credits and disputes that counted; `closed` names the closed periods' receipts that were corrected.
+    `readings` are those that were chosen, by name; unset where none was.
     """
 
     agreement: str
@@ -31,6 +33,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     facts: str = ""
     vouchers: str = ""
     closed: tuple[str, ...] = ()
+    readings: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ShareLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -86,11 +86,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PriceBook(msgspec.Struct, frozen=True, kw_only=True):
-    """A book read whole. `name` is where it came from; `digest` is the hash of its text, for receipts."""
+    """A book read whole. `name` is where it came from; `digest` is the hash of its `text`, for receipts."""
 
     name: str
     digest: str
     entries: tuple[Entry, ...]
+    text: str = ""
 
 
 class _Line(Row):
@@ -221,7 +222,7 @@ def parse_book(text: str, name: str) -> PriceBook:
     problems += _ambiguities(entries, name)
     if problems:
         raise InvalidInput(*sorted(problems, key=lambda problem: problem.line))
-    return PriceBook(name=name, digest=hashlib.sha256(text.encode()).hexdigest(), entries=tuple(entries))
+    return PriceBook(name=name, digest=hashlib.sha256(text.encode()).hexdigest(), entries=tuple(entries), text=text)
 
 
 def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:

@@ -162,7 +162,7 @@ class PriceTable:
     ) -> None:
         self.books = (books,) if isinstance(books, PriceBook) else tuple(books)
         self.known_at = known_at
-        self.digest = _digest([book.digest for book in self.books] + ([exchange.digest] if exchange else []))
+        self.digest = table_digest([book.digest for book in self.books] + ([exchange.digest] if exchange else []))
         self.exchange = exchange
         self._rank = {book.name: rank for rank, book in enumerate(reversed(self.books))}
         self._rows: dict[Sale, tuple[PriceRow, ...]] = {}
@@ -251,8 +251,9 @@ class PriceTable:
         if currency == USD:
             return Decimal(1)
         if self.exchange is None:
-            what, todo = f"prices in {currency}", "Supply a file with day,base,quote,rate, and name it with --rates."
-            raise InvalidInput(Problem(what=what, why="no rates were supplied", where="--rates", todo=todo))
+            what = f"prices in {currency}"
+            todo = "Accept a file with day,base,quote,rate: clauseway basis rates FILE --why …."
+            raise InvalidInput(Problem(what=what, why="no rates are held", where="rates", todo=todo))
         rate = self.exchange.at(day, currency, USD)
         return Decimal(round(rate * 10**_RATE_PLACES)).scaleb(-_RATE_PLACES)
 
@@ -342,7 +343,7 @@ def _currency(prices: Iterable[Price]) -> str:
     return first.currency
 
 
-def _digest(digests: Sequence[str]) -> str:
+def table_digest(digests: Sequence[str]) -> str:
     """The hash of a book, or of all of them in their order and of the rates."""
     if len(digests) == 1:
         return digests[0]

@@ -113,6 +113,15 @@ class Books:
             return msgspec.json.decode(connection.execute(query).scalar_one(), type=Settlement)
 
 
+def latest_settlement(control: Control) -> Settlement | None:
+    """The settlement that was recorded last, of whatever period."""
+    columns = schema.settlements.c
+    query = select(columns.body).order_by(columns.sequence.desc()).limit(1)
+    with control.reading() as connection:
+        body = connection.execute(query).scalar_one_or_none()
+    return None if body is None else msgspec.json.decode(body, type=Settlement)
+
+
 def _keep(connection: Connection, voucher: Voucher, recorded_ns: int) -> bool:
     columns = schema.vouchers.c
     body = msgspec.json.encode(voucher).decode()

@@ -180,6 +180,12 @@ CHAINED = (
         why=_column("source"),
     ),
     Chained(
+        table=schema.basis,
+        kind=_called("basis"),
+        subject=_columns("kind", "name", "label"),
+        why=_column("why"),
+    ),
+    Chained(
         table=schema.entries,
         kind=_called("entry"),
         subject=_columns("id"),
@@ -213,6 +219,7 @@ NOT_CHAINED: Mapping[str, str] = {
     "imported_records": "tells an import what was read before; the records themselves are usage",
     "imports": "names the files of an import; what it brought is in the manifest",
     "quarantine": "in no amount until a row is corrected and sealed, which is usage",
+    "basis_texts": "each is named by its digest in a chained row, and checked when it is read",
     "audit_log": "the chain itself",
     "audit_head": "the chain's end, checked against the log",
 }

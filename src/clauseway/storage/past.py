@@ -42,6 +42,27 @@ def as_it_was(control: Path, lake: Path, batches: Sequence[str]) -> Iterator[Pas
             opened.close()
 
 
+@contextmanager
+def as_known(control: Path, lake: Path, known_ns: int) -> Iterator[Past]:
+    """The lake and the books of a home as they stood at an instant, in a copy."""
+    batches = []
+    if control.exists():
+        opened = Control.open(control)
+        try:
+            batches = [one.name for one in opened.batches() if one.sealed_ns <= known_ns]
+        finally:
+            opened.close()
+    with as_it_was(control, lake, batches) as past:
+        with past.lake.control.writing() as connection:
+            for table, recorded in (
+                (schema.vouchers, schema.vouchers.c.recorded_ns),
+                (schema.closes, schema.closes.c.closed_ns),
+                (schema.settlements, schema.settlements.c.recorded_ns),
+            ):
+                connection.execute(delete(table).where(recorded > known_ns))
+        yield past
+
+
 def _taken_back(control: Control, lake: Path, wanted: frozenset[str]) -> Past:
     held = {batch.name: batch for batch in control.batches()}
     kept = [held[name] for name in sorted(wanted) if name in held]

@@ -306,6 +306,28 @@ facts = Table(
     Column("source", Text, nullable=False),
 )
 
+# What settlements stand on: who accepted it, when and why. No row is ever changed. An empty digest withdraws.
+basis = Table(
+    "basis",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("recorded_ns", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+# The texts that the basis names, whole (gzip), each once under its SHA-256.
+basis_texts = Table(
+    "basis_texts",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
 entries = Table(
     "entries",
     metadata,

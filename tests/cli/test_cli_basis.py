@@ -1,0 +1,243 @@
+"""What a settlement stands on belongs to the home, command after command.
+
+One request of 1,000,000 input tokens of gpt-5.4 on aws, sold by openai on 2 May 2026. The shipped
+book charges 2.75 USD, the operator's own book 2.00: a share of 20 % is 0.55 or 0.40.
+"""
+
+import gzip
+import hashlib
+import json
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import settled_book
+from clauseway.app.actor import acting
+from clauseway.app.home import Home
+from in_process import answer, run
+
+HEADER = "product,cloud,seller,region,unit,begin,end,known_at,{price},source"
+OWN = (
+    f"{HEADER.format(price='usd_per_million')}\ngpt-5.4,aws,openai,,input_tokens,2026-04-27,,2026-04-27,{{}},a letter\n"
+)
+YEN = (
+    f"{HEADER.format(price='per_million')},currency\n"
+    "gpt-5.4,aws,openai,,input_tokens,2026-04-27,,2026-04-27,{},a letter,JPY\n"
+    "gpt-5.4,aws,openai,,cached_input_tokens,2026-04-27,,2026-04-27,30,a letter,JPY\n"
+    "gpt-5.4,aws,openai,,output_tokens,2026-04-27,,2026-04-27,900,a letter,JPY\n"
+)
+RATES = "day,base,quote,rate\n2026-04-01,USD,JPY,{}\n"
+ACCEPTED = [flag for name in settled_book.ACCEPTED for flag in ("--assume", name)]
+MAY = ("settle", "--period", "2026-05")
+REQUEST = settled_book.request(8)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    made = Home(tmp_path / "home").make()
+    settled_book.seal(made, [(8, "05-02", 2, 1, 2, (1_000_000, 0, 0))])
+    return made.root
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> str:
+    return written(tmp_path / "book.csv", OWN.format("2.00"))
+
+
+def written(path: Path, text: str) -> str:
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def told(home: Path, *words: str, code: int = 0) -> Any:
+    return answer(*words, "--home", str(home), code=code)
+
+
+def due(statement: Any) -> str:
+    return next(str(one["total"]) for one in statement["directions"] if one["payer"] == "openai")
+
+
+def refused(home: Path, *words: str) -> tuple[str, str]:
+    """Why a command is refused, and what to do."""
+    [problem] = told(home, *words, code=3)["error"]["problems"]
+    return f"{problem['where']}: {problem['what']}: {problem['why']}", problem["todo"]
+
+
+def today() -> str:
+    return str(datetime.now(UTC).date())
+
+
+def test_a_forgotten_price_book_is_not_forgotten_by_the_home(home: Path, book: str) -> None:
+    settled = told(home, *MAY, *ACCEPTED, "--prices", book)
+    assert due(settled) == "0.40"
+    Path(book).unlink()
+    assert told(home, *MAY)["lines"] == settled["lines"]
+    assert due(told(home, *MAY, *ACCEPTED)) == "0.40"
+
+
+def test_a_first_use_is_recorded_and_said_once(home: Path, book: str) -> None:
+    first = run(*MAY, *ACCEPTED, "--prices", book, "--home", str(home))
+    assert f"Accepted by {acting()}, and held from now on: prices book.csv" in first.stderr
+    assert f"Accepted by {acting()}, and held from now on: assumption cap = USD 38" in first.stderr
+    held = told(home, "basis")
+    assert [(one["kind"], one["name"]) for one in held] == [
+        ("prices", ""),
+        ("agreement", "openai-microsoft"),
+        ("assumption", "share-openai-microsoft"),
+        ("assumption", "share-microsoft-openai"),
+        ("assumption", "cap"),
+    ]
+    assert {(one["who"], one["at"][:10], one["why"]) for one in held} == {
+        (acting(), today(), "first used by the settlement of 2026-05")
+    }
+    again = run(*MAY, *ACCEPTED, "--prices", book, "--home", str(home))
+    assert again.stderr == ""
+    assert told(home, "basis", "history") == held
+
+
+# what is given to a home that holds book.csv and the reported figures → why it is refused, what to do
+OTHERS = [
+    (
+        ("--prices", "{other}"),
+        "--prices: another price book than this home holds: this home stands on book.csv",
+        "Leave it out, or change it: clauseway basis prices FILE --why ….",
+    ),
+    (
+        ("--assume", "cap=1000"),
+        "--assume: cap=1000: this home stands on cap = USD 38",
+        "Leave it out, or change it: clauseway basis assume cap=VALUE --why ….",
+    ),
+    (
+        ("--assume", "revenue-owner=host"),
+        "--assume: revenue-owner=host: this home settled with seller",
+        "Leave it out, or change it: clauseway basis assume revenue-owner=VALUE --why ….",
+    ),
+    (
+        ("--reading", "R1=or"),
+        "--reading: R1=or: this home settled with and",
+        "Leave it out, or change it: clauseway basis read R1=OPTION --why ….",
+    ),
+    (
+        ("--agreement", "{agreement}"),
+        "--agreement: another agreement than this home holds",
+        "Leave it out, or change it: clauseway basis agreement FOLDER --why ….",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "why", "todo"), OTHERS, ids=[one[0][1] for one in OTHERS])
+def test_another_is_taken_by_no_flag(
+    home: Path, book: str, tmp_path: Path, given: tuple[str, str], why: str, todo: str
+) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    other = written(tmp_path / "other.csv", OWN.format("3.00"))
+    agreement = tmp_path / "agreement"
+    built_in = Path(settled_book.__file__).parents[1] / "src/clauseway/agreement/builtin/openai-microsoft"
+    agreement.mkdir()
+    for file in built_in.glob("*.md"):
+        written(agreement / file.name, file.read_text("utf-8") + "\n")
+    flags = [one.format(other=other, agreement=agreement) for one in given]
+    told_why, told_todo = refused(home, *MAY, *flags)
+    assert (told_why.startswith(why), told_todo) == (True, todo), told_why
+    assert due(told(home, *MAY)) == "0.40"
+
+
+def test_a_change_says_who_and_why_and_so_does_the_correction_it_causes(home: Path, book: str, tmp_path: Path) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    told(home, "close", "2026-05")
+    other = written(tmp_path / "other.csv", OWN.format("3.00"))
+    refusal, _ = refused(home, "basis", "prices", other, "--why", " ")
+    assert refusal.startswith("--why: no reason")
+    [changed] = told(home, "basis", "prices", other, "--why", "contract 12, signed late")
+    assert (changed["who"], changed["why"]) == (acting(), "contract 12, signed late")
+    assert told(home, "basis", "prices", other, "--why", "the same again") == []
+    june = told(home, "settle", "--period", "2026-06")
+    # 20 % of 3.00 − 2.00
+    [line] = [one for one in june["lines"] if one["corrects"]]
+    label = changed["label"]
+    assert (line["amount"], line["causes"]) == (
+        "0.20",
+        [f"price book changed by {acting()} on {today()} ({label}), because contract 12, signed late: +1 of base"],
+    )
+
+
+def test_credits_and_disputes_use_the_prices_of_the_home(home: Path, book: str) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    # 2.00 was charged; the shipped book says 2.75
+    assert told(home, "credit", "--id", "n1", "--request", REQUEST, "--amount", "0.50")["of"]["amount"] == "0.50"
+    refusal, _ = refused(home, "dispute", "open", "--id", "d1", "--request", REQUEST, "--amount", "2.00")
+    assert "2.000000000000 USD was charged" in refusal or "2 USD was charged" in refusal
+    taken = told(home, "dispute", "open", "--id", "d2", "--request", REQUEST)
+    assert float(taken["of"]["amount"]) == 1.5
+
+
+# 1,000,000 tokens at 250 JPY, a dollar at 125 JPY: 2.00 USD
+def test_a_price_in_yen_is_taken_back_in_dollars_at_the_rate_of_the_day(home: Path, tmp_path: Path) -> None:
+    yen = written(tmp_path / "yen.csv", YEN.format("250"))
+    rates = written(tmp_path / "rates.csv", RATES.format("125"))
+    assert due(told(home, *MAY, *ACCEPTED, "--prices", yen, "--rates", rates)) == "0.40"
+    made = told(home, "credit", "--id", "n1", "--request", REQUEST)
+    assert float(made["of"]["amount"]) == 2.0
+    assert due(told(home, *MAY)) == "0.00"
+
+
+def test_without_a_rate_a_price_in_yen_is_refused(home: Path, tmp_path: Path) -> None:
+    yen = written(tmp_path / "yen.csv", YEN.format("250"))
+    told(home, "basis", "prices", yen, "--why", "sold in Japan")
+    for words in (("credit", "--id", "n1", "--request", REQUEST), (*MAY, *ACCEPTED)):
+        why, todo = refused(home, *words)
+        assert "JPY" in why
+        assert "clauseway basis rates FILE --why" in todo
+
+
+def test_everything_is_verified_from_the_home_alone(home: Path, book: str, tmp_path: Path) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book, "--reading", "R1=or")
+    may = written(tmp_path / "may.json", "")
+    assert run("statement", "--period", "2026-05", "--out", may, "--home", str(home)).returncode == 0
+    other = written(tmp_path / "other.csv", OWN.format("3.00"))
+    told(home, "basis", "prices", other, "--why", "a new list")
+    told(home, "basis", "read", "R1=and", "--why", "counsel says so")
+    assert told(home, "statement", "verify", may)["repeated"]["same"]
+    assert told(home, "statement", "verify", "2026-05")["repeated"]["same"]
+    [line] = [one for one in told(home, *MAY)["lines"] if one["product"] == "gpt-5.4"]
+    assert line["amount"] == "0.60"
+
+
+def test_settling_as_known_then_uses_what_was_held_then(home: Path, book: str, tmp_path: Path) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    before = told(home, "basis", "history")[-1]["at"]
+    told(home, "basis", "prices", written(tmp_path / "other.csv", OWN.format("3.00")), "--why", "a new list")
+    told(home, "credit", "--id", "n1", "--request", REQUEST, "--amount", "1.00")
+    # 20 % of 3.00 − 1.00; and of 2.00
+    assert due(told(home, *MAY)) == "0.40"
+    told(home, "credit", "--id", "n2", "--request", REQUEST, "--amount", "1.00")
+    assert due(told(home, *MAY)) == "0.20"
+    assert due(told(home, *MAY, "--known-at", before)) == "0.40"
+    assert due(told(home, "statement", "--period", "2026-05")) == "0.20"
+
+
+def test_an_own_book_may_be_called_as_the_shipped_one_is(home: Path, tmp_path: Path) -> None:
+    own = written(tmp_path / "prices.csv", OWN.format("2.00"))
+    assert due(told(home, *MAY, *ACCEPTED, "--prices", own)) == "0.40"
+    assert told(home, "basis")[0]["label"].startswith("own prices.csv › prices.csv")
+
+
+def test_the_text_that_was_accepted_can_be_had_again(home: Path, book: str) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    text = Path(book).read_text("utf-8")
+    stack = run("basis", "text", told(home, "basis")[0]["digest"], "--home", str(home)).stdout
+    own = json.loads(stack)[0]["text"]
+    assert run("basis", "text", own, "--home", str(home)).stdout == text
+
+
+def test_a_text_that_somebody_edited_is_told(home: Path, book: str) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    edited = gzip.compress(Path(book).read_bytes().replace(b"2.00", b"1.00"), mtime=0)
+    digest = hashlib.sha256(Path(book).read_bytes()).hexdigest()
+    with sqlite3.connect(home / "control.db") as connection:
+        connection.execute("UPDATE basis_texts SET body = ? WHERE digest = ?", (edited, digest))
+    why, _ = refused(home, *MAY)
+    assert why == f"basis: the text {digest} was edited: it is not what was accepted under it"
