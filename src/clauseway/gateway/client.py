@@ -2,6 +2,9 @@
 
 The parser calls back for each part of a request; a request that is complete while another is being answered waits in
 line, and reading stops when enough has come ahead. What a request asks for is the `front`'s to say.
+
+A body is kept only where the head before it is good for something: a known key and something that it may ask for. A
+wish for another protocol (`Upgrade`) is passed over: the request is answered in this one (RFC 9110, 7.8).
 """
 
 import asyncio
@@ -13,7 +16,7 @@ import httptools
 from clauseway.gateway import errors
 from clauseway.gateway.errors import Fault, error_response
 from clauseway.gateway.exchange import Exchange
-from clauseway.gateway.front import Front
+from clauseway.gateway.front import NO_DESK, Front
 from clauseway.gateway.incoming import NOTHING, Incoming
 from clauseway.gateway.shared import Shared
 
@@ -30,6 +33,7 @@ _EXPECT: Final = 6
 _CONTENT_TYPE: Final = 7
 _HEDGE: Final = 8
 _CODING: Final = 9
+_UPGRADE: Final = 10
 # What a cloud may hear of the caller's head. Everything else (cookies, credentials, proxies' notes) stays here.
 _ACTIONS: Final = {
     b"authorization": _AUTHORIZATION,
@@ -40,6 +44,7 @@ _ACTIONS: Final = {
     b"x-clauseway-hedge-ms": _HEDGE,
     b"expect": _EXPECT,
     b"transfer-encoding": _CODING,
+    b"upgrade": _UPGRADE,
     b"openai-beta": _PASS,
     b"x-client-request-id": _PASS,
     b"traceparent": _PASS,
@@ -58,6 +63,10 @@ class _Actions(dict[bytes, int]):
 
 _actions: Final = _Actions()
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+# Of a body that nobody wants so much is read and dropped, and the connection can be used again; more is turned away.
+_DROPPED_BYTES_MAX: Final = 64 << 10
+# In the place of the parser of a connection that is lost: they know each other, and nobody collects such a ring soon.
+_NO_PARSER: Final = httptools.HttpRequestParser(object())
 
 
 class ClientConnection(asyncio.Protocol):
@@ -65,7 +74,9 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._parser = httptools.HttpRequestParser(self)
+        # Both know the connection, so they are made for one that is made: a handshake may fail before.
+        self._parser = _NO_PARSER
+        self._front = Front(shared)
         self._transport: asyncio.Transport | None = None
         self._incoming: Incoming = NOTHING
         self._exchange: Exchange | None = None
@@ -75,7 +86,7 @@ class ClientConnection(asyncio.Protocol):
         self._paused = False
         self._refused = False
         self._closing = False
-        self._front = Front(shared, self)
+        self._replaying = False
         self.head_lines = b""
         self.chunked = True
         self.due_s = 0.0
@@ -86,6 +97,8 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         shared = self._shared
         self._transport = cast(asyncio.Transport, transport)
+        self._parser = httptools.HttpRequestParser(self)
+        self._front.desk = self
         shared.connections.add(self)
         if len(shared.connections) > shared.limits.connections:
             self._refuse(errors.TOO_MANY_CONNECTIONS, f"More than {shared.limits.connections} connections are open.")
@@ -101,9 +114,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(errors.HEAD_TOO_LARGE, f"A head may have {self._shared.limits.head_bytes} bytes.")
             return
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._closing = True  # no other protocol is spoken here; the request itself was handed on
+            self._parse(data)
         except httptools.HttpParserCallbackError as error:
             # Ours, not the client's: this connection alone is given up.
             self._shared.report_fault(error.__context__ or error)
@@ -119,6 +130,29 @@ class ClientConnection(asyncio.Protocol):
             if self._waiting_bytes > self._shared.limits.ahead_bytes:
                 self._pause_reading()
 
+    def _parse(self, data: bytes) -> None:
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            if self._closing and not self._incoming.begun:
+                return  # CONNECT: what follows is for somebody else
+            self._keep_protocol()
+
+    def _keep_protocol(self) -> None:
+        """Go on in HTTP/1.1, with another parser: the last one takes what follows an `Upgrade` for no HTTP, the body
+        of the request too."""
+        incoming = self._incoming
+        self._parser = httptools.HttpRequestParser(self)
+        if incoming.begun:
+            framing = b"transfer-encoding: chunked" if incoming.coded else b"content-length: " + incoming.length
+            self._replaying = True
+            self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
+            self._replaying = False
+            self._incoming = incoming
+
     def _is_too_long(self, data: bytes) -> bool:
         """Whether a head goes on in this beyond its limit: also one that comes as a whole is looked at."""
         if self._incoming.head_done:
@@ -131,8 +165,10 @@ class ClientConnection(asyncio.Protocol):
         self._shared.connections.discard(self)
         self._refused = True
         self._waiting.clear()
-        # It and its parser know each other, so it may stay for long: half a request is not to stay with it.
         self._incoming = NOTHING
+        self._parser = _NO_PARSER
+        self._front.desk = NO_DESK
+        self._shared.wheel.forget(self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.caller_left()
@@ -206,29 +242,45 @@ class ClientConnection(asyncio.Protocol):
         elif action == _HEDGE:
             incoming.hedge = value
         elif action == _CODING:
+            incoming.coded = True
             if value.lower() != b"chunked":
                 # The parser would take the chunks apart and leave the coding inside for us to overlook.
                 self._refuse(errors.MALFORMED_HTTP, "A body may come in chunks and in no other transfer coding.")
+        elif action == _UPGRADE:
+            incoming.upgrade = True
         else:
             incoming.expect = value
 
     def on_headers_complete(self) -> None:
-        incoming = self._incoming
+        if self._replaying or self._refused:
+            return
+        incoming, parser = self._incoming, self._parser
         incoming.head_done = True
+        incoming.method = parser.get_method()
+        incoming.chunked = parser.get_http_version() != "1.0"
         self._head_bytes = 0
         limit = self._shared.limits.body_bytes
-        if len(incoming.length) > 6 and int(incoming.length) > limit:
+        length = incoming.length
+        if len(length) > 6 and int(length) > limit:
             self._refuse(errors.BODY_TOO_LARGE, f"A body may have {limit} bytes.")
-        elif incoming.expect:
-            if incoming.expect.lower() != b"100-continue":
-                self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
-            elif self._exchange is None:
-                self.write(_CONTINUE)
+        elif incoming.expect and incoming.expect.lower() != b"100-continue":
+            self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
+        elif (incoming.coded or length.strip(b"0")) and not self._front.wants_body(incoming):
+            incoming.unwanted = True
+            if incoming.expect or (len(length) > 4 and int(length) > _DROPPED_BYTES_MAX):
+                self._turn_away(incoming)
+        elif incoming.expect and self._exchange is None:
+            self.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         if self._refused:
             return
         incoming = self._incoming
+        if incoming.unwanted:
+            incoming.received += len(body)
+            if incoming.received > _DROPPED_BYTES_MAX:
+                self._turn_away(incoming)
+            return
         incoming.pieces.append(body)
         if incoming.length:
             return  # as long as it said, which was looked at
@@ -236,15 +288,26 @@ class ClientConnection(asyncio.Protocol):
         if incoming.received > self._shared.limits.body_bytes:
             self._refuse(errors.BODY_TOO_LARGE, f"A body may have {self._shared.limits.body_bytes} bytes.")
 
+    def _turn_away(self, incoming: Incoming) -> None:
+        """Answer without the body, and close. What is in line behind others waits for its turn, and drops its body."""
+        if self._exchange is None and not self._waiting and not self._refused:
+            self._refused = True
+            incoming.keep_alive = False
+            self._incoming = NOTHING
+            self._serve(incoming)
+
     def on_message_complete(self) -> None:
         if self._refused:
             return
-        incoming, self._incoming = self._incoming, NOTHING
-        parser = self._parser
+        incoming, parser = self._incoming, self._parser
         # Here and not later: the parser forgets it as soon as this callback returns.
-        incoming.keep_alive = parser.should_keep_alive()
-        incoming.method = parser.get_method()
-        incoming.chunked = parser.get_http_version() != "1.0"
+        incoming.keep_alive = incoming.keep_alive and parser.should_keep_alive()
+        if incoming.upgrade:
+            if (incoming.coded or incoming.length.strip(b"0")) and parser.should_upgrade():
+                return  # its body is still to come: see `_keep_protocol`
+        elif incoming.method == b"CONNECT":
+            incoming.keep_alive = False
+        self._incoming = NOTHING
         if self._exchange is None and not self._waiting:
             self._serve(incoming)
         else:
@@ -299,6 +362,9 @@ class ClientConnection(asyncio.Protocol):
     def _answered(self) -> None:
         """The connection is free: the next in line, or wait for one."""
         if self._transport is None:
+            return
+        if self._refused:
+            self._linger()
             return
         if self._closing or self._shared.draining:
             self._transport.close()
@@ -355,6 +421,15 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is None and not self._waiting:
             named = shared.request_line(shared.next_number())
             self.write(error_response(fault, message, headers=named, close=True))
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
+            self._linger()
+        else:
+            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
+
+    def _linger(self) -> None:
+        """Say that nothing more follows, and read and drop for a moment what is still coming."""
+        shared, transport = self._shared, self._transport
+        if transport is None:
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)

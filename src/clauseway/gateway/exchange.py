@@ -566,6 +566,7 @@ class Exchange(Owner):
         shared.spool.open_requests -= 1
         if self._drained:
             shared.drained.discard(self)
+            shared.wheel.forget(self)
         # An attempt and its exchange know each other: let go here, or only the garbage collector would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
         wanted, answered = self.wanted, attempt if attempt is not None and not attempt.failed else None

@@ -65,22 +65,62 @@ class Desk(Protocol):
     def begin(self, exchange: Exchange) -> None: ...
 
 
+class _NoDesk:
+    """In the place of a connection that is not made yet, or lost."""
+
+    head_lines = b""
+    chunked = True
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def answer(self, data: bytes) -> None:
+        pass
+
+    def exchange_over(self, *, intact: bool) -> None:
+        pass
+
+    def exchange_due(self, due_s: float) -> None:
+        pass
+
+    def begin(self, exchange: Exchange) -> None:
+        pass
+
+
+NO_DESK: Final = _NoDesk()
+
+
 class Front:
-    """Of one connection: it remembers who asked last."""
+    """Of one connection: it remembers who asked last. `desk` is the connection while it lasts: the two know each other,
+    and nobody collects such a ring soon."""
 
-    __slots__ = ("_asker", "_desk", "_known", "_known_key", "_known_tables", "_model", "_shared")
+    __slots__ = ("_asker", "_known", "_known_key", "_known_tables", "_model", "_shared", "desk")
 
-    def __init__(self, shared: Shared, desk: Desk) -> None:
+    def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._desk = desk
+        self.desk: Desk = NO_DESK
         self._known_key = b""
         self._known_tables: Tables | None = None
         self._known: Customer | None = None
         self._asker: Customer | None = None
         self._model = ""
 
+    def wants_body(self, incoming: Incoming) -> bool:
+        """Whether a request whose head has come gets as far as its body; if not, `serve` refuses or answers it."""
+        shared = self._shared
+        try:
+            asking = READY.get((incoming.url, incoming.method))
+            if asking is None:
+                incoming.url = _path_of(incoming.url)
+                asking = asking_of(incoming.method, incoming.url)
+            customer = self._customer(incoming, shared.tables)
+        except (UnknownPath, Refused):
+            return False
+        incoming.asking = asking
+        return customer.role != "auditor" and shared.spool.failure is None
+
     def serve(self, incoming: Incoming) -> None:
-        asking = READY.get((incoming.url, incoming.method))
+        asking = incoming.asking or READY.get((incoming.url, incoming.method))
         try:
             if asking is None:
                 asking = self._asking(incoming)
@@ -92,7 +132,7 @@ class Front:
             lines = refused.headers + self._refused(asking, refused.fault, str(refused), refused.passed)
             answer = error_response(refused.fault, str(refused), param=refused.param, headers=lines)
             # After the head of an answer to HEAD a client expects the next answer, not a body.
-            self._desk.answer(answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4])
+            self.desk.answer(answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4])
 
     def _refused(self, asking: Asking | None, fault: Fault, message: str, passed: tuple[PassedOver, ...] = ()) -> bytes:
         """Keep why a request goes no further, where it is known who asks; the header lines that name it."""
@@ -103,12 +143,11 @@ class Front:
                 shared.clock(), customer.buyer, asking.operation.name, self._model, passed, (), None, (), 0,
                 False, fault.status, message,
             ), monotonic_ns(), b"")  # fmt: skip
-        return shared.request_line(number) + self._desk.head_lines
+        return shared.request_line(number) + self.desk.head_lines
 
     def _asking(self, incoming: Incoming) -> Asking | None:
         """What is asked for; None where it was answered already. Raises Refused."""
-        if not incoming.url.startswith(b"/"):
-            incoming.url = _AUTHORITY.sub(b"", incoming.url)  # told as to a proxy: every server has to know that
+        incoming.url = _path_of(incoming.url)
         path = incoming.url.partition(b"?")[0]
         try:
             return asking_of(incoming.method, incoming.url)
@@ -137,7 +176,7 @@ class Front:
     # -- an operation at a cloud
 
     def _operate(self, incoming: Incoming, asking: Asking) -> None:
-        shared, desk = self._shared, self._desk
+        shared, desk = self._shared, self.desk
         tables, operation = shared.tables, asking.operation
         self._asker, self._model = None, asking.model
         customer = self._asker = self._customer(incoming, tables)
@@ -158,6 +197,8 @@ class Front:
         if operation.state is State.LISTS:
             self._list(incoming, asking, customer)
             return
+        if incoming.unwanted:
+            raise Refused(errors.CHANGED, "Keys or paths have changed while this request came. Send it again.")
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         content_type = incoming.content_type
@@ -341,7 +382,7 @@ class Front:
     def _list(self, incoming: Incoming, asking: Asking, customer: Customer) -> None:
         """What the project made of one kind, wherever it lies: from one account as it is told there, from several as
         one list."""
-        shared, desk, operation = self._shared, self._desk, asking.operation
+        shared, desk, operation = self._shared, self.desk, asking.operation
         cloud = self._cloud(incoming.cloud) if incoming.cloud else ""
         places: dict[str, Candidate] = {}
         accounts: dict[bytes, Candidate] = {}
@@ -430,7 +471,7 @@ class Front:
         request = RequestId.parse(named)
         explanation = shared.explanations.find(request.number) if request.boot == shared.boot else None
         if explanation is not None and _project(explanation.buyer) == _project(customer.buyer):
-            self._desk.answer(response(200, as_json(named, explanation), self._desk.head_lines))
+            self.desk.answer(response(200, as_json(named, explanation), self.desk.head_lines))
             return
         message = (
             f"There is no {named} of this key's project among the latest requests of this process; "
@@ -441,9 +482,9 @@ class Front:
     def _health(self, _incoming: Incoming, _name: bytes | None) -> None:
         failure = self._shared.spool.failure
         if failure is not None:
-            self._desk.answer(journal_failed(failure, self._desk.head_lines))
+            self.desk.answer(journal_failed(failure, self.desk.head_lines))
         else:
-            self._desk.answer(response(200, b'{"status":"ok"}', self._desk.head_lines))
+            self.desk.answer(response(200, b'{"status":"ok"}', self.desk.head_lines))
 
     def _readiness(self, _incoming: Incoming, _name: bytes | None) -> None:
         """Whether requests should be sent here: one that is healthy may have nobody to ask. (One that is stopping does
@@ -458,7 +499,12 @@ class Front:
         self._json({"status": "ready", "deployments": len({target.name for target in targets})})
 
     def _json(self, value: object) -> None:
-        self._desk.answer(response(200, msgspec.json.encode(value), self._desk.head_lines))
+        self.desk.answer(response(200, msgspec.json.encode(value), self.desk.head_lines))
+
+
+def _path_of(url: bytes) -> bytes:
+    """A path as it is asked for; where it is told as to a proxy, which every server has to know, without its host."""
+    return url if url.startswith(b"/") else _AUTHORITY.sub(b"", url)
 
 
 def _files_in(body: bytes) -> list[str]:

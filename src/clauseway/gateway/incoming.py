@@ -2,9 +2,16 @@
 
 from typing import Final
 
+from clauseway.gateway.operations import Asking
+
 
 class Incoming:
-    """Header values are empty where the header is absent. What is usual stands in the class: most requests set few."""
+    """Header values are empty where the header is absent. What is usual stands in the class: most requests set few.
+
+    `chunked`: its answer may come in chunks. `coded`: its body does. `upgrade`: it would rather speak another protocol.
+    `asking` is what its head asks for, where that was looked at already; `unwanted`: its body is not kept, because the
+    head is refused whatever the body says.
+    """
 
     url = b""
     method = b""
@@ -20,6 +27,10 @@ class Incoming:
     head_done = False
     keep_alive = True
     chunked = True
+    coded = False
+    upgrade = False
+    asking: Asking | None = None
+    unwanted = False
 
     def __init__(self) -> None:
         self.passed: list[bytes] = []

@@ -30,7 +30,8 @@ class Wheel:
         self.now_s = monotonic()
         self._loop = loop
         self._tick = int(self.now_s / _TICK_S)
-        self._slots: list[list[Timed]] = [[] for _ in range(_SLOTS)]
+        # Each holds its entries as keys: in order, and quick to take out.
+        self._slots: list[dict[Timed, None]] = [{} for _ in range(_SLOTS)]
         self._handle = loop.call_later(_TICK_S, self._turn)
 
     def arm(self, timed: Timed, due_s: float) -> None:
@@ -39,14 +40,21 @@ class Wheel:
         if not 0.0 < timed.slot_s <= due_s:
             self._enter(timed, due_s)
 
+    def forget(self, timed: Timed) -> None:
+        """Take its entry out: what is gone must not stay until its deadline."""
+        if timed.slot_s:
+            self._slots[int(timed.slot_s / _TICK_S + 0.5) % _SLOTS].pop(timed, None)
+            timed.slot_s = 0.0
+
     def stop(self) -> None:
         self._handle.cancel()
 
     def _enter(self, timed: Timed, due_s: float) -> None:
-        """Into the slot of the first tick after `due_s`, or as far ahead as the wheel reaches."""
+        """Move it to the slot of the first tick after `due_s`, or as far ahead as the wheel reaches."""
+        self.forget(timed)
         tick = min(max(int(due_s / _TICK_S) + 1, self._tick + 1), self._tick + _SLOTS - 1)
         timed.slot_s = tick * _TICK_S
-        self._slots[tick % _SLOTS].append(timed)
+        self._slots[tick % _SLOTS][timed] = None
 
     def _turn(self) -> None:
         self._handle = self._loop.call_later(_TICK_S, self._turn)
@@ -57,7 +65,7 @@ class Wheel:
             at = self._tick % _SLOTS
             entries = self._slots[at]
             if entries:
-                self._slots[at] = []
+                self._slots[at] = {}
                 for timed in entries:
                     try:
                         self._look_at(timed)
@@ -66,7 +74,7 @@ class Wheel:
 
     def _look_at(self, timed: Timed) -> None:
         if timed.slot_s != self._tick * _TICK_S:
-            return  # an entry left behind by an earlier deadline
+            return  # forgotten, or moved, since this round of entries began
         timed.slot_s = 0.0
         if timed.due_s <= self.now_s:
             timed.expired()

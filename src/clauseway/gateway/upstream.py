@@ -128,6 +128,10 @@ class Endpoint:
             self.idle.pop().close()
 
 
+# In the place of the parser of a connection that is lost: they know each other, and nobody collects such a ring soon.
+_NO_PARSER: Final = httptools.HttpResponseParser(object())
+
+
 class UpstreamConnection(asyncio.Protocol):
     """One connection. `status`, `head` (header lines to pass on), `limits` (those of rate limits) and the rest describe
     the answer being received."""
@@ -227,6 +231,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._parser = _NO_PARSER
         self._endpoint.forget(self)
         receiver, self._receiver = self._receiver, None
         if receiver is None:
