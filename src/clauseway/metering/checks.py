@@ -106,8 +106,15 @@ def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...
     flaws: list[Flaw] = []
     found: dict[str, object] = {}
     for name, check in CHECKS.items():
+        value = row.get(name)
+        if value is None or value == "":
+            # Most fields are left out of most rows: what that means was found out once.
+            found[name], why = _LEFT_OUT[name]
+            if why:
+                flaws.append(Flaw(name, why))
+            continue
         try:
-            found[name] = check(row.get(name), bounds)
+            found[name] = check(value, bounds)
         except ValueError as error:
             flaws.append(Flaw(name, str(error)))
     flaws += [Flaw(name, "no such field") for name in row if name not in CHECKS and name not in _UNITS]
@@ -356,6 +363,18 @@ CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
     # Whether the row sums more than one request without saying how many.
     "aggregated": _flag,
 }
+
+
+def _left_out(check: Callable[[object, Bounds], object]) -> tuple[object, str]:
+    """What a field is that a row leaves out, or why it may not be. No bound says anything of it."""
+    nothing = Bounds(products=frozenset(), clouds=frozenset(), sellers=frozenset(), first_ns=0, last_ns=0)
+    try:
+        return check(None, nothing), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+_LEFT_OUT = {name: _left_out(check) for name, check in CHECKS.items()}
 
 
 def fields() -> Iterator[str]:

@@ -43,6 +43,7 @@ CONTAINED_IN: Mapping[Unit, Unit] = {
     Unit.IMAGE_INPUT_TOKENS: Unit.INPUT_TOKENS,
     Unit.IMAGE_OUTPUT_TOKENS: Unit.OUTPUT_TOKENS,
 }
+_WITH_PARTS = tuple(sorted(set(CONTAINED_IN.values())))
 # What is never free: used without a price, it is an error. A part falls back on its whole; a request may cost nothing.
 WHOLES = frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.AUDIO_INPUT_MILLISECONDS})
 
@@ -50,7 +51,9 @@ WHOLES = frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.AUDIO_INPUT_MILL
 def problems_of(report: Mapping[Unit, int]) -> list[str]:
     """What is impossible in a cloud's report: negative counts, parts without or larger than their whole."""
     problems = [f"{unit.column} is {count}, below zero" for unit, count in report.items() if count < 0]
-    for whole in sorted(set(CONTAINED_IN.values())):
+    if CONTAINED_IN.keys().isdisjoint(report):
+        return problems
+    for whole in _WITH_PARTS:
         parts = [part for part in report if CONTAINED_IN.get(part) == whole]
         contained = sum(report[part] for part in parts)
         if parts and contained and whole not in report:

@@ -218,7 +218,7 @@ def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also:
 
 def _places(usage: pa.Table) -> set[tuple[str, ...]]:
     """The products, clouds, sellers and regions of usage, for `LakeFile.places`."""
-    distinct = usage.select(_PLACE).group_by(_PLACE).aggregate([])
+    distinct = usage.select(_PLACE).group_by(_PLACE, use_threads=False).aggregate([])
     return {tuple(row[name] for name in _PLACE) for row in distinct.to_pylist()}
 
 

@@ -5,10 +5,12 @@ sealed before (a spool that was copied, a correction) would count twice if it we
 summed again from its files. INVARIANT: the sums of a day are those of a full scan of its files, each attempt once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import ibis
 import msgspec
@@ -30,7 +32,7 @@ from clauseway.values import DAY_NS, Interval, day_after, day_of, start_of_day_n
 _HOUR_NS = DAY_NS // 24
 _DIMENSIONS = ("organisation", "project", "seller", "cloud", "region", "product", "model")
 _SUMS = ("served", "failed", *(unit.column for unit in Unit))
-_KEY = ("hour", *_DIMENSIONS)
+_ROWS_IN_MEMORY, _ROWS_AT_ONCE = 20_000, 5_000
 _COLUMNS = schema.rollups.c
 # Both say it alike, and each in a module of its own.
 _INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -42,7 +44,7 @@ class Sums(msgspec.Struct, frozen=True):
     """What a batch adds to the sums, and the days that are summed anew. On days that are `unsure` a damaged file hides
     whether an attempt repeats: what is added there may count twice until the days are summed again."""
 
-    added: list[Row]
+    added: Iterable[Row]
     anew: frozenset[date] = frozenset()
     unsure: frozenset[date] = frozenset()
 
@@ -56,12 +58,53 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     units: dict[str, int]
 
 
+class _Added:
+    """Sums in the order they came: tables in memory, and from so many rows on in a file that has no name.
+
+    Usage of years that comes in one batch may have a sum for nearly every row.
+    """
+
+    def __init__(self) -> None:
+        self._tables: list[pa.Table] = []
+        self._rows = 0
+        self._file: IO[bytes] | None = None
+        self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+
+    def add(self, table: pa.Table) -> None:
+        self._tables.append(table)
+        self._rows += table.num_rows
+        if self._rows > _ROWS_IN_MEMORY:
+            self._write()
+
+    def rows(self, but: Collection[date]) -> Iterator[Row]:
+        """The sums of all days but these."""
+        if self._writer is not None and self._file is not None:
+            self._write()
+            self._writer.close()
+            self._file.seek(0)
+            tables: Iterable[pa.RecordBatch | pa.Table] = pa.ipc.open_stream(self._file)
+        else:
+            tables = self._tables
+        for table in tables:
+            for row in table.to_pylist():
+                if _day_of(row) not in but:
+                    yield row
+
+    def _write(self) -> None:
+        if self._writer is None:
+            self._file = TemporaryFile()  # noqa: SIM115  (it goes with this object)
+            self._writer = pa.ipc.new_stream(self._file, self._tables[0].schema)
+        for table in self._tables:
+            self._writer.write_table(table)
+        self._tables, self._rows = [], 0
+
+
 class Summing:
     """Sums rows on their way into the lake, part by part, each of one event day and the days in order."""
 
     def __init__(self, control: Control, root: Path) -> None:
         self._control, self._root = control, root
-        self._added: dict[tuple[Any, ...], Row] = {}
+        self._added = _Added()
         self._again: set[date] = set()
         self._unsure: set[date] = set()
         self._held: tuple[date | None, list[LakeFile]] = (None, [])
@@ -84,18 +127,14 @@ class Summing:
             files = [*held, *(file for file in written if file.first_day == day)]
             anew += scan([self._root / file.name for file in files], _day(day))
         again = self._again - self._unsure
-        added = [row for row in self._added.values() if _day_of(row) not in again]
-        return Sums(added + anew, frozenset(again), frozenset(self._unsure))
+        return Sums(chain(self._added.rows(again), anew), frozenset(again), frozenset(self._unsure))
 
     def _sum(self, part: pa.Table) -> None:
         day: date = part["event_day"][0].as_py()
         again, unsure = _days_again(part, self._held_on(day), self._root)
         self._again |= again
         self._unsure |= unsure
-        for row in _summed(part):
-            key = tuple(row[name] for name in _KEY)
-            before = self._added.get(key)
-            self._added[key] = row if before is None else _sum_of(before, row)
+        self._added.add(_summed(part))
 
     def _held_on(self, day: date) -> list[LakeFile]:
         """The files that hold rows of a day already."""
@@ -108,12 +147,12 @@ def add_sums(connection: Connection, sums: Sums) -> None:
     """Add to the sums, in the transaction of the batch they come from."""
     for day in sums.anew:
         connection.execute(delete(schema.rollups).where(_in(_day(day))))
-    if sums.added:
-        statement = _INSERTS[connection.dialect.name](schema.rollups)
-        more = {name: _COLUMNS[name] + statement.excluded[name] for name in _SUMS}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["hour", *_DIMENSIONS], set_=more), sums.added
-        )
+    statement = _INSERTS[connection.dialect.name](schema.rollups)
+    more = {name: _COLUMNS[name] + statement.excluded[name] for name in _SUMS}
+    adding = statement.on_conflict_do_update(index_elements=["hour", *_DIMENSIONS], set_=more)
+    left = iter(sums.added)
+    while some := list(islice(left, _ROWS_AT_ONCE)):
+        connection.execute(adding, some)
 
 
 def replace_day(connection: Connection, day: date, rows: Sequence[Row]) -> bool:
@@ -171,7 +210,7 @@ def _days_again(usage: pa.Table, held: Sequence[LakeFile], root: Path) -> tuple[
     them; and what is imported is in no file, because its identity is new in the transaction that commits it.
     """
     pairs = usage.select(["request_id", "attempt", "event_day"])
-    counted = pairs.group_by(["request_id", "attempt", "event_day"]).aggregate([([], "count_all")])
+    counted = pairs.group_by(["request_id", "attempt", "event_day"], use_threads=False).aggregate([([], "count_all")])
     days = set(pc.unique(counted.filter(pc.greater(counted["count_all"], 1))["event_day"]).to_pylist())
     pairs = pairs.filter(pc.less(pairs["request_id"], _FIRST_IMPORTED))
     unsure: set[date] = set()
@@ -198,7 +237,7 @@ def _days_of(file: LakeFile | LakeFault) -> set[date]:
     return {file.first_day + timedelta(n) for n in range((file.last_day - file.first_day).days + 1)}
 
 
-def _summed(usage: pa.Table) -> list[Row]:
+def _summed(usage: pa.Table) -> pa.Table:
     """The sums of rows in memory, of which no attempt is there twice."""
     counts = pc.is_in(usage["status"], pa.array([int(status) for status in SERVED], pa.int8()))
     columns = {name: usage[name].cast(pa.string()) for name in _DIMENSIONS}
@@ -208,13 +247,8 @@ def _summed(usage: pa.Table) -> list[Row]:
     for unit in Unit:
         columns[unit.column] = pc.if_else(counts, pc.fill_null(usage[unit.column], 0), 0)
     keys = ["hour", *_DIMENSIONS]
-    grouped = pa.table(columns).group_by(keys).aggregate([(name, "sum") for name in _SUMS])
-    return list(grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names]).to_pylist())
-
-
-def _sum_of(one: Row, other: Row) -> Row:
-    """Two sums of one key."""
-    return one | {name: one[name] + other[name] for name in _SUMS}
+    grouped = pa.table(columns).group_by(keys, use_threads=False).aggregate([(name, "sum") for name in _SUMS])
+    return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
 
 
 def _day_of(row: Row) -> date:

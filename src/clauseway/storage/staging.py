@@ -77,6 +77,7 @@ class Staging:
             temp_directory=str(folder / "engine"),
             preserve_insertion_order=False,
         )
+        self._con.raw_sql("SET enable_progress_bar = false")  # a command prints what it says itself
 
     def close(self) -> None:
         """Let go of everything, also on disk."""
