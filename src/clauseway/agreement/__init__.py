@@ -12,7 +12,7 @@ all for one day, one point of knowledge and one choice of readings.
 Knows nothing of questions, requests or money paid.
 """
 
-from clauseway.agreement.agreement import Agreement, Amendment, Change, Clause, Commentary, Figure, Reading
+from clauseway.agreement.agreement import Agreement, Amendment, Change, Clause, Commentary, ContextNote, Figure, Reading
 from clauseway.agreement.facts import (
     Answer,
     Fact,
@@ -36,6 +36,7 @@ from clauseway.agreement.suppositions import suppose
 from clauseway.agreement.terms import (
     Choice,
     Commitment,
+    Context,
     Exclusivity,
     Licence,
     Ownership,
@@ -58,6 +59,8 @@ __all__ = [
     "Clause",
     "Commentary",
     "Commitment",
+    "Context",
+    "ContextNote",
     "Exclusivity",
     "Fact",
     "FactRegister",

@@ -67,6 +67,15 @@ class Commentary(msgspec.Struct, frozen=True, kw_only=True):
     citation: Citation
 
 
+class ContextNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What was reported around the agreement on a day. It changes no answer. `value` is its figure, if any."""
+
+    id: str
+    day: date
+    value: str
+    citation: Citation
+
+
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """A figure that no term states. `reported` ones are used only when accepted by name; `ours` hold by default."""
 
@@ -93,6 +102,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     readings: Mapping[str, Reading]
     commentary: tuple[Commentary, ...]
     figures: Mapping[str, Figure]
+    context: tuple[ContextNote, ...] = ()
     amendments: tuple[Amendment, ...]
     lines: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)
 

@@ -217,7 +217,7 @@ class _Page:
             return None
         for source in written.source:
             line = entry.members["source"].line
-            self._mistakes.check_defined(line, "source", source, self._definitions.names["sources"])
+            self._mistakes.check_defined(line, "source", source.id, self._definitions.names["sources"])
         section = self.document.sections[block.clause]
         return Citation(
             term=written.id,

@@ -20,8 +20,17 @@ from clauseway.values import BadNumber, read_whole
 T = TypeVar("T", bound=msgspec.Struct)
 # What must say something: an identifier, a title.
 Named: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class CitedSource(msgspec.Struct, frozen=True):
+    """A source and, where it is named, the passage that carries what is cited: a heading or paragraph, in our words."""
+
+    id: Named
+    passage: str = ""
+
+
 # What must name at least one source.
-Cited: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+Cited: TypeAlias = Annotated[tuple[CitedSource, ...], msgspec.Meta(min_length=1)]
 # A whole number of a term counts days.
 _DAYS_MAX = 36_500
 _NOTHING: Mapping[str, object] = {}
@@ -87,6 +96,8 @@ def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> 
     wanted = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
     if isinstance(wanted, UnionType) and issubclass(get_args(wanted)[0], msgspec.Struct):
         wanted = get_args(wanted)[0]  # a part that may be left out
+    if field.type == Cited:
+        return _sources(entry, key, mistakes)
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and wanted is not Choice:
         return _part(wanted, entry, key, mistakes)
     if get_origin(wanted) is tuple and issubclass(part := get_args(wanted)[0], msgspec.Struct):
@@ -119,6 +130,26 @@ def _parts(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> tuple[T
         return tuple(_part(kind, item, key, mistakes) for item in entry.value)
     _misfit(entry, key, ("no list of mappings", f"Write a list of mappings: {key}: [{{name: …}}]."), mistakes)
     return ()
+
+
+def _sources(entry: Entry, key: str, mistakes: Mistakes) -> object:
+    """Read `[S1, {S2: the passage}]`."""
+    items = [_source(item) for item in entry.items]
+    if not items or None in items:
+        _misfit(entry, key, ("no list of sources", f"Write a list: {key}: [S1, {{S2: the passage}}]."), mistakes)
+        return None
+    return tuple(items)
+
+
+def _source(item: Entry) -> CitedSource | None:
+    if isinstance(item.value, str):
+        return CitedSource(item.value) if item.value else None
+    if len(item.members) != 1:
+        return None
+    [(name, passage)] = item.members.items()
+    if not isinstance(passage.value, str) or not passage.value:
+        return None
+    return CitedSource(name, passage.value)
 
 
 def _misfit(entry: Entry, key: str, form: tuple[str, str], mistakes: Mistakes) -> None:

@@ -20,6 +20,7 @@ from clauseway.agreement.terms import (
     UNLESS,
     Choice,
     Commitment,
+    Context,
     Exclusivity,
     Licence,
     Ownership,
@@ -275,7 +276,7 @@ def _stake(term: Stake) -> Iterator[Use]:
     yield "of", "party", [term.of]
 
 
-def _undertaking(term: Undertaking) -> Iterator[Use]:
+def _undertaking(term: Undertaking | Context) -> Iterator[Use]:
     yield "parties", "party", term.parties
 
 
@@ -307,6 +308,7 @@ USES: Mapping[type[Term], Callable[..., Iterator[Use]]] = {
     Commitment: _commitment,
     Stake: _stake,
     Undertaking: _undertaking,
+    Context: _undertaking,
 }
 
 

@@ -7,12 +7,12 @@ names it would have defined pass unchecked elsewhere: one mistake is told once.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from clauseway.agreement.agreement import Commentary, Figure, Reading
-from clauseway.agreement.blocks import Cited, build, read_mapping
+from clauseway.agreement.agreement import Commentary, ContextNote, Figure, Reading
+from clauseway.agreement.blocks import Cited, CitedSource, build, read_mapping
 from clauseway.agreement.entries import Entry, Plain
 from clauseway.agreement.front import DefinitionsFront, read_front
 from clauseway.agreement.markdown import Block, Document
@@ -22,6 +22,8 @@ from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.values import Citation
 
 RULES = ("unstated", "owner", "grant", "share", "licensee")
+# The source of what is our own reading; an agreement may say in its sources what it means by that.
+OURS = "ours"
 STANDINGS = ("reported", "ours")
 # Any segment that a question does not name; every agreement has it.
 ANY_SEGMENT = "any"
@@ -37,6 +39,7 @@ SECTIONS = (
     "readings",
     "commentary",
     "figures",
+    "context",
 )
 # The sections that are lists of names; the others map names to what is said of them.
 LISTS = ("parties", "segments")
@@ -72,6 +75,14 @@ class FigureWritten(msgspec.Struct, frozen=True, kw_only=True):
     source: Cited
 
 
+class ContextWritten(msgspec.Struct, frozen=True, kw_only=True):
+    says: str
+    source: Cited
+    day: date
+    value: str = ""
+
+
+_CitedRecord: TypeAlias = ReadingWritten | CommentaryWritten | FigureWritten | ContextWritten
 W = TypeVar("W", bound=msgspec.Struct)
 
 
@@ -91,11 +102,17 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     readings: Mapping[str, ReadingWritten]
     commentary: Mapping[str, CommentaryWritten]
     figures: Mapping[str, FigureWritten]
+    context: Mapping[str, ContextWritten]
     names: Mapping[str, Names]
     lines: Mapping[tuple[str, str], int]
 
-    def source(self, ids: Iterable[str]) -> str:
-        return "; ".join(f"{source} ({self.sources[source]})" if source in self.sources else source for source in ids)
+    def source(self, cited: Iterable[CitedSource]) -> str:
+        """Return the sources as citations spell them out: `S1 (its title: the passage); P (its title)`."""
+        return "; ".join(self._spelled(source) for source in cited)
+
+    def _spelled(self, source: CitedSource) -> str:
+        said = ": ".join(filter(None, (self.sources.get(source.id, ""), source.passage)))
+        return f"{source.id} ({said})" if said else source.id
 
     def catalog(self) -> Catalog:
         return Catalog(
@@ -115,7 +132,8 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def cited_rules(self) -> dict[str, Citation]:
-        return {name: self._cite("rules", name, text, ["ours"], "agreement") for name, text in self.rules.items()}
+        ours = [CitedSource(OURS)]
+        return {name: self._cite("rules", name, text, ours, "agreement") for name, text in self.rules.items()}
 
     def cited_readings(self) -> dict[str, Reading]:
         return {
@@ -147,7 +165,20 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
             for name, written in self.figures.items()
         }
 
-    def _cite(self, section: str, name: str, text: str, source: Iterable[str], amendment: str = "") -> Citation:
+    def cited_context(self) -> tuple[ContextNote, ...]:
+        """Return the context notes, oldest first."""
+        notes = [
+            ContextNote(
+                id=name,
+                day=written.day,
+                value=written.value,
+                citation=self._cite("context", name, written.says, written.source),
+            )
+            for name, written in self.context.items()
+        ]
+        return tuple(sorted(notes, key=lambda note: (note.day, note.id)))
+
+    def _cite(self, section: str, name: str, text: str, source: Iterable[CitedSource], amendment: str = "") -> Citation:
         return Citation(
             term=name,
             amendment=amendment,
@@ -176,6 +207,7 @@ def read_definitions(document: Document, mistakes: Mistakes) -> Definitions:
         readings=written.records("readings", ReadingWritten),
         commentary=written.records("commentary", CommentaryWritten),
         figures=written.records("figures", FigureWritten),
+        context=written.records("context", ContextWritten),
         names={section: written.names(section) for section in SECTIONS},
         lines=written.lines(),
     )
@@ -365,15 +397,17 @@ def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
 
 
 def _check_sources(definitions: Definitions, mistakes: Mistakes) -> None:
-    cited: tuple[tuple[str, Mapping[str, ReadingWritten | CommentaryWritten | FigureWritten]], ...] = (
+    cited: tuple[tuple[str, Mapping[str, _CitedRecord]], ...] = (
         ("readings", definitions.readings),
         ("commentary", definitions.commentary),
         ("figures", definitions.figures),
+        ("context", definitions.context),
     )
+    known = definitions.names["sources"]
     for section, written in cited:
         for name, record in written.items():
             for source in record.source:
-                mistakes.check_defined(definitions.lines[section, name], "source", source, definitions.names["sources"])
+                mistakes.check_defined(definitions.lines[section, name], "source", source.id, known)
 
 
 CHECKS: tuple[Callable[[Definitions, Mistakes], None], ...] = (

@@ -106,6 +106,7 @@ def _agreement(definitions: Definitions, drafts: Collection[Draft], hash: str) -
         readings=definitions.cited_readings(),
         commentary=definitions.cited_commentary(),
         figures=definitions.cited_figures(),
+        context=definitions.cited_context(),
         amendments=tuple(sorted(amendments, key=_day_of)),
         lines=definitions.lines,
     )

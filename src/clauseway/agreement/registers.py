@@ -148,7 +148,7 @@ def _citation(entry: Entry, written: AboutFact, document: str) -> Citation:
         amendment="facts",
         document=document,
         line=entry.line,
-        source=", ".join(written.source),
+        source=", ".join(f"{one.id} ({one.passage})" if one.passage else one.id for one in written.source),
         text=f"{written.says} ({entry.text('effective')})",
     )
 
@@ -160,7 +160,8 @@ def _check_names(fact: Fact, entry: Entry, catalog: Catalog | None, mistakes: Mi
 
 def _check_sources(entry: Entry, sources: Names, mistakes: Mistakes) -> None:
     for item in entry.members["source"].items:
-        mistakes.check_defined(item.line, "source", str(item.value), sources)
+        name = next(iter(item.members), "") or str(item.value)
+        mistakes.check_defined(item.line, "source", name, sources)
 
 
 def _check_agree(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:

@@ -20,6 +20,7 @@ from clauseway.agreement.definitions import (
     STANDINGS,
     ClassWritten,
     CommentaryWritten,
+    ContextWritten,
     FigureWritten,
     ProductWritten,
     ReadingWritten,
@@ -115,6 +116,8 @@ DOCS: Mapping[str, str] = {
     "readings": "Texts that can be read in several ways.",
     "commentary": "What a source says beyond the terms. It changes no answer.",
     "figures": "Figures that no term states.",
+    "context": "What was reported around the agreement. It changes no answer; the brief shows it.",
+    "day": "The day of what is told (YYYY-MM-DD).",
 }
 # What an agreement defines under these keys, where that is not the plain meaning.
 _DEFINED: Mapping[str, str] = {
@@ -134,6 +137,7 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "readings": ReadingWritten,
     "commentary": CommentaryWritten,
     "figures": FigureWritten,
+    "context": ContextWritten,
 }
 # Keys with a fixed list of words.
 _WORDS: Mapping[str, frozenset[str]] = {
@@ -211,7 +215,8 @@ def _value(wanted: Any, key: str) -> Schema:
         by_reading = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": by_option}
         return {"anyOf": [words, by_reading]}
     if wanted == Cited:
-        return {**_NAMES, "minItems": 1}
+        with_passage = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": _NAMED}
+        return {"type": "array", "items": {"anyOf": [dict(_NAMED), with_passage]}, "minItems": 1}
     if get_origin(wanted) is Annotated:
         return dict(_NAMED)
     if key == "until":

@@ -20,6 +20,7 @@ import msgspec
 
 from clauseway.agreement.agreement import Agreement, Amendment, Change
 from clauseway.agreement.checks import USES
+from clauseway.agreement.definitions import OURS
 from clauseway.agreement.facts import Answer, FactRegister, Grant, Launch
 from clauseway.agreement.force import boundaries, in_force
 from clauseway.agreement.mistakes import DEFINITIONS
@@ -27,6 +28,7 @@ from clauseway.agreement.terms import (
     ANYONE,
     NAMES,
     Commitment,
+    Context,
     Exclusivity,
     Licence,
     Ownership,
@@ -46,7 +48,6 @@ from clauseway.values import FOREVER, Citation, Interval, KnownAt
 _LAST_DAY = FOREVER - timedelta(days=1)
 # Readings multiply; beyond these combinations a text has more to mend than what the rest would show.
 _COMBINATIONS_MAX = 256
-_OURS = "ours"
 
 K = TypeVar("K", bound=Term)
 # Where an act happens, to whom, and who sells, by the keys of scopes.
@@ -499,7 +500,7 @@ _OF_EVERY_TERM = frozenset(field.name for field in msgspec.structs.fields(Term))
 def _scope_of(term: Term) -> object:
     """What a term says beside its days; None where that stands in its prose alone."""
     match term:
-        case Undertaking() | Commitment():
+        case Undertaking() | Context() | Commitment():
             return None
         case RevenueShareTerm():
             return term.payer, term.payee, term.base
@@ -589,10 +590,9 @@ def _idle_carve_outs(text: _Text, term: Exclusivity) -> Iterator[int]:
 
 def _uncited(text: _Text) -> Iterator[Remark]:
     """Terms and changes that no public source states."""
-    ours = (_OURS, f"{_OURS} ({text.agreement.sources.get(_OURS, '')})")
     for amendment in text.agreement.amendments:
         for one in _timed(amendment):
-            if one.citation.source not in ours:
+            if not _is_ours(one.citation.source):
                 continue
             yield _remark(
                 Severity.NOTE,
@@ -602,6 +602,11 @@ def _uncited(text: _Text) -> Iterator[Remark]:
                 "no public source is named for it",
                 "Name a source, or leave it as what we read into the text.",
             )
+
+
+def _is_ours(source: str) -> bool:
+    """Return whether a citation's source is our own reading, with or without what it says of it, and nothing else."""
+    return source == OURS or (source.startswith(f"{OURS} (") and "; " not in source)
 
 
 def _never_mentioned(text: _Text) -> Iterator[Remark]:

@@ -182,6 +182,12 @@ class Undertaking(Term, frozen=True, kw_only=True, rename="kebab"):
     parties: NAMES
 
 
+class Context(Term, frozen=True, kw_only=True, rename="kebab"):
+    """What the text tells and nobody undertakes: a freedom, a reason, a setting. No operative effect."""
+
+    parties: NAMES = _NONE
+
+
 TERM_KINDS: Mapping[str, type[Term]] = {
     "ownership": Ownership,
     "permission": Permission,
@@ -193,6 +199,7 @@ TERM_KINDS: Mapping[str, type[Term]] = {
     "commitment": Commitment,
     "stake": Stake,
     "undertaking": Undertaking,
+    "context": Context,
 }
 
 # What a Choice field of a precedence may hold.

@@ -9,8 +9,8 @@ markdown_of(brief)    → the page (`brief_page`)
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
 
 import msgspec
 
@@ -40,7 +40,7 @@ from clauseway.app.comparing import ChangeSentences, Comparison, amendment_sides
 from clauseway.app.library import OpenAgreement
 from clauseway.app.rights import rights_of_interest
 from clauseway.app.term_wording import TermWording, sentences, under_readings, until
-from clauseway.app.wording import Wording, sentence
+from clauseway.app.wording import Wording, passages_of, sentence
 from clauseway.decisions import Decision, Outcome, Question, Span, decide, timeline
 from clauseway.decisions.compare import Side, compare
 from clauseway.values import FOREVER, Citation, KnownAt
@@ -89,7 +89,19 @@ def _cited(told: Brief, agreement: Agreement) -> dict[str, str]:
     places = [said.place for said in (*told.what_happened, *told.why_it_matters, *told.since_then)]
     places += [number.place for number in told.key_numbers] + [answer.place for answer in told.quick_answers]
     cited = {source for place in places for source in place.partition("; ")[2].split(", ")}
-    return {source: text for source, text in agreement.sources.items() if source in cited}
+    return {
+        source: "; ".join([text, *_passages(agreement, told.amendment, source)])
+        for source, text in agreement.sources.items()
+        if source in cited
+    }
+
+
+def _passages(agreement: Agreement, amendment: str, source: str) -> Iterable[str]:
+    """Return the passages of a source on which an amendment's terms and changes rest, each once."""
+    [found] = [one for one in agreement.amendments if one.id == amendment]
+    timed: tuple[Term | Change, ...] = (*found.terms, *found.changes)
+    named = [passage for one in timed for passage in passages_of(one.citation.source, source, agreement.sources)]
+    return dict.fromkeys(named)
 
 
 class _Telling(msgspec.Struct, frozen=True):
@@ -205,6 +217,17 @@ class _Telling(msgspec.Struct, frozen=True):
             yield Number(what=f"of these, {before} → {after}", value=f"{number:,}", place=whole)
         for term in self.amendment.terms:
             yield from self._figures_of(term)
+        yield from self._context()
+
+    def _context(self) -> Iterator[Number]:
+        """What was reported around the agreement since the amendment before this one."""
+        *earlier, _ = self.after.agreement.amendments
+        since = earlier[-1].effective if earlier else date.min
+        for note in self.after.agreement.context:
+            if since < note.day <= self.amendment.effective:
+                what = sentences(note.citation.text).removesuffix(".")
+                place = self.words.place(note.citation)
+                yield Number(what=f"{note.day}: {what}", value=note.value or "no effect on any answer", place=place)
 
     def _figures_of(self, term: Term) -> Iterator[Number]:
         place, words = self.words.place(term.citation), self.words

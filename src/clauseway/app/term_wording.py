@@ -7,6 +7,7 @@ import msgspec
 from clauseway.agreement import (
     Change,
     Commitment,
+    Context,
     Exclusivity,
     Licence,
     Ownership,
@@ -62,6 +63,8 @@ class TermWording(msgspec.Struct, frozen=True):
                 return f"the statement of {words.name(term.holder)}'s stake in {words.name(term.of)}"
             case Commitment():
                 return f"{words.name(term.party)}'s commitment to {words.name(term.to)}"
+            case Context():
+                return f"the context “{words.title(term.citation)}”"
             case _:
                 return f"the undertaking “{words.title(term.citation)}”"
 
@@ -103,6 +106,9 @@ class TermWording(msgspec.Struct, frozen=True):
                 undertake = "undertakes" if len(term.parties) == 1 else "undertake"
                 quoted = sentences(term.citation.text).removesuffix(".")
                 return f"{words.names(term.parties)} {undertake}, with no effect on any decision: “{quoted}”"
+            case Context():
+                quoted = sentences(term.citation.text).removesuffix(".")
+                return f"the text adds, with no effect on any decision: “{quoted}”"
         raise AssertionError(f"no words for a {term.kind}; kinds are {', '.join(TERM_KINDS)}")
 
     def _exclusivity(self, term: Exclusivity) -> str:

@@ -206,7 +206,7 @@ class Wording(msgspec.Struct, frozen=True):
     def sources(self, source: str) -> list[str]:
         """The identifiers of the sources that a citation spells out."""
         sources = [pair for one in self.agreements for pair in one.sources.items()]
-        known = list(dict.fromkeys(name for name, text in sources if f"{name} ({text})" in source))
+        known = list(dict.fromkeys(name for name, text in sources if _cites(source, name, text)))
         return known or ([source] if source else [])
 
 
@@ -245,6 +245,17 @@ def ordered(actions: Iterable[str]) -> list[str]:
     """Actions in the order in which they are always listed; those that nobody can ask for come last."""
     given = set(actions)
     return [action for action in ACTIONS if action in given] + sorted(given - set(ACTIONS))
+
+
+def _cites(source: str, name: str, text: str) -> bool:
+    """Return whether a citation names a source, with or without a passage of it."""
+    return f"{name} ({text})" in source or f"{name} ({text}: " in source
+
+
+def passages_of(cited: str, name: str, sources: Mapping[str, str]) -> list[str]:
+    """Return the passages of a source that a citation names."""
+    begin = f"{name} ({sources.get(name, '')}: "
+    return [one.removeprefix(begin).removesuffix(")") for one in cited.split("; ") if one.startswith(begin)]
 
 
 def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:

@@ -12,6 +12,7 @@ from clauseway.agreement import (
     Agreement,
     Amendment,
     Commitment,
+    Context,
     FactRegister,
     InForce,
     Stake,
@@ -44,7 +45,7 @@ from clauseway.decisions.several import Asked, answer_of, in_their_order, put_to
 from clauseway.values import Citation
 
 # The kinds of term that never bear on what is permitted.
-NO_EFFECT = (Commitment, Stake, Undertaking)
+NO_EFFECT = (Commitment, Context, Stake, Undertaking)
 
 # What a trace finds of a term.
 APPLIES, OUTSIDE, ENDED, NOT_BEGUN, NOT_KNOWN, OTHER_READING, NOT_NEEDED, WITHOUT_EFFECT = (
