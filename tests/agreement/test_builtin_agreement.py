@@ -3,9 +3,10 @@
 from datetime import date
 from importlib import resources
 
+import msgspec
 import pytest
 
-from clauseway.agreement import Amendment, Change, Launch, Term, TermState, boundaries
+from clauseway.agreement import Amendment, Change, Launch, Term, TermState, boundaries, meaning_of
 from clauseway.app.library import open_agreement
 from clauseway.values import FOREVER, KnownAt
 
@@ -20,9 +21,9 @@ AMENDMENTS = """
 A1 | 2023-01-23 | ownership workloads research capacity licence licence-exclusive sale sale-stateful \
 share-microsoft-openai share-openai-microsoft open-weight | -
 A2 | 2025-01-21 | api first-refusal research own-capacity ip-access revenue | through-2030 lifts-capacity lifts-research
-A3 | 2025-10-28 | capacity non-api api api-stateful licence licence-exclusive licence-research stake | \
+A3 | 2025-10-28 | capacity non-api api api-stateful joint-api licence licence-exclusive licence-research stake | \
 ends-first-refusal lifts-workloads sale-until-milestone sale-stateful replaces-licence share-until-milestone
-A4 | 2026-02-27 | api stateful first-party ip-access revenue | lifts-stateful
+A4 | 2026-02-27 | api joint-api stateful first-party ip-access revenue | lifts-stateful
 A5 | 2026-04-27 | any-cloud ship-first licence licence-research other-licensees share-openai-microsoft stake \
 own-models cooperation | ends-exclusivity ends-exclusive-sale replaces-licence ends-share-microsoft-openai \
 replaces-share-openai-microsoft restates-stake
@@ -83,6 +84,8 @@ A3.capacity               | 2026-04-27 | -          | A3.capacity
 A3.non-api                | 2026-04-27 | -          | A3.non-api
 A3.api                    | 2026-04-26 | -          | A3.api
 A3.api                    | 2026-04-27 | 2026-04-27 | A5.ends-exclusivity
+A3.joint-api              | 2026-04-26 | -          | A3.joint-api
+A3.joint-api              | 2026-04-27 | 2026-04-27 | A5.ends-exclusivity
 A3.api-stateful           | 2026-02-26 | -          | A3.api-stateful
 A3.api-stateful           | 2026-02-27 | 2026-02-27 | A4.lifts-stateful
 A3.api-stateful           | 2026-04-27 | 2026-02-27 | A4.lifts-stateful
@@ -96,6 +99,8 @@ A3.stake                  | 2026-04-27 | 2026-04-27 | A5.restates-stake
 
 A4.api                    | 2026-04-26 | -          | A4.api
 A4.api                    | 2026-04-27 | 2026-04-27 | A5.ends-exclusivity
+A4.joint-api              | 2026-04-26 | -          | A4.joint-api
+A4.joint-api              | 2026-04-27 | 2026-04-27 | A5.ends-exclusivity
 A4.stateful               | 2026-04-27 | -          | A4.stateful
 A4.first-party            | 2026-04-27 | 2026-04-27 | A5.ends-exclusivity
 A4.ip-access              | 2026-04-27 | -          | A4.ip-access
@@ -288,12 +293,99 @@ def test_definitions_are_cited_where_they_stand() -> None:
         assert lines[citation.line - 1].startswith(f"  {citation.term}:")
 
 
-def test_sources_resolve_to_what_they_stand_for() -> None:
+# term or change | the sources that carry it, and no others
+SOURCES = """
+A1.ownership                        | ours
+A1.workloads                        | S1
+A1.research                         | S1
+A1.capacity                         | ours
+A1.licence                          | S2 ours
+A1.licence-exclusive                | S2
+A1.sale                             | S0
+A1.sale-stateful                    | S0
+A1.share-microsoft-openai           | P
+A1.share-openai-microsoft           | P
+A1.open-weight                      | ours
+A2.api                              | S1 P
+A2.first-refusal                    | P
+A2.research                         | P
+A2.own-capacity                     | P
+A2.ip-access                        | S1 S0
+A2.revenue                          | P
+A2.through-2030                     | S1
+A2.lifts-capacity                   | P
+A2.lifts-research                   | P
+A3.capacity                         | S1
+A3.non-api                          | S1
+A3.api                              | S1 P
+A3.api-stateful                     | S1 P
+A3.joint-api                        | P
+A3.licence                          | P ours
+A3.licence-exclusive                | P
+A3.licence-research                 | P
+A3.stake                            | P
+A3.ends-first-refusal               | S1
+A3.lifts-workloads                  | S1
+A3.sale-until-milestone             | P
+A3.sale-stateful                    | ours
+A3.replaces-licence                 | P
+A3.share-until-milestone            | P
+A4.api                              | S1 P
+A4.joint-api                        | P
+A4.stateful                         | P
+A4.first-party                      | P
+A4.ip-access                        | S0
+A4.revenue                          | S1
+A4.lifts-stateful                   | P
+A5.any-cloud                        | S2 S4
+A5.ship-first                       | S4 S2
+A5.licence                          | S2 S4 ours
+A5.licence-research                 | S3 S4
+A5.other-licensees                  | S2
+A5.share-openai-microsoft           | S2 S3 S4 P
+A5.stake                            | S3 S4
+A5.own-models                       | S3 S4
+A5.cooperation                      | S0 S2 P
+A5.ends-exclusivity                 | S2 S4
+A5.ends-exclusive-sale              | S0
+A5.replaces-licence                 | S2 S4
+A5.ends-share-microsoft-openai      | S2 S3 S4
+A5.replaces-share-openai-microsoft  | S2 S3 S4
+A5.restates-stake                   | S3 S4
+"""
+
+
+def test_each_term_cites_exactly_the_sources_that_carry_it() -> None:
+    cited = {
+        item.id: " ".join(source.split(" ")[0] for source in item.citation.source.split("; "))
+        for amendment in AGREEMENT.amendments
+        for item in items(amendment)
+    }
+    assert cited == dict(rows(SOURCES))
+
+
+def test_reports_are_cited_with_a_passage() -> None:
     for amendment in AGREEMENT.amendments:
         for item in items(amendment):
             for source in item.citation.source.split("; "):
                 id, _, named = source.partition(" ")
-                assert named == f"({AGREEMENT.sources[id]})"
+                title = AGREEMENT.sources[id]
+                assert named.startswith(f"({title}: ") if id.startswith("S") else named.startswith(f"({title}")
+
+
+def test_context_is_told_with_its_day_and_changes_nothing() -> None:
+    assert [(note.id, str(note.day), note.value) for note in AGREEMENT.context] == [
+        ("round-2025", "2025-03-31", "USD 40 billion"),
+        ("round-2026", "2026-03-31", "USD 122 billion"),
+        ("venture-talks", "2026-03-31", ""),
+        ("memo", "2026-04-20", ""),
+        ("venture-commitment", "2026-04-20", "up to USD 1.5 billion"),
+        ("bridge-loan", "2026-04-27", "USD 40 billion"),
+        ("early-access", "2026-04-27", ""),
+        ("products", "2026-04-27", ""),
+    ]
+    without = msgspec.structs.replace(AGREEMENT, context=())
+    assert meaning_of(without) == AGREEMENT.meaning
 
 
 def test_readings_and_their_defaults() -> None:

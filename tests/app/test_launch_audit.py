@@ -76,7 +76,7 @@ def test_the_evidence_names_commits_and_times() -> None:
         ("amazon-bedrock openai.gpt-5.4 fbaf50d323", "2026-06-03T19:58:05Z"),
     ]
     assert (row.first_seen.seller, str(row.first_seen.day)) == ("openai", "2026-03-05")
-    assert row.term == "A5.ship-first (A5.md:46)"
+    assert row.term == "A5.ship-first (A5.md:51)"
 
 
 def test_as_known_then() -> None:
