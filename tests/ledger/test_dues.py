@@ -37,6 +37,7 @@ from clauseway.ledger import (
     references,
     reversal_of,
     statement_of,
+    told_of,
     uncounted,
 )
 from clauseway.ledger.forecast import assumed_growth, forecast
@@ -73,7 +74,7 @@ class History:
         if found:
             corrections = [change for one in found for change in one.corrections]
             receipts = [one.receipt for one in self.closed]
-            restated = uncounted(self.closed, self.restatements)
+            restated = uncounted(map(told_of, self.closed), map(told_of, self.restatements))
             open_ = corrected(open_, corrections, receipts, restated)
         for settlement in [*(one.restatement for one in found), open_]:
             if settlement is not None:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -13,6 +14,7 @@ import msgspec
 from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.app.audit_log import refuse_edited
 from clauseway.app.basis import Basis, basis_of, first_use, reasons, record
+from clauseway.app.carrying import CarriedSums, named
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement
 from clauseway.app.losses import accepted_losses, refuse_losses
@@ -22,6 +24,8 @@ from clauseway.app.sealing import open_lake, seal
 from clauseway.app.several import Opened, each_of, figures_of, own_readings, text_hash
 from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
+    Carried,
+    Change,
     Credit,
     Dispute,
     Inputs,
@@ -42,11 +46,16 @@ from clauseway.ledger import (
     references,
     settle,
     statement_of,
+    told_of,
     uncounted,
 )
+from clauseway.ledger.assumptions import Assumptions
+from clauseway.ledger.carrying import ShareKey
+from clauseway.ledger.closing import Told
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
 from clauseway.storage.books import Books
+from clauseway.storage.kept_sums import drop_sums
 from clauseway.storage.lake import Lake
 from clauseway.storage.past import as_known
 from clauseway.storage.usage import revenue, sales_in_order
@@ -63,8 +72,12 @@ def settle_month(
     period: str,
     assume: Sequence[str],
     readings: Mapping[str, str],
+    *,
+    from_scratch: bool = False,
 ) -> Settlement:
     """Settle a month on everything metered so far, and post it: the shares of every agreement given.
+
+    Sums of earlier months are kept, and made anew where their inputs changed; `from_scratch` drops them and recounts.
 
     Settling again on more usage posts the difference. The month after the last closed one also takes what came late for
     closed months: as corrections of its own, or by restating them. Raises InvalidInput: a closed month; a figure
@@ -83,14 +96,20 @@ def settle_month(
         _refuse_closed(books, days)
         basis = basis_of(home)
         use = first_use(lake.control, basis, opened, prices, assume, readings)
-        settler = Settler(lake, opened, prices, use.readings, books.vouchers())
+        if from_scratch:
+            drop_sums(lake.control)
+        settler = Settler(lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch)
         refuse_losses(lake.control, settler.needed(days))
-        found = late_of(settler, books, days, use.assume, basis)
+        closed = ClosedMonths(books, days)
+        found = late_of(settler, books, closed, use.assume, basis)
         restatements = [one.restatement for one in found if one.restatement is not None]
-        settlement = _with_late(books, settler.settle(days, use.assume), found, restatements)
+        settlement = with_late(settler.settle(days, use.assume), closed, found)
         if use.accepting:
             record(home, use.accepting, FIRST_USE.format(period=period))
         _post(lake.control, [*restatements, settlement])
+        # Closed with this settlement, the month needs no second look while its inputs stay as they are.
+        settler.mark_same(told_of(settlement), (), use.assume)
+        settler.sums.keep()
     return settlement
 
 
@@ -111,22 +130,38 @@ def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
         books = Books(past.lake.control)
         _refuse_closed(books, days)
         settler = Settler(past.lake, opened, prices, basis.readings, books.vouchers())
-        found = late_of(settler, books, days, basis.assume, basis)
-        restatements = [one.restatement for one in found if one.restatement is not None]
-        return _with_late(books, settler.settle(days, basis.assume), found, restatements)
+        closed = ClosedMonths(books, days)
+        found = late_of(settler, books, closed, basis.assume, basis)
+        return with_late(settler.settle(days, basis.assume), closed, found)
 
 
-def _with_late(
-    books: Books, settlement: Settlement, found: Sequence[Late], restatements: Sequence[Settlement]
-) -> Settlement:
+class ClosedMonths:
+    """The closed months that an open one comes after, and what was told of them; none where it does not follow them."""
+
+    def __init__(self, books: Books, days: Interval) -> None:
+        receipts = books.closed_receipts()
+        follows = bool(receipts) and max(period.end for period in receipts) == days.begin
+        self.days = days
+        self.receipts = receipts if follows else {}
+        told = books.told() if follows else []
+        self.closed = [one for one in told if self.receipts.get(one.period) == one.receipt]
+        self.restatements = [one for one in told if one.restates]
+
+    def changes(self, period: Interval) -> list[Change]:
+        """Every change of a closed period that was given out, in corrections and restatements."""
+        told = [change for one in self.closed for change in one.corrections]
+        told += [change for one in self.restatements for change in one.changes]
+        return [change for change in told if change.period == period]
+
+
+def with_late(settlement: Settlement, closed: ClosedMonths, found: Sequence[Late]) -> Settlement:
     """The open month with what it owes for closed ones: corrections, and what restatements changed of them."""
-    if not found:
+    if not closed.receipts:
         return settlement
-    closed = [one.closed for one in found if one.closed.receipt]
-    before = [again for one in closed for again in books.restatements(one.period)]
     corrections = [change for one in found for change in one.corrections]
-    restated = uncounted(closed, [*before, *restatements])
-    return corrected(settlement, corrections, [one.receipt for one in closed], restated)
+    new = [told_of(one.restatement) for one in found if one.restatement is not None]
+    restated = uncounted(closed.closed, [*closed.restatements, *new])
+    return corrected(settlement, corrections, list(closed.receipts.values()), restated)
 
 
 @contextmanager
@@ -138,7 +173,11 @@ def one_at_a_time(home: Home) -> Iterator[None]:
 
 
 class Settler:
-    """Settles any days of a home's usage by what is known now. Usage is read once for all days that are asked for."""
+    """Settles months of a home's usage by what is known now.
+
+    Usage is read once for all days that are asked for. What lies before a month is taken from sums that were kept, with
+    `use_kept`; without, everything is read.
+    """
 
     def __init__(
         self,
@@ -147,6 +186,8 @@ class Settler:
         prices: PriceTable,
         readings: Mapping[str, str],
         vouchers: Sequence[Voucher] = (),
+        *,
+        use_kept: bool = True,
     ) -> None:
         self.shares = shares_of(opened, prices.known_at, readings)
         self.terms = _terms_of(opened)
@@ -156,6 +197,8 @@ class Settler:
         self._revenue: tuple[Interval, list[RevenueLine]] | None = None
         self._sales: dict[date, list[SaleRecord]] = {}
         batches = lake.control.batches()
+        self._use_kept = use_kept
+        self.sums = CarriedSums(lake.control, prices, opened.catalog, batches, self._lines)
         self.first_day_of_usage = min((one.first_day for one in batches if one.first_day is not None), default=None)
         self.inputs = Inputs(
             agreement=text_hash(opened),
@@ -177,32 +220,89 @@ class Settler:
         return settlement
 
     def _settled(self, days: Interval, assume: Sequence[str], ordered: Mapping[date, list[SaleRecord]]) -> Settlement:
-        lines = self._lines(_since(self.shares, days))
+        assumptions = read_assumptions(assume, self._figures)
+        carried, if_rejected = self._carried(days, assumptions)
+        begins = [self._since(share, days, carried) for share in self.in_force(days)]
         return settle(
             period=days,
             shares=self.shares,
-            revenue=[line for line in lines if line.event_day < days.end],
+            revenue=self._lines(Interval(min([days.begin, *begins]), days.end)),
             catalog=self._opened.catalog,
-            assumptions=read_assumptions(assume, self._figures),
+            assumptions=assumptions,
             inputs=self.inputs,
             ordered=ordered,
             credited=self._credited,
             disputed=self._disputed,
             losses=accepted_losses(self._lake.control, days, self._prices.known_at),
+            carried=carried,
+            carried_if_rejected=if_rejected,
         )
 
     def needed(self, days: Interval) -> Interval:
         """The days whose usage a settlement of these days stands on: shares are due on cumulative totals."""
-        return _since(self.shares, days)
+        return Interval(min([days.begin, *(share.begin for share in self.in_force(days))]), days.end)
+
+    def in_force(self, days: Interval) -> list[RevenueShare]:
+        """The shares that are in force on some of the days."""
+        return [share for share in self.shares if not Interval(share.begin, share.end).intersect(days).is_empty]
+
+    def fingerprint(self, days: Interval, assume: Sequence[str]) -> str:
+        """A hash of everything that settling these days is made from."""
+        assumptions = read_assumptions(assume, self._figures)
+        backs = [[*self._credited, *self._disputed], self._credited]
+        return self.sums.fingerprint(days, self.in_force(days), assumptions, *backs)
+
+    def reads_from(self, days: Interval, assume: Sequence[str]) -> date:
+        """The first day whose usage settling these days has to read."""
+        shares = self.in_force(days)
+        if not self._use_kept:
+            return min([days.begin, *(share.begin for share in shares)])
+        assumptions = read_assumptions(assume, self._figures)
+        earlier = [share for share in shares if share.begin < days.begin]
+        return self.sums.reads_from(days.begin, earlier, assumptions, [*self._credited, *self._disputed])
+
+    def is_same(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> bool:
+        """Whether a settlement with every change told since is known to be what settling again comes to."""
+        return self._use_kept and self.sums.is_kept(*self._sameness(settled, changes, assume))
+
+    def mark_same(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> None:
+        """Remember that settling again on the same inputs changes nothing of what was told."""
+        self.sums.mark(*self._sameness(settled, changes, assume))
+
+    def _sameness(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> tuple[str, str]:
+        inputs = self.fingerprint(settled.period, assume)
+        return named("same", settled.period), named(settled.receipt, changes, inputs)
+
+    def _carried(
+        self, days: Interval, assumptions: Assumptions
+    ) -> tuple[Mapping[ShareKey, Carried], Mapping[ShareKey, Carried]]:
+        """What each share has accumulated before a month; and what it would have without disputes, where there are."""
+        shares = [share for share in self.in_force(days) if share.begin < days.begin]
+        names = [name for share in self.in_force(days) for name in (*share.rates, *share.amounts)]
+        # Figures that nobody accepted are refused by `settle`, with everything else that is wrong.
+        if not self._use_kept or days.begin.day != 1 or assumptions.undisclosed(names):
+            return {}, {}
+        back = [*self._credited, *self._disputed]
+        carried = self.sums.before(days.begin, shares, assumptions, back)
+        if not self._disputed:
+            return carried, carried
+        return carried, self.sums.before(days.begin, shares, assumptions, self._credited, if_rejected=True)
+
+    @staticmethod
+    def _since(share: RevenueShare, days: Interval, carried: Mapping[ShareKey, Carried]) -> date:
+        return days.begin if (share.term, share.begin) in carried else share.begin
 
     def read(self, days: Interval) -> None:
         """Read the usage of these days at once."""
         self._lines(days)
 
     def _lines(self, days: Interval) -> list[RevenueLine]:
+        """The charges of some days, in order of their days."""
         if self._revenue is None or days.intersect(self._revenue[0]) != days:
             self._revenue = days, _revenue(self._lake, self._prices, days)
-        return self._revenue[1]
+        lines = self._revenue[1]
+        begin, end = (bisect_left(lines, day, key=lambda line: line.event_day) for day in (days.begin, days.end))
+        return lines[begin:end]
 
     def _in_order(self, day: date) -> list[SaleRecord]:
         if day not in self._sales:
@@ -216,31 +316,43 @@ def _chosen(opened: Opened, readings: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted(set(readings.items()) - defaults))
 
 
-def late_of(settler: Settler, books: Books, days: Interval, assume: Sequence[str], basis: Basis) -> list[Late]:
-    """What these days owe for each closed period: nothing unless they are the first that are open.
+def late_of(settler: Settler, books: Books, months: ClosedMonths, assume: Sequence[str], basis: Basis) -> list[Late]:
+    """What an open month owes for the closed ones before it: of each whose inputs have changed since they were looked
+    at last, or that still owes something.
 
     `basis` is what the home stands on now: a correction says who changed it and why.
     """
-    closes = books.closed()
-    if not closes or closes[-1].period.end != days.begin:
-        return []
-    closed = [books.settlement(one.receipt) for one in closes]
-    restatements = {one.period: books.restatements(one.period) for one in closes}
-    before = [never_closed(period, settler.inputs) for period in _before(settler, closes[0].period)]
-    told = [change for one in closed for change in one.corrections]
-    told += [change for one in restatements.values() for restated_ in one for change in restated_.changes]
-    # The widest range first: usage is read once.
-    every = [*before, *closed]
-    widest = Interval(min(_since(settler.shares, one.period).begin for one in every), days.end)
-    settler.read(widest)
-    found = []
-    for one in every:
+    every = [(one, _as_then(one, assume)) for one in _never_closed(settler, months)]
+    every += [(one, _as_then(one, assume)) for one in months.closed]
+    changed = []
+    for one, accepted in every:
         _refuse_another_agreement(settler, one)
-        since = (restatements.get(one.period) or closed)[-1]
+        told = months.changes(one.period)
+        if not settler.is_same(one, told, accepted):
+            changed.append((one, told, accepted))
+    if changed:  # read at once, from the first that changed on
+        first, _, accepted = changed[0]
+        settler.read(Interval(settler.reads_from(first.period, accepted), months.days.end))
+    found = []
+    for one, told, accepted in changed:
+        again = [books.settlement(each.receipt) for each in months.restatements if each.period == one.period]
+        closed = books.settlement(one.receipt) if one.receipt else never_closed(one.period, settler.inputs)
+        since = again[-1] if again else books.settlement(months.closed[-1].receipt)
         because = reasons(books.control, basis, since)
-        now_due = settler.settle(one.period, _as_then(one, assume))
-        found.append(late(one, restatements.get(one.period, ()), told, now_due, since.inputs, because))
+        came = late(closed, again, told, settler.settle(one.period, accepted), since.inputs, because)
+        if came.corrections or came.restatement is not None:
+            found.append(came)
+        else:
+            settler.mark_same(one, told, accepted)
     return found
+
+
+def _never_closed(settler: Settler, months: ClosedMonths) -> list[Told]:
+    """The months with usage before the first that was closed."""
+    if not months.closed:
+        return []
+    first = min(one.period for one in months.closed)
+    return [told_of(never_closed(period, settler.inputs)) for period in _before(settler, first)]
 
 
 def _before(settler: Settler, first: Interval) -> list[Interval]:
@@ -253,16 +365,10 @@ def _before(settler: Settler, first: Interval) -> list[Interval]:
     return months
 
 
-def _as_then(closed: Settlement, assume: Sequence[str]) -> list[str]:
+def _as_then(closed: Told, assume: Sequence[str]) -> list[str]:
     """What is accepted now, and what was accepted when the period was closed and is not named now."""
-    named = {item.partition("=")[0].strip() for item in assume}
-    then = [
-        f"{one.name}={value}"
-        for one in closed.assumptions
-        if one.accepted and one.name not in named
-        for value in one.value.split("; ")
-    ]
-    return [*assume, *then]
+    now_ = {item.partition("=")[0].strip() for item in assume}
+    return [*assume, *(item for item in closed.accepted if item.partition("=")[0] not in now_)]
 
 
 def _post(control: Control, settlements: Sequence[Settlement]) -> None:
@@ -284,9 +390,9 @@ def _refuse_closed(books: Books, days: Interval) -> None:
         raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
 
 
-def _refuse_another_agreement(settler: Settler, closed: Settlement) -> None:
+def _refuse_another_agreement(settler: Settler, closed: Told) -> None:
     """What was closed under an agreement that is not given would look as if nothing were due under it any more."""
-    missing = sorted({share.term for share in closed.shares} - settler.terms)
+    missing = sorted(set(closed.terms) - settler.terms)
     if missing:
         why = f"it was closed with {', '.join(missing)}, which the agreements given do not have"
         todo = "Name the same agreements as then with --agreement."
@@ -374,12 +480,6 @@ def _books(home: Home) -> Iterator[Books]:
         yield Books(control)
     finally:
         control.close()
-
-
-def _since(shares: Sequence[RevenueShare], days: Interval) -> Interval:
-    """From the begin of the earliest share in force in these days, because shares are due on cumulative totals."""
-    begins = [share.begin for share in shares if not Interval(share.begin, share.end).intersect(days).is_empty]
-    return Interval(min([days.begin, *begins]), days.end)
 
 
 def _revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]:

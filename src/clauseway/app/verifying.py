@@ -114,7 +114,9 @@ def _repeated(home: Home, stated: Statement) -> tuple[Settlement, list[str]]:
     assume = [f"{one.name}={value}" for one in stated.assumptions if one.accepted for value in one.value.split("; ")]
     with as_it_was(home.control, home.lake, inputs.batches) as past:
         books = Books(past.lake.control)
-        settler = Settler(past.lake, opened, table, readings, _vouchers_then(books.vouchers(), inputs.vouchers))
+        settler = Settler(
+            past.lake, opened, table, readings, _vouchers_then(books.vouchers(), inputs.vouchers), use_kept=False
+        )
         try:
             repeated = settler.settle(stated.as_of, assume)
         except UnknownPrice as error:

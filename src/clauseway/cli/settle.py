@@ -48,6 +48,9 @@ def command(
         str | None,
         typer.Option("--known-at", help="Show what was due by what this home held and knew then; nothing is posted."),
     ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Drop the sums kept of earlier months and count everything again.")
+    ] = False,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -56,7 +59,8 @@ def command(
     Seals what the gateways have metered, prices it, takes every revenue share in force in the month on cumulative
     totals, clips it at its cap, posts the journal and prints the statement. Figures that were never published are used
     only where you accept them by name; without that, nothing is settled and the figure is named. Settling a month again
-    on more usage posts the difference.
+    on more usage posts the difference. Of earlier months only those are read again whose usage, prices, terms, figures
+    or credits have changed; --from-scratch reads them all.
 
     What it stands on belongs to the home: the first settlement that names a price book, rates, a figure, a reading or
     an agreement records it as accepted by you, and every later command uses it. Naming something else is refused;
@@ -96,7 +100,7 @@ def command(
             print_what_if(console(), found)
         return 0
     accepted = len(history(at))
-    settlement = settle_month(at, opened, table, period, assume or [], readings)
+    settlement = settle_month(at, opened, table, period, assume or [], readings, from_scratch=from_scratch)
     say_recorded(history(at)[accepted:])
     _print(settlement, as_json)
     return 0

@@ -16,7 +16,19 @@ Knows nothing of HTTP, SQL, requests or clocks: revenue, terms, assumptions and 
 
 from clauseway.ledger.accruals import accruals, references
 from clauseway.ledger.assumptions import Assumption, Assumptions, read_assumptions
-from clauseway.ledger.closing import Late, Stated, changes, corrected, late, never_closed, restated, stated, uncounted
+from clauseway.ledger.carrying import Carried
+from clauseway.ledger.closing import (
+    Late,
+    Stated,
+    changes,
+    corrected,
+    late,
+    never_closed,
+    restated,
+    stated,
+    told_of,
+    uncounted,
+)
 from clauseway.ledger.dues import Due, dues
 from clauseway.ledger.invoices import invoice_of, payment_of, reversal_of
 from clauseway.ledger.journal import Account, Conflict, Entry, Journal, Posting, balances
@@ -32,7 +44,7 @@ from clauseway.ledger.settlement import (
     ShareLine,
     ShareResult,
 )
-from clauseway.ledger.settling import settle
+from clauseway.ledger.settling import carry, settle
 from clauseway.ledger.statement import Direction, Statement, statement_of
 from clauseway.ledger.vouchers import (
     Credit,
@@ -52,6 +64,7 @@ __all__ = [
     "Assumption",
     "Assumptions",
     "CapState",
+    "Carried",
     "Change",
     "Conflict",
     "Credit",
@@ -81,6 +94,7 @@ __all__ = [
     "Voucher",
     "accruals",
     "balances",
+    "carry",
     "changes",
     "corrected",
     "credited",
@@ -98,5 +112,6 @@ __all__ = [
     "settle",
     "stated",
     "statement_of",
+    "told_of",
     "uncounted",
 ]

@@ -159,7 +159,39 @@ def never_closed(period: Interval, inputs: Inputs) -> Settlement:
     return Settlement(period=period, shares=(), ended=(), assumptions=(), needs_order=(), inputs=inputs, receipt="")
 
 
-def uncounted(closed: Iterable[Settlement], restatements: Iterable[Settlement]) -> tuple[Change, ...]:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What later months need to know of a recorded settlement: what it stated of closed periods, and on which terms.
+
+    `accepted` are the figures it was accepted with, as `--assume` takes them.
+    """
+
+    period: Interval
+    receipt: str
+    restates: str
+    terms: tuple[str, ...]
+    accepted: tuple[str, ...]
+    corrections: tuple[Change, ...]
+    changes: tuple[Change, ...]
+    restated: tuple[Change, ...]
+
+
+def told_of(settlement: Settlement) -> Told:
+    """The part of a settlement that later months need."""
+    return Told(
+        period=settlement.period,
+        receipt=settlement.receipt,
+        restates=settlement.restates,
+        terms=tuple(share.term for share in settlement.shares),
+        accepted=tuple(
+            f"{one.name}={value}" for one in settlement.assumptions if one.accepted for value in one.value.split("; ")
+        ),
+        corrections=settlement.corrections,
+        changes=settlement.changes,
+        restated=settlement.restated,
+    )
+
+
+def uncounted(closed: Iterable[Told], restatements: Iterable[Told]) -> tuple[Change, ...]:
     """What restatements changed of closed periods and no closed period has counted as due: by period and line, net.
 
     It is due with the open period. `restatements` are all there are of each period, oldest first.

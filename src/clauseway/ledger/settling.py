@@ -20,12 +20,14 @@ import msgspec
 from clauseway.agreement.shares import CORRECTION, RevenueShare
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumption, Assumptions
+from clauseway.ledger.carrying import Carried, ShareKey
 from clauseway.ledger.revenue import RevenueLine, SaleRecord, taken_back
 from clauseway.ledger.settlement import Disputed, Ended, Inputs, Settlement, ShareResult
 from clauseway.ledger.sharing import Sharing, days_in
 from clauseway.values import Interval, InvalidInput, Problem, day_of
 
 _ZERO = Decimal(0)
+NOTHING_CARRIED: Mapping[ShareKey, Carried] = {}
 # Members that were added since the first receipts, with how they look where they say nothing.
 _ADDED: Mapping[str, tuple[object, ...]] = {
     **dict.fromkeys(("cap_opening", "withholding", "vouchers"), ("",)),
@@ -47,15 +49,19 @@ def settle(
     credited: Sequence[SaleRecord] = (),
     disputed: Sequence[SaleRecord] = (),
     losses: Sequence[Assumption] = (),
+    carried: Mapping[ShareKey, Carried] = NOTHING_CARRIED,
+    carried_if_rejected: Mapping[ShareKey, Carried] = NOTHING_CARRIED,
 ) -> Settlement:
     """Settle the days of `period`.
 
-    `revenue` holds every line since the earliest share in force began, in any order and any split. `ordered` gives the
-    sales one by one for days in which a cap falls or a band begins (see `Settlement.needs_order`). `credited` and
-    `disputed` take sales back: records below zero, at the event time of what they take back; what is disputed may
-    return. Raises InvalidInput naming every undisclosed figure that this needs and nobody accepted, every product and
-    host cloud the catalog does not know, and tiers that begin at one amount. `losses` are accepted estimates of usage
-    that was lost: the statement names them among what it assumes.
+    `revenue` holds every line since the earliest share in force began, in any order and any split; of a share that is
+    `carried`, since the day up to which it is. `carried_if_rejected` is what it would be with no sale in dispute.
+
+    `ordered` gives the sales one by one for days in which a cap falls or a band begins (see `Settlement.needs_order`).
+    `credited` and `disputed` take sales back: records below zero, at the event time of what they take back; what is
+    disputed may return. Raises InvalidInput naming every undisclosed figure that this needs and nobody accepted, every
+    product and host cloud the catalog does not know, and tiers that begin at one amount. `losses` are accepted
+    estimates of usage that was lost: the statement names them among what it assumes.
     """
     in_force = [share for share in shares if not days_in(share, period).is_empty]
     names = [name for share in in_force for name in (*share.rates, *share.amounts)]
@@ -66,18 +72,18 @@ def settle(
         raise InvalidInput(*problems)
     used = (*assumptions.used(names), *losses)
 
-    def shared(back: Sequence[SaleRecord]) -> tuple[list[ShareResult], set[date]]:
+    def shared(back: Sequence[SaleRecord], before: Mapping[ShareKey, Carried]) -> tuple[list[ShareResult], set[date]]:
         lines, sales = _with(back, revenue, ordered or {})
         settled = [
-            Sharing(share, period, lines, catalog, assumptions, sales)
+            Sharing(share, period, lines, catalog, assumptions, sales, before.get((share.term, share.begin)))
             for share in sorted(in_force, key=lambda share: (share.payer, share.payee, share.begin, share.term))
         ]
         return [share.result() for share in settled], {day for share in settled for day in share.needs_order}
 
-    results, unordered = shared([*credited, *disputed])
+    results, unordered = shared([*credited, *disputed], carried)
     at_stake: tuple[Disputed, ...] = ()
     if disputed:
-        rejected, also = shared(credited)
+        rejected, also = shared(credited, carried_if_rejected)
         at_stake, unordered = _at_stake(results, rejected), unordered | also
     return Settlement(
         period=period,
@@ -89,6 +95,29 @@ def settle(
         receipt=_receipt(period, shares, used, inputs),
         disputed=at_stake,
     )
+
+
+def carry(
+    share: RevenueShare,
+    period: Interval,
+    revenue: Sequence[RevenueLine],
+    back: Sequence[SaleRecord],
+    catalog: Catalog,
+    assumptions: Assumptions,
+    before: Carried | None,
+) -> Carried:
+    """What a share has accumulated by the end of a period, from what it had at its begin and the period's sales.
+
+    `back` takes sales back. Raises InvalidInput where a product or host cloud is not known.
+    """
+    problems = _unknown_products(revenue, catalog)
+    problems += _unknown_hosts(revenue, catalog) if assumptions.host_owns else []
+    if problems:
+        raise InvalidInput(*problems)
+    lines, _ = _with(back, revenue, {})
+    sharing = Sharing(share, period, lines, catalog, assumptions, {}, before)
+    sharing.result()
+    return sharing.carried()
 
 
 def _with(

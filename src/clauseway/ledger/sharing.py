@@ -16,6 +16,7 @@ from typing import NamedTuple
 from clauseway.agreement.shares import RevenueShare
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumptions
+from clauseway.ledger.carrying import Carried, CarriedLine, MonthEnd
 from clauseway.ledger.floors import Least, top_ups
 from clauseway.ledger.revenue import Counting, RevenueLine, SaleRecord
 from clauseway.ledger.scale import Band, Scale
@@ -59,8 +60,11 @@ class Sharing:
         catalog: Catalog,
         assumptions: Assumptions,
         ordered: Mapping[date, Sequence[SaleRecord]],
+        carried: Carried | None = None,
     ) -> None:
+        """`revenue` holds every line since the share began, or since the day up to which sums are `carried`."""
         self.share, self.days, self.ordered = share, days_in(share, period), ordered
+        self.before = carried or Carried(until=share.begin, lines=(), ends=())
         self.counting = Counting(share.base, catalog, assumptions)
         self.rate = assumptions.percentage(share.rate)
         bands = [Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate)) for tier in share.tiers]
@@ -84,7 +88,7 @@ class Sharing:
 
     def _count(self, revenue: Sequence[RevenueLine]) -> None:
         """Gather the base by day and line. Amounts are gathered first and summed once: there may be millions."""
-        begin, end, days, part = self.share.begin, self.days.end, self.days, self.counting.part
+        begin, end, days, part = self.before.until, self.days.end, self.days, self.counting.part
         amounts: dict[date, dict[_Key, list[Decimal]]] = {}
         parts: dict[tuple[str, str, str], tuple[_Key, Decimal]] = {}
         for line in revenue:
@@ -105,7 +109,7 @@ class Sharing:
                 known.requests += line.requests
                 if line.voucher:
                     known.adjusted = exact_sum((known.adjusted, amount))
-        since: dict[_Key, list[Decimal]] = {}
+        since = {_Key(one.product, one.cloud, one.seller): [one.base] for one in self.before.lines}
         within: dict[_Key, list[Decimal]] = {}
         for day, of_day in sorted(amounts.items()):
             single = [amount for several in of_day.values() for amount in several]
@@ -120,8 +124,12 @@ class Sharing:
                     within.setdefault(key, []).append(amount)
         for key, known in self.lines.items():
             known.base, known.base_cumulative = exact_sum(within[key]), exact_sum(since[key])
-        self._ends = list(self.base)
-        self._sums = list(accumulate((exact_sum(of_day.values()) for of_day in self.base.values()), _add))
+        self._since = {key: exact_sum(several) for key, several in since.items()}
+        ends = self.before.ends
+        self._ends = [*(one.last_day for one in ends), *self.base]
+        start = [ends[-1].base] if ends else []
+        sums = accumulate((*start, *(exact_sum(of_day.values()) for of_day in self.base.values())), _add)
+        self._sums = [*(one.base for one in ends[:-1]), *sums]
 
     def result(self) -> ShareResult:
         moved = self._move()
@@ -155,6 +163,16 @@ class Sharing:
             late=share.late,
         )
 
+    def carried(self) -> Carried:
+        """What is accumulated by the end of the period; to be asked for once the result is, of no day in order."""
+        last = MonthEnd(self.days.end - date.resolution, self._cumulative(self.days.end))
+        return Carried(
+            until=self.days.end,
+            lines=tuple(CarriedLine(*key, self._since[key]) for key in sorted(self._since)),
+            ends=(*self.before.ends, last),
+            reached=None if self.reached is None else self.reached.day,
+        )
+
     def _cumulative(self, until: date) -> Decimal:
         """The base since the share began, up to and without `until`."""
         count = bisect_left(self._ends, until)
@@ -180,8 +198,12 @@ class Sharing:
     def _move(self) -> dict[_Key, Decimal]:
         """How much each line moved the capped share within the period, unrounded, in order of event time."""
         moved: dict[_Key, Decimal] = {}
-        base = added = Decimal(0)
-        topped = {one.day: [other for other in self.top_ups if other.day == one.day] for one in self.top_ups}
+        begin = self.before.until
+        base = self._cumulative(begin)
+        added = exact_sum(one.amount for one in self.top_ups if one.day < begin)
+        self.reached = None if self.before.reached is None else CapReached(day=self.before.reached)
+        ahead = [one for one in self.top_ups if one.day >= begin]
+        topped = {one.day: [other for other in ahead if other.day == one.day] for one in ahead}
         for day in sorted({*self.base, *topped}):
             of_day = dict[_Key, Decimal]()
             if day in self.base:

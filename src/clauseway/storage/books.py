@@ -13,12 +13,15 @@ from datetime import date
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from clauseway.ledger import Conflict, Entry, Settlement
+from clauseway.ledger import Conflict, Entry, Settlement, told_of
+from clauseway.ledger.closing import Told
 from clauseway.ledger.vouchers import Voucher
 from clauseway.storage import journal, schema
 from clauseway.storage.control import Control
+from clauseway.storage.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.values import Interval
 
+_TOLD = msgspec.json.Decoder(Told)
 _VOUCHER = msgspec.json.Decoder(Voucher)
 
 
@@ -80,6 +83,40 @@ class Books:
         with self.control.reading() as connection:
             return _closed(connection)
 
+    def closed_receipts(self) -> dict[Interval, str]:
+        """The receipt with which each closed period was closed, oldest first; without their statements."""
+        columns = schema.closes.c
+        query = select(columns.begin_day, columns.end_day, columns.receipt).order_by(columns.begin_day)
+        with self.control.reading() as connection:
+            return {Interval(begin, end): receipt for begin, end, receipt in connection.execute(query)}
+
+    def told(self) -> list[Told]:
+        """What later months need of each settlement, in the order of recording. Those read before are kept in short."""
+        columns = schema.settlements.c
+        with self.control.reading() as connection:
+            query = select(columns.sequence, columns.receipt).order_by(columns.sequence)
+            receipts = {row.sequence: row.receipt for row in connection.execute(query)}
+        names = {_told_place(sequence): receipt for sequence, receipt in receipts.items()}
+        kept = read_sums(self.control, names)
+        missing = [sequence for sequence in receipts if _told_place(sequence) not in kept]
+        read = {sequence: told_of(self._recorded(sequence)) for sequence in missing}
+        keep_sums(
+            self.control,
+            [
+                KeptSum(_told_place(sequence), one.receipt, msgspec.json.encode(one).decode())
+                for sequence, one in read.items()
+            ],
+        )
+        return [
+            read[sequence] if sequence in read else _TOLD.decode(kept[_told_place(sequence)]) for sequence in receipts
+        ]
+
+    def _recorded(self, sequence: int) -> Settlement:
+        columns = schema.settlements.c
+        with self.control.reading() as connection:
+            body = connection.execute(select(columns.body).where(columns.sequence == sequence)).scalar_one()
+        return msgspec.json.decode(body, type=Settlement)
+
     def open_since(self) -> date | None:
         """The first day that no closed period holds; None where none is closed."""
         query = select(schema.closes.c.end_day).order_by(schema.closes.c.end_day.desc()).limit(1)
@@ -120,6 +157,10 @@ def latest_settlement(control: Control) -> Settlement | None:
     with control.reading() as connection:
         body = connection.execute(query).scalar_one_or_none()
     return None if body is None else msgspec.json.decode(body, type=Settlement)
+
+
+def _told_place(sequence: int) -> str:
+    return f"told {sequence}"
 
 
 def _keep(connection: Connection, voucher: Voucher, recorded_ns: int) -> bool:

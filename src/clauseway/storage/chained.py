@@ -220,6 +220,7 @@ NOT_CHAINED: Mapping[str, str] = {
     "imports": "names the files of an import; what it brought is in the manifest",
     "quarantine": "in no amount until a row is corrected and sealed, which is usage",
     "basis_texts": "each is named by its digest in a chained row, and checked when it is read",
+    "kept_sums": "hold nothing that cannot be counted again; `clauseway settle --from-scratch` does",
     "audit_log": "the chain itself",
     "audit_head": "the chain's end, checked against the log",
 }

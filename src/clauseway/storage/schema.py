@@ -420,3 +420,13 @@ audit_head = Table(
     Column("checked", BigInteger, nullable=False),
     Column("looked_through", BigInteger, nullable=False),
 )
+
+# Sums that settlements keep to read less: what they were made from is in their names, and dropping them loses nothing.
+kept_sums = Table(
+    "kept_sums",
+    metadata,
+    Column("place", String(300), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+)
