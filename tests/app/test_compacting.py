@@ -20,7 +20,7 @@ from clauseway.app.compacting import (
 from clauseway.app.home import Home
 from clauseway.app.importing import Source, import_usage
 from clauseway.app.sealing import open_lake
-from clauseway.app.serving import tend
+from clauseway.app.serving import Tending
 from clauseway.storage.books import Books, Closed
 from clauseway.storage.rollups import usage_by
 from clauseway.values import Interval, InvalidInput
@@ -117,11 +117,11 @@ def test_where_the_disk_fails_it_is_told_and_usage_waits(tmp_path: Path) -> None
     home = Home(tmp_path / "home").make()
     home.lake.write_text("no folder")
     heard: list[str] = []
-    tend(home, merging=True, told=heard.append)
+    Tending(home, heard.append).round(merging=True)
     [text] = heard
     assert text.startswith("Usage could not be sealed and waits in the spool; it is tried again:")
     home.lake.unlink()
-    tend(home, merging=True, told=heard.append)
+    Tending(home, heard.append).round(merging=True)
     assert len(heard) == 1
 
 

@@ -108,7 +108,7 @@ def test_lost_usage_blocks_its_month_until_an_estimate_is_accepted_by_name(
     assert "lost-usage-1" in statement
     assert why in " ".join(statement.split())
     assert accepted["who"] in statement
-    assert run("statement", "verify", MONTH, "--prices", str(home.root / "book.csv"), home=home.root).returncode == 0
+    assert run("statement", "verify", MONTH, home=home.root).returncode == 0
     assert run("spool", "list", home=home.root).returncode == 0
 
 

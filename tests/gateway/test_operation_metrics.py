@@ -22,6 +22,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         azure = started.cloud("azure")
         started.cloud("aws")
         plan = started.plan()
+        conditions = started.home / "conditions.json"
+        conditions.write_text('{"frames": 2, "spool": 0, "lake": 1, "later": 7}')
         held = [msgspec.structs.replace(key, budgets=(0,)) for key in plan.keys]
         started.start(
             msgspec.structs.replace(
@@ -29,7 +31,9 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
                 keys=tuple(held),
                 budgets=(Budget(id="b1", whose="project acme/research"),),
                 settings=Settings(telemetry=Telemetry(metrics=True, metrics_port=0)),
-            )
+            ),
+            "--conditions",
+            str(conditions),
         )
         for _ in range(3):
             assert started.post().status_code == 200
@@ -65,6 +69,9 @@ CHAT = {"product": "api.stateless", "operation": "chat"}
         ("clauseway_requests_total", {**AWS, **CHAT, "status": "200"}, 1),
         ("clauseway_attempt_failures_total", {**AZURE, "status": "500"}, 1),
         ("clauseway_failovers_total", {}, 1),
+        ("clauseway_usage_lost", {"kind": "frames"}, 2),
+        ("clauseway_usage_lost", {"kind": "spool"}, 0),
+        ("clauseway_usage_lost", {"kind": "lake"}, 1),
         ("clauseway_usage_total", {**AZURE, "product": "api.stateless", "unit": "input_tokens"}, 4 * 21),
         ("clauseway_usage_total", {**AZURE, "product": "api.stateless", "unit": "cached_input_tokens"}, 4 * 4),
         ("clauseway_usage_total", {**AWS, "product": "api.stateless", "unit": "output_tokens"}, 8),

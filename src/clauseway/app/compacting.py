@@ -20,15 +20,12 @@ from clauseway.exchange.focus import USAGE_COLUMNS, usage_rows
 from clauseway.storage.books import Books
 from clauseway.storage.columns import USAGE_SCHEMA
 from clauseway.storage.compaction import FILES_LEAST, Merged, compact, drop_before
-from clauseway.storage.digests import LakeFault, faults_in
-from clauseway.storage.files import INTENTS, USAGE, every_file, files_of, kept_from
+from clauseway.storage.files import INTENTS, USAGE, files_of, kept_from
 from clauseway.storage.lake import Lake
 from clauseway.storage.records import days_of, records
 from clauseway.storage.rollups import Usage, replace_day, scan, usage_by
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
-# Files between two words of how far a check is: some seconds' worth.
-_CHECKED_AT_ONCE = 64
 # A query that listed a file before it was merged may still be reading it: none takes longer.
 _GRACE_NS = 600 * 1_000_000_000
 SHOWN_BY = ("hour", "organisation", "project", "seller", "cloud", "region", "product", "model")
@@ -45,19 +42,6 @@ class LakeState(msgspec.Struct, frozen=True, kw_only=True):
     first_day: date | None
     last_day: date | None
     kept_from: date | None
-
-
-class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """The lake held against its digests: how many files and bytes were read, and what is wrong with which.
-
-    `retired` files were merged into others and are not yet deleted. `unlisted` ones nobody reads.
-    """
-
-    files: int
-    retired: int
-    bytes: int
-    faults: tuple[LakeFault, ...]
-    unlisted: tuple[str, ...]
 
 
 class Compacted(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,31 +66,6 @@ def state(home: Home) -> LakeState:
             last_day=max((file.last_day for file in usage), default=None),
             kept_from=kept_from(lake.control),
         )
-
-
-def check_lake(home: Home, told: Callable[[int, int], object] = lambda _done, _all: None) -> LakeCheck:
-    """Read every byte of every file and hold it against its digest. How far it is, in bytes, is `told`."""
-    with open_lake(home) as lake:
-        files = every_file(lake.control)
-        total, done = sum(file.bytes for file in files), 0
-        faults: list[LakeFault] = []
-        for at in range(0, len(files), _CHECKED_AT_ONCE):
-            some = files[at : at + _CHECKED_AT_ONCE]
-            # Merging meanwhile deletes what it had retired: that is no fault.
-            still = {file.name for file in every_file(lake.control)} if (bad := faults_in(lake.root, some)) else set()
-            faults += [fault for fault in bad if fault.name in still]
-            done += sum(file.bytes for file in some)
-            told(done, total)
-        listed = {file.name for file in every_file(lake.control)}
-        there = sorted(path.relative_to(lake.root).as_posix() for path in lake.root.rglob("*.parquet"))
-    retired = sum(file.is_retired for file in files)
-    return LakeCheck(
-        files=len(files) - retired,
-        retired=retired,
-        bytes=total,
-        faults=tuple(faults),
-        unlisted=tuple(name for name in there if name not in listed),
-    )
 
 
 def compact_lake(

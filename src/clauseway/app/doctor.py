@@ -15,6 +15,8 @@ import msgspec
 
 from clauseway.app.basis import PRICES, Basis, shipped_differently, told
 from clauseway.app.configuration import DeploymentWritten, read_configuration, resolve_auth
+from clauseway.app.home import Home
+from clauseway.app.losses import conditions
 from clauseway.app.planning import prices_now, refusal
 from clauseway.app.prices import TODO_PRICE
 from clauseway.app.probing import Answered, answer_to, connected
@@ -63,20 +65,34 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     opened: Opened
     prices: PriceTable
     configuration: Path
+    home: Home | None = None
 
 
 def examine(patient: Patient) -> Examination:
     """Look at everything. Whatever is wrong is found, not raised."""
     where = patient.configuration
+    usage = list(_usage(patient.home))
     try:
         configuration = read_configuration(where, patient.opened.catalog, secrets=False)
     except InvalidInput as error:
-        return _examination(_failed("", "configuration", problem) for problem in error.problems)
+        return _examination([*(_failed("", "configuration", problem) for problem in error.problems), *usage])
     count = len(configuration.deployment)
     read = Check(deployment="", what="configuration", ok=True, found=f"{where}: {count} deployment{'s' * (count > 1)}")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         each = pool.map(lambda written: _Bedside(patient, written).checks(), configuration.deployment)
-        return _examination([read, *(check for checks in each for check in checks)])
+        return _examination([read, *usage, *(check for checks in each for check in checks)])
+
+
+def _usage(home: Home | None) -> Iterator[Check]:
+    """What is damaged or lost of the home's usage; of the lake, what its files' sizes and the last checks tell."""
+    if home is None or not home.control.exists():
+        return
+    found = [one.problem for one in conditions(home)]
+    for problem in found:
+        told = f"{problem.what} ({problem.where}): {problem.why}"
+        yield Check(deployment="", what="usage", ok=False, found=told, todo=problem.todo)
+    if not found:
+        yield Check(deployment="", what="usage", ok=True, found="no journal and no file of the lake is lost or damaged")
 
 
 def _examination(checks: Iterable[Check]) -> Examination:

@@ -55,6 +55,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "business-clock"
 
     @property
+    def conditions(self) -> Path:
+        """What is damaged or lost, counted by kind, for the gateway's figures."""
+        return self.root / "conditions.json"
+
+    @property
+    def lake_faults(self) -> Path:
+        """The files of the lake that the last checks found changed."""
+        return self.root / "lake-faults.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -17,13 +17,15 @@ import pyarrow as pa
 from clauseway import spool
 from clauseway.app.actor import acting
 from clauseway.app.home import Home
+from clauseway.app.lake_checks import found_changed
 from clauseway.app.sealing import alone, note_missing, open_lake, seal
+from clauseway.gateway.conditions import KINDS, read_conditions
 from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.storage import Control
 from clauseway.storage.batches import Range
 from clauseway.storage.columns import INTENT_SCHEMA, USAGE_SCHEMA
-from clauseway.storage.digests import LakeFault, faults_at_sight, read_rows
+from clauseway.storage.digests import LakeFault, as_changed, faults_at_sight, read_rows
 from clauseway.storage.files import INTENTS, USAGE, every_file, files_of
 from clauseway.storage.lake import Lake
 from clauseway.storage.losses import ESTIMATES, RESERVED, WHOLE, Loss, Losses, Spool, accept
@@ -39,6 +41,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     problem: Problem
+    days: Interval
 
 
 def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
@@ -48,14 +51,38 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
     control = Control.open(home.control)
     try:
         losses = Losses(control)
-        found = [Condition(kind="frames", problem=loss_problem(loss)) for loss in losses.all() if not loss.is_accepted]
-        found += [Condition(kind="spool", problem=missing_problem(one)) for one in missing_spools(losses)]
+        found = [
+            Condition(kind="frames", problem=loss_problem(loss), days=loss.interval)
+            for loss in losses.all()
+            if not loss.is_accepted
+        ]
+        found += [
+            Condition(kind="spool", problem=missing_problem(one), days=losses.days_of(one))
+            for one in missing_spools(losses)
+        ]
         faults: Sequence[LakeFault] = ()
         if missing_files:
-            faults = faults_at_sight(home.lake, (file for file in every_file(control) if not file.is_retired))
-        return found + [Condition(kind="lake", problem=fault.problem) for fault in faults]
+            read = [file for file in every_file(control) if not file.is_retired]
+            faults = faults_at_sight(home.lake, read)
+            known, at_sight = found_changed(home), {fault.name for fault in faults}
+            faults = [*faults, *(as_changed(file) for file in read if file.name in known - at_sight)]
+        return found + [
+            Condition(kind="lake", problem=fault.problem, days=Interval(fault.first_day, day_after(fault.last_day)))
+            for fault in faults
+        ]
     finally:
         control.close()
+
+
+def tell_gateway(home: Home) -> list[Condition]:
+    """Everything that is open, counted for the gateway's figures."""
+    found = conditions(home)
+    counts = {kind: sum(one.kind == kind for one in found) for kind in KINDS}
+    if read_conditions(home.conditions) != counts:
+        beside = home.conditions.with_suffix(".part")
+        beside.write_bytes(msgspec.json.encode(counts))
+        beside.replace(home.conditions)
+    return found
 
 
 def missing_spools(losses: Losses) -> list[Spool]:

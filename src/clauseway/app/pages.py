@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
+from clauseway.app.alerts import open_alerts
 from clauseway.app.forecast_page import forecast_context
 from clauseway.app.home import Home
 from clauseway.app.line_page import line_context
@@ -35,6 +36,7 @@ from clauseway.gateway.listening import listen
 from clauseway.ledger import statement_of
 from clauseway.values import Citation, InvalidInput, KnownAt, day_of
 from clauseway.web import (
+    Alert,
     CloudCounts,
     CountsContext,
     ForecastContext,
@@ -83,6 +85,10 @@ class Source:
             edition=await asyncio.to_thread(self._edition, day_of(instant)),
         )
 
+    async def alerts(self) -> tuple[Alert, ...]:
+        """What is damaged or lost in the home."""
+        return await asyncio.to_thread(open_alerts, self._home)
+
     async def statement(self, period: str) -> StatementContext | None:
         return await asyncio.to_thread(self._statement, period)
 
@@ -105,6 +111,7 @@ class Source:
             statement_note="" if settled else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
             forecast=self._ahead(opened, known_at, [found.receipt for found in settled]),
             snippets=snippets_for(self._gateway_url, self._key),
+            alerts=open_alerts(self._home),
         )
 
     def _rights(self, opened: Opened, known_at: KnownAt) -> Timeline:
@@ -123,7 +130,9 @@ class Source:
 
     def _statement(self, period: str) -> StatementContext | None:
         found = statement(self._home, period)
-        return statement_context(found) if found is not None else None
+        if found is None:
+            return None
+        return msgspec.structs.replace(statement_context(found), alerts=open_alerts(self._home, found.as_of))
 
     def _line(self, period: str, line: str, request: str) -> LineContext | None:
         month(period)  # refuses what is no month, before any line is looked for
@@ -135,7 +144,8 @@ class Source:
 
     def _edition(self, today: date) -> str:
         receipts = [found.receipt for found in latest_settlements(self._home).values()]
-        return hashlib.sha256("\n".join([str(today), *receipts]).encode()).hexdigest()[:16]
+        alerts = [f"{one.what} {one.where}" for one in open_alerts(self._home)]
+        return hashlib.sha256("\n".join([str(today), *receipts, *alerts]).encode()).hexdigest()[:16]
 
 
 def _to_the_second(instant_ns: int) -> str:

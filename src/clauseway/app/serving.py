@@ -19,7 +19,9 @@ from clauseway.app.commitments import spent_by_name
 from clauseway.app.compacting import compact_lake
 from clauseway.app.configuration import Configuration, placed_path, read_configuration, settings_of
 from clauseway.app.home import Home
+from clauseway.app.lake_checks import check_part
 from clauseway.app.leasing import lease_server
+from clauseway.app.losses import tell_gateway
 from clauseway.app.planning import compile_plan, write_plan
 from clauseway.app.prices import TODO_PRICE
 from clauseway.app.processes import PAGES_PORT, Child, moved, on_port, start
@@ -39,6 +41,8 @@ _PLAN_EVERY_S, _SEAL_EVERY_S = 1.0, 15.0
 # An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
 _MERGE_EVERY_S = 3600.0
 _BALANCES_EVERY_S = 600.0
+# Each round of merging reads one of so many parts of the lake to its end: all of it in a day.
+_CHECK_PARTS = 24
 _LOOPBACK = "127.0.0.1"
 
 
@@ -169,6 +173,7 @@ def _start_gateway(options: Options, host: str, port: int | None, clock: list[st
         *("--spool", str(spool)),
         *("--host", host),
         *("--control", str(home.gateway_socket)),
+        *("--conditions", str(home.conditions)),
         *on_port(port),
     ]
     child = start("the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log")
@@ -200,6 +205,7 @@ def keep(
     `again` set: compile the plan anew although nothing seems to have changed. What cannot be taken over is `told`.
     """
     sealed_s = merged_s = time.monotonic()
+    tending = Tending(options.home, told)
     seen = _inputs(options)
     while not until.wait(_PLAN_EVERY_S):
         if dead := served.running():
@@ -215,22 +221,41 @@ def keep(
                 told(f"The change was not taken over, and changes nothing:\n{error}")
         if time.monotonic() - sealed_s >= _SEAL_EVERY_S:
             merging = time.monotonic() - merged_s >= _MERGE_EVERY_S
-            tend(options.home, merging=merging, told=told)
+            tending.round(merging=merging)
             sealed_s = time.monotonic()
             merged_s = sealed_s if merging else merged_s
     return None
 
 
-def tend(home: Home, *, merging: bool, told: Callable[[str], None]) -> None:
-    """Seal what was metered, and merge small files where it is time. Where the disk or the database fails, that is
-    `told`: usage stays in the spool until it can be sealed, and the gateway refuses requests once its own disk fails.
-    """
-    try:
-        seal(home)
-        if merging:
-            compact_lake(home)
-    except (OSError, DBAPIError, LakeDamaged) as error:
-        told(f"Usage could not be sealed and waits in the spool; it is tried again: {error}")
+class Tending:
+    """What keeps a served home in shape, round by round. What is wrong is `told`, each thing once."""
+
+    def __init__(self, home: Home, told: Callable[[str], None]) -> None:
+        self._home, self._told = home, told
+        self._part = 0
+        self._lost: set[str] = set()
+
+    def round(self, *, merging: bool) -> None:
+        """Seal what was metered; where it is time, merge small files and read a part of the lake to its end.
+
+        Where the disk or the database fails, usage stays in the spool until it can be sealed, and the gateway refuses
+        requests once its own disk fails.
+        """
+        try:
+            seal(self._home)
+            if merging:
+                check_part(self._home, self._part, _CHECK_PARTS)
+                self._part = (self._part + 1) % _CHECK_PARTS
+                compact_lake(self._home)
+        except LakeDamaged:
+            pass  # told below
+        except (OSError, DBAPIError) as error:
+            self._told(f"Usage could not be sealed and waits in the spool; it is tried again: {error}")
+            return
+        lost = {str(one.problem) for one in tell_gateway(self._home)}
+        for text in sorted(lost - self._lost):
+            self._told(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
+        self._lost = lost
 
 
 def _inputs(options: Options) -> list[object]:

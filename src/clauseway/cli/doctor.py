@@ -44,6 +44,7 @@ def command(
         opened=options.opened(agreement, facts, home=home),
         prices=basis.prices(KnownAt(time.time_ns())),
         configuration=configuration or at.configuration,
+        home=at,
     )
     found = with_basis(examine(patient), basis)
     if as_json:

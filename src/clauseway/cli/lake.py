@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.compacting import check_lake, compact_lake, rebuild_rollups, retain, state, today
+from clauseway.app.compacting import compact_lake, rebuild_rollups, retain, state, today
 from clauseway.app.home import home_at
+from clauseway.app.lake_checks import check_lake
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.storage.compaction import FILES_LEAST

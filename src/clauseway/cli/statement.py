@@ -5,8 +5,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
+from clauseway.app.alerts import open_alerts
 from clauseway.app.home import home_at
 from clauseway.app.settling import statement
 from clauseway.app.statement_formats import FORMATS, TERMINAL
@@ -68,7 +70,9 @@ def statements(
     if out is not None:
         write_file(out, FORMATS[chosen](found))
     elif chosen == TERMINAL:
-        print_statement(console(), statement_context(found))
+        shown = statement_context(found)
+        alerts = open_alerts(home_at(home), found.as_of)
+        print_statement(console(), msgspec.structs.replace(shown, alerts=alerts))
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(FORMATS[chosen](found))

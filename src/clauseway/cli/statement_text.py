@@ -15,6 +15,8 @@ _HASH_LENGTH = 64  # SHA-256 in hex
 def print_statement(out: Console, statement: StatementContext) -> None:
     """The whole statement, as wide as the terminal."""
     out.print(f"\n{statement.title} ({statement.currency})", style="bold")
+    for alert in statement.alerts:
+        print_indented(out, f"Open: {alert.what} ({alert.where}): {alert.why}. {alert.todo}", by=2, style="red")
     for section in statement.sections:
         _print_section(out, section)
     for total in statement.totals:

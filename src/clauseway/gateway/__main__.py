@@ -27,6 +27,7 @@ def parse_options(arguments: list[str]) -> Options:
     )
     parser.add_argument("--simulated-clock", type=Path, help="file with the business time, for replays")
     parser.add_argument("--control", type=Path, help="unix socket for GET /counts")
+    parser.add_argument("--conditions", type=Path, help="file that counts what is damaged or lost beside the gateway")
     parser.add_argument("--parent-pipe", type=int, help="file descriptor; the process drains when it reads its end")
     return Options(**vars(parser.parse_args(arguments)))
 

@@ -7,12 +7,14 @@ families when somebody asks. Loaded only where it is switched on (the extra `tel
 import asyncio
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from clauseway.gateway.conditions import read_conditions
 from clauseway.gateway.control import answering
 from clauseway.gateway.errors import UNKNOWN_PATH, error_response
 from clauseway.gateway.health import Health
@@ -33,8 +35,11 @@ _PLACE = ("cloud", "seller", "region", "deployment")
 class Figures(Collector):
     """All families of a process."""
 
-    def __init__(self, shared: Shared, health: Mapping[str, Health], lines: Lines) -> None:
+    def __init__(
+        self, shared: Shared, health: Mapping[str, Health], lines: Lines, conditions: Path | None = None
+    ) -> None:
         self._shared, self._health, self._lines = shared, health, lines
+        self._conditions = conditions
         self._places: dict[str, tuple[str, str, str, str]] = {}
 
     def collect(self) -> Iterator[Metric]:
@@ -48,6 +53,7 @@ class Figures(Collector):
         yield from self._deployments()
         yield from self._budgets()
         yield self._commits()
+        yield from self._lost()
         info = GaugeMetricFamily("clauseway_gateway", "The process.", labels=("version", "agreement"))
         info.add_metric((version("clauseway"), self._shared.tables.plan.agreement), 1)
         yield info
@@ -174,6 +180,18 @@ class Figures(Collector):
         yield left
         yield amount
 
+    def _lost(self) -> Iterator[Metric]:
+        """Nothing where nobody beside the gateway tells."""
+        if self._conditions is not None and (counts := read_conditions(self._conditions)):
+            lost = GaugeMetricFamily(
+                "clauseway_usage_lost",
+                "Damaged ranges of journals, missing journals, and files of the lake missing or changed; not accepted.",
+                labels=("kind",),
+            )
+            for kind, count in counts.items():
+                lost.add_metric((kind,), count)
+            yield lost
+
     def _commits(self) -> Metric:
         spool = self._shared.spool
         family = HistogramMetricFamily(
@@ -190,13 +208,18 @@ def _cumulative(buckets: list[int], first: int, last: int) -> list[tuple[str, fl
 
 
 async def serve_metrics(
-    host: str, port: int, shared: Shared, health: Mapping[str, Health], lines: Lines
+    host: str,
+    port: int,
+    shared: Shared,
+    health: Mapping[str, Health],
+    lines: Lines,
+    conditions: Path | None = None,
 ) -> asyncio.Server:
     """Answer `GET /metrics` there. Raises InvalidInput where the address cannot be had."""
     listener = listen(host, port, port)
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    registry.register(Figures(shared, health, lines))
+    registry.register(Figures(shared, health, lines, conditions))
     return await asyncio.start_server(answering(lambda head: _answer(head, registry)), sock=listener)
 
 

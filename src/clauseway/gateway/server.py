@@ -67,6 +67,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None  # the usual one, or the next free one above it
     simulated_clock: Path | None = None
     control: Path | None = None
+    conditions: Path | None = None
     parent_pipe: int | None = None
     limits: Limits | None = None  # instead of the plan's
 
@@ -173,7 +174,12 @@ class Server:
         return cast(
             asyncio.Server,
             await module.serve_metrics(
-                telemetry.metrics_host, telemetry.metrics_port, self._shared, self._health, self._lines
+                telemetry.metrics_host,
+                telemetry.metrics_port,
+                self._shared,
+                self._health,
+                self._lines,
+                self._options.conditions,
             ),
         )
 

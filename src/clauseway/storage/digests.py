@@ -76,6 +76,11 @@ def faults_at_sight(root: Path, files: Iterable[LakeFile]) -> list[LakeFault]:
     return [_faulty(file, what) for file in files if (what := _at_sight(root / file.name, file))]
 
 
+def as_changed(file: LakeFile) -> LakeFault:
+    """The fault of a file whose bytes were found to be others."""
+    return _faulty(file, CHANGED)
+
+
 def require_sound(root: Path, files: Iterable[LakeFile]) -> None:
     """Raise LakeDamaged with every file that is not what was written."""
     if faults := faults_in(root, files):

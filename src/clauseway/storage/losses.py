@@ -83,6 +83,10 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     def days(self) -> str:
         return f"{self.first_day}" if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
 
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.first_day, day_after(self.last_day))
+
     def touches(self, days: Interval) -> bool:
         """Return whether what was lost may have happened on one of the days."""
         return self.first_day < days.end and self.last_day >= days.begin

@@ -13,6 +13,7 @@ inside it, so that it works without a network and prints as it looks.
 """
 
 from clauseway.web.contexts import (
+    Alert,
     Assumption,
     CloudCounts,
     CountsContext,
@@ -42,6 +43,7 @@ from clauseway.web.contexts import (
 from clauseway.web.pages import create_app
 
 __all__ = [
+    "Alert",
     "Assumption",
     "CloudCounts",
     "CountsContext",

@@ -18,6 +18,15 @@ class Unavailable(Exception):
     """A source cannot tell right now (the gateway does not answer). The text says what, in a sentence."""
 
 
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is damaged or lost and blocks settlements: what, where, why, and what to do."""
+
+    what: str
+    where: str
+    why: str
+    todo: str
+
+
 class PlainSentence(msgspec.Struct, frozen=True, kw_only=True):
     """One sentence of the agreement today in plain words, and the clauses that it rests on."""
 
@@ -165,6 +174,7 @@ class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
     assumed: str = ""
     digest: str = ""
     calendar: tuple[DueLine, ...] = ()
+    alerts: tuple[Alert, ...] = ()
 
 
 class TracedLeg(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,6 +269,7 @@ class HomeContext(msgspec.Struct, frozen=True, kw_only=True):
     statement_note: str = ""
     forecast: ForecastContext = ForecastContext()
     snippets: tuple[Snippet, ...] = ()
+    alerts: tuple[Alert, ...] = ()
 
 
 class PageSource(Protocol):

@@ -1,0 +1,77 @@
+"""Checking the lake: every byte against its digest, at once or part by part, and what the last checks found."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from clauseway.app.home import Home
+from clauseway.app.sealing import open_lake
+from clauseway.storage.digests import LakeFault, faults_in
+from clauseway.storage.files import LakeFile, every_file
+
+# Files between two words of how far a check is: some seconds' worth.
+_CHECKED_AT_ONCE = 64
+
+
+class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The lake held against its digests: how many files and bytes were read, and what is wrong with which.
+
+    `retired` files were merged into others and are not yet deleted. `unlisted` ones nobody reads.
+    """
+
+    files: int
+    retired: int
+    bytes: int
+    faults: tuple[LakeFault, ...]
+    unlisted: tuple[str, ...]
+
+
+def check_lake(home: Home, told: Callable[[int, int], object] = lambda _done, _all: None) -> LakeCheck:
+    """Read every byte of every file and hold it against its digest. How far it is, in bytes, is `told`."""
+    with open_lake(home) as lake:
+        files = every_file(lake.control)
+        total, done = sum(file.bytes for file in files), 0
+        faults: list[LakeFault] = []
+        for at in range(0, len(files), _CHECKED_AT_ONCE):
+            some = files[at : at + _CHECKED_AT_ONCE]
+            # Merging meanwhile deletes what it had retired: that is no fault.
+            still = {file.name for file in every_file(lake.control)} if (bad := faults_in(lake.root, some)) else set()
+            faults += [fault for fault in bad if fault.name in still]
+            done += sum(file.bytes for file in some)
+            told(done, total)
+        remember_changed(home, files, faults)
+        listed = {file.name for file in every_file(lake.control)}
+        there = sorted(path.relative_to(lake.root).as_posix() for path in lake.root.rglob("*.parquet"))
+    retired = sum(file.is_retired for file in files)
+    return LakeCheck(
+        files=len(files) - retired,
+        retired=retired,
+        bytes=total,
+        faults=tuple(faults),
+        unlisted=tuple(name for name in there if name not in listed),
+    )
+
+
+def check_part(home: Home, part: int, parts: int) -> None:
+    """Hold one of so many parts of the lake against its digests, and remember what is changed."""
+    with open_lake(home) as lake:
+        files = [file for number, file in enumerate(every_file(lake.control)) if number % parts == part]
+        remember_changed(home, files, faults_in(lake.root, files))
+
+
+def remember_changed(home: Home, files: Sequence[LakeFile], faults: Sequence[LakeFault]) -> None:
+    """Remember which of these files were found changed; the others of them are sound."""
+    before = found_changed(home)
+    now = before - {file.name for file in files} | {fault.name for fault in faults}
+    if now != before:
+        beside = home.lake_faults.with_suffix(".part")
+        beside.write_bytes(msgspec.json.encode(sorted(now)))
+        beside.replace(home.lake_faults)
+
+
+def found_changed(home: Home) -> set[str]:
+    """The files that were found changed when they were last read to their end."""
+    try:
+        return set(msgspec.json.decode(home.lake_faults.read_bytes(), type=list[str]))
+    except (OSError, msgspec.DecodeError):
+        return set()

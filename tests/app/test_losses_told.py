@@ -1,0 +1,129 @@
+"""What is damaged or lost in a home is told wherever somebody looks: doctor, serve, figures, pages, statements."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from journals import flip, frames, gateway, home_at, segment, today
+from starlette.testclient import TestClient
+
+from clauseway import open_agreement
+from clauseway.app.home import Home
+from clauseway.app.losses import conditions
+from clauseway.app.pages import Source
+from clauseway.app.sealing import seal
+from clauseway.app.serving import Tending
+from clauseway.gateway.clock import system_clock
+from clauseway.gateway.conditions import read_conditions
+from clauseway.web import create_app
+from in_process import answer, run
+from metered_months import assumed
+
+# Kind of what is wrong · how it comes to be, by hand · a word of what is said · a word of what to do
+WRONG = ["frames", "spool", "lake-missing", "lake-changed"]
+SAID = {
+    "frames": ("may be lost", "spool accept"),
+    "spool": ("a usage journal is missing", "spool write-off"),
+    "lake-missing": ("a file of the lake is missing", "SHA-256"),
+    "lake-changed": ("a file of the lake is changed", "SHA-256"),
+}
+
+
+def damaged(root: Path, wrong: str) -> Home:
+    home = home_at(root)
+    directory = gateway(home)
+    if wrong == "frames":
+        flip(segment(directory), frames(segment(directory))[5] + 60)
+    if wrong == "spool":
+        directory.rename(root / "aside")
+    seal(home)
+    if wrong == "lake-missing":
+        next((home.lake / "usage").rglob("*.parquet")).unlink()
+    if wrong == "lake-changed":
+        path = next((home.lake / "usage").rglob("*.parquet"))
+        flip(path, path.stat().st_size // 2)
+        assert run("lake", "check", home=root).returncode == 2
+    return home
+
+
+@pytest.fixture(params=WRONG)
+def wrong(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def home(tmp_path: Path, wrong: str) -> Home:
+    return damaged(tmp_path / "home", wrong)
+
+
+def test_the_doctor_says_it_and_what_to_do(home: Home, wrong: str) -> None:
+    found = answer("doctor", home=home.root, code=2)
+    (check,) = [check for check in found["checks"] if check["what"] == "usage"]
+    said, todo = SAID[wrong]
+    assert said in check["found"]
+    assert todo in check["todo"]
+    assert not check["ok"]
+
+
+def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> None:
+    told: list[str] = []
+    tending = Tending(home, told.append)
+    tending.round(merging=False)
+    tending.round(merging=False)
+    said, todo = SAID[wrong]
+    assert len([line for line in told if said in line and todo in line]) == 1
+    counts = read_conditions(home.conditions)
+    assert counts == {"frames": 0, "spool": 0, "lake": 0} | {wrong.partition("-")[0]: 1}
+
+
+def test_the_pages_and_a_statement_say_it(home: Home, wrong: str) -> None:
+    source = Source(home, open_agreement(), system_clock, "http://127.0.0.1:1/v1", "")
+    alerts = asyncio.run(source.alerts())
+    said, todo = SAID[wrong]
+    assert [(said in alert.what, todo in alert.todo) for alert in alerts] == [(True, True)]
+
+
+def test_a_statement_says_what_was_found_lost_since_it_was_settled(tmp_path: Path) -> None:
+    home = home_at(tmp_path / "home")
+    directory = gateway(home, range(1, 6), killed=True)
+    month = f"{today():%Y-%m}"
+    prices = ("--prices", str(home.root / "book.csv"))
+    assert run("settle", "--period", month, *assumed(), *prices, home=home.root).returncode == 0
+    assert "Open:" not in run("statement", "--period", month, home=home.root).stdout
+    gateway(home, range(6, 11), boot=8)
+    flip(segment(directory, 1), frames(segment(directory, 1))[5] + 60)
+    seal(home)
+    told = " ".join(run("statement", "--period", month, home=home.root).stdout.split())
+    assert "Open: usage of" in told
+    source = Source(home, open_agreement(), system_clock, "http://127.0.0.1:1/v1", "")
+    with TestClient(create_app(source), base_url="http://127.0.0.1") as client:
+        page = client.get(f"/statement/{month}").text
+    assert re.search(r"usage of [\d-]+ may be lost", page)
+    assert "spool accept" in page
+
+
+def test_what_was_put_right_is_told_no_more(tmp_path: Path) -> None:
+    home = damaged(tmp_path / "home", "lake-changed")
+    path = next((home.lake / "usage").rglob("*.parquet"))
+    flip(path, path.stat().st_size // 2)
+    assert run("lake", "check", home=home.root).returncode == 0
+    assert conditions(home) == []
+    told: list[str] = []
+    Tending(home, told.append).round(merging=False)
+    assert told == []
+    assert read_conditions(home.conditions) == {"frames": 0, "spool": 0, "lake": 0}
+
+
+def test_serving_finds_a_changed_file_by_itself(tmp_path: Path) -> None:
+    """Nobody settles and nobody checks: each round of merging reads a part of the lake, all of it in a day."""
+    home = home_at(tmp_path / "home")
+    gateway(home)
+    seal(home)
+    path = next((home.lake / "usage").rglob("*.parquet"))
+    flip(path, path.stat().st_size // 2)
+    told: list[str] = []
+    tending = Tending(home, told.append)
+    for _ in range(24):
+        tending.round(merging=True)
+    assert len([line for line in told if "a file of the lake is changed" in line]) == 1
