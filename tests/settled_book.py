@@ -3,6 +3,7 @@
 What each request costs, in USD (tokens × USD per million): see USED. Nothing here depends on the clock or the machine.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -86,7 +87,8 @@ def seal(home: Home, rows: Sequence[tuple[int, str, int, int, int, tuple[int, in
         rulings=RULINGS,
     )
     with open_lake(home) as lake:
-        assert lake.seal(batch, start_of_day_ns(date(2026, 6, 1)) + rows[0][0])
+        at_first = start_of_day_ns(date(2026, 6, 1))
+        assert lake.seal(batch, at_first if rows is USED else time.time_ns())
 
 
 def settle(home: Home, *periods: str, accepted: Sequence[str] = ACCEPTED) -> None:

@@ -369,7 +369,7 @@ def test_a_changed_statement_is_told_apart(
 def test_whoever_has_no_usage_is_told_so_and_nothing_is_made(book: Home, tmp_path: Path) -> None:
     may = written(book, tmp_path / "may.json")
     done = told(Home(tmp_path / "nowhere"), "verify", str(may), code=2)["repeated"]
-    assert "1 batches of usage are not in this lake" in done["remarks"][0]
+    assert "it had 5 attempts in the period, and there are 0 here" in done["remarks"][0]
     assert not (tmp_path / "nowhere").exists()
 
 

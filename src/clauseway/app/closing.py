@@ -7,7 +7,7 @@ from clauseway.app.audit_log import refuse_edited
 from clauseway.app.home import Home
 from clauseway.app.losses import refuse_losses
 from clauseway.app.sealing import open_lake, seal
-from clauseway.app.settling import month, one_at_a_time, vouchers_hash
+from clauseway.app.settling import month, one_at_a_time, saw_all_usage, vouchers_hash
 from clauseway.ledger import Settlement, statement_of
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.storage.books import Books, Closed
@@ -65,11 +65,8 @@ def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlemen
     settlement = books.latest(days)
     if settlement is None:
         raise _refused(period, "it is not settled", f"Settle it: {settle}.")
-    unseen = {batch.name for batch in lake.control.batches(days)} - set(settlement.inputs.batches)
-    if unseen:
-        raise _refused(
-            period, f"{len(unseen)} batches of its usage came after it was settled", f"Settle again: {settle}."
-        )
+    if not saw_all_usage(lake, settlement):
+        raise _refused(period, "usage came after it was settled", f"Settle again: {settle}.")
     if settlement.inputs.vouchers != vouchers_hash(books.vouchers()):
         raise _refused(period, "credits or disputes were recorded after it was settled", f"Settle again: {settle}.")
     if since is None:

@@ -55,6 +55,7 @@ from clauseway.ledger.closing import Told
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
 from clauseway.storage.books import Books
+from clauseway.storage.content import DayContent, attempts_of, content_digest, day_contents
 from clauseway.storage.kept_sums import drop_sums
 from clauseway.storage.lake import Lake
 from clauseway.storage.past import as_known
@@ -116,20 +117,16 @@ def settle_month(
 def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
     """Settle a month on what the home held and knew at an instant; nothing is posted.
 
-    Raises InvalidInput as `settle_month` does, and where usage known then cannot be told from what came later.
+    Raises InvalidInput as `settle_month` does.
     """
     days = month(period)
     basis = basis_of(home, known_at)
     prices, opened = basis.prices(known_at), basis.opened()
     seal(home)
     with as_known(home.control, home.lake, known_at.instant_ns) as past:
-        if past.is_merged:
-            what = "usage known then cannot be told from what came later"
-            why, todo = "their files were merged", "Settle by present knowledge: leave --known-at out."
-            raise InvalidInput(Problem(what=what, why=why, where="--known-at", todo=todo))
-        books = Books(past.lake.control)
+        books = Books(past.control)
         _refuse_closed(books, days)
-        settler = Settler(past.lake, opened, prices, basis.readings, books.vouchers())
+        settler = Settler(past, opened, prices, basis.readings, books.vouchers())
         closed = ClosedMonths(books, days)
         found = late_of(settler, books, closed, basis.assume, basis)
         return with_late(settler.settle(days, basis.assume), closed, found)
@@ -196,14 +193,17 @@ class Settler:
         self._credited, self._disputed = credited(vouchers), disputed(vouchers)
         self._revenue: tuple[Interval, list[RevenueLine]] | None = None
         self._sales: dict[date, list[SaleRecord]] = {}
+        # Whoever repeats a settlement says what it said: how its usage is found again is no part of it.
+        self.stated_known_at = ""
+        self._contents: tuple[Interval, list[DayContent]] | None = None
         batches = lake.control.batches()
-        self._use_kept = use_kept
+        # Sums are kept of all usage: of a part of it, everything is read.
+        self._use_kept = use_kept and not lake.is_limited
         self.sums = CarriedSums(lake.control, prices, opened.catalog, batches, self._lines)
         self.first_day_of_usage = min((one.first_day for one in batches if one.first_day is not None), default=None)
         self.inputs = Inputs(
             agreement=text_hash(opened),
             price_book=prices.digest,
-            batches=tuple(batch.name for batch in batches),
             known_at=str(prices.known_at),
             engine=f"clauseway {version('clauseway')}",
             facts="+".join(one.facts_hash(prices.known_at) for one in in_their_order(each_of(opened))),
@@ -229,7 +229,7 @@ class Settler:
             revenue=self._lines(Interval(min([days.begin, *begins]), days.end)),
             catalog=self._opened.catalog,
             assumptions=assumptions,
-            inputs=self.inputs,
+            inputs=self._inputs_of(days),
             ordered=ordered,
             credited=self._credited,
             disputed=self._disputed,
@@ -304,6 +304,27 @@ class Settler:
         begin, end = (bisect_left(lines, day, key=lambda line: line.event_day) for day in (days.begin, days.end))
         return lines[begin:end]
 
+    def _inputs_of(self, days: Interval) -> Inputs:
+        """The inputs, with the usage of these days and of those before that their totals stand on."""
+        if self.inputs.batches:
+            return self.inputs
+        since = self.needed(days)
+        contents = self._contents_of(since)
+        usage = [one for one in contents if one.day in days]
+        before = [one for one in contents if one.day in since and one.day < days.begin]
+        return msgspec.structs.replace(
+            self.inputs,
+            known_at=self.stated_known_at or _known_at(self._lake, self._opened, self._prices, days.end),
+            usage=content_digest(usage),
+            attempts=attempts_of(usage),
+            usage_before=content_digest(before),
+        )
+
+    def _contents_of(self, days: Interval) -> list[DayContent]:
+        if self._contents is None or days.intersect(self._contents[0]) != days:
+            self._contents = days, day_contents(self._lake, days)
+        return self._contents[1]
+
     def _in_order(self, day: date) -> list[SaleRecord]:
         if day not in self._sales:
             self._sales[day] = sales_in_order(self._lake, self._prices, day)
@@ -314,6 +335,15 @@ def _chosen(opened: Opened, readings: Mapping[str, str]) -> dict[str, str]:
     """The readings that are not the default: choosing the default says nothing new."""
     defaults = {(name, reading.default) for one in each_of(opened) for name, reading in one.agreement.readings.items()}
     return dict(sorted(set(readings.items()) - defaults))
+
+
+def saw_all_usage(lake: Lake, settlement: Settlement) -> bool:
+    """Whether a settlement counted the usage of its period that the lake has now."""
+    inputs = settlement.inputs
+    if inputs.batches:
+        of_days = {batch.name for batch in lake.control.batches(settlement.period)}
+        return of_days <= set(inputs.batches)
+    return content_digest(day_contents(lake, settlement.period)) == inputs.usage
 
 
 def late_of(settler: Settler, books: Books, months: ClosedMonths, assume: Sequence[str], basis: Basis) -> list[Late]:
@@ -480,6 +510,21 @@ def _books(home: Home) -> Iterator[Books]:
         yield Books(control)
     finally:
         control.close()
+
+
+def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
+    """The point of knowledge, where it leaves out anything at hand that holds before `end` and became known later.
+
+    Else it is `everything`: the instant at which somebody settles is no input, and who settles the same an hour later
+    gets the same.
+    """
+    known = prices.known_at
+    later = [entry.interval.begin for book in prices.books for entry in book.entries if entry.known_at > known]
+    for one in each_of(opened):
+        later += [amendment.effective for amendment in one.agreement.amendments if amendment.known > known]
+        later += [fact.effective for fact in one.facts.facts if fact.known > known]
+    is_partial = lake.is_limited or any(day < end for day in later)
+    return str(known if is_partial else KnownAt.everything())
 
 
 def _revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from clauseway.ledger import Change, Direction, Ended, ShareLine, ShareResult, Statement
 from clauseway.ledger.assumptions import ESTIMATED, REPORTED
 from clauseway.ledger.assumptions import Assumption as StandsOn
+from clauseway.ledger.settlement import Inputs
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
 from clauseway.values import FOREVER, exact_product, exact_sum
@@ -300,6 +301,12 @@ def _ended_section(ended: Ended, statement: Statement) -> StatementSection:
     )
 
 
+def _usage(inputs: Inputs) -> str:
+    if inputs.batches:
+        return f"{len(inputs.batches)} batches"
+    return f"{inputs.attempts:,} attempts {inputs.usage}".rstrip()
+
+
 def _receipt(statement: Statement) -> tuple[ReceiptLine, ...]:
     inputs = statement.inputs
     last_day = statement.as_of.end - timedelta(days=1)
@@ -312,5 +319,5 @@ def _receipt(statement: Statement) -> tuple[ReceiptLine, ...]:
         ReceiptLine(name="agreement", value=inputs.agreement),
         ReceiptLine(name="facts", value=inputs.facts),
         ReceiptLine(name="price book", value=inputs.price_book),
-        ReceiptLine(name="usage batches", value=str(len(inputs.batches))),
+        ReceiptLine(name="usage", value=_usage(inputs)),
     )

@@ -19,7 +19,7 @@ from clauseway.app.charges import charge_of, charges_of, in_usd
 from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake
-from clauseway.app.settling import latest_settlements, now
+from clauseway.app.settling import latest_settlements, now, saw_all_usage
 from clauseway.app.several import Opened, each_of
 from clauseway.app.statements import working_of
 from clauseway.ledger import Dispute, Entry, Settlement, statement_of
@@ -389,9 +389,8 @@ class _Tracer:
         yield from self._found.remarks
         if self._prices.digest != inputs.price_book:
             yield "The price book that was settled with is not in this home; another was used here."
-        here = {batch.name for batch in self._lake.control.batches()}
-        if missing := set(inputs.batches) - here:
-            yield f"{len(missing)} batches of usage that were settled are not in this lake."
+        if not saw_all_usage(self._lake, self._settlement):
+            yield "The usage in this lake is not what was settled: usage came after it was settled, or is gone."
         requests = sum(day.requests for day in self._days)
         if requests != self._found.requests:
             held = f"The days hold {requests} requests, the line {self._found.requests}"

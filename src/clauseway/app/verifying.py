@@ -1,8 +1,9 @@
 """Repeating a statement: settle again from what it says it was made from, and say what comes out otherwise.
 
-Nothing of the home is changed: a copy of its control data is settled from, with the batches that the statement names.
+Nothing of the home is changed: a copy of its control data is settled from, with the usage that the statement names.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,14 +14,15 @@ from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
 from clauseway.app.settling import Settler, latest_settlements, month, vouchers_hash
 from clauseway.app.statement_formats import FORMATS
-from clauseway.ledger import Settlement, Statement, corrected, statement_of
+from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
 from clauseway.ledger.differences import Difference, differences
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.ledger.vouchers import Voucher
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.books import Books
-from clauseway.storage.past import Past, as_it_was
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.storage.lake import Lake
+from clauseway.storage.past import copied
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
 _SIGNATURES = ".signatures.json"
 
@@ -109,35 +111,77 @@ def verify_statement(home: Home, stated: Statement) -> Verification:
 
 def _repeated(home: Home, stated: Statement) -> tuple[Settlement, list[str]]:
     inputs = stated.inputs
-    table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
     opened, readings = settled_agreement(home, inputs.agreement), inputs.readings or {}
     assume = [f"{one.name}={value}" for one in stated.assumptions if one.accepted for value in one.value.split("; ")]
-    with as_it_was(home.control, home.lake, inputs.batches) as past:
-        books = Books(past.lake.control)
-        settler = Settler(
-            past.lake, opened, table, readings, _vouchers_then(books.vouchers(), inputs.vouchers), use_kept=False
-        )
-        try:
-            repeated = settler.settle(stated.as_of, assume)
-        except UnknownPrice as error:
-            raise unpriced(error) from None
-        kept = [one for one in past.lake.control.settlements(stated.as_of) if one.receipt == stated.receipt]
-        remarks = _remarks(past)
+    with copied(home.control, home.lake) as lake:
+        books = Books(lake.control)
+        vouchers = _vouchers_then(books.vouchers(), inputs.vouchers)
+        settled_ns = books.settled_ns(stated.receipt)
+        known_at = KnownAt.parse(inputs.known_at)
+        if settled_ns is not None and known_at == KnownAt.everything():
+            known_at = KnownAt(settled_ns)
+        table = settled_prices(home, inputs.price_book, known_at)
+        repeated: list[Settlement] = []
+        for view in _views(lake, inputs, known_at, settled_ns):
+            settler = Settler(view, opened, table, readings, vouchers, use_kept=False)
+            settler.stated_known_at = inputs.known_at
+            if inputs.batches:
+                named = {"batches": inputs.batches, "known_at": inputs.known_at}
+                settler.inputs = msgspec.structs.replace(settler.inputs, **named)
+            repeated.append(_settled(settler, stated.as_of, assume))
+            if _usage(repeated[-1].inputs) == _usage(inputs):
+                break
+        found = repeated[-1] if _usage(repeated[-1].inputs) == _usage(inputs) else repeated[0]
+        kept = [one for one in lake.control.settlements(stated.as_of) if one.receipt == stated.receipt]
+        remarks = list(_remarks(lake, inputs, found.inputs))
     if inputs.closed and kept:
         last = kept[-1]
-        repeated = corrected(repeated, last.corrections, last.inputs.closed, last.restated)
+        found = corrected(found, last.corrections, last.inputs.closed, last.restated)
     elif inputs.closed:
         remarks.append("The corrections of closed months cannot be repeated: the settlement itself is not here.")
-    return repeated, remarks
+    return found, remarks
 
 
-def _remarks(past: Past) -> list[str]:
-    remarks = []
-    if past.missing:
-        remarks.append(f"{len(past.missing)} batches of usage are not in this lake, the first {past.missing[0]}.")
-    if past.is_merged:
-        remarks.append("Files of usage were merged with later ones, so what was settled from cannot be told apart.")
-    return remarks
+def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None) -> Iterator[Lake]:
+    """The lake as it may have been: the first that has the usage which was settled is taken."""
+    if inputs.batches:
+        named = [one for one in lake.control.batches() if one.name in inputs.batches]
+        yield lake.as_known(lake.known_ns, max((one.sealed_ns for one in named), default=0))
+        return
+    if inputs.known_at != str(KnownAt.everything()):
+        yield lake.as_known(known_at.instant_ns)
+    yield lake
+    if settled_ns is not None:
+        # Another home's usage may have come since, which was known there before.
+        yield lake.as_known(settled_ns)
+        yield lake.as_known(settled_ns, settled_ns)
+
+
+def _settled(settler: Settler, days: Interval, assume: Sequence[str]) -> Settlement:
+    try:
+        return settler.settle(days, assume)
+    except UnknownPrice as error:
+        raise unpriced(error) from None
+
+
+def _usage(inputs: Inputs) -> tuple[object, ...]:
+    return inputs.batches, inputs.usage, inputs.usage_before
+
+
+def _remarks(lake: Lake, stated: Inputs, found: Inputs) -> Iterator[str]:
+    """Why the usage at hand is not the usage that was settled."""
+    if stated.batches:
+        here = {one.name: one for one in lake.control.batches()}
+        if missing := sorted(set(stated.batches) - here.keys()):
+            yield f"{len(missing)} batches of usage are not in this lake, the first {missing[0]}."
+        return
+    if found.usage != stated.usage:
+        yield (
+            f"The usage that was settled is not in this lake: it had {stated.attempts:,} attempts in the period, "
+            f"and there are {found.attempts:,} here."
+        )
+    if found.usage_before != stated.usage_before:
+        yield "The usage before the period, which the cumulative totals stand on, is not the same here."
 
 
 def _vouchers_then(vouchers: list[Voucher], digest: str) -> list[Voucher]:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from clauseway.ledger.settlement import Inputs
 from clauseway.ledger.statement import Statement, StatementLine, canonical_bytes
 
 _LINE_FIELDS = (
@@ -79,9 +80,16 @@ def _assumptions(statement: Statement) -> dict[str, str]:
 
 def _inputs(statement: Statement) -> dict[str, str]:
     inputs = {name: _text(getattr(statement.inputs, name)) for name in _INPUTS}
-    inputs["usage batches"] = ", ".join(sorted(statement.inputs.batches))
+    inputs["usage"] = _usage(statement.inputs)
+    inputs["earlier usage"] = statement.inputs.usage_before
     # The receipt hashes all of these, and the terms as they were read: readings and suppositions.
     return inputs | {"receipt": statement.receipt}
+
+
+def _usage(inputs: Inputs) -> str:
+    if inputs.batches:
+        return ", ".join(sorted(inputs.batches))
+    return f"{inputs.attempts} attempts, {inputs.usage}" if inputs.usage else "none"
 
 
 def _in_mappings(where: str, stated: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Difference]:

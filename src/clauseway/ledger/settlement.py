@@ -18,18 +18,24 @@ MINIMUM = "minimum"
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a settlement was made from, by hash or name, so that the same inputs can be shown to give the same result.
+    """What a settlement was made from, by content, so that the same inputs can be shown to give the same result.
 
-    `batches` name the sealed usage; `known_at` is the clock of knowledge, `engine` the version that settled. `vouchers`
-    hashes the credits and disputes that counted; `closed` names the closed periods' receipts that were corrected.
+    `usage` is the digest of the `attempts` of the period that counted, `usage_before` that of the earlier usage that
+    its cumulative totals stand on; older settlements name `batches` of one home instead.
+    `known_at` is the clock of knowledge, `everything` where nothing that became known later is at hand. `engine` is the
+    version that settled. `vouchers` hashes the credits and disputes that counted; `closed` names the closed periods'
+    receipts that were corrected.
     `readings` are those that were chosen, by name; unset where none was.
     """
 
     agreement: str
     price_book: str
-    batches: tuple[str, ...]
     known_at: str
     engine: str
+    batches: tuple[str, ...] = ()
+    usage: str = ""
+    attempts: int = 0
+    usage_before: str = ""
     facts: str = ""
     vouchers: str = ""
     closed: tuple[str, ...] = ()

@@ -30,7 +30,8 @@ _ZERO = Decimal(0)
 NOTHING_CARRIED: Mapping[ShareKey, Carried] = {}
 # Members that were added since the first receipts, with how they look where they say nothing.
 _ADDED: Mapping[str, tuple[object, ...]] = {
-    **dict.fromkeys(("cap_opening", "withholding", "vouchers"), ("",)),
+    **dict.fromkeys(("cap_opening", "withholding", "vouchers", "usage", "usage_before"), ("",)),
+    "attempts": (0,),
     **dict.fromkeys(("tiers", "floors", "products", "clouds", "closed"), ([], (), set(), frozenset())),
     "payment": (None,),
     "late": (CORRECTION,),
@@ -216,9 +217,11 @@ def _receipt(
 
     Usage batches and shares count as sets: their order changes nothing.
     """
-    inputs = msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches)))
+    said = _said(msgspec.structs.replace(inputs, batches=tuple(sorted(inputs.batches))))
+    if inputs.usage or inputs.usage_before:
+        del said["batches"]
     assumed = [_assumed(one) for one in assumptions]
-    stated = (period, [_said(share) for share in sorted(shares, key=lambda one: one.term)], assumed, _said(inputs))
+    stated = (period, [_said(share) for share in sorted(shares, key=lambda one: one.term)], assumed, said)
     return hashlib.sha256(msgspec.json.encode(stated, order="sorted")).hexdigest()
 
 

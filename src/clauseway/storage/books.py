@@ -142,6 +142,13 @@ class Books:
         with self.control.reading() as connection:
             return [Interval(*row) for row in connection.execute(query.order_by(columns.begin_day))]
 
+    def settled_ns(self, receipt: str) -> int | None:
+        """When the settlement with a receipt was first recorded here; None where it was not."""
+        columns = schema.settlements.c
+        query = select(columns.recorded_ns).where(columns.receipt == receipt).order_by(columns.sequence).limit(1)
+        with self.control.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def settlement(self, receipt: str) -> Settlement:
         """The settlement with a receipt that is known to exist."""
         columns = schema.settlements.c

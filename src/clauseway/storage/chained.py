@@ -221,6 +221,7 @@ NOT_CHAINED: Mapping[str, str] = {
     "quarantine": "in no amount until a row is corrected and sealed, which is usage",
     "basis_texts": "each is named by its digest in a chained row, and checked when it is read",
     "kept_sums": "hold nothing that cannot be counted again; `clauseway settle --from-scratch` does",
+    "usage_contents": "read from the lake's files, and read again where they are others",
     "audit_log": "the chain itself",
     "audit_head": "the chain's end, checked against the log",
 }
@@ -333,7 +334,12 @@ def _said(table: Table, row: Row[Any], volatile: frozenset[str]) -> dict[str, An
         value = mapping[name]
         if value in _EMPTY or name in volatile:
             continue
-        text = _plain(value) if is_decimal else str(int(value) if value is True else value)
+        if is_decimal:
+            text = _plain(value)
+        elif isinstance(value, bytes | memoryview):
+            text = bytes(value).hex()
+        else:
+            text = str(int(value) if value is True else value)
         if text != default:
             said[name] = text
     return said

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -34,6 +35,7 @@ from clauseway.values import Interval
 Along = Callable[[Connection], object]
 # Rows that are read or left out together: small enough that a look for a few requests reads little.
 _ROW_GROUP = 131_072
+_NO_LIMIT_NS = (1 << 63) - 1
 _PLACE = ["product", "cloud", "seller", "region"]
 _FORMER_NAMES = ((USAGE, "usage_file"), (INTENTS, "intents_file"))
 
@@ -43,13 +45,29 @@ def nothing(_: Connection) -> None:
 
 
 class Lake:
-    """The files under `root`, which is created, and the manifest in `control`."""
+    """The files under `root`, which is created, and the manifest in `control`.
+
+    Sums of usage take what was known by `known_ns`, in files sealed by `sealed_ns`: by default, all.
+    """
 
     def __init__(self, root: Path, control: Control) -> None:
         self.root = root
         self.control = control
+        self.known_ns = self.sealed_ns = _NO_LIMIT_NS
         root.mkdir(parents=True, exist_ok=True)
         _adopt_former(self)
+
+    @property
+    def is_limited(self) -> bool:
+        """Return whether sums leave out what came later."""
+        return min(self.known_ns, self.sealed_ns) < _NO_LIMIT_NS
+
+    def as_known(self, known_ns: int, sealed_ns: int | None = None) -> "Lake":
+        """The lake with the usage that was known by an instant, and sealed here by another."""
+        limited = copy(self)
+        limited.known_ns = known_ns
+        limited.sealed_ns = self.sealed_ns if sealed_ns is None else sealed_ns
+        return limited
 
     def seal(self, batch: Batch, sealed_ns: int, *, also: Along = nothing) -> bool:
         """Seal a batch; whether it is new. When this returns, the batch is durable and the spool may let go of it.
@@ -126,6 +144,11 @@ class Lake:
         """The files of a kind, all or those with rows of some of the days, in the order they appeared. Raises as
         `sound` does."""
         return [self.root / file.name for file in self.sound(files_of(self.control, kind, days))]
+
+    def usage_files(self, days: Interval | None = None) -> Sequence[LakeFile]:
+        """The files that sums of usage are made from. Whoever reads them asks `sound` first."""
+        files = files_of(self.control, USAGE, days)
+        return [file for file in files if file.sealed_ns <= self.sealed_ns]
 
     def sound(self, files: Sequence[LakeFile]) -> Sequence[LakeFile]:
         """These files, each as it was written: whatever reads rows asks here first. Raises LakeDamaged."""

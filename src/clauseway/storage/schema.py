@@ -390,6 +390,16 @@ closes = Table(
     Column("closed_ns", BigInteger, nullable=False),
 )
 
+# The content of a day's usage as it was read from `files` (the hash of theirs): see `content`.
+usage_contents = Table(
+    "usage_contents",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("files", String(64), nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+)
+
 # The log of the books, a hash chain: `digest` hashes its row together with the digest of the row
 # before. `content` is the digest of the row of another table that was written (see `audit`).
 audit_log = Table(

@@ -31,7 +31,7 @@ from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import BATCH, DEFAULT_TIER, DIMENSIONS, Grain, PriceRow, PriceTable, Sale, UnknownPrice
 from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
 from clauseway.storage.columns import LATER, USAGE_SCHEMA
-from clauseway.storage.files import USAGE, LakeFile, files_of
+from clauseway.storage.files import LakeFile
 from clauseway.storage.lake import Lake
 from clauseway.values import DAY_NS, USD, Interval, day_after, exact_product, exact_sum
 
@@ -174,7 +174,7 @@ def sealed_usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table |
 def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
     """The sealed usage of some days, each attempt once, in parts of which no two share a day: what is apart as one, and
     every stretch of days that is not by itself, so that no more than that need be sorted at a time."""
-    files = lake.sound(files_of(lake.control, USAGE, days))
+    files = lake.sound(lake.usage_files(days))
     unsure = {day for file in files if not file.apart for day in _span(file)}
     apart = [file for file in files if unsure.isdisjoint(_span(file))]
     again = sorted((file for file in files if not unsure.isdisjoint(_span(file))), key=lambda file: file.first_day)
@@ -200,6 +200,8 @@ def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interva
     missing = {name: ibis.null("string") for name, _type in LATER if name not in read.columns}
     missing |= {unit.column: ibis.null("int64") for unit in Unit if unit.column not in read.columns}
     read = read.mutate(**missing).select(*USAGE_SCHEMA.names)
+    if lake.is_limited:
+        read = read.filter(_.recorded_ns <= lake.known_ns)
     if days is None:
         return read
     return read.filter(_.event_day >= days.begin, _.event_day < days.end)
@@ -220,7 +222,7 @@ def priced_once(usage: Table) -> Table:
 def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
     """The products, clouds, sellers and regions of the days' usage: told by the files, or looked up in those that tell
     nothing. There may be more than have a charge."""
-    files = files_of(lake.control, USAGE, days)
+    files = lake.usage_files(days)
     told = {Sale(*place) for file in files for place in file.told_places()}
     silent = [file for file in files if not file.places]
     if silent:
