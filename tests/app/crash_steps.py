@@ -16,11 +16,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from clauseway import open_agreement, spool
+from clauseway.app import importing
 from clauseway.app.closing import close_month
 from clauseway.app.compacting import compact_lake
 from clauseway.app.home import Home
@@ -28,7 +30,8 @@ from clauseway.app.prices import open_prices
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.settling import settle_month
 from clauseway.metering import Buyer, Deployment, Ruling
-from clauseway.storage.files import kept_names
+from clauseway.storage.files import USAGE, files_of, kept_names
+from clauseway.storage.quarantine import held
 from clauseway.storage.records import records
 from clauseway.storage.rollups import scan, usage_by
 from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
@@ -173,6 +176,30 @@ def state(home: Home) -> dict[str, Any]:
     }
 
 
+def bring_in(home: Home) -> dict[str, Any]:
+    """Import what lies beside the home, in chunks so small that there are several."""
+    importing._ROWS = 8
+    done = importing.import_usage(home, OPENED, [home.root / "events.jsonl"], importing.Source(), lambda *_: None)
+    return msgspec.to_builtins(done)  # type: ignore[no-any-return]
+
+
+def brought_in(home: Home) -> dict[str, Any]:
+    """What an import left: rows, files and days of the lake, what is registered and what waits."""
+    with open_lake(home) as lake:
+        files = files_of(lake.control, USAGE)
+        ids = [name for path in lake.files() for name in pq.read_table(path)["request_id"].to_pylist()]
+        scanned = sum(row["served"] for row in scan(lake.files(), Interval(date(2026, 4, 1), date(2026, 6, 1))))
+        return {
+            "rows": len(ids),
+            "twice": len(ids) - len(set(ids)),
+            "files": len(files),
+            "days": len({file.first_day for file in files}),
+            "rollups": sum(one.served for one in usage_by(lake.control, ["cloud"])) - scanned,
+            "waiting": len(held(lake.control)),
+            "batches": len(lake.control.batches()),
+        }
+
+
 def steps(home: Home, boot: int) -> dict[str, Callable[[], object]]:
     return {
         "serve": lambda: serve(home, boot, early=False),
@@ -182,6 +209,8 @@ def steps(home: Home, boot: int) -> dict[str, Callable[[], object]]:
         "settle": lambda: settle_month(home, OPENED, PRICES, "2026-04", ASSUME, {}),
         "close": lambda: close_month(home, "2026-04", date(2026, 6, 1)),
         "state": lambda: state(home),
+        "import": lambda: bring_in(home),
+        "brought in": lambda: brought_in(home),
     }
 
 
