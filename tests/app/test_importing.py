@@ -364,3 +364,46 @@ def test_what_a_home_kept_before_imports_were_counted_is_known(home: Home, tmp_p
     changed = put(tmp_path, "changed.jsonl", json.dumps(event("1", region="eastus2")) + "\n")
     assert load(home, changed).quarantined == 1
     assert reasons(home)[0][1] == [("id", "it came before with other figures, in row 1 of an earlier file")]
+
+
+def test_a_sum_keeps_how_many_requests_it_stands_for_where_its_file_says_so(home: Home, tmp_path: Path) -> None:
+    """Of a bill its rows of input, of token metrics their points of input: so that no request is counted twice."""
+    header = f"{HEADER},x_Requests"
+    rows_of_bill = [
+        BILL.splitlines()[1] + ",12.0",  # input
+        BILL.splitlines()[2] + ",12.0",  # cached input, of the same requests
+        BILL.splitlines()[1].replace("eastus2", "westus3") + ",",
+    ]
+    load(home, put(tmp_path, "bill.csv", "\n".join([header, *rows_of_bill, ""])))
+    given = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5.5"}
+    points = [
+        {
+            "attributes": list(map(attribute, (given | {"gen_ai.token.type": kind}).items())),
+            "sum": 900, "count": 30, "startTimeUnixNano": "1777716000000000000",
+        }
+        for kind in ("input", "output")
+    ]  # fmt: skip
+    histogram = {"aggregationTemporality": 1, "dataPoints": points}
+    metrics = [{"name": "gen_ai.client.token.usage", "histogram": histogram}]
+    export = {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}
+    path = put(tmp_path, "metrics.json", json.dumps(export) + "\n")
+    load(home, path, organisation="acme", seller="openai")
+    told = [(row["cloud"], row["input_tokens"], row["cached_input_tokens"], row["requests"]) for row in rows(home)]
+    assert sorted(told, key=str) == sorted(
+        [
+            ("azure", 1_500_000, None, 12),
+            ("azure", 200_000, 200_000, None),
+            ("azure", 1_500_000, None, None),
+            ("openai-own", 900, None, 30),
+            ("openai-own", None, None, None),
+        ],
+        key=str,
+    )
+
+
+def test_a_bill_that_names_its_invoice_later_is_the_same_bill(home: Home, tmp_path: Path) -> None:
+    header, first = f"{HEADER},InvoiceId,InvoiceDetailId,x_Requests,x_HostCloud", BILL.splitlines()[1]
+    assert load(home, put(tmp_path, "early.csv", f"{header}\n{first},,,,aws\n")).imported == 1
+    # Who hosts is told apart from who bills.
+    assert [row["cloud"] for row in rows(home)] == ["aws"]
+    assert load(home, put(tmp_path, "late.csv", f"{header}\n{first},INV-7,4,,aws\n")).again == 1

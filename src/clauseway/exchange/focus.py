@@ -30,8 +30,8 @@ SOURCE = "focus"
 NEEDED = ("ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ProviderName")
 _ROWS = 20_000
 _TOO_MANY = "more fields than columns"
-# What says how much, not what about; and when the bill was made.
-_FIGURES = re.compile(r"(Cost|Price|Quantity|Currency)$|^x_Exported")
+# What says how much, not what about; when the bill was made; and its invoice, which comes after the charge.
+_FIGURES = re.compile(r"(Cost|Price|Quantity|Currency)$|^x_Exported|^x_Requests$|^Invoice(Detail)?Id$")
 # How providers name themselves, and the clouds they are. As each bill begins, in lower case.
 _CLOUDS = {
     "microsoft": "azure", "azure": "azure", "aws": "aws", "amazon": "aws", "google": "google-cloud", "oracle": "oci",
@@ -144,18 +144,14 @@ def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Report
         return Reported(line=line, fields=given, unreadable=f"the row has {_TOO_MANY}")
     if given.get("ChargeCategory") != "Usage":
         return Reported(line=line, fields={}, skipped=f"a charge of category {given.get('ChargeCategory', 'none')}")
-    words = [str(given[name]) for name in _NAMING if name in given]
+    about, unit = told_of(given, products)
     fields = {
         "source": SOURCE, "id": str(given.get("x_ChargeId", "")) or _identity(given),
         "event_ns": given.get("x_EventTime") or _instant(given.get("ChargePeriodStart")), "aggregated": True,
         "organisation": given.get("SubAccountName") or given.get("SubAccountId") or given.get("BillingAccountName"),
-        "cloud": given.get("x_Cloud") or _by_beginning(_CLOUDS, given.get("ProviderName")),
-        "seller": given.get("x_Seller") or _by_beginning(_SELLERS, given.get("InvoiceIssuerName")),
-        "region": given.get("RegionId"), "model": given.get("x_Model"), "upstream_id": given.get("ResourceId"),
-        "product": given.get("x_Product") or _product(words, products),
+        "model": given.get("x_Model"), "upstream_id": given.get("ResourceId"), **about,
     }  # fmt: skip
     fields = {name: value for name, value in fields.items() if value not in (None, "")}
-    unit = _unit(given, words)
     quantity = _quantity(given)
     if unit is None or quantity is None:
         asked = f"{given.get('ConsumedUnit', '')} of {given.get('SkuMeter', 'no meter')}"
@@ -163,6 +159,9 @@ def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Report
     fields[unit.column] = quantity
     if unit in CONTAINED_IN:
         fields[CONTAINED_IN[unit].column] = quantity
+    # Every request has input: told there alone, its number is counted once.
+    if unit is Unit.INPUT_TOKENS and (requests := number_of(given.get("x_Requests", ""))):
+        fields[Unit.REQUESTS.column] = int(requests) if requests == int(requests) else f"{requests:f}"
     return Reported(line=line, fields=fields)
 
 

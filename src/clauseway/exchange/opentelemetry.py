@@ -144,6 +144,9 @@ def _point(line: int, shared: Mapping[str, Any], point: Mapping[str, Any], *, is
     row = _named(attributes)
     count = point.get("sum", point.get("asInt", point.get("asDouble")))
     row[_TOKEN_TYPES[kind].column if kind in _TOKEN_TYPES else f"gen_ai.token.type {kind}"] = count
+    if _TOKEN_TYPES.get(kind) is Unit.INPUT_TOKENS and (requests := point.get("count")):
+        # Every request has input: told there alone, its number is counted once.
+        row[Unit.REQUESTS.column] = requests
     begin, end = point.get("startTimeUnixNano"), point.get("timeUnixNano")
     said = msgspec.json.encode(keepable([sorted(attributes.items()), kind, begin, end]))
     row |= {
