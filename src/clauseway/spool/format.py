@@ -34,7 +34,8 @@ Begun with the segment's checksum, a frame is valid in its own segment only. A c
 payload, no records) says that nothing follows: it is written when a segment is full and at a clean stop. The file may
 be longer than its frames (preallocated, zeros). A segment without a closing frame was left by a process that died.
 
-Records. The first byte is the kind. Label (1): what many records share, written once per segment before its first use:
+Records. The first byte is the kind. Label (1): what many records share, written in each segment before its first
+use, and again after 1, 2, 4, 8 … frames when it is used:
 
     u8 kind | u32 code | u32 length | JSON: {"type": "buyer" | "deployment" | "ruling", ...its fields}
 

@@ -316,6 +316,8 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batc
                 break
     both: list[Intent | UsageRecord] = [*intents, *records]
     named = {code for record in both for code in (record.buyer, record.deployment, record.ruling)}
+    if not named <= labels.keys():
+        labels = _labels_of(segment) | labels
     lost = [] if named <= labels.keys() else [record for record in both if not _codes(record) <= labels.keys()]
     if lost:
         reason = f"the labels of {len(lost)} records were lost, and they with them"
@@ -332,6 +334,15 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batc
         _named(Ruling, {record.ruling for record in both}, labels),
         tuple(damages),
     )  # fmt: skip
+
+
+def _labels_of(segment: Segment) -> dict[int, Label]:
+    """Every label that a segment still holds: what stood in a damaged frame may stand in a later one too."""
+    labels: dict[int, Label] = {}
+    for found in _frames(segment):
+        if not isinstance(found, Damage) and found.header.labels:
+            labels |= unpack_payload(found.payload).labels
+    return labels
 
 
 def _codes(record: Intent | UsageRecord) -> set[int]:

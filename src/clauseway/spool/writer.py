@@ -244,6 +244,9 @@ class SpoolWriter:
         arguments = (self._segment.descriptor, (header, payload), self._offset, os.RWF_DSYNC)
         self._frame += 1
         self._offset += len(header) + len(payload)
+        if self._frame & (self._frame - 1) == 0:
+            # After 1, 2, 4, 8 … frames labels are written again: none stands in one frame alone, which may be damaged.
+            self._emitted.clear()
         job = _Job(self._write, arguments, self._written)
         if self._disk_us < self._quick_us and not self._handed:  # else it would come before what was handed over
             self._loop.call_soon(self._written, job, job.result())
