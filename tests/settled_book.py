@@ -52,12 +52,16 @@ def request(number: int) -> str:
     return str(RequestId(7, number))
 
 
-def seal(home: Home, rows: Sequence[tuple[int, str, int, int, int, tuple[int, int, int]]] = USED) -> None:
-    """Seal rows of the table as one batch of a gateway's spool."""
+def seal(
+    home: Home,
+    rows: Sequence[tuple[int, str, int, int, int, tuple[int, int, int]]] = USED,
+    request: int = 0,
+) -> None:
+    """Seal rows of the table as one batch of a gateway's spool; with `request`, all as attempts of that one."""
     records = [
         UsageRecord(
-            request=RequestId(7, number),
-            attempt=1,
+            request=RequestId(7, request or number),
+            attempt=number - request + 1 if request else 1,
             event_ns=start_of_day_ns(date.fromisoformat(f"2026-{day}")) + second * 1_000_000_000,
             recorded_ns=number,
             buyer=buyer,

@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import settled_book
 from clauseway.app.actor import acting
+from clauseway.app.basis import basis_of, use_prices
 from clauseway.app.home import Home
+from clauseway.values import InvalidInput
 from in_process import answer, run
 
 HEADER = "product,cloud,seller,region,unit,begin,end,known_at,{price},source"
@@ -241,3 +244,55 @@ def test_a_text_that_somebody_edited_is_told(home: Path, book: str) -> None:
         connection.execute("UPDATE basis_texts SET body = ? WHERE digest = ?", (edited, digest))
     why, _ = refused(home, *MAY)
     assert why == f"basis: the text {digest} was edited: it is not what was accepted under it"
+
+
+# what changed after May was settled → why it cannot be closed
+CHANGED = [
+    (("basis", "prices", "{other}", "--why", "a new list"), "prices or rates changed after it was settled"),
+    (("basis", "assume", "cap=1000", "--why", "a term sheet"), "the figure cap changed after it was settled"),
+    (("basis", "assume", "--withdraw", "cap", "--why", "not agreed"), "the figure cap changed after it was settled"),
+    (("basis", "read", "R1=or", "--why", "counsel says so"), "a reading changed after it was settled"),
+]
+
+
+@pytest.mark.parametrize(("words", "why"), CHANGED, ids=[" ".join(one[0][1:3]) for one in CHANGED])
+def test_a_month_is_closed_on_what_the_home_holds(
+    home: Path, book: str, tmp_path: Path, words: tuple[str, ...], why: str
+) -> None:
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    other = written(tmp_path / "other.csv", OWN.format("3.00"))
+    told(home, *(one.format(other=other) for one in words))
+    told_why, todo = refused(home, "close", "2026-05")
+    assert told_why == f"PERIOD: 2026-05 cannot be closed: {why}"
+    assert todo == "Settle again: clauseway settle --period 2026-05."
+
+
+def test_a_gateway_takes_the_book_of_the_home(home: Path, book: str, tmp_path: Path) -> None:
+    at = Home(home)
+    [first] = use_prices(at, Path(book), "first used by the gateway")
+    assert (first.kind, first.label.startswith("book.csv"), first.who) == ("prices", True, acting())
+    assert use_prices(at, Path(book), "first used by the gateway") == []
+    with pytest.raises(InvalidInput, match="another price book than this home holds"):
+        use_prices(at, Path(written(tmp_path / "other.csv", OWN.format("3.00"))), "…")
+    assert due(told(home, *MAY, *ACCEPTED)) == "0.40"
+    assert refused(home, *MAY, "--prices", str(tmp_path / "other.csv"))[0].startswith("--prices: another price book")
+
+
+def test_a_home_from_before_the_register_keeps_what_it_settled_with(home: Path, book: str) -> None:
+    """As such a home is: its books in files, named by what was settled with them, and no register."""
+    told(home, *MAY, *ACCEPTED, "--prices", book)
+    digest = told(home, "statement", "--period", "2026-05")["inputs"]["price_book"]
+    books = [msgspec.structs.replace(one, text="") for one in basis_of(Home(home)).books]
+    (home / "price-books").mkdir()
+    kept = msgspec.json.encode({"books": books, "rates": None, "rates_digest": ""})
+    (home / "price-books" / f"{digest}.json.gz").write_bytes(gzip.compress(kept))
+    with sqlite3.connect(home / "control.db") as connection:
+        for table in ("basis", "basis_texts", "audit_log", "audit_head"):
+            connection.execute(f"DROP TABLE {table}")
+    Path(book).unlink()
+    assert told(home, "statement", "verify", "2026-05")["repeated"]["same"]
+    assert told(home, "basis", "history") == []
+    assert {one["why"] for one in told(home, "basis")} == {"settled with it before this home kept a register"}
+    assert due(told(home, *MAY)) == "0.40"
+    assert [one["label"].partition(" ")[0] for one in told(home, "basis") if one["kind"] == "prices"] == ["book.csv"]
+    assert told(home, "statement", "verify", "2026-05")["repeated"]["same"]

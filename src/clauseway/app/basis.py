@@ -571,6 +571,30 @@ def _stood_on(then: Basis, kind: str, since: Settlement) -> bool:
     return _prices_digest(then, _reader(then.home)) == since.inputs.price_book
 
 
+def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
+    """Name what a settlement stood on and the home holds otherwise by now: kinds, figures."""
+    found = []
+    inputs = settled.inputs
+    if basis.of(PRICES) and basis.prices(KnownAt.everything()).digest != inputs.price_book:
+        found.append("prices or rates")
+    if basis.holds_agreement and text_hash(basis.opened()) != inputs.agreement:
+        found.append("the agreement")
+    held = {one.name: one.label for one in basis.of(ASSUMPTION)}
+    for figure in settled.assumptions:
+        value = held.get(figure.name, "" if figure.accepted else figure.value)
+        if not _same_value(value, figure.value):
+            found.append(f"the figure {figure.name}")
+    if chosen_readings(basis.opened(), basis.readings) != (inputs.readings or {}):
+        found.append("a reading")
+    return found
+
+
+def chosen_readings(opened: Opened, readings: Mapping[str, str]) -> dict[str, str]:
+    """The readings that are not the default: choosing the default says nothing new."""
+    defaults = {(name, reading.default) for one in each_of(opened) for name, reading in one.agreement.readings.items()}
+    return dict(sorted(set(readings.items()) - defaults))
+
+
 def _reason(one: Acceptance) -> str:
     """`changed by anna on 2026-06-02 (book.csv), because …`."""
     verb = "withdrawn" if one.is_withdrawal else "changed"

@@ -4,7 +4,7 @@ Each is told by an id of the teller's: telling it again changes nothing, and tel
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ import msgspec
 from clauseway.app.audit_log import refuse_edited
 from clauseway.app.basis import basis_of
 from clauseway.app.charges import charge_of, in_usd
+from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.settling import month, one_at_a_time
@@ -39,7 +40,7 @@ from clauseway.ledger import (
 )
 from clauseway.ledger.invoices import open_lines, owed_through
 from clauseway.ledger.vouchers import standing_payments
-from clauseway.pricing import PriceTable
+from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import journal
 from clauseway.storage.attempts import Selection, attempts
 from clauseway.storage.books import Books
@@ -269,10 +270,24 @@ def journal_of(home: Home, party: str = "", period: str = "", account: str = "")
 
 
 def _reversed(lake: Lake, books: Books, prices: PriceTable, told: str, sold: Sold, amount: str) -> Reversed:
-    """The sale that is taken back, with its event time. No more of it than was charged and not taken back before."""
-    found, charged = _request(lake, prices, sold) if sold.request else _day(lake, prices, sold)
-    taken = exact_sum(one.of.amount for one in _standing(books.vouchers()) if one.id != told and _same(one.of, found))
+    """The sale that is taken back, with its event time. No more of it than was charged and not taken back before.
+
+    INVARIANT: what stands of credits and disputes never exceeds what was charged, neither for a request nor for the
+    sales of its day, whichever of the two they name.
+    """
+    try:
+        found, charged = _request(lake, prices, sold) if sold.request else _day(lake, prices, sold)
+        day_charged = _charged_on(lake, prices, found)
+    except UnknownPrice as error:
+        raise unpriced(error) from None
+    standing = [one.of for one in _standing(books.vouchers()) if one.id != told]
+    of_day = [one for one in standing if _sales_of(one) == _sales_of(found)]
+    taken = exact_sum(one.amount for one in of_day if not found.request or one.request == found.request)
     left = charged - taken
+    if found.request:
+        day_left = day_charged - exact_sum(one.amount for one in of_day)
+        if day_left < left:
+            taken, left = charged - day_left, day_left
     wanted = _amount(amount, _PICO) if amount else left
     if wanted > left or left <= 0:
         why = f"{charged.normalize():f} USD was charged, and {taken.normalize():f} of it was taken back before"
@@ -286,41 +301,62 @@ def _standing(vouchers: Iterable[Voucher]) -> list[Credit | Dispute]:
     return [one for one in told if isinstance(one, Credit | Dispute) and one.id not in rejected]
 
 
-def _same(one: Reversed, other: Reversed) -> bool:
-    return msgspec.structs.replace(one, amount=other.amount) == other
+def _sales_of(one: Reversed) -> tuple[date, str, str, str]:
+    """The day's sales that a reversal is of: day, seller, cloud, product."""
+    return day_of(one.event_ns), one.seller, one.cloud, one.product
 
 
 def _request(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]:
     days = Interval(date.min) if sold.day is None else Interval(sold.day, day_after(sold.day))
-    found = list(attempts(lake, Selection(days=days, request_id=sold.request)))
+    selection = Selection(
+        days=days, request_id=sold.request, seller=sold.seller, cloud=sold.cloud, product=sold.product
+    )
+    found = list(attempts(lake, selection))
     if not found:
         raise _refused(f"no request {sold.request} was charged", "none is sealed in the lake", "Check its id.")
-    charged = exact_sum(in_usd(charge_of(attempt, prices), day_of(attempt.event_ns), prices) for attempt in found)
-    last = found[-1]
-    return (
+    reversals = [
         Reversed(
-            event_ns=last.event_ns,
-            seller=last.seller,
-            cloud=last.cloud,
-            product=last.product,
-            amount=charged,
+            event_ns=one.event_ns,
+            seller=one.seller,
+            cloud=one.cloud,
+            product=one.product,
+            amount=in_usd(charge_of(one, prices), day_of(one.event_ns), prices),
             request=sold.request,
-        ),
-        charged,
-    )
+        )
+        for one in found
+    ]
+    _refuse_several(sold, reversals)
+    charged = exact_sum(one.amount for one in reversals)
+    return msgspec.structs.replace(reversals[-1], amount=charged), charged
+
+
+def _refuse_several(sold: Sold, reversals: Sequence[Reversed]) -> None:
+    """A request whose attempts were charged in several places: a voucher takes back where it was charged."""
+    if len({_sales_of(one) for one in reversals}) == 1:
+        return
+    clouds = sorted({one.cloud for one in reversals})
+    days = sorted({str(day_of(one.event_ns)) for one in reversals})
+    what = f"request {sold.request} was charged on {' and '.join(clouds)}, on {' and '.join(days)}"
+    todo = "Name one with --cloud, --seller, --product or --of-day, in a voucher of its own."
+    raise _refused(what, "a charge is taken back where it was made", todo)
 
 
 def _day(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]:
     if sold.day is None or not (sold.seller and sold.cloud and sold.product):
         todo = "Write --request ID, or --day, --seller, --cloud and --product."
         raise _refused("no sale is named", "a charge is taken back where it was made", todo)
-    lines = revenue(lake, prices, Interval(sold.day, day_after(sold.day)))
-    key = sold.seller, sold.cloud, sold.product
-    charged = exact_sum(one.amount for one in lines if (one.seller, one.cloud, one.product) == key)
     # A day's sales are taken back at its last instant: after everything they could follow.
     event_ns = start_of_day_ns(day_after(sold.day)) - 1
-    found = Reversed(event_ns=event_ns, seller=sold.seller, cloud=sold.cloud, product=sold.product, amount=charged)
-    return found, charged
+    found = Reversed(event_ns=event_ns, seller=sold.seller, cloud=sold.cloud, product=sold.product, amount=Decimal(0))
+    charged = _charged_on(lake, prices, found)
+    return msgspec.structs.replace(found, amount=charged), charged
+
+
+def _charged_on(lake: Lake, prices: PriceTable, of: Reversed) -> Decimal:
+    """What the sales of a reversal's day were charged, in USD."""
+    day, *place = _sales_of(of)
+    lines = revenue(lake, prices, Interval(day, day_after(day)))
+    return exact_sum(one.amount for one in lines if [one.seller, one.cloud, one.product] == place)
 
 
 def _dues(books: Books) -> list[Due]:

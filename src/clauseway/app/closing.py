@@ -4,6 +4,7 @@ import time
 from datetime import date
 
 from clauseway.app.audit_log import refuse_edited
+from clauseway.app.basis import basis_of, stands_otherwise
 from clauseway.app.home import Home
 from clauseway.app.losses import refuse_losses
 from clauseway.app.sealing import open_lake, seal
@@ -33,6 +34,9 @@ def close_month(home: Home, period: str, today: date) -> Closed:
                 return closed
         refuse_losses(lake.control, days)
         settlement = _settled(lake, books, period, days)
+        if changed := stands_otherwise(basis_of(home), settlement):
+            why = f"{', '.join(changed)} changed after it was settled"
+            raise _refused(period, why, f"Settle again: clauseway settle --period {period}.")
         statement = statement_of(settlement)
         closed = Closed(
             period=days,

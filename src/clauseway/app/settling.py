@@ -13,7 +13,7 @@ import msgspec
 
 from clauseway.agreement import RevenueShare, RevenueShareTerm
 from clauseway.app.audit_log import refuse_edited
-from clauseway.app.basis import Basis, basis_of, first_use, reasons, record
+from clauseway.app.basis import Basis, basis_of, chosen_readings, first_use, reasons, record
 from clauseway.app.carrying import CarriedSums, named
 from clauseway.app.home import Home
 from clauseway.app.library import OpenAgreement
@@ -208,7 +208,7 @@ class Settler:
             engine=f"clauseway {version('clauseway')}",
             facts="+".join(one.facts_hash(prices.known_at) for one in in_their_order(each_of(opened))),
             vouchers=vouchers_hash(vouchers),
-            readings=_chosen(opened, readings) or msgspec.UNSET,
+            readings=chosen_readings(opened, readings) or msgspec.UNSET,
         )
 
     def settle(self, days: Interval, assume: Sequence[str]) -> Settlement:
@@ -329,12 +329,6 @@ class Settler:
         if day not in self._sales:
             self._sales[day] = sales_in_order(self._lake, self._prices, day)
         return self._sales[day]
-
-
-def _chosen(opened: Opened, readings: Mapping[str, str]) -> dict[str, str]:
-    """The readings that are not the default: choosing the default says nothing new."""
-    defaults = {(name, reading.default) for one in each_of(opened) for name, reading in one.agreement.readings.items()}
-    return dict(sorted(set(readings.items()) - defaults))
 
 
 def saw_all_usage(lake: Lake, settlement: Settlement) -> bool:
