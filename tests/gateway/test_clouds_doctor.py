@@ -216,7 +216,7 @@ def test_the_command(tmp_path: Path, service: Service, cloud: Cloud, capsys: pyt
     path.write_text(deployment("one", f"{service.url}/v1"))
     arguments = ["doctor", "--config", str(path), "--home", str(tmp_path)]
     assert run(arguments) == 0
-    assert "All is well: 7 checks." in capsys.readouterr().out
+    assert "All is well: 8 checks." in capsys.readouterr().out
     cloud.answer = Answer(401, error("no"))
     assert run([*arguments, "--json"]) == 2
     told = json.loads(capsys.readouterr().out)

@@ -2,6 +2,7 @@
 permission. Nothing is changed, nothing is bought: the cloud is asked for its models, or something it must refuse."""
 
 import http.client
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,7 @@ from clauseway.values import InvalidInput, KnownAt, Problem
 T = TypeVar("T")
 _AT_ONCE = 8  # deployments examined together: most of the time is waiting
 _CREDENTIAL_TIMEOUT_S = 30.0  # a chain of sources may try several machines that are not there
+_JOURNAL_ROOM_BYTES = 64 << 20  # four segments: minutes of a busy gateway
 _CLOCK_S_MAX = 60.0  # signatures are refused from five minutes on
 _MODELS = Call(b"GET", b"/models", b"")
 _RESPONSES = Call(b"POST", b"/responses", b"application/json")
@@ -243,6 +245,18 @@ def with_basis(found: Examination, basis: Basis) -> Examination:
     said = f"{held}; this version ships other books" if other else held
     check = Check(deployment="", what="price book", ok=True, found=said, todo=todo)
     return msgspec.structs.replace(found, checks=(*found.checks, check))
+
+
+def with_room(found: Examination, spools: Path) -> Examination:
+    """Add whether the disk of the usage journals has room: once it is full, a gateway refuses."""
+    folder = next(path for path in (spools, *spools.absolute().parents) if path.exists())
+    room = os.statvfs(folder)
+    free = room.f_bavail * room.f_frsize
+    ok = free >= _JOURNAL_ROOM_BYTES
+    todo = "" if ok else "Make room, or a gateway will refuse requests; it goes on by itself once there is room."
+    said = f"{free >> 20:,} MB are free where usage is recorded ({spools})"
+    check = Check(deployment="", what="journal", ok=ok, found=said, todo=todo)
+    return Examination(found.ok and ok, (*found.checks, check))
 
 
 def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:

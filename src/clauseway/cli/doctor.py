@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clauseway.app.basis import basis_of
-from clauseway.app.doctor import Check, Examination, Patient, examine, with_basis
+from clauseway.app.doctor import Check, Examination, Patient, examine, with_basis, with_room
 from clauseway.app.home import home_at
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
@@ -24,7 +24,7 @@ def command(
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Examine what a gateway needs: configuration, credentials, clouds, prices, permission.
+    """Examine what a gateway needs: configuration, credentials, clouds, prices, permission, room.
 
     Every credential is fetched from where it comes from, every deployment is connected to and asked for its models, or,
     where it has no list of them, sent an empty request that it must refuse. Nothing is bought, nothing is changed, no
@@ -46,7 +46,7 @@ def command(
         configuration=configuration or at.configuration,
         home=at,
     )
-    found = with_basis(examine(patient), basis)
+    found = with_room(with_basis(examine(patient), basis), at.spools)
     if as_json:
         print_json(found)
     else:

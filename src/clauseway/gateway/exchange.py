@@ -26,6 +26,7 @@ from clauseway.gateway.errors import (
     DEADLINE,
     INTERNAL,
     JOURNAL_FAILED,
+    JOURNAL_FULL,
     OWN_FAULT,
     PATIENCE_S,
     PHRASES,
@@ -42,9 +43,11 @@ from clauseway.gateway.shared import Shared
 from clauseway.gateway.tables import Customer
 from clauseway.gateway.targets import Reserved
 from clauseway.metering import Status
+from clauseway.spool import NO_ROOM
 
 FOREVER_S: Final = 1e12  # finite, because the wheel counts in ticks
 _NOTHING: Final = Reserved(0, 0, 0)
+_ROOM_S: Final = 5  # the journal looks for room every second; who comes again sooner only adds to the crowd
 _CALLED_OFF: Final = "was slower and called off"
 
 
@@ -136,11 +139,32 @@ class Exchange(Owner):
         self._deadline_s = now_s + shared.tables.deadline_s
         if self.wanted.hedge_s:
             self._hedge_due_s = now_s + self.wanted.hedge_s
+        if shared.spool.full is not None:
+            # Nothing is asked of a cloud that could not be recorded: wait for room, as long as that is allowed.
+            shared.spool.wait(_Turn(self))
+            self._due(FOREVER_S)
+            return
+        self.go()
+
+    def go(self) -> None:
+        """Ask the first candidate."""
         try:
             if not self._begin_next():
                 self._nothing_left()
         except Exception as error:
             self.fault(error)
+
+    def found_room(self, error: OSError | None) -> None:
+        """The journal can be written again, or, with an error, it took too long."""
+        if self._over:
+            return
+        if error is None:
+            self._deadline_s = self.shared.wheel.now_s + self.shared.tables.deadline_s
+            self.go()
+        else:
+            self._settled = True
+            self._status, self._message = JOURNAL_FULL.status, "The usage journal could not be written."
+            self.durable(error)
 
     def _begin_next(self) -> bool:
         """Attempt the best candidate that is left and can be asked now; False where there is none."""
@@ -549,7 +573,8 @@ class Exchange(Owner):
             caller.write(self._held)
             intact = caller.chunked or not self._committed
         elif self._committed:
-            event = error_event(JOURNAL_FAILED, "The usage journal failed; this answer was not recorded.")
+            fault = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
+            event = error_event(fault, "The usage journal could not be written; this answer was not recorded.")
             caller.write(_last_of_stream(event, caller.chunked))
         else:
             caller.write(journal_failed(error, caller.head_lines))
@@ -631,6 +656,16 @@ class Exchange(Owner):
             self._attempt.resume()
 
 
+class _Turn:
+    """Waits for a journal that is full, in the place of an exchange that has not begun."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def durable(self, error: OSError | None) -> None:
+        self._exchange.found_room(error)
+
+
 class _Nobody:
     """Where the answer goes once the client has left."""
 
@@ -658,4 +693,6 @@ def _last_of_stream(events: bytes, chunked: bool) -> bytes:
 def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:
     """What is answered when usage cannot be recorded: nothing is served unmetered."""
     message = f"The usage journal cannot be written ({error.strerror or error}); nothing is served until it can."
+    if error.errno in NO_ROOM:
+        return error_response(JOURNAL_FULL, message, headers=b"retry-after: %d\r\n%b" % (_ROOM_S, head_lines))
     return error_response(JOURNAL_FAILED, message, headers=head_lines)

@@ -117,7 +117,7 @@ class Front:
         except (UnknownPath, Refused):
             return False
         incoming.asking = asking
-        return customer.role != "auditor" and shared.spool.failure is None
+        return customer.role != "auditor" and _unwritable(shared) is None
 
     def serve(self, incoming: Incoming) -> None:
         asking = incoming.asking or READY.get((incoming.url, incoming.method))
@@ -183,8 +183,9 @@ class Front:
         if customer.role == "auditor":
             message = "This key may read what its project asked and ask nothing: use one with the role member or admin."
             raise Refused(errors.NOT_ALLOWED, message)
-        if shared.spool.failure is not None:
-            desk.answer(journal_failed(shared.spool.failure, desk.head_lines))
+        unwritable = _unwritable(shared)
+        if unwritable is not None:
+            desk.answer(journal_failed(unwritable, desk.head_lines))
             return
         if customer.account is not None:
             shortage = customer.account.admit(shared.wheel.now_s)
@@ -480,9 +481,13 @@ class Front:
         raise Refused(errors.NO_SUCH_OBJECT, message)
 
     def _health(self, _incoming: Incoming, _name: bytes | None) -> None:
-        failure = self._shared.spool.failure
-        if failure is not None:
-            self.desk.answer(journal_failed(failure, self.desk.head_lines))
+        spool = self._shared.spool
+        unwritable = spool.failure or spool.full
+        if unwritable is not None:
+            self.desk.answer(journal_failed(unwritable, self.desk.head_lines))
+        elif spool.shortage is not None:
+            why = f"no room for the next segment of the usage journal; {spool.room_bytes:,} bytes are left in this one"
+            self._json({"status": "ok", "journal": why})
         else:
             self.desk.answer(response(200, b'{"status":"ok"}', self.desk.head_lines))
 
@@ -490,7 +495,7 @@ class Front:
         """Whether requests should be sent here: one that is healthy may have nobody to ask. (One that is stopping does
         not listen any more.)"""
         shared = self._shared
-        if shared.spool.failure is not None:
+        if shared.spool.failure is not None or shared.spool.full is not None:
             self._health(_incoming, _name)
             return
         targets = shared.tables.targets
@@ -500,6 +505,14 @@ class Front:
 
     def _json(self, value: object) -> None:
         self.desk.answer(response(200, msgspec.json.encode(value), self.desk.head_lines))
+
+
+def _unwritable(shared: Shared) -> OSError | None:
+    """Why a request is refused because it could not be recorded."""
+    spool = shared.spool
+    if spool.full is not None and not spool.holds:
+        return spool.full
+    return spool.failure
 
 
 def _path_of(url: bytes) -> bytes:

@@ -11,6 +11,7 @@ What a pending answer used (a response in the background, a batch) is metered by
 A process that dies in between leaves a claim; at the next start the journal tells whether the usage was recorded.
 """
 
+import errno
 import queue
 import sqlite3
 import threading
@@ -361,7 +362,9 @@ class IssuedIndex:
             with self._writing:
                 return [self._writing.execute(change.statement, change.values).rowcount > 0 for change in changes]
         except sqlite3.Error as error:
-            return [OSError(f"the index of identifiers cannot be written: {error}")] * len(changes)
+            message = f"the index of identifiers cannot be written: {error}"
+            full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+            return [OSError(errno.ENOSPC, message) if full else OSError(message)] * len(changes)
 
 
 def _marks(values: Sequence[str]) -> str:

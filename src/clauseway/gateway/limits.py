@@ -107,6 +107,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: Annotated[
         float, _within(0.0, 3600, "How long open requests may take to end after a stop was asked for.")
     ] = 30.0
+    journal_hold_s: Annotated[
+        float,
+        _within(
+            0.0,
+            3600,
+            "While the usage journal's disk is full, requests wait for room until it was full for so long; "
+            "then they are refused. 0 refuses them at once.",
+        ),
+    ] = 0.0
     pending_s: Annotated[
         float,
         _within(0.1, 3600, "What is made in the background takes seconds to hours; nobody waits for its usage."),

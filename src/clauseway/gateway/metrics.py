@@ -137,6 +137,14 @@ class Figures(Collector):
         yield GaugeMetricFamily(
             "clauseway_journal_failed", "1 once the usage journal failed.", value=shared.spool.failure is not None
         )
+        yield GaugeMetricFamily(
+            "clauseway_journal_full", "1 while the usage journal finds no room.", value=shared.spool.full is not None
+        )
+        yield GaugeMetricFamily(
+            "clauseway_journal_room_bytes",
+            "What can be recorded without asking the disk for room.",
+            value=shared.spool.room_bytes,
+        )
         yield CounterMetricFamily(
             "clauseway_log_lines_dropped", "Lines of the log that nobody took in time.", value=self._lines.dropped
         )

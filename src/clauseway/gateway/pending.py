@@ -37,7 +37,7 @@ class Poller:
     def poll(self, now_s: float) -> None:
         """Begin a round where one is due; `now_s` in seconds of `time.monotonic`."""
         period_s = self._shared.limits.pending_s
-        if now_s < self._due_s or self._shared.spool.failure is not None:
+        if now_s < self._due_s or self._shared.spool.failure is not None or self._shared.spool.full is not None:
             return
         self._due_s = now_s + period_s
         found = self._shared.issued.pending(_AT_ONCE_MAX, self._after)

@@ -14,7 +14,7 @@ class Reporter:
         self._shared, self._health, self._lines = shared, health, lines
         self._away: set[str] = set()
         self._short: dict[tuple[str, str], int] = {}
-        self._failed = False
+        self._failed = self._short_of_room = self._full = False
 
     def look(self) -> None:
         """To be called once a second or so."""
@@ -33,7 +33,19 @@ class Reporter:
                 self._short[kind, whose] = count
                 event = "budget short" if kind == "budget" else "limit reached"
                 self._lines.event(event, kind=kind, whose=whose, refused=count - before)
+        self._look_for_room()
         failure = self._shared.spool.failure
         if failure is not None and not self._failed:
             self._failed = True
             self._lines.event("journal failed", error=str(failure))
+
+    def _look_for_room(self) -> None:
+        spool = self._shared.spool
+        full, short = spool.full is not None, spool.shortage is not None
+        if full and not self._full:
+            self._lines.event("journal full", error=str(spool.full))
+        elif short and not self._short_of_room and not full:
+            self._lines.event("journal short of room", error=str(spool.shortage), bytes_left=spool.room_bytes)
+        elif (self._full or self._short_of_room) and not full and not short:
+            self._lines.event("journal has room")
+        self._full, self._short_of_room = full, short or (self._short_of_room and full)

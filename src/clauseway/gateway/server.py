@@ -114,6 +114,7 @@ class Server:
         spool = self._spool_factory(options.spool, loop, boot=boot)
         write_lost(spool, left_open)
         limits = options.limits or settings.limits
+        spool.hold_s = limits.journal_hold_s
         self._endpoints = Endpoints(loop, limits, settings.tls)
         self._health: dict[str, Health] = {}
         self._memory = Memory()
@@ -310,6 +311,7 @@ class Server:
         before, self._settings = self._settings, plan.settings
         limits = self._shared.limits = self._options.limits or plan.settings.limits
         self._shared.retries.always = limits.retries
+        self._shared.spool.hold_s = limits.journal_hold_s
         self._endpoints.limit(limits)
         self._access.share = plan.settings.log.access
         self._watchers()

@@ -10,7 +10,8 @@ only, know a torn end from damage in the middle, and name every frame by (spool,
 - `writer` is the group commit and the rotation of segments.
 - `reader` gives batches, positions, attempts left open by a process that died; and lets go of what is sealed.
 
-Knows nothing of clouds, prices or the lake. A disk that fails makes the writer fail closed: nobody is told "durable"
+Knows nothing of clouds, prices or the lake. A disk without room is waited for. One that fails makes the writer fail
+closed: nobody is told "durable"
 again until a new process opens a new segment.
 """
 
@@ -26,9 +27,10 @@ from clauseway.spool.reader import (
     release,
 )
 from clauseway.spool.segments import SpoolBusy, identify, identity_of, is_written
-from clauseway.spool.writer import SpoolWriter, Waiter
+from clauseway.spool.writer import NO_ROOM, SpoolWriter, Waiter
 
 __all__ = [
+    "NO_ROOM",
     "Batch",
     "Damage",
     "Label",

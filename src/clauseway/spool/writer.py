@@ -16,15 +16,20 @@ nobody waits for: so a last frame that is damaged later is told from one that wa
 
 INVARIANT: a waiter hears "durable" only after the frame with its record, and all frames before it, are on the disk.
 After an error of the disk every waiter, present and future, hears that error; nothing is written any more.
+
+A disk without room is no error of the disk. While the next segment cannot be made, the present one is written on; where
+the present one is full as well, the frame that found no room stays, whoever waits is told or may wait (`hold_s`), and
+every second it is tried again, at its place. So what was recorded is written in its order, whatever was told of it.
 """
 
 import asyncio
 import contextlib
+import errno
 import os
 import threading
 import time
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
@@ -51,6 +56,11 @@ _WAITING_MAX: Final = 64  # measured: larger batches gain nothing, smaller ones 
 _COMMIT_EVERY_S: Final = 0.001  # at most a thousand commits a second, about 5 % of a core
 _QUICK_US: Final = 500  # a disk that took longer the last time is not waited for on the loop's thread; 0: none is
 _DURATION_BITS: Final = 64
+_ROOM_EVERY_S: Final = 1.0  # room is made by people; asking costs next to nothing
+# Of a segment, beyond its size: the frame that goes over it and the closing frame find room on a full disk, too.
+_LAST_FRAMES_BYTES: Final = 32 << 10
+# What says that there is no room, for now: on the disk, or in somebody's quota.
+NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 _INTENT_DELAY_S: Final = 0.050  # how long a record that nobody waits for may stay in memory
 
 
@@ -62,7 +72,8 @@ class Waiter(Protocol):
 
 
 class _Segment(NamedTuple):
-    """An open file. What goes beyond `size` bytes was not filled with zeros, and is as durable, only slower."""
+    """An open file. With `size` bytes written it is the next one's turn; what goes far beyond was not filled with
+    zeros, and is as durable, only slower."""
 
     number: int
     descriptor: int
@@ -89,9 +100,10 @@ class SpoolWriter:
     """Appends records to the spool in `directory`, from the thread of `loop`.
 
     `boot` names this start of the gateway. `open_requests` is kept by the gateway: how many requests may still come to
-    wait. `failure` is the error after which nothing is durable any more. A disk whose last write took `quick_us` or
-    longer is left to the log thread. Raises SpoolBusy where another process writes this spool, OSError where the first
-    segment cannot be made.
+    wait. `failure` is the error after which nothing is durable any more. `shortage` is why the next segment cannot be
+    made at present, `full` why nothing can be written at present; who waits hears it after the disk was full for
+    `hold_s`. A disk whose last write took `quick_us` or longer is left to the log thread. Raises SpoolBusy where
+    another process writes this spool, OSError where the first segment cannot be made.
     """
 
     def __init__(
@@ -102,10 +114,17 @@ class SpoolWriter:
         boot: int,
         segment_bytes: int = _SEGMENT_BYTES,
         quick_us: int = _QUICK_US,
+        room_every_s: float = _ROOM_EVERY_S,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.open_requests = 0
         self.failure: OSError | None = None
+        self.shortage: OSError | None = None
+        self.full: OSError | None = None
+        self.hold_s = 0.0
+        self._full_since_s = 0.0
+        self._stalled: _Job | None = None  # what found no room
+        self._room_every_s = room_every_s
         # Commits by the number of bits of their duration in microseconds, and the sum of these.
         self.commits = [0] * _DURATION_BITS
         self.commit_us = 0
@@ -118,7 +137,11 @@ class SpoolWriter:
         segments = list_segments(directory)
         self._spool = identify(directory)
         first = segments[-1].number + 1 if segments else 0
-        self._segment = self._create(first, min(segment_bytes, _FIRST_SEGMENT_BYTES))
+        try:
+            self._segment = self._create(first, min(segment_bytes, _FIRST_SEGMENT_BYTES))
+        except OSError:
+            os.close(self._lock)
+            raise
         self._next: _Segment | None = None
         self._preparing: asyncio.Future[_Segment] | None = None
         self._offset = SEGMENT_HEADER.size
@@ -131,6 +154,7 @@ class SpoolWriter:
         self._waiting: list[Waiter] = []
         self._released: list[Waiter] = []
         self._busy = False
+        self._closing = False
         self._timer = False
         self._flush_timer = False
         self._last_commit_s = 0.0
@@ -145,6 +169,19 @@ class SpoolWriter:
     def identity(self) -> str:
         """The spool's name for ever, in hex."""
         return self._spool.hex()
+
+    @property
+    def room_bytes(self) -> int:
+        """How much can be written without asking the disk for room."""
+        if self.full is not None:
+            return 0
+        following = self._next.size if self._next is not None else 0
+        return max(self._segment.size - self._offset, 0) + following
+
+    @property
+    def holds(self) -> bool:
+        """Whether those who wait for a disk that is full may go on waiting."""
+        return time.monotonic() < self._full_since_s + self.hold_s
 
     # -- appending
 
@@ -172,6 +209,9 @@ class SpoolWriter:
             # Not at once: a caller is never called back before its own call returns.
             self._loop.call_soon(waiter.durable, self.failure)
             return
+        if self.full is not None and not self.holds:
+            self._loop.call_soon(waiter.durable, self.full)
+            return
         self._waiting.append(waiter)
         if self._busy:
             return
@@ -186,20 +226,26 @@ class SpoolWriter:
 
     async def close(self) -> None:
         """Write what is pending, close the segment with its closing frame, stop the log thread, let go of the lock."""
+        self._closing = True
         while self.failure is None and (self._busy or self._pending or self._waiting):
             self._idle.clear()
+            if self._stalled is not None:
+                self._try_for_the_last_time()
+                continue
             if not self._busy:
                 self._commit()
             await self._idle.wait()
         if self.failure is None:
-            _close_segment(self._segment, self._frame, self._offset)
+            with _without_room():
+                _close_segment(self._segment, self._frame, self._offset)
         self._jobs.put(None)
         self._log_thread.join()
         if self._preparing is not None:
             await asyncio.wait((self._preparing,))
         if self._next is not None:
             # It was made ahead of time and stays empty: an end of its own, and its zeros are given back.
-            _close_segment(self._next, 0, SEGMENT_HEADER.size)
+            with _without_room():
+                _close_segment(self._next, 0, SEGMENT_HEADER.size)
         os.close(self._lock)
 
     # -- committing
@@ -252,7 +298,12 @@ class SpoolWriter:
             self._loop.call_soon(self._written, job, job.result())
         else:
             self._hand_over(job)
-        if self._next is None and self._preparing is None and self._offset >= self._segment.size // 2:
+        if (
+            self._next is None
+            and self._preparing is None
+            and self.shortage is None
+            and self._offset >= self._segment.size // 2
+        ):
             self._prepare()
 
     def _hand_over(self, job: _Job) -> None:
@@ -271,21 +322,29 @@ class SpoolWriter:
 
     def _write(self, *arguments: Any) -> int:
         began_s = time.monotonic()
+        descriptor, buffers, offset, flags = arguments
         try:
-            return os.pwritev(*arguments)
+            written = os.pwritev(descriptor, buffers, offset, flags)
+            rest = b"".join(buffers)[written:] if written < sum(map(len, buffers)) else b""
+            # Why it took a part of it only is what the rest is answered with.
+            return written + os.pwritev(descriptor, (rest,), offset + written, flags) if rest else written
         finally:
             self._disk_us = int((time.monotonic() - began_s) * 1e6)
 
     def _written(self, job: _Job, result: int | OSError) -> None:
         header, payload = job.arguments[1]
         if isinstance(result, OSError):
-            self._fail(result)
+            if result.errno in NO_ROOM:
+                self._stall(job, result)
+            else:
+                self._fail(result)
         elif result != len(header) + len(payload):
             self._fail(OSError(f"the journal took {result} of {len(header) + len(payload)} bytes"))
         elif self.failure is None:
             took_us = int((time.monotonic() - self._last_commit_s) * 1e6)
             self.commits[took_us.bit_length()] += 1
             self.commit_us += took_us
+            self.full = None
             self._acknowledge()
             self._release()
 
@@ -297,6 +356,33 @@ class SpoolWriter:
         # A mark that cannot be written leaves the one before it, which is right and says less.
         with contextlib.suppress(OSError):
             os.pwrite(self._segment.descriptor, pack_acknowledged(self._frame), ACKNOWLEDGED_AT)
+
+    def _stall(self, job: _Job, error: OSError) -> None:
+        """A frame found no room: it stays, and is tried again at its place. Nothing else is written before it."""
+        if self.full is None:
+            self._full_since_s = time.monotonic()
+        self.full, self._stalled = error, job
+        if not self.holds:
+            waiters = (*self._released, *self._waiting)
+            self._released, self._waiting = [], []
+            self._tell(waiters, error)
+        self._loop.call_later(self._room_every_s, self._try_again)
+        self._idle.set()
+
+    def _try_again(self) -> None:
+        job, self._stalled = self._stalled, None
+        if job is not None and self.failure is None:
+            self._hand_over(job)
+
+    def _try_for_the_last_time(self) -> None:
+        """The process stops: what finds no room now is lost, and was acknowledged to nobody."""
+        job, self._stalled = self._stalled, None
+        assert job is not None
+        result = job.result()
+        if isinstance(result, OSError):
+            self._fail(result)
+        else:
+            self._written(job, result)
 
     def _fail(self, error: OSError) -> None:
         """Nothing is durable from here on: everybody who waits hears so."""
@@ -337,15 +423,21 @@ class SpoolWriter:
         """A new segment file: filled with zeros, its header and its name durable."""
         header = pack_segment_header(self._spool, number, time.time_ns(), self._boot)
         path = segment_path(self._directory, number)
+        total = size + _LAST_FRAMES_BYTES
+        room = os.statvfs(self._directory)
+        if room.f_bavail * room.f_frsize < total:
+            # Not tried: until it was given up it would take what others could still use.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, size)
-            for offset in range(0, size, _FILL_BYTES):
-                os.pwritev(descriptor, (bytes(min(_FILL_BYTES, size - offset)),), offset, os.RWF_DSYNC)
+            os.posix_fallocate(descriptor, 0, total)
+            for offset in range(0, total, _FILL_BYTES):
+                os.pwritev(descriptor, (bytes(min(_FILL_BYTES, total - offset)),), offset, os.RWF_DSYNC)
             os.pwritev(descriptor, (header,), 0, os.RWF_DSYNC)
             sync_directory(self._directory)
         except OSError:
             os.close(descriptor)
+            path.unlink()
             raise
         return _Segment(number, descriptor, int.from_bytes(header[56:60], "little"), size)
 
@@ -359,9 +451,17 @@ class SpoolWriter:
         self._preparing = None
         error = prepared.exception()
         if isinstance(error, OSError):
-            self._fail(error)
+            if error.errno not in NO_ROOM:
+                self._fail(error)
+                return
+            self.shortage = error
+            self._loop.call_later(self._room_every_s, self._prepare_again)
         else:
-            self._next = prepared.result()
+            self._next, self.shortage = prepared.result(), None
+
+    def _prepare_again(self) -> None:
+        if self._next is None and self._preparing is None and self.failure is None and not self._closing:
+            self._prepare()
 
     def _rotate(self, following: _Segment) -> None:
         """Go over to the next segment. What is pending names labels that the new one has not seen yet."""
@@ -373,9 +473,22 @@ class SpoolWriter:
         for record in self._pending:
             self._emit(codes_of(record))
 
-    def _closed(self, _: _Job, result: OSError | None) -> None:
+    def _closed(self, job: _Job, result: OSError | None) -> None:
         if isinstance(result, OSError):
-            self._fail(result)
+            if result.errno in NO_ROOM:
+                self._loop.call_later(self._room_every_s, self._hand_over, job)
+            else:
+                self._fail(result)
+
+
+@contextlib.contextmanager
+def _without_room() -> Iterator[None]:
+    """An end that finds no room is left out: what was written before it is read all the same."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
 
 
 def _close_segment(segment: _Segment, frame: int, offset: int) -> None:

@@ -1,0 +1,200 @@
+"""A disk that is full for a while: what was acknowledged stays, and the journal goes on once there is room."""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from test_spool_journal import BUYER, DEPLOYMENT, RULING, Waiting, numbers_in
+
+from clauseway.spool import SpoolWriter, pack_usage_fields, positions
+from small_disks import SmallDisk, small_disk
+
+SEGMENT_BYTES = 64 << 10
+ROOM_EVERY_S = 0.02
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk", 2 << 20) as mounted:
+        yield mounted
+
+
+class Journal:
+    """A writer on a small disk, and the numbers of the records that it said were durable."""
+
+    def __init__(self, disk: SmallDisk, quick_us: int, hold_s: float = 0.0) -> None:
+        self.directory = disk.path / "spool"
+        self.writer = SpoolWriter(
+            self.directory, asyncio.get_running_loop(), boot=1, segment_bytes=SEGMENT_BYTES, quick_us=quick_us,
+            room_every_s=ROOM_EVERY_S,
+        )  # fmt: skip
+        self.writer.hold_s = hold_s
+        self.codes = tuple(self.writer.label(label) for label in (BUYER, DEPLOYMENT, RULING))
+        self.written = 0
+        self.acknowledged: list[int] = []
+
+    def begin(self) -> tuple[int, Waiting]:
+        """Append a record, and wait for it."""
+        number, waiting = self.written, Waiting()
+        self.written += 1
+        buyer, deployment, ruling = self.codes
+        packed = pack_usage_fields(
+            1, number, 1, 1000, 3000, buyer, deployment, ruling, 1, 1, 200, False, 5, 5, 0, ((2, 7),), b"u" * 60,
+        )  # fmt: skip
+        self.writer.append(packed, buyer, deployment, ruling)
+        self.writer.wait(waiting)
+        return number, waiting
+
+    async def write(self) -> OSError | None:
+        number, waiting = self.begin()
+        error = await waiting.heard
+        if error is None:
+            self.acknowledged.append(number)
+        return error
+
+    async def write_until_full(self) -> OSError:
+        while (error := await self.write()) is None:
+            assert self.written < 100_000
+        return error
+
+    async def write_until_durable(self) -> None:
+        async with asyncio.timeout(20):
+            while await self.write() is not None:
+                await asyncio.sleep(ROOM_EVERY_S)
+
+    def check(self) -> None:
+        """Every record that was acknowledged is there once, and none twice."""
+        found = numbers_in(self.directory)
+        assert len(found) == len(set(found))
+        assert set(self.acknowledged) <= set(found)
+        assert all(not place.damages for place in positions(self.directory))
+
+
+@pytest.fixture(params=[1_000_000, 0], ids=["written on the loop", "written by the log thread"])
+def quick_us(request: pytest.FixtureRequest) -> int:
+    value: int = request.param
+    return value
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(scenario())  # type: ignore[arg-type]
+
+
+def test_with_the_present_segment_usable_it_goes_on(disk: SmallDisk, quick_us: int) -> None:
+    async def scenario() -> None:
+        journal = Journal(disk, quick_us)
+        disk.fill(leave=20_000)
+        while journal.writer.shortage is None:
+            assert await journal.write() is None
+            if journal.writer._preparing is not None:
+                await asyncio.wait((journal.writer._preparing,))
+        assert journal.writer.shortage.errno == errno.ENOSPC
+        assert 0 < journal.writer.room_bytes < SEGMENT_BYTES
+        for _ in range(20):
+            assert await journal.write() is None, "there is room in the segment that is there"
+        assert (journal.writer.failure, journal.writer.full) == (None, None)
+        disk.clear()
+        async with asyncio.timeout(20):
+            while journal.writer.shortage is not None:
+                await asyncio.sleep(ROOM_EVERY_S)
+        assert journal.writer.room_bytes > SEGMENT_BYTES
+        for _ in range(1000):
+            assert await journal.write() is None
+        await journal.writer.close()
+        journal.check()
+
+    run(scenario)
+    assert len(positions(disk.path / "spool")) > 2
+
+
+def test_a_full_disk_refuses_and_goes_on_when_there_is_room(disk: SmallDisk, quick_us: int) -> None:
+    async def scenario() -> None:
+        journal = Journal(disk, quick_us)
+        for turn in range(3):
+            disk.fill()
+            error = await journal.write_until_full()
+            assert error.errno == errno.ENOSPC
+            assert journal.writer.full is error
+            assert journal.writer.failure is None
+            heard = journal.begin()[1]
+            assert (await heard.heard).errno == errno.ENOSPC  # type: ignore[union-attr]
+            assert journal.writer.room_bytes == 0
+            disk.clear()
+            await journal.write_until_durable()
+            assert journal.writer.full is None
+            assert len(journal.acknowledged) > 10 * turn
+        await journal.writer.close()
+        journal.check()
+        found = numbers_in(journal.directory)
+        assert found == list(range(journal.written)), "what was refused is recorded all the same, in its order"
+
+    run(scenario)
+
+
+def test_those_who_may_wait_hear_nothing_until_there_is_room(disk: SmallDisk, quick_us: int) -> None:
+    async def scenario() -> None:
+        journal = Journal(disk, quick_us, hold_s=600)
+        disk.fill()
+        while journal.writer.full is None:
+            number, waiting = journal.begin()
+            while not waiting.heard.done() and journal.writer.full is None:
+                await asyncio.sleep(0)
+            if waiting.heard.done():
+                journal.acknowledged.append(number)
+        held = [waiting, *[journal.begin()[1] for _ in range(5)]]
+        await asyncio.sleep(5 * ROOM_EVERY_S)
+        assert not any(one.heard.done() for one in held)
+        disk.clear()
+        async with asyncio.timeout(20):
+            assert [await one.heard for one in held] == [None] * 6
+        await journal.writer.close()
+        journal.check()
+        assert numbers_in(journal.directory) == list(range(journal.written))
+
+    run(scenario)
+
+
+def test_who_has_waited_long_enough_hears_that_there_is_no_room(disk: SmallDisk, quick_us: int) -> None:
+    async def scenario() -> None:
+        journal = Journal(disk, quick_us, hold_s=5 * ROOM_EVERY_S)
+        disk.fill()
+        assert (await journal.write_until_full()).errno == errno.ENOSPC
+        assert (await journal.begin()[1].heard).errno == errno.ENOSPC  # type: ignore[union-attr]
+        await journal.writer.close()
+        journal.check()
+
+    run(scenario)
+
+
+def test_a_stop_on_a_full_disk_loses_nothing_that_was_acknowledged(disk: SmallDisk, quick_us: int) -> None:
+    async def scenario() -> None:
+        journal = Journal(disk, quick_us)
+        disk.fill()
+        await journal.write_until_full()
+        async with asyncio.timeout(20):
+            await journal.writer.close()
+        journal.check()
+        assert numbers_in(journal.directory) == journal.acknowledged
+        disk.clear()
+        again = Journal(disk, quick_us)
+        assert await again.write() is None
+        await again.writer.close()
+        assert numbers_in(journal.directory) == [*journal.acknowledged, 0]
+
+    run(scenario)
+
+
+def test_a_start_on_a_full_disk_is_refused_and_leaves_nothing_in_the_way(disk: SmallDisk, quick_us: int) -> None:
+    async def scenario() -> None:
+        disk.fill(leave=8192)
+        with pytest.raises(OSError, match="No space left"):
+            Journal(disk, quick_us)
+        assert list(disk.path.glob("spool/*.seg")) == []
+        disk.clear()
+        journal = Journal(disk, quick_us)
+        assert await journal.write() is None
+        await journal.writer.close()
+
+    run(scenario)
