@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from bench import data_plane, decisions, importing, ledger, metering, settlement, takeover
+from bench import data_plane, decisions, importing, ledger, metering, months, settlement, takeover
 from bench.report import write_page
 from bench.results import Effort, Result, show, write
 
@@ -17,6 +17,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "importing": importing.measure,
     "settlement": settlement.measure,
     "ledger": ledger.measure,
+    "months": months.measure,
 }
 
 

@@ -108,6 +108,7 @@ def settle_month(
         if use.accepting:
             record(home, use.accepting, FIRST_USE.format(period=period))
         _post(lake.control, [*restatements, settlement])
+        settler.carry_on(days, use.assume)
         # Closed with this settlement, the month needs no second look while its inputs stay as they are.
         settler.mark_same(told_of(settlement), (), use.assume)
         settler.sums.keep()
@@ -273,6 +274,10 @@ class Settler:
         inputs = self.fingerprint(settled.period, assume)
         return named("same", settled.period), named(settled.receipt, changes, inputs)
 
+    def carry_on(self, days: Interval, assume: Sequence[str]) -> None:
+        """Make the sums that the next month will be settled on, while the usage of these days is at hand."""
+        self._before(days.end, self.in_force(days), read_assumptions(assume, self._figures))
+
     def _carried(
         self, days: Interval, assumptions: Assumptions
     ) -> tuple[Mapping[ShareKey, Carried], Mapping[ShareKey, Carried]]:
@@ -282,11 +287,15 @@ class Settler:
         # Figures that nobody accepted are refused by `settle`, with everything else that is wrong.
         if not self._use_kept or days.begin.day != 1 or assumptions.undisclosed(names):
             return {}, {}
-        back = [*self._credited, *self._disputed]
-        carried = self.sums.before(days.begin, shares, assumptions, back)
+        return self._before(days.begin, shares, assumptions)
+
+    def _before(
+        self, day: date, shares: Sequence[RevenueShare], assumptions: Assumptions
+    ) -> tuple[Mapping[ShareKey, Carried], Mapping[ShareKey, Carried]]:
+        carried = self.sums.before(day, shares, assumptions, [*self._credited, *self._disputed])
         if not self._disputed:
             return carried, carried
-        return carried, self.sums.before(days.begin, shares, assumptions, self._credited, if_rejected=True)
+        return carried, self.sums.before(day, shares, assumptions, self._credited, if_rejected=True)
 
     @staticmethod
     def _since(share: RevenueShare, days: Interval, carried: Mapping[ShareKey, Carried]) -> date:
