@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def run(
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.enter_context(_given(given))
         # Only whoever calls from a folder of its own has the home beside it; the one of this machine stays out.
-        stack.enter_context(_environment(home or (None if cwd else Path("/no/home"))))
+        empty = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(_environment(home or (None if cwd else empty)))
         stack.enter_context(contextlib.chdir(cwd or Path.cwd()))
         code = cli.run(list(arguments))
     return subprocess.CompletedProcess(arguments, code, _written(out), _written(err))

@@ -36,6 +36,7 @@ def test_a_home_is_named_by_its_flag(tmp_path: Path) -> None:
     home = ("--home", str(tmp_path / "here"))
     answer(*ANSWER, "--answer", "cannot+declines", *home)
     assert answer(*ASK, *DAY, *home)["outcome"] == "permitted"
+    (tmp_path / "elsewhere").mkdir()
     assert answer(*ASK, *DAY, "--home", str(tmp_path / "elsewhere"), code=2)["outcome"] == "conditional"
     assert answer("terms", *DAY, *home)["amendments"][-1] == "A5"
 

@@ -71,6 +71,8 @@ def test_what_is_given_wrongly_is_refused(home: Home, more: list[str], words: st
 
 
 def test_without_a_settled_month_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+    recorded = ("milestone", "--effective", "2030-01-01", "--source", "a letter")
+    assert run("fact", "record", *recorded, "--home", str(tmp_path / "empty")).returncode == 0
     told = run("forecast", "--home", str(tmp_path / "empty"), "--growth", "5%")
     assert told.returncode == 3
     assert "nothing is settled" in told.stderr

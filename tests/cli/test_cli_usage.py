@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from clauseway.app.home import Home
+from clauseway.storage import Control
 from in_process import answer, run
 
 HEADER = (
@@ -70,6 +72,7 @@ def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_done_says_where_and_changes_nothing(
     arguments: tuple[str, ...], where: str, tmp_path: Path
 ) -> None:
+    Control.open(Home(tmp_path / ".clauseway").make().control).close()
     problems = answer(*arguments, code=3, cwd=tmp_path)["error"]["problems"]
     assert [problem["where"].endswith(where) for problem in problems] == [True]
     assert all(problem[part] for problem in problems for part in ("what", "why", "todo"))

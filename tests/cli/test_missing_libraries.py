@@ -51,6 +51,7 @@ def test_what_needs_an_extra_names_it(
 
 def test_without_any_extra_questions_are_answered_and_pictures_drawn(tmp_path: Path) -> None:
     missing = {"vl_convert", "pyarrow", "ibis", "duckdb", "pandas", "numpy"}
+    (tmp_path / "home").mkdir()
     done = run_without(missing, "decide", *ASK, "--as-of", "2026-05-01", "--home", str(tmp_path / "home"))
     assert done.stdout.startswith("PERMITTED"), done.stderr
     done = run_without(missing, "timeline", *ASK, "--svg", str(tmp_path / "r.svg"), "--home", str(tmp_path / "home"))

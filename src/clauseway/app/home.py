@@ -116,3 +116,8 @@ class Home(msgspec.Struct, frozen=True):
 def home_at(folder: Path | str | None) -> Home:
     """The home that a command was given, or the default one."""
     return Home(Path(folder or os.environ.get(VARIABLE) or DEFAULT).absolute())
+
+
+def is_named(folder: Path | str | None) -> bool:
+    """Return whether somebody named the home, by flag or environment, instead of leaving it to the default."""
+    return bool(folder or os.environ.get(VARIABLE))

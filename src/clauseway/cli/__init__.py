@@ -4,8 +4,8 @@
 question does not load a database.
 
 Exit codes: 0 done (for `decide`: permitted) · 2 not so: any other outcome of `decide`, a receipt that differs, a
-counterexample, an unsound text · 3 invalid input · 1 a failure of ours
-· 130 broken off.
+counterexample, an unsound text · 3 invalid input · 1 a failure, of ours or of the machine (a full disk, a home that
+cannot be written) · 130 broken off.
 """
 
 import importlib
@@ -13,12 +13,17 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import cast
 
 import msgspec
 import typer
 
-from clauseway.cli.output import print_problems
+from clauseway.app.home import home_at
+from clauseway.cli.faults import fault_of
+from clauseway.cli.homes import guard
+from clauseway.cli.output import print_fault, print_problems
 from clauseway.values import InvalidInput, Problem
 
 INVALID, FAILED = 3, 1
@@ -114,7 +119,9 @@ def run(given: list[str]) -> int:
     """Run a command; its exit code. Nothing but the code comes back: errors are told as they are meant to be read."""
     as_json = "--json" in given
     try:
-        code = _application(given)(given or ["--help"], prog_name="clauseway", standalone_mode=False)
+        application = guard(typer.main.get_command(_application(given)))
+        code = application(given or ["--help"], prog_name="clauseway", standalone_mode=False)
+        sys.stdout.flush()  # here, where an error can still be told
         return code if isinstance(code, int) else 0
     except InvalidInput as error:
         print_problems(error.problems, as_json)
@@ -126,12 +133,43 @@ def run(given: list[str]) -> int:
         return BROKEN_OFF
     except BrokenPipeError:
         # Whoever read us has left; that is no failure of ours, and there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except ModuleNotFoundError as error:
         return _missing(error, given[0], as_json)
     except Exception as error:
-        return _told(error)
+        fault = fault_of(error, _home_of(given))
+        if fault is None:
+            return _told(error)
+        if _output_fails():
+            fault, as_json = msgspec.structs.replace(fault, where="standard output"), False
+        print_fault(fault, as_json)
+        return FAILED
+
+
+def _home_of(given: Sequence[str]) -> Path:
+    """The home that the flags name, or the default one: where a fault happened that names no file."""
+    named = [value for flag, value in pairwise(given) if flag == "--home"]
+    named += [word.removeprefix("--home=") for word in given if word.startswith("--home=")]
+    return home_at(named[-1] if named else None).root
+
+
+def _output_fails() -> bool:
+    """Try standard output where it is a file: an error that names no file may have come from there."""
+    if sys.stdout.isatty():
+        return False
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+        return True
+    return False
+
+
+def _drop_output() -> None:
+    """Have what is still to be printed go nowhere: nobody reads it, or it cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _missing(error: ModuleNotFoundError, command: str, as_json: bool) -> int:

@@ -56,5 +56,13 @@ def print_problems(problems: Sequence[Problem], as_json: bool) -> None:
         print(f"  {place}: {problem.what}: {problem.why}.\n    {problem.todo}", file=sys.stderr)
 
 
+def print_fault(fault: Problem, as_json: bool) -> None:
+    """A fault of the machine: nobody's input was wrong, and the command did not come to its end."""
+    if as_json:
+        print_json({"error": {"type": "machine_fault", "problems": [fault]}})
+        return
+    print(f"Stopped.\n  {fault.where}: {fault.what}: {fault.why}.\n    {fault.todo}", file=sys.stderr)
+
+
 def outcome_style(outcome: str) -> str:
     return f"bold {_COLOURS[outcome]}"

@@ -1,0 +1,95 @@
+"""The machine's own faults in words: a disk that is full, a place that cannot be written.
+
+Every library tells them in its own way: Python and Arrow by an error number, SQLite by a code, DuckDB in a sentence, a
+child process in its log. One table reads them all, so that no command needs words of its own.
+"""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from clauseway.values import Problem
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    """A fault of the machine: what happened, and what to do."""
+
+    what: str
+    todo: str
+
+
+_FULL = _Fault("the disk is full", "Free some room there and repeat the command: what was not written can be repeated.")
+_UNWRITABLE = _Fault(
+    "it cannot be read or written",
+    "Give this user the right to it, mount it for writing, or name another place (--home, --out).",
+)
+_FAILING = _Fault("the disk fails", "Look at the disk and what the system logged about it, then repeat the command.")
+
+_BY_NUMBER: Mapping[int, _Fault] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EROFS: _UNWRITABLE,
+    errno.EACCES: _UNWRITABLE,
+    errno.EPERM: _UNWRITABLE,
+    errno.EIO: _FAILING,
+}
+# SQLite's primary codes; the extended ones say in which call.
+_BY_SQLITE_CODE: Mapping[int, _Fault] = {
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_READONLY: _UNWRITABLE,
+    sqlite3.SQLITE_CANTOPEN: _UNWRITABLE,
+    sqlite3.SQLITE_PERM: _UNWRITABLE,
+    sqlite3.SQLITE_IOERR: _FAILING,
+}
+# Where only a sentence is left of it, it quotes the system.
+_BY_SENTENCE: Mapping[str, _Fault] = {os.strerror(number): fault for number, fault in _BY_NUMBER.items()}
+
+
+def fault_of(error: BaseException, home: Path) -> Problem | None:
+    """Return the machine's fault behind an error, or None where the error is another one.
+
+    `home` is where it is taken to have happened if the error names no file.
+    """
+    for cause in _causes(error):
+        fault, why = _read(cause)
+        if fault is not None:
+            where = getattr(cause, "filename", None)
+            if fault is _FAILING and _is_full(home):  # SQLite's files in shared memory tell a full disk so
+                fault = _FULL
+            return Problem(what=fault.what, why=why, where=str(where or home), todo=fault.todo)
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and those behind it, each once."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        waiting += [getattr(cause, "orig", None), cause.__cause__, cause.__context__]
+        waiting += getattr(cause, "exceptions", ())
+
+
+def _read(cause: BaseException) -> tuple[_Fault | None, str]:
+    number = (cause.errno or 0) if isinstance(cause, OSError) else 0
+    if number in _BY_NUMBER:
+        return _BY_NUMBER[number], os.strerror(number).lower()
+    if isinstance(cause, sqlite3.Error):
+        return _BY_SQLITE_CODE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF), str(cause)
+    text = str(cause)
+    sentence = next((sentence for sentence in _BY_SENTENCE if sentence in text), "")
+    return _BY_SENTENCE.get(sentence), sentence.lower()
+
+
+def _is_full(home: Path) -> bool:
+    folder = next(folder for folder in (home, *home.parents) if folder.exists())
+    return os.statvfs(folder).f_bavail == 0

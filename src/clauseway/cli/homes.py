@@ -1,0 +1,149 @@
+"""What each command does with a home: one table, so that no command answers from a home that is not there.
+
+A command that only reads refuses a home that does not exist: an empty answer would look like a true one.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from clauseway.app.home import VARIABLE, home_at, is_named
+from clauseway.values import InvalidInput, Problem
+
+
+class Use(Enum):
+    """How a command uses the home that it is given."""
+
+    MAKES = "records something, and makes a home that is not there"
+    READS = "reads or changes what was recorded, and refuses a home that is not there"
+    JUDGES = "judges a file that it is given; a home that is not there is an empty one"
+    ADDS = "answers without a home, and adds what was recorded; a home that is named must be there"
+
+
+USES: Mapping[str, Use] = {
+    "up": Use.MAKES,
+    "serve": Use.MAKES,
+    "sandbox": Use.MAKES,
+    "decide": Use.ADDS,
+    "terms": Use.ADDS,
+    "prove": Use.ADDS,
+    "check": Use.ADDS,
+    "timeline": Use.ADDS,
+    "diff": Use.ADDS,
+    "brief": Use.ADDS,
+    "verify": Use.ADDS,
+    "agreement check": Use.ADDS,
+    "listings launches": Use.ADDS,
+    "config check": Use.ADDS,
+    "config show": Use.ADDS,
+    "doctor": Use.ADDS,
+    "forecast": Use.READS,
+    "rehearse": Use.ADDS,
+    "fact list": Use.READS,
+    "fact record launch": Use.MAKES,
+    "fact record answer": Use.MAKES,
+    "fact record offer": Use.MAKES,
+    "fact record milestone": Use.MAKES,
+    "fact record grant": Use.MAKES,
+    "fact record retraction": Use.MAKES,
+    "fact record product": Use.MAKES,
+    "fact record party": Use.MAKES,
+    "commitments": Use.READS,
+    "request": Use.READS,
+    "usage show": Use.READS,
+    "usage import": Use.MAKES,
+    "usage export": Use.READS,
+    "usage expand": Use.MAKES,
+    "usage quarantine list": Use.READS,
+    "usage quarantine show": Use.READS,
+    "usage quarantine replay": Use.READS,
+    "usage quarantine drop": Use.READS,
+    "lake show": Use.READS,
+    "lake check": Use.READS,
+    "lake compact": Use.READS,
+    "lake retain": Use.READS,
+    "lake rollups": Use.READS,
+    "settle": Use.MAKES,
+    "statement": Use.READS,
+    "statement explain": Use.READS,
+    "statement verify": Use.JUDGES,
+    "statement sign": Use.ADDS,
+    "statement countersign": Use.ADDS,
+    "statement dispute": Use.ADDS,
+    "close": Use.READS,
+    "invoice": Use.READS,
+    "payment": Use.READS,
+    "credit": Use.READS,
+    "dispute open": Use.READS,
+    "dispute resolve": Use.READS,
+    "dispute list": Use.READS,
+    "journal": Use.READS,
+    "reconcile": Use.READS,
+    "party key create": Use.MAKES,
+    "party key trust": Use.MAKES,
+    "party key list": Use.READS,
+    "audit log": Use.READS,
+    "audit verify": Use.READS,
+    "export beancount": Use.READS,
+    "export hledger": Use.READS,
+    "export focus": Use.READS,
+    "export parquet": Use.READS,
+    "export cloudevents": Use.READS,
+    "export cedar": Use.ADDS,
+    "export rego": Use.ADDS,
+    "export odrl": Use.ADDS,
+    "organisation create": Use.MAKES,
+    "organisation list": Use.READS,
+    "organisation show": Use.READS,
+    "organisation set": Use.READS,
+    "organisation remove": Use.READS,
+    "project create": Use.MAKES,
+    "project list": Use.READS,
+    "project show": Use.READS,
+    "project set": Use.READS,
+    "project remove": Use.READS,
+    "key create": Use.MAKES,
+    "key list": Use.READS,
+    "key rotate": Use.READS,
+    "key revoke": Use.READS,
+    "limit set": Use.MAKES,
+    "limit list": Use.READS,
+    "limit remove": Use.READS,
+    "budget set": Use.MAKES,
+    "budget list": Use.READS,
+    "budget remove": Use.READS,
+}
+
+
+def guard(command: Any, path: tuple[str, ...] = ()) -> Any:
+    """Have every command of a tree look at its home before it does anything."""
+    for name, below in getattr(command, "commands", {}).items():
+        guard(below, (*path, name))
+    use = USES.get(" ".join(path))
+    if use in (Use.READS, Use.ADDS):
+        _look_first(command, use)
+    return command
+
+
+def _look_first(command: Any, use: Use) -> None:
+    invoke = command.invoke
+
+    def looked(context: Any) -> Any:
+        # A group's own flags are not those of the command below it.
+        if not getattr(context, "_protected_args", ()):
+            require_home(context.params.get("home"), use)
+        return invoke(context)
+
+    command.invoke = looked
+
+
+def require_home(folder: Path | str | None, use: Use) -> None:
+    """Raise InvalidInput where the home that a command needs is not there."""
+    home = home_at(folder)
+    if home.control.exists() or (use is Use.ADDS and (not is_named(folder) or home.root.is_dir())):
+        return
+    what = "nothing was ever recorded there"
+    why = "the folder is no home yet" if home.root.is_dir() else "there is no such folder"
+    todo = f"Name it with --home or in {VARIABLE}; what records something makes one: `clauseway serve`, `usage import`."
+    raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo))

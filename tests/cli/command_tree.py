@@ -1,0 +1,79 @@
+"""Every command of the tree, and arguments with which each can be run on a settled home."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import typer
+
+from clauseway.cli import COMMANDS
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command that can be run, by its words; a new one is among them by itself."""
+    for name, entry in COMMANDS.items():
+        module = importlib.import_module(entry.module)
+        if entry.is_group:
+            yield from _below(typer.main.get_command(module.app), name)
+        else:
+            alone = typer.Typer()
+            alone.command(name)(module.command)
+            yield from _below(typer.main.get_command(alone), name)
+
+
+def _below(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    below = getattr(command, "commands", {})
+    if not below or command.invoke_without_command:
+        yield path, command
+    for name, sub in below.items():
+        yield from _below(sub, f"{path} {name}")
+
+
+def at_home() -> list[str]:
+    """The commands that take a home."""
+    return [path for path, command in commands() if "home" in {parameter.name for parameter in command.params}]
+
+
+ASKED = ("--action", "serve", "--party", "openai", "--product", "api.stateless", "--cloud", "aws")
+ACCEPTED = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-openai", "--assume", "cap")
+# Of commands that need more than what they require to come as far as the disk. `{out}` is a folder on the same disk.
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "up": ("--once", "--limit", "1", "--port", "0", "--pages-port", "0"),
+    "serve": ("--port", "0", "--pages-port", "0"),
+    "sandbox": ("--openai-port", "0", "--config", "{out}/clouds.toml"),
+    "decide": ASKED,
+    "prove": ("--never", "permitted", *ASKED),
+    "timeline": ("--svg", "{out}/rights.svg", *ASKED),
+    "fact record milestone": ("--effective", "2026-06-01", "--source", "a letter"),
+    "fact record party": ("--effective", "2026-06-01", "--source", "a letter", "--party", "newcomer"),
+    "usage expand": ("--scale", "1/50000", "--from", "2026-05-01", "--to-day", "2026-05-02"),
+    "usage export": ("--out", "{out}/usage.parquet"),
+    "lake retain": ("--keep-days", "400"),
+    "settle": ("--period", "2026-05", *ACCEPTED),
+    "statement": ("--period", "2026-05", "--out", "{out}/may.json"),
+    "close": ("2026-04",),
+    "export beancount": ("--out", "{out}/books.beancount"),
+    "export hledger": ("--out", "{out}/books.journal"),
+    "export focus": ("--period", "2026-05", "--out", "{out}/may.csv"),
+    "export parquet": ("--out", "{out}/books"),
+    "export cloudevents": ("--out", "{out}/may.jsonl"),
+    "export cedar": ("--out", "{out}/a.cedar"),
+    "key create": ("--organisation", "acme", "--seller", "openai"),
+    "limit set": ("--organisation", "acme", "--requests", "5"),
+    "budget set": ("--organisation", "acme", "--amount", "10"),
+    "party key create": ("--party", "openai"),
+}
+
+
+def arguments_of(path: str, command: Any, out: str) -> list[str]:
+    """The command with arguments that it can be run with: its own, else any value for what it requires."""
+    words = path.split()
+    if path in ARGUMENTS:
+        return [*words, *(word.format(out=out) for word in ARGUMENTS[path])]
+    for parameter in command.params:
+        if parameter.required:
+            kind = str(parameter.type_descriptor.annotation)
+            value = "1" if "int" in kind else f"{out}/nothing" if "Path" in kind else "2026-05"
+            flag = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
+            words += flag if getattr(parameter, "is_flag", False) else [*flag, value]
+    return words

@@ -1,0 +1,102 @@
+"""Every command at a home that is not there, cannot be written, or lies on a full disk.
+
+The commands are those of the tree: a new one is looked at by itself.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_tree import arguments_of, at_home, commands
+
+import settled_book
+from clauseway.cli.homes import USES, Use
+from in_process import run
+
+RUN_ON_A_DISK = Path(__file__).with_name("run_on_a_disk.py")
+BY_PATH = dict(commands())
+NEEDS_ONE = [path for path, use in USES.items() if use in (Use.READS, Use.ADDS)]
+
+
+def test_the_table_says_of_every_command_what_it_does_with_a_home() -> None:
+    assert sorted(USES) == sorted(at_home())
+
+
+@pytest.mark.parametrize("path", NEEDS_ONE)
+def test_a_home_that_is_not_there_is_refused_and_not_made(path: str, tmp_path: Path) -> None:
+    home = tmp_path / "nowhere"
+    done = run(*arguments_of(path, BY_PATH[path], str(tmp_path)), "--home", str(home))
+    assert done.returncode == 3, done.stdout
+    assert f"{home}: nothing was ever recorded there: there is no such folder." in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [path for path, use in USES.items() if use is Use.READS])
+def test_an_empty_folder_is_no_home(path: str, tmp_path: Path) -> None:
+    done = run(*arguments_of(path, BY_PATH[path], str(tmp_path)), "--home", str(tmp_path))
+    assert done.returncode == 3
+    assert f"{tmp_path}: nothing was ever recorded there: the folder is no home yet." in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_question_needs_no_home_that_nobody_named(tmp_path: Path) -> None:
+    asked = arguments_of("decide", BY_PATH["decide"], "")
+    assert run(*asked, cwd=tmp_path).returncode in (0, 2)
+    assert run(*asked, home=tmp_path / "nowhere").returncode == 3, "named by the environment"
+
+
+Told = dict[str, tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module", params=["read-only", "full"])
+def on_a_disk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Told]:
+    """The kind of disk, and what every command said there."""
+    folder = tmp_path_factory.mktemp("disk")
+    template = settled_book.make(tmp_path_factory.mktemp("book")).root
+    mounts = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    can_mount = shutil.which("unshare") and subprocess.run([*mounts, "true"]).returncode == 0
+    command = [*(mounts if can_mount else []), sys.executable, RUN_ON_A_DISK, request.param, template, folder]
+    environment = {
+        **os.environ,
+        **({"mounted": "1"} if can_mount else {}),
+        "TMPDIR": str(tmp_path_factory.mktemp("tmp")),
+    }
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return request.param, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_every_command_tells_it_in_words(on_a_disk: tuple[str, Told]) -> None:
+    _, told = on_a_disk
+    assert sorted(told) == sorted(USES)
+    wrong = {
+        path: (code, err)
+        for path, (code, out, err) in told.items()
+        if code not in (0, 1, 2, 3)
+        or "Traceback" in err
+        or "failure of ours" in err
+        or (code == 1 and "Stopped." not in err)
+    }
+    assert wrong == {}
+
+
+# What writes, and so cannot come to its end.
+WRITES = (
+    "up", "serve", "sandbox", "fact record milestone", "fact record party", "usage expand", "settle", "statement",
+    "organisation create", "key create", "limit set", "budget set", "party key create", "close",
+    "export beancount", "export hledger", "export focus", "export parquet", "export cloudevents", "export cedar",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_what_writes_says_why_it_did_not(on_a_disk: tuple[str, Told], path: str) -> None:
+    kind, told = on_a_disk
+    code, _, err = told[path]
+    assert code in (1, 3), err
+    said = {"read-only": ("cannot be", "read-only", "ermission denied"), "full": ("full", "No space left")}[kind]
+    assert any(words in err for words in said), err
