@@ -206,3 +206,35 @@ def test_a_bill_is_what_pricing_each_attempt_alone_comes_to(book: Home) -> None:
         one_by_one = charges_of(attempts(lake, Selection(days=days)), prices)
     assert summed == one_by_one
     assert sum(charge.requests for charge in summed) == 23  # 11 requests of two units, and one with cached tokens
+
+
+@pytest.mark.parametrize("form", ["beancount", "hledger", "focus", "parquet", "cloudevents"])
+def test_a_month_with_nothing_in_it_is_refused_and_no_file_is_made(book: Home, tmp_path: Path, form: str) -> None:
+    out = tmp_path / "out"
+    done = run("export", form, "--period", "2026-09", "--out", str(out), home=book.root)
+    assert done.returncode == 3
+    said = "there is no usage in 2026-09" if form == "cloudevents" else "2026-09 is not settled"
+    assert said in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("beancount", "3 entries written to {out}."),
+        ("hledger", "3 entries written to {out}."),
+        ("parquet", "rows written to {out}/journal.parquet."),
+        ("cloudevents", "5 events written to {out}."),
+    ],
+)
+def test_what_was_written_is_said_and_how_much(book: Home, tmp_path: Path, form: str, said: str) -> None:
+    out = tmp_path / "out"
+    done = run("export", form, "--period", "2026-05", "--out", str(out), home=book.root)
+    assert done.returncode == 0, done.stderr
+    assert said.format(out=out) in done.stderr
+
+
+def test_a_party_without_a_line_has_no_statement(book: Home) -> None:
+    done = run("statement", "--period", "2026-05", "--party", "oracle", home=book.root)
+    assert done.returncode == 3
+    assert "oracle has no line in 2026-05" in done.stderr

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from clauseway.agreement import Ownership
 from clauseway.app.charges import usage_charges
 from clauseway.app.home import Home
+from clauseway.app.periods import unsettled
 from clauseway.app.prices import TODO_PRICE
 from clauseway.app.sealing import open_lake, seal
 from clauseway.app.settling import latest_settlements, month
@@ -49,18 +50,28 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join(filter(None, (_TITLE, self.period, f"of {self.party}" if self.party else "")))
 
 
-def beancount_journal(home: Home, part: Part) -> str:
-    """The journal as beancount text."""
-    return beancount_text(_entries(home, part), part.title)
+class Written(msgspec.Struct, frozen=True):
+    """The text of an export, and how many entries stand in it."""
+
+    text: str
+    entries: int
 
 
-def hledger_journal(home: Home, part: Part) -> str:
-    """The journal as an hledger journal."""
-    return hledger_text(_entries(home, part), part.title)
+def beancount_journal(home: Home, part: Part) -> Written:
+    """The journal as beancount text. Raises InvalidInput for a month that is not settled."""
+    entries = _entries(home, part)
+    return Written(beancount_text(entries, part.title), len(entries))
 
 
-def parquet_files(home: Home, part: Part, folder: Path) -> list[Path]:
-    """Write the journal and the statements' lines into a folder, which is made; the files. Raises InvalidInput."""
+def hledger_journal(home: Home, part: Part) -> Written:
+    """The journal as an hledger journal. Raises InvalidInput for a month that is not settled."""
+    entries = _entries(home, part)
+    return Written(hledger_text(entries, part.title), len(entries))
+
+
+def parquet_files(home: Home, part: Part, folder: Path) -> dict[Path, int]:
+    """Write the journal and the statements' lines into a folder, which is made; each file and its rows. Raises
+    InvalidInput."""
     statements = [
         statement_of(settlement, part.party)
         for name, settlement in latest_settlements(home).items()
@@ -74,13 +85,14 @@ def parquet_files(home: Home, part: Part, folder: Path) -> list[Path]:
     except OSError as error:
         why, todo = error.strerror or str(error), "Name a folder that you may write to."
         raise InvalidInput(Problem(what="cannot be written", why=why, where=str(folder), todo=todo)) from None
-    return [folder / name for name in tables]
+    return {folder / name: table.num_rows for name, table in tables.items()}
 
 
 def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part) -> list[Row]:
     """A party's bill for a month in FOCUS 1.2: what it sells, and at a BilledCost of 0 what others sell on its clouds.
     With no party, each seller's own. Raises InvalidInput."""
     days = month(part.period)
+    _require_settled(home, part)
     seal(home)
     with open_lake(home) as lake:
         try:
@@ -149,7 +161,13 @@ def unpriced(error: UnknownPrice) -> InvalidInput:
     )
 
 
+def _require_settled(home: Home, part: Part) -> None:
+    if part.period and part.days is not None and part.period not in latest_settlements(home):
+        raise unsettled(part.period)
+
+
 def _entries(home: Home, part: Part) -> list[Entry]:
+    _require_settled(home, part)
     control = Control.open(home.make().control)
     try:
         return entries_of(control.entries(), part.days, part.party)

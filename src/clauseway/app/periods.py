@@ -18,3 +18,15 @@ def month(period: str) -> Interval:
             Problem(what=f"{period!r} is no month", why=str(error), where="--period", todo=todo)
         ) from None
     return Interval(begin, end)
+
+
+def unsettled(period: str) -> InvalidInput:
+    """The refusal of a month that is not settled: an empty answer would look like a month without business."""
+    return InvalidInput(
+        Problem(
+            what=f"{period} is not settled",
+            why="no settlement of that month was posted here",
+            where="--period",
+            todo=f"Settle it first: clauseway settle --period {period} --assume …",
+        )
+    )

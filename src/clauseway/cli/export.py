@@ -1,7 +1,9 @@
 """`clauseway export`: the journal and the agreement in other programs' formats."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -85,7 +87,9 @@ def beancount(books: _Books) -> int:
     What Microsoft books for May:
       clauseway export beancount --period 2026-05 --party microsoft
     """
-    _put_text(books.out, beancount_journal(home_at(books.home), books.part))
+    written = beancount_journal(home_at(books.home), books.part)
+    _put_text(books.out, written.text)
+    say_written(books.out, written.entries, "entries")
     return 0
 
 
@@ -99,7 +103,9 @@ def hledger(books: _Books) -> int:
       clauseway export hledger --out books.journal
       hledger -f books.journal balance
     """
-    _put_text(books.out, hledger_journal(home_at(books.home), books.part))
+    written = hledger_journal(home_at(books.home), books.part)
+    _put_text(books.out, written.text)
+    say_written(books.out, written.entries, "entries")
     return 0
 
 
@@ -127,9 +133,11 @@ def focus(
         raise InvalidInput(Problem(what="no period", why="a bill is of a month", where="--period", todo=todo))
     table = held_prices(books.home, known_at)
     opened = held_agreements(books.home)
-    text = write_focus(focus_bill(home_at(books.home), opened, table, part), form, books.out)
+    rows = focus_bill(home_at(books.home), opened, table, part)
+    text = write_focus(rows, form, books.out)
     if text:
         _put_text(books.out, text)
+    say_written(books.out, len(rows), "rows")
     return 0
 
 
@@ -145,8 +153,9 @@ def parquet(books: _Books) -> int:
     if books.out is None:
         what, why, todo = "no folder", "there are two files", "Name where they go: --out books."
         raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
-    for path in parquet_files(home_at(books.home), books.part, books.out):
+    for path, rows in parquet_files(home_at(books.home), books.part, books.out).items():
         print(path)
+        say_written(path, rows, "rows")
     return 0
 
 
@@ -161,17 +170,39 @@ def cloudevents(books: _Books) -> int:
     May, for another system:
       clauseway export cloudevents --period 2026-05 --out may.jsonl
     """
-    lines = usage_event_lines(home_at(books.home), books.part)
-    if books.out is None:
-        for line in lines:
-            sys.stdout.write(line.decode())
-        return 0
+    part = books.part
+    lines = usage_event_lines(home_at(books.home), part)
+    # The first event is looked for before a file is made: a month without usage leaves none.
+    first = next(lines, None)
+    if first is None and part.period:
+        what, why = f"there is no usage in {part.period}", "nothing that is asked for was metered or imported"
+        todo = "See what there is: clauseway usage show."
+        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
+    events = 0
     try:
-        with books.out.open("wb") as file:
-            file.writelines(lines)
+        with contextlib.ExitStack() as stack:
+            write = _write_lines(stack, books.out)
+            for line in chain([] if first is None else [first], lines):
+                write(line)
+                events += 1
     except OSError as error:
+        if books.out is None:
+            raise
         raise _unwritable(books.out, error) from None
+    say_written(books.out, events, "events")
     return 0
+
+
+def _write_lines(stack: contextlib.ExitStack, out: Path | None) -> Callable[[bytes], object]:
+    """Where lines go: the file, or standard output."""
+    if out is None:
+        return lambda line: sys.stdout.write(line.decode())
+    return stack.enter_context(out.open("wb")).write
+
+
+def say_written(out: Path | None, number: int, unit: str) -> None:
+    """Say how much was written, and where to: beside the output, not in it."""
+    print(f"{number:,} {unit} written to {out or 'standard output'}.", file=sys.stderr)
 
 
 def _put_text(out: Path | None, text: str) -> None:

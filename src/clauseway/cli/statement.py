@@ -10,6 +10,7 @@ import typer
 
 from clauseway.app.alerts import open_alerts
 from clauseway.app.home import home_at
+from clauseway.app.periods import unsettled
 from clauseway.app.settling import statement
 from clauseway.app.statement_formats import FORMATS, TERMINAL
 from clauseway.app.statements import statement_context
@@ -246,14 +247,11 @@ def settled_statement(home: Path | None, period: str, party: str, *, restated: b
     options.check_party(party, held_agreements(home))
     found = statement(home_at(home), period, party, restated=restated)
     if found is None:
-        raise InvalidInput(
-            Problem(
-                what=f"{period} is not settled",
-                why="no settlement of that month was posted here",
-                where="--period",
-                todo=f"Settle it first: clauseway settle --period {period} --assume …",
-            )
-        )
+        raise unsettled(period)
+    if party and not found.directions:
+        what, why = f"{party} has no line in {period}", "it owes nothing and is owed nothing in that month"
+        todo = f"See who has: clauseway statement --period {period}."
+        raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))
     return found
 
 
