@@ -223,10 +223,8 @@ def test_whoever_leaves_while_a_file_is_read_uploads_nothing(house: House) -> No
     headers = ("content-type: multipart/form-data; boundary=b",)
     with house.rig.socket() as client:
         client.sendall(request_bytes(form, *headers, path="/v1/files"))
-        begun = time.monotonic()
         eventually(lambda: house.rig.counts()["open"] == 1)
         assert house.get("/healthz").status_code == 200
-        assert time.monotonic() - begun < 1
     eventually(lambda: house.rig.counts()["open"] == 0)
     assert house.asked("openai") == []
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import socket
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -368,10 +367,9 @@ def test_the_rest_of_an_error_is_not_waited_for_long(stage: Stage) -> None:
         connection.writer.write(b"HTTP/1.1 500 Oh\r\ncontent-length: 500\r\n\r\n{")
         await connection.left()
 
-    scene = stage.scene(stalling_error, answering, attempt_timeout_s=30.0)
-    began_s = time.monotonic()
+    # Whoever waited for the rest would wait longer than the client does.
+    scene = stage.scene(stalling_error, answering, attempt_timeout_s=10 * PATIENCE_S)
     assert scene.ask().headers["x-clauseway-cloud"] == "cloud1"
-    assert time.monotonic() - began_s < 4.0
     assert scene.outcomes() == [(0, "FAILED", 500), (1, "COMPLETE", 200)]
 
 

@@ -174,17 +174,21 @@ def test_a_burst_of_priority_requests_never_overshoots(house: House) -> None:
     serve_in(rig, "priority", late=enough)
     with ThreadPoolExecutor(16) as pool:
         asked = [pool.submit(ask_in, rig, "priority") for _ in range(16)]
-        eventually(lambda: sum(one.done() for one in asked) == 13)
+        # Each is refused, or waits at the cloud: how many leases grow in time depends on the machine, never too many.
+        azure = rig.clouds["azure"]
+        eventually(lambda: sum(one.done() for one in asked) + len(azure.requests) == len(asked))
         enough.set()
         answers = [one.result() for one in asked]
     served = [answer for answer in answers if answer.status_code == 200]
-    assert (len(served), {answer.status_code for answer in answers}) == (3, {200, 429})
-    assert [(record.tier, record.charge_picodollars) for record in rig.records()] == [("priority", PRIORITY_WORST)] * 3
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert 1 <= len(served) <= 3
+    charged = [(record.tier, record.charge_picodollars) for record in rig.records()]
+    assert charged == [("priority", PRIORITY_WORST)] * len(served)
     path = f"/clauseway/v1/requests/{served[0].headers['x-clauseway-request-id']}"
     told = httpx.get(f"{rig.url}{path}", headers=AUTHORIZED).json()
     assert told["cost"]["amount"] == "0.000375000000"
     rig.stop()
-    assert (house.standing.spent, house.standing.leased) == (3 * PRIORITY_WORST, 0)
+    assert (house.standing.spent, house.standing.leased) == (len(served) * PRIORITY_WORST, 0)
 
 
 def test_a_gateway_killed_in_the_middle_gives_back_what_it_did_not_spend(house: House) -> None:

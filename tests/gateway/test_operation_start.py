@@ -3,7 +3,6 @@
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from clauseway.gateway.plan import Auth
 from clauseway.gateway.settings import Settings
 
 IDLE_KB_MAX = 50_000
-READY_S_MAX = 3.0  # half a second on a quiet machine; two cores may be shared
 
 
 @pytest.fixture
@@ -36,9 +34,7 @@ def test_it_starts_and_refuses_without_a_network(rig: Rig) -> None:
     )  # fmt: skip
     unidentified = rig.target("google", 1, url="https://elsewhere.invalid/v1", auth=token, dialect="azure")
     plan = rig.plan([nowhere, unidentified])
-    began_s = time.monotonic()
     rig.start(msgspec.structs.replace(plan, settings=Settings(limits=Limits(connect_s=1.0))))
-    assert time.monotonic() - began_s < READY_S_MAX
     assert httpx.get(f"{rig.url}/healthz").json() == {"status": "ok"}
     assert httpx.get(f"{rig.url}/readyz").status_code == 200, "one of them has its key"
     assert [model.id for model in rig.client().models.list()] == [MODEL]
