@@ -407,3 +407,9 @@ def test_a_bill_that_names_its_invoice_later_is_the_same_bill(home: Home, tmp_pa
     # Who hosts is told apart from who bills.
     assert [row["cloud"] for row in rows(home)] == ["aws"]
     assert load(home, put(tmp_path, "late.csv", f"{header}\n{first},INV-7,4,,aws\n")).again == 1
+
+
+def test_a_file_of_a_day_without_usage_holds_no_row(home: Home, tmp_path: Path) -> None:
+    for form, text in (("cloudevents", ""), ("cloudevents", "\n\n"), ("opentelemetry", ""), ("cloudevents", "[]")):
+        assert load(home, put(tmp_path, "empty.jsonl", text), form=form) == Imported()
+    assert load(home, put(tmp_path, "empty.csv", f"{HEADER}\n")) == Imported()

@@ -1,5 +1,6 @@
 """`reconcile` as a person calls it: what it prints, and what it exits with."""
 
+import csv
 from decimal import Decimal as D
 from pathlib import Path
 
@@ -68,3 +69,21 @@ def test_what_is_given_wrongly_is_refused(home: Home, bill: Path, more: list[str
     told = run("reconcile", *flags(home, bill), *more)
     assert told.returncode == 3
     assert word in told.stderr
+
+
+def test_what_lies_beside_usage_is_told_as_the_table_shows_it(home: Home, bill: Path) -> None:
+    """7.005 and −3.335 are 3.67 together, so they are shown as 7.00 and −3.33."""
+    rows = list(csv.DictReader(bill.open()))
+    rows.append(rows[0] | {"ChargeCategory": "Tax", "ContractedCost": "7.005"})
+    rows.append(rows[0] | {"ChargeCategory": "Credit", "ContractedCost": "-3.335"})
+    changed = bill.with_name("beside.csv")
+    with changed.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    told = run("reconcile", *flags(home, changed))
+    said = " ".join(told.stdout.split())
+    assert told.returncode == 2
+    assert "All usage that was compared is matched. Beside it on the bill: taxes 7.00, credits -3.33 USD." in said
+    assert "taxes 1 – – 7.00 credits 1 – – -3.33" in said
+    assert "in all 0.00 444.00 447.67" in said

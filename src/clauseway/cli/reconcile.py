@@ -102,17 +102,18 @@ def _print(out: Console, told: Reconciliation) -> None:
 
 def _verdict(told: Reconciliation) -> str:
     found = told.found
+    if told.is_whole:
+        return "Everything is matched."
+    shown = round_together({part.name: part.billed for part in found.parts})
     rest = [
-        f"{part.name} {cents(part.billed)}"
+        f"{part.name} {cents(shown[part.name])}"
         for part in found.parts
         if part.name in BESIDE and (part.billed or (part.name == NOT_READ and part.rows))
     ]
-    if told.is_whole:
-        return "Everything is matched."
-    if told.is_matched:
-        return f"All that was compared is matched. Beside it on the bill: {', '.join(rest)} USD."
     beside = f" Beside it on the bill: {', '.join(rest)} USD." if rest else ""
-    return f"At stake: {cents(found.at_stake)} USD.{beside}"
+    if found.at_stake or told.unread:
+        return f"At stake: {cents(found.at_stake)} USD.{beside}"
+    return f"All usage that was compared is matched.{beside}"
 
 
 def _print_summary(out: Console, told: Reconciliation) -> None:

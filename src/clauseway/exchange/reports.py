@@ -131,6 +131,8 @@ def _document(file: IO[bytes]) -> Iterator[tuple[int, Any, str]]:
     if file.read(1):
         yield 1, _shown(whole), f"no document: it is longer than {_DOCUMENT_BYTES_MAX >> 20} MB; write lines"
         return
+    if not whole.strip():
+        return  # a day on which nothing was used, as somebody's export has it
     value, wrong = _decoded(whole)
     yield 1, value, wrong
 
