@@ -8,12 +8,16 @@ import pytest
 
 from clauseway.app.home import Home
 from in_process import answer, run
-from metered_months import metered_home
+from metered_months import assumed, metered_home
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return metered_home(tmp_path_factory.mktemp("months"))
+    """April and May, settled: only of a settled month is there a bill."""
+    found = metered_home(tmp_path_factory.mktemp("months"))
+    for period in ("2026-04", "2026-05"):
+        assert run("settle", "--period", period, *assumed(), home=found.root).returncode == 0
+    return found
 
 
 @pytest.fixture(scope="module")
