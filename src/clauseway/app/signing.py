@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.home import Home
+from clauseway.app.packing import verify_pack
 from clauseway.app.party_keys import is_signed, private_key, public_of, trusted_keys
-from clauseway.app.verifying import Given, beside
+from clauseway.app.verifying import Given, beside, verify_statement
 from clauseway.exchange.signatures import (
     COUNTERSIGNED,
     DISPUTED,
@@ -38,6 +39,7 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
     valid: bool
     trusted: bool
     disputes: tuple[DisputedLine, ...]
+    unverified: str = ""
 
 
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,9 +60,34 @@ def sign(home: Home, path: Path, given: Given, party: str, key: Path | None, rol
     return _added(home, path, given, party, key, role, ())
 
 
-def countersign(home: Home, path: Path, given: Given, party: str, key: Path | None) -> Signing:
-    """Sign a statement that another party has signed, and whose signatures hold. Raises InvalidInput."""
-    return _added(home, path, given, party, key, COUNTERSIGNED, ())
+def countersign(
+    home: Home, path: Path, given: Given, party: str, key: Path | None, pack: Path | None = None, unverified: str = ""
+) -> Signing:
+    """Sign a statement that another party has signed, and whose signatures hold.
+
+    It is performed again before, from a pack or from this home; where that is not the same it is signed only with a
+    reason (`unverified`), which the signature then says. Raises InvalidInput.
+    """
+    statement = _signable(path, given, party)
+    is_first = not beside(path).exists()
+    if not unverified and not is_first:
+        _refuse_unverified(home, path, statement, pack)
+    return _added(home, path, given, party, key, COUNTERSIGNED, (), unverified)
+
+
+def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path | None) -> None:
+    todo = 'See clauseway statement verify; or countersign it as it is: --unverified --why "…".'
+    what, where = "it cannot be countersigned", str(pack or path)
+    if pack is not None:
+        verified, packed, _ = verify_pack(pack)
+        if packed.content != canonical_bytes(statement):
+            raise InvalidInput(Problem(what=what, why="the pack holds another statement", where=where, todo=todo))
+        is_same = verified.same
+    else:
+        is_same = verify_statement(home, statement).same
+    if not is_same:
+        why = "performed again here, it is not the same"
+        raise InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
 
 
 def dispute(
@@ -85,6 +112,7 @@ def signing_of(home: Home, path: Path, given: Given) -> Signing | None:
             valid=is_signed(one.key, one.signature, payload(document, number)),
             trusted=one.key in trusted.get(one.party, ()),
             disputes=one.disputes,
+            unverified=one.unverified or "",
         )
         for number, one in enumerate(document.signatures)
     )
@@ -99,6 +127,7 @@ def _added(
     key: Path | None,
     role: str,
     disputes: tuple[DisputedLine, ...],
+    unverified: str = "",
 ) -> Signing:
     statement = _signable(path, given, party)
     document = _read(beside(path)) if beside(path).exists() else unsigned(statement)
@@ -106,7 +135,9 @@ def _added(
     _refuse(path, document, before, party, role)
     private = private_key(party, key)
     at = str(KnownAt(time.time_ns() // 1_000_000_000 * 1_000_000_000))
-    own = Signature(party=party, role=role, at=at, key=public_of(private), disputes=disputes)
+    own = Signature(
+        party=party, role=role, at=at, key=public_of(private), disputes=disputes, unverified=unverified or msgspec.UNSET
+    )
     document = msgspec.structs.replace(document, signatures=(*document.signatures, own))
     signature = private.sign(payload(document, len(document.signatures) - 1))
     own = msgspec.structs.replace(own, signature=base64.b64encode(signature).decode())

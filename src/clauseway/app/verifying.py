@@ -4,6 +4,7 @@ Nothing of the home is changed: a copy of its control data is settled from, with
 """
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -35,6 +36,21 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     statement: Statement | None
 
 
+THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
+_ZERO = Decimal(0)
+
+
+class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one line: `verdict` is one of the three above. Amounts are USD."""
+
+    line: str
+    of: str
+    stated: Decimal
+    verdict: str
+    differs_by: Decimal = _ZERO
+    because: str = ""
+
+
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What came of repeating a statement. `remarks` say why it could not be repeated in full."""
 
@@ -44,6 +60,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     same: bool
     differences: tuple[Difference, ...]
     remarks: tuple[str, ...] = ()
+    lines: tuple[LineCheck, ...] = ()
 
 
 def read_statement(path: Path) -> Given:
@@ -95,51 +112,103 @@ def verify_given(home: Home, given: Given) -> Verification:
 
 def verify_statement(home: Home, stated: Statement) -> Verification:
     """Settle again from what a statement says it was made from. Raises InvalidInput where that is impossible."""
-    repeated, remarks = _repeated(home, stated)
-    remarks += [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
+    with copied(home.control, home.lake) as lake:
+        again = repeat(home, lake, stated)
+    edited = [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
+    return verification(stated, again.settlement, again.blocked, [*again.remarks, *edited])
+
+
+def verification(
+    stated: Statement, repeated: Settlement, blocked: Sequence[str], remarks: Sequence[str]
+) -> Verification:
+    """Compare a statement with its repetition. `blocked` says why amounts cannot be checked; none is the rule."""
     found = statement_of(repeated, stated.party)
     different = tuple(differences(stated, found))
     return Verification(
         period=stated.month,
         party=stated.party,
         digest=digest_of(stated),
-        same=not different and not remarks,
+        same=not different and not remarks and not blocked,
         differences=different,
-        remarks=tuple(remarks),
+        remarks=(*blocked, *remarks),
+        lines=tuple(_lines(stated, found, " ".join(blocked))),
     )
 
 
-def _repeated(home: Home, stated: Statement) -> tuple[Settlement, list[str]]:
+def _lines(stated: Statement, found: Statement, blocked: str) -> Iterator[LineCheck]:
+    """Each line, stated or found: the same, by how much it differs, or why it cannot be checked."""
+    before = {line.id: line for line in stated.lines}
+    after = {line.id: line for line in found.lines}
+    for name in [*before, *(name for name in after if name not in before)]:
+        old, new = before.get(name), after.get(name)
+        line = old or new
+        assert line is not None, "it is in one of them"
+        amount = old.amount if old is not None else _ZERO
+        moved = (new.amount if new is not None else _ZERO) - amount
+        verdict = THE_SAME if old == new else CANNOT_BE_CHECKED if blocked else DIFFERS
+        yield LineCheck(
+            line=name,
+            of=f"{line.product} on {line.cloud}" + (f", sold by {line.seller}" if line.seller else ""),
+            stated=amount,
+            verdict=verdict,
+            differs_by=moved if verdict == DIFFERS else _ZERO,
+            because=blocked if verdict == CANNOT_BE_CHECKED else "",
+        )
+
+
+def unchecked(line: LineCheck, because: str) -> LineCheck:
+    """A line of which nothing was performed again."""
+    return msgspec.structs.replace(line, verdict=CANNOT_BE_CHECKED, differs_by=_ZERO, because=because)
+
+
+class Repetition(msgspec.Struct, frozen=True):
+    """A settlement made again: with which settler, on which usage, and what keeps it from being the same.
+
+    What it owes for closed periods is taken from the settlement as it was recorded; `without_late` has none of that.
+    """
+
+    settlement: Settlement
+    without_late: Settlement
+    settler: Settler
+    view: Lake
+    assume: tuple[str, ...]
+    blocked: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
+    """Settle again, on a copy of the home's lake, what a statement says. Raises InvalidInput."""
     inputs = stated.inputs
     opened, readings = settled_agreement(home, inputs.agreement), inputs.readings or {}
     assume = [f"{one.name}={value}" for one in stated.assumptions if one.accepted for value in one.value.split("; ")]
-    with copied(home.control, home.lake) as lake:
-        books = Books(lake.control)
-        vouchers = _vouchers_then(books.vouchers(), inputs.vouchers)
-        settled_ns = books.settled_ns(stated.receipt)
-        known_at = KnownAt.parse(inputs.known_at)
-        if settled_ns is not None and known_at == KnownAt.everything():
-            known_at = KnownAt(settled_ns)
-        table = settled_prices(home, inputs.price_book, known_at)
-        repeated: list[Settlement] = []
-        for view in _views(lake, inputs, known_at, settled_ns):
-            settler = Settler(view, opened, table, readings, vouchers, use_kept=False)
-            settler.stated_known_at = inputs.known_at
-            if inputs.batches:
-                named = {"batches": inputs.batches, "known_at": inputs.known_at}
-                settler.inputs = msgspec.structs.replace(settler.inputs, **named)
-            repeated.append(_settled(settler, stated.as_of, assume))
-            if _usage(repeated[-1].inputs) == _usage(inputs):
-                break
-        found = repeated[-1] if _usage(repeated[-1].inputs) == _usage(inputs) else repeated[0]
-        kept = [one for one in lake.control.settlements(stated.as_of) if one.receipt == stated.receipt]
-        remarks = list(_remarks(lake, inputs, found.inputs))
+    books = Books(lake.control)
+    vouchers = _vouchers_then(books.vouchers(), inputs.vouchers)
+    settled_ns = books.settled_ns(stated.receipt)
+    known_at = KnownAt.parse(inputs.known_at)
+    if settled_ns is not None and known_at == KnownAt.everything():
+        known_at = KnownAt(settled_ns)
+    table = settled_prices(home, inputs.price_book, known_at)
+    repeated: list[tuple[Settlement, Settler, Lake]] = []
+    for view in _views(lake, inputs, known_at, settled_ns):
+        settler = Settler(view, opened, table, readings, vouchers, use_kept=False)
+        settler.stated_known_at = inputs.known_at
+        if inputs.batches:
+            named = {"batches": inputs.batches, "known_at": inputs.known_at}
+            settler.inputs = msgspec.structs.replace(settler.inputs, **named)
+        repeated.append((_settled(settler, stated.as_of, assume), settler, view))
+        if _usage(repeated[-1][0].inputs) == _usage(inputs):
+            break
+    is_found = _usage(repeated[-1][0].inputs) == _usage(inputs)
+    found, settler, view = repeated[-1] if is_found else repeated[0]
+    without_late = found
+    kept = [one for one in lake.control.settlements(stated.as_of) if one.receipt == stated.receipt]
+    blocked, remarks = list(_blocked(lake, inputs, found.inputs)), []
     if inputs.closed and kept:
         last = kept[-1]
         found = corrected(found, last.corrections, last.inputs.closed, last.restated)
     elif inputs.closed:
         remarks.append("The corrections of closed months cannot be repeated: the settlement itself is not here.")
-    return found, remarks
+    return Repetition(found, without_late, settler, view, tuple(assume), tuple(blocked), tuple(remarks))
 
 
 def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None) -> Iterator[Lake]:
@@ -168,8 +237,12 @@ def _usage(inputs: Inputs) -> tuple[object, ...]:
     return inputs.batches, inputs.usage, inputs.usage_before
 
 
-def _remarks(lake: Lake, stated: Inputs, found: Inputs) -> Iterator[str]:
-    """Why the usage at hand is not the usage that was settled."""
+def _blocked(lake: Lake, stated: Inputs, found: Inputs) -> Iterator[str]:
+    """Why amounts cannot be checked: what is at hand is not what was settled from."""
+    if found.price_book != stated.price_book:
+        yield "The price book that was settled with is not here."
+    if found.agreement != stated.agreement:
+        yield "The agreement that was settled under is not here."
     if stated.batches:
         here = {one.name: one for one in lake.control.batches()}
         if missing := sorted(set(stated.batches) - here.keys()):

@@ -3,13 +3,15 @@
 import sys
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from clauseway.app.alerts import open_alerts
-from clauseway.app.home import home_at
+from clauseway.app.home import Home, home_at
+from clauseway.app.packing import is_pack, pack_month, verify_pack
 from clauseway.app.periods import unsettled
 from clauseway.app.settling import statement
 from clauseway.app.statement_formats import FORMATS, TERMINAL
@@ -118,7 +120,7 @@ def explain(
 @app.command()
 def verify(
     what: Annotated[
-        str, typer.Argument(help="A statement's file, or a settled month, as 2026-05.", metavar="FILE|PERIOD")
+        str, typer.Argument(help="A statement's file, a pack, or a settled month, as 2026-05.", metavar="FILE|PERIOD")
     ],
     party: Party = "",
     home: options.HomeFolder = None,
@@ -137,6 +139,8 @@ def verify(
       clauseway statement verify may.json
     """
     at, path, signing = home_at(home), Path(what), None
+    if is_pack(path):
+        return _verified_pack(at, path, as_json)
     if path.exists() or path.suffix:
         given = read_statement(path)
         if beside(path).exists():
@@ -172,10 +176,53 @@ def sign(
 
 
 @app.command()
+def pack(
+    period: Annotated[str, typer.Argument(help="The settled month, as 2026-05.")],
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; by default 2026-05.pack.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="The signed statement, with its signatures beside it.")
+    ] = None,
+    sums: Annotated[bool, typer.Option("--sums", help="Tell usage by day alone, not attempt by attempt.")] = False,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Write a month's statement with everything it stands on into one file, which anybody can perform again.
+
+    In it are the usage, price book, rates, facts, agreements, figures, readings, credits, disputes, the settlements and
+    closes before it, and the signatures of --file. The same month gives the same bytes. Customers' names are in it.
+
+    \b
+    For the other party, to verify on a machine of its own:
+      clauseway statement pack 2026-05 --out may.pack
+      clauseway statement verify may.pack
+    """
+    written = out or Path(f"{period}.pack")
+    given = None if file is None else read_statement(file)
+    done = pack_month(home_at(home), period, written, given=given, beside_of=file, sums=sums)
+    if as_json:
+        print_json(done)
+    else:
+        text = f"{done.file}: {done.bytes:,} bytes, {done.attempts:,} attempts on {done.days} days, pack {done.digest}"
+        console().print(text, soft_wrap=True, highlight=False)
+    return 0
+
+
+@app.command()
 def countersign(
-    file: _File, party: _Signer, key: _Key = None, home: options.HomeFolder = None, as_json: options.AsJson = False
+    file: _File,
+    party: _Signer,
+    key: _Key = None,
+    pack_: Annotated[Path | None, typer.Option("--pack", help="Verify it from this pack first.")] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Sign what was not performed again with the same result; needs --why.")
+    ] = False,
+    why: Annotated[str, typer.Option("--why", help="Why it is signed unverified; the signature says it.")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
 ) -> int:
     """Sign a statement that the other party has signed. The countersignature binds the signature that it answers.
+
+    The statement is performed again first, from --pack or from this home, and must come out the same.
 
     \b
     What the other party sent, with its signatures beside it:
@@ -183,7 +230,14 @@ def countersign(
       clauseway statement verify may.json
       clauseway statement countersign may.json --party microsoft
     """
-    return _told_signing(_signing().countersign(home_at(home), file, read_statement(file), party, key), as_json)
+    if unverified is not bool(why.strip()):
+        todo = 'Write both: --unverified --why "the meter of May is being replaced".'
+        raise InvalidInput(
+            Problem(what="--unverified and --why", why="one needs the other", where="--unverified", todo=todo)
+        )
+    given = read_statement(file)
+    done = _signing().countersign(home_at(home), file, given, party, key, pack_, why.strip())
+    return _told_signing(done, as_json)
 
 
 @app.command()
@@ -224,6 +278,27 @@ def dispute(
     if signing is not None:
         print_signing(console(), signing)
     return 0
+
+
+def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
+    """Perform a pack again and print what came of it, with its signatures."""
+    done, given, signatures = verify_pack(path)
+    signing = None
+    if signatures:
+        with TemporaryDirectory(prefix="clauseway-") as folder:
+            at = Path(folder) / path.with_suffix(".json").name
+            at.write_bytes(given.content)
+            beside(at).write_bytes(signatures)
+            signing = _signing().signing_of(home, at, given)
+    if as_json:
+        print_json({"repeated": done.repeated, "pack": done, "signing": signing})
+    else:
+        print_verification(console(), done.repeated)
+        for day in done.days_changed:
+            console().print(f"  usage of {day}: not what the pack says", style="red")
+        if signing is not None:
+            print_signing(console(), signing)
+    return 0 if done.same and (signing is None or signing.holds) else NOT_SO
 
 
 def _signing() -> Any:

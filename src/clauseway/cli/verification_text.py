@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from clauseway.app.verifying import Verification
+from clauseway.app.verifying import DIFFERS, Verification
 from clauseway.cli.output import print_indented
 
 
@@ -16,6 +16,13 @@ def print_verification(out: Console, done: Verification) -> None:
     print_indented(out, f"statement {done.digest}", by=2, style="dim")
     for remark in done.remarks:
         print_indented(out, remark, by=2, style="yellow")
+    for line in done.lines:
+        told = line.verdict
+        if line.because:
+            told = f"{told}, because: {line.because}"
+        elif line.verdict == DIFFERS:
+            told = f"differs by {line.differs_by:+,.2f}"
+        print_indented(out, f"{line.line}  {line.stated:,.2f}  {line.of}: {told}", by=2)
     for difference in done.differences:
         print_indented(out, str(difference), by=2)
 
@@ -28,6 +35,8 @@ def print_signing(out: Console, signing: Any) -> None:
         vouched = "its key is trusted" if one.trusted else "nobody here vouches for its key"
         style = "green" if one.valid and one.trusted else "red"
         print_indented(out, f"{one.party} {one.role} at {one.at}: {worth}; {vouched}", by=2, style=style)
+        if one.unverified:
+            print_indented(out, f"signed without performing it again: {one.unverified}", by=4, style="yellow")
         for disputed in one.disputes:
             print_indented(out, f"not line {disputed.line}: {disputed.reason}", by=4, style="yellow")
     for changed in signing.changed:

@@ -25,13 +25,17 @@ class DisputedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """One party's. `at` is when it says it signed (UTC); key and signature are base64."""
+    """One party's. `at` is when it says it signed (UTC); key and signature are base64.
+
+    `unverified` says why it signed what it had not performed again; unset where it had, or signed first.
+    """
 
     party: str
     role: str
     at: str
     key: str
     disputes: tuple[DisputedLine, ...] = ()
+    unverified: str | msgspec.UnsetType = msgspec.UNSET
     signature: str = ""
 
 

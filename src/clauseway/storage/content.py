@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError
 
 from clauseway.metering import Unit
 from clauseway.storage import schema
+from clauseway.storage.columns import USAGE_SCHEMA
 from clauseway.storage.control import Control
 from clauseway.storage.files import LakeFile
 from clauseway.storage.lake import Lake
@@ -74,6 +75,17 @@ def content_digest(contents: Sequence[DayContent]) -> str:
 def attempts_of(contents: Sequence[DayContent]) -> int:
     """How many attempts count on some days."""
     return sum(one.attempts for one in contents)
+
+
+def counted_attempts(lake: Lake, days: Interval) -> Iterator[pa.RecordBatch]:
+    """The attempts of some days that count, each once, in the order of their days; whole, as usage is written."""
+    with engine() as con:
+        usage = sealed_usage(con, lake, days)
+        if usage is None:
+            return
+        chosen = priced_once(usage).select(*USAGE_SCHEMA.names)
+        ordered = chosen.order_by(_.event_day, _.event_ns, _.request_id, _.attempt)
+        yield from con.con.sql(con.compile(ordered)).to_arrow_reader(_CHUNK_ROWS)
 
 
 def _by_days(files: Sequence[LakeFile], days: Interval) -> dict[date, list[LakeFile]]:

@@ -43,3 +43,9 @@ def as_known(control: Path, lake: Path, known_ns: int) -> Iterator[Lake]:
             ):
                 connection.execute(delete(table).where(recorded > known_ns))
         yield past.as_known(known_ns)
+
+
+def forget_settlements(control: Control, since_ns: int) -> None:
+    """Take what was settled at an instant or later out of a copy."""
+    with control.writing() as connection:
+        connection.execute(delete(schema.settlements).where(schema.settlements.c.recorded_ns >= since_ns))

@@ -1,0 +1,215 @@
+"""A month in one file: performed again by a stranger, to the byte; and files that somebody tampered with."""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import settled_book
+from clauseway.app.home import Home
+from in_process import answer, run
+
+ASSUMED = [part for name in settled_book.ACCEPTED for part in ("--assume", name)]
+
+
+def did(home: Path, *words: str, code: int = 0) -> str:
+    done = run(*words, "--home", str(home))
+    assert done.returncode == code, done.stderr + done.stdout
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """April closed; late usage of April corrected in May; a credit."""
+    home = Home(tmp_path_factory.mktemp("ours") / "home").make()
+    settled_book.seal(home)
+    did(home.root, "settle", "--period", "2026-04", *ASSUMED)
+    did(home.root, "close", "2026-04")
+    settled_book.seal(home, [(12, "04-28", 9, 1, 2, (100_000, 0, 10_000))])
+    did(home.root, "credit", "--id", "c-1", "--request", settled_book.request(7), "--amount", "0.50", "--reason", "x")
+    did(home.root, "settle", "--period", "2026-05", *ASSUMED)
+    return home.root
+
+
+@pytest.fixture(scope="module")
+def packs(ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packs")
+    did(ours, "statement", "pack", "2026-04", "--out", str(folder / "april.pack"))
+    did(ours, "statement", "pack", "2026-05", "--out", str(folder / "may.pack"))
+    did(ours, "statement", "pack", "2026-05", "--sums", "--out", str(folder / "sums.pack"))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["april", "may"])
+def test_a_stranger_performs_it_again_to_the_byte(packs: Path, tmp_path: Path, name: str) -> None:
+    nowhere = tmp_path / "nowhere"
+    done = answer("statement", "verify", str(packs / f"{name}.pack"), home=nowhere)
+    assert done["repeated"]["same"]
+    assert {line["verdict"] for line in done["repeated"]["lines"]} == {"the same"}
+    assert not nowhere.exists()
+    text = did(nowhere, "statement", "verify", str(packs / f"{name}.pack"))
+    assert "the same, to the last byte" in text
+
+
+def test_the_same_month_is_the_same_bytes(ours: Path, packs: Path, tmp_path: Path) -> None:
+    did(ours, "statement", "pack", "2026-05", "--out", str(tmp_path / "again.pack"))
+    assert (tmp_path / "again.pack").read_bytes() == (packs / "may.pack").read_bytes()
+
+
+def test_sums_alone_cannot_be_checked_and_it_says_so(packs: Path, tmp_path: Path) -> None:
+    done = answer("statement", "verify", str(packs / "sums.pack"), home=tmp_path / "nowhere", code=2)
+    assert {line["verdict"] for line in done["repeated"]["lines"]} == {"cannot be checked here"}
+    assert "alone: 12 attempts on 6 days" in done["repeated"]["lines"][0]["because"]
+
+
+def rewritten(pack: Path, out: Path, change: Callable[[dict[str, bytes]], None], *, method: int = 0) -> Path:
+    """A pack with other parts and a manifest that fits them, as a forger writes it."""
+    with zipfile.ZipFile(pack) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    change(parts)
+    manifest = json.loads(parts.pop("manifest.json"))
+    manifest["parts"] = [
+        {"name": name, "bytes": len(content), "digest": hashlib.sha256(content).hexdigest()}
+        for name, content in sorted(parts.items())
+    ]
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr("manifest.json", json.dumps(manifest))
+        for name, content in sorted(parts.items()):
+            archive.writestr(name, content)
+    return out
+
+
+def edit(name: str, old: str, new: str) -> Callable[[dict[str, bytes]], None]:
+    def change(parts: dict[str, bytes]) -> None:
+        assert old.encode() in parts[name], f"{name} has no {old}"
+        parts[name] = parts[name].replace(old.encode(), new.encode())
+
+    return change
+
+
+def dearer(parts: dict[str, bytes]) -> None:
+    """Ten times the tokens of one attempt."""
+    path = Path("/dev/shm") / f"usage-{id(parts)}.parquet"
+    path.write_bytes(parts["usage.parquet"])
+    table = pq.read_table(path)
+    place = table.column_names.index("output_tokens")
+    counts = [count and count * 10 for count in table["output_tokens"].to_pylist()]
+    field = table.schema.field("output_tokens")
+    pq.write_table(table.set_column(place, field, [counts]), path)
+    parts["usage.parquet"] = path.read_bytes()
+    path.unlink()
+
+
+def test_another_amount_is_told_line_by_line(packs: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(packs / "april.pack") as archive:
+        stated = json.loads(archive.read("statement.json"))
+    line = next(one for one in stated["lines"] if one["amount"] == "0.72")
+    forged = rewritten(
+        packs / "april.pack", tmp_path / "a.pack", edit("statement.json", '"amount": "0.72"', '"amount": "0.99"')
+    )
+    done = answer("statement", "verify", str(forged), home=tmp_path / "nowhere", code=2)["repeated"]
+    told = {one["line"]: (one["verdict"], one["differs_by"]) for one in done["lines"]}
+    assert told.pop(line["id"]) == ("differs", "-0.27")
+    assert {verdict for verdict, _ in told.values()} == {"the same"}
+
+
+def test_other_usage_cannot_pass_for_what_was_settled(packs: Path, tmp_path: Path) -> None:
+    forged = rewritten(packs / "april.pack", tmp_path / "a.pack", dearer)
+    done = answer("statement", "verify", str(forged), home=tmp_path / "nowhere", code=2)
+    assert done["pack"]["days_changed"] == ["2026-04-20", "2026-04-26", "2026-04-27", "2026-04-28"]
+    assert "The usage that was settled is not in this lake" in done["repeated"]["remarks"][0]
+    assert "cannot be checked here" in {one["verdict"] for one in done["repeated"]["lines"]}
+
+
+def left_out(name: str) -> Callable[[dict[str, bytes]], None]:
+    def change(parts: dict[str, bytes]) -> None:
+        del parts[name]
+
+    return change
+
+
+def added(name: str, content: bytes) -> Callable[[dict[str, bytes]], None]:
+    return lambda parts: parts.update({name: content})
+
+
+# What somebody did to the pack -> what is said of it.
+HOSTILE = {
+    "a path out of it": (added("../../evil.py", b"x"), "'../../evil.py', which no pack has"),
+    "another file": (added("readme.txt", b"x"), "'readme.txt', which no pack has"),
+    "no statement": (left_out("statement.json"), "it lacks statement.json"),
+    "no JSON": (added("books.json", b"{"), "books.json: Input data was truncated"),
+    "another table": (added("books.json", b'{"keys":[]}'), "there is no table 'keys'"),
+    "another column": (added("books.json", b'{"facts":[{"x":1}]}'), "a row of facts has other columns"),
+    "deep JSON": (added("books.json", b"[" * 100_000), "books.json"),
+    "no Parquet": (added("usage.parquet", b"PAR1" * 100), "usage.parquet"),
+    "another receipt": (
+        edit("statement.json", '"receipt": "', '"receipt": "f'),
+        "is not the one that its manifest names",
+    ),
+}
+
+
+@pytest.mark.parametrize("deed", HOSTILE)
+def test_a_hostile_pack_is_refused_with_the_reason(packs: Path, tmp_path: Path, deed: str) -> None:
+    change, said = HOSTILE[deed]
+    forged = rewritten(packs / "may.pack", tmp_path / "forged.pack", change)
+    told = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=3)
+    assert said in " ".join(told.split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["forged.pack"]
+
+
+def test_a_compressed_pack_may_be_a_bomb_and_is_refused(packs: Path, tmp_path: Path) -> None:
+    bomb = rewritten(
+        packs / "may.pack", tmp_path / "b.pack", added("days.json", b" " * 10**8), method=zipfile.ZIP_DEFLATED
+    )
+    assert "is compressed" in did(tmp_path / "nowhere", "statement", "verify", str(bomb), code=3)
+
+
+def test_a_flipped_bit_is_not_what_the_manifest_says(packs: Path, tmp_path: Path) -> None:
+    content = bytearray((packs / "may.pack").read_bytes())
+    at = content.index(b'"lines"')
+    content[at + 1] ^= 1
+    (tmp_path / "f.pack").write_bytes(content)
+    told = did(tmp_path / "nowhere", "statement", "verify", str(tmp_path / "f.pack"), code=3)
+    assert "no pack" in told
+
+
+def test_a_month_that_is_not_settled_cannot_be_packed(ours: Path, tmp_path: Path) -> None:
+    assert "is not settled" in did(ours, "statement", "pack", "2026-06", code=3)
+    assert "is no month" in did(ours, "statement", "pack", "June", code=3)
+
+
+# Signing
+
+
+def test_whoever_countersigns_has_verified_or_says_why_not(
+    ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAUSEWAY_KEYS", str(tmp_path / "keys"))
+    theirs, may, packed = tmp_path / "theirs", tmp_path / "may.json", tmp_path / "may.pack"
+    did(ours, "statement", "--period", "2026-05", "--out", str(may))
+    key = answer("party", "key", "create", "--party", "openai", home=ours)["public_key"]
+    did(ours, "statement", "sign", str(may), "--party", "openai")
+    did(ours, "statement", "pack", "2026-05", "--file", str(may), "--out", str(packed))
+    did(theirs, "party", "key", "create", "--party", "microsoft")
+    did(theirs, "party", "key", "trust", "--party", "openai", "--key", key)
+    done = answer("statement", "verify", str(packed), home=theirs)
+    assert [(one["party"], one["valid"], one["trusted"]) for one in done["signing"]["signatures"]] == [
+        ("openai", True, True)
+    ]
+    sign = ("statement", "countersign", str(may), "--party", "microsoft")
+    before = Path(f"{may}.signatures.json").read_bytes()
+    assert "performed again here, it is not the same" in " ".join(did(theirs, *sign, code=3).split())
+    assert "one needs the other" in did(theirs, *sign, "--unverified", code=3)
+    signed = answer(*sign, "--pack", str(packed), home=theirs)
+    assert [(one["party"], one["unverified"]) for one in signed["signatures"]] == [("openai", ""), ("microsoft", "")]
+    Path(f"{may}.signatures.json").write_bytes(before)
+    signed = answer(*sign, "--unverified", "--why", "the meter is being moved", home=theirs)
+    assert signed["signatures"][1]["unverified"] == "the meter is being moved"
+    assert signed["signatures"][1]["valid"]
+    shutil.rmtree(theirs)
