@@ -14,6 +14,8 @@ OWN = """\
 gpt-5.5,azure,openai,,input_tokens,2026-05-01,,2026-04-20,4.00,agreed,Contoso,
 gpt-5.5,azure,,,,2026-06-01,2026-07-01,2026-05-20,,spring,,10
 gpt-5.5,aws,,,output_tokens,2026-05-01,,2026-05-15,32.00,corrected,,
+gpt-5.5,azure,openai,,output_tokens,2026-05-01,,2026-04-20,30.00,agreed,Contoso,
+gpt-5.5,aws,,,input_tokens,2026-05-01,,2026-05-15,5.50,as listed,,
 """
 
 
@@ -129,11 +131,17 @@ def test_what_has_no_answer(capsys: pytest.CaptureFixture[str], line: str, said:
 def test_a_book_is_checked(capsys: pytest.CaptureFixture[str], own: Path) -> None:
     assert run(["price", "check", str(own), "--json"]) == 0
     checked = json.loads(capsys.readouterr().out)
-    assert (checked["prices"], checked["discounts"], checked["products"]) == (2, 1, ["gpt-5.5"])
+    assert (checked["prices"], checked["discounts"], checked["products"]) == (4, 1, ["gpt-5.5"])
+    # OpenAI's list tells cached input apart; this book does not, so it is input there.
+    lacked = {(one["cloud"], one["unit"]): one["then"] for one in checked["lacks"]}
+    assert lacked == {(cloud, "cached_input_tokens"): "priced as input_tokens" for cloud in ("aws", "azure")}
+    assert run(["price", "check", str(own)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "It lacks cached_input_tokens of gpt-5.5 on azure: priced as input_tokens." in said
     own.write_text(HEADER + OWN + OWN.splitlines()[2].replace("32.00", "31.00") + "\n")
     assert run(["price", "check", str(own)]) == 3
     said = capsys.readouterr().err
-    assert "own.csv:5: an ambiguous price of output_tokens: line 4 is as specific" in " ".join(said.split())
+    assert "own.csv:7: an ambiguous price of output_tokens: line 4 is as specific" in " ".join(said.split())
 
 
 def test_a_price_in_euros_is_shown_in_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -151,3 +159,26 @@ def test_a_price_in_euros_is_shown_in_both(capsys: pytest.CaptureFixture[str], t
     assert Decimal(found["usd"]) == Decimal("0.005")
     assert run(line.split()) == 3
     assert "no rates are held" in capsys.readouterr().err
+
+
+def test_a_book_that_lacks_a_whole_says_so_and_its_usage_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half = tmp_path / "half.csv"
+    half.write_text(HEADER + "gpt-5.5,azure,,,input_tokens,2026-05-01,,2026-05-01,4.00,agreed,,\n")
+    assert run(["price", "check", str(half)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "It lacks output_tokens of gpt-5.5 on azure: refused, because it has no price." in said
+    asking = ["price", "gpt-5.5", "--cloud", "azure", "--at", "2026-05-02", "--prices", str(half)]
+    assert run([*asking, "--tokens", "in=1000,cached=600,out=1"]) == 3
+    assert "one that prices a model prices all of its units" in " ".join(capsys.readouterr().err.split())
+    # 1,000 × 4.00, the cached part with it
+    assert Decimal(asked(capsys, " ".join([*asking, "--tokens", "in=1000,cached=600"]))["amount"]) == Decimal("0.004")
+
+
+def test_a_sum_of_many_requests_says_that_their_length_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "price gpt-5.5 --cloud openai-own --at 2026-11-01 --known-at 2026-11-01 --tokens in=300000,out=0"
+    one, many = asked(capsys, long), asked(capsys, f"{long} --endpoint batches.retrieve --tier default")
+    assert (Decimal(one["amount"]), one["note"]) == (Decimal("3.0"), "")
+    assert Decimal(many["amount"]) == Decimal("1.5")
+    assert many["note"].startswith("A sum of many requests: how long each was is not known.")

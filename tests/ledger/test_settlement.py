@@ -30,6 +30,7 @@ from clauseway.ledger import (
     settle,
     statement_of,
 )
+from clauseway.ledger.revenue import in_no_base
 from clauseway.values import Citation, Interval, InvalidInput, day_of, exact_sum, start_of_day_ns
 
 
@@ -554,3 +555,23 @@ def test_it_agrees_with_a_walk_through_the_sales_in_fractions(records: list[Sale
         if sum(moved.values()):
             # a line is its exact part of the share, to within a cent
             assert abs(Fraction(line.amount) - due * moved[line.id] / sum(moved.values())) < Fraction(1, 100)
+
+
+def test_what_no_share_counts_needs_no_price() -> None:
+    assert in_no_base(SHARES, CATALOG) == {"gpt-oss-120b"}
+    assert in_no_base([], CATALOG) == CATALOG.products.keys()
+
+
+def test_usage_of_unknown_length_is_named_beside_what_was_assumed() -> None:
+    lines = [
+        RevenueLine(
+            event_day=date(2026, 5, day), seller="openai", cloud="azure", product="gpt-5.5", amount=D(100), unsized=2
+        )
+        for day in (1, 2)
+    ]
+    told, quiet = (settled(usage, MAY) for usage in (lines, [msgspec.structs.replace(one, unsized=0) for one in lines]))
+    [named] = [one for one in told.assumptions if one.name == "request-lengths"]
+    assert named.in_words == "4 records of unknown length (ours)"
+    assert "how long each was" in named.text
+    assert not [one for one in quiet.assumptions if one.name == "request-lengths"]
+    assert (told.receipt, told.shares) == (quiet.receipt, quiet.shares)

@@ -2,8 +2,10 @@
 
 import csv
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,8 +57,12 @@ WINS = [
     (Sale("gpt", "azure", "openai", "", tier="flex"), "2026-02-10", 1, "2.00", "20.00"),
     (Sale("gpt", "azure", "openai", "", tier="flex"), "2026-02-10", 300_000, "4.00", "30.00"),
     (Sale("gpt", "azure", "openai", "", tier="priority"), "2026-02-10", 1, "4.00", "20.00"),
-    # a batch sums many requests: its length is not that of a context
-    (Sale("gpt", "azure", "openai", "", tier="batch"), "2026-02-10", 900_000, "2.00", "20.00"),
+    # what a batch reports sums many requests: its length is not that of a context
+    (Sale("gpt", "azure", "openai", "", "", "batch", "batches.retrieve"), "2026-02-10", 900_000, "2.00", "20.00"),
+    (Sale("gpt", "azure", "openai", "", "", "default", "summed"), "2026-02-10", 900_000, "4.00", "20.00"),
+    # a single request in the tier of batches has a length: its own price is of any, and its answers have none
+    (Sale("gpt", "azure", "openai", "", tier="batch"), "2026-02-10", 900_000, "2.00", "30.00"),
+    (Sale("gpt", "azure", "openai", "", tier="batch", endpoint="chat"), "2026-02-10", 272_000, "2.00", "20.00"),
     (Sale("gpt", "aws", "openai", "", hour=NIGHT), "2026-02-10", 1, "3.00", "20.00"),
     (Sale("gpt", "aws", "openai", "", hour=24 + 5), "2026-02-10", 1, "3.00", "20.00"),
     (Sale("gpt", "aws", "openai", "", hour=24 + 6), "2026-02-10", 1, "4.00", "20.00"),
@@ -104,16 +110,12 @@ def test_a_discount_is_known_from_when_it_was_recorded() -> None:
     assert before.price(Sale("gpt", "azure", "openai", ""), IN, date(2026, 3, 1)) == 4_000_000
 
 
-def test_the_first_book_goes_before_the_others_unit_by_unit() -> None:
+def test_the_first_book_goes_before_the_others_for_all_of_a_model() -> None:
     own = parse_book(HEADER + "gpt,,,,input_tokens,2026-02-01,,2026-01-01,1.00,ours,,,,,,", "own.csv")
     table = PriceTable([own, BOOK], KnownAt.everything())
     sale = Sale("gpt", "aws", "openai", "", tier="flex", hour=NIGHT)
     prices = table.row(sale, date(2026, 2, 10)).won
-    assert {unit: price.place for unit, price in prices.items()} == {
-        IN: "own.csv:2",
-        CACHED: "book.csv:3",
-        OUT: "book.csv:4",
-    }
+    assert {unit: price.place for unit, price in prices.items()} == {IN: "own.csv:2"}
     assert table.price(sale, IN, date(2026, 1, 31)) == 3_100_000
     assert len({table.digest, own.digest, BOOK.digest}) == 3
 
@@ -263,3 +265,73 @@ def test_an_unknown_price_in_another_tier_only() -> None:
     assert table.price(Sale("gpt", "aws", "openai", "", tier="flex"), IN, date(2026, 1, 1)) == 1_000_000
     with pytest.raises(UnknownPrice):
         table.price(Sale("gpt", "aws", "openai", ""), IN, date(2026, 1, 1))
+
+
+# product, tier → what 300,000 input tokens of one request cost: the price of batches by length, where there is one
+BATCHED = """
+one,,,,input_tokens,2026-01-01,,2026-01-01,5.00,list,,,,,,
+one,,,,input_tokens,2026-01-01,,2026-01-01,10.00,long,,,,272000,,
+two,,,,input_tokens,2026-01-01,,2026-01-01,5.00,list,,,,,,
+two,,,,input_tokens,2026-01-01,,2026-01-01,10.00,long,,,,272000,,
+two,,,,input_tokens,2026-01-01,,2026-01-01,2.50,batch,,batch,,,,
+two,,,,input_tokens,2026-01-01,,2026-01-01,5.00,batch long,,batch,,272000,,
+"""
+OF_ONE = [("one", "batch", "3"), ("two", "batch", "1.5"), ("one", "default", "3"), ("two", "default", "3")]
+OF_SUMS = [("one", "batch", "1.5"), ("two", "batch", "0.75"), ("one", "default", "1.5"), ("two", "default", "1.5")]
+
+
+@pytest.mark.parametrize(("product", "tier", "usd"), OF_ONE)
+def test_a_single_request_is_priced_by_its_own_length_in_every_tier(product: str, tier: str, usd: str) -> None:
+    table = PriceTable(parse_book(HEADER + BATCHED, "book.csv"), KnownAt.everything())
+    charge = table.charge(Sale(product, "azure", "openai", "", tier=tier), date(2026, 5, 1), {IN: 300_000})
+    assert charge.amount == Decimal(usd)
+
+
+@pytest.mark.parametrize(("product", "tier", "usd"), OF_SUMS)
+def test_a_sum_of_many_requests_has_no_length(product: str, tier: str, usd: str) -> None:
+    table = PriceTable(parse_book(HEADER + BATCHED, "book.csv"), KnownAt.everything())
+    sale = Sale(product, "azure", "openai", "", tier=tier)
+    for one, report in (
+        (msgspec.structs.replace(sale, endpoint="batches.retrieve"), {IN: 300_000}),
+        (msgspec.structs.replace(sale, endpoint="summed"), {IN: 300_000}),
+        (sale, {IN: 300_000, Unit.REQUESTS: 2}),
+    ):
+        assert table.charge(one, date(2026, 5, 1), report).amount == Decimal(usd)
+
+
+# The first book prices only some units of a model; the second knows the rest, and another model.
+FIRST = """
+gpt,,,,input_tokens,2026-01-01,,2026-01-01,4.00,ours,,,,,,
+gpt,,,,output_tokens,2026-02-01,,2026-01-01,20.00,ours,,,,,,
+"""
+SECOND = """
+gpt,,,,input_tokens,2026-01-01,,2026-01-01,1.00,list,,,,,,
+gpt,,,,cached_input_tokens,2026-01-01,,2026-01-01,0.10,list,,,,,,
+gpt,,,,output_tokens,2026-01-01,,2026-01-01,2.00,list,,,,,,
+oss,,,,input_tokens,2026-01-01,,2026-01-01,0.50,list,,,,,,
+"""
+
+
+def two_books() -> PriceTable:
+    books = (parse_book(HEADER + FIRST.lstrip(), "ours.csv"), parse_book(HEADER + SECOND.lstrip(), "list.csv"))
+    return PriceTable(books, KnownAt.everything())
+
+
+def test_a_book_is_whole_for_a_model_that_it_prices() -> None:
+    sale = Sale("gpt", "azure", "openai", "")
+    charge = two_books().charge(sale, date(2026, 2, 1), {IN: 1000, CACHED: 600, OUT: 10})
+    # the cached part has no price there and is input: 1,000 × 4.00 + 10 × 20.00
+    assert charge.amount == Decimal("0.0042")
+    assert {line.place for line in charge.lines} == {"ours.csv:2", "ours.csv:3"}
+    # a whole that it does not list is no other book's: it is refused
+    with pytest.raises(UnknownPrice, match="output_tokens of gpt"):
+        two_books().charge(sale, date(2026, 1, 31), {IN: 1000, OUT: 10})
+    assert two_books().charge(Sale("oss", "aws", "amazon", ""), date(2026, 2, 1), {IN: 1000}).amount == Decimal(
+        "0.0005"
+    )
+
+
+@given(st.sampled_from(["gpt", "oss"]), st.dates(date(2025, 12, 1), date(2026, 4, 1)))
+def test_all_prices_of_a_sale_are_of_one_book(product: str, day: date) -> None:
+    row = two_books().row(Sale(product, "azure", "openai", ""), day)
+    assert len({price.entry.book for price in row.won.values()}) <= 1

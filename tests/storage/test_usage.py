@@ -46,7 +46,17 @@ gpt,azure,,,output_tokens,2026-05-03,2026-05-05,2026-05-01,,answers,,,,,,33.3333
 """,
     "book.csv",
 )  # fmt: skip
-PRICES = PriceTable(BOOK, KnownAt.everything())
+# A book behind it: what it says of gpt counts nowhere, because the first book is whole for what it prices.
+BEHIND = parse_book(
+    """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
+gpt,,,,input_tokens,2026-05-01,,2026-05-01,77.00,behind
+gpt,,,,reasoning_tokens,2026-05-01,,2026-05-01,99.00,behind
+gpt,,,,audio_input_tokens,2026-05-01,,2026-05-01,99.00,behind
+gpt,,,,requests,2026-05-01,,2026-05-01,1000000.00,behind
+""",
+    "behind.csv",
+)
+PRICES = PriceTable((BOOK, BEHIND), KnownAt.everything())
 BUYERS = {
     1: Buyer("Contoso", "search", "key_1", "openai", "any"),
     2: Buyer("Fabrikam", "chat", "key_2", "openai", "any"),
@@ -104,6 +114,12 @@ PRICED = [
     (used(3, 1, {IN: 272_000}), "1.088"),
     # a batch has no length: 900,000 × 2.00
     (used(4, 1, {IN: 900_000}, endpoint="batches.create"), "1.8"),
+    # one request in the tier of batches has a length, and 2.00 is the price of any: 300,000 × 2.00
+    (used(20, 1, {IN: 300_000}, tier="batch"), "0.6"),
+    # two requests in one record: how long each was is not known, so 300,000 × 4.00
+    (used(21, 1, {IN: 300_000, Unit.REQUESTS: 2}), "1.2"),
+    # its book has no price of thinking, so that is output: 10 × 20.00, whatever the book behind it says
+    (used(22, 1, {IN: 0, OUT: 10, Unit.REASONING_TOKENS: 8}), "0.0002"),
     # flex, as the cloud told it: 1,000 × 2.50; and what it told of a batch's endpoint goes before that
     (used(16, 1, {IN: 1000}, tier="flex"), "0.0025"),
     (used(17, 1, {IN: 300_000}, tier="flex"), "1.5"),
@@ -192,6 +208,25 @@ def test_everything_without_a_price_is_named(lake: Lake) -> None:
         sales_in_order(lake, PriceTable(flex, KnownAt.everything()), date(2026, 5, 2))
 
 
+def test_what_is_in_no_base_needs_no_price(lake: Lake) -> None:
+    prices = PriceTable(parse_book(BOOK_OF_AWS, "aws.csv"), KnownAt.everything())
+    sealed(lake, [used(1, 1, {IN: 5, OUT: 5}), used(2, 2, {IN: 1_000_000, OUT: 0}, at=2)])
+    lines = revenue(lake, prices, DAYS, in_no_base={"gpt"})
+    assert [(line.cloud, line.amount, line.requests) for line in lines] == [
+        ("azure", Decimal(0), 1),
+        ("aws", Decimal(4), 1),
+    ]
+    assert [one.amount for one in sales_in_order(lake, prices, date(2026, 5, 1), {"gpt"})] == [0]
+    with pytest.raises(UnknownPrice):
+        revenue(lake, prices, DAYS, in_no_base={"another"})
+
+
+def test_records_of_unknown_length_are_counted_where_it_matters(lake: Lake) -> None:
+    long, short = {IN: 300_000, Unit.REQUESTS: 2}, {IN: 272_000, Unit.REQUESTS: 2}
+    sealed(lake, [used(1, 1, long), used(2, 1, short), used(3, 1, {IN: 300_000}), used(4, 2, long, at=2)])
+    assert [line.unsized for line in revenue(lake, PRICES, DAYS)] == [1, 1]
+
+
 BOOK_OF_AWS = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
 gpt,aws,,,input_tokens,2026-05-01,,2026-05-01,4.00,list
 """
@@ -204,7 +239,7 @@ RECORDS = st.builds(
     ),
     st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 3]), st.integers(0, 23),
     st.sampled_from(["chat", "embeddings", "batches.create", "responses"]), st.sampled_from(list(Status)),
-    st.sampled_from(["", "default", "flex"]),
+    st.sampled_from(["", "default", "flex", "batch"]),
 )  # fmt: skip
 
 
@@ -249,15 +284,16 @@ def plain_sql(files: Sequence[Path]) -> dict[Line, Decimal]:
     """The same prices, written out again by hand, in picodollars."""
     query = """
         WITH told AS (
-            SELECT *, endpoint = 20 AND tier = '' AS batch, event_ns // 3600000000000 % 24 BETWEEN 8 AND 17
+            SELECT *, tier = 'batch' OR endpoint = 20 AND tier = '' AS batch,
+                input_tokens > 272000 AND endpoint <> 20 AS long, event_ns // 3600000000000 % 24 BETWEEN 8 AND 17
                 AND dayofweek(event_day) BETWEEN 1 AND 5 AS by_day,
                 cloud = 'azure' AND event_day >= DATE '2026-05-03' AND event_day < DATE '2026-05-05' AS spring
             FROM read_parquet($files) WHERE status IN (1, 2, 3, 7)),
         priced AS (SELECT *,
             CASE WHEN cloud = 'azure' AND seller = 'openai' AND organisation = 'Contoso'
                     AND event_day >= DATE '2026-05-02' THEN 3200000
-                ELSE (CASE WHEN batch THEN 2000000 WHEN tier = 'flex' AND input_tokens > 272000 THEN 5000000
-                    WHEN tier = 'flex' THEN 2500000 WHEN input_tokens > 272000 THEN 8000000 ELSE 4000000 END)
+                ELSE (CASE WHEN batch THEN 2000000 WHEN tier = 'flex' AND long THEN 5000000
+                    WHEN tier = 'flex' THEN 2500000 WHEN long THEN 8000000 ELSE 4000000 END)
                     // 1000 * (CASE WHEN spring THEN 875 ELSE 1000 END) END AS input_price,
             CASE WHEN spring THEN 350000 ELSE 400000 END AS cached_price,
             CASE WHEN region = 'us-east-2' AND seller = 'openai' AND endpoint = 7 AND event_day >= DATE '2026-05-02'

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from clauseway.metering import Unit
-from clauseway.pricing import BATCH, Conditions, Entry, PriceBook
+from clauseway.pricing import Conditions, Entry, PriceBook
 from clauseway.values import FOREVER, Interval, KnownAt, round_half_even
 
 _LIBRARY = "genai_prices"
@@ -138,11 +138,10 @@ def _steps(price: Any) -> Iterable[int]:
 
 
 def _lengths(price: Any, tier: str, steps: Iterable[int]) -> Iterable[int]:
-    """Above which lengths a price must be told. Where a tier has one for any, it stands at the steps of the others too;
-    a batch has no length."""
+    """Above which lengths a price must be told. A tier with one for any has it at the steps of the others too."""
     if price is None:
         return ()
-    return (0,) if tier == BATCH else (0, *sorted({*_steps(price), *(steps if tier else ())}))
+    return (0, *sorted({*_steps(price), *(steps if tier else ())}))
 
 
 def _at(price: Any, above: int) -> Decimal:

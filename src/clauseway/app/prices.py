@@ -1,7 +1,7 @@
 """The price books in use: an operator's own over the shipped one over the public list; and the working of one price."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import resources
@@ -12,6 +12,8 @@ import msgspec
 from clauseway.app.list_prices import list_book
 from clauseway.ledger.rates import Rates, read_rates
 from clauseway.metering import Unit, problems_of
+from clauseway.metering.endpoints import has_length
+from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import ChargeLine, Entry, PriceBook, PriceTable, Sale, parse_book
 from clauseway.pricing.conditions import NAMES
 from clauseway.pricing.working import Considered, considered
@@ -118,10 +120,20 @@ class PriceWorking(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
     currency: str
     usd: Decimal | None = None
+    note: str = ""
+
+
+class Lack(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit that a book does not list for a model that it prices, and what becomes of it."""
+
+    product: str
+    cloud: str
+    unit: str
+    then: str
 
 
 class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
-    """A sound book: what it holds, and what goes before what."""
+    """A sound book: what it holds, and what it lacks of the models that it prices (on a cloud, empty for any)."""
 
     file: str
     prices: int
@@ -129,6 +141,7 @@ class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
     products: tuple[str, ...]
     first_day: date | None
     digest: str
+    lacks: tuple[Lack, ...] = ()
 
 
 def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceWorking:
@@ -152,7 +165,17 @@ def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceW
         amount=charge.amount,
         currency=charge.currency,
         usd=None if charge.currency == USD else exact_product(charge.amount, table.usd(charge.currency, at)),
+        note=_of_length(table, sale, report),
     )
+
+
+def _of_length(table: PriceTable, sale: Sale, report: Mapping[Unit, int]) -> str:
+    """What to know where usage sums many requests and their length makes a difference to the price."""
+    place = Sale(sale.product, sale.cloud, sale.seller, sale.region)
+    step = min(table.grain([place]).dear.values(), default=0)
+    if not step or has_length(sale.endpoint, report.get(Unit.REQUESTS, 1)):
+        return ""
+    return f"A sum of many requests: how long each was is not known. One above {step} input tokens has another price."
 
 
 def check_book(path: Path) -> CheckedBook:
@@ -165,7 +188,34 @@ def check_book(path: Path) -> CheckedBook:
         products=tuple(sorted({entry.conditions.product or "any product" for entry in book.entries})),
         first_day=min((entry.interval.begin for entry in book.entries), default=None),
         digest=book.digest,
+        lacks=tuple(_lacks(book, (_shipped(), list_book()))),
     )
+
+
+def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[Lack]:
+    """What other books list of the models that a book prices, and it does not: none of theirs stands in for it."""
+    prices = [entry for entry in book.entries if not entry.is_discount]
+    beside = [entry for other in others for entry in other.entries if not entry.is_discount]
+    for product, cloud in sorted({entry.conditions.names[:2] for entry in prices}):
+        listed = _units_of(prices, product, cloud)
+        expected = (_units_of(beside, product, cloud) if product else set()) or {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}
+        for unit in sorted(expected - listed):
+            whole = CONTAINED_IN.get(unit)
+            if whole in listed and whole is not None:
+                then = f"priced as {whole.column}"
+            else:
+                then = "refused, because it has no price" if unit in WHOLES or whole is not None else "free of charge"
+            yield Lack(product=product or "any product", cloud=cloud, unit=unit.column, then=then)
+
+
+def _units_of(entries: Iterable[Entry], product: str, cloud: str) -> set[Unit]:
+    return {
+        entry.unit
+        for entry in entries
+        if entry.unit is not None
+        and entry.conditions.product in ("", product)
+        and (not cloud or entry.conditions.names[1] in ("", cloud))
+    }
 
 
 def moment(text: str) -> tuple[date, int]:

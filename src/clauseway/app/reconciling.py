@@ -34,7 +34,7 @@ from clauseway.ledger.reconciliation import (
 )
 from clauseway.metering import IS_ESTIMATE, Unit, billable
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
-from clauseway.pricing import BATCH, Entry, PriceTable, Sale
+from clauseway.pricing import Entry, PriceTable, Sale
 from clauseway.pricing.conditions import NAMES
 from clauseway.storage.lake import Lake
 from clauseway.storage.metered import MeteredSum, metered_sums
@@ -256,7 +256,7 @@ def sale_of(one: MeteredSum) -> Sale:
         buyer=one.organisation,
         tier=tier,
         endpoint=ENDPOINT_NAMES.get(one.endpoint, ""),
-        context=0 if tier == BATCH else one.context,
+        context=one.context,
         hour=(one.hour + _EPOCH_HOUR) % _HOURS_OF_WEEK,
     )
 

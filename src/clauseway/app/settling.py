@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
@@ -52,6 +52,7 @@ from clauseway.ledger import (
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.ledger.carrying import ShareKey
 from clauseway.ledger.closing import Told
+from clauseway.ledger.revenue import in_no_base
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
 from clauseway.storage.books import Books
@@ -191,6 +192,8 @@ class Settler:
         self.terms = _terms_of(opened)
         self._lake, self._opened, self._prices = lake, opened, prices
         self._figures = figures_of(opened)
+        # Open weights, for example: they may be used without a price, and are shared by nobody.
+        self._in_no_base = in_no_base(self.shares, opened.catalog)
         self._credited, self._disputed = credited(vouchers), disputed(vouchers)
         self._revenue: tuple[Interval, list[RevenueLine]] | None = None
         self._sales: dict[date, list[SaleRecord]] = {}
@@ -308,7 +311,7 @@ class Settler:
     def _lines(self, days: Interval) -> list[RevenueLine]:
         """The charges of some days, in order of their days."""
         if self._revenue is None or days.intersect(self._revenue[0]) != days:
-            self._revenue = days, _revenue(self._lake, self._prices, days)
+            self._revenue = days, _revenue(self._lake, self._prices, days, self._in_no_base)
         lines = self._revenue[1]
         begin, end = (bisect_left(lines, day, key=lambda line: line.event_day) for day in (days.begin, days.end))
         return lines[begin:end]
@@ -336,7 +339,7 @@ class Settler:
 
     def _in_order(self, day: date) -> list[SaleRecord]:
         if day not in self._sales:
-            self._sales[day] = sales_in_order(self._lake, self._prices, day)
+            self._sales[day] = sales_in_order(self._lake, self._prices, day, self._in_no_base)
         return self._sales[day]
 
 
@@ -530,9 +533,9 @@ def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
     return str(known if is_partial else KnownAt.everything())
 
 
-def _revenue(lake: Lake, prices: PriceTable, days: Interval) -> list[RevenueLine]:
+def _revenue(lake: Lake, prices: PriceTable, days: Interval, in_no_base: Collection[str]) -> list[RevenueLine]:
     try:
-        return revenue(lake, prices, days)
+        return revenue(lake, prices, days, in_no_base=in_no_base)
     except UnknownPrice as error:
         raise InvalidInput(
             Problem(

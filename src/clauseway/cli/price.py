@@ -47,9 +47,9 @@ def command(
     """Say what usage costs, by which entry of which book, and why the others did not win.
 
     The price in force when it was used counts, as known when it is settled: both clocks can be set. The first book that
-    has a price wins: yours, then the shipped one, then the public list, as the home holds them (--prices and --rates
-    try others, and record nothing); in a book the entry that names the most
-    conditions. A price that no book carries is an error.
+    prices the model there has all its prices: yours, then the shipped one, then the public list, as the home holds them
+    (--prices and --rates try others, and record nothing). What it does not list is priced as the unit that contains it.
+    In a book the entry that names the most conditions wins. A price that it does not carry is an error.
 
     \b
     A million tokens each way, today:
@@ -109,6 +109,9 @@ def _check(file: Path | None, as_json: bool) -> int:
 def _print_check(out: Console, checked: CheckedBook) -> None:
     out.print(f"{checked.file} is sound.", style="bold", soft_wrap=True)
     out.print(f"{checked.prices} prices and {checked.discounts} discounts for {', '.join(checked.products)}")
+    for one in checked.lacks:
+        where = f" on {one.cloud}" if one.cloud else ""
+        out.print(f"It lacks {one.unit} of {one.product}{where}: {one.then}.", style="yellow", soft_wrap=True)
     out.print(f"digest {checked.digest}", style="dim", soft_wrap=True)
 
 
@@ -126,6 +129,8 @@ def _print(out: Console, working: PriceWorking) -> None:
         table.add_row(part.unit, f"{part.quantity:,}", "×", price, "=", f"{part.amount:,.12f}", part.place)
     table.add_row("", "", "", "", "", f"{working.amount:,.12f}", style="bold")
     out.print(table)
+    if working.note:
+        out.print(working.note, style="yellow")
     if working.usd is not None:
         out.print(f"{working.usd:,f} USD at the rate of {working.at}", style="bold")
     for part in working.parts:

@@ -72,6 +72,7 @@ class Tariff:
         able = tuple(tier for tier, capability in _IF_ABLE.items() if capability not in lacking)
         self._usual = _SERVED.get(target.service_tier, (DEFAULT_TIER, *able))
         self._scales: dict[Case, Scale] = {}
+        self._sums: dict[Case, Scale] = {}
         self._dearest: dict[tuple[str, str, str, bool], Scale] = {}
 
     def of(self, buyer: str, endpoint: str, tier: str) -> Scale:
@@ -83,11 +84,21 @@ class Tariff:
             endpoint if endpoint in tariffs.endpoints else "",
             "" if tier == DEFAULT_TIER else tier,
         )
+        if endpoint in _BATCHES:
+            return self._of_any_length(case)
         if case == _PLAIN:
             return self.plain
         found = self._scales.get(case)
         if found is None:
             found = self._scales[case] = self._compiled(case)
+        return found
+
+    def _of_any_length(self, case: Case) -> Scale:
+        """What a batch costs: its report sums many requests, whose lengths are not known."""
+        found = self._sums.get(case)
+        if found is None:
+            scale = self.plain if case == _PLAIN else self._compiled(case)
+            found = self._sums[case] = Scale(scale.steps[:1])
         return found
 
     def _compiled(self, case: Case) -> Scale:

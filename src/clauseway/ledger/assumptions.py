@@ -26,6 +26,8 @@ REPORTED, OURS, GIVEN = "reported", "ours", "given"
 # An estimate that was accepted for usage that was lost; no figure of an agreement.
 ESTIMATED = "estimated"
 ALL_PAYMENTS = "all-payments"
+# No figure of an agreement: what is not known of the usage that was settled.
+LENGTHS = "request-lengths"
 OWNERS = ("seller", "host")
 
 

@@ -1,11 +1,12 @@
 """Revenue as the ledger takes it: sums by day, seller, host cloud and product; and what of it counts in a base."""
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
 import msgspec
 
-from clauseway.agreement.shares import ShareBase
+from clauseway.agreement.shares import RevenueShare, ShareBase
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.values import day_of
@@ -19,6 +20,8 @@ class RevenueLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Where a price was in another currency, every digit of the converted amount is kept. `requests` counts the priced
     attempts behind it.
     `voucher` names the credit or dispute that takes it back; empty for usage.
+    `unsized` counts the records that sum many requests of a model whose price depends on a length: nobody
+    knows how long each was, so they are priced as short.
     """
 
     event_day: date
@@ -28,6 +31,7 @@ class RevenueLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     amount: Decimal
     requests: int = 0
     voucher: str = ""
+    unsized: int = 0
 
 
 class SaleRecord(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False):
@@ -57,6 +61,21 @@ def taken_back(record: SaleRecord) -> RevenueLine:
     )
 
 
+def in_no_base(shares: Iterable[RevenueShare], catalog: Catalog) -> frozenset[str]:
+    """The products that no share counts, whoever sells them: what they cost moves nothing."""
+    bases = [share.base for share in shares]
+    return frozenset(
+        product for product in catalog.products if not any(_names(base, product, catalog) for base in bases)
+    )
+
+
+def _names(base: ShareBase, product: str, catalog: Catalog) -> bool:
+    """Whether a base takes in a product, sold by whomever."""
+    if any(catalog.belongs(product, scope) for scope in base.excludes):
+        return False
+    return not base.products or any(catalog.belongs(product, scope) for scope in base.products)
+
+
 class Counting:
     """How much of a sale counts in a base. The sale is its seller's revenue, or by assumption its host's.
 
@@ -77,9 +96,7 @@ class Counting:
 
     def _part(self, product: str, cloud: str, seller: str) -> Decimal:
         base, catalog = self._base, self._catalog
-        if any(catalog.belongs(product, scope) for scope in base.excludes):
-            return _NOTHING
-        if base.products and not any(catalog.belongs(product, scope) for scope in base.products):
+        if not _names(base, product, catalog):
             return _NOTHING
         if base.clouds and cloud not in base.clouds:
             return _NOTHING

@@ -19,7 +19,7 @@ import msgspec
 
 from clauseway.agreement.shares import CORRECTION, RevenueShare
 from clauseway.catalog import Catalog
-from clauseway.ledger.assumptions import Assumption, Assumptions
+from clauseway.ledger.assumptions import LENGTHS, OURS, Assumption, Assumptions
 from clauseway.ledger.carrying import Carried, ShareKey
 from clauseway.ledger.revenue import RevenueLine, SaleRecord, taken_back
 from clauseway.ledger.settlement import Disputed, Ended, Inputs, Settlement, ShareResult
@@ -90,7 +90,8 @@ def settle(
         period=period,
         shares=tuple(results),
         ended=_ended(shares, period),
-        assumptions=used,
+        # What is not known of the usage stands beside what was assumed; the receipt names the usage itself.
+        assumptions=(*used, *_of_unknown_length(revenue, period)),
         needs_order=tuple(sorted(unordered)),
         inputs=inputs,
         receipt=_receipt(period, shares, used, inputs),
@@ -119,6 +120,28 @@ def carry(
     sharing = Sharing(share, period, lines, catalog, assumptions, {}, before)
     sharing.result()
     return sharing.carried()
+
+
+def _of_unknown_length(revenue: Iterable[RevenueLine], period: Interval) -> list[Assumption]:
+    """What a statement says of records that sum many requests, where a length makes a difference to the price."""
+    count = sum(line.unsized for line in revenue if line.event_day in period)
+    if not count:
+        return []
+    text = (
+        "These records sum many requests (a batch, a total of another system) and do not say how long each was. "
+        "Their models cost more above a length; they are priced as requests below it."
+    )
+    records = "record" if count == 1 else "records"
+    return [
+        Assumption(
+            name=LENGTHS,
+            value=f"{count:,} {records} of unknown length",
+            standing=OURS,
+            text=text,
+            source="usage",
+            accepted=False,
+        )
+    ]
 
 
 def _with(

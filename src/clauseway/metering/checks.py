@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.metering.endpoints import TIERS
+from clauseway.metering.endpoints import SUMMED, TIERS
 from clauseway.metering.records import RequestId, Status
 from clauseway.metering.units import Unit, problems_of
 from clauseway.values import BadNumber, flaw_of_name, read_decimal
@@ -87,7 +87,8 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 
 def content_of(used: Used) -> bytes:
     """What a record says, as bytes: the same for the same, whenever it became known."""
-    body = msgspec.json.encode(used)
+    # That it is a sum was not kept once; what was imported then is the same still.
+    body = msgspec.json.encode(msgspec.structs.replace(used, endpoint=0) if used.endpoint == SUMMED else used)
     return body[: body.rindex(b',"recorded_ns":')] + b"}"
 
 
@@ -118,8 +119,11 @@ def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...
         except ValueError as error:
             flaws.append(Flaw(name, str(error)))
     flaws += [Flaw(name, "no such field") for name in row if name not in CHECKS and name not in _UNITS]
-    units, wrong = _units(row, aggregated=bool(found.pop("aggregated", False)))
+    aggregated = bool(found.pop("aggregated", False))
+    units, wrong = _units(row, aggregated=aggregated)
     flaws += wrong
+    if aggregated:
+        found["endpoint"] = SUMMED
     request, identified = found.pop("request_id", None), (found.pop("source", ""), found.pop("id", ""))
     if request is None and not all(identified) and not any(flaw.field in ("id", "source") for flaw in flaws):
         missing = "id" if identified[0] else "source"

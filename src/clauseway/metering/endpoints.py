@@ -31,7 +31,9 @@ ENDPOINTS: Mapping[str, int] = {
     "batches.retrieve": 22,
     "batches.cancel": 23,
 }
-ENDPOINT_NAMES: Mapping[int, str] = {code: name for name, code in ENDPOINTS.items()}
+# No endpoint of ours: what another system reports as the sum of many requests, without their number.
+SUMMED_NAME, SUMMED = "summed", 99
+ENDPOINT_NAMES: Mapping[int, str] = {code: name for name, code in ENDPOINTS.items()} | {SUMMED: SUMMED_NAME}
 
 
 # The words by which clouds tell the tier in which a request was served; their places are the codes in the journal.
@@ -47,3 +49,13 @@ def tier_of(endpoint: int, told: str | None = "") -> str:
 def batch_codes() -> list[int]:
     """The endpoints whose requests were sent as a file and are charged in the tier of batches."""
     return [code for name, code in ENDPOINTS.items() if name.startswith("batches.")]
+
+
+def lengthless_codes() -> list[int]:
+    """The endpoints whose records sum many requests: nobody can tell how long each of them was."""
+    return [*batch_codes(), SUMMED]
+
+
+def has_length(endpoint: str, requests: int = 1) -> bool:
+    """Return whether a record is of a single request, so that its input tokens are the length of a context."""
+    return requests <= 1 and endpoint != SUMMED_NAME and not endpoint.startswith("batches.")

@@ -63,9 +63,13 @@ class Conditions(msgspec.Struct, frozen=True):
         return self.names[NAMES.index("buyer")]
 
     @property
-    def is_possible(self) -> bool:
-        """A batch's report sums many requests, so it has no length of a context."""
-        return not (self.above and self.names[NAMES.index("tier")] == BATCH)
+    def is_of_batches(self) -> bool:
+        return self.names[NAMES.index("tier")] == BATCH
+
+    @property
+    def is_of_lengths_in_any_tier(self) -> bool:
+        """Whether it holds above a length and names no tier: a price of batches goes before it."""
+        return self.above > 0 and not self.names[NAMES.index("tier")]
 
     @property
     def specificity(self) -> int:
@@ -102,11 +106,14 @@ class Conditions(msgspec.Struct, frozen=True):
         return all(not wanted or wanted == value for wanted, value in zip(self.names[:4], place.names[:4], strict=True))
 
     def meets(self, other: "Conditions") -> bool:
-        """Whether both hold for some sale."""
+        """Whether both hold for some sale. A price of batches of any length goes before one of a length in any tier."""
         if not all(not a or not b or a == b for a, b in zip(self.names, other.names, strict=True)):
             return False
         hours = not self.hours or not other.hours or bool(self.hours & other.hours)
-        return hours and self.both(other).is_possible
+        return hours and not any(
+            one.is_of_batches and not one.above and another.is_of_lengths_in_any_tier
+            for one, another in ((self, other), (other, self))
+        )
 
     def both(self, other: "Conditions") -> "Conditions":
         """What holds where both do."""

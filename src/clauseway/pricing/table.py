@@ -2,7 +2,8 @@
 
     UnknownPrice(LookupError)   usage whose price no book carries; names every product, cloud, unit and day
 
-Of the entries that match a sale and were known, those of the first book that has any win; among them the most specific,
+Of the entries that match a sale and were known, those of the first book that has any win, and no price of another book
+stands beside them: a book is whole for a model that it prices. Among them the most specific,
 then the longest step of context, then the one that begins last (the latest start up to the day), then the one recorded
 last. A discount is off the list price: it is chosen among the discounts in the same way, and where a price that names
 the buyer is in force, which was negotiated as a whole, none applies. A discounted price is rounded once, half-even, to
@@ -21,13 +22,14 @@ from typing import Protocol
 import msgspec
 
 from clauseway.metering import Unit, billable
-from clauseway.metering.endpoints import BATCH
+from clauseway.metering.endpoints import BATCH, has_length
 from clauseway.metering.units import WHOLES
 from clauseway.pricing.book import Entry, PriceBook
 from clauseway.pricing.conditions import HOUR, NAMES, Conditions, Sale, classes_of_hours
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, exact_product, round_half_even
 
 _RATE_PLACES = 12
+_ADD_IT = "add it to the price book; one that prices a model prices all of its units"
 _HUNDRED, _ONE = Decimal(100), Decimal(1)
 
 
@@ -38,7 +40,7 @@ class UnknownPrice(LookupError):
     def __init__(self, missing: Iterable[tuple[Sale, Unit, date]]) -> None:
         self.missing = tuple(sorted(set(missing)))
         self.sentences = tuple(self._sentence(*missing) for missing in self.missing)
-        super().__init__("\n".join(f"no price for {one}: add it to the price book" for one in self.sentences))
+        super().__init__("\n".join(f"no price for {one}: {_ADD_IT}" for one in self.sentences))
 
     @staticmethod
     def _sentence(sale: Sale, unit: Unit, day: date) -> str:
@@ -115,6 +117,7 @@ class Grain(msgspec.Struct, frozen=True, kw_only=True):
     `further` names what counts beyond product, cloud, seller and region. Of buyers and endpoints only those that an
     entry names differ from the rest; `steps` are the lengths of context at which a price changes, ascending; `hours`
     gives each hour of the week the first one that has its prices. `units` are those that have a price or need one.
+    `dear` gives each product (under no name: any) the length above which it costs otherwise.
     """
 
     further: frozenset[str]
@@ -124,6 +127,7 @@ class Grain(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[int, ...]
     hours: Mapping[int, int]
     units: frozenset[Unit]
+    dear: Mapping[str, int] = {}
 
     def group_of(self, sale: Sale) -> Sale:
         """The sale that stands for all of its group."""
@@ -135,8 +139,8 @@ class Grain(msgspec.Struct, frozen=True, kw_only=True):
             sale.buyer if sale.buyer in self.buyers else "",
             sale.tier if sale.tier in self.tiers else "",
             sale.endpoint if sale.endpoint in self.endpoints else "",
-            # One more than the step is above it, and above no longer one. A batch has no length.
-            max((step + 1 for step in self.steps if sale.context > step and sale.tier != BATCH), default=0),
+            # One more than the step is above it, and above no longer one.
+            max((step + 1 for step in self.steps if sale.context > step), default=0),
             self.hours.get(sale.hour, -1) if HOUR in self.further else -1,
         )
 
@@ -198,6 +202,11 @@ class PriceTable:
             steps=tuple(sorted({one.above for one in conditions} - {0})),
             hours=classes_of_hours(one.hours for one in conditions if one.hours),
             units=frozenset(units) | WHOLES,
+            dear={
+                one.product: min(other.above for other in conditions if other.above and other.product == one.product)
+                for one in conditions
+                if one.above
+            },
         )
 
     def rows(self, sales: Iterable[Sale]) -> list[PriceRow]:
@@ -300,7 +309,8 @@ class PriceTable:
         """Cut time where any entry begins or ends, and take each unit's winner in between."""
         bounds = sorted({bound for entry in entries for bound in (entry.interval.begin, entry.interval.end)})
         for begin, end in pairwise(bounds):
-            won = self._winners([entry for entry in entries if begin in entry.interval])
+            in_force = [entry for entry in entries if begin in entry.interval]
+            won = self._winners(_of_batches(in_force) if sale.tier == BATCH else in_force)
             if won:
                 prices = {unit: price.price for unit, price in won.items()}
                 yield PriceRow(sale, begin, end, prices, won, _currency(won.values()))
@@ -308,13 +318,26 @@ class PriceTable:
     def _winners(self, in_force: list[Entry]) -> dict[Unit, Price]:
         ranked = sorted(in_force, key=self.rank)
         discounts = [entry for entry in ranked if entry.is_discount]
-        prices = {entry.unit: entry for entry in ranked if not entry.is_discount and entry.unit is not None}
-        return {unit: _discounted(unit, entry, discounts) for unit, entry in prices.items()}
+        prices = [entry for entry in ranked if not entry.is_discount]
+        # INVARIANT: all prices of a sale are of one book. What it does not list, it prices as a part of its whole.
+        own = {entry.unit: entry for entry in prices if entry.book == prices[-1].book and entry.unit is not None}
+        return {unit: _discounted(unit, entry, discounts) for unit, entry in own.items()}
+
+
+def _of_batches(in_force: Sequence[Entry]) -> list[Entry]:
+    """The entries that count for a batch: its own price goes before those of a length in any tier."""
+    own = {(one.book, one.is_discount, one.unit) for one in in_force if one.conditions.is_of_batches}
+    return [
+        one
+        for one in in_force
+        if not (one.conditions.is_of_lengths_in_any_tier and (one.book, one.is_discount, one.unit) in own)
+    ]
 
 
 def in_context(sale: Sale, report: Mapping[Unit, int]) -> Sale:
-    """The sale with the length of its context. A batch's report is the sum of many, so its is not known."""
-    context = 0 if sale.tier == BATCH else report.get(Unit.INPUT_TOKENS, 0)
+    """The sale with the length of its context, none where the report sums many requests: theirs are not known."""
+    single = has_length(sale.endpoint, report.get(Unit.REQUESTS, 1))
+    context = report.get(Unit.INPUT_TOKENS, 0) if single else 0
     return sale if context == sale.context else msgspec.structs.replace(sale, context=context)
 
 

@@ -73,6 +73,8 @@ def _beaten(table: PriceTable, entry: Entry, winner: Entry) -> str:
     its_book, its_specificity, its_above, its_begin, _ = table.rank(winner)
     if book < its_book:
         return f"{winner.book} goes before it"
+    if entry.conditions.is_of_lengths_in_any_tier and winner.conditions.is_of_batches:
+        return f"{winner.place} is the price of batches of any length"
     if specificity < its_specificity:
         return f"{winner.place} names more conditions"
     if above < its_above:

@@ -14,7 +14,7 @@ from clauseway.metering import Unit
 from clauseway.metering.checks import IMPORTED
 from clauseway.metering.records import RequestId
 from clauseway.storage.lake import Lake
-from clauseway.storage.usage import engine, priced_once, rows_of, sealed_usage
+from clauseway.storage.usage import engine, priced_once, rows_of, sealed_usage, sums_many
 from clauseway.values import DAY_NS, Interval
 
 _HOUR_NS = 3_600_000_000_000
@@ -76,13 +76,14 @@ def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
     context = ibis.literal(0)
     for step in steps:
         context = (_.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
-    attempts = priced_once(usage).mutate(
+    counted = priced_once(usage)
+    attempts = counted.mutate(
         hour=(_.event_ns // _HOUR_NS).cast("int64"),
         is_late=(_.recorded_ns - _.event_ns > DAY_NS) & (_.request_id < _FIRST_IMPORTED),
         organisation=_.organisation.cast("string").isin(sorted(buyers)).ifelse(_.organisation.cast("string"), "")
         if buyers
         else ibis.literal(""),
-        context=context,
+        context=sums_many(counted).ifelse(0, context),
         tier=_.tier.fill_null(""),
     )
     return (

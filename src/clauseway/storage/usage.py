@@ -8,7 +8,7 @@ is decimal(38, 12) throughout; the same rows price one record in `pricing`, and 
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
@@ -26,7 +26,7 @@ from ibis.expr.types import BooleanValue, DecimalValue, StringValue, Table, Valu
 
 from clauseway.ledger import RevenueLine, SaleRecord
 from clauseway.metering import SERVED, Unit
-from clauseway.metering.endpoints import ENDPOINTS, batch_codes
+from clauseway.metering.endpoints import ENDPOINTS, batch_codes, lengthless_codes
 from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import BATCH, DEFAULT_TIER, DIMENSIONS, Grain, PriceRow, PriceTable, Sale, UnknownPrice
 from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
@@ -69,11 +69,18 @@ def engine() -> Iterator[BaseBackend]:
             con.disconnect()
 
 
-def revenue(lake: Lake, prices: PriceTable, days: Interval, *, known_only: bool = False) -> list[RevenueLine]:
+def revenue(
+    lake: Lake,
+    prices: PriceTable,
+    days: Interval,
+    *,
+    known_only: bool = False,
+    in_no_base: Collection[str] = (),
+) -> list[RevenueLine]:
     """The charges for usage with event days in `days`, by day, seller, cloud and product, in USD.
 
-    Raises UnknownPrice, unless only what has a price is wanted (`known_only`), and InvalidInput where a price is in a
-    currency that has no rate.
+    Raises UnknownPrice, unless only what has a price is wanted (`known_only`) or the product is `in_no_base`, and
+    InvalidInput where a price is in a currency that has no rate.
     """
     by_line = ["event_day", "seller", "cloud", "product"]
     with engine() as con:
@@ -86,16 +93,19 @@ def revenue(lake: Lake, prices: PriceTable, days: Interval, *, known_only: bool 
             con.insert("sums", _sums(part, grain))
         charged = _charged(con, sums, prices, grain)
         lines = charged.group_by(*by_line, "currency").agg(
-            amount=_.amount.sum(), requests=_.attempts.sum().cast("int64"), unpriced=_.unpriced.any()
+            amount=_.amount.sum(),
+            requests=_.attempts.sum().cast("int64"),
+            unsized=_.unsized.sum().cast("int64"),
+            unpriced=_.unpriced.any(),
         )
         rows = rows_of(con, lines.order_by(*by_line, "currency"))
-        unpriced = [row.pop("unpriced") for row in rows]
-        if any(unpriced) and not known_only:
-            raise UnknownPrice(_missing(con, charged, grain))
+        unpriced = {row["product"] for row in rows if row.pop("unpriced")}
+        if not known_only and unpriced.difference(in_no_base):
+            raise UnknownPrice(_missing(con, charged, grain, in_no_base))
         return _in_usd(rows, prices)
 
 
-def sales_in_order(lake: Lake, prices: PriceTable, day: date) -> list[SaleRecord]:
+def sales_in_order(lake: Lake, prices: PriceTable, day: date, in_no_base: Collection[str] = ()) -> list[SaleRecord]:
     """The charges of one event day one by one, by event time and then record id. Raises UnknownPrice."""
     days = Interval(day, day_after(day))
     with engine() as con:
@@ -108,8 +118,9 @@ def sales_in_order(lake: Lake, prices: PriceTable, day: date) -> list[SaleRecord
         attempts = told_apart(priced_once(usage), grain).select(*wanted)
         charged = _charged(con, con.create_table("attempts", attempts, temp=True), prices, grain)
         found = con.to_pyarrow(charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced"))
-        if pc.any(found["unpriced"]).as_py():
-            raise UnknownPrice(_missing(con, charged, grain))
+        unpriced = set(pc.unique(found.filter(found["unpriced"])["product"]).to_pylist())
+        if unpriced.difference(in_no_base):
+            raise UnknownPrice(_missing(con, charged, grain, in_no_base))
         rates = {currency: prices.usd(currency, day) for currency in pc.unique(found["currency"]).to_pylist()}
         return [
             SaleRecord(**row | {"amount": _exchanged(row["amount"], rates[currency])})
@@ -143,8 +154,12 @@ def _in_usd(rows: Iterable[dict[str, Any]], prices: PriceTable) -> list[RevenueL
         line = RevenueLine(**row | {"amount": _exchanged(row["amount"], rate)})
         key = (line.event_day, line.seller, line.cloud, line.product)
         if before := lines.get(key):
-            amount, requests = exact_sum((before.amount, line.amount)), before.requests + line.requests
-            line = msgspec.structs.replace(line, amount=amount, requests=requests)
+            line = msgspec.structs.replace(
+                line,
+                amount=exact_sum((before.amount, line.amount)),
+                requests=before.requests + line.requests,
+                unsized=before.unsized + line.unsized,
+            )
         lines[key] = line
     return list(lines.values())
 
@@ -156,11 +171,23 @@ def _exchanged(amount: Decimal, rate: Decimal) -> Decimal:
 
 def _sums(usage: Table, grain: Grain) -> Table:
     """What has a charge, summed by day, tenant and what its price depends on."""
+    told = told_apart(priced_once(usage), grain)
+    dear = reduce(or_, (_above(told, product, step) for product, step in grain.dear.items()), ibis.literal(False))
     return (
-        told_apart(priced_once(usage), grain)
+        told.mutate(unsized=(dear & sums_many(told)).cast("int64"))
         .group_by("event_day", "organisation", *told_by(grain))
-        .agg(**{unit.column: _[unit.column].sum() for unit in sorted(grain.units)}, attempts=_.count())
+        .agg(
+            **{unit.column: _[unit.column].sum() for unit in sorted(grain.units)},
+            attempts=_.count(),
+            unsized=_.unsized.sum(),
+        )
     )
+
+
+def _above(usage: Table, product: str, step: int) -> BooleanValue:
+    """Whether a record of a product (any, where it is empty) has more input tokens than a step of its price."""
+    longer = usage.input_tokens.fill_null(0) > step
+    return longer & (usage["product"] == product) if product else longer
 
 
 def sealed_usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table | None:
@@ -236,7 +263,7 @@ def told_apart(usage: Table, grain: Grain) -> Table:
     code = usage.endpoint
     tier = usage.tier.nullif("").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
     names = {name: ENDPOINTS[name] for name in sorted(grain.endpoints)}
-    context = (tier == BATCH).ifelse(0, usage.input_tokens.fill_null(0))
+    context = sums_many(usage).ifelse(0, usage.input_tokens.fill_null(0))
     hour = (usage.event_ns // _HOUR_NS + _EPOCH_HOUR) % HOURS_OF_WEEK
     columns: dict[str, Value] = {
         "buyer": _one_of(usage.organisation.cast("string"), grain.buyers),
@@ -253,6 +280,11 @@ def told_apart(usage: Table, grain: Grain) -> Table:
     }
     wanted = told_by(grain)
     return usage.mutate(**{name: value for name, value in columns.items() if name in wanted})
+
+
+def sums_many(usage: Table) -> BooleanValue:
+    """Whether a record sums many requests, so that the length of each is not known: `has_length` on columns."""
+    return usage.endpoint.isin(lengthless_codes()) | (usage[Unit.REQUESTS.column].fill_null(1) > 1)
 
 
 def _one_of(name: StringValue, named: Iterable[str]) -> Value:
@@ -284,14 +316,17 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
     )
 
 
-def _missing(con: BaseBackend, charged: Table, grain: Grain) -> list[tuple[Sale, Unit, date]]:
-    """Everything that has no price, unit by unit."""
+def _missing(
+    con: BaseBackend, charged: Table, grain: Grain, in_no_base: Collection[str]
+) -> list[tuple[Sale, Unit, date]]:
+    """Everything that has no price and needs one, unit by unit."""
     priced = [unit for unit in Unit if f"price_of_{unit.column}" in charged.columns]
     by = told_by(grain)
     return [
         (sale_of(row), unit, row["event_day"])
         for unit in sorted(WHOLES)
         for row in rows_of(con, charged.filter(_lacks_price(charged, unit, priced)).select(*by, "event_day").distinct())
+        if row["product"] not in in_no_base
     ]
 
 
