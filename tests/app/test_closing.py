@@ -335,7 +335,9 @@ LATER: list[tuple[str, str, dict[str, str], str]] = [
     # gpt-5.4 on aws at 3.00 for input, 1,000,000 tokens: 0.25 more of base, 0.05 of share
     (
         "price",
-        "gpt-5.4,aws,,,input_tokens,2026-04-01,,2026-04-01,3.00,a late notice",
+        "gpt-5.4,aws,,,input_tokens,2026-04-01,,2026-04-01,3.00,a late notice\n"
+        "gpt-5.4,aws,,,cached_input_tokens,2026-04-01,,2026-04-01,0.275,as listed\n"
+        "gpt-5.4,aws,,,output_tokens,2026-04-01,,2026-04-01,16.50,as listed",
         {A5: "0.05"},
         "(book.csv › prices.csv › {list}), because the notice came late: +0.25 of base",
     ),

@@ -310,7 +310,11 @@ def test_a_month_is_repeated_with_the_prices_it_was_settled_with(own: Home, tmp_
     """Its own book is gone afterwards, and the shipped one says otherwise."""
     prices = tmp_path / "own.csv"
     header = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source"
-    prices.write_text(f"{header}\ngpt-5.4,aws,openai,,input_tokens,2026-04-27,,2026-04-27,2.00,a letter\n")
+    lines = [
+        f"gpt-5.4,aws,openai,,{unit},2026-04-27,,2026-04-27,{price},a letter"
+        for unit, price in (("input_tokens", "2.00"), ("cached_input_tokens", "0.275"), ("output_tokens", "16.50"))
+    ]
+    prices.write_text("\n".join([header, *lines]) + "\n")
     change_prices(own, "a letter", file=prices, of_this_version=False, alone=False)
     settle_month(own, open_agreement(), open_prices(settled_book.KNOWN, prices), "2026-05", settled_book.ACCEPTED, {})
     prices.unlink()

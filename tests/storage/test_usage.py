@@ -217,8 +217,11 @@ def test_what_is_in_no_base_needs_no_price(lake: Lake) -> None:
         ("aws", Decimal(4), 1),
     ]
     assert [one.amount for one in sales_in_order(lake, prices, date(2026, 5, 1), {"gpt"})] == [0]
+    assert len(revenue(lake, prices, DAYS, product="another")) == 2
     with pytest.raises(UnknownPrice):
         revenue(lake, prices, DAYS, in_no_base={"another"})
+    with pytest.raises(UnknownPrice):
+        revenue(lake, prices, DAYS, product="gpt")
 
 
 def test_records_of_unknown_length_are_counted_where_it_matters(lake: Lake) -> None:

@@ -355,7 +355,7 @@ def _day(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]
 def _charged_on(lake: Lake, prices: PriceTable, of: Reversed) -> Decimal:
     """What the sales of a reversal's day were charged, in USD."""
     day, *place = _sales_of(of)
-    lines = revenue(lake, prices, Interval(day, day_after(day)))
+    lines = revenue(lake, prices, Interval(day, day_after(day)), product=of.product)
     return exact_sum(one.amount for one in lines if [one.seller, one.cloud, one.product] == place)
 
 

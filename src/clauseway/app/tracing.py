@@ -289,7 +289,7 @@ class _Tracer:
         line = self._line
         return tuple(
             DayCharge(day=one.event_day, requests=one.requests, charged=one.amount)
-            for one in revenue(self._lake, self._prices, line.days)
+            for one in revenue(self._lake, self._prices, line.days, product=line.product)
             if (one.seller, one.cloud, one.product) == (line.seller, line.cloud, line.product)
         )
 

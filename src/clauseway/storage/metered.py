@@ -73,10 +73,10 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: 
 
 
 def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
+    counted = priced_once(usage)
     context = ibis.literal(0)
     for step in steps:
-        context = (_.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
-    counted = priced_once(usage)
+        context = (counted.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
     attempts = counted.mutate(
         hour=(_.event_ns // _HOUR_NS).cast("int64"),
         is_late=(_.recorded_ns - _.event_ns > DAY_NS) & (_.request_id < _FIRST_IMPORTED),

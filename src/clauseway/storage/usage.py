@@ -76,11 +76,12 @@ def revenue(
     *,
     known_only: bool = False,
     in_no_base: Collection[str] = (),
+    product: str = "",
 ) -> list[RevenueLine]:
     """The charges for usage with event days in `days`, by day, seller, cloud and product, in USD.
 
-    Raises UnknownPrice, unless only what has a price is wanted (`known_only`) or the product is `in_no_base`, and
-    InvalidInput where a price is in a currency that has no rate.
+    Raises UnknownPrice, unless only what has a price is wanted (`known_only`), the product is `in_no_base` or only
+    another `product` is asked for, and InvalidInput where a price is in a currency that has no rate.
     """
     by_line = ["event_day", "seller", "cloud", "product"]
     with engine() as con:
@@ -100,8 +101,9 @@ def revenue(
         )
         rows = rows_of(con, lines.order_by(*by_line, "currency"))
         unpriced = {row["product"] for row in rows if row.pop("unpriced")}
-        if not known_only and unpriced.difference(in_no_base):
-            raise UnknownPrice(_missing(con, charged, grain, in_no_base))
+        needless = unpriced - {product} if product else in_no_base
+        if not known_only and unpriced.difference(needless):
+            raise UnknownPrice(_missing(con, charged, grain, needless))
         return _in_usd(rows, prices)
 
 
