@@ -188,3 +188,8 @@ def test_the_example_is_sound_and_shows_every_setting_at_its_default(
     assert {setting.source for setting in told.values()} & {DEFAULT} == set()
     prose = " ".join(line.removeprefix("# ") for line in text.splitlines())
     assert [key for key, setting in told.items() if setting.reason not in prose] == []
+
+
+def test_a_name_can_be_seen(tmp_path: Path) -> None:
+    hidden = DEPLOYMENT.replace('name = "direct"', 'name = "dir\\u200bect"')
+    assert problems(tmp_path, hidden) == [(3, "'dir\\u200bect' is no name")]

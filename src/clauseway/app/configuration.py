@@ -36,7 +36,7 @@ from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
 from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.settings import Log, Settings, Telemetry, Tls
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, flaw_of_name
 
 DIALECTS = tuple(CLOUDS)
 _KINDS = (*STATIC, *KINDS)
@@ -183,6 +183,10 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
             file.problem(
                 ("deployment", index, "name"), f"two deployments {name!r}", "a name is unique", "Rename one of them."
             )
+    for named in (*configuration.deployment, *configuration.commitment):
+        if why := flaw_of_name(named.name):
+            todo = "Write characters that can be seen, without spaces at the ends."
+            file.problem((*file.place(named), "name"), f"{named.name!a} is no name", why, todo)
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog)
     _check_commitments(file, configuration, catalog)
