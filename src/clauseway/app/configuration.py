@@ -183,10 +183,12 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
             file.problem(
                 ("deployment", index, "name"), f"two deployments {name!r}", "a name is unique", "Rename one of them."
             )
-    for named in (*configuration.deployment, *configuration.commitment):
-        if why := flaw_of_name(named.name):
+    names = [(file.place(one), one.name) for one in configuration.deployment]
+    names += [(file.place(one), one.name) for one in configuration.commitment]
+    for at, name in names:
+        if why := flaw_of_name(name):
             todo = "Write characters that can be seen, without spaces at the ends."
-            file.problem((*file.place(named), "name"), f"{named.name!a} is no name", why, todo)
+            file.problem((*at, "name"), f"{ascii(name)} is no name", why, todo)
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog)
     _check_commitments(file, configuration, catalog)
