@@ -188,7 +188,7 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
     for at, name in names:
         if why := flaw_of_name(name):
             todo = "Write characters that can be seen, without spaces at the ends."
-            file.problem((*at, "name"), f"{ascii(name)} is no name", why, todo)
+            file.problem((*at, "name"), f"{name!a} is no name", why, todo)
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog)
     _check_commitments(file, configuration, catalog)
