@@ -55,6 +55,7 @@ readings:
 figures:
   rate: {{says: The rate., value: 10 %, standing: ours, source: [T]}}
   secret: {{says: Nobody knows., value: USD 1000000, standing: reported, source: [T]}}
+  hidden: {{says: Nobody knows this either., value: 12 %, standing: reported, source: [T]}}
 ```
 """
 
@@ -136,7 +137,7 @@ TERMS = st.one_of(
         "base: {{sellers: [{payer}], wholesale: true, excludes: {excludes}}}\n{cap}",
         payer=_party,
         payee=_party,
-        rate=st.sampled_from(("rate", "secret")),
+        rate=st.sampled_from(("rate", "hidden")),
         excludes=_some(SCOPES, least=0),
         cap=st.sampled_from(("", "cap: secret")),
     ),

@@ -135,7 +135,10 @@ def test_another_figure_and_another_price_make_the_sums_anew(home: Home, tmp_pat
     both(home, "2026-07", accepted=ACCEPTED[:2])
     book = tmp_path / "book.csv"
     header = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
-    book.write_text(f"{header}gpt-5.4,aws,,,input_tokens,2026-05-01,,2026-05-01,4.00,a late notice\n", "utf-8")
+    late = "2026-05-01,,2026-05-01"
+    prices = ("input_tokens", "4.00"), ("output_tokens", "15.00")
+    rows = [f"gpt-5.4,aws,,,{unit},{late},{price},a late notice\n" for unit, price in prices]
+    book.write_text(header + "".join(rows), "utf-8")
     change_prices(home, "the notice came late", file=book, of_this_version=False, alone=False)
     july = both(home, "2026-07", prices=open_prices(settled_book.KNOWN, book), accepted=ACCEPTED[:2])
     assert {one.period.begin for one in july.corrections} >= {date(2026, 5, 1)}

@@ -119,6 +119,9 @@ def book(night: dict[str, Any], tmp_path: Path) -> Path:
 
 
 def test_without_an_accepted_figure_nothing_is_settled_and_the_figure_is_named(book: Path) -> None:
+    names = ("share-openai-microsoft", "share-microsoft-openai", "cap")
+    withdrawn = [part for name in names for part in ("--withdraw", name)]
+    run("basis", "assume", *withdrawn, "--why", "never agreed", "--home", str(book))
     journal = run("export", "beancount", "--home", str(book)).stdout
     refused = run("settle", "--period", "2026-05", "--home", str(book), code=3)
     assert "share-openai-microsoft is undisclosed" in refused.stderr
@@ -129,9 +132,9 @@ def test_without_an_accepted_figure_nothing_is_settled_and_the_figure_is_named(b
 
 
 def test_a_small_cap_is_crossed_and_never_by_a_cent(book: Path) -> None:
-    accept = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-openai", "--assume", "cap=5.00")
+    run("basis", "assume", "cap=5.00", "--why", "a small one", "--home", str(book))
     for period in ("2026-04", "2026-05"):
-        settled = json.loads(run("settle", "--period", period, *accept, "--home", str(book), "--json").stdout)
+        settled = json.loads(run("settle", "--period", period, "--home", str(book), "--json").stdout)
     [share] = [share for one in settled["directions"] for share in one["shares"]]
     assert D(share["amount"]) == D("1.03")  # 5.00 less the 3.97 of April; without a cap it were 1.61
     assert D(share["cap"]["remaining"]) == 0

@@ -202,7 +202,7 @@ def _price(text: str, wrong: _Wrong) -> Decimal | None:
     if not text:
         return None
     try:
-        price = read_decimal(text)
+        price = read_decimal(text, exponent=True)
         if price < _PRICE_BELOW:
             return price
         raise BadNumber(f"it is not below {_PRICE_BELOW}", "Write USD per million tokens.")
