@@ -1,6 +1,8 @@
 """A gateway whose journal's disk is full for a while: what it says, what it serves, and that it goes on by itself."""
 
 import json
+import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -158,3 +160,36 @@ def test_the_doctor_looks_whether_there_is_room(disk: SmallDisk) -> None:
     assert "MB are free" in short.found
     assert "Make room" in short.todo
     assert with_room(well, Path("/")).ok
+
+
+def test_a_refusal_for_want_of_room_leaves_the_connection_usable(rig: Rig, disk: SmallDisk) -> None:
+    start(rig)
+    disk.fill()
+    with socket.create_connection(("127.0.0.1", rig.port)) as client:
+        while ask_over(client) == 200:
+            pass
+        assert [ask_over(client) for _ in range(3)] == [503, 503, 503]
+
+
+def ask_over(client: socket.socket) -> int:
+    """Send one request over a connection and read its whole answer; its status."""
+    body = json.dumps({"model": MODEL, "messages": MESSAGES, "user": "u" * 64}).encode()
+    head = "".join(f"{name}: {value}\r\n" for name, value in AUTHORIZED.items())
+    client.sendall(
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\n{head}content-length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _some(client)
+    answer_head, _, rest = received.partition(b"\r\n\r\n")
+    [length] = re.findall(rb"content-length: (\d+)", answer_head)
+    while len(rest) < int(length):
+        rest += _some(client)
+    return int(answer_head.split(b" ")[1])
+
+
+def _some(client: socket.socket) -> bytes:
+    data = client.recv(65536)
+    assert data, "the connection was closed without a word"
+    return data

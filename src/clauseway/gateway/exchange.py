@@ -568,10 +568,11 @@ class Exchange(Owner):
         if self._over:
             return  # the caller left meanwhile
         caller = self._caller
-        intact = False
+        # An answer that ends by its length or its last chunk leaves the connection usable: a client that was not told
+        # otherwise sends its next request there.
+        intact = caller.chunked or not self._committed
         if error is None:
             caller.write(self._held)
-            intact = caller.chunked or not self._committed
         elif self._committed:
             fault = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
             event = error_event(fault, "The usage journal could not be written; this answer was not recorded.")
