@@ -1,7 +1,8 @@
 """`clauseway check`: what is wrong, doubtful or idle in an agreement's text."""
 
+import signal
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -50,16 +51,19 @@ def command(
 
 
 def _watch(folder: Path, home: Home, as_json: bool) -> None:
+    stopped = threading.Event()
+    # Ctrl-C is noted and not raised: raised within a library's own cleaning up it would be lost.
+    before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
     seen: object = None
     try:
-        while True:
+        while not stopped.is_set():
             if (state := state_of(folder)) != seen:
                 seen = state
                 _check_again(folder, home, as_json)
                 sys.stdout.flush()  # whoever reads a pipe waits for it too
-            time.sleep(_POLL_S)
-    except KeyboardInterrupt:
-        return
+            stopped.wait(_POLL_S)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _check_again(folder: Path, home: Home, as_json: bool) -> None:
