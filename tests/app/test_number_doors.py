@@ -159,7 +159,7 @@ DOORS = (
     Door("a discount of a book", lambda text: book(discount=text)),
     Door("a step of a book", lambda text: book(price="1", above=text), whole=True),
     Door("a currency rate", rate),
-    Door("a listing's price", listed),
+    Door("a listing's price", listed, takes=frozenset({"e"})),
     Door("a count of the catalog", of_catalog, whole=True),
     Door("usage as text", lambda text: D(whole_of_row(text)), whole=True, takes=frozenset({"-", "12.0"})),
     Door("a bill's number", of_bill, takes=frozenset({"-", "e"})),
