@@ -44,15 +44,7 @@ def stated(closed: Settlement, changes: Iterable[Change] = ()) -> dict[str, Stat
     """The lines of a closed settlement with every change since, in any order."""
     lines = _lines(closed)
     for change in changes:
-        none = Stated(
-            term=change.term,
-            payer=change.payer,
-            payee=change.payee,
-            citation=change.citation,
-            payment=change.payment,
-            withholding=change.withholding,
-        )
-        old = lines.get(change.line, none)
+        old = lines.get(change.line) or _nothing_of(change)
         lines[change.line] = msgspec.structs.replace(
             old,
             amount=old.amount + change.new - change.old,
@@ -62,6 +54,18 @@ def stated(closed: Settlement, changes: Iterable[Change] = ()) -> dict[str, Stat
             adjusted=exact_sum((old.adjusted, change.new_adjusted, -change.old_adjusted)),
         )
     return lines
+
+
+def _nothing_of(line: Change | Stated) -> Stated:
+    """Return a line of the same share that states nothing."""
+    return Stated(
+        term=line.term,
+        payer=line.payer,
+        payee=line.payee,
+        citation=line.citation,
+        payment=line.payment,
+        withholding=line.withholding,
+    )
 
 
 def changes(
@@ -80,14 +84,7 @@ def changes(
     after, found = _lines(now), []
     for line in sorted(before.keys() | after.keys()):
         some = before.get(line) or after[line]
-        none = Stated(
-            term=some.term,
-            payer=some.payer,
-            payee=some.payee,
-            citation=some.citation,
-            payment=some.payment,
-            withholding=some.withholding,
-        )
+        none = _nothing_of(some)
         old, new = before.get(line, none), after.get(line, none)
         if (old.amount, old.disputed) != (new.amount, new.disputed):
             found.append(
