@@ -1,8 +1,8 @@
 """A home with a usage journal written by the real writer, for tests that damage it by hand.
 
 Ten requests of one buyer today, each begun in a frame and ended in the next. At the prices of `metered_months` each
-costs 12.00 USD: 1 million input tokens at 2.00 and 1 million output tokens at 10.00. Reserved are 40 million bytes of
-body and 2 million tokens of output, 40 × 2.00 + 2 × 10.00 = 100.00 USD.
+costs 12.00 USD: 1 million input tokens at 2.00 and 1 million output tokens at 10.00. Reserved are 20 million bytes of
+body and 6 million tokens of output, 20 × 2.00 + 6 × 10.00 = 100.00 USD.
 """
 
 import asyncio
@@ -45,8 +45,12 @@ def gateway(
     name: str = "gateway",
     day: str = "",
     killed: bool = False,
+    reserved: tuple[int, int] = (20 * MILLION, 6 * MILLION),
 ) -> Path:
-    """A gateway's life: each request is begun in one frame and ended in the next; its journal's folder."""
+    """A gateway's life: each request is begun in one frame and ended in the next; its journal's folder.
+
+    `reserved` are the bytes of each body and the tokens of output that are let through.
+    """
     directory = home.spools / name
     register_spool(home, directory)
     event_ns = start_of_day_ns(date.fromisoformat(day) if day else today())
@@ -58,7 +62,7 @@ def gateway(
         for number in requests:
             at_ns = event_ns + number
             named = (boot, number, 1, at_ns, at_ns, buyer, deployment, ruling, 1)
-            await _commit(writer, pack_intent(*named, 40 * MILLION, 2 * MILLION, RESERVED), codes)
+            await _commit(writer, pack_intent(*named, *reserved, RESERVED), codes)
             await _commit(writer, _ended(boot, number, at_ns, codes), codes)
         before = {path: path.read_bytes() for path in directory.glob("*.seg")}
         await writer.close()

@@ -22,6 +22,7 @@ from clauseway.app.sealing import alone, note_missing, open_lake, seal
 from clauseway.gateway.conditions import KINDS, read_conditions
 from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
+from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
 from clauseway.storage.batches import Range
 from clauseway.storage.columns import INTENT_SCHEMA, USAGE_SCHEMA
@@ -307,6 +308,7 @@ def _usage_row(intent: dict[str, Any], now_ns: int) -> dict[str, Any]:
         "charge_picodollars": intent["reserved_picodollars"],
         "upstream_id": "",
         "tier": "",
-        Unit.INPUT_TOKENS.column: intent["body_bytes"],
-        Unit.OUTPUT_TOKENS.column: intent["output_tokens_max"],
+        # A body of images has more bytes than any model reads tokens.
+        Unit.INPUT_TOKENS.column: min(intent["body_bytes"], UNITS_PER_REQUEST_MAX),
+        Unit.OUTPUT_TOKENS.column: min(intent["output_tokens_max"], UNITS_PER_REQUEST_MAX),
     }

@@ -16,6 +16,7 @@ from clauseway.app.home import Home
 from clauseway.app.settling import Settler, latest_settlements, month, vouchers_hash
 from clauseway.app.statement_formats import FORMATS
 from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
+from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.ledger.differences import Difference, differences
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.ledger.vouchers import Voucher
@@ -52,7 +53,10 @@ class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of repeating a statement. `remarks` say why it could not be repeated in full."""
+    """What came of repeating a statement. `remarks` say why it could not be repeated in full.
+
+    `estimates` are those that somebody accepted for usage that was lost: nobody can check what was lost.
+    """
 
     period: str
     party: str
@@ -61,6 +65,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     differences: tuple[Difference, ...]
     remarks: tuple[str, ...] = ()
     lines: tuple[LineCheck, ...] = ()
+    estimates: tuple[Assumption, ...] = ()
 
 
 def read_statement(path: Path) -> Given:
@@ -132,6 +137,7 @@ def verification(
         differences=different,
         remarks=(*blocked, *remarks),
         lines=tuple(_lines(stated, found, " ".join(blocked))),
+        estimates=tuple(one for one in stated.assumptions if one.standing == ESTIMATED),
     )
 
 

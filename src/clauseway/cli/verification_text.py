@@ -16,6 +16,9 @@ def print_verification(out: Console, done: Verification) -> None:
     print_indented(out, f"statement {done.digest}", by=2, style="dim")
     for remark in done.remarks:
         print_indented(out, remark, by=2, style="yellow")
+    for estimate in done.estimates:
+        text = f"{estimate.name} = {estimate.value}: {estimate.text}"
+        print_indented(out, text, by=2, style="yellow")
     for line in done.lines:
         told = line.verdict
         if line.because:

@@ -119,7 +119,8 @@ def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...
         except ValueError as error:
             flaws.append(Flaw(name, str(error)))
     flaws += [Flaw(name, "no such field") for name in row if name not in CHECKS and name not in _UNITS]
-    aggregated = bool(found.pop("aggregated", False))
+    # What another home took for a sum says so by its endpoint.
+    aggregated = bool(found.pop("aggregated", False)) or found.get("endpoint") == SUMMED
     units, wrong = _units(row, aggregated=aggregated)
     flaws += wrong
     if aggregated:

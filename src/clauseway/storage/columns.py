@@ -94,14 +94,17 @@ def sound_table(batch: Batch) -> tuple[pa.Table, list[Flawed]]:
     return usage_table(sound), flawed
 
 
-def is_sound(usage: pa.Table) -> bool:
-    """Whether no record has a flaw that `metering.flaws_of_units` would find, asked of all at once."""
+def is_sound(usage: pa.Table, most: int = UNITS_PER_REQUEST_MAX) -> bool:
+    """Return whether no record has a flaw that `metering.flaws_of_units` would find, asked of all at once.
+
+    `most` is what a record may have of a unit. A lake also holds records that sum many requests.
+    """
     for unit in Unit:
         counts = usage[unit.column]
         if counts.null_count < len(counts):
             outer = pc.min_max(counts).as_py()
-            most = UNITS_PER_ROW_MAX if unit is Unit.REQUESTS else UNITS_PER_REQUEST_MAX
-            if outer["min"] < 0 or outer["max"] > most:
+            bound = UNITS_PER_ROW_MAX if unit is Unit.REQUESTS else most
+            if outer["min"] < 0 or outer["max"] > bound:
                 return False
     for whole in set(CONTAINED_IN.values()):
         parts = [usage[part.column] for part in Unit if CONTAINED_IN.get(part) is whole]
