@@ -409,6 +409,42 @@ def test_a_bill_that_names_its_invoice_later_is_the_same_bill(home: Home, tmp_pa
     assert load(home, put(tmp_path, "late.csv", f"{header}\n{first},INV-7,4,,aws\n")).again == 1
 
 
+# the columns that name providers, with one row of them | the cloud that hosted
+PROVIDERS = [
+    ({"ProviderName": "Microsoft"}, "azure"),  # 1.2
+    # 1.4: one sells, another hosts.
+    ({"ServiceProviderName": "OpenAI", "HostProviderName": "Microsoft"}, "azure"),
+    ({"ServiceProviderName": "Microsoft", "HostProviderName": ""}, "azure"),  # the host is not said
+    ({"ServiceProviderName": "AWS", "HostProviderName": "Not Applicable"}, "aws"),
+    ({"ServiceProviderName": "Oracle"}, "oci"),
+    ({"HostProviderName": "Amazon Web Services"}, "aws"),
+    # 1.3 has all three: of a marketplace's sale ProviderName is whoever runs the marketplace.
+    ({"ProviderName": "Microsoft", "ServiceProviderName": "OpenAI", "HostProviderName": "OpenAI"}, "openai-own"),
+]
+
+
+@pytest.mark.parametrize(("providers", "cloud"), PROVIDERS, ids=[",".join(one) for one, _ in PROVIDERS])
+def test_a_bill_of_any_version_says_who_hosted(
+    home: Home, tmp_path: Path, providers: dict[str, str], cloud: str
+) -> None:
+    columns, first = HEADER.split(","), BILL.splitlines()[1].split(",")
+    row = dict(zip(columns, first, strict=True))
+    del row["ProviderName"]
+    row |= providers
+    text = f"{','.join(row)}\n{','.join(row.values())}\n"
+    assert load(home, put(tmp_path, "bill.csv", text)).imported == 1
+    assert [(one["cloud"], one["seller"]) for one in rows(home)] == [(cloud, "microsoft")]
+
+
+def test_a_bill_that_names_no_provider_is_refused(home: Home, tmp_path: Path) -> None:
+    text = BILL.replace("ProviderName", "x_ProviderName")
+    with pytest.raises(InvalidInput) as refused:
+        load(home, put(tmp_path, "bill.csv", text))
+    [problem] = refused.value.problems
+    assert problem.why == "it has no ProviderName (since 1.3: HostProviderName, ServiceProviderName)"
+    assert "1.2, 1.3 or 1.4" in problem.todo
+
+
 def test_a_file_of_a_day_without_usage_holds_no_row(home: Home, tmp_path: Path) -> None:
     for form, text in (("cloudevents", ""), ("cloudevents", "\n\n"), ("opentelemetry", ""), ("cloudevents", "[]")):
         assert load(home, put(tmp_path, "empty.jsonl", text), form=form) == Imported()

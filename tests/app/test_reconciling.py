@@ -393,9 +393,28 @@ def test_rows_that_cannot_be_read_are_told_and_the_rest_is_compared(home: Home) 
     assert {part.name: part.rows for part in told.found.parts}["taxes"] == 1
 
 
+@pytest.mark.parametrize(
+    "providers",
+    [
+        {"HostProviderName": "Microsoft", "ServiceProviderName": "OpenAI"},
+        {"HostProviderName": "", "ServiceProviderName": "Microsoft", "ProviderName": "Microsoft"},
+    ],
+    ids=["1.4", "1.3"],
+)
+def test_a_bill_of_a_later_version_is_fully_matched(home: Home, providers: dict[str, str]) -> None:
+    """The host is read from the columns that took the place of ProviderName."""
+    azure = [one for one in bill(home) if one["x_HostCloud"] == "azure"]
+    left = ("ProviderName", "PublisherName", "x_HostCloud")
+    rows = [{name: one[name] for name in one if name not in left} | providers for one in azure]
+    told = reconciled(home, rows)
+    assert told.is_matched
+    # Azure's six days of 4.469134.
+    assert told.found.billed == 6 * D("4.469134")
+
+
 def test_missing_columns_are_told_all_at_once(home: Home) -> None:
     rows = [
-        {name: value for name, value in one.items() if name not in ("ConsumedUnit", "ContractedCost")}
+        {name: value for name, value in one.items() if name not in ("ConsumedUnit", "ContractedCost", "ProviderName")}
         for one in bill(home)
     ]
     with pytest.raises(InvalidInput) as refused:
@@ -403,6 +422,7 @@ def test_missing_columns_are_told_all_at_once(home: Home) -> None:
     assert [problem.what for problem in refused.value.problems] == [
         "ConsumedUnit is missing",
         "ContractedCost is missing",
+        "ProviderName (since 1.3: HostProviderName, ServiceProviderName) is missing",
     ]
 
 

@@ -16,6 +16,7 @@ from clauseway.cli import options
 from clauseway.cli.beside_text import cents, signed
 from clauseway.cli.held import held_agreements, held_prices
 from clauseway.cli.output import console, print_indented, print_json
+from clauseway.exchange.focus import VERSIONS_READ
 from clauseway.exchange.focus_rows import COSTS
 from clauseway.ledger.reconciliation import BESIDE, MATCHED, NOT_READ, Item, Line
 from clauseway.values import round_together
@@ -26,7 +27,10 @@ _SHOWN = 40
 
 
 def command(
-    bill: Annotated[Path, typer.Option("--bill", help="The bill: FOCUS 1.2 as CSV, or Parquet.", metavar="FILE")],
+    bill: Annotated[
+        Path,
+        typer.Option("--bill", help=f"The bill: FOCUS {VERSIONS_READ} as CSV, or Parquet.", metavar="FILE"),
+    ],
     period: Annotated[str, typer.Option(help="Only this month, as 2026-05; by default the bill's own period.")] = "",
     cloud: Annotated[list[str] | None, typer.Option(help="Only this host cloud. Repeatable.")] = None,
     seller: Annotated[

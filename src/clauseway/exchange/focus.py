@@ -1,4 +1,6 @@
-"""FOCUS 1.2, the FinOps specification of cost and usage: clouds' bills read as usage, and our usage as its rows.
+"""FOCUS, the FinOps specification of cost and usage: clouds' bills read as usage, and our usage as its rows.
+
+Bills of 1.2, 1.3 and 1.4 are read. They differ here in the columns that name providers.
 
 A row of a bill is one meter over one period: input tokens of a model in a region. Meters are disjoint, so what is
 billed as cached input is not in the input beside it; a row of cached tokens is therefore both, the part and its whole.
@@ -26,8 +28,13 @@ from clauseway.metering.units import CONTAINED_IN
 from clauseway.values import BadNumber, exact_product, read_decimal
 
 SOURCE = "focus"
+VERSIONS_READ = "1.2, 1.3 or 1.4"
+# 1.3 splits ProviderName in two and keeps it beside them; 1.4 drops it. The host names the cloud best.
+_PROVIDERS = ("HostProviderName", "ServiceProviderName", "ProviderName")
+# Drafts of 1.3 write this where later texts have a null.
+_NO_PROVIDER = "Not Applicable"
 # What a row cannot do without; a file that lacks one of them is refused whole.
-NEEDED = ("ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ProviderName")
+NEEDED = ("ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit")
 _ROWS = 20_000
 _TOO_MANY = "more fields than columns"
 # What says how much, not what about; when the bill was made; and its invoice, which comes after the charge.
@@ -78,6 +85,10 @@ USAGE_COLUMNS = (
 class MissingColumns(ValueError):
     """A file that is no FOCUS: the columns it lacks."""
 
+    def __init__(self, columns: Sequence[str]) -> None:
+        super().__init__(", ".join(columns))
+        self.columns = tuple(columns)
+
 
 def read_focus(path: Path, products: Iterable[str]) -> Iterator[Reported]:
     """The usage in a bill, CSV or Parquet, row by row. `products` are looked for in meters' names.
@@ -121,8 +132,11 @@ def rows_of(path: Path, needed: Iterable[str] = NEEDED) -> Iterator[tuple[int, d
 
 def _check(names: Iterable[str], needed: Iterable[str]) -> None:
     there = set(names)
-    if missing := [name for name in needed if name not in there]:
-        raise MissingColumns(", ".join(missing))
+    missing = [name for name in needed if name not in there]
+    if there.isdisjoint(_PROVIDERS):
+        missing.append("ProviderName (since 1.3: HostProviderName, ServiceProviderName)")
+    if missing:
+        raise MissingColumns(missing)
 
 
 def told_of(row: Mapping[str, Any], products: Sequence[str]) -> tuple[dict[str, str], Unit | None]:
@@ -130,12 +144,18 @@ def told_of(row: Mapping[str, Any], products: Sequence[str]) -> tuple[dict[str, 
     say; and the unit it counts, None where no meter of ours is meant. `products` are looked for in this order."""
     words = [str(row[name]) for name in _NAMING if name in row]
     found = {
-        "cloud": row.get("x_Cloud") or row.get("x_HostCloud") or _by_beginning(_CLOUDS, row.get("ProviderName")),
+        "cloud": row.get("x_Cloud") or row.get("x_HostCloud") or _by_beginning(_CLOUDS, _provider(row)),
         "seller": row.get("x_Seller") or _by_beginning(_SELLERS, row.get("InvoiceIssuerName")),
         "region": row.get("RegionId") or "",
         "product": row.get("x_Product") or _product(words, products),
     }
     return {name: str(value) for name, value in found.items()}, _unit(row, words)
+
+
+def _provider(row: Mapping[str, Any]) -> str:
+    """Return the name of whoever hosts, by the columns of the row's version; empty where none says so."""
+    names = (str(row.get(column) or "") for column in _PROVIDERS)
+    return next((name for name in names if name not in ("", _NO_PROVIDER)), "")
 
 
 def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Reported:

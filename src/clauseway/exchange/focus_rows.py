@@ -1,4 +1,4 @@
-"""A cloud's bill in FOCUS 1.2 (CSV or Parquet) as what `ledger.reconciliation` compares: quantities, costs, and steps.
+"""A cloud's bill in FOCUS (CSV or Parquet) as what `ledger.reconciliation` compares: quantities, costs, and steps.
 
 A row that cannot be read is told with its field and left out; the rest is compared. Charges that are not
 compared (taxes, purchases, credits, corrections, rows that could not be read) are kept with their cost, so
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from clauseway.exchange.focus import MissingColumns, number_of, rows_of, scale_of, told_of
+from clauseway.exchange.focus import NEEDED, VERSIONS_READ, MissingColumns, number_of, rows_of, scale_of, told_of
 from clauseway.exchange.parquet_rows import RepeatedColumns
 from clauseway.exchange.reports import keepable
 from clauseway.ledger.reconciliation import (
@@ -32,9 +32,7 @@ from clauseway.metering import Unit
 from clauseway.values import InvalidInput, Problem, exact_product
 
 COSTS = ("ContractedCost", "BilledCost", "EffectiveCost", "ListCost")
-_NEEDED = (
-    "BillingCurrency", "ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ProviderName",
-)  # fmt: skip
+_NEEDED = ("BillingCurrency", *NEEDED)
 # What is counted in another unit than ours, in ours.
 _LENGTHS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000}
 # When the file was made is no part of what a row says.
@@ -149,10 +147,10 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
                     why="the bill has no such column, and without it nothing can be compared",
                     where=str(path),
                     line=1,
-                    todo="Export the bill in FOCUS 1.2 with this column"
+                    todo=f"Export the bill in FOCUS {VERSIONS_READ} with this column"
                     + (f", or compare another cost: --cost {' or '.join(COSTS)}." if name == cost else "."),
                 )
-                for name in str(error).split(", ")
+                for name in error.columns
             )
         ) from None
     except RepeatedColumns as error:
@@ -160,7 +158,7 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
         todo = "Give each column a name of its own."
         raise InvalidInput(Problem(what=what, why=why, where=str(path), line=1, todo=todo)) from None
     except (OSError, pa.ArrowException) as error:
-        todo = "Give a FOCUS 1.2 bill as CSV, or as Parquet with the ending .parquet."
+        todo = f"Give a bill in FOCUS {VERSIONS_READ} as CSV, or as Parquet with the ending .parquet."
         raise InvalidInput(
             Problem(what="the bill cannot be read", why=str(error), where=str(path), todo=todo)
         ) from None

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clauseway.exchange.cloudevents import read_cloudevents
-from clauseway.exchange.focus import MissingColumns, read_focus
+from clauseway.exchange.focus import VERSIONS_READ, MissingColumns, read_focus
 from clauseway.exchange.opentelemetry import read_opentelemetry
 from clauseway.exchange.parquet_rows import RepeatedColumns, parquet_rows
 from clauseway.exchange.reports import Reported
@@ -82,7 +82,7 @@ def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
         return list(islice(reader, rows))
     except MissingColumns as error:
         what, why = "it is no FOCUS file", f"it has no {error}"
-        todo = "Export usage with the columns of FOCUS 1.2, or name another --format."
+        todo = f"Export usage with the columns of FOCUS {VERSIONS_READ}, or name another --format."
         raise InvalidInput(Problem(what=what, why=why, where=str(path), line=1, todo=todo)) from None
     except RepeatedColumns as error:
         what, why = "a column is there twice", f"{error} could mean either"
