@@ -30,9 +30,9 @@ from clauseway.app.home import Home
 from clauseway.app.leasing import lease_server
 from clauseway.app.library import open_agreement
 from clauseway.app.tenants import create_tenant
-from clauseway.gateway.keys import digest
 from clauseway.gateway.plan import Auth, Budget, Epoch, Key, Lack, Plan, RateLimit, Route, Target
-from clauseway.gateway.settings import Settings, Tls
+from clauseway.gateway.plan.settings import Settings, Tls
+from clauseway.gateway.routing.keys import digest
 from clauseway.metering import Deployment, Ruling
 
 _ROOT = Path(__file__).parents[1]

@@ -4,20 +4,20 @@ from asyncio import AbstractEventLoop
 from collections.abc import Iterable
 from typing import Any, cast
 
-from clauseway.gateway.accounts import Accounts
-from clauseway.gateway.choices import Choice, Selection
-from clauseway.gateway.health import Health
-from clauseway.gateway.keys import digest
-from clauseway.gateway.leases import LocalLessor
-from clauseway.gateway.limits import Limits
-from clauseway.gateway.operations import BY_NAME
-from clauseway.gateway.parts import opened
+from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.leases import LocalLessor
 from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices, Route, Target
-from clauseway.gateway.quotas import Memory
-from clauseway.gateway.requests import decode_chat, decode_responses
-from clauseway.gateway.tables import Customer, Tables
-from clauseway.gateway.targets import CallTarget
-from clauseway.gateway.upstream import Endpoint
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.routing.choices import Choice, Selection
+from clauseway.gateway.routing.health import Health
+from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.opening import opened
+from clauseway.gateway.routing.quotas import Memory
+from clauseway.gateway.routing.tables import Customer, Tables
+from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.transport.upstream import Endpoint
+from clauseway.gateway.wire.operations import BY_NAME
+from clauseway.gateway.wire.requests import decode_chat, decode_responses
 from clauseway.metering import Deployment, Ruling, Unit
 
 HASH_KEY, SECRET = "5a" * 32, "sk-test-secret"

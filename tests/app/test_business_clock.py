@@ -12,7 +12,7 @@ WRITES = 1_000_000
 READER = """
 import sys
 from pathlib import Path
-from clauseway.gateway.clock import simulated_clock
+from clauseway.gateway.plan.clock import simulated_clock
 now = simulated_clock(Path(sys.argv[1]))
 print("reading", flush=True)
 seen = 0

@@ -10,9 +10,9 @@ from clauseway.app.configuration import Configuration, GatewayWritten, read_conf
 from clauseway.app.configuring import DEFAULT, show_configuration
 from clauseway.app.library import open_agreement
 from clauseway.app.toml_file import description_of
-from clauseway.gateway.door import USUAL_PORT
-from clauseway.gateway.limits import Limits
-from clauseway.gateway.settings import Log, Settings, Telemetry, Tls
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Log, Settings, Telemetry, Tls
+from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.values import InvalidInput
 
 CATALOG = open_agreement().catalog

@@ -19,8 +19,8 @@ from clauseway.app.home import Home
 from clauseway.app.leasing import Unread, dead_leases, lease_server, return_leases
 from clauseway.app.losses import write_off
 from clauseway.app.sealing import open_lake, seal
-from clauseway.gateway.accounts import Account, Accounts
-from clauseway.gateway.leases import Ask, LeaseSocket
+from clauseway.gateway.budgets.accounts import Account, Accounts
+from clauseway.gateway.budgets.leases import Ask, LeaseSocket
 from clauseway.gateway.plan import Budget, Key, Plan
 from clauseway.storage import Control
 from clauseway.storage.leases import Leases, Standing, usd
@@ -159,7 +159,7 @@ def test_what_one_needs_the_other_gives_back(home: Home) -> None:
 GATEWAY = """
 import asyncio, sys, time
 from pathlib import Path
-from clauseway.gateway.leases import Ask, LeaseSocket
+from clauseway.gateway.budgets.leases import Ask, LeaseSocket
 from clauseway.metering import Buyer, Deployment, Ruling, Status
 from clauseway.spool import SpoolWriter, pack_intent, pack_usage_fields
 
@@ -282,7 +282,7 @@ def test_a_successor_writes_the_lost_ones_end_and_nothing_counts_twice(killed: H
     lost = """
 import asyncio, sys
 from pathlib import Path
-from clauseway.gateway.server import write_lost
+from clauseway.gateway.process.server import write_lost
 from clauseway.spool import SpoolWriter, open_attempts
 
 async def main(directory):

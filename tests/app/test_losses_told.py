@@ -14,8 +14,8 @@ from clauseway.app.losses import conditions
 from clauseway.app.pages import Source
 from clauseway.app.sealing import seal
 from clauseway.app.serving import Tending
-from clauseway.gateway.clock import system_clock
-from clauseway.gateway.conditions import read_conditions
+from clauseway.gateway.plan.clock import system_clock
+from clauseway.gateway.process.conditions import read_conditions
 from clauseway.web import create_app
 from in_process import answer, run
 from metered_months import assumed

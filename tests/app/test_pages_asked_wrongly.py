@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from clauseway.app.home import Home
 from clauseway.app.pages import Source
 from clauseway.app.several import open_agreements
-from clauseway.gateway.clock import system_clock
-from clauseway.gateway.listening import listen
+from clauseway.gateway.plan.clock import system_clock
+from clauseway.gateway.transport.listening import listen
 from clauseway.web import create_app
 
 PATIENCE_S = 60.0

@@ -12,8 +12,8 @@ import pytest
 from clauseway.app.configuration import Configuration, read_configuration
 from clauseway.app.library import OpenAgreement, open_agreement
 from clauseway.app.planning import compile_plan
-from clauseway.gateway.keys import digest
 from clauseway.gateway.plan import Key, Plan, Policy
+from clauseway.gateway.routing.keys import digest
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, UnknownPrice, parse_book
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns

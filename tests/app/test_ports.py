@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from clauseway.app.processes import ChildFailed, on_port, start
-from clauseway.gateway.door import USUAL_PORT, Door
-from clauseway.gateway.listening import listen
+from clauseway.gateway.transport.listener import USUAL_PORT, Door
+from clauseway.gateway.transport.listening import listen
 from clauseway.values import InvalidInput
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"

@@ -11,8 +11,8 @@ from clauseway.app.home import Home
 from clauseway.app.keys import active_keys, create_key, list_keys, revoke_key, rotate_key
 from clauseway.app.library import open_agreement
 from clauseway.app.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
-from clauseway.gateway.keys import digest
 from clauseway.gateway.plan import Policy
+from clauseway.gateway.routing.keys import digest
 from clauseway.storage import Control
 from clauseway.values import InvalidInput
 

@@ -12,9 +12,9 @@ import pytest
 from clauseway.app.configuration import read_configuration
 from clauseway.app.library import open_agreement
 from clauseway.app.planning import compile_plan
-from clauseway.gateway.keys import digest
 from clauseway.gateway.plan import Key
-from clauseway.gateway.requests import decode_chat, decode_responses
+from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.wire.requests import decode_chat, decode_responses
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.values import KnownAt, start_of_day_ns
 from selection_rig import CHAT, HASH_KEY, RESPONSES, SECRET, Bench

@@ -15,7 +15,7 @@ from pathlib import Path
 import uvloop
 
 from clauseway.gateway.__main__ import parse_options
-from clauseway.gateway.server import Server
+from clauseway.gateway.process.server import Server
 
 COUNTED = Path(sys.argv.pop(1))
 

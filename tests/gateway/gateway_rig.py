@@ -19,8 +19,8 @@ import httpx
 import msgspec
 import openai
 
-from clauseway.gateway.keys import digest
 from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Refusal, Route, Target
+from clauseway.gateway.routing.keys import digest
 from clauseway.metering import Buyer, Deployment, Intent, Ruling, UsageRecord
 from clauseway.spool import Batch, positions, read_batch
 

@@ -27,9 +27,9 @@ from gateway_rig import (
     well,
 )
 
-from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Epoch, Policy, Route
-from clauseway.gateway.settings import Settings
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
 from clauseway.metering import Deployment, UsageRecord
 
 # Many scenes of failures in one process must not use up its retries.

@@ -10,10 +10,12 @@ from typing import Any
 
 import uvloop
 
-from clauseway.gateway import clouds, failures, made
+from clauseway.gateway import clouds
 from clauseway.gateway.clouds import openai
-from clauseway.gateway.streams import EventStream
-from clauseway.gateway.typed_streams import TypedStream
+from clauseway.gateway.request import failures
+from clauseway.gateway.wire import made
+from clauseway.gateway.wire.streams import EventStream
+from clauseway.gateway.wire.typed_streams import TypedStream
 
 
 def planted(call: Callable[..., Any], word: bytes) -> Callable[..., Any]:
@@ -38,7 +40,7 @@ for stream in (EventStream, TypedStream):
     stream.feed = planted(stream.feed, b"fault-stream")  # type: ignore[method-assign]
 
 from clauseway.gateway.__main__ import parse_options  # noqa: E402
-from clauseway.gateway.server import Server  # noqa: E402
+from clauseway.gateway.process.server import Server  # noqa: E402
 
 
 async def main() -> None:

@@ -6,7 +6,7 @@ import sys
 import uvloop
 
 from clauseway.gateway.__main__ import parse_options
-from clauseway.gateway.server import Server
+from clauseway.gateway.process.server import Server
 from clauseway.spool import SpoolWriter
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from clauseway.gateway.accounts import Account, Accounts, Shortage
-from clauseway.gateway.leases import Ask, LocalLessor, Slice
+from clauseway.gateway.budgets.accounts import Account, Accounts, Shortage
+from clauseway.gateway.budgets.leases import Ask, LocalLessor, Slice
 from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
 
 T = TypeVar("T")

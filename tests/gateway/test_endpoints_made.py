@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.made import EMPTY_LIST, made_in, only_owned
+from clauseway.gateway.wire.made import EMPTY_LIST, made_in, only_owned
 
 STATUS = [
     ("queued", True), ("in_progress", True), ("validating", True), ("finalizing", True), ("cancelling", True),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.operations import OPERATIONS, READY, UnknownPath, asking_of
+from clauseway.gateway.wire.operations import OPERATIONS, READY, UnknownPath, asking_of
 
 # Request line → operation, identifier, model named by the path, path as it goes to a deployment's root.
 LINES: list[tuple[str, str, str, str, str]] = [

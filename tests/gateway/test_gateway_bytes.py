@@ -19,7 +19,7 @@ from gateway_rig import (
     content_events,
 )
 
-from clauseway.gateway.operations import OPERATIONS
+from clauseway.gateway.wire.operations import OPERATIONS
 
 JSON = "application/json"
 FORM = 'multipart/form-data; boundary="a b"'

@@ -30,8 +30,8 @@ from gateway_rig import (
     well,
 )
 
-from clauseway.gateway.limits import Limits
-from clauseway.gateway.settings import Settings, Tls
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings, Tls
 
 COUNTING = str(Path(__file__).with_name("counting_gateway.py"))
 TIMES = 40

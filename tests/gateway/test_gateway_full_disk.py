@@ -12,8 +12,8 @@ import pytest
 from gateway_rig import AUTHORIZED, MESSAGES, MODEL, Rig, eventually
 
 from clauseway.app.doctor import Examination, with_room
-from clauseway.gateway.limits import Limits
-from clauseway.gateway.settings import Settings, Telemetry
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings, Telemetry
 from small_disks import SmallDisk, small_disk
 
 SMALL_SEGMENTS = str(Path(__file__).with_name("small_segments.py"))

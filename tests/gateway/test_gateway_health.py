@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.failures import Failure, failure_of, is_failure, retry_after_s, retry_lines
-from clauseway.gateway.health import Health, RetryBudget
+from clauseway.gateway.request.failures import Failure, failure_of, is_failure, retry_after_s, retry_lines
+from clauseway.gateway.routing.health import Health, RetryBudget
 
 # (what happens at which second)… → at which seconds a request is admitted afterwards
 FIVE = [(0.0, "fails")] * 5

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clauseway.gateway.issued import Issued, IssuedIndex
+from clauseway.gateway.request.issued import Issued, IssuedIndex
 from clauseway.metering import Buyer
 
 ACME = Buyer("acme", "research", "key-1", "openai", "direct")

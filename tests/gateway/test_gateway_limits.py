@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from gateway_rig import Connection, Received, Rig, chat_body, read_all, request_bytes, well
 
-from clauseway.gateway.limits import Limits
-from clauseway.gateway.timers import Wheel
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.transport.timers import Wheel
 
 SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
 

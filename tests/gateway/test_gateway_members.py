@@ -18,11 +18,11 @@ from gateway_rig import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clauseway.gateway.batch_files import read_line
-from clauseway.gateway.capabilities import PLAIN
-from clauseway.gateway.members import BadBody
-from clauseway.gateway.operations import OPERATIONS, Destination
-from clauseway.gateway.requests import Decode, decode_chat, decode_plain, decode_responses
+from clauseway.gateway.wire.batch_files import read_line
+from clauseway.gateway.wire.capabilities import PLAIN
+from clauseway.gateway.wire.members import BadBody
+from clauseway.gateway.wire.operations import OPERATIONS, Destination
+from clauseway.gateway.wire.requests import Decode, decode_chat, decode_plain, decode_responses
 
 JSON = b"application/json"
 CHAT, RESPONSES, PLAIN_JSON = decode_chat, decode_responses, decode_plain

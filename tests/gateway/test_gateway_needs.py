@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.capabilities import PLAIN, Needs
-from clauseway.gateway.requests import Asked, decode_chat, decode_plain, decode_responses
+from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.requests import Asked, decode_chat, decode_plain, decode_responses
 
 TEXT = [{"role": "user", "content": 'a [list] of {"type": "image_url"} in prose'}]
 FUNCTION = {"name": "look_up", "parameters": {"type": "object", "properties": {"image_url": {"type": "string"}}}}

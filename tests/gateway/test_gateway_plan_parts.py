@@ -13,11 +13,12 @@ import msgspec
 import pytest
 from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, SECRET, Rig, eventually, key
 
-from clauseway.gateway.accounts import Accounts
-from clauseway.gateway.leases import LocalLessor
-from clauseway.gateway.parts import Opened, encode_plan, opened, opening
+from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.budgets.leases import LocalLessor
 from clauseway.gateway.plan import Budget, Epoch, Key, Plan, RateLimit, Route
-from clauseway.gateway.slices import by_slices, emptied, whole
+from clauseway.gateway.plan.file import Opened, encode_plan
+from clauseway.gateway.plan.steps import by_slices, emptied, whole
+from clauseway.gateway.routing.opening import opened, opening
 from clauseway.values import InvalidInput
 from selection_rig import deployment, plan
 

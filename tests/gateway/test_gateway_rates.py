@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.clouds.usage import Units
 from clauseway.gateway.plan import Prices, Target
-from clauseway.gateway.rates import Rates
-from clauseway.gateway.requests import PlainRequest, decode_chat
+from clauseway.gateway.routing.rates import Rates
+from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.requests import PlainRequest, decode_chat
 from clauseway.metering import Unit
 from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import PriceTable, Sale, parse_book

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.capabilities import PLAIN, Needs
 from clauseway.gateway.plan import Commitment, Lack, Policy, Retirement
-from clauseway.gateway.quotas import Cached, Memory
-from clauseway.gateway.requests import decode_chat
-from clauseway.gateway.strategies import STRATEGIES
+from clauseway.gateway.routing.quotas import Cached, Memory
+from clauseway.gateway.routing.strategies import STRATEGIES
+from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.requests import decode_chat
 from clauseway.metering import Status
 from selection_rig import CHAT, MODEL, PLAIN_BODY, Bench, deployment, plan
 

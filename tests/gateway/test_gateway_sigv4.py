@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS, credential_in
+from clauseway.gateway.clouds.sigv4 import Signer, SigningKey
 from clauseway.gateway.plan import Auth, Target
-from clauseway.gateway.sigv4 import Signer, SigningKey
 from clauseway.metering import Deployment
 
 printable = st.characters(min_codepoint=0x21, max_codepoint=0x7E)

@@ -5,8 +5,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.requests import ChatRequest, decode_chat
-from clauseway.gateway.splice import asking_usage, with_model
+from clauseway.gateway.wire.requests import ChatRequest, decode_chat
+from clauseway.gateway.wire.splice import asking_usage, with_model
 
 NAME = "gpt-5.4-deployment"
 QUOTED = b'"gpt-5.4-deployment"'

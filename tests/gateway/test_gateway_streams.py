@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.gateway.clouds.usage import units_of
-from clauseway.gateway.sse import BadStream
-from clauseway.gateway.streams import EventStream
+from clauseway.gateway.wire.sse import BadStream
+from clauseway.gateway.wire.streams import EventStream
 from clauseway.metering import Unit
 
 WITH_USAGE = b"".join(content_events(with_nulls=True)) + USAGE_EVENT

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clauseway.app.plan_prices import plan_prices
-from clauseway.gateway.capabilities import PLAIN, Needs
-from clauseway.gateway.health import Health
-from clauseway.gateway.limits import Limits
-from clauseway.gateway.operations import BY_NAME, Wanted
 from clauseway.gateway.plan import Lack, Policy, Prices, Target
-from clauseway.gateway.requests import Asked, ChatRequest, ResponsesRequest
-from clauseway.gateway.targets import CallTarget
-from clauseway.gateway.upstream import Endpoint
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.routing.health import Health
+from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.transport.upstream import Endpoint
+from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.operations import BY_NAME, Wanted
+from clauseway.gateway.wire.requests import Asked, ChatRequest, ResponsesRequest
 from clauseway.metering import Buyer, Unit
 from clauseway.metering.endpoints import ENDPOINTS, TIERS, tier_of
 from clauseway.metering.units import CONTAINED_IN

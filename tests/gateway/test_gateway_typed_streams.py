@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.gateway.clouds.reports import Reader, audio_units_in, images_units_in, responses_units_in
-from clauseway.gateway.errors import STREAM_BROKEN
-from clauseway.gateway.sse import BadStream
-from clauseway.gateway.typed_streams import TypedStream
+from clauseway.gateway.wire.errors import STREAM_BROKEN
+from clauseway.gateway.wire.sse import BadStream
+from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.metering import Unit
 
 USAGE = {"input_tokens": 21, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 8, "total_tokens": 29}

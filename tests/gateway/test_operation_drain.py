@@ -20,9 +20,9 @@ from gateway_rig import (
     request_bytes,
 )
 
-from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Plan, Policy
-from clauseway.gateway.settings import Settings
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
 from clauseway.metering import Status, Unit
 
 

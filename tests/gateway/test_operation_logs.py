@@ -13,9 +13,9 @@ import msgspec
 import pytest
 from gateway_rig import AUTHORIZED, PATIENCE_S, SECRET, Connection, Received, Rig, eventually, status, well
 
-from clauseway.gateway.logs import Line, Lines, as_json, as_text
 from clauseway.gateway.plan import Auth, Plan, RateLimit
-from clauseway.gateway.settings import Log, Settings
+from clauseway.gateway.plan.settings import Log, Settings
+from clauseway.gateway.process.logs import Line, Lines, as_json, as_text
 
 PROMPT, ANSWER_WORD = "the-prompt-nobody-may-read", "the-answer-nobody-may-read"
 

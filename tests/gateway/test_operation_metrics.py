@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from clauseway.gateway.plan import Budget
-from clauseway.gateway.settings import Settings, Telemetry
+from clauseway.gateway.plan.settings import Settings, Telemetry
 
 AZURE = {"cloud": "azure", "seller": "openai", "region": "eastus", "deployment": "azure-1"}
 AWS = {"cloud": "aws", "seller": "openai", "region": "eastus", "deployment": "aws-1"}

@@ -12,9 +12,9 @@ import openai
 import pytest
 from gateway_rig import MESSAGES, MODEL, Rig, eventually
 
-from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Auth
-from clauseway.gateway.settings import Settings
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Settings
 
 IDLE_KB_MAX = 50_000
 

@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from clauseway.gateway.plan import Plan
-from clauseway.gateway.settings import Settings, Telemetry
+from clauseway.gateway.plan.settings import Settings, Telemetry
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

@@ -31,8 +31,8 @@ from gateway_rig import (
 )
 
 from clauseway.gateway.plan import Plan
-from clauseway.gateway.settings import Settings, Tls
-from clauseway.gateway.tls import identity
+from clauseway.gateway.plan.settings import Settings, Tls
+from clauseway.gateway.transport.tls import identity
 
 
 @pytest.fixture(scope="module")

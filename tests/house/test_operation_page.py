@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operation.md").read_text()
-GATEWAY = "".join(path.read_text() for path in sorted((ROOT / "src/clauseway/gateway").glob("*.py")))
+GATEWAY = "".join(path.read_text() for path in sorted((ROOT / "src/clauseway/gateway").rglob("*.py")))
 # `plan refused` and its like are put together.
 PUT_TOGETHER = {f"{what} refused" for what in ("plan", "certificate", "authorities")}
 
@@ -27,5 +27,5 @@ def test_every_event_is_told_of() -> None:
 
 def test_every_metric_is_told_of() -> None:
     told = set(re.findall(r"`(clauseway_\w+)`", section("Figures")))
-    families = set(re.findall(r'"(clauseway_\w+)"', (ROOT / "src/clauseway/gateway/metrics.py").read_text()))
+    families = set(re.findall(r'"(clauseway_\w+)"', (ROOT / "src/clauseway/gateway/process/metrics.py").read_text()))
     assert told == families

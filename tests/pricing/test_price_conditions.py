@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.operations import OPERATIONS
+from clauseway.gateway.wire.operations import OPERATIONS
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing import PriceBook, PriceTable, Sale, UnknownPrice, parse_book

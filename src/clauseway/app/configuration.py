@@ -33,9 +33,9 @@ from clauseway.app.toml_file import TomlFile, read_file
 from clauseway.catalog import SURFACES, Capability, Catalog
 from clauseway.gateway.clouds import CLOUDS
 from clauseway.gateway.credentials import KINDS, STATIC, sent_kind
-from clauseway.gateway.limits import Limits
 from clauseway.gateway.plan import Auth
-from clauseway.gateway.settings import Log, Settings, Telemetry, Tls
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Log, Settings, Telemetry, Tls
 from clauseway.values import InvalidInput, Problem, flaw_of_name
 
 DIALECTS = tuple(CLOUDS)

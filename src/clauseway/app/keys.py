@@ -10,8 +10,8 @@ import msgspec
 from clauseway.app.home import Home
 from clauseway.app.tenants import check_names, ensure_tenant, tenancy_for_plan
 from clauseway.catalog import Catalog
-from clauseway.gateway.keys import digest
 from clauseway.gateway.plan import Key
+from clauseway.gateway.routing.keys import digest
 from clauseway.storage import ApiKey, Control
 from clauseway.values import InvalidInput, Problem, start_of_day_ns
 

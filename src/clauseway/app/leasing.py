@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.home import Home
-from clauseway.gateway.leases import FOREVER_S, Ask, LeaseCall, Slice
+from clauseway.gateway.budgets.leases import FOREVER_S, Ask, LeaseCall, Slice
 from clauseway.metering import Status
 from clauseway.storage import Control
 from clauseway.storage.lake import Lake

@@ -19,7 +19,7 @@ from clauseway.app.actor import acting
 from clauseway.app.home import Home
 from clauseway.app.lake_checks import found_changed
 from clauseway.app.sealing import alone, note_missing, open_lake, seal
-from clauseway.gateway.conditions import KINDS, read_conditions
+from clauseway.gateway.process.conditions import KINDS, read_conditions
 from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX

@@ -31,8 +31,8 @@ from clauseway.app.several import Opened, each_of, open_agreements, with_recorde
 from clauseway.app.snippets import snippets_for
 from clauseway.app.statements import statement_context
 from clauseway.app.tracing import trace_line
-from clauseway.gateway.clock import BusinessClock, simulated_clock, system_clock
-from clauseway.gateway.listening import listen
+from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
+from clauseway.gateway.transport.listening import listen
 from clauseway.ledger import statement_of
 from clauseway.values import Citation, InvalidInput, KnownAt, day_of
 from clauseway.web import (

@@ -11,7 +11,7 @@ from itertools import product as every
 import msgspec
 
 from clauseway.gateway.plan import Prices
-from clauseway.gateway.tariffs import Case, cases_of
+from clauseway.gateway.routing.tariffs import Case, cases_of
 from clauseway.metering.endpoints import DEFAULT_TIER, TIERS
 from clauseway.pricing import PriceRow, PriceTable, Sale
 from clauseway.pricing.conditions import HOUR

@@ -23,8 +23,8 @@ from clauseway.catalog import ELSEWHERE, Models
 from clauseway.catalog import Retirement as Ended
 from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
 from clauseway.decisions.question import SELL, region_problems
-from clauseway.gateway.parts import encode_plan
 from clauseway.gateway.plan import Commitment, Epoch, Key, Lack, Plan, Refusal, Retirement, Route, Target
+from clauseway.gateway.plan.file import encode_plan
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
 from clauseway.values import USD, InvalidInput, KnownAt, Problem, start_of_day_ns

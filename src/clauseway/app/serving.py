@@ -29,9 +29,9 @@ from clauseway.app.register import recorded_facts
 from clauseway.app.sealing import register_spool, seal
 from clauseway.app.several import Opened, with_recorded
 from clauseway.app.tenants import tenancy_for_plan
-from clauseway.gateway.checks import check
-from clauseway.gateway.door import USUAL_PORT
 from clauseway.gateway.plan import Plan
+from clauseway.gateway.routing.checks import check
+from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.digests import LakeDamaged
 from clauseway.values import InvalidInput, KnownAt, Problem

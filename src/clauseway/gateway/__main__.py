@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from clauseway.gateway.door import USUAL_PORT
-from clauseway.gateway.server import Options, Server
+from clauseway.gateway.process.server import Options, Server
+from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.values import InvalidInput
 
 

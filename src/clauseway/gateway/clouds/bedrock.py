@@ -24,8 +24,8 @@ from clauseway.gateway.clouds.dialect import (
     fixed_headers,
     with_static_headers,
 )
+from clauseway.gateway.clouds.sigv4 import Signer, SigningKey
 from clauseway.gateway.plan import Target
-from clauseway.gateway.sigv4 import Signer, SigningKey
 
 _TAKES = frozenset({"sigv4", "bearer"})
 _MANTLE, _RUNTIME = "bedrock-mantle", "bedrock"

@@ -1,0 +1,179 @@
+"""This process's slices of budgets: what is spent and reserved of them, and what is asked of the lessor.
+
+INVARIANT: spent + reserved ≤ leased, as long as no charge is larger than its reservation. What was reserved in one
+period and ends in the next is settled with the slice that it was reserved from, oldest first.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Final
+
+from clauseway.gateway.budgets.leases import FOREVER_S, Ask, Slice
+from clauseway.gateway.budgets.shortage import Shortage
+from clauseway.gateway.plan import Budget
+
+# What was denied is not asked for again at once: a refused client must not become load on the lessor.
+DENIED_S: Final = 1.0
+# A process that does not spend still says now and then that it is here, and hears whether somebody is short; after a
+# minute it gives back what it holds.
+_SILENCE_S, _IDLE_S = 5.0, 60.0
+# A slice lasts for some requests of the size just asked for, and for what the last one lasted for, twice.
+_SLICE_REQUESTS, _SLICE_GROWTH = 16, 2
+
+
+class Former:
+    """A lease of an earlier period from which something is still reserved."""
+
+    __slots__ = ("leased", "part", "reserved", "serial", "spent")
+
+    def __init__(self, purse: "Purse") -> None:
+        self.part, self.serial = purse.part, purse.serial
+        self.leased, self.spent, self.reserved = purse.leased, purse.spent, purse.reserved
+
+    def over(self, budget: str) -> Ask:
+        """The ask that ends it."""
+        self.serial += 1
+        return Ask(budget=budget, part=self.part, serial=self.serial, spent=self.spent, over=True)
+
+
+class Purse:
+    """This process's slice of one budget. INVARIANT: left = leased - spent - reserved."""
+
+    __slots__ = (
+        "_parts", "amount", "asking", "busy_s", "denied_least", "denied_until_s", "elsewhere", "formers", "gone",
+        "id", "leased", "left", "low_water", "narrowed", "owing", "part", "period_end_s", "reported", "reserved",
+        "said_s", "serial", "spent", "spent_then", "waiting", "whose",
+    )  # fmt: skip
+
+    def __init__(self, budget: Budget, parts: Iterator[int]) -> None:
+        self.id = budget.id
+        self.describe(budget)
+        self._parts = parts
+        self.part, self.serial = next(parts), 0
+        self.leased = self.spent = self.reserved = self.left = 0
+        self.low_water = 0
+        self.period_end_s = FOREVER_S
+        self.formers: list[Former] = []
+        # Of the whole budget, as last heard: its amount, and what no lease holds.
+        self.amount, self.elsewhere = -1, 0
+        self.denied_least, self.denied_until_s = 0, 0.0
+        self.asking: asyncio.Task[None] | None = None
+        self.waiting = 0
+        self.spent_then = 0  # when a slice was last asked for
+        self.reported = 0
+        self.owing = False  # the lessor does not know yet what was given back
+        self.busy_s = self.said_s = 0.0
+        self.gone = False
+
+    def describe(self, budget: Budget) -> None:
+        self.whose = budget.whose
+        self.narrowed = (budget.cloud, budget.product)
+        self.gone = False
+
+    def turn(self) -> None:
+        """The lease is over, as its period or its budget is: what is open stays with it, another begins at nothing."""
+        if self.serial:  # else nobody was asked for it
+            self.formers.append(Former(self))
+        self.part, self.serial = next(self._parts), 0
+        self.leased = self.spent = self.reserved = self.left = self.low_water = 0
+        self.spent_then = self.reported = 0
+        self.owing = False
+        self.period_end_s = FOREVER_S
+        self.denied_until_s = 0.0
+
+    def settle(self, reserved: int, charged: int) -> None:
+        """Settle a reservation while some are open that were made in former periods."""
+        for former in self.formers:
+            part = min(reserved, former.reserved)
+            paid = min(charged, part)
+            former.reserved -= part
+            former.spent += paid
+            reserved -= part
+            charged -= paid
+        self.reserved -= reserved
+        self.spent += charged
+        self.left += reserved - charged
+
+    def cede(self, reserved: int) -> Ask:
+        """A reservation gets a lease of its own: the ask by which ours is that much less, from before it is said."""
+        self.reserved -= reserved
+        self.leased -= reserved
+        return self.ask()
+
+    def take_back(self, reserved: int, part: int) -> None:
+        """It did not get one, as far as we know: it is reserved here again, of the lease that it was of."""
+        if part == self.part:
+            self.reserved += reserved
+            self.leased += reserved
+            return
+        for former in self.formers:
+            if former.part == part:
+                former.reserved += reserved
+                former.leased += reserved
+                return
+        self.reserved += reserved
+        self.left -= reserved
+
+    def shortage(self, needed: int, now_s: float) -> Shortage:
+        may_grow = not self.gone and not (now_s < self.denied_until_s and needed >= self.denied_least)
+        waits = self.period_end_s - now_s if self.period_end_s < FOREVER_S and needed <= self.amount else 0.0
+        left = max(self.left + self.elsewhere, 0)
+        return Shortage("budget", self.whose, self.amount, left, needed, max(waits, 0.0), may_grow, self.id)
+
+    def growth(self, needed: int) -> Ask:
+        """The ask for a slice that covers `needed` and what comes soon."""
+        soon = max(_SLICE_REQUESTS * needed, _SLICE_GROWTH * (self.spent - self.spent_then))
+        held = self.spent + self.reserved
+        self.spent_then = self.spent
+        return self.ask(least=held + needed, target=max(held + max(needed, self.waiting) + soon, self.leased))
+
+    def report(self, now_s: float) -> Ask | None:
+        """What there is to say once a second: what was spent, and now and then that it is still here."""
+        if self.reported != self.spent or self.reserved:
+            self.busy_s = now_s
+        elif not self.owing and (self.left <= 0 or now_s < self.said_s + _SILENCE_S):
+            return None
+        self.said_s = now_s
+        return self.give_back() if now_s >= self.busy_s + _IDLE_S else self.ask()
+
+    def ask(self, *, least: int = 0, target: int | None = None) -> Ask:
+        """What the lease should be; without a target, what it is."""
+        self.serial += 1
+        self.reported = self.spent
+        target = self.leased if target is None else target
+        return Ask(budget=self.id, part=self.part, serial=self.serial, spent=self.spent, least=least, target=target)
+
+    def give_back(self) -> Ask:
+        """The ask that returns what is not used. It is no longer ours from before it is said."""
+        self.leased -= max(self.left, 0)
+        self.left = min(self.left, 0)
+        self.low_water = 0
+        self.owing = True
+        return self.ask()
+
+    def granted(self, slice_: Slice, ask: Ask, now_s: float) -> None:
+        """Take over an answer. A lease only becomes larger by it: what was given back stays so."""
+        self.amount, self.elsewhere = slice_.amount, slice_.left
+        self.owing = False
+        if slice_.ends_in_s <= 0:
+            self.turn()
+            return
+        self.period_end_s = now_s + slice_.ends_in_s
+        if ask.target >= self.leased and slice_.leased > self.leased:
+            self.left += slice_.leased - self.leased
+            self.leased = slice_.leased
+            self.busy_s = now_s
+        self.low_water = max(self.left, 0) // 4
+        if slice_.leased < ask.least:
+            self.denied_least, self.denied_until_s = ask.least - self.spent - self.reserved, now_s + DENIED_S
+
+
+def shortest(purses: tuple[Purse, ...], needed: int, now_s: float) -> Shortage:
+    """What is short of budgets: one that cannot grow, if there is one, as more of the others would not help then."""
+    short = [purse.shortage(needed, now_s) for purse in purses if purse.left < needed]
+    worst = min(short, key=_may_grow)
+    return worst._replace(others=tuple(each.id for each in short if each is not worst))
+
+
+def _may_grow(shortage: Shortage) -> bool:
+    return shortage.may_grow

@@ -1,0 +1,99 @@
+"""Limits by the minute, as windows that slide in steps of a second.
+
+A step counts whole until none of it is younger than a minute, so in no minute, wherever it begins, is more let through
+than the limit says; a token bucket would let through up to twice that. Tokens count from their reservation on, at its
+worst case, and from settlement on as what was used.
+"""
+
+from collections import deque
+from typing import Final, Literal
+
+from clauseway.gateway.budgets.shortage import Shortage, duration
+from clauseway.gateway.plan import RateLimit
+
+_WINDOW_S: Final = 60
+
+
+def _tails(kind: str) -> tuple[bytes, ...]:
+    """The end of a limit's header lines for each number of seconds until it is as before: it takes 61 at most."""
+    resets = ("0ms", *(duration(seconds) for seconds in range(1, _WINDOW_S + 2)))
+    return tuple(f"\r\nx-ratelimit-reset-{kind}: {reset}\r\n".encode() for reset in resets)
+
+
+_TAILS: Final = {kind: _tails(kind) for kind in ("requests", "tokens")}
+
+
+class Window:
+    """What may still pass in the present minute. `left` is the limit without what is open and without the steps, of
+    which `fresh` is the present one.
+    """
+
+    __slots__ = (
+        "_step", "_steps", "_tails", "fresh", "head", "id", "kind", "left", "limit", "narrowed", "step_end_s", "whose",
+    )  # fmt: skip
+
+    def __init__(self, kind: Literal["requests", "tokens"], limit: RateLimit, amount: int) -> None:
+        self.kind = kind
+        self.id = limit.id
+        self.limit = self.left = amount
+        self._tails = _TAILS[kind]
+        self.fresh = 0
+        self._step = 0
+        self._steps: deque[tuple[int, int]] = deque()
+        self.step_end_s = 0.0
+        self.describe(limit, amount)
+
+    def describe(self, limit: RateLimit, amount: int) -> None:
+        """Take over what a new plan says of it."""
+        kind = self.kind.encode()
+        self.whose = limit.whose
+        self.narrowed = (limit.cloud, limit.product)
+        self.left += amount - self.limit
+        self.limit = amount
+        self.head = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: " % (kind, amount, kind)
+
+    def turn(self, now_s: float) -> None:
+        """Begin the step that `now_s` lies in; what is older than a minute counts no more."""
+        step = int(now_s)
+        if self.fresh:
+            self._steps.append((self._step, self.fresh))
+            self.fresh = 0
+        steps = self._steps
+        while steps and step - steps[0][0] > _WINDOW_S:
+            self.left += steps.popleft()[1]
+        self._step = step
+        self.step_end_s = step + 1.0
+
+    def tail(self) -> bytes:
+        """The end of the header lines: how long until the window is empty, if nothing more comes."""
+        if self.fresh:
+            return self._tails[_WINDOW_S + 1]
+        return self._tails[max(self._steps[-1][0] + _WINDOW_S + 1 - self._step, 0) if self._steps else 0]
+
+    def shortage(self, needed: int, now_s: float) -> Shortage:
+        return Shortage(
+            self.kind, self.whose, self.limit, max(self.left, 0), needed, self._wait_s(needed, now_s), False, self.id
+        )
+
+    def _wait_s(self, needed: int, now_s: float) -> float:
+        if needed > self.limit:
+            return 0.0
+        missing = needed - self.left
+        for step, amount in (*self._steps, (self._step, self.fresh)):
+            missing -= amount
+            if missing <= 0:
+                return step + _WINDOW_S + 1 - now_s
+        return 1.0  # what is open holds the rest: nobody knows for how long
+
+
+def header_lines(windows: tuple[Window, ...], now_s: float) -> bytes:
+    """The header lines of the window with the least left."""
+    tightest = None
+    for window in windows:
+        if now_s >= window.step_end_s:
+            window.turn(now_s)
+        if tightest is None or window.left < tightest.left:
+            tightest = window
+    if tightest is None:
+        return b""
+    return b"%b%d%b" % (tightest.head, tightest.left if tightest.left > 0 else 0, tightest.tail())

@@ -1,0 +1,44 @@
+"""The plan a gateway serves by, and the settings and the business time that it is read with.
+
+    records     routes already decided, refusals already worded, keys, limits, budgets; what a plan's file says
+    file        how the file lies on disk: a short line, then lines with parts of its lists
+    settings    what an operator sets of a process; limits: every limit, with its reason and its bounds
+    clock       business time, which says which of the plan's routes holds
+    steps       long work on the loop that serves requests, a little at a time
+
+Knows no cloud, no request, no socket and no rule.
+"""
+
+from clauseway.gateway.plan.records import (
+    Auth,
+    Budget,
+    Commitment,
+    Epoch,
+    Key,
+    Lack,
+    Plan,
+    Policy,
+    Prices,
+    RateLimit,
+    Refusal,
+    Retirement,
+    Route,
+    Target,
+)
+
+__all__ = [
+    "Auth",
+    "Budget",
+    "Commitment",
+    "Epoch",
+    "Key",
+    "Lack",
+    "Plan",
+    "Policy",
+    "Prices",
+    "RateLimit",
+    "Refusal",
+    "Retirement",
+    "Route",
+    "Target",
+]

@@ -1,0 +1,65 @@
+"""The control socket: live counts for the pages, over HTTP on a unix socket that only this user can open.
+
+`GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "open": n, "requests": n,
+"tokens": {...}, "agreement": hash}. Not on the request's way: plain streams will do.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.wire.errors import UNKNOWN_PATH, error_response, response
+
+_PATIENCE_S = 5.0
+
+
+def counts(shared: Shared) -> dict[str, object]:
+    """What `GET /counts` answers."""
+    live = shared.counts
+    return {
+        "served": dict(live.served),
+        "refused": dict(live.refused),
+        "failed": dict(live.failed),
+        "open": shared.spool.open_requests,
+        "requests": live.begun + sum(live.refused.values()),
+        "tokens": dict(live.tokens),
+        "agreement": shared.tables.plan.agreement,
+    }
+
+
+def answering(
+    answer_to: Callable[[bytes], bytes],
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """One answer to one request's head, over plain streams; then the connection is closed."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _PATIENCE_S)
+            writer.write(answer_to(head))
+            await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # whoever asked has left, or asked for nothing
+        finally:
+            writer.close()
+
+    return answer
+
+
+async def serve_control(path: Path, shared: Shared) -> asyncio.AbstractServer:
+    """Listen on `path`; a socket left there by a process that died is replaced."""
+    path.unlink(missing_ok=True)
+    before = os.umask(0o077)
+    try:
+        return await asyncio.start_unix_server(answering(lambda head: _answer(head, shared)), path)
+    finally:
+        os.umask(before)
+
+
+def _answer(head: bytes, shared: Shared) -> bytes:
+    if head.startswith((b"GET /counts ", b"GET /counts?")):
+        return response(200, msgspec.json.encode(counts(shared)), close=True)
+    return error_response(UNKNOWN_PATH, "The control socket knows GET /counts.", close=True)

@@ -1,0 +1,183 @@
+"""What the process tells: events, and a line for some or all requests; as JSON, or as text on a terminal.
+
+    {"time": "2026-11-20T12:00:00.000Z", "event": "plan taken over", "agreement": "…", "deployments": 4}
+
+Nobody waits for a line: it is put in a queue, and a thread writes what has gathered. A queue that is full loses the
+line and counts it; the next line that is written says how many were lost. What is logged is names and figures that we
+made ourselves: never a secret, a prompt, an answer, or a cloud's words about them.
+"""
+
+import os
+import queue
+import random
+import threading
+import time
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import IO, NamedTuple
+
+import msgspec
+
+from clauseway.gateway.plan.settings import Log as LogSettings
+from clauseway.gateway.request.explanations import Explanation, Told
+
+UNKNOWN = "(unknown)"
+_GATHER_S = 0.1  # lines are written together: waking a thread for each would cost more than the line
+_CLOSE_S = 2.0  # for what has gathered, when the process stops
+
+
+class Line(NamedTuple):
+    """Something that happened. `time_ns` is since 1970; `facts` are names and figures."""
+
+    time_ns: int
+    event: str
+    facts: Mapping[str, object]
+
+
+class Lines:
+    """The queue, and the thread behind it."""
+
+    def __init__(self, settings: LogSettings, loop: AbstractEventLoop, standard_error: IO[bytes]) -> None:
+        """Raises OSError where the file cannot be opened."""
+        self._settings = settings
+        self._loop = loop
+        self._file = _opened(settings.file) if settings.file else standard_error
+        terminal = self._file.isatty()
+        if settings.form == "text" or (settings.form == "auto" and terminal):
+            self._form = as_colours if terminal else as_text
+        else:
+            self._form = as_json
+        self._gathered: list[Callable[[], Line]] = []
+        self._timer: TimerHandle | None = None
+        self._batches: queue.SimpleQueue[list[Callable[[], Line]] | None] = queue.SimpleQueue()
+        # Each is changed by one thread only: the difference is what waits.
+        self._put = self._written = 0
+        self.dropped = 0
+        self._told_dropped = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def event(self, event: str, **facts: object) -> None:
+        """Tell something. What is told of requests goes through `later`."""
+        line = Line(time.time_ns(), event, facts)
+        self.later(lambda: line)
+
+    def later(self, line: Callable[[], Line]) -> None:
+        """Tell what `line` gives, which is asked in the thread that writes."""
+        if self._put - self._written >= self._settings.queue:
+            self.dropped += 1
+            return
+        self._put += 1
+        self._gathered.append(line)
+        if self._timer is None:
+            self._timer = self._loop.call_later(_GATHER_S, self._hand_over)
+
+    def close(self) -> None:
+        """Write what has gathered, for two seconds at most."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._hand_over()
+        self._batches.put(None)
+        self._thread.join(_CLOSE_S)
+
+    def _hand_over(self) -> None:
+        self._timer = None
+        if self._gathered:
+            self._batches.put(self._gathered)
+            self._gathered = []
+
+    def _run(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            self._write(batch)
+            self._written += len(batch)
+
+    def _write(self, batch: list[Callable[[], Line]]) -> None:
+        lines = [line() for line in batch]
+        dropped = self.dropped
+        if dropped != self._told_dropped:
+            lines.append(Line(time.time_ns(), "lines dropped", {"lines": dropped - self._told_dropped}))
+            self._told_dropped = dropped
+        data = memoryview(b"".join(map(self._form, lines)))
+        try:
+            self._follow()
+            while data:
+                data = data[os.write(self._file.fileno(), data) :]
+        except OSError:
+            self.dropped += len(batch)  # a disk that is full is no reason to serve nothing
+
+    def _follow(self) -> None:
+        """Where the file was moved away (logrotate does that), go on in a new one of its name."""
+        path = self._settings.file
+        if path and (not os.path.exists(path) or not os.path.samestat(os.stat(path), os.fstat(self._file.fileno()))):
+            moved, self._file = self._file, _opened(path)
+            moved.close()
+
+
+class AccessLog:
+    """A line for some or all requests that are over. Those that are sampled are chosen at random, so that no pattern
+    of clients hides from it. `knows` says whether a model's name is one of ours: clients may write anything there."""
+
+    def __init__(self, lines: Lines, share: float, boot: int, knows: Callable[[str], bool]) -> None:
+        self._lines = lines
+        self._knows = knows
+        self.share = share
+        self._boot = boot
+
+    def finished(self, number: int, told: Told, duration_us: int, _passed: bytes) -> None:
+        if self.share >= 1.0 or random.random() < self.share:
+            time_ns = time.time_ns()
+            self._lines.later(lambda: Line(time_ns, "request", self._facts(number, told, duration_us)))
+
+    def _facts(self, number: int, told: Told, duration_us: int) -> dict[str, object]:
+        explanation = Explanation(*told)
+        buyer, candidate = explanation.buyer, explanation.candidate
+        return {
+            "request": f"req_{self._boot:016x}{number:016x}",
+            "operation": explanation.operation,
+            "model": explanation.model if not explanation.model or self._knows(explanation.model) else UNKNOWN,
+            "status": explanation.status,
+            "cloud": candidate.target.cloud if candidate is not None else "",
+            "deployment": candidate.target.name if candidate is not None else "",
+            "decision": candidate.decision if candidate is not None else "",
+            "failed": [f"{failed.deployment} {failed.status}" for failed in explanation.attempted],
+            "passed_over": len(explanation.passed),
+            "duration_ms": duration_us / 1000,
+            "organisation": buyer.organisation,
+            "project": buyer.project,
+            "key": buyer.key_id,
+            "usage": {unit.column: count for unit, count in explanation.units},
+        }
+
+
+def _opened(path: str) -> IO[bytes]:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return open(descriptor, "ab", buffering=0)
+
+
+def as_json(line: Line) -> bytes:
+    return msgspec.json.encode({"time": _time(line.time_ns), "event": line.event, **line.facts}) + b"\n"
+
+
+def as_text(line: Line) -> bytes:
+    """`12:00:00.123 plan taken over  deployments=4`"""
+    return _text(line, line.event)
+
+
+def as_colours(line: Line) -> bytes:
+    """The same for a terminal."""
+    return _text(line, f"\033[1m{line.event}\033[0m")
+
+
+def _text(line: Line, event: str) -> bytes:
+    facts = " ".join(f"{name}={_shown(value)}" for name, value in line.facts.items())
+    return f"{_time(line.time_ns)[11:23]} {event}  {facts}".rstrip().encode() + b"\n"
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) and value.isprintable() and value else msgspec.json.encode(value).decode()
+
+
+def _time(time_ns: int) -> str:
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"

@@ -1,0 +1,51 @@
+"""What is worth a line and comes to pass on a request's way: looked at once a second, told when it has changed."""
+
+from collections.abc import Mapping
+
+from clauseway.gateway.process.logs import Lines
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.health import Health
+
+
+class Reporter:
+    """Tells of deployments ejected and back, of limits and budgets that fell short, of a journal that failed."""
+
+    def __init__(self, shared: Shared, health: Mapping[str, Health], lines: Lines) -> None:
+        self._shared, self._health, self._lines = shared, health, lines
+        self._away: set[str] = set()
+        self._short: dict[tuple[str, str], int] = {}
+        self._failed = self._short_of_room = self._full = False
+
+    def look(self) -> None:
+        """To be called once a second or so."""
+        now_s = self._shared.wheel.now_s
+        for name, health in self._health.items():
+            away = health.is_away(now_s)
+            if away and name not in self._away:
+                self._away.add(name)
+                self._lines.event("deployment ejected", deployment=name, why=health.why)
+            elif not away and name in self._away:
+                self._away.discard(name)
+                self._lines.event("deployment back", deployment=name)
+        for (kind, whose), count in self._shared.counts.shortages.items():
+            before = self._short.get((kind, whose), 0)
+            if count != before:
+                self._short[kind, whose] = count
+                event = "budget short" if kind == "budget" else "limit reached"
+                self._lines.event(event, kind=kind, whose=whose, refused=count - before)
+        self._look_for_room()
+        failure = self._shared.spool.failure
+        if failure is not None and not self._failed:
+            self._failed = True
+            self._lines.event("journal failed", error=str(failure))
+
+    def _look_for_room(self) -> None:
+        spool = self._shared.spool
+        full, short = spool.full is not None, spool.shortage is not None
+        if full and not self._full:
+            self._lines.event("journal full", error=str(spool.full))
+        elif short and not self._short_of_room and not full:
+            self._lines.event("journal short of room", error=str(spool.shortage), bytes_left=spool.room_bytes)
+        elif (self._full or self._short_of_room) and not full and not short:
+            self._lines.event("journal has room")
+        self._full, self._short_of_room = full, short or (self._short_of_room and full)

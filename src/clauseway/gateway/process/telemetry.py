@@ -1,0 +1,313 @@
+"""OpenTelemetry: spans and metrics of finished requests, by the semantic conventions for generative AI.
+
+On a request's way nothing is done but to put what is known anyway into a bounded queue. A thread makes spans of it and
+exports them with the SDK's own exporter (OTLP over HTTP); what finds the queue full is dropped and counted. A request
+is a span of kind SERVER that continues the caller's trace, each attempt at a cloud one of kind CLIENT under it.
+Attempts are placed one after the other, which is not exact where a hedge ran beside another.
+
+Never a prompt or an answer: names, figures, statuses. Loaded only where it is switched on (the extra `telemetry`).
+"""
+
+import contextlib
+import logging
+import random
+import re
+import threading
+import time
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from typing import NamedTuple
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.metrics import Histogram
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
+from clauseway.gateway.process.logs import UNKNOWN, Lines
+from clauseway.gateway.request.explanations import Attempted, Explanation, Told
+from clauseway.gateway.routing.targets import CallTarget
+from clauseway.metering import Unit
+
+_EVERY_S = 1.0
+_EXPORT_S = 5.0  # a collector that takes longer is down; meanwhile the queue fills
+_METRICS_EVERY_MS = 10_000
+_CLOSE_S = 3.0
+_BATCH_MAX = 500
+_TRACEPARENT = re.compile(rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\r\n", re.IGNORECASE)
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+# The conventions' names; an operation that they do not name keeps ours.
+_OPERATIONS = {"chat": "chat", "responses": "chat", "embeddings": "embeddings"}
+_PROVIDERS = {
+    "openai": "openai",
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "vertex": "gcp.vertex_ai",
+    "oci": "oci.genai",
+}
+_USAGE = {
+    Unit.INPUT_TOKENS: "gen_ai.usage.input_tokens",
+    Unit.OUTPUT_TOKENS: "gen_ai.usage.output_tokens",
+    Unit.CACHED_INPUT_TOKENS: "gen_ai.usage.cache_read.input_tokens",
+    Unit.CACHE_WRITE_TOKENS: "gen_ai.usage.cache_creation.input_tokens",
+    Unit.REASONING_TOKENS: "gen_ai.usage.reasoning.output_tokens",
+}
+_TOKEN_TYPES = {Unit.INPUT_TOKENS: "input", Unit.OUTPUT_TOKENS: "output"}
+# As the conventions advise.
+_TOKEN_BOUNDS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+_DURATION_BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_Attributes = dict[str, str | int | float]
+
+
+class _Finished(NamedTuple):
+    number: int
+    told: Told
+    end_ns: int
+    duration_us: int
+    passed: bytes
+
+
+class Telemetry:
+    """A `shared.Watcher`. `dropped` counts requests that no collector took in time; `named` knows the present plan's
+    deployments, `knows` the names of its models: clients may write anything there."""
+
+    def __init__(
+        self,
+        settings: TelemetrySettings,
+        boot: int,
+        loop: AbstractEventLoop,
+        lines: Lines,
+        named: Callable[[str], CallTarget | None],
+        knows: Callable[[str], bool],
+    ) -> None:
+        _quiet()
+        self._settings, self._boot = settings, boot
+        self._loop, self._lines, self._named = loop, lines, named
+        self._knows = knows
+        self._queue: deque[_Finished] = deque()
+        self.dropped = 0
+        self._taken = True
+        self._closing = threading.Event()
+        root = settings.otlp_endpoint.rstrip("/")
+        self._resource = Resource.create({
+            "service.name": settings.service_name,
+            "service.version": version("clauseway"),
+            "service.instance.id": f"{boot:016x}",
+        })  # fmt: skip
+        self._scope = InstrumentationScope("clauseway.gateway", version("clauseway"))
+        self._exporter = OTLPSpanExporter(endpoint=f"{root}/v1/traces", timeout=_EXPORT_S)
+        self._meters = MeterProvider(
+            [
+                PeriodicExportingMetricReader(
+                    OTLPMetricExporter(endpoint=f"{root}/v1/metrics", timeout=_EXPORT_S),
+                    export_interval_millis=_METRICS_EVERY_MS,
+                )
+            ],
+            self._resource,
+            shutdown_on_exit=False,
+            views=[
+                _bounded("gen_ai.client.operation.duration", _DURATION_BOUNDS),
+                _bounded("gen_ai.server.request.duration", _DURATION_BOUNDS),
+                _bounded("gen_ai.client.token.usage", _TOKEN_BOUNDS),
+            ],
+        )
+        meter = self._meters.get_meter("clauseway.gateway", version("clauseway"))
+        self._durations = meter.create_histogram("gen_ai.client.operation.duration", "s", "Of attempts at clouds.")
+        self._requests = meter.create_histogram("gen_ai.server.request.duration", "s", "Of requests to the gateway.")
+        self._tokens = meter.create_histogram("gen_ai.client.token.usage", "{token}", "As the clouds reported them.")
+        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+        self._thread.start()
+
+    # -- on the loop
+
+    def finished(self, number: int, told: Told, duration_us: int, passed: bytes) -> None:
+        if len(self._queue) >= self._settings.queue:
+            self.dropped += 1
+        else:
+            self._queue.append(_Finished(number, told, time.time_ns(), duration_us, passed))
+
+    def close(self) -> None:
+        """Export what has gathered, for some seconds at most. Blocks."""
+        self._closing.set()
+        self._thread.join(_CLOSE_S)
+
+    # -- in the thread
+
+    def _run(self) -> None:
+        while not self._closing.wait(_EVERY_S):
+            self._export_all()
+        self._export_all()
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+        self._meters.shutdown(timeout_millis=_CLOSE_S * 1000)
+
+    def _export_all(self) -> None:
+        while self._queue:
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH_MAX))]
+            spans = [span for finished in batch for span in self._spans(finished)]
+            if spans and self._exporter.export(spans) is not SpanExportResult.SUCCESS:
+                self.dropped += len(batch)
+                self._tell(taken=False)
+            elif spans:
+                self._tell(taken=True)
+
+    def _tell(self, *, taken: bool) -> None:
+        if taken == self._taken:
+            return
+        self._taken = taken
+        event = "telemetry taken again" if taken else "telemetry not taken"
+        endpoint = self._settings.otlp_endpoint.rpartition("@")[2]
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads on
+            self._loop.call_soon_threadsafe(lambda: self._lines.event(event, endpoint=endpoint, dropped=self.dropped))
+
+    def _spans(self, finished: _Finished) -> Iterator[ReadableSpan]:
+        """Record the metrics of a request, and give its spans, if it is sampled: the server's last."""
+        explanation = Explanation(*finished.told)
+        if explanation.model and not self._knows(explanation.model):
+            explanation = explanation._replace(model=UNKNOWN)
+        begin_ns = finished.end_ns - finished.duration_us * 1000
+        parent, sampled = _parent(finished.passed)
+        if parent is None:
+            sampled = random.random() < self._settings.spans
+        trace = parent.trace_id if parent is not None else random.getrandbits(128) or 1
+        own = SpanContext(trace, random.getrandbits(64) or 1, is_remote=False, trace_flags=_SAMPLED)
+        operation = _OPERATIONS.get(explanation.operation, explanation.operation)
+        at_ns = begin_ns
+        for failed in explanation.attempted:
+            end_ns = min(at_ns + failed.duration_us * 1000, finished.end_ns)
+            attributes = self._failed(failed, operation, explanation.model)
+            _observe(self._durations, end_ns - at_ns, attributes)
+            if sampled:
+                yield self._span(own, attributes, at_ns, end_ns)
+            at_ns = end_ns
+        candidate = explanation.candidate
+        if candidate is not None:
+            attributes = _of(candidate.target, operation, explanation.model)
+            if not 200 <= explanation.status < 400:
+                attributes["error.type"] = _error(explanation.status)
+            _observe(self._durations, finished.end_ns - at_ns, attributes)
+            for unit, count in explanation.units:
+                if unit in _TOKEN_TYPES:
+                    self._tokens.record(count, {**_measured(attributes), "gen_ai.token.type": _TOKEN_TYPES[unit]})
+            attributes |= {_USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE}
+            if sampled:
+                yield self._span(own, attributes, at_ns, finished.end_ns)
+        attributes = self._request(finished, explanation, operation)
+        _observe(self._requests, finished.end_ns - begin_ns, attributes)
+        if sampled:
+            yield self._readable(
+                f"{operation} {explanation.model}".rstrip(), own, parent, SpanKind.SERVER, attributes, begin_ns,
+                finished.end_ns, failed=explanation.status >= 500,
+            )  # fmt: skip
+
+    def _request(self, finished: _Finished, explanation: Explanation, operation: str) -> _Attributes:
+        buyer, candidate = explanation.buyer, explanation.candidate
+        attributes: _Attributes = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.request.model": explanation.model,
+            "clauseway.request.id": f"req_{self._boot:016x}{finished.number:016x}",
+            "clauseway.organisation": buyer.organisation,
+            "clauseway.project": buyer.project,
+            "clauseway.attempts": len(explanation.attempted) + (candidate is not None),
+            "http.response.status_code": explanation.status,
+        }
+        if candidate is not None:
+            attributes |= {
+                "gen_ai.provider.name": _PROVIDERS.get(candidate.target.target.dialect, candidate.target.cloud),
+                "gen_ai.response.model": candidate.target.deployment.model,
+                "clauseway.decision": candidate.decision,
+            }
+            attributes |= {_USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE}
+        if not 200 <= explanation.status < 400:
+            attributes["error.type"] = _error(explanation.status)
+        return attributes
+
+    def _failed(self, failed: Attempted, operation: str, model: str) -> _Attributes:
+        target = self._named(failed.deployment)
+        attributes = _of(target, operation, model) if target is not None else {"gen_ai.operation.name": operation}
+        return {**attributes, "error.type": _error(failed.status, "unavailable"), "clauseway.outcome": failed.outcome}
+
+    def _span(self, parent: SpanContext, attributes: _Attributes, begin_ns: int, end_ns: int) -> ReadableSpan:
+        own = SpanContext(parent.trace_id, random.getrandbits(64) or 1, is_remote=False, trace_flags=_SAMPLED)
+        name = f"{attributes['gen_ai.operation.name']} {attributes.get('gen_ai.request.model', '')}".rstrip()
+        failed = "error.type" in attributes
+        return self._readable(name, own, parent, SpanKind.CLIENT, attributes, begin_ns, end_ns, failed=failed)
+
+    def _readable(
+        self, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind, attributes: _Attributes,
+        begin_ns: int, end_ns: int, *, failed: bool,
+    ) -> ReadableSpan:  # fmt: skip
+        return ReadableSpan(
+            name,
+            context,
+            parent,
+            self._resource,
+            attributes,
+            kind=kind,
+            status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
+            start_time=begin_ns,
+            end_time=end_ns,
+            instrumentation_scope=self._scope,
+        )
+
+
+def _of(target: CallTarget, operation: str, model: str) -> _Attributes:
+    return {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": _PROVIDERS.get(target.target.dialect, target.cloud),
+        "gen_ai.request.model": model,
+        "gen_ai.response.model": target.deployment.model,
+        "server.address": target.endpoint.host,
+        "server.port": target.endpoint.port,
+        "clauseway.cloud": target.cloud,
+        "clauseway.seller": target.deployment.seller,
+        "clauseway.region": target.deployment.region,
+        "clauseway.deployment": target.name,
+    }
+
+
+_MEASURED = (
+    "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model", "server.address",
+    "server.port", "error.type",
+)  # fmt: skip
+
+
+def _measured(attributes: _Attributes) -> _Attributes:
+    """What the conventions give to metrics: a request's own names would make a series of each."""
+    return {name: attributes[name] for name in _MEASURED if name in attributes}
+
+
+def _observe(histogram: Histogram, duration_ns: int, attributes: _Attributes) -> None:
+    histogram.record(duration_ns / 1e9, _measured(attributes))
+
+
+def _error(status: int, without: str = "client_left") -> str:
+    return str(status) if status else without
+
+
+def _parent(passed: bytes) -> tuple[SpanContext | None, bool]:
+    """The caller's span, and whether it is sampled."""
+    found = _TRACEPARENT.search(passed)
+    if found is None or not int(found[1], 16) or not int(found[2], 16):
+        return None, False
+    flags = TraceFlags(int(found[3], 16))
+    return SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=flags), bool(flags & 1)
+
+
+def _bounded(instrument: str, bounds: tuple[float, ...]) -> View:
+    return View(instrument_name=instrument, aggregation=ExplicitBucketHistogramAggregation(bounds))
+
+
+def _quiet() -> None:
+    """The SDK's own log would stand among our lines; what matters of it is told as an event."""
+    log = logging.getLogger("opentelemetry")
+    log.addHandler(logging.NullHandler())
+    log.propagate = False

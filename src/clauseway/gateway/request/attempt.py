@@ -1,0 +1,569 @@
+"""One attempt of a request at one deployment: from its intent in the journal to its usage record.
+
+It sends, reads what comes back and tells its exchange: failed, committed (content has come), content, answered, ended,
+broken. Each attempt has its own record; what is reserved for it is settled once, with the record.
+
+INVARIANT: no exception leaves an attempt. Whatever it was doing, it ends, its connection is closed, its exchange is
+told `faulted`, and its cloud is not to blame.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from time import monotonic_ns, time, time_ns
+from typing import Final
+
+from clauseway.gateway.clouds import Prepare
+from clauseway.gateway.clouds.reports import tier_in
+from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.request.failures import Failure, failure_of, is_failure
+from clauseway.gateway.request.holds import Held
+from clauseway.gateway.request.issued import Issued
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.choices import Candidate
+from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.targets import CallTarget, Reserved
+from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
+from clauseway.gateway.wire.answers import Stream
+from clauseway.gateway.wire.operations import BATCHES, Wanted
+from clauseway.gateway.wire.sse import BadStream
+from clauseway.metering import Status, Unit
+from clauseway.metering.endpoints import TIERS
+from clauseway.spool import pack_intent, pack_usage_fields
+from clauseway.spool.format import TIER_CODE
+
+_NO_LINES: list[bytes] = []
+_ERROR_BYTES_MAX: Final = 64 << 10  # an error is some hundred bytes; a page of HTML is not read to its end
+_PATIENCE_S: Final = 2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
+
+
+class Owner(ABC):
+    """The exchange, as far as an attempt needs it. A class to inherit from, not a protocol: compiled, that is one step
+    to each member instead of a look-up."""
+
+    shared: Shared
+    customer: Customer
+    wanted: Wanted
+    number: int
+    event_ns: int
+
+    @property
+    @abstractmethod
+    def follows(self) -> bool: ...
+    @property
+    @abstractmethod
+    def others_left(self) -> bool: ...
+    @abstractmethod
+    def failed(self, attempt: "Attempt", failure: Failure) -> None: ...
+    @abstractmethod
+    def content(self, attempt: "Attempt", events: bytes) -> None: ...
+    @abstractmethod
+    def answered(self, attempt: "Attempt", body: bytes) -> None: ...
+    @abstractmethod
+    def ended(self, attempt: "Attempt") -> None: ...
+    @abstractmethod
+    def broken(self, attempt: "Attempt", reason: str) -> None: ...
+    @abstractmethod
+    def faulted(self, attempt: "Attempt", error: Exception) -> None: ...
+    @abstractmethod
+    def expect(self, attempt: "Attempt") -> None: ...
+    @abstractmethod
+    def expect_by(self, attempt: "Attempt", due_s: float) -> None: ...
+    @abstractmethod
+    def too_late(self, attempt: "Attempt") -> str: ...
+
+
+class Attempt(Receiver):
+    """See the module. `ordinal` counts from 1; `reserved` is held for it on the accounts."""
+
+    # How it stands when it begins; in the class, because most attempts never change most of it.
+    status = 0
+    stream: Stream | None = None
+    first_content_us = 0
+    committed = False
+    over = False
+    failed = False
+    charged = 0
+    is_estimated = False  # for want of a report
+    _tokens = 0
+    _told = b""
+    sent = False
+    _upstream: UpstreamConnection | None = None
+    _upstream_id = b""
+    _working: asyncio.Task[None] | None = None
+    _pieces: list[bytes] | None = None
+    _collected = 0
+    _failing = False
+    _encoded = False
+    _again = False
+    _renewed = False
+    # What it made, while its usage is still to come with the end of that.
+    later: Issued | None = None
+    _presented: Prepare | None = None
+
+    def __init__(self, owner: Owner, candidate: Candidate, ordinal: int, reserved: Reserved) -> None:
+        self._owner = owner
+        self.candidate = candidate
+        self.ordinal = ordinal
+        self.reserved = reserved
+        self.head: list[bytes] = _NO_LINES
+        self.limits: list[bytes] = _NO_LINES
+        self.units: Units = ()
+        self.due_s = 0.0
+        self._begin_ns = monotonic_ns()
+
+    # -- toward the cloud
+
+    def begin(self) -> None:
+        try:
+            self._begin()
+        except Exception as error:
+            self._fault(error)
+
+    def _begin(self) -> None:
+        owner, target = self._owner, self.candidate.target
+        wanted, shared = owner.wanted, owner.shared
+        buyer, deployment, ruling = owner.customer.label, target.label, self.candidate.ruling
+        reserved = self.reserved
+        shared.spool.append(
+            pack_intent(
+                shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
+                buyer, deployment, ruling, wanted.operation.code, len(wanted.body),
+                reserved.output_tokens, reserved.picodollars,
+            ),
+            buyer, deployment, ruling,
+        )  # fmt: skip
+        target.health.asked(shared.wheel.now_s)
+        owner.expect(self)
+        upstream = target.endpoint.take()
+        if upstream is not None:
+            self._send(upstream)
+        else:
+            self._connect()
+
+    def _connect(self) -> None:
+        self._working = self._owner.shared.loop.create_task(self._connect_and_send(self.candidate.target))
+
+    async def _connect_and_send(self, target: CallTarget) -> None:
+        try:
+            upstream = await target.endpoint.connect()
+        except (OSError, TimeoutError) as error:
+            self._working = None
+            reason = "did not accept a connection in time" if isinstance(error, TimeoutError) else _reason_of(error)
+            self._fail(Failure(reason))
+            return
+        except Exception as error:
+            self._working = None
+            self._fault(error)
+            return
+        if self._working is not asyncio.current_task():
+            target.endpoint.keep(upstream)  # called off in the very moment in which it succeeded
+            return
+        self._working = None
+        try:
+            self._send(upstream)
+        except Exception as error:
+            self._fault(error)
+
+    def _send(self, upstream: UpstreamConnection) -> None:
+        target, wanted = self.candidate.target, self._owner.wanted
+        prepare = target.prepare
+        if prepare is None:
+            target.endpoint.keep(upstream)
+            self._fail(Failure("has no credential at present"))
+            return
+        self._upstream = upstream
+        body = wanted.operation.splice(wanted.asked, wanted.body, wanted.content_type, target.destination)
+        self._presented = prepare
+        head = prepare(wanted.call, body, wanted.passed, int(time()))
+        self.sent = True
+        upstream.send(self, target.request_id_header, head + body)
+
+    async def _renew_and_send(self, target: CallTarget) -> None:
+        try:
+            await self._renew(target)
+        except Exception as error:
+            self._working = None
+            self._fault(error)
+
+    async def _renew(self, target: CallTarget) -> None:
+        """The credential was refused: the same attempt once more, if there is a fresh one."""
+        assert target.renew is not None
+        # Where somebody else came first, what is presented now is another credential than the one refused.
+        renewed = target.prepare is not self._presented or await target.renew()
+        if self._working is not asyncio.current_task():
+            return
+        self._working = None
+        if renewed:
+            self.status, self._failing, self._pieces, self._collected = 0, False, None, 0
+            self._owner.expect(self)
+            self._connect()
+        else:
+            self._fail(Failure("refused our credential", self.status))
+
+    # -- what comes back
+
+    def received(self, data: bytes, complete: bool) -> None:
+        try:
+            self._received(data, complete)
+        except Exception as error:
+            self._fault(error)
+
+    def _received(self, data: bytes, complete: bool) -> None:
+        upstream = self._upstream
+        assert upstream is not None
+        if complete:
+            self._upstream = None
+        if self.stream is not None:
+            self._stream_received(data, complete)
+            return
+        if not self.status and self._head_received(upstream):
+            self._stream_received(data, complete)
+        elif self._encoded:
+            self.let_go()
+            self._fail(Failure("answered in an encoding that nobody asked for", self.status))
+        elif not complete:
+            self._collect(data)
+        elif self._pieces is None:
+            self._whole(data)
+        else:
+            self._whole(b"".join((*self._pieces, data)))
+
+    def _head_received(self, upstream: UpstreamConnection) -> bool:
+        """Whether what follows is an event stream to pass on."""
+        status = self.status = upstream.status
+        self._upstream_id = upstream.upstream_id
+        self.head, self.limits = upstream.head, upstream.limits
+        if status == 200:
+            if upstream.is_encoded:
+                # Nobody asked for it, and what cannot be read cannot be metered.
+                self._encoded = True
+            elif upstream.is_event_stream:
+                wanted = self._owner.wanted
+                self.stream = wanted.operation.stream(wanted.asked, wanted.operation.units_in)
+                return True
+        elif is_failure(status, follows=self._owner.follows):
+            self._failing = True
+            self._owner.expect_by(self, self._owner.shared.wheel.now_s + _PATIENCE_S)
+        return False
+
+    def _collect(self, data: bytes) -> None:
+        if self._pieces is None:
+            self._pieces = []
+        self._pieces.append(data)
+        self._collected += len(data)
+        limit = _ERROR_BYTES_MAX if self._failing else self._owner.shared.limits.answer_bytes
+        if self._collected > limit:
+            self.let_go()
+            if self._failing:
+                self._refused(b"".join(self._pieces))
+            else:
+                self._fail(Failure(f"answered more than {limit} bytes", self.status))
+
+    def _whole(self, body: bytes) -> None:
+        if self._failing:
+            self._refused(body)
+            return
+        self.candidate.target.health.succeeded()
+        self._told = body
+        self._owner.answered(self, body)
+
+    def _refused(self, body: bytes) -> None:
+        target = self.candidate.target
+        if self.status in target.refuses_with and target.renew is not None and not self._renewed:
+            self._renewed = True
+            self._working = self._owner.shared.loop.create_task(self._renew_and_send(target))
+            return
+        self._fail(failure_of(self.status, self.head, body, time()))
+
+    def _stream_received(self, data: bytes, complete: bool) -> None:
+        stream, owner = self.stream, self._owner
+        assert stream is not None
+        try:
+            events = stream.feed(data)
+        except BadStream as error:
+            self.let_go()
+            self._stream_failed(str(error))
+            return
+        if stream.committed:
+            if not self.committed:
+                self.committed = True
+                self.first_content_us = self.age_us()
+                self.candidate.target.health.succeeded()
+            if stream.done:
+                owner.expect_by(self, owner.shared.wheel.now_s + _PATIENCE_S)
+            else:
+                owner.expect(self)
+            if events:
+                owner.content(self, events)
+        elif stream.failed:
+            self.let_go()
+            self._fail(Failure("reported an error before any content", self.status))
+            return
+        if complete:
+            if self._is_whole:
+                owner.ended(self)
+            else:
+                self._stream_failed("reported an error" if stream.failed else "ended the stream without its last event")
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether a stream's last event has come: what may still be missing says nothing."""
+        stream = self.stream
+        return stream is not None and stream.done and stream.committed and not stream.failed
+
+    def _stream_failed(self, reason: str) -> None:
+        if self.committed:
+            self._owner.broken(self, reason)
+        else:
+            self._fail(Failure(reason, self.status))
+
+    def lost(self, reason: str, reused: bool) -> None:
+        try:
+            self._lost(reason, reused)
+        except Exception as error:
+            self._fault(error)
+
+    def _lost(self, reason: str, reused: bool) -> None:
+        self._upstream = None
+        if self._is_whole:
+            self._owner.ended(self)
+        elif self.committed:
+            self._owner.broken(self, reason)
+        elif self._failing:
+            self._refused(b"".join(self._pieces or ()))
+        elif reused and self._may_reconnect():
+            # The connection had died while idle: the same attempt, on a fresh one.
+            self._again = True
+            self._connect()
+        else:
+            self._fail(Failure(reason, self.status))
+
+    def _may_reconnect(self) -> bool:
+        """Whether a lost connection is only that. Where another candidate is left, it is asked instead: nothing tells
+        for certain that the lost request was not worked on.
+        """
+        stale_us = self._owner.shared.limits.stale_s * 1e6
+        return not self._again and self.age_us() < stale_us and not self._owner.others_left
+
+    def overdue(self) -> None:
+        """Past `due_s`."""
+        try:
+            self._overdue()
+        except Exception as error:
+            self._fault(error)
+
+    def _overdue(self) -> None:
+        self.let_go()
+        if self._failing:
+            self._refused(b"".join(self._pieces or ()))
+        elif self._is_whole:
+            self._owner.ended(self)
+        elif self.committed:
+            self._owner.broken(self, self._owner.too_late(self))
+        else:
+            self._fail(Failure("did not answer in time", self.status))
+
+    def _fail(self, failure: Failure) -> None:
+        self.failed = True
+        target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
+        if failure.wait_s:
+            target.health.told_to_wait(now_s, failure.wait_s, failure.outcome)
+        else:
+            target.health.failed(now_s, failure.outcome)
+        self._owner.failed(self, failure)
+
+    def _fault(self, error: Exception) -> None:
+        """The gateway itself failed: the attempt ends as it stands. That it was asked says nothing of its cloud."""
+        self.failed = True
+        self.let_go()
+        self.candidate.target.health.called_off()
+        self._owner.faulted(self, error)
+
+    def abandon(self) -> None:
+        """End it without a record, where not even that can be made; what is reserved for it is free again."""
+        if self.over:
+            return
+        self.over = True
+        where, reserved, account = self.candidate.target, self.reserved, self._owner.customer.account
+        if account is not None:
+            account.settle(where.cloud, where.product, reserved.picodollars, 0, reserved.tokens, 0)
+
+    def let_go(self) -> None:
+        """Nothing more is wanted of the cloud."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        working, self._working = self._working, None
+        if working is not None:
+            working.cancel()
+
+    def pause(self) -> None:
+        if self._upstream is not None:
+            self._upstream.pause()
+
+    def resume(self) -> None:
+        if self._upstream is not None:
+            self._upstream.resume()
+
+    def age_us(self) -> int:
+        """How long it has taken until now."""
+        return (monotonic_ns() - self._begin_ns) // 1000
+
+    # -- its end in the journal
+
+    def record_units(self, units: Units, status: Status = Status.COMPLETE) -> None:
+        """What the cloud reported, and what it is worth."""
+        self.record(status, self.status, units)
+
+    def record_estimate(self, status: Status, output_tokens: int) -> None:
+        """What it must have been about, where the cloud did not report it."""
+        wanted = self._owner.wanted
+        if not wanted.operation.metered:
+            self.record(status, self.status)
+            return
+        self.is_estimated = True
+        self.record(status, self.status, self._estimated(output_tokens))
+
+    def record_answer(self, body: bytes) -> None:
+        """Of a whole answer: as reported, or estimated by its length."""
+        operation = self._owner.wanted.operation
+        units = operation.units_in(body)
+        if units is not None:
+            self.record_units(units)
+        else:
+            self.record_estimate(Status.ESTIMATED, operation.tokens_in(len(body)))
+
+    def record_stream(self) -> None:
+        """Of a stream that ended well."""
+        self.record_units(*self.units_of_stream())
+
+    def units_of_stream(self) -> tuple[Units, Status]:
+        """Of a stream that ended well: its report, or an estimate by its events."""
+        stream = self.stream
+        assert stream is not None
+        if stream.units is not None:
+            return stream.units, Status.COMPLETE
+        self.is_estimated = True
+        return self._estimated(stream.events), Status.ESTIMATED
+
+    def _estimated(self, output_tokens: int) -> Units:
+        """What it must have used, where nothing tells: no more than was reserved for it."""
+        wanted, reserved = self._owner.wanted, self.reserved
+        if self.candidate.target.scale.rates.by_time:
+            return ((_AUDIO_TIME, -(-len(wanted.body) // _SOUND_BYTES_PER_MS)),)
+        estimate = wanted.operation.estimate(len(wanted.body), output_tokens)
+        if wanted.operation.free:
+            return estimate
+        most = {_INPUT: reserved.tokens - reserved.output_tokens, _OUTPUT: reserved.output_tokens}
+        return tuple([(unit, min(count, most[unit])) for unit, count in estimate])
+
+    def record_until_now(self) -> None:
+        """What came before it broke off: as reported, or estimated by the events that were passed on. What was never
+        sent used nothing, and what goes on without us is metered at its end.
+        """
+        stream = self.stream
+        units = stream.units if stream is not None else None
+        if self.later is not None or not self._owner.wanted.operation.metered:
+            self.record(Status.INTERRUPTED, self.status)
+        elif units is not None:
+            self.record_units(units, Status.INTERRUPTED)
+        elif self.sent:
+            self.record_estimate(
+                Status.INTERRUPTED_ESTIMATED, stream.events if stream is not None and self.committed else 0
+            )
+        else:
+            self.record(Status.FAILED, 0)
+
+    def record(self, status: Status, http_status: int, units: Units = ()) -> None:
+        """Its end in the journal; exactly once."""
+        owner, customer = self._owner, self._owner.customer
+        charge = self._append(status, http_status, units, customer.label)
+        if customer.account is None:
+            return
+        where, reserved = self.candidate.target, self.reserved
+        if self.later is not None:
+            lasts = self.later.hold is not None
+            held = Held(customer.account, where.cloud, where.product, reserved.picodollars, reserved.tokens, lasts)
+            owner.shared.holds.keep(self.later.identifier, held)
+            return
+        customer.account.settle(where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, self._tokens)
+
+    def record_end(self, issued: Issued, units: Units, status: Status) -> None:
+        """Its end in the journal where it saw the end of what was pending: metered for the key that had made it."""
+        owner, customer = self._owner, self._owner.customer
+        shared, where, reserved = owner.shared, self.candidate.target, self.reserved
+        charge = self._append(status, self.status, units, shared.spool.label(issued.buyer))
+        # A batch's tokens are not of the minute in which it ends.
+        tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
+        # What another process had reserved, before a restart, is booked to whoever asks now: spent it is all the same.
+        booked = self.later is None and shared.holds.settle(issued.identifier, charge, tokens)
+        own_charge, own_tokens = (0, 0) if booked else (charge, tokens)
+        if customer.account is not None:
+            customer.account.settle(
+                where.cloud, where.product, reserved.picodollars, own_charge, reserved.tokens, own_tokens
+            )
+
+    def _append(self, status: Status, http_status: int, units: Units, buyer: int) -> int:
+        """The record itself; what it is worth, in picodollars."""
+        assert not self.over, "an attempt ends once"
+        owner, candidate = self._owner, self.candidate
+        shared, target = owner.shared, candidate.target
+        duration_us = (monotonic_ns() - self._begin_ns) // 1000
+        deployment, ruling = target.label, candidate.ruling
+        charge = tokens = 0
+        marked: tuple[tuple[int, int], ...] = units
+        if units:
+            tokens = tokens_of(units)
+            if target.varied or owner.wanted.needs.tier:
+                charge, marked = self._as_served(units)
+            else:
+                charge = target.charge(units)
+            if status is Status.COMPLETE:
+                shared.counts.tokens[target.cloud] += tokens
+        self._tokens = tokens
+        if target.is_watched:
+            first_us = self.first_content_us or duration_us
+            guessed = len(owner.wanted.body) >> 2
+            target.observe(self.stream is not None, status, first_us, tokens - guessed, shared.wheel.now_s)
+        shared.spool.append(
+            pack_usage_fields(
+                shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
+                buyer, deployment, ruling, owner.wanted.operation.code,
+                status, http_status, self.stream is not None, duration_us, self.first_content_us or duration_us,
+                charge, marked, self._upstream_id,
+            ),
+            buyer, deployment, ruling,
+        )  # fmt: skip
+        self.over = True
+        self.units, self.charged, self._told = units, charge, b""
+        return charge
+
+    def _as_served(self, units: Units) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """What a report is worth, and the report with the tier in which the cloud says it served: not always the one
+        that was asked for."""
+        owner, target, tier = self._owner, self.candidate.target, ""
+        if target.tiered or owner.wanted.needs.tier:
+            told = self.stream.report if self.stream is not None else self._told
+            tier = tier_in(told) if told else ""
+        charge = target.charge_of(units, owner.wanted.operation.name, tier, owner.customer.buyer, owner.event_ns)
+        return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
+
+
+def tokens_of(units: Units) -> int:
+    """Input and output together, each token once."""
+    total = 0
+    for unit, count in units:
+        if unit is _INPUT or unit is _OUTPUT:
+            total += count
+    return total
+
+
+_INPUT: Final = Unit.INPUT_TOKENS
+_OUTPUT: Final = Unit.OUTPUT_TOKENS
+_AUDIO_TIME: Final = Unit.AUDIO_INPUT_MILLISECONDS
+# For estimates: sound as MP3 of 128 kbit/s.
+_SOUND_BYTES_PER_MS: Final = 16
+
+
+def _reason_of(error: OSError) -> str:
+    return f"could not be reached ({error.strerror or error})"

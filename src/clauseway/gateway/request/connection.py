@@ -1,0 +1,435 @@
+"""One connection of a client: HTTP/1.1 in, one exchange at a time, answers in the order of the requests.
+
+The parser calls back for each part of a request; a request that is complete while another is being answered waits in
+line, and reading stops when enough has come ahead. What a request asks for is the `front`'s to say.
+
+A body is kept only where the head before it is good for something: a known key and something that it may ask for. A
+wish for another protocol (`Upgrade`) is passed over: the request is answered in this one (RFC 9110, 7.8).
+"""
+
+import asyncio
+from collections import deque
+from typing import Final, cast
+
+import httptools
+
+from clauseway.gateway.request.exchange import Exchange
+from clauseway.gateway.request.incoming import NOTHING, Incoming
+from clauseway.gateway.request.router import NO_DESK, Front
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.wire import errors
+from clauseway.gateway.wire.errors import Fault, error_response
+
+# _DROP is 0: the common case is tested first.
+# Below the least limit that may be set for a head; most heads are shorter.
+_HEADS_MOSTLY: Final = 1000
+_DROP: Final = 0
+_PASS: Final = 1
+_AUTHORIZATION: Final = 2
+_API_KEY: Final = 3
+_CLOUD: Final = 4
+_LENGTH: Final = 5
+_EXPECT: Final = 6
+_CONTENT_TYPE: Final = 7
+_HEDGE: Final = 8
+_CODING: Final = 9
+_UPGRADE: Final = 10
+# What a cloud may hear of the caller's head. Everything else (cookies, credentials, proxies' notes) stays here.
+_ACTIONS: Final = {
+    b"authorization": _AUTHORIZATION,
+    b"api-key": _API_KEY,
+    b"x-clauseway-cloud": _CLOUD,
+    b"content-type": _CONTENT_TYPE,
+    b"content-length": _LENGTH,
+    b"x-clauseway-hedge-ms": _HEDGE,
+    b"expect": _EXPECT,
+    b"transfer-encoding": _CODING,
+    b"upgrade": _UPGRADE,
+    b"openai-beta": _PASS,
+    b"x-client-request-id": _PASS,
+    b"traceparent": _PASS,
+    b"tracestate": _PASS,
+}
+_SPELLINGS_MAX: Final = 2000  # how many spellings of header names are remembered; a hostile client cannot grow it
+
+
+class _Actions(dict[bytes, int]):
+    def __missing__(self, name: bytes) -> int:
+        action = _ACTIONS.get(name.lower(), _DROP)
+        if len(self) < _SPELLINGS_MAX:
+            self[name] = action
+        return action
+
+
+_actions: Final = _Actions()
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+# Of a body that nobody wants so much is read and dropped, and the connection can be used again; more is turned away.
+_DROPPED_BYTES_MAX: Final = 64 << 10
+# In the place of the parser of a connection that is lost: they know each other, and nobody collects such a ring soon.
+_NO_PARSER: Final = httptools.HttpRequestParser(object())
+
+
+class ClientConnection(asyncio.Protocol):
+    """See the module. `head_lines` and `chunked` are what the present request asks of its answer's framing."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        # Both know the connection, so they are made for one that is made: a handshake may fail before.
+        self._parser = _NO_PARSER
+        self._front = Front(shared)
+        self._transport: asyncio.Transport | None = None
+        self._incoming: Incoming = NOTHING
+        self._exchange: Exchange | None = None
+        self._waiting: deque[Incoming] = deque()
+        self._waiting_bytes = 0
+        self._head_bytes = 0
+        self._paused = False
+        self._refused = False
+        self._closing = False
+        self._replaying = False
+        self.head_lines = b""
+        self.chunked = True
+        self.due_s = 0.0
+        self.slot_s = 0.0
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        shared = self._shared
+        self._transport = cast(asyncio.Transport, transport)
+        self._parser = httptools.HttpRequestParser(self)
+        self._front.desk = self
+        shared.connections.add(self)
+        if len(shared.connections) > shared.limits.connections:
+            self._refuse(errors.TOO_MANY_CONNECTIONS, f"More than {shared.limits.connections} connections are open.")
+        elif shared.draining:
+            self._refuse(errors.STOPPING, "The gateway is stopping.")
+        else:
+            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if len(data) > _HEADS_MOSTLY and self._is_too_long(data):
+            self._refuse(errors.HEAD_TOO_LARGE, f"A head may have {self._shared.limits.head_bytes} bytes.")
+            return
+        try:
+            self._parse(data)
+        except httptools.HttpParserCallbackError as error:
+            # Ours, not the client's: this connection alone is given up.
+            self._shared.report_fault(error.__context__ or error)
+            self._refuse(errors.INTERNAL, errors.OWN_FAULT)
+            return
+        except httptools.HttpParserError as error:
+            self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {error}.")
+            return
+        if self._exchange is None:
+            self._await_more(len(data))
+        elif self._waiting or self._incoming.begun:
+            self._waiting_bytes += len(data)
+            if self._waiting_bytes > self._shared.limits.ahead_bytes:
+                self._pause_reading()
+
+    def _parse(self, data: bytes) -> None:
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            if self._closing and not self._incoming.begun:
+                return  # CONNECT: what follows is for somebody else
+            self._keep_protocol()
+
+    def _keep_protocol(self) -> None:
+        """Go on in HTTP/1.1, with another parser: the last one takes what follows an `Upgrade` for no HTTP, the body
+        of the request too."""
+        incoming = self._incoming
+        self._parser = httptools.HttpRequestParser(self)
+        if incoming.begun:
+            framing = b"transfer-encoding: chunked" if incoming.coded else b"content-length: " + incoming.length
+            self._replaying = True
+            self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
+            self._replaying = False
+            self._incoming = incoming
+
+    def _is_too_long(self, data: bytes) -> bool:
+        """Whether a head goes on in this beyond its limit: also one that comes as a whole is looked at."""
+        if self._incoming.head_done:
+            return False
+        end = data.find(b"\r\n\r\n")
+        return self._head_bytes + (len(data) if end < 0 else end) > self._shared.limits.head_bytes
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._shared.connections.discard(self)
+        self._refused = True
+        self._waiting.clear()
+        self._incoming = NOTHING
+        self._parser = _NO_PARSER
+        self._front.desk = NO_DESK
+        self._shared.wheel.forget(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.caller_left()
+
+    def pause_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.caller_paused()
+
+    def resume_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.caller_resumed()
+
+    # -- deadlines
+
+    def _await_more(self, count: int) -> None:
+        """The request is not complete: it is idle time, or time to send a head or a body."""
+        shared = self._shared
+        incoming = self._incoming
+        if incoming.head_done:
+            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.body_s)
+        elif incoming.begun:
+            if self._head_bytes == 0:
+                shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
+            self._head_bytes += count
+            if self._head_bytes > shared.limits.head_bytes:
+                self._refuse(errors.HEAD_TOO_LARGE, f"A head may have {shared.limits.head_bytes} bytes.")
+
+    def expired(self) -> None:
+        """Called by the wheel."""
+        shared = self._shared
+        exchange = self._exchange
+        if exchange is not None:
+            if exchange.due_s <= shared.wheel.now_s:
+                exchange.overdue(shared.wheel.now_s)
+            if self._exchange is exchange:
+                shared.wheel.arm(self, max(exchange.due_s, shared.wheel.now_s))
+        elif self._transport is None:
+            return
+        elif self._refused or not self._incoming.begun:
+            self._transport.close()
+        else:
+            self._refuse(errors.SLOW_CLIENT, "The request did not arrive in time.")
+
+    # -- httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self._incoming = Incoming()
+
+    def on_url(self, url: bytes) -> None:
+        self._incoming.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        action = _actions[name]
+        if not action:
+            return
+        incoming = self._incoming
+        if incoming.head_done:  # a trailer authenticates nobody
+            return
+        if action == _AUTHORIZATION:
+            incoming.authorization = value
+        elif action == _LENGTH:
+            incoming.length = value
+        elif action == _CONTENT_TYPE:
+            incoming.content_type = value
+        elif action == _PASS:
+            incoming.passed += (name, b": ", value, b"\r\n")
+        elif action == _API_KEY:
+            incoming.api_key = value
+        elif action == _CLOUD:
+            incoming.cloud = value
+        elif action == _HEDGE:
+            incoming.hedge = value
+        elif action == _CODING:
+            incoming.coded = True
+            if value.lower() != b"chunked":
+                # The parser would take the chunks apart and leave the coding inside for us to overlook.
+                self._refuse(errors.MALFORMED_HTTP, "A body may come in chunks and in no other transfer coding.")
+        elif action == _UPGRADE:
+            incoming.upgrade = True
+        else:
+            incoming.expect = value
+
+    def on_headers_complete(self) -> None:
+        if self._replaying or self._refused:
+            return
+        incoming, parser = self._incoming, self._parser
+        incoming.head_done = True
+        incoming.method = parser.get_method()
+        incoming.chunked = parser.get_http_version() != "1.0"
+        self._head_bytes = 0
+        limit = self._shared.limits.body_bytes
+        length = incoming.length
+        if len(length) > 6 and int(length) > limit:
+            self._refuse(errors.BODY_TOO_LARGE, f"A body may have {limit} bytes.")
+        elif incoming.expect and incoming.expect.lower() != b"100-continue":
+            self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
+        elif (incoming.coded or length.strip(b"0")) and not self._front.wants_body(incoming):
+            incoming.unwanted = True
+            if incoming.expect or (len(length) > 4 and int(length) > _DROPPED_BYTES_MAX):
+                self._turn_away(incoming)
+        elif incoming.expect and self._exchange is None:
+            self.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        if self._refused:
+            return
+        incoming = self._incoming
+        if incoming.unwanted:
+            incoming.received += len(body)
+            if incoming.received > _DROPPED_BYTES_MAX:
+                self._turn_away(incoming)
+            return
+        incoming.pieces.append(body)
+        if incoming.length:
+            return  # as long as it said, which was looked at
+        incoming.received += len(body)
+        if incoming.received > self._shared.limits.body_bytes:
+            self._refuse(errors.BODY_TOO_LARGE, f"A body may have {self._shared.limits.body_bytes} bytes.")
+
+    def _turn_away(self, incoming: Incoming) -> None:
+        """Answer without the body, and close. What is in line behind others waits for its turn, and drops its body."""
+        if self._exchange is None and not self._waiting and not self._refused:
+            self._refused = True
+            incoming.keep_alive = False
+            self._incoming = NOTHING
+            self._serve(incoming)
+
+    def on_message_complete(self) -> None:
+        if self._refused:
+            return
+        incoming, parser = self._incoming, self._parser
+        # Here and not later: the parser forgets it as soon as this callback returns.
+        incoming.keep_alive = incoming.keep_alive and parser.should_keep_alive()
+        if incoming.upgrade:
+            if (incoming.coded or incoming.length.strip(b"0")) and parser.should_upgrade():
+                return  # its body is still to come: see `_keep_protocol`
+        elif incoming.method == b"CONNECT":
+            incoming.keep_alive = False
+        self._incoming = NOTHING
+        if self._exchange is None and not self._waiting:
+            self._serve(incoming)
+        else:
+            self._waiting.append(incoming)
+
+    # -- serving one request
+
+    def _serve(self, incoming: Incoming) -> None:
+        if not incoming.keep_alive or self._shared.draining or not incoming.chunked:
+            self._closing = True
+            self.head_lines = b"connection: close\r\n"
+        self.chunked = incoming.chunked
+        try:
+            self._front.serve(incoming)
+        except Exception as error:
+            self._shared.report_fault(error)
+            exchange, self._exchange = self._exchange, None
+            if exchange is not None:
+                exchange.call_off()
+            self._waiting.clear()
+            self._refuse(errors.INTERNAL, errors.OWN_FAULT)
+
+    def begin(self, exchange: Exchange) -> None:
+        """The front has made it: set it off."""
+        self._exchange = exchange
+        exchange.start()
+        if self._exchange is exchange:
+            self._shared.wheel.arm(self, exchange.due_s)
+
+    def exchange_due(self, due_s: float) -> None:
+        """Sooner than the last time it was asked."""
+        if self._exchange is not None and due_s < self.due_s:
+            self._shared.wheel.arm(self, due_s)
+
+    # -- answering
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def exchange_over(self, *, intact: bool) -> None:
+        self._exchange = None
+        if not intact:
+            self._closing = True
+        self._answered()
+
+    def answer(self, data: bytes) -> None:
+        """A whole answer that needed no exchange."""
+        self.write(data)
+        self._answered()
+
+    def _answered(self) -> None:
+        """The connection is free: the next in line, or wait for one."""
+        if self._transport is None:
+            return
+        if self._refused:
+            self._linger()
+            return
+        if self._closing or self._shared.draining:
+            self._transport.close()
+            return
+        if self._waiting:
+            # Not from within this call: a long line of refusals would nest as deeply.
+            self._shared.loop.call_soon(self._serve_next)
+            return
+        if self._incoming is not NOTHING or self._paused:
+            self._go_on_reading()
+        shared = self._shared
+        shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
+
+    def _serve_next(self) -> None:
+        if self._transport is None or self._exchange is not None:
+            return
+        self._serve(self._waiting.popleft())
+        if not self._waiting:
+            self._go_on_reading()
+
+    def _go_on_reading(self) -> None:
+        """What came ahead has been served; a request that is still arriving may go on."""
+        self._waiting_bytes = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        if self._exchange is None and self._incoming.head_done and self._incoming.expect:
+            self.write(_CONTINUE)
+
+    def stop_when_idle(self) -> None:
+        """The process is stopping: close now if nothing is open here, else after the answer."""
+        self._closing = True
+        if self._exchange is None and not self._waiting and self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """The drain has taken too long."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _pause_reading(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _refuse(self, fault: Fault, message: str) -> None:
+        """Answer and close; what is still coming is read and dropped for a moment, or our answer would be lost."""
+        if self._refused or self._transport is None:
+            return
+        self._refused = True
+        self._closing = True
+        self._incoming.pieces.clear()
+        shared = self._shared
+        if self._exchange is None and not self._waiting:
+            named = shared.request_line(shared.next_number())
+            self.write(error_response(fault, message, headers=named, close=True))
+            self._linger()
+        else:
+            shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
+
+    def _linger(self) -> None:
+        """Say that nothing more follows, and read and drop for a moment what is still coming."""
+        shared, transport = self._shared, self._transport
+        if transport is None:
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+        shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)

@@ -1,0 +1,82 @@
+"""What a process has done since its start, in figures: a few additions for each request, and no more.
+
+Whoever shows them (`control`, `metrics`) makes what it shows out of these, when it is asked.
+"""
+
+from collections import defaultdict
+from typing import Final
+
+from clauseway.gateway.request.explanations import Attempted, Told
+from clauseway.metering import Unit
+
+# A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those below 131 ms. Twice as
+# long is one bucket further, which is as exact as anyone needs it, and costs one look-up.
+BUCKETS: Final = 64
+UNITS: Final = max(Unit) + 1
+
+# (deployment, product, operation, status): the first two are empty where no cloud answered; status 0: the client left.
+TallyKey = tuple[str, str, str, int]
+
+
+class Tally:
+    """Requests that ended in one way."""
+
+    __slots__ = ("buckets", "charged", "count", "duration_us", "units")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.duration_us = 0
+        self.buckets = [0] * BUCKETS
+        self.units = [0] * UNITS  # by the unit's code
+        self.charged = 0  # in picodollars, provisional
+
+
+class Counts:
+    """Live counts. Those by cloud are for the pages; `begun` are requests that reached a cloud's door.
+
+    `tokens` are input and output together, as the clouds reported them. `failures` are failed attempts by (deployment,
+    HTTP status, 0 for none); `refusals` are by code of the error, `shortages` by (kind, whose).
+    """
+
+    def __init__(self) -> None:
+        self.served: defaultdict[str, int] = defaultdict(int)
+        self.refused: defaultdict[str, int] = defaultdict(int)
+        self.failed: defaultdict[str, int] = defaultdict(int)
+        self.tokens: defaultdict[str, int] = defaultdict(int)
+        self.begun = 0
+        self.tallies: dict[TallyKey, Tally] = {}
+        self.failures: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self.failovers = 0
+        self.refusals: defaultdict[str, int] = defaultdict(int)
+        self.shortages: defaultdict[tuple[str, str], int] = defaultdict(int)
+
+    def finished(self, told: Told, duration_us: int) -> None:
+        """A request is over, and this is what became of it."""
+        _, _, operation, _, _, tried, candidate, units, charged, _, status, _ = told
+        if candidate is not None:
+            key = (candidate.target.name, candidate.target.product, operation, status)
+        else:
+            key = ("", "", operation, status)
+        tally = self.tallies.get(key)
+        if tally is None:
+            tally = self.tallies[key] = Tally()
+        tally.count += 1
+        tally.duration_us += duration_us
+        tally.buckets[duration_us.bit_length()] += 1
+        used = tally.units
+        for unit, count in units:
+            used[unit] += count
+        tally.charged += charged
+        if tried:
+            self.failovers += candidate is not None
+            for failed in tried:
+                self.failures[failed.deployment, failed.status] += 1
+                if failed.units:
+                    self._used(failed, operation)
+
+    def _used(self, failed: Attempted, operation: str) -> None:
+        """What an attempt used that failed: where it did, beside no request."""
+        tally = self.tallies.setdefault((failed.deployment, failed.product, operation, failed.status), Tally())
+        for unit, count in failed.units:
+            tally.units[unit] += count
+        tally.charged += failed.charged

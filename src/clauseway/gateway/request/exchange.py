@@ -1,0 +1,699 @@
+"""One request from its route to its last byte.
+
+    eligible    candidates are permitted and not tried yet, best first
+    attempted   one of them has the request (two, where the caller asked for a hedge); an intent is in the journal
+    committed   content has come: from here the caller gets this cloud's answer or a broken stream, not another's
+    settled     the usage record is in the journal, not yet durable; the last bytes are held
+    over        answered, or the caller left
+
+An attempt that fails makes the next candidate eligible; what sends a request elsewhere is the table in `failures`.
+A candidate that is ejected, full or beyond a budget is passed over, and the explanation says so.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from time import monotonic_ns
+from typing import Final, Protocol
+
+from clauseway.gateway.budgets.accounts import Shortage
+from clauseway.gateway.request.attempt import Attempt, Owner
+from clauseway.gateway.request.explanations import Attempted
+from clauseway.gateway.request.failures import Failure, retry_lines
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.choices import Candidate, PassedOver, Selection
+from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.routing.targets import Reserved
+from clauseway.gateway.wire.answers import Stream
+from clauseway.gateway.wire.errors import (
+    CLOUDS_BUSY,
+    CLOUDS_FAILED,
+    CLOUDS_UNAVAILABLE,
+    DEADLINE,
+    INTERNAL,
+    JOURNAL_FAILED,
+    JOURNAL_FULL,
+    OWN_FAULT,
+    PATIENCE_S,
+    PHRASES,
+    STREAM_BROKEN,
+    Fault,
+    error_event,
+    error_response,
+    shortage_response,
+)
+from clauseway.gateway.wire.operations import Wanted
+from clauseway.metering import Status
+from clauseway.spool import NO_ROOM
+
+FOREVER_S: Final = 1e12  # finite, because the wheel counts in ticks
+_NOTHING: Final = Reserved(0, 0, 0)
+_ROOM_S: Final = 5  # the journal looks for room every second; who comes again sooner only adds to the crowd
+_CALLED_OFF: Final = "was slower and called off"
+
+
+class Caller(Protocol):
+    """The client's connection, as far as an exchange needs it."""
+
+    head_lines: bytes
+    chunked: bool
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; dropped when the client is gone."""
+
+    def exchange_over(self, *, intact: bool) -> None:
+        """The answer is out. `intact` false: the connection cannot be used for another."""
+
+    def exchange_due(self, due_s: float) -> None:
+        """The exchange wants to be looked at by then."""
+
+
+class Exchange(Owner):
+    """See the module. Created when a request is understood and permitted; `start` sets it off.
+
+    This one leaves nothing behind at a cloud; `lasting.LastingExchange` is about what does, and overrides a few steps.
+    """
+
+    # How it stands before the first attempt; in the class, because most exchanges never change most of it.
+    due_s = 0.0
+    slot_s = 0.0
+    _attempt: Attempt | None = None  # the one whose answer the caller gets, or the latest
+    _hedge: Attempt | None = None
+    _hedge_due_s = FOREVER_S
+    _next = 0
+    _spared: Candidate | None = None
+    _waits_s = 0.0
+    _shortage: Shortage | None = None
+    _growing: asyncio.Task[None] | None = None
+    _last_head: list[bytes] | None = None
+    _held = b""
+    _status = 0
+    _message = ""
+    _committed = False
+    _settled = False
+    _over = False
+    _drained = False
+
+    def __init__(
+        self,
+        caller: Caller,
+        shared: Shared,
+        customer: Customer,
+        selection: Selection,
+        wanted: Wanted,
+        event_ns: int,
+    ) -> None:
+        self._caller = caller
+        self.shared = shared
+        self.customer = customer
+        self.wanted = wanted
+        self.event_ns = event_ns
+        self.number = shared.next_number()
+        self._candidates = selection.candidates
+        self._passed = selection.passed
+        self._tried: tuple[Attempted, ...] = ()
+
+    @property
+    def follows(self) -> bool:
+        """Whether the request is about something that lies on one account."""
+        return False
+
+    @property
+    def others_left(self) -> bool:
+        """Whether another candidate could be asked."""
+        return self._next < len(self._candidates)
+
+    @property
+    def _under_way(self) -> Iterator[Attempt]:
+        """The attempts that are not over: one, or two under a hedge. Looked at one by one: one may end another."""
+        return (one for one in (self._attempt, self._hedge) if one is not None and not one.over)
+
+    # -- eligible → attempted
+
+    def start(self) -> None:
+        self._begin_ns = monotonic_ns()
+        shared = self.shared
+        shared.spool.open_requests += 1
+        shared.counts.begun += 1
+        shared.retries.request()
+        now_s = shared.wheel.now_s
+        self._deadline_s = now_s + shared.tables.deadline_s
+        if self.wanted.hedge_s:
+            self._hedge_due_s = now_s + self.wanted.hedge_s
+        if shared.spool.full is not None:
+            # Nothing is asked of a cloud that could not be recorded: wait for room, as long as that is allowed.
+            shared.spool.wait(_Turn(self))
+            self._due(FOREVER_S)
+            return
+        self.go()
+
+    def go(self) -> None:
+        """Ask the first candidate."""
+        try:
+            if not self._begin_next():
+                self._nothing_left()
+        except Exception as error:
+            self.fault(error)
+
+    def found_room(self, error: OSError | None) -> None:
+        """The journal can be written again, or, with an error, it took too long."""
+        if self._over:
+            return
+        if error is None:
+            self._deadline_s = self.shared.wheel.now_s + self.shared.tables.deadline_s
+            self.go()
+        else:
+            self._settled = True
+            self._status, self._message = JOURNAL_FULL.status, "The usage journal could not be written."
+            self.durable(error)
+
+    def _begin_next(self) -> bool:
+        """Attempt the best candidate that is left and can be asked now; False where there is none."""
+        shared = self.shared
+        now_s = shared.wheel.now_s
+        while self._next < len(self._candidates):
+            candidate = self._candidates[self._next]
+            self._next += 1
+            target = candidate.target
+            if target.prepare is None:  # the log says why; it is the operator's affair
+                self._pass_over(candidate, "has no credential at present")
+            elif not target.health.admits(now_s):
+                self._pass_over(candidate, target.health.why)
+                if target.health.waiting:
+                    self._waits_s = min(self._waits_s or FOREVER_S, target.health.until_s)
+                else:
+                    self._spared = self._spared or candidate
+            elif not target.has_room(now_s):
+                self._pass_over(candidate, "its quota of this minute is used up")
+                self._spared = self._spared or candidate
+            elif self._begin(candidate):
+                return True
+        spared, self._spared = self._spared, None
+        return spared is not None and not self._tried and self._begin(spared)
+
+    def _begin(self, candidate: Candidate) -> bool:
+        """Reserve the worst case and set off, or wait for a budget to grow; False where an account cannot bear it."""
+        target, wanted = candidate.target, self.wanted
+        free = wanted.operation.free
+        scale = target.scale_for(wanted, self.customer.buyer, self.event_ns) if target.varied else target.scale
+        reserved = self._set_off() if free else target.worst_case(wanted.asked, len(wanted.body), wanted.needs, scale)
+        account = self.customer.account
+        if account is not None:
+            shortage = account.reserve(
+                target.cloud, target.product, reserved.picodollars, reserved.tokens, self.shared.wheel.now_s
+            )
+            if shortage is not None:
+                if shortage.may_grow and self._attempt is None:
+                    # Waiting for a slice must not turn a request away from the primary.
+                    self._growing = self.shared.loop.create_task(self._grow(shortage, candidate))
+                    self._due(self._deadline_s)
+                    return True
+                self._pass_over(candidate, shortage.message)
+                self._shortage = self._shortage or shortage
+                return False
+        if target.quota is not None:
+            target.quota.take(len(wanted.body) >> 2)
+        ordinal = len(self._tried) + 1 + (self._attempt is not None and not self._attempt.over)
+        attempt = Attempt(self, candidate, ordinal, reserved)
+        if self._attempt is not None and not self._attempt.over:
+            self._hedge = attempt
+        else:
+            self._attempt = attempt
+        attempt.begin()
+        return True
+
+    def _set_off(self) -> Reserved:
+        """What a request that uses nothing itself sets off."""
+        return _NOTHING
+
+    def _finds_out(self) -> bool:
+        """Whether who can be asked is found out only now."""
+        return False
+
+    def _pass_over(self, candidate: Candidate, why: str) -> None:
+        target = candidate.target
+        self._passed = (*self._passed, PassedOver(target.cloud, target.name, why))
+
+    def _nothing_left(self) -> None:
+        """No candidate can be asked (any more): find some out where that is still to be done, or say so."""
+        if self._finds_out():
+            return
+        shortage = self._shortage
+        if shortage is not None and not self._tried:
+            self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
+            self._give(shortage_response(shortage, self._lines(b"")), shortage.message)
+            return
+        statuses = {tried.status for tried in self._tried}
+        head = retry_lines(self._last_head or [])
+        if not statuses and self._waits_s:
+            wait_s = max(self._waits_s - self.shared.wheel.now_s, 0.0)
+            again = CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S)
+            self._give_up(again, b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-wait_s // 1), wait_s * 1000))
+        elif statuses == {429}:
+            self._give_up(CLOUDS_BUSY, head)
+        elif statuses <= {429, 503}:
+            self._give_up(CLOUDS_UNAVAILABLE, head)
+        else:
+            self._give_up(CLOUDS_FAILED, b"")
+
+    async def _grow(self, shortage: Shortage, candidate: Candidate) -> None:
+        """Ask for larger slices of the budgets that are short, and try again with them.
+
+        Others may have been quicker: then it is short again, and asks again, until what is denied may not grow.
+        """
+        try:
+            await self.shared.accounts.grow(shortage)
+            if self._over or self._settled:
+                return
+            self._growing = None
+            if not self._begin(candidate) and not self._begin_next():
+                self._nothing_left()
+        except Exception as error:
+            self._growing = None
+            self.fault(error)
+
+    def start_unattended(self) -> None:
+        """Set off for the sake of its usage alone: nobody waits for the answer."""
+        self._drained = True
+        self.shared.drained.add(self)
+        self.start()
+
+    # -- deadlines
+
+    def expect(self, attempt: Attempt) -> None:
+        """Something has to come from the cloud before the attempt's time is over, and before the request's is."""
+        due_s = self.shared.wheel.now_s + self.shared.tables.attempt_timeout_s
+        attempt.due_s = due_s = due_s if due_s < self._deadline_s else self._deadline_s
+        if self._hedge is not None or self._hedge_due_s < due_s:
+            due_s = self._earliest()
+        self._due(due_s)
+
+    def expect_by(self, attempt: Attempt, due_s: float) -> None:
+        """The rest has to come sooner than that."""
+        attempt.due_s = min(attempt.due_s, due_s)
+        self._due(self._earliest())
+
+    def too_late(self, _attempt: Attempt) -> str:
+        """In words."""
+        over = self.shared.wheel.now_s >= self._deadline_s
+        return "was not done before the request's deadline" if over else "fell silent"
+
+    def _earliest(self) -> float:
+        due_s = self._deadline_s if self._committed else min(self._deadline_s, self._hedge_due_s)
+        return min((due_s, *(attempt.due_s for attempt in self._under_way)))
+
+    def _due(self, due_s: float) -> None:
+        sooner = due_s < self.due_s
+        self.due_s = due_s
+        if self._drained:
+            self.shared.wheel.arm(self, due_s)
+        elif sooner:
+            self._caller.exchange_due(due_s)
+
+    def expired(self) -> None:
+        """Called by the wheel, where nobody waits for the answer."""
+        if self._over:
+            return
+        self.overdue(self.shared.wheel.now_s)
+        if not self._over:
+            self.shared.wheel.arm(self, max(self.due_s, self.shared.wheel.now_s))
+
+    def overdue(self, now_s: float) -> None:
+        """Past `due_s`: an attempt has taken too long, or the whole request has, or it is time for the hedge."""
+        if self._settled:
+            self.due_s = FOREVER_S
+            return
+        if now_s >= self._deadline_s and not self._committed:
+            self._deadline_over()
+            return
+        if now_s >= self._hedge_due_s and not self._committed:
+            self._hedge_due_s = FOREVER_S
+            attempt = self._attempt
+            if attempt is not None and not attempt.over and self._hedge is None and self.others_left:
+                if self.shared.retries.take():
+                    self._begin_next()
+                else:
+                    self._no_retries_left()
+        for attempt in self._under_way:
+            if attempt.due_s <= now_s:
+                attempt.overdue()
+        self.due_s = FOREVER_S if self._settled else self._earliest()
+
+    def _deadline_over(self) -> None:
+        if self._growing is not None:
+            self._growing.cancel()
+        for attempt in self._under_way:
+            attempt.let_go()
+            attempt.failed = True
+            attempt.candidate.target.health.failed(self.shared.wheel.now_s, "did not answer in time")
+            attempt.record(Status.FAILED, attempt.status)
+            self._note(attempt, Failure("did not answer before the request's deadline", attempt.status))
+        self._give_up(DEADLINE, b"")
+
+    # -- what attempts tell
+
+    def failed(self, attempt: Attempt, failure: Failure) -> None:
+        attempt.record(Status.FAILED, failure.status)
+        self._note(attempt, failure)
+        self._last_head = [*attempt.head, *attempt.limits]
+        other = self._hedge if attempt is self._attempt else self._attempt
+        self._hedge = None
+        if other is not None and not other.over:
+            self._attempt = other
+            return
+        if self._settled:
+            return
+        if self.others_left and not self.shared.retries.take():
+            self._no_retries_left()
+        elif self._begin_next():
+            return
+        self._nothing_left()
+
+    def faulted(self, attempt: Attempt, error: Exception) -> None:
+        """The gateway itself failed at an attempt. No other cloud is asked: it would be the same there."""
+        other = self._hedge if attempt is self._attempt else self._attempt
+        if other is None or other is attempt or other.over or self._committed:
+            self.fault(error)
+            return
+        self.shared.report_fault(error)
+        self._attempt, self._hedge = other, None
+        self._end_faulted(attempt)
+
+    def fault(self, error: BaseException) -> None:
+        """The gateway itself failed: end what is under way and tell the client."""
+        self.shared.report_fault(error)
+        if self._over:
+            return
+        stream = self._attempt.stream if self._attempt is not None else None
+        for attempt in (self._attempt, self._hedge):
+            if attempt is not None:
+                attempt.let_go()
+                attempt.candidate.target.health.called_off()
+                self._end_faulted(attempt)
+        self._status, self._message = INTERNAL.status, OWN_FAULT
+        if self._committed and stream is not None:
+            event = stream.broken(INTERNAL, OWN_FAULT)
+            self._settle(_last_of_stream(event, self._caller.chunked))
+        else:
+            self._settle(error_response(INTERNAL, OWN_FAULT, headers=self._lines(b"")))
+
+    def _end_faulted(self, attempt: Attempt) -> None:
+        """Record an attempt at which the gateway failed, if it is not recorded yet."""
+        attempt.failed = True
+        where = attempt.candidate.target
+        why = "the gateway itself failed at this attempt"
+        self._passed = (*self._passed, PassedOver(where.cloud, where.name, why))
+        try:
+            if not attempt.over and attempt.committed:
+                attempt.record_until_now()
+            elif not attempt.over:
+                attempt.record(Status.FAILED, attempt.status)
+        except Exception as error:
+            self.shared.report_fault(error)
+            attempt.abandon()
+
+    def _no_retries_left(self) -> None:
+        self._passed = (*self._passed, PassedOver("", "", "no retries are left: too many requests fail at present"))
+
+    def _note(self, attempt: Attempt, failure: Failure) -> None:
+        target = attempt.candidate.target
+        if failure.outcome != _CALLED_OFF:
+            self.shared.counts.failed[target.cloud] += 1
+        tried = Attempted(
+            target.cloud, target.name, failure.outcome, failure.status, attempt.age_us(),
+            target.product, attempt.units, attempt.charged, attempt.is_estimated,
+        )  # fmt: skip
+        self._tried = (*self._tried, tried)
+
+    def content(self, attempt: Attempt, events: bytes) -> None:
+        caller = self._caller
+        framed = b"%x\r\n%b\r\n" % (len(events), events) if caller.chunked else events
+        if self._committed:
+            self._pass_on(framed)
+            return
+        self._win(attempt)
+        self._committed = True
+        if self.wanted.needs.cache_key:
+            self._cached_at(attempt)
+        self._pass_on_first(attempt, self._stream_head(attempt, framed))
+
+    def _pass_on_first(self, _attempt: Attempt, framed: bytes) -> None:
+        self._caller.write(framed)
+
+    def _pass_on(self, framed: bytes) -> None:
+        self._caller.write(framed)
+
+    def _win(self, attempt: Attempt) -> None:
+        """From here the caller gets the answer of this attempt; the other one, if any, is called off."""
+        if self._hedge is None:
+            return
+        other = self._hedge if attempt is self._attempt else self._attempt
+        self._attempt, self._hedge = attempt, None
+        if other is not None and not other.over:
+            other.let_go()
+            other.candidate.target.health.called_off()
+            other.record_until_now()
+            self._note(other, Failure(_CALLED_OFF, other.status))
+
+    def _cached_at(self, attempt: Attempt) -> None:
+        """It has read the prompt: requests that share its cache key follow."""
+        where, shared = attempt.candidate.target, self.shared
+        shared.tables.went_to(where, self.customer, self.wanted, shared.wheel.now_s)
+
+    def answered(self, attempt: Attempt, body: bytes) -> None:
+        self._win(attempt)
+        self._status = status = attempt.status
+        good = 200 <= status < 300
+        counts = self.shared.counts
+        (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
+        if good and self.wanted.needs.cache_key:
+            self._cached_at(attempt)
+        self._record_answer(attempt, body, good)
+
+    def _record_answer(self, attempt: Attempt, body: bytes, good: bool) -> None:
+        """Record what a whole answer used, and settle with it."""
+        if good:
+            attempt.record_answer(body)
+        else:
+            attempt.record(Status.FAILED, attempt.status)
+        self._settle(self._whole(attempt, body))
+
+    def ended(self, attempt: Attempt) -> None:
+        stream = attempt.stream
+        assert stream is not None
+        self.shared.counts.served[attempt.candidate.target.cloud] += 1
+        self._status = attempt.status
+        last = stream.last
+        last_bytes = _last_of_stream(last, self._caller.chunked)
+        if not self._committed:
+            # It was all in one event, which is held.
+            self._win(attempt)
+            if self.wanted.needs.cache_key:
+                self._cached_at(attempt)
+            last_bytes = self._stream_head(attempt, last_bytes)
+        self._record_stream(attempt, stream, last_bytes)
+
+    def _record_stream(self, attempt: Attempt, _stream: Stream, last_bytes: bytes) -> None:
+        """Record what a stream used that ended well, and settle with its last bytes."""
+        attempt.record_stream()
+        self._settle(last_bytes)
+
+    def broken(self, attempt: Attempt, reason: str) -> None:
+        """The stream broke after content went out: an error event in the client's format, and never a clean end."""
+        attempt.record_until_now()
+        attempt.failed = True
+        target, stream = attempt.candidate.target, attempt.stream
+        assert stream is not None
+        self._note(attempt, Failure(reason, attempt.status))
+        self._status = 502
+        message = self._message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
+        event = stream.broken(STREAM_BROKEN, message)
+        self._settle(_last_of_stream(event, self._caller.chunked))
+
+    # -- settled → over
+
+    def _head(self, attempt: Attempt, rest: bytes) -> bytes:
+        """Status line and headers; `rest` is the framing and what follows it."""
+        status = attempt.status
+        account, where = self.customer.account, attempt.candidate.target
+        # Where limits of the customer's own hold, it hears those; the cloud's are our account's.
+        own = account.rate_limit_headers(self.shared.wheel.now_s, where.cloud, where.product) if account else b""
+        return b"HTTP/1.1 %d %b\r\n%b%b%b%bx-clauseway-attempts: %d\r\n%b%b" % (
+            status,
+            PHRASES.get(status, b"-"),
+            b"".join(attempt.head),
+            own or b"".join(attempt.limits),
+            attempt.candidate.headers,
+            self.shared.request_line(self.number),
+            len(self._tried) + 1,
+            self._caller.head_lines,
+            rest,
+        )
+
+    def _whole(self, attempt: Attempt, body: bytes) -> bytes:
+        """A whole answer."""
+        return self._head(attempt, b"content-length: %d\r\n\r\n%b" % (len(body), body))
+
+    def _stream_head(self, attempt: Attempt, framed: bytes) -> bytes:
+        """Status line and headers of a stream, and its first events."""
+        framing = b"transfer-encoding: chunked\r\n\r\n" if self._caller.chunked else b"\r\n"
+        return self._head(attempt, framing + framed)
+
+    def _lines(self, headers: bytes) -> bytes:
+        return b"%b%bx-clauseway-attempts: %d\r\n%b" % (
+            headers,
+            self.shared.request_line(self.number),
+            len(self._tried),
+            self._caller.head_lines,
+        )
+
+    def _give_up(self, fault: Fault, headers: bytes) -> None:
+        """Every candidate was attempted in vain, or none may be for now: say so, naming each."""
+        what = "Attempted" if self._tried else "None was attempted"
+        named = "; ".join(str(one) for one in self._tried or self._passed)
+        message = f"No cloud answered this request. {what}: {named}."
+        self._status = fault.status
+        self._give(error_response(fault, message, headers=self._lines(headers)), message)
+
+    def _give(self, answer: bytes, message: str) -> None:
+        self._status, self._message = self._status or 429, message
+        self._settle(answer)
+
+    def _settle(self, last_bytes: bytes) -> None:
+        """Hold the last bytes until everything recorded of this request is durable."""
+        self._settled = True
+        self._held = last_bytes
+        self.shared.spool.wait(self)
+
+    def durable(self, error: OSError | None) -> None:
+        if self._over:
+            return  # the caller left meanwhile
+        caller = self._caller
+        # An answer that ends by its length or its last chunk leaves the connection usable: a client that was not told
+        # otherwise sends its next request there.
+        intact = caller.chunked or not self._committed
+        if error is None:
+            caller.write(self._held)
+        elif self._committed:
+            fault = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
+            event = error_event(fault, "The usage journal could not be written; this answer was not recorded.")
+            caller.write(_last_of_stream(event, caller.chunked))
+        else:
+            caller.write(journal_failed(error, caller.head_lines))
+        try:
+            self._end()
+        finally:
+            caller.exchange_over(intact=intact)
+
+    def _end(self) -> None:
+        self._over = True
+        self._settled = True
+        self._held = b""
+        shared = self.shared
+        shared.spool.open_requests -= 1
+        if self._drained:
+            shared.drained.discard(self)
+            shared.wheel.forget(self)
+        # An attempt and its exchange know each other: let go here, or only the garbage collector would free them.
+        attempt, self._attempt, self._hedge = self._attempt, None, None
+        wanted, answered = self.wanted, attempt if attempt is not None and not attempt.failed else None
+        shared.finished(self.number, (
+            self.event_ns, self.customer.buyer, wanted.operation.name, wanted.model, self._passed, self._tried,
+            answered.candidate if answered is not None else None,
+            answered.units if answered is not None else (),
+            answered.charged if answered is not None else 0,
+            answered.is_estimated if answered is not None else False,
+            self._status, self._message,
+        ), self._begin_ns, wanted.passed)  # fmt: skip
+
+    # -- the caller
+
+    def caller_left(self) -> None:
+        """The client's connection is gone: what the cloud did until now is metered and the rest called off, or, by the
+        customer's policy, the answer is read to its end for its usage."""
+        if self._over:
+            return
+        if self._settled:
+            self._end()
+            return
+        if self._growing is not None:
+            self._growing.cancel()
+        attempt = self._attempt
+        if self._goes_on and attempt is not None and not attempt.over:
+            self._caller = _NOBODY
+            self._drained = True
+            self.shared.drained.add(self)
+            attempt.resume()
+            self.shared.wheel.arm(self, self.due_s)
+            return
+        self.call_off()
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the answer is read to its end when nobody waits for it any more."""
+        return self.customer.drains
+
+    def call_off(self) -> None:
+        """Nobody wants the answer any more: what came until now is metered, the rest is let go."""
+        if self._over:
+            return
+        if not self._settled:
+            self._call_off()
+        self._end()
+
+    def _call_off(self) -> None:
+        for one in self._under_way:
+            one.let_go()
+            one.candidate.target.health.called_off()
+            one.record_until_now()
+            if one is self._hedge:
+                self._note(one, Failure(_CALLED_OFF, one.status))
+
+    def caller_paused(self) -> None:
+        if self._attempt is not None:
+            self._attempt.pause()
+
+    def caller_resumed(self) -> None:
+        if self._attempt is not None:
+            self._attempt.resume()
+
+
+class _Turn:
+    """Waits for a journal that is full, in the place of an exchange that has not begun."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def durable(self, error: OSError | None) -> None:
+        self._exchange.found_room(error)
+
+
+class _Nobody:
+    """Where the answer goes once the client has left."""
+
+    head_lines = b""
+    chunked = True
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def exchange_over(self, *, intact: bool) -> None:
+        pass
+
+    def exchange_due(self, due_s: float) -> None:
+        pass
+
+
+_NOBODY: Final = _Nobody()
+
+
+def _last_of_stream(events: bytes, chunked: bool) -> bytes:
+    """The last events of a stream, framed, and its end."""
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(events), events) if chunked else events
+
+
+def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:
+    """What is answered when usage cannot be recorded: nothing is served unmetered."""
+    message = f"The usage journal cannot be written ({error.strerror or error}); nothing is served until it can."
+    if error.errno in NO_ROOM:
+        return error_response(JOURNAL_FULL, message, headers=b"retry-after: %d\r\n%b" % (_ROOM_S, head_lines))
+    return error_response(JOURNAL_FAILED, message, headers=head_lines)

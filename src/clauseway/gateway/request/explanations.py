@@ -1,0 +1,131 @@
+"""Why a request went where it went: the latest requests of this process, for whoever asks with the project's own key.
+
+Kept in memory, a fixed number of them; `clauseway request` reads older ones from the journal and the lake.
+"""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.routing.choices import Candidate, PassedOver
+from clauseway.metering import Buyer, Unit
+
+_KEPT: Final = 10_000  # some hundred bytes each
+
+
+class Attempted(NamedTuple):
+    """An attempt that failed: where, what became of it, how long it took in microseconds, and what it used all the same
+    (`charged` in picodollars), as reported or estimated."""
+
+    cloud: str
+    deployment: str
+    outcome: str
+    status: int
+    duration_us: int
+    product: str
+    units: Units
+    charged: int
+    is_estimated: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.cloud} {self.deployment}: {self.outcome}"
+
+
+class Explanation(NamedTuple):
+    """What became of a request. `candidate` is where its answer came from, None where there was none.
+
+    `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer alone, and
+    `is_estimated` where the cloud did not report them; `status` is
+    what the caller got, `message` the refusal in words, empty where there was an answer.
+    """
+
+    event_ns: int
+    buyer: Buyer
+    operation: str
+    model: str
+    passed: tuple[PassedOver, ...]
+    attempted: tuple[Attempted, ...]
+    candidate: Candidate | None
+    units: Units
+    charged: int
+    is_estimated: bool
+    status: int
+    message: str
+
+
+Told = tuple[
+    int, Buyer, str, str, tuple[PassedOver, ...], tuple[Attempted, ...], Candidate | None, Units, int, bool, int,
+    str,
+]  # fmt: skip
+
+
+class Explanations:
+    """The latest requests by their number, which only rises."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[int, Told] | None] = [None] * _KEPT
+
+    def keep(self, number: int, told: Told) -> None:
+        """`told` are the members of an `Explanation`, in order: most are never asked for."""
+        self._kept[number % _KEPT] = (number, told)
+
+    def find(self, number: int) -> Explanation | None:
+        kept = self._kept[number % _KEPT]
+        return Explanation(*kept[1]) if kept is not None and kept[0] == number else None
+
+
+def as_json(identifier: str, explanation: Explanation) -> bytes:
+    """The answer of `GET /clauseway/v1/requests/ID`."""
+    candidate = explanation.candidate
+    label = candidate.target.deployment if candidate is not None else None
+    return msgspec.json.encode(
+        {
+            "id": identifier,
+            "object": "clauseway.request",
+            "operation": explanation.operation,
+            "model": explanation.model,
+            "organisation": explanation.buyer.organisation,
+            "project": explanation.buyer.project,
+            "key": explanation.buyer.key_id,
+            "event_ns": str(explanation.event_ns),
+            "status": explanation.status,
+            "message": explanation.message,
+            "served_by": label,
+            "decision": candidate.decision if candidate is not None else None,
+            "attempted": [_told(attempted) for attempted in explanation.attempted],
+            "passed_over": [passed._asdict() for passed in explanation.passed],
+            "usage": _by_name(explanation.units),
+            "usage_estimated": explanation.is_estimated,
+            "cost": _cost(explanation.charged + sum([attempted.charged for attempted in explanation.attempted])),
+        }
+    )
+
+
+def _told(attempted: Attempted) -> dict[str, object]:
+    """An attempt that failed. What it used is in the request's cost, too."""
+    told: dict[str, object] = {
+        "cloud": attempted.cloud,
+        "deployment": attempted.deployment,
+        "outcome": attempted.outcome,
+        "status": attempted.status,
+        "duration_us": attempted.duration_us,
+    }
+    if attempted.units:
+        told["usage"], told["usage_estimated"] = _by_name(attempted.units), attempted.is_estimated
+        told["cost"] = _cost(attempted.charged)
+    return told
+
+
+def _by_name(units: Units) -> dict[str, int]:
+    return {Unit(unit).column: count for unit, count in units}
+
+
+def _cost(picodollars: int) -> dict[str, object]:
+    return {"amount": usd(picodollars), "currency": "USD", "provisional": True}
+
+
+def usd(picodollars: int) -> str:
+    """An exact amount in dollars."""
+    whole, rest = divmod(picodollars, 10**12)
+    return f"{whole}.{rest:012d}"

@@ -1,0 +1,46 @@
+"""A request of a client as it arrives, before anybody has understood it."""
+
+from typing import Final
+
+from clauseway.gateway.wire.operations import Asking
+
+
+class Incoming:
+    """Header values are empty where the header is absent. What is usual stands in the class: most requests set few.
+
+    `chunked`: its answer may come in chunks. `coded`: its body does. `upgrade`: it would rather speak another protocol.
+    `asking` is what its head asks for, where that was looked at already; `unwanted`: its body is not kept, because the
+    head is refused whatever the body says.
+    """
+
+    url = b""
+    method = b""
+    authorization = b""
+    api_key = b""
+    cloud = b""
+    expect = b""
+    length = b""
+    content_type = b""
+    hedge = b""
+    received = 0
+    begun = True
+    head_done = False
+    keep_alive = True
+    chunked = True
+    coded = False
+    upgrade = False
+    asking: Asking | None = None
+    unwanted = False
+
+    def __init__(self) -> None:
+        self.passed: list[bytes] = []
+        self.pieces: list[bytes] = []
+
+
+class _Nothing(Incoming):
+    """Between two requests."""
+
+    begun = False
+
+
+NOTHING: Final = _Nothing()

@@ -1,0 +1,91 @@
+"""Asks for what is pending when no client does: responses in the background and batches use what they use all the same.
+
+A few at a time, in turn, off every request's way. Each asking is an exchange like a client's, with its own attempt in
+the journal; the one that sees the end claims it and meters it (see `issued`). What the cloud does not know any more is
+recorded as an estimate. What lies on a deployment that is not configured now stays pending until it is again.
+"""
+
+from pathlib import Path
+from time import time_ns
+
+from clauseway.gateway.request.issued import Issued
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.request.stateful import LastingExchange
+from clauseway.gateway.routing.choices import Selection
+from clauseway.gateway.routing.tables import Customer
+from clauseway.gateway.wire.operations import BY_NAME, Operation, Wanted
+from clauseway.gateway.wire.requests import NOTHING_ASKED
+from clauseway.metering import Status
+from clauseway.spool import positions, read_batch
+
+_AT_ONCE_MAX = 16  # a round costs no more than a busy client
+_ASKED_WITH: dict[int, Operation] = {
+    BY_NAME["responses"].code: BY_NAME["responses.retrieve"],
+    BY_NAME["batches.create"].code: BY_NAME["batches.retrieve"],
+}
+
+
+class Poller:
+    """One per process. `poll` is to be called once a second or so."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._due_s = 0.0
+        self._after = (-1, "")
+        self._open: set[str] = set()
+
+    def poll(self, now_s: float) -> None:
+        """Begin a round where one is due; `now_s` in seconds of `time.monotonic`."""
+        period_s = self._shared.limits.pending_s
+        if now_s < self._due_s or self._shared.spool.failure is not None or self._shared.spool.full is not None:
+            return
+        self._due_s = now_s + period_s
+        found = self._shared.issued.pending(_AT_ONCE_MAX, self._after)
+        self._after = (found[-1].created_ns, found[-1].identifier) if len(found) == _AT_ONCE_MAX else (-1, "")
+        youngest_ns = time_ns() - int(period_s * 1e9)
+        for issued in found:
+            # A client that has just made it comes for it itself.
+            if issued.created_ns <= youngest_ns:
+                self._ask_for(issued)
+
+    def _ask_for(self, issued: Issued) -> None:
+        shared, identifier = self._shared, issued.identifier
+        holder = shared.tables.holder(issued.deployment, issued.model)
+        if holder is None or identifier in self._open or identifier in shared.holds.attended:
+            return
+        operation = _ASKED_WITH[issued.endpoint]
+        customer = Customer(shared.spool.label(issued.buyer), 0, issued.buyer)
+        wanted = Wanted(
+            operation, operation.call(identifier.encode(), b"", b""), NOTHING_ASKED, b"", b"", b"", issued.model
+        )
+        self._open.add(identifier)
+        caller = _Listener(self._open, identifier)
+        LastingExchange(
+            caller, shared, customer, Selection((holder,)), wanted, shared.clock(), issued
+        ).start_unattended()
+
+
+class _Listener:
+    """Hears the answer and says nothing."""
+
+    head_lines = b""
+    chunked = True
+
+    def __init__(self, listening: set[str], identifier: str) -> None:
+        self._listening = listening
+        self._identifier = identifier
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def exchange_over(self, *, intact: bool) -> None:
+        self._listening.discard(self._identifier)
+
+    def exchange_due(self, due_s: float) -> None:
+        pass
+
+
+def recorded_requests(spool: Path) -> set[str]:
+    """The requests whose end a journal holds: what a process that died had still recorded."""
+    batches = [read_batch(spool, place.segment, 0, 1 << 62) for place in positions(spool)]
+    return {str(record.request) for batch in batches for record in batch.records if record.status is not Status.LOST}

@@ -1,0 +1,102 @@
+"""What all connections of one gateway process share: tables, journal, clock, timers, counts."""
+
+from asyncio import AbstractEventLoop
+from time import monotonic_ns
+from typing import Protocol
+
+from clauseway.gateway.budgets.accounts import Accounts
+from clauseway.gateway.plan.clock import BusinessClock
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.request.counters import Counts
+from clauseway.gateway.request.explanations import Explanations, Told
+from clauseway.gateway.request.holds import Holds
+from clauseway.gateway.request.issued import IssuedIndex
+from clauseway.gateway.routing.health import RetryBudget
+from clauseway.gateway.routing.tables import Tables
+from clauseway.gateway.transport.timers import Wheel
+from clauseway.gateway.wire.errors import INTERNAL, OWN_FAULT
+from clauseway.spool import SpoolWriter
+
+
+class Connection(Protocol):
+    """A client's connection, as far as the process needs it."""
+
+    def stop_when_idle(self) -> None:
+        """Close after the present answer, or now if there is none."""
+
+    def abort(self) -> None:
+        """Close at once, whatever is open."""
+
+
+class Unattended(Protocol):
+    """An exchange for whose answer nobody waits."""
+
+    def call_off(self) -> None:
+        """Meter what came until now and let the rest go."""
+
+
+class Watcher(Protocol):
+    """Somebody who is told of every request that is over."""
+
+    def finished(self, number: int, told: Told, duration_us: int, passed: bytes) -> None:
+        """`passed` are the client's header lines that clouds hear of, `traceparent` among them."""
+
+
+class Shared:
+    """One per process. `tables` is replaced whole when the plan is; `draining` once a stop was asked for.
+
+    `boot` names this start: with a request's number it is the request's identity.
+    """
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        tables: Tables,
+        spool: SpoolWriter,
+        clock: BusinessClock,
+        limits: Limits,
+        boot: int,
+        accounts: Accounts,
+        issued: IssuedIndex,
+    ) -> None:
+        self.loop = loop
+        self.tables = tables
+        self.spool = spool
+        self.clock = clock
+        self.limits = limits
+        self.boot = boot
+        self.accounts = accounts
+        self.issued = issued
+        self.holds = Holds(loop, accounts, issued)
+        self.explanations = Explanations()
+        self.retries = RetryBudget(limits.retries)
+        self.wheel = Wheel(loop)
+        self.counts = Counts()
+        self.watchers: tuple[Watcher, ...] = ()
+        self.connections: set[Connection] = set()
+        # Exchanges whose client has left and whose answer is read to its end all the same.
+        self.drained: set[Unattended] = set()
+        self.draining = False
+        self._number = 0
+        self._request_prefix = b"x-clauseway-request-id: req_%016x" % boot
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def request_line(self, number: int) -> bytes:
+        """The header line that names a request."""
+        return b"%b%016x\r\n" % (self._request_prefix, number)
+
+    def report_fault(self, error: BaseException) -> None:
+        """Count an exception of our own and write it to the log of whoever runs the process."""
+        self.counts.refusals[INTERNAL.code] += 1
+        self.loop.call_exception_handler({"message": OWN_FAULT, "exception": error})
+
+    def finished(self, number: int, told: Told, begin_ns: int, passed: bytes) -> None:
+        """A request that began at `begin_ns` (of `time.monotonic_ns`) is over: keep, count and tell it."""
+        duration_us = (monotonic_ns() - begin_ns) // 1000
+        self.explanations.keep(number, told)
+        self.counts.finished(told, duration_us)
+        for watcher in self.watchers:
+            watcher.finished(number, told, duration_us, passed)

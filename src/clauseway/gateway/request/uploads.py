@@ -1,0 +1,218 @@
+"""The upload of a file for batches: its requests are decided before it goes anywhere.
+
+    file → lines → each decided like a request of its own → the deployments that may serve all → what it may cost there
+
+A batch runs one model at one deployment: OpenAI takes one model in a file, Azure one deployment. So the file goes to a
+deployment that may serve every line, with one model; where none may, nothing is uploaded and the first lines at fault
+are named. It is read in slices of the loop's time, so that a large file stops nobody. What was found is remembered with
+the file, for the batch that is made of it.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from clauseway.catalog import BITS, Capability
+from clauseway.gateway.clouds.dialect import Call
+from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.routing.choices import Candidate, PassedOver, Selection
+from clauseway.gateway.routing.rates import Scale
+from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.wire.batch_files import Line, Span, Splicer, Upload, read_line, spans
+from clauseway.gateway.wire.capabilities import Needs
+from clauseway.gateway.wire.errors import MALFORMED_BODY, UNSUPPORTED
+from clauseway.gateway.wire.members import BadBody
+from clauseway.gateway.wire.operations import BATCHES, Wanted
+from clauseway.gateway.wire.requests import NOTHING_ASKED
+from clauseway.metering import Buyer
+
+_BATCH = BITS[Capability.BATCH]
+_NEEDED = ("files.create", "batches.create")
+_FAULTS_MAX = 5  # who is told of five lines mends the program that writes them
+_WORTH_MAX = 1 << 62  # what the journal can hold
+
+# Where a line may go; raises Refused where it may go nowhere.
+Decide = Callable[[Line, Needs], Selection]
+
+
+class Kind(msgspec.Struct, frozen=True, array_like=True):
+    """Lines of one operation and model: the first one's number, what any of them needs, and the largest body (of those
+    whose bytes bound their tokens) and output of any. Where all are served by one deployment, it has to have all."""
+
+    line: int
+    operation: str
+    model: str
+    bits: int
+    body_bytes: int
+    output_tokens: int
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What is remembered of a file: what it holds, and what that may cost at most where it lies (picodollars)."""
+
+    lines: int
+    picodollars: int
+    input_tokens: int
+    output_tokens: int
+    kinds: tuple[Kind, ...]
+
+
+decode_contents = msgspec.json.Decoder(Contents).decode
+_MADE = Wanted(BATCHES, Call(b"POST", b"", b""), NOTHING_ASKED, b"", b"", b"", "")
+
+
+def batch_scale(target: CallTarget, buyer: Buyer, event_ns: int) -> Scale:
+    """What tokens of a batch cost at a deployment."""
+    return target.scale_for(_MADE, buyer, event_ns) if target.varied else target.scale
+
+
+class _Place:
+    """A deployment that may serve every line that was read, and what they may come to there."""
+
+    def __init__(self, candidate: Candidate, scale: Scale) -> None:
+        self.candidate = candidate
+        self.scale = scale
+        self.picodollars = self.input_tokens = self.output_tokens = 0
+
+    def add(self, line: Line, needs: Needs) -> None:
+        most = self.candidate.target.worst_case(line.asked, len(line.body), needs, self.scale)
+        self.picodollars += most.picodollars
+        self.output_tokens += most.output_tokens
+        self.input_tokens += most.tokens - most.output_tokens
+
+
+class _Fault(NamedTuple):
+    line: int
+    model: str
+    refused: Refused
+
+
+class Reading:
+    """Reads one file, which lies in `body`: in the end, as it goes to the first deployment. `decide` says where a line
+    may go, `scale` what a batch costs at a deployment."""
+
+    def __init__(self, upload: Upload, body: bytes, decide: Decide, scale: Callable[[CallTarget], Scale]) -> None:
+        self._upload = upload
+        self.body = body
+        self._decide = decide
+        self._scale = scale
+        self._places: list[_Place] = []
+        self._passed: tuple[PassedOver, ...] = ()
+        self._kinds: dict[tuple[str, str], Kind] = {}
+        self._faults: list[_Fault] = []
+        self._count = 0
+        self._selection: Selection | None = None
+        self._splicer: Splicer | None = None
+
+    def work(self) -> Generator[None, None, Selection]:
+        """Read all of it, in steps; where it may go. Raises Refused."""
+        upload = self._upload
+        for span in spans(self.body, upload.begin, upload.end):
+            self._read(span)
+            if len(self._faults) == _FAULTS_MAX:
+                break
+            yield
+        if self._faults:
+            raise self._refused()
+        if not self._places:
+            message = "The file for batches holds no request; nothing was uploaded."
+            raise Refused(MALFORMED_BODY, message, param="file")
+        kinds = tuple(self._kinds.values())
+        for place in self._places:
+            worth = min(place.picodollars, _WORTH_MAX)
+            contents = Contents(self._count, worth, place.input_tokens, place.output_tokens, kinds)
+            upload.contents[place.candidate.target.name] = msgspec.json.encode(contents)
+        first = self._places[0].candidate.target.destination
+        splicer = self._splicer
+        if splicer is None or splicer.model != first.model:
+            splicer = Splicer(self.body, first.model, first.quoted_model)
+            for span in spans(self.body, upload.begin, upload.end):
+                splicer.add(span, read_line(self.body[span.begin : span.end]))
+                yield
+        # In the place of what came: nobody needs that any more, and a file may be large.
+        body = splicer.whole()
+        self._splicer = None
+        upload.end += len(body) - len(self.body)
+        upload.named, self.body = first.model, body
+        return Selection(tuple([place.candidate for place in self._places]), self._passed)
+
+    def _read(self, span: Span) -> None:
+        model = ""
+        try:
+            line = read_line(self.body[span.begin : span.end])
+            model = line.asked.model or ""
+            needs = line.asked.needs(line.body)
+            in_batch = needs._replace(bits=needs.bits | _BATCH)
+            self._meet(span, line, self._decide(line, in_batch))
+        except BadBody as error:
+            self._faults.append(_Fault(span.number, model, Refused(MALFORMED_BODY, str(error), param=error.param)))
+            return
+        except Refused as refused:
+            self._faults.append(_Fault(span.number, model, refused))
+            return
+        if self._faults:
+            return  # nothing is uploaded any more: only who is at fault counts
+        self._count += 1
+        for place in self._places:
+            place.add(line, needs)
+        if self._splicer is not None:
+            self._splicer.add(span, line)
+        self._note(span.number, line, in_batch)
+
+    def _meet(self, span: Span, line: Line, selection: Selection) -> None:
+        """Leave the deployments that may serve this line too. Raises Refused where none is left."""
+        if selection is self._selection:
+            return
+        model = line.asked.model or ""
+        able = [found for found in selection.candidates if found.target.lacks.isdisjoint(_NEEDED)]
+        if not able:
+            named = "; ".join(f"{found.target.cloud} {found.target.name}" for found in selection.candidates)
+            message = f"No deployment that may serve {model} here has batches: {named}."
+            raise Refused(UNSUPPORTED, message, param="model")
+        if self._selection is None:
+            self._upload.model = model
+            self._passed = selection.passed
+            self._places = [_Place(found, self._scale(found.target)) for found in able]
+            first = able[0].target.destination
+            self._splicer = Splicer(self.body, first.model, first.quoted_model)
+        else:
+            targets = [found.target for found in able]
+            left = [place for place in self._places if place.candidate.target in targets]
+            if not left:
+                message = (
+                    f"{model} is served by {_named(targets)}, the lines before it by "
+                    f"{_named([place.candidate.target for place in self._places])}. A batch runs one model at one "
+                    "deployment: put what different ones serve into files of their own."
+                )
+                raise Refused(UNSUPPORTED, message, param="model")
+            self._places = left
+        self._selection = selection
+
+    def _note(self, number: int, line: Line, needs: Needs) -> None:
+        key = (line.operation, line.asked.model or "")
+        known = self._kinds.get(key)
+        if known is None:
+            known = self._kinds[key] = Kind(number, *key, 0, 0, 0)
+        bounded = not (needs.images or needs.audio or needs.unbounded)
+        bits = known.bits | needs.bits
+        size = max(known.body_bytes, len(line.body)) if bounded else known.body_bytes
+        output = max(known.output_tokens, line.asked.output_tokens)
+        if (bits, size, output) != (known.bits, known.body_bytes, known.output_tokens):
+            self._kinds[key] = Kind(known.line, *key, bits, size, output)
+
+    def _refused(self) -> Refused:
+        """All faults as one; the first says of what kind it is."""
+        told = " ".join(
+            f"Line {line}{f' (model {model!r})' if model else ''}: {refused}" for line, model, refused in self._faults
+        )
+        rest = " Later lines were not read." if len(self._faults) == _FAULTS_MAX else ""
+        first = self._faults[0].refused
+        return Refused(
+            first.fault, f"The file was not uploaded. {told}{rest}", param="file", headers=first.headers,
+            passed=first.passed,
+        )  # fmt: skip
+
+
+def _named(targets: Sequence[CallTarget]) -> str:
+    return ", ".join(sorted(f"{target.name} ({target.product})" for target in targets))

@@ -1,0 +1,177 @@
+"""What may be done with a model in one market and stretch of time, and the candidates for one request among it, best
+first. A selection is made when the first request of its kind comes; from then on it is a look-up.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from clauseway.gateway.plan import Refusal, Target
+from clauseway.gateway.routing.strategies import MOVING, cost, length_of, order
+from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.operations import Operation
+from clauseway.gateway.wire.requests import Asked
+
+# No language writes more text than this in a token, on average; a longer body cannot fit.
+_BYTES_PER_TOKEN_MAX: Final = 8
+_ANY_SIZE: Final = 1 << 62
+# An order that moves is made anew this often.
+_ORDER_S: Final = 1.0
+# Each is some hundred bytes; a caller who makes up ever new kinds of requests gains nothing.
+_SELECTIONS_MAX: Final = 4096
+
+
+class Candidate(NamedTuple):
+    """A target and the ruling that permits it; `headers` say so in the answer, `decision` names it."""
+
+    target: CallTarget
+    ruling: int
+    headers: bytes
+    decision: str
+
+
+class PassedOver(NamedTuple):
+    """A deployment that a request did not go to, and why; both empty where the reason holds for all."""
+
+    cloud: str
+    deployment: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.cloud} {self.deployment}: {self.reason}"
+
+
+class Selection(NamedTuple):
+    """The candidates of one request, best first, and what was passed over on the way."""
+
+    candidates: tuple[Candidate, ...]
+    passed: tuple[PassedOver, ...] = ()
+
+
+class Option(NamedTuple):
+    """A candidate in one stretch, and what it lacks: bits (as in `catalog.BITS`) and for each the reason in words."""
+
+    candidate: Candidate
+    lacks: int = 0
+    reasons: Mapping[int, str] = {}
+
+
+# Operation, cloud, deployment, needed bits, sizes, length and streaming, where its prompt is cached.
+_Kind = tuple[int, str, str, int, tuple[int, int], int, str]
+_SMALL: Final = (0, 0)
+
+
+class Choice:
+    """What may be done with a model in one market and stretch. `passed` are those that the policy or a retirement
+    rules out; `retired` says so where no deployment is left for that reason alone."""
+
+    def __init__(
+        self,
+        options: Sequence[Option],
+        refusals: Mapping[str, Refusal],
+        strategy: str = "primary-first",
+        passed: tuple[PassedOver, ...] = (),
+        retired: str = "",
+    ) -> None:
+        self.candidates = tuple(option.candidate for option in options)
+        self.refusals = refusals
+        self.retired = retired
+        self._options = options
+        self._strategy = strategy
+        self._passed = passed
+        self._selections: dict[_Kind, Selection] = {}
+        self._by_cost, self._by_pace = strategy == "cheapest", strategy == "fastest"
+        self._moves, self._made_s = strategy in MOVING, 0.0
+        targets = [candidate.target.target for candidate in self.candidates]
+        self._contexts = sorted({target.context_tokens_max for target in targets if target.context_tokens_max})
+        self._outputs = sorted({target.output_tokens_max for target in targets if target.output_tokens_max})
+        # No limit is reached below these: the common case needs no more than two comparisons.
+        self._bytes_free = _BYTES_PER_TOKEN_MAX * self._contexts[0] if self._contexts else _ANY_SIZE
+        self._output_free = self._outputs[0] if self._outputs else _ANY_SIZE
+
+    def select(
+        self,
+        operation: Operation,
+        asked: Asked,
+        cloud: str = "",
+        deployment: str = "",
+        *,
+        needs: Needs = PLAIN,
+        body_bytes: int = 0,
+        now_s: float = 0.0,
+        cached_at: str = "",
+    ) -> Selection:
+        """The candidates for a request, narrowed to a cloud or a deployment where one is named. `cached_at` is the
+        deployment that has the beginning of its prompt cached, where one has."""
+        if self._moves and now_s - self._made_s >= _ORDER_S:
+            self._selections.clear()
+            self._made_s = now_s
+        output_tokens = asked.output_tokens
+        sizes = _SMALL
+        if body_bytes > self._bytes_free or output_tokens > self._output_free:
+            sizes = self._sizes(body_bytes, output_tokens, needs)
+        length = length_of(body_bytes, output_tokens) if self._by_cost or cached_at else 0
+        streamed = self._by_pace and asked.streamed
+        key = (operation.code, cloud, deployment, needs.bits, sizes, length * 2 + streamed, cached_at)
+        found = self._selections.get(key)
+        if found is None:
+            if len(self._selections) >= _SELECTIONS_MAX:
+                self._selections.clear()
+            found = self._select(operation, cloud, deployment, needs.bits, sizes)
+            found = self._ordered(found, length, streamed, cached_at, now_s)
+            self._selections[key] = found
+        return found
+
+    def _sizes(self, body_bytes: int, output_tokens: int, needs: Needs) -> tuple[int, int]:
+        """How many of the known limits, smallest first, a request goes beyond: of context, and of output. Of sound and
+        images the bytes say nothing."""
+        says = not (needs.images or needs.audio or needs.unbounded)
+        tokens_min = body_bytes // _BYTES_PER_TOKEN_MAX if says else 0
+        return bisect_left(self._contexts, tokens_min), bisect_left(self._outputs, output_tokens)
+
+    def _select(
+        self, operation: Operation, cloud: str, deployment: str, bits: int, sizes: tuple[int, int]
+    ) -> Selection:
+        candidates, passed = [], list(self._passed)
+        for option in self._options:
+            target = option.candidate.target
+            if cloud not in ("", target.cloud):
+                reason = f"the request asks for {cloud}"
+            elif deployment not in ("", target.name):
+                reason = f"what the request follows lies on {deployment}"
+            elif operation.name in target.lacks:
+                reason = f"has no {operation.name}"
+            elif option.lacks & bits:
+                reason = "; ".join(why for bit, why in option.reasons.items() if bit & bits)
+            elif too_small := self._too_small(target.target, sizes):
+                reason = too_small
+            else:
+                candidates.append(option.candidate)
+                continue
+            passed.append(PassedOver(target.cloud, target.name, reason))
+        return Selection(tuple(candidates), tuple(passed))
+
+    def _too_small(self, target: Target, sizes: tuple[int, int]) -> str:
+        """What of a request does not fit; empty where it does."""
+        beyond, beyond_output = sizes
+        if beyond and 0 < target.context_tokens_max <= self._contexts[beyond - 1]:
+            return f"holds {target.context_tokens_max:,} tokens; the request is longer"
+        if beyond_output and 0 < target.output_tokens_max <= self._outputs[beyond_output - 1]:
+            return f"answers {target.output_tokens_max:,} tokens at most; the request asks for more"
+        return ""
+
+    def _ordered(self, found: Selection, length: int, streamed: bool, cached_at: str, now_s: float) -> Selection:
+        if len(found.candidates) < 2:
+            return found
+        standings = [candidate.target.standing(now_s) for candidate in found.candidates]
+        ranked = order(self._strategy, standings, length, streamed)
+        first = ranked[0]
+        for at in ranked[1:] if cached_at else ():
+            here = found.candidates[at].target.name == cached_at
+            paid_for = standings[first].provisioned and not standings[at].provisioned
+            if here and not paid_for and cost(standings[at], length, cached=True) <= cost(standings[first], length):
+                ranked.remove(at)
+                ranked.insert(0, at)
+                break
+        return found._replace(candidates=tuple(found.candidates[at] for at in ranked))

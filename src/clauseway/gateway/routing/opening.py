@@ -1,0 +1,76 @@
+"""A plan's file, read and checked in steps, before any of it is used."""
+
+from collections.abc import Generator
+
+import msgspec
+
+from clauseway.gateway.plan import Epoch, Plan, Target
+from clauseway.gateway.plan.file import (
+    PART,
+    PLAN,
+    Keys,
+    Opened,
+    Rows,
+    budgets_of,
+    encode_plan,
+    limits_of,
+    lines_of,
+    no_plan,
+)
+from clauseway.gateway.plan.steps import whole
+from clauseway.gateway.routing.checks import digest_problems, key_problems, plan_problems
+from clauseway.metering import Ruling
+from clauseway.values import InvalidInput, Problem
+
+
+def opened(plan: Plan) -> Opened:
+    """A plan that lies in no file. Raises InvalidInput as `opening` does."""
+    return whole(opening(list(encode_plan(plan)), "plan"))
+
+
+def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
+    """Read and check a plan's file in steps; consumes its pieces. Raises InvalidInput with everything that is wrong
+    with it, of what cannot even be read the first."""
+    lines = lines_of(pieces)
+    try:
+        plan = PLAN.decode(next(lines, b""))
+        if not plan.parts:  # all in one line: as somebody else writes it
+            lines = lines_of(list(encode_plan(plan)))
+            plan = PLAN.decode(next(lines))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise no_plan(str(error), where) from None
+    yield
+    targets: list[Target] = []
+    rulings: list[Ruling] = []
+    epochs: list[Epoch] = []
+    limits, budgets, keys = Rows(limits_of), Rows(budgets_of), Keys()
+    problems: list[Problem] = []
+    count = 0
+    for line in lines:
+        try:
+            part = PART.decode(line)
+            if part.limits:
+                limits.add(line, len(part.limits))
+            if part.budgets:
+                budgets.add(line, len(part.budgets))
+            if part.keys:
+                for number, key in enumerate(part.keys, len(keys)):
+                    problems += digest_problems(key.digest, f"keys[{number}].digest")
+                    problems += key_problems(key, number, len(plan.policies), len(limits), len(budgets))
+                keys.add(line, part.keys)
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+            raise no_plan(f"line {count + 2}: {error}", where) from None
+        targets += part.targets
+        rulings += part.rulings
+        epochs += part.epochs
+        count += 1
+        yield
+    if count != plan.parts:
+        raise no_plan(f"it has {count} lines of parts; {plan.parts} were written", where)
+    plan = msgspec.structs.replace(plan, targets=tuple(targets), rulings=tuple(rulings), epochs=tuple(epochs))
+    for found in plan_problems(plan):
+        problems += found
+        yield
+    if problems:
+        raise InvalidInput(*problems)
+    return Opened(plan, limits, budgets, keys)

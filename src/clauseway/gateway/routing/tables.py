@@ -1,0 +1,311 @@
+"""A plan compiled to look-ups: keys to customers, business time to a stretch, (market, model) to what may be done.
+
+A new plan is a new `Tables` and takes the place of the old one between two requests. A market is what a seller sells to
+a segment under a policy. A stretch is a time in which nothing dated changes: no route, price, capability, retirement
+or commitment. What may be done with a model is compiled when it is first asked for in a stretch, and who a key belongs
+to when it is first seen.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from clauseway.catalog import BITS, Capability
+from clauseway.gateway.budgets.accounts import Account, Accounts
+from clauseway.gateway.clouds.dialect import Address, address_of
+from clauseway.gateway.plan import Key, Plan, Policy, Route, Target
+from clauseway.gateway.plan.file import Opened
+from clauseway.gateway.plan.steps import emptied
+from clauseway.gateway.routing.choices import Candidate, Choice, Option, PassedOver
+from clauseway.gateway.routing.health import Health
+from clauseway.gateway.routing.keys import digest
+from clauseway.gateway.routing.quotas import Memory
+from clauseway.gateway.routing.targets import Balance, CallTarget
+from clauseway.gateway.routing.tariffs import hour_within
+from clauseway.gateway.transport.upstream import Endpoint
+from clauseway.gateway.wire.operations import Wanted
+from clauseway.metering import Buyer, Deployment, Ruling
+
+_NO_END_NS: Final = 1 << 63
+_EU: Final = BITS[Capability.EU_DATA_ZONE]
+
+
+class Customer(NamedTuple):
+    """Who a key belongs to. `label` is its code in the spool, `market` the (seller, segment) that routes depend on.
+
+    `account` is None where no limit and no budget holds; `drains`: answers are read to their end for their usage even
+    when the client has left.
+    """
+
+    label: int
+    market: int
+    buyer: Buyer
+    role: str = "member"
+    policy: Policy = Policy()
+    account: Account | None = None
+    drains: bool = False
+
+
+_NO_CHOICE: Final = Choice((), {})
+
+
+class Tables:
+    """Everything a request looks up. Its customers' accounts are of the plan that `accounts` was turned to last."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        label: Callable[[Buyer | Deployment | Ruling], int],
+        endpoint: Callable[[Address], Endpoint],
+        health: Callable[[str], Health],
+        accounts: Accounts,
+        memory: Memory | None = None,
+    ) -> None:
+        plan = opened.plan
+        self._accounts = accounts
+        self._keys = opened.keys
+        self.plan = plan
+        self.attempt_timeout_s = plan.attempt_timeout_s
+        self.deadline_s = plan.deadline_s
+        self._hash_key = bytes.fromhex(plan.hash_key)
+        self._label = label
+        self._markets: dict[tuple[str, str, int], int] = {}
+        self._sold: list[tuple[str, str, Policy]] = []
+        self.targets = [
+            CallTarget(target, label(target.label), endpoint(address_of(target.url)), health(target.label.deployment))
+            for target in plan.targets
+        ]
+        self.memory = memory or Memory()
+        self._remember()
+        self._customers: dict[bytes, Customer] = {}
+        self._candidates: dict[tuple[int, int], Candidate] = {}
+        latest: dict[int, int] = {}
+        for epoch in plan.epochs:
+            for route in epoch.routes.values():
+                latest.update(route.candidates)
+        self._holders: dict[tuple[str, str], Candidate] = {}
+        for at, ruling in latest.items():
+            holder = self._candidate(at, ruling)
+            self._holders.setdefault((holder.target.name, ""), holder)
+            self._holders[holder.target.name, holder.target.product] = holder
+        self.clouds = frozenset(target.label.cloud for target in plan.targets) | {
+            refusal.cloud for epoch in plan.epochs for route in epoch.routes.values() for refusal in route.refusals
+        }
+        self._cuts = sorted(set(_cuts_of(plan)))
+        self._hourly = any(target.hourly for target in self.targets)
+        # The stretch of the last request, because the next one is nearly always in it.
+        self._begin_ns, self._end_ns = 0, 0
+        self._routes: Mapping[str, Route] = {}
+        self._current: dict[tuple[int, str], Choice] = {}
+
+    def _remember(self) -> None:
+        """Give the targets what is kept over plans, and the commitments that they burn down."""
+        paced = any(policy.strategy == "fastest" for policy in self.plan.policies)
+        balances = [Balance(commitment) for commitment in self.plan.commitments]
+        for target in self.targets:
+            its = target.target
+            target.quota = self.memory.quota(
+                target.name, its.label.model, its.quota_requests_per_minute, its.quota_tokens_per_minute
+            )
+            target.pace = self.memory.pace(target.name, its.label.model) if paced else None
+            target.balances = [balance for balance in balances if balance.counts(its.label)]
+
+    def customer(self, secret: bytes) -> Customer | None:
+        """Who a key belongs to; None where nobody has it."""
+        hashed = digest(self._hash_key, secret)
+        found = self._customers.get(hashed)
+        if found is None:
+            key = self._keys.find(hashed)
+            if key is not None:
+                found = self._customers[hashed] = self._customer(key)
+        return found
+
+    def letting_go(self) -> Generator[None, None, None]:
+        """Of tables that others have taken the place of: free in steps what requests under way do not need."""
+        yield from self._keys.letting_go()
+        yield from emptied(self._customers)
+        yield from emptied(self._current)
+
+    def choice(self, event_ns: int, customer: Customer, model: str) -> Choice | None:
+        """What may be done with `model`; None where no client may ask for such a name at all."""
+        if not self._begin_ns <= event_ns < self._end_ns:
+            self._turn_to(event_ns)
+        found = self._current.get((customer.market, model))
+        if found is None and model in self.plan.models:
+            found = self._current[customer.market, model] = self._choice(customer.market, model)
+        return found
+
+    def retired(self, event_ns: int, model: str) -> str:
+        """What is said of a name that nothing serves here and that is retired elsewhere; empty where nothing is."""
+        said = (found.message for found in self.plan.retirements if found.name == model and found.begin_ns <= event_ns)
+        return "" if model in self.plan.models else next(said, "")
+
+    def cached_at(self, customer: Customer, model: str, cache_key: str, now_s: float) -> str:
+        """The deployment that last served requests with this cache key, empty where none is known."""
+        return self.memory.cached.deployment(customer.buyer.organisation, model, cache_key, now_s)
+
+    def went_to(self, target: CallTarget, customer: Customer, wanted: Wanted, now_s: float) -> None:
+        """A request with a cache key goes to a deployment: those that share it follow."""
+        cached = self.memory.cached
+        cached.served(customer.buyer.organisation, wanted.model, wanted.needs.cache_key, target.name, now_s)
+
+    def models(self, event_ns: int, customer: Customer) -> list[str]:
+        """The names that are served now to a customer, in the plan's order."""
+        return [
+            name for name in self.plan.models if (found := self.choice(event_ns, customer, name)) and found.candidates
+        ]
+
+    def reachable(self, event_ns: int, customer: Customer) -> list[Candidate]:
+        """One candidate of each deployment that a customer may reach now with any model, the first models' first."""
+        found: dict[str, Candidate] = {}
+        for name in self.plan.models:
+            choice = self.choice(event_ns, customer, name)
+            for candidate in choice.candidates if choice is not None else ():
+                found.setdefault(candidate.target.name, candidate)
+        return list(found.values())
+
+    def holder(self, deployment: str, model: str = "") -> Candidate | None:
+        """Where something that was made before lies: to read it, or to delete it, is no new sale. Of the models there
+        it is the one that made it, where that is known: what is metered at its end is that model's."""
+        product = self.plan.models.get(model, "") if model else ""
+        return self._holders.get((deployment, product)) or self._holders.get((deployment, ""))
+
+    def _turn_to(self, event_ns: int) -> None:
+        """Begin the stretch that an instant lies in."""
+        at = bisect_right(self._cuts, event_ns)
+        self._begin_ns = self._cuts[at - 1] if at else -_NO_END_NS
+        self._end_ns = self._cuts[at] if at < len(self._cuts) else _NO_END_NS
+        if self._hourly:
+            self._begin_ns, self._end_ns = hour_within(event_ns, self._begin_ns, self._end_ns)
+        self._routes, self._current = {}, {}
+        for epoch in self.plan.epochs:
+            if epoch.begin_ns <= self._begin_ns:
+                self._routes = epoch.routes
+        for target in self.targets:
+            target.turn_to(self._begin_ns)
+
+    def _customer(self, key: Key) -> Customer:
+        buyer = Buyer(key.organisation, key.project, key.key_id, key.seller, key.segment)
+        policy = self.plan.policies[key.policy]
+        return Customer(
+            label=self._label(buyer),
+            market=self._market(buyer.seller, buyer.segment, key.policy),
+            buyer=buyer,
+            role=key.role,
+            policy=policy,
+            account=self._accounts.of(key) if key.limits or key.budgets else None,
+            drains=policy.on_leave == "drain",
+        )
+
+    def _market(self, seller: str, segment: str, policy: int) -> int:
+        market = self._markets.setdefault((seller, segment, policy), len(self._markets))
+        if market == len(self._sold):
+            self._sold.append((seller, segment, self.plan.policies[policy]))
+        return market
+
+    def _choice(self, market: int, model: str) -> Choice:
+        seller, segment, policy = self._sold[market]
+        route = self._routes.get(f"{seller}|{self.plan.models[model]}|{segment}")
+        if route is None:
+            return _NO_CHOICE
+        # INVARIANT: a target stands once among the candidates, so going through them attempts none twice.
+        rulings: dict[int, int] = {}
+        for target, ruling in route.candidates:
+            rulings.setdefault(target, ruling)
+        gone = {
+            found.surface: found.message
+            for found in self.plan.retirements
+            if found.name == model and found.begin_ns <= self._begin_ns
+        }
+        snapshot = model if model in self.plan.snapshots else ""
+        options, passed, retired = [], [], []
+        for target, ruling in rulings.items():
+            option = self._option(target, ruling)
+            its = self.plan.targets[target]
+            message = gone.get(its.surface, "")
+            why = message or _against(policy, snapshot, its, option)
+            if not why:
+                options.append(option)
+                continue
+            passed.append(PassedOver(its.label.cloud, its.label.deployment, why))
+            retired += [message] if message else []
+        all_retired = not options and len(retired) == len(rulings) > 0
+        return Choice(
+            options,
+            {refusal.cloud: refusal for refusal in route.refusals},
+            policy.strategy,
+            tuple(passed),
+            " ".join(dict.fromkeys(retired)) if all_retired else "",
+        )
+
+    def _option(self, target: int, ruling: int) -> Option:
+        lacks = {
+            BITS[Capability(lack.capability)]: f"lacks {lack.capability} ({lack.reason})"
+            for lack in self.plan.targets[target].lacks
+            if lack.begin_ns <= self._begin_ns < lack.end_ns
+        }
+        return Option(self._candidate(target, ruling), sum(lacks), lacks)
+
+    def _candidate(self, at: int, ruling: int) -> Candidate:
+        """One object per target and ruling, whatever it stands among."""
+        if (at, ruling) in self._candidates:
+            return self._candidates[at, ruling]
+        target, decision = self.targets[at], self.plan.rulings[ruling]
+        label = target.deployment
+        lines = (
+            ("x-clauseway-cloud", label.cloud),
+            ("x-clauseway-seller", label.seller),
+            ("x-clauseway-region", label.region),
+            ("x-clauseway-deployment", label.deployment),
+            ("x-clauseway-decision", decision.decision),
+        )
+        headers = b"".join(header_line(name, value) for name, value in lines)
+        made = Candidate(target, self._label(decision), headers, decision.decision)
+        self._candidates[at, ruling] = made
+        return made
+
+
+def _cuts_of(plan: Plan) -> Iterator[int]:
+    """Every instant at which something dated changes."""
+    for epoch in plan.epochs:
+        yield epoch.begin_ns
+    for target in plan.targets:
+        for prices in target.prices:
+            yield from (prices.begin_ns, prices.end_ns)
+        for lack in target.lacks:
+            yield from (lack.begin_ns, lack.end_ns)
+    for commitment in plan.commitments:
+        yield from (commitment.begin_ns, commitment.end_ns)
+    for retirement in plan.retirements:
+        yield retirement.begin_ns
+
+
+def _against(policy: Policy, snapshot: str, target: Target, option: Option) -> str:
+    """Why a customer may not be served by a deployment: by its policy, or because another snapshot is asked for. Empty
+    where it may."""
+    label = target.label
+    for noun, value, wanted in (
+        ("cloud", label.cloud, policy.clouds),
+        ("seller", label.seller, policy.sellers),
+        ("region", label.region, policy.regions),
+        ("residency", target.residency, policy.residency),
+    ):
+        if wanted and value not in wanted:
+            has = f"{noun} {value}" if value else f"{noun} is not stated"
+            return f"its {has}; the policy allows {', '.join(wanted)}"
+    missing = [name for name in policy.certifications if name not in target.certifications]
+    if missing:
+        return f"has no certification {', '.join(missing)}, which the policy asks for"
+    if "eu" in policy.residency and option.lacks & _EU:
+        return option.reasons[_EU]
+    if policy.strategy == "pinned" and label.deployment != policy.pinned:
+        return f"the policy pins requests to {policy.pinned}"
+    if snapshot and target.snapshot not in ("", snapshot):
+        return f"serves {target.snapshot}, not {snapshot}"
+    return ""
+
+
+def header_line(name: str, value: str) -> bytes:
+    """A header line. What cannot stand in a header (line breaks, other scripts) becomes `?`."""
+    safe = "".join(char if " " <= char <= "~" else "?" for char in value)
+    return f"{name}: {safe}\r\n".encode()

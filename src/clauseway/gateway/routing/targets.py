@@ -1,0 +1,200 @@
+"""What is called: a deployment ready to be called, what a request to it may cost at most, and what it came to."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from clauseway.gateway.clouds import CLOUDS, Prepare
+from clauseway.gateway.clouds.dialect import Credential, credential_in
+from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.credentials import STATIC
+from clauseway.gateway.plan import Commitment, Target
+from clauseway.gateway.routing.health import Health
+from clauseway.gateway.routing.quotas import Pace, Quota
+from clauseway.gateway.routing.rates import Scale
+from clauseway.gateway.routing.strategies import NEVER_NS, Standing
+from clauseway.gateway.routing.tariffs import Tariffs
+from clauseway.gateway.transport.upstream import Endpoint
+from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.operations import Destination, Wanted
+from clauseway.gateway.wire.requests import Asked
+from clauseway.metering import Buyer, Deployment, Status
+
+# Before everything dated.
+_ALWAYS_NS: Final = -(1 << 63)
+# Where a model's context is not known: the largest of those that the catalog knows.
+_CONTEXT_TOKENS_MAX: Final = 1_050_000
+# The thinnest sound that anyone sends: 2 kbit/s, four milliseconds a byte.
+_MILLISECONDS_PER_BYTE: Final = 4
+_ANY_SIZE: Final = 1 << 62
+_OF_TEXT: Final = frozenset({"text", "embedding", "moderation"})
+
+
+class Reserved(msgspec.Struct, frozen=True, gc=False):
+    """The worst case of a request: its cost in picodollars, its tokens, and how many of those are output."""
+
+    picodollars: int
+    tokens: int
+    output_tokens: int
+
+
+class CallTarget:
+    """A deployment ready to be called: everything of it that a request needs, one step away.
+
+    `prepare` is None while there is no credential. `renew` fetches another credential, where
+    there is somewhere to fetch it from.
+    """
+
+    def __init__(self, target: Target, label: int, endpoint: Endpoint, health: Health) -> None:
+        dialect = CLOUDS[target.dialect]
+        self.target = target
+        self.label = label
+        self.deployment = target.label
+        self.endpoint = endpoint
+        self.health = health
+        self.credential: Credential | None = None
+        self.prepare: Prepare | None = None
+        self.renew: Callable[[], Awaitable[bool]] | None = None
+        if target.auth.kind in STATIC:
+            self.present(credential_in(target.auth))
+        self.request_id_header = dialect.request_id_header
+        self.refuses_with = dialect.refuses_with
+        self.lacks = dialect.lacks(target)
+        self.destination = Destination(
+            target.label.model, msgspec.json.encode(target.label.model), dialect.takes_usage_option(target)
+        )
+        self.cloud = target.label.cloud
+        self.product = target.label.product
+        self.name = target.label.deployment
+        self.output_tokens_max = target.output_tokens_max
+        self.balances: Sequence[Balance] = ()
+        self.burns: Sequence[Balance] = ()
+        self._tariffs = Tariffs(target)
+        self.varied, self.tiered, self.hourly = self._tariffs.varied, self._tariffs.tiered, self._tariffs.hourly
+        self.quota: Quota | None = None
+        self.pace: Pace | None = None
+        self._of_text = target.kind in _OF_TEXT
+        self._context_max = target.context_tokens_max or _ANY_SIZE
+        self._context_bound = target.context_tokens_max or _CONTEXT_TOKENS_MAX
+        self._image_max = target.image_tokens_max or self._context_bound
+        # Until the first request tells the time: the latest prices.
+        self.turn_to(max((prices.begin_ns for prices in target.prices), default=_ALWAYS_NS))
+
+    def present(self, credential: Credential | None) -> None:
+        """From here on requests present this credential; None: there is none. Raises KeyError or ValueError, with
+        nothing changed, where the cloud has no use for it."""
+        self.prepare = None if credential is None else CLOUDS[self.target.dialect].prepare(self.target, credential)
+        self.credential = credential
+
+    @property
+    def account(self) -> bytes:
+        """The same for deployments that lie on one account, of whose files and batches each can tell."""
+        its = self.target
+        return msgspec.json.encode((its.dialect, its.url, its.auth, its.settings))
+
+    def turn_to(self, begin_ns: int) -> None:
+        """From here on the prices and commitments of this stretch hold."""
+        self._tariff = self._tariffs.at(begin_ns)
+        self.scale = self._tariff.plain
+        self.burns = [balance for balance in self.balances if balance.begin_ns <= begin_ns < balance.end_ns]
+
+    def scale_for(self, wanted: Wanted, buyer: Buyer, event_ns: int) -> Scale:
+        """The most that a request may cost, in whatever tier it comes to be served. To be asked where prices are
+        `varied`; elsewhere it is `scale`."""
+        tariff = self._tariff
+        if not tariff.begin_ns <= event_ns < tariff.end_ns:
+            tariff = self._tariffs.at(event_ns)
+        return tariff.dearest(buyer.organisation, wanted.operation.name, wanted.needs.tier, wanted.asked.later)
+
+    def worst_case(self, asked: Asked, body_bytes: int, needs: Needs, scale: Scale) -> Reserved:
+        """What a request may cost and use at most: a token is at least one byte of the body, an image what the catalog
+        says, what is not in the body as much as the model can hold; every choice may be as long as the request or the
+        model allows."""
+        rates = scale.rates
+        output_max = (asked.output_tokens or self.output_tokens_max) * asked.choices
+        if needs is PLAIN and self._of_text:
+            input_max = body_bytes if body_bytes < self._context_max else self._context_max
+            if input_max > scale.long:
+                rates = scale.ceiling(input_max)
+            worth = input_max * rates.input_max + output_max * rates.output_max
+            return Reserved(worth, input_max + output_max, output_max)
+        if needs.unbounded:
+            input_max = self._context_bound
+        else:
+            input_max = min(body_bytes + needs.images * self._image_max, self._context_max)
+        rates = scale.ceiling(input_max)
+        if needs.unbounded or needs.images or needs.audio or not self._of_text:
+            worth = input_max * rates.any_input_max + output_max * rates.any_output_max
+        else:
+            worth = input_max * rates.input_max + output_max * rates.output_max
+        if rates.milliseconds:
+            worth += body_bytes * _MILLISECONDS_PER_BYTE * rates.milliseconds
+        return Reserved(worth, input_max + output_max, output_max)
+
+    def has_room(self, now_s: float) -> bool:
+        """Whether its own quota bears another request."""
+        return self.quota is None or self.quota.admits(now_s)
+
+    def charge(self, units: Units) -> int:
+        """What usage is worth at the prices in force, in picodollars, as pricing would charge it."""
+        scale = self.scale
+        worth = scale.charge(units) if units and units[0][1] > scale.long else scale.rates.charge(units)
+        for balance in self.burns:
+            balance.left -= worth
+        return worth
+
+    def charge_of(self, units: Units, operation: str, tier: str, buyer: Buyer, event_ns: int) -> int:
+        """The same where prices are `varied`: of a request of that instant, served in the tier that its cloud told,
+        empty where it told none."""
+        tariff = self._tariff
+        if not tariff.begin_ns <= event_ns < tariff.end_ns:
+            tariff = self._tariffs.at(event_ns)
+        worth = tariff.of(buyer.organisation, operation, tier).charge(units)
+        for balance in self.burns:
+            balance.left -= worth
+        return worth
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody wants to know how its requests end."""
+        return self.quota is not None or self.pace is not None
+
+    def observe(self, streamed: bool, status: Status, first_us: int, tokens_more: int, now_s: float) -> None:
+        """How a request ended: after what time the first content came, and how many tokens more than were guessed when
+        it began."""
+        if self.quota is not None:
+            self.quota.correct(tokens_more)
+        if self.pace is not None and status in (Status.COMPLETE, Status.ESTIMATED):
+            self.pace.note(streamed, first_us, now_s)
+
+    def standing(self, now_s: float) -> Standing:
+        """How it stands against others."""
+        pace, rates = self.pace, self.scale.rates
+        return Standing(
+            provisioned=self.target.provisioned,
+            input_price=rates.input,
+            cached_price=rates.cached_input,
+            output_price=rates.output,
+            lapses_ns=min((balance.end_ns for balance in self.burns if balance.left > 0), default=NEVER_NS),
+            expected_us=(pace.expected_us(False, now_s), pace.expected_us(True, now_s)) if pace else (0.0, 0.0),
+        )
+
+
+class Balance:
+    """What is left of a commitment, in picodollars, counted down by what this process charges."""
+
+    __slots__ = ("begin_ns", "commitment", "end_ns", "left")
+
+    def __init__(self, commitment: Commitment) -> None:
+        self.commitment = commitment
+        self.begin_ns, self.end_ns = commitment.begin_ns, commitment.end_ns
+        self.left = commitment.left
+
+    def counts(self, label: Deployment) -> bool:
+        """Whether what a deployment serves counts toward it."""
+        its = self.commitment
+        return all(
+            not wanted or value in wanted
+            for wanted, value in ((its.clouds, label.cloud), (its.sellers, label.seller), (its.products, label.product))
+        )

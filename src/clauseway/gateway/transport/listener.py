@@ -1,0 +1,76 @@
+"""The door: where clients come in, with or without TLS, by certificates that may change while it is open.
+
+The listening socket stays; what changes is who accepts from it. Connections that are open, and those that wait in the
+kernel, notice nothing.
+"""
+
+import asyncio
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+
+from clauseway.gateway.plan.settings import Tls
+from clauseway.gateway.transport.listening import BACKLOG, listen
+from clauseway.gateway.transport.tls import identity, toward_clients
+
+USUAL_PORT = 8400
+
+
+class Door:
+    """Listens from when it is made; `open` begins to accept. Port None takes the usual one or the next free one above.
+
+    Raises InvalidInput where the address cannot be had.
+    """
+
+    def __init__(self, host: str, port: int | None) -> None:
+        self._socket = listen(host, port, USUAL_PORT)
+        self.port: int = self._socket.getsockname()[1]
+        self._server: asyncio.AbstractServer | None = None
+        self._tls = Tls()
+        self._seen = identity()
+
+    async def open(
+        self, loop: AbstractEventLoop, client: Callable[[], asyncio.Protocol], tls: Tls, handshake_s: float
+    ) -> None:
+        """Accept clients from now on as `tls` says, and no more as it was said before. Raises InvalidInput, with
+        nothing changed, where that cannot be."""
+        context = toward_clients(tls)
+        seen = _files(tls)
+        server = await loop.create_server(
+            client,
+            sock=self._socket.dup(),
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=handshake_s if context is not None else None,
+        )
+        before, self._server = self._server, server
+        self._tls, self._seen = tls, seen
+        if before is not None:
+            before.close()
+
+    def is_outdated(self, tls: Tls) -> bool:
+        """Whether other certificates are named, or lie there, than those that it was opened with. Whether there is TLS
+        at all, and whether clients show certificates, stays as it was: a file that is half written, or a section that
+        went missing, lets nobody in unprotected."""
+        if _protection(tls) != _protection(self._tls):
+            return False
+        if _files(tls) == self._seen and _named(tls) == _named(self._tls):
+            return False
+        self._seen = _files(tls)  # where they cannot be used, that is said once
+        return True
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self._socket.close()
+
+
+def _protection(tls: Tls) -> tuple[bool, bool]:
+    return (bool(tls.certificate), bool(tls.client_ca))
+
+
+def _named(tls: Tls) -> tuple[str, str, str]:
+    return (tls.certificate, tls.key, tls.client_ca)
+
+
+def _files(tls: Tls) -> tuple[tuple[int, int, int], ...]:
+    return identity(*_named(tls)) if tls.certificate else ()

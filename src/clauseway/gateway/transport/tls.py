@@ -1,0 +1,75 @@
+"""TLS toward clients and toward clouds. Nothing older than 1.2; HTTP/1.1 is what is spoken.
+
+Certificates are files that others replace: whoever holds a context asks `identity` now and then whether it is still of
+the files that are there.
+"""
+
+import ssl
+from pathlib import Path
+from typing import Final
+
+from clauseway.gateway.plan.settings import Tls
+from clauseway.values import InvalidInput, Problem
+
+_ALPN = ["http/1.1"]
+_MISSING: Final = (0, 0, 0)
+
+
+def toward_clients(tls: Tls) -> ssl.SSLContext | None:
+    """What clients are met with; None for plain HTTP. Raises InvalidInput where a certificate or key is none."""
+    if not tls.certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(_ALPN)
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, password=_no_passphrase)
+    except (OSError, ValueError) as error:
+        todo = "Give the chain (ours first) and its private key, as PEM and without a passphrase."
+        raise _unusable(f"{tls.certificate} with {tls.key}", error, "tls.certificate", todo) from None
+    if tls.client_ca:
+        _trust(context, tls.client_ca, "tls.client_ca")
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def toward_clouds(tls: Tls) -> ssl.SSLContext:
+    """What clouds are called with: their certificate is checked, and that it is for the host that is called. Raises
+    InvalidInput where the authority is none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(_ALPN)
+    if tls.upstream_ca:
+        _trust(context, tls.upstream_ca, "tls.upstream_ca")
+    else:
+        context.load_default_certs()
+    return context
+
+
+def identity(*paths: str) -> tuple[tuple[int, int, int], ...]:
+    """Changes when one of the files is replaced or written; zeros for what is missing or not named."""
+    return tuple([file_identity(Path(path)) if path else _MISSING for path in paths])
+
+
+def file_identity(path: Path) -> tuple[int, int, int]:
+    """Changes when the file is replaced or written; zeros while it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return _MISSING
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def _trust(context: ssl.SSLContext, path: str, where: str) -> None:
+    try:
+        context.load_verify_locations(path)
+    except (OSError, ValueError) as error:
+        raise _unusable(path, error, where, "Give certificates of authorities, as PEM.") from None
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key is locked with a passphrase")
+
+
+def _unusable(what: str, error: Exception, where: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=f"{what} cannot be used", why=str(error), where=where, todo=todo))

@@ -1,0 +1,290 @@
+"""Connections to clouds: one request at a time on each, idle ones kept for the next.
+
+An `Endpoint` is an address with its idle connections. An `UpstreamConnection` writes one request and tells its receiver
+what comes back, once per read: the pieces of the body that were in it, and whether the answer is complete.
+"""
+
+import asyncio
+import ssl
+from abc import ABC, abstractmethod
+from asyncio import AbstractEventLoop, Transport
+from typing import Final, cast
+
+import httptools
+
+from clauseway.gateway.clouds import CLOUDS
+from clauseway.gateway.plan.limits import Limits
+
+# _PASS is 0: the common case is tested first.
+_PASS: Final = 0
+_DROP: Final = 1
+_FRAMING: Final = 2
+_CONTENT_TYPE: Final = 3
+_REQUEST_ID: Final = 4
+_ENCODING: Final = 5
+_LIMIT: Final = 6
+# Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else is the caller's.
+_ACTIONS: Final = {
+    b"connection": _DROP,
+    b"keep-alive": _DROP,
+    b"te": _DROP,
+    b"trailer": _DROP,
+    b"upgrade": _DROP,
+    b"proxy-authenticate": _DROP,
+    b"proxy-authorization": _DROP,
+    b"proxy-connection": _DROP,
+    b"set-cookie": _DROP,
+    b"alt-svc": _DROP,
+    b"strict-transport-security": _DROP,
+    b"content-length": _FRAMING,
+    b"transfer-encoding": _FRAMING,
+    b"content-type": _CONTENT_TYPE,
+    b"content-encoding": _ENCODING,
+    **{dialect.request_id_header: _REQUEST_ID for dialect in CLOUDS.values()},
+}
+_OURS: Final = b"x-clauseway-"
+_LIMITS: Final = b"x-ratelimit-"
+_SPELLINGS_MAX: Final = 2000  # how many spellings of header names are remembered; an odd cloud cannot grow it
+
+
+class _Actions(dict[bytes, int]):
+    """What to do with a header, by its name as spelled: remembered, because lowering each name costs more."""
+
+    def __missing__(self, name: bytes) -> int:
+        lower = name.lower()
+        if lower.startswith(_OURS):
+            action = _DROP
+        elif lower.startswith(_LIMITS):
+            action = _LIMIT
+        else:
+            action = _ACTIONS.get(lower, _PASS)
+        if len(self) < _SPELLINGS_MAX:
+            self[name] = action
+        return action
+
+
+_actions: Final = _Actions()
+
+
+class Receiver(ABC):
+    """Whoever sent the request. After `complete` or `lost` nothing more is said."""
+
+    @abstractmethod
+    def received(self, data: bytes, complete: bool) -> None:
+        """Some of the answer's body (perhaps none yet: then its head has come)."""
+
+    @abstractmethod
+    def lost(self, reason: str, reused: bool) -> None:
+        """The connection broke. `reused`: it had been idle before, and broke before anything came."""
+
+
+class Endpoint:
+    """An address that is called, and its idle connections, the freshest last.
+
+    INVARIANT: a connection that is closing, or at its end, is not among them.
+    """
+
+    def __init__(
+        self, host: str, port: int, loop: AbstractEventLoop, limits: Limits, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.limits = limits
+        self.idle: list[UpstreamConnection] = []
+        self.age = 0  # in seconds, counted by `grow_older`: a clock need not be read for each request
+        self._loop = loop
+        self.tls = tls  # of the next connection; it is what checks that the host is the one that was called
+
+    def take(self) -> "UpstreamConnection | None":
+        """An idle connection, or None."""
+        return self.idle.pop() if self.idle else None
+
+    async def connect(self) -> "UpstreamConnection":
+        """A new connection. Raises OSError (refused, unreachable, TLS) or TimeoutError."""
+        opening = self._loop.create_connection(lambda: UpstreamConnection(self), self.host, self.port, ssl=self.tls)
+        _, connection = await asyncio.wait_for(opening, self.limits.connect_s)
+        return connection
+
+    def keep(self, connection: "UpstreamConnection") -> None:
+        if len(self.idle) < self.limits.upstream_idle_connections:
+            self.idle.append(connection)
+        else:
+            connection.close()
+
+    def forget(self, connection: "UpstreamConnection") -> None:
+        """It is closing: nobody shall take it."""
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def grow_older(self) -> None:
+        """A second has passed: close what has been idle too long; the oldest come first in the list."""
+        self.age += 1
+        oldest = self.age - self.limits.upstream_idle_s
+        while self.idle and self.idle[0].idle_since < oldest:
+            self.idle.pop(0).close()
+
+    def close(self) -> None:
+        while self.idle:
+            self.idle.pop().close()
+
+
+# In the place of the parser of a connection that is lost: they know each other, and nobody collects such a ring soon.
+_NO_PARSER: Final = httptools.HttpResponseParser(object())
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection. `status`, `head` (header lines to pass on), `limits` (those of rate limits) and the rest describe
+    the answer being received."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: Transport | None = None
+        self._receiver: Receiver | None = None
+        self._id_header = b""
+        self._paused = False
+        self._used = False
+        self.idle_since = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.status = 0
+        self.head: list[bytes] = []
+        self.limits: list[bytes] = []
+        self.is_event_stream = False
+        self.is_encoded = False
+        self.upstream_id = b""
+        self._parts: list[bytes] = []
+        self._head_done = False
+        self._framed = False
+        self._complete = False
+        self._keep_alive = False
+
+    # -- for the exchange
+
+    def send(self, receiver: Receiver, id_header: bytes, data: bytes) -> None:
+        """Send a whole request; its answer goes to `receiver`."""
+        assert self._transport is not None
+        self._begin()
+        self._receiver = receiver
+        self._id_header = id_header
+        self._transport.write(data)
+
+    def abort(self) -> None:
+        """Give up the answer and the connection with it; the receiver hears nothing more."""
+        self._receiver = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        self._receiver = None
+        if self._transport is not None:
+            self._transport.close()
+
+    def pause(self) -> None:
+        """Stop reading: the caller does not take what is here already."""
+        if not self._paused and self._transport is not None and self._receiver is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            self.abort()  # nobody asked: whatever this is, the connection cannot be trusted with a request
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.abort()
+            receiver.lost("went over to another protocol", False)
+            return
+        except httptools.HttpParserError as error:
+            self.abort()
+            receiver.lost(f"sent what is not HTTP ({error})", False)
+            return
+        if not self._head_done:
+            return
+        parts = self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if parts:
+            self._parts = []
+        if self._complete:
+            self._receiver = None
+            self._park()
+            receiver.received(body, True)
+        else:
+            receiver.received(body, False)
+
+    def eof_received(self) -> None:
+        """The cloud will say nothing more: not a connection for another request."""
+        self._endpoint.forget(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._parser = _NO_PARSER
+        self._endpoint.forget(self)
+        receiver, self._receiver = self._receiver, None
+        if receiver is None:
+            return
+        if self._head_done and not self._framed and exc is None:
+            receiver.received(b"", True)  # an answer without a length ends with its connection
+        elif self.status:
+            receiver.lost("broke off its answer", False)
+        else:
+            receiver.lost("closed the connection without an answer", self._used)
+
+    def _park(self) -> None:
+        if self._paused:
+            self.resume()
+        self._used = True
+        if self._keep_alive:
+            self.idle_since = self._endpoint.age
+            self._endpoint.keep(self)
+        else:
+            self.close()
+
+    # -- httptools callbacks
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        action = _actions[name]
+        if not action:
+            self.head += (name, b": ", value, b"\r\n")
+        elif action == _REQUEST_ID:
+            self.head += (name, b": ", value, b"\r\n")
+            if name.lower() == self._id_header:
+                self.upstream_id = value
+        elif action == _CONTENT_TYPE:
+            self.head += (name, b": ", value, b"\r\n")
+            self.is_event_stream = value.lower().startswith(b"text/event-stream")
+        elif action == _LIMIT:
+            self.limits += (name, b": ", value, b"\r\n")
+        elif action == _FRAMING:
+            self._framed = True
+        elif action == _ENCODING:
+            self.head += (name, b": ", value, b"\r\n")
+            self.is_encoded = value.lower() != b"identity"
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        self._head_done = self.status >= 200
+
+    def on_body(self, body: bytes) -> None:
+        self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        if self.status < 200:
+            self._begin()  # an interim answer; the real one follows
+            return
+        self._complete = True
+        # Here and not later: the parser forgets it as soon as this callback returns.
+        self._keep_alive = self._parser.should_keep_alive()

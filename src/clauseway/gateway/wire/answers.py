@@ -1,0 +1,44 @@
+"""What is read of an answer on its way: the two kinds of event streams.
+
+Every cloud answers in OpenAI's shapes on the surfaces that are used here, so it depends on the operation alone.
+"""
+
+from typing import Protocol
+
+from clauseway.gateway.clouds.reports import Reader
+from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.wire.errors import Fault
+from clauseway.gateway.wire.made import Made
+from clauseway.gateway.wire.requests import Asked
+from clauseway.gateway.wire.streams import EventStream
+from clauseway.gateway.wire.typed_streams import TypedStream
+
+
+class Stream(Protocol):
+    """A cloud's event stream on its way to the caller. `feed` gives what may go on now, in whole events.
+
+    `committed` once content came; `done` once its last event came; `failed` once it reported an error. `units` are its
+    usage report, if any; `events` counts those passed on. `last` is what must not go out before the usage is durable.
+    `made` is the identifier it issued, if any; `report` the data of the event that told its usage.
+    """
+
+    committed: bool
+    done: bool
+    failed: bool
+    events: int
+    last: bytes
+    made: Made | None
+    report: bytes
+
+    @property
+    def units(self) -> Units | None: ...
+    def feed(self, data: bytes) -> bytes: ...
+    def broken(self, fault: Fault, message: str) -> bytes: ...
+
+
+def chat_stream(asked: Asked, _units_in: Reader) -> Stream:
+    return EventStream(strip_usage=not asked.wants_usage)
+
+
+def typed_stream(_asked: Asked, units_in: Reader) -> Stream:
+    return TypedStream(units_in)

@@ -1,0 +1,184 @@
+"""A batch's file: JSON lines, each a request of its own. How they are read, and how their models are named. Pure.
+
+    {"custom_id": …, "method": "POST", "url": "/v1/chat/completions", "body": {"model": …, …}}
+
+A line is never written anew where that can be helped: its body is spliced as any body is, and every other byte of the
+file stays as it came: spaces, `\\r\\n`, blank lines, a byte order mark.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from clauseway.gateway.wire.capabilities import ABSENT
+from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
+from clauseway.gateway.wire.multipart import BadForm, uploaded_in
+from clauseway.gateway.wire.requests import (
+    Asked,
+    AskedOfNoModel,
+    Decode,
+    decode_chat,
+    decode_moderation,
+    decode_plain,
+    decode_responses,
+)
+from clauseway.gateway.wire.splice import with_body, with_model
+
+# What clouds document as endpoints of batches, as far as their requests are JSON. Azure's samples leave `/v1` out.
+_BATCHED: Mapping[str, tuple[str, Decode]] = {
+    "/chat/completions": ("chat", decode_chat),
+    "/responses": ("responses", decode_responses),
+    "/embeddings": ("embeddings", decode_plain),
+    "/moderations": ("moderations", decode_moderation),
+    "/images/generations": ("images.generations", decode_plain),
+}
+_MARK = b"\xef\xbb\xbf"
+_JSON = b"application/json"
+_TOLD_MAX = 80  # of what somebody wrote in the wrong place
+
+
+class Span(NamedTuple):
+    """Where a line that is not blank lies; `number` counts from 1, blank lines too."""
+
+    number: int
+    begin: int
+    end: int
+
+
+class Line(NamedTuple):
+    """What a line asks for: an operation, by name, with `body`."""
+
+    operation: str
+    asked: Asked
+    body: bytes
+
+
+class _Written(msgspec.Struct, frozen=True, gc=False):
+    """A line as it is written. Members that are not here pass unread."""
+
+    method: str = ""
+    url: str = ""
+    body: msgspec.Raw = ABSENT
+
+
+_decode_line = msgspec.json.Decoder(_Written).decode
+_LINE_READ = frozenset(_Written.__struct_fields__)
+
+
+def spans(body: bytes, begin: int, end: int) -> Iterator[Span]:
+    """The lines between two places of a body, without the white space that ends them."""
+    if body.startswith(_MARK, begin, end):
+        begin += len(_MARK)
+    number = 0
+    while begin < end:
+        number += 1
+        stop = body.find(b"\n", begin, end)
+        stop = end if stop < 0 else stop
+        length = len(body[begin:stop].rstrip())
+        if length:
+            yield Span(number, begin, begin + length)
+        begin = stop + 1
+
+
+def read_line(written: bytes) -> Line:
+    """Raises BadBody where it asks for nothing that a batch can be of."""
+    try:
+        check_utf8(written)
+        line = _decode_line(written)
+        members_once(written, _LINE_READ)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadBody(f"it is no request of a batch: {error}") from None
+    found = _BATCHED.get(line.url.removeprefix("/v1"))
+    if found is None:
+        known = ", ".join(f"/v1{path}" for path in _BATCHED)
+        raise BadBody(f"its url is {line.url[:_TOLD_MAX]!r}; batches are of {known}", "url")
+    if line.method != "POST":
+        raise BadBody(f"its method is {line.method[:_TOLD_MAX]!r}, not 'POST'", "method")
+    body = bytes(line.body)
+    operation, decode = found
+    return Line(operation, decode(body, _JSON), body)
+
+
+class Splicer:
+    """Makes, line by line and in order, the body that goes to a deployment where the model is named `model`, which is
+    `quoted` as JSON."""
+
+    def __init__(self, body: bytes, model: str, quoted: bytes) -> None:
+        self.model = model
+        self._quoted = quoted
+        self._body = body
+        self._pieces: list[bytes | memoryview] = []
+        self._at = 0
+
+    def add(self, span: Span, line: Line) -> None:
+        if line.asked.model == self.model:
+            return
+        _, begin, end = span
+        changed = with_model(line.body, line.asked.model or "", self.model, self._quoted)
+        rest = memoryview(self._body)[self._at : begin]
+        self._pieces += (rest, with_body(self._body[begin:end], line.body, changed))
+        self._at = end
+
+    def whole(self) -> bytes:
+        if not self._pieces:
+            return self._body
+        return b"".join((*self._pieces, memoryview(self._body)[self._at :]))
+
+
+class Preparing(Protocol):
+    """What has to be found out before anybody can be asked: it then sets the request off, or answers it."""
+
+    async def prepare(self, exchange: Any, /) -> None: ...
+
+
+class Upload(AskedOfNoModel):
+    """The upload of a file, as `requests.Asked`. `begin` and `end` are the file's places in the form.
+
+    Of one for batches `model` is what its first line names, and `contents` what is to be remembered of it, by
+    deployment. `named`: all of its lines name the model so by now.
+    """
+
+    def __init__(self, purpose: str, begin: int, end: int) -> None:
+        self.purpose = purpose
+        self.begin = begin
+        self.end = end
+        self.contents: dict[str, bytes] = {}
+        self.named = ""
+        self.preparing: Preparing | None = None
+
+    @property
+    def for_batches(self) -> bool:
+        return self.purpose == "batch"
+
+    def body_for(self, body: bytes, model: str, quoted: bytes) -> bytes:
+        """The form as it goes to a deployment where the model is named so."""
+        if not self.for_batches or model == self.named:
+            return body
+        splicer = Splicer(body, model, quoted)
+        for span in spans(body, self.begin, self.end):
+            splicer.add(span, read_line(body[span.begin : span.end]))
+        return splicer.whole()
+
+
+def decode_upload(body: bytes, content_type: bytes) -> Asked:
+    """What a form says of its file. Raises BadBody."""
+    try:
+        return Upload(*uploaded_in(body, content_type))
+    except BadForm as error:
+        raise BadBody(f"The body is no form: {error}.") from None
+
+
+class Batching(AskedOfNoModel):
+    """The creation of a batch, as `requests.Asked`. `picodollars` and `output_tokens` are what it may come to at most,
+    known from its file."""
+
+    def __init__(self, file: str) -> None:
+        self.follows = (file,) if file else ()
+        self.picodollars = 0
+
+
+def decode_batching(body: bytes, content_type: bytes) -> Asked:
+    """Raises BadBody."""
+    named = decode_plain(body, content_type).follows
+    return Batching(named[0] if named else "")

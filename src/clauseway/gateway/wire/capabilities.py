@@ -1,0 +1,285 @@
+"""What a request needs, read from its values: the bits of its capabilities, and what its length says nothing of.
+
+Members at the top are decoded by type, and absent ones cost nothing. The parts of messages are decoded only where the
+body holds a name that may stand for one: `"type"` stands in every part, and an escaped letter (`\\u00`) may hide it.
+What cannot be read asks for nothing: it passes through, and its cloud says what is wrong with it. For reservations it
+counts as the worst that it could be.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from clauseway.catalog import BITS, Capability
+from clauseway.gateway.wire.members import members_once, objects_once
+
+
+class Needs(NamedTuple):
+    """What a request needs. `bits` as in `catalog.BITS`.
+
+    `images` count for more tokens than their bytes say. `unbounded`: it draws on what is not in the body (stored
+    context, files and addresses, tools that the cloud runs), so nothing but the model's context bounds its input.
+    `audio`: sound goes in or comes out. `cache_key` is what prompts with the same beginning share. `tier` is the tier
+    of service that it asks for, in its own words.
+    """
+
+    bits: int = 0
+    images: int = 0
+    unbounded: bool = False
+    audio: bool = False
+    cache_key: str = ""
+    tier: str = ""
+
+
+PLAIN = Needs()
+# What a member that is read only where it matters is when it is not there: the same object in every request.
+ABSENT = msgspec.Raw()
+
+_TOOLS, _CUSTOM, _PARALLEL = (
+    BITS[Capability.TOOLS], BITS[Capability.CUSTOM_TOOLS], BITS[Capability.PARALLEL_TOOL_CALLS],
+)  # fmt: skip
+_CLIENT_TOOL_SEARCH = BITS[Capability.CLIENT_TOOL_SEARCH]
+_JSON_MODE, _JSON_SCHEMA, _STRICT = (
+    BITS[Capability.JSON_MODE], BITS[Capability.JSON_SCHEMA], BITS[Capability.STRICT_SCHEMA],
+)  # fmt: skip
+_VISION, _AUDIO_INPUT, _FILE_INPUT = (
+    BITS[Capability.VISION], BITS[Capability.AUDIO_INPUT], BITS[Capability.FILE_INPUT],
+)  # fmt: skip
+TIERS: Mapping[str, int] = {"flex": BITS[Capability.FLEX], "priority": BITS[Capability.PRIORITY]}
+# Tools that the cloud itself runs, by the beginning of their type (`web_search`, `web_search_preview_2025_03_11`).
+_HOSTED: Sequence[tuple[str, int]] = (
+    ("web_search", BITS[Capability.WEB_SEARCH]),
+    ("file_search", BITS[Capability.FILE_SEARCH]),
+    ("code_interpreter", BITS[Capability.CODE_INTERPRETER]),
+    ("computer", BITS[Capability.COMPUTER_USE]),
+    ("image_generation", BITS[Capability.IMAGE_GENERATION_TOOL]),
+    ("mcp", BITS[Capability.MCP]),
+    ("shell", BITS[Capability.SHELL]),
+    ("local_shell", BITS[Capability.SHELL]),
+    ("apply_patch", BITS[Capability.CUSTOM_TOOLS]),
+    ("tool_search", BITS[Capability.TOOL_SEARCH]),
+)
+# What a caller runs itself brings nothing in that is not in the body.
+_RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
+_BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Strict(msgspec.Struct, gc=False):
+    strict: bool | None = None
+
+
+class _Tool(msgspec.Struct, gc=False):
+    """A tool as chat completions (`function: {…}`) and Responses (flat) write it."""
+
+    type: str | None = None
+    strict: bool | None = None
+    function: _Strict | None = None
+    execution: str | None = None
+
+
+class _Format(msgspec.Struct, gc=False):
+    """`response_format` of chat completions (`json_schema: {…}`), or `text.format` of Responses (flat)."""
+
+    type: str | None = None
+    strict: bool | None = None
+    json_schema: _Strict | None = None
+
+
+class _Text(msgspec.Struct, gc=False):
+    format: _Format | None = None
+
+
+class _Part(msgspec.Struct, gc=False):
+    """A part of a message's content, in either format; also what a tool's output consists of."""
+
+    type: str | None = None
+
+
+class _Item(msgspec.Struct, gc=False):
+    """A message, or another item of a Responses input."""
+
+    type: str | None = None
+    content: str | list[_Part] | None = None
+    output: str | list[_Part] | _Part | None = None
+
+
+class _Chat(msgspec.Struct, gc=False):
+    messages: msgspec.Raw = ABSENT
+
+
+class _Response(msgspec.Struct, gc=False):
+    input: msgspec.Raw = ABSENT
+
+
+_decode_tools = msgspec.json.Decoder(list[_Tool]).decode
+_decode_format = msgspec.json.Decoder(_Format | None).decode
+_decode_text = msgspec.json.Decoder(_Text | None).decode
+_decode_chat = msgspec.json.Decoder(_Chat).decode
+_decode_response = msgspec.json.Decoder(_Response).decode
+_decode_items = msgspec.json.Decoder(str | list[_Item] | None).decode
+# The members that are read of each: what stands twice is refused.
+_TOOL_READ = frozenset(_Tool.__struct_fields__)
+_STRICT_READ = frozenset(_Strict.__struct_fields__)
+_FORMAT_READ = frozenset(_Format.__struct_fields__)
+_TEXT_READ = frozenset(_Text.__struct_fields__)
+_ITEM_READ = frozenset(_Item.__struct_fields__)
+_PART_READ = frozenset(_Part.__struct_fields__)
+_OBJECT, _LIST = ord("{"), ord("[")
+
+
+def tools_needed(tools: msgspec.Raw) -> tuple[int, bool]:
+    """The bits of a request's tools, and whether one of them brings in what is not in the body.
+
+    Raises RepeatedMember.
+    """
+    try:
+        listed = _decode_tools(tools)
+        for members in objects_once(tools, _TOOL_READ, "tools"):
+            if "function" in members:
+                _check_strict(members["function"], "tools.function")
+    except _BAD:
+        return 0, stated(tools)
+    bits, unbounded = 0, False
+    for tool in listed:
+        kind = tool.type or ""
+        if kind == "function":
+            bits |= _TOOLS
+            if tool.strict or (tool.function is not None and tool.function.strict):
+                bits |= _STRICT
+        elif kind == "custom":
+            bits |= _CUSTOM
+        elif kind == "tool_search" and tool.execution == "client":
+            bits |= _CLIENT_TOOL_SEARCH
+        else:
+            for beginning, bit in _HOSTED:
+                if kind.startswith(beginning):
+                    bits |= bit
+                    break
+            unbounded = unbounded or not kind.startswith(_RUN_BY_CALLER)
+    return bits, unbounded
+
+
+def format_needed(written: msgspec.Raw, *, in_text: bool) -> int:
+    """The bits of the format that the answer is to have. Raises RepeatedMember."""
+    try:
+        text = _decode_text(written) if in_text else None
+        form = text.format if text is not None else None if in_text else _decode_format(written)
+        if text is not None:
+            members = members_once(written, _TEXT_READ, "text")
+            if form is not None:
+                _check_format(members["format"], "text.format")
+        elif form is not None:
+            _check_format(written, "response_format")
+    except _BAD:
+        return 0
+    if form is None:
+        return 0
+    if form.type == "json_object":
+        return _JSON_MODE
+    if form.type != "json_schema":
+        return 0
+    strict = form.strict or (form.json_schema is not None and form.json_schema.strict)
+    return _JSON_SCHEMA | _STRICT if strict else _JSON_SCHEMA
+
+
+class Parts(NamedTuple):
+    """What the parts of a request's messages need."""
+
+    bits: int = 0
+    images: int = 0
+    unbounded: bool = False
+    audio: bool = False
+
+
+_NO_PARTS = Parts()
+
+
+def stated(member: msgspec.Raw) -> bool:
+    """Whether a member is there and says something: `null` is the same as nothing."""
+    return member is not ABSENT and bytes(member) != b"null"
+
+
+def chat_parts(body: bytes) -> Parts:
+    """What the parts of a chat's messages need. Raises RepeatedMember."""
+    if body.find(b"[") == body.rfind(b"["):
+        return _NO_PARTS
+    try:
+        return _parts(_decode_chat(body).messages, "messages")
+    except _BAD:
+        return _worst(body)
+
+
+def response_parts(body: bytes) -> Parts:
+    """What the parts of a Responses input need. Raises RepeatedMember."""
+    if b"[" not in body:
+        return _NO_PARTS
+    try:
+        return _parts(_decode_response(body).input, "input")
+    except _BAD:
+        return _worst(body)
+
+
+def _parts(written: msgspec.Raw, path: str) -> Parts:
+    items = _decode_items(written) if written is not ABSENT else None
+    if not isinstance(items, list):
+        return _NO_PARTS
+    for members in objects_once(written, _ITEM_READ, path):
+        for name in ("content", "output"):
+            if name in members:
+                _check_parts(members[name], f"{path}.{name}")
+    return _of_items(items)
+
+
+def _check_parts(written: msgspec.Raw, path: str) -> None:
+    opening = memoryview(written)[0]
+    if opening == _LIST:
+        objects_once(written, _PART_READ, path)
+    elif opening == _OBJECT:
+        members_once(written, _PART_READ, path)
+
+
+def _check_format(written: msgspec.Raw, path: str) -> None:
+    members = members_once(written, _FORMAT_READ, path)
+    if "json_schema" in members:
+        _check_strict(members["json_schema"], f"{path}.json_schema")
+
+
+def _check_strict(written: msgspec.Raw, path: str) -> None:
+    """Schemas are long: where the one name that is read stands once, letter by letter, nothing else is looked at."""
+    text = bytes(written)
+    if text.startswith(b"{") and (text.count(b'"strict"') > 1 or b"\\u" in text):
+        members_once(written, _STRICT_READ, path)
+
+
+def _of_items(items: list[_Item]) -> Parts:
+    parts = _NO_PARTS
+    for item in items:
+        content, output = item.content, item.output
+        if isinstance(content, list):
+            for part in content:
+                parts = _with_part(parts, part)
+        if output is not None and not isinstance(output, str):
+            for told in output if isinstance(output, list) else (output,):
+                parts = _with_part(parts, told)
+        if item.type == "item_reference":
+            parts = parts._replace(unbounded=True)
+    return parts
+
+
+def _with_part(parts: Parts, part: _Part) -> Parts:
+    bits, images, unbounded, audio = parts
+    kind = part.type
+    if kind in ("image_url", "input_image", "computer_screenshot"):
+        return Parts(bits | _VISION, images + 1, unbounded, audio)
+    if kind == "input_audio":
+        return Parts(bits | _AUDIO_INPUT, images, unbounded, True)
+    if kind in ("file", "input_file"):
+        # A page is an image as well as its text: a document's bytes do not bound its tokens.
+        return Parts(bits | _FILE_INPUT, images, True, audio)
+    return parts
+
+
+def _worst(body: bytes) -> Parts:
+    """Of messages in a shape that we do not know: no capability is known to be needed, and anything may be in them."""
+    return Parts(0, body.count(b"image"), True, True)

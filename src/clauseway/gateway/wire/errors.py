@@ -1,0 +1,109 @@
+"""One table of what we answer when we do not pass a cloud's answer on, in OpenAI's error shape.
+
+`should_retry` false tells OpenAI's clients not to multiply our attempts by their own.
+"""
+
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+import msgspec
+
+from clauseway.gateway.budgets.accounts import Shortage
+
+# A client that is told to come again within this time waits for it; beyond it, it is told not to.
+PATIENCE_S: Final = 30.0
+PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class Fault(NamedTuple):
+    """A kind of error: HTTP status, OpenAI's `type` and `code`, and whether a client may try again."""
+
+    status: int
+    type: str
+    code: str
+    should_retry: bool = False
+
+
+MALFORMED_HTTP: Final = Fault(400, "invalid_request_error", "malformed_http")
+MALFORMED_BODY: Final = Fault(400, "invalid_request_error", "invalid_body")
+UNKNOWN_CLOUD: Final = Fault(400, "invalid_request_error", "unknown_cloud")
+NO_KEY: Final = Fault(401, "invalid_request_error", "invalid_api_key")
+FORBIDDEN: Final = Fault(403, "permission_error", "forbidden_by_agreement")
+NO_DEPLOYMENT: Final = Fault(404, "invalid_request_error", "no_deployment")
+UNKNOWN_PATH: Final = Fault(404, "invalid_request_error", "unknown_url")
+UNKNOWN_MODEL: Final = Fault(404, "invalid_request_error", "model_not_found")
+WRONG_METHOD: Final = Fault(405, "invalid_request_error", "method_not_allowed")
+SLOW_CLIENT: Final = Fault(408, "invalid_request_error", "request_timeout", should_retry=True)
+NOT_ALLOWED: Final = Fault(403, "permission_error", "role_not_permitted")
+NO_SUCH_OBJECT: Final = Fault(404, "invalid_request_error", "not_found")
+NOT_OFFERED: Final = Fault(400, "invalid_request_error", "not_offered")
+MISSING_MODEL: Final = Fault(400, "invalid_request_error", "missing_required_parameter")
+UNSUPPORTED: Final = Fault(400, "invalid_request_error", "unsupported_by_every_deployment")
+LIMITED: Final = Fault(429, "rate_limit_error", "rate_limit_exceeded")
+OVER_BUDGET: Final = Fault(429, "insufficient_quota", "budget_exceeded")
+BODY_TOO_LARGE: Final = Fault(413, "invalid_request_error", "body_too_large")
+EXPECTATION: Final = Fault(417, "invalid_request_error", "expectation_failed")
+CLOUDS_BUSY: Final = Fault(429, "rate_limit_error", "rate_limit_exceeded")
+HEAD_TOO_LARGE: Final = Fault(431, "invalid_request_error", "head_too_large")
+INTERNAL: Final = Fault(500, "server_error", "internal_error")
+CLOUDS_FAILED: Final = Fault(502, "server_error", "clouds_failed")
+CLOUDS_UNAVAILABLE: Final = Fault(503, "server_error", "clouds_unavailable")
+JOURNAL_FAILED: Final = Fault(503, "server_error", "journal_failed")
+JOURNAL_FULL: Final = Fault(503, "server_error", "journal_full", should_retry=True)
+TOO_MANY_CONNECTIONS: Final = Fault(503, "server_error", "too_many_connections", should_retry=True)
+CHANGED: Final = Fault(503, "server_error", "changed_meanwhile", should_retry=True)
+NOT_READY: Final = Fault(503, "server_error", "not_ready", should_retry=True)
+STOPPING: Final = Fault(503, "server_error", "stopping", should_retry=True)
+DEADLINE: Final = Fault(504, "server_error", "deadline_exceeded")
+STREAM_BROKEN: Final = Fault(502, "server_error", "stream_interrupted")
+
+# What is said of a fault of our own: the rest is for whoever runs the gateway.
+OWN_FAULT: Final = "The gateway failed at this request; its log says why."
+
+
+def error_object(fault: Fault, message: str, param: str | None = None) -> bytes:
+    """`{"error": {...}}` with the four members that OpenAI's clients read."""
+    return msgspec.json.encode({"error": error_members(fault, message, param)})
+
+
+def error_members(fault: Fault, message: str, param: str | None = None) -> dict[str, str | None]:
+    """The four members of an error that OpenAI's clients read."""
+    return {"message": message, "type": fault.type, "param": param, "code": fault.code}
+
+
+def error_event(fault: Fault, message: str) -> bytes:
+    """The same inside a stream: an object with `error` makes OpenAI's clients raise."""
+    return b"data: %b\n\n" % error_object(fault, message)
+
+
+def error_response(
+    fault: Fault, message: str, *, param: str | None = None, headers: bytes = b"", close: bool = False
+) -> bytes:
+    """A whole HTTP answer. `headers` are complete lines."""
+    body = error_object(fault, message, param)
+    return response(fault.status, body, headers + _retry_header(fault), close=close)
+
+
+def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
+    """What is answered where a limit or a budget is used up, with the figure and, where time helps, when."""
+    fault = OVER_BUDGET if shortage.kind == "budget" else LIMITED
+    seconds = shortage.retry_after_s
+    when = b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-seconds // 1), seconds * 1000) if seconds else b""
+    again = fault is LIMITED and 0 < seconds <= PATIENCE_S
+    return error_response(fault._replace(should_retry=again), shortage.message, headers=headers + when)
+
+
+def _retry_header(fault: Fault) -> bytes:
+    return b"x-should-retry: true\r\n" if fault.should_retry else b"x-should-retry: false\r\n"
+
+
+def response(status: int, body: bytes, headers: bytes = b"", *, close: bool = False) -> bytes:
+    """A whole JSON answer."""
+    return b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n%b" % (
+        status,
+        PHRASES[status],
+        headers,
+        b"connection: close\r\n" if close else b"",
+        len(body),
+        body,
+    )

@@ -1,0 +1,345 @@
+"""Everything that may be asked of the gateway under OpenAI's paths: one visible table.
+
+An operation says how its body is read, what is spliced into it for a deployment, how its answer tells usage, and what
+it has to do with state: an answer may issue identifiers (`ISSUES`) that only the issuing deployment understands, a path
+may name one (`FOLLOWS`), or ask for a list of them (`LISTS`).
+
+The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's dated ones, which name
+the model in the path (`/openai/deployments/{model}/…`) or in the body (`/openai/responses`). Their `api-version` stays
+here: the target's own is the target's matter.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from clauseway.gateway.clouds.dialect import Call
+from clauseway.gateway.clouds.reports import (
+    Reader,
+    audio_units_in,
+    chat_units_in,
+    embeddings_units_in,
+    images_units_in,
+    no_units_in,
+    responses_units_in,
+    speech_units_in,
+)
+from clauseway.gateway.clouds.usage import Units
+from clauseway.gateway.wire.answers import Stream, chat_stream, typed_stream
+from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
+from clauseway.gateway.wire.capabilities import PLAIN, Needs
+from clauseway.gateway.wire.multipart import with_field
+from clauseway.gateway.wire.requests import (
+    Asked,
+    Decode,
+    decode_chat,
+    decode_form,
+    decode_moderation,
+    decode_plain,
+    decode_responses,
+)
+from clauseway.gateway.wire.splice import asking_usage, with_model
+from clauseway.metering import Unit
+from clauseway.metering.endpoints import ENDPOINTS
+
+_POST, _GET, _DELETE = b"POST", b"GET", b"DELETE"
+# For estimates. English prose; speech as MP3 of 128 kbit/s at some twenty tokens a second; pictures as PNG.
+_TEXT_BYTES, _AUDIO_BYTES, _IMAGE_BYTES = 4, 800, 1000
+
+
+class State(Enum):
+    """What an operation has to do with identifiers that live on one account."""
+
+    NONE = 0
+    ISSUES = 1
+    FOLLOWS = 2
+    LISTS = 3
+
+
+class Destination(NamedTuple):
+    """What a body is spliced for: the model's name there, and whether its streams may be asked for usage."""
+
+    model: str
+    quoted_model: bytes
+    takes_usage_option: bool
+
+
+Splice = Callable[[Asked, bytes, bytes, Destination], bytes]
+
+
+class Operation(NamedTuple):
+    """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands.
+
+    `decode` is None where the body does not name a model. `splice(asked, body, content type, destination)` gives the
+    body as it goes to a deployment. `free`: it uses nothing itself, so nothing is reserved for it but what it sets off.
+    """
+
+    name: str
+    code: int
+    method: bytes
+    path: bytes
+    decode: Decode | None
+    splice: Splice
+    units_in: Reader
+    stream: Callable[[Asked, Reader], Stream]
+    state: State
+    bytes_per_token: int
+    free: bool
+
+    @property
+    def metered(self) -> bool:
+        """Whether asking for it uses anything: to read what was made before does not."""
+        return self.units_in is not no_units_in and self.state in (State.NONE, State.ISSUES)
+
+    def tokens_in(self, count: int) -> int:
+        """About how many tokens so many bytes of it are, rounded up."""
+        return -(-count // self.bytes_per_token)
+
+    def estimate(self, body_bytes: int, output_tokens: int) -> Units:
+        """Units where the cloud reported none; the record says that it is an estimate."""
+        return ((Unit.INPUT_TOKENS, self.tokens_in(body_bytes)), (Unit.OUTPUT_TOKENS, output_tokens))
+
+    @property
+    def deletes(self) -> bool:
+        return self.method == _DELETE
+
+    @property
+    def tells_end(self) -> bool:
+        """Whether its answer says what has become of what was made, and what that used."""
+        return self.name in _TELLS_END
+
+    @property
+    def lists(self) -> int:
+        """The code of the operation whose makings it lists."""
+        return BY_NAME[self.name.partition(".")[0] + ".create"].code
+
+    @property
+    def routed(self) -> bool:
+        """Whether a model decides where it goes."""
+        return self.decode is not None and self.name not in _WITHOUT_MODEL
+
+    def call(self, identifier: bytes, query: bytes, content_type: bytes) -> Call:
+        path = self.path % identifier if identifier else self.path
+        return Call(self.method, b"%b?%b" % (path, query) if query else path, content_type)
+
+
+class Asking(NamedTuple):
+    """What a request line asks for: the operation, the identifier in its path, and the model, where the path has one.
+
+    `call` is made once where nothing in it differs from request to request.
+    """
+
+    operation: Operation
+    identifier: str = ""
+    query: bytes = b""
+    model: str = ""
+    call: Call | None = None
+
+
+class Wanted(msgspec.Struct, frozen=True, gc=False):
+    """A request that was understood. `passed` are the header lines that a cloud may hear of the caller's head;
+    `hedge_s` is after what time a second deployment shall be asked as well, 0 never; `needs` are what its values ask
+    for."""
+
+    operation: Operation
+    call: Call
+    asked: Asked
+    body: bytes
+    content_type: bytes
+    passed: bytes
+    model: str
+    hedge_s: float = 0.0
+    needs: Needs = PLAIN
+
+
+def _chat_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
+    if asked.model != destination.model:
+        body = with_model(body, asked.model or "", destination.model, destination.quoted_model)
+    if asked.streamed and not asked.wants_usage and destination.takes_usage_option:
+        body = asking_usage(body)
+    return body
+
+
+def _json_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
+    if asked.model != destination.model:
+        body = with_model(body, asked.model or "", destination.model, destination.quoted_model)
+    return body
+
+
+def _form_body(asked: Asked, body: bytes, content_type: bytes, destination: Destination) -> bytes:
+    if asked.model != destination.model:
+        body = with_field(body, content_type, "model", destination.model.encode())
+    return body
+
+
+def _same_body(_asked: Asked, body: bytes, _content_type: bytes, _destination: Destination) -> bytes:
+    return body
+
+
+def _file_body(asked: Asked, body: bytes, _content_type: bytes, destination: Destination) -> bytes:
+    assert isinstance(asked, Upload)
+    return asked.body_for(body, destination.model, destination.quoted_model)
+
+
+_TELLS_END: Final = frozenset({"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"})
+_WITHOUT_MODEL: Final = frozenset({"files.create", "batches.create"})
+
+
+def _bodyless(name: str, method: bytes, path: bytes, state: State = State.FOLLOWS) -> Operation:
+    units_in = responses_units_in if name in _TELLS_END else no_units_in
+    return _operation(name, method, path, None, _same_body, units_in, state=state, free=True)
+
+
+def _operation(
+    name: str,
+    method: bytes,
+    path: bytes,
+    decode: Decode | None,
+    splice: Splice,
+    units_in: Reader,
+    *,
+    stream: Callable[[Asked, Reader], Stream] = typed_stream,
+    state: State = State.NONE,
+    bytes_per_token: int = _TEXT_BYTES,
+    free: bool = False,
+) -> Operation:
+    code = ENDPOINTS[name]
+    return Operation(name, code, method, path, decode, splice, units_in, stream, state, bytes_per_token, free)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    _operation("chat", _POST, b"/chat/completions", decode_chat, _chat_body, chat_units_in, stream=chat_stream),
+    _operation("responses", _POST, b"/responses", decode_responses, _json_body, responses_units_in, state=State.ISSUES),
+    _bodyless("responses.retrieve", _GET, b"/responses/%b"),
+    _bodyless("responses.delete", _DELETE, b"/responses/%b"),
+    _bodyless("responses.cancel", _POST, b"/responses/%b/cancel"),
+    _bodyless("responses.input_items", _GET, b"/responses/%b/input_items"),
+    _operation("embeddings", _POST, b"/embeddings", decode_plain, _json_body, embeddings_units_in),
+    _operation(
+        "images.generations",
+        _POST,
+        b"/images/generations",
+        decode_plain,
+        _json_body,
+        images_units_in,
+        bytes_per_token=_IMAGE_BYTES,
+    ),
+    _operation(
+        "images.edits", _POST, b"/images/edits", decode_form, _form_body, images_units_in, bytes_per_token=_IMAGE_BYTES
+    ),
+    _operation(
+        "images.variations",
+        _POST,
+        b"/images/variations",
+        decode_form,
+        _form_body,
+        images_units_in,
+        bytes_per_token=_IMAGE_BYTES,
+    ),
+    _operation(
+        "audio.speech", _POST, b"/audio/speech", decode_plain, _json_body, speech_units_in, bytes_per_token=_AUDIO_BYTES
+    ),
+    _operation(
+        "audio.transcriptions",
+        _POST,
+        b"/audio/transcriptions",
+        decode_form,
+        _form_body,
+        audio_units_in,
+        bytes_per_token=_AUDIO_BYTES,
+    ),
+    _operation(
+        "audio.translations",
+        _POST,
+        b"/audio/translations",
+        decode_form,
+        _form_body,
+        audio_units_in,
+        bytes_per_token=_AUDIO_BYTES,
+    ),
+    _operation("moderations", _POST, b"/moderations", decode_moderation, _json_body, no_units_in, free=True),
+    _operation("files.create", _POST, b"/files", decode_upload, _file_body, no_units_in, state=State.ISSUES, free=True),
+    _bodyless("files.list", _GET, b"/files", State.LISTS),
+    _bodyless("files.retrieve", _GET, b"/files/%b"),
+    _bodyless("files.delete", _DELETE, b"/files/%b"),
+    _bodyless("files.content", _GET, b"/files/%b/content"),
+    _operation(
+        "batches.create", _POST, b"/batches", decode_batching, _same_body, no_units_in, state=State.ISSUES, free=True
+    ),
+    _bodyless("batches.list", _GET, b"/batches", State.LISTS),
+    _bodyless("batches.retrieve", _GET, b"/batches/%b"),
+    _bodyless("batches.cancel", _POST, b"/batches/%b/cancel"),
+)
+
+BY_NAME: Final[Mapping[str, Operation]] = {operation.name: operation for operation in OPERATIONS}
+FILES: Final = BY_NAME["files.create"].code
+BATCHES: Final = BY_NAME["batches.create"]
+_ROOTS: Final = (b"/v1", b"/openai/v1", b"/openai")
+_FIXED: Final = {
+    root + operation.path: [found for found in OPERATIONS if found.path == operation.path]
+    for root in _ROOTS
+    for operation in OPERATIONS
+    if b"%b" not in operation.path
+}
+# The common case: nothing differs from one request to the next, so the whole answer stands ready.
+READY: Final[Mapping[tuple[bytes, bytes], Asking]] = {
+    (path, operation.method): Asking(operation, call=operation.call(b"", b"", b"application/json"))
+    for path, found in _FIXED.items()
+    for operation in found
+}
+_IDENTIFIER: Final = rb"([A-Za-z0-9_-]{1,200})"
+_WITH_IDENTIFIER: Final = [
+    (re.compile(rb"(?:/v1|/openai/v1|/openai)" + operation.path.replace(b"%b", _IDENTIFIER)), operation)
+    for operation in OPERATIONS
+    if b"%b" in operation.path
+]
+_DATED: Final = re.compile(rb"/openai/deployments/([^/?]{1,200})(/[a-z/]+)")
+_AZURE_ONLY: Final = frozenset({b"api-version"})
+
+
+class UnknownPath(Exception):
+    """No operation has this path. `methods` are those that it takes, where only the method is wrong."""
+
+    def __init__(self, methods: tuple[bytes, ...] = ()) -> None:
+        super().__init__()
+        self.methods = methods
+
+
+# Operations of OpenAI's that are not offered here, and look as if something were named.
+_NO_IDENTIFIERS: Final = (b"/responses/compact", b"/responses/input_tokens")
+
+
+def asking_of(method: bytes, url: bytes) -> Asking:
+    """What a request line asks for. Raises UnknownPath."""
+    path, _, query = url.partition(b"?")
+    query = b"&".join(part for part in query.split(b"&") if part and part.partition(b"=")[0] not in _AZURE_ONLY)
+    dated = _DATED.fullmatch(path)
+    if dated is not None:
+        asking = _by_method(method, _FIXED.get(b"/v1" + dated[2], []))
+        if not asking.operation.routed:
+            raise UnknownPath
+        return asking._replace(model=_unquoted(dated[1]), query=query)
+    if path in _FIXED:
+        return _by_method(method, _FIXED[path])._replace(query=query)
+    if path.endswith(_NO_IDENTIFIERS):
+        raise UnknownPath
+    matches = [(found[1], operation) for pattern, operation in _WITH_IDENTIFIER if (found := pattern.fullmatch(path))]
+    if not matches:
+        raise UnknownPath
+    asking = _by_method(method, [operation for _, operation in matches])
+    return asking._replace(identifier=matches[0][0].decode(), query=query)
+
+
+def _by_method(method: bytes, operations: list[Operation]) -> Asking:
+    for operation in operations:
+        if operation.method == method:
+            return Asking(operation)
+    raise UnknownPath(tuple(operation.method for operation in operations))
+
+
+def _unquoted(name: bytes) -> str:
+    text = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), name)
+    return text.decode("utf-8", "replace")

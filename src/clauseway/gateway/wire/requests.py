@@ -1,0 +1,350 @@
+"""What routing and metering need of a request's body, decoded by type; everything else is only passed over.
+
+Typed decoding is cheaper than searching the bytes, and unlike searching it is right. Every kind of request answers the
+same few questions (`Asked`); a body in parts (`multipart/form-data`) is read for its plain fields.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Protocol, cast
+
+import msgspec
+
+from clauseway.catalog import BITS, Capability
+from clauseway.gateway.wire.capabilities import (
+    ABSENT,
+    PLAIN,
+    TIERS,
+    Needs,
+    chat_parts,
+    format_needed,
+    response_parts,
+    stated,
+    tools_needed,
+)
+from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
+from clauseway.gateway.wire.multipart import BadForm, fields_of
+
+# Far beyond what any model writes and any cloud allows; with the bound on prices, a reservation stays within 63 bits.
+_Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
+_Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
+# Where a request names no model and OpenAI has a default that every cloud shares.
+_MODERATION_MODEL = "omni-moderation-latest"
+
+_SEVERAL_CHOICES, _LOGPROBS = BITS[Capability.SEVERAL_CHOICES], BITS[Capability.LOGPROBS]
+_TOOLS, _PARALLEL = BITS[Capability.TOOLS], BITS[Capability.PARALLEL_TOOL_CALLS]
+_CACHE_KEY, _RETENTION = BITS[Capability.PROMPT_CACHE_KEY], BITS[Capability.PROMPT_CACHE_RETENTION]
+_STORED, _CONVERSATIONS = BITS[Capability.STORED_STATE], BITS[Capability.CONVERSATIONS]
+_WEB_SEARCH, _PREDICTED = BITS[Capability.WEB_SEARCH], BITS[Capability.PREDICTED_OUTPUT]
+_AUDIO_OUTPUT, _BACKGROUND = BITS[Capability.AUDIO_OUTPUT], BITS[Capability.BACKGROUND]
+_SUMMARY, _TEMPLATES = BITS[Capability.REASONING_SUMMARY], BITS[Capability.PROMPT_TEMPLATES]
+_SEVERAL = Needs(_SEVERAL_CHOICES)
+
+
+class Asked(Protocol):
+    """What a request asks for.
+
+    `model` is empty or None where the path names it. `output_tokens` is the most that it may be answered with, all
+    choices together, 0 where it does not say. `wants_usage`: the caller itself asked for the usage chunk of a stream.
+    `follows` are identifiers of what was made before and has to be found where it lies. `later`: the answer comes back
+    before the work is done.
+    """
+
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def streamed(self) -> bool: ...
+    @property
+    def wants_usage(self) -> bool: ...
+    @property
+    def output_tokens(self) -> int: ...
+    @property
+    def choices(self) -> int: ...
+    @property
+    def follows(self) -> tuple[str, ...]: ...
+    @property
+    def later(self) -> bool: ...
+    def needs(self, body: bytes) -> Needs:
+        """What the request needs; `body` is the one that it was read from."""
+
+
+class StreamOptions(msgspec.Struct, frozen=True, gc=False):
+    include_usage: bool | None = None
+
+
+class ChatRequest(msgspec.Struct, frozen=True, gc=False):
+    """`POST /v1/chat/completions`. An absent member and `null` are the same to OpenAI."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_completion_tokens: _Tokens | None = None
+    max_tokens: _Tokens | None = None
+    n: _Choices | None = None
+    tools: msgspec.Raw = ABSENT
+    functions: msgspec.Raw = ABSENT
+    parallel_tool_calls: bool | None = None
+    response_format: msgspec.Raw = ABSENT
+    logprobs: bool | None = None
+    service_tier: str | None = None
+    modalities: msgspec.Raw = ABSENT
+    web_search_options: msgspec.Raw = ABSENT
+    prediction: msgspec.Raw = ABSENT
+    store: bool | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    follows = ()
+    later = False
+
+    def needs(self, body: bytes) -> Needs:
+        # Parts of messages are arrays within the one of messages: where no second bracket stands, there are none.
+        if (
+            body.find(b"[") == body.rfind(b"[")
+            and self.n is None
+            and self.prompt_cache_key is None
+            and self.response_format is ABSENT
+            and self.service_tier is None
+            and self.logprobs is None
+            and self.parallel_tool_calls is None
+            and self.store is None
+            and self.web_search_options is ABSENT
+            and self.prediction is ABSENT
+            and self.prompt_cache_retention is None
+        ):
+            return PLAIN
+        return self._needs(body)
+
+    def _needs(self, body: bytes) -> Needs:
+        bits, images, unbounded, audio = chat_parts(body)
+        bits |= TIERS.get(self.service_tier or "", 0)
+        if self.tools is not ABSENT:
+            more, brings = tools_needed(self.tools)
+            bits, unbounded = bits | more, unbounded or brings
+        if stated(self.functions):
+            bits |= _TOOLS
+        if self.parallel_tool_calls:
+            bits |= _PARALLEL
+        if self.response_format is not ABSENT:
+            bits |= format_needed(self.response_format, in_text=False)
+        if self.logprobs:
+            bits |= _LOGPROBS
+        if self.modalities is not ABSENT and b'"audio"' in bytes(self.modalities):
+            bits, audio = bits | _AUDIO_OUTPUT, True
+        if stated(self.web_search_options):
+            bits, unbounded = bits | _WEB_SEARCH, True
+        if stated(self.prediction):
+            bits |= _PREDICTED
+        if self.store:
+            bits |= _STORED
+        if self.n and self.n > 1:
+            bits |= _SEVERAL_CHOICES
+        needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "")
+        return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.stream)
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def output_tokens(self) -> int:
+        return self.max_completion_tokens or self.max_tokens or 0
+
+    @property
+    def choices(self) -> int:
+        return self.n or 1
+
+
+def _with_cache(needs: Needs, key: str | None, retention: str | None) -> Needs:
+    if retention == "24h":
+        needs = needs._replace(bits=needs.bits | _RETENTION)
+    return needs._replace(bits=needs.bits | _CACHE_KEY, cache_key=key) if key else needs
+
+
+class _Reasoning(msgspec.Struct, frozen=True, gc=False):
+    summary: str | None = None
+    generate_summary: str | None = None
+
+
+class _Conversation(msgspec.Struct, frozen=True, gc=False):
+    id: str
+
+
+class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
+    """`POST /v1/responses`. Usage is always reported; there is nothing to ask for."""
+
+    model: str | None = None
+    stream: bool | None = None
+    max_output_tokens: _Tokens | None = None
+    previous_response_id: str | None = None
+    conversation: str | _Conversation | None = None
+    background: bool | None = None
+    store: bool | None = None
+    tools: msgspec.Raw = ABSENT
+    parallel_tool_calls: bool | None = None
+    text: msgspec.Raw = ABSENT
+    reasoning: _Reasoning | None = None
+    service_tier: str | None = None
+    top_logprobs: int | None = None
+    prompt: msgspec.Raw = ABSENT
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    wants_usage = True
+    choices = 1
+
+    def needs(self, body: bytes) -> Needs:
+        bits, images, unbounded, audio = response_parts(body)
+        bits |= TIERS.get(self.service_tier or "", 0)
+        if self.tools is not ABSENT:
+            more, brings = tools_needed(self.tools)
+            bits, unbounded = bits | more, unbounded or brings
+        if self.parallel_tool_calls:
+            bits |= _PARALLEL
+        if self.text is not ABSENT:
+            bits |= format_needed(self.text, in_text=True)
+        if self.top_logprobs:
+            bits |= _LOGPROBS
+        if self.background:
+            bits |= _BACKGROUND
+        if self.reasoning is not None and (self.reasoning.summary or self.reasoning.generate_summary):
+            bits |= _SUMMARY
+        if self.store or self.previous_response_id:
+            bits |= _STORED
+        if self.conversation:
+            bits |= _CONVERSATIONS
+        if stated(self.prompt):
+            bits, unbounded = bits | _TEMPLATES, True
+        if self.previous_response_id or self.conversation:
+            unbounded = True
+        needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "")
+        return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.stream)
+
+    @property
+    def output_tokens(self) -> int:
+        return self.max_output_tokens or 0
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        conversation = self.conversation
+        named = conversation.id if isinstance(conversation, _Conversation) else conversation
+        return tuple(name for name in (self.previous_response_id, named) if name)
+
+    @property
+    def later(self) -> bool:
+        return bool(self.background)
+
+
+class PlainRequest(msgspec.Struct, frozen=True, gc=False):
+    """Embeddings, images, speech, moderations, and whatever comes in parts."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_format: str | None = None
+    n: _Choices | None = None
+    input_file_id: str | None = None
+    wants_usage = True
+    output_tokens = 0
+    later = False
+
+    def needs(self, _body: bytes) -> Needs:
+        return _SEVERAL if self.n and self.n > 1 else PLAIN
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.stream) or self.stream_format == "sse"
+
+    @property
+    def choices(self) -> int:
+        return self.n or 1
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        return (self.input_file_id,) if self.input_file_id else ()
+
+
+NOTHING_ASKED = PlainRequest()
+Decode = Callable[[bytes, bytes], Asked]
+
+
+# Members that hold an object of which members are read as the body is: where they are, and what is read of them.
+_NESTED: dict[str, frozenset[str]] = {
+    "stream_options": frozenset(StreamOptions.__struct_fields__),
+    "reasoning": frozenset(_Reasoning.__struct_fields__),
+    "conversation": frozenset(_Conversation.__struct_fields__),
+}
+_OPENING_BRACE = ord("{")
+
+
+def _reader(
+    kind: type[ChatRequest] | type[ResponsesRequest] | type[PlainRequest], noun: str, *read_later: str
+) -> Decode:
+    """`read_later` are members that `needs` reads, beside those of `kind`."""
+    decode: Callable[[bytes], Asked] = msgspec.json.Decoder(kind).decode
+    fields = msgspec.structs.fields(kind)
+    read = frozenset((*(field.name for field in fields), *read_later))
+    nested = [(name, names) for name, names in _NESTED.items() if name in read]
+
+    def read_body(body: bytes, _content_type: bytes) -> Asked:
+        try:
+            check_utf8(body)
+            asked = decode(body)
+            members = members_once(body, read)
+            for name, names in nested:
+                if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
+                    members_once(members[name], names, name)
+        except msgspec.ValidationError as error:
+            what, _, path = str(error).partition(" - at `$")
+            raise BadBody(f"The body is no {noun} request: {what}.", path.strip("`.") or None) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadBody(f"The body is not JSON: {error}.") from None
+        except RecursionError:
+            raise BadBody("The body is nested too deeply.") from None
+        return asked
+
+    return read_body
+
+
+decode_chat = _reader(ChatRequest, "chat completion", "messages")
+decode_responses = _reader(ResponsesRequest, "Responses", "input")
+decode_plain = _reader(PlainRequest, "JSON")
+
+
+def decode_moderation(body: bytes, content_type: bytes) -> Asked:
+    asked = decode_plain(body, content_type)
+    return asked if asked.model else msgspec.structs.replace(cast(PlainRequest, asked), model=_MODERATION_MODEL)
+
+
+_DIGITS_MAX = 9  # of a number in a form: Python refuses to read thousands of them
+
+
+def decode_form(body: bytes, content_type: bytes) -> Asked:
+    """A form's fields `model`, `stream` and `n`. Raises BadBody."""
+    try:
+        fields = fields_of(body, content_type)
+    except BadForm as error:
+        raise BadBody(f"The body is no form: {error}.") from None
+    count = fields.get("n", "1")
+    if not (count.isdecimal() and len(count) <= _DIGITS_MAX and 1 <= int(count) <= 128):
+        raise BadBody(f"{count!r} is not a number from 1 to 128.", "n")
+    return PlainRequest(model=fields.get("model", ""), stream=fields.get("stream") == "true", n=int(count))
+
+
+class AskedOfNoModel:
+    """What is asked of the account itself, as `Asked`: for each kind what it says beside this."""
+
+    model: str | None = ""
+    streamed = False
+    wants_usage = True
+    output_tokens = 0
+    choices = 1
+    follows: tuple[str, ...] = ()
+    later = False
+
+    def needs(self, _body: bytes) -> Needs:
+        return PLAIN

@@ -1,0 +1,161 @@
+"""A cloud's event stream on its way to the caller: pure bytes in, bytes out.
+
+Whole events only go on, as they came. Three things are looked for, by searching bytes that cannot stand inside a JSON
+string (its quotes would be escaped): the usage report, errors inside the stream, and `[DONE]`, which is taken out
+because the exchange sends it when the usage record is durable. Where the caller did not ask for usage, the usage chunk
+and the `"usage":null` of the other chunks are taken out too; all other bytes stay as they are.
+
+Until the first content (a delta that says more than its role, or a finish reason) everything is held back: a cloud may
+still break off, and the request may still go elsewhere.
+"""
+
+import msgspec
+
+from clauseway.gateway.clouds.usage import Units, units_of, usage_in
+from clauseway.gateway.clouds.usage_reports import ChatUsage
+from clauseway.gateway.wire.errors import Fault, error_event
+from clauseway.gateway.wire.made import Made
+from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
+
+DONE = b"data: [DONE]\n\n"
+_NULL_USAGE = (b',"usage":null', b', "usage": null')
+_USAGE = (b'"usage":{', b'"usage": {')
+_ERROR = (b'data: {"error"', b'data: {"type":"error"')
+# One event is a token or a few; with logprobs or audio some hundred KB. Longer is no event stream.
+_EVENT_BYTES_MAX = 4 << 20
+_EMPTY_VALUES = frozenset((b"null", b'""', b"[]", b"{}"))
+
+
+class _Choice(msgspec.Struct, frozen=True, gc=False):
+    delta: dict[str, msgspec.Raw] | None = None
+    finish_reason: str | None = None
+
+    @property
+    def has_content(self) -> bool:
+        if self.finish_reason is not None:
+            return True
+        return any(name != "role" and bytes(value) not in _EMPTY_VALUES for name, value in (self.delta or {}).items())
+
+
+class _Chunk(msgspec.Struct, frozen=True, gc=False):
+    choices: list[_Choice] = []
+    usage: ChatUsage | None = None
+    error: msgspec.Raw | None = None
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class EventStream:
+    """One stream. After each `feed`: `committed` once content came, `done` once `[DONE]` came, `failed` once the cloud
+    reported an error in the stream. `usage` is its report, if any; `events` counts those passed on.
+    """
+
+    __slots__ = ("_carry", "_held", "_strip", "committed", "done", "events", "failed", "report", "usage")
+    last = DONE
+    made: Made | None = None
+
+    def __init__(self, *, strip_usage: bool) -> None:
+        self._strip = strip_usage
+        self._carry = b""
+        self._held = b""
+        self.committed = False
+        self.done = False
+        self.failed = False
+        self.usage: ChatUsage | None = None
+        self.report = b""
+        self.events = 0
+
+    @property
+    def units(self) -> Units | None:
+        return units_of(self.usage) if self.usage is not None else None
+
+    def broken(self, fault: Fault, message: str) -> bytes:
+        """The event that says that the stream broke."""
+        return error_event(fault, message)
+
+    def feed(self, data: bytes) -> bytes:
+        """What may go to the caller now: whole events, or nothing. Raises BadStream."""
+        block = self._carry + data if self._carry else data
+        end = end_of_events(block)
+        if end < len(block):
+            self._carry = block[end:]
+            if len(self._carry) > _EVENT_BYTES_MAX:
+                raise BadStream(f"an event is longer than {_EVENT_BYTES_MAX} bytes")
+            block = block[:end]
+        elif self._carry:
+            self._carry = b""
+        if not block or self.done:
+            return b""
+        block = self._without_done(block)
+        block = self._without_usage(block) if self._strip else self._noting_usage(block)
+        if _ERROR[0] in block or _ERROR[1] in block:
+            self.failed = True
+        self.events += block.count(b"\n\n") or block.count(b"\r\n\r\n")
+        return block if self.committed else self._held_back(block)
+
+    def _without_done(self, block: bytes) -> bytes:
+        if block.endswith(DONE):
+            self.done = True
+            return block[: -len(DONE)]
+        if b"[DONE]" not in block[-2 * len(DONE) :]:
+            return block
+        kept = [event for event in events_in(block) if data_of(event) != b"[DONE]"]
+        self.done = len(kept) < len(events_in(block))
+        return b"".join(kept)
+
+    def _noting_usage(self, block: bytes) -> bytes:
+        if _USAGE[0] in block or _USAGE[1] in block:
+            for event in events_in(block):
+                data = data_of(event)
+                usage = usage_in(data)
+                if usage is not None:
+                    self.usage, self.report = usage, data
+        return block
+
+    def _without_usage(self, block: bytes) -> bytes:
+        block = block.replace(_NULL_USAGE[0], b"")
+        if b'"usage"' not in block:
+            return block
+        block = block.replace(_NULL_USAGE[1], b"")
+        return b"".join(self._event_without_usage(event) for event in events_in(block))
+
+    def _event_without_usage(self, event: bytes) -> bytes:
+        """The event as it is, without its usage member, or nothing where it was sent for the usage alone."""
+        if b'"usage"' not in event:
+            return event
+        data = data_of(event)
+        try:
+            chunk = _decode_chunk(data)
+            members = _decode_members(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return event
+        if "usage" not in members:
+            return event
+        if chunk.usage is not None:
+            self.usage, self.report = chunk.usage, data
+            if not chunk.choices:
+                return b""
+        del members["usage"]
+        return b"data: %b\n\n" % msgspec.json.encode(members)
+
+    def _held_back(self, block: bytes) -> bytes:
+        """Nothing until the first content; then everything held so far."""
+        self._held += block
+        if len(self._held) > _EVENT_BYTES_MAX:
+            raise BadStream(f"no content within {_EVENT_BYTES_MAX} bytes")
+        if not self.failed and not any(_has_content(event) for event in events_in(block)):
+            return b""
+        if self.failed:
+            return b""
+        self.committed = True
+        held, self._held = self._held, b""
+        return held
+
+
+def _has_content(event: bytes) -> bool:
+    try:
+        return any(choice.has_content for choice in _decode_chunk(data_of(event)).choices)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
