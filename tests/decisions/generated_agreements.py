@@ -104,7 +104,9 @@ class _Where(NamedTuple):
             named = st.sampled_from((*REGIONS, "elsewhere"))
             trade["regions"] = _none | st.frozensets(named, max_size=2)
             reserved.append(st.builds(Only, regions=st.frozensets(named, min_size=1, max_size=2)))
-        scopes = st.builds(Scope, actions=_none | _actions, products=_none | _products, clouds=_clouds, **trade)
+        # A scope that says nothing holds everything.
+        said = st.builds(Scope, actions=_none | _actions, products=_none | _products, clouds=_clouds, **trade)
+        scopes = st.one_of(said, said, said, st.just(Scope()))
         return cls(trade, st.lists(scopes, max_size=2).map(tuple), st.one_of(reserved))
 
 

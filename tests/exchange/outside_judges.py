@@ -1,4 +1,5 @@
-"""Judges from outside: Cedar's authorizer, a Rego interpreter, and a reader of ODRL that knows ODRL's rules only."""
+"""Judges from outside: Cedar's authorizer, OPA and another Rego interpreter, and a reader of ODRL that knows ODRL's
+rules only."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,11 +8,13 @@ from functools import cached_property
 
 import cedarpy
 import msgspec
+import pytest
 from rdflib import Graph, Literal, Namespace, URIRef
 from rdflib.namespace import RDF
 from rdflib.term import Node
 from regopy import Interpreter
 
+import opa_judge
 from clauseway.decisions import Question
 from clauseway.exchange.cedar import answer_of, cedar_entities, cedar_policies, cedar_requests
 from clauseway.exchange.extract import Extract
@@ -48,16 +51,33 @@ def _cedar_requests(extract: Extract, asked: Question) -> Iterable[dict[str, obj
     )
 
 
-def rego_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
+def regopy_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
+    """Microsoft's interpreter of Rego, in this process."""
     interpreter = Interpreter()
     interpreter.add_module("partnership", rego_module(extract))
-    parts = ("action", "party", "product", "cloud", "to", "segment", "seller", "region")
-    asked = [{part: getattr(question, part) for part in parts} for question in questions]
+    asked = [_rego_input(question) for question in questions]
     answers: list[str] = []
     for at in range(0, len(asked), 2_000):
         interpreter.set_input({"questions": asked[at : at + 2_000]})
         answers += json.loads(str(interpreter.query("data.clauseway.outcomes")))["expressions"][0]
     return answers
+
+
+def opa_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
+    """OPA itself, which must accept the module under its strict rules first."""
+    module = rego_module(extract)
+    try:
+        complaints = opa_judge.complaints(module)
+    except opa_judge.Unavailable as reason:
+        pytest.skip(f"no OPA: {reason}")
+    assert complaints == ""
+    asked = [_rego_input(question) for question in questions]
+    return opa_judge.evaluate(module, "data.clauseway.outcomes", asked)
+
+
+def _rego_input(asked: Question) -> dict[str, str]:
+    parts = ("action", "party", "product", "cloud", "to", "segment", "seller", "region")
+    return {part: getattr(asked, part) for part in parts}
 
 
 def odrl_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from outside_judges import cedar_answers, odrl_answers, rego_answers
+from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answers
 
 from clauseway.app.exporting import extracts
 from clauseway.app.several import OpenAgreements, each_of, open_agreements
@@ -66,7 +66,7 @@ def test_outside_judges_come_to_the_same_by_the_rule_that_goes_with_the_files(
     questions = list(all_questions(asked.each[0].agreement, catalog, as_of=DAY, known_at=NOW))
     questions = [msgspec.structs.replace(question, readings={}) for question in questions]
     expected = [asked.answer(question).outcome for question in questions]
-    for judge in (cedar_answers, rego_answers, odrl_answers):
+    for judge in (cedar_answers, opa_answers, regopy_answers, odrl_answers):
         assert _by_files(asked, questions, judge) == expected, judge
 
 

@@ -1,10 +1,10 @@
 """The same question, asked of our engine and of judges from outside who read only what was exported: one answer.
 
-Every combination of action, party, other party, product or class, cloud and segment, at every boundary and one day
-either side; in every third question another sells what the party serves, and places stand for their regions. Where an
-export says what it said the day before, its answers are the day before's. So that the suite stays quick, Cedar is asked
-every second question and the slower ones every seventh and eleventh, others each time. All of all of them, as a script:
-`python tests/exchange/test_outside_judges.py`.
+Every combination of action, party, other party, product or class, cloud and segment, at every
+boundary and one day either side; in every third question another sells what the party serves, and
+places stand for their regions. Where an export says what it said the day before, its answers are
+the day before's. So that the suite stays quick, each judge is asked a part of the questions, others
+each time. All of all of them, as a script: `python tests/exchange/test_outside_judges.py`.
 """
 
 import sys
@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from outside_judges import cedar_answers, odrl_answers, rego_answers
+from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answers
 
 from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import boundaries
@@ -29,10 +29,14 @@ from clauseway.decisions import DecisionTable, Question, all_questions, check_re
 from clauseway.exchange.extract import Extract
 from soak import every, examples
 
+# Where nobody built OPA before, the first test that asks it does.
+pytestmark = pytest.mark.timeout(1_800)
+
 Judge = Callable[[Extract, Sequence[Question]], list[str]]
 JUDGES: dict[str, tuple[Judge, Callable[[Extract], str]]] = {
     "cedar": (cedar_answers, lambda taken: "".join(cedar(taken))),
-    "rego": (rego_answers, rego),
+    "opa": (opa_answers, rego),
+    "regopy": (regopy_answers, rego),
     "odrl": (odrl_answers, odrl),
 }
 EVERYTHING = KnownAt.everything()
@@ -110,7 +114,10 @@ def _readable(asked: Question) -> str:
     return " ".join(filter(None, (*parts, f"sold by {asked.seller}", f"as of {asked.as_of}")))
 
 
-@pytest.mark.parametrize(("judge", "stride"), [("cedar", every(2, 6)), ("rego", every(7, 21)), ("odrl", every(11, 22))])
+STRIDES = {"cedar": every(2, 6), "opa": every(3, 6), "regopy": every(7, 21), "odrl": every(11, 22)}
+
+
+@pytest.mark.parametrize(("judge", "stride"), STRIDES.items())
 def test_every_combination_at_every_boundary(judge: str, stride: int) -> None:
     opened = open_agreement()
     hearing = Hearing(opened)
@@ -141,21 +148,21 @@ SUPPOSED = (
 @pytest.mark.parametrize(
     "readings", [{}, {"R1": "or", "R3": "a3", "R5": "all", "R6": "all-ip"}], ids=["default", "others"]
 )
-def test_facts_and_readings(supposed: tuple[str, ...], readings: dict[str, str]) -> None:
+@pytest.mark.parametrize("judge", JUDGES)
+def test_facts_and_readings(judge: str, supposed: tuple[str, ...], readings: dict[str, str]) -> None:
     opened = open_agreement().supposing(supposed)
     day = max(date.fromisoformat(text.partition("=")[2]) for text in supposed) + ONE
     hearing = Hearing(opened, readings)
-    for judge in JUDGES:
-        hearing.hear(judge, [day], 11)
+    hearing.hear(judge, [day], 11)
     hearing.agrees()
 
 
 @pytest.mark.parametrize("known", ["2022-12-31", "2024-06-01", "2025-06-01", "2026-03-31"])
-def test_as_known_then(known: str) -> None:
+@pytest.mark.parametrize("judge", JUDGES)
+def test_as_known_then(judge: str, known: str) -> None:
     """Years later, as it looked then: what became known after is in no export."""
     hearing = Hearing(open_agreement(), known_at=KnownAt.end_of(date.fromisoformat(known)))
-    for judge in JUDGES:
-        hearing.hear(judge, [date(2026, 5, 1), date(2031, 1, 1)], 11)
+    hearing.hear(judge, [date(2026, 5, 1), date(2031, 1, 1)], 11)
     hearing.agrees()
 
 
@@ -172,15 +179,15 @@ def test_what_can_only_be_served_is_sold_by_others_too(judge: str) -> None:
         assert JUDGES[judge][0](extract(opened, day), asked) == ours
 
 
-def test_all_four_outcomes_are_told_apart() -> None:
+@pytest.mark.parametrize("judge", JUDGES)
+def test_all_four_outcomes_are_told_apart(judge: str) -> None:
     """A hearing in which one outcome never came would prove little of it."""
     opened = open_agreement()
-    for judge, (answer, _) in JUDGES.items():
-        found = set[str]()
-        for day in (date(2022, 1, 1), date(2026, 5, 1)):
-            taken = extract(opened, day)
-            found |= {*answer(taken, Hearing(opened).questions(day)[::5])}
-        assert found == {"permitted", "forbidden", "conditional", "unstated"}, judge
+    answer, _ = JUDGES[judge]
+    outcomes = set[str]()
+    for day in (date(2022, 1, 1), date(2026, 5, 1)):
+        outcomes |= {*answer(extract(opened, day), Hearing(opened).questions(day)[::5])}
+    assert outcomes == {"permitted", "forbidden", "conditional", "unstated"}
 
 
 # --- any agreement ---------------------------------------------------------------------------------------------------

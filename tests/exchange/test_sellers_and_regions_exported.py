@@ -4,7 +4,7 @@ from datetime import date
 
 import msgspec
 import pytest
-from outside_judges import cedar_answers, odrl_answers, rego_answers
+from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answers
 from regopy import Interpreter
 
 from clauseway import KnownAt
@@ -14,7 +14,7 @@ from clauseway.exchange.cedar import cedar_requests
 from clauseway.values import InvalidInput
 from housed_data import opened
 
-JUDGES = {"cedar": cedar_answers, "rego": rego_answers, "odrl": odrl_answers}
+JUDGES = {"cedar": cedar_answers, "opa": opa_answers, "regopy": regopy_answers, "odrl": odrl_answers}
 DAYS = (date(2023, 12, 31), date(2026, 1, 1), date(2026, 7, 1))
 
 

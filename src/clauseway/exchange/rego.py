@@ -33,7 +33,7 @@ from clauseway.values import Citation
 
 _SOLD = frozenset({"serve", "sell"})
 
-# How silence is read. What terms and facts say is added below; `0 == 1` stands where nothing is said.
+# How silence is read. What terms and facts say is added below; `if false` stands where nothing is said.
 _RULE = """\
 outcome := both(asked(input))
 
@@ -55,7 +55,7 @@ else := act.seller
 # Where terms tell regions apart, there is no outcome for a question that says none, or a place of no known region.
 region(act) := act.region if count(regions) == 0
 
-else := places[act.cloud][act.region]
+else := places[act.cloud][act.region] if places[act.cloud][act.region]
 
 else := act.region if act.region in regions
 
@@ -163,31 +163,31 @@ lies_in(product, scope) if {
 	one in scope
 }
 
-owner(product) := "" if 0 == 1
+owner(_) := "" if false
 
-public(act) if 0 == 1
+public(_) if false
 
-licensed(act) if 0 == 1
+licensed(_) if false
 
-lost(act) if 0 == 1
+lost(_) if false
 
-barred(act) if 0 == 1
+barred(_) if false
 
-excepted(term, act) if 0 == 1
+excepted(_, _) if false
 
-waits(act) if 0 == 1
+waits(_) if false
 
-freed(term, product) if 0 == 1
+freed(_, _) if false
 
-due(act) if 0 == 1
+due(_) if false
 
-shipped contains 0 if 0 == 1
+shipped contains ["", ""] if false
 
-answered contains 0 if 0 == 1
+answered contains {"product": "", "can": true, "declines": true} if false
 
-passed contains 0 if 0 == 1
+passed contains "" if false
 
-grant contains 0 if 0 == 1"""
+grant contains {"party": "", "product": ""} if false"""
 
 
 def rego_module(extract: Extract) -> str:
@@ -287,7 +287,9 @@ def _exclusivity(term: Exclusivity) -> list[str]:
     unless = [f"not excepted({_text(term.id)}, act)"] if term.except_ else []
     rules = [_rule(term.citation, "barred(act)", [*_scope(reserved), *outside, *unless])]
     for scope in term.except_:
-        rules.append(_rule(term.citation, f"excepted({_text(term.id)}, act)", _scope(scope) or ["true"]))
+        # A carve-out that says nothing holds for every act; OPA refuses an argument that is never used.
+        head, body = ("act", asked) if (asked := _scope(scope)) else ("_", ["true"])
+        rules.append(_rule(term.citation, f"excepted({_text(term.id)}, {head})", body))
     return rules
 
 
