@@ -82,7 +82,7 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium; or set CHROMIUM to its path)")
-    expect.set_options(timeout=20_000)  # an upper bound for a loaded machine: what is expected is awaited, not timed
+    expect.set_options(timeout=60_000)  # an upper bound for a loaded machine: what is expected is awaited, not timed
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGS)
         yield chromium

@@ -62,7 +62,7 @@ def test_killed_at_any_moment_the_books_end_alike(tmp_path: Path) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "begun\n"
-            time.sleep(lasted * chosen.random())
+            time.sleep(lasted * chosen.random())  # the point of the night at which it dies; no event marks it
             process.kill()
         night(killed)
         assert state(killed) == state(plain)

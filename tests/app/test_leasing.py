@@ -159,6 +159,7 @@ def test_what_one_needs_the_other_gives_back(home: Home) -> None:
 GATEWAY = """
 import asyncio, sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from clauseway.gateway.budgets.leases import Ask, LeaseSocket
 from clauseway.metering import Buyer, Deployment, Ruling, Status
 from clauseway.spool import SpoolWriter, pack_intent, pack_usage_fields
@@ -188,7 +189,9 @@ async def main(home, budget):
         if status:
             spool.append(pack_usage_fields(
                 BOOT, number, 1, now, now, *codes, 1, status, 200, False, 1, 1, charged, (), b""), *codes)
-    await asyncio.sleep(0.2)  # an intent rides on the next commit, at the latest 50 ms later
+    durable = loop.create_future()
+    spool.wait(SimpleNamespace(durable=durable.set_result))
+    assert await durable is None
     print(slice_.leased, flush=True)
     await asyncio.sleep(600)
 

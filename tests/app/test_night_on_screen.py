@@ -70,7 +70,7 @@ def test_the_night_on_screen_and_its_snippets(night: Night, page: Page, tmp_path
 
     curl = re.search(r"^curl -i .*?}'$", printed, re.DOTALL | re.MULTILINE)
     assert curl is not None
-    pasted = subprocess.run(["bash", "-c", curl[0]], capture_output=True, text=True, timeout=30, check=True)
+    pasted = subprocess.run(["bash", "-c", curl[0]], capture_output=True, text=True, timeout=60, check=True)
     assert "x-clauseway-cloud: aws" in pasted.stdout
     assert '"chat.completion"' in pasted.stdout
 

@@ -277,7 +277,7 @@ def test_watching_checks_again_when_a_file_changes_and_ends_with_zero(tmp_path: 
         assert "not sound" in _until_counted(watching.stdout)
     finally:
         watching.send_signal(signal.SIGINT)
-        code = watching.wait(timeout=30)
+        code = watching.wait(timeout=60)
     assert code == 0
 
 

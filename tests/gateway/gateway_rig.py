@@ -119,9 +119,11 @@ class Connection:
         self.writer.transport.abort()
 
     async def apart(self) -> None:
-        """Let the other side read what was written before more comes."""
+        """Wait until the other side has read what was written, so that it reads alone what comes next."""
         await self.writer.drain()
-        await asyncio.sleep(0.03)
+        ours = self.writer.get_extra_info("sockname"), self.writer.get_extra_info("peername")
+        while not self.writer.transport.is_closing() and any(unread(*ours)):
+            await asyncio.sleep(0.001)
 
     async def left(self) -> None:
         """Until the gateway closes the connection."""
@@ -385,6 +387,19 @@ async def _cancel_all() -> None:
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     await asyncio.sleep(0)
+
+
+def unread(ours: tuple[str, int], theirs: tuple[str, int]) -> tuple[int, int]:
+    """Return how many bytes the kernel holds between two ends: not yet sent, not yet read by them."""
+    names = [f"{socket.ntohl(int.from_bytes(socket.inet_aton(host))):08X}:{port:04X}" for host, port in (ours, theirs)]
+    sent = received = 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if [local, remote] == names:
+            sent = int(queues.partition(":")[0], 16)
+        elif [remote, local] == names:
+            received = int(queues.partition(":")[2], 16)
+    return sent, received
 
 
 @contextlib.contextmanager

@@ -193,7 +193,7 @@ class Stage:
         routes = {f"openai|{PRODUCT}|direct": Route(candidates=tuple((at, 0) for at in range(len(targets))))}
         plan = rig.plan(
             targets, models={model: PRODUCT}, epochs=(Epoch(begin_ns=0, routes=routes),),
-            policies=(Policy(on_leave=on_leave),), **{"attempt_timeout_s": 0.2, "settings": PATIENT, **changes},
+            policies=(Policy(on_leave=on_leave),), **{"attempt_timeout_s": 1.0, "settings": PATIENT, **changes},
         )  # fmt: skip
         rig.write_plan(plan)
         assert rig.process is not None

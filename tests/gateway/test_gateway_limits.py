@@ -1,13 +1,27 @@
 """Limits that a client or a cloud runs into, and the wheel that keeps the time."""
 
 import asyncio
-import time
-from collections.abc import Iterator
+import select
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
-from gateway_rig import Connection, Received, Rig, chat_body, read_all, request_bytes, well
+from gateway_rig import (
+    PATIENCE_S,
+    Connection,
+    Received,
+    Rig,
+    chat_body,
+    eventually,
+    read_all,
+    request_bytes,
+    well,
+)
 
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.transport.timers import Wheel
@@ -38,25 +52,53 @@ def test_a_request_that_does_not_go_on_is_given_up(rig: Rig, begin: bytes) -> No
 
 
 def test_a_connection_is_idle_anew_after_each_answer(rig: Rig) -> None:
-    with rig.socket() as connection:
-        for _ in range(4):
-            connection.sendall(request_bytes(chat_body()))
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
-            time.sleep(0.15)
-        assert read_all(connection) == b""
+    """It outlives one that asks no more after its first answer, and then it is idle itself."""
+    with rig.socket() as silent, rig.socket() as asking:
+        silent.sendall(request_bytes(chat_body()))
+        assert read_answer(silent).startswith(b"HTTP/1.1 200")
+        while not select.select([silent], [], [], 0)[0]:
+            asking.sendall(request_bytes(chat_body()))
+            assert read_answer(asking).startswith(b"HTTP/1.1 200")
+        assert silent.recv(1) == b""
+        asking.sendall(request_bytes(chat_body()))
+        assert read_answer(asking).startswith(b"HTTP/1.1 200")
+        assert read_all(asking) == b""
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    """Read one whole answer that has a length."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(4096)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(4096)
+    return head + body
 
 
 def test_connections_beyond_the_limit_are_told_so(rig: Rig) -> None:
+    azure, go_on = rig.clouds["azure"], threading.Event()
+    asked = len(azure.requests)
+
+    async def waiting(connection: Connection, request: Received) -> None:
+        await asyncio.to_thread(go_on.wait, PATIENCE_S)
+        await well(connection, request)
+
+    azure.behaviour = waiting
     held = [rig.socket() for _ in range(8)]
     try:
+        # Each is at work, so none of them becomes idle meanwhile.
         for connection in held:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            connection.sendall(request_bytes(chat_body()))
+        eventually(lambda: len(azure.requests) - asked == 8)
         with rig.socket() as ninth:
             answer = read_all(ninth)
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"too_many_connections" in answer
     finally:
+        go_on.set()
+        azure.behaviour = well
         for connection in held:
             connection.close()
 
@@ -83,33 +125,61 @@ def test_every_limit_has_its_reason_and_its_bounds() -> None:
 
 
 class Something:
-    def __init__(self) -> None:
+    def __init__(self, name: str, fired: list[str]) -> None:
         self.due_s = 0.0
         self.slot_s = 0.0
-        self.fired_s: list[float] = []
+        self._name, self._fired = name, fired
 
     def expired(self) -> None:
-        self.fired_s.append(time.monotonic())
+        self._fired.append(self._name)
 
 
-def test_the_wheel_fires_once_after_the_deadline_wherever_it_was_moved() -> None:
-    async def scenario() -> None:
-        wheel = Wheel(asyncio.get_running_loop())
-        begin_s = time.monotonic()
-        later, sooner, again, past = Something(), Something(), Something(), Something()
-        wheel.arm(later, begin_s + 0.1)
-        wheel.arm(later, begin_s + 0.4)
-        wheel.arm(sooner, begin_s + 500)
-        wheel.arm(sooner, begin_s + 0.2)
-        wheel.arm(again, begin_s + 0.1)
-        wheel.arm(past, begin_s - 5)
-        async with asyncio.timeout(10):
-            while not later.fired_s:
-                await asyncio.sleep(0.01)
-        wheel.stop()
-        expected = [(later, 0.4), (sooner, 0.2), (again, 0.1), (past, 0.0)]
-        for one, due in expected:
-            (fired_s,) = one.fired_s
-            assert due <= fired_s - begin_s, "never early"
+class Clock:
+    """A clock turned by hand, and the loop that a wheel asks for its next turn."""
 
-    asyncio.run(scenario())
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self.turn: Callable[[], None] = lambda: None
+
+    def call_later(self, _: float, turn: Callable[[], None]) -> None:
+        self.turn = turn
+
+
+# seconds after the begin, which deadlines have passed by then
+FIRED = [
+    (0.0, []),
+    (0.06, ["past"]),
+    (0.16, ["past", "again"]),
+    (0.19, ["past", "again"]),
+    (0.26, ["past", "again", "sooner"]),
+    (0.39, ["past", "again", "sooner"]),
+    (0.46, ["past", "again", "sooner", "later"]),
+    (9.0, ["past", "again", "sooner", "later"]),
+    (499.9, ["past", "again", "sooner", "later"]),
+    (500.1, ["past", "again", "sooner", "later", "far"]),
+]
+
+
+@pytest.mark.parametrize("step_s", [0.01, 0.05, 0.7], ids=["ahead", "on time", "a busy machine"])
+def test_the_wheel_fires_once_after_the_deadline_wherever_it_was_moved(
+    monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    clock, fired = Clock(), list[str]()
+    monkeypatch.setattr(sys.modules[Wheel.__module__], "monotonic", lambda: clock.now_s)
+    wheel = Wheel(cast(asyncio.AbstractEventLoop, clock))
+    names = ("later", "sooner", "again", "past", "far")
+    later, sooner, again, past, far = (Something(name, fired) for name in names)
+    wheel.arm(later, 1000.1)
+    wheel.arm(later, 1000.4)
+    wheel.arm(sooner, 1500.0)
+    wheel.arm(sooner, 1000.2)
+    wheel.arm(again, 1000.1)
+    wheel.arm(past, 995.0)
+    wheel.arm(far, 1500.0)
+    for after_s, expected in FIRED:
+        while clock.now_s + step_s < 1000.0 + after_s:
+            clock.now_s += step_s
+            clock.turn()
+        clock.now_s = 1000.0 + after_s
+        clock.turn()
+        assert fired == expected, f"{after_s} s after the begin"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -36,6 +37,7 @@ from clauseway.gateway.plan import Budget
 from clauseway.metering import Status, Unit
 
 HEDGED = {"x-clauseway-hedge-ms": "50"}
+NEVER = threading.Event()
 
 
 @contextlib.contextmanager
@@ -107,17 +109,35 @@ def test_each_is_asked_once_at_most_and_there_is_one_outcome(
 # -- hedges
 
 
-def late(seconds: float) -> Behaviour:
+def after(event: threading.Event, behaviour: Behaviour) -> Behaviour:
+    """Behave so once something has happened."""
+
     async def behave(connection: Connection, request: Received) -> None:
-        await asyncio.sleep(seconds)
-        await answering(connection, request)
+        await happened(event)
+        await behaviour(connection, request)
 
     return behave
 
 
+def setting(event: threading.Event, behaviour: Behaviour) -> Behaviour:
+    """Behave so, and say so when the gateway has read it."""
+
+    async def behave(connection: Connection, request: Received) -> None:
+        await behaviour(connection, request)
+        await connection.apart()
+        event.set()
+
+    return behave
+
+
+async def happened(event: threading.Event) -> None:
+    while not event.is_set():
+        await asyncio.sleep(0.005)
+
+
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_hedge_answers_where_the_first_is_slow(stage: Stage, call: Call) -> None:
-    scene = stage.scene(stall, answering, attempt_timeout_s=5.0)
+    scene = stage.scene(stall, answering, attempt_timeout_s=PATIENCE_S)
     answer = scene.ask(call, HEDGED)
     assert (answer.status_code, answer.headers["x-clauseway-cloud"]) == (200, "cloud1")
     assert answer.headers["x-clauseway-attempts"] == "2"
@@ -126,7 +146,13 @@ def test_a_hedge_answers_where_the_first_is_slow(stage: Stage, call: Call) -> No
 
 
 def test_the_first_may_still_win_against_its_hedge(stage: Stage) -> None:
-    scene = stage.scene(late(0.25), stall, attempt_timeout_s=5.0)
+    hedged = threading.Event()
+
+    async def second(connection: Connection, request: Received) -> None:
+        hedged.set()
+        await stall(connection, request)
+
+    scene = stage.scene(after(hedged, answering), second, attempt_timeout_s=PATIENCE_S)
     answer = scene.ask(headers=HEDGED)
     assert (answer.headers["x-clauseway-cloud"], answer.headers["x-clauseway-attempts"]) == ("cloud0", "2")
     assert sorted(scene.outcomes()) == [(0, "COMPLETE", 200), (1, "INTERRUPTED_ESTIMATED", 0)]
@@ -144,7 +170,7 @@ def test_what_a_request_tells_of_is_what_the_journal_holds(
     stage: Stage, script: tuple[Behaviour, ...], call: str, attempted: list[tuple[str, str]], served: str
 ) -> None:
     """Every attempt, and what all of them cost: also of one that broke off, or was called off."""
-    scene = stage.scene(*script, attempt_timeout_s=5.0)
+    scene = stage.scene(*script, attempt_timeout_s=PATIENCE_S)
     answer = scene.ask(CALLS[call], HEDGED)
     path = f"/clauseway/v1/requests/{answer.headers['x-clauseway-request-id']}"
     told = stage.http.get(stage.rig.url + path, headers=AUTHORIZED).json()
@@ -161,29 +187,30 @@ def test_what_a_request_tells_of_is_what_the_journal_holds(
 
 def test_no_hedge_where_the_first_is_quick_enough(stage: Stage) -> None:
     scene = stage.scene(answering, answering)
-    assert scene.ask(headers={"x-clauseway-hedge-ms": "2000"}).headers["x-clauseway-attempts"] == "1"
+    assert scene.ask(headers={"x-clauseway-hedge-ms": "30000"}).headers["x-clauseway-attempts"] == "1"
     assert scene.asked == [1, 0]
 
 
 def test_a_hedge_goes_on_when_the_first_fails_and_the_other_way_round(stage: Stage) -> None:
-    scene = stage.scene(late_failing(0.15), late(0.3), attempt_timeout_s=5.0)
+    hedged, failed = threading.Event(), threading.Event()
+
+    async def second(connection: Connection, request: Received) -> None:
+        hedged.set()
+        await happened(failed)
+        await answering(connection, request)
+
+    first = setting(failed, after(hedged, status(500)))
+    scene = stage.scene(first, second, attempt_timeout_s=PATIENCE_S)
     assert scene.ask(headers=HEDGED).headers["x-clauseway-cloud"] == "cloud1"
     assert sorted(scene.outcomes()) == [(0, "FAILED", 500), (1, "COMPLETE", 200)]
-    scene = stage.scene(late(0.3), status(500), attempt_timeout_s=5.0)
+    failed = threading.Event()
+    scene = stage.scene(after(failed, answering), setting(failed, status(500)), attempt_timeout_s=PATIENCE_S)
     assert scene.ask(headers=HEDGED).headers["x-clauseway-cloud"] == "cloud0"
     assert sorted(scene.outcomes()) == [(0, "COMPLETE", 200), (1, "FAILED", 500)]
 
 
-def late_failing(seconds: float) -> Behaviour:
-    async def behave(connection: Connection, request: Received) -> None:
-        await asyncio.sleep(seconds)
-        await status(500)(connection, request)
-
-    return behave
-
-
 def test_the_deadline_ends_both(stage: Stage) -> None:
-    scene = stage.scene(stall, stall, answering, attempt_timeout_s=5.0, deadline_s=0.3)
+    scene = stage.scene(stall, stall, answering, attempt_timeout_s=PATIENCE_S, deadline_s=1.0)
     answer = scene.ask(headers=HEDGED)
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
     assert scene.outcomes() == [(0, "FAILED", 0), (1, "FAILED", 0)]
@@ -192,14 +219,19 @@ def test_the_deadline_ends_both(stage: Stage) -> None:
 
 @pytest.mark.parametrize("on_leave", ["cancel", "drain"])
 def test_a_client_that_leaves_two_attempts(stage: Stage, on_leave: str) -> None:
-    scene = stage.scene(stall, late(0.3), attempt_timeout_s=5.0, on_leave=on_leave)
+    left = threading.Event()
+    clouds = (stall, after(left, answering))
+    scene = stage.scene(*clouds, attempt_timeout_s=PATIENCE_S, on_leave=on_leave)
     with connected(scene, CALLS["chat"], **HEDGED):
         eventually(lambda: scene.asked == [1, 1])
+    if on_leave == "drain":
+        left.set()
     ends = {"cancel": "INTERRUPTED_ESTIMATED", "drain": "COMPLETE"}
     assert sorted(scene.settled(2)) == [
         (0, "INTERRUPTED_ESTIMATED", 0),
         (1, ends[on_leave], 200 if on_leave == "drain" else 0),
     ]
+    left.set()
 
 
 # -- clients that leave
@@ -222,15 +254,15 @@ class connected:
         self.socket.close()
 
 
-def halting(words: int, go_on_s: float = 0.3) -> Behaviour:
-    """A stream that says some words, halts, and then goes on to its end."""
+def halting(words: int, go_on: threading.Event) -> Behaviour:
+    """A stream that says some words, halts until it may go on, and then goes on to its end."""
 
     async def behave(connection: Connection, request: Received) -> None:
         connection.begin_stream()
         events = content_events(with_nulls=True)
         connection.piece(b"".join(events[: words + 1]))
         await connection.writer.drain()
-        await asyncio.sleep(go_on_s)
+        await happened(go_on)
         usage = {"prompt_tokens": 21, "completion_tokens": 8}
         connection.piece(b"".join(events[words + 1 :]) + chunk_event([], usage=usage) + b"data: [DONE]\n\n")
         connection.end_stream()
@@ -239,7 +271,7 @@ def halting(words: int, go_on_s: float = 0.3) -> Behaviour:
 
 
 def test_a_client_that_leaves_has_its_request_called_off(stage: Stage) -> None:
-    scene = stage.scene(halting(3, 5.0), attempt_timeout_s=8.0)
+    scene = stage.scene(halting(3, NEVER), attempt_timeout_s=10 * PATIENCE_S)
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
     assert scene.settled(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
@@ -248,25 +280,30 @@ def test_a_client_that_leaves_has_its_request_called_off(stage: Stage) -> None:
 
 
 def test_by_the_customers_policy_the_answer_is_read_to_its_end(stage: Stage) -> None:
-    scene = stage.scene(halting(3), attempt_timeout_s=5.0, on_leave="drain")
+    left = threading.Event()
+    scene = stage.scene(halting(3, left), attempt_timeout_s=PATIENCE_S, on_leave="drain")
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
+    left.set()
     assert scene.settled(1) == [(0, "COMPLETE", 200)]
     (record,) = scene.records()
     assert dict(record.units) == {Unit.INPUT_TOKENS: 21, Unit.OUTPUT_TOKENS: 8}, "as reported"
 
 
 def test_what_is_drained_has_its_deadlines_too(stage: Stage) -> None:
-    scene = stage.scene(halting(3, 5.0), attempt_timeout_s=0.3, on_leave="drain")
+    scene = stage.scene(halting(3, NEVER), attempt_timeout_s=1.0, on_leave="drain")
     with connected(scene, CALLS["chat stream"]) as client:
         assert b"Cl" in client.recv(1 << 16)
     assert scene.settled(1) == [(0, "INTERRUPTED_ESTIMATED", 200)]
 
 
 def test_a_drained_request_may_still_go_elsewhere(stage: Stage) -> None:
-    scene = stage.scene(late_failing(0.2), answering, attempt_timeout_s=5.0, on_leave="drain")
+    left = threading.Event()
+    first = after(left, status(500))
+    scene = stage.scene(first, answering, attempt_timeout_s=PATIENCE_S, on_leave="drain")
     with connected(scene, CALLS["chat"]):
         eventually(lambda: scene.asked == [1, 0])
+    left.set()
     assert scene.settled(2) == [(0, "FAILED", 500), (1, "COMPLETE", 200)]
 
 
@@ -378,7 +415,7 @@ def test_what_is_still_open_at_the_end_of_a_drain_is_recorded(tmp_path: Path) ->
     with Rig(tmp_path) as rig:
         stage = Stage(rig)
         stage.start((str(Path(__file__).with_name("short_limits.py")),))
-        scene = stage.scene(halting(3, 30.0), attempt_timeout_s=60.0, on_leave="drain")
+        scene = stage.scene(halting(3, NEVER), attempt_timeout_s=10 * PATIENCE_S, on_leave="drain")
         with connected(scene, CALLS["chat stream"]) as client:
             assert b"Cl" in client.recv(1 << 16)
         rig.stop()

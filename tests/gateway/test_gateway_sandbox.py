@@ -53,7 +53,7 @@ class Sandbox:
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox_clouds("openai", "azure", "bedrock") as ports, Rig(tmp_path_factory.mktemp("gateway")) as rig:
-        rig.start(rig.plan([target(rig, name, ports) for name in DEPLOYMENTS], attempt_timeout_s=1.0))
+        rig.start(rig.plan([target(rig, name, ports) for name in DEPLOYMENTS], attempt_timeout_s=2.0))
         yield Sandbox(rig, ports)
 
 
@@ -95,7 +95,7 @@ FAULTS = [
     {"kind": "status", "status": 503},
     {"kind": "status", "status": 429, "retry_after_ms": 1},
     {"kind": "drop"},
-    {"kind": "stall", "seconds": 5.0},
+    {"kind": "stall", "seconds": 600.0},
 ]
 
 

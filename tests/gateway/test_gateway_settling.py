@@ -4,7 +4,9 @@ After a request that ends in some way, another asks what is left: the limit, wit
 reservation that stayed would leave less, one that was settled twice would leave more.
 """
 
+import asyncio
 import itertools
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,9 +71,9 @@ ENDS: list[tuple[str, tuple[Behaviour | None, ...], dict[str, object]]] = [
     ("cut before content", (failing_after(0, "cut"), answering), {}),
     ("cut after content", (failing_after(2, "cut"), answering), {}),
     ("falls silent", (failing_after(2, "stall"),), {}),
-    ("hedged, the second wins", (stall, answering), {"hedge": "50", "attempt_timeout_s": 5.0}),
+    ("hedged, the second wins", (stall, answering), {"hedge": "50", "attempt_timeout_s": PATIENCE_S}),
     ("hedged, both fail", (stall, stall), {"hedge": "50"}),
-    ("past the deadline", (stall, stall), {"hedge": "50", "attempt_timeout_s": 5.0, "deadline_s": 0.3}),
+    ("past the deadline", (stall, stall), {"hedge": "50", "attempt_timeout_s": PATIENCE_S, "deadline_s": 1.0}),
 ]
 
 
@@ -94,16 +96,19 @@ def test_a_client_that_leaves(stage: Stage, on_leave: str) -> None:
     name = f"limit-{next(_numbers)}"
     ordinary = left_after(stage, f"fresh-{name}")
 
+    left = threading.Event()
+
     async def slowly(connection: Connection, request: Received) -> None:
-        await connection.apart()
+        await asyncio.to_thread(left.wait, PATIENCE_S)
         await answering(connection, request)
 
-    scene = limited(stage, name, slowly, on_leave=on_leave, attempt_timeout_s=5.0)
+    scene = limited(stage, name, slowly, on_leave=on_leave, attempt_timeout_s=PATIENCE_S)
     body = compact(CALLS["chat"].body(scene.model))
     with stage.rig.socket() as client:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {SECRET}\r\n"
         client.sendall(head.encode() + b"content-length: %d\r\n\r\n%b" % (len(body), body))
         eventually(lambda: scene.asked == [1])
+    left.set()
     scene.settled(1)
     assert used_by(scene.records()) > 0
     assert left_after(stage, name) == ordinary - used_by(scene.records())

@@ -1,9 +1,12 @@
 """What the process tells: events, requests, and never a secret or a prompt."""
 
 import asyncio
+import fcntl
 import json
 import os
 import stat
+import struct
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,6 +169,12 @@ def test_no_secret_and_no_prompt_is_ever_told(rig: Rig) -> None:
         assert kept not in told
 
 
+def waiting_in(pipe: int) -> int:
+    """Return how many bytes can be read."""
+    (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+    return int(count)
+
+
 def test_lines_that_nobody_takes_are_dropped_and_counted(tmp_path: Path) -> None:
     """A reader that stops reading stops neither the loop nor, later, the rest of the lines."""
     path = tmp_path / "pipe"
@@ -177,7 +186,9 @@ def test_lines_that_nobody_takes_are_dropped_and_counted(tmp_path: Path) -> None
         lines = Lines(Log(file=str(path), queue=50), asyncio.get_running_loop(), open(os.devnull, "wb"))  # noqa: SIM115
         for number in range(40):
             lines.event("long", number=number, text="x" * 10_000)  # more than a pipe holds
-        await asyncio.sleep(0.3)
+        # The thread that writes has the long lines, and waits for the reader.
+        while waiting_in(reader) < fcntl.fcntl(reader, fcntl.F_GETPIPE_SZ):
+            await asyncio.sleep(0.01)
         for number in range(40):
             lines.event("short", number=number)
         dropped, taken = lines.dropped, b""

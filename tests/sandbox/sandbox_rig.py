@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 
 import httpx
 import msgspec
@@ -11,8 +12,9 @@ import uvloop
 
 from clauseway.sandbox.server import TWINS, serve
 
+PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 # One client for all: to make one takes longer than a request.
-ADMINISTRATION = httpx.Client(verify=False)
+ADMINISTRATION = httpx.Client(verify=False, timeout=PATIENCE_S)
 
 
 class Clouds(msgspec.Struct, frozen=True):
@@ -60,7 +62,7 @@ class _Thread(threading.Thread):
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._until.set)
-        self.join(10)
+        self.join(PATIENCE_S)
         assert not self.is_alive()
 
 
@@ -68,7 +70,7 @@ class _Thread(threading.Thread):
 def running_clouds() -> Iterator[Clouds]:
     thread = _Thread()
     thread.start()
-    assert thread.ready.wait(10)
+    assert thread.ready.wait(PATIENCE_S)
     yield Clouds(thread.ports)
     thread.stop()
 
@@ -77,3 +79,11 @@ def running_clouds() -> Iterator[Clouds]:
 def clouds(running_clouds: Clouds) -> Iterator[Clouds]:
     yield running_clouds
     running_clouds.clear_faults()
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until a cloud has done its part."""
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up_s, "it never happened"
+        time.sleep(0.005)

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.clock import SimulatedClock
 from clauseway.sandbox.credentials import OPENAI_API_KEY
-from clauseway.sandbox.replay import Outcome, Progress, Report, replay
+from clauseway.sandbox.replay import CONCURRENCY, Outcome, Progress, Report, replay
 from clauseway.sandbox.trace import TraceRequest, read_sample
 from clauseway.sandbox.traffic import BEGIN_NS, END_NS, SELLERS, plan
 from clauseway.values import DAY_NS
@@ -89,6 +90,8 @@ class Gateway:
     """A gateway's stand-in that answers late and as told, and notes the business day at both ends of each request."""
 
     def __init__(self, clock: Path, answers: list[bytes]) -> None:
+        self.arrived = asyncio.Condition()
+        self.left: Counter[int] = Counter()
         self.clock = clock
         self.answers = answers
         self.days: list[tuple[int, int]] = []
@@ -109,12 +112,17 @@ class Gateway:
         head = await reader.readuntil(b"\r\n\r\n")
         await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
         self.heads.append(head)
-        self.open += 1
-        self.open_max = max(self.open, self.open_max)
         day = self.day()
-        await asyncio.sleep(0.002)  # long enough that requests overlap
-        self.days.append((day, self.day()))
-        self.open -= 1
+        # Each waits until as many are open as may be, or all that the day still has.
+        async with self.arrived, asyncio.timeout(60):
+            self.open += 1
+            self.open_max = max(self.open, self.open_max)
+            self.arrived.notify_all()
+            await self.arrived.wait_for(lambda: self.open >= min(CONCURRENCY, self.left[day]))
+            self.days.append((day, self.day()))
+            self.open -= 1
+            self.left[day] -= 1
+            self.arrived.notify_all()
         writer.write(self.answers.pop(0) if self.answers else WHOLE)
 
     def day(self) -> int:
@@ -122,6 +130,8 @@ class Gateway:
         return (instant_ns - BEGIN_NS) // DAY_NS
 
     async def receive(self, planned: list[Any], clock: SimulatedClock | None) -> Report:
+        days = [(request.event_ns - BEGIN_NS) // DAY_NS if clock else self.day() for request in planned]
+        self.left = Counter(days)
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]

@@ -56,7 +56,7 @@ def test_oracles_configuration(clouds: Any, folder: Path) -> None:
         clouds.url("oracle", "/openai/v1/models"),
         headers={"opc-compartment-id": OCI_COMPARTMENT},
         auth=oci.signer.Signer.from_config(configuration),
-        timeout=5,
+        timeout=60,
     )
     assert answer.status_code == 200
 

@@ -60,7 +60,7 @@ class Journal:
         return error
 
     async def write_until_durable(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.write() is not None:
                 await asyncio.sleep(ROOM_EVERY_S)
 
@@ -96,7 +96,7 @@ def test_with_the_present_segment_usable_it_goes_on(disk: SmallDisk, quick_us: i
             assert await journal.write() is None, "there is room in the segment that is there"
         assert (journal.writer.failure, journal.writer.full) == (None, None)
         disk.clear()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while journal.writer.shortage is not None:
                 await asyncio.sleep(ROOM_EVERY_S)
         assert journal.writer.room_bytes > SEGMENT_BYTES
@@ -144,10 +144,10 @@ def test_those_who_may_wait_hear_nothing_until_there_is_room(disk: SmallDisk, qu
             if waiting.heard.done():
                 journal.acknowledged.append(number)
         held = [waiting, *[journal.begin()[1] for _ in range(5)]]
-        await asyncio.sleep(5 * ROOM_EVERY_S)
+        await asyncio.sleep(5 * ROOM_EVERY_S)  # time for some tries, none of which finds room
         assert not any(one.heard.done() for one in held)
         disk.clear()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert [await one.heard for one in held] == [None] * 6
         await journal.writer.close()
         journal.check()
@@ -173,7 +173,7 @@ def test_a_stop_on_a_full_disk_loses_nothing_that_was_acknowledged(disk: SmallDi
         journal = Journal(disk, quick_us)
         disk.fill()
         await journal.write_until_full()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await journal.writer.close()
         journal.check()
         assert numbers_in(journal.directory) == journal.acknowledged

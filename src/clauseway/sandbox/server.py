@@ -280,7 +280,7 @@ class _Connection:
     async def send(self, answer: Answer, fault: Fault | None, error: bytes) -> bool:
         """Send it, with what a fault does to it. False when it was cut short: by the fault, or the client left."""
         if fault is not None and fault.kind == "stall" and not (answer.events and fault.events):
-            await asyncio.sleep(fault.seconds)
+            await self._pause(fault.seconds)
             fault = None
         headers, streamed = list(answer.headers), bool(answer.events)
         if not streamed:
@@ -290,7 +290,7 @@ class _Connection:
             if isinstance(step, Break):
                 return False
             if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
+                await self._pause(step.seconds)
                 continue
             if self._transport.is_closing():
                 self.left = True
@@ -301,13 +301,22 @@ class _Connection:
         await self._send({"type": "http.response.body", "body": b""})
         return not self.left
 
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long; end the wait when the client leaves, as a real cloud ends its work."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._disconnected()
+
+    async def _disconnected(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     async def fail(self, last_words: bytes) -> None:
         """Close the connection as a failing cloud does, and wait until it is: the server has nothing left to say."""
         if last_words:
             self._transport.write(last_words)
         self._transport.close()
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await self._disconnected()
 
 
 # Faults at which the cloud is not asked.
