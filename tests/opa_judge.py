@@ -54,7 +54,8 @@ def evaluate(module: str, query: str, questions: Sequence[dict[str, Any]]) -> li
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "partnership.rego"
         path.write_text(module)
-        command = [program(), "eval", "--data", path, "--stdin-input", "--format", "raw", "--fail", query]
+        command: list[str | Path] = [program(), "eval", "--data", path, "--stdin-input", "--fail"]
+        command += ["--format", "raw", query]
         for at in range(0, len(questions), _AT_ONCE):
             asked = json.dumps({"questions": questions[at : at + _AT_ONCE]})
             done = _run(command, asked)
