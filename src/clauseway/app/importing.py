@@ -41,8 +41,8 @@ from clauseway.values import Interval, InvalidInput, Problem, day_after, day_of,
 
 SPOOL = "import"
 REPLAYS = "quarantine"
-# Rows that are checked together: what is in memory of a file.
-_ROWS = 20_000
+# Rows that are checked together: what is in memory of a file, some 5 kB each.
+_ROWS = 10_000
 # Clocks differ: what is told this long ahead of ours is not yet the future.
 _SKEW_NS = 300 * 1_000_000_000
 
