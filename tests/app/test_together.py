@@ -108,7 +108,12 @@ def test_every_agreement_has_files_of_its_own_and_a_rule(tmp_path: Path, capsys:
         out.mkdir()
         told(capsys, "export", kind, *flags, "--as-of", "2026-06-01", "--out", out / f"both{ending}")
         names = {path.name for path in out.iterdir()}
-        beside = {"both.north.entities.json", "both.south.entities.json"} if kind == "cedar" else set()
+        beside = {
+            f"both.{agreement}.{ending_beside}"
+            for agreement in ("north", "south")
+            for ending_beside in ("entities.json", "cedarschema")
+            if kind == "cedar"
+        }
         assert names == {f"both.north{ending}", f"both.south{ending}", "both.combination.txt"} | beside
     assert "no prohibition in any" in (tmp_path / "rego/both.combination.txt").read_text()
     told(capsys, "export", "rego", *flags, code=3)

@@ -16,7 +16,13 @@ from regopy import Interpreter
 
 import opa_judge
 from clauseway.decisions import Question
-from clauseway.exchange.cedar import answer_of, cedar_entities, cedar_policies, cedar_requests
+from clauseway.exchange.cedar import (
+    CEDAR_SCHEMA,
+    answer_of,
+    cedar_entities,
+    cedar_policies,
+    cedar_requests,
+)
 from clauseway.exchange.extract import Extract
 from clauseway.exchange.odrl import odrl_document
 from clauseway.exchange.rego import rego_module
@@ -26,11 +32,15 @@ CW = Namespace("urn:clauseway:odrl:")
 
 
 def cedar_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
-    policies = cedarpy.PolicySet.from_str(cedar_policies(extract))
-    entities = cedarpy.Entities.from_json_str(json.dumps(cedar_entities(extract)))
+    """Cedar's authorizer, whose validator must accept policies, entities and requests first."""
+    text, schema = cedar_policies(extract), cedarpy.Schema.from_str(CEDAR_SCHEMA)
+    valid = cedarpy.validate_policies(text, schema)
+    assert valid.validation_passed, valid.errors[:3]
+    policies = cedarpy.PolicySet.from_str(text)
+    entities = cedarpy.Entities.from_json_str(json.dumps(cedar_entities(extract)), schema)
     asked = [list(_cedar_requests(extract, question)) for question in questions]
     requests = [request for several in asked for request in several]
-    results = cedarpy.is_authorized_batch(requests, policies, entities)
+    results = cedarpy.is_authorized_batch(requests, policies, entities, schema)
     errors = [error for result in results for error in result.diagnostics.errors]
     assert not errors, errors[:3]
     allowed = iter([result.allowed for result in results])

@@ -5,6 +5,7 @@ import re
 from datetime import date
 from pathlib import Path
 
+import cedarpy
 import pytest
 from outside_judges import CW, ODRL, odrl_graph
 from pyshacl import validate
@@ -14,6 +15,7 @@ from rdflib.namespace import RDF
 from clauseway import open_agreement
 from clauseway.app.exporting import cedar, extract, rego
 from clauseway.cli import run
+from clauseway.exchange.cedar import CEDAR_SCHEMA
 from clauseway.exchange.extract import Extract
 
 SHAPES = Path(__file__).with_name("odrl_information_model.ttl")
@@ -112,7 +114,7 @@ def test_ship_first_as_cedar_reads_it() -> None:
     [policy] = [one for one in text.split("\n\n") if '@id("A5.ship-first")' in one]
     assert policy.endswith(
         'forbid (principal, action in [Action::"serve", Action::"sell"], resource)\n'
-        'when { resource in [Class::"api", Class::"app", Class::"joint"] && context.cloud != "azure" }\n'
+        'when { resource in [Product::"api", Product::"app", Product::"joint"] && context.cloud != "azure" }\n'
         'unless { resource has firstShipped && resource.firstShipped < datetime("2026-04-27") }\n'
         'unless { resource has launchedOn && resource.launchedOn.contains("azure") }\n'
         "unless { resource has answer && (resource.answer.cannot && resource.answer.declines) };"
@@ -126,10 +128,53 @@ def test_files_are_written(tmp_path: Path) -> None:
     for form in ("cedar", "rego", "odrl"):
         assert run(["export", form, "--as-of", "2026-05-01", "--out", str(tmp_path / f"partnership.{form}")]) == 0
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["partnership.cedar", "partnership.entities.json", "partnership.odrl", "partnership.rego"]
+    endings = ["cedar", "cedarschema", "entities.json", "odrl", "rego"]
+    assert names == [f"partnership.{ending}" for ending in endings]
     taken = extract(open_agreement(), date(2026, 5, 1), None)
     assert (tmp_path / "partnership.entities.json").read_text("utf-8") == cedar(taken)[1]
+    assert (tmp_path / "partnership.cedarschema").read_text("utf-8") == CEDAR_SCHEMA
     assert "@graph" in json.loads((tmp_path / "partnership.odrl").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("flag", "part"), [("--entities", 1), ("--schema", CEDAR_SCHEMA)])
+def test_what_lies_beside_the_policies_is_printed(
+    flag: str, part: int | str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["export", "cedar", "--as-of", "2026-05-01", flag]) == 0
+    entities = cedar(extract(open_agreement(), "2026-05-01"))[1]
+    assert capsys.readouterr().out == (entities if part == 1 else part)
+
+
+# --- Cedar's schema --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "because"),
+    [
+        ('context.cloud != "azure"', 'context.clowd != "azure"', "attribute `clowd`"),
+        ('resource.firstShipped < datetime("2026-04-27")', 'resource.firstShipped < "2026-04-27"', "unexpected type"),
+        ('Action::"serve"', 'Action::"serves"', "unrecognized action"),
+        ('Product::"api"', 'Class::"api"', "unrecognized entity type"),
+    ],
+)
+def test_the_schema_finds_what_no_request_has(written: str, instead: str, because: str) -> None:
+    text, _ = cedar(taken_on("2026-05-01"))
+    assert cedarpy.validate_policies(text, CEDAR_SCHEMA).validation_passed
+    spoilt = cedarpy.validate_policies(text.replace(written, instead), CEDAR_SCHEMA)
+    assert any(because in error.error for error in spoilt.errors), spoilt.errors
+
+
+def test_grants_of_products_and_of_classes_have_one_type() -> None:
+    supposed = ("grant:google:gpt-5.5=2026-04-30", "grant:google:app=2026-04-30")
+    taken = extract(open_agreement().supposing(supposed), "2026-05-01")
+    entities = json.loads(cedar(taken)[1])
+    [google] = [entity for entity in entities if entity["uid"] == {"type": "Party", "id": "google"}]
+    granted = [reference["__entity"] for reference in google["attrs"]["grants"]]
+    assert granted == [{"type": "Product", "id": "app"}, {"type": "Product", "id": "gpt-5.5"}]
+    cedarpy.Entities.from_json_str(json.dumps(entities), CEDAR_SCHEMA)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["cedar", "rego", "odrl"])

@@ -8,7 +8,7 @@ import msgspec
 from clauseway.app.library import OpenAgreement, day_given, known_point
 from clauseway.app.several import Opened, each_of, own_readings
 from clauseway.decisions import check_readings
-from clauseway.exchange.cedar import cedar_entities, cedar_policies
+from clauseway.exchange.cedar import CEDAR_SCHEMA, cedar_entities, cedar_policies
 from clauseway.exchange.extract import Extract
 from clauseway.exchange.odrl import odrl_document
 from clauseway.exchange.rego import rego_module
@@ -65,6 +65,11 @@ agreement's file for itself, then join the answers; the first line that fits hol
 def cedar(taken: Extract) -> tuple[str, str]:
     """The agreement in force as Cedar policies, and the entities they speak of as JSON."""
     return cedar_policies(taken), _json(cedar_entities(taken))
+
+
+def cedar_schema(_: Extract) -> str:
+    """The schema of every agreement's policies and entities."""
+    return CEDAR_SCHEMA
 
 
 def rego(taken: Extract) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from clauseway.app.exporting import COMBINATION, extracts
+from clauseway.app.exporting import COMBINATION, cedar_schema, extracts
 from clauseway.app.exporting import cedar as cedar_text
 from clauseway.app.exporting import odrl as odrl_text
 from clauseway.app.exporting import rego as rego_text
@@ -52,6 +52,7 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _Entities = Annotated[bool, typer.Option("--entities", help="Print the entities instead of the policies (JSON).")]
+_Schema = Annotated[bool, typer.Option("--schema", help="Print the schema instead of the policies.")]
 
 
 @app.callback()
@@ -214,13 +215,15 @@ def _put_text(out: Path | None, text: str) -> None:
 
 @app.command()
 @options.taking(_Flags)
-def cedar(flags: _Flags, entities: _Entities = False) -> int:
+def cedar(flags: _Flags, entities: _Entities = False, schema: _Schema = False) -> int:
     """Write the agreement in force as Cedar policies, each with the term it comes from.
 
-    With --out the entities (parties, products, clouds' launches, grants) go beside it: partnership.cedar and
-    partnership.entities.json. An authorizer that allows Action::"serve" says permitted; else one that allows
-    Action::"serve.once-met" says conditional; else one that allows Action::"serve.stated" says forbidden; else it is
-    unstated. Of several agreements each has files of its own, and a text says how their answers are joined.
+    With --out the entities (parties, products, clouds' launches, grants) and the schema, under which
+    policies and entities validate strictly, go beside it: partnership.cedar,
+    partnership.entities.json and partnership.cedarschema. An authorizer that allows Action::"serve"
+    says permitted; else one that allows Action::"serve.once-met" says conditional; else one that
+    allows Action::"serve.stated" says forbidden; else it is unstated. Of several agreements each has
+    files of its own, and a text says how their answers are joined.
 
     \b
     The agreement as it was in March 2026:
@@ -228,11 +231,14 @@ def cedar(flags: _Flags, entities: _Entities = False) -> int:
     What was expected of May when March ended?
       clauseway export cedar --as-of 2026-05-01 --known-at 2026-03-31
     """
-    if flags.out is None and entities:
-        return _put(flags, lambda taken: cedar_text(taken)[1])
-    return _put(
-        flags, lambda taken: cedar_text(taken)[0], beside=(".entities.json", lambda taken: cedar_text(taken)[1])
-    )
+    if flags.out is None and (entities or schema):
+        return _put(flags, cedar_schema if schema else _cedar_entities)
+    beside = {".entities.json": _cedar_entities, ".cedarschema": cedar_schema}
+    return _put(flags, lambda taken: cedar_text(taken)[0], beside)
+
+
+def _cedar_entities(taken: Extract) -> str:
+    return cedar_text(taken)[1]
 
 
 @app.command()
@@ -269,9 +275,11 @@ def odrl(flags: _Flags) -> int:
     return _put(flags, odrl_text)
 
 
-def _put(flags: _Flags, write: _Write, beside: tuple[str, _Write] | None = None) -> int:
-    """Write each agreement given, to its file or, where there is but one, to standard output. `beside` is a second file
-    of each: what its name ends with, and its text."""
+def _put(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None = None) -> int:
+    """Write each agreement given, to its file or, where there is but one, to standard output.
+
+    `beside` are further files of each: their texts by the endings of their names.
+    """
     opened = options.opened(flags.agreement, flags.facts, flags.suppose, flags.home)
     taken = extracts(opened, flags.as_of, flags.known_at, readings_of(flags.reading))
     if flags.out is None:
@@ -281,8 +289,7 @@ def _put(flags: _Flags, write: _Write, beside: tuple[str, _Write] | None = None)
     for name, extract in taken.items():
         stem = out.stem if len(taken) == 1 else f"{out.stem}.{name}"
         _write(out.with_name(f"{stem}{out.suffix}"), write(extract))
-        if beside is not None:
-            ending, text_beside = beside
+        for ending, text_beside in (beside or {}).items():
             _write(out.with_name(f"{stem}{ending}"), text_beside(extract))
     if len(taken) > 1:
         _write(out.with_name(f"{out.stem}.combination.txt"), COMBINATION)

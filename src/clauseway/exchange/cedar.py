@@ -1,9 +1,10 @@
 """The agreement in force as Cedar policies and entities, term by term.
 
-A question is a request: the party is the principal, the product (or class) the resource; cloud, other party, segment,
-seller and region stand in the context. The region is one that the agreement defines, or `elsewhere`, and empty where it
-defines none; `cedar_requests` finds the one in which a place lies. An action has three names, and an authorizer's
-answers to them are the four outcomes:
+A question is a request: the party is the principal, the product (or class of products) the
+resource; cloud, other party, segment, seller and region stand in the context. The region is one
+that the agreement defines, or `elsewhere`, and empty where it defines none; `cedar_requests` finds
+the one in which a place lies. An action has three names, and an authorizer's answers to them are the
+four outcomes:
 
     Action::"serve"            Allow: permitted
     Action::"serve.once-met"   Allow: conditional (permitted once what is missing is recorded)
@@ -37,6 +38,46 @@ from clauseway.values import Citation, InvalidInput
 ONCE_MET, STATED = ".once-met", ".stated"
 # The product of a question that names none.
 ANY_PRODUCT = "*"
+# What entities, actions and contexts are: the same for every agreement. A class is a product with
+# others in it, so that sets of both have one type, as Cedar's strict validation asks.
+CEDAR_SCHEMA = """\
+entity Party {
+    name: String,
+    operates: Set<String>,
+    grants: Set<Product>,
+};
+
+entity Product in [Product] {
+    launchedOn?: Set<String>,
+    firstShipped?: datetime,
+    answer?: {cannot: Bool, declines: Bool},
+};
+
+entity Offer {
+    passed?: Bool,
+};
+
+type Act = {
+    cloud: String,
+    to: String,
+    segment: String,
+    seller: String,
+    region: String,
+};
+
+action
+    "serve", "serve.once-met", "serve.stated",
+    "sell", "sell.once-met", "sell.stated",
+    "license", "license.once-met", "license.stated",
+    "use-under-licence", "use-under-licence.once-met", "use-under-licence.stated",
+    "contract-compute", "contract-compute.once-met", "contract-compute.stated",
+    "share-revenue", "share-revenue.once-met", "share-revenue.stated"
+appliesTo {
+    principal: Party,
+    resource: Product,
+    context: Act,
+};
+"""
 _OWNED = ("serve", "sell", "license", "use-under-licence", "contract-compute")
 _SOLD = ("serve", "sell")
 
@@ -75,7 +116,7 @@ def cedar_entities(extract: Extract) -> list[dict[str, Any]]:
         *(_class(extract, name) for name in sorted(extract.catalog.classes)),
         *(_product(extract, name) for name in sorted(extract.catalog.products)),
         *(_entity("Offer", subject, {"passed": True}) for subject in sorted(extract.offers())),
-        _entity("Class", ANY_PRODUCT, {}),
+        _entity("Product", ANY_PRODUCT, {}),
     ]
 
 
@@ -95,7 +136,7 @@ def cedar_requests(
     sale follow. Raises InvalidInput where the agreement tells regions apart and the region is none that it knows."""
     if problems := region_problems(extract.catalog, action, cloud, region):
         raise InvalidInput(*problems)
-    resource = {"type": _type(extract, product), "id": product} if product else {"type": "Class", "id": ANY_PRODUCT}
+    resource = {"type": "Product", "id": product or ANY_PRODUCT}
     where = extract.catalog.region_of(cloud, region)
     by = (seller or party) if action in _SOLD else ""
     context = {"cloud": cloud, "to": to, "segment": segment, "seller": by, "region": where}
@@ -302,7 +343,7 @@ class _Policies:
     # Parts of conditions
 
     def _in(self, names: Iterable[str]) -> str:
-        return f"resource in [{', '.join(_name(_type(self.extract, name), name) for name in sorted(names))}]"
+        return f"resource in [{', '.join(_name('Product', name) for name in sorted(names))}]"
 
     def _scope(self, scope: Scope | Permission) -> list[str]:
         products = [self._in(scope.products)] if scope.products else []
@@ -478,28 +519,24 @@ def _quoted(text: str) -> str:
 # Entities
 
 
-def _type(extract: Extract, name: str) -> str:
-    return "Product" if name in extract.catalog.products else "Class"
-
-
 def _entity(kind: str, name: str, attributes: dict[str, Any], parents: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "uid": {"type": kind, "id": name},
         "attrs": attributes,
-        "parents": [{"type": "Class", "id": parent} for parent in parents],
+        "parents": [{"type": "Product", "id": parent} for parent in parents],
     }
 
 
 def _party(extract: Extract, name: str) -> dict[str, Any]:
     granted = sorted({fact.product for fact in extract.facts.grants(name, extract.as_of)})
-    grants = [{"__entity": {"type": _type(extract, product), "id": product}} for product in granted]
+    grants = [{"__entity": {"type": "Product", "id": product}} for product in granted]
     operates = sorted(extract.catalog.own_cloud(name))
     return _entity("Party", name, {"name": name, "operates": operates, "grants": grants})
 
 
 def _class(extract: Extract, name: str) -> dict[str, Any]:
     wider = extract.catalog.classes[name].within
-    return _entity("Class", name, {}, [wider] if wider else [])
+    return _entity("Product", name, {}, [wider] if wider else [])
 
 
 def _product(extract: Extract, name: str) -> dict[str, Any]:
