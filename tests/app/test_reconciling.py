@@ -24,7 +24,7 @@ from clauseway.app.prices import open_prices
 from clauseway.app.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
 from clauseway.app.sealing import open_lake
 from clauseway.app.settling import month
-from clauseway.exchange.focus_bill import BILL_COLUMNS, focus_csv, focus_rows
+from clauseway.exchange.focus_bill import bill_columns, focus_csv, focus_rows
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
 from clauseway.metering import Status
 from clauseway.storage.metered import metered_sums
@@ -67,7 +67,7 @@ def bill_text(home: Home, book: Path) -> str:
     """The bill a cloud would send: what was metered in May, at the prices of a book."""
     with open_lake(home) as lake:
         charges = usage_charges(lake, table(KnownAt.everything(), book), MAY)
-    return focus_csv(focus_rows(charges, MAY, "", ""), BILL_COLUMNS)
+    return focus_csv(focus_rows(charges, MAY), bill_columns())
 
 
 def bill(home: Home, book: Path | None = None) -> list[Row]:

@@ -21,6 +21,7 @@ from clauseway.app.sealing import open_lake
 from clauseway.exchange.accounting import ROOTS
 from clauseway.exchange.hledger import account_name
 from clauseway.ledger import balances
+from clauseway.metering import Buyer
 from clauseway.storage import Control
 from clauseway.storage.attempts import Selection, attempts
 from clauseway.values import Interval
@@ -130,10 +131,42 @@ def test_parquet_holds_the_journal_and_the_lines(book: Home, tmp_path: Path) -> 
     ],
 )
 def test_a_bill_by_hand(book: Home, party: tuple[str, ...], billed: str, effective: str) -> None:
-    rows = list(csv.DictReader(io.StringIO(exported(book, "focus", "--period", "2026-04", *party))))
+    rows = bill_of(book, "--period", "2026-04", *party)
     assert sum(D(row["BilledCost"]) for row in rows) == D(billed)
     assert sum(D(row["EffectiveCost"]) for row in rows) == D(effective)
     assert {row["PublisherName"] for row in rows} == {"openai"}
+    # The same charges in 1.4.
+    later = bill_of(book, "--period", "2026-04", "--focus-version", "1.4", *party)
+    assert [row["BilledCost"] for row in later] == [row["BilledCost"] for row in rows]
+    assert sum(D(row["EffectiveCost"]) for row in later) == D(effective)
+
+
+def bill_of(book: Home, *arguments: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(exported(book, "focus", *arguments))))
+
+
+def test_a_bill_in_1_4_names_seller_and_host(book: Home) -> None:
+    rows = bill_of(book, "--period", "2026-04", "--focus-version", "1.4", "--party", "microsoft")
+    hosted = {(row["ServiceProviderName"], row["HostProviderName"], row["x_HostCloud"]) for row in rows}
+    assert hosted == {("microsoft", "microsoft", "azure"), ("openai", "microsoft", "azure")}
+    assert not {"ProviderName", "PublisherName"} & set(rows[0])
+
+
+def test_an_invoice_of_a_share_is_on_no_charge_for_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A party that also buys usage from the other: what it owes as a share is another claim than what it used."""
+    monkeypatch.setitem(settled_book.BUYERS, 2, Buyer("openai", "chat", "key_2", "microsoft", "enterprise"))
+    home = settled_book.make(tmp_path / "home")
+    for command in (
+        ("close", "2026-04"),
+        ("close", "2026-05"),
+        ("invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft"),
+    ):
+        done = run(*command, home=home.root)
+        assert done.returncode == 0, done.stderr
+    for version in ("1.2", "1.4"):
+        rows = bill_of(home, "--period", "2026-05", "--party", "microsoft", "--focus-version", version)
+        assert "openai" in {row["BillingAccountId"] for row in rows}
+        assert {row["InvoiceId"] for row in rows} == {""}
 
 
 def test_cached_tokens_are_on_the_bill_once(book: Home) -> None:
@@ -162,7 +195,8 @@ def test_a_bill_as_parquet_has_the_types_of_its_columns(book: Home, tmp_path: Pa
         assert [D(row[name]) for row in text] == table[name].to_pylist()
         # A decimal is written as one, whole or not.
         assert all("." in row[name] for row in text)
-    assert [row["InvoiceId"] or None for row in text] == table["InvoiceId"].to_pylist()
+    assert [row["RegionId"] or None for row in text] == table["RegionId"].to_pylist()
+    assert set(table["InvoiceId"].to_pylist()) == {None}
 
 
 def test_events_are_one_an_attempt_with_its_units(book: Home) -> None:
@@ -185,6 +219,7 @@ def test_events_are_one_an_attempt_with_its_units(book: Home) -> None:
         (("hledger", "--party", "nobody"), "unknown name 'nobody'"),
         (("focus",), "no period"),
         (("focus", "--period", "2026-04", "--format", "parquet"), "no file"),
+        (("focus", "--period", "2026-04", "--focus-version", "1.3"), "no bill is written in FOCUS '1.3'"),
         (("focus", "--period", "2026-04", "--format", "xls"), "'xls' is no format"),
         (("focus", "--period", "2026-04", "--out", "/no/folder/bill.parquet"), "cannot be written"),
         (("parquet",), "no folder"),

@@ -32,7 +32,13 @@ def flags(home: Home, bill: Path) -> list[str]:
     return ["--bill", str(bill), "--home", str(home.root)]
 
 
-def test_the_bill_we_export_is_matched_by_the_meter_it_came_from(home: Home, bill: Path) -> None:
+@pytest.mark.parametrize(("version", "ending"), [("1.2", "csv"), ("1.4", "csv"), ("1.4", "parquet")])
+def test_the_bill_we_export_is_matched_by_the_meter_it_came_from(
+    home: Home, tmp_path: Path, version: str, ending: str
+) -> None:
+    bill = tmp_path / f"may.{ending}"
+    written = ("--focus-version", version, "--period", "2026-05", "--out", str(bill))
+    assert run("export", "focus", *written, home=home.root).returncode == 0
     told = run("reconcile", *flags(home, bill))
     assert (told.returncode, told.stderr) == (0, "")
     assert "Everything is matched." in told.stdout

@@ -1,17 +1,30 @@
-"""Charges as a FOCUS 1.2 bill: by hand, against the specification's rules, and each rule against what breaks it."""
+"""Charges as a FOCUS bill, 1.2 and 1.4: by hand, against the rules, and each rule against what breaks it."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
 
+import msgspec
 import pytest
 
-from clauseway.exchange.focus_bill import BILL_COLUMNS, UsageCharge, decimal_text, focus_csv, focus_rows
-from clauseway.exchange.focus_columns import BY_NAME, COLUMNS, MANDATORY, Value, broken_rules
+from clauseway.exchange.focus_bill import UsageCharge, bill_columns, decimal_text, focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus_columns import (
+    COLUMNS,
+    CONDITIONAL,
+    MANDATORY,
+    RECOMMENDED,
+    V1_2,
+    V1_4,
+    VERSIONS,
+    Value,
+    broken_rules,
+    columns_of,
+)
 from clauseway.metering import Unit
 from clauseway.values import Interval
 
 MAY = Interval(date(2026, 5, 1), date(2026, 6, 1))
+HOSTS = {"azure": "microsoft", "aws": "amazon"}
 
 
 def charge(seller: str = "microsoft", unit: Unit = Unit.INPUT_TOKENS, quantity: int = 10_000) -> UsageCharge:
@@ -34,9 +47,14 @@ def charge(seller: str = "microsoft", unit: Unit = Unit.INPUT_TOKENS, quantity: 
     )
 
 
-def row(seller: str = "microsoft", **changed: Value) -> dict[str, Value]:
-    [found] = focus_rows([charge(seller)], MAY, "microsoft", "openai")
+def row(seller: str = "microsoft", version: str = V1_2, **changed: Value) -> dict[str, Value]:
+    """A row of Microsoft's bill."""
+    [found] = focus_rows([charge(seller)], MAY, "microsoft", "openai", HOSTS, version)
     return {**found, **changed}
+
+
+def later(seller: str = "microsoft", **changed: Value) -> dict[str, Value]:
+    return row(seller, V1_4, **changed)
 
 
 def test_what_the_provider_sells_is_billed() -> None:
@@ -65,11 +83,32 @@ def test_what_a_third_party_sells_is_billed_at_nothing() -> None:
     assert (found["ProviderName"], found["InvoiceIssuerName"], found["x_HostCloud"]) == ("microsoft", "openai", "azure")
 
 
-def test_a_charge_names_the_invoice_of_its_seller_to_its_buyer() -> None:
-    invoices = {("microsoft", "Fabrikam"): "2026-05-17", ("openai", "Contoso"): "other"}
-    found = focus_rows([charge(), charge("openai")], MAY, "", "openai", invoices)
-    assert [row["InvoiceId"] for row in found] == ["2026-05-17", None]
-    assert broken_rules(found) == []
+# seller and cloud | ServiceProviderName, HostProviderName, InvoiceIssuerName, BilledCost on Microsoft's bill in 1.4
+ENTITIES = [
+    ("microsoft", "azure", ("microsoft", "microsoft", "microsoft", D("0.0225"))),
+    ("openai", "azure", ("openai", "microsoft", "openai", D(0))),  # the seller receives the payment
+    ("microsoft", "aws", ("microsoft", "amazon", "microsoft", D("0.0225"))),
+    ("microsoft", "lab", ("microsoft", None, "microsoft", D("0.0225"))),  # nobody knows who operates it
+]
+
+
+@pytest.mark.parametrize(("seller", "cloud", "named"), ENTITIES, ids=[f"{one[0]} on {one[1]}" for one in ENTITIES])
+def test_in_1_4_seller_and_host_are_named_apart(seller: str, cloud: str, named: tuple[Value, ...]) -> None:
+    charged = msgspec.structs.replace(charge(seller), cloud=cloud)
+    [found] = focus_rows([charged], MAY, "microsoft", "openai", HOSTS, V1_4)
+    names = ("ServiceProviderName", "HostProviderName", "InvoiceIssuerName", "BilledCost")
+    assert tuple(found[name] for name in names) == named
+    assert "ProviderName" not in found
+    assert broken_rules([found], V1_4, "microsoft") == []
+
+
+def test_what_a_charge_costs_is_the_same_in_every_version() -> None:
+    first, second = row(), later()
+    assert {name: second[name] for name in second if name in first} == {
+        name: first[name] for name in first if name in second
+    }
+    assert set(first) - set(second) == {"ProviderName", "PublisherName"}
+    assert set(second) - set(first) == {"ServiceProviderName", "HostProviderName", "InvoiceDetailId"}
 
 
 # a decimal | as FOCUS has it in text
@@ -82,7 +121,7 @@ def test_a_decimal_is_written_as_one(amount: str, text: str) -> None:
 
 
 def test_sound_is_billed_in_seconds() -> None:
-    [found] = focus_rows([charge(unit=Unit.AUDIO_INPUT_MILLISECONDS, quantity=90_000)], MAY, "", "")
+    [found] = focus_rows([charge(unit=Unit.AUDIO_INPUT_MILLISECONDS, quantity=90_000)], MAY)
     assert (found["ConsumedQuantity"], found["ConsumedUnit"], found["PricingUnit"]) == (
         D(90),
         "Seconds",
@@ -92,18 +131,55 @@ def test_sound_is_billed_in_seconds() -> None:
     assert broken_rules([found]) == []
 
 
-def test_the_bill_breaks_no_rule() -> None:
-    rows = focus_rows([charge(), charge("openai"), charge(unit=Unit.REQUESTS)], MAY, "microsoft", "openai")
-    assert broken_rules(rows) == []
-    assert all(tuple(found) == BILL_COLUMNS for found in rows)
-    assert {column.name for column in COLUMNS if column.level == MANDATORY} <= set(BILL_COLUMNS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_bill_breaks_no_rule(version: str) -> None:
+    charges = [charge(), charge("openai"), charge(unit=Unit.REQUESTS)]
+    rows = focus_rows(charges, MAY, "microsoft", "openai", HOSTS, version)
+    assert broken_rules(rows, version, "microsoft") == []
+    assert all(tuple(found) == bill_columns(version) for found in rows)
+    mandatory = {column.name for column in columns_of(version).values() if column.level == MANDATORY}
+    assert mandatory <= set(bill_columns(version))
 
 
-def test_the_table_is_the_specifications() -> None:
-    """57 columns in 1.2, of which 21 are mandatory; the counts are those of specification/columns at tag v1.2."""
-    assert len(BY_NAME) == len(COLUMNS) == 57
-    assert sum(column.level == MANDATORY for column in COLUMNS) == 21
+# a version | its columns, how many of them are mandatory: 1.2 as in specification/columns at tag v1.2, 1.4 as in the
+# Data Model (57 − 2 that it removes + 8 that came with 1.3 + 2 that came with 1.4)
+COUNTS = [(V1_2, 57, 21), (V1_4, 65, 21)]
+
+
+@pytest.mark.parametrize(("version", "columns", "mandatory"), COUNTS)
+def test_the_table_is_the_specifications(version: str, columns: int, mandatory: int) -> None:
+    assert len(columns_of(version)) == columns
+    assert sum(column.level == MANDATORY for column in columns_of(version).values()) == mandatory
+
+
+def test_a_column_stands_once_in_each_version() -> None:
+    places = [(column.name, version) for column in COLUMNS for version in column.versions]
+    assert len(places) == len(set(places))
     assert [column.name for column in COLUMNS] == sorted(column.name for column in COLUMNS)
+
+
+# what 1.4 changed | in 1.2, in 1.4: its level, and whether it may be null
+CHANGED = [
+    ("ProviderName", (MANDATORY, False), None),
+    ("PublisherName", (MANDATORY, False), None),
+    ("ServiceProviderName", None, (MANDATORY, False)),
+    ("HostProviderName", None, (MANDATORY, True)),
+    ("InvoiceDetailId", None, (CONDITIONAL, True)),
+    ("InvoiceId", (RECOMMENDED, True), (CONDITIONAL, True)),
+    ("PricingCurrency", (CONDITIONAL, True), (CONDITIONAL, False)),
+    ("PricingCurrencyEffectiveCost", (CONDITIONAL, True), (CONDITIONAL, False)),
+    ("ContractApplied", None, (CONDITIONAL, True)),
+    ("CommitmentProgramEligibilityDetails", None, (CONDITIONAL, True)),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after"), CHANGED, ids=[one[0] for one in CHANGED])
+def test_what_changed_between_the_versions(
+    name: str, before: tuple[str, bool] | None, after: tuple[str, bool] | None
+) -> None:
+    for version, expected in ((V1_2, before), (V1_4, after)):
+        column = columns_of(version).get(name)
+        assert (column and (column.level, column.nullable)) == expected
 
 
 def without(name: str) -> dict[str, Value]:
@@ -137,10 +213,41 @@ def test_each_rule_is_kept_by_the_check(broken: Mapping[str, Value], says: str) 
     assert any(says in found for found in broken_rules([broken]))
 
 
+# a row of 1.4 with one thing wrong | what is said
+BROKEN_LATER: list[tuple[Mapping[str, Value], str]] = [
+    ({name: value for name, value in later().items() if name != "HostProviderName"}, "HostProviderName is missing"),
+    (later(ProviderName="microsoft"), "ProviderName is no column of FOCUS 1.4"),
+    (later(ServiceProviderName=None), "ServiceProviderName is null"),
+    (later(InvoiceId="2026-05-17"), "of InvoiceId and InvoiceDetailId one is null"),
+    (later(PricingCurrency=None), "PricingCurrency is null"),
+    (later(SkuPriceId=None, SkuPriceDetails=None), "ListUnitPrice is not null, and SkuPriceId is"),
+    (later(ListCost=D("0.026")), "ListCost is 0.026, and ListUnitPrice times"),
+    (later("openai", BilledCost=D("0.0225")), "a third party receives the payment"),
+]
+
+
+@pytest.mark.parametrize(("broken", "says"), BROKEN_LATER, ids=[says for _, says in BROKEN_LATER])
+def test_each_rule_of_1_4_is_kept_by_the_check(broken: Mapping[str, Value], says: str) -> None:
+    assert any(says in found for found in broken_rules([broken], V1_4, "microsoft"))
+
+
+def test_whoever_bills_for_itself_bills_in_full() -> None:
+    [found] = focus_rows([charge("openai")], MAY, "", "openai", HOSTS, V1_4)
+    assert found["BilledCost"] == D("0.0225")
+    assert broken_rules([found], V1_4) == []
+
+
+def test_a_bill_in_1_4_as_a_table_has_the_types_of_its_columns() -> None:
+    table = focus_table([later()], bill_columns(V1_4))
+    assert str(table.schema.field("BilledCost").type) == "decimal128(38, 12)"
+    assert str(table.schema.field("HostProviderName").type) == "string"
+    assert table["InvoiceDetailId"].to_pylist() == [None]
+
+
 def test_a_null_is_an_empty_field_and_numbers_are_plain() -> None:
-    header, line = focus_csv(focus_rows([charge()], MAY, "", ""), BILL_COLUMNS).splitlines()
+    header, line = focus_csv(focus_rows([charge()], MAY), bill_columns()).splitlines()
     assert header.split(",")[0] == "BilledCost"
     assert line.startswith(
         "0.0225,Fabrikam,Fabrikam,Organisation,USD,2026-06-01T00:00:00Z,2026-05-01T00:00:00Z,Usage,,"
     )
-    assert focus_csv([], BILL_COLUMNS).count("\n") == 1
+    assert focus_csv([], bill_columns()).count("\n") == 1

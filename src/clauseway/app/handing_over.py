@@ -17,16 +17,14 @@ from clauseway.app.several import Opened, each_of
 from clauseway.exchange.accounting import entries_of
 from clauseway.exchange.beancount import beancount_text
 from clauseway.exchange.cloudevents import write_cloudevents
-from clauseway.exchange.focus_bill import BILL_COLUMNS, UsageCharge, focus_csv, focus_rows, focus_table
-from clauseway.exchange.focus_columns import Row, broken_rules
+from clauseway.exchange.focus_bill import UsageCharge, focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus_columns import V1_2, VERSIONS, Row, broken_rules
 from clauseway.exchange.hledger import hledger_text
 from clauseway.exchange.tables import journal_table, lines_table
 from clauseway.ledger import Entry, statement_of
-from clauseway.ledger.vouchers import Invoice
 from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
-from clauseway.storage.books import Books
 from clauseway.storage.records import records
 from clauseway.values import Interval, InvalidInput, Problem
 
@@ -88,10 +86,11 @@ def parquet_files(home: Home, part: Part, folder: Path) -> dict[Path, int]:
     return {folder / name: table.num_rows for name, table in tables.items()}
 
 
-def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part) -> list[Row]:
-    """A party's bill for a month in FOCUS 1.2: what it sells, and at a BilledCost of 0 what others sell on its clouds.
+def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part, version: str = V1_2) -> list[Row]:
+    """A party's bill for a month in FOCUS: what it sells, and at a BilledCost of 0 what others sell on its clouds.
     With no party, each seller's own. Raises InvalidInput."""
     days = month(part.period)
+    _check_version(version)
     _require_settled(home, part)
     seal(home)
     with open_lake(home) as lake:
@@ -99,20 +98,30 @@ def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part) -> li
             charges = usage_charges(lake, prices, days)
         except UnknownPrice as error:
             raise unpriced(error) from None
-        invoices = _invoices(Books(lake.control), part.period)
-    mine = {cloud for cloud, operator in opened.catalog.operators.items() if operator == part.party}
+    hosts = opened.catalog.operators
+    mine = {cloud for cloud, operator in hosts.items() if operator == part.party}
     billed = [one for one in charges if not part.party or one.seller == part.party or one.cloud in mine]
-    rows = [row for one in billed for row in focus_rows([one], days, part.party, _publisher(opened, one), invoices)]
-    broken = broken_rules(rows) if rows else []
+    rows = [
+        row for one in billed for row in focus_rows([one], days, part.party, _publisher(opened, one), hosts, version)
+    ]
+    broken = broken_rules(rows, version, part.party) if rows else []
     assert not broken, "\n".join(broken)
     return rows
 
 
-def write_focus(rows: Sequence[Row], form: str, out: Path | None) -> str:
-    """A bill as CSV text, or written to a file as Parquet; the text, empty for Parquet. Raises InvalidInput."""
+def _check_version(version: str) -> None:
+    """Raise InvalidInput for a version of FOCUS in which no bill is written."""
+    if version not in VERSIONS:
+        what, todo = f"no bill is written in FOCUS {version!r}", f"One of {', '.join(VERSIONS)}."
+        why = "1.3 has the columns of both" if version == "1.3" else "its columns are not known here"
+        raise InvalidInput(Problem(what=what, why=why, where="--focus-version", todo=todo))
+
+
+def write_focus(rows: Sequence[Row], columns: Sequence[str], form: str, out: Path | None) -> str:
+    """A data set as CSV text, or written to a file as Parquet; the text, empty for Parquet. Raises InvalidInput."""
     chosen = form or ("parquet" if out is not None and out.suffix.lower() == ".parquet" else "csv")
     if chosen == "csv":
-        return focus_csv(rows, BILL_COLUMNS)
+        return focus_csv(rows, columns)
     if chosen != "parquet":
         what, todo = f"{form!r} is no format", "One of csv, parquet."
         raise InvalidInput(Problem(what=what, why="nothing writes it", where="--format", todo=todo))
@@ -120,23 +129,11 @@ def write_focus(rows: Sequence[Row], form: str, out: Path | None) -> str:
         what, why, todo = "no file", "Parquet is not printed", "Name where it goes: --out bill.parquet."
         raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
     try:
-        pq.write_table(focus_table(rows, BILL_COLUMNS), out, compression="zstd")
+        pq.write_table(focus_table(rows, columns), out, compression="zstd")
     except OSError as error:
         why, todo = error.strerror or str(error), "Name a file in a folder that exists and that you may write to."
         raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
     return ""
-
-
-def _invoices(books: Books, period: str) -> dict[tuple[str, str], str]:
-    """The latest invoice of each seller to a buyer in which a month is asked for, by the two.
-
-    A buyer is a party only where one party buys from another; invoices to others are written elsewhere.
-    """
-    return {
-        (voucher.payee, voucher.payer): voucher.id
-        for voucher in books.vouchers()
-        if isinstance(voucher, Invoice) and any(part.month == period for line in voucher.lines for part in line.parts)
-    }
 
 
 def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:

@@ -28,6 +28,8 @@ from clauseway.app.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.held import held_agreements, held_prices
 from clauseway.exchange.extract import Extract
+from clauseway.exchange.focus_bill import bill_columns
+from clauseway.exchange.focus_columns import V1_2
 from clauseway.values import InvalidInput, Problem
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -116,8 +118,9 @@ def focus(
     books: _Books,
     known_at: options.KnownAt = None,
     form: Annotated[str, typer.Option("--format", help="csv or parquet; by default as --out ends, else csv.")] = "",
+    version: Annotated[str, typer.Option("--focus-version", help="1.2 or 1.4, of the specification.")] = V1_2,
 ) -> int:
-    """Write a month's charges as a bill in FOCUS 1.2: a row a day, buyer, product, cloud, region and unit.
+    """Write a month's charges as a bill in FOCUS: a row a day, buyer, product, cloud, region and unit.
 
     With --party it is that party's bill as a provider: what it sells, and what others sell on its clouds. Of the
     latter BilledCost is 0, because the seller receives the payment. Without, each seller bills its own.
@@ -127,6 +130,8 @@ def focus(
       clauseway export focus --period 2026-05 --party microsoft --out may.csv
     Everybody's own, as Parquet with types:
       clauseway export focus --period 2026-05 --out may.parquet
+    With the columns of FOCUS 1.4:
+      clauseway export focus --period 2026-05 --focus-version 1.4 --out may.csv
     """
     part = books.part
     if not part.period:
@@ -134,8 +139,8 @@ def focus(
         raise InvalidInput(Problem(what="no period", why="a bill is of a month", where="--period", todo=todo))
     table = held_prices(books.home, known_at)
     opened = held_agreements(books.home)
-    rows = focus_bill(home_at(books.home), opened, table, part)
-    text = write_focus(rows, form, books.out)
+    rows = focus_bill(home_at(books.home), opened, table, part, version)
+    text = write_focus(rows, bill_columns(version), form, books.out)
     if text:
         _put_text(books.out, text)
     say_written(books.out, len(rows), "rows")

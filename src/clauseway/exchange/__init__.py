@@ -4,7 +4,7 @@
     hledger     … as an hledger journal; `accounting` is what the two share
     tables      … and statements' lines as Arrow tables
     statement_csv   a statement's lines
-    focus_bill  charges as a bill in FOCUS 1.2; `focus_columns` is the specification's table of columns and rules
+    focus_bill  charges as a bill in FOCUS 1.2 or 1.4; `focus_columns` is the specification's table of columns and rules
     cloudevents     usage as CloudEvents, written and read
     focus, opentelemetry   usage that others counted, as rows of our fields; `reports` is what they share, `usage_files`
                     finds a file's format and reads it, `parquet_rows` reads tables that others wrote

@@ -1,8 +1,13 @@
-"""Charges for metered usage as a bill in FOCUS 1.2: one row a day, buyer, product, host cloud, region, seller and unit.
+"""Charges for metered usage as a bill in FOCUS: one row a day, buyer, product, host cloud, region, seller and unit.
 
 A bill has a provider, whose bill it is. What the provider sells it bills. What another party sells, and the provider
 only hosts, is on the bill with a BilledCost of 0, because the seller receives the payment; the other costs stay. Host
-cloud, term and requests have no column in 1.2 and stand in columns of our own (`x_…`).
+cloud and requests have no column and stand in columns of our own (`x_…`).
+
+1.2 names the provider and the product's publisher. 1.4 names the seller (ServiceProviderName) and the operator of the
+cloud (HostProviderName) instead, and neither whose bill it is nor who made the product.
+
+A home writes invoices of shares between parties and none to the buyers of usage. So no row has an invoice.
 
 A decimal is written as one (`30.0`), so that a reader that guesses types from what it sees takes no column for whole
 numbers. Parquet has types of its own: decimal(38, 12) and timestamps in UTC.
@@ -20,7 +25,7 @@ import msgspec
 import pyarrow as pa
 
 from clauseway.exchange.cells import CsvWriter
-from clauseway.exchange.focus_columns import BY_NAME, DECIMAL, TIME, Row, Value
+from clauseway.exchange.focus_columns import DECIMAL, KINDS, TIME, V1_2, Row, Value, columns_of
 from clauseway.metering import Unit
 from clauseway.values import USD, Interval, day_after, exact_product
 
@@ -29,9 +34,7 @@ _PER = Decimal(1_000_000)
 _ZERO = Decimal(0)
 _DECIMAL = pa.decimal128(38, 12)
 _OWN_KINDS = {"x_Requests": DECIMAL}
-# Seller and buyer, and the invoice from one to the other.
-Invoices = Mapping[tuple[str, str], str]
-_NO_INVOICES: Invoices = {}
+_NO_HOSTS: Mapping[str, str] = {}
 _TOKENS = ("Tokens", "1000000 Tokens", Decimal(1))
 # (consumed unit, pricing unit, consumed units per unit of ours)
 _UNITS = {
@@ -39,15 +42,16 @@ _UNITS = {
     Unit.AUDIO_INPUT_MILLISECONDS: ("Seconds", "1000 Seconds", Decimal("0.001")),
 }
 
-# What every bill has, in its order: also one without a row.
-BILL_COLUMNS = (
+# The columns of a bill of any version, in their order.
+_BILL_COLUMNS = (
     "BilledCost", "BillingAccountId", "BillingAccountName", "BillingAccountType", "BillingCurrency",
     "BillingPeriodEnd", "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency",
     "ChargePeriodEnd", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ContractedCost",
-    "ContractedUnitPrice", "EffectiveCost", "InvoiceId", "InvoiceIssuerName", "ListCost", "ListUnitPrice",
-    "PricingCategory", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "RegionId", "RegionName",
-    "ServiceCategory", "ServiceName", "ServiceSubcategory", "SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId",
-    "SubAccountId", "SubAccountName", "SubAccountType", "x_HostCloud", "x_Requests",
+    "ContractedUnitPrice", "EffectiveCost", "HostProviderName", "InvoiceDetailId", "InvoiceId", "InvoiceIssuerName",
+    "ListCost", "ListUnitPrice", "PricingCategory", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName",
+    "RegionId", "RegionName", "ServiceCategory", "ServiceName", "ServiceProviderName", "ServiceSubcategory", "SkuId",
+    "SkuMeter", "SkuPriceDetails", "SkuPriceId", "SubAccountId", "SubAccountName", "SubAccountType", "x_HostCloud",
+    "x_Requests",
 )  # fmt: skip
 
 
@@ -74,17 +78,28 @@ class UsageCharge(msgspec.Struct, frozen=True, kw_only=True):
         return Decimal(self.quantity * self.price).scaleb(-12)
 
 
+def bill_columns(version: str = V1_2) -> tuple[str, ...]:
+    """Return the columns of a bill in a version of FOCUS, also of one without a row."""
+    known = columns_of(version)
+    return tuple(name for name in _BILL_COLUMNS if name in known or name.startswith("x_"))
+
+
 def focus_rows(
-    charges: Iterable[UsageCharge], period: Interval, provider: str, publisher: str, invoices: Invoices = _NO_INVOICES
+    charges: Iterable[UsageCharge],
+    period: Interval,
+    provider: str = "",
+    publisher: str = "",
+    hosts: Mapping[str, str] = _NO_HOSTS,
+    version: str = V1_2,
 ) -> list[Row]:
-    """The rows of a provider's bill for a period; with no provider named, each seller's own. `publisher` made the
-    products; `invoices` names the invoice of a seller to a buyer, where there is one. The order is that of the
-    charges."""
-    return [
-        _row(charge, period, provider or charge.seller, publisher or charge.seller)
-        | {"InvoiceId": invoices.get((charge.seller, charge.organisation))}
-        for charge in charges
-    ]
+    """Return the rows of a provider's bill for a period, in the order of the charges.
+
+    With no `provider` each seller bills its own. `publisher` made the products; `hosts` are the
+    operators of clouds.
+    """
+    columns = bill_columns(version)
+    rows = (_row(charge, period, provider or charge.seller, publisher or charge.seller, hosts) for charge in charges)
+    return [{name: row[name] for name in columns} for row in rows]
 
 
 def focus_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
@@ -103,11 +118,14 @@ def focus_table(rows: Sequence[Row], columns: Sequence[str]) -> pa.Table:
 
 
 def _type_of(name: str) -> pa.DataType:
-    kind = BY_NAME[name].kind if name in BY_NAME else _OWN_KINDS.get(name, "")
+    kind = KINDS.get(name) or _OWN_KINDS.get(name, "")
     return {DECIMAL: _DECIMAL, TIME: pa.timestamp("us", "UTC")}.get(kind, pa.string())
 
 
-def _row(charge: UsageCharge, period: Interval, provider: str, publisher: str) -> dict[str, Value]:
+def _row(
+    charge: UsageCharge, period: Interval, provider: str, publisher: str, hosts: Mapping[str, str]
+) -> dict[str, Value]:
+    """Return a row with the columns of every version."""
     cost = charge.amount
     list_cost = Decimal(charge.quantity * charge.list_price).scaleb(-12)
     consumed, pricing, per = _UNITS.get(charge.unit, _TOKENS)
@@ -133,6 +151,9 @@ def _row(charge: UsageCharge, period: Interval, provider: str, publisher: str) -
         "ContractedCost": cost,
         "ContractedUnitPrice": _per_million(charge.price),
         "EffectiveCost": cost,
+        # Null where the operator is not known.
+        "HostProviderName": hosts.get(charge.cloud),
+        "InvoiceDetailId": None,
         "InvoiceId": None,
         "InvoiceIssuerName": charge.seller,
         "ListCost": list_cost,
@@ -146,6 +167,7 @@ def _row(charge: UsageCharge, period: Interval, provider: str, publisher: str) -
         "RegionName": charge.region or None,
         "ServiceCategory": "AI and Machine Learning",
         "ServiceName": charge.product,
+        "ServiceProviderName": charge.seller,
         "ServiceSubcategory": "Generative AI",
         "SkuId": sku,
         "SkuMeter": meter,

@@ -1,8 +1,10 @@
-"""The columns of FOCUS 1.2 and their rules, as a table, and what of it a bill breaks.
+"""The columns of FOCUS 1.2 and 1.4 and their rules, as a table, and the rules that a data set breaks.
 
-Source: FinOps Open Cost and Usage Specification 1.2, specification/columns/*.md at tag v1.2 (CC-BY-4.0): each column's
-"Content Constraints" (type, feature level, whether nulls are allowed, allowed values) and its nullability rules for
-charges of the category "Usage", which are all that a meter knows. A null is `None` here and an empty field in CSV.
+Sources (CC-BY-4.0): of 1.2 the FinOps Open Cost and Usage Specification, specification/columns/*.md
+at tag v1.2; of 1.4 the FinOps Foundation's "FOCUS 1.4 Data Model" (SHA-256 39b3e334…a68005) for
+names, levels, types, nulls and allowed values, and drafts of 1.4 for the rules between columns
+(docs/choices/0090-bills-in-two-versions.md). Nulls are ruled for charges of the category "Usage",
+which are all that a meter knows. A null is `None` here and an empty field in CSV.
 """
 
 import re
@@ -14,7 +16,9 @@ import msgspec
 
 from clauseway.values import exact_product
 
-VERSION = "1.2"
+V1_2, V1_4 = "1.2", "1.4"
+VERSIONS = (V1_2, V1_4)
+_OF_1_2, _OF_1_4 = (V1_2,), (V1_4,)
 MANDATORY, CONDITIONAL, RECOMMENDED = "Mandatory", "Conditional", "Recommended"
 STRING, DECIMAL, TIME, JSON = "String", "Decimal", "Date/Time", "JSON"
 Value = str | Decimal | datetime | None
@@ -22,7 +26,8 @@ Row = Mapping[str, Value]
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column: its level, its type, whether it may be null, and whether it may be for usage that is no correction."""
+    """A column: its level, its type, whether it may be null, whether it may be for usage that is no
+    correction, and the versions in which it stands so. A column that changed stands twice."""
 
     name: str
     level: str
@@ -31,6 +36,19 @@ class Column(msgspec.Struct, frozen=True):
     null_for_usage: bool = False
     allowed: frozenset[str] = frozenset()
     non_negative: bool = False
+    versions: tuple[str, ...] = VERSIONS
+
+
+def _free(
+    name: str,
+    level: str,
+    kind: str = STRING,
+    allowed: frozenset[str] = frozenset(),
+    non_negative: bool = False,
+    versions: tuple[str, ...] = VERSIONS,
+) -> Column:
+    """Return a column that may be null, for usage too."""
+    return Column(name, level, kind, True, True, allowed, non_negative, versions)
 
 
 def _words(*words: str) -> frozenset[str]:
@@ -38,113 +56,132 @@ def _words(*words: str) -> frozenset[str]:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("AvailabilityZone", RECOMMENDED, nullable=True, null_for_usage=True),
+    _free("AllocatedMethodDetails", RECOMMENDED, JSON, versions=_OF_1_4),
+    _free("AllocatedMethodId", CONDITIONAL, versions=_OF_1_4),
+    _free("AllocatedResourceId", CONDITIONAL, versions=_OF_1_4),
+    _free("AllocatedResourceName", CONDITIONAL, versions=_OF_1_4),
+    _free("AllocatedTags", CONDITIONAL, JSON, versions=_OF_1_4),
+    _free("AvailabilityZone", RECOMMENDED),
     Column("BilledCost", MANDATORY, DECIMAL),
     Column("BillingAccountId", MANDATORY),
-    Column("BillingAccountName", MANDATORY, nullable=True, null_for_usage=True),
+    _free("BillingAccountName", MANDATORY),
     Column("BillingAccountType", CONDITIONAL),
     Column("BillingCurrency", MANDATORY),
     Column("BillingPeriodEnd", MANDATORY, TIME),
     Column("BillingPeriodStart", MANDATORY, TIME),
-    Column("CapacityReservationId", CONDITIONAL, nullable=True, null_for_usage=True),
+    _free("CapacityReservationId", CONDITIONAL),
+    _free("CapacityReservationStatus", CONDITIONAL, allowed=_words("Used", "Unused")),
     Column(
-        "CapacityReservationStatus", CONDITIONAL, nullable=True, null_for_usage=True, allowed=_words("Used", "Unused")
+        "ChargeCategory", MANDATORY, allowed=_words("Usage", "Purchase", "Tax", "Credit", "Adjustment"),
     ),
-    Column("ChargeCategory", MANDATORY, allowed=_words("Usage", "Purchase", "Tax", "Credit", "Adjustment")),
-    Column("ChargeClass", MANDATORY, nullable=True, null_for_usage=True, allowed=_words("Correction")),
-    Column("ChargeDescription", MANDATORY, nullable=True, null_for_usage=True),
+    _free("ChargeClass", MANDATORY, allowed=_words("Correction")),
+    _free("ChargeDescription", MANDATORY),
     Column("ChargeFrequency", RECOMMENDED, allowed=_words("One-Time", "Recurring", "Usage-Based")),
     Column("ChargePeriodEnd", MANDATORY, TIME),
     Column("ChargePeriodStart", MANDATORY, TIME),
-    Column(
-        "CommitmentDiscountCategory", CONDITIONAL, nullable=True, null_for_usage=True, allowed=_words("Spend", "Usage")
-    ),
-    Column("CommitmentDiscountId", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("CommitmentDiscountName", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("CommitmentDiscountQuantity", CONDITIONAL, DECIMAL, nullable=True, null_for_usage=True),
-    Column(
-        "CommitmentDiscountStatus", CONDITIONAL, nullable=True, null_for_usage=True, allowed=_words("Used", "Unused")
-    ),
-    Column("CommitmentDiscountType", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("CommitmentDiscountUnit", CONDITIONAL, nullable=True, null_for_usage=True),
+    _free("CommitmentDiscountCategory", CONDITIONAL, allowed=_words("Spend", "Usage")),
+    _free("CommitmentDiscountId", CONDITIONAL),
+    _free("CommitmentDiscountName", CONDITIONAL),
+    _free("CommitmentDiscountQuantity", CONDITIONAL, DECIMAL),
+    _free("CommitmentDiscountStatus", CONDITIONAL, allowed=_words("Used", "Unused")),
+    _free("CommitmentDiscountType", CONDITIONAL),
+    _free("CommitmentDiscountUnit", CONDITIONAL),
+    _free("CommitmentProgramEligibilityDetails", CONDITIONAL, JSON, versions=_OF_1_4),
     Column("ConsumedQuantity", CONDITIONAL, DECIMAL, nullable=True),
     Column("ConsumedUnit", CONDITIONAL, nullable=True),
+    _free("ContractApplied", CONDITIONAL, JSON, versions=_OF_1_4),
     Column("ContractedCost", MANDATORY, DECIMAL),
     Column("ContractedUnitPrice", CONDITIONAL, DECIMAL, nullable=True, non_negative=True),
     Column("EffectiveCost", MANDATORY, DECIMAL),
-    Column("InvoiceId", RECOMMENDED, nullable=True, null_for_usage=True),
+    _free("HostProviderName", MANDATORY, versions=_OF_1_4),
+    _free("InvoiceDetailId", CONDITIONAL, versions=_OF_1_4),
+    _free("InvoiceId", RECOMMENDED, versions=_OF_1_2),
+    _free("InvoiceId", CONDITIONAL, versions=_OF_1_4),
     Column("InvoiceIssuerName", MANDATORY),
     Column("ListCost", MANDATORY, DECIMAL),
     Column("ListUnitPrice", CONDITIONAL, DECIMAL, nullable=True, non_negative=True),
     Column(
-        "PricingCategory", CONDITIONAL, nullable=True, allowed=_words("Standard", "Dynamic", "Committed", "Other")
+        "PricingCategory", CONDITIONAL, nullable=True, allowed=_words("Standard", "Dynamic", "Committed", "Other"),
     ),
-    Column("PricingCurrency", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column(
-        "PricingCurrencyContractedUnitPrice",
-        CONDITIONAL, DECIMAL, nullable=True, null_for_usage=True, non_negative=True,
-    ),
-    Column("PricingCurrencyEffectiveCost", CONDITIONAL, DECIMAL, nullable=True, null_for_usage=True),
-    Column(
-        "PricingCurrencyListUnitPrice", CONDITIONAL, DECIMAL, nullable=True, null_for_usage=True, non_negative=True
-    ),
+    _free("PricingCurrency", CONDITIONAL, versions=_OF_1_2),
+    Column("PricingCurrency", CONDITIONAL, versions=_OF_1_4),
+    _free("PricingCurrencyContractedUnitPrice", CONDITIONAL, DECIMAL, non_negative=True),
+    _free("PricingCurrencyEffectiveCost", CONDITIONAL, DECIMAL, versions=_OF_1_2),
+    Column("PricingCurrencyEffectiveCost", CONDITIONAL, DECIMAL, versions=_OF_1_4),
+    _free("PricingCurrencyListUnitPrice", CONDITIONAL, DECIMAL, non_negative=True),
     Column("PricingQuantity", MANDATORY, DECIMAL, nullable=True),
     Column("PricingUnit", MANDATORY, nullable=True),
-    Column("ProviderName", MANDATORY),
-    Column("PublisherName", MANDATORY),
-    Column("RegionId", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("RegionName", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("ResourceId", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("ResourceName", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("ResourceType", CONDITIONAL, nullable=True, null_for_usage=True),
+    Column("ProviderName", MANDATORY, versions=_OF_1_2),
+    Column("PublisherName", MANDATORY, versions=_OF_1_2),
+    _free("RegionId", CONDITIONAL),
+    _free("RegionName", CONDITIONAL),
+    _free("ResourceId", CONDITIONAL),
+    _free("ResourceName", CONDITIONAL),
+    _free("ResourceType", CONDITIONAL),
     Column("ServiceCategory", MANDATORY, allowed=_words(
         "AI and Machine Learning", "Analytics", "Business Applications", "Compute", "Databases", "Developer Tools",
         "Multicloud", "Identity", "Integration", "Internet of Things", "Management and Governance", "Media",
         "Migration", "Mobile", "Networking", "Security", "Storage", "Web", "Other",
     )),
     Column("ServiceName", MANDATORY),
+    Column("ServiceProviderName", MANDATORY, versions=_OF_1_4),
     Column("ServiceSubcategory", RECOMMENDED),
     Column("SkuId", CONDITIONAL, nullable=True),
     Column("SkuMeter", CONDITIONAL, nullable=True),
-    Column("SkuPriceDetails", CONDITIONAL, JSON, nullable=True, null_for_usage=True),
+    _free("SkuPriceDetails", CONDITIONAL, JSON),
     Column("SkuPriceId", CONDITIONAL, nullable=True),
-    Column("SubAccountId", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("SubAccountName", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("SubAccountType", CONDITIONAL, nullable=True, null_for_usage=True),
-    Column("Tags", CONDITIONAL, JSON, nullable=True, null_for_usage=True),
+    _free("SubAccountId", CONDITIONAL),
+    _free("SubAccountName", CONDITIONAL),
+    _free("SubAccountType", CONDITIONAL),
+    _free("Tags", CONDITIONAL, JSON),
 )  # fmt: skip
-BY_NAME: Mapping[str, Column] = {column.name: column for column in COLUMNS}
+_BY_NAME: Mapping[str, Mapping[str, Column]] = {
+    version: {column.name: column for column in COLUMNS if version in column.versions} for version in VERSIONS
+}
+KINDS: Mapping[str, str] = {column.name: column.kind for column in COLUMNS}
 _CURRENCY = re.compile(r"[A-Z]{3}")
 # cost = unit price × quantity, wherever both are there and the charge corrects nothing
 _PRODUCTS = (("ListCost", "ListUnitPrice"), ("ContractedCost", "ContractedUnitPrice"))
 _PAIRS = (("PricingQuantity", "PricingUnit"), ("ConsumedQuantity", "ConsumedUnit"), ("SkuId", "SkuMeter"))
+_INVOICED = (("InvoiceId", "InvoiceDetailId"),)
+# 1.4: a charge without a price of a list has none of these.
+_OF_A_PRICE = (
+    "ConsumedQuantity", "ContractedUnitPrice", "ListUnitPrice", "PricingCategory", "PricingQuantity",
+    "SkuPriceDetails",
+)  # fmt: skip
 
 
-def broken_rules(rows: Sequence[Row]) -> list[str]:
-    """Every rule of the specification that these rows break, as sentences with the row's number, from 1."""
-    names = set(rows[0]) if rows else {column.name for column in COLUMNS if column.level == MANDATORY}
-    found = [
-        f"{column.name} is missing: it is mandatory"
-        for column in COLUMNS
-        if column.level == MANDATORY and column.name not in names
-    ]
-    found += [f"{name} is no column of FOCUS {VERSION}" for name in sorted(names) if not _is_known(name)]
+def columns_of(version: str) -> Mapping[str, Column]:
+    """Return the columns of the Cost and Usage data set in a version of FOCUS, by name."""
+    return _BY_NAME[version]
+
+
+def broken_rules(rows: Sequence[Row], version: str = V1_2, generator: str = "") -> list[str]:
+    """Return every rule of Cost and Usage that these rows break, with the row's number from 1.
+
+    `generator` is the party whose bill it is. 1.4 has no column for it: where it is not named, each
+    seller is taken to bill for itself.
+    """
+    broken = broken_columns(rows, columns_of(version), f"FOCUS {version}")
     for number, row in enumerate(rows, 1):
-        found += [f"row {number}: {broken}" for broken in _broken_in(row)]
-    return found
+        broken += [f"row {number}: {rule}" for rule in _broken_together(row, version, generator)]
+    return broken
 
 
-def _is_known(name: str) -> bool:
-    return name in BY_NAME or name.startswith("x_")
-
-
-def _broken_in(row: Row) -> Iterator[str]:
-    is_usage = row.get("ChargeCategory") == "Usage" and row.get("ChargeClass") is None
-    for name, value in row.items():
-        column = BY_NAME.get(name)
-        if column is not None:
-            yield from _broken_in_field(column, value, is_usage)
-    yield from _broken_together(row)
+def broken_columns(rows: Sequence[Row], columns: Mapping[str, Column], dataset: str) -> list[str]:
+    """Return the rules of single columns that the rows of a data set break."""
+    mandatory = [column.name for column in columns.values() if column.level == MANDATORY]
+    names = set(rows[0]) if rows else set(mandatory)
+    broken = [f"{name} is missing: it is mandatory" for name in mandatory if name not in names]
+    unknown = [name for name in names if name not in columns and not name.startswith("x_")]
+    broken += [f"{name} is no column of {dataset}" for name in sorted(unknown)]
+    for number, row in enumerate(rows, 1):
+        is_usage = row.get("ChargeCategory") == "Usage" and row.get("ChargeClass") is None
+        for name, value in row.items():
+            if name in columns:
+                rules = _broken_in_field(columns[name], value, is_usage)
+                broken += [f"row {number}: {rule}" for rule in rules]
+    return broken
 
 
 def _broken_in_field(column: Column, value: Value, is_usage: bool) -> Iterator[str]:
@@ -163,16 +200,29 @@ def _broken_in_field(column: Column, value: Value, is_usage: bool) -> Iterator[s
         yield f"{column.name} is {value}, without UTC"
 
 
-def _broken_together(row: Row) -> Iterator[str]:
+def _broken_together(row: Row, version: str, generator: str) -> Iterator[str]:
     for cost, price in _PRODUCTS:
         amount, unit_price, quantity = row.get(cost), row.get(price), row.get("PricingQuantity")
         if not (isinstance(amount, Decimal) and isinstance(unit_price, Decimal) and isinstance(quantity, Decimal)):
             continue
         if row.get("ChargeClass") is None and exact_product(unit_price, quantity) != amount:
             yield f"{cost} is {amount}, and {price} times PricingQuantity is not"
-    for one, other in _PAIRS:
+    later = version != V1_2
+    for one, other in _PAIRS + (_INVOICED if later else ()):
         if (row.get(one) is None) != (row.get(other) is None):
             yield f"of {one} and {other} one is null and the other is not"
+    if later and row.get("SkuPriceId") is None:
+        for name in _OF_A_PRICE:
+            if row.get(name) is not None:
+                yield f"{name} is not null, and SkuPriceId is"
+    yield from broken_periods(row)
+    biller = generator or row.get("InvoiceIssuerName") if later else row.get("ProviderName")
+    if row.get("InvoiceIssuerName") != biller and row.get("BilledCost") != Decimal(0):
+        yield f"BilledCost is {row.get('BilledCost')} where a third party receives the payment; it must be 0"
+
+
+def broken_periods(row: Row) -> Iterator[str]:
+    """Yield what is wrong with a row's currency and with the order of its instants."""
     currency = row.get("BillingCurrency")
     if isinstance(currency, str) and not _CURRENCY.fullmatch(currency):
         yield f"BillingCurrency is {currency!r}, no code of ISO 4217"
@@ -181,6 +231,3 @@ def _broken_together(row: Row) -> Iterator[str]:
         instants = [bound for bound in bounds if isinstance(bound, datetime) and bound.utcoffset() is not None]
         if len(instants) == 2 and instants[0] >= instants[1]:
             yield f"the {kind.lower()} period ends before it begins"
-    third_party = row.get("InvoiceIssuerName") != row.get("ProviderName")
-    if third_party and row.get("BilledCost") != Decimal(0):
-        yield f"BilledCost is {row.get('BilledCost')} where a third party receives the payment; it must be 0"
