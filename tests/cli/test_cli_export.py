@@ -14,8 +14,11 @@ from beancount import loader
 
 import hledger_judge
 import settled_book
+import two_agreements
 from clauseway.app.charges import charges_of, usage_charges
+from clauseway.app.exporting import extract
 from clauseway.app.home import Home
+from clauseway.app.library import open_agreement
 from clauseway.app.prices import open_prices
 from clauseway.app.sealing import open_lake
 from clauseway.exchange.accounting import ROOTS
@@ -267,6 +270,60 @@ def test_what_was_written_is_said_and_how_much(book: Home, tmp_path: Path, form:
     done = run("export", form, "--period", "2026-05", "--out", str(out), home=book.root)
     assert done.returncode == 0, done.stderr
     assert said.format(out=out) in done.stderr
+
+
+# Of the built-in agreement on 1 May 2026, as known then.
+AGREEMENT_FILES = [
+    # what is exported, each line that is said
+    (
+        "cedar",
+        [
+            "{n} terms in force written to {out}.",
+            "{e} entities written to {beside}.",
+            "5 declarations written to {schema}.",
+        ],
+    ),
+    ("rego", ["{n} terms in force written to {out}."]),
+    ("odrl", ["{n} terms in force written to {out}."]),
+]
+
+
+@pytest.mark.parametrize(("form", "lines"), AGREEMENT_FILES)
+def test_what_was_written_of_an_agreement_is_said_and_how_much(tmp_path: Path, form: str, lines: list[str]) -> None:
+    out, beside = tmp_path / "a.txt", tmp_path / "a.entities.json"
+    files = {"out": out, "beside": beside, "schema": tmp_path / "a.cedarschema"}
+    flags = ("--as-of", "2026-05-01", "--known-at", "2026-05-01")
+    done = run("export", form, *flags, "--out", str(out))
+    terms = extract(open_agreement(), "2026-05-01", "2026-05-01").terms_in_force
+    entities = len(json.loads(beside.read_text())) if beside.exists() else 0
+    said = [line.format(n=terms, e=entities, **files) for line in lines]
+    assert (done.returncode, done.stdout, done.stderr.splitlines()) == (0, "", said)
+    assert terms > 10
+    printed = run("export", form, *flags)
+    assert printed.stderr == f"{terms} terms in force written to standard output.\n"
+    assert printed.stdout == out.read_text()
+
+
+def test_the_entities_of_an_agreement_are_counted_where_they_are_printed() -> None:
+    done = run("export", "cedar", "--as-of", "2026-05-01", "--entities")
+    assert done.stderr == f"{len(json.loads(done.stdout))} entities written to standard output.\n"
+
+
+def test_several_agreements_say_each_file_and_how_to_join_them(tmp_path: Path) -> None:
+    both: list[str] = []
+    for agreement, says in (("north", "nothing more"), ("south", "east first")):
+        folder = tmp_path / agreement
+        folder.mkdir()
+        for name, text in two_agreements.documents(agreement, says).items():
+            (folder / name).write_text(text)
+        both += ["--agreement", str(folder)]
+    out = tmp_path / "both.rego"
+    done = run("export", "rego", *both, "--as-of", "2026-06-01", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    files = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
+    assert len(files) == 3
+    assert all(f"{tmp_path / name}." in done.stderr for name in files)
+    assert "How the answers of 2 agreements are joined is written to" in done.stderr
 
 
 def test_a_party_without_a_line_has_no_statement(book: Home) -> None:

@@ -5,6 +5,7 @@ The commands are those of the tree: a new one is looked at by itself.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from command_tree import arguments_of, at_home, commands
 
+import clauseway.cli
 import settled_book
 from clauseway.cli.homes import USES, Use
 from in_process import run
@@ -100,3 +102,13 @@ def test_what_writes_says_why_it_did_not(on_a_disk: tuple[str, Told], path: str)
     assert code in (1, 3), err
     said = {"read-only": ("cannot be", "read-only", "ermission denied"), "full": ("full", "No space left")}[kind]
     assert any(words in err for words in said), err
+
+
+def test_whoever_names_exit_code_1_names_the_machine() -> None:
+    """A full disk exits 1 as well as a mistake of the program: see the tests above."""
+    cli = Path(clauseway.cli.__file__).parent
+    texts = [path.read_text() for path in (*cli.glob("*.py"), Path(__file__).parents[2] / "README.md")]
+    said = [words for text in texts for words in re.findall(r"\b1 (?:for )?a failure[^:;·]{0,60}", text)]
+    assert len(said) == 9
+    for words in said:
+        assert "failure, ours or the machine's" in " ".join(words.split())

@@ -1,13 +1,15 @@
 """Usage and the lake by command: what is printed, and with which exit code."""
 
+import fcntl
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from clauseway.app.home import Home
 from clauseway.storage import Control
-from in_process import answer, run
+from in_process import CLAUSEWAY, answer, run
 
 HEADER = (
     "ChargeCategory,ChargePeriodStart,ChargePeriodEnd,ConsumedQuantity,ConsumedUnit,ProviderName,InvoiceIssuerName,"
@@ -53,6 +55,25 @@ def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
     assert run("lake", "show", home=home).stdout.startswith("2 records of 2026-05-01 to 2026-05-01 in 1 files")
     refused = run("lake", "retain", "--keep-days", "1", home=home)
     assert (refused.returncode, "no period is closed" in refused.stderr) == (3, True)
+
+
+def test_an_import_that_waits_for_another_says_so(home: Path) -> None:
+    bill = home.parent / "bill.csv"
+    for arguments in (["import", str(bill)], ["quarantine", "replay"]):
+        command = [str(CLAUSEWAY), "usage", *arguments, "--home", str(home)]
+        with (home / "import.lock").open("w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            assert waiting.stderr is not None
+            said = waiting.stderr.readline()
+            assert waiting.poll() is None
+        rest = waiting.communicate(timeout=60)[1]
+        assert said == f"Another import into {home} is running: this one waits until it has ended.\n"
+        assert (waiting.returncode, rest) == (2, "")
+
+
+def test_an_import_that_is_alone_says_nothing_of_waiting(home: Path) -> None:
+    assert run("usage", "import", str(home.parent / "bill.csv"), home=home).stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -69,11 +69,24 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Told = Callable[[str, Imported], object]
+OnWait = Callable[[], object]
 
 
-def import_usage(home: Home, opened: Opened, paths: Sequence[Path], source: Source, told: Told) -> Imported:
+def silently() -> None:
+    """Say nothing of waiting."""
+
+
+def import_usage(
+    home: Home,
+    opened: Opened,
+    paths: Sequence[Path],
+    source: Source,
+    told: Told,
+    on_wait: OnWait = silently,
+) -> Imported:
     """Import files as one, telling what is done and how far it is. Rows that are wrong go into quarantine.
 
+    `on_wait` is called before waiting for another import into this home.
     Raises InvalidInput where a file cannot be read, or is none of its format, or where nothing in them was understood;
     then nothing has changed.
     """
@@ -81,7 +94,7 @@ def import_usage(home: Home, opened: Opened, paths: Sequence[Path], source: Sour
     if source.format:
         check_format(source.format)
     files = [_File(path, source.format) for path in paths]
-    with _importing(home), open_lake(home) as lake:
+    with _importing(home, on_wait), open_lake(home) as lake:
         started_ns = time.time_ns()
         number = imports.begin(lake.control, [file.told for file in files], started_ns)
         staging = Staging(home.root / "importing")
@@ -96,10 +109,14 @@ def import_usage(home: Home, opened: Opened, paths: Sequence[Path], source: Sour
 
 
 @contextmanager
-def _importing(home: Home) -> Iterator[None]:
+def _importing(home: Home, on_wait: OnWait) -> Iterator[None]:
     """One import at a time: another's claims are not yet records, and a dead one's are given back."""
     with (home.make().root / "import.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -352,8 +369,16 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     still: dict[int, tuple[Flaw, ...]]
 
 
-def replay(home: Home, opened: Opened, numbers: Sequence[int], corrections: Mapping[str, str]) -> Replayed:
+def replay(
+    home: Home,
+    opened: Opened,
+    numbers: Sequence[int],
+    corrections: Mapping[str, str],
+    on_wait: OnWait = silently,
+) -> Replayed:
     """Check quarantined rows again, with corrections to their fields, and import those that are believed now.
+
+    `on_wait` is called before waiting for another import into this home.
 
     No numbers: all that are open. A correction of nothing (`field=`) takes the field away. Raises InvalidInput.
     """
@@ -361,7 +386,7 @@ def replay(home: Home, opened: Opened, numbers: Sequence[int], corrections: Mapp
     bounds, now_ns = bounds_of(opened), time.time_ns()
     done: list[int] = []
     still: dict[int, tuple[Flaw, ...]] = {}
-    with _importing(home), open_lake(home) as lake, alone(home):
+    with _importing(home, on_wait), open_lake(home) as lake, alone(home):
         for one in _still_open(lake, numbers):
             row = {**msgspec.json.decode(one.body), **corrections}
             # A row that names what it is not is corrected by leaving that out.

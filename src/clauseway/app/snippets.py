@@ -14,10 +14,13 @@ def snippets_for(gateway_url: str, key: str = "") -> tuple[Snippet, ...]:
 
 
 def curl_snippet(gateway_url: str, key: str) -> str:
+    # curl reads the key from its standard input: arguments are shown to everybody on the machine.
     return (
-        f"curl -i {gateway_url}/chat/completions \\\n"
-        f"  -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -H 'x-clauseway-cloud: aws' \\\n"
-        """  -d '{"model": "gpt-5.5", "messages": [{"role": "user", "content": "Which cloud serves me?"}]}'"""
+        f"curl -i {gateway_url}/chat/completions -H @- \\\n"
+        "  -H 'Content-Type: application/json' -H 'x-clauseway-cloud: aws' \\\n"
+        """  -d '{"model": "gpt-5.5", "messages": [{"role": "user", "content": "Which cloud serves me?"}]}' <<'KEY'\n"""
+        f"Authorization: Bearer {key}\n"
+        "KEY"
     )
 
 

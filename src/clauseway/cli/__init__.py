@@ -4,7 +4,7 @@
 question does not load a database.
 
 Exit codes: 0 done (for `decide`: permitted) · 2 not so: any other outcome of `decide`, a receipt that differs, a
-counterexample, an unsound text · 3 invalid input · 1 a failure, of ours or of the machine (a full disk, a home that
+counterexample, an unsound text · 3 invalid input · 1 a failure, ours or the machine's (a full disk, a home that
 cannot be written) · 130 broken off.
 """
 

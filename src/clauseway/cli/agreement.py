@@ -108,6 +108,6 @@ def check(
     While you write:
       clauseway agreement check ours --watch
 
-    Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure of ours.
+    Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure, ours or the machine's.
     """
     return checker.command(folder, home, watch, as_json)

@@ -40,7 +40,7 @@ def command(
     While you write your own:
       clauseway check --agreement my-agreement --watch
 
-    Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure of ours.
+    Exit code: 0 no errors, 2 errors, 3 the text cannot be read, 1 a failure, ours or the machine's.
     """
     if watch:
         _watch(watched(agreement), home_at(home), as_json)

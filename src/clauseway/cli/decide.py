@@ -74,7 +74,7 @@ def command(
     Ten million questions at once; flags hold for what a row leaves out, and an invalid row says why:
       clauseway decide --batch questions.parquet --out answers.parquet --as-of 2026-05-01
 
-    Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure of ours. With --batch: 0, or 3 if any row was
+    Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure, ours or the machine's. With --batch: 0, or 3 if any row was
     invalid.
     """
     asked = options.opened(agreement, facts, home=home)

@@ -36,7 +36,8 @@ def command(
     With another one, for a machine to read:
       clauseway doctor --config clouds.toml --json
 
-    Exit code: 0 all is well, 2 something is not, 3 the agreement or the prices cannot be read, 1 a failure of ours.
+    Exit code: 0 all is well, 2 something is not, 3 the agreement or the prices cannot be read,
+    1 a failure, ours or the machine's.
     """
     at = home_at(home)
     basis = basis_of(at)

@@ -1,11 +1,12 @@
 """`clauseway export`: the journal and the agreement in other programs' formats."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 import typer
@@ -37,7 +38,15 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 _Out = Annotated[Path | None, typer.Option("--out", help="File to write; by default standard output.", metavar="FILE")]
 
 
-_Write = Callable[[Extract], str]
+class _Written(NamedTuple):
+    """A text, and how much it holds of which unit."""
+
+    text: str
+    number: int
+    unit: str
+
+
+_Write = Callable[[Extract], _Written]
 
 
 class _Flags(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,13 +246,9 @@ def cedar(flags: _Flags, entities: _Entities = False, schema: _Schema = False) -
       clauseway export cedar --as-of 2026-05-01 --known-at 2026-03-31
     """
     if flags.out is None and (entities or schema):
-        return _put(flags, cedar_schema if schema else _cedar_entities)
-    beside = {".entities.json": _cedar_entities, ".cedarschema": cedar_schema}
-    return _put(flags, lambda taken: cedar_text(taken)[0], beside)
-
-
-def _cedar_entities(taken: Extract) -> str:
-    return cedar_text(taken)[1]
+        return _put(flags, _schema if schema else _entities)
+    beside = {".entities.json": _entities, ".cedarschema": _schema}
+    return _put(flags, lambda taken: _terms(taken, cedar_text(taken)[0]), beside)
 
 
 @app.command()
@@ -261,7 +266,7 @@ def rego(flags: _Flags) -> int:
     Two agreements in force at once (both.NAME.rego, and how to join them in both.combination.txt):
       clauseway export rego --agreement ours --agreement theirs --out both.rego
     """
-    return _put(flags, rego_text)
+    return _put(flags, lambda taken: _terms(taken, rego_text(taken)))
 
 
 @app.command()
@@ -277,7 +282,21 @@ def odrl(flags: _Flags) -> int:
     The agreement from the end of exclusivity on:
       clauseway export odrl --as-of 2026-04-27 --out partnership.jsonld
     """
-    return _put(flags, odrl_text)
+    return _put(flags, lambda taken: _terms(taken, odrl_text(taken)))
+
+
+def _terms(taken: Extract, text: str) -> _Written:
+    return _Written(text, taken.terms_in_force, "terms in force")
+
+
+def _entities(taken: Extract) -> _Written:
+    text = cedar_text(taken)[1]
+    return _Written(text, len(msgspec.json.decode(text)), "entities")
+
+
+def _schema(taken: Extract) -> _Written:
+    text = cedar_schema(taken)
+    return _Written(text, len(re.findall(r"^(?:entity|type|action)\b", text, re.MULTILINE)), "declarations")
 
 
 def _put(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None = None) -> int:
@@ -288,17 +307,24 @@ def _put(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None = Non
     opened = options.opened(flags.agreement, flags.facts, flags.suppose, flags.home)
     taken = extracts(opened, flags.as_of, flags.known_at, readings_of(flags.reading))
     if flags.out is None:
-        sys.stdout.write(write(_only_one(taken)))
+        _put_counted(None, write(_only_one(taken)))
         return 0
     out = flags.out
     for name, extract in taken.items():
         stem = out.stem if len(taken) == 1 else f"{out.stem}.{name}"
-        _write(out.with_name(f"{stem}{out.suffix}"), write(extract))
-        for ending, text_beside in (beside or {}).items():
-            _write(out.with_name(f"{stem}{ending}"), text_beside(extract))
+        _put_counted(out.with_name(f"{stem}{out.suffix}"), write(extract))
+        for ending, write_beside in (beside or {}).items():
+            _put_counted(out.with_name(f"{stem}{ending}"), write_beside(extract))
     if len(taken) > 1:
-        _write(out.with_name(f"{out.stem}.combination.txt"), COMBINATION)
+        joined = out.with_name(f"{out.stem}.combination.txt")
+        _write(joined, COMBINATION)
+        print(f"How the answers of {len(taken)} agreements are joined is written to {joined}.", file=sys.stderr)
     return 0
+
+
+def _put_counted(out: Path | None, written: _Written) -> None:
+    _put_text(out, written.text)
+    say_written(out, written.number, written.unit)
 
 
 def _only_one(taken: Mapping[str, Extract]) -> Extract:

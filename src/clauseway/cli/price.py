@@ -63,7 +63,7 @@ def command(
     A book of your own: is it sound?
       clauseway price check prices.csv
 
-    Exit code: 0 done, 3 unknown price or unsound book, 1 a failure of ours.
+    Exit code: 0 done, 3 unknown price or unsound book, 1 a failure, ours or the machine's.
     """
     if product == _CHECK:
         return _check(file, as_json)

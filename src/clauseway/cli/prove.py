@@ -61,7 +61,7 @@ def command(
     Is OpenAI ever kept from a cloud after it, however the sources are read?
       clauseway prove --never forbidden --action serve --party openai --from 2026-04-27 --every-reading
 
-    Exit code: 0 it holds, 2 a counterexample, 3 invalid input, 1 a failure of ours.
+    Exit code: 0 it holds, 2 a counterexample, 3 invalid input, 1 a failure, ours or the machine's.
     """
     view = prove_claim(
         options.opened(agreement, facts, suppose, home),

@@ -1,6 +1,7 @@
 """`clauseway usage`: what was used, brought in from elsewhere, and what could not be believed of it."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -132,12 +133,19 @@ def import_command(
         files,
         Source(format=form, fields=_pairs(fields), source=source),
         told,
+        _say_waiting(home),
     )
     if as_json:
         print_json(done)
     else:
         _print_imported(done)
     return _FLAWED if done.quarantined else 0
+
+
+def _say_waiting(home: Path | None) -> Callable[[], None]:
+    """Say that another import runs, beside the output."""
+    text = f"Another import into {home_at(home).root} is running: this one waits until it has ended."
+    return lambda: print(text, file=sys.stderr, flush=True)
 
 
 @app.command("export")
@@ -292,7 +300,11 @@ def replay_command(
       clauseway usage quarantine replay
     """
     done = replay(
-        home_at(home), options.opened(agreement, facts, None, home), numbers or [], _pairs(fields, may_be_empty=True)
+        home_at(home),
+        options.opened(agreement, facts, None, home),
+        numbers or [],
+        _pairs(fields, may_be_empty=True),
+        _say_waiting(home),
     )
     if as_json:
         print_json(done)

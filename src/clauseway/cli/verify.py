@@ -34,7 +34,7 @@ def command(
     From a pipe:
       clauseway verify - < receipt.json
 
-    Exit code: 0 the same, 2 it differs, 3 the receipt cannot be read or asked, 1 a failure of ours.
+    Exit code: 0 the same, 2 it differs, 3 the receipt cannot be read or asked, 1 a failure, ours or the machine's.
     """
     recorded = read_explanation(receipt, _read(receipt))
     verification = verify(options.opened(agreement, facts, home=home), recorded)

@@ -40,6 +40,11 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
     def as_of(self) -> date:
         return self.force.as_of
 
+    @property
+    def terms_in_force(self) -> int:
+        """The number of terms in force, of any kind."""
+        return sum(state.in_force for state in self.force.states)
+
     def in_force(self, kind: type[Kind]) -> list[Kind]:
         """The terms of a kind that are in force, the latest amendment's first."""
         return [state.term for state in self.force.states if state.in_force and isinstance(state.term, kind)]

@@ -1,0 +1,58 @@
+"""The curl command that a person pastes: it sends the key and shows it to nobody else."""
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from clauseway.app.snippets import curl_snippet
+
+KEY = "cw-a-secret"
+
+
+class Recorder(HTTPServer):
+    """A server that keeps the one request it answers."""
+
+    request_line = ""
+    authorization = ""
+    body: object = None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server = self.server
+        assert isinstance(server, Recorder)
+        server.request_line = self.requestline
+        server.authorization = self.headers["authorization"]
+        server.body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_command_works_as_pasted_in_any_shell(shell: str) -> None:
+    with Recorder(("127.0.0.1", 0), _Handler) as server:
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        command = curl_snippet(f"http://127.0.0.1:{server.server_port}/v1", KEY)
+        subprocess.run([shell, "-c", command], check=True, capture_output=True, timeout=60)
+        answering.join(60)
+    assert server.request_line == "POST /v1/chat/completions HTTP/1.1"
+    assert server.authorization == f"Bearer {KEY}"
+    assert isinstance(server.body, dict)
+    assert server.body["model"] == "gpt-5.5"
+
+
+def test_the_key_is_no_argument() -> None:
+    """Arguments are in the list of processes; the lines after <<'KEY' are curl's standard input."""
+    arguments, heard = re.split(r"<<'KEY'\n", curl_snippet("http://gateway/v1", KEY))
+    assert KEY not in arguments
+    assert heard == f"Authorization: Bearer {KEY}\nKEY"
