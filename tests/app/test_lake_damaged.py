@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from clauseway.app.closing import closed_months
 from clauseway.app.compacting import compact_lake
 from clauseway.app.home import Home
 from clauseway.app.sealing import open_lake
@@ -37,6 +38,10 @@ def file_of(home: Home, day: str) -> Path:
     """The one file with the usage of a day."""
     (path,) = (home.lake / "usage" / day).glob("*.parquet")
     return path
+
+
+def is_closed(home: Home, period: str) -> bool:
+    return any(f"{closed.period.begin:%Y-%m}" == period for closed, _ in closed_months(home))
 
 
 def times_a_thousand(home: Home) -> None:
@@ -106,6 +111,19 @@ def test_a_settled_month_is_not_the_same_any_more(home: Home, by_hand: Damaging,
     done = run("statement", "verify", "2026-05", home=home.root)
     assert done.returncode == 3
     assert f"usage/{days[0]}/" in done.stderr
+
+
+@BY_HAND
+def test_a_settled_month_is_not_closed_on_a_damaged_lake(
+    home: Home, by_hand: Damaging, days: list[str], said: str
+) -> None:
+    for command in (SETTLE_MAY, ("close", "2026-04")):
+        assert run(*command, home=home.root).returncode == 0
+    by_hand(home)
+    refused = run("close", "2026-05", home=home.root)
+    assert refused.returncode == 3
+    assert f"usage/{days[0]}/" in refused.stderr
+    assert not is_closed(home, "2026-05")
 
 
 @BY_HAND

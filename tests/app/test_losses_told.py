@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from journals import flip, frames, gateway, home_at, segment, today
@@ -18,7 +21,7 @@ from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.process.conditions import read_conditions
 from clauseway.web import create_app
 from in_process import answer, run
-from metered_months import assumed
+from metered_months import assumed, metered_home
 
 # Kind of what is wrong · how it comes to be, by hand · a word of what is said · a word of what to do
 WRONG = ["frames", "spool", "lake-missing", "lake-changed"]
@@ -64,6 +67,31 @@ def test_the_doctor_says_it_and_what_to_do(home: Home, wrong: str) -> None:
     assert said in check["found"]
     assert todo in check["todo"]
     assert not check["ok"]
+
+
+def test_the_doctor_says_that_books_were_edited(tmp_path: Path) -> None:
+    home = metered_home(tmp_path / "home")
+    book = ("--prices", str(home.root / "book.csv"))
+    assert run("settle", "--period", "2026-04", *assumed(), *book, home=home.root).returncode == 0
+    assert books_of(home)["ok"]
+    with closing(sqlite3.connect(home.control)) as database, database:
+        database.execute("update postings set amount = amount + 1 where entry = (select max(entry) from postings)")
+    check = books_of(home)
+    assert not check["ok"]
+    assert "was changed" in check["found"]
+    assert "backup" in check["todo"]
+
+
+def books_of(home: Home) -> dict[str, Any]:
+    (check,) = [check for check in answer("doctor", home=home.root, code=2)["checks"] if check["what"] == "books"]
+    return dict(check)
+
+
+def test_a_journal_that_was_written_off_is_listed_so(tmp_path: Path) -> None:
+    home = damaged(tmp_path / "home", "spool")
+    (spool,) = answer("spool", "list", home=home.root, code=2)["spools"]
+    assert run("spool", "write-off", spool["spool"], "--why", "the disk died", home=home.root).returncode == 0
+    assert "written off" in run("spool", "list", home=home.root).stdout
 
 
 def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> None:

@@ -20,7 +20,8 @@ def close_month(home: Home, period: str, today: date) -> Closed:
     """Close a month with its latest settlement. Closing it again changes nothing.
 
     Raises InvalidInput: it has not ended, is not settled, an earlier month is open or was never settled though
-    something is due for it, or usage, credits or disputes came since it was settled. Then nothing is closed.
+    something is due for it, or usage, credits or disputes came since it was settled. Raises LakeDamaged if a file
+    with usage of the month is not what was written. Then nothing is closed.
     """
     days = month(period)
     if days.end > today:
@@ -33,6 +34,8 @@ def close_month(home: Home, period: str, today: date) -> Closed:
             if closed.period == days:
                 return closed
         refuse_losses(lake.control, days)
+        # A closed statement stands for good: it can be repeated only from files that are whole.
+        lake.files(days)
         settlement = _settled(lake, books, period, days)
         if changed := stands_otherwise(basis_of(home), settlement):
             why = f"{', '.join(changed)} changed after it was settled"

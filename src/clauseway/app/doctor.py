@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from clauseway.app.audit_log import edits
 from clauseway.app.basis import PRICES, Basis, shipped_differently, told
 from clauseway.app.configuration import DeploymentWritten, read_configuration, resolve_auth
 from clauseway.app.home import Home
@@ -73,20 +74,23 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
 def examine(patient: Patient) -> Examination:
     """Look at everything. Whatever is wrong is found, not raised."""
     where = patient.configuration
-    usage = list(_usage(patient.home))
+    kept = list(_kept(patient.home))
     try:
         configuration = read_configuration(where, patient.opened.catalog, secrets=False)
     except InvalidInput as error:
-        return _examination([*(_failed("", "configuration", problem) for problem in error.problems), *usage])
+        return _examination([*(_failed("", "configuration", problem) for problem in error.problems), *kept])
     count = len(configuration.deployment)
     read = Check(deployment="", what="configuration", ok=True, found=f"{where}: {count} deployment{'s' * (count > 1)}")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         each = pool.map(lambda written: _Bedside(patient, written).checks(), configuration.deployment)
-        return _examination([read, *usage, *(check for checks in each for check in checks)])
+        return _examination([read, *kept, *(check for checks in each for check in checks)])
 
 
-def _usage(home: Home | None) -> Iterator[Check]:
-    """What is damaged or lost of the home's usage; of the lake, what its files' sizes and the last checks tell."""
+def _kept(home: Home | None) -> Iterator[Check]:
+    """Check that no usage of the home is lost or damaged and that nobody edited its books.
+
+    Files of the lake are known by their sizes and by what the last check of their bytes found.
+    """
     if home is None or not home.control.exists():
         return
     found = [one.problem for one in conditions(home)]
@@ -94,7 +98,14 @@ def _usage(home: Home | None) -> Iterator[Check]:
         told = f"{problem.what} ({problem.where}): {problem.why}"
         yield Check(deployment="", what="usage", ok=False, found=told, todo=problem.todo)
     if not found:
-        yield Check(deployment="", what="usage", ok=True, found="no journal and no file of the lake is lost or damaged")
+        sound = "no journal is lost; every file of the lake is there, at its size (clauseway lake check reads them)"
+        yield Check(deployment="", what="usage", ok=True, found=sound)
+    edited = edits(home)
+    for problem in edited:
+        told = f"{problem.what}: {problem.why}"
+        yield Check(deployment="", what="books", ok=False, found=told, todo=problem.todo)
+    if not edited:
+        yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
 
 
 def _examination(checks: Iterable[Check]) -> Examination:

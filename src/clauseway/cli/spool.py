@@ -1,5 +1,6 @@
 """`clauseway spool`: the usage journals, and what of them was lost."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ from clauseway.app.home import home_at
 from clauseway.app.losses import Accepted, Journals, accept_loss, journals, write_off
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
-from clauseway.storage.losses import NOTHING, RESERVED
+from clauseway.storage.losses import NOTHING, RESERVED, WHOLE, Loss, Spool
 
 LOST = 2
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -99,8 +100,7 @@ def _told(accepted: Accepted, as_json: bool) -> int:
 def _print(found: Journals) -> None:
     out = console()
     for one in found.spools:
-        state = "missing" if one.missing_ns else "at rest: all of it is sealed" if one.is_at_rest else "in use"
-        out.print(f"{one.spool}  {one.place}: {state}", soft_wrap=True)
+        out.print(f"{one.spool}  {one.place}: {_state(one, found.losses)}", soft_wrap=True)
     for loss in found.losses:
         out.print(f"loss {loss.number}: usage of {loss.days}, {loss.place}: {loss.reason}", soft_wrap=True)
         if loss.is_accepted:
@@ -110,3 +110,11 @@ def _print(found: Journals) -> None:
         out.print(f"open: {problem.what} ({problem.where}): {problem.why}\n  {problem.todo}", soft_wrap=True)
     if not found.spools:
         out.print("No journal was written here.")
+
+
+def _state(spool: Spool, losses: Sequence[Loss]) -> str:
+    if any(loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns for loss in losses):
+        return "written off"
+    if spool.missing_ns:
+        return "missing"
+    return "at rest: all of it is sealed" if spool.is_at_rest else "open: its end is not sealed yet"
