@@ -55,6 +55,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "export beancount": ("--out", "{out}/books.beancount"),
     "export hledger": ("--out", "{out}/books.journal"),
     "export focus": ("--period", "2026-05", "--out", "{out}/may.csv"),
+    "export focus-invoices": ("--out", "{out}/invoices"),
     "export parquet": ("--out", "{out}/books"),
     "export cloudevents": ("--out", "{out}/may.jsonl"),
     "export cedar": ("--out", "{out}/a.cedar"),

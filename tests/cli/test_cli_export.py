@@ -172,6 +172,107 @@ def test_an_invoice_of_a_share_is_on_no_charge_for_usage(tmp_path: Path, monkeyp
         assert {row["InvoiceId"] for row in rows} == {""}
 
 
+@pytest.fixture(scope="module")
+def invoiced(book: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Both months closed; OpenAI's shares invoiced month by month, May's in euro, and Microsoft's in one."""
+    folder = tmp_path_factory.mktemp("invoiced")
+    home = Home(Path(shutil.copytree(book.root, folder / "own")))
+    rates = folder / "rates.csv"
+    rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.0842\n")
+    in_euro = ("--currency", "EUR", "--rates", str(rates))
+    for command in (
+        ("close", "2026-04"),
+        ("close", "2026-05"),
+        ("invoice", "--period", "2026-04", "--payer", "openai", "--payee", "microsoft", "--day", "2026-05-04"),
+        (
+            "invoice",
+            "--period",
+            "2026-05",
+            "--payer",
+            "openai",
+            "--payee",
+            "microsoft",
+            "--day",
+            "2026-06-03",
+            *in_euro,
+        ),
+        ("invoice", "--period", "2026-05", "--payer", "microsoft", "--payee", "openai", "--day", "2026-06-03"),
+    ):
+        done = run(*command, home=home.root)
+        assert done.returncode == 0, done.stderr
+    return home
+
+
+# invoice | issuer, payer, month through which it asks | line | amount. 0.60 USD are 0.55 EUR at 1.0842.
+INVOICED = [
+    ("microsoft-openai-2026-04", "microsoft", "openai", "2026-04", "A1.share-openai-microsoft", "0.5", "USD"),
+    ("microsoft-openai-2026-04", "microsoft", "openai", "2026-04", "A5.share-openai-microsoft", "0.76", "USD"),
+    ("microsoft-openai-2026-05", "microsoft", "openai", "2026-05", "A5.share-openai-microsoft", "0.55", "EUR"),
+    # April's share, invoiced with May.
+    ("openai-microsoft-2026-05", "openai", "microsoft", "2026-05", "A1.share-microsoft-openai", "0.34", "USD"),
+]
+
+
+def test_invoices_are_records_of_invoice_detail_with_their_charges(invoiced: Home, tmp_path: Path) -> None:
+    printed = exported(invoiced, "focus-invoices", "--out", str(tmp_path / "inv")).split()
+    assert printed == [str(tmp_path / "inv" / name) for name in ("invoice_detail.csv", "cost_and_usage.csv")]
+    details, charges = (list(csv.DictReader(io.StringIO(Path(path).read_text()))) for path in printed)
+    found = [
+        (
+            row["InvoiceId"],
+            row["InvoiceIssuerName"],
+            row["BillingAccountId"],
+            row["BillingPeriodStart"][:7],
+            row["InvoiceDetailId"].split(" ")[0],
+            row["BilledCost"],
+            row["BillingCurrency"],
+        )
+        for row in details
+    ]
+    assert found == INVOICED
+    key = ("InvoiceIssuerName", "InvoiceId", "InvoiceDetailId", "BillingPeriodStart", "BilledCost", "BillingCurrency")
+    assert [[row[name] for name in key] for row in charges] == [[row[name] for name in key] for row in details]
+    # The charges stand beside a bill of usage: the same columns.
+    usage = bill_of(invoiced, "--period", "2026-05", "--focus-version", "1.4")
+    assert list(charges[0]) == list(usage[0])
+    assert {row["ChargePeriodStart"][:7] for row in charges if row["InvoiceId"] == INVOICED[3][0]} == {"2026-04"}
+
+
+def test_invoices_of_a_month_and_an_issuer_as_parquet(invoiced: Home, tmp_path: Path) -> None:
+    asked = ("--period", "2026-05", "--party", "microsoft", "--format", "parquet", "--out", str(tmp_path))
+    exported(invoiced, "focus-invoices", *asked)
+    details = pq.read_table(tmp_path / "invoice_detail.parquet")
+    charges = pq.read_table(tmp_path / "cost_and_usage.parquet")
+    assert details["BilledCost"].to_pylist() == charges["BilledCost"].to_pylist() == [D("0.55")]
+    assert details["x_OwedUsd"].to_pylist() == [D("0.60")]
+    kinds = {name: str(details.schema.field(name).type) for name in ("BilledCost", "InvoiceDetailCreated", "InvoiceId")}
+    assert kinds == {
+        "BilledCost": "decimal128(38, 12)",
+        "InvoiceDetailCreated": "timestamp[us, tz=UTC]",
+        "InvoiceId": "string",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "no folder"),
+        (("--out", "{out}", "--party", "amazon"), "no invoice was written by amazon"),
+        (("--out", "{out}", "--period", "2026-03"), "no invoice was written through 2026-03"),
+        (("--out", "{out}", "--format", "xls"), "'xls' is no format"),
+        (("--out", "/dev/null/invoices"), "cannot be written"),
+    ],
+)
+def test_invoices_that_cannot_be_handed_over_leave_no_file(
+    invoiced: Home, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    out = tmp_path / "invoices"
+    done = run("export", "focus-invoices", *(one.format(out=out) for one in arguments), home=invoiced.root)
+    assert done.returncode == 3
+    assert says in done.stderr
+    assert not out.exists()
+
+
 def test_cached_tokens_are_on_the_bill_once(book: Home) -> None:
     rows = csv.DictReader(io.StringIO(exported(book, "focus", "--period", "2026-04", "--party", "openai")))
     azure = [row for row in rows if row["x_HostCloud"] == "azure" and row["ChargePeriodStart"].startswith("2026-04-27")]

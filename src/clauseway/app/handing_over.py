@@ -1,6 +1,6 @@
 """The books and the usage behind them in other programs' formats, for a month and a party or for all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,12 +19,22 @@ from clauseway.exchange.beancount import beancount_text
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.exchange.focus_bill import UsageCharge, focus_csv, focus_rows, focus_table
 from clauseway.exchange.focus_columns import V1_2, VERSIONS, Row, broken_rules
+from clauseway.exchange.focus_invoices import (
+    IssuedInvoice,
+    billing_period,
+    broken_invoices,
+    charge_rows,
+    detail_rows,
+    has_months,
+)
 from clauseway.exchange.hledger import hledger_text
 from clauseway.exchange.tables import journal_table, lines_table
 from clauseway.ledger import Entry, statement_of
+from clauseway.ledger.vouchers import Invoice
 from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage import Control
+from clauseway.storage.books import Books
 from clauseway.storage.records import records
 from clauseway.values import Interval, InvalidInput, Problem
 
@@ -109,6 +119,79 @@ def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part, versi
     return rows
 
 
+def focus_invoices(home: Home, part: Part) -> tuple[list[Row], list[Row]]:
+    """Return the invoices of a month and an issuer in FOCUS 1.4: the records of Invoice Detail, and the
+    charges of Cost and Usage behind them. Raises InvalidInput."""
+    issued = _issued(home, part)
+    old = [one.invoice.id for one in issued if not has_months(one.invoice)]
+    if old:
+        why = f"{', '.join(old)} was written before an invoice kept the months that it is the sum of"
+        todo = "Export other months: --period."
+        raise InvalidInput(Problem(what="an invoice has no months", why=why, where="--period", todo=todo))
+    details = [row for one in issued for row in detail_rows(one)]
+    charges = [row for one in issued for row in charge_rows(one.invoice)]
+    broken = broken_invoices(details, charges)
+    assert not broken, "\n".join(broken)
+    return details, charges
+
+
+def _issued(home: Home, part: Part) -> list[IssuedInvoice]:
+    """Return the invoices that a party issued for a month. Raises InvalidInput where there is none."""
+    control = Control.open(home.make().control)
+    try:
+        vouchers = Books(control).dated_vouchers()
+    finally:
+        control.close()
+    issued = [
+        IssuedInvoice(invoice=voucher, recorded_ns=recorded_ns)
+        for voucher, recorded_ns in vouchers
+        if isinstance(voucher, Invoice)
+        and part.party in ("", voucher.payee)
+        and part.days in (None, billing_period(voucher))
+    ]
+    if not issued:
+        by, through = f" by {part.party}" if part.party else "", f" through {part.period}" if part.period else ""
+        todo = "Write one: clauseway invoice; it lists those that there are."
+        raise InvalidInput(
+            Problem(
+                what=f"no invoice was written{by}{through}",
+                why="there is nothing to hand over",
+                where="--period" if part.period else "--party",
+                todo=todo,
+            )
+        )
+    return issued
+
+
+def write_focus_files(
+    datasets: Mapping[str, tuple[Sequence[Row], Sequence[str]]], form: str, folder: Path
+) -> dict[Path, int]:
+    """Write data sets, each with its columns, into a folder, which is made; each file and its rows. Raises
+    InvalidInput."""
+    form = form or "csv"
+    _check_form(form)
+    files: dict[Path, int] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (rows, columns) in datasets.items():
+            path = folder / f"{name}.{form}"
+            text = write_focus(rows, columns, form, path)
+            if text:
+                path.write_text(text, "utf-8")
+            files[path] = len(rows)
+    except OSError as error:
+        why, todo = error.strerror or str(error), "Name a folder that you may write to."
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(folder), todo=todo)) from None
+    return files
+
+
+def _check_form(form: str) -> None:
+    """Raise InvalidInput for a format that no bill has."""
+    if form not in ("csv", "parquet"):
+        what, todo = f"{form!r} is no format", "One of csv, parquet."
+        raise InvalidInput(Problem(what=what, why="nothing writes it", where="--format", todo=todo))
+
+
 def _check_version(version: str) -> None:
     """Raise InvalidInput for a version of FOCUS in which no bill is written."""
     if version not in VERSIONS:
@@ -120,11 +203,9 @@ def _check_version(version: str) -> None:
 def write_focus(rows: Sequence[Row], columns: Sequence[str], form: str, out: Path | None) -> str:
     """A data set as CSV text, or written to a file as Parquet; the text, empty for Parquet. Raises InvalidInput."""
     chosen = form or ("parquet" if out is not None and out.suffix.lower() == ".parquet" else "csv")
+    _check_form(chosen)
     if chosen == "csv":
         return focus_csv(rows, columns)
-    if chosen != "parquet":
-        what, todo = f"{form!r} is no format", "One of csv, parquet."
-        raise InvalidInput(Problem(what=what, why="nothing writes it", where="--format", todo=todo))
     if out is None:
         what, why, todo = "no file", "Parquet is not printed", "Name where it goes: --out bill.parquet."
         raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))

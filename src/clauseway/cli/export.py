@@ -23,6 +23,10 @@ from clauseway.app.handing_over import (
     parquet_files,
     usage_event_lines,
     write_focus,
+    write_focus_files,
+)
+from clauseway.app.handing_over import (
+    focus_invoices as focus_invoices_of,
 )
 from clauseway.app.home import home_at
 from clauseway.app.library import readings_of
@@ -31,6 +35,7 @@ from clauseway.cli.held import held_agreements, held_prices
 from clauseway.exchange.extract import Extract
 from clauseway.exchange.focus_bill import bill_columns
 from clauseway.exchange.focus_columns import V1_2
+from clauseway.exchange.focus_invoices import CHARGE_COLUMNS, INVOICE_COLUMNS
 from clauseway.values import InvalidInput, Problem
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -153,6 +158,32 @@ def focus(
     if text:
         _put_text(books.out, text)
     say_written(books.out, len(rows), "rows")
+    return 0
+
+
+@app.command("focus-invoices")
+@options.taking(_Books)
+def focus_invoices(
+    books: _Books,
+    form: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+) -> int:
+    """Write invoices in FOCUS 1.4: invoice_detail (a row a line) and the charges behind it, cost_and_usage.
+
+    The invoices of a home ask for shares of revenue; --party is whoever issued them, --period the month through which
+    they ask. The charges of each invoice sum to it. The bill of usage is another file: clauseway export focus.
+
+    \b
+    What Microsoft asked for through May:
+      clauseway export focus-invoices --period 2026-05 --party microsoft --out invoices
+    """
+    if books.out is None:
+        what, why, todo = "no folder", "there are two files", "Name where they go: --out invoices."
+        raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
+    details, charges = focus_invoices_of(home_at(books.home), books.part)
+    datasets = {"invoice_detail": (details, INVOICE_COLUMNS), "cost_and_usage": (charges, CHARGE_COLUMNS)}
+    for path, rows in write_focus_files(datasets, form, books.out).items():
+        print(path)
+        say_written(path, rows, "rows")
     return 0
 
 

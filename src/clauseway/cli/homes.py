@@ -101,6 +101,7 @@ USES: Mapping[str, Use] = {
     "export beancount": Use.READS,
     "export hledger": Use.READS,
     "export focus": Use.READS,
+    "export focus-invoices": Use.READS,
     "export parquet": Use.READS,
     "export cloudevents": Use.READS,
     "export cedar": Use.ADDS,

@@ -5,6 +5,7 @@
     tables      … and statements' lines as Arrow tables
     statement_csv   a statement's lines
     focus_bill  charges as a bill in FOCUS 1.2 or 1.4; `focus_columns` is the specification's table of columns and rules
+    focus_invoices  invoices of shares as Invoice Detail of FOCUS 1.4, and the charges behind them
     cloudevents     usage as CloudEvents, written and read
     focus, opentelemetry   usage that others counted, as rows of our fields; `reports` is what they share, `usage_files`
                     finds a file's format and reads it, `parquet_rows` reads tables that others wrote

@@ -33,7 +33,7 @@ from clauseway.values import USD, Interval, day_after, exact_product
 _PER = Decimal(1_000_000)
 _ZERO = Decimal(0)
 _DECIMAL = pa.decimal128(38, 12)
-_OWN_KINDS = {"x_Requests": DECIMAL}
+_OWN_KINDS = {"x_Requests": DECIMAL, "x_OwedUsd": DECIMAL, "x_WithholdingRate": DECIMAL}
 _NO_HOSTS: Mapping[str, str] = {}
 _TOKENS = ("Tokens", "1000000 Tokens", Decimal(1))
 # (consumed unit, pricing unit, consumed units per unit of ours)
@@ -138,14 +138,14 @@ def _row(
         "BillingAccountName": charge.organisation,
         "BillingAccountType": "Organisation",
         "BillingCurrency": charge.currency or USD,
-        "BillingPeriodEnd": _midnight(period.end),
-        "BillingPeriodStart": _midnight(period.begin),
+        "BillingPeriodEnd": midnight(period.end),
+        "BillingPeriodStart": midnight(period.begin),
         "ChargeCategory": "Usage",
         "ChargeClass": None,
         "ChargeDescription": f"{meter} of {charge.product} on {charge.cloud}, sold by {charge.seller}",
         "ChargeFrequency": "Usage-Based",
-        "ChargePeriodEnd": _midnight(day_after(charge.day)),
-        "ChargePeriodStart": _midnight(charge.day),
+        "ChargePeriodEnd": midnight(day_after(charge.day)),
+        "ChargePeriodStart": midnight(charge.day),
         "ConsumedQuantity": exact_product(Decimal(charge.quantity), per),
         "ConsumedUnit": consumed,
         "ContractedCost": cost,
@@ -186,7 +186,8 @@ def _per_million(picos: int) -> Decimal:
     return Decimal(picos).scaleb(-6).normalize()
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """Return the instant at which a day begins, in UTC."""
     return datetime.combine(day, time(), UTC)
 
 

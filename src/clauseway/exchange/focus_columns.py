@@ -55,6 +55,7 @@ def _words(*words: str) -> frozenset[str]:
     return frozenset(words)
 
 
+_CATEGORIES = _words("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 COLUMNS: tuple[Column, ...] = (
     _free("AllocatedMethodDetails", RECOMMENDED, JSON, versions=_OF_1_4),
     _free("AllocatedMethodId", CONDITIONAL, versions=_OF_1_4),
@@ -71,9 +72,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("BillingPeriodStart", MANDATORY, TIME),
     _free("CapacityReservationId", CONDITIONAL),
     _free("CapacityReservationStatus", CONDITIONAL, allowed=_words("Used", "Unused")),
-    Column(
-        "ChargeCategory", MANDATORY, allowed=_words("Usage", "Purchase", "Tax", "Credit", "Adjustment"),
-    ),
+    Column("ChargeCategory", MANDATORY, allowed=_CATEGORIES),
     _free("ChargeClass", MANDATORY, allowed=_words("Correction")),
     _free("ChargeDescription", MANDATORY),
     Column("ChargeFrequency", RECOMMENDED, allowed=_words("One-Time", "Recurring", "Usage-Based")),
@@ -135,10 +134,38 @@ COLUMNS: tuple[Column, ...] = (
     _free("SubAccountType", CONDITIONAL),
     _free("Tags", CONDITIONAL, JSON),
 )  # fmt: skip
+# The columns of the Invoice Detail data set, which came with 1.4.
+INVOICE_DETAIL: Mapping[str, Column] = {
+    column.name: column
+    for column in (
+        Column("BilledCost", MANDATORY, DECIMAL),
+        Column("BillingAccountId", MANDATORY),
+        Column("BillingCurrency", MANDATORY),
+        Column("BillingPeriodEnd", MANDATORY, TIME),
+        Column("BillingPeriodStart", MANDATORY, TIME),
+        Column("ChargeCategory", MANDATORY, allowed=_CATEGORIES),
+        Column("InvoiceDetailCreated", MANDATORY, TIME),
+        _free("InvoiceDetailDescription", MANDATORY),
+        _free("InvoiceDetailGrain", MANDATORY, JSON),
+        Column("InvoiceDetailId", MANDATORY),
+        Column("InvoiceDetailLastUpdated", MANDATORY, TIME),
+        Column("InvoiceId", MANDATORY),
+        _free("InvoiceIssueDate", MANDATORY, TIME),
+        Column("InvoiceIssueStatus", MANDATORY, allowed=_words("Open", "Issued", "Voided")),
+        Column("InvoiceIssuerName", MANDATORY),
+        Column("PaymentCurrency", CONDITIONAL),
+        Column("PaymentCurrencyBilledCost", CONDITIONAL, DECIMAL),
+        Column("PaymentCurrencyInvoiceDetailId", CONDITIONAL),
+        _free("PaymentDueDate", MANDATORY, TIME),
+        Column("PaymentTerms", MANDATORY),
+        _free("PurchaseOrderNumber", CONDITIONAL),
+        Column("ReferenceInvoiceId", MANDATORY),
+    )
+}
 _BY_NAME: Mapping[str, Mapping[str, Column]] = {
     version: {column.name: column for column in COLUMNS if version in column.versions} for version in VERSIONS
 }
-KINDS: Mapping[str, str] = {column.name: column.kind for column in COLUMNS}
+KINDS: Mapping[str, str] = {column.name: column.kind for column in (*COLUMNS, *INVOICE_DETAIL.values())}
 _CURRENCY = re.compile(r"[A-Z]{3}")
 # cost = unit price × quantity, wherever both are there and the charge corrects nothing
 _PRODUCTS = (("ListCost", "ListUnitPrice"), ("ContractedCost", "ContractedUnitPrice"))

@@ -55,9 +55,14 @@ class Books:
 
     def vouchers(self) -> list[Voucher]:
         """All vouchers, in the order in which they were recorded."""
-        query = select(schema.vouchers.c.body).order_by(schema.vouchers.c.sequence)
+        return [voucher for voucher, _ in self.dated_vouchers()]
+
+    def dated_vouchers(self) -> list[tuple[Voucher, int]]:
+        """Return all vouchers, each with when it was recorded (ns since 1970), in that order."""
+        columns = schema.vouchers.c
+        query = select(columns.body, columns.recorded_ns).order_by(columns.sequence)
         with self.control.reading() as connection:
-            return [_VOUCHER.decode(body) for body in connection.execute(query).scalars()]
+            return [(_VOUCHER.decode(row.body), row.recorded_ns) for row in connection.execute(query)]
 
     def close(self, closed: Closed) -> bool:
         """Close a period; whether it was open. The same again changes nothing. Raises AlreadyClosed."""
