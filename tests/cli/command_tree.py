@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterator, Mapping
+from inspect import signature
 from typing import Any
 
 import typer
@@ -73,7 +74,7 @@ def arguments_of(path: str, command: Any, out: str) -> list[str]:
         return [*words, *(word.format(out=out) for word in ARGUMENTS[path])]
     for parameter in command.params:
         if parameter.required:
-            kind = str(parameter.type_descriptor.annotation)
+            kind = str(signature(command.callback).parameters[parameter.name].annotation)
             value = "1" if "int" in kind else f"{out}/nothing" if "Path" in kind else "2026-05"
             flag = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
             words += flag if getattr(parameter, "is_flag", False) else [*flag, value]
