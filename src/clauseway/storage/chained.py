@@ -22,7 +22,6 @@ from clauseway.storage import schema
 _AT_ONCE = 300
 _STREAMED_ROWS = 5_000
 _EVERY_DIGIT = Context(prec=80)
-_EMPTY = (None, "", 0, False)
 Key = tuple[Any, ...]
 
 
@@ -328,14 +327,15 @@ def _digest(table: str, values: Mapping[str, Any]) -> str:
 
 def _said(table: Table, row: Row[Any], volatile: frozenset[str]) -> dict[str, Any]:
     """The columns of a row that say something, as text that is the same in every database."""
-    mapping = row._mapping
     said = {}
-    for name, default, is_decimal in _columns_of(table):
-        value = mapping[name]
-        if value in _EMPTY or name in volatile:
+    # By place: a name would be looked up in the row for each of its columns.
+    for (name, default, is_decimal), value in zip(_columns_of(table), row, strict=True):
+        if not value or name in volatile:
             continue
         if is_decimal:
             text = _plain(value)
+        elif isinstance(value, str):
+            text = value
         elif isinstance(value, bytes | memoryview):
             text = bytes(value).hex()
         else:
