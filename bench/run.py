@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from bench import data_plane, decisions, importing, ledger, metering, months, settlement, takeover
+from bench import checking, data_plane, decisions, importing, ledger, metering, months, settlement, takeover
 from bench.report import write_page
 from bench.results import Effort, Result, show, write
 
@@ -18,6 +18,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
     "settlement": settlement.measure,
     "ledger": ledger.measure,
     "months": months.measure,
+    "checking": checking.measure,
 }
 
 
