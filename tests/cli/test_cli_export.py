@@ -27,6 +27,7 @@ from clauseway.ledger import balances
 from clauseway.metering import Buyer
 from clauseway.storage import Control
 from clauseway.storage.attempts import Selection, attempts
+from clauseway.storage.rollups import usage_by
 from clauseway.values import Interval
 from in_process import run
 
@@ -153,6 +154,27 @@ def test_a_bill_in_1_4_names_seller_and_host(book: Home) -> None:
     hosted = {(row["ServiceProviderName"], row["HostProviderName"], row["x_HostCloud"]) for row in rows}
     assert hosted == {("microsoft", "microsoft", "azure"), ("openai", "microsoft", "azure")}
     assert not {"ProviderName", "PublisherName"} & set(rows[0])
+
+
+# May by cloud, from the table of `settled_book`: tokens in and out
+MAY_TOKENS = {
+    "azure": (350_000, 71_000),  # 240,000 + 100,000 + 10,000 and 60,000 + 10,000 + 1,000
+    "aws": (80_000, 30_000),  # 20,000 + 60,000 and 10,000 + 20,000
+}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_bill_in_1_4_is_the_same_usage_in_another_home(book: Home, tmp_path: Path, ending: str) -> None:
+    bill, other = tmp_path / f"may.{ending}", Home(tmp_path / "other")
+    exported(book, "focus", "--period", "2026-05", "--focus-version", "1.4", "--out", str(bill))
+    # The second time changes nothing.
+    for _ in range(2):
+        done = run("usage", "import", str(bill), home=other.root)
+        assert done.returncode == 0, done.stderr
+    with open_lake(other) as lake:
+        sums = usage_by(lake.control, ["cloud"])
+    tokens = {one.key[0]: (one.units["input_tokens"], one.units["output_tokens"]) for one in sums}
+    assert tokens == MAY_TOKENS
 
 
 def test_an_invoice_of_a_share_is_on_no_charge_for_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

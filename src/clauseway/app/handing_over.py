@@ -96,9 +96,18 @@ def parquet_files(home: Home, part: Part, folder: Path) -> dict[Path, int]:
     return {folder / name: table.num_rows for name, table in tables.items()}
 
 
-def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part, version: str = V1_2) -> list[Row]:
-    """A party's bill for a month in FOCUS: what it sells, and at a BilledCost of 0 what others sell on its clouds.
-    With no party, each seller's own. Raises InvalidInput."""
+def focus_bill(
+    home: Home,
+    opened: Opened,
+    prices: PriceTable,
+    part: Part,
+    version: str = V1_2,
+) -> list[Row]:
+    """Return a party's bill for a month in FOCUS; with no party, each seller's own.
+
+    It has what the party sells, and at a BilledCost of 0 what others sell on its clouds. Raises
+    InvalidInput.
+    """
     days = month(part.period)
     _check_version(version)
     _require_settled(home, part)
@@ -112,7 +121,16 @@ def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part, versi
     mine = {cloud for cloud, operator in hosts.items() if operator == part.party}
     billed = [one for one in charges if not part.party or one.seller == part.party or one.cloud in mine]
     rows = [
-        row for one in billed for row in focus_rows([one], days, part.party, _publisher(opened, one), hosts, version)
+        row
+        for charge in billed
+        for row in focus_rows(
+            [charge],
+            days,
+            part.party,
+            _publisher(opened, charge),
+            hosts,
+            version,
+        )
     ]
     broken = broken_rules(rows, version, part.party) if rows else []
     assert not broken, "\n".join(broken)
@@ -120,14 +138,16 @@ def focus_bill(home: Home, opened: Opened, prices: PriceTable, part: Part, versi
 
 
 def focus_invoices(home: Home, part: Part) -> tuple[list[Row], list[Row]]:
-    """Return the invoices of a month and an issuer in FOCUS 1.4: the records of Invoice Detail, and the
-    charges of Cost and Usage behind them. Raises InvalidInput."""
+    """Return the invoices of a month and an issuer in FOCUS 1.4, as records and charges.
+
+    The records are of Invoice Detail, the charges behind them of Cost and Usage. Raises InvalidInput.
+    """
     issued = _issued(home, part)
     old = [one.invoice.id for one in issued if not has_months(one.invoice)]
     if old:
-        why = f"{', '.join(old)} was written before an invoice kept the months that it is the sum of"
-        todo = "Export other months: --period."
-        raise InvalidInput(Problem(what="an invoice has no months", why=why, where="--period", todo=todo))
+        what, todo = "an invoice has no months", "Export other months: --period."
+        why = f"{', '.join(old)} was written before invoices kept the months that they sum"
+        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
     details = [row for one in issued for row in detail_rows(one)]
     charges = [row for one in issued for row in charge_rows(one.invoice)]
     broken = broken_invoices(details, charges)
@@ -150,7 +170,8 @@ def _issued(home: Home, part: Part) -> list[IssuedInvoice]:
         and part.days in (None, billing_period(voucher))
     ]
     if not issued:
-        by, through = f" by {part.party}" if part.party else "", f" through {part.period}" if part.period else ""
+        by = f" by {part.party}" if part.party else ""
+        through = f" through {part.period}" if part.period else ""
         todo = "Write one: clauseway invoice; it lists those that there are."
         raise InvalidInput(
             Problem(
@@ -166,8 +187,10 @@ def _issued(home: Home, part: Part) -> list[IssuedInvoice]:
 def write_focus_files(
     datasets: Mapping[str, tuple[Sequence[Row], Sequence[str]]], form: str, folder: Path
 ) -> dict[Path, int]:
-    """Write data sets, each with its columns, into a folder, which is made; each file and its rows. Raises
-    InvalidInput."""
+    """Write data sets, each with its columns, into a folder, which is made.
+
+    Return each file and its rows. Raises InvalidInput.
+    """
     form = form or "csv"
     _check_form(form)
     files: dict[Path, int] = {}

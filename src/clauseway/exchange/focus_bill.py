@@ -98,8 +98,12 @@ def focus_rows(
     operators of clouds.
     """
     columns = bill_columns(version)
-    rows = (_row(charge, period, provider or charge.seller, publisher or charge.seller, hosts) for charge in charges)
-    return [{name: row[name] for name in columns} for row in rows]
+    rows: list[Row] = []
+    for charge in charges:
+        biller, maker = provider or charge.seller, publisher or charge.seller
+        row = _row(charge, period, biller, maker, hosts)
+        rows.append({name: row[name] for name in columns})
+    return rows
 
 
 def focus_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Invoices of shares in FOCUS 1.4: the Invoice Detail data set, and the charges of Cost and Usage behind it.
+"""Invoices of shares in FOCUS 1.4: Invoice Detail, and the charges of Cost and Usage behind it.
 
 Each line of an invoice is a record of Invoice Detail. The charges behind it are what the line is the
 sum of: for each settled month the share, corrections and restatements of closed months, less what was
@@ -87,7 +87,7 @@ def detail_rows(issued: IssuedInvoice) -> list[Row]:
 def charge_rows(invoice: Invoice) -> list[Row]:
     """Return the charges of Cost and Usage behind an invoice, those of each line together."""
     return [
-        _charge_row(invoice, line, charge, amount) for line in invoice.lines for charge, amount in _split(invoice, line)
+        _charge_row(invoice, line, part, amount) for line in invoice.lines for part, amount in _split(invoice, line)
     ]
 
 
@@ -150,16 +150,23 @@ def _parts(line: InvoiceLine) -> Iterator[_Charge]:
 
 
 def _split(invoice: Invoice, line: InvoiceLine) -> list[tuple[_Charge, Decimal]]:
-    """Return the charges of a line with their amounts in the invoice's currency, which sum to the line."""
+    """Return the charges of a line with amounts in the invoice's currency, which sum to the line."""
     charges = [charge for charge in _parts(line) if charge.amount]
     if invoice.currency == USD:
         return [(charge, charge.amount) for charge in charges]
     # Another currency: the line is rounded once, and its remainder goes to its largest parts.
-    parts = allocate(line.amount, [(f"{number:04}", charge.amount) for number, charge in enumerate(charges)])
-    return [(charge, parts[f"{number:04}"]) for number, charge in enumerate(charges)]
+    names = [f"{number:04}" for number in range(len(charges))]
+    weights = [(name, charge.amount) for name, charge in zip(names, charges, strict=True)]
+    parts = allocate(line.amount, weights)
+    return [(charge, parts[name]) for name, charge in zip(names, charges, strict=True)]
 
 
-def _charge_row(invoice: Invoice, line: InvoiceLine, charge: _Charge, amount: Decimal) -> dict[str, Value]:
+def _charge_row(
+    invoice: Invoice,
+    line: InvoiceLine,
+    charge: _Charge,
+    amount: Decimal,
+) -> dict[str, Value]:
     period = billing_period(invoice)
     row: dict[str, Value] = dict.fromkeys(CHARGE_COLUMNS)
     return row | {
@@ -198,7 +205,10 @@ def _broken_together(row: Row) -> Iterator[str]:
 
 
 def _broken_sums(details: Sequence[Row], charges: Sequence[Row]) -> Iterator[str]:
-    """Yield where the charges behind a record do not sum to it. The specification allows a variance; we do not."""
+    """Yield where the charges behind a record do not sum to it.
+
+    The specification allows a variance of rounding; we do not.
+    """
     records, behind = _sums(details), _sums(charges)
     if len(records) < len(details):
         yield "two records of Invoice Detail have one InvoiceDetailId"
