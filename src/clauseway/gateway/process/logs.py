@@ -20,7 +20,7 @@ from typing import IO, NamedTuple
 import msgspec
 
 from clauseway.gateway.plan.settings import Log as LogSettings
-from clauseway.gateway.request.explanations import Explanation, Told
+from clauseway.gateway.request.explanations import Explanation
 
 UNKNOWN = "(unknown)"
 _GATHER_S = 0.1  # lines are written together: waking a thread for each would cost more than the line
@@ -124,13 +124,12 @@ class AccessLog:
         self.share = share
         self._boot = boot
 
-    def finished(self, number: int, told: Told, duration_us: int, _passed: bytes) -> None:
+    def finished(self, number: int, explanation: Explanation, duration_us: int, _passed: bytes) -> None:
         if self.share >= 1.0 or random.random() < self.share:
             time_ns = time.time_ns()
-            self._lines.later(lambda: Line(time_ns, "request", self._facts(number, told, duration_us)))
+            self._lines.later(lambda: Line(time_ns, "request", self._facts(number, explanation, duration_us)))
 
-    def _facts(self, number: int, told: Told, duration_us: int) -> dict[str, object]:
-        explanation = Explanation(*told)
+    def _facts(self, number: int, explanation: Explanation, duration_us: int) -> dict[str, object]:
         buyer, candidate = explanation.buyer, explanation.candidate
         return {
             "request": f"req_{self._boot:016x}{number:016x}",

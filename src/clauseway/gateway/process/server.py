@@ -387,12 +387,29 @@ def write_lost(spool: SpoolWriter, attempts: list[OpenAttempt]) -> None:
     """What a process that died left open gets its end: LOST, with no units, under the labels it began with."""
     for attempt in attempts:
         intent = attempt.intent
-        codes = spool.label(attempt.buyer), spool.label(attempt.deployment), spool.label(attempt.ruling)
+        buyer, deployment, ruling = [
+            spool.label(label) for label in (attempt.buyer, attempt.deployment, attempt.ruling)
+        ]
         record = pack_usage_fields(
-            intent.request.boot, intent.request.number, intent.attempt, intent.event_ns, time.time_ns(), *codes,
-            intent.endpoint, Status.LOST, 0, False, 0, 0, 0, (), b"",
-        )  # fmt: skip
-        spool.append(record, *codes)
+            boot=intent.request.boot,
+            number=intent.request.number,
+            attempt=intent.attempt,
+            event_ns=intent.event_ns,
+            recorded_ns=time.time_ns(),
+            buyer=buyer,
+            deployment=deployment,
+            ruling=ruling,
+            endpoint=intent.endpoint,
+            status=Status.LOST,
+            http_status=0,
+            streamed=False,
+            duration_us=0,
+            first_content_us=0,
+            charge_picodollars=0,
+            units=(),
+            upstream_id=b"",
+        )
+        spool.append(record, buyer, deployment, ruling)
 
 
 def optional(module: str, setting: str) -> ModuleType:

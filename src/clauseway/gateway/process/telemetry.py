@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import NamedTuple
 
+import msgspec
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import Histogram
@@ -34,7 +35,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
 from clauseway.gateway.process.logs import UNKNOWN, Lines
-from clauseway.gateway.request.explanations import Attempted, Explanation, Told
+from clauseway.gateway.request.explanations import Attempted, Explanation
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.metering import Unit
 
@@ -70,7 +71,7 @@ _Attributes = dict[str, str | int | float]
 
 class _Finished(NamedTuple):
     number: int
-    told: Told
+    explanation: Explanation
     end_ns: int
     duration_us: int
     passed: bytes
@@ -129,11 +130,11 @@ class Telemetry:
 
     # -- on the loop
 
-    def finished(self, number: int, told: Told, duration_us: int, passed: bytes) -> None:
+    def finished(self, number: int, explanation: Explanation, duration_us: int, passed: bytes) -> None:
         if len(self._queue) >= self._settings.queue:
             self.dropped += 1
         else:
-            self._queue.append(_Finished(number, told, time.time_ns(), duration_us, passed))
+            self._queue.append(_Finished(number, explanation, time.time_ns(), duration_us, passed))
 
     def close(self) -> None:
         """Export what has gathered, for some seconds at most. Blocks."""
@@ -170,9 +171,9 @@ class Telemetry:
 
     def _spans(self, finished: _Finished) -> Iterator[ReadableSpan]:
         """Record the metrics of a request, and give its spans, if it is sampled: the server's last."""
-        explanation = Explanation(*finished.told)
+        explanation = finished.explanation
         if explanation.model and not self._knows(explanation.model):
-            explanation = explanation._replace(model=UNKNOWN)
+            explanation = msgspec.structs.replace(explanation, model=UNKNOWN)
         begin_ns = finished.end_ns - finished.duration_us * 1000
         parent, sampled = _parent(finished.passed)
         if parent is None:

@@ -126,12 +126,23 @@ class Attempt(Receiver):
         reserved = self.reserved
         shared.spool.append(
             pack_intent(
-                shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
-                buyer, deployment, ruling, wanted.operation.code, len(wanted.body),
-                reserved.output_tokens, reserved.picodollars,
+                boot=shared.boot,
+                number=owner.number,
+                attempt=self.ordinal,
+                event_ns=owner.event_ns,
+                recorded_ns=time_ns(),
+                buyer=buyer,
+                deployment=deployment,
+                ruling=ruling,
+                endpoint=wanted.operation.code,
+                body_bytes=len(wanted.body),
+                output_tokens_max=reserved.output_tokens,
+                reserved_picodollars=reserved.picodollars,
             ),
-            buyer, deployment, ruling,
-        )  # fmt: skip
+            buyer,
+            deployment,
+            ruling,
+        )
         target.health.asked(shared.wheel.now_s)
         owner.expect(self)
         upstream = target.endpoint.take()
@@ -527,13 +538,28 @@ class Attempt(Receiver):
             target.observe(self.stream is not None, status, first_us, tokens - guessed, shared.wheel.now_s)
         shared.spool.append(
             pack_usage_fields(
-                shared.boot, owner.number, self.ordinal, owner.event_ns, time_ns(),
-                buyer, deployment, ruling, owner.wanted.operation.code,
-                status, http_status, self.stream is not None, duration_us, self.first_content_us or duration_us,
-                charge, marked, self._upstream_id,
+                boot=shared.boot,
+                number=owner.number,
+                attempt=self.ordinal,
+                event_ns=owner.event_ns,
+                recorded_ns=time_ns(),
+                buyer=buyer,
+                deployment=deployment,
+                ruling=ruling,
+                endpoint=owner.wanted.operation.code,
+                status=status,
+                http_status=http_status,
+                streamed=self.stream is not None,
+                duration_us=duration_us,
+                first_content_us=self.first_content_us or duration_us,
+                charge_picodollars=charge,
+                units=marked,
+                upstream_id=self._upstream_id,
             ),
-            buyer, deployment, ruling,
-        )  # fmt: skip
+            buyer,
+            deployment,
+            ruling,
+        )
         self.over = True
         self.units, self.charged, self._told = units, charge, b""
         return charge

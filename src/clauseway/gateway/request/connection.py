@@ -13,9 +13,9 @@ from typing import Final, cast
 
 import httptools
 
-from clauseway.gateway.request.exchange import Exchange
 from clauseway.gateway.request.incoming import NOTHING, Incoming
-from clauseway.gateway.request.router import NO_DESK, Front
+from clauseway.gateway.request.lifecycle import Lifecycle
+from clauseway.gateway.request.router import Router
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import Fault, error_response
@@ -74,12 +74,12 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        # Both know the connection, so they are made for one that is made: a handshake may fail before.
+        # It knows the connection, so it is created when the connection is made: a handshake may fail before.
         self._parser = _NO_PARSER
-        self._front = Front(shared)
+        self._router = Router(shared)
         self._transport: asyncio.Transport | None = None
         self._incoming: Incoming = NOTHING
-        self._exchange: Exchange | None = None
+        self._lifecycle: Lifecycle | None = None
         self._waiting: deque[Incoming] = deque()
         self._waiting_bytes = 0
         self._head_bytes = 0
@@ -98,7 +98,6 @@ class ClientConnection(asyncio.Protocol):
         shared = self._shared
         self._transport = cast(asyncio.Transport, transport)
         self._parser = httptools.HttpRequestParser(self)
-        self._front.desk = self
         shared.connections.add(self)
         if len(shared.connections) > shared.limits.connections:
             self._refuse(errors.TOO_MANY_CONNECTIONS, f"More than {shared.limits.connections} connections are open.")
@@ -123,7 +122,7 @@ class ClientConnection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {error}.")
             return
-        if self._exchange is None:
+        if self._lifecycle is None:
             self._await_more(len(data))
         elif self._waiting or self._incoming.begun:
             self._waiting_bytes += len(data)
@@ -167,19 +166,18 @@ class ClientConnection(asyncio.Protocol):
         self._waiting.clear()
         self._incoming = NOTHING
         self._parser = _NO_PARSER
-        self._front.desk = NO_DESK
         self._shared.wheel.forget(self)
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.caller_left()
+        lifecycle, self._lifecycle = self._lifecycle, None
+        if lifecycle is not None:
+            lifecycle.caller_left()
 
     def pause_writing(self) -> None:
-        if self._exchange is not None:
-            self._exchange.caller_paused()
+        if self._lifecycle is not None:
+            self._lifecycle.caller_paused()
 
     def resume_writing(self) -> None:
-        if self._exchange is not None:
-            self._exchange.caller_resumed()
+        if self._lifecycle is not None:
+            self._lifecycle.caller_resumed()
 
     # -- deadlines
 
@@ -199,12 +197,12 @@ class ClientConnection(asyncio.Protocol):
     def expired(self) -> None:
         """Called by the wheel."""
         shared = self._shared
-        exchange = self._exchange
-        if exchange is not None:
-            if exchange.due_s <= shared.wheel.now_s:
-                exchange.overdue(shared.wheel.now_s)
-            if self._exchange is exchange:
-                shared.wheel.arm(self, max(exchange.due_s, shared.wheel.now_s))
+        lifecycle = self._lifecycle
+        if lifecycle is not None:
+            if lifecycle.due_s <= shared.wheel.now_s:
+                lifecycle.overdue(shared.wheel.now_s)
+            if self._lifecycle is lifecycle:
+                shared.wheel.arm(self, max(lifecycle.due_s, shared.wheel.now_s))
         elif self._transport is None:
             return
         elif self._refused or not self._incoming.begun:
@@ -265,11 +263,11 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(errors.BODY_TOO_LARGE, f"A body may have {limit} bytes.")
         elif incoming.expect and incoming.expect.lower() != b"100-continue":
             self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
-        elif (incoming.coded or length.strip(b"0")) and not self._front.wants_body(incoming):
+        elif (incoming.coded or length.strip(b"0")) and not self._router.wants_body(incoming):
             incoming.unwanted = True
             if incoming.expect or (len(length) > 4 and int(length) > _DROPPED_BYTES_MAX):
                 self._turn_away(incoming)
-        elif incoming.expect and self._exchange is None:
+        elif incoming.expect and self._lifecycle is None:
             self.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
@@ -290,7 +288,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _turn_away(self, incoming: Incoming) -> None:
         """Answer without the body, and close. What is in line behind others waits for its turn, and drops its body."""
-        if self._exchange is None and not self._waiting and not self._refused:
+        if self._lifecycle is None and not self._waiting and not self._refused:
             self._refused = True
             incoming.keep_alive = False
             self._incoming = NOTHING
@@ -308,7 +306,7 @@ class ClientConnection(asyncio.Protocol):
         elif incoming.method == b"CONNECT":
             incoming.keep_alive = False
         self._incoming = NOTHING
-        if self._exchange is None and not self._waiting:
+        if self._lifecycle is None and not self._waiting:
             self._serve(incoming)
         else:
             self._waiting.append(incoming)
@@ -321,25 +319,28 @@ class ClientConnection(asyncio.Protocol):
             self.head_lines = b"connection: close\r\n"
         self.chunked = incoming.chunked
         try:
-            self._front.serve(incoming)
+            routed = self._router.route(incoming, self)
+            if isinstance(routed, bytes):
+                self._answer(routed)
+            else:
+                self._begin(routed)
         except Exception as error:
             self._shared.report_fault(error)
-            exchange, self._exchange = self._exchange, None
-            if exchange is not None:
-                exchange.call_off()
+            lifecycle, self._lifecycle = self._lifecycle, None
+            if lifecycle is not None:
+                lifecycle.call_off()
             self._waiting.clear()
             self._refuse(errors.INTERNAL, errors.OWN_FAULT)
 
-    def begin(self, exchange: Exchange) -> None:
-        """The front has made it: set it off."""
-        self._exchange = exchange
-        exchange.start()
-        if self._exchange is exchange:
-            self._shared.wheel.arm(self, exchange.due_s)
+    def _begin(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
+        lifecycle.start()
+        if self._lifecycle is lifecycle:
+            self._shared.wheel.arm(self, lifecycle.due_s)
 
     def exchange_due(self, due_s: float) -> None:
         """Sooner than the last time it was asked."""
-        if self._exchange is not None and due_s < self.due_s:
+        if self._lifecycle is not None and due_s < self.due_s:
             self._shared.wheel.arm(self, due_s)
 
     # -- answering
@@ -349,13 +350,13 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write(data)
 
     def exchange_over(self, *, intact: bool) -> None:
-        self._exchange = None
+        self._lifecycle = None
         if not intact:
             self._closing = True
         self._answered()
 
-    def answer(self, data: bytes) -> None:
-        """A whole answer that needed no exchange."""
+    def _answer(self, data: bytes) -> None:
+        """Send a whole answer that needed no cloud."""
         self.write(data)
         self._answered()
 
@@ -379,7 +380,7 @@ class ClientConnection(asyncio.Protocol):
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
     def _serve_next(self) -> None:
-        if self._transport is None or self._exchange is not None:
+        if self._transport is None or self._lifecycle is not None:
             return
         self._serve(self._waiting.popleft())
         if not self._waiting:
@@ -391,13 +392,13 @@ class ClientConnection(asyncio.Protocol):
         if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
-        if self._exchange is None and self._incoming.head_done and self._incoming.expect:
+        if self._lifecycle is None and self._incoming.head_done and self._incoming.expect:
             self.write(_CONTINUE)
 
     def stop_when_idle(self) -> None:
         """The process is stopping: close now if nothing is open here, else after the answer."""
         self._closing = True
-        if self._exchange is None and not self._waiting and self._transport is not None:
+        if self._lifecycle is None and not self._waiting and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -418,7 +419,7 @@ class ClientConnection(asyncio.Protocol):
         self._closing = True
         self._incoming.pieces.clear()
         shared = self._shared
-        if self._exchange is None and not self._waiting:
+        if self._lifecycle is None and not self._waiting:
             named = shared.request_line(shared.next_number())
             self.write(error_response(fault, message, headers=named, close=True))
             self._linger()

@@ -6,7 +6,7 @@ Whoever shows them (`control`, `metrics`) makes what it shows out of these, when
 from collections import defaultdict
 from typing import Final
 
-from clauseway.gateway.request.explanations import Attempted, Told
+from clauseway.gateway.request.explanations import Attempted, Explanation
 from clauseway.metering import Unit
 
 # A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those below 131 ms. Twice as
@@ -50,13 +50,13 @@ class Counts:
         self.refusals: defaultdict[str, int] = defaultdict(int)
         self.shortages: defaultdict[tuple[str, str], int] = defaultdict(int)
 
-    def finished(self, told: Told, duration_us: int) -> None:
-        """A request is over, and this is what became of it."""
-        _, _, operation, _, _, tried, candidate, units, charged, _, status, _ = told
+    def finished(self, explanation: Explanation, duration_us: int) -> None:
+        """Count a request that is over."""
+        operation, candidate, tried = explanation.operation, explanation.candidate, explanation.attempted
         if candidate is not None:
-            key = (candidate.target.name, candidate.target.product, operation, status)
+            key = (candidate.target.name, candidate.target.product, operation, explanation.status)
         else:
-            key = ("", "", operation, status)
+            key = ("", "", operation, explanation.status)
         tally = self.tallies.get(key)
         if tally is None:
             tally = self.tallies[key] = Tally()
@@ -64,9 +64,9 @@ class Counts:
         tally.duration_us += duration_us
         tally.buckets[duration_us.bit_length()] += 1
         used = tally.units
-        for unit, count in units:
+        for unit, count in explanation.units:
             used[unit] += count
-        tally.charged += charged
+        tally.charged += explanation.charged
         if tried:
             self.failovers += candidate is not None
             for failed in tried:

@@ -32,12 +32,12 @@ class Attempted(NamedTuple):
         return f"{self.cloud} {self.deployment}: {self.outcome}"
 
 
-class Explanation(NamedTuple):
-    """What became of a request. `candidate` is where its answer came from, None where there was none.
+class Explanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How a request ended. `candidate` is where its answer came from, None where there was none.
 
     `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer alone, and
-    `is_estimated` where the cloud did not report them; `status` is
-    what the caller got, `message` the refusal in words, empty where there was an answer.
+    `is_estimated` says that the cloud did not report them; `status` is what the caller got, `message` the refusal in
+    words, empty where there was an answer.
     """
 
     event_ns: int
@@ -46,33 +46,26 @@ class Explanation(NamedTuple):
     model: str
     passed: tuple[PassedOver, ...]
     attempted: tuple[Attempted, ...]
-    candidate: Candidate | None
-    units: Units
-    charged: int
-    is_estimated: bool
     status: int
     message: str
-
-
-Told = tuple[
-    int, Buyer, str, str, tuple[PassedOver, ...], tuple[Attempted, ...], Candidate | None, Units, int, bool, int,
-    str,
-]  # fmt: skip
+    candidate: Candidate | None = None
+    units: Units = ()
+    charged: int = 0
+    is_estimated: bool = False
 
 
 class Explanations:
     """The latest requests by their number, which only rises."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[int, Told] | None] = [None] * _KEPT
+        self._kept: list[tuple[int, Explanation] | None] = [None] * _KEPT
 
-    def keep(self, number: int, told: Told) -> None:
-        """`told` are the members of an `Explanation`, in order: most are never asked for."""
-        self._kept[number % _KEPT] = (number, told)
+    def keep(self, number: int, explanation: Explanation) -> None:
+        self._kept[number % _KEPT] = (number, explanation)
 
     def find(self, number: int) -> Explanation | None:
         kept = self._kept[number % _KEPT]
-        return Explanation(*kept[1]) if kept is not None and kept[0] == number else None
+        return kept[1] if kept is not None and kept[0] == number else None
 
 
 def as_json(identifier: str, explanation: Explanation) -> bytes:

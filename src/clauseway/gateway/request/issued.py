@@ -264,9 +264,19 @@ class IssuedIndex:
             told_now = told if one is issued[-1] else None
             buyer = one.buyer
             row = (
-                one.identifier, buyer.organisation, buyer.project, buyer.key_id, buyer.seller, buyer.segment,
-                one.deployment, one.model, one.endpoint, one.body_bytes, one.created_ns, int(one.pending),
-            )  # fmt: skip
+                one.identifier,
+                buyer.organisation,
+                buyer.project,
+                buyer.key_id,
+                buyer.seller,
+                buyer.segment,
+                one.deployment,
+                one.model,
+                one.endpoint,
+                one.body_bytes,
+                one.created_ns,
+                int(one.pending),
+            )
             self._queue.put(_Change(_INSERT, row, told_now))
 
     def claim(self, identifier: str, request: str, told: Told) -> None:

@@ -7,22 +7,23 @@ it would look like the whole.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
 from clauseway.gateway.request.issued import Row
+from clauseway.gateway.request.lifecycle import Lifecycle, Prepared, nothing_follows
 from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.resources import GONE, Resources
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.request.stateful import GONE, LastingExchange, nothing_follows
 from clauseway.gateway.routing.choices import Candidate, Selection
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.wire.errors import CLOUDS_BUSY, CLOUDS_FAILED, CLOUDS_UNAVAILABLE, MALFORMED_BODY, NO_SUCH_OBJECT
 from clauseway.gateway.wire.made import objects_in
 from clauseway.gateway.wire.operations import BY_NAME, Operation, Wanted
-from clauseway.gateway.wire.requests import NOTHING_ASKED, AskedOfNoModel
+from clauseway.gateway.wire.requests import NOTHING_ASKED
 
 # OpenAI's own: what a page holds where nothing is said, and at most.
 _PAGES = {"files.list": (10_000, 10_000), "batches.list": (20, 100)}
@@ -57,13 +58,13 @@ def page_of(operation: Operation, query: bytes) -> Page:
     return Page(int(limit), asked.get("after", ""), order == "desc", purpose)
 
 
-class Listing(AskedOfNoModel):
-    """A list of several accounts, as `requests.Asked`. `places` are the accounts, by the deployments on them."""
+class MergedList:
+    """A list of resources on several accounts, as a preparation of its request. `places` are the accounts, by the
+    deployments on them."""
 
     def __init__(
         self, shared: Shared, customer: Customer, operation: Operation, query: bytes, places: dict[str, Candidate]
     ) -> None:
-        self.preparing = self
         self._shared = shared
         self._customer = Customer(customer.label, 0, customer.buyer)
         self._operation = operation
@@ -71,11 +72,9 @@ class Listing(AskedOfNoModel):
         self._query = query
         self._places = places
 
-    async def prepare(self, exchange: LastingExchange) -> None:
-        try:
-            exchange.tell(await self._page(page_of(self._operation, self._query)))
-        except Refused as refused:
-            exchange.refuse(refused)
+    async def prepare(self, _is_over: Callable[[], bool]) -> Prepared | None:
+        """Return the page that was asked for. Raises Refused."""
+        return Prepared(answer=await self._page(page_of(self._operation, self._query)))
 
     async def _page(self, page: Page) -> bytes:
         """As many objects as were asked for, or all that are left. Raises Refused."""
@@ -170,8 +169,9 @@ class Listing(AskedOfNoModel):
         issued = shared.issued.find(identifier) if identifier else None
         wanted = Wanted(operation, call, NOTHING_ASKED, b"", b"", b"", "")
         caller = _Reader(shared.loop.create_future())
-        LastingExchange(
-            caller, shared, self._customer, Selection((place,)), wanted, shared.clock(), issued
+        resources = Resources(self._customer, wanted, issued)
+        Lifecycle(
+            caller, shared, self._customer, Selection((place,)), wanted, shared.clock(), resources=resources
         ).start_unattended()
         head, _, body = (await caller.answer).partition(b"\r\n\r\n")
         return int(head[9:12]), body

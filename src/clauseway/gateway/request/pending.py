@@ -9,8 +9,9 @@ from pathlib import Path
 from time import time_ns
 
 from clauseway.gateway.request.issued import Issued
+from clauseway.gateway.request.lifecycle import Lifecycle
+from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.request.stateful import LastingExchange
 from clauseway.gateway.routing.choices import Selection
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.wire.operations import BY_NAME, Operation, Wanted
@@ -60,8 +61,9 @@ class Poller:
         )
         self._open.add(identifier)
         caller = _Listener(self._open, identifier)
-        LastingExchange(
-            caller, shared, customer, Selection((holder,)), wanted, shared.clock(), issued
+        resources = Resources(customer, wanted, issued)
+        Lifecycle(
+            caller, shared, customer, Selection((holder,)), wanted, shared.clock(), resources=resources
         ).start_unattended()
 
 

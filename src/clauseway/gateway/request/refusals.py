@@ -1,7 +1,12 @@
-"""A request that goes no further before any cloud was asked."""
+"""Requests that go no further before any cloud was asked."""
+
+from typing import Final
 
 from clauseway.gateway.routing.choices import PassedOver
-from clauseway.gateway.wire.errors import Fault
+from clauseway.gateway.wire.errors import JOURNAL_FAILED, JOURNAL_FULL, Fault, error_response
+from clauseway.spool import NO_ROOM
+
+_ROOM_S: Final = 5  # the journal looks for room every second; who comes again sooner only adds to the crowd
 
 
 class Refused(Exception):
@@ -21,3 +26,11 @@ class Refused(Exception):
         self.param = param
         self.headers = headers
         self.passed = passed
+
+
+def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:
+    """What is answered when usage cannot be recorded: nothing is served unmetered."""
+    message = f"The usage journal cannot be written ({error.strerror or error}); nothing is served until it can."
+    if error.errno in NO_ROOM:
+        return error_response(JOURNAL_FULL, message, headers=b"retry-after: %d\r\n%b" % (_ROOM_S, head_lines))
+    return error_response(JOURNAL_FAILED, message, headers=head_lines)

@@ -8,7 +8,7 @@ from clauseway.gateway.budgets.accounts import Accounts
 from clauseway.gateway.plan.clock import BusinessClock
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.request.counters import Counts
-from clauseway.gateway.request.explanations import Explanations, Told
+from clauseway.gateway.request.explanations import Explanation, Explanations
 from clauseway.gateway.request.holds import Holds
 from clauseway.gateway.request.issued import IssuedIndex
 from clauseway.gateway.routing.health import RetryBudget
@@ -38,7 +38,7 @@ class Unattended(Protocol):
 class Watcher(Protocol):
     """Somebody who is told of every request that is over."""
 
-    def finished(self, number: int, told: Told, duration_us: int, passed: bytes) -> None:
+    def finished(self, number: int, explanation: Explanation, duration_us: int, passed: bytes) -> None:
         """`passed` are the client's header lines that clouds hear of, `traceparent` among them."""
 
 
@@ -93,10 +93,10 @@ class Shared:
         self.counts.refusals[INTERNAL.code] += 1
         self.loop.call_exception_handler({"message": OWN_FAULT, "exception": error})
 
-    def finished(self, number: int, told: Told, begin_ns: int, passed: bytes) -> None:
-        """A request that began at `begin_ns` (of `time.monotonic_ns`) is over: keep, count and tell it."""
+    def finished(self, number: int, explanation: Explanation, begin_ns: int, passed: bytes) -> None:
+        """A request that began at `begin_ns` (of `time.monotonic_ns`) is over: keep, count and report it."""
         duration_us = (monotonic_ns() - begin_ns) // 1000
-        self.explanations.keep(number, told)
-        self.counts.finished(told, duration_us)
+        self.explanations.keep(number, explanation)
+        self.counts.finished(explanation, duration_us)
         for watcher in self.watchers:
-            watcher.finished(number, told, duration_us, passed)
+            watcher.finished(number, explanation, duration_us, passed)

@@ -14,57 +14,25 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.catalog import BITS, Capability
-from clauseway.gateway.clouds.dialect import Call
+from clauseway.gateway.plan.steps import by_slices
+from clauseway.gateway.request.batch_contents import Contents, Kind, batch_scale
+from clauseway.gateway.request.lifecycle import Prepared
 from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.selection import Selector
 from clauseway.gateway.routing.choices import Candidate, PassedOver, Selection
 from clauseway.gateway.routing.rates import Scale
+from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.wire.batch_files import Line, Span, Splicer, Upload, read_line, spans
 from clauseway.gateway.wire.capabilities import Needs
 from clauseway.gateway.wire.errors import MALFORMED_BODY, UNSUPPORTED
 from clauseway.gateway.wire.members import BadBody
-from clauseway.gateway.wire.operations import BATCHES, Wanted
-from clauseway.gateway.wire.requests import NOTHING_ASKED
-from clauseway.metering import Buyer
+from clauseway.gateway.wire.operations import BY_NAME, Wanted
 
 _BATCH = BITS[Capability.BATCH]
 _NEEDED = ("files.create", "batches.create")
 _FAULTS_MAX = 5  # who is told of five lines mends the program that writes them
 _WORTH_MAX = 1 << 62  # what the journal can hold
-
-# Where a line may go; raises Refused where it may go nowhere.
-Decide = Callable[[Line, Needs], Selection]
-
-
-class Kind(msgspec.Struct, frozen=True, array_like=True):
-    """Lines of one operation and model: the first one's number, what any of them needs, and the largest body (of those
-    whose bytes bound their tokens) and output of any. Where all are served by one deployment, it has to have all."""
-
-    line: int
-    operation: str
-    model: str
-    bits: int
-    body_bytes: int
-    output_tokens: int
-
-
-class Contents(msgspec.Struct, frozen=True):
-    """What is remembered of a file: what it holds, and what that may cost at most where it lies (picodollars)."""
-
-    lines: int
-    picodollars: int
-    input_tokens: int
-    output_tokens: int
-    kinds: tuple[Kind, ...]
-
-
-decode_contents = msgspec.json.Decoder(Contents).decode
-_MADE = Wanted(BATCHES, Call(b"POST", b"", b""), NOTHING_ASKED, b"", b"", b"", "")
-
-
-def batch_scale(target: CallTarget, buyer: Buyer, event_ns: int) -> Scale:
-    """What tokens of a batch cost at a deployment."""
-    return target.scale_for(_MADE, buyer, event_ns) if target.varied else target.scale
 
 
 class _Place:
@@ -88,14 +56,55 @@ class _Fault(NamedTuple):
     refused: Refused
 
 
-class Reading:
-    """Reads one file, which lies in `body`: in the end, as it goes to the first deployment. `decide` says where a line
-    may go, `scale` what a batch costs at a deployment."""
+class BatchUpload:
+    """The upload of one file for batches, as a preparation of its request: it says where the file may go."""
 
-    def __init__(self, upload: Upload, body: bytes, decide: Decide, scale: Callable[[CallTarget], Scale]) -> None:
+    def __init__(
+        self,
+        selector: Selector,
+        customer: Customer,
+        wanted: Wanted,
+        upload: Upload,
+        event_ns: int,
+    ) -> None:
+        self._selector = selector
+        self._customer = customer
+        self._wanted = wanted
+        self._upload = upload
+        self._event_ns = event_ns
+
+    async def prepare(self, is_over: Callable[[], bool]) -> Prepared | None:
+        """Return the deployments that may serve every line, and the file as it goes to the first; None once the request
+        is over. Raises Refused."""
+        reading = _Reading(self._upload, self._wanted.body, self._select, self._scale)
+        selection = await by_slices(reading.work(), is_over)
+        if selection is None:
+            return None
+        wanted = msgspec.structs.replace(self._wanted, model=self._upload.model, body=reading.body)
+        return Prepared(selection, wanted)
+
+    def _select(self, line: Line, needs: Needs) -> Selection:
+        """Select for a line as if it had come by itself. Raises Refused."""
+        operation, model = BY_NAME[line.operation], line.asked.model or ""
+        return self._selector.by_model(operation, model, line.asked, line.body, needs).selection
+
+    def _scale(self, target: CallTarget) -> Scale:
+        return batch_scale(target, self._customer.buyer, self._event_ns)
+
+
+class _Reading:
+    """Reads one file, which lies in `body`; at the end `body` is the file as it goes to the first deployment."""
+
+    def __init__(
+        self,
+        upload: Upload,
+        body: bytes,
+        select: Callable[[Line, Needs], Selection],
+        scale: Callable[[CallTarget], Scale],
+    ) -> None:
         self._upload = upload
         self.body = body
-        self._decide = decide
+        self._select = select
         self._scale = scale
         self._places: list[_Place] = []
         self._passed: tuple[PassedOver, ...] = ()
@@ -144,7 +153,7 @@ class Reading:
             model = line.asked.model or ""
             needs = line.asked.needs(line.body)
             in_batch = needs._replace(bits=needs.bits | _BATCH)
-            self._meet(span, line, self._decide(line, in_batch))
+            self._meet(span, line, self._select(line, in_batch))
         except BadBody as error:
             self._faults.append(_Fault(span.number, model, Refused(MALFORMED_BODY, str(error), param=error.param)))
             return

@@ -7,7 +7,7 @@ file stays as it came: spaces, `\\r\\n`, blank lines, a byte order mark.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -126,12 +126,6 @@ class Splicer:
         return b"".join((*self._pieces, memoryview(self._body)[self._at :]))
 
 
-class Preparing(Protocol):
-    """What has to be found out before anybody can be asked: it then sets the request off, or answers it."""
-
-    async def prepare(self, exchange: Any, /) -> None: ...
-
-
 class Upload(AskedOfNoModel):
     """The upload of a file, as `requests.Asked`. `begin` and `end` are the file's places in the form.
 
@@ -145,7 +139,6 @@ class Upload(AskedOfNoModel):
         self.end = end
         self.contents: dict[str, bytes] = {}
         self.named = ""
-        self.preparing: Preparing | None = None
 
     @property
     def for_batches(self) -> bool:

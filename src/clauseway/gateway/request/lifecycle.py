@@ -1,29 +1,33 @@
-"""One request from its route to its last byte.
+"""One request's life, from its route to its last byte, in the order in which it happens.
 
+    prepared    a file for batches is read, a list of several accounts is put together; most requests need nothing
     eligible    candidates are permitted and not tried yet, best first
     attempted   one of them has the request (two, where the caller asked for a hedge); an intent is in the journal
     committed   content has come: from here the caller gets this cloud's answer or a broken stream, not another's
+    named       the rows of resources that the answer names are durable; most answers name none
     settled     the usage record is in the journal, not yet durable; the last bytes are held
     over        answered, or the caller left
 
-An attempt that fails makes the next candidate eligible; what sends a request elsewhere is the table in `failures`.
-A candidate that is ejected, full or beyond a budget is passed over, and the explanation says so.
+An attempt that fails makes the next candidate eligible; `failures` is the table of what sends a request elsewhere.
+Candidates that are ejected, full or beyond a budget are skipped, and the explanation says so.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic_ns
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from clauseway.gateway.budgets.accounts import Shortage
 from clauseway.gateway.request.attempt import Attempt, Owner
-from clauseway.gateway.request.explanations import Attempted
+from clauseway.gateway.request.explanations import Attempted, Explanation
 from clauseway.gateway.request.failures import Failure, retry_lines
+from clauseway.gateway.request.issued import Issued, Told
+from clauseway.gateway.request.refusals import Refused, journal_failed
+from clauseway.gateway.request.resources import End, Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, PassedOver, Selection
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.routing.targets import Reserved
-from clauseway.gateway.wire.answers import Stream
 from clauseway.gateway.wire.errors import (
     CLOUDS_BUSY,
     CLOUDS_FAILED,
@@ -39,15 +43,16 @@ from clauseway.gateway.wire.errors import (
     Fault,
     error_event,
     error_response,
+    response,
     shortage_response,
 )
+from clauseway.gateway.wire.made import only_owned
 from clauseway.gateway.wire.operations import Wanted
-from clauseway.metering import Status
+from clauseway.metering import RequestId, Status
 from clauseway.spool import NO_ROOM
 
 FOREVER_S: Final = 1e12  # finite, because the wheel counts in ticks
 _NOTHING: Final = Reserved(0, 0, 0)
-_ROOM_S: Final = 5  # the journal looks for room every second; who comes again sooner only adds to the crowd
 _CALLED_OFF: Final = "was slower and called off"
 
 
@@ -67,13 +72,28 @@ class Caller(Protocol):
         """The exchange wants to be looked at by then."""
 
 
-class Exchange(Owner):
+class Prepared(NamedTuple):
+    """What a preparation came to: candidates and the request as it goes to them, or the whole answer."""
+
+    selection: Selection = Selection(())
+    wanted: Wanted | None = None
+    answer: bytes = b""
+
+
+class Preparation(Protocol):
+    """Something that has to be known before any cloud is asked, and takes time."""
+
+    async def prepare(self, is_over: Callable[[], bool], /) -> Prepared | None:
+        """Return None once the request is over. Raises Refused."""
+
+
+class Lifecycle(Owner):
     """See the module. Created when a request is understood and permitted; `start` sets it off.
 
-    This one leaves nothing behind at a cloud; `lasting.LastingExchange` is about what does, and overrides a few steps.
+    `resources` are what it makes or follows at an account, where it does.
     """
 
-    # How it stands before the first attempt; in the class, because most exchanges never change most of it.
+    # The state before the first attempt; in the class, because most requests never change most of it.
     due_s = 0.0
     slot_s = 0.0
     _attempt: Attempt | None = None  # the one whose answer the caller gets, or the latest
@@ -83,8 +103,9 @@ class Exchange(Owner):
     _spared: Candidate | None = None
     _waits_s = 0.0
     _shortage: Shortage | None = None
-    _growing: asyncio.Task[None] | None = None
+    _working: asyncio.Task[None] | None = None  # the preparation, or the growth of a budget
     _last_head: list[bytes] | None = None
+    _unnamed: list[bytes] | None = None  # events that wait until the row of their response is durable
     _held = b""
     _status = 0
     _message = ""
@@ -101,6 +122,8 @@ class Exchange(Owner):
         selection: Selection,
         wanted: Wanted,
         event_ns: int,
+        resources: Resources | None = None,
+        preparation: Preparation | None = None,
     ) -> None:
         self._caller = caller
         self.shared = shared
@@ -111,23 +134,26 @@ class Exchange(Owner):
         self._candidates = selection.candidates
         self._passed = selection.passed
         self._tried: tuple[Attempted, ...] = ()
+        self._resources = resources
+        self._preparation = preparation
 
     @property
     def follows(self) -> bool:
-        """Whether the request is about something that lies on one account."""
-        return False
+        """Return whether the request is about something that lies on one account."""
+        return self._resources is not None and self._resources.followed is not None
 
     @property
     def others_left(self) -> bool:
-        """Whether another candidate could be asked."""
+        """Return whether another candidate could be asked."""
         return self._next < len(self._candidates)
 
     @property
     def _under_way(self) -> Iterator[Attempt]:
         """The attempts that are not over: one, or two under a hedge. Looked at one by one: one may end another."""
-        return (one for one in (self._attempt, self._hedge) if one is not None and not one.over)
+        both = (self._attempt, self._hedge)
+        return (attempt for attempt in both if attempt is not None and not attempt.over)
 
-    # -- eligible → attempted
+    # -- start → prepared
 
     def start(self) -> None:
         self._begin_ns = monotonic_ns()
@@ -147,14 +173,57 @@ class Exchange(Owner):
         self.go()
 
     def go(self) -> None:
-        """Ask the first candidate."""
+        """Prepare the request, or attempt the first candidate."""
+        preparation, self._preparation = self._preparation, None
+        if preparation is not None:
+            self._working = self.shared.loop.create_task(self._prepare(preparation))
+            self._due(self._deadline_s)
+            return
         try:
             if not self._begin_next():
                 self._nothing_left()
         except Exception as error:
             self.fault(error)
 
-    def found_room(self, error: OSError | None) -> None:
+    async def _prepare(self, preparation: Preparation) -> None:
+        try:
+            prepared = await preparation.prepare(self._is_over)
+            if prepared is not None and not self._over and not self._settled:
+                self._working = None
+                self._go_on(prepared)
+        except Refused as refused:
+            if not self._over and not self._settled:
+                self._refuse(refused)
+        except Exception as error:
+            self._working = None
+            self.fault(error)
+
+    def _is_over(self) -> bool:
+        return self._over
+
+    def _go_on(self, prepared: Prepared) -> None:
+        wanted = prepared.wanted
+        if wanted is None:
+            self._status = 200
+            self._give(response(200, prepared.answer, self._lines(b"")), "")
+            return
+        self._hedge_due_s = FOREVER_S  # a file that is uploaded to two clouds stays at both
+        self._candidates, self.wanted = prepared.selection.candidates, wanted
+        self._passed = (*self._passed, *prepared.selection.passed)
+        if self._resources is not None:
+            self._resources.turn_to(wanted)
+        if not self._begin_next():
+            self._nothing_left()
+
+    def _refuse(self, refused: Refused) -> None:
+        """The preparation has shown that no cloud can be asked."""
+        fault, message = refused.fault, str(refused)
+        self.shared.counts.refusals[fault.code] += 1
+        self._passed = (*self._passed, *refused.passed)
+        self._status = fault.status
+        self._give(error_response(fault, message, param=refused.param, headers=self._lines(refused.headers)), message)
+
+    def room_made(self, error: OSError | None) -> None:
         """The journal can be written again, or, with an error, it took too long."""
         if self._over:
             return
@@ -165,6 +234,8 @@ class Exchange(Owner):
             self._settled = True
             self._status, self._message = JOURNAL_FULL.status, "The usage journal could not be written."
             self.durable(error)
+
+    # -- eligible → attempted
 
     def _begin_next(self) -> bool:
         """Attempt the best candidate that is left and can be asked now; False where there is none."""
@@ -193,9 +264,11 @@ class Exchange(Owner):
     def _begin(self, candidate: Candidate) -> bool:
         """Reserve the worst case and set off, or wait for a budget to grow; False where an account cannot bear it."""
         target, wanted = candidate.target, self.wanted
-        free = wanted.operation.free
         scale = target.scale_for(wanted, self.customer.buyer, self.event_ns) if target.varied else target.scale
-        reserved = self._set_off() if free else target.worst_case(wanted.asked, len(wanted.body), wanted.needs, scale)
+        if wanted.operation.free:
+            reserved = self._reserved_later()
+        else:
+            reserved = target.worst_case(wanted.asked, len(wanted.body), wanted.needs, scale)
         account = self.customer.account
         if account is not None:
             shortage = account.reserve(
@@ -204,7 +277,7 @@ class Exchange(Owner):
             if shortage is not None:
                 if shortage.may_grow and self._attempt is None:
                     # Waiting for a slice must not turn a request away from the primary.
-                    self._growing = self.shared.loop.create_task(self._grow(shortage, candidate))
+                    self._working = self.shared.loop.create_task(self._grow(shortage, candidate))
                     self._due(self._deadline_s)
                     return True
                 self._pass_over(candidate, shortage.message)
@@ -221,22 +294,17 @@ class Exchange(Owner):
         attempt.begin()
         return True
 
-    def _set_off(self) -> Reserved:
-        """What a request that uses nothing itself sets off."""
-        return _NOTHING
-
-    def _finds_out(self) -> bool:
-        """Whether who can be asked is found out only now."""
-        return False
+    def _reserved_later(self) -> Reserved:
+        """Return what is reserved for what a request sets off that uses nothing itself: a batch."""
+        resources = self._resources
+        return resources.reserved_for_batch() if resources is not None and resources.is_batch else _NOTHING
 
     def _pass_over(self, candidate: Candidate, why: str) -> None:
         target = candidate.target
         self._passed = (*self._passed, PassedOver(target.cloud, target.name, why))
 
     def _nothing_left(self) -> None:
-        """No candidate can be asked (any more): find some out where that is still to be done, or say so."""
-        if self._finds_out():
-            return
+        """No candidate can be asked (any more): say so."""
         shortage = self._shortage
         if shortage is not None and not self._tried:
             self.shared.counts.shortages[shortage.kind, shortage.whose] += 1
@@ -264,11 +332,11 @@ class Exchange(Owner):
             await self.shared.accounts.grow(shortage)
             if self._over or self._settled:
                 return
-            self._growing = None
+            self._working = None
             if not self._begin(candidate) and not self._begin_next():
                 self._nothing_left()
         except Exception as error:
-            self._growing = None
+            self._working = None
             self.fault(error)
 
     def start_unattended(self) -> None:
@@ -339,8 +407,8 @@ class Exchange(Owner):
         self.due_s = FOREVER_S if self._settled else self._earliest()
 
     def _deadline_over(self) -> None:
-        if self._growing is not None:
-            self._growing.cancel()
+        if self._working is not None:
+            self._working.cancel()
         for attempt in self._under_way:
             attempt.let_go()
             attempt.failed = True
@@ -419,28 +487,55 @@ class Exchange(Owner):
         if failure.outcome != _CALLED_OFF:
             self.shared.counts.failed[target.cloud] += 1
         tried = Attempted(
-            target.cloud, target.name, failure.outcome, failure.status, attempt.age_us(),
-            target.product, attempt.units, attempt.charged, attempt.is_estimated,
-        )  # fmt: skip
+            cloud=target.cloud,
+            deployment=target.name,
+            outcome=failure.outcome,
+            status=failure.status,
+            duration_us=attempt.age_us(),
+            product=target.product,
+            units=attempt.units,
+            charged=attempt.charged,
+            is_estimated=attempt.is_estimated,
+        )
         self._tried = (*self._tried, tried)
 
     def content(self, attempt: Attempt, events: bytes) -> None:
         caller = self._caller
         framed = b"%x\r\n%b\r\n" % (len(events), events) if caller.chunked else events
+        if self._unnamed is not None:
+            self._unnamed.append(framed)
+            return
         if self._committed:
-            self._pass_on(framed)
+            caller.write(framed)
             return
         self._win(attempt)
         self._committed = True
         if self.wanted.needs.cache_key:
             self._cached_at(attempt)
-        self._pass_on_first(attempt, self._stream_head(attempt, framed))
+        framed = self._stream_head(attempt, framed)
+        resources = self._resources
+        identifier = resources.runs_on(attempt.stream) if resources is not None else ""
+        if resources is None or not identifier:
+            caller.write(framed)
+            return
+        # The response goes on without us: its name has to be durable before anybody can have read it.
+        attempt.later = resources.row(attempt, identifier, pending=True)
+        self._unnamed = [framed]
+        self.shared.holds.attended.add(identifier)
+        self.shared.issued.add((attempt.later,), self._guarded(self._name_durable))
 
-    def _pass_on_first(self, _attempt: Attempt, framed: bytes) -> None:
-        self._caller.write(framed)
-
-    def _pass_on(self, framed: bytes) -> None:
-        self._caller.write(framed)
+    def _name_durable(self, outcome: bool | OSError) -> None:
+        waiting, self._unnamed = self._unnamed, None
+        if self._over or waiting is None:
+            return
+        if isinstance(outcome, OSError):
+            self._committed = False
+            if self._attempt is not None:
+                self._attempt.later = None
+            self._call_off()
+            self.durable(outcome)
+        else:
+            self._caller.write(b"".join(waiting))
 
     def _win(self, attempt: Attempt) -> None:
         """From here the caller gets the answer of this attempt; the other one, if any, is called off."""
@@ -467,15 +562,19 @@ class Exchange(Owner):
         (counts.served if good else counts.failed)[attempt.candidate.target.cloud] += 1
         if good and self.wanted.needs.cache_key:
             self._cached_at(attempt)
-        self._record_answer(attempt, body, good)
-
-    def _record_answer(self, attempt: Attempt, body: bytes, good: bool) -> None:
-        """Record what a whole answer used, and settle with it."""
-        if good:
-            attempt.record_answer(body)
+        resources = self._resources
+        if resources is not None and good and resources.lists:
+            body = only_owned(body, self._owned())
+        if resources is not None and resources.is_about_followed:
+            self._answered_about(resources, attempt, body)
+        elif resources is not None and good and resources.makes:
+            self._answered_with_name(resources, attempt, body)
         else:
-            attempt.record(Status.FAILED, attempt.status)
-        self._settle(self._whole(attempt, body))
+            if good:
+                attempt.record_answer(body)
+            else:
+                attempt.record(Status.FAILED, status)
+            self._settle(self._whole(attempt, body))
 
     def ended(self, attempt: Attempt) -> None:
         stream = attempt.stream
@@ -490,12 +589,21 @@ class Exchange(Owner):
             if self.wanted.needs.cache_key:
                 self._cached_at(attempt)
             last_bytes = self._stream_head(attempt, last_bytes)
-        self._record_stream(attempt, stream, last_bytes)
-
-    def _record_stream(self, attempt: Attempt, _stream: Stream, last_bytes: bytes) -> None:
-        """Record what a stream used that ended well, and settle with its last bytes."""
-        attempt.record_stream()
-        self._settle(last_bytes)
+        resources = self._resources
+        if resources is None:
+            attempt.record_stream()
+            self._settle(last_bytes)
+            return
+        end = resources.end_of_stream(attempt)
+        if end is not None:
+            self._meter_end(end, attempt, last_bytes, [])
+        elif resources.is_about_followed:
+            attempt.record(Status.COMPLETE, attempt.status)
+            self._settle(last_bytes)
+        else:
+            attempt.record_stream()
+            row = resources.row_of_stream(attempt, stream)
+            self._settle_named(last_bytes, [row] if row is not None else [])
 
     def broken(self, attempt: Attempt, reason: str) -> None:
         """The stream broke after content went out: an error event in the client's format, and never a clean end."""
@@ -508,6 +616,87 @@ class Exchange(Owner):
         message = self._message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
         event = stream.broken(STREAM_BROKEN, message)
         self._settle(_last_of_stream(event, self._caller.chunked))
+
+    # -- committed → named: answers about resources
+
+    def _answered_with_name(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
+        """The answer names what was made; where that runs on, its usage is metered at its end."""
+        last_bytes = self._whole(attempt, body)
+        row = resources.row_of_answer(attempt, body)
+        if row is not None and row.pending:
+            attempt.later = row
+            attempt.record(Status.COMPLETE, attempt.status)
+        else:
+            attempt.record_answer(body)
+        self._settle_named(last_bytes, [row] if row is not None else [])
+
+    def _answered_about(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
+        """The answer is about a resource that was made before; where it tells its end, its usage comes with it."""
+        status, last_bytes = attempt.status, self._whole(attempt, body)
+        end, files = resources.end_of_answer(status, body), resources.files_of(status, body)
+        if end is not None:
+            self._meter_end(end, attempt, last_bytes, files)
+            return
+        attempt.record(Status.COMPLETE if status < 300 else Status.FAILED, status)
+        if status < 300 and self.wanted.operation.deletes and resources.followed is not None:
+            self._settled = True
+            settle = self._guarded(lambda _outcome: self._settle(last_bytes))
+            self.shared.issued.forget(resources.followed.identifier, settle)
+        else:
+            self._settle_named(last_bytes, files)
+
+    def _meter_end(self, end: End, attempt: Attempt, last_bytes: bytes, files: list[Issued]) -> None:
+        """What was pending has come to its end: the one request that claims the end meters it."""
+        shared, identifier = self.shared, end.resource.identifier
+        self._settled = True
+
+        def claimed(outcome: bool | OSError) -> None:
+            if outcome is True:
+                attempt.record_end(end.resource, end.units, end.status)
+                shared.spool.wait(_Metered(shared, identifier))
+            else:
+                attempt.later = None
+                attempt.record(Status.COMPLETE, attempt.status)
+                shared.holds.drop(identifier)
+            if isinstance(outcome, OSError):
+                self.durable(outcome)
+            else:
+                self._settle_named(last_bytes, files)
+
+        shared.issued.claim(identifier, str(RequestId(shared.boot, self.number)), self._guarded(claimed))
+
+    def _settle_named(self, last_bytes: bytes, rows: list[Issued]) -> None:
+        """Settle, once the rows of the names that the answer gives are durable."""
+        if not rows:
+            self._settle(last_bytes)
+            return
+        self._settled = True
+
+        def written(outcome: bool | OSError) -> None:
+            if not isinstance(outcome, OSError):
+                self._settle(last_bytes)
+                return
+            for row in rows:
+                self.shared.holds.drop(row.identifier)
+            self.durable(outcome)
+
+        self.shared.issued.add(rows, self._guarded(written))
+
+    def _guarded(self, step: Told) -> Told:
+        """Return `step` with an exception in it reported as a fault of ours: nobody else would hear of it."""
+
+        def guarded(outcome: bool | OSError) -> None:
+            try:
+                step(outcome)
+            except Exception as error:
+                self.fault(error)
+
+        return guarded
+
+    def _owned(self) -> set[str]:
+        """Return the identifiers that the customer's project has made of the kind that is listed."""
+        buyer, kind = self.customer.buyer, self.wanted.operation.lists
+        return self.shared.issued.owned(buyer.organisation, buyer.project, kind)
 
     # -- settled → over
 
@@ -548,9 +737,9 @@ class Exchange(Owner):
 
     def _give_up(self, fault: Fault, headers: bytes) -> None:
         """Every candidate was attempted in vain, or none may be for now: say so, naming each."""
-        what = "Attempted" if self._tried else "None was attempted"
-        named = "; ".join(str(one) for one in self._tried or self._passed)
-        message = f"No cloud answered this request. {what}: {named}."
+        how_far = "Attempted" if self._tried else "None was attempted"
+        named = "; ".join(map(str, self._tried or self._passed))
+        message = f"No cloud answered this request. {how_far}: {named}."
         self._status = fault.status
         self._give(error_response(fault, message, headers=self._lines(headers)), message)
 
@@ -568,6 +757,9 @@ class Exchange(Owner):
         if self._over:
             return  # the caller left meanwhile
         caller = self._caller
+        waiting, self._unnamed = self._unnamed, None
+        if waiting is not None:
+            caller.write(b"".join(waiting))
         # An answer that ends by its length or its last chunk leaves the connection usable: a client that was not told
         # otherwise sends its next request there.
         intact = caller.chunked or not self._committed
@@ -596,27 +788,37 @@ class Exchange(Owner):
         # An attempt and its exchange know each other: let go here, or only the garbage collector would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
         wanted, answered = self.wanted, attempt if attempt is not None and not attempt.failed else None
-        shared.finished(self.number, (
-            self.event_ns, self.customer.buyer, wanted.operation.name, wanted.model, self._passed, self._tried,
-            answered.candidate if answered is not None else None,
-            answered.units if answered is not None else (),
-            answered.charged if answered is not None else 0,
-            answered.is_estimated if answered is not None else False,
-            self._status, self._message,
-        ), self._begin_ns, wanted.passed)  # fmt: skip
+        if attempt is not None and attempt.later is not None:
+            shared.holds.attended.discard(attempt.later.identifier)
+        explanation = Explanation(
+            event_ns=self.event_ns,
+            buyer=self.customer.buyer,
+            operation=wanted.operation.name,
+            model=wanted.model,
+            passed=self._passed,
+            attempted=self._tried,
+            candidate=answered.candidate if answered is not None else None,
+            units=answered.units if answered is not None else (),
+            charged=answered.charged if answered is not None else 0,
+            is_estimated=answered is not None and answered.is_estimated,
+            status=self._status,
+            message=self._message,
+        )
+        shared.finished(self.number, explanation, self._begin_ns, wanted.passed)
 
     # -- the caller
 
     def caller_left(self) -> None:
         """The client's connection is gone: what the cloud did until now is metered and the rest called off, or, by the
         customer's policy, the answer is read to its end for its usage."""
+        self._unnamed = None
         if self._over:
             return
         if self._settled:
             self._end()
             return
-        if self._growing is not None:
-            self._growing.cancel()
+        if self._working is not None:
+            self._working.cancel()
         attempt = self._attempt
         if self._goes_on and attempt is not None and not attempt.over:
             self._caller = _NOBODY
@@ -629,8 +831,8 @@ class Exchange(Owner):
 
     @property
     def _goes_on(self) -> bool:
-        """Whether the answer is read to its end when nobody waits for it any more."""
-        return self.customer.drains
+        """Return whether the answer is read to its end when nobody waits for it: always that of a batch, which runs."""
+        return self.customer.drains or (self._resources is not None and self._resources.is_batch)
 
     def call_off(self) -> None:
         """Nobody wants the answer any more: what came until now is metered, the rest is let go."""
@@ -641,12 +843,19 @@ class Exchange(Owner):
         self._end()
 
     def _call_off(self) -> None:
-        for one in self._under_way:
-            one.let_go()
-            one.candidate.target.health.called_off()
-            one.record_until_now()
-            if one is self._hedge:
-                self._note(one, Failure(_CALLED_OFF, one.status))
+        made: Issued | None = None
+        for attempt in self._under_way:
+            stream, resources = attempt.stream, self._resources
+            if resources is not None and stream is not None and attempt.committed:
+                made = resources.row_of_stream(attempt, stream)
+            attempt.let_go()
+            attempt.candidate.target.health.called_off()
+            attempt.record_until_now()
+            if attempt is self._hedge:
+                self._note(attempt, Failure(_CALLED_OFF, attempt.status))
+        if made is not None:
+            # The client may have read its name.
+            self.shared.issued.add((made,), nothing_follows)
 
     def caller_paused(self) -> None:
         if self._attempt is not None:
@@ -658,13 +867,13 @@ class Exchange(Owner):
 
 
 class _Turn:
-    """Waits for a journal that is full, in the place of an exchange that has not begun."""
+    """Waits for room in the journal, for a request that has not begun."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
 
     def durable(self, error: OSError | None) -> None:
-        self._exchange.found_room(error)
+        self._lifecycle.room_made(error)
 
 
 class _Nobody:
@@ -686,14 +895,22 @@ class _Nobody:
 _NOBODY: Final = _Nobody()
 
 
+class _Metered:
+    """Waits until the usage of a pending resource is durable, whoever has left: then its claim is settled."""
+
+    def __init__(self, shared: Shared, identifier: str) -> None:
+        self._shared = shared
+        self._identifier = identifier
+
+    def durable(self, error: OSError | None) -> None:
+        if error is None:
+            self._shared.issued.tell(self._identifier)
+
+
+def nothing_follows(_outcome: bool | OSError) -> None:
+    """Nobody waits for the outcome."""
+
+
 def _last_of_stream(events: bytes, chunked: bool) -> bytes:
     """The last events of a stream, framed, and its end."""
     return b"%x\r\n%b\r\n0\r\n\r\n" % (len(events), events) if chunked else events
-
-
-def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:
-    """What is answered when usage cannot be recorded: nothing is served unmetered."""
-    message = f"The usage journal cannot be written ({error.strerror or error}); nothing is served until it can."
-    if error.errno in NO_ROOM:
-        return error_response(JOURNAL_FULL, message, headers=b"retry-after: %d\r\n%b" % (_ROOM_S, head_lines))
-    return error_response(JOURNAL_FAILED, message, headers=head_lines)

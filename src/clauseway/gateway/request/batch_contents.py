@@ -1,0 +1,44 @@
+"""A batch's file as the batch made of it needs it: the kinds of its lines, and the most that they may cost.
+
+Kept with the file's identifier, so that the file is not read a second time.
+"""
+
+import msgspec
+
+from clauseway.gateway.clouds.dialect import Call
+from clauseway.gateway.routing.rates import Scale
+from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.wire.operations import BATCHES, Wanted
+from clauseway.gateway.wire.requests import NOTHING_ASKED
+from clauseway.metering import Buyer
+
+
+class Kind(msgspec.Struct, frozen=True, array_like=True):
+    """Lines of one operation and model: the first one's number, what any of them needs, and the largest body (of those
+    whose bytes bound their tokens) and output of any. Where all are served by one deployment, it has to have all."""
+
+    line: int
+    operation: str
+    model: str
+    bits: int
+    body_bytes: int
+    output_tokens: int
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What is remembered of a file: what it holds, and what that may cost at most where it lies (picodollars)."""
+
+    lines: int
+    picodollars: int
+    input_tokens: int
+    output_tokens: int
+    kinds: tuple[Kind, ...]
+
+
+decode_contents = msgspec.json.Decoder(Contents).decode
+_MADE = Wanted(BATCHES, Call(b"POST", b"", b""), NOTHING_ASKED, b"", b"", b"", "")
+
+
+def batch_scale(target: CallTarget, buyer: Buyer, event_ns: int) -> Scale:
+    """What tokens of a batch cost at a deployment."""
+    return target.scale_for(_MADE, buyer, event_ns) if target.varied else target.scale
