@@ -1,6 +1,7 @@
 """Limits and budgets in one process: what a table of requests gets, and what holds in every interleaving."""
 
 import asyncio
+import sys
 from collections.abc import Coroutine, Sequence
 from time import monotonic
 from typing import Any, TypeVar
@@ -143,6 +144,51 @@ def test_a_limit_counts_what_it_is_narrowed_to(narrowed: dict[str, str], counts:
     assert account.reserve("azure", "gpt-5.5", 0, 5, 0.0) is None
     assert bool(account.reserve("azure", "gpt-5.5", 0, 5, 0.0)) is counts
     assert bool(account.rate_limit_headers(0.0, "azure", "gpt-5.5")) is (counts or not narrowed)
+
+
+# Two requests a minute, on azure alone. Attempted at second, on → let through, or the seconds to wait.
+ON_AZURE = [
+    (0.0, "azure", None),
+    (0.0, "azure", None),
+    (0.0, "azure", 61.0),
+    (0.0, "aws", None),
+    (60.5, "azure", 0.5),
+    (61.0, "azure", None),  # the step of second 0 counts no more
+    (61.0, "azure", None),
+    (61.0, "azure", 61.0),
+    (122.0, "azure", None),
+]
+
+
+def test_a_limit_of_requests_on_a_cloud_fills_again() -> None:
+    account = alone([limit(requests_per_minute=2, cloud="azure")])
+    for now_s, cloud, wait_s in ON_AZURE:
+        short = account.reserve(cloud, "gpt-5.5", 0, 0, now_s)
+        assert (short and pytest.approx(short.retry_after_s)) == wait_s, f"at {now_s} on {cloud}"
+    headers = account.rate_limit_headers(122.0, "azure", "gpt-5.5")
+    assert b"x-ratelimit-remaining-requests: 1\r\n" in headers
+    assert account.rate_limit_headers(122.0, "aws", "gpt-5.5") == b""
+
+
+def test_a_limit_of_tokens_says_how_many_were_needed() -> None:
+    short = alone([limit(tokens_per_minute=5)]).reserve("azure", "gpt-5.5", 0, 6, 0.0)
+    assert short is not None
+    assert (short.needed, short.left, short.retry_after_s) == (6, 5, 0.0)
+
+
+@pytest.mark.parametrize("kind", ["requests", "tokens"])
+def test_a_limit_that_a_plan_left_out_begins_anew_when_it_is_back(kind: str) -> None:
+    accounts, one_a_minute = Accounts(LocalLessor()), limit(**{f"{kind}_per_minute": 1})
+
+    def passes(account: Account) -> bool:
+        short = account.admit(0.0) or account.reserve("azure", "gpt-5.5", 0, 1, 0.0)
+        return short is None
+
+    before = opened(accounts, [one_a_minute])
+    assert [passes(before), passes(before)] == [True, False]
+    assert not passes(opened(accounts, [one_a_minute])), "it stayed, and what was used counts"
+    opened(accounts)
+    assert passes(opened(accounts, [one_a_minute]))
 
 
 def test_headers_as_openai_writes_them() -> None:
@@ -300,7 +346,7 @@ def test_one_ask_serves_all_that_wait() -> None:
     assert run(spend()) <= 3
 
 
-def test_a_lessor_that_is_away_grants_nothing_and_delays_nobody_twice() -> None:
+def test_a_lessor_that_is_away_grants_nothing_and_delays_nobody_twice(clock: list[float]) -> None:
     class Away:
         asks = 0
 
@@ -313,10 +359,171 @@ def test_a_lessor_that_is_away_grants_nothing_and_delays_nobody_twice() -> None:
         accounts = Accounts(lessor)
         account = opened(accounts, budgets=[budget()])
         for _ in range(5):
-            short = await reserved(accounts, account, 1)
+            short = await reserved_at(accounts, account, 1, 0.0)
             assert short is not None
             assert "cannot be asked" in short.message
         assert lessor.asks == 1
+
+    run(spend())
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that accounts see, turned by hand."""
+    now_s = [0.0]
+    monkeypatch.setattr(sys.modules[Accounts.__module__], "monotonic", lambda: now_s[0])
+    return now_s
+
+
+class Scripted(LocalLessor):
+    """A lessor whose leases end after so many seconds, are recalled, or hold less than was asked."""
+
+    def __init__(self, amounts: dict[str, int]) -> None:
+        super().__init__(amounts)
+        self.heard: list[Ask] = []
+        self.changes: dict[str, Any] = {}
+        self.holders_get = 1.0
+
+    async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
+        self.heard += asks
+        await asyncio.sleep(0)
+        return [self._answer(ask) for ask in asks]
+
+    def _answer(self, ask: Ask) -> Slice:
+        if ask.holder and not ask.over:
+            target = int(ask.target * self.holders_get)
+            ask = msgspec.structs.replace(ask, least=0, target=target)
+        return msgspec.structs.replace(self._lease(ask), **self.changes)
+
+
+async def no_more_asks(accounts: Accounts) -> None:
+    await accounts.quiet(accounts.purses())
+
+
+async def reserved_at(accounts: Accounts, account: Account, picodollars: int, now_s: float) -> Shortage | None:
+    """Reserve, and ask for more as long as that helps, at a second of a clock that is turned by hand."""
+    short = account.reserve("azure", "gpt-5.5", picodollars, 0, now_s)
+    while short is not None and short.may_grow:
+        await accounts.grow(short)
+        short = account.reserve("azure", "gpt-5.5", picodollars, 0, now_s)
+    await no_more_asks(accounts)
+    return short
+
+
+def test_a_period_that_is_over_gives_nothing_any_more(clock: list[float]) -> None:
+    async def spend() -> None:
+        lessor = Scripted({"b": 100})
+        lessor.changes = {"ends_in_s": 50.0}
+        accounts = Accounts(lessor)
+        account = opened(accounts, budgets=[budget()])
+        short = account.reserve("azure", "gpt-5.5", 2, 0, 0.0)
+        assert short is not None
+        assert await accounts.grow(short)
+        assert account.reserve("azure", "gpt-5.5", 2, 0, 49.9) is None
+        clock[0] = 50.0
+        later = account.reserve("azure", "gpt-5.5", 2, 0, 50.0)
+        assert later is not None, "of the new period nothing is leased yet"
+        assert await accounts.grow(later)
+        assert account.reserve("azure", "gpt-5.5", 2, 0, 50.0) is None
+        assert {ask.part for ask in lessor.heard} == {0, 1}
+
+    run(spend())
+
+
+def test_the_lease_of_a_period_that_is_over_is_returned_by_the_next_report(clock: list[float]) -> None:
+    async def spend() -> None:
+        lessor = Scripted({"b": 100})
+        lessor.changes = {"ends_in_s": 50.0}
+        accounts = Accounts(lessor)
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved_at(accounts, account, 4, 0.0) is None
+        account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        await accounts.report(49.0)
+        assert [ask.over for ask in lessor.heard] == [False, False]
+        await accounts.report(50.0)
+        (last,) = lessor.heard[2:]
+        assert (last.part, last.over, last.spent) == (0, True, 3)
+
+    run(spend())
+
+
+# Is it recalled? → what this process holds after its next report, of 68 leased and 3 spent.
+RECALLED = [(False, 68), (True, 3)]
+
+
+@pytest.mark.parametrize(("recall", "held"), RECALLED)
+def test_a_slice_that_is_recalled_goes_back_but_for_what_is_spent(clock: list[float], recall: bool, held: int) -> None:
+    async def spend() -> None:
+        lessor = Scripted({"b": 1000})
+        accounts = Accounts(lessor)
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved_at(accounts, account, 4, 0.0) is None
+        account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
+        lessor.changes = {"recall": recall}
+        await accounts.report(0.0)
+        assert sum(lessor._held.values()) == held
+
+    run(spend())
+
+
+def test_a_slice_is_topped_up_before_anybody_is_short(clock: list[float]) -> None:
+    async def spend() -> None:
+        accounts = Accounts(Scripted({"b": 1000}))
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved_at(accounts, account, 1, 0.0) is None
+        for _ in range(200):
+            assert account.reserve("azure", "gpt-5.5", 1, 0, 0.0) is None
+            account.settle("azure", "gpt-5.5", 1, 1, 0, 0)
+            await no_more_asks(accounts)
+
+    run(spend())
+
+
+def test_an_ask_is_for_all_who_wait_by_then(clock: list[float]) -> None:
+    """200 of 10 each: the first ask knows of one, the second of all the others."""
+
+    async def spend() -> list[Ask]:
+        lessor = Scripted({"b": 100_000})
+        accounts = Accounts(lessor)
+        account = opened(accounts, budgets=[budget()])
+        work = [reserved_at(accounts, account, 10, 0.0) for _ in range(200)]
+        assert await asyncio.gather(*work) == [None] * 200
+        return lessor.heard
+
+    first, second, *_ = run(spend())
+    assert first.target == 10 + 16 * 10
+    assert second.target >= 199 * 10
+
+
+# What the lessor grants of a lease asked for apart → is it there, and what stays reserved here?
+APART = [(1.0, True, 0), (0.5, False, 40), (0.0, False, 40)]
+
+
+@pytest.mark.parametrize(("granted", "ceded", "stays"), APART)
+def test_a_lease_of_its_own_is_whole_or_not_there(clock: list[float], granted: float, ceded: bool, stays: int) -> None:
+    async def spend() -> None:
+        lessor = Scripted({"b": 1000})
+        accounts = Accounts(lessor)
+        account = opened(accounts, budgets=[budget()])
+        assert await reserved_at(accounts, account, 40, 0.0) is None
+        lessor.holders_get = granted
+        (purse,) = purses = account.purses("azure", "gpt-5.5")
+        assert await accounts.cede(purses, 40, "f" * 16, 1) is ceded
+        assert purse.reserved == stays
+        assert purse.left == purse.leased - purse.spent - purse.reserved
+
+    run(spend())
+
+
+def test_what_a_new_plan_says_of_a_budget_holds_at_once() -> None:
+    async def spend() -> None:
+        accounts = Accounts(LocalLessor({"b": 0}))
+        assert await reserved(accounts, opened(accounts, budgets=[budget()]), 1) is not None
+        narrowed = opened(accounts, budgets=[budget(cloud="aws", whose="acme on aws")])
+        assert narrowed.reserve("azure", "gpt-5.5", 1, 0, 0.0) is None
+        short = narrowed.reserve("aws", "gpt-5.5", 1, 0, 0.0)
+        assert short is not None
+        assert short.whose == "acme on aws"
 
     run(spend())
 

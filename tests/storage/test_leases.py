@@ -122,6 +122,62 @@ def test_a_day_has_its_own_amount_and_leases_are_of_one_day(control: Control) ->
     assert (standing.spent, standing.leased) == (0, 100)
 
 
+def test_whoever_is_short_itself_is_not_asked_to_give_back(control: Control) -> None:
+    Tenants(control).set_budget(budget(100))
+    a, b = Gateway(control, "a"), Gateway(control, "b")
+    a.asks(80, 80)
+    assert [b.asks(30, 30).is_recalled for _ in range(2)] == [False, False]
+    assert not a.asks(90, 90).is_recalled
+    assert a.asks(0, 90).is_recalled
+
+
+def test_yesterdays_lease_that_is_refused_recalls_nothing_of_today(control: Control) -> None:
+    Tenants(control).set_budget(budget(100, "day"))
+    tomorrow = NOON_NS + DAY_NS
+    late, today = Gateway(control, "a"), Gateway(control, "b", part=1)
+    late.asks(50, 50, at_ns=NOON_NS)
+    assert late.asks(60, 60, at_ns=tomorrow).leased == 50
+    assert not today.asks(0, 20, at_ns=tomorrow).is_recalled
+
+
+def test_a_lease_that_is_over_is_not_opened_again(control: Control) -> None:
+    Tenants(control).set_budget(budget(100))
+    gateway = Gateway(control, "a")
+    gateway.asks(50, 50)
+    gateway.asks(0, 0, 20, over=True)
+    again = gateway.asks(60, 60, 20)
+    assert (again.leased, again.left, again.end_ns) == (20, 80, NOON_NS)
+    (standing,) = Leases(control).standings(NOON_NS)
+    assert (standing.spent, standing.leased, standing.left) == (20, 0, 80)
+
+
+def test_another_ask_under_a_number_already_heeded_changes_nothing(control: Control) -> None:
+    Tenants(control).set_budget(budget(100))
+    gateway = Gateway(control, "a")
+    assert gateway.asks(50, 50, serial=7).leased == 50
+    assert gateway.asks(70, 70, serial=7).leased == 50
+
+
+def test_who_spent_more_than_it_held_holds_what_it_spent(control: Control) -> None:
+    """100 = 50 of b + 50 of a, which spent 60: 10 more than there are, so that others give back."""
+    Tenants(control).set_budget(budget(100))
+    a, b = Gateway(control, "a"), Gateway(control, "b")
+    a.asks(50, 50)
+    b.asks(50, 50)
+    assert a.asks(80, 80, 60).leased == 50
+    (standing,) = Leases(control).standings(NOON_NS)
+    assert (standing.spent, standing.leased, standing.left) == (60, 50, -10)
+    assert b.asks(0, 50, at_ns=NOON_NS + 6 * 10**9).is_recalled
+
+
+def test_of_a_budget_that_was_removed_all_but_what_is_spent_goes_back(control: Control) -> None:
+    Tenants(control).set_budget(budget(100))
+    gateway = Gateway(control, "a")
+    gateway.asks(50, 50)
+    Tenants(control).remove_budget("b")
+    assert [gateway.asks(0, target, 5).leased for target in (60, 30, 0)] == [50, 30, 5]
+
+
 def test_a_budget_that_is_not_there_leases_nothing(control: Control) -> None:
     assert Gateway(control, "a").asks(1, 1) == Held(leased=0, left=0, amount=0, end_ns=1 << 63, is_recalled=True)
 
