@@ -12,23 +12,28 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clauseway.app.home import Home
-from clauseway.app.leasing import Unread, dead_leases, lease_server, return_leases
+from clauseway.app.leasing import Unread, _spent, answer, dead_leases, lease_server, return_leases
 from clauseway.app.losses import write_off
 from clauseway.app.sealing import open_lake, seal
 from clauseway.gateway.budgets.accounts import Account, Accounts
-from clauseway.gateway.budgets.leases import Ask, LeaseSocket
+from clauseway.gateway.budgets.leases import Ask, LeaseCall, LeaseSocket
 from clauseway.gateway.plan import Budget, Key, Plan
+from clauseway.metering import Status
 from clauseway.storage import Control
-from clauseway.storage.leases import Leases, Standing, usd
+from clauseway.storage.leases import Lease, Leases, Standing, usd
 from clauseway.storage.losses import Loss, Losses
+from clauseway.storage.spending import Attempt
 from clauseway.storage.tenants import BudgetRow, Tenants
+from clauseway.values import DAY_NS
 
 BUDGET = "bud_1"
 AMOUNT = 100_000
+NOON_NS = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 10**9
 
 
 @pytest.fixture
@@ -326,6 +331,77 @@ def test_a_budget_of_one_cloud_takes_what_was_done_there(tmp_path: Path) -> None
             gateway.kill()
     seal(home)
     assert standing(home).spent == 2_000
+
+
+def test_a_lease_of_its_own_is_nobodys_and_any_process_may_end_it(home: Home) -> None:
+    holder, boots = "f" * 16, (f"{1:016x}", f"{2:016x}")
+
+    def call(boot: str, **changes: Any) -> LeaseCall:
+        ask = Ask(**{"budget": BUDGET, "part": 0, "serial": 1, "holder": holder, **changes})
+        return LeaseCall(boot=boot, pid=os.getpid(), asks=(ask,))
+
+    control = Control.open(home.control)
+    leases = Leases(control)
+    try:
+        (slice_,) = answer(leases, call(boots[0], least=700, target=700), NOON_NS)
+        (lease,) = leases.open()
+        assert (slice_.leased, lease.boot, lease.pid, lease.leased) == (700, holder, 0, 700)
+        assert dead_leases(control) == [], "it ends when it is told to, not with a process"
+        answer(leases, call(boots[1], serial=2, spent=300, over=True), NOON_NS)
+        assert leases.open() == []
+        (standing_now,) = leases.standings(NOON_NS)
+        assert (standing_now.spent, standing_now.leased) == (300, 0)
+    finally:
+        control.close()
+
+
+def test_of_a_budget_that_was_removed_a_killed_gateway_counts_as_it_reported(killed: Home) -> None:
+    control = Control.open(killed.control)
+    Tenants(control).remove_budget(BUDGET)
+    control.close()
+    seal(killed)
+    with open_lake(killed) as lake:
+        (lease,) = Leases(lake.control).of_boot(f"{7:016x}")
+    assert (lease.is_open, lease.spent) == (False, 0)
+
+
+# An attempt of 5 picodollars, by when it began → does the lease of 20 November count it?
+BEGUN = [
+    ("before anything was leased", NOON_NS - 1, 0),
+    ("as it was leased", NOON_NS, 5),
+    ("in the day's last nanosecond", NOON_NS + DAY_NS // 2 - 1, 5),
+    ("in the next day", NOON_NS + DAY_NS // 2, 0),
+]
+
+
+@pytest.mark.parametrize(("when", "begun_ns", "counted"), BEGUN)
+def test_a_lease_counts_what_began_while_it_held(when: str, begun_ns: int, counted: int) -> None:
+    row = BudgetRow(id=BUDGET, organisation="acme", period="day", amount=usd(AMOUNT), currency="USD", created_ns=1)
+    lease = Lease(
+        budget=BUDGET,
+        begin_ns=NOON_NS - DAY_NS // 2,
+        boot="7",
+        part=0,
+        pid=1,
+        serial=1,
+        leased=100,
+        spent=0,
+        is_open=True,
+        opened_ns=NOON_NS,
+        heard_ns=NOON_NS,
+    )
+    attempt = Attempt(
+        begun_ns=begun_ns,
+        organisation="acme",
+        project="search",
+        key_id="key_1",
+        cloud="azure",
+        product="gpt-5.5",
+        status=int(Status.COMPLETE),
+        reserved=9,
+        charge=5,
+    )
+    assert _spent(row, [lease], [attempt]) == counted, when
 
 
 def test_nobody_at_the_socket_grants_nothing(home: Home) -> None:
