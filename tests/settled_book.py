@@ -4,7 +4,7 @@ What each request costs, in USD (tokens × USD per million): see USED. Nothing h
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -56,6 +56,8 @@ def seal(
     home: Home,
     rows: Sequence[tuple[int, str, int, int, int, tuple[int, int, int]]] = USED,
     request: int = 0,
+    buyers: Mapping[int, Buyer] = BUYERS,
+    deployments: Mapping[int, Deployment] = DEPLOYMENTS,
 ) -> None:
     """Seal rows of the table as one batch of a gateway's spool; with `request`, all as attempts of that one."""
     records = [
@@ -86,8 +88,8 @@ def seal(
         end_frame=rows[-1][0] + 1,
         usage=records,
         intents=(),
-        buyers=BUYERS,
-        deployments=DEPLOYMENTS,
+        buyers=buyers,
+        deployments=deployments,
         rulings=RULINGS,
     )
     with open_lake(home) as lake:

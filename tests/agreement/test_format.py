@@ -125,7 +125,7 @@ def test_prose_front_matter_and_other_blocks_are_not_touched() -> None:
     assert format_document(DOCUMENT.replace("\n", "\r\n")) == laid_out.replace("\n", "\r\n")
 
 
-@pytest.mark.parametrize("folder", ["openai-microsoft", "template"])
+@pytest.mark.parametrize("folder", ["anthropic-clouds", "openai-microsoft", "template"])
 def test_the_agreements_that_ship_are_laid_out_canonically(folder: str) -> None:
     for file in (BUILT_IN / folder).iterdir():
         assert format_document(file.read_text("utf-8")) == file.read_text("utf-8"), file.name

@@ -64,7 +64,7 @@ def test_sellers_and_regions_fit() -> None:
         assert mistakes(block), wrong
 
 
-@pytest.mark.parametrize("folder", ["openai-microsoft", "template"])
+@pytest.mark.parametrize("folder", ["anthropic-clouds", "openai-microsoft", "template"])
 def test_the_agreements_that_ship_fit(folder: str) -> None:
     read = [block for file in (BUILT_IN / folder).iterdir() for block in blocks(file.read_text("utf-8"))]
     assert len(read) > 15

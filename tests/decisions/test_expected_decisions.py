@@ -1,8 +1,7 @@
 """The expected decisions, as a table a lawyer can read: the question, the outcome, the amendment it rests on."""
 
-from typing import Any
-
 import pytest
+from expected_decisions import decision_of, rows
 
 from clauseway.app.library import OpenAgreement, open_agreement
 
@@ -114,10 +113,6 @@ MORE = """
 """
 
 
-def rows(table: str) -> list[tuple[str, ...]]:
-    return [tuple(cell.strip() for cell in line.split("|")) for line in table.strip().splitlines()]
-
-
 @pytest.fixture(scope="module")
 def partnership() -> OpenAgreement:
     return open_agreement()
@@ -125,21 +120,7 @@ def partnership() -> OpenAgreement:
 
 @pytest.mark.parametrize("row", rows(TABLE) + rows(MORE), ids=lambda row: " ".join(row[:7]))
 def test_the_partnership_decides_as_expected(partnership: OpenAgreement, row: tuple[str, ...]) -> None:
-    as_of, known_at, action, party, product, cloud, flags, outcome, amendment = row
-    question: dict[str, Any] = {"as_of": as_of, "action": action, "party": party}
-    question |= {
-        key: value for key, value in (("product", product), ("cloud", cloud), ("known_at", known_at)) if value != "-"
-    }
-    suppositions = []
-    for flag in flags.split() if flags != "-" else []:
-        key, _, value = flag.partition("=")
-        if key == "suppose":
-            suppositions.append(value)
-        elif key == "reading":
-            question["reading"] = dict([value.split("=")])
-        else:
-            question[key] = value
-    decision = partnership.decide(suppose=suppositions, **question)
+    decision, outcome, amendment = decision_of(partnership, row), *row[7:]
     assert (decision.outcome, decision.reasons[0].amendment if decision.reasons[0].amendment != "facts" else "") == (
         outcome,
         amendment,

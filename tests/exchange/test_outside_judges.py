@@ -127,6 +127,15 @@ def test_every_combination_at_every_boundary(judge: str, stride: int) -> None:
     assert hearing.heard * stride > 60_000
 
 
+@pytest.mark.parametrize("judge", JUDGES)
+def test_the_other_agreement_that_ships(judge: str) -> None:
+    opened = open_agreement("anthropic-clouds")
+    for readings in ({}, {"R1": "sole", "R2": "by-anthropic"}):
+        hearing = Hearing(opened, readings)
+        hearing.hear(judge, boundaries(opened.agreement, opened.facts, EVERYTHING), every(3, 29))
+        hearing.agrees()
+
+
 # What bears on refusal rights, ship-first, grants, the milestone and licences; the last fact's day is asked about.
 SUPPOSED = (
     ("offer:compute:passed=2025-03-01",),

@@ -35,7 +35,7 @@ def check_folder(folder: Path | None, home: Home) -> CheckView:
 
 
 def _not_read(folder: Path | None) -> Iterator[Remark]:
-    for name in unread(folder) if folder is not None else ():
+    for name in unread(folder) if folder is not None and folder.is_dir() else ():
         yield Remark(
             severity=Severity.NOTE,
             kind="not-read",

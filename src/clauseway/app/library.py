@@ -33,6 +33,8 @@ from clauseway.app.home import Home, home_at
 from clauseway.decisions import Asked, Decision, Question, Span, ask, check_readings, decide, facts_hash, timeline
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
+# The agreements that ship with the package, by the names that `--agreement` takes beside folders.
+SHIPPED = ("anthropic-clouds", "openai-microsoft")
 BUILT_IN = "openai-microsoft"
 # Brings a database library along: loaded only where a home has a register.
 _REGISTER = "clauseway.app.register"
@@ -215,9 +217,10 @@ class Wrong:
 
 
 def open_agreement(folder: Path | str | None = None, *, home: Path | str | None = None) -> OpenAgreement:
-    """Open an agreement's folder, by default the built-in partnership; with a home, what was recorded there too.
+    """Open an agreement: its folder, or the name of one that ships; by default the built-in partnership.
 
-    Raises InvalidInput with every problem in the agreement and in its own facts.
+    With a home, what was recorded there is open too. Raises InvalidInput with every problem in the
+    agreement and in its own facts.
     """
     opened = agreement_of(documents_of(folder))
     return opened if home is None else with_recorded(opened, home_at(home))
@@ -229,8 +232,16 @@ def agreement_of(documents: Mapping[str, str]) -> OpenAgreement:
 
 
 def documents_of(folder: Path | str | None) -> dict[str, str]:
-    """The texts of an agreement's folder, by default the built-in partnership's, by file name. Raises InvalidInput."""
-    return built_in_documents(BUILT_IN) if folder is None else _documents(Path(folder))
+    """The texts of an agreement by file name: of a folder, or of one that ships, by its name.
+
+    A folder goes before a shipped agreement of its name. Raises InvalidInput.
+    """
+    if folder is None:
+        return built_in_documents(BUILT_IN)
+    path = Path(folder)
+    if str(path) in SHIPPED and not path.exists():
+        return built_in_documents(str(path))
+    return _documents(path)
 
 
 def with_recorded(opened: OpenAgreement, home: Home) -> OpenAgreement:
@@ -254,7 +265,8 @@ def _documents(folder: Path) -> dict[str, str]:
                 what="no such folder",
                 why="an agreement is a folder of Markdown files",
                 where=str(folder),
-                todo="Name the folder that holds agreement.md and the amendments.",
+                todo="Name the folder that holds agreement.md and the amendments, "
+                f"or an agreement that ships: {' or '.join(SHIPPED)}.",
             )
         )
     wrong = Wrong()

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from clauseway.app.authoring import format_folder, new_agreement, schema_text, write_schema
+from clauseway.app.library import BUILT_IN, SHIPPED, open_agreement
 from clauseway.cli import check as checker
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
@@ -19,6 +20,25 @@ Folder = Annotated[Path, typer.Argument(help="The agreement's folder.", show_def
 @app.callback()
 def _agreements() -> None:
     """Write an agreement: a folder of Markdown, one file per amendment, read by lawyers and by Clauseway alike."""
+
+
+@app.command("list")
+def list_(as_json: options.AsJson = False) -> int:
+    """List the agreements that ship, by the names that --agreement takes instead of a folder.
+
+    \b
+    See their names, and what the other one says:
+      clauseway agreement list
+      clauseway terms --agreement anthropic-clouds
+    """
+    shipped = [open_agreement(name).agreement for name in SHIPPED]
+    if as_json:
+        print_json([{"name": one.id, "title": one.title, "amendments": len(one.amendments)} for one in shipped])
+        return 0
+    for one in shipped:
+        by_default = ", by default" if one.id == BUILT_IN else ""
+        console().print(f"{one.id}: {one.title}, {len(one.amendments)} amendments{by_default}", highlight=False)
+    return 0
 
 
 @app.command()

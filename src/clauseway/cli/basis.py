@@ -169,7 +169,7 @@ def agreement(
     why: Why,
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="The agreements' folders, all of them.", metavar="FOLDER…"),
+        typer.Argument(help="The agreements' folders, or names of those that ship, all of them.", metavar="FOLDER…"),
     ] = None,
     built_in: Annotated[bool, typer.Option("--built-in", help="The built-in partnership of this version.")] = False,
     home: options.HomeFolder = None,

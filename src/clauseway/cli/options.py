@@ -33,12 +33,18 @@ def whole(flag: str, least: int = 0, most: int = _WHOLE_MOST) -> Callable[[str],
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AgreementFolder = Annotated[
-    Path | None, typer.Option("--agreement", help="Folder of an agreement; by default the built-in partnership.")
+    Path | None,
+    typer.Option(
+        "--agreement",
+        help="Folder of an agreement, or the name of one that ships; by default the built-in partnership.",
+    ),
 ]
 AgreementFolders = Annotated[
     list[Path] | None,
     typer.Option(
-        "--agreement", help="Folder of an agreement; repeat it for several in force at once.", metavar="FOLDER"
+        "--agreement",
+        help="Folder of an agreement, or the name of one that ships; repeat it for several in force at once.",
+        metavar="FOLDER",
     ),
 ]
 FactsFile = Annotated[Path | None, typer.Option("--facts", help="File with further facts (YAML list, or Markdown).")]
