@@ -46,9 +46,14 @@ _SINCE = Interval(date(2026, 4, 27), _PERIOD.end)
 _ASSUMED = ("share-openai-microsoft", "share-microsoft-openai", "cap")
 _KNOWN_AT = KnownAt.end_of(date(2026, 7, 1))
 _INPUTS = Inputs(agreement="", price_book="", batches=(), known_at="", engine="")
-# A price that changes within the days, so that the join is one of intervals.
+# Prices that change within the days, so that the join is one of intervals. A book that prices a model
+# prices all of its units.
 _BOOK = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
 gpt-5.5,aws,,,input_tokens,2026-06-15,,2026-06-10,5.25,made up
+gpt-5.5,aws,,,cached_input_tokens,2026-06-15,,2026-06-10,0.55,made up
+gpt-5.5,aws,,,output_tokens,2026-06-15,,2026-06-10,33,made up
+gpt-5.4,aws,,us-west-2,input_tokens,2026-05-20,2026-06-20,2026-05-10,2.75,made up
+gpt-5.4,aws,,us-west-2,cached_input_tokens,2026-05-20,2026-06-20,2026-05-10,0.275,made up
 gpt-5.4,aws,,us-west-2,output_tokens,2026-05-20,2026-06-20,2026-05-10,16.123457,made up
 """
 _PLACES = [
