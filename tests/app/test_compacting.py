@@ -79,8 +79,10 @@ def test_what_cannot_be_written_is_refused(home: Home, tmp_path: Path) -> None:
 
 def test_merging_by_command(home: Home) -> None:
     before = tokens(home)
+    assert compact_lake(home, 6) == Compacted(before=0, after=0, rows=0, removed=0)
+    # Ten imports left five files on each of two days.
+    assert compact_lake(home) == Compacted(before=10, after=2, rows=10, removed=0)
     assert compact_lake(home) == Compacted(before=0, after=0, rows=0, removed=0)
-    assert compact_lake(home, 2) == Compacted(before=10, after=2, rows=10, removed=0)
     found = state(home)
     assert (found.usage_files, found.rows, found.first_day, found.last_day, found.kept_from) == (
         2, 10, date(2026, 4, 20), date(2026, 5, 2), None,

@@ -115,6 +115,26 @@ def test_small_files_of_a_day_become_one_and_say_the_same(lake: Lake) -> None:
     assert sorted(path for path in lake.root.rglob("*.parquet")) == sorted(lake.files() + lake.files(kind=INTENTS))
 
 
+@pytest.mark.parametrize(
+    ("files", "days_old", "left"),
+    [
+        (1, 30, 1),
+        (2, 30, 1),  # two imports of a day that is over
+        (2, 3, 1),
+        (2, 2, 2),  # a gateway may still seal what came late
+        (7, 0, 7),
+        (8, 0, 1),  # a day that is sealed every few seconds
+    ],
+)
+def test_by_default_a_day_that_is_over_is_merged_sooner(lake: Lake, files: int, days_old: int, left: int) -> None:
+    for frame in range(files):
+        lake.seal(batch(frame, used(frame, 0, 1)), frame)
+    now_ns = start_of_day_ns(FIRST) + days_old * 24 * 3600 * 10**9 + 1
+    list(compact(lake, now_ns))
+    assert len(files_of(lake.control, USAGE)) == left
+    assert len(said(lake)) == files
+
+
 def test_a_merge_keeps_to_a_size(lake: Lake) -> None:
     for frame in range(6):
         lake.seal(batch(frame, *(used(frame * 10 + n, 0, 1) for n in range(4))), frame)

@@ -19,7 +19,7 @@ from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.exchange.focus import USAGE_COLUMNS, usage_rows
 from clauseway.storage.books import Books
 from clauseway.storage.columns import USAGE_SCHEMA
-from clauseway.storage.compaction import FILES_LEAST, Merged, compact, drop_before
+from clauseway.storage.compaction import Merged, compact, drop_before
 from clauseway.storage.files import INTENTS, USAGE, files_of, kept_from
 from clauseway.storage.lake import Lake
 from clauseway.storage.records import days_of, records
@@ -69,9 +69,9 @@ def state(home: Home) -> LakeState:
 
 
 def compact_lake(
-    home: Home, files_least: int = FILES_LEAST, told: Callable[[Merged], object] = lambda _: None
+    home: Home, files_least: int | None = None, told: Callable[[Merged], object] = lambda _: None
 ) -> Compacted:
-    """Merge the small files of each day where there are enough, and remove what is not needed any more."""
+    """Merge the small files of each day where there are enough (see `compact`), and remove what is not needed."""
     before = after = rows = 0
     with open_lake(home) as lake, alone(home):
         for merged in compact(lake, time.time_ns(), files_least=files_least):

@@ -9,7 +9,7 @@ from clauseway.app.home import home_at
 from clauseway.app.lake_checks import check_lake
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
-from clauseway.storage.compaction import FILES_LEAST
+from clauseway.storage.compaction import FILES_LEAST, FILES_LEAST_OVER
 
 BAD = 2
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -72,14 +72,15 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
 @app.command()
 def compact(
     files: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--files",
             parser=options.whole("--files"),
-            help="Merge where a day has this many small files.",
+            help="Merge where a day has this many small files; by default "
+            f"{FILES_LEAST}, and {FILES_LEAST_OVER} once the day is over.",
             metavar="NUMBER",
         ),
-    ] = FILES_LEAST,
+    ] = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -94,7 +95,7 @@ def compact(
     Whatever can be merged:
       clauseway lake compact --files 2
     """
-    done = compact_lake(home_at(home), max(2, files))
+    done = compact_lake(home_at(home), None if files is None else max(2, files))
     if as_json:
         print_json(done)
     else:

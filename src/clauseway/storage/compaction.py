@@ -6,8 +6,8 @@ is seen exactly once at every instant. Rows are sorted by request, so that a loo
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -18,11 +18,14 @@ from clauseway.storage.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.digests import LakeDamaged, LakeFault, read_rows
 from clauseway.storage.files import INTENTS, USAGE, LakeFile, drop_days, files_of, list_files, retire
 from clauseway.storage.lake import Lake
+from clauseway.values import day_of
 
 # Rows of a merged file: what is in memory while it is made, some 300 bytes each.
 ROWS_MAX = 500_000
-# Fewer than that are left as they are: to write a day's rows anew for each new file would write them a thousand times.
-FILES_LEAST = 8
+# While gateways still seal a day, fewer than that are left as they are: to write its rows anew for
+# each new file would write them a thousand times. To a day that is over, only imports add files.
+FILES_LEAST, FILES_LEAST_OVER = 8, 2
+_OVER_AFTER = timedelta(days=2)
 _SCHEMAS = {USAGE: USAGE_SCHEMA, INTENTS: INTENT_SCHEMA}
 
 
@@ -34,15 +37,24 @@ class Merged(msgspec.Struct, frozen=True):
     rows: int
 
 
-def compact(lake: Lake, now_ns: int, *, files_least: int = FILES_LEAST, rows_max: int = ROWS_MAX) -> Iterator[Merged]:
+def compact(lake: Lake, now_ns: int, *, files_least: int | None = None, rows_max: int = ROWS_MAX) -> Iterator[Merged]:
     """Merge what is small, day by day; after each merge, what it did. Only while nobody seals.
 
+    By default a day has `FILES_LEAST` small files before they are merged, and `FILES_LEAST_OVER`
+    once it is two days old; with `files_least`, every day has so many.
     Where a file is not what was written the others of its day stay as they are too; once all else is merged, that is
     raised as LakeDamaged. Raises OSError where the disk fails. Nothing is lost by either.
     """
     faults: list[LakeFault] = []
+    over = day_of(now_ns) - _OVER_AFTER
+
+    def least(last_day: date) -> int:
+        if files_least is not None:
+            return files_least
+        return FILES_LEAST_OVER if last_day < over else FILES_LEAST
+
     for kind in (USAGE, INTENTS):
-        for group in _groups(files_of(lake.control, kind), files_least, rows_max):
+        for group in _groups(files_of(lake.control, kind), least, rows_max):
             try:
                 merged = _merge(lake, kind, group, now_ns)
             except LakeDamaged as error:
@@ -64,11 +76,12 @@ def drop_before(lake: Lake, kept_from: date, now_ns: int) -> int:
     return sum(file.rows for file in files if file.kind == USAGE)
 
 
-def _groups(files: Sequence[LakeFile], files_least: int, rows_max: int) -> Iterator[list[LakeFile]]:
+def _groups(files: Sequence[LakeFile], least: Callable[[date], int], rows_max: int) -> Iterator[list[LakeFile]]:
     """Files of a day that together make one, where there are enough of them."""
     small = [file for file in files if file.rows < rows_max // 2]
     by_day = sorted(small, key=lambda file: (file.first_day, file.last_day))
-    for _, of_day in groupby(by_day, key=lambda file: (file.first_day, file.last_day)):
+    for (_, last_day), of_day in groupby(by_day, key=lambda file: (file.first_day, file.last_day)):
+        files_least = least(last_day)
         group: list[LakeFile] = []
         for file in of_day:
             if sum(one.rows for one in group) + file.rows > rows_max:
