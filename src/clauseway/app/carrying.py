@@ -3,9 +3,10 @@
     share, figures, catalog ─▶ name ─┬─ usage, prices, credits of a month ─▶ name of the next ─▶ …
                                      └─ what the share has accumulated by then, kept in the control database
 
-A month's inputs are the batches with usage in it, the prices and rates in force on its days as known now, and the
-credits and disputes of its sales. Where one of them changes, the names of that month and of all later ones change, and
-what was kept for them is made anew; nothing is ever looked for by a name that says less than it was made from.
+A month's inputs are the batches with usage in it, the files of it that were lost, the prices and rates in force
+on its days as known now, and the credits and disputes of its sales. Where one of them changes, the names of that month
+and of all later ones change, and what was kept for them is made anew; nothing is ever looked for by a name that says
+less than it was made from.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from clauseway.ledger.rates import Rates
 from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.control import Sealed
+from clauseway.storage.files import LakeFile, lost_files
 from clauseway.storage.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.values import Interval, day_of
 
@@ -78,7 +80,7 @@ class CarriedSums:
         self, control: Control, prices: PriceTable, catalog: Catalog, usage: Sequence[Sealed], lines: Lines
     ) -> None:
         self._control, self._catalog, self._lines = control, catalog, lines
-        self._usage = _by_month(usage)
+        self._usage = _by_month(usage, lost_files(control))
         self._prices = PricesByMonth(prices)
         self._of_catalog = named(catalog)
         self._months: dict[date, str] = {}
@@ -217,14 +219,15 @@ class CarriedSums:
         return self._months[month.begin]
 
 
-def _by_month(usage: Iterable[Sealed]) -> dict[date, list[str]]:
-    """The names of the batches with usage in each month."""
+def _by_month(usage: Iterable[Sealed], lost: Iterable[LakeFile]) -> dict[date, list[str]]:
+    """The names of the batches with usage in each month, and of the files that were lost of it."""
     found: dict[date, list[str]] = {}
-    for batch in usage:
-        at = batch.first_day
-        while at is not None and batch.last_day is not None and at <= batch.last_day:
+    spans = [(batch.name, batch.first_day, batch.last_day) for batch in usage]
+    for name, first, last in (*spans, *((file.name, file.first_day, file.last_day) for file in lost)):
+        at = first
+        while at is not None and last is not None and at <= last:
             month = calendar_period(at, "month")
-            found.setdefault(month.begin, []).append(batch.name)
+            found.setdefault(month.begin, []).append(name)
             at = month.end
     return found
 

@@ -1,6 +1,7 @@
 """What was lost of journals: found, told, and accepted by name, so that a month can be settled on an estimate.
 
-A range of a journal that cannot be read, and a journal that is gone, block the months they may belong to.
+A range of a journal that cannot be read, a journal that is gone, and a file of the lake that is missing or changed,
+block the months they may belong to.
 Accepting writes an estimate for the attempts that are known to have begun, as usage that says so; what is found
 later replaces it.
 """
@@ -26,10 +27,22 @@ from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
 from clauseway.storage.batches import Range
 from clauseway.storage.columns import INTENT_SCHEMA, USAGE_SCHEMA
-from clauseway.storage.digests import LakeFault, as_changed, faults_at_sight, read_rows
-from clauseway.storage.files import INTENTS, USAGE, every_file, files_of
+from clauseway.storage.digests import LakeFault, as_changed, faults_at_sight, faults_in, read_rows
+from clauseway.storage.files import INTENTS, USAGE, LakeFile, every_file, files_of
 from clauseway.storage.lake import Lake
-from clauseway.storage.losses import ESTIMATES, RESERVED, WHOLE, Loss, Losses, Spool, accept
+from clauseway.storage.losses import (
+    ESTIMATES,
+    FILE_ESTIMATES,
+    LAKE,
+    RESERVED,
+    SUMMED,
+    WHOLE,
+    Loss,
+    Losses,
+    Spool,
+    accept,
+)
+from clauseway.storage.lost_files import accept_file, heal
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after
 
 ESTIMATES_SPOOL = "estimate"
@@ -63,7 +76,7 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
         ]
         faults: Sequence[LakeFault] = ()
         if missing_files:
-            read = [file for file in every_file(control) if not file.is_retired]
+            read = [file for file in every_file(control) if not file.is_retired and not file.lost_ns]
             faults = faults_at_sight(home.lake, read)
             known, at_sight = found_changed(home), {fault.name for fault in faults}
             faults = [*faults, *(as_changed(file) for file in read if file.name in known - at_sight)]
@@ -207,17 +220,77 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
     return _accepted(accepted)
 
 
+def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted:
+    """Accept that a file of the lake is lost, with an estimate for it; again the same changes nothing.
+
+    What the hourly sums say of it is its estimate by default; `nothing` adds nothing. Once the file is put back it is
+    read again, and its estimate goes. Raises InvalidInput: no such file, or the file is as it was sealed.
+    """
+    _check(estimate, why, FILE_ESTIMATES)
+    with open_lake(home) as lake, alone(home):
+        now_ns = time.time_ns()
+        heal(lake, now_ns)
+        file = _file_named(lake, name)
+        of_file = [loss for loss in Losses(lake.control).all() if loss.file == file.name]
+        if file.lost_ns:
+            return _accepted(of_file[-1])
+        faults = faults_in(lake.root, [file])
+        if not faults:
+            why_not, todo = "its bytes are those that were sealed", "Nothing is to be done."
+            raise InvalidInput(Problem(what="the file is not lost", why=why_not, where=file.name, todo=todo))
+        [fault] = faults
+        loss = Loss(
+            spool=LAKE,
+            segment=0,
+            first_frame=len(of_file),
+            end_frame=-1,
+            reason=f"{fault.problem.why}, and its SHA-256 was {file.digest}",
+            first_day=file.first_day,
+            last_day=file.last_day,
+            lost_ns=now_ns,
+            accepted_ns=now_ns,
+            who=acting(),
+            why=why.strip(),
+            estimate=estimate,
+            file=file.name,
+        )
+        accept_file(lake, file, loss, len(of_file), now_ns)
+        return _accepted(next(one for one in reversed(Losses(lake.control).all()) if one.file == file.name))
+
+
+def _file_named(lake: Lake, name: str) -> LakeFile:
+    """The one file that readers see whose name ends so."""
+    wanted = [one for one in every_file(lake.control) if not one.is_retired and one.name.endswith(name)]
+    if not name or len(wanted) != 1:
+        why = "several files end so" if name and wanted else "no file of that name is read"
+        todo = "clauseway lake check names the files that are missing or changed."
+        raise InvalidInput(Problem(what=f"no file {name!r}", why=why, where="FILE", todo=todo))
+    return wanted[0]
+
+
 def accepted_losses(control: Control, days: Interval, known_at: KnownAt) -> list[Assumption]:
     """The accepted losses that may belong to some of the days, as what a settlement of them assumes."""
     return [
         _assumption(loss)
         for loss in Losses(control).all()
-        if loss.is_accepted and loss.accepted_ns <= known_at.instant_ns and loss.touches(days)
+        if loss.is_accepted
+        and loss.accepted_ns <= known_at.instant_ns
+        and loss.touches(days)
+        and not (loss.file and 0 < loss.found_ns <= known_at.instant_ns)
     ]
 
 
+def told_estimate(loss: Loss | Accepted) -> str:
+    """Say what stands for what was lost."""
+    if loss.estimate == RESERVED:
+        return f"{loss.attempts:,} attempts at what they reserved"
+    if loss.estimate == SUMMED:
+        return f"its hourly sums, {loss.attempts:,} of them"
+    return "nothing"
+
+
 def _assumption(loss: Loss) -> Assumption:
-    told = f"{loss.attempts:,} attempts at what they reserved" if loss.estimate == RESERVED else "nothing"
+    told = told_estimate(loss)
     when = KnownAt(loss.accepted_ns).day
     lost = f"Usage of {loss.days} was lost ({loss.place}: {loss.reason})."
     text = f"{lost} Estimated by {loss.who} on {when}: {loss.why}."
@@ -226,10 +299,10 @@ def _assumption(loss: Loss) -> Assumption:
     )
 
 
-def _check(estimate: str, why: str) -> None:
+def _check(estimate: str, why: str, estimates: Sequence[str] = ESTIMATES) -> None:
     problems = []
-    if estimate not in ESTIMATES:
-        todo = f"One of {', '.join(ESTIMATES)}."
+    if estimate not in estimates:
+        todo = f"One of {', '.join(estimates)}."
         problems.append(
             Problem(what=f"unknown estimate {estimate!r}", why="nothing makes it", where="--estimate", todo=todo)
         )

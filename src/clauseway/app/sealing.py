@@ -17,12 +17,15 @@ import msgspec
 from clauseway import spool
 from clauseway.app.home import Home
 from clauseway.app.leasing import Unread, dead_leases, return_leases
+from clauseway.metering import RequestId
 from clauseway.storage import Control
 from clauseway.storage.batches import Batch
 from clauseway.storage.digests import LakeDamaged
+from clauseway.storage.files import LakeFile, lost_files
 from clauseway.storage.lake import Lake
 from clauseway.storage.leases import Lease
 from clauseway.storage.losses import WHOLE, Loss, Losses, Spool, record
+from clauseway.storage.lost_files import heal
 from clauseway.values import day_of
 
 # Records in one Parquet file: large enough to compress well, small enough that sealing takes little memory.
@@ -56,6 +59,7 @@ def seal(home: Home) -> Sealing:
     with open_lake(home) as lake, alone(home):
         # Who is dead now has written its last: after this round all of it is sealed.
         dead, now_ns = dead_leases(lake.control), time.time_ns()
+        heal(lake, now_ns)
         rounds = [_seal_spool(lake, directory, now_ns) for directory in _spools(home)]
         missing = note_missing(lake.control, home, now_ns)
         damages = [damage for done in rounds for damage in done.damages]
@@ -133,12 +137,17 @@ def _unread(control: Control, dead: Sequence[Lease]) -> Unread:
     gone = {one.spool for one in spools if one.missing_ns and one.spool not in written_off}
     of_boot = {boot: one.spool for one in spools for boot in one.boots}
     lost, missing = set(), set()
+    gone_files = lost_files(control)
     for lease in dead:
         journal = lease.spool or of_boot.get(lease.boot, "")
         # A process that never said where it writes may have written what is gone.
         if journal in gone or (not journal and gone):
             missing.add(lease.boot)
-        elif journal in written_off or any(_may_be_of(loss, lease.boot, journal) for loss in every):
+        elif (
+            journal in written_off
+            or any(_may_be_of(loss, lease.boot, journal) for loss in every)
+            or any(_may_hold(file, lease.boot) for file in gone_files)
+        ):
             lost.add(lease.boot)
     return Unread(lost=frozenset(lost), missing=frozenset(missing))
 
@@ -148,6 +157,12 @@ def _may_be_of(loss: Loss, boot: str, journal: str) -> bool:
     if loss.segment == WHOLE:
         return False
     return loss.boot == boot if loss.boot else loss.spool == journal
+
+
+def _may_hold(file: LakeFile, boot: str) -> bool:
+    """Return whether a file may hold requests of a start: they are named by it."""
+    first, last = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
+    return file.first_request <= last and file.last_request >= first
 
 
 def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:

@@ -7,9 +7,11 @@ import typer
 from clauseway.app.compacting import compact_lake, rebuild_rollups, retain, state, today
 from clauseway.app.home import home_at
 from clauseway.app.lake_checks import check_lake
+from clauseway.app.losses import accept_file_loss, told_estimate
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.storage.compaction import FILES_LEAST, FILES_LEAST_OVER
+from clauseway.storage.losses import NOTHING, SUMMED
 
 BAD = 2
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -64,9 +66,48 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
         retired = " (retired: nobody reads it)" if fault.is_retired else ""
         problem = fault.problem
         out.print(f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.todo}", soft_wrap=True)
+    for loss in found.lost:
+        out.print(f"  {loss.file}: accepted as lost by {loss.who} ({loss.estimate}): {loss.why}", soft_wrap=True)
+    for name in found.healed:
+        out.print(f"  {name}: put back, and read again; settle its months again", soft_wrap=True)
     if found.unlisted:
         out.print(f"{len(found.unlisted):,} files that nobody reads; `clauseway lake compact` removes them")
     return BAD if found.faults else 0
+
+
+@app.command()
+def accept(
+    file: Annotated[str, typer.Argument(help="The file, as lake check names it; the end of its name is enough.")],
+    why: Annotated[str, typer.Option("--why", help="Why, in a sentence; every statement that rests on it says so.")],
+    estimate: Annotated[
+        str,
+        typer.Option(
+            "--estimate",
+            help=f"{SUMMED}: what the hourly sums say was in the file. {NOTHING}: nothing is added.",
+        ),
+    ] = SUMMED,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Accept that a file is lost of which there is no backup, so that its months can be settled.
+
+    It is recorded who accepted it, when and why, with the days, the records and the digest of the file; every statement
+    of these months says so. The hourly sums tell what was used, and not by which request. A file that is put back with
+    the bytes that were sealed is read again, and its estimate goes; in a month that is closed, as a correction.
+
+    \b
+    At what the hourly sums say:
+      clauseway lake accept usage/2026-05-05/gateway-1.parquet --why "the disk failed on 6 May, no backup"
+    At nothing, because the cloud's bill was imported instead:
+      clauseway lake accept usage/2026-05-05/gateway-1.parquet --estimate nothing --why "imported from the bill"
+    """
+    accepted = accept_file_loss(home_at(home), file, estimate, why)
+    if as_json:
+        print_json(accepted)
+        return 0
+    text = f"Loss {accepted.number} ({accepted.place}) is accepted by {accepted.who}: {told_estimate(accepted)}."
+    console().print(f"{text} Settle its months again.", soft_wrap=True)
+    return 0
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from clauseway.app.home import home_at
-from clauseway.app.losses import Accepted, Journals, accept_loss, journals, write_off
+from clauseway.app.losses import Accepted, Journals, accept_loss, journals, told_estimate, write_off
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 from clauseway.storage.losses import NOTHING, RESERVED, WHOLE, Loss, Spool
@@ -91,8 +91,7 @@ def _told(accepted: Accepted, as_json: bool) -> int:
     if as_json:
         print_json(accepted)
         return 0
-    estimated = f"{accepted.attempts:,} attempts at what they reserved" if accepted.estimate == RESERVED else "nothing"
-    text = f"Loss {accepted.number} ({accepted.place}) is accepted by {accepted.who}: {estimated}."
+    text = f"Loss {accepted.number} ({accepted.place}) is accepted by {accepted.who}: {told_estimate(accepted)}."
     console().print(f"{text} Settle its months again.", soft_wrap=True)
     return 0
 

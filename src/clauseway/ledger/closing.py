@@ -18,6 +18,7 @@ import msgspec
 
 from clauseway.agreement.shares import RESTATEMENT
 from clauseway.agreement.shares import Payment as PaymentTerm
+from clauseway.ledger.assumptions import ESTIMATED
 from clauseway.ledger.settlement import Change, Disputed, Inputs, Settlement, ShareLine, ShareResult
 from clauseway.values import FOREVER, Citation, Interval, exact_sum
 
@@ -363,7 +364,9 @@ def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement, why: 
         found += _assumed(closed, now, why.because) or why.readings() or [why.agreement() or "another assumption"]
     # Days that the share lost or gained take their usage with them: that usage was neither late nor priced anew.
     more = new.requests - old.requests
-    if more and not moved:
+    if more and not moved and (lost := _lost(closed, now)):
+        found.append(f"usage was lost: {lost}")
+    elif more and not moved:
         requests = "request" if abs(more) == 1 else "requests"
         found.append(f"late usage: {abs(more):,} {requests} {'more' if more > 0 else 'less'}")
     if new.adjusted != old.adjusted:
@@ -376,6 +379,13 @@ def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement, why: 
         priced = "" if more else f": {charges.normalize():+,f} of base"
         found.append(f"{why.prices() or 'new price known'}{priced}")
     return found or ["earlier sales moved the cap, a tier, a floor or a cent"]
+
+
+def _lost(closed: Settlement, now: Settlement) -> str:
+    """The estimates for lost usage that were accepted since a period was closed."""
+    before = {one.name for one in closed.assumptions}
+    new = [one for one in now.assumptions if one.standing == ESTIMATED and one.name not in before]
+    return "; ".join(f"{one.name} = {one.value}, accepted by {one.source}" for one in new)
 
 
 def _amended(closed: Settlement, now: Settlement, why: _Because) -> str:

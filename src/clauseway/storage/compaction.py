@@ -78,7 +78,8 @@ def drop_before(lake: Lake, kept_from: date, now_ns: int) -> int:
 
 def _groups(files: Sequence[LakeFile], least: Callable[[date], int], rows_max: int) -> Iterator[list[LakeFile]]:
     """Files of a day that together make one, where there are enough of them."""
-    small = [file for file in files if file.rows < rows_max // 2]
+    # An estimate goes when the lost file is put back, and so stays by itself.
+    small = [file for file in files if file.rows < rows_max // 2 and not file.is_estimate]
     by_day = sorted(small, key=lambda file: (file.first_day, file.last_day))
     for (_, last_day), of_day in groupby(by_day, key=lambda file: (file.first_day, file.last_day)):
         files_least = least(last_day)

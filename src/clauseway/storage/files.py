@@ -15,6 +15,8 @@ from clauseway.storage.control import Control, as_record
 from clauseway.values import Interval, InvalidInput, Problem
 
 USAGE, INTENTS = "usage", "intents"
+# How the spools of estimates for lost files begin, and with them the names of their files.
+ESTIMATE = "lost-"
 _PLACES = msgspec.json.Decoder(list[tuple[str, str, str, str]])
 
 
@@ -27,7 +29,8 @@ class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
 
     `sealed_ns` is when the newest of its rows was sealed. `apart`: no attempt in it is there twice, or in a file that
     was sealed before. `places` are the products, clouds, sellers and regions of its usage, as JSON; empty where nobody
-    looked. `retired_ns` is when it was merged into others or dropped; 0 while readers see it.
+    looked. `retired_ns` is when it was merged into others or dropped; 0 while readers see it. `lost_ns` is when it was
+    accepted that it is lost; 0 unless it is.
     """
 
     name: str
@@ -43,6 +46,12 @@ class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
     apart: bool = False
     places: str = ""
     retired_ns: int = 0
+    lost_ns: int = 0
+
+    @property
+    def is_estimate(self) -> bool:
+        """Return whether the file stands for a lost one, and goes when that is put back."""
+        return self.name.rpartition("/")[2].startswith(ESTIMATE)
 
     @property
     def is_retired(self) -> bool:
@@ -83,7 +92,8 @@ def files_of(control: Control, kind: str, days: Interval | None = None) -> list[
     Raises DroppedDays where single records of these days are not kept any more: a sum without them would be wrong.
     """
     columns = schema.lake_files.c
-    query = select(schema.lake_files).where(columns.kind == kind, columns.retired_ns == 0).order_by(columns.sequence)
+    seen = (columns.kind == kind) & (columns.retired_ns == 0) & (columns.lost_ns == 0)
+    query = select(schema.lake_files).where(seen).order_by(columns.sequence)
     if days is not None:
         query = query.where(columns.first_day < days.end, columns.last_day >= days.begin)
     with control.reading() as connection:
@@ -97,6 +107,14 @@ def every_file(control: Control) -> list[LakeFile]:
     with control.reading() as connection:
         query = select(schema.lake_files).order_by(schema.lake_files.c.sequence)
         return [as_record(LakeFile, row) for row in connection.execute(query)]
+
+
+def lost_files(control: Control) -> list[LakeFile]:
+    """The files that were accepted as lost and are not back."""
+    columns = schema.lake_files.c
+    with control.reading() as connection:
+        query = select(schema.lake_files).where(columns.lost_ns > 0, columns.retired_ns == 0)
+        return [as_record(LakeFile, row) for row in connection.execute(query.order_by(columns.sequence))]
 
 
 def kept_names(control: Control, retired_before_ns: int) -> set[str]:

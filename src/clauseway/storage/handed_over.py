@@ -68,10 +68,13 @@ def _written(value: Any) -> Any:
 
 
 def _read(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
-    if row.keys() != {column.name for column in table.columns}:
+    # What was packed before a column was added lacks it, and means its default.
+    needed = {column.name for column in table.columns if column.server_default is None}
+    if not needed <= row.keys() <= {column.name for column in table.columns}:
         raise Unfit(f"a row of {table.name} has other columns")
     try:
-        return {column.name: _value(column.type, row[column.name]) for column in table.columns}
+        told = [column for column in table.columns if column.name in row]
+        return {column.name: _value(column.type, row[column.name]) for column in told}
     except (ValueError, TypeError, InvalidOperation) as error:
         raise Unfit(f"a row of {table.name} has a value of another kind: {error}") from None
 

@@ -1,4 +1,4 @@
-"""Journals that were registered before they were written, and what of them was lost.
+"""Journals that were registered before they were written, and what of them, or of the lake, was lost.
 
 `spools` remembers what was last seen of each journal; it says nothing that an amount stands on. `losses` are
 ranges of a journal that cannot be read, with the event days they may belong to: each blocks the months it may belong
@@ -21,6 +21,11 @@ WHOLE = -1
 # The estimates that can be accepted.
 RESERVED, NOTHING = "reserved", "nothing"
 ESTIMATES = (RESERVED, NOTHING)
+# The estimates for a lost file of the lake: the hourly sums say what was in it.
+SUMMED = "summed"
+FILE_ESTIMATES = (SUMMED, NOTHING)
+# What losses of files name as their spool.
+LAKE = "lake"
 
 
 class Spool(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +52,8 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 
     What they held happened on some of the days from `first_day` to `last_day`, and was written by the start `boot`
     (hex; empty where that is not known). `number` is 0 until it is recorded. Accepted, it names who, when and why, and
-    for how many `attempts` an estimate stands. `found_ns` is when a journal that was written off was there again.
+    for how many `attempts` an estimate stands. `found_ns` is when a journal that was written off was there again. With
+    `file` it is of a file of the lake, accepted when it is recorded; `found_ns` is when that was put back.
     """
 
     spool: str
@@ -66,6 +72,7 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     estimate: str = ""
     attempts: int = 0
     found_ns: int = 0
+    file: str = ""
 
     @property
     def is_accepted(self) -> bool:
@@ -73,7 +80,9 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """What it is of: a segment with its frames, or the whole journal."""
+        """What it is of: a file of the lake, a segment with its frames, or the whole journal."""
+        if self.file:
+            return f"file {self.file}"
         if self.segment == WHOLE:
             return f"spool {self.spool}"
         end = f"to {self.end_frame - 1}" if self.end_frame >= 0 else "on"

@@ -165,6 +165,13 @@ def replace_day(connection: Connection, day: date, rows: Sequence[Row]) -> bool:
     return True
 
 
+def sums_of(connection: Connection, days: Interval) -> list[Row]:
+    """The sums of each hour of some days, by everything that they tell apart."""
+    names = ["hour", *_DIMENSIONS, *_SUMS]
+    query = select(*(_COLUMNS[name] for name in names)).where(_in(days))
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
 def usage_by(control: Control, by: Sequence[str], days: Interval | None = None) -> list[Usage]:
     """The sums by some of hour, organisation, project, seller, cloud, region, product, model, in their order."""
     key = [_COLUMNS[name] for name in by]

@@ -159,7 +159,8 @@ manifest = Table(
     CheckConstraint("first_frame >= 0 AND first_frame < end_frame", name="a_range"),
 )
 
-# The files that readers of the lake may see. What was merged into others is `retired`, and deleted a while later.
+# The files that readers of the lake may see. What was merged into others is `retired`, and deleted a while
+# later; what is `lost` was accepted as such, and is read again once it is put back.
 lake_files = Table(
     "lake_files",
     metadata,
@@ -177,6 +178,7 @@ lake_files = Table(
     Column("retired_ns", BigInteger, nullable=False, default=0),
     Column("apart", Boolean, nullable=False, server_default=false()),
     Column("places", Text, nullable=False, server_default=""),
+    Column("lost_ns", BigInteger, nullable=False, server_default="0"),
     Index("lake_files_by_day", "kind", "retired_ns", "first_day"),
 )
 
@@ -195,7 +197,8 @@ spools = Table(
     Column("missing_ns", BigInteger, nullable=False),
 )
 
-# What of a journal cannot be read, the event days it may belong to, and who accepted which estimate for it.
+# What of a journal, or which file of the lake, cannot be read, the event days it may belong to, and who accepted
+# which estimate for it.
 losses = Table(
     "losses",
     metadata,
@@ -215,6 +218,7 @@ losses = Table(
     Column("estimate", String(16), nullable=False),
     Column("attempts", BigInteger, nullable=False),
     Column("found_ns", BigInteger, nullable=False),
+    Column("file", String(300), nullable=False, server_default=""),
     Index("losses_by_place", "spool", "segment", "first_frame"),
 )
 
@@ -293,7 +297,7 @@ quarantine = Table(
 )
 
 # The tables that have columns which older databases lack.
-GROWN = (keys, lake_files, rollups, leases)
+GROWN = (keys, lake_files, rollups, leases, losses)
 
 facts = Table(
     "facts",

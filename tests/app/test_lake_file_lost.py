@@ -1,0 +1,129 @@
+"""A file of the lake that is gone for good: accepted by name, stated, and read again once it is put back.
+
+The home is that of `metered_months`. May: 200.00 on azure and 144.00 on aws by openai, 20 % each; the file of
+5 May, with its one attempt of 200.00, is lost.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clauseway.app.home import Home
+from in_process import answer, run
+from metered_months import assumed, metered_home
+
+LOST_DAY = "2026-05-05"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return metered_home(tmp_path / "home")
+
+
+def settled(home: Home, period: str = "2026-05", code: int = 0) -> Any:
+    return answer("settle", "--period", period, *assumed(), home=home.root, code=code)
+
+
+def owed(home: Home) -> dict[str, str]:
+    """What openai owes for May, by cloud."""
+    found = settled(home)
+    return {line["cloud"]: line["amount"] for line in found["lines"] if line["payer"] == "openai"}
+
+
+def lose(home: Home, day: str = LOST_DAY) -> tuple[Path, Path]:
+    """Take the file of a day away; where it was and where it is."""
+    (path,) = (home.lake / "usage" / day).glob("*.parquet")
+    aside = home.root / "aside.parquet"
+    shutil.move(path, aside)
+    return path, aside
+
+
+def named(path: Path) -> str:
+    """A file as the lake names it."""
+    return "/".join(path.parts[-3:])
+
+
+def accept(home: Home, path: Path, *words: str, code: int = 0) -> Any:
+    return answer("lake", "accept", named(path), *words, "--why", "the disk failed", home=home.root, code=code)
+
+
+# What is accepted for the lost file · what May then owes on azure and on aws: 20 % of 200.00 and of 144.00
+ESTIMATES = [("summed", {"azure": "40.00", "aws": "28.80"}), ("nothing", {"aws": "28.80"})]
+
+
+@pytest.mark.parametrize(("estimate", "amounts"), ESTIMATES)
+def test_a_lost_file_is_accepted_by_name_and_the_month_says_so(
+    home: Home, tmp_path: Path, estimate: str, amounts: dict[str, str]
+) -> None:
+    path, aside = lose(home)
+    assert "clauseway lake accept" in str(settled(home, code=3))
+    accepted = accept(home, path, "--estimate", estimate)
+    assert accepted["place"] == f"file {named(path)}"
+    assert owed(home) == amounts
+    stated = answer("statement", "--period", "2026-05", home=home.root)
+    (lost,) = [one for one in stated["assumptions"] if one["name"] == "lost-usage-1"]
+    assert "1 records of 2026-05-05, and its SHA-256 was" in lost["text"]
+    assert "the disk failed" in lost["text"]
+    found = answer("lake", "check", home=home.root)
+    assert [(one["file"], one["estimate"]) for one in found["lost"]] == [(named(path), estimate)]
+    assert run("lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
+    assert answer("statement", "verify", "2026-05", home=home.root)["repeated"]["same"]
+    packed = str(tmp_path / "may.pack")
+    answer("statement", "pack", "2026-05", "--out", packed, home=home.root)
+    verified = answer("statement", "verify", packed, home=tmp_path / "nowhere")["repeated"]
+    assert [one["name"] for one in verified["estimates"]] == ["lost-usage-1"]
+    assert accept(home, path, "--estimate", estimate) == accepted, "again, the same"
+    # Put back, it is what counts.
+    shutil.copy(aside, path)
+    assert answer("lake", "check", home=home.root)["healed"] == [named(path)]
+    assert owed(home) == {"azure": "40.00", "aws": "28.80"}
+    assert "lost-usage-1" not in str(answer("statement", "--period", "2026-05", home=home.root)["assumptions"])
+    assert run("lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
+    assert answer("lake", "check", home=home.root)["lost"] == []
+    assert run("audit", "verify", home=home.root).returncode == 0
+
+
+def test_another_file_in_its_place_heals_nothing(home: Home) -> None:
+    path, _ = lose(home)
+    accept(home, path)
+    shutil.copy(next((home.lake / "usage" / "2026-05-06").glob("*.parquet")), path)
+    assert answer("lake", "check", home=home.root)["healed"] == []
+    assert owed(home) == {"azure": "40.00", "aws": "28.80"}
+
+
+def test_a_file_lost_of_a_closed_month_moves_what_is_due_only_as_it_is_accepted(home: Home) -> None:
+    """April: 100.00 by openai on aws on 28 April, 20 %. By the hourly sums nothing changes; at nothing, 20.00 go."""
+    settled(home, "2026-04")
+    assert run("close", "2026-04", home=home.root).returncode == 0
+    path, aside = lose(home, "2026-04-28")
+    accept(home, path)
+    assert settled(home)["directions"][1]["corrections"] == []
+    shutil.copy(aside, path)
+    assert settled(home)["directions"][1]["corrections"] == []
+    path.unlink()
+    accept(home, path, "--estimate", "nothing")
+    (back,) = settled(home)["directions"][1]["corrections"]
+    assert "usage was lost: lost-usage-2 = nothing, accepted by" in back["causes"][0]
+    assert (back["old"], back["new"]) == ("20.00", "0")
+    shutil.copy(aside, path)
+    assert settled(home)["directions"][1]["corrections"] == []
+
+
+# Words of the command · a word of what is said
+WRONG = [
+    (("nothing-like-it.parquet", "--why", "x"), "no file of that name is read"),
+    ((".parquet", "--why", "x"), "several files end so"),
+    (("FILE", "--why", " "), "no reason is given"),
+    (("FILE", "--why", "x", "--estimate", "reserved"), "unknown estimate"),
+    (("FILE", "--why", "x"), "its bytes are those that were sealed"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG)
+def test_what_is_no_loss_is_refused(home: Home, words: tuple[str, ...], said: str) -> None:
+    (path,) = (home.lake / "usage" / LOST_DAY).glob("*.parquet")
+    done = run("lake", "accept", *(named(path) if word == "FILE" else word for word in words), home=home.root)
+    assert done.returncode == 3
+    assert said in " ".join(done.stderr.split())
