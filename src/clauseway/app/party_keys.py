@@ -1,26 +1,32 @@
 """Keys of parties (Ed25519): private ones in a folder of whoever signs, public ones that a home vouches for.
 
 A private key never lies in a home or beside an agreement: it is written, for its owner alone, under
-$CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration. A home keeps the public keys that it trusts.
+$CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration. A home keeps the public keys that it trusts in
+its books: who vouched for which, and when, is in their log.
 """
 
 import base64
 import binascii
+import hashlib
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from clauseway.app.actor import acting
 from clauseway.app.home import Home
+from clauseway.app.key_file import read_key_file, write_key_file
+from clauseway.storage import Control
+from clauseway.storage.party_keys import keys_of, record_key
 from clauseway.values import InvalidInput, Problem
 
 VARIABLE = "CLAUSEWAY_KEYS"
-_TRUSTED = "party-keys.json"
 _RAW = serialization.Encoding.Raw, serialization.PublicFormat.Raw
-_TRUST = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 
 
 def keys_folder() -> Path:
@@ -78,26 +84,70 @@ def public_of(key: Ed25519PrivateKey) -> str:
 
 
 def trust_key(home: Home, party: str, public: str) -> bool:
-    """Vouch for a party's public key (base64); whether that is new. Raises InvalidInput where it is no key."""
-    _loaded(public)
-    trusted = trusted_keys(home)
-    if public in trusted.get(party, ()):
-        return False
-    trusted[party] = (*trusted.get(party, ()), public)
-    (home.make().root / _TRUSTED).write_bytes(msgspec.json.format(msgspec.json.encode(trusted, order="sorted")))
-    return True
+    """Vouch for a party's public key (base64), in the books; return whether that is new.
+
+    Raises InvalidInput where it is no key.
+    """
+    fingerprint(public)
+    with _books(home) as control:
+        _take_over(home, control)
+        is_new = _record(control, party, public, "")
+        write_key_file(home, keys_of(control))
+    return is_new
 
 
 def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:
-    """The public keys that the home vouches for, by party. Raises InvalidInput where the file was spoilt."""
-    path = home.root / _TRUSTED
-    if not path.exists():
-        return {}
-    try:
-        return _TRUST.decode(path.read_bytes())
-    except msgspec.DecodeError as error:
+    """The public keys that the home vouches for, by party. Raises InvalidInput where the file of an older home, which
+    had no register, was spoilt."""
+    if not home.control.exists():
+        return _of_file(home)
+    with _books(home) as control:
+        _take_over(home, control)
+        return keys_of(control)
+
+
+def fingerprint(public: str) -> str:
+    """The SHA-256 of a public key, as people compare it. Raises InvalidInput where it is no key."""
+    raw = _loaded(public).public_bytes(*_RAW)
+    return f"SHA256:{base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip('=')}"
+
+
+def _take_over(home: Home, control: Control) -> None:
+    """Record what the file of an older home names, once: before, it was all there was."""
+    if keys_of(control):
+        return
+    for party, keys in sorted(_of_file(home).items()):
+        for public in keys:
+            _record(control, party, public, "taken over from party-keys.json")
+
+
+def _record(control: Control, party: str, public: str, why: str) -> bool:
+    return record_key(
+        control,
+        party=party,
+        public=public,
+        fingerprint=fingerprint(public),
+        who=acting(),
+        why=why,
+        recorded_ns=time.time_ns(),
+    )
+
+
+def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
+    found = read_key_file(home)
+    if isinstance(found, str):
         what, todo = "the trusted keys cannot be read", "Restore the file, or remove it and trust the keys again."
-        raise InvalidInput(Problem(what=what, why=str(error), where=str(path), todo=todo)) from None
+        raise InvalidInput(Problem(what=what, why=found, where=str(home.root), todo=todo))
+    return found
+
+
+@contextmanager
+def _books(home: Home) -> Iterator[Control]:
+    control = Control.open(home.make().control)
+    try:
+        yield control
+    finally:
+        control.close()
 
 
 def is_signed(public: str, signature: str, content: bytes) -> bool:

@@ -12,7 +12,7 @@ from importlib.metadata import version
 import msgspec
 
 from clauseway.agreement import RevenueShare, RevenueShareTerm
-from clauseway.app.audit_log import refuse_edited
+from clauseway.app.audit_log import refuse_edited, stated_breaks
 from clauseway.app.basis import Basis, basis_of, chosen_readings, first_use, reasons, record
 from clauseway.app.carrying import CarriedSums, named
 from clauseway.app.home import Home
@@ -237,7 +237,10 @@ class Settler:
             ordered=ordered,
             credited=self._credited,
             disputed=self._disputed,
-            losses=accepted_losses(self._lake.control, days, self._prices.known_at),
+            losses=[
+                *accepted_losses(self._lake.control, days, self._prices.known_at),
+                *stated_breaks(self._lake.control, self._prices.known_at),
+            ],
             carried=carried,
             carried_if_rejected=if_rejected,
         )

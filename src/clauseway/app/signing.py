@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.audit_log import edited_keys
 from clauseway.app.home import Home
 from clauseway.app.packing import verify_pack
 from clauseway.app.party_keys import is_signed, private_key, public_of, trusted_keys
@@ -43,15 +44,19 @@ class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
-    """The signatures under a statement, and what the statement says otherwise than the signed one."""
+    """The signatures under a statement, and what the statement says otherwise than the signed one.
+
+    `edited` says which of the home's trusted keys are not what was recorded.
+    """
 
     file: str
     signatures: tuple[SignatureState, ...]
     changed: tuple[str, ...]
+    edited: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        return not self.changed and all(one.valid and one.trusted for one in self.signatures)
+        return not self.changed and not self.edited and all(one.valid and one.trusted for one in self.signatures)
 
 
 def sign(home: Home, path: Path, given: Given, party: str, key: Path | None, role: str = SIGNED) -> Signing:
@@ -116,7 +121,12 @@ def signing_of(home: Home, path: Path, given: Given) -> Signing | None:
         )
         for number, one in enumerate(document.signatures)
     )
-    return Signing(file=beside(path).name, signatures=states, changed=tuple(changed_lines(document, given.statement)))
+    return Signing(
+        file=beside(path).name,
+        signatures=states,
+        changed=tuple(changed_lines(document, given.statement)),
+        edited=tuple(f"{problem.what}: {problem.why}" for problem in edited_keys(home)),
+    )
 
 
 def _added(

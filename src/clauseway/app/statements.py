@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from clauseway.ledger import Change, Direction, Ended, ShareLine, ShareResult, Statement
-from clauseway.ledger.assumptions import ESTIMATED, REPORTED
+from clauseway.ledger.assumptions import ESTIMATED, REPORTED, STATED
 from clauseway.ledger.assumptions import Assumption as StandsOn
 from clauseway.ledger.settlement import Inputs
 from clauseway.ledger.statement import StatementLine as Line
@@ -101,7 +101,7 @@ def _calendar(statement: Statement) -> tuple[DueLine, ...]:
 
 
 def _standing_note(assumption: StandsOn) -> str:
-    if assumption.standing == ESTIMATED:
+    if assumption.standing in (ESTIMATED, STATED):
         return assumption.text
     return f"{assumption.text} {'Accepted by name.' if assumption.accepted else 'Holds by default.'}"
 

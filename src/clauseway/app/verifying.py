@@ -16,7 +16,7 @@ from clauseway.app.home import Home
 from clauseway.app.settling import Settler, latest_settlements, month, vouchers_hash
 from clauseway.app.statement_formats import FORMATS
 from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
-from clauseway.ledger.assumptions import ESTIMATED, Assumption
+from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
 from clauseway.ledger.differences import Difference, differences
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.ledger.vouchers import Voucher
@@ -55,7 +55,8 @@ class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What came of repeating a statement. `remarks` say why it could not be repeated in full.
 
-    `estimates` are those that somebody accepted for usage that was lost: nobody can check what was lost.
+    `estimates` are those that somebody accepted for usage that was lost, and breaks of the books that somebody stated:
+    nobody can check what was there before.
     """
 
     period: str
@@ -137,7 +138,7 @@ def verification(
         differences=different,
         remarks=(*blocked, *remarks),
         lines=tuple(_lines(stated, found, " ".join(blocked))),
-        estimates=tuple(one for one in stated.assumptions if one.standing == ESTIMATED),
+        estimates=tuple(one for one in stated.assumptions if one.standing in (ESTIMATED, STATED)),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from clauseway.app.audit_log import list_log, verify_books
+from clauseway.app.audit_log import list_log, restart_log, verify_books
 from clauseway.app.home import home_at
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
@@ -68,7 +68,8 @@ def verify(
     """Check every row of the books against the log, and the log itself.
 
     Keep the printed end of the log where those who may write the database may not: with --head, a log that was computed
-    anew is found too. The exit code is 0 where nothing was edited, and 2 where something was.
+    anew is found too. The exit code is 0 where nothing was ever edited, and 2 where something was, also where the log
+    was begun again since: --json tells the `problems` since then from the `breaks`.
 
     \b
     Was anything edited?
@@ -77,14 +78,48 @@ def verify(
     found = verify_books(home_at(home), head)
     if as_json:
         print_json(found)
-        return NOT_SO if found.problems else 0
+        return 0 if found.is_whole else NOT_SO
     out = console()
     verdict = f"edited: {len(found.problems)} findings" if found.problems else "not edited"
-    style = "bold red" if found.problems else "bold green"
+    if found.breaks:
+        last = found.breaks[-1].row
+        verdict += f" since log row {last}, where their log was begun again after a break"
+    style = "bold red" if found.problems else "bold green" if found.is_whole else "bold yellow"
     out.print(f"The books were {verdict}", style=style)
     print_indented(out, f"{found.rows:,} log rows; the log ends with {found.head}", by=2, style="dim")
     for problem in found.problems:
         print_indented(out, f"{problem.what}: {problem.why}.", by=2)
     if found.problems:
         print_indented(out, found.problems[0].todo, by=2, style="dim")
-    return NOT_SO if found.problems else 0
+    for one in found.breaks:
+        when = KnownAt(one.recorded_ns).day
+        text = f"Broken before log row {one.row}: {one.found} ({one.problems} findings); the log ended with {one.head}."
+        print_indented(out, f"{text} Stated by {one.who} on {when}: {one.why}", by=2, style="yellow")
+    for problem in found.before:
+        print_indented(out, f"before the break, still: {problem.what}: {problem.why}.", by=2, style="yellow")
+    return 0 if found.is_whole else NOT_SO
+
+
+@app.command()
+def restart(
+    why: Annotated[str, typer.Option("--why", help="What is known of the break; every statement after it says so.")],
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """State that the log is broken, and begin it again where there is no backup to restore.
+
+    The books stand as they are from then on. What was edited stays edited: the break, with who stated it, when and why,
+    is shown by audit log, audit verify and every statement that is settled after it, and the new log names the end of
+    the old one.
+
+    \b
+    After a row was edited with a database client, and no backup is left:
+      clauseway audit restart --why "posting 12 was edited by hand on 3 June, as found by the auditor"
+    """
+    stated = restart_log(home_at(home), why)
+    if as_json:
+        print_json(stated)
+        return 0
+    text = f"The log is begun again at row {stated.row}; before, it was broken: {stated.found}"
+    console().print(f"{text} ({stated.problems} findings), and ended with {stated.head}.", soft_wrap=True)
+    return 0

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from clauseway.app.home import home_at
-from clauseway.app.party_keys import create_key, trust_key, trusted_keys
+from clauseway.app.party_keys import create_key, fingerprint, trust_key, trusted_keys
 from clauseway.app.several import open_agreements
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
@@ -49,7 +49,8 @@ def create(
     if as_json:
         print_json({"party": party, "private_key": str(path), "public_key": public})
     else:
-        console().print(f"private key  {path}\npublic key   {public}", soft_wrap=True, highlight=False)
+        text = f"private key  {path}\npublic key   {public}\nfingerprint  {fingerprint(public)}"
+        console().print(text, soft_wrap=True, highlight=False)
     return 0
 
 
@@ -72,7 +73,8 @@ def trust(
     if as_json:
         print_json({"party": party, "public_key": public, "new": new})
     else:
-        console().print(f"{party}: {'trusted' if new else 'trusted already'}", highlight=False)
+        text = f"{party}: {fingerprint(public)} {'trusted' if new else 'trusted already'}"
+        console().print(text, soft_wrap=True, highlight=False)
     return 0
 
 
@@ -89,5 +91,5 @@ def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
         print_json(found)
     for party, keys in () if as_json else sorted(found.items()):
         for public in keys:
-            console().print(f"{party}  {public}", soft_wrap=True, highlight=False)
+            console().print(f"{party}  {public}  {fingerprint(public)}", soft_wrap=True, highlight=False)
     return 0

@@ -42,5 +42,7 @@ def print_signing(out: Console, signing: Any) -> None:
             print_indented(out, f"signed without performing it again: {one.unverified}", by=4, style="yellow")
         for disputed in one.disputes:
             print_indented(out, f"not line {disputed.line}: {disputed.reason}", by=4, style="yellow")
+    for edited in signing.edited:
+        print_indented(out, edited, by=2, style="red")
     for changed in signing.changed:
         print_indented(out, changed, by=2, style="red")

@@ -25,6 +25,8 @@ CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale
 REPORTED, OURS, GIVEN = "reported", "ours", "given"
 # An estimate that was accepted for usage that was lost; no figure of an agreement.
 ESTIMATED = "estimated"
+# Something that the books themselves say of how they were kept.
+STATED = "stated"
 ALL_PAYMENTS = "all-payments"
 # No figure of an agreement: what is not known of the usage that was settled.
 LENGTHS = "request-lengths"

@@ -35,6 +35,8 @@ from clauseway.storage.chained import (
 from clauseway.values import Interval
 
 OPENED, ADOPTED, ADDED, CHANGED, REMOVED = "opened", "adopted", "added", "changed", "removed"
+# A log that is broken goes on from a row that says so: see `begin_again`.
+RESTARTED = "restarted"
 # The log begins with a row of its own, chained to this.
 BEGIN = "0" * 64
 _TOUCHED = "clauseway_touched"
@@ -115,6 +117,35 @@ def open_log(connection: Connection) -> None:
     opening = Content(row="", kind="log", subject=says, day=None, why="", digest="")
     rows = [(ADOPTED, of.place, one) for of, one in found]
     _append(connection, [(OPENED, str(schema.audit_log.name), opening), *rows], time.time_ns())
+
+
+def begin_again(connection: Connection, says: str, why: str, recorded_ns: int) -> None:
+    """Begin the log again after a break: a row that says so, and every row of the books adopted as it stands.
+
+    What stands before stays as it is, broken; a check goes on naming it.
+    """
+    head, last = head_of(connection), last_row(connection)
+    columns = schema.audit_head.c
+    at = {columns.sequence: max(head.sequence, last[0]), columns.digest: last[1]}
+    connection.execute(update(schema.audit_head).values(at))
+    opening = Content(row="", kind="log", subject=says, day=None, why=why, digest="")
+    adopted = [(ADOPTED, of.place, one) for of in CHAINED for one in contents(connection, of)]
+    _append(connection, [(RESTARTED, str(schema.audit_log.name), opening), *adopted], recorded_ns)
+
+
+def last_row(connection: Connection, before: int | None = None) -> tuple[int, str]:
+    """The number and digest of the log's last row, or of the last before a number."""
+    query = select(_LOG.sequence, _LOG.digest).order_by(_LOG.sequence.desc()).limit(1)
+    if before is not None:
+        query = query.where(_LOG.sequence < before)
+    found = connection.execute(query).first()
+    return (found.sequence, found.digest) if found is not None else (0, BEGIN)
+
+
+def restarted_at(connection: Connection) -> int:
+    """The number of the row with which the log was begun again last; 0 where it never was."""
+    began = (_LOG.place == str(schema.audit_log.name)) & (_LOG.act == RESTARTED)
+    return connection.execute(select(func.max(_LOG.sequence)).where(began)).scalar_one() or 0
 
 
 def head_of(connection: Connection) -> Head:

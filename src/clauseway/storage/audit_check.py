@@ -24,8 +24,10 @@ from clauseway.storage.audit import (
     Logged,
     digest_of,
     head_of,
+    last_row,
     latest,
     logged,
+    restarted_at,
 )
 from clauseway.storage.chained import CHAINED, contents, contents_of, row_key
 from clauseway.storage.control import Control
@@ -39,17 +41,36 @@ _LOG = schema.audit_log.c
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check came to: the log's end, how many of its rows were looked at, what is wrong."""
+    """What a check came to: the log's end, how many of its rows were looked at, what is wrong.
+
+    Of a log that was begun again after a break, `problems` are those since, and `before` those that its older
+    part has: they stay.
+    """
 
     head: Head
     rows: int
     problems: tuple[Problem, ...]
+    before: tuple[Problem, ...] = ()
 
 
 def check(control: Control) -> Checked:
     """Check all of the books."""
     with control.reading() as connection:
         return _all(connection)
+
+
+def check_place(control: Control, place: str) -> tuple[Problem, ...]:
+    """Compare the rows of one table with what the log says of them."""
+    [of] = [one for one in CHAINED if one.place == place]
+    with control.reading() as connection:
+        since = restarted_at(connection)
+        last = {row.row: row for row in logged(connection, max(0, since - 1)) if row.place == place}
+        problems: list[Problem] = []
+        for one in contents(connection, of):
+            problems += _compared(last.pop(one.row, None), one.digest, f"{one.kind} {one.subject}")
+        gone = [row for row in last.values() if row.act != REMOVED]
+        problems += [problem for row in gone for problem in _compared(row, "", "")]
+    return tuple(problems)
 
 
 def check_in_part(control: Control) -> Checked:
@@ -71,7 +92,8 @@ def check_in_part(control: Control) -> Checked:
 
 def _some(connection: Connection, head: Head) -> tuple[Checked, list[tuple[int, int]]]:
     """Check the next part of what is old, and what is new; and which log rows those are."""
-    begin = head.looked_through if head.looked_through < head.checked else 0
+    since = max(0, restarted_at(connection) - 1)
+    begin = head.looked_through if since <= head.looked_through < head.checked else since
     parts = [(begin, min(begin + _LOOKED_AT, head.sequence))]
     parts.append((max(head.checked, parts[0][1]), head.sequence))
     problems = [*_end(connection, head), *_counted(connection)]
@@ -90,7 +112,15 @@ def _all(connection: Connection) -> Checked:
         if row.place in last:
             last[row.place][row.row] = row
 
-    problems += _linked(logged(connection), 0, BEGIN, noted)
+    since = restarted_at(connection)
+    before: list[Problem] = []
+    if since:
+        before += _linked(logged(connection, 0, since - 1), 0, BEGIN, lambda _: None)
+        end, link = last_row(connection, since)
+        before += [_missing(end + 1, since)] if end + 1 < since else []
+        problems += _linked(logged(connection, since - 1), since - 1, link, noted)
+    else:
+        problems += _linked(logged(connection), 0, BEGIN, noted)
     for of in CHAINED:
         known = last[of.place]
         for one in contents(connection, of):
@@ -98,14 +128,14 @@ def _all(connection: Connection) -> Checked:
             problems += _compared(row, one.digest, f"{one.kind} {one.subject}")
         gone = (row for row in known.values() if row.act != REMOVED)
         problems += [problem for row in gone for problem in _compared(row, "", "")]
-    return Checked(head=head, rows=head.sequence, problems=tuple(problems))
+    return Checked(head=head, rows=head.sequence, problems=tuple(problems), before=tuple(before))
 
 
 def _part(connection: Connection, after: int, to: int) -> Iterator[Problem]:
     """Check the log rows after one number up to another, and the rows of tables that they name."""
     rows: list[Logged] = []
-    begin = connection.execute(select(_LOG.digest).where(_LOG.sequence == after)).scalar()
-    yield from _linked(logged(connection, after, to), after, begin or BEGIN, rows.append)
+    _, begin = last_row(connection, after + 1)
+    yield from _linked(logged(connection, after, to), after, begin, rows.append)
     for of in CHAINED:
         named = sorted({row.row for row in rows if row.place == of.place})
         last = latest(connection, of.place, named)
@@ -145,6 +175,7 @@ def _end(connection: Connection, head: Head) -> list[Problem]:
 def _counted(connection: Connection) -> Iterator[Problem]:
     """Compare how many rows each table has with how many the log says there are."""
     acts = select(_LOG.place, _LOG.act, func.count()).group_by(_LOG.place, _LOG.act)
+    acts = acts.where(_LOG.sequence >= restarted_at(connection))
     counted = {(place, act): count for place, act, count in connection.execute(acts)}
     for of in CHAINED:
         there = connection.execute(select(func.count()).select_from(of.table)).scalar_one()
@@ -178,5 +209,8 @@ def _broken(row: Logged) -> Problem:
 
 
 def _problem(what: str, why: str) -> Problem:
-    todo = "Restore the database from a backup; `clauseway audit verify` checks all of it again."
+    todo = (
+        "Restore the database from a backup; `clauseway audit verify` checks all of it again. Without a backup, state "
+        "the break: `clauseway audit restart --why …`."
+    )
     return Problem(what=what, why=why, where="books", todo=todo)

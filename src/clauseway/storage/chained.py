@@ -205,6 +205,18 @@ CHAINED = (
         day=_day("day"),
         why=_reason,
     ),
+    Chained(
+        table=schema.party_keys,
+        kind=_called("party-key"),
+        subject=_columns("party", "fingerprint"),
+        why=_column("why"),
+    ),
+    Chained(
+        table=schema.audit_breaks,
+        kind=_called("break"),
+        subject=_columns("head"),
+        why=_column("why"),
+    ),
     Chained(table=schema.closes, kind=_called("close"), subject=_month, day=_day("begin_day")),
 )
 

@@ -125,6 +125,12 @@ class Control:
         with self._writer.begin() as connection, audit.chaining(connection):
             yield connection
 
+    @contextmanager
+    def unchained(self) -> Iterator[Connection]:
+        """A transaction that begins the log again: it appends to the log by itself."""
+        with self._writer.begin() as connection:
+            yield connection
+
     # Keys
 
     def add_key(self, key: ApiKey) -> None:

@@ -435,6 +435,34 @@ audit_head = Table(
     Column("looked_through", BigInteger, nullable=False),
 )
 
+# The breaks of the log that somebody stated: `row` is where the log was begun again, `head` where it ended before, and
+# `found` the first of the `problems` that a check named then.
+audit_breaks = Table(
+    "audit_breaks",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("recorded_ns", BigInteger, nullable=False),
+    Column("row", BigInteger, nullable=False),
+    Column("head", String(100), nullable=False),
+    Column("found", Text, nullable=False),
+    Column("problems", Integer, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+# The public keys of parties that the home vouches for.
+party_keys = Table(
+    "party_keys",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("recorded_ns", BigInteger, nullable=False),
+    Column("party", String(200), nullable=False),
+    Column("public", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
 # Sums that settlements keep to read less: what they were made from is in their names, and dropping them loses nothing.
 kept_sums = Table(
     "kept_sums",
