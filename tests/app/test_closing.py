@@ -14,7 +14,7 @@ import pytest
 import settled_book
 from clauseway.app import bookkeeping
 from clauseway.app.actor import acting
-from clauseway.app.basis import change_figures, change_prices
+from clauseway.app.basis import change_figures, change_prices, change_rates
 from clauseway.app.closing import close_month, closed_months
 from clauseway.app.home import Home
 from clauseway.app.library import open_agreement
@@ -222,8 +222,9 @@ def test_invoices_and_payments(home: Home, tmp_path: Path) -> None:
         bookkeeping.pay(home, "bank-2", april.id, "0.27", TODAY)
     rates = tmp_path / "rates.csv"
     rates.write_text("day,base,quote,rate\n2026-06-30,EUR,USD,1.0842\n")
+    change_rates(home, "reference rates of June", rates)
     # 0.24 EUR are 0.260208 → 0.26 USD
-    paid = bookkeeping.pay(home, "bank-2", april.id, "0.24", TODAY, "EUR", rates)
+    paid = bookkeeping.pay(home, "bank-2", april.id, "0.24", TODAY, "EUR")
     assert (str(paid.amount), str(paid.rounding)) == ("0.24", "0.00")
     assert balance(home, "openai:payable:invoiced:microsoft") == "0.00"
     legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))

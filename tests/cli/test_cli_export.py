@@ -83,11 +83,14 @@ def test_an_invoice_in_euro_and_its_payment_balance_before_both(book: Home, tmp_
     home = Home(Path(shutil.copytree(book.root, tmp_path / "own")))
     rates = tmp_path / "rates.csv"
     rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.0842\n")
-    in_euro = ("--currency", "EUR", "--rates", str(rates), "--home", str(home.root))
+    in_euro = ("--currency", "EUR", "--home", str(home.root))
+    invoice = ("invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft", *in_euro)
+    held = ("basis", "rates", str(rates), "--why", "reference rates of May", "--home", str(home.root))
     for command in (
         ("close", "2026-04", "--home", str(home.root)),
         ("close", "2026-05", "--home", str(home.root)),
-        ("invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft", *in_euro),
+        held,
+        invoice,
         ("payment", "microsoft-openai-2026-05", "--id", "bank-1", "--amount", "1.00", *in_euro),
     ):
         done = run(*command)
@@ -201,10 +204,11 @@ def invoiced(book: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(Path(shutil.copytree(book.root, folder / "own")))
     rates = folder / "rates.csv"
     rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.0842\n")
-    in_euro = ("--currency", "EUR", "--rates", str(rates))
+    in_euro = ("--currency", "EUR")
     for command in (
         ("close", "2026-04"),
         ("close", "2026-05"),
+        ("basis", "rates", str(rates), "--why", "reference rates of May"),
         ("invoice", "--period", "2026-04", "--payer", "openai", "--payee", "microsoft", "--day", "2026-05-04"),
         (
             "invoice",

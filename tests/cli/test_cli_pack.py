@@ -3,8 +3,10 @@
 import hashlib
 import json
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -65,6 +67,40 @@ def test_sums_alone_cannot_be_checked_and_it_says_so(packs: Path, tmp_path: Path
     done = answer("statement", "verify", str(packs / "sums.pack"), home=tmp_path / "nowhere", code=2)
     assert {line["verdict"] for line in done["repeated"]["lines"]} == {"cannot be checked here"}
     assert "alone: 12 attempts on 6 days" in done["repeated"]["lines"][0]["because"]
+
+
+def test_sums_are_held_against_the_readers_own_usage(ours: Path, packs: Path, tmp_path: Path) -> None:
+    theirs, usage = tmp_path / "theirs", str(tmp_path / "usage.parquet")
+    did(ours, "usage", "export", "--format", "parquet", "--out", usage)
+    did(theirs, "usage", "import", usage)
+    done = answer("statement", "verify", str(packs / "sums.pack"), home=theirs)
+    assert done["repeated"]["same"]
+    assert {line["verdict"] for line in done["repeated"]["lines"]} == {"the same"}
+    settled_book.seal(Home(theirs), [(13, "05-03", 9, 1, 2, (100_000, 0, 10_000))])
+    done = answer("statement", "verify", str(packs / "sums.pack"), home=theirs, code=2)
+    assert done["pack"]["days_changed"] == ["2026-05-03"]
+    told = {(line["of"], line["verdict"]): line["because"] for line in done["repeated"]["lines"]}
+    because = told["gpt-5.4 on aws, sold by openai", "cannot be checked here"]
+    assert "another on 2026-05-03. The lines add up to what is owed" in because
+    assert ("gpt-5.5 on azure, sold by openai", "the same") in told, "their usage of it comes to the same"
+
+
+def test_a_correction_in_ones_own_home_is_performed_again(ours: Path, tmp_path: Path) -> None:
+    """May says what it owes for April. Somebody recorded another amount: verifying does not take it on trust."""
+    home = Path(shutil.copytree(ours, tmp_path / "home"))
+    assert answer("statement", "verify", "2026-05", home=home)["repeated"]["same"]
+    settled_book.seal(Home(home), [(14, "04-28", 19, 1, 2, (100_000, 0, 10_000))])
+    assert answer("statement", "verify", "2026-05", home=home)["repeated"]["same"], "what came later is not in it"
+    with closing(sqlite3.connect(home / "control.db")) as connection:
+        [body] = connection.execute("SELECT body FROM settlements ORDER BY sequence DESC LIMIT 1").fetchone()
+        settled = json.loads(body)
+        assert settled["corrections"]
+        settled["corrections"][0]["new"] = "9.99"
+        changed = "UPDATE settlements SET body = ? WHERE sequence = (SELECT max(sequence) FROM settlements)"
+        connection.execute(changed, [json.dumps(settled)])
+        connection.commit()
+    done = answer("statement", "verify", "2026-05", home=home, code=2)["repeated"]
+    assert "differs" in {line["verdict"] for line in done["lines"]}
 
 
 def rewritten(pack: Path, out: Path, change: Callable[[dict[str, bytes]], None], *, method: int = 0) -> Path:

@@ -103,11 +103,6 @@ def batch() -> Sealed:
 
 def fill(control: Control) -> None:
     """Write a row, at least, into every chained table."""
-    key = {"party": "openai", "public": "k", "fingerprint": "SHA256:f", "who": "anna", "why": "by post"}
-    stated = {"row": 7, "head": "6:aa", "found": "log row 3 is broken", "problems": 1, "who": "anna", "why": "disk"}
-    with control.writing() as connection:
-        connection.execute(insert(schema.party_keys).values(recorded_ns=5, **key))
-        connection.execute(insert(schema.audit_breaks).values(recorded_ns=5, **stated))
     control.add_key(KEY)
     control.replace_secret("key_1", "d2", 77)
     tenants = Tenants(control)
@@ -128,6 +123,11 @@ def fill(control: Control) -> None:
     books = Books(control)
     books.book(credit, [entry(3)], 13)
     Losses(control).record([LOSS])
+    key = {"party": "openai", "public": "k", "fingerprint": "SHA256:f", "who": "anna", "why": "by post"}
+    stated = {"row": 7, "head": "6:aa", "found": "log row 3 is broken", "problems": 1, "who": "anna", "why": "disk"}
+    with control.writing() as connection:
+        connection.execute(insert(schema.party_keys).values(recorded_ns=5, **key))
+        connection.execute(insert(schema.audit_breaks).values(recorded_ns=5, **stated))
     books.close(Closed(period=MAY, receipt="r1", digest="c" * 64, statement=b"{}\n", closed_ns=14))
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 
@@ -35,7 +34,6 @@ from clauseway.ledger import (
     dues,
     invoice_of,
     payment_of,
-    read_rates,
     reversal_of,
 )
 from clauseway.ledger.invoices import open_lines, owed_through
@@ -136,7 +134,6 @@ def invoice(
     day: date | None = None,
     told: str = "",
     currency: str = USD,
-    rates: Path | None = None,
 ) -> Invoice:
     """Invoice what is owed through a closed month and not yet invoiced. Again, where nothing is left, the same.
 
@@ -173,7 +170,7 @@ def invoice(
             raise _refused(f"invoice {identity} was written before", "more is owed since, by corrections", todo)
         dated = _dated(books, identity, day)
         _refuse_before(identity, dated, through, f"{through}, through which it asks")
-        rate = _rates(home, rates).at(dated, USD, currency)
+        rate = _rates(home).at(dated, USD, currency)
         voucher, entry = invoice_of(
             identity=identity,
             payer=payer,
@@ -195,7 +192,6 @@ def pay(
     amount: str,
     day: date | None = None,
     currency: str = "",
-    rates: Path | None = None,
 ) -> Payment:
     """Record a payment on an invoice; without an amount, of all that is open. Raises InvalidInput."""
     with _books(home) as (_, books):
@@ -218,7 +214,7 @@ def pay(
             day=dated,
             amount=_amount(amount, CENT) if amount else whole,
             currency=into,
-            rate=_rates(home, rates).at(dated, into, found.currency),
+            rate=_rates(home).at(dated, into, found.currency),
             citations={one.term: one.citation for one in _dues(books)},
         )
         _book(books, voucher, (entry,))
@@ -364,16 +360,9 @@ def _dues(books: Books) -> list[Due]:
     return [due for closed in books.closed() for due in dues(books.settlement(closed.receipt))]
 
 
-def _rates(home: Home, path: Path | None) -> Rates:
-    """The rates of a file, else those that the home holds."""
-    if path is None:
-        return basis_of(home).rates or Rates()
-    try:
-        return read_rates(path.read_text("utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            Problem(what="the rates cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
-        ) from None
+def _rates(home: Home) -> Rates:
+    """The rates that the home holds."""
+    return basis_of(home).rates or Rates(source="basis")
 
 
 def _amount(text: str, unit: Decimal) -> Decimal:

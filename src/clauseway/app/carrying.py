@@ -30,7 +30,7 @@ from clauseway.storage.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.values import Interval, day_of
 
 # Changes whenever sums of before would be other sums today.
-_FORMAT = "carried sums 1"
+_FORMAT = "carried sums 2"
 Lines = Callable[[Interval], Sequence[RevenueLine]]
 
 

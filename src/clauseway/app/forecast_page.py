@@ -1,5 +1,6 @@
 """The forecast as the first page shows it: the picture, the same in sentences, and the figures it stands on."""
 
+from clauseway.app.basis import basis_of
 from clauseway.app.forecasting import Ahead, look_ahead, svg_of
 from clauseway.app.home import Home
 from clauseway.app.several import Opened
@@ -11,7 +12,12 @@ _TOO_LITTLE = "There is no forecast yet: {why}. With an assumption of yours: cla
 
 
 def forecast_context(home: Home, opened: Opened, known_at: KnownAt) -> ForecastContext:
-    """What is due ahead by the settled months alone; where they are too few, why there is nothing to show."""
+    """What is due ahead by the settled months alone; where they are too few, why there is nothing to show.
+
+    The agreement is the one that the home holds, and `opened` where it holds none.
+    """
+    basis = basis_of(home)
+    opened = basis.opened() if basis.holds_agreement else opened
     try:
         view = look_ahead(home, opened, known_at=known_at, assume=(), readings={})
     except InvalidInput as error:

@@ -14,7 +14,7 @@ home of its own that is gone afterwards; the home at hand only tells which keys 
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -26,13 +26,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clauseway.app.basis import basis_of
 from clauseway.app.home import Home
 from clauseway.app.periods import month
 from clauseway.app.sealing import open_lake
-from clauseway.app.settling import ClosedMonths, late_of, with_late
-from clauseway.app.verifying import Given, Repetition, Verification, beside, repeat, unchecked, verification
-from clauseway.ledger import Settlement, Statement, statement_of
+from clauseway.app.verifying import (
+    Given,
+    Repetition,
+    Verification,
+    beside,
+    corrected_periods,
+    performed_corrections,
+    repeat,
+    unchecked,
+    verification,
+)
+from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.metering.checks import UNITS_PER_ROW_MAX
 from clauseway.storage import handed_over
@@ -41,8 +49,8 @@ from clauseway.storage.books import Books
 from clauseway.storage.columns import INTENT_SCHEMA, USAGE_SCHEMA, is_sound
 from clauseway.storage.content import DayContent, counted_attempts, day_contents
 from clauseway.storage.lake import Lake
-from clauseway.storage.past import copied, forget_settlements
-from clauseway.values import Interval, InvalidInput, KnownAt, Problem
+from clauseway.storage.past import copied
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after, exact_sum
 
 FORMAT = "clauseway-pack/1"
 MANIFEST, STATEMENT, SIGNATURES = "manifest.json", "statement.json", "signatures.json"
@@ -150,10 +158,11 @@ def pack_month(
     return Packed(file=str(out), bytes=out.stat().st_size, digest=digest, attempts=attempts, days=len(contents))
 
 
-def verify_pack(path: Path) -> tuple[PackVerification, Given, bytes]:
+def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerification, Given, bytes]:
     """Perform a pack again, in a home of its own; also its statement, and its signatures where it has some.
 
-    Raises InvalidInput where it is no pack, or is not what its manifest says.
+    Of a pack that tells its usage by day alone, the usage of the `reader` is held against it, day by day, and what it
+    comes to is compared line by line. Raises InvalidInput where it is no pack, or is not what its manifest says.
     """
     with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
         manifest, digest = _manifest(archive, path)
@@ -166,21 +175,22 @@ def verify_pack(path: Path) -> tuple[PackVerification, Given, bytes]:
         has_usage = any(part.name == USAGE for part in manifest.parts)
         with open_lake(home) as lake:
             _fill(lake, _decoded(_read(archive, BOOKS, manifest, path), handed_over.Rows, path, BOOKS), path)
+            usage = Path(folder) / USAGE
             if has_usage:
-                usage = Path(folder) / USAGE
                 _copy(archive, manifest, usage, path)
+            has_own = not has_usage and _own_usage(reader, told, usage)
+            if has_usage or has_own:
                 _seal(lake, usage, path)
             again = repeat(home, lake, stated)
-            settlement = _with_corrections(home, lake, stated, again)
+            settlement = performed_corrections(home, lake, stated, again)
             there = day_contents(again.view, _needed(again, stated.as_of))
         blocked = again.blocked
         if not has_usage:
-            attempts = sum(one.attempts for one in told)
-            blocked = (f"The pack tells its usage by day alone: {attempts:,} attempts on {len(told)} days.",)
-            there = told
+            blocked = _by_sums(stated, told, there, has_own=has_own)
         done = verification(stated, settlement, blocked, again.remarks)
-        if not has_usage:
-            lines = (unchecked(line, blocked[0]) for line in done.lines)
+        if not has_usage and not has_own:
+            there = told
+            lines = (unchecked(line, " ".join(blocked)) for line in done.lines)
             done = msgspec.structs.replace(done, lines=tuple(lines), differences=())
         if done.same and given.content != canonical_bytes(stated):
             done = msgspec.structs.replace(done, same=False, remarks=("The statement was written in other bytes.",))
@@ -209,39 +219,47 @@ def _settled(lake: Lake, days: Interval, period: str) -> Statement:
     return statement_of(found)
 
 
-def _with_corrections(home: Home, lake: Lake, stated: Statement, again: Repetition) -> Settlement:
-    """The settlement with what it owes for closed periods, computed anew from what the pack holds.
-
-    Where that comes to the same amounts, the causes stay in the words in which they were stated.
-    """
-    periods = _corrected(again)
-    if not periods or again.blocked:
-        return again.settlement
-    settled_ns = Books(lake.control).settled_ns(stated.receipt) or 0
-    forget_settlements(lake.control, settled_ns)
-    books = Books(lake.control)
-    closed = ClosedMonths(books, stated.as_of)
-    found = late_of(again.settler, books, closed, list(again.assume), basis_of(home))
-    # Of months that nothing is corrected of, the pack has no usage.
-    redone = with_late(again.without_late, closed, [one for one in found if one.closed.period in periods])
-    return again.settlement if _amounts(redone) == _amounts(again.settlement) else redone
+def _own_usage(reader: Home | None, told: Sequence[DayContent], out: Path) -> bool:
+    """Write the reader's own usage of the days of a pack; return whether there is any."""
+    if reader is None or not reader.control.exists() or not told:
+        return False
+    days = Interval(min(one.day for one in told), day_after(max(one.day for one in told)))
+    with copied(reader.control, reader.lake) as own:
+        if not day_contents(own, days):
+            return False
+        _write_usage(own, days, out)
+    return True
 
 
-def _corrected(again: Repetition) -> set[Interval]:
-    """The closed periods that the settlement owes something for."""
-    settlement = again.settlement
-    return {change.period for change in (*settlement.corrections, *settlement.restated)}
+def _by_sums(
+    stated: Statement, told: Sequence[DayContent], there: Sequence[DayContent], *, has_own: bool
+) -> tuple[str, ...]:
+    """Why lines of a pack that tells its usage by day alone cannot be checked; nothing where one's own is the same."""
+    attempts = sum(one.attempts for one in told)
+    alone = f"The pack tells its usage by day alone: {attempts:,} attempts on {len(told)} days."
+    adds_up = "The lines add up to what is owed" if _adds_up(stated) else "The lines do NOT add up to what is owed"
+    if not has_own:
+        return (f"{alone} {adds_up}; nothing else of them can be checked without the usage.",)
+    others = {one.day for one in (*told, *there)} - {one.day for one in told if one in there}
+    if not others:
+        return ()
+    named = ", ".join(map(str, sorted(others)))
+    return (f"{alone} The usage of this home is another on {named}. {adds_up}, and this one came out otherwise.",)
+
+
+def _adds_up(stated: Statement) -> bool:
+    """Return whether the lines of each direction sum to its total."""
+    return all(
+        exact_sum(line.amount for line in stated.lines if (line.payer, line.payee) == (one.payer, one.payee))
+        == one.total
+        for one in stated.directions
+    )
 
 
 def _needed(again: Repetition, days: Interval) -> Interval:
     """The days whose usage the settlement and its corrections stand on."""
-    begins = [again.settler.needed(period).begin for period in (days, *_corrected(again))]
+    begins = [again.settler.needed(period).begin for period in (days, *corrected_periods(again.settlement))]
     return Interval(min(begins), days.end)
-
-
-def _amounts(settlement: Settlement) -> list[tuple[object, ...]]:
-    changes = (*settlement.corrections, *settlement.restated)
-    return [(one.period, one.term, one.line, one.old, one.new, one.old_base, one.new_base) for one in changes]
 
 
 def _write_usage(lake: Lake, days: Interval, out: Path) -> None:

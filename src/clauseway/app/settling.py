@@ -26,6 +26,7 @@ from clauseway.decisions.several import in_their_order
 from clauseway.ledger import (
     Carried,
     Change,
+    Conflict,
     Credit,
     Dispute,
     Inputs,
@@ -413,7 +414,15 @@ def _as_then(closed: Told, assume: Sequence[str]) -> list[str]:
 def _post(control: Control, settlements: Sequence[Settlement]) -> None:
     """Post them, all or none: nobody finds a month restated whose correction is missing."""
     settled = [(one, accruals(one, control.entries(*references(one.period)))) for one in settlements]
-    control.settle_together(settled, time.time_ns())
+    try:
+        control.settle_together(settled, time.time_ns())
+    except Conflict as error:
+        what = "the same inputs come to another result than they did before"
+        todo = (
+            "Count everything again: clauseway settle --from-scratch. If it stays so, another build settled it before: "
+            "change what the home stands on (clauseway basis … --why), and it is a settlement of its own."
+        )
+        raise InvalidInput(Problem(what=what, why=str(error), where="ledger", todo=todo)) from None
 
 
 def _refuse_closed(books: Books, days: Interval) -> None:

@@ -84,7 +84,7 @@ def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path 
     todo = 'See clauseway statement verify; or countersign it as it is: --unverified --why "…".'
     what, where = "it cannot be countersigned", str(pack or path)
     if pack is not None:
-        verified, packed, _ = verify_pack(pack)
+        verified, packed, _ = verify_pack(pack, home)
         if packed.content != canonical_bytes(statement):
             raise InvalidInput(Problem(what=what, why="the pack holds another statement", where=where, todo=todo))
         is_same = verified.same

@@ -3,7 +3,7 @@
 Nothing of the home is changed: a copy of its control data is settled from, with the usage that the statement names.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +13,15 @@ from clauseway.app.audit_log import edits
 from clauseway.app.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.handing_over import unpriced
 from clauseway.app.home import Home
-from clauseway.app.settling import Settler, latest_settlements, month, vouchers_hash
+from clauseway.app.settling import (
+    ClosedMonths,
+    Settler,
+    late_of,
+    latest_settlements,
+    month,
+    vouchers_hash,
+    with_late,
+)
 from clauseway.app.statement_formats import FORMATS
 from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
@@ -23,7 +31,7 @@ from clauseway.ledger.vouchers import Voucher
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.books import Books
 from clauseway.storage.lake import Lake
-from clauseway.storage.past import copied
+from clauseway.storage.past import copied, forget_since, rows_known
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem
 
 _SIGNATURES = ".signatures.json"
@@ -120,8 +128,9 @@ def verify_statement(home: Home, stated: Statement) -> Verification:
     """Settle again from what a statement says it was made from. Raises InvalidInput where that is impossible."""
     with copied(home.control, home.lake) as lake:
         again = repeat(home, lake, stated)
+        settlement = performed_corrections(home, lake, stated, again)
     edited = [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
-    return verification(stated, again.settlement, again.blocked, [*again.remarks, *edited])
+    return verification(stated, settlement, again.blocked, [*again.remarks, *edited])
 
 
 def verification(
@@ -168,16 +177,18 @@ def unchecked(line: LineCheck, because: str) -> LineCheck:
     return msgspec.structs.replace(line, verdict=CANNOT_BE_CHECKED, differs_by=_ZERO, because=because)
 
 
-class Repetition(msgspec.Struct, frozen=True):
+class Repetition(msgspec.Struct, frozen=True, kw_only=True):
     """A settlement made again: with which settler, on which usage, and what keeps it from being the same.
 
     What it owes for closed periods is taken from the settlement as it was recorded; `without_late` has none of that.
+    `settler_of` makes the same settler on another view of the lake.
     """
 
     settlement: Settlement
     without_late: Settlement
     settler: Settler
     view: Lake
+    settler_of: Callable[[Lake], Settler]
     assume: tuple[str, ...]
     blocked: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -196,12 +207,17 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
         known_at = KnownAt(settled_ns)
     table = settled_prices(home, inputs.price_book, known_at)
     repeated: list[tuple[Settlement, Settler, Lake]] = []
-    for view in _views(lake, inputs, known_at, settled_ns):
+
+    def settler_of(view: Lake) -> Settler:
         settler = Settler(view, opened, table, readings, vouchers, use_kept=False)
         settler.stated_known_at = inputs.known_at
         if inputs.batches:
             named = {"batches": inputs.batches, "known_at": inputs.known_at}
             settler.inputs = msgspec.structs.replace(settler.inputs, **named)
+        return settler
+
+    for view in _views(lake, inputs, known_at, settled_ns):
+        settler = settler_of(view)
         repeated.append((_settled(settler, stated.as_of, assume), settler, view))
         if _usage(repeated[-1][0].inputs) == _usage(inputs):
             break
@@ -215,14 +231,67 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
         found = corrected(found, last.corrections, last.inputs.closed, last.restated)
     elif inputs.closed:
         remarks.append("The corrections of closed months cannot be repeated: the settlement itself is not here.")
-    return Repetition(found, without_late, settler, view, tuple(assume), tuple(blocked), tuple(remarks))
+    return Repetition(
+        settlement=found,
+        without_late=without_late,
+        settler=settler,
+        view=view,
+        settler_of=settler_of,
+        assume=tuple(assume),
+        blocked=tuple(blocked),
+        remarks=tuple(remarks),
+    )
+
+
+def performed_corrections(home: Home, lake: Lake, stated: Statement, again: Repetition) -> Settlement:
+    """The settlement with what it owes for closed periods, computed anew. `lake` has a copy of the control data.
+
+    Where that comes to the same amounts, the causes stay in the words in which they were stated. Usage of a closed
+    period may have come since: then what was known when it was settled is taken.
+    """
+    periods = corrected_periods(again.settlement)
+    settled_ns = Books(lake.control).settled_ns(stated.receipt)
+    if periods and again.blocked:
+        return again.without_late  # what was recorded of them would only agree with itself
+    if not periods or settled_ns is None:
+        return again.settlement
+    forget_since(lake.control, settled_ns, stated.as_of.begin)
+    redone: list[Settlement] = []
+    for settler in _settlers_then(lake, again, settled_ns):
+        books = Books(lake.control)
+        closed = ClosedMonths(books, stated.as_of)
+        found = late_of(settler, books, closed, list(again.assume), basis_of(home))
+        # Of months that nothing is corrected of, a pack has no usage.
+        late = [one for one in found if one.closed.period in periods]
+        redone.append(with_late(again.without_late, closed, late))
+        if _amounts(redone[-1]) == _amounts(again.settlement):
+            return again.settlement
+    return redone[0]
+
+
+def _settlers_then(lake: Lake, again: Repetition, settled_ns: int) -> Iterator[Settler]:
+    yield again.settler
+    yield again.settler_of(lake.as_known(settled_ns))
+    yield again.settler_of(lake.as_known(settled_ns, settled_ns))
+
+
+def corrected_periods(settlement: Settlement) -> set[Interval]:
+    """The closed periods that a settlement owes something for."""
+    return {change.period for change in (*settlement.corrections, *settlement.restated)}
+
+
+def _amounts(settlement: Settlement) -> list[tuple[object, ...]]:
+    changes = (*settlement.corrections, *settlement.restated)
+    return [(one.period, one.term, one.line, one.old, one.new, one.old_base, one.new_base) for one in changes]
 
 
 def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None) -> Iterator[Lake]:
     """The lake as it may have been: the first that has the usage which was settled is taken."""
     if inputs.batches:
-        named = [one for one in lake.control.batches() if one.name in inputs.batches]
-        yield lake.as_known(lake.known_ns, max((one.sealed_ns for one in named), default=0))
+        newest, rows = _batches_then(lake, inputs)
+        is_apart = sum(file.rows for file in lake.as_known(lake.known_ns, newest).usage_files()) == rows
+        # Merged with what came later, rows say themselves when they became known.
+        yield lake.as_known(lake.known_ns, newest) if is_apart else lake.as_known(newest)
         return
     if inputs.known_at != str(KnownAt.everything()):
         yield lake.as_known(known_at.instant_ns)
@@ -231,6 +300,13 @@ def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None
         # Another home's usage may have come since, which was known there before.
         yield lake.as_known(settled_ns)
         yield lake.as_known(settled_ns, settled_ns)
+
+
+def _batches_then(lake: Lake, inputs: Inputs) -> tuple[int, int]:
+    """When the newest batch that a settlement names was sealed, and how many rows had been sealed by then."""
+    sealed = lake.control.batches()
+    newest = max((one.sealed_ns for one in sealed if one.name in inputs.batches), default=0)
+    return newest, sum(one.usage_rows for one in sealed if one.sealed_ns <= newest)
 
 
 def _settled(settler: Settler, days: Interval, assume: Sequence[str]) -> Settlement:
@@ -254,6 +330,16 @@ def _blocked(lake: Lake, stated: Inputs, found: Inputs) -> Iterator[str]:
         here = {one.name: one for one in lake.control.batches()}
         if missing := sorted(set(stated.batches) - here.keys()):
             yield f"{len(missing)} batches of usage are not in this lake, the first {missing[0]}."
+            return
+        newest, rows = _batches_then(lake, stated)
+        if sum(file.rows for file in lake.as_known(lake.known_ns, newest).usage_files()) != rows:
+            known = rows_known(lake, newest)
+            if known != rows:
+                yield (
+                    f"Files were merged since with usage that came later, and cannot be told apart: {rows:,} records "
+                    f"had been sealed when it was settled, and {known:,} were known by then. The lake of a backup from "
+                    "before the merge, or a pack made before, can be verified."
+                )
         return
     if found.usage != stated.usage:
         yield (

@@ -14,10 +14,7 @@ from clauseway.cli.output import console, print_json
 from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import InvalidInput, Problem, parse_day
 
-Currency = Annotated[str, typer.Option(help="Another currency than USD; needs --rates.", metavar="CODE")]
-RatesFile = Annotated[
-    Path | None, typer.Option("--rates", help="Your dated exchange rates: a CSV file with day,base,quote,rate.")
-]
+Currency = Annotated[str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CODE")]
 Dated = Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")]
 
 
@@ -28,7 +25,6 @@ def command(
     day: Dated = "",
     told: Annotated[str, typer.Option("--id", help="The invoice's number; by default PAYEE-PAYER-PERIOD.")] = "",
     currency: Currency = "USD",
-    rates: RatesFile = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -40,8 +36,8 @@ def command(
     \b
     What OpenAI owes Microsoft for May:
       clauseway invoice --period 2026-05 --payer openai --payee microsoft
-    In euros, at the rate of the invoice's day:
-      clauseway invoice --period 2026-05 --payer openai --payee microsoft --currency EUR --rates rates.csv
+    In euros, at the rate of the invoice's day (clauseway basis rates FILE):
+      clauseway invoice --period 2026-05 --payer openai --payee microsoft --currency EUR
     What is open:
       clauseway invoice
     """
@@ -52,7 +48,7 @@ def command(
         raise InvalidInput(
             Problem(what="no payer or payee", why=why, where="--payer", todo="Name both: --payer and --payee.")
         )
-    found = invoice(home_at(home), period, payer, payee, dated(day), told, currency, rates)
+    found = invoice(home_at(home), period, payer, payee, dated(day), told, currency)
     if as_json:
         print_json(found)
         return 0

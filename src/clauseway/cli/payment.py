@@ -9,7 +9,7 @@ from clauseway.app.bookkeeping import pay, reverse
 from clauseway.app.home import home_at
 from clauseway.app.statements import cents
 from clauseway.cli import options
-from clauseway.cli.invoice import Dated, RatesFile, dated
+from clauseway.cli.invoice import Dated, dated
 from clauseway.cli.output import console, print_json
 from clauseway.values import InvalidInput, Problem
 
@@ -23,8 +23,7 @@ def command(
     reason: Annotated[str, typer.Option(help="With --reverse: why, in a few words.")] = "",
     amount: Annotated[str, typer.Option(help="What was paid, before withholding; by default all that is open.")] = "",
     day: Dated = "",
-    currency: Annotated[str, typer.Option(help="Another currency than the invoice's; needs --rates.")] = "",
-    rates: RatesFile = None,
+    currency: Annotated[str, typer.Option(help="Another currency than the invoice's, by the home's rates.")] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -37,7 +36,7 @@ def command(
     All of it:
       clauseway payment microsoft-openai-2026-05 --id bank-778
     A part, in euros:
-      clauseway payment microsoft-openai-2026-05 --id bank-779 --amount 1.20 --currency EUR --rates rates.csv
+      clauseway payment microsoft-openai-2026-05 --id bank-779 --amount 1.20 --currency EUR
     The bank returned it:
       clauseway payment --reverse bank-778 --id bank-780 --reason "returned: account closed"
     """
@@ -46,7 +45,7 @@ def command(
     if not invoice:
         todo = "Name the invoice, or the payment to take back with --reverse."
         raise InvalidInput(Problem(what="no invoice", why="a payment is on an invoice", where="INVOICE", todo=todo))
-    paid = pay(home_at(home), told, invoice, amount, dated(day), currency, rates)
+    paid = pay(home_at(home), told, invoice, amount, dated(day), currency)
     if as_json:
         print_json(paid)
     else:

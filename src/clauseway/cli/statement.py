@@ -282,7 +282,7 @@ def dispute(
 
 def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
     """Perform a pack again and print what came of it, with its signatures."""
-    done, given, signatures = verify_pack(path)
+    done, given, signatures = verify_pack(path, home)
     signing = None
     if signatures:
         with TemporaryDirectory(prefix="clauseway-") as folder:

@@ -9,7 +9,7 @@ import msgspec
 from clauseway.agreement.shares import RevenueShare, ShareBase
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumptions
-from clauseway.values import day_of
+from clauseway.values import day_of, exact_sum
 
 _NOTHING, _WHOLE = Decimal(0), Decimal(1)
 
@@ -59,6 +59,32 @@ def taken_back(record: SaleRecord) -> RevenueLine:
         amount=record.amount,
         voucher=record.request_id,
     )
+
+
+def clipped(back: Iterable[SaleRecord], revenue: Iterable[RevenueLine]) -> list[SaleRecord]:
+    """What takes sales back, at most what the sales of its day, seller, cloud and product are charged.
+
+    A price that became known later may charge less than was credited before. In order of event time and voucher.
+    """
+    taken = sorted(back)
+    named = {_sales_of(one) for one in taken}
+    left: dict[tuple[date, str, str, str], Decimal] = {}
+    for line in revenue:
+        key = line.event_day, line.seller, line.cloud, line.product
+        if key in named:
+            left[key] = exact_sum((left.get(key, _NOTHING), line.amount))
+    found = []
+    for one in taken:
+        key = _sales_of(one)
+        amount = min(one.amount.copy_negate(), left.get(key, _NOTHING))
+        left[key] = exact_sum((left.get(key, _NOTHING), amount.copy_negate()))
+        if amount > 0:
+            found.append(msgspec.structs.replace(one, amount=amount.copy_negate()))
+    return found
+
+
+def _sales_of(one: SaleRecord) -> tuple[date, str, str, str]:
+    return day_of(one.event_ns), one.seller, one.cloud, one.product
 
 
 def in_no_base(shares: Iterable[RevenueShare], catalog: Catalog) -> frozenset[str]:

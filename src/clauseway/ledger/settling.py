@@ -21,7 +21,7 @@ from clauseway.agreement.shares import CORRECTION, RevenueShare
 from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import LENGTHS, OURS, Assumption, Assumptions
 from clauseway.ledger.carrying import Carried, ShareKey
-from clauseway.ledger.revenue import RevenueLine, SaleRecord, taken_back
+from clauseway.ledger.revenue import RevenueLine, SaleRecord, clipped, taken_back
 from clauseway.ledger.settlement import Disputed, Ended, Inputs, Settlement, ShareResult
 from clauseway.ledger.sharing import Sharing, days_in
 from clauseway.values import Interval, InvalidInput, Problem, day_of
@@ -72,11 +72,21 @@ def settle(
     if problems:
         raise InvalidInput(*problems)
     used = (*assumptions.used(names), *losses)
+    line_names = _line_names(in_force)
 
     def shared(back: Sequence[SaleRecord], before: Mapping[ShareKey, Carried]) -> tuple[list[ShareResult], set[date]]:
         lines, sales = _with(back, revenue, ordered or {})
         settled = [
-            Sharing(share, period, lines, catalog, assumptions, sales, before.get((share.term, share.begin)))
+            Sharing(
+                share,
+                period,
+                lines,
+                catalog,
+                assumptions,
+                sales,
+                before.get((share.term, share.begin)),
+                name=line_names[share.term, share.begin],
+            )
             for share in sorted(in_force, key=lambda share: (share.payer, share.payee, share.begin, share.term))
         ]
         return [share.result() for share in settled], {day for share in settled for day in share.needs_order}
@@ -97,6 +107,15 @@ def settle(
         receipt=_receipt(period, shares, used, inputs),
         disputed=at_stake,
     )
+
+
+def _line_names(shares: Iterable[RevenueShare]) -> dict[ShareKey, str]:
+    """How the ids of each share's lines begin: with its term, and with its begin where the term is there before."""
+    found: dict[ShareKey, str] = {}
+    for share in sorted(shares, key=lambda share: (share.term, share.begin)):
+        again = any(term == share.term for term, _ in found)
+        found[share.term, share.begin] = f"{share.term}@{share.begin}" if again else share.term
+    return found
 
 
 def carry(
@@ -150,6 +169,7 @@ def _with(
     """Revenue, as sums and as sales in order, with what takes it back."""
     if not back:
         return revenue, ordered
+    back = clipped(back, revenue)
     sales = {day: [*sales, *(one for one in back if day_of(one.event_ns) == day)] for day, sales in ordered.items()}
     return [*revenue, *map(taken_back, back)], sales
 

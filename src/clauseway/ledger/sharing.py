@@ -61,8 +61,14 @@ class Sharing:
         assumptions: Assumptions,
         ordered: Mapping[date, Sequence[SaleRecord]],
         carried: Carried | None = None,
+        *,
+        name: str = "",
     ) -> None:
-        """`revenue` holds every line since the share began, or since the day up to which sums are `carried`."""
+        """`revenue` holds every line since the share began, or since the day up to which sums are `carried`.
+
+        `name` is how the ids of its lines begin; by default the term's id.
+        """
+        self.name = name or share.term
         self.share, self.days, self.ordered = share, days_in(share, period), ordered
         self.before = carried or Carried(until=share.begin, lines=(), ends=())
         self.counting = Counting(share.base, catalog, assumptions)
@@ -267,7 +273,7 @@ class Sharing:
             self.reached = CapReached(day=day, **at)
 
     def _lines(self, amount: Decimal, moved: Mapping[_Key, Decimal]) -> tuple[ShareLine, ...]:
-        ids = {key: "|".join((self.share.term, *key)) for key in sorted(moved)}
+        ids = {key: "|".join((self.name, *key)) for key in sorted(moved)}
         amounts = allocate(amount, [(ids[key], moved[key]) for key in ids])
         return tuple(self._line(key, line, amounts[line], moved[key]) for key, line in ids.items())
 

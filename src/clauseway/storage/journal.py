@@ -51,7 +51,8 @@ def read(connection: Connection, references: Sequence[str] = ()) -> list[Entry]:
     query = select(schema.entries).order_by(columns.sequence)
     legs = select(schema.postings).order_by(schema.postings.c.entry, schema.postings.c.leg)
     if references:
-        begins = or_(*(columns.reference.startswith(begin, autoescape=True) for begin in references))
+        # LIKE takes letters of either case for the same.
+        begins = or_(*(func.substr(columns.reference, 1, len(begin)) == begin for begin in references))
         query = query.where(begins)
         legs = legs.join(schema.entries, schema.postings.c.entry == columns.sequence).where(begins)
     return _built(connection, query, legs)

@@ -6,13 +6,16 @@ The home itself is only read. Files of usage stay where they are.
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow.compute as pc
 from sqlalchemy import delete
 
 from clauseway.storage import schema
 from clauseway.storage.control import Control
+from clauseway.storage.digests import read_rows
 from clauseway.storage.lake import Lake
 
 
@@ -45,7 +48,15 @@ def as_known(control: Path, lake: Path, known_ns: int) -> Iterator[Lake]:
         yield past.as_known(known_ns)
 
 
-def forget_settlements(control: Control, since_ns: int) -> None:
-    """Take what was settled at an instant or later out of a copy."""
+def forget_since(control: Control, since_ns: int, begin: date) -> None:
+    """Take what was settled at an instant or later out of a copy, and closes of periods that end after a day."""
     with control.writing() as connection:
         connection.execute(delete(schema.settlements).where(schema.settlements.c.recorded_ns >= since_ns))
+        connection.execute(delete(schema.closes).where(schema.closes.c.end_day > begin))
+
+
+def rows_known(lake: Lake, known_ns: int) -> int:
+    """How many rows of usage were known by an instant. Raises LakeDamaged."""
+    files = lake.sound(lake.usage_files())
+    columns = (read_rows(lake.root / file.name, columns=["recorded_ns"])["recorded_ns"] for file in files)
+    return sum(pc.sum(pc.less_equal(column, known_ns)).as_py() or 0 for column in columns)
