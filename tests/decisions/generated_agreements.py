@@ -27,6 +27,7 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
+    Prohibition,
     Reading,
     RefusalRight,
     RevenueShareTerm,
@@ -34,7 +35,7 @@ from clauseway.agreement import (
     ShareBase,
     Term,
 )
-from clauseway.agreement.definitions import RULES
+from clauseway.agreement.definitions import RULES, STATED_RULES
 from clauseway.agreement.facts import Fact
 from clauseway.agreement.terms import MILESTONE, Only
 from clauseway.app.library import OpenAgreement
@@ -76,26 +77,36 @@ READINGS = {"X": ("strict", "loose"), "Y": ("near", "far")}
 
 _days = st.integers(0, 60).map(lambda days: BEGIN + timedelta(days=days))
 _products = st.frozensets(st.sampled_from((*CLASSES, *PRODUCTS)), min_size=1, max_size=3)
-_actions = st.frozensets(st.sampled_from(ACTIONS), min_size=1, max_size=3)
+# Which actions take a cloud, a seller, a licensee: a term that says otherwise is refused by the reader.
+HOSTED_AND_SOLD = ("serve", "sell")
+PLACED = (*HOSTED_AND_SOLD, "contract-compute")
+LICENSED = ("license", "use-under-licence")
+
+
+def _some_of(actions: Sequence[str]) -> st.SearchStrategy[frozenset[str]]:
+    return st.frozensets(st.sampled_from(tuple(actions)), min_size=1, max_size=3)
+
+
 _party = st.sampled_from(PARTIES)
 _clouds = st.frozensets(st.sampled_from(tuple(CLOUDS)), max_size=2)
 _none = st.just(frozenset[str]())
 
 
 class _Where(NamedTuple):
-    """What scopes of an agreement may say beside actions, products and clouds."""
+    """Actions, and what scopes on them may say beside products: the reader refuses what an action does not take."""
 
+    actions: st.SearchStrategy[frozenset[str]]
+    clouds: st.SearchStrategy[frozenset[str]]
     trade: dict[str, st.SearchStrategy[frozenset[str]]]
     scopes: st.SearchStrategy[tuple[Scope, ...]]
     only: st.SearchStrategy[Only]
 
     @classmethod
-    def of(cls, sellers: bool, regions: bool) -> "_Where":
+    def placed(cls, sellers: bool, regions: bool, actions: Sequence[str]) -> "_Where":
         trade = {"segments": _none | st.frozensets(st.sampled_from(SEGMENTS[1:]), max_size=2)}
         reserved = [
             st.builds(Only, clouds=st.frozensets(st.sampled_from(tuple(CLOUDS)), min_size=1, max_size=2)),
             st.builds(Only, parties=st.frozensets(_party, min_size=1, max_size=2)),
-            st.builds(Only, licensees=st.frozensets(_party, min_size=1, max_size=2)),
         ]
         if sellers:
             trade["sellers"] = _none | st.frozensets(_party, max_size=2)
@@ -104,13 +115,47 @@ class _Where(NamedTuple):
             named = st.sampled_from((*REGIONS, "elsewhere"))
             trade["regions"] = _none | st.frozensets(named, max_size=2)
             reserved.append(st.builds(Only, regions=st.frozensets(named, min_size=1, max_size=2)))
-        # A scope that says nothing holds everything.
-        said = st.builds(Scope, actions=_none | _actions, products=_none | _products, clouds=_clouds, **trade)
-        scopes = st.one_of(said, said, said, st.just(Scope()))
-        return cls(trade, st.lists(scopes, max_size=2).map(tuple), st.one_of(reserved))
+        return cls(_some_of(actions), _clouds, trade, cls._scopes(actions, _clouds, trade), st.one_of(reserved))
+
+    @classmethod
+    def licensed(cls, actions: Sequence[str] = LICENSED) -> "_Where":
+        reserved = [
+            st.builds(Only, parties=st.frozensets(_party, min_size=1, max_size=2)),
+            st.builds(Only, licensees=st.frozensets(_party, min_size=1, max_size=2)),
+        ]
+        return cls(_some_of(actions), _none, {}, cls._scopes(actions, _none, {}), st.one_of(reserved))
+
+    @staticmethod
+    def _scopes(
+        actions: Sequence[str],
+        clouds: st.SearchStrategy[frozenset[str]],
+        trade: dict[str, st.SearchStrategy[frozenset[str]]],
+    ) -> st.SearchStrategy[tuple[Scope, ...]]:
+        said = st.builds(
+            Scope, actions=_none | _some_of(actions), products=_none | _products, clouds=clouds, **trade
+        ).filter(lambda scope: scope != Scope())
+        return st.lists(said, max_size=2).map(tuple)
 
 
-_WHERE = {told: _Where.of(*told) for told in ((False, False), (True, False), (False, True), (True, True))}
+class _Wheres(NamedTuple):
+    """The ways in which terms of one agreement may be scoped."""
+
+    hosted: _Where
+    contracted: _Where
+    licensed: _Where
+    offered: _Where
+
+    @classmethod
+    def of(cls, sellers: bool, regions: bool) -> "_Wheres":
+        return cls(
+            hosted=_Where.placed(sellers, regions, HOSTED_AND_SOLD),
+            contracted=_Where.placed(False, regions, PLACED),
+            licensed=_Where.licensed(),
+            offered=_Where.licensed(("license",)),
+        )
+
+
+_WHERE = {told: _Wheres.of(*told) for told in ((False, False), (True, False), (False, True), (True, True))}
 _binds = st.sampled_from(
     (
         Choice("", {"": "first-shipped-since"}),
@@ -133,7 +178,7 @@ def cited(term: str, amendment: str) -> Citation:
 
 
 @st.composite
-def _terms(draw: st.DrawFn, where: _Where, name: str, amendment: str, begins: date) -> Term:
+def _terms(draw: st.DrawFn, where: _Wheres, name: str, amendment: str, begins: date) -> Term:
     kind: Callable[..., st.SearchStrategy[Term]] = draw(st.sampled_from(_KINDS))
     ends = draw(st.sampled_from(("never", "never", "through", "until", MILESTONE)))
     day = draw(_days)
@@ -150,57 +195,86 @@ def _terms(draw: st.DrawFn, where: _Where, name: str, amendment: str, begins: da
     )
 
 
-def _exclusivity(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
-    return st.builds(
-        Exclusivity, actions=_actions, products=_products, only=where.only, clouds=_none | _clouds,
-        except_=where.scopes, **where.trade, **common,
-    )  # fmt: skip
+def _exclusivity(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    return st.one_of([
+        st.builds(
+            Exclusivity, actions=where.actions, products=_products, only=where.only, clouds=_none | where.clouds,
+            except_=where.scopes, **where.trade, **common,
+        )
+        for where in (wheres.hosted, wheres.hosted, wheres.contracted, wheres.licensed)
+    ])  # fmt: skip
 
 
-def _permission(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _prohibition(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    parties = st.frozensets(_party, min_size=1, max_size=2) | st.just(frozenset({"anyone"}))
+    return st.one_of([
+        st.builds(
+            Prohibition, parties=parties, actions=where.actions, products=_products, clouds=_none | where.clouds,
+            except_=where.scopes, **where.trade, **common,
+        )
+        for where in (wheres.hosted, wheres.contracted, wheres.licensed)
+    ])  # fmt: skip
+
+
+def _permission(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     party = st.sampled_from((*PARTIES, "anyone"))
-    return st.builds(
-        Permission, party=party, actions=_actions, products=_products, clouds=_clouds, **where.trade, **common
-    )
+    despite = st.frozensets(st.sampled_from(("any", *(f"B{at}.{term}" for at in range(2) for term in range(3)))))
+    return st.one_of([
+        st.builds(
+            Permission, party=party, actions=where.actions, products=_products, clouds=where.clouds,
+            despite=_none | despite, **where.trade, **common,
+        )
+        for where in (wheres.hosted, wheres.contracted, wheres.licensed)
+    ])  # fmt: skip
 
 
-def _precedence(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _precedence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    return st.one_of([
+        st.builds(
+            Precedence, party=_party, first=st.sampled_from(tuple(CLOUDS)), actions=where.actions,
+            products=_products, binds=_binds, unless=_unless, since=_days, **where.trade, **common,
+        )
+        for where in (wheres.hosted, wheres.contracted)
+    ])  # fmt: skip
+
+
+def _refusal_right(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+    return st.one_of([
+        st.builds(
+            RefusalRight, holder=st.just(holder), grantor=st.sampled_from(("", "", *others)), actions=where.actions,
+            products=_products, except_clouds=where.clouds, subject=st.sampled_from(("hall", "yard")),
+            **where.trade, **common,
+        )
+        for holder in PARTIES
+        for others in [[party for party in PARTIES if party != holder]]
+        for where in (wheres.hosted, wheres.contracted, wheres.offered)
+    ])  # fmt: skip
+
+
+def _licence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     return st.builds(
-        Precedence, party=_party, first=st.sampled_from(tuple(CLOUDS)), actions=_actions, products=_products,
-        binds=_binds, unless=_unless, since=_days, **where.trade, **common,
+        Licence, licensor=st.sampled_from(("maker", "maker", "north")), licensee=_party, products=_products,
+        carries=wheres.hosted.scopes, **common,
     )  # fmt: skip
 
 
-def _refusal_right(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
-    return st.builds(
-        RefusalRight, holder=_party, actions=_actions, products=_products, except_clouds=_clouds,
-        subject=st.sampled_from(("hall", "yard")), **where.trade, **common,
-    )  # fmt: skip
-
-
-def _licence(where: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
-    return st.builds(
-        Licence, licensor=st.just("maker"), licensee=_party, products=_products,
-        carries=where.scopes, **common,
-    )  # fmt: skip
-
-
-def _revenue_share(_: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _revenue_share(_: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     base = st.builds(ShareBase, excludes=st.just(frozenset()) | _products)
     return st.builds(RevenueShareTerm, payer=_party, payee=_party, rate=st.just("rate"), base=base, **common)
 
 
-def _ownership(_: _Where, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _ownership(_: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
     return st.builds(Ownership, party=st.sampled_from(("maker", "maker", "north")), products=_products, **common)
 
 
 _KINDS = (
-    _exclusivity, _exclusivity, _permission, _precedence, _refusal_right, _licence, _revenue_share, _ownership,
+    _exclusivity, _exclusivity, _prohibition, _permission, _permission, _precedence, _refusal_right, _licence,
+    _revenue_share, _ownership,
 )  # fmt: skip
 
 
 @st.composite
-def _amendments(draw: st.DrawFn, where: _Where, number: int, effective: date, earlier: Sequence[str]) -> Amendment:
+def _amendments(draw: st.DrawFn, where: _Wheres, number: int, effective: date, earlier: Sequence[str]) -> Amendment:
     name = f"B{number}"
     announced = draw(_days)
     terms = [
@@ -272,7 +346,7 @@ def agreements(draw: st.DrawFn) -> OpenAgreement:
         meaning="generated",
         catalog=catalog,
         sources={},
-        rules={name: cited(name, "agreement") for name in RULES},
+        rules={name: cited(name, "agreement") for name in (*RULES, *draw(st.sampled_from(((), STATED_RULES))))},
         readings={
             name: Reading(id=name, options=options, citation=cited(name, "agreement"))
             for name, options in READINGS.items()

@@ -186,6 +186,8 @@ class OdrlReader:
             return [Literal(asked.segment)]
         if operand in (CW.party, CW.recipient):
             return [self._node("party", asked.party if operand == CW.party else asked.to)]
+        if operand == CW.host:
+            return self._host(asked)
         if operand == CW.product:
             return self._scopes(asked.product)
         if operand == CW.firstShipped:
@@ -199,6 +201,20 @@ class OdrlReader:
         assert operand == CW.granted, operand
         granted = {*self._all(self._node("party", asked.party), CW.granted)}
         return [Literal(bool(granted & {*self._scopes(asked.product)}))]
+
+    def _host(self, asked: Question) -> list[Node]:
+        """Who hosts: whoever serves; of a sale the owner where it launched on that cloud, else the cloud's operator."""
+        cloud = self._node("cloud", asked.cloud)
+        if asked.action == "serve":
+            return [self._node("party", asked.party)]
+        launched = [
+            cloud_of
+            for launch in self._all(self._node("asset", asked.product), CW.launch)
+            for cloud_of in self._all(launch, CW.cloud)
+        ]
+        if cloud in launched and (owners := self._all(self._node("asset", asked.product), CW.owner)):
+            return owners
+        return list(self.graph.subjects(CW.operates, cloud))
 
     def _scopes(self, product: str) -> list[Node]:
         """A product and the collections it is part of, directly or through others."""

@@ -63,6 +63,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     effective: date | None
     declared: tuple[tuple[str, int], ...]
     changed: tuple[Changed, ...]
+    # The terms that permissions stand against, each with its line.
+    despite: tuple[tuple[str, int], ...]
     # Only of a document in which nothing is wrong at all.
     amendment: Amendment | None
 
@@ -83,6 +85,7 @@ def read_amendment(document: Document, definitions: Definitions, mistakes: Mista
         effective=page.effective,
         declared=tuple(page.declared),
         changed=tuple(page.changed),
+        despite=tuple(page.despite),
         amendment=amendment,
     )
 
@@ -149,6 +152,7 @@ class _Page:
         self.terms: list[Term] = []
         self.changes: list[Change] = []
         self.changed: list[Changed] = []
+        self.despite: list[tuple[str, int]] = []
         self._definitions = definitions
         self._mistakes = mistakes
 
@@ -190,6 +194,8 @@ class _Page:
             # Without a day of its own nothing is kept; the rest of the term is read all the same.
             computed["begins"] = self.effective or date.min
         term = build(kind, entry, self._mistakes, computed, beside=_BESIDE_A_TERM)
+        if "despite" in entry.members:
+            self.despite += [(str(item.value), item.line) for item in entry.members["despite"].items]
         if term is not None and citation is not None:
             self.terms.append(term)
             check_term(term, self._place(entry))

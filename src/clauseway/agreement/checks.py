@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import msgspec
 
+from clauseway.agreement.actions import CLOUDS, REGIONS, SEGMENTS, SELLERS, TERM_ACTIONS, USE, takes
 from clauseway.agreement.agreement import Change
 from clauseway.agreement.definitions import ANY_SEGMENT, Definitions
 from clauseway.agreement.entries import Entry
@@ -17,20 +18,24 @@ from clauseway.agreement.terms import (
     ANYONE,
     BINDS,
     MILESTONE,
+    ONLY,
     UNLESS,
     Choice,
     Commitment,
     Context,
     Exclusivity,
+    Forbidding,
     Licence,
     Ownership,
     Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
     Stake,
     Term,
+    Traded,
     Undertaking,
 )
 from clauseway.catalog import ELSEWHERE
@@ -71,13 +76,73 @@ def check_term(term: Term, place: Place) -> None:
     if isinstance(term, RevenueShareTerm):
         _check_share(term, place)
     if isinstance(term, RefusalRight):
-        place.mistakes.check_name(place.line("subject"), term.subject)
+        _check_refusal_right(term, place)
     if isinstance(term, Exclusivity):
         only = term.only
         filled = [names for names in (only.clouds, only.sellers, only.regions, only.parties, only.licensees) if names]
         if len(filled) != 1:
             why = "only: names clouds, sellers, regions, parties or licensees"
             place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of these.")
+    _check_parts(term, place)
+
+
+def _check_refusal_right(term: RefusalRight, place: Place) -> None:
+    place.mistakes.check_name(place.line("subject"), term.subject)
+    if term.grantor == term.holder:
+        why = "whoever holds the right is never bound by it"
+        place.tell("grantor", f"{term.id} binds its own holder", why, "Name who must offer, or leave grantor: out.")
+    if USE in term.actions:
+        why = "nothing is offered by using it"
+        place.tell("actions", f"{USE} is offered by licensing", why, "Write license.")
+
+
+def _check_parts(term: Term, place: Place) -> None:
+    """Every action of a term takes what the term keeps it to, and every part of a term names something."""
+    match term:
+        case Permission():
+            _check_taken("actions", term.actions, _parts_of(term), place)
+        case Exclusivity():
+            only = [part for part in ONLY if getattr(term.only, part)]
+            _check_taken("actions", term.actions, [*_parts_of(term), *only], place)
+            _check_carve_outs(term, place)
+        case Prohibition():
+            _check_taken("actions", term.actions, _parts_of(term), place)
+            _check_carve_outs(term, place)
+            if not term.parties:
+                why = "it binds those it names"
+                place.tell("parties", "'parties' does not fit", why, f"Name parties, or write [{ANYONE}].")
+        case Precedence():
+            _check_taken("actions", term.actions, [CLOUDS, *_parts_of(term)], place)
+        case RefusalRight():
+            apart = [CLOUDS] if term.except_clouds else []
+            _check_taken("actions", term.actions, [*apart, *_parts_of(term)], place)
+        case Licence():
+            for scope in term.carries:
+                if scope == Scope():
+                    why = "a licence carries what it names"
+                    place.tell("carries", f"what {term.id} carries names nothing", why, "Write actions: and products:.")
+                _check_taken("carries", scope.actions, _parts_of(scope), place)
+
+
+def _check_carve_outs(term: Forbidding, place: Place) -> None:
+    for number, scope in enumerate(term.except_, start=1):
+        if scope == Scope():
+            why = "it would leave nothing of the term"
+            place.tell("except", f"carve-out {number} of {term.id} names nothing", why, "Write what it is for.")
+        _check_taken("except", scope.actions or term.actions, _parts_of(scope), place)
+
+
+def _parts_of(scope: Scope | Traded) -> list[str]:
+    """The parts of an act by which a scope is told."""
+    return [part for part in (CLOUDS, SELLERS, SEGMENTS, REGIONS) if getattr(scope, part, None)]
+
+
+def _check_taken(key: str, actions: Iterable[str], parts: Iterable[str], place: Place) -> None:
+    known = [action for action in TERM_ACTIONS if action in actions]
+    for part, action in ((part, action) for part in dict.fromkeys(parts) for action in known):
+        if not takes(action, part):
+            why = f"nothing says of {action} which {part} it is about"
+            place.tell(key, f"{action} takes no {part}", why, f"Write {action} in a term of its own, without {part}.")
 
 
 def _check_share(term: RevenueShareTerm, place: Place) -> None:
@@ -197,15 +262,13 @@ def _vocabulary(definitions: Definitions) -> Mapping[str, Names]:
     names = definitions.names
     classes, products, segments = names["classes"], names["products"], names["segments"]
     regions = names["regions"]
-    actions = {action for written in definitions.classes.values() for action in written.actions}
     return {
         "party": names["parties"],
         "cloud": names["clouds"],
         "region": {*regions, ELSEWHERE} if regions else regions,
         "segment": segments if segments is None else {*segments, ANY_SEGMENT},
         "product": None if classes is None or products is None else {*classes, *products},
-        # A class that could not be read hides its actions.
-        "action": actions if classes is not None and len(classes) == len(definitions.classes) else None,
+        "action": TERM_ACTIONS,
     }
 
 
@@ -234,6 +297,16 @@ def _exclusivity(term: Exclusivity) -> Iterator[Use]:
         yield from _scope("except", scope)
 
 
+def _prohibition(term: Prohibition) -> Iterator[Use]:
+    yield "parties", "party", term.parties - {ANYONE}
+    yield "actions", "action", term.actions
+    yield "products", "product", term.products
+    yield "clouds", "cloud", term.clouds
+    yield from _for_whom(term)
+    for scope in term.except_:
+        yield from _scope("except", scope)
+
+
 def _precedence(term: Precedence) -> Iterator[Use]:
     yield "party", "party", [term.party]
     yield "first", "cloud", [term.first]
@@ -244,6 +317,7 @@ def _precedence(term: Precedence) -> Iterator[Use]:
 
 def _refusal_right(term: RefusalRight) -> Iterator[Use]:
     yield "holder", "party", [term.holder]
+    yield "grantor", "party", [term.grantor] if term.grantor else []
     yield "actions", "action", term.actions
     yield "products", "product", term.products
     yield "except-clouds", "cloud", term.except_clouds
@@ -280,7 +354,7 @@ def _undertaking(term: Undertaking | Context) -> Iterator[Use]:
     yield "parties", "party", term.parties
 
 
-def _for_whom(term: Permission | Exclusivity | Precedence | RefusalRight) -> Iterator[Use]:
+def _for_whom(term: Traded) -> Iterator[Use]:
     """The sellers, segments and regions to which a term keeps."""
     yield "sellers", "party", term.sellers
     yield "segments", "segment", term.segments
@@ -301,6 +375,7 @@ USES: Mapping[type[Term], Callable[..., Iterator[Use]]] = {
     Ownership: _ownership,
     Permission: _permission,
     Exclusivity: _exclusivity,
+    Prohibition: _prohibition,
     Precedence: _precedence,
     RefusalRight: _refusal_right,
     Licence: _licence,

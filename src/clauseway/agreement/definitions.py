@@ -11,6 +11,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from clauseway.agreement.actions import TERM_ACTIONS
 from clauseway.agreement.agreement import Commentary, ContextNote, Figure, Reading
 from clauseway.agreement.blocks import Cited, CitedSource, build, read_mapping
 from clauseway.agreement.entries import Entry, Plain
@@ -22,6 +23,8 @@ from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
 from clauseway.values import Citation
 
 RULES = ("unstated", "owner", "grant", "share", "licensee")
+# Rules that hold only where an agreement states them.
+STATED_RULES = ("launch",)
 # The source of what is our own reading; an agreement may say in its sources what it means by that.
 OURS = "ours"
 STANDINGS = ("reported", "ours")
@@ -328,6 +331,8 @@ def _check_catalog(definitions: Definitions, mistakes: Mistakes) -> None:
     for name, operator in definitions.clouds.items():
         mistakes.check_defined(lines["clouds", name], "operator", operator, names["parties"])
     for name, written_class in definitions.classes.items():
+        for action in sorted(written_class.actions):
+            mistakes.check_one_of(lines["classes", name], "action", action, TERM_ACTIONS)
         if written_class.within:
             mistakes.check_defined(lines["classes", name], "class", written_class.within, names["classes"])
     for name, product in definitions.products.items():
@@ -377,7 +382,7 @@ def _check_circles(definitions: Definitions, mistakes: Mistakes) -> None:
 def _check_rules(definitions: Definitions, mistakes: Mistakes) -> None:
     written = definitions.names["rules"]
     for name in definitions.rules:
-        mistakes.check_one_of(definitions.lines["rules", name], "rule", name, RULES)
+        mistakes.check_one_of(definitions.lines["rules", name], "rule", name, (*RULES, *STATED_RULES))
     for name in RULES if written is not None else ():
         if name not in (written or ()):
             what, why = f"the rule {name!r} is missing", "silence must be read somehow"

@@ -11,14 +11,20 @@ from typing import Any
 import msgspec
 
 from clauseway.agreement.agreement import Agreement, Amendment, Change
+from clauseway.agreement.definitions import STATED_RULES
 from clauseway.agreement.facts import Fact
 from clauseway.agreement.terms import Term
+
+# What the language learnt to say later. Where a text says none of it, its meaning is what it was before.
+_LEARNT_LATER = frozenset({"despite", "grantor"})
 
 
 def meaning_of(agreement: Agreement) -> str:
     """Return the digest (SHA-256, hex) of what the agreement means."""
+    stated = sorted(name for name in STATED_RULES if name in agreement.rules)
     return _digest(
         {
+            **({"rules": stated} if stated else {}),
             "id": agreement.id,
             "catalog": _plain(agreement.catalog),
             "readings": {name: reading.options for name, reading in agreement.readings.items()},
@@ -48,7 +54,7 @@ def _plain(record: msgspec.Struct | Term | Change | Fact) -> dict[str, Any]:
     """Return a record's fields without the place where it stands."""
     plain = msgspec.to_builtins(record, order="sorted")
     assert isinstance(plain, dict)
-    return {name: value for name, value in plain.items() if name != "citation"}
+    return {name: value for name, value in plain.items() if name != "citation" and (value or name not in _LEARNT_LATER)}
 
 
 def _encoded(value: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 import msgspec
 
+from clauseway.agreement.actions import TERM_ACTIONS
 from clauseway.agreement.amendments import ChangeWritten, Written
 from clauseway.agreement.blocks import Cited
 from clauseway.agreement.definitions import (
@@ -18,6 +19,7 @@ from clauseway.agreement.definitions import (
     RULES,
     SECTIONS,
     STANDINGS,
+    STATED_RULES,
     ClassWritten,
     CommentaryWritten,
     ContextWritten,
@@ -56,6 +58,9 @@ DOCS: Mapping[str, str] = {
     "parties": "Parties, by their names in agreement.md.",
     "licensees": "Whoever alone may be licensed.",
     "except": "Carve-outs: what an exclusivity does not cover. All keys of one must fit.",
+    "prohibition.parties": "Who may not: parties, or [anyone].",
+    "despite": "The exclusivities and prohibitions that this permission holds against, by their ids; or [any].",
+    "grantor": "Who must offer it first. Left out: the owner.",
     "first": "The cloud that comes first.",
     "binds": "Which products it binds: first-shipped-since (the day in since) or every-product; or one by reading.",
     "unless": "The recorded answer that lifts it: cannot-and-declines or cannot-or-declines; or one by reading.",
@@ -219,6 +224,8 @@ def _value(wanted: Any, key: str) -> Schema:
         return {"type": "array", "items": {"anyOf": [dict(_NAMED), with_passage]}, "minItems": 1}
     if get_origin(wanted) is Annotated:
         return dict(_NAMED)
+    if key == "actions":
+        return {"type": "array", "items": {"enum": list(TERM_ACTIONS)}}
     if key == "until":
         return {"anyOf": [dict(_DAY), {"const": MILESTONE}]}
     if key == "options":
@@ -238,7 +245,7 @@ def _value(wanted: Any, key: str) -> Schema:
     if get_origin(wanted) in (tuple, frozenset):
         item = get_args(wanted)[0]
         record = isinstance(item, type) and issubclass(item, msgspec.Struct)
-        return {"type": "array", "items": _record(item)} if record else dict(_NAMES)
+        return {"type": "array", "items": {**_record(item), "minProperties": 1}} if record else dict(_NAMES)
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
         return _record(wanted)
     return {"type": "object", "additionalProperties": _TEXT}
@@ -257,7 +264,7 @@ def _definitions() -> Schema:
             kind = _SECTIONS.get(section)
             item = _record(kind) if kind else _TEXT
             properties[section] = {"type": "object", "additionalProperties": item, **described}
-    properties["rules"] |= {"propertyNames": {"enum": list(RULES)}}
+    properties["rules"] |= {"propertyNames": {"enum": [*RULES, *STATED_RULES]}}
     return {
         "description": "```yaml definitions, in agreement.md: what the amendments speak about.",
         "type": "object",

@@ -1,11 +1,12 @@
 """What only all documents together show: names used twice, one date twice, changes of what is not there (yet)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 from clauseway.agreement.amendments import Draft
 from clauseway.agreement.definitions import Definitions
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes
+from clauseway.agreement.terms import ANY_TERM
 
 # What stands first has the name; whoever comes later is told.
 _OTHER_ID = "Give one of them another id."
@@ -18,7 +19,9 @@ def check_sequence(drafts: Sequence[Draft], definitions: Definitions, mistakes: 
     _check_ids(in_order, mistakes)
     _check_days(in_order, mistakes)
     _check_declared(in_order, mistakes)
+    declared = {name for draft in in_order for name, _ in draft.declared}
     for draft in in_order:
+        _check_despite(draft, declared, mistakes.within(draft.document))
         within = mistakes.within(draft.document)
         _check_changed(draft, in_order, within)
         _check_once(draft, within)
@@ -77,6 +80,13 @@ def _check_changed(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) ->
             mistakes.add(changed.line, what, why, "Change it in a later amendment, or name another term.")
         else:
             mistakes.check_one_of(changed.line, "earlier term", changed.term, earlier, "no earlier amendment has it")
+
+
+def _check_despite(draft: Draft, declared: Collection[str], mistakes: Mistakes) -> None:
+    """What a permission stands against is a term of the agreement, of whatever amendment."""
+    for name, line in draft.despite:
+        if name != ANY_TERM:
+            mistakes.check_one_of(line, "term", name, declared, "no amendment has it")
 
 
 def _precedes(other: Draft, draft: Draft) -> bool:

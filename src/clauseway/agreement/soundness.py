@@ -30,15 +30,18 @@ from clauseway.agreement.terms import (
     Commitment,
     Context,
     Exclusivity,
+    Forbidding,
     Licence,
     Ownership,
     Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
     Stake,
     Term,
+    Traded,
     Undertaking,
 )
 from clauseway.catalog import ELSEWHERE, Catalog
@@ -52,7 +55,7 @@ _COMBINATIONS_MAX = 256
 K = TypeVar("K", bound=Term)
 # Where an act happens, to whom, and who sells, by the keys of scopes.
 _WHERE = ("clouds", "sellers", "segments", "regions")
-_Where = Scope | Permission | Exclusivity
+_Where = Scope | Permission | Exclusivity | Prohibition
 _Place = Mapping[str, str]
 # What of an action rests on which other actions, as a sale on a cloud rests on serving there.
 RestsOn = Mapping[str, frozenset[str]]
@@ -558,9 +561,7 @@ def _reach_nothing(text: _Text) -> Iterator[Remark]:
 
 def _idle(text: _Text, term: Term) -> Iterator[str]:
     clouds = text.catalog.clouds
-    if isinstance(term, Permission | Exclusivity | Precedence | RefusalRight) and not text.cells(
-        term.actions, term.products
-    ):
+    if isinstance(term, Traded) and not text.cells(term.actions, term.products):
         yield f"no product or class in {_listed(term.products) or 'it'} takes {_listed(term.actions) or 'an action'}"
     if isinstance(term, Ownership | Licence) and not any(_in(text, name, term.products) for name, _ in text.askable):
         yield "it names no product and no class of which anything can be asked"
@@ -570,7 +571,7 @@ def _idle(text: _Text, term: Term) -> Iterator[str]:
         getattr(term, _reserved_by(term), None) or text.every[_reserved_by(term)]
     ):
         yield f"it is reserved to all {_reserved_by(term)}, so nothing lies outside it"
-    if isinstance(term, Exclusivity):
+    if isinstance(term, Forbidding):
         yield from (f"its carve-out {number} covers nothing of it" for number in _idle_carve_outs(text, term))
     if isinstance(term, RefusalRight) and term.except_clouds >= clouds:
         yield "every cloud is excepted"
@@ -578,7 +579,7 @@ def _idle(text: _Text, term: Term) -> Iterator[str]:
         yield f"there is no cloud but {term.first}"
 
 
-def _idle_carve_outs(text: _Text, term: Exclusivity) -> Iterator[int]:
+def _idle_carve_outs(text: _Text, term: Forbidding) -> Iterator[int]:
     covered = text.cells(term.actions, term.products)
     for number, scope in enumerate(term.except_, start=1):
         if covered.isdisjoint(text.cells_of(scope)) or not text.places((scope, term), (), ""):

@@ -12,6 +12,7 @@ from datetime import date
 
 import msgspec
 
+from clauseway.agreement.actions import CLOUDS, LICENSEES, PARTIES, REGIONS, SELLERS, takes
 from clauseway.agreement.shares import CORRECTION, Floor, Payment, ShareBase, Tier
 from clauseway.values import Citation
 
@@ -20,8 +21,10 @@ _NONE: NAMES = frozenset()
 
 # The one event a term may end by; a fact of that kind dates it.
 MILESTONE = "milestone"
-# The party of a permission that holds for everyone.
+# The party of a permission or prohibition that holds for everyone.
 ANYONE = "anyone"
+# What a permission that stands against every exclusivity and prohibition names.
+ANY_TERM = "any"
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -54,6 +57,20 @@ class Only(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     parties: NAMES = _NONE
     licensees: NAMES = _NONE
 
+    @property
+    def part(self) -> str:
+        """The part of an act that decides whether it lies inside."""
+        return next(part for part in ONLY if getattr(self, part))
+
+    @property
+    def names(self) -> NAMES:
+        """Those for which the scope is reserved."""
+        kept: NAMES = getattr(self, self.part)
+        return kept
+
+
+ONLY = (CLOUDS, SELLERS, REGIONS, PARTIES, LICENSEES)
+
 
 class Term(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """What every term has. `under` limits a term to readings: {"R3": "a4"}."""
@@ -79,7 +96,10 @@ class Ownership(Term, frozen=True, kw_only=True, rename="kebab"):
 
 
 class Permission(Term, frozen=True, kw_only=True, rename="kebab"):
-    """A party, or anyone, may act. For an owner it declares what is free; for others it grants."""
+    """A party, or anyone, may act. For an owner it declares what is free; for others it grants.
+
+    It yields to an exclusivity or prohibition in force, unless `despite` names that term, or `any`.
+    """
 
     party: str
     actions: NAMES
@@ -88,14 +108,39 @@ class Permission(Term, frozen=True, kw_only=True, rename="kebab"):
     sellers: NAMES = _NONE
     segments: NAMES = _NONE
     regions: NAMES = _NONE
+    despite: NAMES = _NONE
+
+    def overrides(self, term: str) -> bool:
+        """Return whether this holds although a term forbids it."""
+        return not self.despite.isdisjoint((term, ANY_TERM))
 
 
 class Exclusivity(Term, frozen=True, kw_only=True, rename="kebab"):
-    """Within its scope, whatever lies outside `only` is forbidden, unless a carve-out in `except` covers it."""
+    """Within its scope, whatever lies outside `only` is forbidden, to the owner too, unless a carve-out covers it.
+
+    What lies inside is neither forbidden nor granted by it.
+    """
 
     actions: NAMES
     products: NAMES
     only: Only
+    clouds: NAMES = _NONE
+    sellers: NAMES = _NONE
+    segments: NAMES = _NONE
+    regions: NAMES = _NONE
+    except_: tuple[Scope, ...] = msgspec.field(default=(), name="except")
+
+    def bears_on(self, action: str) -> bool:
+        """Return whether it reserves an action: one that takes no cloud cannot be reserved to clouds."""
+        return action in self.actions and takes(action, self.only.part)
+
+
+class Prohibition(Term, frozen=True, kw_only=True, rename="kebab"):
+    """The parties it names, or anyone, may not act within its scope, unless a carve-out in `except` covers it."""
+
+    parties: NAMES
+    actions: NAMES
+    products: NAMES
     clouds: NAMES = _NONE
     sellers: NAMES = _NONE
     segments: NAMES = _NONE
@@ -123,9 +168,13 @@ class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
 
 
 class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab"):
-    """Right of first refusal: outside `except-clouds`, the party acts only after `holder` was offered and passed."""
+    """Right of first refusal: the grantor acts, or lets others act, only after `holder` was offered and passed.
+
+    The grantor is the owner where none is named. `except-clouds` need no offer. The holder itself is never bound.
+    """
 
     holder: str
+    grantor: str = ""
     actions: NAMES
     products: NAMES
     except_clouds: NAMES = _NONE
@@ -133,6 +182,12 @@ class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab"):
     segments: NAMES = _NONE
     regions: NAMES = _NONE
     subject: str
+
+
+# The kinds that forbid, and may carve out what they do not forbid.
+Forbidding = Exclusivity | Prohibition
+# The kinds whose scope is told by sellers, segments and regions.
+Traded = Permission | Exclusivity | Prohibition | Precedence | RefusalRight
 
 
 class Licence(Term, frozen=True, kw_only=True, rename="kebab"):
@@ -192,6 +247,7 @@ TERM_KINDS: Mapping[str, type[Term]] = {
     "ownership": Ownership,
     "permission": Permission,
     "exclusivity": Exclusivity,
+    "prohibition": Prohibition,
     "precedence": Precedence,
     "refusal-right": RefusalRight,
     "licence": Licence,

@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from clauseway.agreement.actions import ACTIONS, SELL, SERVE
 from clauseway.app.library import OpenAgreement, known_point, readings_of
 from clauseway.app.several import OpenAgreements, Opened
 from clauseway.decisions import Question, StandIns, Tables, check_readings
-from clauseway.decisions.question import ACTIONS, SELL, SERVE
 from clauseway.exchange.cells import CsvWriter, plain
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem, parse_day
 

@@ -10,6 +10,7 @@ from datetime import date
 import msgspec
 
 from clauseway.agreement import Agreement, Amendment, Ownership, Precedence, RefusalRight, Term
+from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.checks import USES
 from clauseway.app.library import OpenAgreement
 from clauseway.app.several import Opened
@@ -17,7 +18,6 @@ from clauseway.app.wording import Wording, listed, ordered, sentence
 from clauseway.decisions import Outcome, Reason, check_readings, own_options
 from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, compare, grouped
 from clauseway.decisions.joint import JointSide, compare_together
-from clauseway.decisions.question import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.values import InvalidInput, KnownAt, Problem
 
 _VERBS = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from clauseway.agreement.actions import SELL
 from clauseway.app.audit_log import edits
 from clauseway.app.basis import PRICES, Basis, shipped_differently, told
 from clauseway.app.configuration import DeploymentWritten, read_configuration, resolve_auth
@@ -24,7 +25,6 @@ from clauseway.app.prices import TODO_PRICE
 from clauseway.app.probing import Answered, answer_to, connected
 from clauseway.app.several import Opened
 from clauseway.decisions import Outcome
-from clauseway.decisions.question import SELL
 from clauseway.gateway.clouds import CLOUDS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.credentials import fetch

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.agreement.actions import SELL
 from clauseway.app.configuration import CommitmentWritten, Configuration, DeploymentWritten, resolve_auth
 from clauseway.app.library import OpenAgreement
 from clauseway.app.offerings import shipped_matrix, shipped_models, shipped_versions, surface_of
@@ -22,7 +23,7 @@ from clauseway.app.several import Opened, each_of, first_clouds, text_hash
 from clauseway.catalog import ELSEWHERE, Models
 from clauseway.catalog import Retirement as Ended
 from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
-from clauseway.decisions.question import SELL, region_problems
+from clauseway.decisions.question import region_problems
 from clauseway.gateway.plan import Commitment, Epoch, Key, Lack, Plan, Refusal, Retirement, Route, Target
 from clauseway.gateway.plan.file import encode_plan
 from clauseway.metering import Deployment, Ruling, Unit

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.agreement import Agreement, Amendment, meaning_of
+from clauseway.agreement.actions import SELL
 from clauseway.app.basis import basis_of
 from clauseway.app.forecasting import accepted_in, supposing
 from clauseway.app.home import Home
@@ -26,7 +27,6 @@ from clauseway.app.settling import Settler, latest_settlements, month
 from clauseway.app.several import each_of
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Question, Tables, Verdict, check_readings
-from clauseway.decisions.question import SELL
 from clauseway.ledger.beside import Beside, PartyBeside, beside
 from clauseway.metering import billable
 from clauseway.pricing import PriceTable

@@ -7,11 +7,12 @@ from typing import Unpack
 import msgspec
 
 from clauseway.agreement import Amendment, Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
+from clauseway.agreement.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.app.library import OpenAgreement, QuestionParts
 from clauseway.app.several import OpenAgreements, Opened, each_of
 from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import Decision, Question, Span
-from clauseway.decisions.question import CLOUD_ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE
+from clauseway.decisions.question import CLOUD_ACTIONS
 from clauseway.values import InvalidInput, KnownAt
 from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
 

@@ -13,6 +13,7 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
@@ -20,9 +21,10 @@ from clauseway.agreement import (
     Term,
     Undertaking,
 )
-from clauseway.agreement.terms import ANYONE, MILESTONE, TERM_KINDS
+from clauseway.agreement.actions import CONTRACT, LICENSE, SELL, SERVE, USE
+from clauseway.agreement.terms import ANY_TERM, ANYONE, MILESTONE, TERM_KINDS, Traded
 from clauseway.app.wording import Wording, listed, ordered
-from clauseway.decisions.question import CLOUD_ACTIONS, CONTRACT, LICENSE, SELL, SERVE, USE
+from clauseway.decisions.question import CLOUD_ACTIONS
 
 _DOING = {SERVE: "serving", SELL: "selling", LICENSE: "licensing", USE: "using", CONTRACT: "contracting for"}
 _DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
@@ -47,6 +49,9 @@ class TermWording(msgspec.Struct, frozen=True):
         match term:
             case Exclusivity():
                 return f"the exclusivity in {self._doing(term.actions)} {self._scope(term.products)}"
+            case Prohibition():
+                who = self._named(term.parties)
+                return f"the prohibition on {who} {self._doing(term.actions)} {self._scope(term.products)}"
             case Precedence():
                 return f"the rule to ship {self._scope(term.products)} on {words.name(term.first)} first"
             case RefusalRight():
@@ -78,12 +83,18 @@ class TermWording(msgspec.Struct, frozen=True):
         match term:
             case Exclusivity():
                 return self._exclusivity(term)
+            case Prohibition():
+                who, where = self._named(term.parties), words.clouds(term.clouds)
+                apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
+                what = f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
+                return f"{who} may not {what}{apart}"
             case Precedence():
                 return self._precedence(term)
             case RefusalRight():
                 apart = f", except on {words.names(term.except_clouds)}" if term.except_clouds else ""
                 what = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term)}"
-                return f"{words.name(term.holder)} has a right of first refusal on {what}{apart}"
+                by = f" by {words.name(term.grantor)}" if term.grantor else ""
+                return f"{words.name(term.holder)} has a right of first refusal on {what}{by}{apart}"
             case Licence():
                 carried = listed([self._carried(scope) for scope in term.carries])
                 by_it = f" and by it may {carried}" if carried else ""
@@ -95,7 +106,8 @@ class TermWording(msgspec.Struct, frozen=True):
                 who = "anyone" if term.party == ANYONE else words.name(term.party)
                 anywhere = " on any cloud" if term.actions & CLOUD_ACTIONS else ""
                 where = words.clouds(term.clouds) or anywhere
-                return f"{who} may {self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
+                what = f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
+                return f"{who} may {what}{_despite(term)}"
             case Ownership():
                 return f"{words.name(term.party)} owns {self._scope(term.products)}"
             case Stake():
@@ -173,10 +185,19 @@ class TermWording(msgspec.Struct, frozen=True):
     def _scope(self, products: Iterable[str]) -> str:
         return self.words.scope(products)
 
-    def _for(self, scope: Scope | Permission | Exclusivity | Precedence | RefusalRight) -> str:
+    def _named(self, parties: Iterable[str]) -> str:
+        return "anyone" if ANYONE in parties else self.words.names(parties)
+
+    def _for(self, scope: Scope | Traded) -> str:
         """Who sells, to whom, and where, as far as a scope says so."""
         told = f" for {listed(sorted(scope.segments))} customers" if scope.segments else ""
         return f"{told}{self.words.sellers(scope.sellers)}{self.words.regions(scope.regions)}"
+
+
+def _despite(term: Permission) -> str:
+    if ANY_TERM in term.despite:
+        return ", whatever else forbids it"
+    return f", despite {listed(sorted(term.despite))}" if term.despite else ""
 
 
 def until(timed: Term | Change) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from clauseway.agreement import Agreement, Clause, FactRegister
+from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.app.several import Opened, each_of
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions import Question, Reason
-from clauseway.decisions.question import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.values import Citation
 
 # "any cloud but A and B" is easier to read than a list of the others; with three exceptions it is no longer.

@@ -26,6 +26,7 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
@@ -33,10 +34,11 @@ from clauseway.agreement import (
     TermState,
     in_force,
 )
+from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.facts import Answer
-from clauseway.agreement.terms import ANYONE, NAMES
+from clauseway.agreement.terms import ANYONE, NAMES, Traded
 from clauseway.catalog import ELSEWHERE, Catalog
-from clauseway.decisions.question import ACTIONS, CLOUD_ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, TO_ACTIONS, USE
+from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS
 from clauseway.values import FOREVER, KnownAt
 
 # Which acts an answer about an action looks at: a sale rests on what the owner may serve, a use on what it may license.
@@ -190,7 +192,8 @@ class _Ended:
     def add(self, bearing: Bearing, action: str) -> None:
         term = self._text.ended[bearing.place].term
         if isinstance(term, Exclusivity):
-            self._add_reserved(bearing, (term.actions & _LOOKS_AT[action], *_where(term)))
+            reserved = frozenset(one for one in _LOOKS_AT[action] if term.bears_on(one))
+            self._add_reserved(bearing, (reserved, *_where(term)))
         elif (reach := _reach_once_ended(term, bearing, action)) is not None:
             other = self._last.get(reach)
             if other is None or self._rank(bearing) > self._rank(other):
@@ -230,7 +233,12 @@ def _reach_once_ended(term: Term, bearing: Bearing, action: str) -> object:
     match term:
         case Licence():
             carries = [term.carries[index] for index in bearing.within]
-            return Licence, term.licensee, tuple((one.actions & looked_at, _where(one)) for one in carries)
+            return (
+                Licence,
+                term.licensor,
+                term.licensee,
+                tuple((one.actions & looked_at, _where(one)) for one in carries),
+            )
         case RevenueShareTerm():
             return RevenueShareTerm, term.payer, term.payee
     return None
@@ -276,7 +284,7 @@ class Dockets:
 def _inner_names(term: Term) -> frozenset[str]:
     """The names of products and classes in a term's inner scopes."""
     match term:
-        case Exclusivity():
+        case Exclusivity() | Prohibition():
             return frozenset(name for scope in term.except_ for name in scope.products)
         case Licence():
             return frozenset(name for scope in term.carries for name in scope.products)
@@ -288,7 +296,7 @@ def _inner_names(term: Term) -> frozenset[str]:
 def _scope_names(term: Term) -> Iterable[str]:
     """The names of products and classes a term may be found by; the empty name where it may bear on any."""
     match term:
-        case Ownership() | Permission() | Exclusivity() | Precedence() | RefusalRight():
+        case Ownership() | Permission() | Exclusivity() | Prohibition() | Precedence() | RefusalRight():
             return term.products
         case Licence():
             carried = {name for scope in term.carries for name in scope.products or ("",)}
@@ -306,10 +314,13 @@ def _bears(term: Term, action: str, lineage: frozenset[str]) -> tuple[int, ...] 
             return ((1,) if not lineage.isdisjoint(term.base.excludes) else ()) if action == SHARE else None
         case Ownership():
             return () if action != SHARE and not lineage.isdisjoint(term.products) else None
-        case Exclusivity():
+        case Exclusivity() | Prohibition():
             if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products):
                 return None
             return _scopes_on(term.except_, looked_at, lineage)
+        case Permission() if LICENSE in term.actions and action in (SERVE, SELL):
+            # It may be what lets a licensor license on, and so what a licence to serve or sell rests on.
+            return None if lineage.isdisjoint(term.products) else ()
         case Permission() | Precedence() | RefusalRight():
             return None if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products) else ()
         case Licence():
@@ -407,7 +418,8 @@ class Partitions:
         for bearing in (*situation.live, *situation.ended):
             one = self._tells.get(bearing)
             if one is None:
-                one = self._tells[bearing] = _TermTells.of(self._text.live[bearing.place].term, bearing)
+                term = self._text.live[bearing.place].term
+                one = self._tells[bearing] = _TermTells.of(term, bearing, self._text.catalog)
             told.add(one)
         for place, _ in situation.facts:
             match self._text.known.facts[place]:
@@ -469,12 +481,17 @@ class _TermTells(msgspec.Struct, frozen=True, gc=False):
     regions: tuple[NAMES, ...]
 
     @classmethod
-    def of(cls, term: Term, bearing: Bearing) -> "_TermTells":
-        """A scope that names none tells nothing."""
+    def of(cls, term: Term, bearing: Bearing, catalog: Catalog) -> "_TermTells":
+        """A scope that names none tells nothing. A party that a term names may host what others sell on its clouds."""
         scopes = list(_places_in(term, bearing))
+        parties = _parties_in(term)
+        operated = (catalog.own_cloud(party) for party in sorted(parties))
         return cls(
-            parties=tuple(map(_alone, _parties_in(term))),
-            clouds=tuple([scope.clouds for scope in scopes if scope.clouds]),
+            parties=tuple(map(_alone, parties)),
+            clouds=(
+                *(scope.clouds for scope in scopes if scope.clouds),
+                *(clouds for clouds in operated if clouds and isinstance(term, _BINDS_HOSTS)),
+            ),
             sellers=tuple([scope.sellers for scope in scopes if scope.sellers]),
             segments=tuple([scope.segments for scope in scopes if scope.segments]),
             regions=tuple([scope.regions for scope in scopes if scope.regions]),
@@ -509,6 +526,10 @@ def _asked(catalog: Catalog, action: str) -> _Asked:
     )
 
 
+# The kinds that bind whoever hosts, by name.
+_BINDS_HOSTS = (Exclusivity, Prohibition, Precedence, RefusalRight)
+
+
 def _parties_in(term: Term) -> frozenset[str]:
     match term:
         case Ownership() | Precedence():
@@ -517,6 +538,10 @@ def _parties_in(term: Term) -> frozenset[str]:
             return frozenset({term.party}) - {ANYONE}
         case Exclusivity():
             return term.only.parties | term.only.licensees
+        case Prohibition():
+            return term.parties - {ANYONE}
+        case RefusalRight():
+            return frozenset({term.holder, term.grantor}) - {""}
         case Licence():
             return frozenset({term.licensee})
         case RevenueShareTerm():
@@ -533,6 +558,9 @@ def _places_in(term: Term, bearing: Bearing) -> Iterator[Scope]:
             yield Scope(clouds=term.only.clouds, sellers=term.only.sellers, regions=term.only.regions)
             yield _places(term, term.clouds)
             yield from (term.except_[index] for index in bearing.within)
+        case Prohibition():
+            yield _places(term, term.clouds)
+            yield from (term.except_[index] for index in bearing.within)
         case Precedence():
             yield _places(term, frozenset({term.first}))
         case RefusalRight():
@@ -541,5 +569,5 @@ def _places_in(term: Term, bearing: Bearing) -> Iterator[Scope]:
             yield from (term.carries[index] for index in bearing.within)
 
 
-def _places(term: Permission | Exclusivity | Precedence | RefusalRight, clouds: NAMES) -> Scope:
+def _places(term: Traded, clouds: NAMES) -> Scope:
     return Scope(clouds=clouds, sellers=term.sellers, segments=term.segments, regions=term.regions)

@@ -15,10 +15,11 @@ from math import prod
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister
+from clauseway.agreement.actions import SHARE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome, Reason
 from clauseway.decisions.domain import all_questions
-from clauseway.decisions.question import SHARE, Question, check_readings
+from clauseway.decisions.question import Question, check_readings
 from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import KnownAt
 

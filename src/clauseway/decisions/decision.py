@@ -20,9 +20,9 @@ class Outcome(StrEnum):
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """A place in the text or the register on which the decision rests, and how it bears on it.
 
-    `bearing`: permits · forbids · conditions · exempts (a carve-out) · ended · meets (a fact) · not-bound · rule (how
-    silence is read) · commentary. `note` says what the place alone does not: a day, a cloud. `agreement` is the id of
-    the one that says it, where several were asked together.
+    `bearing`: permits · forbids · conditions · inside (what an exclusivity reserves) · exempts (a carve-out) · ended ·
+    meets (a fact) · not-bound · rule (how silence is read) · commentary. `note` says what the place alone does not: a
+    day, a cloud. `agreement` is the id of the one that says it, where several were asked together.
     """
 
     bearing: str

@@ -6,9 +6,10 @@ Time is cut at the agreement's boundaries elsewhere (`agreement.boundaries`); he
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from clauseway.agreement import Agreement, Exclusivity, Licence, Permission, Precedence, RefusalRight, Term
+from clauseway.agreement import Agreement, Exclusivity, Licence, Permission, Precedence, Prohibition, RefusalRight, Term
+from clauseway.agreement.actions import ACTIONS, SERVE, SHARE
 from clauseway.catalog import ELSEWHERE, Catalog
-from clauseway.decisions.question import ACTIONS, CLOUD_ACTIONS, SERVE, SHARE, TO_ACTIONS, Question, check_readings
+from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS, Question, check_readings
 from clauseway.values import KnownAt
 
 
@@ -57,6 +58,8 @@ def _names_sellers(term: Term) -> bool:
     match term:
         case Exclusivity():
             return bool(term.sellers or term.only.sellers) or any(scope.sellers for scope in term.except_)
+        case Prohibition():
+            return bool(term.sellers) or any(scope.sellers for scope in term.except_)
         case Permission() | Precedence() | RefusalRight():
             return bool(term.sellers)
         case Licence():

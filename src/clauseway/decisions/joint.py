@@ -11,10 +11,11 @@ from math import prod
 
 import msgspec
 
+from clauseway.agreement.actions import SHARE
 from clauseway.decisions.compare import Combination, OutcomeChange, changes_between
 from clauseway.decisions.domain import all_questions, names_sellers
 from clauseway.decisions.proof import Claim, Proof, Within, check_choices, walk
-from clauseway.decisions.question import SHARE, Question
+from clauseway.decisions.question import Question
 from clauseway.decisions.several import (
     ANY_SEGMENT,
     Asked,

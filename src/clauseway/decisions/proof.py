@@ -14,10 +14,11 @@ from typing import Protocol
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister
+from clauseway.agreement.actions import ACTIONS, SERVE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.domain import all_questions
-from clauseway.decisions.question import ACTIONS, SERVE, Question, check_name, check_readings, region_problems
+from clauseway.decisions.question import Question, check_name, check_readings, region_problems
 from clauseway.decisions.table import DecisionTable, Verdict
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
 

@@ -7,18 +7,10 @@ from difflib import get_close_matches
 import msgspec
 
 from clauseway.agreement import Agreement
+from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 
-SERVE, SELL, LICENSE, USE, CONTRACT, SHARE = (
-    "serve",
-    "sell",
-    "license",
-    "use-under-licence",
-    "contract-compute",
-    "share-revenue",
-)
-ACTIONS = (SERVE, SELL, LICENSE, USE, CONTRACT, SHARE)
 TO_ACTIONS = frozenset({LICENSE, SHARE})
 CLOUD_ACTIONS = frozenset({SERVE, SELL, CONTRACT})
 # Who sells on a cloud rests on the owner's right to serve there.

@@ -10,13 +10,14 @@ from clauseway.agreement import (
     Ownership,
     Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
     Term,
 )
-from clauseway.agreement.terms import ANYONE
-from clauseway.decisions.question import SHARE, USE
+from clauseway.agreement.actions import CLOUDS, REGIONS, SEGMENTS, SELLERS, SHARE, USE, takes
+from clauseway.agreement.terms import ANYONE, Traded
 
 # Whether a product or class lies in any of several others.
 Belongs = Callable[[str, Iterable[str]], bool]
@@ -55,6 +56,29 @@ class Act(msgspec.Struct, frozen=True):
     region: str = ""
 
 
+def act_on(
+    action: str,
+    party: str,
+    product: str,
+    cloud: str = "",
+    to: str = "",
+    segment: str = "any",
+    seller: str = "",
+    region: str = "",
+) -> Act:
+    """Return an act without the parts that its action does not take, which change nothing."""
+    return Act(
+        action=action,
+        party=party,
+        product=product,
+        cloud=cloud if takes(action, CLOUDS) else "",
+        to=to,
+        segment=segment if takes(action, SEGMENTS) else "",
+        seller=seller if takes(action, SELLERS) else "",
+        region=region if takes(action, REGIONS) else "",
+    )
+
+
 class Look(msgspec.Struct, frozen=True):
     """A look at a term for an act, and what of the act lies outside it: `NOWHERE` where the term reaches it.
 
@@ -82,11 +106,11 @@ def outside_scope(scope: Scope, act: Act, belongs: Belongs) -> str:
     return _outside_places(act, scope)
 
 
-def _outside_places(act: Act, scope: Scope | Permission | Exclusivity) -> str:
+def _outside_places(act: Act, scope: Scope | Permission | Exclusivity | Prohibition) -> str:
     return CLOUD if scope.clouds and act.cloud not in scope.clouds else _outside_trade(act, scope)
 
 
-def _outside_trade(act: Act, scope: Scope | Permission | Exclusivity | Precedence | RefusalRight) -> str:
+def _outside_trade(act: Act, scope: Scope | Traded) -> str:
     """Who sells, to whom, and where."""
     if scope.sellers and act.seller not in scope.sellers:
         return SELLER
@@ -110,6 +134,16 @@ def _permission(term: Permission, act: Act, belongs: Belongs) -> str:
 
 
 def _exclusivity(term: Exclusivity, act: Act, belongs: Belongs) -> str:
+    if not term.bears_on(act.action):
+        return ACTION
+    if not belongs(act.product, term.products):
+        return PRODUCT
+    return _outside_places(act, term)
+
+
+def _prohibition(term: Prohibition, act: Act, belongs: Belongs) -> str:
+    if term.parties.isdisjoint((act.party, ANYONE)):
+        return PARTY
     if act.action not in term.actions:
         return ACTION
     if not belongs(act.product, term.products):
@@ -128,6 +162,9 @@ def _precedence(term: Precedence, act: Act, belongs: Belongs) -> str:
 
 
 def _refusal_right(term: RefusalRight, act: Act, belongs: Belongs) -> str:
+    """It binds its grantor (the owner, where none is named), which `conditions` looks to, and never its holder."""
+    if act.party == term.holder or (term.grantor and act.party != term.grantor):
+        return PARTY
     if act.action not in term.actions:
         return ACTION
     if not belongs(act.product, term.products):
@@ -159,6 +196,7 @@ _COMPARED: Mapping[type[Term], Callable[..., str]] = {
     Ownership: _ownership,
     Permission: _permission,
     Exclusivity: _exclusivity,
+    Prohibition: _prohibition,
     Precedence: _precedence,
     RefusalRight: _refusal_right,
     Licence: _licence,

@@ -23,10 +23,11 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, suppose
+from clauseway.agreement.actions import SHARE
 from clauseway.catalog import Catalog, ProductClass
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Receipt, Turn
 from clauseway.decisions.engine import ENGINE, decide
-from clauseway.decisions.question import SHARE, Question, ask
+from clauseway.decisions.question import Question, ask
 from clauseway.decisions.table import Span, Verdict, timeline
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 

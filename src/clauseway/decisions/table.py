@@ -17,24 +17,15 @@ from math import prod
 import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, InForce, boundaries
+from clauseway.agreement.actions import ACTIONS, SELL, SERVE
 from clauseway.catalog import Catalog
+from clauseway.decisions.case import Case, Finding, both, named, once
 from clauseway.decisions.classes import Dockets, Partition, Partitions, Situation, Text
 from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, Turn
 from clauseway.decisions.domain import products_of
-from clauseway.decisions.engine import (
-    Case,
-    Finding,
-    both,
-    decide,
-    decide_act,
-    facts_hash,
-    named,
-    once,
-    other_options,
-    receipt,
-)
-from clauseway.decisions.question import ACTIONS, SELL, SERVE, SOLD_ACTIONS, Question
-from clauseway.decisions.reach import Act
+from clauseway.decisions.engine import decide, decide_act, facts_hash, other_options, receipt
+from clauseway.decisions.question import Question
+from clauseway.decisions.reach import Act, act_on
 from clauseway.values import FOREVER, KnownAt
 
 # The sale, by another, of what a party serves. What may only be served can be asked for in no other way.
@@ -152,8 +143,7 @@ class _Leaf:
         if not isinstance(self._case, Case):
             self._case = self._case(self._situation, self._day)
         action = self._case.question.action
-        seller = (party if action == SELL else seller) if action in SOLD_ACTIONS else ""
-        act = Act(action, party, product, cloud, to, segment, seller, region)
+        act = act_on(action, party, product, cloud, to, segment, party if action == SELL else seller, region)
         cell = self.cells[at] = _Cell(decide_act(self._case, act))
         return cell
 

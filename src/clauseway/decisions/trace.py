@@ -63,6 +63,7 @@ _BEARS: Mapping[str, str] = {
     "permits": "it permits this",
     "forbids": "it forbids this",
     "conditions": "it sets a condition",
+    "inside": "this lies inside what it reserves, which it neither forbids nor grants",
     "exempts": "it would forbid this, but for its carve-out",
     "ended": "it ended",
     "meets": "it meets a condition",
@@ -288,7 +289,7 @@ def _lies_outside(part: str, term: Term, act: Act) -> str:
 
 # What a term writes of each part; which of these it has depends on its kind.
 _WRITTEN: Mapping[str, tuple[str, ...]] = {
-    PARTY: ("party", "licensee", "payer"),
+    PARTY: ("party", "parties", "licensee", "payer", "grantor"),
     ACTION: ("actions",),
     OTHER_PARTY: ("payee",),
     PRODUCT: ("products",),

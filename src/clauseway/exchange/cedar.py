@@ -13,12 +13,13 @@ four outcomes:
 So whoever asks only `Action::"serve"` is allowed what is permitted and nothing else.
 
     ownership      permits the owner; what others may do only by grant is permitted once met
-    permission, licence, grant, launch on the party's own cloud   permit
-    exclusivity, a licence that has ended                         forbid, now and once met
+    permission, licence, grant, launch where the agreement says so   permit
+    exclusivity, prohibition, a licence that has ended            forbid, now and once met
     precedence, right of first refusal                            forbid now, not once met
 
-A sale, or another party's serving, needs that the owner may serve there: what bars the owner bars it too. Where the
-seller is not the party, ask `serve` for the party and `sell` for the seller, both with that seller in the context: the
+A sale is an offer by the seller and a hosting: by the owner where it launched on that cloud, else by the cloud's
+operator, whom `cedar_requests` names in the context. Another party's serving is both, by that party. Where the seller
+is not the party, ask `serve` for the party and `sell` for the seller, both with that seller in the context: the
 stricter answer holds (`answer_of`). Every policy
 carries its term, document, line and source as annotations. Facts (launches, first shipments, answers, grants, offers)
 are attributes of entities. Language: https://docs.cedarpolicy.com/policies/syntax-policy.html
@@ -29,8 +30,19 @@ from typing import Any
 
 import msgspec
 
-from clauseway.agreement import Exclusivity, Licence, Permission, Precedence, RefusalRight, RevenueShareTerm, Scope
+from clauseway.agreement import (
+    Exclusivity,
+    Licence,
+    Permission,
+    Precedence,
+    Prohibition,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+)
+from clauseway.agreement.terms import ANYONE, Forbidding, Traded
 from clauseway.decisions.question import region_problems
+from clauseway.decisions.reach import Act, act_on
 from clauseway.exchange.extract import Extract, heading
 from clauseway.values import Citation, InvalidInput
 
@@ -83,23 +95,29 @@ _SOLD = ("serve", "sell")
 
 
 class _Reach(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests that a term on the owner's acts bears on: these actions, by the owner, by others or by either. `to` is
-    the expression for whom the owner would license."""
+    """Requests that need an act: these actions, asked for by others than the owner or by anyone.
+
+    `actor` does the act: the principal, the host of what is sold, or the owner that licenses. `to` is the expression
+    for the licensee.
+    """
 
     actions: tuple[str, ...]
     by: str = "anyone"
+    actor: str = "principal"
     to: str = ""
 
 
-# What the owner's act is asked for: its own, and the acts of others that go no further than it may.
+# Which requests need an act. A sale is an offer and a hosting; another party's serving is both, by that party.
 _REACHES: dict[str, tuple[_Reach, ...]] = {
-    "serve": (_Reach(actions=_SOLD),),
+    "serve": (_Reach(actions=_SOLD, actor="host"),),
+    "sell": (_Reach(actions=("sell",)), _Reach(actions=("serve",), by="others")),
     "contract-compute": (_Reach(actions=("contract-compute",)),),
     "license": (
         _Reach(actions=("license",), to="context.to"),
-        _Reach(actions=("license", "use-under-licence"), by="others", to="principal.name"),
+        _Reach(actions=("license",), by="others", actor="owner", to="context.to"),
+        _Reach(actions=("license", "use-under-licence"), by="others", actor="owner", to="principal.name"),
     ),
-    "use-under-licence": (_Reach(actions=("use-under-licence",), by="owner"),),
+    "use-under-licence": (_Reach(actions=("use-under-licence",), to="principal.name"),),
 }
 
 
@@ -137,20 +155,25 @@ def cedar_requests(
     if problems := region_problems(extract.catalog, action, cloud, region):
         raise InvalidInput(*problems)
     resource = {"type": "Product", "id": product or ANY_PRODUCT}
-    where = extract.catalog.region_of(cloud, region)
-    by = (seller or party) if action in _SOLD else ""
-    context = {"cloud": cloud, "to": to, "segment": segment, "seller": by, "region": where}
-    acts = [(party, action), *([(by, "sell")] if action == "serve" and by != party else [])]
+    act = act_on(action, party, product, cloud, to, segment, seller or party, extract.catalog.region_of(cloud, region))
+    sale = msgspec.structs.replace(act, action="sell", party=act.seller)
     return [
         {
-            "principal": {"type": "Party", "id": who},
+            "principal": {"type": "Party", "id": one.party},
             "resource": resource,
-            "context": context,
-            "action": {"type": "Action", "id": act + asked},
+            "context": _context(extract, one),
+            "action": {"type": "Action", "id": one.action + asked},
         }
-        for who, act in acts
+        for one in ([act, sale] if action == "serve" and act.seller != party else [act])
         for asked in ("", ONCE_MET, STATED)
     ]
+
+
+def _context(extract: Extract, act: Act) -> dict[str, str]:
+    """What an act says beside who does what: with whom it is hosted, too."""
+    host = {"serve": act.party, "sell": extract.host(act.product, act.cloud)}.get(act.action, "")
+    where = {"cloud": act.cloud, "segment": act.segment, "region": act.region}
+    return {**where, "to": act.to, "seller": act.seller, "host": host}
 
 
 def outcome_of(now: bool, once_met: bool, stated: bool) -> str:
@@ -188,6 +211,8 @@ class _Policies:
         self._grants()
         for exclusivity in self.extract.in_force(Exclusivity):
             self._exclusivity(exclusivity)
+        for prohibition in self.extract.in_force(Prohibition):
+            self._prohibition(prohibition)
         for lost in self.extract.ended(Licence):
             self._lost(lost)
         for refusal in self.extract.in_force(RefusalRight):
@@ -215,11 +240,28 @@ class _Policies:
 
     def _licence(self, term: Licence) -> None:
         who = f"principal == {_name('Party', term.licensee)}"
-        use = [who, self._in(term.products), *self._owned(term.products)]
+        use = [who, self._in(term.products), *self._gives(term, term.products)]
         self._permit(term.citation, _now(["use-under-licence"]), use)
         for scope in term.carries:
             if actions := _sold(scope):
-                self._permit(term.citation, _now(actions), [who, *self._scope(scope), *self._owned(scope.products)])
+                self._permit(
+                    term.citation, _now(actions), [who, *self._scope(scope), *self._gives(term, scope.products)]
+                )
+
+    def _gives(self, term: Licence, products: Iterable[str]) -> list[str]:
+        """That the licensor owns what is licensed, or may license it on; nothing where it owns all of the scope."""
+        products = frozenset(products)
+        owned = self._owned_by({term.licensor}, products)
+        if owned == "true" and not self._owned(products):
+            return []
+        on = [
+            self._in(permission.products)
+            for permission in self.extract.granted()
+            if permission.party == term.licensor and "license" in permission.actions
+        ]
+        mine = " && ".join([f"({owned})", *self._owned(products)])
+        lets = [f"({' && '.join([one, *self._owned(products)])})" for one in on]
+        return [f"({' || '.join([mine, *lets])})"]
 
     def _grants(self) -> None:
         citation = self.extract.agreement.rules["grant"]
@@ -227,9 +269,11 @@ class _Policies:
         if not scopes:
             return
         self._permit(citation, _now(_OWNED), ["resource in principal.grants", self._in(scopes)])
+        if not self.extract.launch_rule:
+            return
         own_launch = "principal.operates.contains(context.cloud) && resource has launchedOn"
         launched = "resource.launchedOn.contains(context.cloud)"
-        self._permit(citation, _now(_SOLD), [own_launch, launched, self._in(scopes)])
+        self._permit(self.extract.launch_rule, _now(_SOLD), [own_launch, launched, self._in(scopes)])
 
     def _shares(self) -> None:
         self._permit(self.extract.agreement.rules["share"], _stated(["share-revenue"]), [])
@@ -241,27 +285,36 @@ class _Policies:
     # What forbids, now and once met
 
     def _exclusivity(self, term: Exclusivity) -> None:
+        for action in sorted(action for action in term.actions if term.bears_on(action)):
+            for reach in _REACHES[action]:
+                self._bar(term, action, reach, [], self._inside(term, action, reach))
+
+    def _prohibition(self, term: Prohibition) -> None:
         for action in sorted(term.actions):
-            for reach in _REACHES.get(action, ()):
-                self._reserve(term, action, reach, self._inside_for_owner(term, reach))
-        if "sell" in term.actions:
-            others = _Reach(actions=_SOLD, by="others")
-            self._reserve(term, "sell", others, self._inside_for_others(term))
+            for reach in _REACHES[action]:
+                named = "true" if ANYONE in term.parties else self._is(reach, term.parties, term.products)
+                if named != "false":
+                    self._bar(term, action, reach, [] if named == "true" else [f"({named})"], "false")
 
-    def _reserve(self, term: Exclusivity, action: str, reach: _Reach, inside: str) -> None:
+    def _bar(self, term: Forbidding, action: str, reach: _Reach, named: Sequence[str], inside: str) -> None:
         carved = [self._carve_out(scope, action) for scope in term.except_]
-        when = [*self._by(reach, term.products), self._in(term.products), *_places(term.clouds), *_trade(term)]
-        unless = [one for one in (inside, *carved) if one != "false"]
+        when = [*self._when(reach, term.products), *named, *_places(term.clouds), *_trade(term)]
+        allowed = [inside, *carved, *self._despite(term, action, reach), *self._held(reach, term.products)]
+        unless = [one for one in allowed if one != "false"]
         if "true" not in unless:
-            self._forbid(term.citation, reach.actions, when, [*unless, *self._held(reach, term.products)])
+            self._forbid(term.citation, reach.actions, when, unless)
 
-    def _inside_for_owner(self, term: Exclusivity, reach: _Reach) -> str:
+    def _when(self, reach: _Reach, products: frozenset[str]) -> list[str]:
+        owned = self._owned(products) if reach.actor == "owner" else []
+        return [*self._by(reach, products), self._in(products), *owned]
+
+    def _inside(self, term: Exclusivity, action: str, reach: _Reach) -> str:
         if place := _kept_place(term):
             return place
         if term.only.parties:
-            return self._owned_by(term.only.parties, term.products)
-        if not reach.to:
-            return "false"
+            return self._is(reach, term.only.parties, term.products)
+        if action != "license":
+            return _contains(term.only.licensees, reach.to)
         to_owner = [
             f"({reach.to} == {_quoted(owner.party)} && {self._owner_scope(owner.products, taken)})"
             for owner, taken in self.extract.owned()
@@ -269,10 +322,32 @@ class _Policies:
         ]
         return " || ".join([_contains(term.only.licensees, reach.to), *to_owner])
 
-    def _inside_for_others(self, term: Exclusivity) -> str:
-        if place := _kept_place(term):
-            return place
-        return _one_of("principal", term.only.parties) if term.only.parties else "false"
+    def _is(self, reach: _Reach, parties: Iterable[str], products: Iterable[str]) -> str:
+        """That one of these parties does the act."""
+        if reach.actor == "owner":
+            return self._owned_by(parties, products)
+        return _contains(parties, "context.host") if reach.actor == "host" else _one_of("principal", parties)
+
+    def _despite(self, term: Forbidding, action: str, reach: _Reach) -> list[str]:
+        """Permissions that hold although the term forbids the act: the asker's, the licensing owner's, or anyone's."""
+        found = []
+        for permission in self.extract.in_force(Permission):
+            if action in permission.actions and permission.overrides(term.id):
+                use = reach.actor == "owner" and "use-under-licence" in reach.actions
+                for asked in reach.actions if use else [""]:
+                    whose = self._asked_by(permission, asked == "use-under-licence")
+                    what = [f"action in {_actions(_all([asked]))}"] if asked else []
+                    if whose != "false":
+                        held = [] if whose == "true" else [f"({whose})"]
+                        found.append(" && ".join([*what, *held, *self._scope(permission)]))
+        return found
+
+    def _asked_by(self, permission: Permission, of_owner: bool) -> str:
+        if permission.party == ANYONE:
+            return "true"
+        if of_owner:
+            return self._owned_by({permission.party}, permission.products)
+        return f"principal == {_name('Party', permission.party)}"
 
     def _carve_out(self, scope: Scope, action: str) -> str:
         if scope.actions and action not in scope.actions:
@@ -282,24 +357,29 @@ class _Policies:
     def _lost(self, term: Licence) -> None:
         """A right that rested on a licence ends with it, until another licence or a grant gives it anew."""
         who = f"principal == {_name('Party', term.licensee)}"
-        use = _Reach(actions=("use-under-licence",), by="others")
+        use = _Reach(actions=("use-under-licence",), by="others", actor="owner")
         held = [*self._held(use, term.products), *self._regranted(term.licensee, use.actions, term.products)]
-        when = [who, *self._by(use, term.products), self._in(term.products)]
+        when = [who, *self._when(use, term.products), *self._gives(term, term.products)]
         self._forbid(term.citation, use.actions, when, held)
         for scope in term.carries:
             if actions := _sold(scope):
                 sale = _Reach(actions=actions, by="others")
                 anew = [*self._carried(term.licensee, scope), *self._regranted(term.licensee, actions, scope.products)]
-                self._forbid(term.citation, actions, [who, *self._by(sale, scope.products), *self._scope(scope)], anew)
+                anew += self._public(actions)
+                when = [who, *self._by(sale, scope.products), *self._scope(scope), *self._gives(term, scope.products)]
+                self._forbid(term.citation, actions, when, anew)
 
     def _carried(self, licensee: str, lost: Scope) -> list[str]:
         """What licences in force carry of what was lost with another."""
         return [
-            " && ".join([f"action in {_actions(_all(actions))}", *self._scope(scope)])
+            " && ".join(
+                [f"action in {_actions(_all(actions))}", *self._scope(scope), *self._gives(term, scope.products)]
+            )
             for term in self.extract.in_force(Licence)
             if term.licensee == licensee
             for scope in term.carries
             if (actions := _sold(scope)) and self._overlap(lost.products, scope.products)
+            for gives in [self._gives(term, scope.products)]
         ]
 
     def _regranted(self, party: str, actions: Iterable[str], products: Iterable[str]) -> list[str]:
@@ -313,16 +393,29 @@ class _Policies:
             ),
         ]
 
+    def _public(self, actions: Iterable[str]) -> list[str]:
+        """What is left to anyone."""
+        return [
+            " && ".join([f"action in {_actions(_all(sorted(term.actions)))}", *self._scope(term)])
+            for term in self.extract.public()
+            if term.actions & {*actions}
+        ]
+
     # What forbids now only
 
     def _refusal(self, term: RefusalRight) -> None:
         passed = f"{_name('Offer', term.subject)} has passed && {_name('Offer', term.subject)}.passed"
         elsewhere = [f"!{_contains(term.except_clouds, 'context.cloud')}"] if term.except_clouds else []
+        others = f"principal != {_name('Party', term.holder)}"
         for action in sorted(term.actions):
-            for reach in _REACHES.get(action, ()):
-                when = [*self._by(reach, term.products), self._in(term.products), *elsewhere, *_trade(term)]
-                unless = [passed, *self._held(reach, term.products)]
-                self._forbid(term.citation, reach.actions, when, unless, _now)
+            for reach in _REACHES[action]:
+                held_by = self._is(reach, {term.holder}, term.products)
+                doer = [] if held_by == "false" else [f"!({held_by})"]
+                when = [*self._when(reach, term.products), others, *doer, *elsewhere, *_trade(term)]
+                if term.grantor:
+                    self._bind(term, reach, when, [passed], term.grantor)
+                else:
+                    self._forbid_now(term, reach, when, [passed], self._is_owner(reach, term.products))
 
     def _precedence(self, term: Precedence) -> None:
         first = f"resource has launchedOn && resource.launchedOn.contains({_quoted(term.first)})"
@@ -330,15 +423,49 @@ class _Policies:
         answer = f"resource has answer && (resource.answer.cannot {how} resource.answer.declines)"
         earlier = f'resource has firstShipped && resource.firstShipped < datetime("{term.since}")'
         met = [*([earlier] if self.extract.binds_new_only(term) else []), first, answer]
-        owned = self._owned_by(frozenset({term.party}), term.products)
-        if owned == "false":
-            return
+        elsewhere = f"context.cloud != {_quoted(term.first)}"
         for action in sorted(term.actions):
-            for reach in _REACHES.get(action, ()):
-                elsewhere = f"context.cloud != {_quoted(term.first)}"
-                when = [*self._by(reach, term.products), self._in(term.products), elsewhere]
-                when += [*_trade(term), *([] if owned == "true" else [f"({owned})"])]
-                self._forbid(term.citation, reach.actions, when, [*met, *self._held(reach, term.products)], _now)
+            for reach in _REACHES[action]:
+                when = [*self._when(reach, term.products), elsewhere, *_trade(term)]
+                self._bind(term, reach, when, met, term.party)
+
+    def _bind(
+        self, term: Precedence | RefusalRight, reach: _Reach, when: Sequence[str], met: Sequence[str], party: str
+    ) -> None:
+        """Forbid for now where a party does the act itself, or as the owner grants it to whoever asks."""
+        does = self._is(reach, {party}, term.products)
+        if does != "false":
+            self._forbid(
+                term.citation,
+                reach.actions,
+                [*when, *([] if does == "true" else [f"({does})"])],
+                [*met, *self._held(reach, term.products)],
+                _now,
+            )
+        owned = self._owned_by({party}, term.products)
+        if owned != "false":
+            self._forbid_now(term, reach, [*when, *([] if owned == "true" else [f"({owned})"])], met, "false")
+
+    def _forbid_now(
+        self, term: Precedence | RefusalRight, reach: _Reach, when: Sequence[str], met: Sequence[str], does: str
+    ) -> None:
+        """Forbid for now what rests on the owner: not what is left to anyone, unless the owner asks or does it."""
+        asks = self._is_owner(_Reach(actions=reach.actions), term.products)
+        bound = " || ".join(one for one in (asks, does) if one != "false") or "false"
+        free = [] if "true" in (asks, does) else [f"{one} && !({bound})" for one in self._public(reach.actions)]
+        self._forbid(term.citation, reach.actions, when, [*met, *free, *self._held(reach, term.products)], _now)
+
+    def _is_owner(self, reach: _Reach, products: Iterable[str]) -> str:
+        """That the owner does the act."""
+        if reach.actor == "owner":
+            return "true"
+        who = "context.host" if reach.actor == "host" else "principal.name"
+        owners = [
+            f"({who} == {_quoted(term.party)} && {self._owner_scope(term.products, taken)})"
+            for term, taken in self.extract.owned()
+            if self._overlap(term.products, products)
+        ]
+        return " || ".join(owners) or "false"
 
     # Parts of conditions
 
@@ -387,15 +514,28 @@ class _Policies:
         return [f"!({owner or 'false'})" if reach.by == "others" else f"({owner or 'false'})"]
 
     def _held(self, reach: _Reach, products: Iterable[str]) -> list[str]:
-        """A licence in force lets its licensee use what it covers, whatever the owner may grant to others."""
-        if "use-under-licence" not in reach.actions or reach.by == "owner":
+        """Who uses by a licence in force, or by what is left to anyone, needs no licensing by the owner."""
+        if "use-under-licence" not in reach.actions or reach.actor != "owner":
             return []
         use = f"action in {_actions(_all(['use-under-licence']))}"
-        return [
-            f"{use} && principal == {_name('Party', term.licensee)} && {self._in(term.products)}"
+        held = [
+            " && ".join(
+                [
+                    use,
+                    f"principal == {_name('Party', term.licensee)}",
+                    self._in(term.products),
+                    *self._gives(term, term.products),
+                ]
+            )
             for term in self.extract.in_force(Licence)
             if self.extract.overlap(term.products, products)
         ]
+        public = [
+            " && ".join([use, *self._scope(term)])
+            for term in self.extract.public()
+            if "use-under-licence" in term.actions
+        ]
+        return [*held, *public]
 
     # Writing
 
@@ -413,20 +553,7 @@ class _Policies:
         asked: Any = None,
     ) -> None:
         named = _now(actions) if asked is _now else [*_now(actions), *_once_met(actions)]
-        public = [
-            " && ".join([f"action in {_actions(_all(term.actions))}", *self._scope(term)])
-            for term in self.extract.public()
-            if term.actions & {*actions} and self._overlap(term.products, self._mentioned(citation))
-        ]
-        self._write("forbid", citation, named, when, [*unless, *public])
-
-    def _mentioned(self, citation: Citation) -> frozenset[str]:
-        """The products of a term and of what it carries; none where it carries whatever there is."""
-        term = next(state.term for state in self.extract.force.states if state.term.id == citation.term)
-        carried = [scope.products for scope in getattr(term, "carries", ())]
-        if not all(carried):
-            return frozenset()
-        return frozenset(getattr(term, "products", frozenset())).union(*carried)
+        self._write("forbid", citation, named, when, unless)
 
     def _write(
         self, effect: str, citation: Citation, asked: Sequence[str], when: Sequence[str], unless: Sequence[str]
@@ -485,7 +612,7 @@ def _places(clouds: Iterable[str]) -> list[str]:
     return [_contains(clouds, "context.cloud")] if clouds else []
 
 
-def _trade(scope: Scope | Permission | Exclusivity | Precedence | RefusalRight) -> list[str]:
+def _trade(scope: Scope | Traded) -> list[str]:
     """Who sells, to whom, and where, as far as a scope says so."""
     asked = [
         (scope.sellers, "context.seller"),

@@ -22,6 +22,7 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
+from clauseway.decisions.rights import LAUNCH_RULE
 from clauseway.values import Citation
 
 Kind = TypeVar("Kind", bound=Term)
@@ -51,6 +52,22 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
 
     def ended(self, kind: type[Kind]) -> list[Kind]:
         return [state.term for state in self.force.states if state.ended and isinstance(state.term, kind)]
+
+    @property
+    def launch_rule(self) -> Citation | None:
+        """The rule that a launch on a party's own cloud grants it resale there, where the agreement states it."""
+        return self.agreement.rules.get(LAUNCH_RULE)
+
+    def host(self, product: str, cloud: str) -> str:
+        """Who hosts what is sold on a cloud: the owner where it launched there, else the cloud's operator."""
+        if any(launch.cloud == cloud for launch in self.launches(product)) and (owner := self.owner(product)):
+            return owner
+        return self.catalog.operators.get(cloud, "")
+
+    def owner(self, product: str) -> str:
+        """Who owns a product or class; empty where nobody does."""
+        lineage = self.catalog.lineage(product)
+        return next((term.party for term in self.in_force(Ownership) if not lineage.isdisjoint(term.products)), "")
 
     def public(self) -> list[Permission]:
         """Permissions that hold for anyone."""

@@ -9,10 +9,11 @@ Every rule is atomic (one action, one target) and carries its term, document, li
 
     ownership            permission to the owner; to everyone else a permission with the duty to obtain its consent
     permission, licence, recorded grant, launch on the party's own cloud   permission
-    exclusivity, a licence that has ended                                  prohibition
+    exclusivity, prohibition, a licence that has ended                     prohibition
     precedence, right of first refusal                                     duty of every permission it bears on
     revenue share                                                          obligation to compensate
 
+An act's host is whoever serves; of a sale it is the owner where it launched on that cloud, else the cloud's operator.
 An act's region is that in which its place lies (`cw:within`), or the region itself where it is named by it.
 
 Actions, left operands and the facts about products and parties are a profile of ours, declared in the same document, so
@@ -22,7 +23,7 @@ that it can be read without a network. Model: ODRL Information Model 2.2, https:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import msgspec
 
@@ -35,10 +36,12 @@ from clauseway.agreement import (
     Licence,
     Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
 )
+from clauseway.agreement.terms import Forbidding, Traded
 from clauseway.exchange.extract import Extract
 from clauseway.values import Citation
 
@@ -57,17 +60,45 @@ _SOLD = ("serve", "sell")
 # What a constraint may be about.
 _OPERANDS = (
     "cloud", "seller", "segment", "region", "party", "recipient", "product", "firstShipped", "launchedOn", "answer",
-    "passed", "granted",
+    "passed", "granted", "host",
 )  # fmt: skip
-# Which acts the owner's act bears on: by anyone, by the owner or by others, who go no further than it may. A term on
-# sales bears on others' serving too, and on nothing of the owner's, whose sale is its serving.
-_REACHED: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "serve": (("serve", ""), ("sell", "")),
-    "sell": (("serve", ":others"), ("sell", ":others")),
-    "contract-compute": (("contract-compute", ""),),
-    "license": (("license", ""), ("license", ":others"), ("use-under-licence", ":others")),
-    "use-under-licence": (("use-under-licence", ":owner"),),
+
+
+class _Reach(msgspec.Struct, frozen=True):
+    """An act that a question needs: what is asked (`asked`), by others than the owner or by anyone, and who does the
+    act: whoever asks, the host of what is sold, or the owner that licenses. `to` is the operand of the licensee."""
+
+    asked: str
+    by: str = ""
+    actor: str = "party"
+    to: str = ""
+
+
+# A sale is an offer and a hosting; another party's serving is both, by that party.
+_REACHED: Mapping[str, tuple[_Reach, ...]] = {
+    "serve": (_Reach("serve"), _Reach("sell", actor="host")),
+    "sell": (_Reach("sell"), _Reach("serve", ":others")),
+    "contract-compute": (_Reach("contract-compute"),),
+    "license": (
+        _Reach("license", to="recipient"),
+        _Reach("license", ":others", "owner", "recipient"),
+        _Reach("license", ":others", "owner", "party"),
+        _Reach("use-under-licence", ":others", "owner", "party"),
+    ),
+    "use-under-licence": (_Reach("use-under-licence", to="party"),),
 }
+
+
+class _Duty(msgspec.Struct, frozen=True):
+    """A duty, and the permissions that it lies on: of an owner's products, or left to anyone."""
+
+    node: Node
+    asked: str
+    products: frozenset[str]
+    owner: str
+    public: bool
+
+
 ANYONE, OTHERS = "anyone", "anyone-but-the-owner"
 
 
@@ -88,7 +119,7 @@ class _Policy:
     def __init__(self, extract: Extract) -> None:
         self.extract = extract
         self.rules: dict[str, list[Node]] = {"permission": [], "prohibition": [], "obligation": []}
-        self.duties: list[Node] = []
+        self.duties: list[_Duty] = []
         self.times: dict[str, int] = {}
 
     def nodes(self) -> list[Node]:
@@ -100,11 +131,13 @@ class _Policy:
         self._permissions()
         for exclusivity in self.extract.in_force(Exclusivity):
             self._exclusivity(exclusivity)
+        for prohibition in self.extract.in_force(Prohibition):
+            self._prohibition(prohibition)
         for licence in self.extract.ended(Licence):
             self._lost(licence)
         for share in self.extract.in_force(RevenueShareTerm):
             self._share(share)
-        return [*self.duties, self._policy()]
+        return [*(duty.node for duty in self.duties), self._policy()]
 
     def _policy(self) -> Node:
         extract = self.extract
@@ -137,15 +170,37 @@ class _Policy:
                 self._granted(permission.citation, permission.party, action, permission)
         for licence in self.extract.in_force(Licence):
             for product in self._taking("use-under-licence", licence.products):
-                for _, owned in self._owners_of(product):
-                    use = (licence.citation, licence.licensee, "use-under-licence", product, owned)
-                    self._rule("permission", *use, licence.licensor)
+                for owner, owned in self._owners_of(product):
+                    for gives in self._gives(licence, owner):
+                        use = (licence.citation, licence.licensee, "use-under-licence", product, [*owned, *gives])
+                        self._rule("permission", *use, licence.licensor)
             for scope in licence.carries:
                 for action in _sold(scope):
-                    self._granted(licence.citation, licence.licensee, action, scope)
+                    for product in self._taking(action, scope.products or self._owned()):
+                        self._carried(licence, action, product, self._where(scope))
         for fact in self.extract.facts.facts:
             if fact.effective <= self.extract.as_of:
                 self._fact(fact)
+
+    def _carried(self, licence: Licence, action: str, product: str, where: Sequence[Node]) -> None:
+        for owner, owned in self._owners_of(product):
+            for gives in self._gives(licence, owner):
+                carried = [*where, *owned, *gives]
+                self._permit_of(owner, licence.citation, licence.licensee, action, product, carried)
+
+    def _gives(self, licence: Licence, owner: str) -> list[list[Node]]:
+        """The ways in which a licensor gives what an owner owns: as that owner, or by what it may license on."""
+        return [self._in(products) if products else [] for products in self._given(licence, owner)]
+
+    def _given(self, licence: Licence, owner: str) -> list[frozenset[str]]:
+        """The scopes of what a licensor may give; an empty one is all."""
+        if licence.licensor == owner:
+            return [frozenset()]
+        return [
+            permission.products
+            for permission in self.extract.granted()
+            if permission.party == licence.licensor and "license" in permission.actions
+        ]
 
     def _granted(self, citation: Citation, party: str, action: str, scope: Scope | Permission) -> None:
         for product in self._taking(action, scope.products or self._owned()):
@@ -156,7 +211,7 @@ class _Policy:
             for action in _OWNED:
                 for product in self._taking(action, [fact.product]):
                     self._permit(fact.citation, fact.party, action, product)
-        elif isinstance(fact, Launch) and fact.shipped:
+        elif isinstance(fact, Launch) and fact.shipped and self.extract.launch_rule:
             operator = self.extract.catalog.operators[fact.cloud]
             where = [self._constraint("cloud", "eq", [self._cloud(fact.cloud)])]
             # To whoever lost its licence a launch is no grant, and a prohibition says so.
@@ -168,7 +223,8 @@ class _Policy:
     ) -> None:
         """A permission of what somebody owns, or of what anyone may do."""
         if party == ANYONE:
-            self._rule("permission", citation, party, action, product, constraints, self._owner(product))
+            rule = self._rule("permission", citation, party, action, product, constraints, self._owner(product))
+            self._attach(rule, action, product, [duty for duty in self.duties if duty.public])
             return
         for owner, owned in self._owners_of(product):
             self._permit_of(owner, citation, party, action, product, [*constraints, *owned])
@@ -184,14 +240,19 @@ class _Policy:
         duties: Sequence[Node] = (),
     ) -> None:
         rule = self._rule("permission", citation, party, action, product, constraints, owner)
-        waiting = [{"@id": duty["@id"]} for duty in self.duties if self._bears(duty, action, product)]
+        bound = [duty for duty in self.duties if not duty.public and duty.owner == owner]
+        self._attach(rule, action, product, bound, duties)
+
+    def _attach(
+        self, rule: Node, action: str, product: str, bound: Sequence[_Duty], duties: Sequence[Node] = ()
+    ) -> None:
+        waiting = [
+            {"@id": duty.node["@id"]}
+            for duty in bound
+            if duty.asked == action and self.extract.overlap([product], duty.products)
+        ]
         if attached := [*duties, *waiting]:
             rule["odrl:duty"] = attached
-
-    def _bears(self, duty: Node, action: str, product: str) -> bool:
-        named = [one["@id"].removeprefix(PROFILE) for one in duty["cw:bearsOn"]]
-        scope = [unquote(one["@id"].removeprefix(f"{_prefix(self.extract)}asset:")) for one in duty["cw:scope"]]
-        return action in named and self.extract.overlap([product], scope)
 
     # Duties
 
@@ -206,15 +267,21 @@ class _Policy:
 
     def _refusal(self, term: RefusalRight) -> None:
         elsewhere = [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(term.except_clouds)))]
-        open_while = [*self._in(term.products), *(elsewhere if term.except_clouds else []), *self._trade(term)]
+        not_by_holder = [self._constraint("party", "neq", [self._party(term.holder)])]
+        open_while = [*(elsewhere if term.except_clouds else []), *not_by_holder, *self._trade(term)]
         met = [self._constraint("passed", "isAnyOf", [term.subject])]
-        for owner, owned in self._owners_of(*term.products):
-            self._duty(term, "offer-first", owner, [*open_while, *owned], met, term.holder)
+        for action in sorted(term.actions):
+            for reach in _REACHED[action]:
+                # What the holder hosts need not be offered to it.
+                hosted = [self._constraint("host", "neq", [self._party(term.holder)])] if reach.actor == "host" else []
+                for owner, owned in self._owners_or_none(term.products):
+                    if reach.actor != "owner" or owner not in (term.holder, ""):
+                        still = [*open_while, *hosted, *owned]
+                        self._oblige(term, "offer-first", reach, owner, term.grantor or owner, still, met, term.holder)
 
     def _precedence(self, term: Precedence) -> None:
         extract = self.extract
-        elsewhere = self._constraint("cloud", "neq", [self._cloud(term.first)])
-        open_while = [*self._in(term.products), elsewhere, *self._trade(term)]
+        open_while = [self._constraint("cloud", "neq", [self._cloud(term.first)]), *self._trade(term)]
         if extract.binds_new_only(term):
             # Never shipped counts as later than any day.
             open_while.append(self._constraint("firstShipped", "gteq", [_day(term.since)]))
@@ -226,131 +293,217 @@ class _Policy:
             self._constraint("answer", "isAnyOf", answers),
         ]
         operator = extract.catalog.operators[term.first]
-        for owner, owned in self._owners_of(*term.products):
-            if owner == term.party:
-                self._duty(term, "ship-first", owner, [*open_while, *owned], met, operator)
+        for action in sorted(term.actions):
+            for reach in _REACHED[action]:
+                for owner, owned in self._owners_or_none(term.products):
+                    still = [*open_while, *owned]
+                    self._oblige(term, "ship-first", reach, owner, term.party, still, met, operator)
+
+    def _oblige(
+        self,
+        term: Precedence | RefusalRight,
+        action: str,
+        reach: _Reach,
+        owner: str,
+        bound: str,
+        open_while: Sequence[Node],
+        met: Sequence[Node],
+        toward: str,
+    ) -> None:
+        """Duties while a bound party does the act itself, or as the owner grants it to whoever asks. What is left to
+        anyone rests on no grant."""
+        if not bound or (reach.actor == "owner" and not owner):
+            return
+        by = self._is_not(owner) if reach.by == ":others" and owner else []
+        does = {
+            "party": self._is(bound),
+            "host": [self._constraint("host", "eq", [self._party(bound)])],
+            "owner": [] if owner == bound else None,
+        }[reach.actor]
+        still = [*self._in(term.products), *open_while, *by]
+        if owner == bound:
+            self._duty(term, action, reach, owner, False, still, met, toward)
+        elif owner and does is not None:
+            self._duty(term, action, reach, owner, False, [*still, *does], met, toward)
+        if reach.actor == "owner" and reach.asked == "use-under-licence":
+            return
+        if owner == bound and does:
+            does = [_any_of(*self._is(owner), *(one for one in does if reach.actor == "host"))]
+        if does is not None:
+            self._duty(term, action, reach, owner, True, [*still, *does], met, toward)
 
     def _duty(
         self,
         term: Precedence | RefusalRight,
         action: str,
+        reach: _Reach,
         owner: str,
+        public: bool,
         open_while: Sequence[Node],
         met: Sequence[Node],
         toward: str,
     ) -> None:
-        """Duties that lie on permissions where `open_while` holds, until any one of `met` does: one for each side,
-        the owner's and the others', that the term's acts are asked of."""
-        for by, party in (("", []), (":owner", self._is(owner)), (":others", self._is_not(owner))):
-            # The owner's sale is its serving: a condition of sales alone is never met with.
-            acts = term.actions - {"sell"}
-            bears_on = {act for one in acts for act, who in _REACHED.get(one, ()) if who == by}
-            if bears_on:
-                self.duties.append(
-                    {
-                        "@id": f"{_prefix(self.extract)}duty:{_escaped(term.id)}:{len(self.duties) + 1}",
-                        "@type": "odrl:Duty",
-                        "odrl:action": {"@id": PROFILE + action},
-                        "odrl:informedParty": self._party(toward),
-                        "odrl:constraint": [*open_while, *party],
-                        "cw:metBy": _any_of(*met),
-                        "cw:bearsOn": [{"@id": PROFILE + name} for name in sorted(bears_on)],
-                        "cw:scope": self._assets(term.products),
-                        **_cited(term.citation),
-                    }
-                )
+        """A duty that lies on permissions where `open_while` holds, until any one of `met` does."""
+        node = {
+            "@id": f"{_prefix(self.extract)}duty:{_escaped(term.id)}:{len(self.duties) + 1}",
+            "@type": "odrl:Duty",
+            "odrl:action": {"@id": PROFILE + action},
+            "odrl:informedParty": self._party(toward),
+            "odrl:constraint": list(open_while),
+            "cw:metBy": _any_of(*met),
+            "cw:bearsOn": [{"@id": PROFILE + reach.asked}],
+            "cw:scope": self._assets(term.products),
+            **_cited(term.citation),
+        }
+        self.duties.append(_Duty(node, reach.asked, term.products, owner, public))
 
     # Prohibitions
 
     def _exclusivity(self, term: Exclusivity) -> None:
+        for action in sorted(action for action in term.actions if term.bears_on(action)):
+            for reach in _REACHED[action]:
+                self._bar(term, action, reach)
+
+    def _prohibition(self, term: Prohibition) -> None:
         for action in sorted(term.actions):
-            carved = [self._not(scope, action) for scope in term.except_]
-            if None in carved:
-                continue
-            everywhere = [*self._where(term), *(one for one in carved if one)]
-            for act, by in _REACHED.get(action, ()):
-                held = self._held_by_others(term) if act == "use-under-licence" and by != ":owner" else []
-                for product in self._taking(act, term.products):
-                    for owner, owned in self._owners_of(product):
-                        who = {"": [], ":owner": self._is(owner), ":others": self._is_not(owner)}[by]
-                        for outside in self._outside(term, action, act, by, owner):
-                            constraints = [*everywhere, *held, *owned, *who, *outside]
-                            self._prohibit(term.citation, ANYONE, act, product, constraints)
+            for reach in _REACHED[action]:
+                self._bar(term, action, reach)
 
-    def _outside(self, term: Exclusivity, action: str, act: str, by: str, owner: str) -> list[list[Node]]:
-        """What lies outside an exclusivity. What reaches others by way of the owner's act is asked of the owner."""
-        if term.only.clouds:
-            return [[self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(term.only.clouds)))]]
-        if term.only.sellers:
-            return [[self._constraint("seller", "isNoneOf", map(self._party, sorted(term.only.sellers)))]]
-        if term.only.regions:
-            return [[self._constraint("region", "isNoneOf", map(self._region, sorted(term.only.regions)))]]
-        if term.only.parties:
-            if action == "sell":
-                return [[self._constraint("party", "isNoneOf", map(self._party, sorted(term.only.parties)))]]
-            return [] if owner in term.only.parties else [[]]
-        if action != "license":
-            return [[]]
-        inside = [*map(self._party, sorted({*term.only.licensees, owner}))]
-        to_party = by == ":others"
-        return [[self._constraint("party" if to_party else "recipient", "isNoneOf", inside)]]
+    def _bar(self, term: Forbidding, action: str, reach: _Reach) -> None:
+        """Prohibit what needs an act that a term forbids, but for its carve-outs and the permissions that name it."""
+        carved = [self._not(scope, action) for scope in term.except_]
+        if None in carved:
+            return
+        everywhere = [*self._where(term), *(one for one in carved if one)]
+        for product in self._taking(reach.asked, term.products):
+            for owner, owned in self._owners_or_none([product]):
+                outside = self._outside(term, action, reach, owner)
+                allowed = [*self._despite(term, action, reach, owner), *self._held(term.products, reach, owner)]
+                if outside is None or None in allowed or (reach.actor == "owner" and not owner):
+                    continue
+                by = self._is_not(owner) if reach.by == ":others" and owner else []
+                constraints = [*everywhere, *owned, *by, *outside, *(one for one in allowed if one)]
+                self._prohibit(term.citation, reach.asked, product, owner, constraints)
 
-    def _held_by_others(self, term: Exclusivity) -> list[Node]:
-        """Whoever holds a licence in force uses what it covers, whatever the owner may grant."""
+    def _outside(self, term: Forbidding, action: str, reach: _Reach, owner: str) -> list[Node] | None:
+        """Whom a term forbids an act that it covers; None where nobody of those who do it."""
+        if isinstance(term, Prohibition):
+            return [] if ANYONE in term.parties else self._actor(reach, owner, term.parties, "isAnyOf")
+        only = term.only
+        if only.clouds:
+            return [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(only.clouds)))]
+        if only.sellers:
+            return [self._constraint("seller", "isNoneOf", map(self._party, sorted(only.sellers)))]
+        if only.regions:
+            return [self._constraint("region", "isNoneOf", map(self._region, sorted(only.regions)))]
+        if only.parties:
+            return self._actor(reach, owner, only.parties, "isNoneOf")
+        inside = {*only.licensees, *([owner] if action == "license" and owner else [])}
+        return [self._constraint(reach.to, "isNoneOf", map(self._party, sorted(inside)))]
+
+    def _actor(self, reach: _Reach, owner: str, parties: Iterable[str], operator: str) -> list[Node] | None:
+        """That whoever does an act is one of these parties, or none of them; None where it never is so."""
+        if reach.actor != "owner":
+            return [self._constraint(reach.actor, operator, map(self._party, sorted(parties)))]
+        return [] if (owner in parties) == (operator == "isAnyOf") else None
+
+    def _despite(self, term: Forbidding, action: str, reach: _Reach, owner: str) -> list[Node | None]:
+        """That no permission holds although the term forbids the act: the asker's, the licensing owner's, anyone's."""
+        of_owner = reach.actor == "owner" and reach.asked == "use-under-licence"
         return [
+            self._not(_scope_of(permission), action, "" if of_owner or permission.party == ANYONE else permission.party)
+            for permission in self.extract.in_force(Permission)
+            if permission.overrides(term.id)
+            and action in permission.actions
+            and (not of_owner or permission.party in (owner, ANYONE))
+        ]
+
+    def _held(self, products: Iterable[str], reach: _Reach, owner: str) -> list[Node | None]:
+        """That who uses holds no licence in force, and may not use it as anyone may: else nobody need license it."""
+        if reach.asked != "use-under-licence" or reach.actor != "owner":
+            return []
+        held = [
             _any_of(
                 self._constraint("party", "isNoneOf", [self._party(licence.licensee)]),
                 *self._not_in(licence.products),
+                *self._not_in(given),
             )
             for licence in self.extract.in_force(Licence)
-            if licence.licensee not in term.only.licensees and self.extract.overlap(licence.products, term.products)
+            if self.extract.overlap(licence.products, products)
+            for given in self._given(licence, owner)
         ]
+        public = [
+            self._not(_scope_of(term), "use-under-licence")
+            for term in self.extract.public()
+            if "use-under-licence" in term.actions
+        ]
+        return [*held, *public]
 
     def _lost(self, term: Licence) -> None:
         """A right that rested on a licence ends with it, until another licence or a grant gives it anew."""
         ungranted = self._constraint("granted", "eq", [False])
-        held = [licence for licence in self.extract.in_force(Licence) if licence.licensee == term.licensee]
-        granted = [_scope_of(one) for one in self.extract.granted() if one.party == term.licensee]
-        used = [Scope(products=licence.products) for licence in held]
-        self._end(term, "use-under-licence", term.products, [*used, *granted], [ungranted])
-        carried = [anew for licence in held for anew in licence.carries]
+        self._end(term, "use-under-licence", term.products, [ungranted])
         for scope in term.carries:
             for action in _sold(scope):
-                where = [*self._where(scope), ungranted]
-                self._end(term, action, scope.products or self._owned(), [*carried, *granted], where)
+                self._end(term, action, scope.products or self._owned(), [*self._where(scope), ungranted])
 
-    def _end(
-        self, term: Licence, action: str, products: Iterable[str], held: Iterable[Scope], where: Sequence[Node]
-    ) -> None:
+    def _end(self, term: Licence, action: str, products: Iterable[str], where: Sequence[Node]) -> None:
         """What has ended, but for what is held anew."""
+        granted = [_scope_of(one) for one in self.extract.granted() if one.party == term.licensee]
         for product in self._taking(action, products):
-            still = [
-                self._not(self._of(scope, product), action)
-                for scope in held
-                if not scope.products or self.extract.overlap([product], scope.products)
-            ]
-            if None in still:
-                continue
             for owner, owned in self._owners_of(product):
-                if owner != term.licensee:
-                    constraints = [*(one for one in still if one), *where, *owned]
-                    self._prohibit(term.citation, term.licensee, action, product, constraints)
+                if owner == term.licensee:
+                    continue
+                anew = [self._not(self._of(scope, product), action) for scope in granted if self._on(scope, product)]
+                anew += self._held_anew(term, action, product, owner)
+                for gives in self._gives(term, owner) if None not in anew else ():
+                    constraints = [*(one for one in anew if one), *where, *owned, *gives]
+                    self._end_of(term, action, product, constraints)
+
+    def _held_anew(self, lost: Licence, action: str, product: str, owner: str) -> list[Node | None]:
+        """That no licence in force gives its licensee what another gave."""
+        return [
+            self._not(self._of(scope, product), action, beside=() if self._within(product, given) else given)
+            for licence in self.extract.in_force(Licence)
+            if licence.licensee == lost.licensee
+            for scope in self._scopes_of(licence, action)
+            if self._on(scope, product)
+            for given in self._given(licence, owner)
+        ]
+
+    def _scopes_of(self, licence: Licence, action: str) -> list[Scope]:
+        return [Scope(products=licence.products)] if action == "use-under-licence" else list(licence.carries)
+
+    def _within(self, product: str, scope: Iterable[str]) -> bool:
+        return self.extract.within([product], scope)
+
+    def _on(self, scope: Scope, product: str) -> bool:
+        return not scope.products or self.extract.overlap([product], scope.products)
 
     def _of(self, scope: Scope, product: str) -> Scope:
         """A scope as it holds for a product or class: its products left out where all of that lies in them."""
-        whole = scope.products and self.extract.within([product], scope.products)
+        whole = scope.products and self._within(product, scope.products)
         return msgspec.structs.replace(scope, products=frozenset()) if whole else scope
 
-    def _prohibit(
-        self, citation: Citation, party: str, action: str, product: str, constraints: Sequence[Node] = ()
-    ) -> None:
+    def _end_of(self, term: Licence, action: str, product: str, constraints: Sequence[Node]) -> None:
         public = [
-            self._not(_scope_of(term), action)
-            for term in self.extract.public()
-            if action in term.actions and self.extract.overlap(term.products, [product])
+            self._not(_scope_of(one), action)
+            for one in self.extract.public()
+            if action in one.actions and self.extract.overlap(one.products, [product])
         ]
         if None not in public:
-            self._rule("prohibition", citation, party, action, product, [*constraints, *(one for one in public if one)])
+            ended = [*constraints, *(one for one in public if one)]
+            self._rule("prohibition", term.citation, term.licensee, action, product, ended)
+
+    def _prohibit(self, citation: Citation, action: str, product: str, owner: str, constraints: Sequence[Node]) -> None:
+        """A prohibition of what somebody owns. Of what nobody owns only what is left to anyone can be forbidden."""
+        if owner:
+            self._rule("prohibition", citation, ANYONE, action, product, constraints)
+            return
+        for term in self.extract.public():
+            if action in term.actions and self.extract.overlap(term.products, [product]):
+                left = [*self._in(term.products), *self._where(term)]
+                self._rule("prohibition", citation, ANYONE, action, product, [*constraints, *left])
 
     # Obligations
 
@@ -424,19 +577,26 @@ class _Policy:
                     break
         return found
 
+    def _owners_or_none(self, products: Iterable[str]) -> list[tuple[str, list[Node]]]:
+        """The same, and what of a scope nobody owns."""
+        products = tuple(products)
+        every = frozenset(self._owned())
+        if self.extract.within(products, every):
+            return self._owners_of(*products)
+        taken = [one for one in every if self.extract.overlap(products, [one])]
+        return [*self._owners_of(*products), ("", self._not_in(taken))]
+
     def _is(self, party: str) -> list[Node]:
         return [self._constraint("party", "eq", [self._party(party)])]
 
     def _is_not(self, party: str) -> list[Node]:
         return [self._constraint("party", "neq", [self._party(party)])]
 
-    def _where(self, scope: Scope | Permission | Exclusivity) -> list[Node]:
+    def _where(self, scope: Scope | Permission | Forbidding) -> list[Node]:
         clouds = [self._constraint("cloud", "isAnyOf", map(self._cloud, sorted(scope.clouds)))]
         return [*(clouds if scope.clouds else []), *self._trade(scope)]
 
-    def _trade(
-        self, scope: Scope | Permission | Exclusivity | Precedence | RefusalRight, operator: str = "isAnyOf"
-    ) -> list[Node]:
+    def _trade(self, scope: Scope | Traded, operator: str = "isAnyOf") -> list[Node]:
         """Who sells, to whom, and where, as far as a scope says so."""
         asked: list[tuple[str, list[Any]]] = [
             ("seller", [self._party(name) for name in sorted(scope.sellers)]),
@@ -445,14 +605,17 @@ class _Policy:
         ]
         return [self._constraint(operand, operator, values) for operand, values in asked if values]
 
-    def _not(self, scope: Scope, action: str) -> Node | None:
-        """That an act lies outside a scope: outside one of its parts. Empty where it always does, None where never."""
+    def _not(self, scope: Scope, action: str, party: str = "", beside: Iterable[str] = ()) -> Node | None:
+        """That an act lies outside a scope, is of another party, or about nothing `beside`: outside one of these parts.
+        Empty where it always does, None where never."""
         if scope.actions and action not in scope.actions:
             return {}
         parts = [
             *self._not_in(scope.products),
             *([self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(scope.clouds)))] if scope.clouds else []),
             *self._trade(scope, "isNoneOf"),
+            *(self._is_not(party) if party else []),
+            *self._not_in(beside),
         ]
         return _any_of(*parts) if parts else None
 
@@ -542,6 +705,7 @@ def _assets(extract: Extract) -> Iterator[Node]:
             **_reference(extract, "asset", product.id),
             "@type": "odrl:Asset",
             "odrl:partOf": _reference(extract, "asset", product.product_class),
+            **({"cw:owner": _reference(extract, "party", owner)} if (owner := extract.owner(product.id)) else {}),
             **({"cw:firstShipped": _day(first)} if first else {}),
             "cw:launch": [_launch(extract, launch) for launch in extract.launches(product.id)],
             **({"cw:answer": _answer(answer)} if answer else {}),

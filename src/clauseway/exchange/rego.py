@@ -6,8 +6,8 @@ Input is a question: {"action": …, "party": …} and, where the action takes t
 
 The module opens with how silence is read, which is the same for every agreement. Under it each term in force, each
 licence that has ended and each fact known and in effect adds a definition to one of its functions or sets: `owner`,
-`public`, `granted`, `licensed`, `lost`, `barred`, `excepted`, `waits`, `freed`, `due` · `shipped`, `answered`,
-`passed`, `grant`. Each carries its term, document, line and source as OPA metadata.
+`public`, `granted`, `gives`, `licensed`, `lost`, `barred`, `excepted`, `overridden`, `waits`, `freed`, `due` ·
+`shipped`, `answered`, `passed`, `grant`. Each carries its term, document, line and source as OPA metadata.
 
 Language: https://www.openpolicyagent.org/docs/policy-language
 """
@@ -23,10 +23,13 @@ from clauseway.agreement import (
     Licence,
     Permission,
     Precedence,
+    Prohibition,
     RefusalRight,
     RevenueShareTerm,
     Scope,
 )
+from clauseway.agreement.actions import LICENSE, USE
+from clauseway.agreement.terms import ANY_TERM, ANYONE, Forbidding
 from clauseway.catalog import ELSEWHERE
 from clauseway.exchange.extract import Extract, heading
 from clauseway.values import Citation
@@ -39,12 +42,20 @@ outcome := both(asked(input))
 
 outcomes := [both(asked(question)) | some question in input.questions]
 
-asked(question) := object.union(named(question), {"seller": seller(named(question)), "region": region(named(question))})
+asked(question) := kept(object.union(
+	named(question),
+	{"seller": seller(named(question)), "region": region(named(question))},
+))
 
 named(question) := object.union(
 	{"product": "", "cloud": "", "to": "", "segment": "any", "seller": "", "region": ""},
 	question,
 )
+
+# What an action does not take changes nothing.
+kept(act) := act if act.action in {"serve", "sell", "contract-compute"}
+
+else := object.union(act, {"cloud": "", "segment": "", "region": ""})
 
 seller(act) := "" if not act.action in {"serve", "sell"}
 
@@ -81,7 +92,7 @@ else := "conditional" if "conditional" in answers
 
 else := "permitted"
 
-# Nothing is stated before an amendment is in force and known, nor of what nobody owns.
+# Nothing is stated before an amendment is in force and known, nor of what nobody owns and no term leaves to anyone.
 answer(act) := "unstated" if count(amendments) == 0
 
 else := "permitted" if {
@@ -91,60 +102,92 @@ else := "permitted" if {
 
 else := "forbidden" if act.action == "share-revenue"
 
-else := "permitted" if public(act)
+else := "unstated" if {
+	not owner(act.product)
+	not public(act)
+}
 
-else := "unstated" if not owner(act.product)
+# What a term forbids no permission, licence or grant allows, unless a permission names the term.
+else := "forbidden" if {
+	some one in needed(act)
+	barred(one, act.party)
+}
 
-else := own(object.union(act, {"action": hosting(act.action)})) if act.party == owner(act.product)
+# The owner may do what no term in force forbids, and so may anyone what is left to anyone.
+else := waiting(act, needed(act), act.party) if owns(act)
 
-else := "permitted" if {
+else := waiting(act, needed(act), "") if public(act)
+
+# Anyone else needs a licence or a grant, under the conditions that bind the owner.
+else := waiting(act, {act}, "") if {
 	act.action == "use-under-licence"
 	licensed(act)
 }
 
-else := others(act, owners(act))
-
-hosting(action) := "serve" if action == "sell"
-
-else := action
-
-# The owner may do what no term in force forbids.
-own(act) := "forbidden" if barred(act)
-
-else := "conditional" if waits(act)
-
-else := "permitted"
-
-# Anyone else needs a licence or a grant, and may go no further than the owner (`limit`).
-others(act, limit) := "forbidden" if limit == "forbidden"
-
-else := "forbidden" if {
-	act.action in {"serve", "sell"}
-	barred(object.union(act, {"action": "sell"}))
-}
-
-else := limit if licensed(act)
+else := waiting(act, needed(act), owner(act.product)) if licensed(act)
 
 else := "forbidden" if {
 	lost(act)
 	not granted(act)
 }
 
-else := limit if granted(act)
+else := "forbidden" if {
+	act.action == "use-under-licence"
+	barred(licensing(act, act.party), owner(act.product))
+}
 
-else := limit if launched_on_its_own_cloud(act)
+else := waiting(act, granting(act), owner(act.product)) if granted(act)
+
+else := waiting(act, granting(act), owner(act.product)) if launched_on_its_own_cloud(act)
 
 else := "conditional"
 
-owners(act) := own(as_owner(act, {"action": "serve"})) if act.action in {"serve", "sell"}
+owns(act) if act.party == owner(act.product)
 
-else := own(as_owner(act, {})) if act.action == "contract-compute"
+# A sale is an offer and a hosting. Another party's serving is both, by that party; the owner's is a hosting alone.
+needed(act) := {act, object.union(act, {"action": "serve", "party": host(act)})} if act.action == "sell"
 
-else := own(as_owner(act, {"action": "license", "to": act.party})) if act.action == "use-under-licence"
+else := {act, object.union(act, {"action": "sell"})} if {
+	act.action == "serve"
+	not owns(act)
+}
 
-else := strictest({own(as_owner(act, {})), own(as_owner(act, {"to": act.party}))}) if act.action == "license"
+else := {act, licensing(act, act.party), licensing(act, act.to)} if {
+	act.action == "license"
+	owner(act.product)
+	not owns(act)
+}
 
-as_owner(act, changes) := object.union(object.union(act, {"party": owner(act.product)}), changes)
+else := {act}
+
+# The owner hosts where it launched, the cloud's operator elsewhere.
+host(act) := owner(act.product) if [act.product, act.cloud] in shipped
+
+else := operators[act.cloud]
+
+granting(act) := {act, licensing(act, act.party)} if act.action == "use-under-licence"
+
+else := needed(act)
+
+licensing(act, to) := object.union(act, {"action": "license", "party": owner(act.product), "to": to})
+
+# Ship-first and first refusal bind whoever does an act, and the grantor behind it.
+waiting(act, acts, grantor) := "conditional" if {
+	some one in acts
+	some who in {one.party, grantor}
+	waits(object.union(one, {"party": who, "doer": one.party}), act.party)
+}
+
+else := "permitted"
+
+# Who has a right of first refusal is never bound by it.
+offers(act, party, holder, grantor) if {
+	party != holder
+	act.doer != holder
+	act.party == grantor
+}
+
+gives(licensor, product) if licensor == owner(product)
 
 granted(act) if {
 	some one in grant
@@ -152,16 +195,12 @@ granted(act) if {
 	lies_in(act.product, {one.product})
 }
 
-launched_on_its_own_cloud(act) if {
-	act.action in {"serve", "sell"}
-	operators[act.cloud] == act.party
-	[act.product, act.cloud] in shipped
-}
-
 lies_in(product, scope) if {
 	some one in scopes[product]
 	one in scope
 }
+
+launched_on_its_own_cloud(_) if false
 
 owner(_) := "" if false
 
@@ -171,11 +210,13 @@ licensed(_) if false
 
 lost(_) if false
 
-barred(_) if false
+barred(_, _) if false
 
 excepted(_, _) if false
 
-waits(_) if false
+overridden(_, _, _) if false
+
+waits(_, _) if false
 
 freed(_, _) if false
 
@@ -188,6 +229,13 @@ answered contains {"product": "", "can": true, "declines": true} if false
 passed contains "" if false
 
 grant contains {"party": "", "product": ""} if false"""
+
+# Where the agreement says so, a launch on a party's own cloud grants it resale there.
+_LAUNCH = [
+    'act.action in {"serve", "sell"}',
+    "operators[act.cloud] == act.party",
+    "[act.product, act.cloud] in shipped",
+]
 
 
 def rego_module(extract: Extract) -> str:
@@ -238,13 +286,18 @@ def _terms(extract: Extract) -> list[str]:
         body = [f"lies_in(product, {_set(term.products)})", *outside]
         written.append(_rule(term.citation, f"owner(product) := {_text(term.party)}", body))
     for permission in extract.in_force(Permission):
-        written.append(_permission(extract, permission))
+        written += _permission(extract, permission)
+    if rule := extract.launch_rule:
+        written.append(_rule(rule, "launched_on_its_own_cloud(act)", _LAUNCH))
     for licence in extract.in_force(Licence):
         written += _licence("licensed(act)", licence)
     for licence in extract.ended(Licence):
         written += _licence("lost(act)", licence)
     for exclusivity in extract.in_force(Exclusivity):
         written += _exclusivity(exclusivity)
+    for prohibition in extract.in_force(Prohibition):
+        named = [] if ANYONE in prohibition.parties else [f"act.party in {_set(prohibition.parties)}"]
+        written += _forbidding(prohibition, prohibition.actions, named)
     for refusal in extract.in_force(RefusalRight):
         written.append(_refusal(refusal))
     for precedence in extract.in_force(Precedence):
@@ -254,38 +307,52 @@ def _terms(extract: Extract) -> list[str]:
     return written
 
 
-def _permission(extract: Extract, term: Permission) -> str:
-    if term in extract.public():
-        return _rule(term.citation, "public(act)", _scope(term))
-    return _rule(term.citation, "granted(act)", [f"act.party == {_text(term.party)}", *_scope(term)])
+def _permission(extract: Extract, term: Permission) -> list[str]:
+    public = term in extract.public()
+    who = [] if public else [f"act.party == {_text(term.party)}"]
+    rules = [_rule(term.citation, "public(act)" if public else "granted(act)", [*who, *_scope(term)])]
+    holder = [] if public else [f"party == {_text(term.party)}"]
+    for name in sorted(term.despite):
+        which = "_" if name == ANY_TERM else _text(name)
+        head = f"overridden({which}, act, {'_' if public else 'party'})"
+        rules.append(_rule(term.citation, head, [*holder, *_scope(term)]))
+    if LICENSE in term.actions and not public:
+        # What it lets license on is given by whoever it lets.
+        scope = f"lies_in(product, {_set(term.products)})"
+        rules.append(_rule(term.citation, f"gives({_text(term.party)}, product)", [scope]))
+    return rules
 
 
 def _licence(head: str, term: Licence) -> list[str]:
     """A licence to use, and what else it carries: serving and selling, the only acts that rest on one."""
-    who = f"act.party == {_text(term.licensee)}"
-    use = [who, 'act.action == "use-under-licence"', f"lies_in(act.product, {_set(term.products)})"]
+    who = [f"act.party == {_text(term.licensee)}", f"gives({_text(term.licensor)}, act.product)"]
+    use = [*who, 'act.action == "use-under-licence"', f"lies_in(act.product, {_set(term.products)})"]
     rules = [_rule(term.citation, head, use)]
     for scope in term.carries:
         if sold := (scope.actions or _SOLD) & _SOLD:
             carried = msgspec.structs.replace(scope, actions=sold)
-            rules.append(_rule(term.citation, head, [who, *_scope(carried)]))
+            rules.append(_rule(term.citation, head, [*who, *_scope(carried)]))
     return rules
 
 
 def _exclusivity(term: Exclusivity) -> list[str]:
-    if term.only.clouds:
-        outside = [f"not act.cloud in {_set(term.only.clouds)}"]
-    elif term.only.sellers:
-        outside = [f"not act.seller in {_set(term.only.sellers)}"]
-    elif term.only.regions:
-        outside = [f"not act.region in {_set(term.only.regions)}"]
-    elif term.only.parties:
-        outside = [f"not act.party in {_set(term.only.parties)}"]
-    else:
-        outside = [f"not act.to in {_set(term.only.licensees)}", "act.to != owner(act.product)"]
-    reserved = msgspec.structs.replace(_traded(term), clouds=term.clouds)
+    actions = frozenset(action for action in term.actions if term.bears_on(action))
+    if not term.only.licensees:
+        field = {"clouds": "cloud", "sellers": "seller", "regions": "region", "parties": "party"}[term.only.part]
+        return _forbidding(term, actions, [f"not act.{field} in {_set(term.only.names)}"])
+    kept = _set(term.only.licensees)
+    licensing = _forbidding(term, actions & {LICENSE}, [f"not act.to in {kept}", "act.to != owner(act.product)"])
+    return licensing + _forbidding(term, actions & {USE}, [f"not act.party in {kept}"])
+
+
+def _forbidding(term: Forbidding, actions: frozenset[str], whom: Sequence[str]) -> list[str]:
+    """What a term forbids of these actions to whom, but for its carve-outs and the permissions that name it."""
+    if not actions:
+        return []
+    scope = msgspec.structs.replace(_traded(term), actions=actions, clouds=term.clouds)
     unless = [f"not excepted({_text(term.id)}, act)"] if term.except_ else []
-    rules = [_rule(term.citation, "barred(act)", [*_scope(reserved), *outside, *unless])]
+    unless.append(f"not overridden({_text(term.id)}, act, party)")
+    rules = [_rule(term.citation, "barred(act, party)", [*_scope(scope), *whom, *unless])]
     for scope in term.except_:
         # A carve-out that says nothing holds for every act; OPA refuses an argument that is never used.
         head, body = ("act", asked) if (asked := _scope(scope)) else ("_", ["true"])
@@ -295,8 +362,10 @@ def _exclusivity(term: Exclusivity) -> list[str]:
 
 def _refusal(term: RefusalRight) -> str:
     elsewhere = [f"not act.cloud in {_set(term.except_clouds)}"] if term.except_clouds else []
-    acts = _scope(_traded(term))
-    return _rule(term.citation, "waits(act)", [*acts, *elsewhere, f"not {_text(term.subject)} in passed"])
+    grantor = _text(term.grantor) if term.grantor else "owner(act.product)"
+    binds = f"offers(act, party, {_text(term.holder)}, {grantor})"
+    open_while = f"not {_text(term.subject)} in passed"
+    return _rule(term.citation, "waits(act, party)", [binds, *_scope(_traded(term)), *elsewhere, open_while])
 
 
 def _precedence(extract: Extract, term: Precedence) -> list[str]:
@@ -304,7 +373,7 @@ def _precedence(extract: Extract, term: Precedence) -> list[str]:
     elsewhere = f"act.cloud != {_text(term.first)}"
     unless = f"not freed({_text(term.id)}, act.product)"
     rules = [
-        _rule(term.citation, "waits(act)", [f"act.party == {_text(term.party)}", *acts, elsewhere, unless]),
+        _rule(term.citation, "waits(act, _)", [f"act.party == {_text(term.party)}", *acts, elsewhere, unless]),
     ]
     freed = f"freed({_text(term.id)}, product)"
     answer = ["some answer in answered", "answer.product == product"]
@@ -324,7 +393,7 @@ def _share(term: RevenueShareTerm) -> str:
     return _rule(term.citation, "due(act)", [*between, *excludes])
 
 
-def _traded(term: Exclusivity | Precedence | RefusalRight) -> Scope:
+def _traded(term: Forbidding | Precedence | RefusalRight) -> Scope:
     """What a term is about, but for clouds."""
     return Scope(
         actions=term.actions,

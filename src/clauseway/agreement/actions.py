@@ -1,0 +1,40 @@
+"""What can be asked about, and which parts of a scope mean something for each action.
+
+A term that keeps an action to something it does not take (a cloud for a licence) is refused by the reader.
+"""
+
+from collections.abc import Mapping
+
+SERVE, SELL, LICENSE, USE, CONTRACT, SHARE = (
+    "serve",
+    "sell",
+    "license",
+    "use-under-licence",
+    "contract-compute",
+    "share-revenue",
+)
+ACTIONS = (SERVE, SELL, LICENSE, USE, CONTRACT, SHARE)
+# Those that terms may be about. A share of revenue is stated by its own kind of term.
+TERM_ACTIONS = ACTIONS[:5]
+CLOUDS, SELLERS, SEGMENTS, REGIONS, PARTIES, LICENSEES = (
+    "clouds",
+    "sellers",
+    "segments",
+    "regions",
+    "parties",
+    "licensees",
+)
+_NONE: frozenset[str] = frozenset()
+_PLACED = frozenset({CLOUDS, SEGMENTS, REGIONS, PARTIES})
+TAKES: Mapping[str, frozenset[str]] = {
+    SERVE: _PLACED | {SELLERS},
+    SELL: _PLACED | {SELLERS},
+    CONTRACT: _PLACED,
+    LICENSE: frozenset({PARTIES, LICENSEES}),
+    USE: frozenset({PARTIES, LICENSEES}),
+}
+
+
+def takes(action: str, part: str) -> bool:
+    """Return whether a part of a scope (`clouds`, `sellers`, …) means something for an action."""
+    return part in TAKES.get(action, _NONE)

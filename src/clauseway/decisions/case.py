@@ -1,0 +1,134 @@
+"""A case: everything that an answer may rest on, and the findings that an answer is put together from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement import Agreement, FactRegister, InForce, Ownership, Term, TermState
+from clauseway.catalog import Catalog
+from clauseway.decisions.decision import Condition, Outcome, Reason
+from clauseway.decisions.question import Question
+from clauseway.decisions.reach import NOWHERE, Act, Look, outside
+
+# Where a text names what the question names, these stand for it until the answer is given: a finding then holds for
+# every question that no term tells from this one. No document can hold them (YAML refuses the character).
+ASKED_PARTY, ASKED_PRODUCT, ASKED_SEGMENT = "\0party", "\0product", "\0segment"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A part of the answer. Parts combine: one that forbids decides alone, conditions add up."""
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    conditions: tuple[Condition, ...] = ()
+
+
+class Case(msgspec.Struct, frozen=True):
+    """Everything an answer may rest on. `by_kind` holds the states of `force`, in its order."""
+
+    agreement: Agreement
+    catalog: Catalog
+    force: InForce
+    facts: FactRegister
+    question: Question
+    by_kind: Mapping[type, Sequence[TermState]]
+    # Every look at a term, where somebody wants to see them.
+    looks: list[Look] | None = None
+    lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        agreement: Agreement,
+        catalog: Catalog,
+        force: InForce,
+        facts: FactRegister,
+        question: Question,
+        looks: list[Look] | None = None,
+    ) -> "Case":
+        by_kind: dict[type, list[TermState]] = {}
+        for state in force.states:
+            by_kind.setdefault(type(state.term), []).append(state)
+        return cls(agreement, catalog, force, facts, question, by_kind, looks)
+
+    @property
+    def as_of(self) -> date:
+        return self.question.as_of
+
+    def states(self, kind: type) -> Sequence[TermState]:
+        return self.by_kind.get(kind, ())
+
+    def belongs(self, product: str, scope: Iterable[str]) -> bool:
+        return not self.lineage(product).isdisjoint(scope)
+
+    def lineage(self, product: str) -> frozenset[str]:
+        if product not in self.lineages:
+            self.lineages[product] = self.catalog.lineage(product)
+        return self.lineages[product]
+
+    def reaches(self, term: Term, act: Act) -> bool:
+        where = outside(term, act, self.belongs)
+        if self.looks is not None:
+            self.looks.append(Look(term.id, act, where))
+        return where == NOWHERE
+
+    def rule(self, name: str) -> Reason:
+        return Reason.of("rule", self.agreement.rules[name])
+
+    def commentary(self, bears_on: str) -> tuple[Reason, ...]:
+        return tuple(
+            Reason.of("commentary", comment.citation)
+            for comment in self.agreement.commentary
+            if comment.bears_on == bears_on and comment.from_amendment in self.force.amendments
+        )
+
+    def owner(self, act: Act) -> str | None:
+        """Return who owns what the act is about; None where no ownership in force names it."""
+        for state in self.states(Ownership):
+            if state.in_force and isinstance(state.term, Ownership) and self.reaches(state.term, act):
+                return state.term.party
+        return None
+
+
+def both(first: Finding, second: Finding) -> Finding:
+    """Both must hold. One that forbids decides alone; conditions add up."""
+    forbidding = [finding for finding in (first, second) if finding.outcome is Outcome.FORBIDDEN]
+    if forbidding:
+        return Finding(Outcome.FORBIDDEN, tuple(reason for finding in forbidding for reason in finding.reasons))
+    unstated = [finding for finding in (first, second) if finding.outcome is Outcome.UNSTATED]
+    if unstated:
+        return unstated[0]
+    conditions = tuple(dict.fromkeys(first.conditions + second.conditions))  # both may rest on the same one
+    outcome = Outcome.CONDITIONAL if conditions else Outcome.PERMITTED
+    deciding = [finding for finding in (first, second) if finding.outcome is outcome] if conditions else [first, second]
+    return Finding(outcome, tuple(reason for finding in deciding for reason in finding.reasons), conditions)
+
+
+def named(finding: Finding, act: Act) -> Finding:
+    """The finding with the names of what was asked in its texts."""
+
+    def fill(text: str) -> str:
+        return (
+            text.replace(ASKED_PARTY, act.party).replace(ASKED_PRODUCT, act.product).replace(ASKED_SEGMENT, act.segment)
+        )
+
+    return Finding(
+        finding.outcome,
+        tuple(
+            msgspec.structs.replace(reason, note=fill(reason.note)) if "\0" in reason.note else reason
+            for reason in finding.reasons
+        ),
+        tuple(
+            Condition(term=one.term, text=fill(one.text), needs=tuple(map(fill, one.needs)))
+            for one in finding.conditions
+        ),
+    )
+
+
+def once(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """Each place once, at its first mention."""
+    seen: dict[tuple[str, str, int], Reason] = {}
+    for reason in reasons:
+        seen.setdefault((reason.term, reason.document, reason.line), reason)
+    return tuple(seen.values())

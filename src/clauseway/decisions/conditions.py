@@ -1,0 +1,124 @@
+"""What makes an answer conditional: rights of first refusal and ship-first, until recorded facts meet them.
+
+They bind whoever does an act, and whoever grants it: an owner that must ship first somewhere can let nobody else go
+ahead elsewhere. The holder of a right of first refusal is never bound by it.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from clauseway.agreement import Precedence, RefusalRight
+from clauseway.decisions.case import ASKED_PRODUCT, Case, Finding
+from clauseway.decisions.decision import Condition, Outcome, Reason
+from clauseway.decisions.reach import Act
+
+
+def conditions(case: Case, acts: Sequence[Act], party: str, grantor: str = "") -> Finding:
+    """What is asked of these acts, which `party` needs, of those who do them and of the grantor behind them."""
+    refusal = _first_refusal(case, acts, party, grantor)
+    ship_first = _ship_first(case, [*acts, *_as_grantor(acts, grantor)])
+    found = refusal.conditions + ship_first.conditions
+    outcome = Outcome.CONDITIONAL if found else Outcome.PERMITTED
+    return Finding(outcome, refusal.reasons + ship_first.reasons, found)
+
+
+def _as_grantor(acts: Sequence[Act], grantor: str) -> list[Act]:
+    """The acts of others as the grantor's own, which it may not bring about in another's name."""
+    return [msgspec.structs.replace(act, party=grantor) for act in acts if grantor and act.party != grantor]
+
+
+def _first_refusal(case: Case, acts: Sequence[Act], party: str, grantor: str) -> Finding:
+    reasons: list[Reason] = []
+    open_conditions: list[Condition] = []
+    for state in case.states(RefusalRight):
+        term = state.term
+        if not state.in_force or not isinstance(term, RefusalRight) or party == term.holder:
+            continue
+        # What the holder itself hosts need not be offered to it.
+        others = [act for act in acts if act.party != term.holder]
+        bound = [
+            act for act in (*others, *_as_grantor(others, grantor)) if act.party == (term.grantor or case.owner(act))
+        ]
+        if not any(case.reaches(term, act) for act in bound):
+            continue
+        if offer := case.facts.passed(term.subject, case.as_of):
+            reasons += [Reason.of("meets", offer.citation), Reason.of("conditions", term.citation)]
+        else:
+            reasons.append(Reason.of("conditions", term.citation))
+            open_conditions.append(
+                Condition(
+                    term=term.id,
+                    text=f"It must first be offered to {term.holder}, and {term.holder} must pass.",
+                    needs=(f"offer:{term.subject}:passed",),
+                )
+            )
+    return Finding(Outcome.PERMITTED, tuple(reasons), tuple(open_conditions))
+
+
+def _ship_first(case: Case, acts: Sequence[Act]) -> Finding:
+    reasons: tuple[Reason, ...] = ()
+    open_conditions: list[Condition] = []
+    for state in case.states(Precedence):
+        term = state.term
+        if not state.in_force or not isinstance(term, Precedence):
+            continue
+        if not any(case.reaches(term, act) for act in acts):
+            continue
+        product = acts[0].product
+        satisfied = _satisfied(case, term, product)
+        if satisfied is not None:
+            reasons += satisfied
+        else:
+            reasons += (Reason.of("conditions", term.citation), *case.commentary("precedence"))
+            open_conditions.append(_ship_first_condition(case, term, product))
+    return Finding(Outcome.PERMITTED, reasons, tuple(open_conditions))
+
+
+def _satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...] | None:
+    """Why ship-first does not stand in the way, or None where it does."""
+    readings = case.question.readings
+    launches = case.facts.launches(product)
+    if term.binds.under(readings) == "first-shipped-since":
+        known = case.catalog.products.get(product)
+        shipped = [launch.effective for launch in launches]
+        shipped += [known.first_shipped_by] if known is not None and known.first_shipped_by else []
+        if shipped and min(shipped) < term.since:
+            return (Reason.of("not-bound", term.citation, f"{ASKED_PRODUCT} had first shipped by {min(shipped)}"),)
+    on_first = [launch for launch in launches if launch.cloud == term.first and launch.effective <= case.as_of]
+    if on_first:
+        return (Reason.of("meets", on_first[0].citation), Reason.of("conditions", term.citation, "met"))
+    answer = case.facts.answer(product, case.as_of)
+    if answer is not None:
+        both = term.unless.under(readings) == "cannot-and-declines"
+        if (not answer.can and answer.declines) if both else (not answer.can or answer.declines):
+            return (
+                Reason.of("meets", answer.citation),
+                Reason.of("conditions", term.citation, "the exception applies"),
+            )
+    return None
+
+
+def _ship_first_condition(case: Case, term: Precedence, product: str) -> Condition:
+    operator = case.catalog.operators[term.first]
+    both = term.unless.under(case.question.readings) == "cannot-and-declines"
+    answers = ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
+    exception = f"unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
+    rule = f"{ASKED_PRODUCT} must first ship on {term.first}, {exception}"
+    if product not in case.catalog.products:
+        # A class stands for a product of it that has launched nowhere: there is nothing to record about a class.
+        return Condition(
+            term=term.id,
+            text=f"{rule}; name a product, because launches and answers are recorded of products.",
+            needs=(),
+        )
+    recorded = case.facts.answer(product, case.as_of)
+    state = "its recorded answer does not lift this" if recorded else "no answer of it is recorded"
+    return Condition(
+        term=term.id,
+        text=f"{rule}; no launch there is recorded, and {state}.",
+        needs=(
+            f"launch:{ASKED_PRODUCT}:{term.first}:available",
+            *(f"answer:{ASKED_PRODUCT}:{answer}" for answer in answers),
+        ),
+    )

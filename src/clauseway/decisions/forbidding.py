@@ -1,0 +1,120 @@
+"""What forbids an act: exclusivities it lies outside of, and prohibitions on whoever does it.
+
+Kind decides, whatever the days of the terms: what is forbidden here goes before every permission, unless the permission
+names the term that forbids (`despite`).
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from clauseway.agreement import Exclusivity, Permission, Prohibition, Scope, TermState
+from clauseway.agreement.actions import LICENSE
+from clauseway.agreement.terms import ANYONE, Forbidding
+from clauseway.decisions.case import ASKED_SEGMENT, Case
+from clauseway.decisions.decision import Reason
+from clauseway.decisions.reach import NOWHERE, Act, outside_scope
+
+
+def barred(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
+    """The terms in force that forbid one of these acts, all of which `party` needs for what it asks about."""
+    return tuple(
+        Reason.of("forbids", term.citation, f"reserved to {_kept(term)}" if isinstance(term, Exclusivity) else "")
+        for act in acts
+        for term in _reaching(case, act)
+        if not inside(case, term, act)
+        and carve_out(case, term, act) is None
+        and not _overridden(case, term, act, party)
+    )
+
+
+class Passing(msgspec.Struct, frozen=True):
+    """Terms in force that reach an act and let it pass: it lies inside an exclusivity, or a carve-out covers it."""
+
+    inside: tuple[Reason, ...]
+    exempt: tuple[Reason, ...]
+
+
+def passing(case: Case, acts: Sequence[Act]) -> Passing:
+    within: list[Reason] = []
+    exempt: list[Reason] = []
+    for act in acts:
+        for term in _reaching(case, act):
+            if isinstance(term, Exclusivity) and inside(case, term, act):
+                within.append(Reason.of("inside", term.citation, f"reserved to {_kept(term)}"))
+            elif (scope := carve_out(case, term, act)) is not None:
+                exempt.append(Reason.of("exempts", term.citation, f"the carve-out for {_told(scope)}"))
+    return Passing(tuple(within), tuple(exempt))
+
+
+def lifted(case: Case, acts: Sequence[Act]) -> tuple[Reason, ...]:
+    """The exclusivity that forbade one of these acts last, and what ended it."""
+    states = [state for state in case.states(Exclusivity) if state.ended]
+    ended = [state for state in states if any(case.reaches(state.term, act) for act in acts)]
+    return ending(max(ended, key=lambda state: (state.end, state.order))) if ended else ()
+
+
+def ending(state: TermState) -> tuple[Reason, ...]:
+    """What ended a term: the text that did, the event where it was one, and the term itself."""
+    note = f"{state.term.id} ended on {state.end}"
+    cited = [Reason.of("ended", state.ended_by, note)]
+    if state.event is not None:
+        cited.append(Reason.of("meets", state.event))
+    return (*cited, Reason.of("ended", state.term.citation, note))
+
+
+def inside(case: Case, term: Forbidding, act: Act) -> bool:
+    """Return whether an act that a term reaches lies inside what an exclusivity reserves."""
+    if isinstance(term, Prohibition):
+        return False
+    only = term.only
+    if only.clouds:
+        return act.cloud in only.clouds
+    if only.sellers:
+        return act.seller in only.sellers
+    if only.regions:
+        return act.region in only.regions
+    if only.parties:
+        return act.party in only.parties
+    if act.action == LICENSE:
+        # An owner that "licenses" itself gives nothing to anybody.
+        return act.to in only.licensees or act.to == case.owner(act)
+    return act.party in only.licensees
+
+
+def carve_out(case: Case, term: Forbidding, act: Act) -> Scope | None:
+    """The first carve-out that covers an act."""
+    return next((scope for scope in term.except_ if outside_scope(scope, act, case.belongs) == NOWHERE), None)
+
+
+def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:
+    for kind in (Exclusivity, Prohibition):
+        for state in case.states(kind):
+            term = state.term
+            if state.in_force and isinstance(term, Exclusivity | Prohibition) and case.reaches(term, act):
+                yield term
+
+
+def _overridden(case: Case, term: Forbidding, act: Act, party: str) -> bool:
+    """Return whether a permission of the party, or of anyone, holds although this term forbids the act."""
+    as_party = msgspec.structs.replace(act, party=party)
+    return any(
+        state.in_force
+        and isinstance(permission := state.term, Permission)
+        and permission.party in (party, ANYONE)
+        and permission.overrides(term.id)
+        and case.reaches(permission, as_party)
+        for state in case.states(Permission)
+    )
+
+
+def _kept(term: Exclusivity) -> str:
+    return ", ".join(sorted(term.only.names))
+
+
+def _told(scope: Scope) -> str:
+    """What a carve-out is for: the segment, sellers and regions that it names."""
+    told = [ASKED_SEGMENT] if scope.segments or not (scope.sellers or scope.regions) else []
+    told += [f"sales by {' or '.join(sorted(scope.sellers))}"] if scope.sellers else []
+    told += [f"places in {' or '.join(sorted(scope.regions))}"] if scope.regions else []
+    return ", ".join(told)

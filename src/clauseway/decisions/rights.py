@@ -1,0 +1,80 @@
+"""What gives a right to act: permissions, licences, recorded grants, and a launch where the agreement says so."""
+
+import msgspec
+
+from clauseway.agreement import Licence, Ownership, Permission, TermState
+from clauseway.agreement.actions import LICENSE, SELL, SERVE
+from clauseway.decisions.case import Case
+from clauseway.decisions.decision import Reason
+from clauseway.decisions.reach import Act
+
+# The rule that a launch on a party's own cloud grants it resale there. It holds where an agreement states it.
+LAUNCH_RULE = "launch"
+
+
+def permissions(case: Case, act: Act, party: str) -> tuple[Reason, ...]:
+    """The permissions in force of a party, or of anyone, that cover an act."""
+    return tuple(
+        Reason.of("permits", term.citation)
+        for state in case.states(Permission)
+        if state.in_force
+        and isinstance(term := state.term, Permission)
+        and term.party == party
+        and case.reaches(term, act)
+    )
+
+
+def ownership(case: Case, act: Act) -> tuple[Reason, ...]:
+    return tuple(
+        Reason.of("permits", state.term.citation)
+        for state in case.states(Ownership)
+        if state.in_force and case.reaches(state.term, act)
+    )
+
+
+class Licences(msgspec.Struct, frozen=True):
+    """The licences of a party that cover an act: those in force, and those that have ended."""
+
+    held: tuple[Reason, ...]
+    lost: tuple[TermState, ...]
+
+
+def licences(case: Case, act: Act, owner: str) -> Licences:
+    states = [state for state in case.states(Licence) if case.reaches(state.term, act)]
+    given = [state for state in states if isinstance(state.term, Licence) and _could_give(case, state.term, act, owner)]
+    held = tuple(Reason.of("permits", state.term.citation) for state in given if state.in_force)
+    return Licences(held, tuple(state for state in given if state.ended))
+
+
+def _could_give(case: Case, licence: Licence, act: Act, owner: str) -> bool:
+    """Return whether the licensor owns what is asked about, or may license it on."""
+    return licence.licensor == owner or any(
+        state.in_force
+        and isinstance(permission := state.term, Permission)
+        and permission.party == licence.licensor
+        and LICENSE in permission.actions
+        and case.belongs(act.product, permission.products)
+        for state in case.states(Permission)
+    )
+
+
+def grants(case: Case, act: Act) -> tuple[Reason, ...]:
+    """What grants this to the party: a permission of a term, or a recorded grant of the product or its class."""
+    recorded = [
+        fact for fact in case.facts.grants(act.party, case.as_of) if case.catalog.belongs(act.product, fact.product)
+    ]
+    return permissions(case, act, act.party) + tuple(Reason.of("meets", fact.citation) for fact in recorded)
+
+
+def own_launch(case: Case, act: Act) -> tuple[Reason, ...]:
+    """The owner's launch on the party's own cloud. Where the agreement says so, it grants resale on that cloud."""
+    if LAUNCH_RULE not in case.agreement.rules or act.action not in (SERVE, SELL):
+        return ()
+    if case.catalog.operators.get(act.cloud) != act.party:
+        return ()
+    launches = [
+        launch
+        for launch in case.facts.launches(act.product)
+        if launch.cloud == act.cloud and launch.effective <= case.as_of
+    ]
+    return (Reason.of("meets", launches[0].citation), case.rule(LAUNCH_RULE)) if launches else ()

@@ -1,0 +1,362 @@
+"""Whom each kind of term binds, and which goes before which: tables a lawyer can read.
+
+`own` is the maker's cloud, `north` the partner's, `south` a rival's. The maker owns everything. Each block of the
+tables is the terms, then questions with what they come to and the term or rule that is cited first.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from terms_at_hand import at_hand, decided
+
+from clauseway import InvalidInput
+
+ON_SELL = """
+id: t
+kind: exclusivity
+actions: [sell]
+products: [apps]
+only: {clouds: [north]}
+"""
+SHIP_FIRST_ON_SALE = """
+id: t
+kind: precedence
+party: maker
+first: north
+actions: [sell]
+products: [apps]
+binds: every-product
+since: 2026-01-01
+unless: cannot-and-declines
+"""
+REFUSAL_ON_SALE = """
+id: t
+kind: refusal-right
+holder: partner
+actions: [sell]
+products: [apps]
+subject: apps
+"""
+SERVED_BY_TWO = """
+id: t
+kind: exclusivity
+actions: [serve]
+products: [apps]
+only: {parties: [maker, partner]}
+
+id: g
+kind: permission
+party: rival
+actions: [serve, sell]
+products: [apps]
+"""
+USED_BY_PARTNER = """
+id: t
+kind: exclusivity
+actions: [use-under-licence]
+products: [rights]
+only: {parties: [partner]}
+
+id: g
+kind: permission
+party: rival
+actions: [use-under-licence]
+products: [rights]
+
+id: l
+kind: licence
+licensor: maker
+licensee: partner
+products: [rights]
+"""
+ALL_TO_PARTNER = """
+id: t
+kind: exclusivity
+actions: [serve, sell]
+products: [apps]
+only: {parties: [partner]}
+
+id: g
+kind: permission
+party: partner
+actions: [serve, sell]
+products: [apps]
+"""
+LICENSED_BY_NOBODY = """
+id: t
+kind: licence
+licensor: rival
+licensee: shop
+products: [rights]
+carries: [{actions: [sell], products: [apps]}]
+"""
+LICENSED_ON = (
+    LICENSED_BY_NOBODY
+    + """
+id: g
+kind: permission
+party: rival
+actions: [license]
+products: [rights, apps]
+"""
+)
+PUBLIC = """
+id: t
+kind: permission
+party: anyone
+actions: [serve, sell]
+products: [apps]
+%s
+id: e
+kind: exclusivity
+actions: [serve]
+products: [app]
+only: {clouds: [north]}
+"""
+PARTNER_SHIPS_FIRST = """
+id: t
+kind: precedence
+party: partner
+first: north
+actions: [serve]
+products: [apps]
+binds: every-product
+since: 2026-01-01
+unless: cannot-and-declines
+
+id: g
+kind: permission
+party: partner
+actions: [serve, sell]
+products: [apps]
+"""
+ROOMS_TO_PARTNER_FIRST = """
+id: t
+kind: refusal-right
+holder: partner
+actions: [contract-compute]
+products: [rooms]
+subject: rooms
+
+id: g
+kind: permission
+party: partner
+actions: [contract-compute]
+products: [rooms]
+"""
+PARTNER_MUST_OFFER = """
+id: t
+kind: refusal-right
+holder: maker
+grantor: partner
+actions: [sell]
+products: [apps]
+subject: resale
+
+id: g
+kind: permission
+party: partner
+actions: [serve, sell]
+products: [apps]
+"""
+PROHIBITED = """
+id: t
+kind: prohibition
+parties: [maker]
+actions: [serve]
+products: [apps]
+clouds: [own, south]
+except: [{segments: [state]}]
+
+id: g
+kind: permission
+party: shop
+actions: [sell]
+products: [apps]
+"""
+NOBODY_IN_THE_STATE = """
+id: t
+kind: prohibition
+parties: [anyone]
+actions: [sell]
+products: [apps]
+segments: [state]
+
+id: g
+kind: permission
+party: partner
+actions: [serve, sell]
+products: [apps]
+clouds: [north]
+despite: [t]
+"""
+
+TABLES = [
+    # Terms on sales bind the owner, as they bind others.
+    (ON_SELL, """
+sell maker app north                       | permitted   | t
+sell maker app south                       | forbidden   | t
+serve maker app south                      | permitted   | own
+sell shop app south                        | forbidden   | t
+"""),
+    (SHIP_FIRST_ON_SALE, """
+sell maker app south                       | conditional | t
+sell maker app north                       | permitted   | own
+serve maker app south                      | permitted   | own
+sell shop app south                        | conditional | grant, t
+"""),
+    (REFUSAL_ON_SALE, """
+sell maker app own                         | conditional | t
+sell partner app own                       | conditional | grant
+sell shop app own                          | conditional | grant, t
+serve maker app own                        | permitted   | own
+"""),
+    # An exclusivity on hosting binds whoever hosts; inside, it permits nothing.
+    (SERVED_BY_TWO, """
+serve maker app own                        | permitted   | t
+sell rival app north                       | permitted   | t
+sell rival app south                       | forbidden   | t
+serve rival app south                      | forbidden   | t
+sell shop app north                        | conditional | grant
+serve partner app north                    | conditional | grant
+sell maker app south                       | forbidden   | t
+"""),
+    # An exclusivity on use binds everybody outside it, the owner included.
+    (USED_BY_PARTNER, """
+use-under-licence partner rights           | permitted   | l
+use-under-licence rival rights             | forbidden   | t
+use-under-licence shop rights              | forbidden   | t
+use-under-licence maker rights             | forbidden   | t
+"""),
+    # What is reserved to a partner is the partner's, though the owner itself may not.
+    (ALL_TO_PARTNER, """
+serve partner app north                    | permitted   | t
+sell partner app north                     | permitted   | t
+serve maker app own                        | forbidden   | t
+sell maker app north                       | forbidden   | t
+sell partner app south                     | forbidden   | t
+sell rival app north                       | forbidden   | t
+"""),
+    # Only the owner, or who may license on, gives a licence.
+    (LICENSED_BY_NOBODY, """
+use-under-licence shop rights              | conditional | grant
+sell shop app own                          | conditional | grant
+"""),
+    (LICENSED_ON, """
+use-under-licence shop rights              | permitted   | t
+sell shop app own                          | permitted   | t
+"""),
+    # A public permission yields to an exclusivity, unless it names it.
+    (PUBLIC % "", """
+serve maker app south                      | forbidden   | e
+sell shop app south                        | forbidden   | e
+serve rival app south                      | forbidden   | e
+sell shop tool south                       | permitted   | t
+sell shop app north                        | permitted   | t
+"""),
+    (PUBLIC % "despite: [e]\n", """
+serve maker app south                      | permitted   | t
+sell shop app south                        | permitted   | t
+"""),
+    (PUBLIC % "despite: [any]\n", """
+serve rival app south                      | permitted   | t
+"""),
+    # A precedence binds the party it names, whoever that is.
+    (PARTNER_SHIPS_FIRST, """
+serve partner app south                    | conditional | t
+serve partner app north                    | permitted   | own
+serve maker app south                      | permitted   | own
+sell shop app south                        | conditional | grant
+"""),
+    # A right of first refusal binds its grantor, never its holder.
+    (ROOMS_TO_PARTNER_FIRST, """
+contract-compute maker rooms south         | conditional | t
+contract-compute partner rooms south       | permitted   | own
+contract-compute shop rooms south          | conditional | grant, t
+"""),
+    (PARTNER_MUST_OFFER, """
+sell partner app north                     | conditional | t
+sell maker app own                         | permitted   | own
+sell shop app own                          | conditional | grant
+"""),
+    # A prohibition binds the parties it names.
+    (PROHIBITED, """
+serve maker app own                        | forbidden   | t
+serve maker app north                      | permitted   | own
+serve maker app own segment=state          | permitted   | t
+sell shop app north                        | permitted   | own
+sell shop app own                          | forbidden   | t
+"""),
+    (NOBODY_IN_THE_STATE, """
+sell maker app own                         | permitted   | own
+sell maker app own segment=state           | forbidden   | t
+sell shop app own segment=state            | forbidden   | t
+sell partner app north segment=state       | permitted   | own
+sell partner app own segment=state         | forbidden   | t
+"""),
+]  # fmt: skip
+
+
+def rows(tables: list[tuple[str, str]]) -> Iterator[tuple[str, str, str, str]]:
+    for terms, table in tables:
+        for line in table.strip().splitlines():
+            question, outcome, because = (part.strip() for part in line.split("|"))
+            yield terms, question, outcome, because
+
+
+@pytest.mark.parametrize(("terms", "question", "outcome", "because"), list(rows(TABLES)))
+def test_decided(terms: str, question: str, outcome: str, because: str) -> None:
+    decision = decided(at_hand(terms), question)
+    assert decision.outcome == outcome, decision.reasons
+    if outcome == "conditional":
+        assert ", ".join(sorted(condition.term for condition in decision.conditions)) == because
+    else:
+        assert decision.reasons[0].term == because, decision.reasons
+
+
+def test_an_exclusivity_permits_nobody() -> None:
+    decision = decided(at_hand(SERVED_BY_TWO), "sell rival app north")
+    assert {reason.term for reason in decision.reasons if reason.bearing == "permits"} == {"g", "own"}
+    assert ("inside", "t") in {(reason.bearing, reason.term) for reason in decision.reasons}
+
+
+def test_the_owner_hosts_where_it_launched_and_the_operator_elsewhere() -> None:
+    launched = "kind: launch, product: app, cloud: south, stage: available, effective: 2026-02-01"
+    for facts, outcome in (((), "forbidden"), ((launched,), "permitted")):
+        assert decided(at_hand(SERVED_BY_TWO, facts), "sell maker app south").outcome == outcome
+
+
+def test_a_launch_grants_resale_only_where_the_agreement_says_so() -> None:
+    launched = ("kind: launch, product: app, cloud: north, stage: available, effective: 2026-02-01",)
+    silent = decided(at_hand("", launched), "sell partner app north")
+    stated = decided(at_hand("", launched, "launch: It grants resale there."), "sell partner app north")
+    assert (silent.outcome, stated.outcome) == ("conditional", "permitted")
+    assert "launch" in {reason.term for reason in stated.reasons if reason.bearing == "rule"}
+
+
+# --- what the reader refuses -----------------------------------------------------------------------------------------
+
+REFUSED = [
+    (ON_SELL + "except: [{}]\n", "carve-out 1 of t names nothing"),
+    (ON_SELL.replace("[sell]", "[sell, license]"), "license takes no clouds"),
+    (ON_SELL.replace("{clouds: [north]}", "{licensees: [shop]}"), "sell takes no licensees"),
+    (ON_SELL.replace("[sell]", "[license]").replace("clouds: [north]", "parties: [shop]") + "segments: [state]\n",
+     "license takes no segments"),
+    (ON_SELL.replace("sell", "fly"), "unknown action 'fly'"),
+    (PROHIBITED.replace("[maker]", "[]"), "'parties' does not fit"),
+    (LICENSED_BY_NOBODY.replace("[{actions: [sell], products: [apps]}]", "[{}]"), "what t carries names nothing"),
+    (SHIP_FIRST_ON_SALE.replace("[sell]", "[license]").replace("[apps]", "[rights]"), "license takes no clouds"),
+    (REFUSAL_ON_SALE.replace("[sell]", "[use-under-licence]").replace("[apps]", "[rights]"),
+     "use-under-licence is offered by licensing"),
+    (PUBLIC % "despite: [nothing-of-the-kind]\n", "unknown term 'nothing-of-the-kind'"),
+    (REFUSAL_ON_SALE.replace("holder: partner", "holder: partner\ngrantor: partner"), "t binds its own holder"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("terms", "what"), REFUSED, ids=[what for _, what in REFUSED])
+def test_refused(terms: str, what: str) -> None:
+    """What the engine could not execute is refused where it stands, with what to write instead."""
+    with pytest.raises(InvalidInput) as refused:
+        at_hand(terms)
+    assert what in [problem.what for problem in refused.value.problems], refused.value.problems
+    assert all(problem.why and problem.todo for problem in refused.value.problems)
