@@ -288,7 +288,7 @@ def test_definitions_are_cited_where_they_stand() -> None:
         *(figure.citation for figure in AGREEMENT.figures.values()),
         *(comment.citation for comment in AGREEMENT.commentary),
     ]
-    assert len(cited) == 5 + 4 + 6 + 2
+    assert len(cited) == 6 + 4 + 6 + 2
     for citation in cited:
         assert lines[citation.line - 1].startswith(f"  {citation.term}:")
 

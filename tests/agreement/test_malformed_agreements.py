@@ -258,7 +258,7 @@ payer and payee
     told: A1.md:42 unknown party 'b'
 
 party with a reserve
-    A1.md:30 written: only: {licensees: [taker]}
+    A1.md:30 written: only: {parties: [taker]}
     told: A1.md:30 unknown party 'taker'
 
 anyone owns nothing
@@ -448,9 +448,9 @@ an amendment twice
     told: A2.md:1 amendment 'A1' stands twice
 
 one day, two amendments
+    A2.md:4 written: announced: 2024-01-01
     A2.md:5 written: effective: 2024-01-01
-    told: A2.md:1 two amendments take effect on 2024-01-01
-    told: A2.md:15 A2.ends changes 'A1.only' too early
+    told: A2.md:1 two amendments were concluded on 2024-01-01
 
 a change of nothing known
     A2.md:15 written: ends: ⏎   - A1.only ⏎   - A1.onyl

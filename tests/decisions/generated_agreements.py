@@ -34,6 +34,7 @@ from clauseway.agreement import (
     Scope,
     ShareBase,
     Term,
+    Withdrawal,
 )
 from clauseway.agreement.definitions import RULES, STATED_RULES
 from clauseway.agreement.facts import Fact
@@ -232,7 +233,8 @@ def _precedence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.Sear
     return st.one_of([
         st.builds(
             Precedence, party=_party, first=st.sampled_from(tuple(CLOUDS)), actions=where.actions,
-            products=_products, binds=_binds, unless=_unless, since=_days, **where.trade, **common,
+            products=_products, binds=_binds, unless=st.just(None) | _unless, since=_days,
+            lead_days=st.sampled_from((0, 0, 7)), **where.trade, **common,
         )
         for where in (wheres.hosted, wheres.contracted)
     ])  # fmt: skip
@@ -306,11 +308,12 @@ def _amendments(draw: st.DrawFn, where: _Wheres, number: int, effective: date, e
         clauses=(),
         terms=tuple(terms),
         changes=(*changes, moved),
+        rank=draw(st.integers(0, 3)),
     )
 
 
 @st.composite
-def _facts(draw: st.DrawFn) -> Fact:
+def _facts(draw: st.DrawFn, regions: bool) -> Fact:
     effective, recorded = draw(_days), draw(_days)
     known = draw(st.sampled_from((KnownAt.recorded_on(recorded), KnownAt.always())))
     product = draw(st.sampled_from(tuple(PRODUCTS)))
@@ -318,12 +321,19 @@ def _facts(draw: st.DrawFn) -> Fact:
     day = st.just(effective)
     common = {"effective": day, "known": st.just(known), "citation": st.just(cite)}
     cloud, stage = st.sampled_from(tuple(CLOUDS)), st.sampled_from(("announced", "preview", "available"))
+    ends = st.integers(0, 30).map(lambda days: effective + timedelta(days=days))
+    kept = {
+        "cloud": st.sampled_from(("", "", *CLOUDS)),
+        "segment": st.sampled_from(("", "", *SEGMENTS)),
+        "region": st.sampled_from(("", *REGIONS)) if regions else st.just(""),
+    }
     subject, granted = st.sampled_from(("hall", "yard")), st.sampled_from((*PRODUCTS, *CLASSES))
     kinds: list[st.SearchStrategy[Fact]] = [
         st.builds(Launch, product=st.just(product), cloud=cloud, stage=stage, **common),
         st.builds(Answer, product=st.just(product), can=st.booleans(), declines=st.booleans(), **common),
-        st.builds(Offer, subject=subject, passed=st.booleans(), **common),
-        st.builds(Grant, party=_party, product=granted, **common),
+        st.builds(Offer, subject=subject, passed=st.booleans(), answer_by=st.just(None) | ends, **common),
+        st.builds(Grant, party=_party, product=granted, through=st.just(None) | ends, **kept, **common),
+        st.builds(Withdrawal, party=_party, product=granted, **kept, **common),
         st.builds(Milestone, **common),
     ]
     return draw(st.one_of(kinds))
@@ -364,5 +374,5 @@ def agreements(draw: st.DrawFn) -> OpenAgreement:
         figures={},
         amendments=tuple(amendments),
     )
-    facts = FactRegister().with_facts(draw(st.lists(_facts(), max_size=8)))
+    facts = FactRegister().with_facts(draw(st.lists(_facts(told[1]), max_size=8)))
     return OpenAgreement(agreement, catalog, facts)

@@ -324,6 +324,9 @@ def contract_compute(case: Case) -> str:
     openai = openai_contracts(case)
     if case.party == "openai":
         return openai
+    if case.party == "microsoft" and openai == CONDITIONAL:
+        # Nobody need offer Microsoft what it would contract for itself: its own right never binds it.
+        openai = PERMITTED
     # CHOSEN: capacity for OpenAI's workloads is OpenAI's to contract; anyone else needs a grant, conditional where
     # OpenAI could give it that day.
     return openai if granted(case, case.party) else strictest(openai, CONDITIONAL)

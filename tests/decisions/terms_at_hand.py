@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from clauseway import Decision, KnownAt, OpenAgreement
+from clauseway import Decision, KnownAt, OpenAgreement, Question
 from clauseway.agreement import read_with_facts
 from clauseway.decisions import ask
 
@@ -91,25 +91,27 @@ def reading(texts: Mapping[str, str]) -> OpenAgreement:
     return OpenAgreement(*read_with_facts(texts))
 
 
-def decided(opened: OpenAgreement, question: str, as_of: str = "2026-06-01", suppose: Iterable[str] = ()) -> Decision:
+def asking(opened: OpenAgreement, question: str, as_of: str) -> Question:
     """`serve partner app north`: action, party, product and cloud; then `to=`, `seller=`, `segment=` or `region=`."""
     words = question.split()
     action, party, product, *cloud = (word for word in words if "=" not in word)
     named = dict(word.split("=") for word in words if "=" in word)
-    asked = opened.supposing(suppose)
-    return asked.answer(
-        ask(
-            asked.agreement,
-            asked.catalog,
-            action=action,
-            party=party,
-            product=product,
-            cloud=cloud[0] if cloud else "",
-            to=named.get("to", ""),
-            seller=named.get("seller", ""),
-            segment=named.get("segment", "any"),
-            region=named.get("region", ""),
-            as_of=date.fromisoformat(as_of),
-            known_at=KnownAt.everything(),
-        )
+    return ask(
+        opened.agreement,
+        opened.catalog,
+        action=action,
+        party=party,
+        product=product,
+        cloud=cloud[0] if cloud else "",
+        to=named.get("to", ""),
+        seller=named.get("seller", ""),
+        segment=named.get("segment", "any"),
+        region=named.get("region", ""),
+        as_of=date.fromisoformat(as_of),
+        known_at=KnownAt.everything(),
     )
+
+
+def decided(opened: OpenAgreement, question: str, as_of: str = "2026-06-01") -> Decision:
+    """The answer to a question as `asking` reads it."""
+    return opened.answer(asking(opened, question, as_of))

@@ -73,8 +73,8 @@ sources: [P]
 ```yaml term
 id: A6.only
 kind: exclusivity
-actions: [serve, sell, license, contract-compute]
-products: [api, app, joint, ip, compute.new]
+actions: [serve, sell, contract-compute]
+products: [api, app, joint, compute.new]
 only: {{clouds: [oci]}}
 source: [P]
 ```
@@ -97,7 +97,7 @@ def test_an_amendment_announced_later_changes_no_earlier_answer(
 ) -> None:
     """Not even one that is made to take effect before it was announced."""
     assume(effective not in (A1, A2, A3, A4, A5))
-    text = A6.format(announced=announced, effective=effective) + (A6_ENDS if effective > A5 else "")
+    text = A6.format(announced=announced, effective=effective) + (A6_ENDS if announced > A5 else "")
     amended = opened_from(documents() | {"A6.md": text})
     for asked in questions:
         if asked.case.known_at < announced:

@@ -89,7 +89,7 @@ FINDINGS = [
     (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A1.workloads", "ended",
      "2025-10-28 by A3.lifts-workloads"),
     (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), "A4.stateful", "outside", "product gpt-5.5"),
-    (on("2026-03-15", "serve", "openai", "gpt-5.5", "azure"), "A4.api", "applies", "permits this: reserved to azure"),
+    (on("2026-03-15", "serve", "openai", "gpt-5.5", "azure"), "A4.api", "applies", "reserved to azure"),
     (on("2026-03-15", "serve", "openai", "gpt-5.5", "aws", segment="us-national-security"), "A4.api", "carved-out",
      "the carve-out for us-national-security"),
     (on("2026-03-15", "sell", "amazon", "gpt-5.4", "aws"), "A1.sale", "applies", "reserved to microsoft, openai"),

@@ -7,9 +7,10 @@ tables is the terms, then questions with what they come to and the term or rule 
 from collections.abc import Iterator
 
 import pytest
-from terms_at_hand import at_hand, decided
+from terms_at_hand import asking, at_hand, decided
 
 from clauseway import InvalidInput
+from clauseway.decisions import Tables
 
 ON_SELL = """
 id: t
@@ -360,3 +361,96 @@ def test_refused(terms: str, what: str) -> None:
         at_hand(terms)
     assert what in [problem.what for problem in refused.value.problems], refused.value.problems
     assert all(problem.why and problem.todo for problem in refused.value.problems)
+
+
+# --- facts -----------------------------------------------------------------------------------------------------------
+
+GRANTED = "kind: grant, party: shop, product: app, effective: 2026-02-01"
+KEPT = [
+    # facts | question | days with their outcomes
+    (
+        (f"{GRANTED}, through: 2026-03-31, cloud: south",),
+        "sell shop app south",
+        {
+            "2026-01-31": "conditional",
+            "2026-02-01": "permitted",
+            "2026-03-31": "permitted",
+            "2026-04-01": "conditional",
+        },
+    ),
+    ((f"{GRANTED}, cloud: south",), "sell shop app own", {"2026-03-01": "conditional"}),
+    ((f"{GRANTED}, segment: state",), "sell shop app own segment=state", {"2026-03-01": "permitted"}),
+    ((f"{GRANTED}, segment: state",), "sell shop app own", {"2026-03-01": "conditional"}),
+    (
+        (GRANTED, "kind: withdrawal, party: shop, product: app, effective: 2026-05-01"),
+        "sell shop app own",
+        {"2026-04-30": "permitted", "2026-05-01": "conditional"},
+    ),
+    (
+        (
+            GRANTED,
+            "kind: withdrawal, party: shop, product: app, effective: 2026-05-01",
+            "kind: grant, party: shop, product: app, effective: 2026-06-01",
+        ),
+        "sell shop app own",
+        {"2026-05-31": "conditional", "2026-06-01": "permitted"},
+    ),
+    # What never was: no day remains on which it was granted.
+    (
+        (
+            f"{GRANTED}, id: g1",
+            "kind: retraction, corrects: g1, effective: 2026-05-01",
+        ),
+        "sell shop app own",
+        {"2026-04-30": "conditional", "2026-05-01": "conditional"},
+    ),
+]
+OFFERED = "kind: offer, subject: rooms, effective: 2026-02-01, passed"
+DEALS = [
+    (
+        (f"{OFFERED}: true",),
+        "contract-compute maker rooms south",
+        {"2026-01-31": "conditional", "2026-02-01": "permitted"},
+    ),
+    # The latest offer counts: another deal is offered anew.
+    (
+        (f"{OFFERED}: true", "kind: offer, subject: rooms, effective: 2026-03-01, passed: false"),
+        "contract-compute maker rooms south",
+        {"2026-02-28": "permitted", "2026-03-01": "conditional"},
+    ),
+    # After its last day silence is a pass.
+    (
+        (f"{OFFERED}: false, answer-by: 2026-02-28",),
+        "contract-compute maker rooms south",
+        {"2026-02-28": "conditional", "2026-03-01": "permitted"},
+    ),
+]
+LEADING = SHIP_FIRST_ON_SALE.replace("unless: cannot-and-declines", "lead-days: 30")
+LEADS = [
+    (
+        ("kind: launch, product: app, cloud: north, stage: preview, effective: 2026-02-01",),
+        "sell maker app south",
+        {"2026-02-01": "conditional", "2026-03-02": "conditional", "2026-03-03": "permitted"},
+    ),
+    # Without an exception no answer lifts it.
+    (
+        ("kind: answer, product: app, can: false, declines: true, effective: 2026-02-01",),
+        "sell maker app south",
+        {"2026-03-03": "conditional"},
+    ),
+]
+HAPPENED = [
+    (terms, *row)
+    for terms, rows_of in (("", KEPT), (ROOMS_TO_PARTNER_FIRST, DEALS), (LEADING, LEADS))
+    for row in rows_of
+]
+
+
+@pytest.mark.parametrize(("terms", "facts", "question", "days"), HAPPENED)
+def test_what_happened(terms: str, facts: tuple[str, ...], question: str, days: dict[str, str]) -> None:
+    """By the engine, and by the compiled table."""
+    opened = at_hand(terms, facts)
+    tables = Tables(opened.agreement, opened.catalog, opened.facts)
+    for day, outcome in days.items():
+        assert decided(opened, question, day).outcome == outcome, day
+        assert tables.decide(asking(opened, question, day)) == decided(opened, question, day)

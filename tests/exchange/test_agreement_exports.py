@@ -64,7 +64,7 @@ ON_1_MAY = {
     "A1.ownership", "A1.open-weight", "A3.capacity", "A3.licence-research", "A3.non-api", "A4.stateful", "A5.any-cloud",
     "A5.licence", "A5.other-licensees", "A5.share-openai-microsoft", "A5.ship-first", "A1.licence", "A3.licence",
 }  # fmt: skip
-RULES = {"grant", "share"}
+RULES = {"grant", "share", "launch"}
 
 
 def places(taken: Extract) -> dict[str, tuple[str, int]]:

@@ -24,6 +24,7 @@ from clauseway.agreement.facts import (
     PartyAdded,
     ProductAdded,
     Retraction,
+    Withdrawal,
     with_additions,
 )
 from clauseway.agreement.force import InForce, TermState, boundaries, in_force, revenue_shares
@@ -91,6 +92,7 @@ __all__ = [
     "Term",
     "TermState",
     "Undertaking",
+    "Withdrawal",
     "boundaries",
     "checked",
     "facts_for",

@@ -21,19 +21,24 @@ class Clause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What an amendment does to earlier terms: it `ends` them, or `sets_end` of them to `until` or `through`."""
+    """What an amendment does to what was concluded earlier: it `ends` terms, `sets_end` of them to `until` or
+    `through`, or `rescinds` amendments that are not yet in effect."""
 
     id: str
     citation: Citation
     ends: tuple[str, ...] = ()
     sets_end: tuple[str, ...] = ()
+    rescinds: tuple[str, ...] = ()
     until: str = ""
     through: date | None = None
     under: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True):
-    """One document. `known` is when it was announced or, if later, recorded here; `effective` when it took effect."""
+    """One document. `known` is when it was announced or, if later, recorded here; `effective` when it took effect.
+
+    `rank` is its place in the order in which documents were concluded: of what two say of one term, the later prevails.
+    """
 
     id: str
     title: str
@@ -44,6 +49,7 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     clauses: tuple[Clause, ...]
     terms: tuple[Term, ...]
     changes: tuple[Change, ...]
+    rank: int = 0
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

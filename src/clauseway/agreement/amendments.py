@@ -34,6 +34,7 @@ class OfKind(msgspec.Struct, frozen=True, kw_only=True):
 class ChangeWritten(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     ends: tuple[str, ...] = ()
     sets_end: tuple[str, ...] = ()
+    rescinds: tuple[str, ...] = ()
     until: str = ""
     through: date | None = None
     under: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -55,14 +56,17 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """An amendment as far as it could be read: `changed` is what its readable changes name.
 
     `id` and `declared` (each term's and change's id with its line) are known even where the rest of it is wrong, so
-    that whoever names one of them makes no mistake. `effective` is None where it could not be read.
+    that whoever names one of them makes no mistake. `effective` and `concluded` are None where they could not be read.
     """
 
     document: str
     id: str
     effective: date | None
+    concluded: date | None
+    after: str
     declared: tuple[tuple[str, int], ...]
     changed: tuple[Changed, ...]
+    rescinded: tuple[Changed, ...]
     # The terms that permissions stand against, each with its line.
     despite: tuple[tuple[str, int], ...]
     # Only of a document in which nothing is wrong at all.
@@ -83,8 +87,11 @@ def read_amendment(document: Document, definitions: Definitions, mistakes: Mista
         document=document.name,
         id=page.amendment,
         effective=page.effective,
+        concluded=(front.concluded or front.announced) if front else None,
+        after=written.text("after"),
         declared=tuple(page.declared),
         changed=tuple(page.changed),
+        rescinded=tuple(page.rescinded),
         despite=tuple(page.despite),
         amendment=amendment,
     )
@@ -152,6 +159,7 @@ class _Page:
         self.terms: list[Term] = []
         self.changes: list[Change] = []
         self.changed: list[Changed] = []
+        self.rescinded: list[Changed] = []
         self.despite: list[tuple[str, int]] = []
         self._definitions = definitions
         self._mistakes = mistakes
@@ -176,6 +184,7 @@ class _Page:
             citation=citation,
             ends=written.ends,
             sets_end=written.sets_end,
+            rescinds=written.rescinds,
             until=written.until,
             through=written.through,
             under=written.under,
@@ -183,6 +192,8 @@ class _Page:
         self.changes.append(change)
         named = [item for key in ("ends", "sets-end") if key in entry.members for item in entry.members[key].items]
         self.changed += [Changed(change, str(item.value), item.line) for item in named]
+        if "rescinds" in entry.members:
+            self.rescinded += [Changed(change, str(item.value), item.line) for item in entry.members["rescinds"].items]
         check_change(change, self._place(entry))
 
     def _read_term(self, entry: Entry, citation: Citation | None) -> None:

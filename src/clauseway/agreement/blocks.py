@@ -110,7 +110,7 @@ def _converted(entry: Entry, key: str, field: FieldInfo, mistakes: Mistakes) -> 
             mistakes.add(entry.line, f"{key!r} does not fit", error.why, error.todo)
             return None
     try:
-        return msgspec.convert(plain, field.type, strict=False)
+        return msgspec.convert(plain, Choice if wanted is Choice else field.type, strict=False)
     except msgspec.ValidationError:
         _misfit(entry, key, _form(wanted, key), mistakes)
         return None

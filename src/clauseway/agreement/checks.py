@@ -72,7 +72,11 @@ def check_term(term: Term, place: Place) -> None:
     _check_days_of_term(term, place)
     if isinstance(term, Precedence):
         _check_choice("binds", term.binds, BINDS, place)
-        _check_choice("unless", term.unless, UNLESS, place)
+        if term.unless is not None:
+            _check_choice("unless", term.unless, UNLESS, place)
+        if term.lead_days < 0:
+            why = "the first cloud would come last"
+            place.tell("lead-days", f"{term.id} leads by less than nothing", why, "Write how many days.")
     if isinstance(term, RevenueShareTerm):
         _check_share(term, place)
     if isinstance(term, RefusalRight):
@@ -202,9 +206,13 @@ def check_change(change: Change, place: Place) -> None:
     """Tell what is wrong with a change that could be read. Whether its terms exist is seen with all documents."""
     _check_readings(change.under, "under", place)
     until = _until(change, place)
-    if bool(change.ends) == bool(change.sets_end):
-        why = "it either ends terms or sets their end"
-        place.tell("id", f"{change.id} changes nothing clear", why, "Write ends: or sets-end:, one of them.")
+    if sum(map(bool, (change.ends, change.sets_end, change.rescinds))) != 1:
+        why = "it ends terms, or sets their end, or rescinds amendments"
+        place.tell("id", f"{change.id} changes nothing clear", why, "Write ends:, sets-end: or rescinds:, one of them.")
+    elif change.rescinds and (change.until or change.through):
+        key = "until" if change.until else "through"
+        why = "what is rescinded never takes effect"
+        place.tell(key, f"{change.id} rescinds for a time", why, f"Delete {key}:.")
     elif change.ends and (change.until or change.through):
         key = "until" if change.until else "through"
         todo = f"Delete {key}:, or write sets-end: instead of ends:."

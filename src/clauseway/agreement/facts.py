@@ -11,8 +11,9 @@ from datetime import date
 
 import msgspec
 
-from clauseway.catalog import Catalog, Product
-from clauseway.values import Citation, KnownAt
+from clauseway.agreement.terms import Scope
+from clauseway.catalog import ELSEWHERE, Catalog, Product
+from clauseway.values import Citation, KnownAt, through
 
 SHIPPED_STAGES = frozenset({"preview", "available"})
 STAGES = SHIPPED_STAGES | {"announced"}
@@ -36,6 +37,15 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_def
     citation: Citation
     id: str = ""
     corrects: str = ""
+
+    @property
+    def turns(self) -> tuple[date, ...]:
+        """The days on which its effect changes: on the first it begins, on a second it ends, or comes to mean more."""
+        return (self.effective,)
+
+    def in_effect(self, day: date) -> bool:
+        """Return whether it has begun and not ended."""
+        return len([turn for turn in self.turns if turn <= day]) == 1
 
     @property
     def name(self) -> str:
@@ -64,10 +74,23 @@ class Answer(Fact, frozen=True, kw_only=True, tag="answer"):
 
 
 class Offer(Fact, frozen=True, kw_only=True, tag="offer"):
-    """Something was offered to the holder of a right of first refusal, who passed on it."""
+    """Something was offered to the holder of a right of first refusal, who passed on it or did not.
+
+    After the day in `answer_by` silence is a pass. Of several offers of one subject the latest counts.
+    """
 
     subject: str
     passed: bool
+    answer_by: date | None = msgspec.field(default=None, name="answer-by")
+
+    @property
+    def turns(self) -> tuple[date, ...]:
+        if self.answer_by is None or self.passed:
+            return (self.effective,)
+        return self.effective, max(through(self.answer_by), self.effective)
+
+    def passed_by(self, day: date) -> bool:
+        return self.passed or (len(self.turns) > 1 and self.turns[-1] <= day)
 
 
 class Milestone(Fact, frozen=True, kw_only=True, tag="milestone"):
@@ -75,10 +98,45 @@ class Milestone(Fact, frozen=True, kw_only=True, tag="milestone"):
 
 
 class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
-    """The owner granted a party a product: to sell it, or for intellectual property to use it."""
+    """The owner granted a party a product: to sell it, or for intellectual property to use it.
+
+    `cloud`, `region` and `segment` keep it to one; left empty, it is for any. `through` is its last day.
+    """
 
     party: str
     product: str
+    cloud: str = ""
+    region: str = ""
+    segment: str = ""
+    through: date | None = None
+
+    @property
+    def turns(self) -> tuple[date, ...]:
+        return (self.effective,) if self.through is None else (self.effective, through(self.through))
+
+    @property
+    def scope(self) -> Scope:
+        """What it is kept to."""
+        named = {"clouds": self.cloud, "regions": self.region, "segments": self.segment}
+        return Scope(**{part: frozenset({name}) for part, name in named.items() if name})
+
+
+class Withdrawal(Fact, frozen=True, kw_only=True, tag="withdrawal"):
+    """A party's grants of a product are withdrawn from this day on; those that it names a cloud, region or segment of
+    only, where it names one. A grant that comes later stands."""
+
+    party: str
+    product: str
+    cloud: str = ""
+    region: str = ""
+    segment: str = ""
+
+    def ends(self, grant: Grant) -> bool:
+        """Return whether a grant is withdrawn by this."""
+        same = grant.party == self.party and grant.product == self.product
+        kept = ((self.cloud, grant.cloud), (self.region, grant.region), (self.segment, grant.segment))
+        before = (grant.effective, grant.known) <= (self.effective, self.known)
+        return before and same and all(not own or own == other for own, other in kept)
 
 
 class ProductAdded(Fact, frozen=True, kw_only=True, tag="product"):
@@ -104,6 +162,7 @@ FACT_KINDS: Mapping[str, type[Fact]] = {
     "offer": Offer,
     "milestone": Milestone,
     "grant": Grant,
+    "withdrawal": Withdrawal,
     "retraction": Retraction,
 }
 # What adds a name to the catalog. Text has a form of its own for these.
@@ -185,21 +244,42 @@ class FactRegister(msgspec.Struct, frozen=True):
         return max(in_effect, key=lambda fact: (fact.effective, fact.known), default=None)
 
     def passed(self, subject: str, as_of: date) -> Offer | None:
-        found = [fact for fact in self.facts if isinstance(fact, Offer) and fact.subject == subject and fact.passed]
-        return next((fact for fact in found if fact.effective <= as_of), None)
+        """The latest offer of a subject, where its holder passed on it by a day."""
+        offers = [fact for fact in self.facts if isinstance(fact, Offer) and fact.subject == subject]
+        made = [offer for offer in offers if offer.effective <= as_of]
+        latest = max(made, key=lambda offer: (offer.effective, offer.known), default=None)
+        return latest if latest is not None and latest.passed_by(as_of) else None
 
     def grants(self, party: str, as_of: date) -> list[Grant]:
-        found = [fact for fact in self.facts if isinstance(fact, Grant) and fact.party == party]
-        return [fact for fact in found if fact.effective <= as_of]
+        """A party's grants in effect on a day, those withdrawn by then left out."""
+        withdrawn = [fact for fact in self.facts if isinstance(fact, Withdrawal) and fact.effective <= as_of]
+        return [
+            fact
+            for fact in self.facts
+            if isinstance(fact, Grant)
+            and fact.party == party
+            and fact.in_effect(as_of)
+            and not any(withdrawal.ends(fact) for withdrawal in withdrawn)
+        ]
 
 
-def _saying(fact: Fact) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+def ends_too_early(fact: Fact) -> str:
+    """Return the key of a fact's last day, where that lies before the day on which the fact took effect; else empty."""
+    match fact:
+        case Grant() if fact.through is not None and fact.through < fact.effective:
+            return "through"
+        case Offer() if fact.answer_by is not None and fact.answer_by < fact.effective:
+            return "answer-by"
+    return ""
+
+
+def _saying(fact: Fact) -> tuple[tuple[str, ...], tuple[bool | date | None, ...]]:
     """What a fact is about, and what it says of it; nothing where any number of its kind can hold of one day."""
     match fact:
         case Answer():
             return ("answer", fact.product), (fact.can, fact.declines)
         case Offer():
-            return ("offer", fact.subject), (fact.passed,)
+            return ("offer", fact.subject), (fact.passed, fact.answer_by)
     return (), ()
 
 
@@ -228,9 +308,18 @@ def names_in(fact: Fact, catalog: Catalog) -> list[tuple[str, str, frozenset[str
             ]
         case Answer():
             return [("product", fact.product, products)]
-        case Grant():
+        case Grant() | Withdrawal():
             granted = products | frozenset(catalog.classes)
-            return [("party", fact.party, catalog.parties), ("product", fact.product, granted)]
+            kept = (
+                ("cloud", fact.cloud, catalog.clouds),
+                ("region", fact.region, frozenset({*catalog.regions, ELSEWHERE}) if catalog.regions else frozenset()),
+                ("segment", fact.segment, catalog.segments),
+            )
+            return [
+                ("party", fact.party, catalog.parties),
+                ("product", fact.product, granted),
+                *(one for one in kept if one[1]),
+            ]
         case Offer() if catalog.subjects is not None:
             return [("subject", fact.subject, catalog.subjects)]
         case ProductAdded():

@@ -1,19 +1,19 @@
 """What is in force: the amendments folded for one day, one point of knowledge, one choice of readings, and known facts.
 
-A term begins with its amendment. It ends by its own `until` or `through`, or by what a later amendment says: the last
-change in effect on the day holds, and replaces what an earlier one said of the same end. What has ended stays ended: a
-later change neither revives it nor moves the day on which it ended.
+A term begins with its amendment. It ends by its own `until` or `through`, or by what a later amendment says: of the
+changes in effect on the day the one concluded last holds, and replaces what an earlier one said of the same end. What
+had ended when a change took effect stays ended. An amendment that was rescinded before it took effect never does.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 
 from clauseway.agreement.agreement import Agreement, Amendment, Change
-from clauseway.agreement.facts import FactRegister, Milestone
+from clauseway.agreement.facts import FactRegister, Launch, Milestone
 from clauseway.agreement.shares import RevenueShare
-from clauseway.agreement.terms import MILESTONE, RevenueShareTerm, Term
+from clauseway.agreement.terms import MILESTONE, Precedence, RevenueShareTerm, Term
 from clauseway.values import FOREVER, Citation, KnownAt, through
 
 
@@ -56,7 +56,7 @@ def in_force(
     agreement: Agreement, facts: FactRegister, as_of: date, known_at: KnownAt, readings: Mapping[str, str]
 ) -> InForce:
     """Fold the agreement. `facts` must already be those known at `known_at`."""
-    known = [amendment for amendment in agreement.amendments if amendment.known <= known_at]
+    known = standing(agreement, known_at, readings)
     effective = [amendment for amendment in known if amendment.effective <= as_of]
     fold = _Fold(as_of, _changes(effective, readings), facts.milestone())
     states = [
@@ -72,17 +72,49 @@ def in_force(
     )
 
 
+def standing(agreement: Agreement, known_at: KnownAt, readings: Mapping[str, str]) -> list[Amendment]:
+    """The amendments known at a point and not rescinded by then, oldest first. What rescinds may be rescinded too."""
+    known = [amendment for amendment in agreement.amendments if amendment.known <= known_at]
+    rescinded: set[str] = set()
+    for amendment in sorted(known, key=_rank, reverse=True):
+        if amendment.id not in rescinded:
+            rescinded.update(
+                name for change in amendment.changes if _reads(change.under, readings) for name in change.rescinds
+            )
+    return [amendment for amendment in known if amendment.id not in rescinded]
+
+
+def changed_by(
+    agreement: Agreement, facts: FactRegister, readings: Mapping[str, str], change: Change
+) -> frozenset[str]:
+    """The terms that a change finds still in force when it takes effect, with everything known."""
+    amendments = standing(agreement, KnownAt.everything(), readings)
+    fold = _Fold(date.max, _changes(amendments, readings), facts.milestone())
+    terms = [term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)]
+    return frozenset(term.id for term in terms if fold.has_effect(change, term))
+
+
+def _rank(amendment: Amendment) -> int:
+    return amendment.rank
+
+
 def boundaries(agreement: Agreement, facts: FactRegister, known_at: KnownAt) -> list[date]:
     """Every day on which an answer can change, as known: begins and ends of terms, changes, and facts. In order."""
     days: set[date] = set()
+    terms = [term for amendment in agreement.amendments for term in amendment.terms]
+    leads = {term.lead_days for term in terms if isinstance(term, Precedence)}
     for amendment in agreement.amendments:
         if amendment.known <= known_at:
             days.add(amendment.effective)
             texts: list[Term | Change] = [*amendment.terms, *amendment.changes]
             for timed in texts:
                 days |= _days_of(timed)
-    days |= {fact.effective for fact in facts.known(known_at).facts}
-    return sorted(days)
+    known = facts.known(known_at).facts
+    days |= {turn for fact in known for turn in fact.turns}
+    days |= {
+        launch.effective + timedelta(days=lead) for launch in known if isinstance(launch, Launch) for lead in leads
+    }
+    return sorted(days - {FOREVER})
 
 
 def _days_of(timed: Term | Change) -> set[date]:
@@ -95,9 +127,9 @@ def _days_of(timed: Term | Change) -> set[date]:
 
 
 def _changes(effective: Iterable[Amendment], readings: Mapping[str, str]) -> dict[str, list[tuple[Change, date]]]:
-    """What the amendments in effect change of each term, oldest first, with the day from which it holds."""
+    """What the amendments in effect change of each term, concluded first first, with the day from which it holds."""
     changes: dict[str, list[tuple[Change, date]]] = {}
-    for amendment in effective:
+    for amendment in sorted(effective, key=_rank):
         for change in amendment.changes:
             if _reads(change.under, readings):
                 for term in (*change.ends, *change.sets_end):
@@ -132,14 +164,27 @@ class _Fold(msgspec.Struct, frozen=True):
             event=self.milestone.citation if end.by_event and self.milestone else None,
         )
 
+    def has_effect(self, change: Change, term: Term) -> bool:
+        """Return whether a term had not ended when a change of it took effect."""
+        end = self._written_end(term, term.begins)
+        for other, effective in self.changes.get(term.id, ()):
+            if other.id == change.id:
+                return end.day > effective
+            end = self._changed(end, other, effective, term)
+        return False
+
     def _end(self, term: Term) -> _End:
         end = self._written_end(term, term.begins)
         for change, effective in self.changes.get(term.id, ()):
-            if end.day <= effective:
-                break  # it had ended by then
-            at_once = term.id in change.ends
-            end = _End(effective, change.citation, False) if at_once else self._written_end(change, effective)
+            end = self._changed(end, change, effective, term)
         return end
+
+    def _changed(self, end: _End, change: Change, effective: date, term: Term) -> _End:
+        if end.day <= effective:
+            return end  # it had ended by then
+        if term.id in change.ends:
+            return _End(effective, change.citation, False)
+        return self._written_end(change, effective)
 
     def _written_end(self, timed: Term | Change, since: date) -> _End:
         """The end that a text sets which holds since a day; none lies before that day."""

@@ -19,13 +19,16 @@ class DefinitionsFront(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AmendmentFront(msgspec.Struct, frozen=True, kw_only=True):
-    """The front matter of an amendment. `recorded`, a day or an instant (UTC), is when it came to be known here, where
-    that was later than it was announced."""
+    """The front matter of an amendment. What was `concluded` last prevails; left out, it is the day of the
+    announcement, and `after` orders those of one day. `recorded`, a day or an instant (UTC), is when it came to be
+    known here, where that was later than it was announced."""
 
     id: Named
     title: Named
     announced: date
     effective: date
+    concluded: date | None = None
+    after: str = ""
     recorded: str = ""
     sources: tuple[str, ...] = ()
 

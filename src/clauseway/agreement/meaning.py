@@ -16,15 +16,18 @@ from clauseway.agreement.facts import Fact
 from clauseway.agreement.terms import Term
 
 # What the language learnt to say later. Where a text says none of it, its meaning is what it was before.
-_LEARNT_LATER = frozenset({"despite", "grantor"})
+_LEARNT_LATER = frozenset({"despite", "grantor", "rescinds", "lead-days"})
 
 
 def meaning_of(agreement: Agreement) -> str:
     """Return the digest (SHA-256, hex) of what the agreement means."""
     stated = sorted(name for name in STATED_RULES if name in agreement.rules)
+    concluded = [amendment.id for amendment in sorted(agreement.amendments, key=lambda amendment: amendment.rank)]
+    in_effect = [amendment.id for amendment in agreement.amendments]
     return _digest(
         {
             **({"rules": stated} if stated else {}),
+            **({"concluded": concluded} if concluded != in_effect else {}),
             "id": agreement.id,
             "catalog": _plain(agreement.catalog),
             "readings": {name: reading.options for name, reading in agreement.readings.items()},

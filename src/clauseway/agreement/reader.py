@@ -8,7 +8,7 @@ read_agreement(documents)   documents: file name → text
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -21,7 +21,7 @@ from clauseway.agreement.markdown import take_apart
 from clauseway.agreement.meaning import meaning_of
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes
 from clauseway.agreement.registers import Gathered, gather_facts
-from clauseway.agreement.sequence import check_sequence
+from clauseway.agreement.sequence import check_sequence, in_order_of_conclusion
 from clauseway.agreement.terms import RefusalRight
 from clauseway.catalog import Catalog
 
@@ -77,7 +77,7 @@ def _with_subjects(catalog: Catalog, drafts: Iterable[Draft]) -> Catalog:
 
 
 def _agreement_of(
-    definitions: Definitions, drafts: Collection[Draft], documents: Mapping[str, str], mistakes: Mistakes
+    definitions: Definitions, drafts: Sequence[Draft], documents: Mapping[str, str], mistakes: Mistakes
 ) -> Agreement:
     if mistakes:
         raise mistakes.refusal()
@@ -93,8 +93,12 @@ def _read(name: str, text: str, definitions: Definitions, mistakes: Mistakes) ->
     return read_amendment(take_apart(text, within), definitions, within)
 
 
-def _agreement(definitions: Definitions, drafts: Collection[Draft], hash: str) -> Agreement:
-    amendments = [draft.amendment for draft in drafts if draft.amendment is not None]
+def _agreement(definitions: Definitions, drafts: Sequence[Draft], hash: str) -> Agreement:
+    amendments = [
+        msgspec.structs.replace(draft.amendment, rank=rank)
+        for rank, draft in enumerate(in_order_of_conclusion(drafts))
+        if draft.amendment is not None
+    ]
     agreement = Agreement(
         id=definitions.id,
         title=definitions.title,
@@ -107,14 +111,14 @@ def _agreement(definitions: Definitions, drafts: Collection[Draft], hash: str) -
         commentary=definitions.cited_commentary(),
         figures=definitions.cited_figures(),
         context=definitions.cited_context(),
-        amendments=tuple(sorted(amendments, key=_day_of)),
+        amendments=tuple(sorted(amendments, key=_oldest_first)),
         lines=definitions.lines,
     )
     return msgspec.structs.replace(agreement, meaning=meaning_of(agreement))
 
 
-def _day_of(amendment: Amendment) -> date:
-    return amendment.effective
+def _oldest_first(amendment: Amendment) -> tuple[date, int]:
+    return amendment.effective, amendment.rank
 
 
 def _hash(documents: Mapping[str, str]) -> str:

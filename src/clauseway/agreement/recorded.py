@@ -20,6 +20,7 @@ from clauseway.agreement.facts import (
     PartyAdded,
     ProductAdded,
     Retraction,
+    ends_too_early,
     names_in,
 )
 from clauseway.agreement.markdown import UNREADABLE
@@ -126,6 +127,9 @@ def checked(given: Given, agreement: str, catalog: Catalog, earlier: Sequence[Fa
     fact = record.fact()
     for what, name, known in names_in(fact, catalog):
         mistakes.within(f"--{what}").check_defined(0, what, name, known)
+    if key := ends_too_early(fact):
+        why, todo = f"it took effect on {fact.effective}", "Name a later day."
+        mistakes.within(f"--{key}").add(0, f"{key} lies before the fact itself", why, todo)
     _check_new_name(fact, catalog, mistakes)
     _check_correction(fact, tuple(earlier), mistakes.within("--corrects"))
     _check_agrees(fact, earlier, mistakes)

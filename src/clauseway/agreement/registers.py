@@ -12,7 +12,7 @@ import msgspec
 
 from clauseway.agreement.blocks import Cited, Named, build, read_block
 from clauseway.agreement.entries import Entry, read_yaml
-from clauseway.agreement.facts import FACT_KINDS, Fact, FactRegister, Retraction, names_in
+from clauseway.agreement.facts import FACT_KINDS, Fact, FactRegister, Retraction, ends_too_early, names_in
 from clauseway.agreement.knowledge import known_since
 from clauseway.agreement.markdown import readable, take_apart
 from clauseway.agreement.mistakes import Mistakes, Names
@@ -85,6 +85,7 @@ def gather_facts(text: str, catalog: Catalog | None, sources: Names, mistakes: M
     for entry in entries:
         if entry.text("kind") not in _ADDITIONS and (fact := _fact(entry, len(facts), mistakes)) is not None:
             _check_names(fact, entry, catalog, mistakes)
+            _check_end(fact, entry, mistakes)
             _check_sources(entry, sources, mistakes)
             facts.append((fact, entry))
     _check_corrections(facts, mistakes)
@@ -156,6 +157,12 @@ def _citation(entry: Entry, written: AboutFact, document: str) -> Citation:
 def _check_names(fact: Fact, entry: Entry, catalog: Catalog | None, mistakes: Mistakes) -> None:
     for what, name, known in names_in(fact, catalog) if catalog is not None else ():
         mistakes.check_defined(entry.members[what].line, what, name, known)
+
+
+def _check_end(fact: Fact, entry: Entry, mistakes: Mistakes) -> None:
+    if key := ends_too_early(fact):
+        why, todo = f"it took effect on {fact.effective}", "Mend one of the two days."
+        mistakes.add(entry.members[key].line, f"{key} lies before the fact itself", why, todo)
 
 
 def _check_sources(entry: Entry, sources: Names, mistakes: Mistakes) -> None:

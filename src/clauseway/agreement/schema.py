@@ -59,11 +59,19 @@ DOCS: Mapping[str, str] = {
     "licensees": "Whoever alone may be licensed.",
     "except": "Carve-outs: what an exclusivity does not cover. All keys of one must fit.",
     "prohibition.parties": "Who may not: parties, or [anyone].",
+    "rescinds": "Amendments, by their ids, that are not yet in effect and never take it.",
     "despite": "The exclusivities and prohibitions that this permission holds against, by their ids; or [any].",
     "grantor": "Who must offer it first. Left out: the owner.",
     "first": "The cloud that comes first.",
     "binds": "Which products it binds: first-shipped-since (the day in since) or every-product; or one by reading.",
     "unless": "The recorded answer that lifts it: cannot-and-declines or cannot-or-declines; or one by reading.",
+    "lead-days": "How many days the first cloud has a product before any other. Left out: none.",
+    "answer-by": "The last day for an answer: after it, silence is a pass (YYYY-MM-DD).",
+    "grant.through": "The last day of the grant (YYYY-MM-DD). Left out: it has no end.",
+    "grant.cloud": "The host cloud it is kept to. Left out: any.",
+    "withdrawal.cloud": "The host cloud of the grants that are withdrawn. Left out: any.",
+    "region": "The region it is kept to. Left out: any.",
+    "segment": "The customer segment it is kept to. Left out: any.",
     "since": "Products that first shipped on or after this day are bound (YYYY-MM-DD).",
     "holder": "Whose right or stake it is.",
     "except-clouds": "Clouds that need no offer.",
@@ -214,7 +222,7 @@ def _record(kind: type[msgspec.Struct], name: str = "", beside: type[msgspec.Str
 
 
 def _value(wanted: Any, key: str) -> Schema:
-    if wanted is Choice:
+    if wanted in (Choice, Choice | None):
         words = {"enum": sorted(_WORDS[key])}
         by_option = {"type": "object", "minProperties": 1, "additionalProperties": words}
         by_reading = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": by_option}

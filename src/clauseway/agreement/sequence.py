@@ -1,4 +1,8 @@
-"""What only all documents together show: names used twice, one date twice, changes of what is not there (yet)."""
+"""What only all documents together show: names used twice, no order between two, changes of what is not there (yet).
+
+The order is that in which documents were concluded: by day; of one day by what each names as `after`, else as they
+take effect.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -13,10 +17,11 @@ _OTHER_ID = "Give one of them another id."
 
 
 def check_sequence(drafts: Sequence[Draft], definitions: Definitions, mistakes: Mistakes) -> None:
-    """Check the amendments of an agreement against each other, in the order in which they take effect."""
-    in_order = sorted(drafts, key=lambda draft: (draft.effective or date.max, draft.document))
+    """Check the amendments of an agreement against each other, in the order in which they were concluded."""
+    in_order = in_order_of_conclusion(drafts)
     _check_any(in_order, mistakes)
     _check_ids(in_order, mistakes)
+    _check_after(in_order, mistakes)
     _check_days(in_order, mistakes)
     _check_declared(in_order, mistakes)
     declared = {name for draft in in_order for name, _ in draft.declared}
@@ -24,6 +29,7 @@ def check_sequence(drafts: Sequence[Draft], definitions: Definitions, mistakes: 
         _check_despite(draft, declared, mistakes.within(draft.document))
         within = mistakes.within(draft.document)
         _check_changed(draft, in_order, within)
+        _check_rescinded(draft, in_order, within)
         _check_once(draft, within)
     _check_commentary(in_order, definitions, mistakes.within(DEFINITIONS))
 
@@ -45,15 +51,71 @@ def _check_ids(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
         seen.setdefault(draft.id, draft.document)
 
 
-def _check_days(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
-    seen: dict[date, str] = {}
+def in_order_of_conclusion(drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts, the one concluded first first. Where a day could not be read, the draft stands last."""
+    chains = {draft.document: _chain(draft, drafts) for draft in drafts}
+    return sorted(
+        drafts,
+        key=lambda draft: (
+            draft.concluded or date.max,
+            len(chains[draft.document]),
+            draft.effective or date.max,
+            draft.document,
+        ),
+    )
+
+
+def _chain(draft: Draft, drafts: Sequence[Draft]) -> list[Draft]:
+    """Those of one day that a draft comes after, the nearest first; a circle is walked once."""
+    found: list[Draft] = []
+    at: Draft | None = draft
+    while at is not None and at.after:
+        named = [other for other in drafts if other.id == at.after and other.concluded == at.concluded]
+        at = next((other for other in named if other not in (*found, draft)), None)
+        found += [at] if at is not None else []
+    return found
+
+
+def _check_after(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+    """What a document comes after is another of the same day, and in the end one that comes after none."""
     for draft in drafts:
-        if draft.effective is None:
+        if not draft.after:
             continue
-        if draft.effective in seen:
-            what, why = f"two amendments take effect on {draft.effective}", f"{seen[draft.effective]} does too"
-            mistakes.within(draft.document).add(1, what, why, "Merge them, or mend a date.")
-        seen.setdefault(draft.effective, draft.document)
+        within = mistakes.within(draft.document)
+        same_day = [other.id for other in drafts if other.concluded == draft.concluded and other is not draft]
+        why = f"no other document was concluded on {draft.concluded}"
+        within.check_one_of(1, "amendment", draft.after, same_day, why if not same_day else "none of that day has it")
+        last = [draft, *_chain(draft, drafts)][-1]
+        if last.after and draft.after in same_day:
+            what, why = f"{draft.id} comes after itself", f"{last.id} comes after {last.after}"
+            within.add(1, what, why, "Break the circle of after:.")
+
+
+def _check_days(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+    """Of two documents concluded on one day it is said which came after."""
+    for number, draft in enumerate(drafts):
+        for before in drafts[:number]:
+            if draft.concluded is None or before.concluded != draft.concluded:
+                continue
+            if before.effective != draft.effective:
+                continue
+            if before not in _chain(draft, drafts) and draft not in _chain(before, drafts):
+                what, why = f"two amendments were concluded on {draft.concluded}", f"{before.document} was too"
+                todo = f"Write after: {before.id or '…'} in the later one, or mend a date."
+                mistakes.within(draft.document).add(1, what, why, todo)
+                break
+
+
+def _check_rescinded(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) -> None:
+    """Rescinded is what was concluded earlier and is not yet in effect."""
+    earlier = {other.id: other for other in drafts if _precedes(other, draft, drafts)}
+    for changed in draft.rescinded:
+        mistakes.check_one_of(changed.line, "earlier amendment", changed.term, earlier, "no earlier amendment has it")
+        other = earlier.get(changed.term)
+        if other and other.effective and draft.effective and other.effective <= draft.effective:
+            why = f"it took effect on {other.effective}"
+            todo = "End its terms instead."
+            mistakes.add(changed.line, f"{changed.term} cannot be rescinded from {draft.effective}", why, todo)
 
 
 def _check_declared(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
@@ -71,10 +133,14 @@ def _check_declared(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
 
 def _check_changed(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) -> None:
     """A change names terms of earlier amendments."""
-    earlier = {name for other in drafts if _precedes(other, draft) for name, _ in other.declared}
-    later = {name: other for other in drafts if not _precedes(other, draft) for name, _ in other.declared}
+    changes = {changed.change.id for other in drafts for changed in other.changed}
+    earlier = {name for other in drafts if _precedes(other, draft, drafts) for name, _ in other.declared}
+    later = {name: other for other in drafts if not _precedes(other, draft, drafts) for name, _ in other.declared}
     for changed in draft.changed:
-        if changed.term in later and changed.term not in earlier:
+        if changed.term in changes:
+            what, why = f"{changed.term!r} is a change", "a change has no end: it has its effect once"
+            mistakes.add(changed.line, what, why, "Name the terms whose end is meant.")
+        elif changed.term in later and changed.term not in earlier:
             what = f"{changed.change.id} changes {changed.term!r} too early"
             why = f"it stands in {later[changed.term].document}, not before"
             mistakes.add(changed.line, what, why, "Change it in a later amendment, or name another term.")
@@ -89,11 +155,14 @@ def _check_despite(draft: Draft, declared: Collection[str], mistakes: Mistakes) 
             mistakes.check_one_of(line, "term", name, declared, "no amendment has it")
 
 
-def _precedes(other: Draft, draft: Draft) -> bool:
-    """Whether an amendment comes before another. Where a day could not be read, it may."""
+def _precedes(other: Draft, draft: Draft, drafts: Sequence[Draft] = ()) -> bool:
+    """Return whether an amendment was concluded before another. Where a day could not be read, it may be."""
     if other is draft:
         return False
-    return other.effective is None or draft.effective is None or other.effective < draft.effective
+    if other.concluded is None or draft.concluded is None or other.concluded < draft.concluded:
+        return True
+    order = in_order_of_conclusion(drafts)
+    return order.index(other) < order.index(draft)
 
 
 def _check_once(draft: Draft, mistakes: Mistakes) -> None:

@@ -22,7 +22,7 @@ from clauseway.agreement.agreement import Agreement, Amendment, Change
 from clauseway.agreement.checks import USES
 from clauseway.agreement.definitions import OURS
 from clauseway.agreement.facts import Answer, FactRegister, Grant, Launch
-from clauseway.agreement.force import boundaries, in_force
+from clauseway.agreement.force import boundaries, changed_by, in_force
 from clauseway.agreement.mistakes import DEFINITIONS
 from clauseway.agreement.terms import (
     ANYONE,
@@ -350,6 +350,8 @@ def _contradictions(text: _Text) -> Iterator[Remark]:
     """A grant inside an exclusivity that forbids what it grants."""
     for kind in (Permission, Licence):
         for exclusivity, term, together in text.pairs(Exclusivity, kind):
+            if isinstance(term, Permission) and term.overrides(exclusivity.id):
+                continue
             for grant in _granted(term):
                 yield from _taken_back(text, exclusivity, grant, together)
             if isinstance(term, Licence) and exclusivity.only.licensees:
@@ -545,6 +547,29 @@ def _never_in_force(text: _Text) -> Iterator[Remark]:
             )
 
 
+def _changes_nothing(text: _Text) -> Iterator[Remark]:
+    """A change of a term that had ended by then, however the text is read: it neither revives it nor moves its end."""
+    for amendment in text.agreement.amendments:
+        for change in amendment.changes:
+            for term in (*change.ends, *change.sets_end):
+                if not any(term in effects for effects in _effects(text, change)):
+                    yield _remark(
+                        Severity.NOTE,
+                        "idle-change",
+                        change.citation,
+                        f"{change.id} changes nothing of {term}",
+                        f"it had ended by {amendment.effective}, when the change takes effect",
+                        f"Take {term} out of it, or mend a date.",
+                    )
+
+
+def _effects(text: _Text, change: Change) -> Iterator[frozenset[str]]:
+    """For each way to read the text: the terms on which a change has an effect, whatever came of it later."""
+    known = text.facts.known(KnownAt.everything())
+    for readings in text.readings_of(text.agreement.amendments):
+        yield changed_by(text.agreement, known, readings, change)
+
+
 def _reach_nothing(text: _Text) -> Iterator[Remark]:
     """A term whose scope is empty, or that tells nothing apart."""
     for _, term in text.terms:
@@ -640,7 +665,7 @@ def _readings_used(text: _Text) -> set[str]:
     used = {reading for amendment in text.agreement.amendments for one in _timed(amendment) for reading in one.under}
     for _, term in text.terms:
         if isinstance(term, Precedence):
-            used |= {term.binds.reading, term.unless.reading}
+            used |= {choice.reading for choice in (term.binds, term.unless) if choice is not None}
     return used
 
 
@@ -675,6 +700,7 @@ CHECKS: tuple[Callable[[_Text], Iterator[Remark]], ...] = (
     _gaps,
     _overlaps,
     _never_in_force,
+    _changes_nothing,
     _reach_nothing,
     _uncited,
     _never_mentioned,

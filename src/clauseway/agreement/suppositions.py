@@ -4,7 +4,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.facts import ANSWERS, Answer, Fact, Grant, Launch, Milestone, Offer, names_in
+from clauseway.agreement.facts import ANSWERS, Answer, Fact, Grant, Launch, Milestone, Offer, Withdrawal, names_in
 from clauseway.agreement.mistakes import Mistakes
 from clauseway.catalog import Catalog
 from clauseway.values import Citation, InvalidInput, KnownAt, parse_day
@@ -12,7 +12,7 @@ from clauseway.values import Citation, InvalidInput, KnownAt, parse_day
 _FLAG = "--suppose"
 _FORMS = (
     "Write milestone=DAY, launch:PRODUCT:CLOUD:STAGE=DAY, answer:PRODUCT:cannot+declines=DAY (or can, chooses), "
-    "offer:SUBJECT:passed=DAY or grant:PARTY:PRODUCT=DAY."
+    "offer:SUBJECT:passed=DAY, grant:PARTY:PRODUCT=DAY or withdrawal:PARTY:PRODUCT=DAY."
 )
 
 
@@ -58,6 +58,8 @@ def _fact(parts: list[str], citation: Citation) -> Fact | None:
             return Answer(effective=day, known=known, citation=citation, product=product, can=can, declines=declines)
         case ["offer", subject, "passed"]:
             return Offer(effective=day, known=known, citation=citation, subject=subject, passed=True)
+        case ["withdrawal", party, product]:
+            return Withdrawal(effective=day, known=known, citation=citation, party=party, product=product)
         case ["grant", party, product]:
             return Grant(effective=day, known=known, citation=citation, party=party, product=product)
     return None

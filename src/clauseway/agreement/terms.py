@@ -152,7 +152,8 @@ class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
     """Ship-first: what it binds goes to the cloud `first` before any other.
 
     `binds`: `first-shipped-since` (the day in `since`) or `every-product`. `unless`: which recorded answer of the first
-    cloud's operator lifts it, `cannot-and-declines` or `cannot-or-declines`.
+    cloud's operator lifts it, `cannot-and-declines` or `cannot-or-declines`; left out, none does. `lead_days`: how many
+    days the first cloud has a product before any other.
     """
 
     party: str
@@ -164,7 +165,8 @@ class Precedence(Term, frozen=True, kw_only=True, rename="kebab"):
     regions: NAMES = _NONE
     binds: Choice
     since: date
-    unless: Choice
+    unless: Choice | None = None
+    lead_days: int = 0
 
 
 class RefusalRight(Term, frozen=True, kw_only=True, rename="kebab"):

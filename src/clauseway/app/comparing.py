@@ -310,10 +310,12 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         words = self.wording
         match term:
             case Precedence():
+                first = f"it ships on {words.name(term.first)} first"
+                if term.unless is None:
+                    return first
                 both = term.unless.under(readings) == "cannot-and-declines"
                 operator = words.name(words.catalog.operators.get(term.first, term.first))
-                unless = f"unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
-                return f"it ships on {words.name(term.first)} first, {unless}"
+                return f"{first}, unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
             case RefusalRight():
                 return f"it was first offered to {words.name(term.holder)} and {words.name(term.holder)} passed"
         return ""

@@ -144,18 +144,22 @@ class TermWording(msgspec.Struct, frozen=True):
         words, readings = self.words, self.readings
         first = words.name(term.first)
         operator = words.name(words.catalog.operators.get(term.first, term.first))
-        both = "and" if term.unless.under(readings) == "cannot-and-declines" else "or"
+        unless = ""
+        if term.unless is not None:
+            both = "and" if term.unless.under(readings) == "cannot-and-declines" else "or"
+            unless = f", unless {operator} cannot {both} chooses not to support them"
         every = term.binds.under(readings) == "every-product"
+        ahead = f" {term.lead_days} days" if term.lead_days else ""
         which = "" if every else f"that first ship on or after {term.since} "
-        verb = (
-            f"{words.name(term.party)} must bring {self._scope(term.products)} {which}to {first} before any other cloud"
-            f"{self._for(term)}"
-        )
+        what = f"{self._scope(term.products)} {which}to {first}{ahead}"
+        verb = f"{words.name(term.party)} must bring {what} before any other cloud{self._for(term)}"
         read = [
-            f"{choice.reading}={readings[choice.reading]}" for choice in (term.unless, term.binds) if choice.reading
+            f"{choice.reading}={readings[choice.reading]}"
+            for choice in (term.unless, term.binds)
+            if choice is not None and choice.reading
         ]
         under = f" (read with {listed(read)})" if read else ""
-        return f"{verb}, unless {operator} cannot {both} chooses not to support them{under}"
+        return f"{verb}{unless}{under}"
 
     def _share(self, term: RevenueShareTerm) -> str:
         words, base = self.words, term.base

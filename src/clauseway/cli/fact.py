@@ -14,11 +14,15 @@ from clauseway.app.library import known_point, open_agreement
 from clauseway.app.register import ListedFact, list_facts, listed, record_fact, with_register
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
+from clauseway.values import parse_day
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 record = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(record, name="record", help="Record one fact.")
 
+KeptCloud = Annotated[str, typer.Option("--cloud", help="The host cloud that it is kept to. Left out: any.")]
+KeptRegion = Annotated[str, typer.Option("--region", help="The agreement's region that it is kept to.")]
+KeptSegment = Annotated[str, typer.Option("--segment", help="The customer segment that it is kept to.")]
 ProductName = Annotated[str, typer.Option("--product", help="The product.")]
 
 
@@ -91,14 +95,16 @@ def offer(
     flags: _Flags,
     subject: Annotated[str, typer.Option(help="What was offered, as the right of first refusal names it: compute.")],
     passed: Annotated[bool, typer.Option("--passed/--taken", help="Whether the holder of the right passed.")] = True,
+    answer_by: Annotated[str, typer.Option(help="The last day for an answer: after it, silence is a pass.")] = "",
 ) -> int:
-    """Something was offered to the holder of a right of first refusal.
+    """Something was offered to the holder of a right of first refusal. The latest offer of a subject counts.
 
     \b
     Microsoft was offered new capacity and passed:
       clauseway fact record offer --subject compute --effective 2025-03-01 --source "minutes of a meeting" --passed
     """
-    return _record_it(flags, "offer", "Offered.", {"subject": subject, "passed": passed})
+    kept = _named({"answer-by": answer_by and str(parse_day(answer_by, "--answer-by"))})
+    return _record_it(flags, "offer", "Offered.", {"subject": subject, "passed": passed, **kept})
 
 
 @record.command()
@@ -121,6 +127,10 @@ def grant(
     flags: _Flags,
     party: Annotated[str, typer.Option(help="To whom.")],
     product: ProductName,
+    cloud: KeptCloud = "",
+    region: KeptRegion = "",
+    segment: KeptSegment = "",
+    through: Annotated[str, typer.Option(help="Its last day. Left out: it has no end.")] = "",
 ) -> int:
     """The owner granted a party a product (or a class of them).
 
@@ -128,7 +138,40 @@ def grant(
     OpenAI lets Google sell GPT-5.5:
       clauseway fact record grant --party google --product gpt-5.5 --effective 2026-05-10 --source "a contract"
     """
-    return _record_it(flags, "grant", "Granted.", {"party": party, "product": product})
+    kept = _named(
+        {
+            "cloud": cloud,
+            "region": region,
+            "segment": segment,
+            "through": through and str(parse_day(through, "--through")),
+        }
+    )
+    return _record_it(flags, "grant", "Granted.", {"party": party, "product": product, **kept})
+
+
+@record.command()
+@options.taking(_Flags)
+def withdrawal(
+    flags: _Flags,
+    party: Annotated[str, typer.Option(help="Whose grants end.")],
+    product: ProductName,
+    cloud: KeptCloud = "",
+    region: KeptRegion = "",
+    segment: KeptSegment = "",
+) -> int:
+    """A party's grants of a product end from this day on. That one never was is a retraction.
+
+    \b
+    Google may no longer sell GPT-5.5:
+      clauseway fact record withdrawal --party google --product gpt-5.5 --effective 2026-09-01 --source "a letter"
+    """
+    kept = _named({"cloud": cloud, "region": region, "segment": segment})
+    return _record_it(flags, "withdrawal", "Withdrawn.", {"party": party, "product": product, **kept})
+
+
+def _named(parts: Mapping[str, str]) -> dict[str, str]:
+    """What was given of the parts of a fact that may be left out."""
+    return {key: value for key, value in parts.items() if value}
 
 
 @record.command()

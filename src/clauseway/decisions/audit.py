@@ -14,6 +14,7 @@ import msgspec
 
 from clauseway.agreement import Agreement, FactRegister, Launch, Precedence, in_force
 from clauseway.catalog import Catalog
+from clauseway.decisions.conditions import lifts
 from clauseway.values import Citation, KnownAt
 
 # A listing may follow what it lists by some days; so near to the clause's day it cannot say on which side of it.
@@ -266,9 +267,7 @@ def _lifted(case: _Case, term: Precedence, elsewhere: Shipment) -> str:
     answer = case.facts.answer(elsewhere.product, elsewhere.effective)
     if answer is None:
         return ""
-    both = term.unless.under(case.readings) == "cannot-and-declines"
-    met = (not answer.can and answer.declines) if both else (not answer.can or answer.declines)
-    return f"lifted by the answer of {answer.effective}" if met else ""
+    return f"lifted by the answer of {answer.effective}" if lifts(term, answer, case.readings) else ""
 
 
 def _outside(case: _Case, shipments: Sequence[Shipment]) -> str:

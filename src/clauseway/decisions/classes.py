@@ -7,7 +7,7 @@ Everything else of a question's names forms one class and has one answer, so a t
     Partitions  the names that a situation tells apart, for parties, other parties, clouds and segments
 """
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -32,10 +32,12 @@ from clauseway.agreement import (
     Scope,
     Term,
     TermState,
+    Withdrawal,
     in_force,
 )
 from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
-from clauseway.agreement.facts import Answer
+from clauseway.agreement.facts import Answer, Fact
+from clauseway.agreement.force import standing
 from clauseway.agreement.terms import ANYONE, NAMES, Traded
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS
@@ -63,15 +65,15 @@ class Bearing(msgspec.Struct, frozen=True, gc=False):
 class Situation(msgspec.Struct, frozen=True, gc=False):
     """Everything that an answer about an action and a product may rest on, on a day. Two that are equal answer alike.
 
-    `facts` pairs the place of a fact in the register with whether it is in effect; `product` holds what the product
-    itself brings: whether it is one (and no class), and the day by which it had shipped.
+    `facts` pairs the place of a fact in the register with how many of its turns are past; `product` holds what the
+    product itself brings: whether it is one (and no class), and the day by which it had shipped.
     """
 
     action: str
     product: tuple[bool, date | None]
     live: tuple[Bearing, ...]
     ended: tuple[Bearing, ...]
-    facts: tuple[tuple[int, bool], ...]
+    facts: tuple[tuple[int, int], ...]
     commented: tuple[str, ...]
 
 
@@ -105,9 +107,7 @@ class Text(msgspec.Struct, frozen=True):
             known=known,
             live=[msgspec.structs.replace(state, as_of=state.term.begins) for state in states],
             ended=[msgspec.structs.replace(state, as_of=max(state.end, state.term.begins)) for state in states],
-            begins={
-                amendment.id: amendment.effective for amendment in agreement.amendments if amendment.known <= known_at
-            },
+            begins={amendment.id: amendment.effective for amendment in standing(agreement, known_at, readings)},
         )
 
     @property
@@ -122,7 +122,10 @@ class Docket:
     def __init__(self, text: Text, action: str, product: str, bearings: Sequence[Bearing]) -> None:
         self._text, self._action, self._product = text, action, product
         self._bearings = bearings
-        self._facts = list(_facts_on(text, action, product, bearings))
+        terms = [text.live[bearing.place].term for bearing in bearings]
+        leads = frozenset(term.lead_days for term in terms if isinstance(term, Precedence) and term.lead_days)
+        places = _facts_on(text, action, product, bearings)
+        self._facts = [(place, _turns(text.known.facts[place], leads)) for place in places]
 
     def situations(self) -> Iterator[tuple[date, Situation]]:
         """Each day on which something changes and what bears from then on, in order, from the first day stated."""
@@ -136,7 +139,7 @@ class Docket:
                 begun[state.term.begins].append(bearing)
             over[max(state.end, state.term.begins)].append(bearing)
         comments = self._comments()
-        days.update(begun, over, (text.known.facts[place].effective for place in self._facts), comments)
+        days.update(begun, over, (turn for _, turns in self._facts for turn in turns), comments)
         live: list[Bearing] = []
         ended = _Ended(text)
         for day in sorted(days - {FOREVER}):
@@ -160,7 +163,7 @@ class Docket:
             product=(known is not None, known.first_shipped_by if known is not None and dated else None),
             live=tuple(live),
             ended=ended.kept(),
-            facts=tuple((place, text.known.facts[place].effective <= day) for place in self._facts),
+            facts=tuple((place, bisect_right(turns, day)) for place, turns in self._facts),
             commented=tuple(amendment for begins, amendment in sorted(comments.items()) if begins <= day),
         )
 
@@ -254,7 +257,7 @@ class Dockets:
     def __init__(self, text: Text) -> None:
         self._text = text
         self._by_name: dict[str, list[int]] = defaultdict(list)
-        named = {fact.product for fact in text.known.facts if isinstance(fact, Launch | Answer | Grant)}
+        named = {fact.product for fact in text.known.facts if isinstance(fact, Launch | Answer | Grant | Withdrawal)}
         for place, state in enumerate(text.live):
             for name in _scope_names(state.term):
                 self._by_name[name].append(place)
@@ -340,6 +343,12 @@ def _scopes_on(scopes: Sequence[Scope], actions: frozenset[str], lineage: frozen
     )
 
 
+def _turns(fact: Fact, leads: frozenset[int]) -> list[date]:
+    """The days on which a fact comes to mean something else, in order; a launch also as the first cloud's lead ends."""
+    leading = [fact.effective + timedelta(days=lead) for lead in leads] if isinstance(fact, Launch) else []
+    return sorted({*fact.turns, *leading})
+
+
 def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]) -> Iterator[int]:
     """The places of the known facts that may bear on an action and a product."""
     if action == SHARE:
@@ -350,7 +359,7 @@ def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]
         match fact:
             case Launch() | Answer():
                 bears = fact.product == product
-            case Grant():
+            case Grant() | Withdrawal():
                 bears = fact.product in lineage
             case Offer():
                 bears = fact.subject in subjects
@@ -423,8 +432,11 @@ class Partitions:
             told.add(one)
         for place, _ in situation.facts:
             match self._text.known.facts[place]:
-                case Grant() as grant:
+                case Grant() | Withdrawal() as grant:
                     told.parties.add(_alone(grant.party))
+                    told.clouds.add(_alone(grant.cloud))
+                    told.regions.add(_alone(grant.region))
+                    told.segments.add(_alone(grant.segment))
                 case Launch() as launch:
                     told.clouds.add(_alone(launch.cloud))
                     told.parties.add(_alone(self._text.catalog.operators.get(launch.cloud, "")))

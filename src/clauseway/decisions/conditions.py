@@ -4,11 +4,12 @@ They bind whoever does an act, and whoever grants it: an owner that must ship fi
 ahead elsewhere. The holder of a right of first refusal is never bound by it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import msgspec
 
-from clauseway.agreement import Precedence, RefusalRight
+from clauseway.agreement import Answer, Precedence, RefusalRight
 from clauseway.decisions.case import ASKED_PRODUCT, Case, Finding
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.reach import Act
@@ -85,26 +86,37 @@ def _satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...]
         shipped += [known.first_shipped_by] if known is not None and known.first_shipped_by else []
         if shipped and min(shipped) < term.since:
             return (Reason.of("not-bound", term.citation, f"{ASKED_PRODUCT} had first shipped by {min(shipped)}"),)
-    on_first = [launch for launch in launches if launch.cloud == term.first and launch.effective <= case.as_of]
+    lead = timedelta(days=term.lead_days)
+    on_first = [launch for launch in launches if launch.cloud == term.first and launch.effective + lead <= case.as_of]
     if on_first:
         return (Reason.of("meets", on_first[0].citation), Reason.of("conditions", term.citation, "met"))
     answer = case.facts.answer(product, case.as_of)
-    if answer is not None:
-        both = term.unless.under(readings) == "cannot-and-declines"
-        if (not answer.can and answer.declines) if both else (not answer.can or answer.declines):
-            return (
-                Reason.of("meets", answer.citation),
-                Reason.of("conditions", term.citation, "the exception applies"),
-            )
+    if answer is not None and lifts(term, answer, readings):
+        return (
+            Reason.of("meets", answer.citation),
+            Reason.of("conditions", term.citation, "the exception applies"),
+        )
     return None
+
+
+def lifts(term: Precedence, answer: Answer, readings: Mapping[str, str]) -> bool:
+    """Return whether an answer of the first cloud's operator is the exception that a term makes."""
+    if term.unless is None:
+        return False
+    if term.unless.under(readings) == "cannot-and-declines":
+        return not answer.can and answer.declines
+    return not answer.can or answer.declines
 
 
 def _ship_first_condition(case: Case, term: Precedence, product: str) -> Condition:
     operator = case.catalog.operators[term.first]
-    both = term.unless.under(case.question.readings) == "cannot-and-declines"
-    answers = ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
-    exception = f"unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
-    rule = f"{ASKED_PRODUCT} must first ship on {term.first}, {exception}"
+    answers: tuple[str, ...] = ()
+    ahead = f" and be there for {term.lead_days} days" if term.lead_days else ""
+    rule = f"{ASKED_PRODUCT} must first ship on {term.first}{ahead}"
+    if term.unless is not None:
+        both = term.unless.under(case.question.readings) == "cannot-and-declines"
+        answers = ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
+        rule += f", unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
     if product not in case.catalog.products:
         # A class stands for a product of it that has launched nowhere: there is nothing to record about a class.
         return Condition(
@@ -114,11 +126,15 @@ def _ship_first_condition(case: Case, term: Precedence, product: str) -> Conditi
         )
     recorded = case.facts.answer(product, case.as_of)
     state = "its recorded answer does not lift this" if recorded else "no answer of it is recorded"
+    launches = [launch for launch in case.facts.launches(product) if launch.cloud == term.first]
+    shipped = any(launch.effective <= case.as_of for launch in launches)
+    launched = "those days are not over" if shipped else "no launch there is recorded"
     return Condition(
         term=term.id,
-        text=f"{rule}; no launch there is recorded, and {state}.",
+        text=f"{rule}; {launched}, and {state}." if answers else f"{rule}; {launched}.",
         needs=(
-            f"launch:{ASKED_PRODUCT}:{term.first}:available",
+            # What has a lead of days is met by no launch of the day asked about.
+            *([f"launch:{ASKED_PRODUCT}:{term.first}:available"] if not term.lead_days else []),
             *(f"answer:{ASKED_PRODUCT}:{answer}" for answer in answers),
         ),
     )

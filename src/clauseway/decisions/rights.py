@@ -6,7 +6,7 @@ from clauseway.agreement import Licence, Ownership, Permission, TermState
 from clauseway.agreement.actions import LICENSE, SELL, SERVE
 from clauseway.decisions.case import Case
 from clauseway.decisions.decision import Reason
-from clauseway.decisions.reach import Act
+from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 
 # The rule that a launch on a party's own cloud grants it resale there. It holds where an agreement states it.
 LAUNCH_RULE = "launch"
@@ -61,7 +61,9 @@ def _could_give(case: Case, licence: Licence, act: Act, owner: str) -> bool:
 def grants(case: Case, act: Act) -> tuple[Reason, ...]:
     """What grants this to the party: a permission of a term, or a recorded grant of the product or its class."""
     recorded = [
-        fact for fact in case.facts.grants(act.party, case.as_of) if case.catalog.belongs(act.product, fact.product)
+        fact
+        for fact in case.facts.grants(act.party, case.as_of)
+        if case.catalog.belongs(act.product, fact.product) and outside_scope(fact.scope, act, case.belongs) == NOWHERE
     ]
     return permissions(case, act, act.party) + tuple(Reason.of("meets", fact.citation) for fact in recorded)
 

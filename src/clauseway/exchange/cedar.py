@@ -75,6 +75,7 @@ type Act = {
     segment: String,
     seller: String,
     region: String,
+    host: String,
 };
 
 action
@@ -256,7 +257,7 @@ class _Policies:
             return []
         on = [
             self._in(permission.products)
-            for permission in self.extract.granted()
+            for permission in self.extract.permitted()
             if permission.party == term.licensor and "license" in permission.actions
         ]
         mine = " && ".join([f"({owned})", *self._owned(products)])
@@ -269,6 +270,9 @@ class _Policies:
         if not scopes:
             return
         self._permit(citation, _now(_OWNED), ["resource in principal.grants", self._in(scopes)])
+        for _, kept in self.extract.kept_grants():
+            who = f"principal == {_name('Party', kept.party)}"
+            self._permit(kept.citation, _now(sorted(kept.actions)), [who, *self._scope(kept), self._in(scopes)])
         if not self.extract.launch_rule:
             return
         own_launch = "principal.operates.contains(context.cloud) && resource has launchedOn"
@@ -365,7 +369,7 @@ class _Policies:
             if actions := _sold(scope):
                 sale = _Reach(actions=actions, by="others")
                 anew = [*self._carried(term.licensee, scope), *self._regranted(term.licensee, actions, scope.products)]
-                anew += self._public(actions)
+                anew += self._public(actions, scope.products)
                 when = [who, *self._by(sale, scope.products), *self._scope(scope), *self._gives(term, scope.products)]
                 self._forbid(term.citation, actions, when, anew)
 
@@ -393,12 +397,12 @@ class _Policies:
             ),
         ]
 
-    def _public(self, actions: Iterable[str]) -> list[str]:
+    def _public(self, actions: Iterable[str], products: Iterable[str]) -> list[str]:
         """What is left to anyone."""
         return [
             " && ".join([f"action in {_actions(_all(sorted(term.actions)))}", *self._scope(term)])
             for term in self.extract.public()
-            if term.actions & {*actions}
+            if term.actions & {*actions} and self._overlap(term.products, products)
         ]
 
     # What forbids now only
@@ -419,10 +423,14 @@ class _Policies:
 
     def _precedence(self, term: Precedence) -> None:
         first = f"resource has launchedOn && resource.launchedOn.contains({_quoted(term.first)})"
-        how = "&&" if self.extract.needs_both(term) else "||"
+        if term.lead_days:
+            first = self._in(self.extract.ahead(term))
+        lifting = self.extract.lifting(term)
+        how = "&&" if len(lifting) == 1 else "||"
         answer = f"resource has answer && (resource.answer.cannot {how} resource.answer.declines)"
         earlier = f'resource has firstShipped && resource.firstShipped < datetime("{term.since}")'
-        met = [*([earlier] if self.extract.binds_new_only(term) else []), first, answer]
+        met = [*([earlier] if self.extract.binds_new_only(term) else []), first]
+        met += [answer] if lifting else []
         elsewhere = f"context.cloud != {_quoted(term.first)}"
         for action in sorted(term.actions):
             for reach in _REACHES[action]:
@@ -434,7 +442,9 @@ class _Policies:
     ) -> None:
         """Forbid for now where a party does the act itself, or as the owner grants it to whoever asks."""
         does = self._is(reach, {party}, term.products)
-        if does != "false":
+        owned = self._owned_by({party}, term.products)
+        whole = owned == "true" and not self._public(reach.actions, term.products)
+        if does != "false" and not whole:
             self._forbid(
                 term.citation,
                 reach.actions,
@@ -442,7 +452,6 @@ class _Policies:
                 [*met, *self._held(reach, term.products)],
                 _now,
             )
-        owned = self._owned_by({party}, term.products)
         if owned != "false":
             self._forbid_now(term, reach, [*when, *([] if owned == "true" else [f"({owned})"])], met, "false")
 
@@ -452,7 +461,11 @@ class _Policies:
         """Forbid for now what rests on the owner: not what is left to anyone, unless the owner asks or does it."""
         asks = self._is_owner(_Reach(actions=reach.actions), term.products)
         bound = " || ".join(one for one in (asks, does) if one != "false") or "false"
-        free = [] if "true" in (asks, does) else [f"{one} && !({bound})" for one in self._public(reach.actions)]
+        free = (
+            []
+            if "true" in (asks, does)
+            else [f"{one} && !({bound})" for one in self._public(reach.actions, term.products)]
+        )
         self._forbid(term.citation, reach.actions, when, [*met, *free, *self._held(reach, term.products)], _now)
 
     def _is_owner(self, reach: _Reach, products: Iterable[str]) -> str:
@@ -655,7 +668,7 @@ def _entity(kind: str, name: str, attributes: dict[str, Any], parents: Sequence[
 
 
 def _party(extract: Extract, name: str) -> dict[str, Any]:
-    granted = sorted({fact.product for fact in extract.facts.grants(name, extract.as_of)})
+    granted = sorted({fact.product for fact in extract.grants(name)})
     grants = [{"__entity": {"type": "Product", "id": product}} for product in granted]
     operates = sorted(extract.catalog.own_cloud(name))
     return _entity("Party", name, {"name": name, "operates": operates, "grants": grants})

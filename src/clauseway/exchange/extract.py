@@ -4,7 +4,7 @@ Every format writes term by term from here. What the terms say is asked of the t
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -12,14 +12,17 @@ import msgspec
 from clauseway.agreement import (
     Agreement,
     FactRegister,
+    Grant,
     InForce,
     Launch,
     Ownership,
     Permission,
     Precedence,
     RefusalRight,
+    Scope,
     Term,
 )
+from clauseway.agreement.actions import TERM_ACTIONS
 from clauseway.agreement.terms import ANYONE
 from clauseway.catalog import Catalog
 from clauseway.decisions.rights import LAUNCH_RULE
@@ -74,8 +77,39 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return [term for term in self.in_force(Permission) if term.party == ANYONE]
 
     def granted(self) -> list[Permission]:
+        """What is granted to a named party within a scope: by permissions of terms, and by recorded grants."""
+        return [*self.permitted(), *(permission for _, permission in self.kept_grants())]
+
+    def permitted(self) -> list[Permission]:
         """Permissions of a named party."""
         return [term for term in self.in_force(Permission) if term.party != ANYONE]
+
+    def grants(self, party: str) -> list[Grant]:
+        """A party's recorded grants in effect that are kept to no cloud, region or segment."""
+        return [grant for grant in self.facts.grants(party, self.as_of) if grant.scope == Scope()]
+
+    def kept_grants(self) -> list[tuple[Grant, Permission]]:
+        """The recorded grants in effect that are kept to a cloud, region or segment, as the permissions they give."""
+        return [
+            (grant, self._as_permission(grant))
+            for party in sorted(self.catalog.parties)
+            for grant in self.facts.grants(party, self.as_of)
+            if grant.scope != Scope()
+        ]
+
+    @staticmethod
+    def _as_permission(grant: Grant) -> Permission:
+        return Permission(
+            id=grant.name,
+            citation=grant.citation,
+            begins=grant.effective,
+            party=grant.party,
+            actions=frozenset(TERM_ACTIONS),
+            products=frozenset({grant.product}),
+            clouds=grant.scope.clouds,
+            segments=grant.scope.segments,
+            regions=grant.scope.regions,
+        )
 
     def overlap(self, some: Iterable[str], others: Iterable[str]) -> bool:
         """Whether a product can lie in both scopes."""
@@ -129,9 +163,21 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
     def binds_new_only(self, term: Precedence) -> bool:
         return term.binds.under(self.readings) == "first-shipped-since"
 
-    def needs_both(self, term: Precedence) -> bool:
-        """Whether the exception to ship-first needs both, that the operator cannot and that it declines."""
-        return term.unless.under(self.readings) == "cannot-and-declines"
+    def lifting(self, term: Precedence) -> tuple[str, ...]:
+        """The answers of the first cloud's operator that lift ship-first; none where it makes no exception."""
+        if term.unless is None:
+            return ()
+        both = term.unless.under(self.readings) == "cannot-and-declines"
+        return ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
+
+    def ahead(self, term: Precedence) -> list[str]:
+        """The products that were on the first cloud for as many days as the term says."""
+        lead = timedelta(days=term.lead_days)
+        return [
+            product
+            for product in sorted(self.catalog.products)
+            if any(one.cloud == term.first and one.effective + lead <= self.as_of for one in self.launches(product))
+        ]
 
 
 def heading(extract: Extract, comment: str, what: str) -> str:

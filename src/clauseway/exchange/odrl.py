@@ -30,8 +30,6 @@ import msgspec
 from clauseway.agreement import (
     Answer,
     Exclusivity,
-    Fact,
-    Grant,
     Launch,
     Licence,
     Permission,
@@ -178,9 +176,17 @@ class _Policy:
                 for action in _sold(scope):
                     for product in self._taking(action, scope.products or self._owned()):
                         self._carried(licence, action, product, self._where(scope))
+        for party in sorted(self.extract.catalog.parties):
+            for grant in self.extract.grants(party):
+                for action in _OWNED:
+                    for product in self._taking(action, [grant.product]):
+                        self._permit(grant.citation, grant.party, action, product)
+        for grant, kept in self.extract.kept_grants():
+            for action in _OWNED:
+                self._granted(grant.citation, grant.party, action, kept)
         for fact in self.extract.facts.facts:
-            if fact.effective <= self.extract.as_of:
-                self._fact(fact)
+            if isinstance(fact, Launch) and fact.effective <= self.extract.as_of:
+                self._launched(fact)
 
     def _carried(self, licence: Licence, action: str, product: str, where: Sequence[Node]) -> None:
         for owner, owned in self._owners_of(product):
@@ -198,7 +204,7 @@ class _Policy:
             return [frozenset()]
         return [
             permission.products
-            for permission in self.extract.granted()
+            for permission in self.extract.permitted()
             if permission.party == licence.licensor and "license" in permission.actions
         ]
 
@@ -206,12 +212,8 @@ class _Policy:
         for product in self._taking(action, scope.products or self._owned()):
             self._permit(citation, party, action, product, self._where(scope))
 
-    def _fact(self, fact: Fact) -> None:
-        if isinstance(fact, Grant):
-            for action in _OWNED:
-                for product in self._taking(action, [fact.product]):
-                    self._permit(fact.citation, fact.party, action, product)
-        elif isinstance(fact, Launch) and fact.shipped and self.extract.launch_rule:
+    def _launched(self, fact: Launch) -> None:
+        if fact.shipped and self.extract.launch_rule:
             operator = self.extract.catalog.operators[fact.cloud]
             where = [self._constraint("cloud", "eq", [self._cloud(fact.cloud)])]
             # To whoever lost its licence a launch is no grant, and a prohibition says so.
@@ -285,13 +287,11 @@ class _Policy:
         if extract.binds_new_only(term):
             # Never shipped counts as later than any day.
             open_while.append(self._constraint("firstShipped", "gteq", [_day(term.since)]))
-        answers = ["cannot+declines"]
-        if not extract.needs_both(term):
-            answers += ["cannot+chooses", "can+declines"]
-        met = [
-            self._constraint("launchedOn", "isAnyOf", [self._cloud(term.first)]),
-            self._constraint("answer", "isAnyOf", answers),
-        ]
+        met = [self._constraint("launchedOn", "isAnyOf", [self._cloud(term.first)])]
+        if term.lead_days:
+            met = self._in(extract.ahead(term))
+        if answers := extract.lifting(term):
+            met.append(self._constraint("answer", "isAnyOf", answers))
         operator = extract.catalog.operators[term.first]
         for action in sorted(term.actions):
             for reach in _REACHED[action]:
@@ -688,9 +688,7 @@ def _parties(extract: Extract) -> Iterator[Node]:
             "@type": "odrl:Party",
             "odrl:partOf": _reference(extract, "party", ANYONE),
             "cw:operates": [_reference(extract, "cloud", cloud) for cloud in sorted(extract.catalog.own_cloud(name))],
-            "cw:granted": [
-                _reference(extract, "asset", fact.product) for fact in extract.facts.grants(name, extract.as_of)
-            ],
+            "cw:granted": [_reference(extract, "asset", grant.product) for grant in extract.grants(name)],
         }
 
 

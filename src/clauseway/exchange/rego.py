@@ -19,7 +19,6 @@ import msgspec
 
 from clauseway.agreement import (
     Exclusivity,
-    Grant,
     Licence,
     Permission,
     Precedence,
@@ -287,6 +286,9 @@ def _terms(extract: Extract) -> list[str]:
         written.append(_rule(term.citation, f"owner(product) := {_text(term.party)}", body))
     for permission in extract.in_force(Permission):
         written += _permission(extract, permission)
+    for grant, kept in extract.kept_grants():
+        who = [f"act.party == {_text(grant.party)}", *_scope(kept)]
+        written.append(_rule(grant.citation, "granted(act)", who))
     if rule := extract.launch_rule:
         written.append(_rule(rule, "launched_on_its_own_cloud(act)", _LAUNCH))
     for licence in extract.in_force(Licence):
@@ -377,12 +379,15 @@ def _precedence(extract: Extract, term: Precedence) -> list[str]:
     ]
     freed = f"freed({_text(term.id)}, product)"
     answer = ["some answer in answered", "answer.product == product"]
-    ways = [[f"[product, {_text(term.first)}] in shipped"]]
+    ways = [[f"product in {_set(extract.ahead(term))}"]]
+    if not term.lead_days:
+        ways = [[f"[product, {_text(term.first)}] in shipped"]]
     if extract.binds_new_only(term):
         ways.append([f"first_shipped[product] < {_day(term.since)}"])
-    if extract.needs_both(term):
+    lifting = extract.lifting(term)
+    if len(lifting) == 1:
         ways.append([*answer, "not answer.can", "answer.declines"])
-    else:
+    elif lifting:
         ways += [[*answer, "not answer.can"], [*answer, "answer.declines"]]
     return rules + [_rule(term.citation, freed, way) for way in ways]
 
@@ -434,10 +439,10 @@ def _facts(extract: Extract) -> list[str]:
             written.append(_element("answered", _object(values), answer.citation))
     for subject, citation in sorted(extract.offers().items()):
         written.append(_element("passed", _text(subject), citation))
-    for fact in facts.facts:
-        if isinstance(fact, Grant) and fact.effective <= extract.as_of:
-            values = {"party": _text(fact.party), "product": _text(fact.product)}
-            written.append(_element("grant", _object(values), fact.citation))
+    for party in sorted(catalog.parties):
+        for grant in extract.grants(party):
+            values = {"party": _text(grant.party), "product": _text(grant.product)}
+            written.append(_element("grant", _object(values), grant.citation))
     return written
 
 

@@ -1,0 +1,133 @@
+"""Which instrument prevails: the one concluded last, whatever the days of effect. Read each case as a letter file."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from clauseway import InvalidInput, KnownAt, OpenAgreement
+from clauseway.agreement.soundness import check_agreement
+
+
+def _beside_decisions() -> ModuleType:
+    path = Path(__file__).parents[1] / "decisions" / "terms_at_hand.py"
+    spec = importlib.util.spec_from_file_location("terms_at_hand_of_decisions", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+AT_HAND = _beside_decisions()
+EXCLUSIVE = """
+id: x
+kind: exclusivity
+actions: [serve]
+products: [apps]
+only: {clouds: [north]}
+"""
+
+
+def opened(*amendments: str) -> OpenAgreement:
+    texts = AT_HAND.documents(EXCLUSIVE)
+    for number, text in enumerate(amendments, start=2):
+        texts[f"A{number}.md"] = text
+    agreement: OpenAgreement = AT_HAND.reading(texts)
+    return agreement
+
+
+def letter(name: str, concluded: str, effective: str, block: str, after: str = "") -> str:
+    text: str = AT_HAND.amendment(name, effective, block, announced=concluded)
+    return text.replace("sources: [T]\n---", f"sources: [T]\nafter: {after}\n---") if after else text
+
+
+def forbidden_on(agreement: OpenAgreement, *days: str) -> list[bool]:
+    """Whether the owner may not serve elsewhere on these days."""
+    return [AT_HAND.decided(agreement, "serve maker app south", day).outcome == "forbidden" for day in days]
+
+
+def test_what_was_concluded_last_prevails_not_what_takes_effect_last() -> None:
+    longer = letter("A2", "2026-02-01", "2026-07-01", "id: a2\nsets-end: [x]\nthrough: 2030-12-31")
+    shorter = letter("A3", "2026-03-01", "2026-04-01", "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
+    agreement = opened(longer, shorter)
+    assert forbidden_on(agreement, "2026-06-01", "2026-12-31", "2027-01-01") == [True, True, False]
+
+
+def test_the_day_of_conclusion_may_be_written() -> None:
+    """Announced together, concluded one after the other."""
+    longer = letter("A2", "2026-02-01", "2026-07-01", "id: a2\nsets-end: [x]\nthrough: 2030-12-31")
+    longer = longer.replace("announced: 2026-02-01", "announced: 2026-03-01\nconcluded: 2026-02-01")
+    shorter = letter("A3", "2026-03-01", "2026-04-01", "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
+    assert forbidden_on(opened(longer, shorter), "2027-01-01") == [False]
+
+
+def test_of_one_day_after_orders_them() -> None:
+    one = letter("A2", "2026-02-01", "2026-03-01", "id: a2\nsets-end: [x]\nthrough: 2030-12-31")
+    other = "id: a3\nsets-end: [x]\nthrough: 2026-12-31"
+    later = letter("A3", "2026-02-01", "2026-03-01", other, after="A2")
+    assert forbidden_on(opened(one, later), "2027-01-01") == [False]
+    earlier = letter("A3", "2026-02-01", "2026-03-01", other)
+    last = one.replace("sources: [T]\n---", "sources: [T]\nafter: A3\n---")
+    assert forbidden_on(opened(last, earlier), "2027-01-01") == [True]
+
+
+def test_a_retroactive_one_changes_what_came_before_it() -> None:
+    ended = letter("A2", "2026-02-01", "2026-02-01", "id: a2\nends: [x]")
+    revived = letter("A3", "2026-05-01", "2026-01-15", "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
+    agreement = opened(ended, revived)
+    assert forbidden_on(agreement, "2026-03-01", "2027-01-01") == [True, False]
+    question = agreement.question(
+        action="serve", party="maker", product="app", cloud="south", as_of="2026-03-01", known_at="2026-04-30"
+    )
+    assert agreement.answer(question).outcome == "permitted", "as known before it was concluded"
+
+
+def test_what_is_not_yet_in_effect_can_be_rescinded() -> None:
+    ends = letter("A2", "2026-02-01", "2026-09-01", "id: a2\nends: [x]")
+    rescinds = letter("A3", "2026-05-01", "2026-05-01", "id: a3\nrescinds: [A2]")
+    agreement = opened(ends, rescinds)
+    assert forbidden_on(agreement, "2026-10-01") == [True]
+    question = agreement.question(
+        action="serve", party="maker", product="app", cloud="south", as_of="2026-10-01", known_at="2026-04-30"
+    )
+    assert agreement.answer(question).outcome == "permitted"
+    restored = letter("A4", "2026-06-01", "2026-06-01", "id: a4\nrescinds: [A3]")
+    assert KnownAt.everything() > question.known_at
+    with pytest.raises(InvalidInput, match="cannot be rescinded"):
+        opened(ends, rescinds, restored)
+
+
+REFUSED = [
+    # Two of one day, and nothing says which came after.
+    ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]"),
+      letter("A3", "2026-02-01", "2026-03-01", "id: a3\nsets-end: [x]\nthrough: 2027-01-01")),
+     "two amendments were concluded on 2026-02-01"),
+    ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]", after="A1"),), "unknown amendment 'A1'"),
+    ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]", after="A3"),
+      letter("A3", "2026-02-01", "2026-04-01", "id: a3\nsets-end: [x]\nthrough: 2027-01-01", after="A2")),
+     "A2 comes after itself"),
+    # A change has its effect once: there is nothing of it to end.
+    ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nsets-end: [x]\nthrough: 2027-01-01"),
+      letter("A3", "2026-03-01", "2026-04-01", "id: a3\nends: [a2]")), "'a2' is a change"),
+    ((letter("A2", "2026-02-01", "2026-03-01", "id: a2\nends: [x]"),
+      letter("A3", "2026-04-01", "2026-04-01", "id: a3\nrescinds: [A2]")),
+     "A2 cannot be rescinded from 2026-04-01"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("amendments", "what"), REFUSED, ids=[what for _, what in REFUSED])
+def test_refused(amendments: tuple[str, ...], what: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        opened(*amendments)
+    assert what in [problem.what for problem in refused.value.problems], refused.value.problems
+
+
+def test_check_tells_a_change_that_changes_nothing() -> None:
+    """A renewal that comes after the end."""
+    ends = letter("A2", "2026-02-01", "2026-02-01", "id: a2\nends: [x]")
+    late = letter("A3", "2026-03-01", "2026-03-01", "id: a3\nsets-end: [x]\nthrough: 2030-12-31")
+    agreement = opened(ends, late)
+    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
+    assert [(remark.what, remark.document) for remark in told] == [("a3 changes nothing of x", "A3.md")]
