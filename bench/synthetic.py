@@ -15,11 +15,10 @@ from clauseway.agreement import (
     Permission,
     Precedence,
     Scope,
-    Term,
 )
 from clauseway.agreement.definitions import RULES
 from clauseway.agreement.facts import Fact
-from clauseway.agreement.terms import Choice, Only
+from clauseway.agreement.terms import AnyTerm, Choice, Only
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.values import Citation, KnownAt
 
@@ -109,7 +108,7 @@ def _amendment(draw: random.Random, catalog: Catalog, number: int, earlier: list
     )
 
 
-def _term(draw: random.Random, catalog: Catalog, name: str, amendment: str, begins: date) -> Term:
+def _term(draw: random.Random, catalog: Catalog, name: str, amendment: str, begins: date) -> AnyTerm:
     """Nine terms in ten speak of a class, one of a single product; half of them of some clouds only.
 
     Of exclusivities and permissions one in ten keeps to a seller, and one in ten to a region.

@@ -33,12 +33,11 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Scope,
     ShareBase,
-    Term,
     Withdrawal,
 )
 from clauseway.agreement.definitions import RULES, STATED_RULES
 from clauseway.agreement.facts import Fact
-from clauseway.agreement.terms import MILESTONE, Only
+from clauseway.agreement.terms import MILESTONE, AnyTerm, Only
 from clauseway.app.library import OpenAgreement
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.values import Citation, KnownAt
@@ -179,8 +178,8 @@ def cited(term: str, amendment: str) -> Citation:
 
 
 @st.composite
-def _terms(draw: st.DrawFn, where: _Wheres, name: str, amendment: str, begins: date) -> Term:
-    kind: Callable[..., st.SearchStrategy[Term]] = draw(st.sampled_from(_KINDS))
+def _terms(draw: st.DrawFn, where: _Wheres, name: str, amendment: str, begins: date) -> AnyTerm:
+    kind: Callable[..., st.SearchStrategy[AnyTerm]] = draw(st.sampled_from(_KINDS))
     ends = draw(st.sampled_from(("never", "never", "through", "until", MILESTONE)))
     day = draw(_days)
     return draw(
@@ -196,7 +195,7 @@ def _terms(draw: st.DrawFn, where: _Wheres, name: str, amendment: str, begins: d
     )
 
 
-def _exclusivity(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _exclusivity(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     return st.one_of([
         st.builds(
             Exclusivity, actions=where.actions, products=_products, only=where.only, clouds=_none | where.clouds,
@@ -206,7 +205,7 @@ def _exclusivity(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.Sea
     ])  # fmt: skip
 
 
-def _prohibition(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _prohibition(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     parties = st.frozensets(_party, min_size=1, max_size=2) | st.just(frozenset({"anyone"}))
     return st.one_of([
         st.builds(
@@ -217,7 +216,7 @@ def _prohibition(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.Sea
     ])  # fmt: skip
 
 
-def _permission(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _permission(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     party = st.sampled_from((*PARTIES, "anyone"))
     despite = st.frozensets(st.sampled_from(("any", *(f"B{at}.{term}" for at in range(2) for term in range(3)))))
     return st.one_of([
@@ -229,7 +228,7 @@ def _permission(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.Sear
     ])  # fmt: skip
 
 
-def _precedence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _precedence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     return st.one_of([
         st.builds(
             Precedence, party=_party, first=st.sampled_from(tuple(CLOUDS)), actions=where.actions,
@@ -240,7 +239,7 @@ def _precedence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.Sear
     ])  # fmt: skip
 
 
-def _refusal_right(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _refusal_right(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     return st.one_of([
         st.builds(
             RefusalRight, holder=st.just(holder), grantor=st.sampled_from(("", "", *others)), actions=where.actions,
@@ -253,19 +252,19 @@ def _refusal_right(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.S
     ])  # fmt: skip
 
 
-def _licence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _licence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     return st.builds(
         Licence, licensor=st.sampled_from(("maker", "maker", "north")), licensee=_party, products=_products,
         carries=wheres.hosted.scopes, **common,
     )  # fmt: skip
 
 
-def _revenue_share(_: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _revenue_share(_: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     base = st.builds(ShareBase, excludes=st.just(frozenset()) | _products)
     return st.builds(RevenueShareTerm, payer=_party, payee=_party, rate=st.just("rate"), base=base, **common)
 
 
-def _ownership(_: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[Term]:
+def _ownership(_: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
     return st.builds(Ownership, party=st.sampled_from(("maker", "maker", "north")), products=_products, **common)
 
 

@@ -5,7 +5,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.terms import Term
+from clauseway.agreement.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.values import Citation, KnownAt
 
@@ -47,7 +47,7 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     effective: date
     known: KnownAt
     clauses: tuple[Clause, ...]
-    terms: tuple[Term, ...]
+    terms: tuple[AnyTerm, ...]
     changes: tuple[Change, ...]
     rank: int = 0
 

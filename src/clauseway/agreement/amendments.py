@@ -14,7 +14,7 @@ from clauseway.agreement.front import AmendmentFront, read_front
 from clauseway.agreement.knowledge import known_since
 from clauseway.agreement.markdown import Block, Document
 from clauseway.agreement.mistakes import Mistakes
-from clauseway.agreement.terms import TERM_KINDS, Term
+from clauseway.agreement.terms import TERM_KINDS, AnyTerm
 from clauseway.values import Citation, KnownAt
 
 
@@ -156,7 +156,7 @@ class _Page:
         self.amendment = amendment
         self.effective = effective
         self.declared: list[tuple[str, int]] = []
-        self.terms: list[Term] = []
+        self.terms: list[AnyTerm] = []
         self.changes: list[Change] = []
         self.changed: list[Changed] = []
         self.rescinded: list[Changed] = []
@@ -214,7 +214,7 @@ class _Page:
     def _place(self, entry: Entry) -> Place:
         return Place(entry=entry, effective=self.effective, definitions=self._definitions, mistakes=self._mistakes)
 
-    def _kind(self, entry: Entry) -> type[Term] | None:
+    def _kind(self, entry: Entry) -> type[AnyTerm] | None:
         about = entry.only(("kind",))
         written = build(OfKind, about, self._mistakes)
         if written is None:

@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from typing import assert_never
 
 import msgspec
 
-from clauseway.agreement.actions import CLOUDS, REGIONS, SEGMENTS, SELLERS, TERM_ACTIONS, USE, takes
+from clauseway.agreement.actions import CLOUDS, TERM_ACTIONS
 from clauseway.agreement.agreement import Change
 from clauseway.agreement.definitions import ANY_SEGMENT, Definitions
 from clauseway.agreement.entries import Entry
 from clauseway.agreement.figures import parse_amount, parse_percentage
+from clauseway.agreement.language import KINDS, parts_of
 from clauseway.agreement.mistakes import DEFINITIONS, Mistakes, Names
 from clauseway.agreement.shares import FLOOR_PERIODS, LATE, PAYMENT_PERIODS
 from clauseway.agreement.terms import (
@@ -20,6 +22,7 @@ from clauseway.agreement.terms import (
     MILESTONE,
     ONLY,
     UNLESS,
+    AnyTerm,
     Choice,
     Commitment,
     Context,
@@ -65,7 +68,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return member.line if member else self.entry.line
 
 
-def check_term(term: Term, place: Place) -> None:
+def check_term(term: AnyTerm, place: Place) -> None:
     """Tell what is wrong with a term that could be read."""
     _check_names(term, place)
     _check_readings(term.under, "under", place)
@@ -95,37 +98,36 @@ def _check_refusal_right(term: RefusalRight, place: Place) -> None:
     if term.grantor == term.holder:
         why = "whoever holds the right is never bound by it"
         place.tell("grantor", f"{term.id} binds its own holder", why, "Name who must offer, or leave grantor: out.")
-    if USE in term.actions:
-        why = "nothing is offered by using it"
-        place.tell("actions", f"{USE} is offered by licensing", why, "Write license.")
 
 
-def _check_parts(term: Term, place: Place) -> None:
+def _check_parts(term: AnyTerm, place: Place) -> None:
     """Every action of a term takes what the term keeps it to, and every part of a term names something."""
     match term:
-        case Permission():
-            _check_taken("actions", term.actions, _parts_of(term), place)
+        case Permission() | Precedence():
+            _check_taken("actions", term, term.actions, parts_of(term), place)
         case Exclusivity():
             only = [part for part in ONLY if getattr(term.only, part)]
-            _check_taken("actions", term.actions, [*_parts_of(term), *only], place)
+            _check_taken("actions", term, term.actions, [*parts_of(term), *only], place)
             _check_carve_outs(term, place)
         case Prohibition():
-            _check_taken("actions", term.actions, _parts_of(term), place)
+            _check_taken("actions", term, term.actions, parts_of(term), place)
             _check_carve_outs(term, place)
             if not term.parties:
                 why = "it binds those it names"
                 place.tell("parties", "'parties' does not fit", why, f"Name parties, or write [{ANYONE}].")
-        case Precedence():
-            _check_taken("actions", term.actions, [CLOUDS, *_parts_of(term)], place)
         case RefusalRight():
             apart = [CLOUDS] if term.except_clouds else []
-            _check_taken("actions", term.actions, [*apart, *_parts_of(term)], place)
+            _check_taken("actions", term, term.actions, [*apart, *parts_of(term)], place)
         case Licence():
             for scope in term.carries:
                 if scope == Scope():
                     why = "a licence carries what it names"
                     place.tell("carries", f"what {term.id} carries names nothing", why, "Write actions: and products:.")
-                _check_taken("carries", scope.actions, _parts_of(scope), place)
+                _check_taken("carries", term, scope.actions, parts_of(scope), place)
+        case Ownership() | RevenueShareTerm() | Commitment() | Stake() | Undertaking() | Context():
+            pass
+        case _:
+            assert_never(term)
 
 
 def _check_carve_outs(term: Forbidding, place: Place) -> None:
@@ -133,20 +135,17 @@ def _check_carve_outs(term: Forbidding, place: Place) -> None:
         if scope == Scope():
             why = "it would leave nothing of the term"
             place.tell("except", f"carve-out {number} of {term.id} names nothing", why, "Write what it is for.")
-        _check_taken("except", scope.actions or term.actions, _parts_of(scope), place)
+        _check_taken("except", term, scope.actions or term.actions, parts_of(scope), place)
 
 
-def _parts_of(scope: Scope | Traded) -> list[str]:
-    """The parts of an act by which a scope is told."""
-    return [part for part in (CLOUDS, SELLERS, SEGMENTS, REGIONS) if getattr(scope, part, None)]
-
-
-def _check_taken(key: str, actions: Iterable[str], parts: Iterable[str], place: Place) -> None:
+def _check_taken(key: str, term: AnyTerm, actions: Iterable[str], parts: Iterable[str], place: Place) -> None:
+    """Tell what an action cannot be kept to in a term of this kind."""
+    kind = KINDS[type(term)]
     known = [action for action in TERM_ACTIONS if action in actions]
-    for part, action in ((part, action) for part in dict.fromkeys(parts) for action in known):
-        if not takes(action, part):
-            why = f"nothing says of {action} which {part} it is about"
-            place.tell(key, f"{action} takes no {part}", why, f"Write {action} in a term of its own, without {part}.")
+    told = ((action, kind.refusal(action, part)) for action in known for part in ("", *parts))
+    for action, what in dict.fromkeys(one for one in told if one[1]):
+        why = "nothing could be executed of it"
+        place.tell(key, what, why, f"Take {action} out, or write it in a term of its own without that.")
 
 
 def _check_share(term: RevenueShareTerm, place: Place) -> None:
@@ -258,10 +257,10 @@ def _until(timed: Term | Change, place: Place) -> date | None:
         return None
 
 
-def _check_names(term: Term, place: Place) -> None:
+def _check_names(term: AnyTerm, place: Place) -> None:
     """Every name that a term uses must be defined."""
     vocabulary = _vocabulary(place.definitions)
-    for key, what, names in USES[type(term)](term):
+    for key, what, names in uses(term):
         for name in sorted(names):
             place.mistakes.check_defined(place.line(key), what, name, vocabulary[what])
 
@@ -378,21 +377,33 @@ def _scope(key: str, scope: Scope) -> Iterator[Use]:
     yield key, "region", scope.regions
 
 
-# The names each kind of term uses: a new kind of term needs a line here.
-USES: Mapping[type[Term], Callable[..., Iterator[Use]]] = {
-    Ownership: _ownership,
-    Permission: _permission,
-    Exclusivity: _exclusivity,
-    Prohibition: _prohibition,
-    Precedence: _precedence,
-    RefusalRight: _refusal_right,
-    Licence: _licence,
-    RevenueShareTerm: _revenue_share,
-    Commitment: _commitment,
-    Stake: _stake,
-    Undertaking: _undertaking,
-    Context: _undertaking,
-}
+def uses(term: AnyTerm) -> Iterator[Use]:
+    """The names that a term uses, each with the key it is written under."""
+    match term:
+        case Ownership():
+            return _ownership(term)
+        case Permission():
+            return _permission(term)
+        case Exclusivity():
+            return _exclusivity(term)
+        case Prohibition():
+            return _prohibition(term)
+        case Precedence():
+            return _precedence(term)
+        case RefusalRight():
+            return _refusal_right(term)
+        case Licence():
+            return _licence(term)
+        case RevenueShareTerm():
+            return _revenue_share(term)
+        case Commitment():
+            return _commitment(term)
+        case Stake():
+            return _stake(term)
+        case Undertaking() | Context():
+            return _undertaking(term)
+        case _:
+            assert_never(term)
 
 
 def _check_readings(under: Mapping[str, str], key: str, place: Place) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from clauseway.agreement.agreement import Agreement, Amendment, Change
 from clauseway.agreement.facts import FactRegister, Launch, Milestone
 from clauseway.agreement.shares import RevenueShare
-from clauseway.agreement.terms import MILESTONE, Precedence, RevenueShareTerm, Term
+from clauseway.agreement.terms import MILESTONE, AnyTerm, Precedence, RevenueShareTerm, Term
 from clauseway.values import FOREVER, Citation, KnownAt, through
 
 
@@ -21,7 +21,7 @@ class TermState(msgspec.Struct, frozen=True, kw_only=True):
     """A term on a day. `end` is exclusive. `ended_by` cites what set the end, the term itself where nothing else did;
     `event` the fact that brought it about, where it ends by an event that has happened."""
 
-    term: Term
+    term: AnyTerm
     amendment: str
     order: int
     as_of: date
@@ -152,7 +152,7 @@ class _Fold(msgspec.Struct, frozen=True):
     changes: Mapping[str, list[tuple[Change, date]]]
     milestone: Milestone | None
 
-    def state(self, term: Term, amendment: Amendment, order: int) -> TermState:
+    def state(self, term: AnyTerm, amendment: Amendment, order: int) -> TermState:
         end = self._end(term)
         return TermState(
             term=term,

@@ -14,12 +14,12 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import combinations, islice
 from itertools import product as every
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 
 from clauseway.agreement.agreement import Agreement, Amendment, Change
-from clauseway.agreement.checks import USES
+from clauseway.agreement.checks import uses
 from clauseway.agreement.definitions import OURS
 from clauseway.agreement.facts import Answer, FactRegister, Grant, Launch
 from clauseway.agreement.force import boundaries, changed_by, in_force
@@ -27,6 +27,7 @@ from clauseway.agreement.mistakes import DEFINITIONS
 from clauseway.agreement.terms import (
     ANYONE,
     NAMES,
+    AnyTerm,
     Commitment,
     Context,
     Exclusivity,
@@ -98,7 +99,7 @@ class _Text:
         self._cells: dict[tuple[NAMES, NAMES], frozenset[tuple[str, str]]] = {}
 
     @cached_property
-    def terms(self) -> list[tuple[Amendment, Term]]:
+    def terms(self) -> list[tuple[Amendment, AnyTerm]]:
         return [(amendment, term) for amendment in self.agreement.amendments for term in amendment.terms]
 
     @cached_property
@@ -106,7 +107,7 @@ class _Text:
         return {term.id: amendment.id for amendment, term in self.terms}
 
     @cached_property
-    def lives(self) -> list[dict[str, tuple[Term, Interval]]]:
+    def lives(self) -> list[dict[str, tuple[AnyTerm, Interval]]]:
         """For each combination of readings: the terms that are in force at some time, and when. Oldest first."""
         known = self.facts.known(KnownAt.everything())
         found = []
@@ -179,7 +180,7 @@ class _Text:
             sides.append([""] if key == but else [*sorted(inside & named), *sorted(inside - named)[:1]])
         return [dict(zip(_WHERE, one, strict=True)) for one in every(*sides)]
 
-    def pairs(self, one: type[K], other: type[Term]) -> Iterator[tuple[K, Term, Interval]]:
+    def pairs(self, one: type[K], other: type[AnyTerm]) -> Iterator[tuple[K, AnyTerm, Interval]]:
         """Terms of two kinds that are in force at once under some readings, and when. Each pair once."""
         told: set[tuple[str, str]] = set()
         for lives in self.lives:
@@ -192,7 +193,7 @@ class _Text:
                     told.add((first.id, second.id))
                     yield first, second, together
 
-    def amendments_on(self, term: Term) -> list[Amendment]:
+    def amendments_on(self, term: AnyTerm) -> list[Amendment]:
         """Those that write a term or change it, oldest first, with nothing else in them."""
         own = self.amendment_of[term.id]
         changed = {amendment.id: changes for amendment, changes in self._changed.get(term.id, ())}
@@ -218,8 +219,8 @@ class _Text:
         return found
 
 
-def _timed(amendment: Amendment) -> list[Term | Change]:
-    timed: list[Term | Change] = [*amendment.terms]
+def _timed(amendment: Amendment) -> list[AnyTerm | Change]:
+    timed: list[AnyTerm | Change] = [*amendment.terms]
     return [*timed, *amendment.changes]
 
 
@@ -324,12 +325,12 @@ def _in(text: _Text, name: str, scope: NAMES) -> bool:
 class _Granted(msgspec.Struct, frozen=True):
     """Something that a term grants a party: by itself, or carried by a licence."""
 
-    term: Term
+    term: AnyTerm
     party: str
     scope: Scope
 
 
-def _granted(term: Term) -> list[_Granted]:
+def _granted(term: AnyTerm) -> list[_Granted]:
     match term:
         case Permission() if term.party != ANYONE:
             scope = Scope(
@@ -423,7 +424,7 @@ def _licensed_past(text: _Text, exclusivity: Exclusivity, licence: Licence, toge
         )
 
 
-def _contradiction(exclusivity: Exclusivity, term: Term, whole: bool, what: str, why: str) -> Remark:
+def _contradiction(exclusivity: Exclusivity, term: AnyTerm, whole: bool, what: str, why: str) -> Remark:
     severity = Severity.ERROR if whole else Severity.WARNING
     todo = f"End {exclusivity.id} or {term.id} in a change, or except the case from {exclusivity.id}."
     return _remark(severity, "contradicted-grant", term.citation, what, why, todo)
@@ -459,7 +460,7 @@ def _unowned_from(text: _Text, name: str, actions: NAMES, days: Iterable[date]) 
     return None
 
 
-def _is_public(text: _Text, live: Iterable[Term], action: str, name: str) -> bool:
+def _is_public(text: _Text, live: Iterable[AnyTerm], action: str, name: str) -> bool:
     return any(
         isinstance(term, Permission)
         and term.party == ANYONE
@@ -474,7 +475,7 @@ def _overlaps(text: _Text) -> Iterator[Remark]:
     """Two terms of one kind and one scope, of different amendments, in force at once."""
     told: set[tuple[str, str]] = set()
     for lives in text.lives:
-        alike: dict[object, list[tuple[Term, Interval]]] = {}
+        alike: dict[object, list[tuple[AnyTerm, Interval]]] = {}
         for term, life in lives.values():
             if (scope := _scope_of(term)) is not None:
                 alike.setdefault((type(term), scope), []).append((term, life))
@@ -495,14 +496,14 @@ def _overlaps(text: _Text) -> Iterator[Remark]:
                 )
 
 
-def _same_amendment(text: _Text, one: Term, other: Term) -> bool:
+def _same_amendment(text: _Text, one: AnyTerm, other: AnyTerm) -> bool:
     return text.amendment_of[one.id] == text.amendment_of[other.id]
 
 
 _OF_EVERY_TERM = frozenset(field.name for field in msgspec.structs.fields(Term))
 
 
-def _scope_of(term: Term) -> object:
+def _scope_of(term: AnyTerm) -> object:
     """What a term says beside its days; None where that stands in its prose alone."""
     match term:
         case Undertaking() | Context() | Commitment():
@@ -511,7 +512,10 @@ def _scope_of(term: Term) -> object:
             return term.payer, term.payee, term.base
         case Stake():
             return term.holder, term.of
-    fields = msgspec.structs.asdict(term)
+        case Ownership() | Permission() | Exclusivity() | Prohibition() | Precedence() | RefusalRight() | Licence():
+            fields = msgspec.structs.asdict(term)
+        case _:
+            assert_never(term)
     return repr([(name, _ordered(value)) for name, value in fields.items() if name not in _OF_EVERY_TERM])
 
 
@@ -584,7 +588,7 @@ def _reach_nothing(text: _Text) -> Iterator[Remark]:
             )
 
 
-def _idle(text: _Text, term: Term) -> Iterator[str]:
+def _idle(text: _Text, term: AnyTerm) -> Iterator[str]:
     clouds = text.catalog.clouds
     if isinstance(term, Traded) and not text.cells(term.actions, term.products):
         yield f"no product or class in {_listed(term.products) or 'it'} takes {_listed(term.actions) or 'an action'}"
@@ -637,19 +641,13 @@ def _is_ours(source: str) -> bool:
 
 def _never_mentioned(text: _Text) -> Iterator[Remark]:
     """Classes, products, readings and regions that no term speaks of."""
-    named = {
-        name
-        for _, term in text.terms
-        for _, what, names in USES[type(term)](term)
-        if what == "product"
-        for name in names
-    }
+    named = {name for _, term in text.terms for _, what, names in uses(term) if what == "product" for name in names}
     named |= {fact.product for fact in text.facts.facts if isinstance(fact, Launch | Answer | Grant)}
     for section, names in (("classes", text.catalog.classes), ("products", text.catalog.products)):
         for name in names:
             if not any(text.catalog.belongs(name, one) or _encloses(text, name, one) for one in named):
                 yield _idle_definition(text, section, name, "no term's scope holds it, nor anything within it")
-    regions = [names for _, term in text.terms for _, what, names in USES[type(term)](term) if what == "region"]
+    regions = [names for _, term in text.terms for _, what, names in uses(term) if what == "region"]
     for region in text.catalog.regions if not any(regions) else ():
         yield _idle_definition(text, "regions", region, "no term tells regions apart, and each question must name one")
     for reading in text.agreement.readings.values():

@@ -245,7 +245,23 @@ class Context(Term, frozen=True, kw_only=True, rename="kebab"):
     parties: NAMES = _NONE
 
 
-TERM_KINDS: Mapping[str, type[Term]] = {
+# Every kind, so that whoever reads terms by kind is told by mypy of one that it leaves out (`assert_never`).
+AnyTerm = (
+    Ownership
+    | Permission
+    | Exclusivity
+    | Prohibition
+    | Precedence
+    | RefusalRight
+    | Licence
+    | RevenueShareTerm
+    | Commitment
+    | Stake
+    | Undertaking
+    | Context
+)
+
+TERM_KINDS: Mapping[str, type[AnyTerm]] = {
     "ownership": Ownership,
     "permission": Permission,
     "exclusivity": Exclusivity,

@@ -31,10 +31,10 @@ from clauseway.agreement import (
     ProductAdded,
     RevenueShareTerm,
     Stake,
-    Term,
     TermState,
     in_force,
 )
+from clauseway.agreement.terms import AnyTerm
 from clauseway.app.brief_page import Brief, Number, QuickAnswer, Said
 from clauseway.app.comparing import ChangeSentences, Comparison, amendment_sides, compare_amendments
 from clauseway.app.library import OpenAgreement
@@ -99,7 +99,7 @@ def _cited(told: Brief, agreement: Agreement) -> dict[str, str]:
 def _passages(agreement: Agreement, amendment: str, source: str) -> Iterable[str]:
     """Return the passages of a source on which an amendment's terms and changes rest, each once."""
     [found] = [one for one in agreement.amendments if one.id == amendment]
-    timed: tuple[Term | Change, ...] = (*found.terms, *found.changes)
+    timed: tuple[AnyTerm | Change, ...] = (*found.terms, *found.changes)
     named = [passage for one in timed for passage in passages_of(one.citation.source, source, agreement.sources)]
     return dict.fromkeys(named)
 
@@ -193,7 +193,7 @@ class _Telling(msgspec.Struct, frozen=True):
                     yield Said(text=f"{says} {_turned(turned, f'{name}={option}', chosen)}", place=place)
 
     def _readings_open(self) -> list[str]:
-        timed: tuple[Term | Change, ...] = (*self.amendment.terms, *self.amendment.changes)
+        timed: tuple[AnyTerm | Change, ...] = (*self.amendment.terms, *self.amendment.changes)
         named = [name for one in timed for name in one.under]
         choices = [getattr(term, field) for term in self.amendment.terms for field in term.__struct_fields__]
         named += [choice.reading for choice in choices if isinstance(choice, Choice) and choice.reading]
@@ -229,7 +229,7 @@ class _Telling(msgspec.Struct, frozen=True):
                 place = self.words.place(note.citation)
                 yield Number(what=f"{note.day}: {what}", value=note.value or "no effect on any answer", place=place)
 
-    def _figures_of(self, term: Term) -> Iterator[Number]:
+    def _figures_of(self, term: AnyTerm) -> Iterator[Number]:
         place, words = self.words.place(term.citation), self.words
         if term.through is not None:
             yield Number(what=f"last day of {self.terms.nouns([term])}", value=str(term.through), place=place)

@@ -11,7 +11,7 @@ import msgspec
 
 from clauseway.agreement import Agreement, Amendment, Ownership, Precedence, RefusalRight, Term
 from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
-from clauseway.agreement.checks import USES
+from clauseway.agreement.checks import uses
 from clauseway.app.library import OpenAgreement
 from clauseway.app.several import Opened
 from clauseway.app.wording import Wording, listed, ordered, sentence
@@ -324,7 +324,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
 def parties_named(wording: Wording) -> set[str]:
     """The parties that some term names."""
     terms = [term for one in wording.agreements for amendment in one.amendments for term in amendment.terms]
-    uses = [use for term in terms for use in USES[type(term)](term)]
+    uses = [use for term in terms for use in uses(term)]
     return {name for _, what, names in uses if what == "party" for name in names}
 
 

@@ -1,6 +1,7 @@
 """Terms in words: what holds from now on, and the same as something that ends."""
 
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 import msgspec
 
@@ -18,11 +19,10 @@ from clauseway.agreement import (
     RevenueShareTerm,
     Scope,
     Stake,
-    Term,
     Undertaking,
 )
 from clauseway.agreement.actions import CONTRACT, LICENSE, SELL, SERVE, USE
-from clauseway.agreement.terms import ANY_TERM, ANYONE, MILESTONE, TERM_KINDS, Traded
+from clauseway.agreement.terms import ANY_TERM, ANYONE, MILESTONE, AnyTerm, Traded
 from clauseway.app.wording import Wording, listed, ordered
 from clauseway.decisions.question import CLOUD_ACTIONS
 
@@ -36,14 +36,14 @@ class TermWording(msgspec.Struct, frozen=True):
     words: Wording
     readings: Mapping[str, str]
 
-    def nouns(self, terms: Iterable[Term]) -> str:
+    def nouns(self, terms: Iterable[AnyTerm]) -> str:
         """Terms as something that ends; those that say the same are told once."""
         named: dict[str, list[str]] = {}
         for term in terms:
             named.setdefault(self.what(term), []).append(term.id)
         return listed([f"{what} ({', '.join(sorted(ids))})" for what, ids in named.items()])
 
-    def what(self, term: Term) -> str:
+    def what(self, term: AnyTerm) -> str:
         """A term as something that may end."""
         words = self.words
         match term:
@@ -70,15 +70,17 @@ class TermWording(msgspec.Struct, frozen=True):
                 return f"{words.name(term.party)}'s commitment to {words.name(term.to)}"
             case Context():
                 return f"the context “{words.title(term.citation)}”"
-            case _:
+            case Undertaking():
                 return f"the undertaking “{words.title(term.citation)}”"
+            case _:
+                assert_never(term)
 
-    def term(self, term: Term) -> str:
+    def term(self, term: AnyTerm) -> str:
         """A term as what holds from now on."""
         ends = until(term)
         return f"{self._holds(term)}{ends and ','}{ends}{under_readings(term.under)}"
 
-    def _holds(self, term: Term) -> str:
+    def _holds(self, term: AnyTerm) -> str:
         words = self.words
         match term:
             case Exclusivity():
@@ -121,7 +123,8 @@ class TermWording(msgspec.Struct, frozen=True):
             case Context():
                 quoted = sentences(term.citation.text).removesuffix(".")
                 return f"the text adds, with no effect on any decision: “{quoted}”"
-        raise AssertionError(f"no words for a {term.kind}; kinds are {', '.join(TERM_KINDS)}")
+            case _:
+                assert_never(term)
 
     def _exclusivity(self, term: Exclusivity) -> str:
         words = self.words
@@ -204,7 +207,7 @@ def _despite(term: Permission) -> str:
     return f", despite {listed(sorted(term.despite))}" if term.despite else ""
 
 
-def until(timed: Term | Change) -> str:
+def until(timed: AnyTerm | Change) -> str:
     through = f"through {timed.through}" if timed.through is not None else ""
     if timed.until == MILESTONE:
         return f" until the milestone{' or ' if through else ''}{through}{', whichever is first' if through else ''}"

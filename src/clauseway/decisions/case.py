@@ -5,7 +5,8 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement import Agreement, FactRegister, InForce, Ownership, Term, TermState
+from clauseway.agreement import Agreement, FactRegister, InForce, Ownership, TermState
+from clauseway.agreement.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.question import Question
@@ -67,7 +68,7 @@ class Case(msgspec.Struct, frozen=True):
             self.lineages[product] = self.catalog.lineage(product)
         return self.lineages[product]
 
-    def reaches(self, term: Term, act: Act) -> bool:
+    def reaches(self, term: AnyTerm, act: Act) -> bool:
         where = outside(term, act, self.belongs)
         if self.looks is not None:
             self.looks.append(Look(term.id, act, where))

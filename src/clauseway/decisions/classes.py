@@ -12,11 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
+from typing import assert_never
 
 import msgspec
 
 from clauseway.agreement import (
     Agreement,
+    Commitment,
+    Context,
     Exclusivity,
     FactRegister,
     Grant,
@@ -30,15 +33,16 @@ from clauseway.agreement import (
     RefusalRight,
     RevenueShareTerm,
     Scope,
-    Term,
+    Stake,
     TermState,
+    Undertaking,
     Withdrawal,
     in_force,
 )
 from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
 from clauseway.agreement.facts import Answer, Fact
 from clauseway.agreement.force import standing
-from clauseway.agreement.terms import ANYONE, NAMES, Traded
+from clauseway.agreement.terms import ANYONE, NAMES, AnyTerm, Traded
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS
 from clauseway.values import FOREVER, KnownAt
@@ -230,7 +234,7 @@ def _covers(wide: _Reserved, narrow: _Reserved) -> bool:
     return wide[0] >= narrow[0] and all(not one or bool(other and other <= one) for one, other in places)
 
 
-def _reach_once_ended(term: Term, bearing: Bearing, action: str) -> object:
+def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> object:
     """What an ended term is still asked for: equal for two terms that reach the same. None where it never is."""
     looked_at = _LOOKS_AT[action]
     match term:
@@ -284,7 +288,7 @@ class Dockets:
         return found
 
 
-def _inner_names(term: Term) -> frozenset[str]:
+def _inner_names(term: AnyTerm) -> frozenset[str]:
     """The names of products and classes in a term's inner scopes."""
     match term:
         case Exclusivity() | Prohibition():
@@ -293,10 +297,15 @@ def _inner_names(term: Term) -> frozenset[str]:
             return frozenset(name for scope in term.carries for name in scope.products)
         case RevenueShareTerm():
             return term.base.excludes
-    return frozenset()
+        case Ownership() | Permission() | Precedence() | RefusalRight():
+            return frozenset()
+        case Commitment() | Stake() | Undertaking() | Context():
+            return frozenset()
+        case _:
+            assert_never(term)
 
 
-def _scope_names(term: Term) -> Iterable[str]:
+def _scope_names(term: AnyTerm) -> Iterable[str]:
     """The names of products and classes a term may be found by; the empty name where it may bear on any."""
     match term:
         case Ownership() | Permission() | Exclusivity() | Prohibition() | Precedence() | RefusalRight():
@@ -306,10 +315,13 @@ def _scope_names(term: Term) -> Iterable[str]:
             return term.products | carried
         case RevenueShareTerm():
             return ("",)
-    return ()
+        case Commitment() | Stake() | Undertaking() | Context():
+            return ()
+        case _:
+            assert_never(term)
 
 
-def _bears(term: Term, action: str, lineage: frozenset[str]) -> tuple[int, ...] | None:
+def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ...] | None:
     """Which of a term's inner scopes bear on an action and a product; None where the term itself does not."""
     looked_at = _LOOKS_AT[action]
     match term:
@@ -331,7 +343,10 @@ def _bears(term: Term, action: str, lineage: frozenset[str]) -> tuple[int, ...] 
                 return None if lineage.isdisjoint(term.products) else ()
             carried = _scopes_on(term.carries, looked_at, lineage) if action in (SERVE, SELL) else ()
             return carried or None
-    return None
+        case Commitment() | Stake() | Undertaking() | Context():
+            return None
+        case _:
+            assert_never(term)
 
 
 def _scopes_on(scopes: Sequence[Scope], actions: frozenset[str], lineage: frozenset[str]) -> tuple[int, ...]:
@@ -493,7 +508,7 @@ class _TermTells(msgspec.Struct, frozen=True, gc=False):
     regions: tuple[NAMES, ...]
 
     @classmethod
-    def of(cls, term: Term, bearing: Bearing, catalog: Catalog) -> "_TermTells":
+    def of(cls, term: AnyTerm, bearing: Bearing, catalog: Catalog) -> "_TermTells":
         """A scope that names none tells nothing. A party that a term names may host what others sell on its clouds."""
         scopes = list(_places_in(term, bearing))
         parties = _parties_in(term)
@@ -542,7 +557,7 @@ def _asked(catalog: Catalog, action: str) -> _Asked:
 _BINDS_HOSTS = (Exclusivity, Prohibition, Precedence, RefusalRight)
 
 
-def _parties_in(term: Term) -> frozenset[str]:
+def _parties_in(term: AnyTerm) -> frozenset[str]:
     match term:
         case Ownership() | Precedence():
             return frozenset({term.party})
@@ -558,10 +573,13 @@ def _parties_in(term: Term) -> frozenset[str]:
             return frozenset({term.licensee})
         case RevenueShareTerm():
             return frozenset({term.payer, term.payee})
-    return frozenset()
+        case Commitment() | Stake() | Undertaking() | Context():
+            return frozenset()
+        case _:
+            assert_never(term)
 
 
-def _places_in(term: Term, bearing: Bearing) -> Iterator[Scope]:
+def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
     """The clouds, sellers, segments and regions that a term tells from others."""
     match term:
         case Permission():
@@ -579,6 +597,10 @@ def _places_in(term: Term, bearing: Bearing) -> Iterator[Scope]:
             yield _places(term, term.except_clouds)
         case Licence():
             yield from (term.carries[index] for index in bearing.within)
+        case Ownership() | RevenueShareTerm() | Commitment() | Stake() | Undertaking() | Context():
+            pass
+        case _:
+            assert_never(term)
 
 
 def _places(term: Traded, clouds: NAMES) -> Scope:

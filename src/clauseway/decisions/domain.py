@@ -5,9 +5,25 @@ Time is cut at the agreement's boundaries elsewhere (`agreement.boundaries`); he
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import assert_never
 
-from clauseway.agreement import Agreement, Exclusivity, Licence, Permission, Precedence, Prohibition, RefusalRight, Term
+from clauseway.agreement import (
+    Agreement,
+    Commitment,
+    Context,
+    Exclusivity,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    Prohibition,
+    RefusalRight,
+    RevenueShareTerm,
+    Stake,
+    Undertaking,
+)
 from clauseway.agreement.actions import ACTIONS, SERVE, SHARE
+from clauseway.agreement.terms import AnyTerm
 from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions.question import CLOUD_ACTIONS, TO_ACTIONS, Question, check_readings
 from clauseway.values import KnownAt
@@ -54,7 +70,7 @@ def names_sellers(agreement: Agreement) -> bool:
     return any(_names_sellers(term) for amendment in agreement.amendments for term in amendment.terms)
 
 
-def _names_sellers(term: Term) -> bool:
+def _names_sellers(term: AnyTerm) -> bool:
     match term:
         case Exclusivity():
             return bool(term.sellers or term.only.sellers) or any(scope.sellers for scope in term.except_)
@@ -64,7 +80,10 @@ def _names_sellers(term: Term) -> bool:
             return bool(term.sellers)
         case Licence():
             return any(scope.sellers for scope in term.carries)
-    return False
+        case Ownership() | RevenueShareTerm() | Commitment() | Stake() | Undertaking() | Context():
+            return False
+        case _:
+            assert_never(term)
 
 
 def products_of(catalog: Catalog, action: str) -> list[str]:

@@ -20,13 +20,12 @@ from clauseway.agreement import (
     InForce,
     Prohibition,
     RevenueShareTerm,
-    Term,
     TermState,
     in_force,
     meaning_of_facts,
 )
 from clauseway.agreement.actions import LICENSE, SELL, SERVE, SHARE, USE
-from clauseway.agreement.terms import ANYONE
+from clauseway.agreement.terms import ANYONE, AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.case import ASKED_PARTY, ASKED_PRODUCT, Case, Finding, both, named, once
 from clauseway.decisions.conditions import conditions
@@ -94,7 +93,7 @@ def looks_of(
     return force, [msgspec.structs.replace(look, passes=_passes(case, terms[look.term], look)) for look in looks]
 
 
-def _passes(case: Case, term: Term, look: Look) -> str:
+def _passes(case: Case, term: AnyTerm, look: Look) -> str:
     if look.outside != NOWHERE or not isinstance(term, Exclusivity | Prohibition):
         return ""
     return INSIDE if inside(case, term, look.act) else CARVED_OUT if carve_out(case, term, look.act) else ""

@@ -1,10 +1,13 @@
 """Whether a term reaches an act and, where it does not, in what: the one place that compares scopes with acts."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from typing import assert_never
 
 import msgspec
 
 from clauseway.agreement import (
+    Commitment,
+    Context,
     Exclusivity,
     Licence,
     Ownership,
@@ -14,10 +17,11 @@ from clauseway.agreement import (
     RefusalRight,
     RevenueShareTerm,
     Scope,
-    Term,
+    Stake,
+    Undertaking,
 )
 from clauseway.agreement.actions import CLOUDS, REGIONS, SEGMENTS, SELLERS, SHARE, USE, takes
-from clauseway.agreement.terms import ANYONE, Traded
+from clauseway.agreement.terms import ANYONE, AnyTerm, Traded
 
 # Whether a product or class lies in any of several others.
 Belongs = Callable[[str, Iterable[str]], bool]
@@ -91,10 +95,29 @@ class Look(msgspec.Struct, frozen=True):
     passes: str = ""
 
 
-def outside(term: Term, act: Act, belongs: Belongs) -> str:
+def outside(term: AnyTerm, act: Act, belongs: Belongs) -> str:
     """The first part of an act that lies outside a term; `NOWHERE` where the term reaches it."""
-    compare = _COMPARED.get(type(term))
-    return ACTION if compare is None else compare(term, act, belongs)
+    match term:
+        case Ownership():
+            return _ownership(term, act, belongs)
+        case Permission():
+            return _permission(term, act, belongs)
+        case Exclusivity():
+            return _exclusivity(term, act, belongs)
+        case Prohibition():
+            return _prohibition(term, act, belongs)
+        case Precedence():
+            return _precedence(term, act, belongs)
+        case RefusalRight():
+            return _refusal_right(term, act, belongs)
+        case Licence():
+            return _licence(term, act, belongs)
+        case RevenueShareTerm():
+            return _revenue_share(term, act, belongs)
+        case Commitment() | Stake() | Undertaking() | Context():
+            return ACTION  # they bear on no decision
+        case _:
+            assert_never(term)
 
 
 def outside_scope(scope: Scope, act: Act, belongs: Belongs) -> str:
@@ -189,16 +212,3 @@ def _revenue_share(term: RevenueShareTerm, act: Act, belongs: Belongs) -> str:
     if term.payer != act.party:
         return PARTY
     return NOWHERE if term.payee == act.to else OTHER_PARTY
-
-
-# The kinds of term that bear on a decision: a new one needs a line here. The others reach nothing.
-_COMPARED: Mapping[type[Term], Callable[..., str]] = {
-    Ownership: _ownership,
-    Permission: _permission,
-    Exclusivity: _exclusivity,
-    Prohibition: _prohibition,
-    Precedence: _precedence,
-    RefusalRight: _refusal_right,
-    Licence: _licence,
-    RevenueShareTerm: _revenue_share,
-}

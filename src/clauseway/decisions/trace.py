@@ -16,10 +16,10 @@ from clauseway.agreement import (
     FactRegister,
     InForce,
     Stake,
-    Term,
     TermState,
     Undertaking,
 )
+from clauseway.agreement.terms import AnyTerm
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Decision, Reason
 from clauseway.decisions.engine import act_of, looks_of
@@ -125,7 +125,7 @@ def trace(
     return tuple(sorted(traced, key=lambda one: not one.applies))
 
 
-# Term, document and line.
+# AnyTerm, document and line.
 _Place = tuple[str, str, int]
 
 
@@ -156,7 +156,7 @@ class _Tracing:
             return self._not(term, state.amendment, NOT_BEGUN, f"it begins on {term.begins}")
         return self._ended(state)
 
-    def left_out(self, term: Term, amendment: Amendment) -> Traced:
+    def left_out(self, term: AnyTerm, amendment: Amendment) -> Traced:
         """A term that the fold leaves out: not known yet, or of another reading."""
         if amendment.known > self._force.known_at:
             return self._not(term, amendment.id, NOT_KNOWN, f"{amendment.id} became known on {amendment.known.day}")
@@ -172,7 +172,7 @@ class _Tracing:
                 kind = "commentary" if reason.bearing == "commentary" else kind
                 yield _of(reason.term, kind, _cited(reason), APPLIES, reason)
 
-    def _in_force(self, term: Term, amendment: str) -> Traced:
+    def _in_force(self, term: AnyTerm, amendment: str) -> Traced:
         looks = self._looks.get(term.id, [])
         reason = self._reason(term)
         reaching = [look for look in looks if look.outside == NOWHERE]
@@ -190,7 +190,7 @@ class _Tracing:
         why = "this lies inside what it reserves" if passes == {INSIDE} else "it is in force and reaches this"
         return _applying(term, f"{why}; other terms decide")
 
-    def _not_looked_at(self, term: Term, amendment: str) -> Traced:
+    def _not_looked_at(self, term: AnyTerm, amendment: str) -> Traced:
         """The answer was clear without it, or nothing of the kind was asked."""
         act = act_of(self._question, self._catalog)
         where = outside(term, act, self._belongs)
@@ -211,12 +211,12 @@ class _Tracing:
             return self._not(term, state.amendment, ENDED, why)
         return msgspec.structs.replace(_of(term.id, term.kind, term.citation, ENDED, reason), why=why)
 
-    def _reason(self, term: Term) -> Reason | None:
+    def _reason(self, term: AnyTerm) -> Reason | None:
         place = term.id, term.citation.document, term.citation.line
         self._places.add(place)
         return self._reasons.get(place)
 
-    def _not(self, term: Term, amendment: str, finding: str, why: str) -> Traced:
+    def _not(self, term: AnyTerm, amendment: str, finding: str, why: str) -> Traced:
         return Traced(
             term=term.id,
             kind=term.kind,
@@ -246,7 +246,7 @@ def _of(term: str, kind: str, citation: Citation, finding: str, reason: Reason) 
     )
 
 
-def _applying(term: Term, why: str) -> Traced:
+def _applying(term: AnyTerm, why: str) -> Traced:
     return Traced(
         term=term.id,
         kind=term.kind,
@@ -271,7 +271,7 @@ def _cited(reason: Reason) -> Citation:
     )
 
 
-def _lies_outside(part: str, term: Term, act: Act) -> str:
+def _lies_outside(part: str, term: AnyTerm, act: Act) -> str:
     """What of the act lies outside, and what the term is about instead."""
     value = {
         PARTY: act.party,
@@ -300,7 +300,7 @@ _WRITTEN: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _about(part: str, term: Term) -> list[str]:
+def _about(part: str, term: AnyTerm) -> list[str]:
     for field in _WRITTEN[part]:
         if found := getattr(term, field, None):
             return [found] if isinstance(found, str) else sorted(found)

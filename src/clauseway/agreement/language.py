@@ -1,0 +1,153 @@
+"""The language of terms, closed: what each kind binds, and for each action the parts by which a scope may keep to it.
+
+Reader, schema, `check` and docs/terms.md are made from these records. A part that an action does not take, or that a
+kind has no key for, is refused where it is written; whatever is not refused the engine executes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from clauseway.agreement.actions import (
+    CLOUDS,
+    CONTRACT,
+    LICENSE,
+    LICENSEES,
+    PARTIES,
+    REGIONS,
+    SEGMENTS,
+    SELLERS,
+    TERM_ACTIONS,
+    USE,
+    takes,
+)
+from clauseway.agreement.terms import (
+    TERM_KINDS,
+    AnyTerm,
+    Commitment,
+    Context,
+    Exclusivity,
+    Licence,
+    Ownership,
+    Permission,
+    Precedence,
+    Prohibition,
+    RefusalRight,
+    RevenueShareTerm,
+    Scope,
+    Stake,
+    Undertaking,
+)
+
+PARTS = (PARTIES, LICENSEES, CLOUDS, SELLERS, SEGMENTS, REGIONS)
+_PLACES = (CLOUDS, SELLERS, SEGMENTS, REGIONS)
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of term: whom it binds, its effect, the actions that it may be about, and the parts it may name.
+
+    `keys` says where each part is written; `always` are parts that every term of the kind names.
+    """
+
+    binds: str
+    effect: str
+    actions: Sequence[str] = ()
+    keys: Mapping[str, str] = msgspec.field(default_factory=dict)
+    always: Sequence[str] = ()
+    # Actions that the kind is never about, with the reason.
+    never: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    def refusal(self, action: str, part: str) -> str:
+        """Return why an action cannot be kept to a part in this kind of term; empty where it can."""
+        if action in self.never:
+            return self.never[action]
+        if missing := next((one for one in self.always if not takes(action, one)), ""):
+            return f"{action} takes no {missing}"
+        if part and part not in self.keys:
+            return f"the kind has no {part}"
+        return f"{action} takes no {part}" if part and not takes(action, part) else ""
+
+
+_OWN_KEYS = {part: part for part in _PLACES}
+
+KINDS: Mapping[type[AnyTerm], Kind] = {
+    Ownership: Kind(
+        binds="nobody",
+        effect="The owner may do what no term in force forbids; anybody else needs a grant.",
+    ),
+    Permission: Kind(
+        binds="nobody",
+        effect="Grants the act within its scope. It yields to an exclusivity or prohibition in force, unless `despite` "
+        "names that term, or `any`.",
+        actions=TERM_ACTIONS,
+        keys={PARTIES: "party", **_OWN_KEYS},
+    ),
+    Exclusivity: Kind(
+        binds="everyone outside `only`, the owner included",
+        effect="Outside `only` the act is forbidden, but for a carve-out. Inside, nothing is forbidden or granted.",
+        actions=TERM_ACTIONS,
+        keys={PARTIES: "only", LICENSEES: "only", **_OWN_KEYS},
+    ),
+    Prohibition: Kind(
+        binds="the parties it names, or anyone",
+        effect="The act is forbidden within its scope, but for a carve-out.",
+        actions=TERM_ACTIONS,
+        keys={PARTIES: "parties", **_OWN_KEYS},
+    ),
+    Precedence: Kind(
+        binds="the party it names, for its own acts and for what it lets others do",
+        effect="Conditional until the product was on the first cloud (for as many days as `lead-days` says), or the "
+        "exception in `unless` applies.",
+        actions=TERM_ACTIONS,
+        keys={PARTIES: "party", **{part: part for part in (SELLERS, SEGMENTS, REGIONS)}},
+        always=(CLOUDS,),
+    ),
+    RefusalRight: Kind(
+        binds="the grantor (the owner where none is named), for its own acts and for what it lets others do; never the "
+        "holder",
+        effect="Conditional until the latest offer of its subject was passed on, or its last day for an answer is "
+        "over.",
+        actions=TERM_ACTIONS,
+        keys={PARTIES: "grantor", CLOUDS: "except-clouds", **{part: part for part in (SELLERS, SEGMENTS, REGIONS)}},
+        never={USE: f"{USE} is offered by licensing"},
+    ),
+    Licence: Kind(
+        binds="nobody",
+        effect="The licensee may use what it covers, and do what it carries, where the licensor owns it or may license "
+        "it on. Whoever was licensed and is no longer is refused.",
+        actions=TERM_ACTIONS,
+        keys=dict.fromkeys(_PLACES, "carries"),
+        never=dict.fromkeys((LICENSE, CONTRACT, USE), "a licence carries serving and selling"),
+    ),
+    RevenueShareTerm: Kind(binds="the payer", effect="Due, or nothing due; the ledger settles it."),
+    Commitment: Kind(binds="nobody", effect="None on any answer."),
+    Stake: Kind(binds="nobody", effect="None on any answer."),
+    Undertaking: Kind(binds="nobody", effect="None on any answer."),
+    Context: Kind(binds="nobody", effect="None on any answer."),
+}
+
+
+def parts_of(term: AnyTerm | Scope) -> list[str]:
+    """The parts of an act by which a term's or carve-out's own scope is told."""
+    return [part for part in _PLACES if getattr(term, part, None)]
+
+
+def tables() -> str:
+    """The tables of docs/terms.md: kind by kind, what each action may be kept to."""
+    return "\n\n".join(_table(name, KINDS[term]) for name, term in TERM_KINDS.items()) + "\n"
+
+
+def _table(name: str, kind: Kind) -> str:
+    head = f"### {name}\n\nBinds {kind.binds}. {kind.effect}"
+    return "\n".join([head, *_rows(kind)]) if kind.actions else head
+
+
+def _rows(kind: Kind) -> Iterator[str]:
+    yield ""
+    yield f"| kept to | {' | '.join(TERM_ACTIONS)} |"
+    yield "|---|" + "---|" * len(TERM_ACTIONS)
+    for part in ("", *PARTS):
+        if not part or part in kind.keys:
+            cells = [kind.refusal(action, part) for action in TERM_ACTIONS]
+            told = [f"refused: {reason}" if reason else "executed" for reason in cells]
+            yield f"| {f'{part} (`{kind.keys[part]}`)' if part else 'nothing'} | {' | '.join(told)} |"

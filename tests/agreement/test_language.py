@@ -1,0 +1,102 @@
+"""docs/terms.md is the language: its tables are the records', and what each cell says is what the reader does."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from clauseway import InvalidInput
+from clauseway.agreement.actions import TERM_ACTIONS
+from clauseway.agreement.language import KINDS, PARTS, tables
+from clauseway.agreement.schema import block_schema
+from clauseway.agreement.terms import TERM_KINDS
+
+ROOT = Path(__file__).parents[2]
+
+
+def _beside_decisions() -> ModuleType:
+    path = ROOT / "tests" / "decisions" / "terms_at_hand.py"
+    spec = importlib.util.spec_from_file_location("terms_at_hand_of_the_language", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+AT_HAND = _beside_decisions()
+
+
+def test_the_document_shows_the_tables() -> None:
+    document = (ROOT / "docs" / "terms.md").read_text("utf-8")
+    assert document.endswith(f"## Kind by kind\n\n{tables()}")
+
+
+def test_every_kind_has_a_record() -> None:
+    assert set(KINDS) == set(TERM_KINDS.values())
+
+
+PRODUCTS = {"contract-compute": "rooms", "license": "rights", "use-under-licence": "rights"}
+# How each part is written where the kind has it under its own name.
+WRITTEN = {
+    "clouds": "clouds: [north]",
+    "sellers": "sellers: [shop]",
+    "segments": "segments: [state]",
+    "regions": "regions: [eu]",
+}
+HEADS = {
+    "permission": "party: partner",
+    "exclusivity": "only: {parties: [partner]}",
+    "prohibition": "parties: [partner]",
+    "precedence": "party: maker\nfirst: north\nbinds: every-product\nsince: 2026-01-01",
+    "refusal-right": "holder: partner\nsubject: it",
+    "licence": "licensor: maker\nlicensee: partner\nproducts: [rights]",
+}
+
+
+def cells() -> Iterator[tuple[str, str, str]]:
+    for name, kind in TERM_KINDS.items():
+        for action in TERM_ACTIONS if KINDS[kind].actions else ():
+            yield name, action, ""
+            for part in PARTS:
+                if part in KINDS[kind].keys:
+                    yield name, action, part
+
+
+def term(name: str, action: str, part: str) -> str:
+    product = PRODUCTS.get(action, "apps")
+    lines = [f"id: t\nkind: {name}", HEADS[name]]
+    if name == "licence":
+        kept = f", {WRITTEN[part]}" if part else ""
+        return "\n".join([*lines, f"carries: [{{actions: [{action}], products: [{product}]{kept}}}]"])
+    lines += [f"actions: [{action}]", f"products: [{product}]"]
+    if name == "exclusivity" and part == "licensees":
+        lines[1] = "only: {licensees: [partner]}"
+    elif name == "refusal-right" and part == "parties":
+        lines.append("grantor: maker")
+    elif name == "refusal-right" and part == "clouds":
+        lines.append("except-clouds: [north]")
+    elif part in WRITTEN:
+        lines.append(WRITTEN[part])
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(("name", "action", "part"), list(cells()))
+def test_a_cell_is_what_the_reader_does(name: str, action: str, part: str) -> None:
+    texts = AT_HAND.documents(term(name, action, part))
+    texts["agreement.md"] = texts["agreement.md"].replace("segments:", "regions: {eu: {north: [n-1]}}\nsegments:")
+    reason = KINDS[TERM_KINDS[name]].refusal(action, part)
+    if not reason:
+        AT_HAND.reading(texts)
+        return
+    with pytest.raises(InvalidInput) as refused:
+        AT_HAND.reading(texts)
+    assert reason in [problem.what for problem in refused.value.problems]
+
+
+def test_the_schema_enumerates_actions() -> None:
+    permission = block_schema()["$defs"]["term.permission"]
+    assert permission["properties"]["actions"]["items"]["enum"] == list(TERM_ACTIONS)
+    assert permission["additionalProperties"] is False
