@@ -26,7 +26,6 @@ CLASSES = {
     "rights": "{actions: [license, use-under-licence]}",
 }
 PRODUCTS = {"chat-1": "api.chat", "chat-2": "api.chat", "voice-1": "api.voice"}
-ACTIONS = ("serve", "sell", "contract-compute", "license", "use-under-licence")
 SCOPES = (*CLASSES, *PRODUCTS)
 
 DEFINITIONS = f"""---
@@ -73,11 +72,17 @@ def _term(lines: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]
 
 _party = st.sampled_from(PARTIES)
 _clouds = tuple(CLOUDS)
-_only = st.one_of(
+# What the reader refuses is not drawn: a licence takes no cloud, capacity has no seller.
+HOSTED = ("serve", "sell")
+LICENSED = ("license", "use-under-licence")
+_only_hosted = st.one_of(
     _some(_clouds).map("{{clouds: {}}}".format),
     _some(PARTIES).map("{{parties: {}}}".format),
-    _some(PARTIES).map("{{licensees: {}}}".format),
     st.sampled_from(("{sellers: [shop]}", "{regions: [inland]}")),
+)
+_only_licensed = st.one_of(
+    _some(PARTIES).map("{{parties: {}}}".format),
+    _some(PARTIES).map("{{licensees: {}}}".format),
 )
 _except = st.sampled_from(
     (
@@ -93,37 +98,63 @@ _where = st.sampled_from(
 )
 _binds = st.sampled_from(("every-product", "first-shipped-since", "{R1: {a: first-shipped-since, b: every-product}}"))
 _unless = st.sampled_from(("cannot-and-declines", "{R1: {a: cannot-and-declines, b: cannot-or-declines}}"))
-_scope = {"actions": _some(ACTIONS), "products": _some(SCOPES)}
+_hosted = {"actions": _some(HOSTED), "products": _some(SCOPES)}
+_placed = {"actions": _some((*HOSTED, "contract-compute")), "products": _some(SCOPES)}
+_offered = {"actions": _some(("license",)), "products": _some(SCOPES)}
+_licensed = {"actions": _some(LICENSED), "products": _some(SCOPES)}
 TERMS = st.one_of(
     _term("kind: ownership\nparty: {party}\nproducts: {products}", party=_party, products=_some(SCOPES)),
     _term(
-        "kind: permission\nparty: {party}\nactions: {actions}\nproducts: {products}\n{where}",
+        "kind: permission\nparty: {party}\nactions: {actions}\nproducts: {products}\n{where}\n{despite}",
         party=st.sampled_from((*PARTIES, "anyone")),
         where=_where,
-        **_scope,
+        despite=st.sampled_from(("", "", "despite: [any]", "despite: [A1.own]")),
+        **_hosted,
+    ),
+    _term(
+        "kind: permission\nparty: {party}\nactions: {actions}\nproducts: {products}",
+        party=st.sampled_from((*PARTIES, "anyone")),
+        **_licensed,
     ),
     _term(
         "kind: exclusivity\nactions: {actions}\nproducts: {products}\nonly: {only}\n{where}\n{carved}",
-        only=_only,
+        only=_only_hosted,
         where=_where,
         carved=_except,
-        **_scope,
+        **_hosted,
+    ),
+    _term(
+        "kind: exclusivity\nactions: {actions}\nproducts: {products}\nonly: {only}",
+        only=_only_licensed,
+        **_licensed,
+    ),
+    _term(
+        "kind: prohibition\nparties: {parties}\nactions: {actions}\nproducts: {products}\n{where}\n{carved}",
+        parties=st.just("[anyone]") | _some(PARTIES),
+        where=_where,
+        carved=_except,
+        **_hosted,
     ),
     _term(
         "kind: precedence\nparty: {party}\nfirst: {first}\nactions: {actions}\nproducts: {products}\n"
-        "binds: {binds}\nunless: {unless}\nsince: 2024-06-01",
+        "binds: {binds}\n{unless}\nsince: 2024-06-01",
         party=_party,
         first=st.sampled_from(_clouds),
         binds=_binds,
-        unless=_unless,
-        **_scope,
+        unless=_unless.map("unless: {}".format) | st.just("lead-days: 30"),
+        **_placed,
     ),
     _term(
         "kind: refusal-right\nholder: {party}\nactions: {actions}\nproducts: {products}\nexcept-clouds: {spared}\n"
         "subject: rooms",
         party=_party,
         spared=_some(_clouds),
-        **_scope,
+        **_placed,
+    ),
+    _term(
+        "kind: refusal-right\nholder: shop\ngrantor: {party}\nactions: {actions}\nproducts: {products}\nsubject: rooms",
+        party=st.sampled_from(PARTIES[:3]),
+        **_offered,
     ),
     _term(
         "kind: licence\nlicensor: {giver}\nlicensee: {taker}\nproducts: {products}\n"

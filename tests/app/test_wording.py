@@ -113,4 +113,4 @@ def test_a_place_is_clause_line_and_sources() -> None:
         term for amendment in BUILT_IN.agreement.amendments for term in amendment.terms if term.id == "A5.ship-first"
     )
     assert WORDS.place(ship_first.citation) == "A5 5.3, A5.md:51; S2, S4"
-    assert WORDS.place(BUILT_IN.agreement.rules["owner"]) == "agreement.md:82; ours"
+    assert WORDS.place(BUILT_IN.agreement.rules["owner"]) == "agreement.md:83; ours"

@@ -275,12 +275,14 @@ _KINDS = (
 
 
 @st.composite
-def _amendments(draw: st.DrawFn, where: _Wheres, number: int, effective: date, earlier: Sequence[str]) -> Amendment:
+def _amendments(
+    draw: st.DrawFn, where: _Wheres, number: int, effective: date, earlier: Sequence[str], count: tuple[int, int]
+) -> Amendment:
     name = f"B{number}"
     announced = draw(_days)
     terms = [
         draw(_terms(where, f"{name}.{index}", name, effective))
-        for index in range(draw(st.integers(2 if earlier else 3, 7)))
+        for index in range(draw(st.integers(count[0] if earlier else count[0] + 1, count[1])))
     ]
     if not earlier:
         owned = Ownership(
@@ -339,15 +341,15 @@ def _facts(draw: st.DrawFn, regions: bool) -> Fact:
 
 
 @st.composite
-def agreements(draw: st.DrawFn) -> OpenAgreement:
-    """An agreement of one to four amendments with its register of facts."""
+def agreements(draw: st.DrawFn, terms: tuple[int, int] = (2, 7)) -> OpenAgreement:
+    """An agreement of one to four amendments, each of so many terms, with its register of facts."""
     days = sorted(draw(st.lists(_days, min_size=1, max_size=4, unique=True)))
     told = draw(st.sampled_from(tuple(_WHERE)))
     catalog = msgspec.structs.replace(CATALOG, regions=REGIONS) if told[1] else CATALOG
     amendments: list[Amendment] = []
     for number, effective in enumerate(days):
         earlier = [term.id for amendment in amendments for term in amendment.terms]
-        amendments.append(draw(_amendments(_WHERE[told], number, effective, earlier)))
+        amendments.append(draw(_amendments(_WHERE[told], number, effective, earlier, terms)))
     agreement = Agreement(
         id="generated",
         title="A generated agreement",

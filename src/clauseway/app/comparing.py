@@ -324,8 +324,8 @@ class ChangeSentences(msgspec.Struct, frozen=True):
 def parties_named(wording: Wording) -> set[str]:
     """The parties that some term names."""
     terms = [term for one in wording.agreements for amendment in one.amendments for term in amendment.terms]
-    uses = [use for term in terms for use in uses(term)]
-    return {name for _, what, names in uses if what == "party" for name in names}
+    named = [use for term in terms for use in uses(term)]
+    return {name for _, what, names in named if what == "party" for name in names}
 
 
 def owners_of(agreements: Iterable[Agreement]) -> list[str]:

@@ -1,0 +1,348 @@
+"""The language of terms by the letter of docs/terms.md: simple, slow, and without a line of the engine.
+
+Each function restates a paragraph of that page. Records (terms, facts, the catalog) are read; nothing of `force`,
+`decisions` or the compiled table is used. It says the outcome and no reasons.
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from clauseway import OpenAgreement
+from clauseway.agreement import Amendment, Answer, Fact, Grant, Launch, Milestone, Offer, Ownership, Withdrawal
+from clauseway.decisions import Question
+
+ONE = timedelta(days=1)
+NEVER = date.max
+# Which actions take a cloud and a segment, a seller, a region: the tables of the page.
+PLACED, SOLD = ("serve", "sell", "contract-compute"), ("serve", "sell")
+
+
+class Deed(NamedTuple):
+    """An act, and who does it."""
+
+    action: str
+    party: str
+    product: str
+    cloud: str
+    to: str
+    segment: str
+    seller: str
+    region: str
+
+    def by(self, party: str) -> "Deed":
+        return self._replace(party=party)
+
+
+class World:
+    """An agreement as it stands for one question."""
+
+    def __init__(self, opened: OpenAgreement, question: Question) -> None:
+        self.catalog, self.question, self.day = opened.catalog, question, question.as_of
+        self.rules = opened.agreement.rules
+        known = [fact for fact in opened.facts.facts if fact.known <= question.known_at]
+        self.facts = [fact for fact in known if not self.corrected(fact, known)]
+        self.amendments = self.not_rescinded(opened.agreement.amendments)
+        self.stated = any(one.effective <= self.day for one in self.amendments)
+        self.live: list[Any] = []
+        self.over: list[Any] = []
+        for amendment in self.amendments:
+            for term in amendment.terms:
+                if self.reads(term.under) and term.begins <= self.day:
+                    (self.live if self.end_of(term) > self.day else self.over).append(term)
+
+    # --- which text stands ---
+
+    @staticmethod
+    def corrected(fact: Fact, known: list[Fact]) -> bool:
+        """What is drawn here corrects nothing; the register's own tests look at corrections."""
+        return any(other.corrects and other.corrects == fact.name for other in known)
+
+    def reads(self, under: Any) -> bool:
+        return all(self.question.readings[name] == option for name, option in under.items())
+
+    def not_rescinded(self, amendments: tuple[Amendment, ...]) -> list[Amendment]:
+        known = [one for one in amendments if one.known <= self.question.known_at]
+        gone: set[str] = set()
+        for one in sorted(known, key=lambda one: -one.rank):
+            for change in one.changes if one.id not in gone else ():
+                gone |= {*change.rescinds} if self.reads(change.under) else set()
+        return [one for one in known if one.id not in gone]
+
+    def end_of(self, term: Any) -> date:
+        """The first day on which it no longer holds, as the changes in effect on the day say."""
+        end = self.written(term, term.begins)
+        for amendment in sorted(self.amendments, key=lambda one: one.rank):
+            since = amendment.effective
+            for change in amendment.changes:
+                if since > self.day or not self.reads(change.under) or end <= since:
+                    continue
+                if term.id in change.ends:
+                    end = since
+                elif term.id in change.sets_end:
+                    end = self.written(change, since)
+        return end
+
+    def written(self, timed: Any, since: date) -> date:
+        ends = [NEVER]
+        if timed.through:
+            ends.append(timed.through + ONE)
+        if timed.until == "milestone":
+            ends += [fact.effective for fact in self.facts if isinstance(fact, Milestone)]
+        elif timed.until:
+            ends.append(date.fromisoformat(timed.until))
+        return max(min(ends), since)
+
+    def of(self, kind: str, terms: list[Any] | None = None) -> list[Any]:
+        return [term for term in (self.live if terms is None else terms) if term.kind == kind]
+
+    # --- scopes ---
+
+    def lies_in(self, product: str, scope: frozenset[str]) -> bool:
+        at, seen = product, [product]
+        if product in self.catalog.products:
+            at = self.catalog.products[product].product_class
+        while at:
+            seen.append(at)
+            at = self.catalog.classes[at].within
+        return any(name in scope for name in seen)
+
+    def covers(self, scope: Any, deed: Deed) -> bool:
+        named = [
+            (getattr(scope, "actions", None), deed.action),
+            (getattr(scope, "clouds", None), deed.cloud),
+            (scope.sellers, deed.seller),
+            (scope.segments, deed.segment),
+            (scope.regions, deed.region),
+        ]
+        if scope.products and not self.lies_in(deed.product, scope.products):
+            return False
+        return all(not names or value in names for names, value in named)
+
+    def owner(self, product: str) -> str:
+        """Whoever owns it; of several, as the latest amendment in effect says, the first in its text."""
+        for amendment in reversed(self.amendments):
+            for term in amendment.terms:
+                if isinstance(term, Ownership) and term in self.live and self.lies_in(product, term.products):
+                    return term.party
+        return ""
+
+    # --- what happened ---
+
+    def launches(self, product: str) -> list[Launch]:
+        return [
+            fact
+            for fact in self.facts
+            if isinstance(fact, Launch) and fact.product == product and fact.stage in ("preview", "available")
+        ]
+
+    def latest(self, kind: type, **about: str) -> Any:
+        found = [
+            fact
+            for fact in self.facts
+            if isinstance(fact, kind)
+            and fact.effective <= self.day
+            and all(getattr(fact, key) == value for key, value in about.items())
+        ]
+        return max(found, key=lambda fact: (fact.effective, fact.known)) if found else None
+
+    def granted(self, deed: Deed) -> bool:
+        return any(
+            isinstance(fact, Grant)
+            and fact.party == deed.party
+            and self.lies_in(deed.product, frozenset({fact.product}))
+            and fact.effective <= self.day <= (fact.through or NEVER)
+            and fact.cloud in ("", deed.cloud)
+            and fact.region in ("", deed.region)
+            and fact.segment in ("", deed.segment)
+            and not any(self.withdrawn(fact, other) for other in self.facts)
+            for fact in self.facts
+        )
+
+    def withdrawn(self, grant: Grant, other: Fact) -> bool:
+        return (
+            isinstance(other, Withdrawal)
+            and other.effective <= self.day
+            and (grant.party, grant.product) == (other.party, other.product)
+            and (grant.effective, grant.known) <= (other.effective, other.known)
+            and other.cloud in ("", grant.cloud)
+            and other.region in ("", grant.region)
+            and other.segment in ("", grant.segment)
+        )
+
+    def shipped(self, product: str, cloud: str, lead: int = 0) -> bool:
+        past = [one for one in self.launches(product) if one.effective + timedelta(days=lead) <= self.day]
+        return any(one.cloud == cloud for one in past)
+
+    # --- how a question is answered ---
+
+    def answer(self) -> str:
+        asked = self.question
+        outcomes = [self.decide(asked.action, asked.party)]
+        if asked.action == "serve" and asked.seller != asked.party:
+            outcomes.append(self.decide("sell", asked.seller))
+        return next(one for one in ("forbidden", "unstated", "conditional", "permitted") if one in outcomes)
+
+    def decide(self, action: str, party: str) -> str:
+        asked = self.question
+        placed = action in PLACED
+        deed = Deed(
+            action=action,
+            party=party,
+            product=asked.product,
+            cloud=asked.cloud if placed else "",
+            to=asked.to,
+            segment=asked.segment if placed else "",
+            seller=asked.seller if action in SOLD else "",
+            region=self.catalog.region_of(asked.cloud, asked.region) if placed else "",
+        )
+        if not self.stated:
+            return "unstated"
+        if action == "share-revenue":
+            return self.share(deed)
+        owner, public = self.owner(deed.product), self.permitted(deed, "anyone")
+        if not owner and not public:
+            return "unstated"
+        needed = list(self.needed(deed, owner))
+        if any(self.forbidden(one, party) for one in needed):
+            return "forbidden"
+        if party == owner:
+            return self.unless_open(needed, party, owner)
+        if public:
+            return self.unless_open(needed, party, "")
+        held = self.licensed(deed, owner, self.live)
+        if held:
+            return (
+                self.unless_open([deed], party, "")
+                if action == "use-under-licence"
+                else self.unless_open(needed, party, owner)
+            )
+        right = self.permitted(deed, party) or self.granted(deed)
+        if not right and self.licensed(deed, owner, self.over):
+            return "forbidden"
+        if action == "use-under-licence":
+            licensing = deed._replace(action="license", party=owner, to=party)
+            if self.forbidden(licensing, owner):
+                return "forbidden"
+            needed.append(licensing)
+        if not right and not self.launched(deed):
+            return "conditional"
+        return self.unless_open(needed, party, owner)
+
+    def needed(self, deed: Deed, owner: str) -> Iterator[Deed]:
+        yield deed
+        if deed.action == "sell":
+            own = bool(owner) and self.shipped(deed.product, deed.cloud)
+            yield deed._replace(action="serve", party=owner if own else self.catalog.operators.get(deed.cloud, ""))
+        elif deed.action == "serve" and deed.party != owner:
+            yield deed._replace(action="sell")
+        elif deed.action == "license" and owner and deed.party != owner:
+            yield deed._replace(party=owner, to=deed.party)
+            yield deed._replace(party=owner)
+
+    def forbidden(self, deed: Deed, asking: str) -> bool:
+        return any(
+            self.covers(term, deed)
+            and (self.outside(term, deed) if term.kind == "exclusivity" else self.named(term, deed))
+            and not any(self.covers(scope, deed) for scope in term.except_)
+            and not self.despite(term, deed, asking)
+            for term in (*self.of("exclusivity"), *self.of("prohibition"))
+        )
+
+    @staticmethod
+    def named(term: Any, deed: Deed) -> bool:
+        return "anyone" in term.parties or deed.party in term.parties
+
+    def outside(self, term: Any, deed: Deed) -> bool:
+        only = term.only
+        if only.licensees and deed.action == "license":
+            return deed.to not in only.licensees and deed.to != self.owner(deed.product)
+        values = [
+            (only.clouds, deed.cloud),
+            (only.sellers, deed.seller),
+            (only.regions, deed.region),
+            (only.parties, deed.party),
+            (only.licensees, deed.party),
+        ]
+        return any(names and value not in names for names, value in values)
+
+    def despite(self, term: Any, deed: Deed, asking: str) -> bool:
+        return any(
+            permission.party in ("anyone", asking)
+            and self.covers(permission, deed)
+            and not permission.despite.isdisjoint({term.id, "any"})
+            for permission in self.of("permission")
+        )
+
+    def permitted(self, deed: Deed, party: str) -> bool:
+        return any(one.party == party and self.covers(one, deed) for one in self.of("permission"))
+
+    def licensed(self, deed: Deed, owner: str, terms: list[Any]) -> bool:
+        return any(
+            licence.licensee == deed.party and self.carried(licence, deed) and self.gives(licence, deed, owner)
+            for licence in self.of("licence", terms)
+        )
+
+    def carried(self, licence: Any, deed: Deed) -> bool:
+        if deed.action == "use-under-licence":
+            return self.lies_in(deed.product, licence.products)
+        return deed.action in SOLD and any(self.covers(scope, deed) for scope in licence.carries)
+
+    def gives(self, licence: Any, deed: Deed, owner: str) -> bool:
+        return licence.licensor == owner or any(
+            one.party == licence.licensor and "license" in one.actions and self.lies_in(deed.product, one.products)
+            for one in self.of("permission")
+        )
+
+    def launched(self, deed: Deed) -> bool:
+        stated = "launch" in self.rules and deed.action in SOLD
+        return (
+            stated and self.catalog.operators.get(deed.cloud) == deed.party and self.shipped(deed.product, deed.cloud)
+        )
+
+    def unless_open(self, needed: list[Deed], asking: str, grantor: str) -> str:
+        """Permitted, unless ship-first or first refusal stays open for one of these acts."""
+        for deed in needed:
+            for bound in {deed, deed.by(grantor)} if grantor else {deed}:
+                if any(self.ships_first(term, bound) for term in self.of("precedence")):
+                    return "conditional"
+                if any(self.to_offer(term, deed, bound, asking) for term in self.of("refusal-right")):
+                    return "conditional"
+        return "permitted"
+
+    def ships_first(self, term: Any, deed: Deed) -> bool:
+        if term.party != deed.party or deed.cloud == term.first or not self.covers(term, deed):
+            return False
+        readings = self.question.readings
+        if term.binds.under(readings) == "first-shipped-since":
+            days = [launch.effective for launch in self.launches(deed.product)]
+            product = self.catalog.products.get(deed.product)
+            days += [product.first_shipped_by] if product and product.first_shipped_by else []
+            if days and min(days) < term.since:
+                return False
+        if self.shipped(deed.product, term.first, term.lead_days):
+            return False
+        answer = self.latest(Answer, product=deed.product)
+        if answer is None or term.unless is None:
+            return True
+        if term.unless.under(readings) == "cannot-and-declines":
+            return bool(answer.can or not answer.declines)
+        return bool(answer.can and not answer.declines)
+
+    def to_offer(self, term: Any, deed: Deed, bound: Deed, asking: str) -> bool:
+        if term.holder in (asking, deed.party) or bound.cloud in term.except_clouds:
+            return False
+        if bound.party != (term.grantor or self.owner(bound.product)) or not self.covers(term, bound):
+            return False
+        offer = self.latest(Offer, subject=term.subject)
+        if offer is None:
+            return True
+        return not (offer.passed or (offer.answer_by is not None and offer.answer_by < self.day))
+
+    def share(self, deed: Deed) -> str:
+        due = any(
+            (term.payer, term.payee) == (deed.party, deed.to)
+            and not (deed.product and self.lies_in(deed.product, term.base.excludes))
+            for term in self.of("revenue-share")
+        )
+        return "permitted" if due else "forbidden"
