@@ -191,11 +191,12 @@ _UNDER = ("", "", "", "under: {R1: a}", "under: {R1: b}")
 def agreements(draw: st.DrawFn) -> Mapping[str, str]:
     """The documents of a valid agreement."""
     documents = {"agreement.md": DEFINITIONS}
-    effective = date(2024, 1, 1)
+    effective = known = date(2024, 1, 1)
     declared: list[str] = []
     for number in range(1, draw(st.integers(1, 4)) + 1):
         effective += timedelta(days=draw(st.integers(1, 400)))
-        known = effective + timedelta(days=draw(st.sampled_from((-30, 0, 0, 0))))
+        # Nothing changes what was concluded after it.
+        known = max(known + timedelta(days=1), effective + timedelta(days=draw(st.sampled_from((-30, 0, 0, 0)))))
         blocks = (
             [] if number > 1 else [_block("term", "A1.own", "kind: ownership\nparty: maker\nproducts: [api, rights]")]
         )
