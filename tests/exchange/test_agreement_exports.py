@@ -2,21 +2,27 @@
 
 import json
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import cedarpy
 import pytest
+from drawn_at_random import AGREEMENTS, FIRST_DAY
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from outside_judges import CW, ODRL, odrl_graph
 from pyshacl import validate
-from rdflib import Graph
-from rdflib.namespace import RDF
+from rdflib import Graph, URIRef
+from rdflib.namespace import ODRL2, RDF, RDFS
 
-from clauseway import open_agreement
+from clauseway import OpenAgreement, open_agreement
 from clauseway.app.exporting import cedar, extract, rego
+from clauseway.app.library import SHIPPED
 from clauseway.cli import run
 from clauseway.exchange.cedar import CEDAR_SCHEMA
 from clauseway.exchange.extract import Extract
+from clauseway.exchange.odrl import odrl_document
+from soak import examples
 
 SHAPES = Path(__file__).with_name("odrl_information_model.ttl")
 DAYS = ("2023-01-23", "2025-01-21", "2025-10-28", "2026-02-27", "2026-04-27", "2026-06-15", "2031-01-01", "2033-01-01")
@@ -30,6 +36,59 @@ def taken_on(day: str) -> Extract:
 def test_odrl_is_as_its_information_model_asks(day: str) -> None:
     conforms, _, report = validate(odrl_graph(taken_on(day)), shacl_graph=Graph().parse(SHAPES))
     assert conforms, report
+
+
+@given(opened=AGREEMENTS, days=st.integers(0, 65))
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_odrl_of_any_agreement_is_as_the_model_asks(opened: OpenAgreement, days: int) -> None:
+    graph = odrl_graph(extract(opened, FIRST_DAY + timedelta(days=days)))
+    conforms, _, report = validate(graph, shacl_graph=Graph().parse(SHAPES))
+    assert conforms, report
+    assert strangers(graph) == set()
+    assert_listed(graph)
+
+
+def test_odrl_of_the_agreements_that_ship_says_what_the_profile_is_needed_for() -> None:
+    for name in SHIPPED:
+        graph = odrl_graph(extract(open_agreement(name), "2026-05-01"))
+        assert strangers(graph) == set()
+        assert_listed(graph)
+        assert "no equivalence is claimed" in str(graph.value(URIRef(CW), RDFS.comment))
+
+
+def strangers(graph: Graph) -> set[str]:
+    """Terms in ODRL's namespace that its vocabulary does not have."""
+    used = {str(term).removeprefix(str(ODRL)) for triple in graph for term in triple if str(term).startswith(ODRL)}
+    return used - {*ODRL2.__annotations__, "and", "or"}
+
+
+def assert_listed(graph: Graph) -> None:
+    """Whatever of the profile stands where ODRL expects a term of its own is listed by the policy and defined."""
+    used = {
+        term
+        for predicate in (ODRL.action, ODRL.leftOperand)
+        for term in graph.objects(None, predicate)
+        if str(term).startswith(CW)
+    }
+    used |= {CW[member] for member in ("metBy", "bearsOn", "scope") if (None, CW[member], None) in graph}
+    if any(str(party).endswith(":party:anyone-but-the-owner") for party in graph.objects(None, ODRL.assignee)):
+        used.add(CW["anyone-but-the-owner"])
+    listed = set(graph.objects(None, CW.unknownWithoutProfile))
+    assert used <= listed
+    assert all(str(graph.value(term, RDFS.comment)) for term in listed)
+
+
+def test_nothing_is_fetched_to_read_odrl() -> None:
+    """The context stands in the document and names no other; what it means does not hang on ours."""
+    document = odrl_document(taken_on("2026-05-01"))
+    context = document["@context"]
+    assert all(isinstance(namespace, str) and namespace.endswith(("/", "#", ":")) for namespace in context.values())
+    # As whoever takes ODRL's own names for terms would read it.
+    vocabulary = {name: str(ODRL[name]) for name in ODRL2.__annotations__}
+    other = odrl_document(taken_on("2026-05-01")) | {"@context": vocabulary | context}
+    read = Graph().parse(data=json.dumps(other), format="json-ld")
+    assert {*map(str, read.predicates())} == {*map(str, odrl_graph(taken_on("2026-05-01")).predicates())}
+    assert len(read) == len(odrl_graph(taken_on("2026-05-01")))
 
 
 @pytest.mark.parametrize(

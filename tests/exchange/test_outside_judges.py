@@ -10,13 +10,11 @@ each time. All of all of them, as a script: `python tests/exchange/test_outside_
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import count
-from pathlib import Path
-from types import ModuleType
 
 import msgspec
 import pytest
+from drawn_at_random import AGREEMENTS, FIRST_DAY, READINGS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answers
@@ -202,30 +200,14 @@ def test_all_four_outcomes_are_told_apart(judge: str) -> None:
 # --- any agreement ---------------------------------------------------------------------------------------------------
 
 
-def _drawn_at_random() -> ModuleType:
-    """The generator of agreements, which stands beside the tests of decisions."""
-    path = Path(__file__).parents[1] / "decisions" / "generated_agreements.py"
-    spec = spec_from_file_location("agreements_drawn_at_random", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_RANDOM = _drawn_at_random()
-_AGREEMENTS: st.SearchStrategy[OpenAgreement] = _RANDOM.agreements()
-_READINGS = st.fixed_dictionaries({name: st.sampled_from(options) for name, options in _RANDOM.READINGS.items()})
-
-
 @pytest.mark.parametrize("judge", list(JUDGES))
-@given(opened=_AGREEMENTS, days=st.integers(0, 65), as_known_then=st.booleans(), readings=_READINGS)
+@given(opened=AGREEMENTS, days=st.integers(0, 65), as_known_then=st.booleans(), readings=READINGS)
 @settings(max_examples=examples(25), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_any_agreement(
     judge: str, opened: OpenAgreement, days: int, as_known_then: bool, readings: dict[str, str]
 ) -> None:
     """Nothing of an export is special to one agreement: several owners, public licences, whatever may be written."""
-    day = _RANDOM.BEGIN + timedelta(days=days)
+    day = FIRST_DAY + timedelta(days=days)
     hearing = Hearing(opened, readings, KnownAt.end_of(day) if as_known_then else EVERYTHING)
     hearing.hear(judge, [day], 7)
     hearing.agrees()

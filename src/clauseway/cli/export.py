@@ -306,8 +306,9 @@ def odrl(flags: _Flags) -> int:
     """Write the agreement in force as an ODRL 2.2 policy (JSON-LD), each rule with the term it comes from.
 
     What is permitted is a permission, what is forbidden a prohibition; what is conditional is a permission with duties;
-    what no rule reaches is unstated. Of several agreements each has a file of its own, and a text says how their
-    answers are joined.
+    what no rule reaches is unstated. Actions and operands are a profile, defined in the same file; the policy lists
+    what an evaluator that does not know it cannot tell, and no equivalence is claimed. Of several agreements each has
+    a file of its own, and a text says how their answers are joined.
 
     \b
     The agreement from the end of exclusivity on:

@@ -16,8 +16,10 @@ Every rule is atomic (one action, one target) and carries its term, document, li
 An act's host is whoever serves; of a sale it is the owner where it launched on that cloud, else the cloud's operator.
 An act's region is that in which its place lies (`cw:within`), or the region itself where it is named by it.
 
-Actions, left operands and the facts about products and parties are a profile of ours, declared in the same document, so
-that it can be read without a network. Model: ODRL Information Model 2.2, https://www.w3.org/TR/odrl-model/
+Actions, left operands and the facts about products and parties are a profile of ours. It is declared in the same
+document, and so is the JSON-LD context, so that nothing is fetched to read it. No equivalence is claimed: an evaluator
+that does not know the profile comes to none of these outcomes, and `cw:unknownWithoutProfile` lists for each policy
+which of its terms it would have to know. Model: ODRL Information Model 2.2, https://www.w3.org/TR/odrl-model/
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,16 +52,54 @@ _CONTEXT: Node = {
     "odrl": "http://www.w3.org/ns/odrl/2/",
     "dcterms": "http://purl.org/dc/terms/",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
     "cw": PROFILE,
 }
 ACTIONS = ("serve", "sell", "license", "use-under-licence", "contract-compute", "share-revenue")
 _OWNED = ACTIONS[:5]
 _SOLD = ("serve", "sell")
+# The profile: what each of its terms means, for whoever writes an evaluator that knows it.
+_NOTICE = (
+    "Read with this profile alone. An evaluator of ODRL that does not know it cannot tell what the agreement permits, "
+    "and no equivalence is claimed. Permitted: a permission reaches the act, each of its duties is fulfilled or does "
+    "not apply, and no prohibition reaches it. Conditional: the same with an open duty. Forbidden: a prohibition "
+    "reaches the act; of a revenue share, that no obligation does. Unstated: no rule reaches it. Where one party sells "
+    "what another serves, both acts are asked and the stricter answer holds."
+)
+_ACTIONS: Mapping[str, str] = {
+    "serve": "To run a product for customers on a cloud.",
+    "sell": "To sell customers the use of a product, whoever serves it. The product itself stays.",
+    "license": "To license a product to another party, the recipient.",
+    "use-under-licence": "To use a product by licence of its owner.",
+    "contract-compute": "To contract for new capacity on a cloud.",
+    "share-revenue": "To pay another party a share of revenue. Rates and caps are named, and their sums undisclosed.",
+    "ship-first": "To launch a product on one cloud before any other.",
+    "offer-first": "To offer something to a party, which passes on it, before others may have it.",
+}
 # What a constraint may be about.
-_OPERANDS = (
-    "cloud", "seller", "segment", "region", "party", "recipient", "product", "firstShipped", "launchedOn", "answer",
-    "passed", "granted", "host",
-)  # fmt: skip
+_OPERANDS: Mapping[str, str] = {
+    "cloud": "The cloud on which the act takes place.",
+    "seller": "Who sells what is served: the party itself, unless another does.",
+    "segment": "The customers for whom the act is done.",
+    "region": "The region in which the act's place lies (within), or the region that the act names.",
+    "party": "Who acts.",
+    "recipient": "To whom the act is done: the licensee.",
+    "product": "What the act is about, and every collection that it is part of, directly or through others.",
+    "firstShipped": "The day on which the product was first shipped on any cloud. Never counts as later than any day.",
+    "launchedOn": "The clouds on which the product is launched (launch).",
+    "answer": "What the operator of the first cloud answered, when asked for what the product needs (says).",
+    "passed": "What was offered to the holder of a right of first refusal, who passed on it.",
+    "granted": "Whether the owner's grant to the party, of the product or of what it is part of, is recorded.",
+    "host": "Who runs what is sold: the owner where it launched on the cloud, else the cloud's operator.",
+}
+# What else of a rule or a duty bears on the answer.
+_MEMBERS: Mapping[str, str] = {
+    "metBy": "The constraint that meets a duty; the duty does not apply where its own constraints do not hold.",
+    "bearsOn": "The actions of the permissions on which a duty lies.",
+    "scope": "The products of the permissions on which a duty lies.",
+    "anyone": "Every party, as the assignee of a rule.",
+    "anyone-but-the-owner": "Every party but the rule's assigner, as the assignee of a rule.",
+}
 
 
 class _Reach(msgspec.Struct, frozen=True):
@@ -135,7 +175,12 @@ class _Policy:
             self._lost(licence)
         for share in self.extract.in_force(RevenueShareTerm):
             self._share(share)
-        return [*(duty.node for duty in self.duties), self._policy()]
+        duties, policy = [duty.node for duty in self.duties], self._policy()
+        # ODRL's own terms aside, what an evaluator has to know to come to an answer.
+        policy["cw:unknownWithoutProfile"] = [
+            {"@id": PROFILE + name} for name in sorted(_profile_terms([*duties, policy], _prefix(self.extract)))
+        ]
+        return [*duties, policy]
 
     def _policy(self) -> Node:
         extract = self.extract
@@ -672,11 +717,28 @@ def _sold(scope: Scope) -> tuple[str, ...]:
 
 
 def _profile() -> Iterator[Node]:
-    for action in (*ACTIONS, "ship-first", "offer-first"):
-        yield {"@id": PROFILE + action, "@type": "odrl:Action", "odrl:includedIn": {"@id": "odrl:use"}}
+    yield {"@id": PROFILE, "rdfs:comment": _NOTICE}
+    for action, meaning in _ACTIONS.items():
+        included = {"odrl:includedIn": {"@id": "odrl:use"}}
+        yield {"@id": PROFILE + action, "@type": "odrl:Action", **included, "rdfs:comment": meaning}
     yield {"@id": "odrl:obtainConsent", "@type": "odrl:Action", "odrl:includedIn": {"@id": "odrl:use"}}
-    for operand in _OPERANDS:
-        yield {"@id": PROFILE + operand, "@type": "odrl:LeftOperand"}
+    for operand, meaning in _OPERANDS.items():
+        yield {"@id": PROFILE + operand, "@type": "odrl:LeftOperand", "rdfs:comment": meaning}
+    for member, meaning in _MEMBERS.items():
+        yield {"@id": PROFILE + member, "rdfs:comment": meaning}
+
+
+def _profile_terms(value: Any, prefix: str) -> set[str]:
+    """The names of the profile's terms in a part of the policy: actions, operands, members, and kinds of parties."""
+    if isinstance(value, list):
+        return set[str]().union(*(_profile_terms(item, prefix) for item in value))
+    if not isinstance(value, dict):
+        return set()
+    named = {key.removeprefix("cw:") for key in value}
+    if identifier := value.get("@id", ""):
+        named |= {identifier.removeprefix(PROFILE), identifier.removeprefix(f"{prefix}party:")}
+    inside = (_profile_terms(member, prefix) for member in value.values())
+    return (named & {*_ACTIONS, *_OPERANDS, *_MEMBERS}).union(*inside)
 
 
 def _parties(extract: Extract) -> Iterator[Node]:
