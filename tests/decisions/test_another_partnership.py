@@ -39,7 +39,7 @@ TABLE = """
 2024-12-01 | - | serve | anthropic | claude-fine-tuning | google-cloud | - | conditional | A2
 2024-12-01 | - | serve | anthropic | claude-fine-tuning | aws | - | permitted | A1
 2024-12-01 | - | serve | anthropic | claude-fine-tuning | google-cloud | suppose=launch:claude-fine-tuning:aws:preview=2024-12-01 | permitted | A1
-2024-12-01 | - | serve | anthropic | claude-fine-tuning | google-cloud | suppose=answer:claude-fine-tuning:cannot+declines=2024-12-01 | permitted | A1
+2024-12-01 | - | serve | anthropic | claude-fine-tuning | google-cloud | suppose=answer:claude-fine-tuning:cannot+declines=2024-12-01 | conditional | A2
 2024-12-01 | - | serve | anthropic | claude.training | google-cloud | - | permitted | A1
 2024-12-01 | - | serve | anthropic | claude.training | google-cloud | reading=R1=sole | forbidden | A5
 2024-12-01 | - | serve | anthropic | claude.training | aws | reading=R1=sole | permitted | A5
