@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from clauseway.gateway.budgets.accounts import Accounts
-from clauseway.gateway.budgets.leases import LocalLessor
+from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.plan import Auth, Epoch, Key, Lack, Plan, Policy, Prices, Route, Target
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.routing.choices import Choice, Selection
@@ -64,7 +64,7 @@ class Bench:
             lambda _label: 1,
             lambda address: Endpoint(address.host, address.port, cast("AbstractEventLoop", None), Limits()),
             lambda _name: Health(),
-            Accounts(LocalLessor()),
+            Accounts(LocalLeaseServer()),
             memory,
         )
         customer = self.tables.customer(SECRET.encode())

@@ -63,7 +63,7 @@ def opened(accounts: Accounts) -> Account:
     key = Key(
         digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any", budgets=(0,)
     )
-    accounts.take_over(
+    accounts.reload(
         Plan(
             agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,),
             budgets=(Budget(id=BUDGET, whose="organisation acme"),),
@@ -121,7 +121,9 @@ def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:
         )
         for accounts in gateways:
             # A slice may still be asked for, with what was spent before that: nothing is reported beside it.
-            while under_way := [purse.asking for purse in accounts.purses() if purse.asking is not None]:
+            while under_way := [
+                budget_slice.asking for budget_slice in accounts.slices() if budget_slice.asking is not None
+            ]:
                 await asyncio.wait(under_way)
             await accounts.report(time.monotonic())
         now = standing(home)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from clauseway.app.processes import ChildFailed, on_port, start
-from clauseway.gateway.transport.listener import USUAL_PORT, Door
+from clauseway.gateway.transport.listener import USUAL_PORT, Listener
 from clauseway.gateway.transport.listening import listen
 from clauseway.values import InvalidInput
 
@@ -21,10 +21,10 @@ LOOPBACK = "127.0.0.1"
 
 def test_two_doors_never_share_a_port() -> None:
     """Neither serves yet: each of them only has its port."""
-    first = Door(LOOPBACK, 0)
+    first = Listener(LOOPBACK, 0)
     try:
         with pytest.raises(InvalidInput, match=f"cannot listen on port {first.port}: address already in use"):
-            Door(LOOPBACK, first.port)
+            Listener(LOOPBACK, first.port)
     finally:
         first.close()
 

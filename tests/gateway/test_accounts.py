@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from clauseway.gateway.budgets.accounts import Account, Accounts, Shortage
-from clauseway.gateway.budgets.leases import Ask, LocalLessor, Slice
+from clauseway.gateway.budgets.leases import Ask, LocalLeaseServer, Slice
 from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
 
 T = TypeVar("T")
@@ -34,12 +34,12 @@ def plan(limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Pl
 
 def opened(accounts: Accounts, limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Account:
     made = plan(limits, budgets)
-    accounts.take_over(made)
+    accounts.reload(made)
     return accounts.of(made.keys[0])
 
 
 def alone(limits: Sequence[RateLimit]) -> Account:
-    return opened(Accounts(LocalLessor()), limits)
+    return opened(Accounts(LocalLeaseServer()), limits)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -178,7 +178,7 @@ def test_a_limit_of_tokens_says_how_many_were_needed() -> None:
 
 @pytest.mark.parametrize("kind", ["requests", "tokens"])
 def test_a_limit_that_a_plan_left_out_begins_anew_when_it_is_back(kind: str) -> None:
-    accounts, one_a_minute = Accounts(LocalLessor()), limit(**{f"{kind}_per_minute": 1})
+    accounts, one_a_minute = Accounts(LocalLeaseServer()), limit(**{f"{kind}_per_minute": 1})
 
     def passes(account: Account) -> bool:
         short = account.admit(0.0) or account.reserve("azure", "gpt-5.5", 0, 1, 0.0)
@@ -242,10 +242,10 @@ def test_a_shortage_in_words(shortage: Shortage, message: str) -> None:
 
 
 class OneOf:
-    """A lessor as one of two processes sees it: each numbers its own leases."""
+    """A lease server as one of two processes sees it: each numbers its own leases."""
 
-    def __init__(self, lessor: LocalLessor, number: int) -> None:
-        self._lessor, self._number = lessor, number
+    def __init__(self, lease_server: LocalLeaseServer, number: int) -> None:
+        self._lease_server, self._number = lease_server, number
         self.fails = ""  # the next call: before it is heard, or after
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
@@ -255,7 +255,7 @@ class OneOf:
         shifted = [
             ask if ask.holder else msgspec.structs.replace(ask, part=ask.part * 2 + self._number) for ask in asks
         ]
-        answer = await self._lessor.lease(shifted)
+        answer = await self._lease_server.lease(shifted)
         if fails == "after":
             raise ConnectionError
         return answer
@@ -280,7 +280,7 @@ BUDGET_OF_TEN = [
 
 def test_a_budget_is_never_overshot() -> None:
     async def spend() -> None:
-        accounts = Accounts(LocalLessor({"b": 10}))
+        accounts = Accounts(LocalLeaseServer({"b": 10}))
         account = opened(accounts, budgets=[budget()])
         for picodollars, charged, short in BUDGET_OF_TEN:
             found = await reserved(accounts, account, picodollars)
@@ -296,7 +296,7 @@ def test_a_budget_is_never_overshot() -> None:
 
 def test_all_budgets_or_none_and_limits_with_them() -> None:
     async def spend() -> None:
-        accounts = Accounts(LocalLessor({"own": 10, "whole": 4}))
+        accounts = Accounts(LocalLeaseServer({"own": 10, "whole": 4}))
         account = opened(
             accounts, [limit(tokens_per_minute=100)], [budget(id="own"), budget(id="whole", whose="organisation acme")]
         )
@@ -308,8 +308,8 @@ def test_all_budgets_or_none_and_limits_with_them() -> None:
     run(spend())
 
 
-class Counting(LocalLessor):
-    """A lessor that counts how often it was asked."""
+class Counting(LocalLeaseServer):
+    """A lease server that counts how often it was asked."""
 
     asks = 0
 
@@ -321,27 +321,27 @@ class Counting(LocalLessor):
 
 def test_all_budgets_that_are_short_grow_in_one_call() -> None:
     async def spend() -> None:
-        lessor = Counting({"own": 10, "whole": 10})
-        accounts = Accounts(lessor)
+        lease_server = Counting({"own": 10, "whole": 10})
+        accounts = Accounts(lease_server)
         account = opened(accounts, budgets=[budget(id="own"), budget(id="whole")])
         short = account.reserve("azure", "gpt-5.5", 4, 0, 0.0)
         assert short is not None
         assert (short.id, short.others) == ("own", ("whole",))
         assert await accounts.grow(short)
         assert account.reserve("azure", "gpt-5.5", 4, 0, 0.0) is None
-        assert lessor.asks == 1
+        assert lease_server.asks == 1
 
     run(spend())
 
 
 def test_one_ask_serves_all_that_wait() -> None:
     async def spend() -> int:
-        lessor = Counting({"b": 1000})
-        accounts = Accounts(lessor)
+        lease_server = Counting({"b": 1000})
+        accounts = Accounts(lease_server)
         account = opened(accounts, budgets=[budget()])
         found = await asyncio.gather(*(reserved(accounts, account, 10) for _ in range(32)))
         assert found == [None] * 32
-        return lessor.asks
+        return lease_server.asks
 
     assert run(spend()) <= 3
 
@@ -355,14 +355,14 @@ def test_a_lessor_that_is_away_grants_nothing_and_delays_nobody_twice(clock: lis
             raise ConnectionRefusedError
 
     async def spend() -> None:
-        lessor = Away()
-        accounts = Accounts(lessor)
+        lease_server = Away()
+        accounts = Accounts(lease_server)
         account = opened(accounts, budgets=[budget()])
         for _ in range(5):
             short = await reserved_at(accounts, account, 1, 0.0)
             assert short is not None
             assert "cannot be asked" in short.message
-        assert lessor.asks == 1
+        assert lease_server.asks == 1
 
     run(spend())
 
@@ -375,8 +375,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now_s
 
 
-class Scripted(LocalLessor):
-    """A lessor whose leases end after so many seconds, are recalled, or hold less than was asked."""
+class Scripted(LocalLeaseServer):
+    """A lease server whose leases end after so many seconds, are recalled, or hold less than was asked."""
 
     def __init__(self, amounts: dict[str, int]) -> None:
         super().__init__(amounts)
@@ -397,7 +397,7 @@ class Scripted(LocalLessor):
 
 
 async def no_more_asks(accounts: Accounts) -> None:
-    await accounts.quiet(accounts.purses())
+    await accounts.quiet(accounts.slices())
 
 
 async def reserved_at(accounts: Accounts, account: Account, picodollars: int, now_s: float) -> Shortage | None:
@@ -412,9 +412,9 @@ async def reserved_at(accounts: Accounts, account: Account, picodollars: int, no
 
 def test_a_period_that_is_over_gives_nothing_any_more(clock: list[float]) -> None:
     async def spend() -> None:
-        lessor = Scripted({"b": 100})
-        lessor.changes = {"ends_in_s": 50.0}
-        accounts = Accounts(lessor)
+        lease_server = Scripted({"b": 100})
+        lease_server.changes = {"ends_in_s": 50.0}
+        accounts = Accounts(lease_server)
         account = opened(accounts, budgets=[budget()])
         short = account.reserve("azure", "gpt-5.5", 2, 0, 0.0)
         assert short is not None
@@ -425,23 +425,23 @@ def test_a_period_that_is_over_gives_nothing_any_more(clock: list[float]) -> Non
         assert later is not None, "of the new period nothing is leased yet"
         assert await accounts.grow(later)
         assert account.reserve("azure", "gpt-5.5", 2, 0, 50.0) is None
-        assert {ask.part for ask in lessor.heard} == {0, 1}
+        assert {ask.part for ask in lease_server.heard} == {0, 1}
 
     run(spend())
 
 
 def test_the_lease_of_a_period_that_is_over_is_returned_by_the_next_report(clock: list[float]) -> None:
     async def spend() -> None:
-        lessor = Scripted({"b": 100})
-        lessor.changes = {"ends_in_s": 50.0}
-        accounts = Accounts(lessor)
+        lease_server = Scripted({"b": 100})
+        lease_server.changes = {"ends_in_s": 50.0}
+        accounts = Accounts(lease_server)
         account = opened(accounts, budgets=[budget()])
         assert await reserved_at(accounts, account, 4, 0.0) is None
         account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
         await accounts.report(49.0)
-        assert [ask.over for ask in lessor.heard] == [False, False]
+        assert [ask.over for ask in lease_server.heard] == [False, False]
         await accounts.report(50.0)
-        (last,) = lessor.heard[2:]
+        (last,) = lease_server.heard[2:]
         assert (last.part, last.over, last.spent) == (0, True, 3)
 
     run(spend())
@@ -454,14 +454,14 @@ RECALLED = [(False, 68), (True, 3)]
 @pytest.mark.parametrize(("recall", "held"), RECALLED)
 def test_a_slice_that_is_recalled_goes_back_but_for_what_is_spent(clock: list[float], recall: bool, held: int) -> None:
     async def spend() -> None:
-        lessor = Scripted({"b": 1000})
-        accounts = Accounts(lessor)
+        lease_server = Scripted({"b": 1000})
+        accounts = Accounts(lease_server)
         account = opened(accounts, budgets=[budget()])
         assert await reserved_at(accounts, account, 4, 0.0) is None
         account.settle("azure", "gpt-5.5", 4, 3, 0, 0)
-        lessor.changes = {"recall": recall}
+        lease_server.changes = {"recall": recall}
         await accounts.report(0.0)
-        assert sum(lessor._held.values()) == held
+        assert sum(lease_server._held.values()) == held
 
     run(spend())
 
@@ -483,41 +483,43 @@ def test_an_ask_is_for_all_who_wait_by_then(clock: list[float]) -> None:
     """200 of 10 each: the first ask knows of one, the second of all the others."""
 
     async def spend() -> list[Ask]:
-        lessor = Scripted({"b": 100_000})
-        accounts = Accounts(lessor)
+        lease_server = Scripted({"b": 100_000})
+        accounts = Accounts(lease_server)
         account = opened(accounts, budgets=[budget()])
         work = [reserved_at(accounts, account, 10, 0.0) for _ in range(200)]
         assert await asyncio.gather(*work) == [None] * 200
-        return lessor.heard
+        return lease_server.heard
 
     first, second, *_ = run(spend())
     assert first.target == 10 + 16 * 10
     assert second.target >= 199 * 10
 
 
-# What the lessor grants of a lease asked for apart → is it there, and what stays reserved here?
+# What the lease server grants of a lease asked for apart → is it there, and what stays reserved here?
 APART = [(1.0, True, 0), (0.5, False, 40), (0.0, False, 40)]
 
 
-@pytest.mark.parametrize(("granted", "ceded", "stays"), APART)
-def test_a_lease_of_its_own_is_whole_or_not_there(clock: list[float], granted: float, ceded: bool, stays: int) -> None:
+@pytest.mark.parametrize(("granted", "transferred", "stays"), APART)
+def test_a_lease_of_its_own_is_whole_or_not_there(
+    clock: list[float], granted: float, transferred: bool, stays: int
+) -> None:
     async def spend() -> None:
-        lessor = Scripted({"b": 1000})
-        accounts = Accounts(lessor)
+        lease_server = Scripted({"b": 1000})
+        accounts = Accounts(lease_server)
         account = opened(accounts, budgets=[budget()])
         assert await reserved_at(accounts, account, 40, 0.0) is None
-        lessor.holders_get = granted
-        (purse,) = purses = account.purses("azure", "gpt-5.5")
-        assert await accounts.cede(purses, 40, "f" * 16, 1) is ceded
-        assert purse.reserved == stays
-        assert purse.left == purse.leased - purse.spent - purse.reserved
+        lease_server.holders_get = granted
+        (budget_slice,) = slices = account.slices("azure", "gpt-5.5")
+        assert await accounts.transfer(slices, 40, "f" * 16, 1) is transferred
+        assert budget_slice.reserved == stays
+        assert budget_slice.left == budget_slice.leased - budget_slice.spent - budget_slice.reserved
 
     run(spend())
 
 
 def test_what_a_new_plan_says_of_a_budget_holds_at_once() -> None:
     async def spend() -> None:
-        accounts = Accounts(LocalLessor({"b": 0}))
+        accounts = Accounts(LocalLeaseServer({"b": 0}))
         assert await reserved(accounts, opened(accounts, budgets=[budget()]), 1) is not None
         narrowed = opened(accounts, budgets=[budget(cloud="aws", whose="acme on aws")])
         assert narrowed.reserve("azure", "gpt-5.5", 1, 0, 0.0) is None
@@ -530,7 +532,7 @@ def test_what_a_new_plan_says_of_a_budget_holds_at_once() -> None:
 
 def test_a_new_plan_keeps_what_was_used() -> None:
     async def spend() -> None:
-        accounts = Accounts(LocalLessor({"b": 10}))
+        accounts = Accounts(LocalLeaseServer({"b": 10}))
         before = opened(accounts, [limit(requests_per_minute=3)], [budget()])
         assert before.admit(0.0) is None
         assert await reserved(accounts, before, 6) is None
@@ -548,15 +550,15 @@ def test_a_new_plan_keeps_what_was_used() -> None:
 
 def test_a_budget_that_is_gone_gives_its_slice_back() -> None:
     async def spend() -> None:
-        lessor = LocalLessor({"b": 10})
-        accounts = Accounts(OneOf(lessor, 0))
+        lease_server = LocalLeaseServer({"b": 10})
+        accounts = Accounts(OneOf(lease_server, 0))
         account = opened(accounts, budgets=[budget()])
         assert await reserved(accounts, account, 6) is None
-        accounts.take_over(plan())
+        accounts.reload(plan())
         await accounts.report(0.0)
         account.settle("azure", "gpt-5.5", 6, 2, 0, 0)
         await accounts.report(0.0)
-        other = Accounts(OneOf(lessor, 1))
+        other = Accounts(OneOf(lease_server, 1))
         account = opened(other, budgets=[budget()])
         assert await reserved(other, account, 9) is not None
         assert await reserved(other, account, 8) is None
@@ -573,17 +575,17 @@ class Spending(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.lessor = LocalLessor({"b": self.AMOUNT})
-        self.lessors = [OneOf(self.lessor, number) for number in range(2)]
-        self.accounts = [Accounts(lessor) for lessor in self.lessors]
-        self.ceded: dict[str, int] = {}
+        self.lease_server = LocalLeaseServer({"b": self.AMOUNT})
+        self.lease_servers = [OneOf(self.lease_server, number) for number in range(2)]
+        self.accounts = [Accounts(lease_server) for lease_server in self.lease_servers]
+        self.transferred: dict[str, int] = {}
         self.worker = [opened(accounts, budgets=[budget()]) for accounts in self.accounts]
         self.charged = self.reserved = 0
 
     def teardown(self) -> None:
         self.loop.run_until_complete(self._close())
         self.loop.close()
-        free = self.AMOUNT - sum(self.lessor._held.values())
+        free = self.AMOUNT - sum(self.lease_server._held.values())
         assert free == self.AMOUNT - self.charged - self.reserved
 
     async def _close(self) -> None:
@@ -616,12 +618,12 @@ class Spending(RuleBasedStateMachine):
         if not cost:
             return
         mine = account._accounts
-        holder = f"{len(self.ceded)}"
-        self.ceded[holder] = cost
-        self.lessors[self.accounts.index(mine)].fails = fails
-        purses = account.purses("azure", "gpt-5.5")
+        holder = f"{len(self.transferred)}"
+        self.transferred[holder] = cost
+        self.lease_servers[self.accounts.index(mine)].fails = fails
+        slices = account.slices("azure", "gpt-5.5")
         serial = 0
-        while not self.loop.run_until_complete(mine.cede(purses, cost, holder, serial := serial + 1)):
+        while not self.loop.run_until_complete(mine.transfer(slices, cost, holder, serial := serial + 1)):
             self.never_overshot()
             if not fails:
                 # No lease can be added beside one of a period that is over: it goes on here.
@@ -641,8 +643,8 @@ class Spending(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 1))
     def period_ends(self, number: int) -> None:
-        for purse in self.accounts[number]._purses.values():
-            purse.turn()
+        for budget_slice in self.accounts[number]._slices.values():
+            budget_slice.turn()
 
     @rule(number=st.integers(0, 1))
     def new_plan(self, number: int) -> None:
@@ -650,11 +652,11 @@ class Spending(RuleBasedStateMachine):
 
     @invariant()
     def never_overshot(self) -> None:
-        assert self.charged + self.reserved <= sum(self.lessor._held.values()) <= self.AMOUNT
+        assert self.charged + self.reserved <= sum(self.lease_server._held.values()) <= self.AMOUNT
         for accounts in self.accounts:
-            for purse in accounts._purses.values():
-                assert purse.left == purse.leased - purse.spent - purse.reserved >= 0
-                for former in purse.formers:
+            for budget_slice in accounts._slices.values():
+                assert budget_slice.left == budget_slice.leased - budget_slice.spent - budget_slice.reserved >= 0
+                for former in budget_slice.formers:
                     assert former.spent + former.reserved <= former.leased
 
 

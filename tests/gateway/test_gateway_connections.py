@@ -185,7 +185,7 @@ WAYS: tuple[Way, ...] = (
 
 
 # What the latest requests were told is kept for `/clauseway/v1/requests`, thousands of them.
-KEPT = {"tuple", "Attempted", "PassedOver"}
+KEPT = {"tuple", "FailedAttempt", "Skipped"}
 
 
 def grown(rig: Rig, before: Counted) -> dict[str, int]:

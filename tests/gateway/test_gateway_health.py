@@ -44,7 +44,7 @@ def lived(history: list[tuple[float, str]]) -> Health:
             case ["called", _]:
                 health.called_off()
             case ["told", seconds]:
-                health.told_to_wait(now_s, float(seconds), "answered 429")
+                health.asked_to_wait(now_s, float(seconds), "answered 429")
     return health
 
 
@@ -85,7 +85,7 @@ def test_an_ejected_deployment_never_has_two_probes(steps: list[str]) -> None:
                 case ["succeeds"]:
                     health.succeeded()
                 case ["told", _]:
-                    health.told_to_wait(now_s, 3.0, "x")
+                    health.asked_to_wait(now_s, 3.0, "x")
                 case _:
                     health.called_off()
     assert health.admits(now_s + 200.0), "nothing is left alone for ever"

@@ -79,7 +79,7 @@ def test_what_is_pending_is_claimed_by_one_of_two_workers(issued: Index, tmp_pat
     other = Index(tmp_path / "issued.db")
     assert [issued.claim("resp_1", "req_a"), other.claim("resp_1", "req_b")] == [True, False]
     assert issued.index.claims() == {"resp_1": "req_a"}
-    issued.index.tell("resp_1")
+    issued.index.mark_reported("resp_1")
     assert issued.claim("resp_1", "req_c") is False
     assert issued.index.claims() == {}
     other.close()

@@ -14,7 +14,7 @@ import pytest
 from gateway_rig import AUTHORIZED, MODEL, OTHER_SECRET, SECRET, Rig, eventually, key
 
 from clauseway.gateway.budgets.accounts import Accounts
-from clauseway.gateway.budgets.leases import LocalLessor
+from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.plan import Budget, Epoch, Key, Plan, RateLimit, Route
 from clauseway.gateway.plan.file import Opened, encode_plan
 from clauseway.gateway.plan.steps import by_slices, emptied, whole
@@ -126,9 +126,9 @@ def test_a_plan_is_read_and_forgotten_a_little_at_a_time() -> None:
     made = with_keys(keys)
     data = b"".join(encode_plan(made))
     assert stops(opening([data], "plan.json")) > 3 * keys / 8
-    accounts = Accounts(LocalLessor())
+    accounts = Accounts(LocalLeaseServer())
     read = opened(made)
-    accounts.take_over(read)
+    accounts.reload(read)
     held = [accounts.of(one) for one in made.keys]
     accounts.turn_to(opened(with_keys(0)))
     assert stops(accounts.forgetting()) >= len(held) + 2 * keys
@@ -163,8 +163,8 @@ def test_others_have_their_turn_between_slices_and_what_is_superseded_is_left(
 
 def test_limits_hold_from_the_turn_on_and_what_was_used_counts() -> None:
     before, after = with_keys(2), with_keys(1, limits=(RateLimit(id="l-key_0", whose="p-0", requests_per_minute=3),))
-    accounts = Accounts(LocalLessor())
-    accounts.take_over(opened(before))
+    accounts = Accounts(LocalLeaseServer())
+    accounts.reload(opened(before))
     old = accounts.of(before.keys[0])
     assert [old.admit(1.0) for _ in range(2)] == [None, None]
     accounts.turn_to(opened(after))
@@ -183,7 +183,7 @@ def test_limits_hold_from_the_turn_on_and_what_was_used_counts() -> None:
 def test_an_order_of_plans_in_which_nothing_is_half_taken_over() -> None:
     """Of two plans by turns, whichever is in force: a key's market, policy and limit are of the same one."""
     first, second = with_keys(40), with_keys(40, first=20)
-    accounts = Accounts(LocalLessor())
+    accounts = Accounts(LocalLeaseServer())
     for made in (first, second, first):
         read: Opened = opened(made)
         accounts.turn_to(read)
@@ -192,10 +192,10 @@ def test_an_order_of_plans_in_which_nothing_is_half_taken_over() -> None:
             assert found is not None
             account = accounts.of(found)
             assert [window.id for window in account._windows] == [f"l-{one.key_id}"]
-            assert [purse.id for purse in account._purses] == [f"b-{one.key_id}"]
+            assert [budget_slice.id for budget_slice in account._slices] == [f"b-{one.key_id}"]
         whole(accounts.forgetting())
         assert {name for _, name in accounts._windows} == {f"l-{one.key_id}" for one in made.keys}
-        gone = {purse.id for purse in accounts.purses()}
+        gone = {budget_slice.id for budget_slice in accounts.slices()}
         assert gone == {f"b-{one.key_id}" for one in made.keys}
 
 

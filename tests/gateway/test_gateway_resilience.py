@@ -433,9 +433,9 @@ def test_hedges_are_asked_for_in_milliseconds(stage: Stage) -> None:
 
 def test_a_client_that_leaves_while_its_budget_is_asked_for_more(tmp_path: Path) -> None:
     """Whoever leases does not answer: nothing was attempted, so nothing is recorded and nothing stays open."""
-    with Rig(tmp_path) as rig, socket.socket(socket.AF_UNIX) as lessor:
-        lessor.bind(str(tmp_path / "leases.sock"))
-        lessor.listen()
+    with Rig(tmp_path) as rig, socket.socket(socket.AF_UNIX) as lease_server:
+        lease_server.bind(str(tmp_path / "leases.sock"))
+        lease_server.listen()
         azure = rig.cloud("azure")
         keys = (msgspec.structs.replace(key(SECRET, "openai"), budgets=(0,)),)
         budgets = (Budget(id="b", whose="the test"),)

@@ -31,7 +31,7 @@ def body(**members: Any) -> bytes:
 
 
 def reasons(bench: Bench, asked: bytes = PLAIN_BODY) -> dict[str, str]:
-    return {passed.deployment: passed.reason for passed in bench.select(asked).passed}
+    return {passed.deployment: passed.reason for passed in bench.select(asked).skipped}
 
 
 POLICIES = [
@@ -323,10 +323,10 @@ def test_nothing_is_selected_that_lacks_a_need_or_violates_a_policy(
         assert not policy.regions or target.label.region in policy.regions
         assert not policy.residency or target.residency in policy.residency
         assert set(policy.certifications) <= set(target.certifications)
-    passed = [found.deployment for found in selection.passed]
+    passed = [found.deployment for found in selection.skipped]
     # Each deployment stands once, among the candidates or among those passed over, there with a reason.
     assert sorted([*(target.label.deployment for target in chosen), *passed]) == sorted(by_name)
-    assert all(found.reason for found in selection.passed)
+    assert all(found.reason for found in selection.skipped)
     # What is paid for comes first.
     assert [target.provisioned for target in chosen] == sorted((target.provisioned for target in chosen), reverse=True)
 

@@ -41,7 +41,7 @@ WORST_OUTPUT = TOKENS_MAX * 15_000_000
 
 
 class House:
-    """A home with one budget, its lessor, and gateways over it, each with its own spool."""
+    """A home with one budget, its lease server, and gateways over it, each with its own spool."""
 
     def __init__(self, root: Path, stack: ExitStack) -> None:
         self.home = Home(root)

@@ -17,7 +17,9 @@ def section(title: str) -> str:
 def test_every_event_is_told_of() -> None:
     told = set(re.findall(r"`([a-z ]+)`", "".join(re.findall(r"(?m)^\| (`.*?) \|", section("Lines")))))
     emitted = set(
-        re.findall(r'"((?:[a-z]+ )*[a-z]+)"', "".join(re.findall(r"(?:event\(|Line\(time\S+, |event = )(.*)", GATEWAY)))
+        re.findall(
+            r'"((?:[a-z]+ )*[a-z]+)"', "".join(re.findall(r"(?:event\(\s*|Line\(\s*time\S+,\s+|event = )(.*)", GATEWAY))
+        )
     )
     assert told - emitted - PUT_TOGETHER == set()
     events = set(re.findall(r'\.event\(\s*"([a-z ]+)"', GATEWAY))

@@ -66,7 +66,8 @@ PriceBook = Annotated[
 ConfigurationFile = Annotated[
     Path | None, typer.Option("--config", help="The deployments, as TOML; by default clauseway.toml in the home.")
 ]
-# The usual ports, 8400 and 8401, stand in `gateway.door` and `app.processes`: no command loads these for its help.
+# The usual ports, 8400 and 8401, stand in `gateway.transport.listener` and `app.processes`: no command loads these for
+# its help.
 GatewayPort = Annotated[
     int | None,
     typer.Option(

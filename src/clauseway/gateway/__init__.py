@@ -1,8 +1,8 @@
 """Gateway: one request's life. Key, route, cloud, stream, usage; OpenAI's wire format in and out.
 
-Everything that can be known ahead is compiled into look-ups when a plan is read; on a request's way nothing is decided,
-parsed twice, or asked of a database. Protocol objects without I/O of their own sit on uvloop and httptools. Imports
-point from the top of this list down:
+Everything that can be known ahead is compiled into look-ups when a plan is read; on a request's way
+nothing is decided, parsed twice, or asked of a database. Protocol objects without I/O of their own
+sit on uvloop and httptools. Imports point from the top of this list down:
 
     process     sockets, signals, replacement of the plan, drain; lines, metrics and spans
     request     one request's life, from its first byte to its usage record
@@ -14,11 +14,12 @@ point from the top of this list down:
     clouds      one pure module per cloud: target → signed head; its usage → our units
     plan        the file a gateway serves by, its settings, limits and clock
 
-INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte of an answer leaves after the usage
-record of each of its attempts is durable. INVARIANT: an answer that broke off never ends like a whole one.
-INVARIANT: no process spends of a budget what it has not leased. INVARIANT: no charge is larger than what was reserved
-for it, as long as a cloud reports no more tokens than a request can have.
+INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte of an answer leaves
+after the usage record of each of its attempts is durable. INVARIANT: an answer that broke off never
+ends like a whole one. INVARIANT: no process spends of a budget what it has not leased. INVARIANT:
+no charge is larger than what was reserved for it, as long as a cloud reports no more tokens than a
+request can have.
 
-Knows no agreement, no settlement, no database but its file of identifiers: routes are decided and refusals worded
-before they come here.
+Knows no agreement, no settlement, no database but its file of identifiers: routes are decided and
+refusals worded before they come here.
 """

@@ -1,4 +1,5 @@
-"""`python -m clauseway.gateway`: the gateway as a process. Prints one JSON line when it is ready, then nothing.
+"""`python -m clauseway.gateway`: the gateway as a process. Prints one JSON line when it is ready,
+then nothing.
 
 Started by another process (`--parent-pipe`), it says in that line too why it refuses to start.
 """
@@ -19,28 +20,43 @@ def parse_options(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser(
         prog="python -m clauseway.gateway", description="Serve requests by a compiled plan."
     )
-    parser.add_argument("--plan", type=Path, required=True, help="the compiled plan; re-read when it is replaced")
+    parser.add_argument(
+        "--plan", type=Path, required=True, help="the compiled plan; re-read when it is replaced"
+    )
     parser.add_argument("--spool", type=Path, required=True, help="directory of the usage journal")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
-        "--port", type=int, help=f"0: any free one; by default {USUAL_PORT}, or the next free one above it"
+        "--port",
+        type=int,
+        help=f"0: any free one; by default {USUAL_PORT}, or the next free one above it",
     )
-    parser.add_argument("--simulated-clock", type=Path, help="file with the business time, for replays")
+    parser.add_argument(
+        "--simulated-clock", type=Path, help="file with the business time, for replays"
+    )
     parser.add_argument("--control", type=Path, help="unix socket for GET /counts")
-    parser.add_argument("--conditions", type=Path, help="file that counts what is damaged or lost beside the gateway")
-    parser.add_argument("--parent-pipe", type=int, help="file descriptor; the process drains when it reads its end")
+    parser.add_argument(
+        "--conditions",
+        type=Path,
+        help="file that counts what is damaged or lost beside the gateway",
+    )
+    parser.add_argument(
+        "--parent-pipe", type=int, help="file descriptor; the process drains when it reads its end"
+    )
     return Options(**vars(parser.parse_args(arguments)))
 
 
 def main(arguments: list[str]) -> int:
-    """Exit codes: 0 after a drain, 3 for a bad plan or an address that cannot be had, 1 where the journal cannot be
-    opened."""
+    """Exit codes: 0 after a drain, 3 for a bad plan or an address that cannot be had, 1 where the
+    journal cannot be opened."""
     options = parse_options(arguments)
     try:
         uvloop.run(_run(options))
     except InvalidInput as error:
         if options.parent_pipe is not None:
-            print(msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True)
+            print(
+                msgspec.json.encode({"ready": False, "problems": error.problems}).decode(),
+                flush=True,
+            )
         print(error, file=sys.stderr)
         return 3
     except OSError as error:

@@ -1,9 +1,10 @@
-"""Limits and budgets: what customers may still ask and spend. Money in picodollars; seconds are arguments.
+"""Limits and budgets: what customers may still ask and spend. Money in picodollars; seconds are
+arguments.
 
     accounts    all limits and budgets of one process, by key; lives through changes of the plan
     windows     limits by the minute, as windows that slide
     slices      this process's slices of budgets, spent and reserved
-    leases      what is asked of the lease server, and its socket; lease_servers: the one that the plan names
+    leases      what is asked of the lease server, and its socket; lease_server: the one that the plan names
     shortage    which limit or budget is used up, in words and figures
 
 INVARIANT: no process spends of a budget what it has not leased.

@@ -1,18 +1,19 @@
-"""What customers may still ask and spend: limits by the minute, and budgets of which this process holds slices.
+"""Accounts of customers: limits by the minute, and budgets of which this process holds slices.
 
-Lives as long as the process; a new plan changes what holds and for whom, never what was already used. On a request's
-way there is no I/O and no clock: seconds (of `time.monotonic`) are arguments, and slices come from a `leases.Lessor`.
+Lives as long as the process; a new plan changes what holds and for whom, never what was already
+used. On a request's way there is no I/O and no clock: seconds (of `time.monotonic`) are arguments,
+and slices come from a `LeaseServer`.
 """
 
 import asyncio
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import count
 from time import monotonic
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
-from clauseway.gateway.budgets.leases import Ask, Lessor, Slice
+from clauseway.gateway.budgets.leases import Ask, LeaseServer, Slice
 from clauseway.gateway.budgets.shortage import Shortage
-from clauseway.gateway.budgets.slices import DENIED_S, Former, Purse, shortest
+from clauseway.gateway.budgets.slices import DENIED_S, BudgetSlice, Former, shortest
 from clauseway.gateway.budgets.windows import Window, header_lines
 from clauseway.gateway.plan import Budget, Key, RateLimit
 from clauseway.gateway.plan.file import Rows
@@ -20,8 +21,8 @@ from clauseway.gateway.plan.steps import emptied, whole
 
 __all__ = ["Account", "Accounts", "Shortage"]
 
-# A lessor that takes longer is down, as far as a waiting request is concerned.
-_LESSOR_PATIENCE_S: Final = 1.0
+# A lease server that takes longer is down, as far as a waiting request is concerned.
+_PATIENCE_S: Final = 1.0
 # Of a lease that no process holds: nothing is heeded after it.
 _LAST_SERIAL: Final = 1 << 62
 # A millisecond's worth of looking at what there is to report; then requests have their turn.
@@ -32,7 +33,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Listed(Protocol[T_co]):
-    """What is decoded where it is asked for, or a tuple."""
+    """A list whose rows are decoded when they are asked for, or a tuple."""
 
     def __getitem__(self, at: int, /) -> T_co: ...
 
@@ -40,7 +41,7 @@ class Listed(Protocol[T_co]):
 
 
 class Allowed(Protocol):
-    """What a plan says of limits and budgets."""
+    """The limits and budgets of a plan."""
 
     @property
     def limits(self) -> Listed[RateLimit]: ...
@@ -49,24 +50,32 @@ class Allowed(Protocol):
     def budgets(self) -> Listed[Budget]: ...
 
 
-# Limits of requests that are narrowed, limits of tokens, budgets; then all limits of requests, and all of tokens.
-_Matching = tuple[tuple[Window, ...], tuple[Window, ...], tuple[Purse, ...], tuple[Window, ...], tuple[Window, ...]]
+# Limits of requests that are narrowed, limits of tokens, budgets; then all limits of requests, and
+# all of tokens.
+_Windows = tuple[Window, ...]
+_Matching = tuple[_Windows, _Windows, tuple[BudgetSlice, ...], _Windows, _Windows]
 
 
 class Account:
-    """The limits and budgets that hold for a key. Shared by the keys for which the same ones hold."""
+    """The limits and budgets that hold for a key. Shared by the keys for which the same ones
+    hold."""
 
-    __slots__ = ("_accounts", "_matching", "_purses", "_requests", "_windows")
+    __slots__ = ("_accounts", "_matching", "_requests", "_slices", "_windows")
 
-    def __init__(self, accounts: "Accounts", windows: Sequence[Window], purses: Sequence[Purse]) -> None:
+    def __init__(
+        self, accounts: "Accounts", windows: Sequence[Window], slices: Sequence[BudgetSlice]
+    ) -> None:
         self._accounts = accounts
         self._windows = tuple(windows)
-        self._purses = tuple(purses)
-        self._requests = tuple(w for w in windows if w.kind == "requests" and w.narrowed == ("", ""))
+        self._slices = tuple(slices)
+        self._requests = tuple(
+            w for w in windows if w.kind == "requests" and w.narrowed == ("", "")
+        )
         self._matching: dict[tuple[str, str], _Matching] = {}
 
     def admit(self, now_s: float) -> Shortage | None:
-        """Count one request against the limits of requests that hold for any cloud and product; all, or none."""
+        """Count one request against the limits of requests that hold for any cloud and product;
+        all, or none."""
         for window in self._requests:
             if now_s >= window.step_end_s:
                 window.turn(now_s)
@@ -77,12 +86,17 @@ class Account:
             window.fresh += 1
         return None
 
-    def reserve(self, cloud: str, product: str, picodollars: int, tokens: int, now_s: float) -> Shortage | None:
-        """Reserve an attempt's worst case from every budget and limit that holds for it; from all, or from none.
+    def reserve(
+        self, cloud: str, product: str, picodollars: int, tokens: int, now_s: float
+    ) -> Shortage | None:
+        """Reserve an attempt's worst case from every budget and limit that holds for it; from all,
+        or from none.
 
         Limits of requests that are narrowed to a cloud or product count an attempt here.
         """
-        requests, windows, purses, _, _ = self._matching.get((cloud, product)) or self._match(cloud, product)
+        requests, windows, slices, _, _ = self._matching.get((cloud, product)) or self._match(
+            cloud, product
+        )
         for window in requests:
             if now_s >= window.step_end_s:
                 window.turn(now_s)
@@ -93,21 +107,21 @@ class Account:
                 window.turn(now_s)
             if window.left < tokens:
                 return window.shortage(tokens, now_s)
-        for purse in purses:
-            if now_s >= purse.period_end_s:
-                purse.turn()
-            if purse.left < picodollars:
-                return shortest(purses, picodollars, now_s)
+        for budget_slice in slices:
+            if now_s >= budget_slice.period_end_s:
+                budget_slice.turn()
+            if budget_slice.left < picodollars:
+                return shortest(slices, picodollars, now_s)
         for window in requests:
             window.left -= 1
             window.fresh += 1
         for window in windows:
             window.left -= tokens
-        for purse in purses:
-            purse.reserved += picodollars
-            purse.left -= picodollars
-            if purse.left < purse.low_water and purse.asking is None:
-                self._accounts.top_up(purse, picodollars)
+        for budget_slice in slices:
+            budget_slice.reserved += picodollars
+            budget_slice.left -= picodollars
+            if budget_slice.left < budget_slice.low_water and budget_slice.asking is None:
+                self._accounts.top_up(budget_slice, picodollars)
         return None
 
     def settle(
@@ -119,67 +133,81 @@ class Account:
         reserved_tokens: int,
         used_tokens: int,
     ) -> None:
-        """What a reservation came to; the remainder is free again. Exactly once for each reservation that was made.
+        """Settle a reservation with its charge; the remainder is free again. Exactly once for each
+        reservation that was made.
 
-        The tokens used count from the latest step on that the limit has seen, which is not before the reservation's.
+        The tokens used count from the latest step on that the limit has seen, which is not before
+        the reservation's.
         """
-        _, windows, purses, _, _ = self._matching[cloud, product]
+        _, windows, slices, _, _ = self._matching[cloud, product]
         for window in windows:
             window.left += reserved_tokens - used_tokens
             window.fresh += used_tokens
-        for purse in purses:
-            if purse.formers:
-                purse.settle(reserved_picodollars, charged_picodollars)
+        for budget_slice in slices:
+            if budget_slice.formers:
+                budget_slice.settle(reserved_picodollars, charged_picodollars)
             else:
-                purse.reserved -= reserved_picodollars
-                purse.spent += charged_picodollars
-                purse.left += reserved_picodollars - charged_picodollars
+                budget_slice.reserved -= reserved_picodollars
+                budget_slice.spent += charged_picodollars
+                budget_slice.left += reserved_picodollars - charged_picodollars
 
-    def purses(self, cloud: str, product: str) -> tuple[Purse, ...]:
+    def slices(self, cloud: str, product: str) -> tuple[BudgetSlice, ...]:
         """This process's slices of the budgets that hold for an attempt."""
         return (self._matching.get((cloud, product)) or self._match(cloud, product))[2]
 
     def rate_limit_headers(self, now_s: float, cloud: str = "", product: str = "") -> bytes:
-        """The `x-ratelimit-*` lines of the tightest limits that hold, as OpenAI writes them; empty without limits."""
+        """The `x-ratelimit-*` lines of the tightest limits that hold, as OpenAI writes them; empty
+        without limits."""
         if not self._windows:
             return b""
-        _, _, _, requests, tokens = self._matching.get((cloud, product)) or self._match(cloud, product)
+        _, _, _, requests, tokens = self._matching.get((cloud, product)) or self._match(
+            cloud, product
+        )
         return header_lines(requests, now_s) + header_lines(tokens, now_s)
 
     def _match(self, cloud: str, product: str) -> _Matching:
-        """Which of them hold for an attempt. INVARIANT: kept from here on, so that it is settled with the same ones."""
+        """Return the limits and budgets that hold for an attempt. INVARIANT: kept from here on, so
+        that it is settled with the same ones."""
         holds = {(c, p) for c in (cloud, "") for p in (product, "")}
-        requests = tuple(w for w in self._windows if w.kind == "requests" and w.narrowed in holds - {("", "")})
+        requests = tuple(
+            w for w in self._windows if w.kind == "requests" and w.narrowed in holds - {("", "")}
+        )
         tokens = tuple(w for w in self._windows if w.kind == "tokens" and w.narrowed in holds)
-        purses = tuple(p for p in self._purses if p.narrowed in holds)
-        found = self._matching[cloud, product] = requests, tokens, purses, (*self._requests, *requests), tokens
-        return found
+        slices = tuple(p for p in self._slices if p.narrowed in holds)
+        matching = self._matching[cloud, product] = (
+            requests,
+            tokens,
+            slices,
+            (*self._requests, *requests),
+            tokens,
+        )
+        return matching
 
 
 class Accounts:
     """All accounts of a process, by the ids of limits and budgets."""
 
-    def __init__(self, lessor: Lessor) -> None:
-        self._lessor = lessor
+    def __init__(self, lease_server: LeaseServer) -> None:
+        self._lease_server = lease_server
         self._windows: dict[tuple[str, str], Window] = {}
-        self._purses: dict[str, Purse] = {}
+        self._slices: dict[str, BudgetSlice] = {}
         self._limits: Listed[RateLimit] = ()
         self._budgets: Listed[Budget] = ()
         self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], Account] = {}
-        # Of plans that others have taken the place of: what of them is not in the present one is to be forgotten.
+        # Of superseded plans: accounts that exist only there are dropped.
         self._known_before: list[dict[tuple[tuple[int, ...], tuple[int, ...]], Account]] = []
         self._limits_before: list[Listed[RateLimit]] = []
         self._budgets_before: list[Listed[Budget]] = []
         self._parts = count()
 
-    def take_over(self, plan: Allowed) -> None:
+    def reload(self, plan: Allowed) -> None:
         """Let a plan's limits and budgets hold, and forget all others."""
         self.turn_to(plan)
         whole(self.forgetting())
 
     def turn_to(self, plan: Allowed) -> None:
-        """From here on a plan's limits and budgets hold, each from when a key of it is first asked for. What was used
-        of those that stay counts on."""
+        """Let a plan's limits and budgets hold, each from when a key of it is first asked for. The
+        usage of those that stay counts on."""
         self._limits_before.append(self._limits)
         self._budgets_before.append(self._budgets)
         self._limits, self._budgets = plan.limits, plan.budgets
@@ -216,159 +244,196 @@ class Accounts:
         yield from emptied(staying)
 
     def _mark(self, budget: str, *, gone: bool) -> None:
-        purse = self._purses.get(budget)
-        if purse is not None:
-            purse.gone = gone
+        budget_slice = self._slices.get(budget)
+        if budget_slice is not None:
+            budget_slice.gone = gone
 
     def of(self, key: Key) -> Account:
         """The account of a key of the plan that was taken over last."""
         indices = (key.limits, key.budgets)
         if indices not in self._known:
-            windows = [window for index in key.limits for window in self._windows_of(self._limits[index])]
-            purses = [self._purse_of(self._budgets[index]) for index in key.budgets]
-            self._known[indices] = Account(self, windows, purses)
+            windows = [
+                window for index in key.limits for window in self._windows_of(self._limits[index])
+            ]
+            slices = [self._slice_of(self._budgets[index]) for index in key.budgets]
+            self._known[indices] = Account(self, windows, slices)
         return self._known[indices]
 
-    def purses(self) -> list[Purse]:
+    def slices(self) -> list[BudgetSlice]:
         """The slices that this process holds, to be looked at."""
-        return [purse for purse in self._purses.values() if not purse.gone]
+        return [budget_slice for budget_slice in self._slices.values() if not budget_slice.gone]
 
     async def grow(self, shortage: Shortage) -> bool:
-        """Ask for more of the budgets that were short; whether what was needed is there now. Takes a second at most.
+        """Ask for more of the budgets that were short; whether what was needed is there now. Takes
+        a second at most.
 
-        Reserve again then, whatever the answer: others may have been quicker, and the new shortage has the new figures.
-        Nothing that was denied `may_grow` for a moment, so that this comes to an end.
+        Reserve again then, whatever the answer: others may have been quicker, and the new shortage
+        has the new figures. Nothing that was denied `may_grow` for a moment, so that this comes to
+        an end.
         """
         if shortage.kind != "budget":
             return False
         needed = shortage.needed
-        purses = [self._purses[name] for name in (shortage.id, *shortage.others) if name in self._purses]
-        for purse in purses:
-            purse.waiting += needed
+        slices = [
+            self._slices[name] for name in (shortage.id, *shortage.others) if name in self._slices
+        ]
+        for budget_slice in slices:
+            budget_slice.waiting += needed
         try:
-            async with asyncio.timeout(_LESSOR_PATIENCE_S):
-                while short := [purse for purse in purses if purse.left < needed]:
-                    idle = [purse for purse in short if purse.asking is None]
-                    if not all(purse.shortage(needed, monotonic()).may_grow for purse in idle):
+            async with asyncio.timeout(_PATIENCE_S):
+                while short := [
+                    budget_slice for budget_slice in slices if budget_slice.left < needed
+                ]:
+                    idle = [budget_slice for budget_slice in short if budget_slice.asking is None]
+                    if not all(
+                        budget_slice.shortage(needed, monotonic()).may_grow for budget_slice in idle
+                    ):
                         break
                     if idle:
-                        self._start([_Call(purse, None, purse.growth(needed)) for purse in idle])
-                    await asyncio.wait({purse.asking for purse in short if purse.asking is not None})
+                        self._start(
+                            [
+                                _Call(budget_slice, None, budget_slice.growth(needed))
+                                for budget_slice in idle
+                            ]
+                        )
+                    await asyncio.wait(_under_way(short))
         except TimeoutError:
             # The ask goes on: what it brings is there for a later request.
-            for purse in purses:
-                purse.denied_least, purse.denied_until_s = 0, monotonic() + DENIED_S
+            for budget_slice in slices:
+                budget_slice.denied_least, budget_slice.denied_until_s = 0, monotonic() + DENIED_S
         finally:
-            for purse in purses:
-                purse.waiting -= needed
-        return bool(purses) and all(purse.left >= needed for purse in purses)
+            for budget_slice in slices:
+                budget_slice.waiting -= needed
+        return bool(slices) and all(budget_slice.left >= needed for budget_slice in slices)
 
-    def top_up(self, purse: Purse, needed: int) -> None:
+    def top_up(self, budget_slice: BudgetSlice, needed: int) -> None:
         """A slice runs low: ask for the next one before somebody waits for it."""
-        if not purse.gone and purse.shortage(needed, monotonic()).may_grow:
-            self._start([_Call(purse, None, purse.growth(needed))])
+        if not budget_slice.gone and budget_slice.shortage(needed, monotonic()).may_grow:
+            self._start([_Call(budget_slice, None, budget_slice.growth(needed))])
 
-    async def cede(self, purses: Sequence[Purse], picodollars: int, holder: str, serial: int) -> bool:
-        """Give what is reserved of each budget a lease of its own, in one step with ours; whether all have one, and it
-        is not reserved here any more.
+    async def transfer(
+        self, slices: Sequence[BudgetSlice], picodollars: int, holder: str, serial: int
+    ) -> bool:
+        """Give what is reserved of each budget a lease of its own, in one step with ours; whether
+        all have one, and it is not reserved here any more.
 
         Nobody else may be asking for these budgets at the moment: see `quiet`.
         """
-        if any(purse.formers for purse in purses):
+        if any(budget_slice.formers for budget_slice in slices):
             # It may be of a lease whose period is over: from there nothing can be given away.
-            if not await self.hold([purse.id for purse in purses], picodollars, holder, serial):
+            if not await self.hold(
+                [budget_slice.id for budget_slice in slices], picodollars, holder, serial
+            ):
                 return False
-            for purse in purses:
-                purse.settle(picodollars, 0)
+            for budget_slice in slices:
+                budget_slice.settle(picodollars, 0)
             return True
         task = asyncio.current_task()
-        parts = [purse.part for purse in purses]
-        own = [purse.cede(picodollars) for purse in purses]
-        holds = [_hold(purse.id, picodollars, holder, serial) for purse in purses]
-        for purse in purses:
-            assert purse.asking is None, "two calls for one budget"
-            purse.asking = task
+        parts = [budget_slice.part for budget_slice in slices]
+        own = [budget_slice.transfer(picodollars) for budget_slice in slices]
+        holds = [_hold(budget_slice.id, picodollars, holder, serial) for budget_slice in slices]
+        for budget_slice in slices:
+            assert budget_slice.asking is None, "two calls for one budget"
+            budget_slice.asking = task
         began_s = monotonic()
-        slices: Sequence[Slice] = ()
+        granted: Sequence[Slice] = ()
         try:
-            async with asyncio.timeout(_LESSOR_PATIENCE_S):
-                slices = await self._lessor.lease([ask for pair in zip(own, holds, strict=True) for ask in pair])
+            async with asyncio.timeout(_PATIENCE_S):
+                granted = await self._lease_server.lease(
+                    [ask for pair in zip(own, holds, strict=True) for ask in pair]
+                )
         except OSError:
             pass  # taken back below
         finally:
-            for purse in purses:
-                purse.asking = None
-        for purse, ask, slice_ in zip(purses, own, slices[::2], strict=False):
-            if ask.part == purse.part:
-                purse.granted(slice_, ask, began_s)
-        if slices and all(slice_.leased >= picodollars for slice_ in slices[1::2]):
+            for budget_slice in slices:
+                budget_slice.asking = None
+        for budget_slice, ask, slice_ in zip(slices, own, granted[::2], strict=False):
+            if ask.part == budget_slice.part:
+                budget_slice.granted(slice_, ask, began_s)
+        if granted and all(slice_.leased >= picodollars for slice_ in granted[1::2]):
             return True
-        for purse, part in zip(purses, parts, strict=True):
-            purse.take_back(picodollars, part)
+        for budget_slice, part in zip(slices, parts, strict=True):
+            budget_slice.take_back(picodollars, part)
         return False
 
-    async def quiet(self, purses: Sequence[Purse]) -> None:
+    async def quiet(self, slices: Sequence[BudgetSlice]) -> None:
         """Wait until nobody asks for any of these budgets."""
-        while asking := {purse.asking for purse in purses if purse.asking is not None}:
+        while asking := {
+            budget_slice.asking for budget_slice in slices if budget_slice.asking is not None
+        }:
             await asyncio.wait(asking)
 
-    async def hold(self, budgets: Sequence[str], picodollars: int, holder: str, serial: int) -> bool:
+    async def hold(
+        self, budgets: Sequence[str], picodollars: int, holder: str, serial: int
+    ) -> bool:
         """Ask for leases of their own, again or for the first time; whether all are there."""
         try:
-            async with asyncio.timeout(_LESSOR_PATIENCE_S):
-                slices = await self._lessor.lease([_hold(name, picodollars, holder, serial) for name in budgets])
+            async with asyncio.timeout(_PATIENCE_S):
+                slices = await self._lease_server.lease(
+                    [_hold(name, picodollars, holder, serial) for name in budgets]
+                )
         except OSError:
             return False
         return all(slice_.leased >= picodollars for slice_ in slices)
 
     async def end(self, budgets: Sequence[str], spent: int, holder: str) -> bool:
-        """Such leases are over, and this is what was spent of each; whether the lessor knows."""
+        """Such leases are over, and this is what was spent of each; whether the lease server
+        knows."""
         asks = [
-            Ask(budget=name, part=0, serial=_LAST_SERIAL, spent=spent, over=True, holder=holder) for name in budgets
+            Ask(budget=name, part=0, serial=_LAST_SERIAL, spent=spent, over=True, holder=holder)
+            for name in budgets
         ]
         try:
-            async with asyncio.timeout(_LESSOR_PATIENCE_S):
-                await self._lessor.lease(asks)
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._lease_server.lease(asks)
         except OSError:
             return False
         return True
 
     async def report(self, now_s: float) -> None:
-        """Tell the lessor what was spent, return the leases that are over, give back what is recalled or idle.
+        """Tell the lease server what was spent, return the leases that are over, give back what is
+        recalled or idle.
 
-        To be called once a second or so. Raises nothing: what could not be said is said the next time.
+        To be called once a second or so. Raises nothing: what could not be said is said the next
+        time.
         """
-        purses = list(self._purses.values())
-        for begin in range(0, len(purses), _PURSES_AT_ONCE):
+        slices = list(self._slices.values())
+        for begin in range(0, len(slices), _PURSES_AT_ONCE):
             if begin:
                 await asyncio.sleep(0)
-            calls = self._reports(purses[begin : begin + _PURSES_AT_ONCE], now_s)
+            calls = self._reports(slices[begin : begin + _PURSES_AT_ONCE], now_s)
             if calls:
                 await asyncio.shield(self._start(calls))
 
-    def _reports(self, purses: list[Purse], now_s: float) -> "list[_Call]":
-        """What there is to say of these, those left out about which something is being said."""
+    def _reports(self, slices: list[BudgetSlice], now_s: float) -> "list[_Call]":
+        """Return the calls that report on slices, except those that are being asked for."""
         calls: list[_Call] = []
-        for purse in [purse for purse in purses if purse.asking is None]:
-            if now_s >= purse.period_end_s or (purse.gone and purse.serial):
-                purse.turn()
-            calls += [_Call(purse, former, former.over(purse.id)) for former in purse.formers if not former.reserved]
-            if purse.gone and not purse.formers:
-                del self._purses[purse.id]
-            elif (ask := purse.report(now_s)) is not None:
-                calls.append(_Call(purse, None, ask))
+        for budget_slice in [
+            budget_slice for budget_slice in slices if budget_slice.asking is None
+        ]:
+            if now_s >= budget_slice.period_end_s or (budget_slice.gone and budget_slice.serial):
+                budget_slice.turn()
+            calls += [
+                _Call(budget_slice, former, former.over(budget_slice.id))
+                for former in budget_slice.formers
+                if not former.reserved
+            ]
+            if budget_slice.gone and not budget_slice.formers:
+                del self._slices[budget_slice.id]
+            elif (ask := budget_slice.report(now_s)) is not None:
+                calls.append(_Call(budget_slice, None, ask))
         return calls
 
     async def close(self) -> None:
         """Return every slice. Requests that are still open are counted as what they reserved."""
-        while asking := {purse.asking for purse in self._purses.values() if purse.asking is not None}:
+        while asking := _under_way(self._slices.values()):
             await asyncio.wait(asking)
         calls: list[_Call] = []
-        for purse in self._purses.values():
-            purse.turn()
-            for former in purse.formers:
+        for budget_slice in self._slices.values():
+            budget_slice.turn()
+            for former in budget_slice.formers:
                 former.spent, former.reserved = former.spent + former.reserved, 0
-                calls.append(_Call(purse, former, former.over(purse.id)))
+                calls.append(_Call(budget_slice, former, former.over(budget_slice.id)))
         if calls:
             await self._start(calls)
 
@@ -385,57 +450,66 @@ class Accounts:
                 windows.append(window)
         return windows
 
-    def _purse_of(self, budget: Budget) -> Purse:
-        if budget.id not in self._purses:
-            self._purses[budget.id] = Purse(budget, self._parts)
-        self._purses[budget.id].describe(budget)
-        return self._purses[budget.id]
+    def _slice_of(self, budget: Budget) -> BudgetSlice:
+        if budget.id not in self._slices:
+            self._slices[budget.id] = BudgetSlice(budget, self._parts)
+        self._slices[budget.id].describe(budget)
+        return self._slices[budget.id]
 
     def _start(self, calls: "list[_Call]") -> "asyncio.Task[None]":
         """One call at a time for each budget."""
         task = asyncio.get_running_loop().create_task(self._call(calls))
         for call in calls:
-            assert call.purse.asking in (None, task), "two calls for one budget"
-            call.purse.asking = task
+            assert call.budget_slice.asking in (None, task), "two calls for one budget"
+            call.budget_slice.asking = task
         return task
 
     async def _call(self, calls: "list[_Call]") -> None:
         try:
-            recalled = await self._exchange(calls)
-            await self._exchange([_Call(purse, None, purse.give_back()) for purse in recalled])
+            recalled = await self._ask_for(calls)
+            await self._ask_for(
+                [_Call(budget_slice, None, budget_slice.give_back()) for budget_slice in recalled]
+            )
         finally:
             for call in calls:
-                call.purse.asking = None
+                call.budget_slice.asking = None
 
-    async def _exchange(self, calls: "list[_Call]") -> list[Purse]:
+    async def _ask_for(self, calls: "list[_Call]") -> list[BudgetSlice]:
         """Say it and take over what is answered; the budgets of which something is recalled.
 
-        Where the lessor could not be asked, nothing was granted, as far as we know.
+        Where the lease server could not be asked, nothing was granted, as far as we know.
         """
         if not calls:
             return []
         began_s = monotonic()
         try:
-            async with asyncio.timeout(_LESSOR_PATIENCE_S):
-                slices = await self._lessor.lease([call.ask for call in calls])
+            async with asyncio.timeout(_PATIENCE_S):
+                slices = await self._lease_server.lease([call.ask for call in calls])
         except OSError:
-            for purse, former, _ in calls:
+            for budget_slice, former, _ in calls:
                 if former is None:
-                    purse.denied_least, purse.denied_until_s = 0, began_s + DENIED_S
+                    budget_slice.denied_least, budget_slice.denied_until_s = 0, began_s + DENIED_S
             return []
         recalled = []
-        for (purse, former, ask), slice_ in zip(calls, slices, strict=True):
+        for (budget_slice, former, ask), slice_ in zip(calls, slices, strict=True):
             if former is not None:
-                purse.formers.remove(former)
-            elif ask.part == purse.part:
-                purse.granted(slice_, ask, began_s)
-                if slice_.recall and purse.left > 0:
-                    recalled.append(purse)
+                budget_slice.formers.remove(former)
+            elif ask.part == budget_slice.part:
+                budget_slice.granted(slice_, ask, began_s)
+                if slice_.recall and budget_slice.left > 0:
+                    recalled.append(budget_slice)
         return recalled
 
 
+def _under_way(slices: Iterable[BudgetSlice]) -> set[asyncio.Task[None]]:
+    """Return the calls that ask for slices at present."""
+    return {budget_slice.asking for budget_slice in slices if budget_slice.asking is not None}
+
+
 def _hold(budget: str, picodollars: int, holder: str, serial: int) -> Ask:
-    return Ask(budget=budget, part=0, serial=serial, least=picodollars, target=picodollars, holder=holder)
+    return Ask(
+        budget=budget, part=0, serial=serial, least=picodollars, target=picodollars, holder=holder
+    )
 
 
 def _let_go(former: Listed[T]) -> Generator[None, None, None]:
@@ -447,6 +521,6 @@ def _let_go(former: Listed[T]) -> Generator[None, None, None]:
 class _Call(NamedTuple):
     """An ask for a budget's present lease, or for a former one."""
 
-    purse: Purse
+    budget_slice: BudgetSlice
     former: Former | None
     ask: Ask

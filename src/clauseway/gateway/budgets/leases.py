@@ -1,8 +1,10 @@
-"""Slices of budgets: what a gateway process asks for and is granted, so that no two processes spend the same money.
+"""Slices of budgets: what a gateway process asks for and is granted, so that no two processes spend
+the same money.
 
-Every figure is a total of one lease, in picodollars, never a difference: an answer that was lost does no harm, and the
-same thing asked again grants nothing twice. `serial` counts a lease's asks; the lessor heeds none that is older than
-one it has seen, so that one which was delayed cannot take back what was granted since.
+Every figure is a total of one lease, in picodollars, never a difference: an answer that was lost
+does no harm, and the same thing asked again grants nothing twice. `serial` counts a lease's asks;
+the lease server heeds none that is older than one it has seen, so that one which was delayed cannot
+take back what was granted since.
 """
 
 import asyncio
@@ -18,13 +20,14 @@ _NO_LIMIT = 1 << 62
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What one lease of a budget should be. `part` numbers this process's leases: a new one for a new period.
+    """The wanted state of one lease of a budget. `part` numbers this process's leases: a new one
+    for a new period.
 
-    `least` is the total below which nothing helps, `target` the total wished for; below what is held, the rest is given
-    back. `spent` is final where the lease is `over`.
+    `least` is the total below which nothing helps, `target` the total wished for; below what is
+    held, the rest is given back. `spent` is final where the lease is `over`.
 
-    `holder` is empty for leases of the process that asks. What outlives it has leases of its own, under a name of its
-    own: 16 characters of hex, as starts of processes have.
+    `holder` is empty for leases of the process that asks. Holds that outlive it have leases of
+    their own, under a name of their own: 16 characters of hex, as starts of processes have.
     """
 
     budget: str
@@ -38,10 +41,11 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
-    """A lease as it stands. `leased` is its total; `left` is what no lease holds of the budget's `amount`.
+    """A lease as it stands. `leased` is its total; `left` is what no lease holds of the budget's
+    `amount`.
 
-    The period that it is of ends in `ends_in_s`; 0 or less: that is over, and nothing more comes of this lease.
-    `recall`: another process needs what this one holds and does not use.
+    The period that it is of ends in `ends_in_s`; 0 or less: that is over, and nothing more comes of
+    this lease. `recall`: another process needs what this one holds and does not use.
     """
 
     leased: int
@@ -51,17 +55,21 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     recall: bool = False
 
 
-class Lessor(Protocol):
-    """Who grants slices."""
+class LeaseServer(Protocol):
+    """Grants slices of budgets."""
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
-        """One slice for each ask, in order. Raises OSError (a timeout is one) where the lessor cannot be asked."""
+        """One slice for each ask, in order. Raises OSError (a timeout is one) where the lease
+        server cannot be asked."""
 
 
-class LocalLessor:
-    """Grants from amounts held in this process, to this process alone: for a gateway that stands by itself."""
+class LocalLeaseServer:
+    """Grants from amounts held in this process, to this process alone: for a gateway that stands by
+    itself."""
 
-    def __init__(self, amounts: Mapping[str, int] | None = None, otherwise: int = _NO_LIMIT) -> None:
+    def __init__(
+        self, amounts: Mapping[str, int] | None = None, otherwise: int = _NO_LIMIT
+    ) -> None:
         self._amounts = dict(amounts or {})
         self._otherwise = otherwise
         self._held: dict[tuple[str, str, int], int] = {}
@@ -73,7 +81,9 @@ class LocalLessor:
         amount = self._amounts.get(ask.budget, self._otherwise)
         name = ask.budget, ask.holder, ask.part
         held = self._held.get(name, 0)
-        free = amount - sum(total for (budget, _, _), total in self._held.items() if budget == ask.budget)
+        free = amount - sum(
+            total for (budget, _, _), total in self._held.items() if budget == ask.budget
+        )
         wished = min(ask.spent if ask.over else ask.target, held + max(free, 0))
         if wished < held or wished >= ask.least:
             self._held[name], free = wished, free + held - wished
@@ -82,10 +92,11 @@ class LocalLessor:
 
 
 class LeaseCall(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process sends to the lessor's socket: `POST /leases`, answered by a list of `Slice`.
+    """The call of a process to the lease server's socket: `POST /leases`, answered by a list of
+    `Slice`.
 
-    `boot` names its start, in hex; `pid` is how the lessor later finds out that it died; `spool` is the journal that
-    tells then what it spent, in hex.
+    `boot` names its start, in hex; `pid` is how the lease server later finds out that it died;
+    `spool` is the journal that says then what it spent, in hex.
     """
 
     boot: str
@@ -95,11 +106,14 @@ class LeaseCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _SLICES = msgspec.json.Decoder(tuple[Slice, ...])
-_ANSWER_BYTES = 16 << 20  # a slice is some hundred bytes; asks for all budgets of a large plan come at once
+_ANSWER_BYTES = (
+    16 << 20
+)  # a slice is some hundred bytes; asks for all budgets of a large plan come at once
 
 
 class LeaseSocket:
-    """The lessor behind a unix socket: HTTP over one connection that is kept, one call at a time.
+    """The lease server behind a unix socket: HTTP over one connection that is kept, one call at a
+    time.
 
     `path` may change with the plan; empty text is nowhere.
     """
@@ -111,11 +125,14 @@ class LeaseSocket:
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[Slice]:
-        """Raises OSError where nobody listens, or what answers is no lessor."""
-        body = msgspec.json.encode(LeaseCall(boot=self._boot, pid=os.getpid(), asks=tuple(asks), spool=self._spool))
+        """Raises OSError where nobody listens, or what answers is no lease server."""
+        body = msgspec.json.encode(
+            LeaseCall(boot=self._boot, pid=os.getpid(), asks=tuple(asks), spool=self._spool)
+        )
         async with self._one_call:
             kept, self._connection = self._connection, None
-            # A call that is broken off leaves no connection behind: an answer must not meet another call.
+            # A call that is broken off leaves no connection behind: an answer must not meet another
+            # call.
             connection = kept or await self._connect()
             try:
                 answer = await _post(*connection, body)
@@ -137,8 +154,12 @@ class LeaseSocket:
             self._connection[1].close()
 
 
-async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> Sequence[Slice]:
-    writer.write(b"POST /leases HTTP/1.1\r\nhost: lessor\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+async def _post(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes
+) -> Sequence[Slice]:
+    writer.write(
+        b"POST /leases HTTP/1.1\r\nhost: lessor\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    )
     try:
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(

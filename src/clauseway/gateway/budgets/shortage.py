@@ -8,9 +8,10 @@ _PICODOLLARS = 10**12
 class Shortage(NamedTuple):
     """Why a request may not go on. Amounts are requests, tokens or picodollars, by `kind`.
 
-    `limit` is the whole limit or budget (-1: not known yet), `left` what is left of it, as far as is known here.
-    `retry_after_s` is when it would do, 0 where waiting does not help or nobody knows. `may_grow`: `Accounts.grow` may
-    get more, of this budget and of the `others` that were short too.
+    `limit` is the whole limit or budget (-1: not known yet), `left` what is left of it, as far as
+    is known here. `retry_after_s` is when it would do, 0 where waiting does not help or nobody
+    knows. `may_grow`: `Accounts.grow` may get more, of this budget and of the `others` that were
+    short too.
     """
 
     kind: Literal["requests", "tokens", "budget"]
@@ -29,16 +30,16 @@ class Shortage(NamedTuple):
         if self.kind == "budget":
             if self.limit < 0:
                 return f"The budget of {self.whose} cannot be asked for more now.{self._todo}"
-            what = f"The budget of {_usd(self.limit)} of {self.whose} has {_usd(self.left)} left"
-            return f"{what}; this request may cost up to {_usd(self.needed)}.{self._todo}"
-        what = f"The limit of {self.limit:,} {self.kind} a minute of {self.whose} has {self.left:,} left"
+            left_of = f"The budget of {_usd(self.limit)} of {self.whose} has {_usd(self.left)} left"
+            return f"{left_of}; this request may cost up to {_usd(self.needed)}.{self._todo}"
+        left_of = f"The limit of {self.limit:,} {self.kind} a minute of {self.whose} has {self.left:,} left"
         if self.kind == "requests":
-            return f"{what}.{self._todo}"
-        return f"{what}; this request may take up to {self.needed:,}.{self._todo}"
+            return f"{left_of}.{self._todo}"
+        return f"{left_of}; this request may take up to {self.needed:,}.{self._todo}"
 
     @property
     def _todo(self) -> str:
-        """What helps."""
+        """Return the sentence that says what helps."""
         if self.needed > self.limit >= 0:
             return " It never fits: ask for fewer output tokens, or have it raised."
         if not self.retry_after_s:

@@ -1,7 +1,9 @@
-"""This process's slices of budgets: what is spent and reserved of them, and what is asked of the lessor.
+"""This process's slices of budgets: what is spent and reserved of them, and what is asked of the
+lease server.
 
-INVARIANT: spent + reserved ≤ leased, as long as no charge is larger than its reservation. What was reserved in one
-period and ends in the next is settled with the slice that it was reserved from, oldest first.
+INVARIANT: spent + reserved ≤ leased, as long as no charge is larger than its reservation. A
+reservation made in one period and ends in the next is settled with the slice that it was reserved
+from, oldest first.
 """
 
 import asyncio
@@ -12,12 +14,13 @@ from clauseway.gateway.budgets.leases import FOREVER_S, Ask, Slice
 from clauseway.gateway.budgets.shortage import Shortage
 from clauseway.gateway.plan import Budget
 
-# What was denied is not asked for again at once: a refused client must not become load on the lessor.
+# A denied ask is not repeated at once: a refused client must not become load on the lease server.
 DENIED_S: Final = 1.0
-# A process that does not spend still says now and then that it is here, and hears whether somebody is short; after a
-# minute it gives back what it holds.
+# A process that does not spend still says now and then that it is here, and hears whether somebody
+# is short; after a minute it gives back what it holds.
 _SILENCE_S, _IDLE_S = 5.0, 60.0
-# A slice lasts for some requests of the size just asked for, and for what the last one lasted for, twice.
+# A slice lasts for some requests of the size just asked for, and for what the last one lasted for,
+# twice.
 _SLICE_REQUESTS, _SLICE_GROWTH = 16, 2
 
 
@@ -26,9 +29,13 @@ class Former:
 
     __slots__ = ("leased", "part", "reserved", "serial", "spent")
 
-    def __init__(self, purse: "Purse") -> None:
-        self.part, self.serial = purse.part, purse.serial
-        self.leased, self.spent, self.reserved = purse.leased, purse.spent, purse.reserved
+    def __init__(self, budget_slice: "BudgetSlice") -> None:
+        self.part, self.serial = budget_slice.part, budget_slice.serial
+        self.leased, self.spent, self.reserved = (
+            budget_slice.leased,
+            budget_slice.spent,
+            budget_slice.reserved,
+        )
 
     def over(self, budget: str) -> Ask:
         """The ask that ends it."""
@@ -36,14 +43,36 @@ class Former:
         return Ask(budget=budget, part=self.part, serial=self.serial, spent=self.spent, over=True)
 
 
-class Purse:
+class BudgetSlice:
     """This process's slice of one budget. INVARIANT: left = leased - spent - reserved."""
 
     __slots__ = (
-        "_parts", "amount", "asking", "busy_s", "denied_least", "denied_until_s", "elsewhere", "formers", "gone",
-        "id", "leased", "left", "low_water", "narrowed", "owing", "part", "period_end_s", "reported", "reserved",
-        "said_s", "serial", "spent", "spent_then", "waiting", "whose",
-    )  # fmt: skip
+        "_parts",
+        "amount",
+        "asking",
+        "busy_s",
+        "denied_least",
+        "denied_until_s",
+        "elsewhere",
+        "formers",
+        "gone",
+        "id",
+        "leased",
+        "left",
+        "low_water",
+        "narrowed",
+        "owing",
+        "part",
+        "period_end_s",
+        "reported",
+        "reserved",
+        "said_s",
+        "serial",
+        "spent",
+        "spent_then",
+        "waiting",
+        "whose",
+    )
 
     def __init__(self, budget: Budget, parts: Iterator[int]) -> None:
         self.id = budget.id
@@ -61,7 +90,7 @@ class Purse:
         self.waiting = 0
         self.spent_then = 0  # when a slice was last asked for
         self.reported = 0
-        self.owing = False  # the lessor does not know yet what was given back
+        self.owing = False  # the lease server does not know yet what was given back
         self.busy_s = self.said_s = 0.0
         self.gone = False
 
@@ -71,7 +100,8 @@ class Purse:
         self.gone = False
 
     def turn(self) -> None:
-        """The lease is over, as its period or its budget is: what is open stays with it, another begins at nothing."""
+        """The lease is over, as its period or its budget is: what is open stays with it, another
+        begins at nothing."""
         if self.serial:  # else nobody was asked for it
             self.formers.append(Former(self))
         self.part, self.serial = next(self._parts), 0
@@ -94,14 +124,16 @@ class Purse:
         self.spent += charged
         self.left += reserved - charged
 
-    def cede(self, reserved: int) -> Ask:
-        """A reservation gets a lease of its own: the ask by which ours is that much less, from before it is said."""
+    def transfer(self, reserved: int) -> Ask:
+        """A reservation gets a lease of its own: the ask by which ours is that much less, from
+        before it is said."""
         self.reserved -= reserved
         self.leased -= reserved
         return self.ask()
 
     def take_back(self, reserved: int, part: int) -> None:
-        """It did not get one, as far as we know: it is reserved here again, of the lease that it was of."""
+        """It did not get one, as far as we know: it is reserved here again, of the lease that it
+        was of."""
         if part == self.part:
             self.reserved += reserved
             self.leased += reserved
@@ -115,20 +147,31 @@ class Purse:
         self.left -= reserved
 
     def shortage(self, needed: int, now_s: float) -> Shortage:
-        may_grow = not self.gone and not (now_s < self.denied_until_s and needed >= self.denied_least)
-        waits = self.period_end_s - now_s if self.period_end_s < FOREVER_S and needed <= self.amount else 0.0
+        may_grow = not self.gone and not (
+            now_s < self.denied_until_s and needed >= self.denied_least
+        )
+        waits = (
+            self.period_end_s - now_s
+            if self.period_end_s < FOREVER_S and needed <= self.amount
+            else 0.0
+        )
         left = max(self.left + self.elsewhere, 0)
-        return Shortage("budget", self.whose, self.amount, left, needed, max(waits, 0.0), may_grow, self.id)
+        return Shortage(
+            "budget", self.whose, self.amount, left, needed, max(waits, 0.0), may_grow, self.id
+        )
 
     def growth(self, needed: int) -> Ask:
         """The ask for a slice that covers `needed` and what comes soon."""
         soon = max(_SLICE_REQUESTS * needed, _SLICE_GROWTH * (self.spent - self.spent_then))
         held = self.spent + self.reserved
         self.spent_then = self.spent
-        return self.ask(least=held + needed, target=max(held + max(needed, self.waiting) + soon, self.leased))
+        return self.ask(
+            least=held + needed, target=max(held + max(needed, self.waiting) + soon, self.leased)
+        )
 
     def report(self, now_s: float) -> Ask | None:
-        """What there is to say once a second: what was spent, and now and then that it is still here."""
+        """Return the ask that reports, once a second, what was spent, and now and then that the
+        slice is still held."""
         if self.reported != self.spent or self.reserved:
             self.busy_s = now_s
         elif not self.owing and (self.left <= 0 or now_s < self.said_s + _SILENCE_S):
@@ -137,11 +180,18 @@ class Purse:
         return self.give_back() if now_s >= self.busy_s + _IDLE_S else self.ask()
 
     def ask(self, *, least: int = 0, target: int | None = None) -> Ask:
-        """What the lease should be; without a target, what it is."""
+        """Return the wanted state of the lease; without a target, its present state."""
         self.serial += 1
         self.reported = self.spent
         target = self.leased if target is None else target
-        return Ask(budget=self.id, part=self.part, serial=self.serial, spent=self.spent, least=least, target=target)
+        return Ask(
+            budget=self.id,
+            part=self.part,
+            serial=self.serial,
+            spent=self.spent,
+            least=least,
+            target=target,
+        )
 
     def give_back(self) -> Ask:
         """The ask that returns what is not used. It is no longer ours from before it is said."""
@@ -165,12 +215,20 @@ class Purse:
             self.busy_s = now_s
         self.low_water = max(self.left, 0) // 4
         if slice_.leased < ask.least:
-            self.denied_least, self.denied_until_s = ask.least - self.spent - self.reserved, now_s + DENIED_S
+            self.denied_least, self.denied_until_s = (
+                ask.least - self.spent - self.reserved,
+                now_s + DENIED_S,
+            )
 
 
-def shortest(purses: tuple[Purse, ...], needed: int, now_s: float) -> Shortage:
-    """What is short of budgets: one that cannot grow, if there is one, as more of the others would not help then."""
-    short = [purse.shortage(needed, now_s) for purse in purses if purse.left < needed]
+def shortest(slices: tuple[BudgetSlice, ...], needed: int, now_s: float) -> Shortage:
+    """Return the shortage of budgets: of a slice that cannot grow, if there is one, as more of the
+    others would not help."""
+    short = [
+        budget_slice.shortage(needed, now_s)
+        for budget_slice in slices
+        if budget_slice.left < needed
+    ]
     worst = min(short, key=_may_grow)
     return worst._replace(others=tuple(each.id for each in short if each is not worst))
 

@@ -1,8 +1,8 @@
 """Limits by the minute, as windows that slide in steps of a second.
 
-A step counts whole until none of it is younger than a minute, so in no minute, wherever it begins, is more let through
-than the limit says; a token bucket would let through up to twice that. Tokens count from their reservation on, at its
-worst case, and from settlement on as what was used.
+A step counts whole until none of it is younger than a minute, so in no minute, wherever it begins,
+is more let through than the limit says; a token bucket would let through up to twice that. Tokens
+count from their reservation on, at its worst case, and from settlement on as what was used.
 """
 
 from collections import deque
@@ -15,7 +15,8 @@ _WINDOW_S: Final = 60
 
 
 def _tails(kind: str) -> tuple[bytes, ...]:
-    """The end of a limit's header lines for each number of seconds until it is as before: it takes 61 at most."""
+    """The end of a limit's header lines for each number of seconds until it is as before: it takes
+    61 at most."""
     resets = ("0ms", *(duration(seconds) for seconds in range(1, _WINDOW_S + 2)))
     return tuple(f"\r\nx-ratelimit-reset-{kind}: {reset}\r\n".encode() for reset in resets)
 
@@ -24,13 +25,23 @@ _TAILS: Final = {kind: _tails(kind) for kind in ("requests", "tokens")}
 
 
 class Window:
-    """What may still pass in the present minute. `left` is the limit without what is open and without the steps, of
-    which `fresh` is the present one.
-    """
+    """The rest of a limit in the present minute. `left` is the limit without what is open and
+    without the steps, of which `fresh` is the present one."""
 
     __slots__ = (
-        "_step", "_steps", "_tails", "fresh", "head", "id", "kind", "left", "limit", "narrowed", "step_end_s", "whose",
-    )  # fmt: skip
+        "_step",
+        "_steps",
+        "_tails",
+        "fresh",
+        "head",
+        "id",
+        "kind",
+        "left",
+        "limit",
+        "narrowed",
+        "step_end_s",
+        "whose",
+    )
 
     def __init__(self, kind: Literal["requests", "tokens"], limit: RateLimit, amount: int) -> None:
         self.kind = kind
@@ -65,14 +76,24 @@ class Window:
         self.step_end_s = step + 1.0
 
     def tail(self) -> bytes:
-        """The end of the header lines: how long until the window is empty, if nothing more comes."""
+        """The end of the header lines: how long until the window is empty, if nothing more
+        comes."""
         if self.fresh:
             return self._tails[_WINDOW_S + 1]
-        return self._tails[max(self._steps[-1][0] + _WINDOW_S + 1 - self._step, 0) if self._steps else 0]
+        return self._tails[
+            max(self._steps[-1][0] + _WINDOW_S + 1 - self._step, 0) if self._steps else 0
+        ]
 
     def shortage(self, needed: int, now_s: float) -> Shortage:
         return Shortage(
-            self.kind, self.whose, self.limit, max(self.left, 0), needed, self._wait_s(needed, now_s), False, self.id
+            self.kind,
+            self.whose,
+            self.limit,
+            max(self.left, 0),
+            needed,
+            self._wait_s(needed, now_s),
+            False,
+            self.id,
         )
 
     def _wait_s(self, needed: int, now_s: float) -> float:

@@ -1,6 +1,8 @@
-"""One pure module per cloud: how a request to it is addressed and authenticated, and what its usage means in our units.
+"""One pure module per cloud: how a request to it is addressed and authenticated, and what its usage
+means in our units.
 
-A new cloud is a module here and a line in `CLOUDS`. None of them does I/O or reads a clock: time is an argument.
+A new cloud is a module here and a line in `CLOUDS`. None of them does I/O or reads a clock: time is
+an argument.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,9 @@
 """Azure OpenAI: an API key or an Entra token; the model is the deployment's name there.
 
-Two surfaces. v1: the root is `https://{resource}.openai.azure.com/openai/v1`, and `settings["api_version"]` is empty,
-`preview` or `latest`. Dated: the root is `https://{resource}.openai.azure.com/openai`, `settings["api_version"]` a date
-such as `2024-10-21`, and what a model answers lies under `/deployments/{deployment}`. What a dated version has is from
+Two surfaces. v1: the root is `https://{resource}.openai.azure.com/openai/v1`, and
+`settings["api_version"]` is empty, `preview` or `latest`. Dated: the root is
+`https://{resource}.openai.azure.com/openai`, `settings["api_version"]` a date such as `2024-10-21`,
+and what a model answers lies under `/deployments/{deployment}`. What a dated version has is from
 Azure's page on the life cycle of its API versions; judge in the tests is the vendor's client.
 """
 
@@ -24,16 +25,24 @@ _TAKES = frozenset({"api-key", "bearer"})
 _DATED = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?")
 _UNDATED = ("", "preview", "latest", "v1")
 # As the vendor's own client has them; all else lies beside `/deployments`.
-_UNDER_DEPLOYMENT = frozenset({
-    b"/chat/completions", b"/embeddings", b"/audio/speech", b"/audio/transcriptions", b"/audio/translations",
-    b"/images/generations", b"/images/edits",
-})  # fmt: skip
+_UNDER_DEPLOYMENT = frozenset(
+    {
+        b"/chat/completions",
+        b"/embeddings",
+        b"/audio/speech",
+        b"/audio/transcriptions",
+        b"/audio/translations",
+        b"/images/generations",
+        b"/images/edits",
+    }
+)
 _SUB_DELIMITERS = "!$&'()*+,;=:@"  # what may stand in a path's segment as it is (RFC 3986, 3.3)
 
 _NOWHERE = frozenset({"images.variations", "moderations"})
 _RESPONSES = ("", ".retrieve", ".delete", ".cancel", ".input_items")
 _BATCHES = ("create", "list", "retrieve", "cancel")
-# Operation → the first preview that has it, and the first version for good ("" where there is none yet).
+# Operation → the first preview that has it, and the first version for good ("" where there is none
+# yet).
 _SINCE: dict[str, tuple[str, str]] = {
     "audio.speech": ("2024-02-15", ""),
     "images.edits": ("2025-04-01", ""),
@@ -56,7 +65,9 @@ def prepare(target: Target, credential: Credential) -> Prepare:
         path, _, asked = called.partition(b"?")
         under = deployment if dated and path in _UNDER_DEPLOYMENT else b""
         # The version that a client of Azure's names is of our endpoint, not of this deployment.
-        others = [part for part in asked.split(b"&") if part and not part.startswith(b"api-version=")]
+        others = [
+            part for part in asked.split(b"&") if part and not part.startswith(b"api-version=")
+        ]
         queries = b"&".join([query, *others] if query else others)
         return b"%b%b%b" % (under, path, b"?" + queries if queries else b"")
 
@@ -67,7 +78,9 @@ def lacks(target: Target) -> frozenset[str]:
     version = _version(target)
     if not _is_dated(version):
         return _NOWHERE
-    return _NOWHERE | {operation for operation, since in _SINCE.items() if not _reaches(version, since)}
+    return _NOWHERE | {
+        operation for operation, since in _SINCE.items() if not _reaches(version, since)
+    }
 
 
 def takes_usage_option(target: Target) -> bool:
@@ -76,12 +89,17 @@ def takes_usage_option(target: Target) -> bool:
 
 
 def _version(target: Target) -> str:
-    """The API version that goes with the target's root. Raises ValueError where it is none, or another root's."""
+    """The API version that goes with the target's root. Raises ValueError where it is none, or
+    another root's."""
     version = target.settings.get("api_version", "")
     if version not in _UNDATED and not _is_dated(version):
-        raise ValueError(f"api_version {version!r} is no date such as 2024-10-21, nor `preview` or `latest`")
+        raise ValueError(
+            f"api_version {version!r} is no date such as 2024-10-21, nor `preview` or `latest`"
+        )
     if _is_dated(version) and not target.url.rstrip("/").endswith("/openai"):
-        raise ValueError(f"api_version {version} goes with an address that ends in /openai, not {target.url!r}")
+        raise ValueError(
+            f"api_version {version} goes with an address that ends in /openai, not {target.url!r}"
+        )
     return version
 
 
@@ -90,7 +108,8 @@ def _is_dated(version: str) -> bool:
 
 
 def _reaches(version: str, since: tuple[str, str]) -> bool:
-    """Whether a dated version is as new as the first preview, or the first one for good, that has something."""
+    """Return whether a dated version is as new as the first preview, or the first one for good,
+    that has something."""
     preview, stable = since
     if version.endswith("-preview"):
         return version >= preview

@@ -1,9 +1,12 @@
-"""AWS Bedrock's OpenAI-compatible surfaces: SigV4 over the spliced body, or a Bedrock API key as bearer.
+"""AWS Bedrock's OpenAI-compatible surfaces: SigV4 over the spliced body, or a Bedrock API key as
+bearer.
 
-Mantle lies at `https://bedrock-mantle.{region}.api.aws/openai/v1` (or `/v1`, by model) and is signed as
-`bedrock-mantle`; the runtime at `https://bedrock-runtime.{region}.amazonaws.com/openai/v1`, signed as `bedrock`. The
-host says which, unless `auth.service` does; it says the region too, unless `auth.region` does. What each surface has is
-from AWS's pages "Endpoints supported by Amazon Bedrock" and "Responses API", which lists the runtime's paths.
+Mantle lies at `https://bedrock-mantle.{region}.api.aws/openai/v1` (or `/v1`, by model) and is
+signed as `bedrock-mantle`; the runtime at
+`https://bedrock-runtime.{region}.amazonaws.com/openai/v1`, signed as `bedrock`. The host says
+which, unless `auth.service` does; it says the region too, unless `auth.region` does. What each
+surface has is from AWS's pages "Endpoints supported by Amazon Bedrock" and "Responses API", which
+lists the runtime's paths.
 """
 
 from functools import lru_cache
@@ -63,11 +66,13 @@ def prepare(target: Target, credential: Credential) -> Prepare:
             query=sent,
             content_type=call.content_type.decode("latin-1"),
         )
-        return beginning(call._replace(path=path + b"?" + sent.encode() if sent else path), root, fixed), signer
+        return beginning(
+            call._replace(path=path + b"?" + sent.encode() if sent else path), root, fixed
+        ), signer
 
-    def signed(call: Call, body: bytes, passed: bytes, now_s: int) -> bytes:
+    def signed(call: Call, body: bytes, forwarded: bytes, now_s: int) -> bytes:
         begun, signer = signing(call)
-        return begun + passed + signer.headers(body, now_s) + ending(call, body)
+        return begun + forwarded + signer.headers(body, now_s) + ending(call, body)
 
     return signed
 
@@ -90,7 +95,8 @@ def _region(address: Address) -> str:
 
 
 def _encoded(query: bytes) -> str:
-    """The query as AWS encodes it before it signs: what is sent is what was signed, however the client wrote it."""
+    """The query as AWS encodes it before it signs: what is sent is what was signed, however the
+    client wrote it."""
     pairs = (part.replace(b"+", b"%20").partition(b"=") for part in query.split(b"&") if part)
     return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, _, value in pairs)
 
@@ -100,4 +106,6 @@ def _quoted(text: bytes) -> str:
 
 
 # AWS says 403 of a token that has ended, as of an action that is not allowed.
-DIALECT: Dialect = Dialect(prepare, b"x-amzn-requestid", _TAKES, lacks, refuses_with=frozenset({401, 403}))
+DIALECT: Dialect = Dialect(
+    prepare, b"x-amzn-requestid", _TAKES, lacks, refuses_with=frozenset({401, 403})
+)

@@ -1,4 +1,4 @@
-"""What the gateway asks of a cloud's module."""
+"""The interface of a cloud's module."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,8 +12,8 @@ from clauseway.metering.endpoints import ENDPOINTS
 
 
 class Call(NamedTuple):
-    """A request in OpenAI's terms. `path` lies under the root that OpenAI calls `/v1`, its query included;
-    `content_type` is empty where there is no body."""
+    """A request in OpenAI's terms. `path` lies under the root that OpenAI calls `/v1`, its query
+    included; `content_type` is empty where there is no body."""
 
     method: bytes
     path: bytes
@@ -22,17 +22,18 @@ class Call(NamedTuple):
 
 CHAT_COMPLETIONS = Call(b"POST", b"/chat/completions", b"application/json")
 
-# What a surface may have or lack, by name. Every dialect has some of them; `Dialect.lacks` says which it has not.
+# The features that a surface may have or lack, by name. `Dialect.lacks` says which it has not.
 OPERATIONS = frozenset({*ENDPOINTS, "models"})
 
-# (call, body, header lines to pass on, seconds since 1970) → the head, signed, up to and including the empty line.
+# (call, body, header lines to pass on, seconds since 1970) → the head, signed, up to and including
+# the empty line.
 Prepare = Callable[[Call, bytes, bytes, int], bytes]
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """What is presented to a cloud. `kind` says how: `bearer` and `api-key` send `secret`; `sigv4` signs with it
-    (`access_key`, `session_token` go with it); `signature` signs with the RSA key `secret` (PEM) named `key_id`;
-    `none` sends nothing.
+    """The credential that is presented to a cloud. `kind` says how: `bearer` and `api-key` send
+    `secret`; `sigv4` signs with it (`access_key`, `session_token` go with it); `signature` signs
+    with the RSA key `secret` (PEM) named `key_id`; `none` sends nothing.
 
     `expires_s` is when it ends, in seconds since 1970; 0 where it does not.
     """
@@ -66,14 +67,16 @@ def no_operation(_target: Target) -> frozenset[str]:
 
 
 class Dialect(NamedTuple):
-    """A cloud's module. `prepare(target, credential)` gives the function that makes the heads of requests to that
-    target; a new credential is a new function. It raises KeyError where `credential.kind` is not in `takes`, ValueError
-    where the target's address or settings, or the credential's key, are none.
+    """A cloud's module. `prepare(target, credential)` gives the function that makes the heads of
+    requests to that target; a new credential is a new function. It raises KeyError where
+    `credential.kind` is not in `takes`, ValueError where the target's address or settings, or the
+    credential's key, are none.
 
-    `request_id_header` is the header in which the cloud names the request for itself, in lower case. `lacks(target)`
-    are the operations (by name) that the surface does not have. `takes_usage_option`: whether a chat stream may be
-    asked for its usage chunk. Both raise ValueError as `prepare` does. `refuses_with` are the statuses by which the
-    cloud says that the credential is no good (any more).
+    `request_id_header` is the header in which the cloud names the request for itself, in lower
+    case. `lacks(target)` are the operations (by name) that the surface does not have.
+    `takes_usage_option`: whether a chat stream may be asked for its usage chunk. Both raise
+    ValueError as `prepare` does. `refuses_with` are the statuses by which the cloud says that the
+    credential is no good (any more).
     """
 
     prepare: Callable[[Target, Credential], Prepare]
@@ -120,16 +123,21 @@ def with_static_headers(target: Target, *lines: bytes) -> Prepare:
     return with_fixed_headers(address.path.encode(), fixed_headers(address, *lines))
 
 
-def with_fixed_headers(root: bytes, fixed: bytes, path_of: Callable[[bytes], bytes] = lambda path: path) -> Prepare:
+def with_fixed_headers(
+    root: bytes, fixed: bytes, path_of: Callable[[bytes], bytes] = lambda path: path
+) -> Prepare:
     """The same, with the header lines given; `path_of` turns a call's path into the cloud's."""
 
-    # All of the head but what the caller passed on and the body's length: the same for every chat request.
-    begun = lru_cache(CALLS_MAX)(lambda call: beginning(call._replace(path=path_of(call.path)), root, fixed))
+    # All of the head but what the caller passed on and the body's length: the same for every chat
+    # request.
+    begun = lru_cache(CALLS_MAX)(
+        lambda call: beginning(call._replace(path=path_of(call.path)), root, fixed)
+    )
 
-    def prepare(call: Call, body: bytes, passed: bytes, _now_s: int) -> bytes:
+    def prepare(call: Call, body: bytes, forwarded: bytes, _now_s: int) -> bytes:
         if not body and call.method in _OFTEN_WITHOUT_BODY:
-            return b"%b%b\r\n" % (begun(call), passed)
-        return b"%b%bcontent-length: %d\r\n\r\n" % (begun(call), passed, len(body))
+            return b"%b%b\r\n" % (begun(call), forwarded)
+        return b"%b%bcontent-length: %d\r\n\r\n" % (begun(call), forwarded, len(body))
 
     return prepare
 
@@ -148,10 +156,13 @@ def ending(call: Call, body: bytes) -> bytes:
 
 
 def fixed_headers(address: Address, *lines: bytes) -> bytes:
-    """The host and further header lines, each without its end. Raises ValueError where one would be several."""
+    """The host and further header lines, each without its end. Raises ValueError where one would be
+    several."""
     for line in lines:
         if b"\r" in line or b"\n" in line:
-            raise ValueError(f"what is sent as {line.partition(b':')[0].decode()!r} has several lines")
+            raise ValueError(
+                f"what is sent as {line.partition(b':')[0].decode()!r} has several lines"
+            )
     return f"host: {address.authority}\r\n".encode() + b"".join(line + b"\r\n" for line in lines)
 
 
@@ -159,10 +170,15 @@ _STATIC = {"bearer": b"authorization: Bearer ", "api-key": b"api-key: "}
 
 
 def authentication(credential: Credential, takes: frozenset[str]) -> tuple[bytes, ...]:
-    """The header line that presents the credential. Raises KeyError where it is of no kind that is taken."""
+    """The header line that presents the credential. Raises KeyError where it is of no kind that is
+    taken."""
     if credential.kind not in takes:
         raise KeyError(credential.kind)
-    return () if credential.kind == "none" else (_STATIC[credential.kind] + credential.secret.encode(),)
+    return (
+        ()
+        if credential.kind == "none"
+        else (_STATIC[credential.kind] + credential.secret.encode(),)
+    )
 
 
 def head(call: Call, root: bytes, *parts: bytes) -> bytes:

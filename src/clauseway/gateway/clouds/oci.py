@@ -1,7 +1,8 @@
 """Oracle OCI Generative AI: a service key as bearer, or OCI's request signing with an RSA key.
 
-`settings["compartment_id"]` names the compartment, under both names that the vendor's client sends. A signature covers
-date, request target and host, and of a POST its length, type and SHA-256 too, in the order of the vendor's signer.
+`settings["compartment_id"]` names the compartment, under both names that the vendor's client sends.
+A signature covers date, request target and host, and of a POST its length, type and SHA-256 too, in
+the order of the vendor's signer.
 """
 
 from base64 import b64encode
@@ -31,10 +32,21 @@ _SIGNED = b"date (request-target) host"
 _SIGNED_WITH_BODY = _SIGNED + b" content-length content-type x-content-sha256"
 _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 # OCI's page "OpenAI-Compatible Endpoints"; embeddings are offered in its own format only.
-_SERVED = frozenset({
-    "chat", "responses", "responses.retrieve", "responses.delete", "responses.cancel", "responses.input_items",
-    "files.create", "files.list", "files.retrieve", "files.delete", "files.content",
-})  # fmt: skip
+_SERVED = frozenset(
+    {
+        "chat",
+        "responses",
+        "responses.retrieve",
+        "responses.delete",
+        "responses.cancel",
+        "responses.input_items",
+        "files.create",
+        "files.list",
+        "files.retrieve",
+        "files.delete",
+        "files.content",
+    }
+)
 
 
 def prepare(target: Target, credential: Credential) -> Prepare:
@@ -49,9 +61,15 @@ def prepare(target: Target, credential: Credential) -> Prepare:
     host, fixed = address.authority.encode(), fixed_headers(address, *named)
     key_id = credential.key_id.encode()
 
-    def signed(call: Call, body: bytes, passed: bytes, now_s: int) -> bytes:
+    def signed(call: Call, body: bytes, forwarded: bytes, now_s: int) -> bytes:
         date = formatdate(now_s, usegmt=True).encode()
-        text = b"date: %b\n(request-target): %b %b%b\nhost: %b" % (date, call.method.lower(), root, call.path, host)
+        text = b"date: %b\n(request-target): %b %b%b\nhost: %b" % (
+            date,
+            call.method.lower(),
+            root,
+            call.path,
+            host,
+        )
         covered, digest_line = _SIGNED, b""
         if call.method in _WITH_BODY:
             # The signature covers a type, so there is one even where there is nothing to describe.
@@ -67,7 +85,9 @@ def prepare(target: Target, credential: Credential) -> Prepare:
             b'authorization: Signature algorithm="rsa-sha256",headers="%b",keyId="%b",signature="%b",version="1"\r\n'
             % (covered, key_id, b64encode(sign(text)))
         )
-        return head(call, root, fixed, b"date: %b\r\n" % date, digest_line, authorization, passed, body)
+        return head(
+            call, root, fixed, b"date: %b\r\n" % date, digest_line, authorization, forwarded, body
+        )
 
     return signed
 

@@ -1,4 +1,4 @@
-"""How each operation's answer, or the event that ends its stream, tells usage in our units."""
+"""How each operation's answer, or the event that ends its stream, reports usage in our units."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -14,7 +14,9 @@ Reader = Callable[[bytes], Units | None]
 _Report = TypeVar("_Report")
 
 
-def _reader(find: Callable[[bytes], _Report | None], units_of: Callable[[_Report], Units]) -> Reader:
+def _reader(
+    find: Callable[[bytes], _Report | None], units_of: Callable[[_Report], Units]
+) -> Reader:
     def units_in(answer: bytes) -> Units | None:
         report = find(answer)
         return units_of(report) if report is not None else None
@@ -39,12 +41,15 @@ _decode_tier: Final = msgspec.json.Decoder(Tiered).decode
 
 
 def tier_in(answer: bytes) -> str:
-    """The service tier in which a request was served, by the cloud's word; empty where it says none that we know."""
+    """The service tier in which a request was served, by the cloud's word; empty where it says none
+    that we know."""
     try:
-        told = _decode_tier(answer)
+        answered = _decode_tier(answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-    tier = told.service_tier or (told.response.service_tier if told.response is not None else None)
+    tier = answered.service_tier or (
+        answered.response.service_tier if answered.response is not None else None
+    )
     return tier if tier in TIERS else ""
 
 

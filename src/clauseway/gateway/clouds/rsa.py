@@ -1,4 +1,5 @@
-"""RSA-SHA256 signatures (PKCS #1 v1.5). Apart from the rest, because only what signs so needs its library."""
+"""RSA-SHA256 signatures (PKCS #1 v1.5). Apart from the rest, because only what signs so needs its
+library."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,8 +15,8 @@ _KEYS_MAX = 16  # one per credential in use, and the one before it
 
 @lru_cache(_KEYS_MAX)
 def signer(pem: str) -> Callable[[bytes], bytes]:
-    """Signs with the key. It is parsed once, which takes longer than many signatures. Raises ValueError where `pem` is
-    no RSA private key in the clear."""
+    """Signs with the key. It is parsed once, which takes longer than many signatures. Raises
+    ValueError where `pem` is no RSA private key in the clear."""
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -1,8 +1,9 @@
 """AWS Signature Version 4, over a fixed set of headers.
 
-Our own, because the vendor's takes 39 µs a request and this one 2 to 3: the derived key is kept for the day, and what
-never changes of the canonical request is built once. Rule: AWS's "Signature Version 4 signing process"; the vendor's
-signer is the judge in the tests. Pure: the time is an argument.
+Our own, because the vendor's takes 39 µs a request and this one 2 to 3: the derived key is kept for
+the day, and what never changes of the canonical request is built once. Rule: AWS's "Signature
+Version 4 signing process"; the vendor's signer is the judge in the tests. Pure: the time is an
+argument.
 """
 
 import hashlib
@@ -31,23 +32,29 @@ def canonical_path(path: str) -> str:
 def canonical_query(query: str) -> str:
     """The query as it is signed, sorted by name and value; it is taken to be encoded already."""
     pairs = (part.partition("=") for part in query.split("&") if part)
-    return "&".join(f"{name}={value}" for name, value in sorted((name, value) for name, _, value in pairs))
+    return "&".join(
+        f"{name}={value}" for name, value in sorted((name, value) for name, _, value in pairs)
+    )
 
 
 class SigningKey:
     """One set of credentials in one scope: the key derived for the day of the last request.
 
-    `service` and `region` are the scope (`bedrock-mantle`, `us-east-1`); which service a surface wants is a setting.
+    `service` and `region` are the scope (`bedrock-mantle`, `us-east-1`); which service a surface
+    wants is a setting.
     """
 
-    def __init__(self, *, access_key: str, secret: str, service: str, region: str, session_token: str = "") -> None:
+    def __init__(
+        self, *, access_key: str, secret: str, service: str, region: str, session_token: str = ""
+    ) -> None:
         self.session_token = session_token.encode()
         self._access_key = access_key.encode()
         self._secret = secret.encode()
         self._parts = (region.encode(), service.encode(), b"aws4_request")
         self._day = b""
         self._mac = hmac.new(b"", digestmod="sha256")
-        # As of `second`: the time stamp, the string to sign up to the hash of the request, credential and scope.
+        # As of `second`: the time stamp, the string to sign up to the hash of the request,
+        # credential and scope.
         self.second = -1
         self.stamp = self.to_sign = self.credential = b""
 
@@ -67,42 +74,72 @@ class SigningKey:
             self._mac = hmac.new(key, digestmod="sha256")
 
     def sign(self, request_hash: str) -> bytes:
-        """The signature of the canonical request with this hash, at the time that is set. In hex."""
+        """The signature of the canonical request with this hash, at the time that is set. In
+        hex."""
         mac = self._mac.copy()  # the key's own blocks are hashed already
         mac.update(self.to_sign + request_hash.encode())
         return mac.hexdigest().encode()
 
 
 class Signer:
-    """Signs requests of one method to one path of one host with one key. Without `content_type` none is signed."""
+    """Signs requests of one method to one path of one host with one key. Without `content_type`
+    none is signed."""
 
     def __init__(
-        self, key: SigningKey, *, host: str, path: str, method: str = "POST", query: str = "", content_type: str = ""
+        self,
+        key: SigningKey,
+        *,
+        host: str,
+        path: str,
+        method: str = "POST",
+        query: str = "",
+        content_type: str = "",
     ) -> None:
         self._key = key
         token = key.session_token
-        names = b"host;x-amz-content-sha256;x-amz-date" + (b";x-amz-security-token" if token else b"")
+        names = b"host;x-amz-content-sha256;x-amz-date" + (
+            b";x-amz-security-token" if token else b""
+        )
         if content_type:
             names = b"content-type;" + names
         lines = [method, canonical_path(path), canonical_query(query)]
         if content_type:
             lines.append("content-type:" + " ".join(content_type.split()))
         lines.append(f"host:{host}\nx-amz-content-sha256:")
-        # What is signed of every request, before the body's hash, between it and the date, after the date.
+        # The parts that are signed of every request: before the body's hash, between it and the
+        # date, after the date.
         self._before = "\n".join(lines).encode("latin-1")
-        self._after = b"\n" + (b"x-amz-security-token:" + token + b"\n" if token else b"") + b"\n" + names + b"\n"
+        self._after = (
+            b"\n"
+            + (b"x-amz-security-token:" + token + b"\n" if token else b"")
+            + b"\n"
+            + names
+            + b"\n"
+        )
         fixed = b"x-amz-security-token: " + token + b"\r\n" if token else b""
         self._headers = (
-            b"x-amz-date: %b\r\nx-amz-content-sha256: %b\r\n" + fixed.replace(b"%", b"%%")
-            + b"authorization: " + _ALGORITHM + b" Credential=%b, SignedHeaders=" + names + b", Signature=%b\r\n"
-        )  # fmt: skip
+            b"x-amz-date: %b\r\nx-amz-content-sha256: %b\r\n"
+            + fixed.replace(b"%", b"%%")
+            + b"authorization: "
+            + _ALGORITHM
+            + b" Credential=%b, SignedHeaders="
+            + names
+            + b", Signature=%b\r\n"
+        )
 
     def headers(self, body: bytes, now_s: int) -> bytes:
-        """The header lines that sign `body` at `now_s` (seconds since 1970). Host and content type are the caller's."""
+        """The header lines that sign `body` at `now_s` (seconds since 1970). Host and content type
+        are the caller's."""
         key = self._key
         if now_s != key.second:
             key.set_time(now_s)
         body_hash = hashlib.sha256(body).hexdigest().encode() if body else _EMPTY
-        canonical = b"%b%b\nx-amz-date:%b%b%b" % (self._before, body_hash, key.stamp, self._after, body_hash)
+        canonical = b"%b%b\nx-amz-date:%b%b%b" % (
+            self._before,
+            body_hash,
+            key.stamp,
+            self._after,
+            body_hash,
+        )
         signature = key.sign(hashlib.sha256(canonical).hexdigest())
         return self._headers % (key.stamp, body_hash, key.credential, signature)

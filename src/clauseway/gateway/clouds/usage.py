@@ -1,7 +1,8 @@
 """Usage as the clouds report it, one typed report per kind of answer, in our units.
 
-All clouds that we speak to here use OpenAI's shapes: `prompt_tokens` and `input_tokens` include what was cached. What
-is absent was not reported; zero is a report. A report that cannot be (negative, absurd, of a wrong type) is none.
+All clouds that we speak to here use OpenAI's shapes: `prompt_tokens` and `input_tokens` include
+what was cached. What is absent was not reported; zero is a report. A report that cannot be
+(negative, absurd, of a wrong type) is none.
 
     chat completions        ChatUsage            usage_in                units_of
     responses               ResponsesUsage       responses_usage_in      units_of_responses
@@ -59,7 +60,8 @@ _BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wher
 
 
 def usage_in(answer: bytes) -> ChatUsage | None:
-    """The report in a JSON answer or chunk, None where there is none or it is no possible report."""
+    """The report in a JSON answer or chunk, None where there is none or it is no possible
+    report."""
     try:
         return _decode_answer(answer).usage
     except _NO_REPORT:
@@ -128,7 +130,8 @@ def units_of_embeddings(usage: EmbeddingsUsage) -> Units:
 
 
 def images_usage_in(answer: bytes) -> ImagesUsage | None:
-    """The report in an answer with images, or in a stream's last event, None where there is none."""
+    """The report in an answer with images, or in a stream's last event, None where there is
+    none."""
     try:
         return _decode_images(answer).usage
     except _NO_REPORT:
@@ -137,10 +140,16 @@ def images_usage_in(answer: bytes) -> ImagesUsage | None:
 
 def units_of_images(usage: ImagesUsage) -> Units:
     units = [(_INPUT, usage.input_tokens)]
-    if usage.input_tokens_details is not None and usage.input_tokens_details.image_tokens is not None:
+    if (
+        usage.input_tokens_details is not None
+        and usage.input_tokens_details.image_tokens is not None
+    ):
         units.append((_IMAGE_INPUT, usage.input_tokens_details.image_tokens))
     units.append((_OUTPUT, usage.output_tokens))
-    if usage.output_tokens_details is not None and usage.output_tokens_details.image_tokens is not None:
+    if (
+        usage.output_tokens_details is not None
+        and usage.output_tokens_details.image_tokens is not None
+    ):
         units.append((_IMAGE_OUTPUT, usage.output_tokens_details.image_tokens))
     return tuple(units)
 
@@ -174,11 +183,16 @@ def speech_usage_in(event: bytes) -> SpeechUsage | None:
 
 def units_of_speech(usage: SpeechUsage) -> Units:
     """All that comes out is audio."""
-    return ((_INPUT, usage.input_tokens), (_OUTPUT, usage.output_tokens), (_AUDIO_OUTPUT, usage.output_tokens))
+    return (
+        (_INPUT, usage.input_tokens),
+        (_OUTPUT, usage.output_tokens),
+        (_AUDIO_OUTPUT, usage.output_tokens),
+    )
 
 
 def estimate(request_bytes: int, output_tokens: int) -> Units:
-    """Units where the cloud reported none: input by the body's length, output as counted by the caller."""
+    """Units where the cloud reported none: input by the body's length, output as counted by the
+    caller."""
     return (
         (_INPUT, -(-request_bytes // _BYTES_PER_TOKEN)),
         (_OUTPUT, output_tokens),

@@ -1,6 +1,6 @@
 """Usage as the clouds report it: the shapes, one for each kind of answer, as msgspec decodes them.
 
-All clouds that we speak to here use OpenAI's shapes. What they come to in our units is `usage`'s to say.
+All clouds that we speak to here use OpenAI's shapes. `usage` translates them into our units.
 """
 
 from decimal import Decimal
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import msgspec
 
-# A negative or absurd count is no report: it would have to be explained on a bill. Charges stay within 63 bits.
+# A negative or absurd count is no report: it would have to be explained on a bill. Charges stay
+# within 63 bits.
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
 _SECONDS_MAX = 1 << 32
 
@@ -49,7 +50,8 @@ class OutputDetails(msgspec.Struct, frozen=True, gc=False):
 
 
 class ResponsesUsage(msgspec.Struct, frozen=True, gc=False):
-    """The member `usage` of a response; in a stream, of the `response` that its last event carries."""
+    """The member `usage` of a response; in a stream, of the `response` that its last event
+    carries."""
 
     input_tokens: _Count
     output_tokens: _Count
@@ -77,7 +79,7 @@ class Embedded(msgspec.Struct, frozen=True, gc=False):
 
 
 class ImageDetails(msgspec.Struct, frozen=True, gc=False):
-    """Which of the tokens are an image's; the rest are text's."""
+    """The tokens of images among a report's; the rest are text's."""
 
     image_tokens: _Count | None = None
 
@@ -96,13 +98,13 @@ class Drawn(msgspec.Struct, frozen=True, gc=False):
 
 
 class AudioDetails(msgspec.Struct, frozen=True, gc=False):
-    """Which of the tokens are audio's; the rest are text's."""
+    """The tokens of audio among a report's; the rest are text's."""
 
     audio_tokens: _Count | None = None
 
 
 class TokensHeard(msgspec.Struct, frozen=True, gc=False, tag="tokens"):
-    """What models bill by the token report."""
+    """The report of models that bill by the token."""
 
     input_tokens: _Count
     output_tokens: _Count
@@ -110,7 +112,7 @@ class TokensHeard(msgspec.Struct, frozen=True, gc=False, tag="tokens"):
 
 
 class TimeHeard(msgspec.Struct, frozen=True, gc=False, tag="duration"):
-    """What models bill by the length of the audio report."""
+    """The report of models that bill by the length of the audio."""
 
     seconds: Decimal
 
@@ -127,7 +129,8 @@ class Transcribed(msgspec.Struct, frozen=True, gc=False):
 
 
 class SpeechUsage(msgspec.Struct, frozen=True, gc=False):
-    """The member `usage` of the event that ends speech sent as events; speech sent as sound reports nothing."""
+    """The member `usage` of the event that ends speech sent as events; speech sent as sound reports
+    nothing."""
 
     input_tokens: _Count
     output_tokens: _Count

@@ -1,9 +1,11 @@
-"""Credentials: where what is presented to a cloud comes from, and how it is kept fresh off a request's way.
+"""Credentials: where what is presented to a cloud comes from, and how it is kept fresh off a
+request's way.
 
-An `Auth` of a static kind holds its secret itself. The others name a source, which is asked in a thread of its own:
+An `Auth` of a static kind holds its secret itself. The others name a source, which is asked in a
+thread of its own:
 
     source        the protocol, the one table of kinds, the vendor's failure as a problem
-    keeper        one credential per distinct Auth: fetched, refreshed ahead of its end, again after a 401
+    cache         one credential per distinct Auth: fetched, refreshed ahead of its end, again after a 401
     entra         Azure: client secret, workload identity, managed identity, developer log-in
     aws           AWS: the whole chain of botocore (environment, profile, SSO, assumed role, container, instance)
     google        Google: application default credentials
@@ -11,18 +13,28 @@ An `Auth` of a static kind holds its secret itself. The others name a source, wh
     oci_principals  OCI: the instance or the resource that the gateway runs on
     secret_file   a secret in a file that others replace
 
-A vendor's library is loaded when a kind that needs it is used, never before, and in the thread that fetches. Nothing
-here is fatal: a source that fails leaves its targets without credential and says why. Knows no requests and no routes.
+A vendor's library is loaded when a kind that needs it is used, never before, and in the thread that
+fetches. Nothing here is fatal: a source that fails leaves its targets without credential and says
+why. Knows no requests and no routes.
 """
 
-from clauseway.gateway.credentials.keeper import Held, Keeper
-from clauseway.gateway.credentials.source import KINDS, STATIC, Kind, Source, fetch, open_source, problems_of, sent_kind
+from clauseway.gateway.credentials.cache import CredentialCache, Held
+from clauseway.gateway.credentials.source import (
+    KINDS,
+    STATIC,
+    Kind,
+    Source,
+    fetch,
+    open_source,
+    problems_of,
+    sent_kind,
+)
 
 __all__ = [
     "KINDS",
     "STATIC",
+    "CredentialCache",
     "Held",
-    "Keeper",
     "Kind",
     "Source",
     "fetch",

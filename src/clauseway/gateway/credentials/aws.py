@@ -1,5 +1,5 @@
-"""AWS credentials from the vendor's whole chain: environment, profile (`settings["profile"]`), SSO, assumed role, web
-identity, process, container, instance."""
+"""AWS credentials from the vendor's whole chain: environment, profile (`settings["profile"]`), SSO,
+assumed role, web identity, process, container, instance."""
 
 from datetime import datetime
 
@@ -16,12 +16,14 @@ class _Chain:
         self._profile = auth.settings.get("profile") or None
 
     def fetch(self) -> Credential:
-        """A new session each time: it reads environment and files anew and holds nothing from before."""
+        """A new session each time: it reads environment and files anew and holds nothing from
+        before."""
         credentials = Session(profile=self._profile).get_credentials()
         if credentials is None:
             raise LookupError("nothing in the whole chain gives credentials")
         frozen = credentials.get_frozen_credentials()
-        # The vendor has no public name for it; without, a role's credentials would be taken for ones without end.
+        # The vendor has no public name for it; without, a role's credentials would be taken for
+        # ones without end.
         end: datetime | None = getattr(credentials, "_expiry_time", None)
         return Credential(
             kind="sigv4",

@@ -1,15 +1,20 @@
 """Tokens of Microsoft Entra ID, through the vendor's library.
 
-`secret` with `settings["tenant_id"]` and `["client_id"]`: a client secret. `["token_file"]` with them: workload
-identity. Otherwise the vendor's default chain, where `client_id` names a managed identity. `["scope"]` is what the
-token is for; `["authority"]` (https) another than the public cloud's, which then is not asked about itself.
+`secret` with `settings["tenant_id"]` and `["client_id"]`: a client secret. `["token_file"]` with
+them: workload identity. Otherwise the vendor's default chain, where `client_id` names a managed
+identity. `["scope"]` is what the token is for; `["authority"]` (https) another than the public
+cloud's, which then is not asked about itself.
 """
 
 import logging
 from typing import Any
 
 from azure.core.credentials import TokenCredential
-from azure.identity import ClientSecretCredential, DefaultAzureCredential, WorkloadIdentityCredential
+from azure.identity import (
+    ClientSecretCredential,
+    DefaultAzureCredential,
+    WorkloadIdentityCredential,
+)
 
 from clauseway.gateway.clouds.dialect import Credential
 from clauseway.gateway.plan import Auth
@@ -17,7 +22,7 @@ from clauseway.values import InvalidInput, Problem
 
 _SCOPE = "https://cognitiveservices.azure.com/.default"
 _NAMED = ("tenant_id", "client_id")
-# What fails is raised too, and told once.
+# A failure is raised too, and reported once.
 logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
 
 
@@ -38,7 +43,8 @@ class _Entra:
             )
 
     def fetch(self) -> Credential:
-        """A new vendor object each time: the one before would answer from its cache, also after a refusal."""
+        """A new vendor object each time: the one before would answer from its cache, also after a
+        refusal."""
         credential = self._credential()
         try:
             token = credential.get_token(self._auth.settings.get("scope", _SCOPE))
@@ -58,7 +64,9 @@ class _Entra:
             return ClientSecretCredential(tenant, client, self._auth.secret, **options)
         if settings.get("token_file"):
             file = settings["token_file"]
-            return WorkloadIdentityCredential(tenant_id=tenant, client_id=client, token_file_path=file, **options)
+            return WorkloadIdentityCredential(
+                tenant_id=tenant, client_id=client, token_file_path=file, **options
+            )
         if client:
             options |= {"managed_identity_client_id": client, "workload_identity_client_id": client}
         return DefaultAzureCredential(exclude_interactive_browser_credential=True, **options)

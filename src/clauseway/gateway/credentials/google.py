@@ -1,4 +1,5 @@
-"""Google's application default credentials, or the file that `settings["credentials_file"]` names: an OAuth token."""
+"""Google's application default credentials, or the file that `settings["credentials_file"]` names:
+an OAuth token."""
 
 import logging
 from datetime import UTC

@@ -1,4 +1,5 @@
-"""When a token ends. Its signature is the cloud's business; what it says of its end serves to renew it in time."""
+"""When a token ends. Its signature is the cloud's business; what it says of its end serves to renew
+it in time."""
 
 from base64 import urlsafe_b64decode
 from binascii import Error
@@ -16,6 +17,8 @@ def expiry_s(token: str) -> int:
     if len(parts) != 3:
         return 0
     try:
-        return msgspec.json.decode(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), type=_Claims).exp
+        return msgspec.json.decode(
+            urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), type=_Claims
+        ).exp
     except (Error, ValueError, msgspec.DecodeError):
         return 0

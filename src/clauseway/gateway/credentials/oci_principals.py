@@ -1,8 +1,9 @@
-"""OCI's principals: the instance or the resource that the gateway runs on, through the vendor's library.
+"""OCI's principals: the instance or the resource that the gateway runs on, through the vendor's
+library.
 
-The vendor's signer federates: it shows the machine's certificate and gets a token for a key that it made. Both become
-the credential, and requests are signed here as with any other key. `settings["federation_endpoint"]` is for realms that
-the library does not know.
+The vendor's signer federates: it shows the machine's certificate and gets a token for a key that it
+made. Both become the credential, and requests are signed here as with any other key.
+`settings["federation_endpoint"]` is for realms that the library does not know.
 """
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -28,9 +29,14 @@ class _Principal:
         else:
             signer = get_resource_principals_signer()
         key_id: str = signer.api_key
-        pem: bytes = signer.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        pem: bytes = signer.private_key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
         return Credential(
-            kind="signature", secret=pem.decode(), key_id=key_id, expires_s=expiry_s(key_id.removeprefix("ST$"))
+            kind="signature",
+            secret=pem.decode(),
+            key_id=key_id,
+            expires_s=expiry_s(key_id.removeprefix("ST$")),
         )
 
 

@@ -1,5 +1,6 @@
-"""A user's key of OCI, or a session's token, from the vendor's configuration file (`settings["config_file"]`, else
-OCI_CONFIG_FILE, else ~/.oci/config; `settings["profile"]`, else DEFAULT)."""
+"""A user's key of OCI, or a session's token, from the vendor's configuration file
+(`settings["config_file"]`, else OCI_CONFIG_FILE, else ~/.oci/config; `settings["profile"]`, else
+DEFAULT)."""
 
 import os
 from configparser import ConfigParser, SectionProxy
@@ -35,12 +36,21 @@ class _User:
         if self._profile != _PROFILE and not parser.has_section(self._profile):
             raise LookupError(f"{path} has no profile {self._profile}")
         entries = parser[self._profile]
-        key = _key(entries.get("key_content") or _text(_entry(entries, "key_file", path)), entries.get("pass_phrase"))
+        key = _key(
+            entries.get("key_content") or _text(_entry(entries, "key_file", path)),
+            entries.get("pass_phrase"),
+        )
         if entries.get("security_token_file"):
             token = _text(entries["security_token_file"]).strip()
-            return Credential(kind="signature", secret=key, key_id=f"ST${token}", expires_s=expiry_s(token))
+            return Credential(
+                kind="signature", secret=key, key_id=f"ST${token}", expires_s=expiry_s(token)
+            )
         names = ("tenancy", "user", "fingerprint")
-        return Credential(kind="signature", secret=key, key_id="/".join(_entry(entries, name, path) for name in names))
+        return Credential(
+            kind="signature",
+            secret=key,
+            key_id="/".join(_entry(entries, name, path) for name in names),
+        )
 
 
 def _entry(entries: SectionProxy, name: str, path: Path) -> str:
@@ -55,7 +65,8 @@ def _text(file: str) -> str:
 
 
 def _key(pem: str, pass_phrase: str | None) -> str:
-    """The key in the clear, as it is signed with. Some files have a line of text after it, for the vendor's checks."""
+    """The key in the clear, as it is signed with. Some files have a line of text after it, for the
+    vendor's checks."""
     if not pass_phrase:
         return pem
     key = load_pem_private_key(pem.encode(), pass_phrase.encode())

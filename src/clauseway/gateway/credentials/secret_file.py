@@ -1,4 +1,5 @@
-"""A secret in a file (`settings["path"]`) that somebody else replaces: a mounted secret, an agent's output.
+"""A secret in a file (`settings["path"]`) that somebody else replaces: a mounted secret, an agent's
+output.
 
 It is sent as `settings["sends"]` says: `bearer`, unless `api-key`.
 """
@@ -17,13 +18,22 @@ class _File:
     recheck_s = _RECHECK_S
 
     def __init__(self, auth: Auth) -> None:
-        self._path, self._sends = auth.settings.get("path", ""), auth.settings.get("sends", "bearer")
+        self._path, self._sends = (
+            auth.settings.get("path", ""),
+            auth.settings.get("sends", "bearer"),
+        )
         problems = []
         if not self._path:
-            problems.append(_problem("a secret file without a path", "nothing names it", "Write path."))
+            problems.append(
+                _problem("a secret file without a path", "nothing names it", "Write path.")
+            )
         if self._sends not in _SENT:
             todo = f"Write one of: {', '.join(_SENT)}."
-            problems.append(_problem(f"a secret to be sent as {self._sends!r}", "a file holds no such thing", todo))
+            problems.append(
+                _problem(
+                    f"a secret to be sent as {self._sends!r}", "a file holds no such thing", todo
+                )
+            )
         if problems:
             raise InvalidInput(*problems)
 

@@ -1,4 +1,5 @@
-"""Sources of credentials: the protocol, and the one table that says which kinds there are and what each needs."""
+"""Sources of credentials: the protocol, and the one table that says which kinds there are and what
+each needs."""
 
 import re
 from collections.abc import Mapping
@@ -10,15 +11,18 @@ from clauseway.gateway.clouds.dialect import Credential, credential_in
 from clauseway.gateway.plan import Auth
 from clauseway.values import InvalidInput, Problem
 
-# What is sent is what the Auth holds.
+# Kinds whose secret the Auth itself holds.
 STATIC = ("bearer", "api-key", "sigv4", "signature", "none")
-_WHY_CHARACTERS_MAX = 400  # a vendor may answer a page; its first words tell
+_WHY_CHARACTERS_MAX = 400  # a vendor may answer a page; its first words suffice
 # Keys and tokens, wherever a vendor's message quotes one.
-_SECRETS = re.compile(r"-----BEGIN [^-]+-----.*|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=client_assertion=)\S+", re.DOTALL)
+_SECRETS = re.compile(
+    r"-----BEGIN [^-]+-----.*|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=client_assertion=)\S+", re.DOTALL
+)
 
 
 class Source(Protocol):
-    """Where a credential comes from. `fetch` blocks, may take long, and raises whatever its vendor's library raises.
+    """Where a credential comes from. `fetch` blocks, may take long, and raises whatever its
+    vendor's library raises.
 
     `recheck_s` is how often to ask again although nothing has ended; 0 for never.
     """
@@ -29,8 +33,9 @@ class Source(Protocol):
 
 
 class Kind(NamedTuple):
-    """A kind of source. `module` in this package has `source(auth)`; `libraries` are what it imports, `extra` brings
-    them. `sends` is the kind of credential that it gives; `todo` what to look at where it gives none."""
+    """A kind of source. `module` in this package has `source(auth)`; `libraries` are what it
+    imports, `extra` brings them. `sends` is the kind of credential that it gives; `todo` what to
+    look at where it gives none."""
 
     module: str
     libraries: tuple[str, ...]
@@ -41,42 +46,68 @@ class Kind(NamedTuple):
 
 KINDS: Mapping[str, Kind] = {
     "entra": Kind(
-        "entra", ("azure.identity",), "azure", "bearer",
+        "entra",
+        ("azure.identity",),
+        "azure",
+        "bearer",
         "Check tenant_id, client_id and the secret, the identity of this machine, or run `az login`.",
     ),
     "aws": Kind(
-        "aws", ("botocore",), "aws", "sigv4",
+        "aws",
+        ("botocore",),
+        "aws",
+        "sigv4",
         "Check the profile, AWS_ACCESS_KEY_ID, the role of this machine, or run `aws sso login`.",
     ),
     "google": Kind(
-        "google", ("google.auth", "requests"), "google", "bearer",
+        "google",
+        ("google.auth", "requests"),
+        "google",
+        "bearer",
         "Check GOOGLE_APPLICATION_CREDENTIALS or credentials_file, or run `gcloud auth application-default login`.",
     ),
     "oci-user": Kind(
-        "oci_user", ("cryptography",), "oracle", "signature",
+        "oci_user",
+        ("cryptography",),
+        "oracle",
+        "signature",
         "Check the profile in ~/.oci/config, its key_file and pass_phrase, or run `oci session authenticate`.",
     ),
     "oci-instance": Kind(
-        "oci_principals", ("oci",), "oracle-principals", "signature",
+        "oci_principals",
+        ("oci",),
+        "oracle-principals",
+        "signature",
         "Use this kind on an instance of OCI only, and put it into a dynamic group.",
     ),
     "oci-resource": Kind(
-        "oci_principals", ("oci",), "oracle-principals", "signature",
+        "oci_principals",
+        ("oci",),
+        "oracle-principals",
+        "signature",
         "Use this kind in a resource of OCI only: OCI_RESOURCE_PRINCIPAL_VERSION is set there.",
     ),
-    "file": Kind("secret_file", (), "", "", "Put the secret into the file that `path` names, readable to the gateway."),
-}  # fmt: skip
+    "file": Kind(
+        "secret_file",
+        (),
+        "",
+        "",
+        "Put the secret into the file that `path` names, readable to the gateway.",
+    ),
+}
 
 
 def sent_kind(auth: Auth) -> str:
-    """The kind of credential that goes to the cloud. Raises KeyError where `auth.kind` is no kind."""
+    """The kind of credential that goes to the cloud. Raises KeyError where `auth.kind` is no
+    kind."""
     if auth.kind in STATIC:
         return auth.kind
     return KINDS[auth.kind].sends or auth.settings.get("sends", "bearer")
 
 
 def problems_of(auth: Auth) -> list[Problem]:
-    """What keeps the Auth from being tried at all: an unknown kind, a library that is not installed."""
+    """Return the problems that keep an Auth from being tried: an unknown kind, a library that is
+    not installed."""
     if auth.kind in STATIC:
         return []
     kind = KINDS.get(auth.kind)
@@ -102,7 +133,8 @@ def problems_of(auth: Auth) -> list[Problem]:
 
 
 def open_source(auth: Auth) -> Source:
-    """The source that the Auth names. Raises InvalidInput where there is none, or its settings are none."""
+    """The source that the Auth names. Raises InvalidInput where there is none, or its settings are
+    none."""
     if auth.kind in STATIC:
         return _Held(auth)
     if problems := problems_of(auth):
@@ -125,8 +157,8 @@ def failure(auth: Auth, error: Exception) -> Problem:
     """A source's failure as a problem, without the secrets that the Auth holds."""
     if isinstance(error, InvalidInput):
         return error.problems[0]
-    told = getattr(error, "message", None)
-    said = _SECRETS.sub("…", " ".join(str(told or error).split())) or "it says no more"
+    message = getattr(error, "message", None)
+    said = _SECRETS.sub("…", " ".join(str(message or error).split())) or "it says no more"
     for secret in (auth.secret, auth.session_token, auth.settings.get("pass_phrase", "")):
         said = said.replace(secret, "…") if secret else said
     kind = KINDS.get(auth.kind)

@@ -1,8 +1,9 @@
-"""A plan as its file holds it: a line with all that is short, then lines with parts of its lists, keys last.
+"""A plan as its file holds it: a line with all that is short, then lines with parts of its lists,
+keys last.
 
-So it can be read line by line, between requests. Of keys, limits and budgets, of which there may be very many, the
-lines are kept and the objects let go: each is decoded again when it is first asked for. Keys stand in the order of
-their digests.
+So it can be read line by line, between requests. Of keys, limits and budgets, of which there may be
+very many, the lines are kept and the objects let go: each is decoded again when it is first asked
+for. Keys stand in the order of their digests.
 """
 
 from bisect import bisect_right
@@ -121,7 +122,9 @@ class Keys:
         at = bisect_right(self._firsts, wanted) - 1
         if at < 0 or wanted.encode() not in self._lines[at]:
             return None
-        return next((key for key in PART.decode(self._lines[at]).keys if key.digest == wanted), None)
+        return next(
+            (key for key in PART.decode(self._lines[at]).keys if key.digest == wanted), None
+        )
 
     def letting_go(self) -> Generator[None, None, None]:
         """Of what is not asked any more, in steps."""
@@ -135,7 +138,8 @@ class Keys:
 
 
 class Opened(NamedTuple):
-    """A plan that was read and checked to its end. In `plan` limits, budgets and keys are empty: they are beside it."""
+    """A plan that was read and checked to its end. In `plan` limits, budgets and keys are empty:
+    they are beside it."""
 
     plan: Plan
     limits: Rows[RateLimit]
@@ -144,7 +148,8 @@ class Opened(NamedTuple):
 
 
 def read_pieces(path: Path) -> list[bytes]:
-    """A plan's file, in pieces that are quickly made and let go. Raises InvalidInput where there is none."""
+    """A plan's file, in pieces that are quickly made and let go. Raises InvalidInput where there is
+    none."""
     pieces = []
     try:
         with path.open("rb", buffering=0) as file:

@@ -1,6 +1,7 @@
 """Every limit of the gateway, with its reason and its bounds.
 
-The reasons are data, because whoever sets a limit is told them: `clauseway config show` prints them beside the values.
+The reasons are data, because whoever sets a limit reads them: `clauseway config show` prints them
+beside the values.
 """
 
 from typing import Annotated
@@ -16,9 +17,15 @@ def _within(low: float, high: float, reason: str) -> Meta:
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one gateway process. Bytes, seconds, counts."""
 
-    # Checked when a read ends inside a head, so that the common request pays nothing: one read more may get in.
+    # Checked when a read ends inside a head, so that the common request pays nothing: one read more
+    # may get in.
     head_bytes: Annotated[
-        int, _within(1 << 10, 1 << 20, "A head is a few hundred bytes; cookies and tracing make it some thousands.")
+        int,
+        _within(
+            1 << 10,
+            1 << 20,
+            "A head is a few hundred bytes; cookies and tracing make it some thousands.",
+        ),
     ] = 32 << 10
     body_bytes: Annotated[
         int,
@@ -52,12 +59,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             "Each costs some 20 KB here and one or two descriptors; beyond this a second process is due.",
         ),
     ] = 10_000
-    head_s: Annotated[float, _within(0.05, 600, "A client that takes longer to send a head is broken or hostile.")] = (
-        15.0
-    )
+    head_s: Annotated[
+        float, _within(0.05, 600, "A client that takes longer to send a head is broken or hostile.")
+    ] = 15.0
     body_s: Annotated[
         float,
-        _within(0.05, 3600, "Between two reads of a body; 50 MB over a slow line still arrive as many reads."),
+        _within(
+            0.05,
+            3600,
+            "Between two reads of a body; 50 MB over a slow line still arrive as many reads.",
+        ),
     ] = 30.0
     idle_s: Annotated[
         float,
@@ -76,15 +87,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 2.0
     connect_s: Annotated[
-        float, _within(0.05, 120, "A cloud's front door answers a handshake within a second or is down.")
+        float,
+        _within(0.05, 120, "A cloud's front door answers a handshake within a second or is down."),
     ] = 5.0
     upstream_idle_s: Annotated[
         int,
-        _within(1, 3600, "Shorter than the idle limit of the clouds' load balancers (60 s and more): we close first."),
+        _within(
+            1,
+            3600,
+            "Shorter than the idle limit of the clouds' load balancers (60 s and more): we close first.",
+        ),
     ] = 30
     upstream_idle_connections: Annotated[
         int,
-        _within(1, 100_000, "Enough for the requests of a busy second to one cloud; more idle connections only age."),
+        _within(
+            1,
+            100_000,
+            "Enough for the requests of a busy second to one cloud; more idle connections only age.",
+        ),
     ] = 512
     retries: Annotated[
         int,
@@ -105,7 +125,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 0.25
     drain_s: Annotated[
-        float, _within(0.0, 3600, "How long open requests may take to end after a stop was asked for.")
+        float,
+        _within(0.0, 3600, "How long open requests may take to end after a stop was asked for."),
     ] = 30.0
     journal_hold_s: Annotated[
         float,
@@ -118,5 +139,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.0
     pending_s: Annotated[
         float,
-        _within(0.1, 3600, "What is made in the background takes seconds to hours; nobody waits for its usage."),
+        _within(
+            0.1,
+            3600,
+            "What is made in the background takes seconds to hours; nobody waits for its usage.",
+        ),
     ] = 15.0

@@ -1,7 +1,8 @@
 """The plan a gateway serves by: everything compiled ahead, so that a request needs look-ups only.
 
-The plan is one file, written whole by whoever knows agreement, catalog, prices and keys, and read by the gateway at
-start and whenever it is replaced. It holds no rule: each route is already decided, each refusal already worded.
+The plan is one file, written whole by whoever knows agreement, catalog, prices and keys, and read
+by the gateway at start and whenever it is replaced. It holds no rule: each route is already
+decided, each refusal already worded.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,12 @@ from clauseway.metering import Deployment, Ruling
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True):
-    """How a cloud is authenticated to. `kind` names what is sent (`bearer`, `api-key`, `sigv4`, `signature`) with the
-    secret given here, or where it comes from and is renewed (see `gateway.credentials`).
+    """How a cloud is authenticated to. `kind` names what is sent (`bearer`, `api-key`, `sigv4`,
+    `signature`) with the secret given here, or where it comes from and is renewed (see
+    `gateway.credentials`).
 
-    For `sigv4`, `access_key` goes with `secret` and `service` and `region` are the scope that is signed. `settings` are
-    the source's own: a profile, a file, a key's name.
+    For `sigv4`, `access_key` goes with `secret` and `service` and `region` are the scope that is
+    signed. `settings` are the source's own: a profile, a file, a key's name.
     """
 
     kind: str
@@ -29,12 +31,14 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
-        """Without secrets: an Auth ends up in messages and logs. A setting may be one (a pass phrase)."""
+        """Without secrets: an Auth ends up in messages and logs. A setting may be one (a pass
+        phrase)."""
         return f"Auth(kind={self.kind!r}, settings={sorted(self.settings)})"
 
 
 class Lack(msgspec.Struct, frozen=True, kw_only=True):
-    """What a deployment cannot do from `begin_ns` until `end_ns` (business clock), and how that is known."""
+    """A capability that a deployment lacks from `begin_ns` until `end_ns` (business clock), and how
+    that is known."""
 
     capability: str
     reason: str
@@ -43,11 +47,12 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a deployment's units cost from `begin_ns` until `end_ns` (business clock), in requests of more than `above`
-    input tokens: unit code → picodollars.
+    """The prices of a deployment's units from `begin_ns` until `end_ns` (business clock), in
+    requests of more than `above` input tokens: unit code → picodollars.
 
-    `hours` are those of the week (from Monday 00:00 UTC) in which they hold, empty for all. Prices of one buyer (an
-    organisation), endpoint or service tier name it; those that name none are everybody's, in the default tier.
+    `hours` are those of the week (from Monday 00:00 UTC) in which they hold, empty for all. Prices
+    of one buyer (an organisation), endpoint or service tier name it; those that name none are
+    everybody's, in the default tier.
     """
 
     begin_ns: int
@@ -61,15 +66,17 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment that can be called. `url` is the root under which `/chat/completions` lies; `model` its name there.
+    """A deployment that can be called. `url` is the root under which `/chat/completions` lies;
+    `model` its name there.
 
-    `dialect` names the gateway's module for that cloud; `settings` are that module's own (an API version, a project).
-    `prices` are those of the dated book; where none is in force, `input_price` and `output_price` (picodollars per
-    token) stand in for them. `kind` is the model's and `surface` the way to it, as in the catalog. Limits in tokens are
-    0 where they are not known; `image_tokens_max` is the most that one image counts for. `snapshot` is the dated model
-    behind it, empty where that is not known. Quotas are what its cloud lets through in a minute, 0 for any;
-    `provisioned` is paid for whether it is used or not. `service_tier` is the one in which its account serves what asks
-    for none or for `auto`, empty where that is not known.
+    `dialect` names the gateway's module for that cloud; `settings` are that module's own (an API
+    version, a project). `prices` are those of the dated book; where none is in force, `input_price`
+    and `output_price` (picodollars per token) stand in for them. `kind` is the model's and
+    `surface` the way to it, as in the catalog. Limits in tokens are 0 where they are not known;
+    `image_tokens_max` is the most that one image counts for. `snapshot` is the dated model behind
+    it, empty where that is not known. Quotas are what its cloud lets through in a minute, 0 for
+    any; `provisioned` is paid for whether it is used or not. `service_tier` is the one in which its
+    account serves what asks for none or for `auto`, empty where that is not known.
     """
 
     label: Deployment
@@ -96,8 +103,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retirement(msgspec.Struct, frozen=True, kw_only=True):
-    """From `begin_ns` on (business clock) a name is not served on a surface any more; `message` says so and names the
-    successor."""
+    """From `begin_ns` on (business clock) a name is not served on a surface any more; `message`
+    says so and names the successor."""
 
     name: str
     surface: str
@@ -106,8 +113,9 @@ class Retirement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commitment(msgspec.Struct, frozen=True, kw_only=True):
-    """An amount that was promised to be spent between two instants (business clock), and what of it was left when the
-    plan was made, in picodollars. What counts toward it: empty tuples mean any."""
+    """An amount that was promised to be spent between two instants (business clock), and what of it
+    was left when the plan was made, in picodollars. Tuples say what counts toward it; empty means
+    any."""
 
     name: str
     begin_ns: int
@@ -119,7 +127,8 @@ class Commitment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a cloud may not be used: the outcome, a sentence with the clause, and the terms it rests on."""
+    """Why a cloud may not be used: the outcome, a sentence with the clause, and the terms it rests
+    on."""
 
     cloud: str
     outcome: str
@@ -129,9 +138,10 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """What one (seller, product, segment) may do in one epoch.
+    """The route of one (seller, product, segment) in one epoch.
 
-    `candidates` are (index into `targets`, index into `rulings`), in order of preference; `refusals` are by cloud.
+    `candidates` are (index into `targets`, index into `rulings`), in order of preference;
+    `refusals` are by cloud.
     """
 
     candidates: tuple[tuple[int, int], ...]
@@ -139,14 +149,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """The routes from `begin_ns` (business clock) until the next epoch begins. Keyed `seller|product|segment`."""
+    """The routes from `begin_ns` (business clock) until the next epoch begins. Keyed
+    `seller|product|segment`."""
 
     begin_ns: int
     routes: Mapping[str, Route]
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be asked within a minute; 0 where that is not limited. `whose` says in words whom it holds for.
+    """A limit of requests and tokens in a minute; 0 where there is none. `whose` says in words whom
+    it holds for.
 
     `cloud` and `product` narrow it; empty means any.
     """
@@ -160,9 +172,9 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """An amount that may be spent. The amount itself is not here: it is leased in slices, so that no two processes
-    spend the same money. `cloud` and `product` narrow what counts; empty means any.
-    """
+    """An amount that may be spent. The amount itself is not here: it is leased in slices, so that
+    no two processes spend the same money. `cloud` and `product` narrow what counts; empty means
+    any."""
 
     id: str
     whose: str
@@ -173,8 +185,9 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How a customer's requests are routed among what is permitted. Empty tuples mean any.
 
-    `strategy` is `primary-first`, `commitment`, `cheapest`, `fastest` or `pinned` (to the deployment `pinned`).
-    `on_leave` is what happens upstream when a client leaves: `cancel`, or `drain` to its end for exact usage.
+    `strategy` is `primary-first`, `commitment`, `cheapest`, `fastest` or `pinned` (to the
+    deployment `pinned`). `on_leave` is what happens upstream when a client leaves: `cancel`, or
+    `drain` to its end for exact usage.
     """
 
     strategy: str = "primary-first"
@@ -188,10 +201,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer's key. `digest` is the keyed hash of the secret, in hex; the secret itself is stored nowhere.
+    """A customer's key. `digest` is the keyed hash of the secret, in hex; the secret itself is
+    stored nowhere.
 
-    `policy`, `limits` and `budgets` are indices into the plan's; all limits and budgets named must hold. `role` is
-    `member` (asks models), `auditor` (reads what its project asked, asks nothing) or `admin` (both).
+    `policy`, `limits` and `budgets` are indices into the plan's; all limits and budgets named must
+    hold. `role` is `member` (asks models), `auditor` (reads what its project asked, asks nothing)
+    or `admin` (both).
     """
 
     digest: str
@@ -207,12 +222,13 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. `models` maps the names that clients may ask for to products, `snapshots` are those among them that
-    mean one dated model only; `epochs` are in order of time.
+    """All of it. `models` maps the names that clients may ask for to products, `snapshots` are
+    those among them that mean one dated model only; `epochs` are in order of time.
 
-    `hash_key` (hex) keys the digests. `agreement` names its text by hash, for headers and receipts. `leases` is the
-    unix socket at which slices of budgets are leased; empty where there are no budgets. `settings` are of the process.
-    In a file the lists that may be long stand in lines of their own, `parts` of them (see `parts`).
+    `hash_key` (hex) keys the digests. `agreement` names its text by hash, for headers and receipts.
+    `leases` is the unix socket at which slices of budgets are leased; empty where there are no
+    budgets. `settings` are of the process. In a file the lists that may be long stand in lines of
+    their own, `parts` of them (see `file`).
     """
 
     agreement: str

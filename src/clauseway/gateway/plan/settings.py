@@ -1,6 +1,6 @@
-"""What an operator sets of a gateway process, beside its deployments. It comes with the plan.
+"""Settings of a gateway process, beside its deployments. They come with the plan.
 
-All of it may change with a new plan, except what `LASTING` names: that takes a restart.
+All of them may change with a new plan, except those in `NEEDS_RESTART`.
 """
 
 from collections.abc import Mapping
@@ -15,29 +15,47 @@ from clauseway.gateway.plan.limits import Limits
 class Tls(msgspec.Struct, frozen=True, kw_only=True):
     """Certificates, as paths of PEM files; they are read again when they change. Empty: none.
 
-    With `client_ca`, clients show a certificate that it signed. `upstream_ca` replaces the system's authorities for
-    calls to clouds.
+    With `client_ca`, clients show a certificate that it signed. `upstream_ca` replaces the system's
+    authorities for calls to clouds.
     """
 
-    certificate: Annotated[str, Meta(description="Ours, with its chain; with it the gateway speaks TLS only.")] = ""
-    key: Annotated[str, Meta(description="The certificate's private key, without a passphrase.")] = ""
-    client_ca: Annotated[str, Meta(description="Who signs clients' certificates; with it every client shows one.")] = ""
-    upstream_ca: Annotated[str, Meta(description="Who signs clouds' certificates; empty: the system's list.")] = ""
+    certificate: Annotated[
+        str, Meta(description="Ours, with its chain; with it the gateway speaks TLS only.")
+    ] = ""
+    key: Annotated[
+        str, Meta(description="The certificate's private key, without a passphrase.")
+    ] = ""
+    client_ca: Annotated[
+        str, Meta(description="Who signs clients' certificates; with it every client shows one.")
+    ] = ""
+    upstream_ca: Annotated[
+        str, Meta(description="Who signs clouds' certificates; empty: the system's list.")
+    ] = ""
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
     """Events as lines, and one line for some or all requests."""
 
-    form: Annotated[Literal["auto", "json", "text"], Meta(description="auto: text on a terminal, JSON elsewhere.")] = (
-        "auto"
-    )
+    form: Annotated[
+        Literal["auto", "json", "text"],
+        Meta(description="auto: text on a terminal, JSON elsewhere."),
+    ] = "auto"
     file: Annotated[str, Meta(description="Where lines are appended; empty: standard error.")] = ""
     access: Annotated[
-        float, Meta(ge=0.0, le=1.0, description="Of how many requests a line is written: 0 none, 1 all, 0.01 a sample.")
+        float,
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="Of how many requests a line is written: 0 none, 1 all, 0.01 a sample.",
+        ),
     ] = 0.0
     queue: Annotated[
         int,
-        Meta(ge=1, le=10_000_000, description="Lines that wait for the disk, some 300 bytes each; more are dropped."),
+        Meta(
+            ge=1,
+            le=10_000_000,
+            description="Lines that wait for the disk, some 300 bytes each; more are dropped.",
+        ),
     ] = 10_000
 
 
@@ -45,17 +63,32 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     """Figures and spans for others. Nothing of it is loaded while it is off."""
 
     metrics: Annotated[bool, Meta(description="Answer GET /metrics, for Prometheus.")] = False
-    metrics_host: Annotated[str, Meta(description="Where; this machine only, unless said otherwise.")] = "127.0.0.1"
-    metrics_port: Annotated[int, Meta(ge=0, le=65535, description="Its port, never the tenants'.")] = 9464
+    metrics_host: Annotated[
+        str, Meta(description="Where; this machine only, unless said otherwise.")
+    ] = "127.0.0.1"
+    metrics_port: Annotated[
+        int, Meta(ge=0, le=65535, description="Its port, never the tenants'.")
+    ] = 9464
     otlp_endpoint: Annotated[
-        str, Meta(description="Root of a collector (OTLP over HTTP), as http://127.0.0.1:4318; empty: none.")
+        str,
+        Meta(
+            description="Root of a collector (OTLP over HTTP), as http://127.0.0.1:4318; empty: none."
+        ),
     ] = ""
-    service_name: Annotated[str, Meta(min_length=1, description="How this gateway is named there.")] = "clauseway"
+    service_name: Annotated[
+        str, Meta(min_length=1, description="How this gateway is named there.")
+    ] = "clauseway"
     spans: Annotated[
-        float, Meta(ge=0.0, le=1.0, description="Of how many requests spans are made; metrics count all.")
+        float,
+        Meta(ge=0.0, le=1.0, description="Of how many requests spans are made; metrics count all."),
     ] = 1.0
     queue: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Requests that wait to be exported; more are dropped and counted.")
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Requests that wait to be exported; more are dropped and counted.",
+        ),
     ] = 10_000
 
 
@@ -68,18 +101,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     telemetry: Telemetry = Telemetry()
 
 
-# What a running process keeps although a new plan says otherwise: these take a restart.
-LASTING: Mapping[str, tuple[str, ...]] = {
+# Settings that a running process keeps although a new plan says otherwise: they need a restart.
+NEEDS_RESTART: Mapping[str, tuple[str, ...]] = {
     "log": ("form", "file", "queue"),
-    "telemetry": ("metrics", "metrics_host", "metrics_port", "otlp_endpoint", "service_name", "queue"),
+    "telemetry": (
+        "metrics",
+        "metrics_host",
+        "metrics_port",
+        "otlp_endpoint",
+        "service_name",
+        "queue",
+    ),
 }
 
 
-def changed_lasting(before: Settings, after: Settings) -> list[str]:
+def changed_needing_restart(before: Settings, after: Settings) -> list[str]:
     """The settings that differ and take a restart, as `section.key`."""
     changed = [
         f"{section}.{name}"
-        for section, names in LASTING.items()
+        for section, names in NEEDS_RESTART.items()
         for name in names
         if getattr(getattr(before, section), name) != getattr(getattr(after, section), name)
     ]

@@ -1,4 +1,5 @@
-"""Work of some length on the loop that serves requests, in slices: after each one the loop goes on with those.
+"""Work of some length on the loop that serves requests, in slices: after each one the loop goes on
+with those.
 
 Such work is a generator that yields wherever it may be left; what it came to is what it returns.
 """
@@ -32,7 +33,8 @@ def emptied(held: dict[Any, Any]) -> Generator[None, None, None]:
 
 
 async def by_slices(work: Generator[None, None, T], superseded: Callable[[], bool]) -> T | None:
-    """What it comes to; None once it is superseded, which is looked at after each slice."""
+    """Do the work and return its result; None once it is superseded, which is looked at after each
+    slice."""
     begun_s = perf_counter()
     while True:
         try:

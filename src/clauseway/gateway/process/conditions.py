@@ -1,4 +1,5 @@
-"""What is damaged or lost in the home that a gateway writes for, by kind, as the process beside it tells in a file.
+"""Damage and loss in the home that a gateway writes for, by kind, as the process beside it reports
+in a file.
 
 The gateway knows nothing of lakes and databases; it shows these numbers among its figures.
 """
@@ -13,9 +14,9 @@ _COUNTS = msgspec.json.Decoder(dict[str, int])
 
 
 def read_conditions(path: Path) -> Mapping[str, int]:
-    """How many of each kind; none where nobody tells."""
+    """Return how many there are of each kind; none where no process reports."""
     try:
-        told = _COUNTS.decode(path.read_bytes())
+        counts = _COUNTS.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError):
         return {}
-    return {kind: told.get(kind, 0) for kind in KINDS}
+    return {kind: counts.get(kind, 0) for kind in KINDS}

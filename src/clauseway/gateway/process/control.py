@@ -1,7 +1,8 @@
-"""The control socket: live counts for the pages, over HTTP on a unix socket that only this user can open.
+"""The control socket: live counts for the pages, over HTTP on a unix socket that only this user can
+open.
 
-`GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "open": n, "requests": n,
-"tokens": {...}, "agreement": hash}. Not on the request's way: plain streams will do.
+`GET /counts` answers {"served": {cloud: n}, "refused": {...}, "failed": {...}, "open": n,
+"requests": n, "tokens": {...}, "agreement": hash}. Not on the request's way: plain streams will do.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ _PATIENCE_S = 5.0
 
 
 def counts(shared: Shared) -> dict[str, object]:
-    """What `GET /counts` answers."""
+    """The answer of `GET /counts`."""
     live = shared.counts
     return {
         "served": dict(live.served),

@@ -1,10 +1,11 @@
-"""What the process tells: events, and a line for some or all requests; as JSON, or as text on a terminal.
+"""Log lines: events, and a line for some or all requests; as JSON, or as text on a terminal.
 
     {"time": "2026-11-20T12:00:00.000Z", "event": "plan taken over", "agreement": "…", "deployments": 4}
 
-Nobody waits for a line: it is put in a queue, and a thread writes what has gathered. A queue that is full loses the
-line and counts it; the next line that is written says how many were lost. What is logged is names and figures that we
-made ourselves: never a secret, a prompt, an answer, or a cloud's words about them.
+Nobody waits for a line: it is put in a queue, and a thread writes what has gathered. A queue that
+is full loses the line and counts it; the next line that is written says how many were lost. Lines
+hold names and figures that we made ourselves: never a secret, a prompt, an answer, or a cloud's
+words about them.
 """
 
 import os
@@ -23,7 +24,9 @@ from clauseway.gateway.plan.settings import Log as LogSettings
 from clauseway.gateway.request.explanations import Explanation
 
 UNKNOWN = "(unknown)"
-_GATHER_S = 0.1  # lines are written together: waking a thread for each would cost more than the line
+_GATHER_S = (
+    0.1  # lines are written together: waking a thread for each would cost more than the line
+)
 _CLOSE_S = 2.0  # for what has gathered, when the process stops
 
 
@@ -38,7 +41,9 @@ class Line(NamedTuple):
 class Lines:
     """The queue, and the thread behind it."""
 
-    def __init__(self, settings: LogSettings, loop: AbstractEventLoop, standard_error: IO[bytes]) -> None:
+    def __init__(
+        self, settings: LogSettings, loop: AbstractEventLoop, standard_error: IO[bytes]
+    ) -> None:
         """Raises OSError where the file cannot be opened."""
         self._settings = settings
         self._loop = loop
@@ -54,12 +59,12 @@ class Lines:
         # Each is changed by one thread only: the difference is what waits.
         self._put = self._written = 0
         self.dropped = 0
-        self._told_dropped = 0
+        self._reported_dropped = 0
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def event(self, event: str, **facts: object) -> None:
-        """Tell something. What is told of requests goes through `later`."""
+        """Write an event. Lines about requests go through `later`."""
         line = Line(time.time_ns(), event, facts)
         self.later(lambda: line)
 
@@ -95,9 +100,11 @@ class Lines:
     def _write(self, batch: list[Callable[[], Line]]) -> None:
         lines = [line() for line in batch]
         dropped = self.dropped
-        if dropped != self._told_dropped:
-            lines.append(Line(time.time_ns(), "lines dropped", {"lines": dropped - self._told_dropped}))
-            self._told_dropped = dropped
+        if dropped != self._reported_dropped:
+            lines.append(
+                Line(time.time_ns(), "lines dropped", {"lines": dropped - self._reported_dropped})
+            )
+            self._reported_dropped = dropped
         data = memoryview(b"".join(map(self._form, lines)))
         try:
             self._follow()
@@ -109,14 +116,18 @@ class Lines:
     def _follow(self) -> None:
         """Where the file was moved away (logrotate does that), go on in a new one of its name."""
         path = self._settings.file
-        if path and (not os.path.exists(path) or not os.path.samestat(os.stat(path), os.fstat(self._file.fileno()))):
+        if path and (
+            not os.path.exists(path)
+            or not os.path.samestat(os.stat(path), os.fstat(self._file.fileno()))
+        ):
             moved, self._file = self._file, _opened(path)
             moved.close()
 
 
 class AccessLog:
-    """A line for some or all requests that are over. Those that are sampled are chosen at random, so that no pattern
-    of clients hides from it. `knows` says whether a model's name is one of ours: clients may write anything there."""
+    """A line for some or all requests that are over. Those that are sampled are chosen at random,
+    so that no pattern of clients hides from it. `knows` says whether a model's name is one of ours:
+    clients may write anything there."""
 
     def __init__(self, lines: Lines, share: float, boot: int, knows: Callable[[str], bool]) -> None:
         self._lines = lines
@@ -124,23 +135,29 @@ class AccessLog:
         self.share = share
         self._boot = boot
 
-    def finished(self, number: int, explanation: Explanation, duration_us: int, _passed: bytes) -> None:
+    def finished(
+        self, number: int, explanation: Explanation, duration_us: int, _forwarded: bytes
+    ) -> None:
         if self.share >= 1.0 or random.random() < self.share:
             time_ns = time.time_ns()
-            self._lines.later(lambda: Line(time_ns, "request", self._facts(number, explanation, duration_us)))
+            self._lines.later(
+                lambda: Line(time_ns, "request", self._facts(number, explanation, duration_us))
+            )
 
     def _facts(self, number: int, explanation: Explanation, duration_us: int) -> dict[str, object]:
         buyer, candidate = explanation.buyer, explanation.candidate
         return {
             "request": f"req_{self._boot:016x}{number:016x}",
             "operation": explanation.operation,
-            "model": explanation.model if not explanation.model or self._knows(explanation.model) else UNKNOWN,
+            "model": explanation.model
+            if not explanation.model or self._knows(explanation.model)
+            else UNKNOWN,
             "status": explanation.status,
             "cloud": candidate.target.cloud if candidate is not None else "",
             "deployment": candidate.target.name if candidate is not None else "",
             "decision": candidate.decision if candidate is not None else "",
             "failed": [f"{failed.deployment} {failed.status}" for failed in explanation.attempted],
-            "passed_over": len(explanation.passed),
+            "passed_over": len(explanation.skipped),
             "duration_ms": duration_us / 1000,
             "organisation": buyer.organisation,
             "project": buyer.project,
@@ -155,7 +172,10 @@ def _opened(path: str) -> IO[bytes]:
 
 
 def as_json(line: Line) -> bytes:
-    return msgspec.json.encode({"time": _time(line.time_ns), "event": line.event, **line.facts}) + b"\n"
+    return (
+        msgspec.json.encode({"time": _time(line.time_ns), "event": line.event, **line.facts})
+        + b"\n"
+    )
 
 
 def as_text(line: Line) -> bytes:
@@ -174,7 +194,11 @@ def _text(line: Line, event: str) -> bytes:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) and value.isprintable() and value else msgspec.json.encode(value).decode()
+    return (
+        value
+        if isinstance(value, str) and value.isprintable() and value
+        else msgspec.json.encode(value).decode()
+    )
 
 
 def _time(time_ns: int) -> str:

@@ -1,7 +1,8 @@
 """`GET /metrics`: the process's figures for Prometheus, on a port of their own.
 
-Nothing is counted for it on a request's way: what `tally`, the journal, health and accounts hold anyway is put into
-families when somebody asks. Loaded only where it is switched on (the extra `telemetry`).
+Nothing is counted for it on a request's way: what `counters`, the journal, health and accounts hold
+anyway is put into families when somebody asks. Loaded only where it is switched on (the extra
+`telemetry`).
 """
 
 import asyncio
@@ -10,14 +11,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from clauseway.gateway.process.conditions import read_conditions
 from clauseway.gateway.process.control import answering
 from clauseway.gateway.process.logs import Lines
-from clauseway.gateway.request.counters import BUCKETS, Tally, TallyKey
+from clauseway.gateway.request.counters import BUCKETS, Counters, CountersKey
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.transport.listening import listen
@@ -28,7 +34,7 @@ from clauseway.metering import Unit
 _FIRST, _LAST = 7, 27
 _COMMIT_FIRST, _COMMIT_LAST = 5, 20
 _USD = 1e-12
-# What is known of a deployment beside its name.
+# The labels of a deployment.
 _PLACE = ("cloud", "seller", "region", "deployment")
 
 
@@ -36,7 +42,11 @@ class Figures(Collector):
     """All families of a process."""
 
     def __init__(
-        self, shared: Shared, health: Mapping[str, Health], lines: Lines, conditions: Path | None = None
+        self,
+        shared: Shared,
+        health: Mapping[str, Health],
+        lines: Lines,
+        conditions: Path | None = None,
     ) -> None:
         self._shared, self._health, self._lines = shared, health, lines
         self._conditions = conditions
@@ -46,50 +56,54 @@ class Figures(Collector):
         for target in self._shared.tables.targets:
             label = target.deployment
             self._places[target.name] = (label.cloud, label.seller, label.region, label.deployment)
-        tallies = self._shared.counts.tallies
-        yield from self._requests(tallies)
+        yield from self._requests(self._shared.counts.by_outcome)
         yield from self._attempts()
         yield from self._load()
         yield from self._deployments()
         yield from self._budgets()
         yield self._commits()
         yield from self._lost()
-        info = GaugeMetricFamily("clauseway_gateway", "The process.", labels=("version", "agreement"))
+        info = GaugeMetricFamily(
+            "clauseway_gateway", "The process.", labels=("version", "agreement")
+        )
         info.add_metric((version("clauseway"), self._shared.tables.plan.agreement), 1)
         yield info
 
     def _place(self, deployment: str) -> tuple[str, str, str, str]:
         return self._places.get(deployment, ("", "", "", deployment))
 
-    def _requests(self, tallies: Mapping[TallyKey, Tally]) -> Iterator[Metric]:
+    def _requests(self, by_outcome: Mapping[CountersKey, Counters]) -> Iterator[Metric]:
         labels = (*_PLACE, "product", "operation", "status")
         requests = CounterMetricFamily(
-            "clauseway_requests", "Requests that are over, by what the client got (status 0: it had left).",
+            "clauseway_requests",
+            "Requests that are over, by what the client got (status 0: it had left).",
             labels=labels,
-        )  # fmt: skip
+        )
         units = CounterMetricFamily(
-            "clauseway_usage", "Units metered, each counted once; subsets of input and output have names of their own.",
+            "clauseway_usage",
+            "Units metered, each counted once; subsets of input and output have names of their own.",
             labels=(*_PLACE, "product", "unit"),
-        )  # fmt: skip
+        )
         charged = CounterMetricFamily(
-            "clauseway_charged_usd", "Provisional charges; settlement prices from the dated book.",
+            "clauseway_charged_usd",
+            "Provisional charges; settlement prices from the dated book.",
             labels=(*_PLACE, "product"),
-        )  # fmt: skip
+        )
         durations: dict[tuple[str, str], tuple[list[int], int]] = {}
         used: dict[tuple[str, str, str], int] = {}
         cost: dict[tuple[str, str], int] = {}
-        for (deployment, product, operation, status), tally in list(tallies.items()):
+        for (deployment, product, operation, status), counters in list(by_outcome.items()):
             place = self._place(deployment)
-            requests.add_metric((*place, product, operation, str(status)), tally.count)
+            requests.add_metric((*place, product, operation, str(status)), counters.count)
             buckets, total = durations.get((place[0], operation), ([0] * BUCKETS, 0))
-            summed = [one + more for one, more in zip(buckets, tally.buckets, strict=True)]
-            durations[place[0], operation] = (summed, total + tally.duration_us)
+            summed = [count + more for count, more in zip(buckets, counters.buckets, strict=True)]
+            durations[place[0], operation] = (summed, total + counters.duration_us)
             for unit in Unit:
-                if count := tally.units[unit]:
+                if count := counters.units[unit]:
                     key = (deployment, product, unit.column)
                     used[key] = used.get(key, 0) + count
             if deployment:
-                cost[deployment, product] = cost.get((deployment, product), 0) + tally.charged
+                cost[deployment, product] = cost.get((deployment, product), 0) + counters.charged
         for (deployment, product, column), count in used.items():
             units.add_metric((*self._place(deployment), product, column), count)
         for (deployment, product), picodollars in cost.items():
@@ -98,31 +112,41 @@ class Figures(Collector):
         yield units
         yield charged
         duration = HistogramMetricFamily(
-            "clauseway_request_duration_seconds", "From a request's arrival to its last byte.",
+            "clauseway_request_duration_seconds",
+            "From a request's arrival to its last byte.",
             labels=("cloud", "operation"),
-        )  # fmt: skip
+        )
         for (cloud, operation), (buckets, total_us) in durations.items():
-            duration.add_metric((cloud, operation), _cumulative(buckets, _FIRST, _LAST), total_us / 1e6)
+            duration.add_metric(
+                (cloud, operation), _cumulative(buckets, _FIRST, _LAST), total_us / 1e6
+            )
         yield duration
 
     def _attempts(self) -> Iterator[Metric]:
         counts = self._shared.counts
         failures = CounterMetricFamily(
-            "clauseway_attempt_failures", "Attempts at a cloud that failed (status 0: without an answer).",
+            "clauseway_attempt_failures",
+            "Attempts at a cloud that failed (status 0: without an answer).",
             labels=(*_PLACE, "status"),
-        )  # fmt: skip
+        )
         for (deployment, status), count in list(counts.failures.items()):
             failures.add_metric((*self._place(deployment), str(status)), count)
         yield failures
         yield CounterMetricFamily(
-            "clauseway_failovers", "Requests that another deployment answered than the first.", value=counts.failovers
+            "clauseway_failovers",
+            "Requests that another deployment answered than the first.",
+            value=counts.failovers,
         )
-        refusals = CounterMetricFamily("clauseway_refusals", "Requests refused at the door.", labels=("code",))
+        refusals = CounterMetricFamily(
+            "clauseway_refusals", "Requests refused at the door.", labels=("code",)
+        )
         for code, count in list(counts.refusals.items()):
             refusals.add_metric((code,), count)
         yield refusals
         shortages = CounterMetricFamily(
-            "clauseway_shortages", "Requests refused by a limit or budget.", labels=("kind", "whose")
+            "clauseway_shortages",
+            "Requests refused by a limit or budget.",
+            labels=("kind", "whose"),
         )
         for key, count in list(counts.shortages.items()):
             shortages.add_metric(key, count)
@@ -131,14 +155,22 @@ class Figures(Collector):
     def _load(self) -> Iterator[Metric]:
         shared = self._shared
         yield GaugeMetricFamily(
-            "clauseway_open_requests", "Requests at the clouds now.", value=shared.spool.open_requests
-        )
-        yield GaugeMetricFamily("clauseway_connections", "Clients' connections now.", value=len(shared.connections))
-        yield GaugeMetricFamily(
-            "clauseway_journal_failed", "1 once the usage journal failed.", value=shared.spool.failure is not None
+            "clauseway_open_requests",
+            "Requests at the clouds now.",
+            value=shared.spool.open_requests,
         )
         yield GaugeMetricFamily(
-            "clauseway_journal_full", "1 while the usage journal finds no room.", value=shared.spool.full is not None
+            "clauseway_connections", "Clients' connections now.", value=len(shared.connections)
+        )
+        yield GaugeMetricFamily(
+            "clauseway_journal_failed",
+            "1 once the usage journal failed.",
+            value=shared.spool.failure is not None,
+        )
+        yield GaugeMetricFamily(
+            "clauseway_journal_full",
+            "1 while the usage journal finds no room.",
+            value=shared.spool.full is not None,
         )
         yield GaugeMetricFamily(
             "clauseway_journal_room_bytes",
@@ -146,7 +178,9 @@ class Figures(Collector):
             value=shared.spool.room_bytes,
         )
         yield CounterMetricFamily(
-            "clauseway_log_lines_dropped", "Lines of the log that nobody took in time.", value=self._lines.dropped
+            "clauseway_log_lines_dropped",
+            "Lines of the log that nobody took in time.",
+            value=self._lines.dropped,
         )
         dropped = sum(getattr(watcher, "dropped", 0) for watcher in shared.watchers)
         yield CounterMetricFamily(
@@ -154,18 +188,26 @@ class Figures(Collector):
         )
 
     def _deployments(self) -> Iterator[Metric]:
-        ejected = GaugeMetricFamily("clauseway_deployment_ejected", "1 while no requests go there.", labels=_PLACE)
-        ejections = CounterMetricFamily("clauseway_ejections", "How often it was ejected.", labels=_PLACE)
+        ejected = GaugeMetricFamily(
+            "clauseway_deployment_ejected", "1 while no requests go there.", labels=_PLACE
+        )
+        ejections = CounterMetricFamily(
+            "clauseway_ejections", "How often it was ejected.", labels=_PLACE
+        )
         for name, health in list(self._health.items()):
             ejected.add_metric(self._place(name), health.is_away(self._shared.wheel.now_s))
             ejections.add_metric(self._place(name), health.ejected)
         yield ejected
         yield ejections
         held = GaugeMetricFamily(
-            "clauseway_credential", "1 while there is a credential for the deployment.", labels=_PLACE
+            "clauseway_credential",
+            "1 while there is a credential for the deployment.",
+            labels=_PLACE,
         )
         expires = GaugeMetricFamily(
-            "clauseway_credential_expires_timestamp_seconds", "When it ends; it is renewed before.", labels=_PLACE
+            "clauseway_credential_expires_timestamp_seconds",
+            "When it ends; it is renewed before.",
+            labels=_PLACE,
         )
         for target in {target.name: target for target in self._shared.tables.targets}.values():
             held.add_metric(self._place(target.name), target.credential is not None)
@@ -180,16 +222,21 @@ class Figures(Collector):
             "What is left of a budget, as far as is known here.",
             labels=("budget", "whose"),
         )
-        amount = GaugeMetricFamily("clauseway_budget_usd", "The whole budget.", labels=("budget", "whose"))
-        for purse in self._shared.accounts.purses():
-            if purse.amount >= 0:
-                left.add_metric((purse.id, purse.whose), max(purse.left + purse.elsewhere, 0) * _USD)
-                amount.add_metric((purse.id, purse.whose), purse.amount * _USD)
+        amount = GaugeMetricFamily(
+            "clauseway_budget_usd", "The whole budget.", labels=("budget", "whose")
+        )
+        for budget_slice in self._shared.accounts.slices():
+            if budget_slice.amount >= 0:
+                left.add_metric(
+                    (budget_slice.id, budget_slice.whose),
+                    max(budget_slice.left + budget_slice.elsewhere, 0) * _USD,
+                )
+                amount.add_metric((budget_slice.id, budget_slice.whose), budget_slice.amount * _USD)
         yield left
         yield amount
 
     def _lost(self) -> Iterator[Metric]:
-        """Nothing where nobody beside the gateway tells."""
+        """Yield nothing where no process beside the gateway reports."""
         if self._conditions is not None and (counts := read_conditions(self._conditions)):
             lost = GaugeMetricFamily(
                 "clauseway_usage_lost",
@@ -203,15 +250,20 @@ class Figures(Collector):
     def _commits(self) -> Metric:
         spool = self._shared.spool
         family = HistogramMetricFamily(
-            "clauseway_journal_commit_seconds", "From the decision to commit until what was recorded is on the disk."
+            "clauseway_journal_commit_seconds",
+            "From the decision to commit until what was recorded is on the disk.",
         )
-        family.add_metric((), _cumulative(spool.commits, _COMMIT_FIRST, _COMMIT_LAST), spool.commit_us / 1e6)
+        family.add_metric(
+            (), _cumulative(spool.commits, _COMMIT_FIRST, _COMMIT_LAST), spool.commit_us / 1e6
+        )
         return family
 
 
 def _cumulative(buckets: list[int], first: int, last: int) -> list[tuple[str, float]]:
     """Prometheus' buckets: bound in seconds → how many took at most so long."""
-    bounds = [(str(2**bits / 1e6), float(sum(buckets[: bits + 1]))) for bits in range(first, last + 1)]
+    bounds = [
+        (str(2**bits / 1e6), float(sum(buckets[: bits + 1]))) for bits in range(first, last + 1)
+    ]
     return [*bounds, ("+Inf", float(sum(buckets)))]
 
 
@@ -228,18 +280,26 @@ async def serve_metrics(
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     registry.register(Figures(shared, health, lines, conditions))
-    return await asyncio.start_server(answering(lambda head: _answer(head, registry)), sock=listener)
+    return await asyncio.start_server(
+        answering(lambda head: _answer(head, registry)), sock=listener
+    )
 
 
 def _answer(head: bytes, registry: CollectorRegistry) -> bytes:
     if not head.startswith((b"GET /metrics ", b"GET /metrics?")):
         return error_response(UNKNOWN_PATH, "This port knows GET /metrics.", close=True)
     accepted = next(
-        (line.partition(b":")[2] for line in head.split(b"\r\n") if line.lower().startswith(b"accept:")), b""
+        (
+            line.partition(b":")[2]
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"accept:")
+        ),
+        b"",
     )
     encode, content_type = choose_encoder(accepted.decode("latin-1"))
     body = encode(registry)
-    lines = (
-        f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    answer_head = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
-    return lines.encode() + body
+    return answer_head.encode() + body

@@ -1,4 +1,5 @@
-"""What is presented to each cloud: the keeper's credentials, handed to the targets that need them.
+"""The credentials that are presented to each cloud, handed from the cache to the targets that need
+them.
 
 Targets come and go with plans; what is held for an `Auth` stays.
 """
@@ -8,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from clauseway.gateway.clouds import Credential
-from clauseway.gateway.credentials import STATIC, Keeper
+from clauseway.gateway.credentials import STATIC, CredentialCache
 from clauseway.gateway.plan import Auth
 from clauseway.gateway.routing.targets import CallTarget
 
@@ -16,51 +17,59 @@ from clauseway.gateway.routing.targets import CallTarget
 _START_S_MAX = 0.5
 
 # (deployment, what is wrong; empty once it is well again)
-Told = Callable[[str, str], None]
+Report = Callable[[str, str], None]
 
 
 class Presenting:
-    """Joins one keeper and the targets of the present plan. To be used on one event loop."""
+    """Joins one credential cache and the targets of the present plan. To be used on one event
+    loop."""
 
-    def __init__(self, told: Told = lambda _deployment, _problem: None) -> None:
-        self._keeper = Keeper(self._changed)
-        self._told = told
+    def __init__(self, report: Report = lambda _deployment, _problem: None) -> None:
+        self._cache = CredentialCache(self._changed)
+        self._report = report
         self._targets: list[CallTarget] = []
         self._wrong: dict[str, str] = {}
 
-    def take_over(self, targets: Sequence[CallTarget]) -> None:
-        """Keep what these need and nothing else. Raises InvalidInput where an Auth cannot be tried at all."""
+    def reload(self, targets: Sequence[CallTarget]) -> None:
+        """Keep what these need and nothing else. Raises InvalidInput where an Auth cannot be tried
+        at all."""
         targets = [target for target in targets if target.target.auth.kind not in STATIC]
-        self._keeper.keep(target.target.auth for target in targets)
+        self._cache.keep(target.target.auth for target in targets)
         self._targets = list(targets)
         for target in targets:
             target.renew = self._renewal(target)
-            held = self._keeper.state(target.target.auth)
+            held = self._cache.state(target.target.auth)
             if held.credential is not None:
-                with contextlib.suppress(KeyError, ValueError):  # said when it came, of the targets of that time
+                with contextlib.suppress(
+                    KeyError, ValueError
+                ):  # said when it came, of the targets of that time
                     target.present(held.credential)
 
     def look(self) -> None:
-        """Tell what has become of each deployment's credential since the last look. Once a second or so."""
+        """Tell what has become of each deployment's credential since the last look. Once a second
+        or so."""
         for target in self._targets:
-            problem = self._keeper.state(target.target.auth).problem
+            problem = self._cache.state(target.target.auth).problem
             now = "" if problem is None else f"{problem.what}: {problem.why}. {problem.todo}"
             if self._wrong.get(target.name, "") != now:
                 self._wrong[target.name] = now
-                self._told(target.name, now)
+                self._report(target.name, now)
 
     async def settled(self) -> None:
         """Until every source has answered, or half a second is over."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._keeper.settled(), _START_S_MAX)
+            await asyncio.wait_for(self._cache.settled(), _START_S_MAX)
 
     def close(self) -> None:
-        self._keeper.close()
+        self._cache.close()
 
     def _renewal(self, target: CallTarget) -> Callable[[], Awaitable[bool]]:
         async def renew() -> bool:
             refused = target.credential
-            return refused is not None and await self._keeper.refresh_now(target.target.auth, refused) is not None
+            return (
+                refused is not None
+                and await self._cache.refresh_now(target.target.auth, refused) is not None
+            )
 
         return renew
 

@@ -1,4 +1,5 @@
-"""What is worth a line and comes to pass on a request's way: looked at once a second, told when it has changed."""
+"""Changes on the requests' way that are worth a line: looked at once a second, reported when they
+have changed."""
 
 from collections.abc import Mapping
 
@@ -8,7 +9,8 @@ from clauseway.gateway.routing.health import Health
 
 
 class Reporter:
-    """Tells of deployments ejected and back, of limits and budgets that fell short, of a journal that failed."""
+    """Tells of deployments ejected and back, of limits and budgets that fell short, of a journal
+    that failed."""
 
     def __init__(self, shared: Shared, health: Mapping[str, Health], lines: Lines) -> None:
         self._shared, self._health, self._lines = shared, health, lines
@@ -45,7 +47,9 @@ class Reporter:
         if full and not self._full:
             self._lines.event("journal full", error=str(spool.full))
         elif short and not self._short_of_room and not full:
-            self._lines.event("journal short of room", error=str(spool.shortage), bytes_left=spool.room_bytes)
+            self._lines.event(
+                "journal short of room", error=str(spool.shortage), bytes_left=spool.room_bytes
+            )
         elif (self._full or self._short_of_room) and not full and not short:
             self._lines.event("journal has room")
         self._full, self._short_of_room = full, short or (self._short_of_room and full)

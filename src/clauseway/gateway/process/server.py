@@ -1,9 +1,10 @@
 """The gateway's process: sockets, signals, the plan and its replacement, the drain.
 
-A plan that is replaced (or SIGHUP) is read and checked between requests, in slices of milliseconds, and takes the place
-of the one in use whole; one that cannot be used is reported and changes nothing. With it come the process's settings:
-limits and certificates hold from the next connection on, and what takes a restart is said. SIGTERM, SIGINT or the death
-of the parent: no new connections, open requests end, the journal is closed, exit 0.
+A plan that is replaced (or SIGHUP) is read and checked between requests, in slices of milliseconds,
+and takes the place of the one in use whole; one that cannot be used is reported and changes
+nothing. With it come the process's settings: limits and certificates hold from the next connection
+on, and what takes a restart is said. SIGTERM, SIGINT or the death of the parent: no new
+connections, open requests end, the journal is closed, exit 0.
 """
 
 import asyncio
@@ -26,11 +27,11 @@ from typing import Protocol, cast
 import msgspec
 
 from clauseway.gateway.budgets.accounts import Accounts
-from clauseway.gateway.budgets.lease_servers import Lessors
+from clauseway.gateway.budgets.lease_server import CurrentLeaseServer
 from clauseway.gateway.plan.clock import simulated_clock, system_clock
 from clauseway.gateway.plan.file import Opened, read_pieces
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.plan.settings import Telemetry, changed_lasting
+from clauseway.gateway.plan.settings import Telemetry, changed_needing_restart
 from clauseway.gateway.plan.steps import by_slices, whole
 from clauseway.gateway.process.control import serve_control
 from clauseway.gateway.process.logs import AccessLog, Lines
@@ -46,7 +47,7 @@ from clauseway.gateway.routing.quotas import Memory
 from clauseway.gateway.routing.tables import Tables
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.transport.endpoints import Endpoints
-from clauseway.gateway.transport.listener import Door
+from clauseway.gateway.transport.listener import Listener
 from clauseway.gateway.transport.tls import file_identity
 from clauseway.metering import Status
 from clauseway.spool import OpenAttempt, SpoolWriter, open_attempts, pack_usage_fields
@@ -60,7 +61,7 @@ SpoolFactory = Callable[..., SpoolWriter]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the process is started with."""
+    """The options that the process is started with."""
 
     plan: Path
     spool: Path
@@ -74,7 +75,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exporting(Watcher, Protocol):
-    """A watcher that sends what it is told elsewhere."""
+    """A watcher that exports what it hears."""
 
     def close(self) -> None:
         """Send what has gathered, for some seconds at most. Blocks."""
@@ -91,25 +92,35 @@ class Server:
         self._read_again = False
         self._plan_seen = file_identity(options.plan)
         self._reporting: asyncio.Future[None] | None = None
-        self._taking: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Serve until a stop is asked for. Raises InvalidInput for a bad plan, OSError for a socket or the spool."""
+        """Serve until a stop is asked for. Raises InvalidInput for a bad plan, OSError for a socket
+        or the spool."""
         options, loop = self._options, asyncio.get_running_loop()
         opened = whole(opening(read_pieces(options.plan), str(options.plan)))
         self._settings = settings = opened.plan.settings
         self._lines = lines = Lines(settings.log, loop, sys.stderr.buffer)
         try:
-            lines.event("start", version=version("clauseway"), pid=os.getpid(), plan=str(options.plan))
+            lines.event(
+                "start", version=version("clauseway"), pid=os.getpid(), plan=str(options.plan)
+            )
             await self._serve(opened)
         finally:
             lines.close()
 
     async def _serve(self, opened: Opened) -> None:
-        options, loop, settings, lines = self._options, asyncio.get_running_loop(), self._settings, self._lines
-        clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
+        options, loop, settings, lines = (
+            self._options,
+            asyncio.get_running_loop(),
+            self._settings,
+            self._lines,
+        )
+        clock = (
+            simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
+        )
         self._provide_descriptors(options.limits or settings.limits)
-        door = self._door = Door(options.host, options.port)
+        listener = self._listener = Listener(options.host, options.port)
         boot = secrets.randbits(_UINT63)
         left_open = open_attempts(options.spool) if options.spool.exists() else []
         spool = self._spool_factory(options.spool, loop, boot=boot)
@@ -119,38 +130,46 @@ class Server:
         self._endpoints = Endpoints(loop, limits, settings.tls)
         self._health: dict[str, Health] = {}
         self._memory = Memory()
-        self._lessors = Lessors(boot, spool.identity)
-        self._accounts = Accounts(self._lessors)
-        self._presenting = Presenting(self._tell_credential)
+        self._lease_server = CurrentLeaseServer(boot, spool.identity)
+        self._accounts = Accounts(self._lease_server)
+        self._presenting = Presenting(self._report_credential)
         issued = IssuedIndex(options.spool / ISSUED_FILE, loop)
         if issued.claims():
             issued.resolve(recorded_requests(options.spool))
         issued.end_lost_holds()
         tables = self._tables(opened, spool)
         await self._presenting.settled()
-        shared = self._shared = Shared(loop, tables, spool, clock, limits, boot, self._accounts, issued)
+        shared = self._shared = Shared(
+            loop, tables, spool, clock, limits, boot, self._accounts, issued
+        )
         self._poller = Poller(shared)
         self._reporter = Reporter(shared, self._health, lines)
         self._access = AccessLog(lines, settings.log.access, boot, self._knows_model)
         self._telemetry = self._open_telemetry(settings.telemetry, boot)
         self._watchers()
-        await door.open(loop, self._client, settings.tls, limits.head_s)
+        await listener.open(loop, self._client, settings.tls, limits.head_s)
         control = await serve_control(options.control, shared) if options.control else None
         metrics = await self._serve_metrics(settings.telemetry)
         self._heed_signals(loop)
         self._heed_parent(loop)
         _quiet_garbage_collector()
-        ports = {"gateway": door.port}
+        ports = {"gateway": listener.port}
         if metrics is not None:
             ports["metrics"] = metrics.sockets[0].getsockname()[1]
         announce = {"ready": True, "ports": ports, "pid": os.getpid()}
         print(msgspec.json.encode(announce).decode(), flush=True)
-        lines.event("ready", host=options.host, port=door.port, tls=bool(settings.tls.certificate), **_figures(opened))
+        lines.event(
+            "ready",
+            host=options.host,
+            port=listener.port,
+            tls=bool(settings.tls.certificate),
+            **_figures(opened),
+        )
         await self._watch()
-        if self._taking is not None:
-            self._taking.cancel()
+        if self._reloading is not None:
+            self._reloading.cancel()
         lines.event("drain", open=spool.open_requests, connections=len(shared.connections))
-        door.close()
+        listener.close()
         cut_off = await self._drain()
         if control is not None:
             control.close()
@@ -158,7 +177,7 @@ class Server:
         await asyncio.sleep(0)  # who waits for it records what it metered
         await shared.holds.close()
         await self._accounts.close()
-        self._lessors.close()
+        self._lease_server.close()
         self._presenting.close()
         await spool.close()
         issued.close()
@@ -169,7 +188,8 @@ class Server:
         lines.event("stopped", requests=shared.counts.begun, cut_off=cut_off)
 
     async def _serve_metrics(self, telemetry: Telemetry) -> asyncio.Server | None:
-        """Raises InvalidInput where its libraries are not installed or its address cannot be had."""
+        """Raises InvalidInput where its libraries are not installed or its address cannot be
+        had."""
         if not telemetry.metrics:
             return None
         module = optional("clauseway.gateway.process.metrics", "telemetry.metrics")
@@ -193,27 +213,34 @@ class Server:
         loop = asyncio.get_running_loop()
         return cast(
             Exporting,
-            module.Telemetry(settings, boot, loop, self._lines, self._target_named, self._knows_model),
+            module.Telemetry(
+                settings, boot, loop, self._lines, self._target_named, self._knows_model
+            ),
         )
 
     def _target_named(self, deployment: str) -> CallTarget | None:
-        return next((target for target in self._shared.tables.targets if target.name == deployment), None)
+        return next(
+            (target for target in self._shared.tables.targets if target.name == deployment), None
+        )
 
     def _provide_descriptors(self, limits: Limits) -> None:
-        """Every connection takes one here and mostly one toward a cloud. Systems give few unless they are asked."""
+        """Every connection takes one here and mostly one toward a cloud. Systems give few unless
+        they are asked."""
         wanted = 2 * limits.connections
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         given = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         if soft != resource.RLIM_INFINITY and soft < given:
             resource.setrlimit(resource.RLIMIT_NOFILE, (given, hard))
         if given < wanted:
-            self._lines.event("few descriptors", connections=limits.connections, wanted=wanted, given=given)
+            self._lines.event(
+                "few descriptors", connections=limits.connections, wanted=wanted, given=given
+            )
 
     def _knows_model(self, name: str) -> bool:
         return name in self._shared.tables.plan.models
 
     def _watchers(self) -> None:
-        """Who is told of requests that are over: nobody, as long as nobody is asked for."""
+        """Set who hears of requests that are over: nobody, unless a setting asks for it."""
         access = (self._access,) if self._access.share else ()
         telemetry = (self._telemetry,) if self._telemetry is not None else ()
         self._shared.watchers = (*access, *telemetry)
@@ -222,7 +249,8 @@ class Server:
         return ClientConnection(self._shared)
 
     def _tables(self, opened: Opened, spool: SpoolWriter) -> Tables:
-        """The tables of a plan that is in force from here on. Raises InvalidInput, with nothing changed."""
+        """The tables of a plan that is in force from here on. Raises InvalidInput, with nothing
+        changed."""
         tables = Tables(
             opened,
             spool.label,
@@ -231,8 +259,8 @@ class Server:
             self._accounts,
             self._memory,
         )
-        self._presenting.take_over(tables.targets)
-        self._lessors.take_over(opened.plan.leases)
+        self._presenting.reload(tables.targets)
+        self._lease_server.reload(opened.plan.leases)
         self._accounts.turn_to(opened)
         return tables
 
@@ -246,8 +274,8 @@ class Server:
         self._woken.set()
 
     async def _watch(self) -> None:
-        """Once a second: is the plan or a certificate another file, are idle connections too old, what is there to
-        report. Until a stop is asked for."""
+        """Once a second: is the plan or a certificate another file, are idle connections too old,
+        what is there to report. Until a stop is asked for."""
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), _LOOK_EVERY_S)
@@ -255,7 +283,7 @@ class Server:
             if self._stopping:
                 return
             self._look_at_plan()
-            await self._take_over_certificates()
+            await self._reload_certificates()
             self._endpoints.grow_older()
             self._presenting.look()
             self._reporter.look()
@@ -266,16 +294,16 @@ class Server:
 
     def _look_at_plan(self) -> None:
         """One plan at a time is taken over."""
-        if self._taking is not None:
-            if not self._taking.done():
+        if self._reloading is not None:
+            if not self._reloading.done():
                 return
-            self._taking.result()  # what went wrong in a way that nobody foresaw ends the process
+            self._reloading.result()  # what went wrong in a way that nobody foresaw ends the process
         if self._read_again or file_identity(self._options.plan) != self._plan_seen:
             self._read_again = False
-            self._taking = asyncio.create_task(self._take_over_plan())
-            self._taking.add_done_callback(lambda _: self._woken.set())
+            self._reloading = asyncio.create_task(self._reload_plan())
+            self._reloading.add_done_callback(lambda _: self._woken.set())
 
-    async def _take_over_plan(self) -> None:
+    async def _reload_plan(self) -> None:
         """Read the plan anew; keep the present one where the new one is no plan."""
         shared = self._shared
         try:
@@ -288,8 +316,8 @@ class Server:
         await by_slices(self._letting_go(former), self._is_outdated)
 
     async def _newest(self) -> Opened:
-        """The plan that lies there, or the one that replaces it while it is read: that one is read to its end. Raises
-        InvalidInput."""
+        """The plan that lies there, or the one that replaces it while it is read: that one is read
+        to its end. Raises InvalidInput."""
         path = self._options.plan
         for superseded in (self._is_outdated, _never):
             self._plan_seen = file_identity(path)
@@ -307,7 +335,7 @@ class Server:
         yield from self._accounts.forgetting()
 
     def _follow(self, opened: Opened) -> None:
-        """What comes with a plan beside its tables."""
+        """Let the settings that come with a plan hold."""
         plan = opened.plan
         before, self._settings = self._settings, plan.settings
         limits = self._shared.limits = self._options.limits or plan.settings.limits
@@ -317,15 +345,16 @@ class Server:
         self._access.share = plan.settings.log.access
         self._watchers()
         self._lines.event("plan taken over", **_figures(opened))
-        if lasting := changed_lasting(before, plan.settings):
-            self._lines.event("restart needed", settings=lasting)
+        if changed := changed_needing_restart(before, plan.settings):
+            self._lines.event("restart needed", settings=changed)
 
-    async def _take_over_certificates(self) -> None:
-        """Those that are named now, as they lie there now; where they cannot be used, the present ones stay."""
+    async def _reload_certificates(self) -> None:
+        """Those that are named now, as they lie there now; where they cannot be used, the present
+        ones stay."""
         tls, loop = self._settings.tls, asyncio.get_running_loop()
-        if self._door.is_outdated(tls):
+        if self._listener.is_outdated(tls):
             try:
-                await self._door.open(loop, self._client, tls, self._shared.limits.head_s)
+                await self._listener.open(loop, self._client, tls, self._shared.limits.head_s)
                 self._lines.event("certificate taken over", certificate=tls.certificate)
             except InvalidInput as error:
                 self._refuse("certificate", error)
@@ -336,10 +365,12 @@ class Server:
             except InvalidInput as error:
                 self._refuse("authorities", error)
 
-    def _refuse(self, what: str, error: InvalidInput) -> None:
-        self._lines.event(f"{what} refused", problems=[str(problem) for problem in error.problems])
+    def _refuse(self, subject: str, error: InvalidInput) -> None:
+        self._lines.event(
+            f"{subject} refused", problems=[str(problem) for problem in error.problems]
+        )
 
-    def _tell_credential(self, deployment: str, problem: str) -> None:
+    def _report_credential(self, deployment: str, problem: str) -> None:
         if problem:
             self._lines.event("credential problem", deployment=deployment, problem=problem)
         else:
@@ -358,8 +389,8 @@ class Server:
         for connection in left:
             connection.abort()
         await asyncio.sleep(0)
-        for exchange in list(shared.drained):
-            exchange.call_off()
+        for unattended in list(shared.drained):
+            unattended.call_off()
         shared.wheel.stop()
         self._endpoints.close()
         return len(left)
@@ -370,7 +401,8 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
 
     def _heed_parent(self, loop: AbstractEventLoop) -> None:
-        """The pipe's other end is the parent's: when it is closed, by whatever death, it is time to go."""
+        """The pipe's other end is the parent's: when it is closed, by whatever death, it is time to
+        go."""
         pipe = self._options.parent_pipe
         if pipe is None:
             return
@@ -384,7 +416,8 @@ class Server:
 
 
 def write_lost(spool: SpoolWriter, attempts: list[OpenAttempt]) -> None:
-    """What a process that died left open gets its end: LOST, with no units, under the labels it began with."""
+    """Record the end of attempts that a dead process left open: LOST, with no units, under the
+    labels they began with."""
     for attempt in attempts:
         intent = attempt.intent
         buyer, deployment, ruling = [
@@ -413,12 +446,15 @@ def write_lost(spool: SpoolWriter, attempts: list[OpenAttempt]) -> None:
 
 
 def optional(module: str, setting: str) -> ModuleType:
-    """A part that is loaded only where a setting asks for it. Raises InvalidInput where its libraries are not there."""
+    """A part that is loaded only where a setting asks for it. Raises InvalidInput where its
+    libraries are not there."""
     try:
         return import_module(module)
     except ImportError as error:
         todo = "Install it: pip install 'clauseway[telemetry]', or switch it off."
-        raise InvalidInput(Problem(what=f"{setting} cannot be", why=str(error), where=setting, todo=todo)) from None
+        raise InvalidInput(
+            Problem(what=f"{setting} cannot be", why=str(error), where=setting, todo=todo)
+        ) from None
 
 
 def _never() -> bool:
@@ -426,19 +462,23 @@ def _never() -> bool:
 
 
 def _figures(opened: Opened) -> dict[str, object]:
-    """What there is to say of a plan in a line."""
+    """Return the figures of a plan for a line."""
     plan = opened.plan
     deployments = {target.label.deployment for target in plan.targets}
     return {
-        "agreement": plan.agreement, "deployments": len(deployments), "models": len(plan.models),
-        "keys": len(opened.keys), "epochs": len(plan.epochs), "budgets": len(opened.budgets),
-    }  # fmt: skip
+        "agreement": plan.agreement,
+        "deployments": len(deployments),
+        "models": len(plan.models),
+        "keys": len(opened.keys),
+        "epochs": len(plan.epochs),
+        "budgets": len(opened.budgets),
+    }
 
 
 def _quiet_garbage_collector() -> None:
-    """What exists now stays: the collector need not walk it again and again under load. What comes then it walks in
-    small parts, a millisecond for the youngest and five for those that outlived a few of these: with very many keys
-    there is much that stays."""
+    """Freeze the objects that exist now: the collector need not walk them again and again under
+    load. Later ones it walks in small parts, a millisecond for the youngest and five for those that
+    outlived a few of these: with very many keys there is much that stays."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 5, 2_000)

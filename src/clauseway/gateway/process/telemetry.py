@@ -1,11 +1,14 @@
-"""OpenTelemetry: spans and metrics of finished requests, by the semantic conventions for generative AI.
+"""OpenTelemetry: spans and metrics of finished requests, by the semantic conventions for generative
+AI.
 
-On a request's way nothing is done but to put what is known anyway into a bounded queue. A thread makes spans of it and
-exports them with the SDK's own exporter (OTLP over HTTP); what finds the queue full is dropped and counted. A request
-is a span of kind SERVER that continues the caller's trace, each attempt at a cloud one of kind CLIENT under it.
-Attempts are placed one after the other, which is not exact where a hedge ran beside another.
+On a request's way nothing is done but to put what is known anyway into a bounded queue. A thread
+makes spans of it and exports them with the SDK's own exporter (OTLP over HTTP); what finds the
+queue full is dropped and counted. A request is a span of kind SERVER that continues the caller's
+trace, each attempt at a cloud one of kind CLIENT under it. Attempts are placed one after the other,
+which is not exact where a hedge ran beside another.
 
-Never a prompt or an answer: names, figures, statuses. Loaded only where it is switched on (the extra `telemetry`).
+Never a prompt or an answer: names, figures, statuses. Loaded only where it is switched on (the
+extra `telemetry`).
 """
 
 import contextlib
@@ -35,7 +38,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
 from clauseway.gateway.process.logs import UNKNOWN, Lines
-from clauseway.gateway.request.explanations import Attempted, Explanation
+from clauseway.gateway.request.explanations import Explanation, FailedAttempt
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.metering import Unit
 
@@ -44,7 +47,9 @@ _EXPORT_S = 5.0  # a collector that takes longer is down; meanwhile the queue fi
 _METRICS_EVERY_MS = 10_000
 _CLOSE_S = 3.0
 _BATCH_MAX = 500
-_TRACEPARENT = re.compile(rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\r\n", re.IGNORECASE)
+_TRACEPARENT = re.compile(
+    rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\r\n", re.IGNORECASE
+)
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 # The conventions' names; an operation that they do not name keeps ours.
 _OPERATIONS = {"chat": "chat", "responses": "chat", "embeddings": "embeddings"}
@@ -64,8 +69,38 @@ _USAGE = {
 }
 _TOKEN_TYPES = {Unit.INPUT_TOKENS: "input", Unit.OUTPUT_TOKENS: "output"}
 # As the conventions advise.
-_TOKEN_BOUNDS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
-_DURATION_BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TOKEN_BOUNDS = (
+    1,
+    4,
+    16,
+    64,
+    256,
+    1024,
+    4096,
+    16384,
+    65536,
+    262144,
+    1048576,
+    4194304,
+    16777216,
+    67108864,
+)
+_DURATION_BOUNDS = (
+    0.01,
+    0.02,
+    0.04,
+    0.08,
+    0.16,
+    0.32,
+    0.64,
+    1.28,
+    2.56,
+    5.12,
+    10.24,
+    20.48,
+    40.96,
+    81.92,
+)
 _Attributes = dict[str, str | int | float]
 
 
@@ -74,12 +109,13 @@ class _Finished(NamedTuple):
     explanation: Explanation
     end_ns: int
     duration_us: int
-    passed: bytes
+    forwarded: bytes
 
 
 class Telemetry:
-    """A `shared.Watcher`. `dropped` counts requests that no collector took in time; `named` knows the present plan's
-    deployments, `knows` the names of its models: clients may write anything there."""
+    """A `shared.Watcher`. `dropped` counts requests that no collector took in time; `named` knows
+    the present plan's deployments, `knows` the names of its models: clients may write anything
+    there."""
 
     def __init__(
         self,
@@ -99,11 +135,13 @@ class Telemetry:
         self._taken = True
         self._closing = threading.Event()
         root = settings.otlp_endpoint.rstrip("/")
-        self._resource = Resource.create({
-            "service.name": settings.service_name,
-            "service.version": version("clauseway"),
-            "service.instance.id": f"{boot:016x}",
-        })  # fmt: skip
+        self._resource = Resource.create(
+            {
+                "service.name": settings.service_name,
+                "service.version": version("clauseway"),
+                "service.instance.id": f"{boot:016x}",
+            }
+        )
         self._scope = InstrumentationScope("clauseway.gateway", version("clauseway"))
         self._exporter = OTLPSpanExporter(endpoint=f"{root}/v1/traces", timeout=_EXPORT_S)
         self._meters = MeterProvider(
@@ -122,19 +160,29 @@ class Telemetry:
             ],
         )
         meter = self._meters.get_meter("clauseway.gateway", version("clauseway"))
-        self._durations = meter.create_histogram("gen_ai.client.operation.duration", "s", "Of attempts at clouds.")
-        self._requests = meter.create_histogram("gen_ai.server.request.duration", "s", "Of requests to the gateway.")
-        self._tokens = meter.create_histogram("gen_ai.client.token.usage", "{token}", "As the clouds reported them.")
+        self._durations = meter.create_histogram(
+            "gen_ai.client.operation.duration", "s", "Of attempts at clouds."
+        )
+        self._requests = meter.create_histogram(
+            "gen_ai.server.request.duration", "s", "Of requests to the gateway."
+        )
+        self._tokens = meter.create_histogram(
+            "gen_ai.client.token.usage", "{token}", "As the clouds reported them."
+        )
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
 
     # -- on the loop
 
-    def finished(self, number: int, explanation: Explanation, duration_us: int, passed: bytes) -> None:
+    def finished(
+        self, number: int, explanation: Explanation, duration_us: int, forwarded: bytes
+    ) -> None:
         if len(self._queue) >= self._settings.queue:
             self.dropped += 1
         else:
-            self._queue.append(_Finished(number, explanation, time.time_ns(), duration_us, passed))
+            self._queue.append(
+                _Finished(number, explanation, time.time_ns(), duration_us, forwarded)
+            )
 
     def close(self) -> None:
         """Export what has gathered, for some seconds at most. Blocks."""
@@ -156,26 +204,29 @@ class Telemetry:
             spans = [span for finished in batch for span in self._spans(finished)]
             if spans and self._exporter.export(spans) is not SpanExportResult.SUCCESS:
                 self.dropped += len(batch)
-                self._tell(taken=False)
+                self._report(taken=False)
             elif spans:
-                self._tell(taken=True)
+                self._report(taken=True)
 
-    def _tell(self, *, taken: bool) -> None:
+    def _report(self, *, taken: bool) -> None:
         if taken == self._taken:
             return
         self._taken = taken
         event = "telemetry taken again" if taken else "telemetry not taken"
         endpoint = self._settings.otlp_endpoint.rpartition("@")[2]
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads on
-            self._loop.call_soon_threadsafe(lambda: self._lines.event(event, endpoint=endpoint, dropped=self.dropped))
+            self._loop.call_soon_threadsafe(
+                lambda: self._lines.event(event, endpoint=endpoint, dropped=self.dropped)
+            )
 
     def _spans(self, finished: _Finished) -> Iterator[ReadableSpan]:
-        """Record the metrics of a request, and give its spans, if it is sampled: the server's last."""
+        """Record the metrics of a request, and give its spans, if it is sampled: the server's
+        last."""
         explanation = finished.explanation
         if explanation.model and not self._knows(explanation.model):
             explanation = msgspec.structs.replace(explanation, model=UNKNOWN)
         begin_ns = finished.end_ns - finished.duration_us * 1000
-        parent, sampled = _parent(finished.passed)
+        parent, sampled = _parent(finished.forwarded)
         if parent is None:
             sampled = random.random() < self._settings.spans
         trace = parent.trace_id if parent is not None else random.getrandbits(128) or 1
@@ -197,19 +248,31 @@ class Telemetry:
             _observe(self._durations, finished.end_ns - at_ns, attributes)
             for unit, count in explanation.units:
                 if unit in _TOKEN_TYPES:
-                    self._tokens.record(count, {**_measured(attributes), "gen_ai.token.type": _TOKEN_TYPES[unit]})
-            attributes |= {_USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE}
+                    self._tokens.record(
+                        count, {**_measured(attributes), "gen_ai.token.type": _TOKEN_TYPES[unit]}
+                    )
+            attributes |= {
+                _USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE
+            }
             if sampled:
                 yield self._span(own, attributes, at_ns, finished.end_ns)
         attributes = self._request(finished, explanation, operation)
         _observe(self._requests, finished.end_ns - begin_ns, attributes)
         if sampled:
             yield self._readable(
-                f"{operation} {explanation.model}".rstrip(), own, parent, SpanKind.SERVER, attributes, begin_ns,
-                finished.end_ns, failed=explanation.status >= 500,
-            )  # fmt: skip
+                f"{operation} {explanation.model}".rstrip(),
+                own,
+                parent,
+                SpanKind.SERVER,
+                attributes,
+                begin_ns,
+                finished.end_ns,
+                failed=explanation.status >= 500,
+            )
 
-    def _request(self, finished: _Finished, explanation: Explanation, operation: str) -> _Attributes:
+    def _request(
+        self, finished: _Finished, explanation: Explanation, operation: str
+    ) -> _Attributes:
         buyer, candidate = explanation.buyer, explanation.candidate
         attributes: _Attributes = {
             "gen_ai.operation.name": operation,
@@ -222,30 +285,56 @@ class Telemetry:
         }
         if candidate is not None:
             attributes |= {
-                "gen_ai.provider.name": _PROVIDERS.get(candidate.target.target.dialect, candidate.target.cloud),
+                "gen_ai.provider.name": _PROVIDERS.get(
+                    candidate.target.target.dialect, candidate.target.cloud
+                ),
                 "gen_ai.response.model": candidate.target.deployment.model,
                 "clauseway.decision": candidate.decision,
             }
-            attributes |= {_USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE}
+            attributes |= {
+                _USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE
+            }
         if not 200 <= explanation.status < 400:
             attributes["error.type"] = _error(explanation.status)
         return attributes
 
-    def _failed(self, failed: Attempted, operation: str, model: str) -> _Attributes:
+    def _failed(self, failed: FailedAttempt, operation: str, model: str) -> _Attributes:
         target = self._named(failed.deployment)
-        attributes = _of(target, operation, model) if target is not None else {"gen_ai.operation.name": operation}
-        return {**attributes, "error.type": _error(failed.status, "unavailable"), "clauseway.outcome": failed.outcome}
+        attributes = (
+            _of(target, operation, model)
+            if target is not None
+            else {"gen_ai.operation.name": operation}
+        )
+        return {
+            **attributes,
+            "error.type": _error(failed.status, "unavailable"),
+            "clauseway.outcome": failed.outcome,
+        }
 
-    def _span(self, parent: SpanContext, attributes: _Attributes, begin_ns: int, end_ns: int) -> ReadableSpan:
-        own = SpanContext(parent.trace_id, random.getrandbits(64) or 1, is_remote=False, trace_flags=_SAMPLED)
+    def _span(
+        self, parent: SpanContext, attributes: _Attributes, begin_ns: int, end_ns: int
+    ) -> ReadableSpan:
+        own = SpanContext(
+            parent.trace_id, random.getrandbits(64) or 1, is_remote=False, trace_flags=_SAMPLED
+        )
         name = f"{attributes['gen_ai.operation.name']} {attributes.get('gen_ai.request.model', '')}".rstrip()
         failed = "error.type" in attributes
-        return self._readable(name, own, parent, SpanKind.CLIENT, attributes, begin_ns, end_ns, failed=failed)
+        return self._readable(
+            name, own, parent, SpanKind.CLIENT, attributes, begin_ns, end_ns, failed=failed
+        )
 
     def _readable(
-        self, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind, attributes: _Attributes,
-        begin_ns: int, end_ns: int, *, failed: bool,
-    ) -> ReadableSpan:  # fmt: skip
+        self,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: _Attributes,
+        begin_ns: int,
+        end_ns: int,
+        *,
+        failed: bool,
+    ) -> ReadableSpan:
         return ReadableSpan(
             name,
             context,
@@ -276,13 +365,19 @@ def _of(target: CallTarget, operation: str, model: str) -> _Attributes:
 
 
 _MEASURED = (
-    "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model", "server.address",
-    "server.port", "error.type",
-)  # fmt: skip
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "server.address",
+    "server.port",
+    "error.type",
+)
 
 
 def _measured(attributes: _Attributes) -> _Attributes:
-    """What the conventions give to metrics: a request's own names would make a series of each."""
+    """Return the attributes that the conventions give to metrics: a request's own names would make
+    a series of each."""
     return {name: attributes[name] for name in _MEASURED if name in attributes}
 
 
@@ -294,13 +389,15 @@ def _error(status: int, without: str = "client_left") -> str:
     return str(status) if status else without
 
 
-def _parent(passed: bytes) -> tuple[SpanContext | None, bool]:
+def _parent(forwarded: bytes) -> tuple[SpanContext | None, bool]:
     """The caller's span, and whether it is sampled."""
-    found = _TRACEPARENT.search(passed)
-    if found is None or not int(found[1], 16) or not int(found[2], 16):
+    match = _TRACEPARENT.search(forwarded)
+    if match is None or not int(match[1], 16) or not int(match[2], 16):
         return None, False
-    flags = TraceFlags(int(found[3], 16))
-    return SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=flags), bool(flags & 1)
+    flags = TraceFlags(int(match[3], 16))
+    return SpanContext(
+        int(match[1], 16), int(match[2], 16), is_remote=True, trace_flags=flags
+    ), bool(flags & 1)
 
 
 def _bounded(instrument: str, bounds: tuple[float, ...]) -> View:
@@ -308,7 +405,7 @@ def _bounded(instrument: str, bounds: tuple[float, ...]) -> View:
 
 
 def _quiet() -> None:
-    """The SDK's own log would stand among our lines; what matters of it is told as an event."""
+    """The SDK's own log would stand among our lines; what matters of it becomes an event."""
     log = logging.getLogger("opentelemetry")
     log.addHandler(logging.NullHandler())
     log.propagate = False

@@ -1,10 +1,11 @@
 """One attempt of a request at one deployment: from its intent in the journal to its usage record.
 
-It sends, reads what comes back and tells its exchange: failed, committed (content has come), content, answered, ended,
-broken. Each attempt has its own record; what is reserved for it is settled once, with the record.
+It sends, reads what comes back and reports to its lifecycle: failed, committed (content has come),
+content, answered, ended, broken. Each attempt has its own record; what is reserved for it is
+settled once, with the record.
 
-INVARIANT: no exception leaves an attempt. Whatever it was doing, it ends, its connection is closed, its exchange is
-told `faulted`, and its cloud is not to blame.
+INVARIANT: no exception leaves an attempt. It ends in any state, its connection is closed, its
+lifecycle hears `faulted`, and its cloud is not to blame.
 """
 
 import asyncio
@@ -32,13 +33,17 @@ from clauseway.spool import pack_intent, pack_usage_fields
 from clauseway.spool.format import TIER_CODE
 
 _NO_LINES: list[bytes] = []
-_ERROR_BYTES_MAX: Final = 64 << 10  # an error is some hundred bytes; a page of HTML is not read to its end
-_PATIENCE_S: Final = 2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
+_ERROR_BYTES_MAX: Final = (
+    64 << 10
+)  # an error is some hundred bytes; a page of HTML is not read to its end
+_PATIENCE_S: Final = (
+    2.0  # for the rest of an error whose status is known, or of a stream whose last event has come
+)
 
 
 class Owner(ABC):
-    """The exchange, as far as an attempt needs it. A class to inherit from, not a protocol: compiled, that is one step
-    to each member instead of a look-up."""
+    """The lifecycle, as far as an attempt needs it. A class to inherit from, not a protocol:
+    compiled, that is one step to each member instead of a look-up."""
 
     shared: Shared
     customer: Customer
@@ -85,7 +90,7 @@ class Attempt(Receiver):
     charged = 0
     is_estimated = False  # for want of a report
     _tokens = 0
-    _told = b""
+    _answer = b""
     sent = False
     _upstream: UpstreamConnection | None = None
     _upstream_id = b""
@@ -96,11 +101,13 @@ class Attempt(Receiver):
     _encoded = False
     _again = False
     _renewed = False
-    # What it made, while its usage is still to come with the end of that.
+    # The resource that it made, while the usage is still to come with that resource's end.
     later: Issued | None = None
     _presented: Prepare | None = None
 
-    def __init__(self, owner: Owner, candidate: Candidate, ordinal: int, reserved: Reserved) -> None:
+    def __init__(
+        self, owner: Owner, candidate: Candidate, ordinal: int, reserved: Reserved
+    ) -> None:
         self._owner = owner
         self.candidate = candidate
         self.ordinal = ordinal
@@ -152,14 +159,20 @@ class Attempt(Receiver):
             self._connect()
 
     def _connect(self) -> None:
-        self._working = self._owner.shared.loop.create_task(self._connect_and_send(self.candidate.target))
+        self._working = self._owner.shared.loop.create_task(
+            self._connect_and_send(self.candidate.target)
+        )
 
     async def _connect_and_send(self, target: CallTarget) -> None:
         try:
             upstream = await target.endpoint.connect()
         except (OSError, TimeoutError) as error:
             self._working = None
-            reason = "did not accept a connection in time" if isinstance(error, TimeoutError) else _reason_of(error)
+            reason = (
+                "did not accept a connection in time"
+                if isinstance(error, TimeoutError)
+                else _reason_of(error)
+            )
             self._fail(Failure(reason))
             return
         except Exception as error:
@@ -183,9 +196,11 @@ class Attempt(Receiver):
             self._fail(Failure("has no credential at present"))
             return
         self._upstream = upstream
-        body = wanted.operation.splice(wanted.asked, wanted.body, wanted.content_type, target.destination)
+        body = wanted.operation.splice(
+            wanted.asked, wanted.body, wanted.content_type, target.destination
+        )
         self._presented = prepare
-        head = prepare(wanted.call, body, wanted.passed, int(time()))
+        head = prepare(wanted.call, body, wanted.forwarded, int(time()))
         self.sent = True
         upstream.send(self, target.request_id_header, head + body)
 
@@ -199,7 +214,8 @@ class Attempt(Receiver):
     async def _renew(self, target: CallTarget) -> None:
         """The credential was refused: the same attempt once more, if there is a fresh one."""
         assert target.renew is not None
-        # Where somebody else came first, what is presented now is another credential than the one refused.
+        # Where somebody else came first, what is presented now is another credential than the one
+        # refused.
         renewed = target.prepare is not self._presented or await target.renew()
         if self._working is not asyncio.current_task():
             return
@@ -240,7 +256,7 @@ class Attempt(Receiver):
             self._whole(b"".join((*self._pieces, data)))
 
     def _head_received(self, upstream: UpstreamConnection) -> bool:
-        """Whether what follows is an event stream to pass on."""
+        """Return whether what follows is an event stream to pass on."""
         status = self.status = upstream.status
         self._upstream_id = upstream.upstream_id
         self.head, self.limits = upstream.head, upstream.limits
@@ -275,7 +291,7 @@ class Attempt(Receiver):
             self._refused(body)
             return
         self.candidate.target.health.succeeded()
-        self._told = body
+        self._answer = body
         self._owner.answered(self, body)
 
     def _refused(self, body: bytes) -> None:
@@ -314,11 +330,16 @@ class Attempt(Receiver):
             if self._is_whole:
                 owner.ended(self)
             else:
-                self._stream_failed("reported an error" if stream.failed else "ended the stream without its last event")
+                self._stream_failed(
+                    "reported an error"
+                    if stream.failed
+                    else "ended the stream without its last event"
+                )
 
     @property
     def _is_whole(self) -> bool:
-        """Whether a stream's last event has come: what may still be missing says nothing."""
+        """Return whether a stream's last event has come: bytes that may still be missing say
+        nothing."""
         stream = self.stream
         return stream is not None and stream.done and stream.committed and not stream.failed
 
@@ -350,9 +371,8 @@ class Attempt(Receiver):
             self._fail(Failure(reason, self.status))
 
     def _may_reconnect(self) -> bool:
-        """Whether a lost connection is only that. Where another candidate is left, it is asked instead: nothing tells
-        for certain that the lost request was not worked on.
-        """
+        """Return whether to try again on a fresh connection. Where another candidate is left, it is
+        asked instead: nothing tells for certain that the lost request was not worked on."""
         stale_us = self._owner.shared.limits.stale_s * 1e6
         return not self._again and self.age_us() < stale_us and not self._owner.others_left
 
@@ -378,24 +398,30 @@ class Attempt(Receiver):
         self.failed = True
         target, now_s = self.candidate.target, self._owner.shared.wheel.now_s
         if failure.wait_s:
-            target.health.told_to_wait(now_s, failure.wait_s, failure.outcome)
+            target.health.asked_to_wait(now_s, failure.wait_s, failure.outcome)
         else:
             target.health.failed(now_s, failure.outcome)
         self._owner.failed(self, failure)
 
     def _fault(self, error: Exception) -> None:
-        """The gateway itself failed: the attempt ends as it stands. That it was asked says nothing of its cloud."""
+        """The gateway itself failed: the attempt ends as it stands. That it was asked says nothing
+        of its cloud."""
         self.failed = True
         self.let_go()
         self.candidate.target.health.called_off()
         self._owner.faulted(self, error)
 
     def abandon(self) -> None:
-        """End it without a record, where not even that can be made; what is reserved for it is free again."""
+        """End it without a record, where not even that can be made; what is reserved for it is free
+        again."""
         if self.over:
             return
         self.over = True
-        where, reserved, account = self.candidate.target, self.reserved, self._owner.customer.account
+        where, reserved, account = (
+            self.candidate.target,
+            self.reserved,
+            self._owner.customer.account,
+        )
         if account is not None:
             account.settle(where.cloud, where.product, reserved.picodollars, 0, reserved.tokens, 0)
 
@@ -423,11 +449,11 @@ class Attempt(Receiver):
     # -- its end in the journal
 
     def record_units(self, units: Units, status: Status = Status.COMPLETE) -> None:
-        """What the cloud reported, and what it is worth."""
+        """Record the units that the cloud reported, and their charge."""
         self.record(status, self.status, units)
 
     def record_estimate(self, status: Status, output_tokens: int) -> None:
-        """What it must have been about, where the cloud did not report it."""
+        """Record an estimate, where the cloud did not report usage."""
         wanted = self._owner.wanted
         if not wanted.operation.metered:
             self.record(status, self.status)
@@ -458,7 +484,7 @@ class Attempt(Receiver):
         return self._estimated(stream.events), Status.ESTIMATED
 
     def _estimated(self, output_tokens: int) -> Units:
-        """What it must have used, where nothing tells: no more than was reserved for it."""
+        """Estimate the usage, where nothing reports it: no more than was reserved."""
         wanted, reserved = self._owner.wanted, self.reserved
         if self.candidate.target.scale.rates.by_time:
             return ((_AUDIO_TIME, -(-len(wanted.body) // _SOUND_BYTES_PER_MS)),)
@@ -469,9 +495,9 @@ class Attempt(Receiver):
         return tuple([(unit, min(count, most[unit])) for unit, count in estimate])
 
     def record_until_now(self) -> None:
-        """What came before it broke off: as reported, or estimated by the events that were passed on. What was never
-        sent used nothing, and what goes on without us is metered at its end.
-        """
+        """Record what came before the answer broke off: as reported, or estimated by the events
+        that were sent on. A request that was never sent used nothing, and a response that goes on
+        without us is metered at its end."""
         stream = self.stream
         units = stream.units if stream is not None else None
         if self.later is not None or not self._owner.wanted.operation.metered:
@@ -480,7 +506,8 @@ class Attempt(Receiver):
             self.record_units(units, Status.INTERRUPTED)
         elif self.sent:
             self.record_estimate(
-                Status.INTERRUPTED_ESTIMATED, stream.events if stream is not None and self.committed else 0
+                Status.INTERRUPTED_ESTIMATED,
+                stream.events if stream is not None and self.committed else 0,
             )
         else:
             self.record(Status.FAILED, 0)
@@ -494,24 +521,40 @@ class Attempt(Receiver):
         where, reserved = self.candidate.target, self.reserved
         if self.later is not None:
             lasts = self.later.hold is not None
-            held = Held(customer.account, where.cloud, where.product, reserved.picodollars, reserved.tokens, lasts)
+            held = Held(
+                customer.account,
+                where.cloud,
+                where.product,
+                reserved.picodollars,
+                reserved.tokens,
+                lasts,
+            )
             owner.shared.holds.keep(self.later.identifier, held)
             return
-        customer.account.settle(where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, self._tokens)
+        customer.account.settle(
+            where.cloud, where.product, reserved.picodollars, charge, reserved.tokens, self._tokens
+        )
 
     def record_end(self, issued: Issued, units: Units, status: Status) -> None:
-        """Its end in the journal where it saw the end of what was pending: metered for the key that had made it."""
+        """Its end in the journal where it saw the end of what was pending: metered for the key that
+        had made it."""
         owner, customer = self._owner, self._owner.customer
         shared, where, reserved = owner.shared, self.candidate.target, self.reserved
         charge = self._append(status, self.status, units, shared.spool.label(issued.buyer))
         # A batch's tokens are not of the minute in which it ends.
         tokens = 0 if issued.endpoint == BATCHES.code else self._tokens
-        # What another process had reserved, before a restart, is booked to whoever asks now: spent it is all the same.
+        # A reservation of another process, before a restart, is booked to the account that asks
+        # now: it is spent all the same.
         booked = self.later is None and shared.holds.settle(issued.identifier, charge, tokens)
         own_charge, own_tokens = (0, 0) if booked else (charge, tokens)
         if customer.account is not None:
             customer.account.settle(
-                where.cloud, where.product, reserved.picodollars, own_charge, reserved.tokens, own_tokens
+                where.cloud,
+                where.product,
+                reserved.picodollars,
+                own_charge,
+                reserved.tokens,
+                own_tokens,
             )
 
     def _append(self, status: Status, http_status: int, units: Units, buyer: int) -> int:
@@ -535,7 +578,9 @@ class Attempt(Receiver):
         if target.is_watched:
             first_us = self.first_content_us or duration_us
             guessed = len(owner.wanted.body) >> 2
-            target.observe(self.stream is not None, status, first_us, tokens - guessed, shared.wheel.now_s)
+            target.observe(
+                self.stream is not None, status, first_us, tokens - guessed, shared.wheel.now_s
+            )
         shared.spool.append(
             pack_usage_fields(
                 boot=shared.boot,
@@ -561,17 +606,19 @@ class Attempt(Receiver):
             ruling,
         )
         self.over = True
-        self.units, self.charged, self._told = units, charge, b""
+        self.units, self.charged, self._answer = units, charge, b""
         return charge
 
     def _as_served(self, units: Units) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """What a report is worth, and the report with the tier in which the cloud says it served: not always the one
-        that was asked for."""
+        """Return the charge of a report, and the report with the tier in which the cloud says it
+        served: not always the one that was asked for."""
         owner, target, tier = self._owner, self.candidate.target, ""
         if target.tiered or owner.wanted.needs.tier:
-            told = self.stream.report if self.stream is not None else self._told
-            tier = tier_in(told) if told else ""
-        charge = target.charge_of(units, owner.wanted.operation.name, tier, owner.customer.buyer, owner.event_ns)
+            report = self.stream.report if self.stream is not None else self._answer
+            tier = tier_in(report) if report else ""
+        charge = target.charge_of(
+            units, owner.wanted.operation.name, tier, owner.customer.buyer, owner.event_ns
+        )
         return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
 
 

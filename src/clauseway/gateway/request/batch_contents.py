@@ -1,4 +1,5 @@
-"""A batch's file as the batch made of it needs it: the kinds of its lines, and the most that they may cost.
+"""A batch's file as the batch made of it needs it: the kinds of its lines, and the most that they
+may cost.
 
 Kept with the file's identifier, so that the file is not read a second time.
 """
@@ -14,8 +15,9 @@ from clauseway.metering import Buyer
 
 
 class Kind(msgspec.Struct, frozen=True, array_like=True):
-    """Lines of one operation and model: the first one's number, what any of them needs, and the largest body (of those
-    whose bytes bound their tokens) and output of any. Where all are served by one deployment, it has to have all."""
+    """Lines of one operation and model: the first one's number, what any of them needs, and the
+    largest body (of those whose bytes bound their tokens) and output of any. Where all are served
+    by one deployment, it has to have all."""
 
     line: int
     operation: str
@@ -26,7 +28,7 @@ class Kind(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """What is remembered of a file: what it holds, and what that may cost at most where it lies (picodollars)."""
+    """A file's lines by kind, and the most that they may cost where the file lies (picodollars)."""
 
     lines: int
     picodollars: int
@@ -40,5 +42,5 @@ _MADE = Wanted(BATCHES, Call(b"POST", b"", b""), NOTHING_ASKED, b"", b"", b"", "
 
 
 def batch_scale(target: CallTarget, buyer: Buyer, event_ns: int) -> Scale:
-    """What tokens of a batch cost at a deployment."""
+    """Return the prices of a batch's tokens at a deployment."""
     return target.scale_for(_MADE, buyer, event_ns) if target.varied else target.scale

@@ -1,10 +1,13 @@
-"""One connection of a client: HTTP/1.1 in, one exchange at a time, answers in the order of the requests.
+"""One connection of a client: HTTP/1.1 in, one request at a time, answers in the order of the
+requests.
 
-The parser calls back for each part of a request; a request that is complete while another is being answered waits in
-line, and reading stops when enough has come ahead. What a request asks for is the `front`'s to say.
+The parser calls back for each part of a request; a request that is complete while another is being
+answered waits in line, and reading stops when enough has come ahead. What a request asks for is the
+router's to say.
 
-A body is kept only where the head before it is good for something: a known key and something that it may ask for. A
-wish for another protocol (`Upgrade`) is passed over: the request is answered in this one (RFC 9110, 7.8).
+A body is kept only where the head before it is good for something: a known key and something that
+it may ask for. A wish for another protocol (`Upgrade`) is skipped: the request is answered in this
+one (RFC 9110, 7.8).
 """
 
 import asyncio
@@ -34,7 +37,8 @@ _CONTENT_TYPE: Final = 7
 _HEDGE: Final = 8
 _CODING: Final = 9
 _UPGRADE: Final = 10
-# What a cloud may hear of the caller's head. Everything else (cookies, credentials, proxies' notes) stays here.
+# The headers of the caller that clouds receive. All others (cookies, credentials, proxies' notes)
+# stay here.
 _ACTIONS: Final = {
     b"authorization": _AUTHORIZATION,
     b"api-key": _API_KEY,
@@ -50,7 +54,9 @@ _ACTIONS: Final = {
     b"traceparent": _PASS,
     b"tracestate": _PASS,
 }
-_SPELLINGS_MAX: Final = 2000  # how many spellings of header names are remembered; a hostile client cannot grow it
+_SPELLINGS_MAX: Final = (
+    2000  # how many spellings of header names are remembered; a hostile client cannot grow it
+)
 
 
 class _Actions(dict[bytes, int]):
@@ -63,18 +69,22 @@ class _Actions(dict[bytes, int]):
 
 _actions: Final = _Actions()
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-# Of a body that nobody wants so much is read and dropped, and the connection can be used again; more is turned away.
+# Of a body that nobody wants so much is read and dropped, and the connection can be used again;
+# more is turned away.
 _DROPPED_BYTES_MAX: Final = 64 << 10
-# In the place of the parser of a connection that is lost: they know each other, and nobody collects such a ring soon.
+# In the place of the parser of a connection that is lost: they know each other, and nobody collects
+# such a ring soon.
 _NO_PARSER: Final = httptools.HttpRequestParser(object())
 
 
 class ClientConnection(asyncio.Protocol):
-    """See the module. `head_lines` and `chunked` are what the present request asks of its answer's framing."""
+    """See the module. `head_lines` and `chunked` are what the present request asks of its answer's
+    framing."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        # It knows the connection, so it is created when the connection is made: a handshake may fail before.
+        # It knows the connection, so it is created when the connection is made: a handshake may
+        # fail before.
         self._parser = _NO_PARSER
         self._router = Router(shared)
         self._transport: asyncio.Transport | None = None
@@ -100,7 +110,10 @@ class ClientConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         shared.connections.add(self)
         if len(shared.connections) > shared.limits.connections:
-            self._refuse(errors.TOO_MANY_CONNECTIONS, f"More than {shared.limits.connections} connections are open.")
+            self._refuse(
+                errors.TOO_MANY_CONNECTIONS,
+                f"More than {shared.limits.connections} connections are open.",
+            )
         elif shared.draining:
             self._refuse(errors.STOPPING, "The gateway is stopping.")
         else:
@@ -110,7 +123,9 @@ class ClientConnection(asyncio.Protocol):
         if self._refused:
             return
         if len(data) > _HEADS_MOSTLY and self._is_too_long(data):
-            self._refuse(errors.HEAD_TOO_LARGE, f"A head may have {self._shared.limits.head_bytes} bytes.")
+            self._refuse(
+                errors.HEAD_TOO_LARGE, f"A head may have {self._shared.limits.head_bytes} bytes."
+            )
             return
         try:
             self._parse(data)
@@ -141,19 +156,24 @@ class ClientConnection(asyncio.Protocol):
             self._keep_protocol()
 
     def _keep_protocol(self) -> None:
-        """Go on in HTTP/1.1, with another parser: the last one takes what follows an `Upgrade` for no HTTP, the body
-        of the request too."""
+        """Go on in HTTP/1.1, with another parser: the last one takes what follows an `Upgrade` for
+        no HTTP, the body of the request too."""
         incoming = self._incoming
         self._parser = httptools.HttpRequestParser(self)
         if incoming.begun:
-            framing = b"transfer-encoding: chunked" if incoming.coded else b"content-length: " + incoming.length
+            framing = (
+                b"transfer-encoding: chunked"
+                if incoming.coded
+                else b"content-length: " + incoming.length
+            )
             self._replaying = True
             self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
             self._replaying = False
             self._incoming = incoming
 
     def _is_too_long(self, data: bytes) -> bool:
-        """Whether a head goes on in this beyond its limit: also one that comes as a whole is looked at."""
+        """Return whether a head goes on in this beyond its limit: also one that comes as a whole is
+        looked at."""
         if self._incoming.head_done:
             return False
         end = data.find(b"\r\n\r\n")
@@ -192,7 +212,9 @@ class ClientConnection(asyncio.Protocol):
                 shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
             self._head_bytes += count
             if self._head_bytes > shared.limits.head_bytes:
-                self._refuse(errors.HEAD_TOO_LARGE, f"A head may have {shared.limits.head_bytes} bytes.")
+                self._refuse(
+                    errors.HEAD_TOO_LARGE, f"A head may have {shared.limits.head_bytes} bytes."
+                )
 
     def expired(self) -> None:
         """Called by the wheel."""
@@ -232,7 +254,7 @@ class ClientConnection(asyncio.Protocol):
         elif action == _CONTENT_TYPE:
             incoming.content_type = value
         elif action == _PASS:
-            incoming.passed += (name, b": ", value, b"\r\n")
+            incoming.forwarded += (name, b": ", value, b"\r\n")
         elif action == _API_KEY:
             incoming.api_key = value
         elif action == _CLOUD:
@@ -242,8 +264,12 @@ class ClientConnection(asyncio.Protocol):
         elif action == _CODING:
             incoming.coded = True
             if value.lower() != b"chunked":
-                # The parser would take the chunks apart and leave the coding inside for us to overlook.
-                self._refuse(errors.MALFORMED_HTTP, "A body may come in chunks and in no other transfer coding.")
+                # The parser would take the chunks apart and leave the coding inside for us to
+                # overlook.
+                self._refuse(
+                    errors.MALFORMED_HTTP,
+                    "A body may come in chunks and in no other transfer coding.",
+                )
         elif action == _UPGRADE:
             incoming.upgrade = True
         else:
@@ -284,10 +310,13 @@ class ClientConnection(asyncio.Protocol):
             return  # as long as it said, which was looked at
         incoming.received += len(body)
         if incoming.received > self._shared.limits.body_bytes:
-            self._refuse(errors.BODY_TOO_LARGE, f"A body may have {self._shared.limits.body_bytes} bytes.")
+            self._refuse(
+                errors.BODY_TOO_LARGE, f"A body may have {self._shared.limits.body_bytes} bytes."
+            )
 
     def _turn_away(self, incoming: Incoming) -> None:
-        """Answer without the body, and close. What is in line behind others waits for its turn, and drops its body."""
+        """Answer without the body, and close. A request in line behind others waits for its turn,
+        and drops its body."""
         if self._lifecycle is None and not self._waiting and not self._refused:
             self._refused = True
             incoming.keep_alive = False
@@ -338,7 +367,7 @@ class ClientConnection(asyncio.Protocol):
         if self._lifecycle is lifecycle:
             self._shared.wheel.arm(self, lifecycle.due_s)
 
-    def exchange_due(self, due_s: float) -> None:
+    def request_due(self, due_s: float) -> None:
         """Sooner than the last time it was asked."""
         if self._lifecycle is not None and due_s < self.due_s:
             self._shared.wheel.arm(self, due_s)
@@ -349,7 +378,7 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
-    def exchange_over(self, *, intact: bool) -> None:
+    def request_over(self, *, intact: bool) -> None:
         self._lifecycle = None
         if not intact:
             self._closing = True
@@ -387,7 +416,8 @@ class ClientConnection(asyncio.Protocol):
             self._go_on_reading()
 
     def _go_on_reading(self) -> None:
-        """What came ahead has been served; a request that is still arriving may go on."""
+        """Read on: the requests that came ahead have been served, and one that is still arriving
+        may go on."""
         self._waiting_bytes = 0
         if self._paused and self._transport is not None:
             self._paused = False
@@ -412,7 +442,8 @@ class ClientConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _refuse(self, fault: Fault, message: str) -> None:
-        """Answer and close; what is still coming is read and dropped for a moment, or our answer would be lost."""
+        """Answer and close; what is still coming is read and dropped for a moment, or our answer
+        would be lost."""
         if self._refused or self._transport is None:
             return
         self._refused = True

@@ -1,4 +1,4 @@
-"""What a process has done since its start, in figures: a few additions for each request, and no more.
+"""Counters of a process since its start: a few additions for each request, and no more.
 
 Whoever shows them (`control`, `metrics`) makes what it shows out of these, when it is asked.
 """
@@ -6,19 +6,21 @@ Whoever shows them (`control`, `metrics`) makes what it shows out of these, when
 from collections import defaultdict
 from typing import Final
 
-from clauseway.gateway.request.explanations import Attempted, Explanation
+from clauseway.gateway.request.explanations import Explanation, FailedAttempt
 from clauseway.metering import Unit
 
-# A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those below 131 ms. Twice as
-# long is one bucket further, which is as exact as anyone needs it, and costs one look-up.
+# A duration falls into the bucket of its number of bits in microseconds: bucket 17 holds those
+# below 131 ms. Twice as long is one bucket further, which is as exact as anyone needs it, and costs
+# one look-up.
 BUCKETS: Final = 64
 UNITS: Final = max(Unit) + 1
 
-# (deployment, product, operation, status): the first two are empty where no cloud answered; status 0: the client left.
-TallyKey = tuple[str, str, str, int]
+# (deployment, product, operation, status): the first two are empty where no cloud answered; status
+# 0: the client left.
+CountersKey = tuple[str, str, str, int]
 
 
-class Tally:
+class Counters:
     """Requests that ended in one way."""
 
     __slots__ = ("buckets", "charged", "count", "duration_us", "units")
@@ -32,10 +34,12 @@ class Tally:
 
 
 class Counts:
-    """Live counts. Those by cloud are for the pages; `begun` are requests that reached a cloud's door.
+    """Live counts. Those by cloud are for the pages; `begun` are requests that reached a cloud's
+    door.
 
-    `tokens` are input and output together, as the clouds reported them. `failures` are failed attempts by (deployment,
-    HTTP status, 0 for none); `refusals` are by code of the error, `shortages` by (kind, whose).
+    `tokens` are input and output together, as the clouds reported them. `failures` are failed
+    attempts by (deployment, HTTP status, 0 for none); `refusals` are by code of the error,
+    `shortages` by (kind, whose).
     """
 
     def __init__(self) -> None:
@@ -44,7 +48,7 @@ class Counts:
         self.failed: defaultdict[str, int] = defaultdict(int)
         self.tokens: defaultdict[str, int] = defaultdict(int)
         self.begun = 0
-        self.tallies: dict[TallyKey, Tally] = {}
+        self.by_outcome: dict[CountersKey, Counters] = {}
         self.failures: defaultdict[tuple[str, int], int] = defaultdict(int)
         self.failovers = 0
         self.refusals: defaultdict[str, int] = defaultdict(int)
@@ -52,21 +56,25 @@ class Counts:
 
     def finished(self, explanation: Explanation, duration_us: int) -> None:
         """Count a request that is over."""
-        operation, candidate, tried = explanation.operation, explanation.candidate, explanation.attempted
+        operation, candidate, tried = (
+            explanation.operation,
+            explanation.candidate,
+            explanation.attempted,
+        )
         if candidate is not None:
             key = (candidate.target.name, candidate.target.product, operation, explanation.status)
         else:
             key = ("", "", operation, explanation.status)
-        tally = self.tallies.get(key)
-        if tally is None:
-            tally = self.tallies[key] = Tally()
-        tally.count += 1
-        tally.duration_us += duration_us
-        tally.buckets[duration_us.bit_length()] += 1
-        used = tally.units
+        counters = self.by_outcome.get(key)
+        if counters is None:
+            counters = self.by_outcome[key] = Counters()
+        counters.count += 1
+        counters.duration_us += duration_us
+        counters.buckets[duration_us.bit_length()] += 1
+        used = counters.units
         for unit, count in explanation.units:
             used[unit] += count
-        tally.charged += explanation.charged
+        counters.charged += explanation.charged
         if tried:
             self.failovers += candidate is not None
             for failed in tried:
@@ -74,9 +82,11 @@ class Counts:
                 if failed.units:
                     self._used(failed, operation)
 
-    def _used(self, failed: Attempted, operation: str) -> None:
-        """What an attempt used that failed: where it did, beside no request."""
-        tally = self.tallies.setdefault((failed.deployment, failed.product, operation, failed.status), Tally())
+    def _used(self, failed: FailedAttempt, operation: str) -> None:
+        """Count what a failed attempt used, at its own deployment and without a request."""
+        counters = self.by_outcome.setdefault(
+            (failed.deployment, failed.product, operation, failed.status), Counters()
+        )
         for unit, count in failed.units:
-            tally.units[unit] += count
-        tally.charged += failed.charged
+            counters.units[unit] += count
+        counters.charged += failed.charged

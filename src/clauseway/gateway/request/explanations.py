@@ -1,6 +1,8 @@
-"""Why a request went where it went: the latest requests of this process, for whoever asks with the project's own key.
+"""Why a request went where it went: the latest requests of this process, for whoever asks with the
+project's own key.
 
-Kept in memory, a fixed number of them; `clauseway request` reads older ones from the journal and the lake.
+Kept in memory, a fixed number of them; `clauseway request` reads older ones from the journal and
+the lake.
 """
 
 from typing import Final, NamedTuple
@@ -8,15 +10,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from clauseway.gateway.clouds.usage import Units
-from clauseway.gateway.routing.choices import Candidate, PassedOver
+from clauseway.gateway.routing.choices import Candidate, Skipped
 from clauseway.metering import Buyer, Unit
 
 _KEPT: Final = 10_000  # some hundred bytes each
 
 
-class Attempted(NamedTuple):
-    """An attempt that failed: where, what became of it, how long it took in microseconds, and what it used all the same
-    (`charged` in picodollars), as reported or estimated."""
+class FailedAttempt(NamedTuple):
+    """An attempt that failed: where, what became of it, how long it took in microseconds, and what
+    it used all the same (`charged` in picodollars), as reported or estimated."""
 
     cloud: str
     deployment: str
@@ -35,17 +37,17 @@ class Attempted(NamedTuple):
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a request ended. `candidate` is where its answer came from, None where there was none.
 
-    `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer alone, and
-    `is_estimated` says that the cloud did not report them; `status` is what the caller got, `message` the refusal in
-    words, empty where there was an answer.
+    `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer
+    alone, and `is_estimated` says that the cloud did not report them; `status` is what the caller
+    got, `message` the refusal in words, empty where there was an answer.
     """
 
     event_ns: int
     buyer: Buyer
     operation: str
     model: str
-    passed: tuple[PassedOver, ...]
-    attempted: tuple[Attempted, ...]
+    skipped: tuple[Skipped, ...]
+    attempted: tuple[FailedAttempt, ...]
     status: int
     message: str
     candidate: Candidate | None = None
@@ -86,18 +88,21 @@ def as_json(identifier: str, explanation: Explanation) -> bytes:
             "message": explanation.message,
             "served_by": label,
             "decision": candidate.decision if candidate is not None else None,
-            "attempted": [_told(attempted) for attempted in explanation.attempted],
-            "passed_over": [passed._asdict() for passed in explanation.passed],
+            "attempted": [_shown(attempted) for attempted in explanation.attempted],
+            "passed_over": [skipped._asdict() for skipped in explanation.skipped],
             "usage": _by_name(explanation.units),
             "usage_estimated": explanation.is_estimated,
-            "cost": _cost(explanation.charged + sum([attempted.charged for attempted in explanation.attempted])),
+            "cost": _cost(
+                explanation.charged
+                + sum([attempted.charged for attempted in explanation.attempted])
+            ),
         }
     )
 
 
-def _told(attempted: Attempted) -> dict[str, object]:
-    """An attempt that failed. What it used is in the request's cost, too."""
-    told: dict[str, object] = {
+def _shown(attempted: FailedAttempt) -> dict[str, object]:
+    """Show a failed attempt. Its usage is in the request's cost, too."""
+    shown: dict[str, object] = {
         "cloud": attempted.cloud,
         "deployment": attempted.deployment,
         "outcome": attempted.outcome,
@@ -105,9 +110,9 @@ def _told(attempted: Attempted) -> dict[str, object]:
         "duration_us": attempted.duration_us,
     }
     if attempted.units:
-        told["usage"], told["usage_estimated"] = _by_name(attempted.units), attempted.is_estimated
-        told["cost"] = _cost(attempted.charged)
-    return told
+        shown["usage"], shown["usage_estimated"] = _by_name(attempted.units), attempted.is_estimated
+        shown["cost"] = _cost(attempted.charged)
+    return shown
 
 
 def _by_name(units: Units) -> dict[str, int]:

@@ -1,15 +1,16 @@
-"""What stays reserved after its answer is out: a response in the background has cost nothing yet, and may cost all.
+"""Reservations that outlive their answer: a response in the background has cost nothing yet, and
+may cost all.
 
-Of responses, in this process's memory only. Where it is lost with the process, the slices that it was reserved from
-come back with the process's leases, and what was used is known from the journal.
+Of responses, in this process's memory only. Where it is lost with the process, the slices that it
+was reserved from come back with the process's leases, and what was used is known from the journal.
 
-A batch runs for a day, so what is reserved for it outlives the process: of each budget it gets a lease of its own,
-which ends with what the batch came to, whoever sees that.
+A batch runs for a day, so what is reserved for it outlives the process: of each budget it gets a
+lease of its own, which ends with what the batch came to, whoever sees that.
 
     reserved (from this process's slices) ──▶ kept (leases of its own) ──▶ ended (what it came to) ──▶ gone
 
-Each step is in the file of identifiers before it counts on the lessor having heard of it; what the lessor did not hear
-is said again, which grants nothing twice.
+Each step is in the file of identifiers before it counts on the lease server having heard of it;
+what the lease server did not hear is said again, which grants nothing twice.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ class Holds:
         self._held: dict[str, Held] = {}
         self._working: Task[None] | None = None
         self._again_s: dict[tuple[str, bool], float] = {}
-        # What a client of this process is still being told of: its end comes by itself.
+        # Responses whose stream a client of this process still reads: their end comes by itself.
         self.attended: set[str] = set()
 
     def keep(self, identifier: str, held: Held) -> None:
@@ -58,12 +59,16 @@ class Holds:
         self._held[identifier] = held
 
     def settle(self, identifier: str, charged: int, tokens: int) -> bool:
-        """What it came to: picodollars and tokens. False where nothing is reserved for it."""
+        """Settle a reservation with its charge (picodollars) and tokens. Return False where nothing
+        is reserved."""
         held = self._held.pop(identifier, None)
         if held is not None:
-            held.account.settle(held.cloud, held.product, held.picodollars, charged, held.tokens, tokens)
+            held.account.settle(
+                held.cloud, held.product, held.picodollars, charged, held.tokens, tokens
+            )
             if held.lasts:
-                # Booked here; should the lessor have heard of it after all, it has come to nothing there.
+                # Booked here; should the lease server have heard of it after all, it has come to
+                # nothing there.
                 self._issued.hold_ended(identifier, 0)
             return True
         if not self._issued.is_held(identifier):
@@ -83,7 +88,8 @@ class Holds:
     # -- what lasts
 
     def look(self, now_s: float) -> None:
-        """See to what the lessor is to be told; to be called once a second or so."""
+        """Report to the lease server what it has not heard yet; to be called once a second or
+        so."""
         if self._working is None or self._working.done():
             self._working = self._loop.create_task(self._see_to(now_s))
 
@@ -91,46 +97,48 @@ class Holds:
         """Before the process's slices are returned: what lasts must not be among them."""
         if self._working is not None:
             await self._working
-        # What cannot be told in time is told at the next start.
+        # Steps that cannot be reported in time are reported at the next start.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
-                await self._cede_all()
+                await self._transfer_all()
 
     async def _see_to(self, now_s: float) -> None:
-        await self._cede_all()
+        await self._transfer_all()
         self._again_s = {step: due_s for step, due_s in self._again_s.items() if due_s > now_s}
         for hold in self._issued.open_holds(_AT_ONCE_MAX):
             if hold.charged < 0 and hold.created_ns > time_ns() - _ORPHANED_NS:
                 continue
             step = hold.identifier, hold.charged >= 0
-            if step not in self._again_s and not await self._tell(hold):
+            if step not in self._again_s and not await self._report(hold):
                 self._again_s[step] = now_s + _AGAIN_S
 
-    async def _cede_all(self) -> None:
+    async def _transfer_all(self) -> None:
         for identifier in [identifier for identifier, held in self._held.items() if held.lasts]:
-            await self._cede(identifier)
+            await self._transfer(identifier)
 
-    async def _cede(self, identifier: str) -> None:
-        """What is reserved here gets leases of its own."""
+    async def _transfer(self, identifier: str) -> None:
+        """Transfer a reservation of this process to leases of its own."""
         held = self._held.get(identifier)
         if held is None:
             return
-        purses = held.account.purses(held.cloud, held.product)
-        await self._accounts.quiet(purses)
+        slices = held.account.slices(held.cloud, held.product)
+        await self._accounts.quiet(slices)
         if self._held.pop(identifier, None) is None:
             return  # it has ended meanwhile
-        if await self._accounts.cede(purses, held.picodollars, _holder(identifier), int(time())):
+        if await self._accounts.transfer(
+            slices, held.picodollars, _holder(identifier), int(time())
+        ):
             self._issued.hold_kept(identifier)
         else:
             self._held[identifier] = held
 
-    async def _tell(self, hold: Hold) -> bool:
-        """Whether the lessor heard it and there is nothing left to say."""
+    async def _report(self, hold: Hold) -> bool:
+        """Report a hold; return whether the lease server heard it."""
         holder = _holder(hold.identifier)
         if hold.charged >= 0:
             done = await self._accounts.end(hold.budgets, hold.charged, holder)
             if done:
-                self.drop(hold.identifier)  # where it ended while it could not be ceded
+                self.drop(hold.identifier)  # where it ended while it could not be transferred
                 self._issued.forget_hold(hold.identifier)
             return done
         done = await self._accounts.hold(hold.budgets, hold.picodollars, holder, int(time()))

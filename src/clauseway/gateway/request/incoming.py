@@ -6,11 +6,12 @@ from clauseway.gateway.wire.operations import Asking
 
 
 class Incoming:
-    """Header values are empty where the header is absent. What is usual stands in the class: most requests set few.
+    """Header values are empty where the header is absent. The usual values stand in the class: most
+    requests set few.
 
-    `chunked`: its answer may come in chunks. `coded`: its body does. `upgrade`: it would rather speak another protocol.
-    `asking` is what its head asks for, where that was looked at already; `unwanted`: its body is not kept, because the
-    head is refused whatever the body says.
+    `chunked`: its answer may come in chunks. `coded`: its body does. `upgrade`: it would rather
+    speak another protocol. `asking` is what its head asks for, where that was looked at already;
+    `unwanted`: its body is not kept, because the head is refused whatever the body says.
     """
 
     url = b""
@@ -33,7 +34,7 @@ class Incoming:
     unwanted = False
 
     def __init__(self) -> None:
-        self.passed: list[bytes] = []
+        self.forwarded: list[bytes] = []
         self.pieces: list[bytes] = []
 
 

@@ -31,7 +31,9 @@ def _model(name: str, customer: Customer) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": customer.buyer.seller}
 
 
-def explain(shared: Shared, customer: Customer, identifier: bytes | None, head_lines: bytes) -> bytes:
+def explain(
+    shared: Shared, customer: Customer, identifier: bytes | None, head_lines: bytes
+) -> bytes:
     """Say why one of the latest requests of the customer's project went where it went."""
     named = (identifier or b"").decode()
     request = RequestId.parse(named)
@@ -58,14 +60,18 @@ def health(shared: Shared, head_lines: bytes) -> bytes:
 
 
 def readiness(shared: Shared, head_lines: bytes) -> bytes:
-    """Say whether requests should be sent here: a healthy gateway may have no cloud to ask. (One that is stopping does
-    not listen any more.)"""
+    """Say whether requests should be sent here: a healthy gateway may have no cloud to ask. (One
+    that is stopping does not listen any more.)"""
     if shared.spool.failure is not None or shared.spool.full is not None:
         return health(shared, head_lines)
     targets = shared.tables.targets
     if targets and all(target.prepare is None for target in targets):
-        raise Refused(errors.NOT_READY, "No deployment has a credential at present; the log says why.")
-    return _json({"status": "ready", "deployments": len({target.name for target in targets})}, head_lines)
+        raise Refused(
+            errors.NOT_READY, "No deployment has a credential at present; the log says why."
+        )
+    return _json(
+        {"status": "ready", "deployments": len({target.name for target in targets})}, head_lines
+    )
 
 
 def _json(value: object, head_lines: bytes) -> bytes:

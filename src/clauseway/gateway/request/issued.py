@@ -1,14 +1,18 @@
-"""Which deployment issued which identifier, and to whom: responses, files and batches live on one account only.
+"""The index of identifiers: by which deployment issued, and to whom. Responses, files and batches
+live on one account only.
 
-A table in a file beside the journal (SQLite, from the standard library): written by a thread of its own, many rows to a
-commit, durable before the client gets the last byte of the answer that names the identifier. Workers on one machine
-share the file. A request that names no identifier never comes here.
+A table in a file beside the journal (SQLite, from the standard library): written by a thread of its
+own, many rows to a commit, durable before the client gets the last byte of the answer that names
+the identifier. Workers on one machine share the file. A request that names no identifier never
+comes here.
 
-What a pending answer used (a response in the background, a batch) is metered by whoever sees its end first, once:
+What a pending answer used (a response in the background, a batch) is metered by whoever sees its
+end first, once:
 
-    pending ──(claim, by one request)──▶ claimed ──(its usage record is durable)──▶ told
+    pending ──(claim, by one request)──▶ claimed ──(its usage record is durable)──▶ reported
 
-A process that dies in between leaves a claim; at the next start the journal tells whether the usage was recorded.
+A process that dies in between leaves a claim; at the next start the journal tells whether the usage
+was recorded.
 """
 
 import errno
@@ -28,7 +32,7 @@ from clauseway.metering import Buyer
 ISSUED_FILE = "issued.db"
 _REMEMBERED_MAX = 10_000  # follow-ups mostly come soon
 _BATCH_MAX = 512
-_TOLD, _PENDING, _CLAIMED = range(3)
+_REPORTED, _PENDING, _CLAIMED = range(3)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS issued (
     identifier TEXT PRIMARY KEY,
@@ -66,12 +70,16 @@ _COLUMNS = (
     "identifier, organisation, project, key_id, seller, segment, deployment, model, endpoint, body_bytes, created_ns, "
     "pending"
 )
-# Who issued first owns it: a cloud that names an identifier twice moves nothing from one project to another.
+# The first project owns an identifier: a cloud that issues it twice moves nothing from one project
+# to another.
 _INSERT = f"INSERT INTO issued ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_INSERT_CONTENTS = "INSERT INTO contents (identifier, purpose, contents) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT_CONTENTS = (
+    "INSERT INTO contents (identifier, purpose, contents) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+)
 _FORGET_CONTENTS = "DELETE FROM contents WHERE identifier = ?"
 _INSERT_HOLD = (
-    "INSERT INTO held (identifier, budgets, picodollars, created_ns) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "INSERT INTO held (identifier, budgets, picodollars, created_ns) "
+    "VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _OPEN_HOLDS = (
     "SELECT identifier, budgets, picodollars, created_ns, charged FROM held WHERE kept = 0 OR charged >= 0 "
@@ -85,17 +93,24 @@ _END_LOST_HOLDS = (
     "UPDATE held SET charged = picodollars WHERE charged < 0 "
     "AND identifier NOT IN (SELECT identifier FROM issued WHERE pending > 0)"
 )
-_CLAIM = f"UPDATE issued SET pending = {_CLAIMED}, claimed = ? WHERE identifier = ? AND pending = {_PENDING}"
-_TELL = f"UPDATE issued SET pending = {_TOLD}, claimed = '' WHERE identifier = ? AND pending = {_CLAIMED}"
-_FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_TOLD}"
+_CLAIM = (
+    f"UPDATE issued SET pending = {_CLAIMED}, claimed = ? "
+    f"WHERE identifier = ? AND pending = {_PENDING}"
+)
+_MARK_REPORTED = (
+    f"UPDATE issued SET pending = {_REPORTED}, claimed = '' "
+    f"WHERE identifier = ? AND pending = {_CLAIMED}"
+)
+_FORGET = f"DELETE FROM issued WHERE identifier = ? AND pending = {_REPORTED}"
 
-# What became of it: whether a row was changed, or why nothing can be written.
-Told = Callable[[bool | OSError], None]
+# Hears the outcome of a change: True where a row was changed, or the error where nothing can be
+# written.
+Report = Callable[[bool | OSError], None]
 
 
 class Hold(NamedTuple):
-    """What stays reserved for what is pending, of each of the budgets. `charged` is what it came to in the end, -1 as
-    long as that is not known."""
+    """The amount that stays reserved of each budget for a pending batch. `charged` is its final
+    charge, -1 as long as that is not known."""
 
     identifier: str
     budgets: tuple[str, ...]
@@ -105,10 +120,11 @@ class Hold(NamedTuple):
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """An identifier and where it lies. `buyer` is whose key made it, `model` the name that the client asked for,
-    `endpoint` the code of the operation that made it, `body_bytes` how long the request was. `pending`: its usage has
-    not been metered yet. `created_ns`: nanoseconds since 1970. The `purpose` of a file and its `contents`, what was
-    found in it, are kept beside, and so is the `hold` of what is pending: what is read back does not have them."""
+    """An identifier and where it lies. `buyer` is whose key made it, `model` the name that the
+    client asked for, `endpoint` the code of the operation that made it, `body_bytes` how long the
+    request was. `pending`: its usage has not been metered yet. `created_ns`: nanoseconds since
+    1970. The `purpose` of a file and its `contents`, what was found in it, are kept beside, and so
+    is the `hold` of what is pending: what is read back does not have them."""
 
     identifier: str
     buyer: Buyer
@@ -134,11 +150,12 @@ class Row(NamedTuple):
 class _Change(NamedTuple):
     statement: str
     values: Sequence[object]
-    told: Told | None
+    report: Report | None
 
 
 class IssuedIndex:
-    """The index. What is changed is told when it is durable; what cannot be written is told as an OSError."""
+    """The index. A change is reported when it is durable, or as an OSError where it cannot be
+    written."""
 
     def __init__(self, path: Path, loop: AbstractEventLoop) -> None:
         """Raises OSError where the file cannot be opened."""
@@ -157,30 +174,43 @@ class IssuedIndex:
     # -- reading
 
     def find(self, identifier: str) -> Issued | None:
-        found = self._remembered.get(identifier)
-        if found is not None:
-            return found
-        row = self._reading.execute(f"SELECT {_COLUMNS} FROM issued WHERE identifier = ?", (identifier,)).fetchone()
+        resource = self._remembered.get(identifier)
+        if resource is not None:
+            return resource
+        row = self._reading.execute(
+            f"SELECT {_COLUMNS} FROM issued WHERE identifier = ?", (identifier,)
+        ).fetchone()
         return _issued(row) if row is not None else None
 
     def made_by(self, buyer: Buyer, identifier: str) -> Issued | None:
-        """What a buyer's project made. What others made does not exist for it."""
-        found = self.find(identifier)
-        if found is None or (found.buyer.organisation, found.buyer.project) != (buyer.organisation, buyer.project):
+        """Return a resource of a buyer's project; resources of other projects are reported as not
+        found."""
+        resource = self.find(identifier)
+        if resource is None or (resource.buyer.organisation, resource.buyer.project) != (
+            buyer.organisation,
+            buyer.project,
+        ):
             return None
-        return found
+        return resource
 
     def contents(self, identifier: str) -> bytes:
-        """What was found in a file; empty where nothing was looked for."""
-        row = self._reading.execute("SELECT contents FROM contents WHERE identifier = ?", (identifier,)).fetchone()
+        """Return the contents noted of a file; empty where it was not read."""
+        row = self._reading.execute(
+            "SELECT contents FROM contents WHERE identifier = ?", (identifier,)
+        ).fetchone()
         return row[0] if row is not None else b""
 
     def is_held(self, identifier: str) -> bool:
-        """Whether something is reserved for it that lasts."""
-        return self._reading.execute("SELECT 1 FROM held WHERE identifier = ?", (identifier,)).fetchone() is not None
+        """Return whether something is reserved for it that lasts."""
+        return (
+            self._reading.execute(
+                "SELECT 1 FROM held WHERE identifier = ?", (identifier,)
+            ).fetchone()
+            is not None
+        )
 
     def open_holds(self, count: int) -> list[Hold]:
-        """Some of those of which the lessor is to be told something."""
+        """Return some holds of which the lease server has to hear."""
         rows = self._reading.execute(_OPEN_HOLDS, (count,))
         return [Hold(row[0], tuple(row[1].split("\n")), *row[2:]) for row in rows]
 
@@ -210,8 +240,8 @@ class IssuedIndex:
         newest_first: bool,
         count: int,
     ) -> list[Row]:
-        """What a project made on some deployments, in order, after some of it. With a `purpose`, also what is not known
-        to have another."""
+        """Return what a project made on some deployments, in order, after a row. With a `purpose`,
+        also what is not known to have another."""
         beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
         terms, values = [], [buyer.organisation, buyer.project, endpoint, *deployments]
         if after is not None:
@@ -228,13 +258,17 @@ class IssuedIndex:
         )
         return [Row(*row) for row in rows]
 
-    def neighbour(self, buyer: Buyer, endpoint: int, deployments: Sequence[str], row: Row, newest_first: bool) -> str:
-        """What stands just before a row in the list of some deployments; empty where it is the first."""
-        found = self.made(buyer, endpoint, deployments, "", row, not newest_first, 1)
-        return found[0].identifier if found else ""
+    def neighbour(
+        self, buyer: Buyer, endpoint: int, deployments: Sequence[str], row: Row, newest_first: bool
+    ) -> str:
+        """Return the identifier just before a row in the list of some deployments; empty where it
+        is the first."""
+        rows = self.made(buyer, endpoint, deployments, "", row, not newest_first, 1)
+        return rows[0].identifier if rows else ""
 
     def pending(self, count: int, after: tuple[int, str] = (-1, "")) -> list[Issued]:
-        """Some of those whose usage is still to come, oldest first, from the one after (created_ns, identifier)."""
+        """Some of those whose usage is still to come, oldest first, from the one after (created_ns,
+        identifier)."""
         rows = self._reading.execute(
             f"SELECT {_COLUMNS} FROM issued WHERE pending = {_PENDING} AND (created_ns, identifier) > (?, ?) "
             "ORDER BY created_ns, identifier LIMIT ?",
@@ -243,68 +277,78 @@ class IssuedIndex:
         return [_issued(row) for row in rows]
 
     def claims(self) -> dict[str, str]:
-        """Claimed and not yet told: identifier → the request that claimed it."""
-        return dict(self._reading.execute(f"SELECT identifier, claimed FROM issued WHERE pending = {_CLAIMED}"))
+        """Claimed and not yet reported: identifier → the request that claimed it."""
+        return dict(
+            self._reading.execute(
+                f"SELECT identifier, claimed FROM issued WHERE pending = {_CLAIMED}"
+            )
+        )
 
     # -- writing
 
-    def add(self, issued: Sequence[Issued], told: Told) -> None:
+    def add(self, issued: Sequence[Issued], report: Report) -> None:
         """Write rows; those that exist stay as they are."""
-        for one in issued:
-            known = self.find(one.identifier)
-            if known is None:
-                self._remember(one)
-            if one.purpose and (known is None or known.buyer == one.buyer):
-                values = (one.identifier, one.purpose, one.contents)
+        for resource in issued:
+            former = self.find(resource.identifier)
+            if former is None:
+                self._remember(resource)
+            if resource.purpose and (former is None or former.buyer == resource.buyer):
+                values = (resource.identifier, resource.purpose, resource.contents)
                 self._queue.put(_Change(_INSERT_CONTENTS, values, None))
-            if one.hold is not None:
-                hold = one.hold
-                about = (one.identifier, "\n".join(hold.budgets), hold.picodollars, hold.created_ns)
+            if resource.hold is not None:
+                hold = resource.hold
+                about = (
+                    resource.identifier,
+                    "\n".join(hold.budgets),
+                    hold.picodollars,
+                    hold.created_ns,
+                )
                 self._queue.put(_Change(_INSERT_HOLD, about, None))
-            told_now = told if one is issued[-1] else None
-            buyer = one.buyer
+            report_now = report if resource is issued[-1] else None
+            buyer = resource.buyer
             row = (
-                one.identifier,
+                resource.identifier,
                 buyer.organisation,
                 buyer.project,
                 buyer.key_id,
                 buyer.seller,
                 buyer.segment,
-                one.deployment,
-                one.model,
-                one.endpoint,
-                one.body_bytes,
-                one.created_ns,
-                int(one.pending),
+                resource.deployment,
+                resource.model,
+                resource.endpoint,
+                resource.body_bytes,
+                resource.created_ns,
+                int(resource.pending),
             )
-            self._queue.put(_Change(_INSERT, row, told_now))
+            self._queue.put(_Change(_INSERT, row, report_now))
 
-    def claim(self, identifier: str, request: str, told: Told) -> None:
-        """Let one request meter what a pending answer used; `told` hears True where it is this one."""
+    def claim(self, identifier: str, request: str, report: Report) -> None:
+        """Let one request meter what a pending answer used; `report` hears True where it is this
+        one."""
         self._no_longer_pending(identifier)
-        self._queue.put(_Change(_CLAIM, (request, identifier), told))
+        self._queue.put(_Change(_CLAIM, (request, identifier), report))
 
-    def tell(self, identifier: str) -> None:
+    def mark_reported(self, identifier: str) -> None:
         """The usage that was claimed is recorded."""
-        self._queue.put(_Change(_TELL, (identifier,), None))
+        self._queue.put(_Change(_MARK_REPORTED, (identifier,), None))
 
     def hold_kept(self, identifier: str) -> None:
         """It has leases of its own."""
         self._queue.put(_Change(_KEEP_HOLD, (identifier,), None))
 
     def hold_ended(self, identifier: str, charged: int) -> None:
-        """What it came to is known."""
+        """Note the final charge of a hold."""
         self._queue.put(_Change(_END_HOLD, (charged, identifier), None))
 
     def forget_hold(self, identifier: str) -> None:
-        """Nothing is reserved for it any more, and the lessor knows."""
+        """Nothing is reserved for it any more, and the lease server knows."""
         self._queue.put(_Change(_FORGET_HOLD, (identifier,), None))
 
-    def forget(self, identifier: str, told: Told) -> None:
-        """It was deleted. What is pending stays until it is metered."""
+    def forget(self, identifier: str, report: Report) -> None:
+        """Forget a deleted resource. A pending one stays until it is metered."""
         self._remembered.pop(identifier, None)
         self._queue.put(_Change(_FORGET_CONTENTS, (identifier,), None))
-        self._queue.put(_Change(_FORGET, (identifier,), told))
+        self._queue.put(_Change(_FORGET, (identifier,), report))
 
     def end_lost_holds(self) -> None:
         """At the start, when claims are resolved. Raises OSError."""
@@ -315,26 +359,29 @@ class IssuedIndex:
             raise OSError(f"the index of identifiers cannot be written: {error}") from error
 
     def resolve(self, recorded: Collection[str]) -> None:
-        """At the start, before anything is served: claims of a process that died, whose usage is among the `recorded`
-        requests of the journal, are told; the others are pending again. Raises OSError."""
+        """At the start, before anything is served: claims of a process that died, whose usage is
+        among the `recorded` requests of the journal, are reported; the others are pending again.
+        Raises OSError."""
         try:
             with self._reading:
                 for identifier, request in self.claims().items():
-                    outcome = _TOLD if request in recorded else _PENDING
+                    outcome = _REPORTED if request in recorded else _PENDING
                     self._reading.execute(
-                        "UPDATE issued SET pending = ?, claimed = '' WHERE identifier = ?", (outcome, identifier)
+                        "UPDATE issued SET pending = ?, claimed = '' WHERE identifier = ?",
+                        (outcome, identifier),
                     )
         except sqlite3.Error as error:
             raise OSError(f"the index of identifiers cannot be written: {error}") from error
 
     def flush(self) -> None:
-        """Wait until everything asked for is on the disk; who waits is told on the loop's next turn."""
+        """Wait until everything asked for is on the disk; waiting callers hear of it on the loop's
+        next turn."""
         written = threading.Event()
         self._queue.put(written)
         written.wait()
 
     def close(self) -> None:
-        """What was asked for is written first."""
+        """Close both connections, once everything asked for is written."""
         self._queue.put(None)
         self._thread.join()
         self._reading.close()
@@ -346,9 +393,9 @@ class IssuedIndex:
             self._remembered.popitem(last=False)
 
     def _no_longer_pending(self, identifier: str) -> None:
-        known = self._remembered.get(identifier)
-        if known is not None:
-            self._remembered[identifier] = msgspec.structs.replace(known, pending=False)
+        former = self._remembered.get(identifier)
+        if former is not None:
+            self._remembered[identifier] = msgspec.structs.replace(former, pending=False)
 
     def _write(self) -> None:
         """The thread: one commit for all that came while the last one was written."""
@@ -361,8 +408,8 @@ class IssuedIndex:
             changes = [entry for entry in taken if isinstance(entry, _Change)]
             outcomes = self._commit(changes)
             for change, outcome in zip(changes, outcomes, strict=True):
-                if change.told is not None:
-                    self._loop.call_soon_threadsafe(change.told, outcome)
+                if change.report is not None:
+                    self._loop.call_soon_threadsafe(change.report, outcome)
             for entry in taken:
                 if isinstance(entry, threading.Event):
                     entry.set()
@@ -370,7 +417,10 @@ class IssuedIndex:
     def _commit(self, changes: list[_Change]) -> Sequence[bool | OSError]:
         try:
             with self._writing:
-                return [self._writing.execute(change.statement, change.values).rowcount > 0 for change in changes]
+                return [
+                    self._writing.execute(change.statement, change.values).rowcount > 0
+                    for change in changes
+                ]
         except sqlite3.Error as error:
             message = f"the index of identifiers cannot be written: {error}"
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

@@ -8,8 +8,9 @@
     settled     the usage record is in the journal, not yet durable; the last bytes are held
     over        answered, or the caller left
 
-An attempt that fails makes the next candidate eligible; `failures` is the table of what sends a request elsewhere.
-Candidates that are ejected, full or beyond a budget are skipped, and the explanation says so.
+An attempt that fails makes the next candidate eligible; `failures` is the table of what sends a
+request elsewhere. Candidates that are ejected, full or beyond a budget are skipped, and the
+explanation says so.
 """
 
 import asyncio
@@ -19,13 +20,13 @@ from typing import Final, NamedTuple, Protocol
 
 from clauseway.gateway.budgets.accounts import Shortage
 from clauseway.gateway.request.attempt import Attempt, Owner
-from clauseway.gateway.request.explanations import Attempted, Explanation
+from clauseway.gateway.request.explanations import Explanation, FailedAttempt
 from clauseway.gateway.request.failures import Failure, retry_lines
-from clauseway.gateway.request.issued import Issued, Told
+from clauseway.gateway.request.issued import Issued, Report
 from clauseway.gateway.request.refusals import Refused, journal_failed
 from clauseway.gateway.request.resources import End, Resources
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.routing.choices import Candidate, PassedOver, Selection
+from clauseway.gateway.routing.choices import Candidate, Selection, Skipped
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.routing.targets import Reserved
 from clauseway.gateway.wire.errors import (
@@ -57,7 +58,7 @@ _CALLED_OFF: Final = "was slower and called off"
 
 
 class Caller(Protocol):
-    """The client's connection, as far as an exchange needs it."""
+    """The client's connection, as far as a lifecycle needs it."""
 
     head_lines: bytes
     chunked: bool
@@ -65,15 +66,16 @@ class Caller(Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes; dropped when the client is gone."""
 
-    def exchange_over(self, *, intact: bool) -> None:
+    def request_over(self, *, intact: bool) -> None:
         """The answer is out. `intact` false: the connection cannot be used for another."""
 
-    def exchange_due(self, due_s: float) -> None:
-        """The exchange wants to be looked at by then."""
+    def request_due(self, due_s: float) -> None:
+        """The request wants to be looked at by then."""
 
 
 class Prepared(NamedTuple):
-    """What a preparation came to: candidates and the request as it goes to them, or the whole answer."""
+    """The outcome of a preparation: candidates and the request as it goes to them, or the whole
+    answer."""
 
     selection: Selection = Selection(())
     wanted: Wanted | None = None
@@ -93,7 +95,8 @@ class Lifecycle(Owner):
     `resources` are what it makes or follows at an account, where it does.
     """
 
-    # The state before the first attempt; in the class, because most requests never change most of it.
+    # The state before the first attempt; in the class, because most requests never change most of
+    # it.
     due_s = 0.0
     slot_s = 0.0
     _attempt: Attempt | None = None  # the one whose answer the caller gets, or the latest
@@ -105,7 +108,9 @@ class Lifecycle(Owner):
     _shortage: Shortage | None = None
     _working: asyncio.Task[None] | None = None  # the preparation, or the growth of a budget
     _last_head: list[bytes] | None = None
-    _unnamed: list[bytes] | None = None  # events that wait until the row of their response is durable
+    _unnamed: list[bytes] | None = (
+        None  # events that wait until the row of their response is durable
+    )
     _held = b""
     _status = 0
     _message = ""
@@ -132,8 +137,8 @@ class Lifecycle(Owner):
         self.event_ns = event_ns
         self.number = shared.next_number()
         self._candidates = selection.candidates
-        self._passed = selection.passed
-        self._tried: tuple[Attempted, ...] = ()
+        self._skipped = selection.skipped
+        self._tried: tuple[FailedAttempt, ...] = ()
         self._resources = resources
         self._preparation = preparation
 
@@ -149,7 +154,8 @@ class Lifecycle(Owner):
 
     @property
     def _under_way(self) -> Iterator[Attempt]:
-        """The attempts that are not over: one, or two under a hedge. Looked at one by one: one may end another."""
+        """The attempts that are not over: one, or two under a hedge. Looked at one by one: one may
+        end another."""
         both = (self._attempt, self._hedge)
         return (attempt for attempt in both if attempt is not None and not attempt.over)
 
@@ -166,7 +172,8 @@ class Lifecycle(Owner):
         if self.wanted.hedge_s:
             self._hedge_due_s = now_s + self.wanted.hedge_s
         if shared.spool.full is not None:
-            # Nothing is asked of a cloud that could not be recorded: wait for room, as long as that is allowed.
+            # Nothing is asked of a cloud that could not be recorded: wait for room, as long as that
+            # is allowed.
             shared.spool.wait(_Turn(self))
             self._due(FOREVER_S)
             return
@@ -209,7 +216,7 @@ class Lifecycle(Owner):
             return
         self._hedge_due_s = FOREVER_S  # a file that is uploaded to two clouds stays at both
         self._candidates, self.wanted = prepared.selection.candidates, wanted
-        self._passed = (*self._passed, *prepared.selection.passed)
+        self._skipped = (*self._skipped, *prepared.selection.skipped)
         if self._resources is not None:
             self._resources.turn_to(wanted)
         if not self._begin_next():
@@ -219,9 +226,14 @@ class Lifecycle(Owner):
         """The preparation has shown that no cloud can be asked."""
         fault, message = refused.fault, str(refused)
         self.shared.counts.refusals[fault.code] += 1
-        self._passed = (*self._passed, *refused.passed)
+        self._skipped = (*self._skipped, *refused.skipped)
         self._status = fault.status
-        self._give(error_response(fault, message, param=refused.param, headers=self._lines(refused.headers)), message)
+        self._give(
+            error_response(
+                fault, message, param=refused.param, headers=self._lines(refused.headers)
+            ),
+            message,
+        )
 
     def room_made(self, error: OSError | None) -> None:
         """The journal can be written again, or, with an error, it took too long."""
@@ -232,13 +244,17 @@ class Lifecycle(Owner):
             self.go()
         else:
             self._settled = True
-            self._status, self._message = JOURNAL_FULL.status, "The usage journal could not be written."
+            self._status, self._message = (
+                JOURNAL_FULL.status,
+                "The usage journal could not be written.",
+            )
             self.durable(error)
 
     # -- eligible → attempted
 
     def _begin_next(self) -> bool:
-        """Attempt the best candidate that is left and can be asked now; False where there is none."""
+        """Attempt the best candidate that is left and can be asked now; False where there is
+        none."""
         shared = self.shared
         now_s = shared.wheel.now_s
         while self._next < len(self._candidates):
@@ -246,15 +262,15 @@ class Lifecycle(Owner):
             self._next += 1
             target = candidate.target
             if target.prepare is None:  # the log says why; it is the operator's affair
-                self._pass_over(candidate, "has no credential at present")
+                self._skip(candidate, "has no credential at present")
             elif not target.health.admits(now_s):
-                self._pass_over(candidate, target.health.why)
+                self._skip(candidate, target.health.why)
                 if target.health.waiting:
                     self._waits_s = min(self._waits_s or FOREVER_S, target.health.until_s)
                 else:
                     self._spared = self._spared or candidate
             elif not target.has_room(now_s):
-                self._pass_over(candidate, "its quota of this minute is used up")
+                self._skip(candidate, "its quota of this minute is used up")
                 self._spared = self._spared or candidate
             elif self._begin(candidate):
                 return True
@@ -262,9 +278,14 @@ class Lifecycle(Owner):
         return spared is not None and not self._tried and self._begin(spared)
 
     def _begin(self, candidate: Candidate) -> bool:
-        """Reserve the worst case and set off, or wait for a budget to grow; False where an account cannot bear it."""
+        """Reserve the worst case and set off, or wait for a budget to grow; False where an account
+        cannot bear it."""
         target, wanted = candidate.target, self.wanted
-        scale = target.scale_for(wanted, self.customer.buyer, self.event_ns) if target.varied else target.scale
+        scale = (
+            target.scale_for(wanted, self.customer.buyer, self.event_ns)
+            if target.varied
+            else target.scale
+        )
         if wanted.operation.free:
             reserved = self._reserved_later()
         else:
@@ -272,7 +293,11 @@ class Lifecycle(Owner):
         account = self.customer.account
         if account is not None:
             shortage = account.reserve(
-                target.cloud, target.product, reserved.picodollars, reserved.tokens, self.shared.wheel.now_s
+                target.cloud,
+                target.product,
+                reserved.picodollars,
+                reserved.tokens,
+                self.shared.wheel.now_s,
             )
             if shortage is not None:
                 if shortage.may_grow and self._attempt is None:
@@ -280,7 +305,7 @@ class Lifecycle(Owner):
                     self._working = self.shared.loop.create_task(self._grow(shortage, candidate))
                     self._due(self._deadline_s)
                     return True
-                self._pass_over(candidate, shortage.message)
+                self._skip(candidate, shortage.message)
                 self._shortage = self._shortage or shortage
                 return False
         if target.quota is not None:
@@ -297,11 +322,15 @@ class Lifecycle(Owner):
     def _reserved_later(self) -> Reserved:
         """Return what is reserved for what a request sets off that uses nothing itself: a batch."""
         resources = self._resources
-        return resources.reserved_for_batch() if resources is not None and resources.is_batch else _NOTHING
+        return (
+            resources.reserved_for_batch()
+            if resources is not None and resources.is_batch
+            else _NOTHING
+        )
 
-    def _pass_over(self, candidate: Candidate, why: str) -> None:
+    def _skip(self, candidate: Candidate, why: str) -> None:
         target = candidate.target
-        self._passed = (*self._passed, PassedOver(target.cloud, target.name, why))
+        self._skipped = (*self._skipped, Skipped(target.cloud, target.name, why))
 
     def _nothing_left(self) -> None:
         """No candidate can be asked (any more): say so."""
@@ -315,7 +344,10 @@ class Lifecycle(Owner):
         if not statuses and self._waits_s:
             wait_s = max(self._waits_s - self.shared.wheel.now_s, 0.0)
             again = CLOUDS_BUSY._replace(should_retry=wait_s <= PATIENCE_S)
-            self._give_up(again, b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-wait_s // 1), wait_s * 1000))
+            self._give_up(
+                again,
+                b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-wait_s // 1), wait_s * 1000),
+            )
         elif statuses == {429}:
             self._give_up(CLOUDS_BUSY, head)
         elif statuses <= {429, 503}:
@@ -326,7 +358,8 @@ class Lifecycle(Owner):
     async def _grow(self, shortage: Shortage, candidate: Candidate) -> None:
         """Ask for larger slices of the budgets that are short, and try again with them.
 
-        Others may have been quicker: then it is short again, and asks again, until what is denied may not grow.
+        Others may have been quicker: then it is short again, and asks again, until what is denied
+        may not grow.
         """
         try:
             await self.shared.accounts.grow(shortage)
@@ -348,7 +381,8 @@ class Lifecycle(Owner):
     # -- deadlines
 
     def expect(self, attempt: Attempt) -> None:
-        """Something has to come from the cloud before the attempt's time is over, and before the request's is."""
+        """Something has to come from the cloud before the attempt's time is over, and before the
+        request's is."""
         due_s = self.shared.wheel.now_s + self.shared.tables.attempt_timeout_s
         attempt.due_s = due_s = due_s if due_s < self._deadline_s else self._deadline_s
         if self._hedge is not None or self._hedge_due_s < due_s:
@@ -375,7 +409,7 @@ class Lifecycle(Owner):
         if self._drained:
             self.shared.wheel.arm(self, due_s)
         elif sooner:
-            self._caller.exchange_due(due_s)
+            self._caller.request_due(due_s)
 
     def expired(self) -> None:
         """Called by the wheel, where nobody waits for the answer."""
@@ -386,7 +420,8 @@ class Lifecycle(Owner):
             self.shared.wheel.arm(self, max(self.due_s, self.shared.wheel.now_s))
 
     def overdue(self, now_s: float) -> None:
-        """Past `due_s`: an attempt has taken too long, or the whole request has, or it is time for the hedge."""
+        """Past `due_s`: an attempt has taken too long, or the whole request has, or it is time for
+        the hedge."""
         if self._settled:
             self.due_s = FOREVER_S
             return
@@ -396,7 +431,12 @@ class Lifecycle(Owner):
         if now_s >= self._hedge_due_s and not self._committed:
             self._hedge_due_s = FOREVER_S
             attempt = self._attempt
-            if attempt is not None and not attempt.over and self._hedge is None and self.others_left:
+            if (
+                attempt is not None
+                and not attempt.over
+                and self._hedge is None
+                and self.others_left
+            ):
                 if self.shared.retries.take():
                     self._begin_next()
                 else:
@@ -412,12 +452,16 @@ class Lifecycle(Owner):
         for attempt in self._under_way:
             attempt.let_go()
             attempt.failed = True
-            attempt.candidate.target.health.failed(self.shared.wheel.now_s, "did not answer in time")
+            attempt.candidate.target.health.failed(
+                self.shared.wheel.now_s, "did not answer in time"
+            )
             attempt.record(Status.FAILED, attempt.status)
-            self._note(attempt, Failure("did not answer before the request's deadline", attempt.status))
+            self._note(
+                attempt, Failure("did not answer before the request's deadline", attempt.status)
+            )
         self._give_up(DEADLINE, b"")
 
-    # -- what attempts tell
+    # -- reports of attempts
 
     def failed(self, attempt: Attempt, failure: Failure) -> None:
         attempt.record(Status.FAILED, failure.status)
@@ -437,7 +481,8 @@ class Lifecycle(Owner):
         self._nothing_left()
 
     def faulted(self, attempt: Attempt, error: Exception) -> None:
-        """The gateway itself failed at an attempt. No other cloud is asked: it would be the same there."""
+        """The gateway itself failed at an attempt. No other cloud is asked: it would be the same
+        there."""
         other = self._hedge if attempt is self._attempt else self._attempt
         if other is None or other is attempt or other.over or self._committed:
             self.fault(error)
@@ -469,7 +514,7 @@ class Lifecycle(Owner):
         attempt.failed = True
         where = attempt.candidate.target
         why = "the gateway itself failed at this attempt"
-        self._passed = (*self._passed, PassedOver(where.cloud, where.name, why))
+        self._skipped = (*self._skipped, Skipped(where.cloud, where.name, why))
         try:
             if not attempt.over and attempt.committed:
                 attempt.record_until_now()
@@ -480,13 +525,16 @@ class Lifecycle(Owner):
             attempt.abandon()
 
     def _no_retries_left(self) -> None:
-        self._passed = (*self._passed, PassedOver("", "", "no retries are left: too many requests fail at present"))
+        self._skipped = (
+            *self._skipped,
+            Skipped("", "", "no retries are left: too many requests fail at present"),
+        )
 
     def _note(self, attempt: Attempt, failure: Failure) -> None:
         target = attempt.candidate.target
         if failure.outcome != _CALLED_OFF:
             self.shared.counts.failed[target.cloud] += 1
-        tried = Attempted(
+        tried = FailedAttempt(
             cloud=target.cloud,
             deployment=target.name,
             outcome=failure.outcome,
@@ -518,7 +566,8 @@ class Lifecycle(Owner):
         if resources is None or not identifier:
             caller.write(framed)
             return
-        # The response goes on without us: its name has to be durable before anybody can have read it.
+        # The response goes on without us: its name has to be durable before anybody can have read
+        # it.
         attempt.later = resources.row(attempt, identifier, pending=True)
         self._unnamed = [framed]
         self.shared.holds.attended.add(identifier)
@@ -538,7 +587,8 @@ class Lifecycle(Owner):
             self._caller.write(b"".join(waiting))
 
     def _win(self, attempt: Attempt) -> None:
-        """From here the caller gets the answer of this attempt; the other one, if any, is called off."""
+        """From here the caller gets the answer of this attempt; the other one, if any, is called
+        off."""
         if self._hedge is None:
             return
         other = self._hedge if attempt is self._attempt else self._attempt
@@ -606,14 +656,17 @@ class Lifecycle(Owner):
             self._settle_named(last_bytes, [row] if row is not None else [])
 
     def broken(self, attempt: Attempt, reason: str) -> None:
-        """The stream broke after content went out: an error event in the client's format, and never a clean end."""
+        """The stream broke after content went out: an error event in the client's format, and never
+        a clean end."""
         attempt.record_until_now()
         attempt.failed = True
         target, stream = attempt.candidate.target, attempt.stream
         assert stream is not None
         self._note(attempt, Failure(reason, attempt.status))
         self._status = 502
-        message = self._message = f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
+        message = self._message = (
+            f"The stream broke: {target.cloud} {reason} (deployment {target.name})."
+        )
         event = stream.broken(STREAM_BROKEN, message)
         self._settle(_last_of_stream(event, self._caller.chunked))
 
@@ -631,7 +684,8 @@ class Lifecycle(Owner):
         self._settle_named(last_bytes, [row] if row is not None else [])
 
     def _answered_about(self, resources: Resources, attempt: Attempt, body: bytes) -> None:
-        """The answer is about a resource that was made before; where it tells its end, its usage comes with it."""
+        """The answer is about a resource that was made before; where it tells its end, its usage
+        comes with it."""
         status, last_bytes = attempt.status, self._whole(attempt, body)
         end, files = resources.end_of_answer(status, body), resources.files_of(status, body)
         if end is not None:
@@ -645,8 +699,10 @@ class Lifecycle(Owner):
         else:
             self._settle_named(last_bytes, files)
 
-    def _meter_end(self, end: End, attempt: Attempt, last_bytes: bytes, files: list[Issued]) -> None:
-        """What was pending has come to its end: the one request that claims the end meters it."""
+    def _meter_end(
+        self, end: End, attempt: Attempt, last_bytes: bytes, files: list[Issued]
+    ) -> None:
+        """Meter pending usage that has come to its end, if no other request has claimed the end."""
         shared, identifier = self.shared, end.resource.identifier
         self._settled = True
 
@@ -663,7 +719,9 @@ class Lifecycle(Owner):
             else:
                 self._settle_named(last_bytes, files)
 
-        shared.issued.claim(identifier, str(RequestId(shared.boot, self.number)), self._guarded(claimed))
+        shared.issued.claim(
+            identifier, str(RequestId(shared.boot, self.number)), self._guarded(claimed)
+        )
 
     def _settle_named(self, last_bytes: bytes, rows: list[Issued]) -> None:
         """Settle, once the rows of the names that the answer gives are durable."""
@@ -682,8 +740,9 @@ class Lifecycle(Owner):
 
         self.shared.issued.add(rows, self._guarded(written))
 
-    def _guarded(self, step: Told) -> Told:
-        """Return `step` with an exception in it reported as a fault of ours: nobody else would hear of it."""
+    def _guarded(self, step: Report) -> Report:
+        """Return `step` with an exception in it reported as a fault of ours: nobody else would hear
+        of it."""
 
         def guarded(outcome: bool | OSError) -> None:
             try:
@@ -694,7 +753,8 @@ class Lifecycle(Owner):
         return guarded
 
     def _owned(self) -> set[str]:
-        """Return the identifiers that the customer's project has made of the kind that is listed."""
+        """Return the identifiers that the customer's project has made of the kind that is
+        listed."""
         buyer, kind = self.customer.buyer, self.wanted.operation.lists
         return self.shared.issued.owned(buyer.organisation, buyer.project, kind)
 
@@ -705,7 +765,11 @@ class Lifecycle(Owner):
         status = attempt.status
         account, where = self.customer.account, attempt.candidate.target
         # Where limits of the customer's own hold, it hears those; the cloud's are our account's.
-        own = account.rate_limit_headers(self.shared.wheel.now_s, where.cloud, where.product) if account else b""
+        own = (
+            account.rate_limit_headers(self.shared.wheel.now_s, where.cloud, where.product)
+            if account
+            else b""
+        )
         return b"HTTP/1.1 %d %b\r\n%b%b%b%bx-clauseway-attempts: %d\r\n%b%b" % (
             status,
             PHRASES.get(status, b"-"),
@@ -738,7 +802,7 @@ class Lifecycle(Owner):
     def _give_up(self, fault: Fault, headers: bytes) -> None:
         """Every candidate was attempted in vain, or none may be for now: say so, naming each."""
         how_far = "Attempted" if self._tried else "None was attempted"
-        named = "; ".join(map(str, self._tried or self._passed))
+        named = "; ".join(map(str, self._tried or self._skipped))
         message = f"No cloud answered this request. {how_far}: {named}."
         self._status = fault.status
         self._give(error_response(fault, message, headers=self._lines(headers)), message)
@@ -760,21 +824,23 @@ class Lifecycle(Owner):
         waiting, self._unnamed = self._unnamed, None
         if waiting is not None:
             caller.write(b"".join(waiting))
-        # An answer that ends by its length or its last chunk leaves the connection usable: a client that was not told
-        # otherwise sends its next request there.
+        # An answer that ends by its length or its last chunk leaves the connection usable: a client
+        # that was not told otherwise sends its next request there.
         intact = caller.chunked or not self._committed
         if error is None:
             caller.write(self._held)
         elif self._committed:
             fault = JOURNAL_FULL if error.errno in NO_ROOM else JOURNAL_FAILED
-            event = error_event(fault, "The usage journal could not be written; this answer was not recorded.")
+            event = error_event(
+                fault, "The usage journal could not be written; this answer was not recorded."
+            )
             caller.write(_last_of_stream(event, caller.chunked))
         else:
             caller.write(journal_failed(error, caller.head_lines))
         try:
             self._end()
         finally:
-            caller.exchange_over(intact=intact)
+            caller.request_over(intact=intact)
 
     def _end(self) -> None:
         self._over = True
@@ -785,9 +851,13 @@ class Lifecycle(Owner):
         if self._drained:
             shared.drained.discard(self)
             shared.wheel.forget(self)
-        # An attempt and its exchange know each other: let go here, or only the garbage collector would free them.
+        # An attempt and its lifecycle know each other: let go here, or only the garbage collector
+        # would free them.
         attempt, self._attempt, self._hedge = self._attempt, None, None
-        wanted, answered = self.wanted, attempt if attempt is not None and not attempt.failed else None
+        wanted, answered = (
+            self.wanted,
+            attempt if attempt is not None and not attempt.failed else None,
+        )
         if attempt is not None and attempt.later is not None:
             shared.holds.attended.discard(attempt.later.identifier)
         explanation = Explanation(
@@ -795,7 +865,7 @@ class Lifecycle(Owner):
             buyer=self.customer.buyer,
             operation=wanted.operation.name,
             model=wanted.model,
-            passed=self._passed,
+            skipped=self._skipped,
             attempted=self._tried,
             candidate=answered.candidate if answered is not None else None,
             units=answered.units if answered is not None else (),
@@ -804,13 +874,13 @@ class Lifecycle(Owner):
             status=self._status,
             message=self._message,
         )
-        shared.finished(self.number, explanation, self._begin_ns, wanted.passed)
+        shared.finished(self.number, explanation, self._begin_ns, wanted.forwarded)
 
     # -- the caller
 
     def caller_left(self) -> None:
-        """The client's connection is gone: what the cloud did until now is metered and the rest called off, or, by the
-        customer's policy, the answer is read to its end for its usage."""
+        """The client's connection is gone: what the cloud did until now is metered and the rest
+        called off, or, by the customer's policy, the answer is read to its end for its usage."""
         self._unnamed = None
         if self._over:
             return
@@ -831,7 +901,8 @@ class Lifecycle(Owner):
 
     @property
     def _goes_on(self) -> bool:
-        """Return whether the answer is read to its end when nobody waits for it: always that of a batch, which runs."""
+        """Return whether the answer is read to its end when nobody waits for it: always that of a
+        batch, which runs."""
         return self.customer.drains or (self._resources is not None and self._resources.is_batch)
 
     def call_off(self) -> None:
@@ -885,10 +956,10 @@ class _Nobody:
     def write(self, data: bytes) -> None:
         pass
 
-    def exchange_over(self, *, intact: bool) -> None:
+    def request_over(self, *, intact: bool) -> None:
         pass
 
-    def exchange_due(self, due_s: float) -> None:
+    def request_due(self, due_s: float) -> None:
         pass
 
 
@@ -896,7 +967,8 @@ _NOBODY: Final = _Nobody()
 
 
 class _Metered:
-    """Waits until the usage of a pending resource is durable, whoever has left: then its claim is settled."""
+    """Waits until the usage of a pending resource is durable, whoever has left: then its claim is
+    settled."""
 
     def __init__(self, shared: Shared, identifier: str) -> None:
         self._shared = shared
@@ -904,7 +976,7 @@ class _Metered:
 
     def durable(self, error: OSError | None) -> None:
         if error is None:
-            self._shared.issued.tell(self._identifier)
+            self._shared.issued.mark_reported(self._identifier)
 
 
 def nothing_follows(_outcome: bool | OSError) -> None:

@@ -1,9 +1,10 @@
 """Lists of what a project made on several accounts, as one list: the newest first, page by page.
 
-The file of identifiers says what there is and in which order; the accounts say what each of it is. Each is asked for
-the page of its own list that should hold its part; what that page does not hold (others use the account too) is asked
-for by name. What an account does not know any more is forgotten. Where one does not answer, there is no list: a part of
-it would look like the whole.
+The file of identifiers says what there is and in which order; the accounts say what each of it is.
+Each is asked for the page of its own list that should hold its part; what that page does not hold
+(others use the account too) is asked for by name. Identifiers that an account does not know any
+more are forgotten. Where an account does not answer, there is no list: a part of it would look like
+the whole.
 """
 
 import asyncio
@@ -20,7 +21,13 @@ from clauseway.gateway.request.resources import GONE, Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, Selection
 from clauseway.gateway.routing.tables import Customer
-from clauseway.gateway.wire.errors import CLOUDS_BUSY, CLOUDS_FAILED, CLOUDS_UNAVAILABLE, MALFORMED_BODY, NO_SUCH_OBJECT
+from clauseway.gateway.wire.errors import (
+    CLOUDS_BUSY,
+    CLOUDS_FAILED,
+    CLOUDS_UNAVAILABLE,
+    MALFORMED_BODY,
+    NO_SUCH_OBJECT,
+)
 from clauseway.gateway.wire.made import objects_in
 from clauseway.gateway.wire.operations import BY_NAME, Operation, Wanted
 from clauseway.gateway.wire.requests import NOTHING_ASKED
@@ -28,12 +35,13 @@ from clauseway.gateway.wire.requests import NOTHING_ASKED
 # OpenAI's own: what a page holds where nothing is said, and at most.
 _PAGES = {"files.list": (10_000, 10_000), "batches.list": (20, 100)}
 _AT_ONCE_MAX = 16
-# Others use the account too: asked for somewhat more, its page is more likely to hold what we look for.
+# Others use the account too: asked for somewhat more, its page is more likely to hold what we look
+# for.
 _LEAST, _MORE = 100, 2
 
 
 class Page(NamedTuple):
-    """What of a list is asked for."""
+    """The part of a list that is asked for."""
 
     limit: int
     after: str
@@ -51,7 +59,9 @@ def page_of(operation: Operation, query: bytes) -> Page:
     asked = dict(parse_qsl(query.decode("latin-1")))
     limit, order = asked.get("limit", str(usual)), asked.get("order", "desc")
     if not (limit.isdecimal() and len(limit) < 9 and 1 <= int(limit) <= most):
-        raise Refused(MALFORMED_BODY, f"limit is a number from 1 to {most:,}, not {limit!r}.", param="limit")
+        raise Refused(
+            MALFORMED_BODY, f"limit is a number from 1 to {most:,}, not {limit!r}.", param="limit"
+        )
     if order not in ("asc", "desc"):
         raise Refused(MALFORMED_BODY, f"order is asc or desc, not {order!r}.", param="order")
     purpose = asked.get("purpose", "") if operation.name == "files.list" else ""
@@ -59,11 +69,16 @@ def page_of(operation: Operation, query: bytes) -> Page:
 
 
 class MergedList:
-    """A list of resources on several accounts, as a preparation of its request. `places` are the accounts, by the
-    deployments on them."""
+    """A list of resources on several accounts, as a preparation of its request. `places` are the
+    accounts, by the deployments on them."""
 
     def __init__(
-        self, shared: Shared, customer: Customer, operation: Operation, query: bytes, places: dict[str, Candidate]
+        self,
+        shared: Shared,
+        customer: Customer,
+        operation: Operation,
+        query: bytes,
+        places: dict[str, Candidate],
     ) -> None:
         self._shared = shared
         self._customer = Customer(customer.label, 0, customer.buyer)
@@ -80,22 +95,32 @@ class MergedList:
         """As many objects as were asked for, or all that are left. Raises Refused."""
         index, buyer = self._shared.issued, self._customer.buyer
         last = self._row(page.after) if page.after else None
-        found: list[tuple[str, bytes]] = []
+        listed: list[tuple[str, bytes]] = []
         more = True
-        while more and len(found) < page.limit:
-            count = page.limit - len(found)
+        while more and len(listed) < page.limit:
+            count = page.limit - len(listed)
             rows = index.made(
-                buyer, self._operation.lists, tuple(self._places), page.purpose, last, page.newest_first, count + 1
+                buyer,
+                self._operation.lists,
+                tuple(self._places),
+                page.purpose,
+                last,
+                page.newest_first,
+                count + 1,
             )
             more, rows = len(rows) > count, rows[:count]
             objects = await self._objects(page, rows)
-            found += [(row.identifier, objects[row.identifier]) for row in rows if row.identifier in objects]
+            listed += [
+                (row.identifier, objects[row.identifier])
+                for row in rows
+                if row.identifier in objects
+            ]
             last = rows[-1] if rows else last
         frame = {
             "object": "list",
-            "data": [msgspec.Raw(one) for _, one in found],
-            "first_id": found[0][0] if found else None,
-            "last_id": found[-1][0] if found else None,
+            "data": [msgspec.Raw(written) for _, written in listed],
+            "first_id": listed[0][0] if listed else None,
+            "last_id": listed[-1][0] if listed else None,
             "has_more": more,
         }
         return msgspec.json.encode(frame)
@@ -108,19 +133,19 @@ class MergedList:
         return Row(issued.identifier, issued.deployment, issued.created_ns)
 
     async def _objects(self, page: Page, rows: Sequence[Row]) -> dict[str, bytes]:
-        """What the rows name, as far as it is there still. Raises Refused."""
+        """Return the objects of rows, by identifier, as far as they still exist. Raises Refused."""
         by_place: dict[str, list[Row]] = {}
         for row in rows:
             by_place.setdefault(self._places[row.deployment].target.name, []).append(row)
         parts = await asyncio.gather(*[self._part(page, some) for some in by_place.values()])
-        return {identifier: one for part in parts for identifier, one in part.items()}
+        return {identifier: written for part in parts for identifier, written in part.items()}
 
     async def _part(self, page: Page, rows: Sequence[Row]) -> dict[str, bytes]:
-        """What of it lies on one account."""
+        """Return the objects of rows that lie on one account."""
         place = self._places[rows[0].deployment]
         there = tuple([name for name, other in self._places.items() if other is place])
         missing = {row.identifier for row in rows}
-        found: dict[str, bytes] = {}
+        objects: dict[str, bytes] = {}
         before = self._shared.issued.neighbour(
             self._customer.buyer, self._operation.lists, there, rows[0], page.newest_first
         )
@@ -134,35 +159,46 @@ class MergedList:
             if before and 400 <= status < 500 and status != 429:
                 break  # what we went on from is not there any more
             self._check(place, status, body)
-            told, has_more = objects_in(body)
-            new = {name: one for name, one in told if name in missing}
-            found |= new
+            page_objects, has_more = objects_in(body)
+            new = {name: written for name, written in page_objects if name in missing}
+            objects |= new
             missing -= new.keys()
             if not new or not has_more:
                 break
-            before = told[-1][0]
+            before = page_objects[-1][0]
         names = [row.identifier for row in rows if row.identifier in missing]
         for at in range(0, len(names), _AT_ONCE_MAX):
             some = names[at : at + _AT_ONCE_MAX]
-            answers = await asyncio.gather(*[self._ask(place, self._retrieve, name, b"") for name in some])
+            answers = await asyncio.gather(
+                *[self._ask(place, self._retrieve, name, b"") for name in some]
+            )
             for name, (status, body) in zip(some, answers, strict=True):
                 if status in GONE:
                     self._shared.issued.forget(name, nothing_follows)
                     continue
                 self._check(place, status, body)
-                found[name] = body
+                objects[name] = body
         if page.purpose:
-            return {name: one for name, one in found.items() if _decode_purpose(one).purpose == page.purpose}
-        return found
+            return {
+                name: written
+                for name, written in objects.items()
+                if _decode_purpose(written).purpose == page.purpose
+            }
+        return objects
 
     def _check(self, place: Candidate, status: int, body: bytes) -> None:
         if status == 200:
             return
         fault = {429: CLOUDS_BUSY, 503: CLOUDS_UNAVAILABLE}.get(status, CLOUDS_FAILED)
         where = f"{place.target.cloud} (deployment {place.target.name})"
-        raise Refused(fault, f"The list would not be whole: {where} did not answer, {status}. {_message_in(body)}")
+        raise Refused(
+            fault,
+            f"The list would not be whole: {where} did not answer, {status}. {_message_in(body)}",
+        )
 
-    async def _ask(self, place: Candidate, operation: Operation, identifier: str, query: bytes) -> tuple[int, bytes]:
+    async def _ask(
+        self, place: Candidate, operation: Operation, identifier: str, query: bytes
+    ) -> tuple[int, bytes]:
         """Status and body of an answer."""
         shared = self._shared
         call = operation.call(identifier.encode(), query, b"")
@@ -171,7 +207,13 @@ class MergedList:
         caller = _Reader(shared.loop.create_future())
         resources = Resources(self._customer, wanted, issued)
         Lifecycle(
-            caller, shared, self._customer, Selection((place,)), wanted, shared.clock(), resources=resources
+            caller,
+            shared,
+            self._customer,
+            Selection((place,)),
+            wanted,
+            shared.clock(),
+            resources=resources,
         ).start_unattended()
         head, _, body = (await caller.answer).partition(b"\r\n\r\n")
         return int(head[9:12]), body
@@ -190,11 +232,11 @@ class _Reader:
     def write(self, data: bytes) -> None:
         self._pieces.append(data)
 
-    def exchange_over(self, *, intact: bool) -> None:
+    def request_over(self, *, intact: bool) -> None:
         if not self.answer.done():
             self.answer.set_result(b"".join(self._pieces))
 
-    def exchange_due(self, due_s: float) -> None:
+    def request_due(self, due_s: float) -> None:
         pass
 
 

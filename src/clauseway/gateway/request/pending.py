@@ -1,8 +1,10 @@
-"""Asks for what is pending when no client does: responses in the background and batches use what they use all the same.
+"""Asks for what is pending when no client does: responses in the background and batches use what
+they use all the same.
 
-A few at a time, in turn, off every request's way. Each asking is an exchange like a client's, with its own attempt in
-the journal; the one that sees the end claims it and meters it (see `issued`). What the cloud does not know any more is
-recorded as an estimate. What lies on a deployment that is not configured now stays pending until it is again.
+A few at a time, in turn, off every request's way. Each asking is a request like a client's, with
+its own attempt in the journal; the one that sees the end claims it and meters it (see `issued`). A
+resource that its cloud does not know any more is recorded as an estimate. Resources on a deployment
+that is not configured now stay pending until it is again.
 """
 
 from pathlib import Path
@@ -38,13 +40,21 @@ class Poller:
     def poll(self, now_s: float) -> None:
         """Begin a round where one is due; `now_s` in seconds of `time.monotonic`."""
         period_s = self._shared.limits.pending_s
-        if now_s < self._due_s or self._shared.spool.failure is not None or self._shared.spool.full is not None:
+        if (
+            now_s < self._due_s
+            or self._shared.spool.failure is not None
+            or self._shared.spool.full is not None
+        ):
             return
         self._due_s = now_s + period_s
-        found = self._shared.issued.pending(_AT_ONCE_MAX, self._after)
-        self._after = (found[-1].created_ns, found[-1].identifier) if len(found) == _AT_ONCE_MAX else (-1, "")
+        resources = self._shared.issued.pending(_AT_ONCE_MAX, self._after)
+        self._after = (
+            (resources[-1].created_ns, resources[-1].identifier)
+            if len(resources) == _AT_ONCE_MAX
+            else (-1, "")
+        )
         youngest_ns = time_ns() - int(period_s * 1e9)
-        for issued in found:
+        for issued in resources:
             # A client that has just made it comes for it itself.
             if issued.created_ns <= youngest_ns:
                 self._ask_for(issued)
@@ -57,37 +67,54 @@ class Poller:
         operation = _ASKED_WITH[issued.endpoint]
         customer = Customer(shared.spool.label(issued.buyer), 0, issued.buyer)
         wanted = Wanted(
-            operation, operation.call(identifier.encode(), b"", b""), NOTHING_ASKED, b"", b"", b"", issued.model
+            operation,
+            operation.call(identifier.encode(), b"", b""),
+            NOTHING_ASKED,
+            b"",
+            b"",
+            b"",
+            issued.model,
         )
         self._open.add(identifier)
-        caller = _Listener(self._open, identifier)
+        caller = _Unheard(self._open, identifier)
         resources = Resources(customer, wanted, issued)
         Lifecycle(
-            caller, shared, customer, Selection((holder,)), wanted, shared.clock(), resources=resources
+            caller,
+            shared,
+            customer,
+            Selection((holder,)),
+            wanted,
+            shared.clock(),
+            resources=resources,
         ).start_unattended()
 
 
-class _Listener:
+class _Unheard:
     """Hears the answer and says nothing."""
 
     head_lines = b""
     chunked = True
 
-    def __init__(self, listening: set[str], identifier: str) -> None:
-        self._listening = listening
+    def __init__(self, open_: set[str], identifier: str) -> None:
+        self._open = open_
         self._identifier = identifier
 
     def write(self, data: bytes) -> None:
         pass
 
-    def exchange_over(self, *, intact: bool) -> None:
-        self._listening.discard(self._identifier)
+    def request_over(self, *, intact: bool) -> None:
+        self._open.discard(self._identifier)
 
-    def exchange_due(self, due_s: float) -> None:
+    def request_due(self, due_s: float) -> None:
         pass
 
 
 def recorded_requests(spool: Path) -> set[str]:
     """The requests whose end a journal holds: what a process that died had still recorded."""
     batches = [read_batch(spool, place.segment, 0, 1 << 62) for place in positions(spool)]
-    return {str(record.request) for batch in batches for record in batch.records if record.status is not Status.LOST}
+    return {
+        str(record.request)
+        for batch in batches
+        for record in batch.records
+        if record.status is not Status.LOST
+    }

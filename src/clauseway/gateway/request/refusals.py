@@ -2,15 +2,18 @@
 
 from typing import Final
 
-from clauseway.gateway.routing.choices import PassedOver
+from clauseway.gateway.routing.choices import Skipped
 from clauseway.gateway.wire.errors import JOURNAL_FAILED, JOURNAL_FULL, Fault, error_response
 from clauseway.spool import NO_ROOM
 
-_ROOM_S: Final = 5  # the journal looks for room every second; who comes again sooner only adds to the crowd
+_ROOM_S: Final = (
+    5  # the journal looks for room every second; who comes again sooner only adds to the crowd
+)
 
 
 class Refused(Exception):
-    """A request that goes no further, and the answer that says why. `passed` is what was passed over on the way."""
+    """A request that goes no further, and the answer that says why. `skipped` is what was skipped
+    on the way."""
 
     def __init__(
         self,
@@ -19,18 +22,20 @@ class Refused(Exception):
         *,
         param: str | None = None,
         headers: bytes = b"",
-        passed: tuple[PassedOver, ...] = (),
+        skipped: tuple[Skipped, ...] = (),
     ) -> None:
         super().__init__(message)
         self.fault = fault
         self.param = param
         self.headers = headers
-        self.passed = passed
+        self.skipped = skipped
 
 
 def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:
-    """What is answered when usage cannot be recorded: nothing is served unmetered."""
+    """Return the answer for when usage cannot be recorded: nothing is served unmetered."""
     message = f"The usage journal cannot be written ({error.strerror or error}); nothing is served until it can."
     if error.errno in NO_ROOM:
-        return error_response(JOURNAL_FULL, message, headers=b"retry-after: %d\r\n%b" % (_ROOM_S, head_lines))
+        return error_response(
+            JOURNAL_FULL, message, headers=b"retry-after: %d\r\n%b" % (_ROOM_S, head_lines)
+        )
     return error_response(JOURNAL_FAILED, message, headers=head_lines)

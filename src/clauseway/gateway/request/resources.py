@@ -1,5 +1,5 @@
-"""What a request makes or follows at one account: responses, files and batches, by their identifiers. Pure but for
-the time of day.
+"""Resources that a request makes or follows at one account: responses, files and batches, by
+identifier. Pure but for the time of day.
 
     makes      the answer names a resource; its row is durable before anybody can have read the name
     follows    the request names a resource that was made before
@@ -37,14 +37,16 @@ class End(NamedTuple):
 
 
 class Resources:
-    """The resources of one request. `followed` is the resource that the request names, where it names one."""
+    """The resources of one request. `followed` is the resource that the request names, where it
+    names one."""
 
     def __init__(self, customer: Customer, wanted: Wanted, followed: Issued | None = None) -> None:
         self._customer = customer
         self._wanted = wanted
         self.followed = followed
         operation = wanted.operation
-        # Where the path names the resource, the answer is about it; a body may name one and make another.
+        # Where the path names the resource, the answer is about it; a body may name one and make
+        # another.
         self.is_about_followed = followed is not None and operation.state is State.FOLLOWS
         self.lists = operation.state is State.LISTS
         self.is_batch = isinstance(wanted.asked, Batching)
@@ -57,15 +59,21 @@ class Resources:
         self._wanted = wanted
 
     def reserved_for_batch(self) -> Reserved:
-        """Return what a batch reserves. Limits by the minute do not hold for it: its tokens are not of this minute."""
+        """Return what a batch reserves. Limits by the minute do not hold for it: its tokens are not
+        of this minute."""
         asked = self._wanted.asked
         assert isinstance(asked, Batching)
         return Reserved(asked.picodollars, 0, asked.output_tokens)
 
     def runs_on(self, stream: Stream | None) -> str:
-        """Return the identifier of a response in the background, which goes on without its client; else empty."""
+        """Return the identifier of a response in the background, which goes on without its client;
+        else empty."""
         made = stream.made if stream is not None else None
-        if made is None or not self._wanted.asked.later or self._wanted.operation.state is not State.ISSUES:
+        if (
+            made is None
+            or not self._wanted.asked.later
+            or self._wanted.operation.state is not State.ISSUES
+        ):
             return ""
         return made.id
 
@@ -90,9 +98,13 @@ class Resources:
 
     def _hold(self, attempt: Attempt, identifier: str) -> Hold | None:
         """Return what stays reserved until a batch ends; None where no budget holds."""
-        account, target, reserved = self._customer.account, attempt.candidate.target, attempt.reserved
-        purses = account.purses(target.cloud, target.product) if account is not None else ()
-        budgets = tuple([purse.id for purse in purses])
+        account, target, reserved = (
+            self._customer.account,
+            attempt.candidate.target,
+            attempt.reserved,
+        )
+        slices = account.slices(target.cloud, target.product) if account is not None else ()
+        budgets = tuple([budget_slice.id for budget_slice in slices])
         return Hold(identifier, budgets, reserved.picodollars, time_ns()) if budgets else None
 
     def row_of_answer(self, attempt: Attempt, body: bytes) -> Issued | None:
@@ -123,7 +135,8 @@ class Resources:
         return made_in(body) if tells_end and status == 200 else None
 
     def end_of_answer(self, status: int, body: bytes) -> End | None:
-        """Return how the followed resource ended, where its usage is pending and the answer tells its end."""
+        """Return how the followed resource ended, where its usage is pending and the answer tells
+        its end."""
         followed, operation = self.followed, self._wanted.operation
         if followed is None or not followed.pending or not self.is_about_followed:
             return None
@@ -138,10 +151,14 @@ class Resources:
         return End(followed, units or (), Status.COMPLETE)
 
     def end_of_stream(self, attempt: Attempt) -> End | None:
-        """Return how a response in the background ended, where the stream told its end."""
+        """Return how a response in the background ended, where the stream reported its end."""
         ended = attempt.later
         if self.is_about_followed and self.followed is not None:
-            ended = self.followed if self.followed.pending and self._wanted.operation.tells_end else None
+            ended = (
+                self.followed
+                if self.followed.pending and self._wanted.operation.tells_end
+                else None
+            )
         return End(ended, *attempt.units_of_stream()) if ended is not None else None
 
     def _estimate(self, resource: Issued) -> Units:

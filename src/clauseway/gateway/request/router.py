@@ -2,8 +2,8 @@
 
     path → operation → key → limits → body → candidates → lifecycle
 
-Requests that cannot be understood, are not authenticated or not permitted are refused here; each refusal says why, in
-OpenAI's error shape.
+Requests that cannot be understood, are not authenticated or not permitted are refused here; each
+refusal says why, in OpenAI's error shape.
 """
 
 import re
@@ -21,13 +21,19 @@ from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.selection import Selected, Selector
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.request.uploads import BatchUpload
-from clauseway.gateway.routing.choices import PassedOver, Selection
+from clauseway.gateway.routing.choices import Selection, Skipped
 from clauseway.gateway.routing.keys import secret_in
 from clauseway.gateway.routing.tables import Customer, Tables
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Upload
 from clauseway.gateway.wire.capabilities import PLAIN
-from clauseway.gateway.wire.errors import LIMITED, Fault, error_response, response, shortage_response
+from clauseway.gateway.wire.errors import (
+    LIMITED,
+    Fault,
+    error_response,
+    response,
+    shortage_response,
+)
 from clauseway.gateway.wire.made import EMPTY_LIST
 from clauseway.gateway.wire.members import BadBody
 from clauseway.gateway.wire.operations import READY, Asking, State, UnknownPath, Wanted, asking_of
@@ -40,7 +46,9 @@ _HEDGE_MIN_S: Final = 0.05  # the wheel's tick
 _READS_ONLY: Final = "This key may read what its project asked and ask nothing: use one with the role member or admin."
 
 # Answers that need a key and no cloud; the group is the name or identifier that the path holds.
-_KEYED: Final[tuple[tuple[re.Pattern[bytes], Callable[[Shared, Customer, bytes | None, bytes], bytes]], ...]] = (
+_KEYED: Final[
+    tuple[tuple[re.Pattern[bytes], Callable[[Shared, Customer, bytes | None, bytes], bytes]], ...]
+] = (
     (re.compile(rb"(?:/openai)?(?:/v1)?/models(?:/([^/?]{1,200}))?"), models),
     (re.compile(rb"/clauseway/v1/requests/(req_[0-9a-f]{32})"), explain),
 )
@@ -52,7 +60,8 @@ _OPEN: Final[tuple[tuple[bytes, Callable[[Shared, bytes], bytes]], ...]] = (
 
 
 class Router:
-    """Of one connection: it remembers the customer of the last key, as long as key and tables stay the same."""
+    """Of one connection: it remembers the customer of the last key, as long as key and tables stay
+    the same."""
 
     __slots__ = ("_customer", "_customer_key", "_customer_tables", "_model", "_project", "_shared")
 
@@ -66,7 +75,8 @@ class Router:
         self._model = ""
 
     def wants_body(self, incoming: Incoming) -> bool:
-        """Return whether a request whose head has come gets as far as its body; if not, `route` refuses or answers."""
+        """Return whether a request whose head has come gets as far as its body; if not, `route`
+        refuses or answers."""
         shared = self._shared
         try:
             asking = READY.get((incoming.url, incoming.method))
@@ -92,14 +102,17 @@ class Router:
             return self._operate(incoming, asking, caller)
         except Refused as refused:
             self._shared.counts.refusals[refused.fault.code] += 1
-            explained = self._explain(asking, refused.fault, str(refused), refused.passed)
+            explained = self._explain(asking, refused.fault, str(refused), refused.skipped)
             lines = refused.headers + explained + caller.head_lines
             answer = error_response(refused.fault, str(refused), param=refused.param, headers=lines)
             # After the head of an answer to HEAD a client expects the next answer, not a body.
             return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
 
-    def _explain(self, asking: Asking | None, fault: Fault, message: str, passed: tuple[PassedOver, ...] = ()) -> bytes:
-        """Keep why a request goes no further, where it is known who asks; return the header line that names it."""
+    def _explain(
+        self, asking: Asking | None, fault: Fault, message: str, skipped: tuple[Skipped, ...] = ()
+    ) -> bytes:
+        """Keep why a request goes no further, where it is known who asks; return the header line
+        that names it."""
         shared, customer = self._shared, self._project
         number = shared.next_number()
         if asking is not None and customer is not None:
@@ -108,7 +121,7 @@ class Router:
                 buyer=customer.buyer,
                 operation=asking.operation.name,
                 model=self._model,
-                passed=passed,
+                skipped=skipped,
                 attempted=(),
                 status=fault.status,
                 message=message,
@@ -116,8 +129,11 @@ class Router:
             shared.finished(number, explanation, monotonic_ns(), b"")
         return shared.request_line(number)
 
-    def _answer_without_cloud(self, incoming: Incoming, methods: tuple[bytes, ...], head_lines: bytes) -> bytes:
-        """Answer a path that is no operation; `methods` are those that it takes, where only the method is wrong."""
+    def _answer_without_cloud(
+        self, incoming: Incoming, methods: tuple[bytes, ...], head_lines: bytes
+    ) -> bytes:
+        """Answer a path that is no operation; `methods` are those that it takes, where only the
+        method is wrong."""
         path, shared = incoming.url.partition(b"?")[0], self._shared
         if methods:
             _refuse_method(path, incoming.method, *methods)
@@ -126,7 +142,9 @@ class Router:
             if match is not None:
                 if incoming.method != b"GET":
                     _refuse_method(path, incoming.method, b"GET")
-                return keyed_answer(shared, self._customer_of(incoming, shared.tables), match[1], head_lines)
+                return keyed_answer(
+                    shared, self._customer_of(incoming, shared.tables), match[1], head_lines
+                )
         for open_path, answer in _OPEN:
             if path == open_path:
                 if incoming.method != b"GET":
@@ -156,12 +174,16 @@ class Router:
             if shortage is not None:
                 shared.counts.shortages[shortage.kind, shortage.whose] += 1
                 lines = self._explain(asking, LIMITED, shortage.message) + caller.head_lines
-                return shortage_response(shortage, lines + customer.account.rate_limit_headers(shared.wheel.now_s))
+                return shortage_response(
+                    shortage, lines + customer.account.rate_limit_headers(shared.wheel.now_s)
+                )
         if operation.state is State.LISTS:
             return self._list(incoming, asking, customer, caller)
         # body
         if incoming.unwanted:
-            raise Refused(errors.CHANGED, "Keys or paths have changed while this request came. Send it again.")
+            raise Refused(
+                errors.CHANGED, "Keys or paths have changed while this request came. Send it again."
+            )
         pieces = incoming.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         content_type = incoming.content_type
@@ -179,7 +201,9 @@ class Router:
         batch_file: Upload | None = None
         if operation.routed:
             self._model = asking.model or asked.model or ""
-            selection, followed, model = selector.by_model(operation, self._model, asked, body, needs)
+            selection, followed, model = selector.by_model(
+                operation, self._model, asked, body, needs
+            )
         elif isinstance(asked, Upload) and asked.for_batches:
             selector.cloud()  # refused before the file is read, where it is unknown
             batch_file = asked
@@ -193,40 +217,68 @@ class Router:
             sent_type = b"" if operation.decode is None and not body else content_type or _JSON
             call = operation.call(asking.identifier.encode(), asking.query, sent_type)
         hedge_s = _hedge_s(incoming.hedge) if incoming.hedge else 0.0
-        wanted = Wanted(operation, call, asked, body, content_type, b"".join(incoming.passed), model, hedge_s, needs)
+        wanted = Wanted(
+            operation,
+            call,
+            asked,
+            body,
+            content_type,
+            b"".join(incoming.forwarded),
+            model,
+            hedge_s,
+            needs,
+        )
         if followed is None and operation.state is State.NONE:
             return Lifecycle(caller, shared, customer, selection, wanted, event_ns)
         resources = Resources(customer, wanted, followed)
         preparation = None
         if batch_file is not None:
             preparation = BatchUpload(selector, customer, wanted, batch_file, event_ns)
-        return Lifecycle(caller, shared, customer, selection, wanted, event_ns, resources, preparation)
+        return Lifecycle(
+            caller, shared, customer, selection, wanted, event_ns, resources, preparation
+        )
 
-    def _list(self, incoming: Incoming, asking: Asking, customer: Customer, caller: Caller) -> Lifecycle | bytes:
-        """List what the project made of one kind: from one account as it answers, from several as one list."""
+    def _list(
+        self, incoming: Incoming, asking: Asking, customer: Customer, caller: Caller
+    ) -> Lifecycle | bytes:
+        """List what the project made of one kind: from one account as it answers, from several as
+        one list."""
         shared, operation = self._shared, asking.operation
         event_ns = shared.clock()
         holders = Selector(shared, customer, incoming.cloud, event_ns).holders(operation)
         if not holders:
             return response(200, EMPTY_LIST, caller.head_lines)
         accounts = tuple(dict.fromkeys(holders.values()))
-        call, passed = operation.call(b"", asking.query, b""), b"".join(incoming.passed)
-        wanted = Wanted(operation, call, NOTHING_ASKED, b"", b"", passed, "")
+        call, forwarded = operation.call(b"", asking.query, b""), b"".join(incoming.forwarded)
+        wanted = Wanted(operation, call, NOTHING_ASKED, b"", b"", forwarded, "")
         resources = Resources(customer, wanted)
         if len(accounts) == 1:
-            return Lifecycle(caller, shared, customer, Selection(accounts), wanted, event_ns, resources)
+            return Lifecycle(
+                caller, shared, customer, Selection(accounts), wanted, event_ns, resources
+            )
         merged = MergedList(shared, customer, operation, asking.query, holders)
-        return Lifecycle(caller, shared, customer, Selection(()), wanted, event_ns, resources, merged)
+        return Lifecycle(
+            caller, shared, customer, Selection(()), wanted, event_ns, resources, merged
+        )
 
     def _customer_of(self, incoming: Incoming, tables: Tables) -> Customer:
         """Return who asks. Raises Refused."""
         stated = incoming.authorization or incoming.api_key
-        if stated and stated == self._customer_key and tables is self._customer_tables and self._customer is not None:
+        if (
+            stated
+            and stated == self._customer_key
+            and tables is self._customer_tables
+            and self._customer is not None
+        ):
             return self._customer
         secret = secret_in(stated) if incoming.authorization else stated
         customer = tables.customer(secret) if secret else None
         if customer is None:
-            message = "The API key is not known here." if secret else "Send an API key: 'Authorization: Bearer KEY'."
+            message = (
+                "The API key is not known here."
+                if secret
+                else "Send an API key: 'Authorization: Bearer KEY'."
+            )
             raise Refused(errors.NO_KEY, message)
         self._customer_key, self._customer_tables, self._customer = stated, tables, customer
         return customer
@@ -234,7 +286,9 @@ class Router:
 
 def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
     takes = ", ".join([name.decode() for name in allowed])
-    message = f"{path.decode(errors='replace')} takes {takes}, not {method.decode(errors='replace')}."
+    message = (
+        f"{path.decode(errors='replace')} takes {takes}, not {method.decode(errors='replace')}."
+    )
     raise Refused(errors.WRONG_METHOD, message, headers=b"allow: %b\r\n" % takes.encode())
 
 
@@ -254,6 +308,6 @@ def _unwritable(shared: Shared) -> OSError | None:
 
 
 def _path_of(url: bytes) -> bytes:
-    """Return the path that is asked for. A URL with a host, as proxies are asked, loses it: every server has to know
-    that form (RFC 9112, 3.2.2)."""
+    """Return the path that is asked for. A URL with a host, as proxies are asked, loses it: every
+    server has to know that form (RFC 9112, 3.2.2)."""
     return url if url.startswith(b"/") else _AUTHORITY.sub(b"", url)

@@ -1,6 +1,8 @@
-"""The candidates for a request: by the model that it names, by the resource that it follows, or by where files are put.
+"""The candidates for a request: by the model that it names, by the resource that it follows, or by
+where files are put.
 
-Raises `Refused` where there is none, with the clause, the missing capability or the name that nobody knows.
+Raises `Refused` where there is none, with the clause, the missing capability or the name that
+nobody knows.
 """
 
 import re
@@ -19,7 +21,9 @@ from clauseway.gateway.wire.operations import BY_NAME, Asking, Operation
 from clauseway.gateway.wire.requests import Asked, ChatRequest
 
 _NO_MODEL: Final = "The request names no model. GET /v1/models lists those that are served here."
-_NO_INPUT_FILE: Final = "The request names no file. Upload one with purpose batch and name it as input_file_id."
+_NO_INPUT_FILE: Final = (
+    "The request names no file. Upload one with purpose batch and name it as input_file_id."
+)
 _FILE_ID: Final = re.compile(rb'"file_id"\s*:\s*"([^"]{1,200})"')
 _FILE_IDS: Final = re.compile(rb'"file_ids"\s*:\s*\[([^\]]*)\]')
 _QUOTED: Final = re.compile(rb'"([^"]{1,200})"')
@@ -28,7 +32,8 @@ _ESCAPED: Final = re.compile(rb"\\u00(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9
 
 
 class Selected(NamedTuple):
-    """The candidates, the resource that the request follows, and the model's name as the client knows it."""
+    """The candidates, the resource that the request follows, and the model's name as the client
+    knows it."""
 
     selection: Selection
     followed: Issued | None
@@ -36,10 +41,12 @@ class Selected(NamedTuple):
 
 
 class Selector:
-    """Selects candidates for one customer at one instant of the business clock, on the cloud that the request asks for
-    (`cloud_name`, empty for any)."""
+    """Selects candidates for one customer at one instant of the business clock, on the cloud that
+    the request asks for (`cloud_name`, empty for any)."""
 
-    def __init__(self, shared: Shared, customer: Customer, cloud_name: bytes, event_ns: int) -> None:
+    def __init__(
+        self, shared: Shared, customer: Customer, cloud_name: bytes, event_ns: int
+    ) -> None:
         self._shared = shared
         self._customer = customer
         self._cloud_name = cloud_name
@@ -47,7 +54,9 @@ class Selector:
 
     # -- by model
 
-    def by_model(self, operation: Operation, model: str, asked: Asked, body: bytes, needs: Needs) -> Selected:
+    def by_model(
+        self, operation: Operation, model: str, asked: Asked, body: bytes, needs: Needs
+    ) -> Selected:
         """Raises Refused."""
         shared, customer = self._shared, self._customer
         tables, now_s = shared.tables, shared.wheel.now_s
@@ -66,11 +75,18 @@ class Selector:
             needs=needs,
             body_bytes=len(body),
             now_s=now_s,
-            cached_at=tables.cached_at(customer, model, needs.cache_key, now_s) if needs.cache_key else "",
+            cached_at=tables.cached_at(customer, model, needs.cache_key, now_s)
+            if needs.cache_key
+            else "",
         )
         if not selection.candidates:
             holder = tables.holder(followed.deployment) if followed is not None else None
-            self._forbid(choice, selection, cloud or (holder.target.cloud if holder is not None else ""), model)
+            self._forbid(
+                choice,
+                selection,
+                cloud or (holder.target.cloud if holder is not None else ""),
+                model,
+            )
         return Selected(selection, followed, model)
 
     def _choice(self, model: str) -> Choice:
@@ -84,32 +100,41 @@ class Selector:
         return choice
 
     def _followed(self, identifiers: tuple[str, ...]) -> Issued:
-        """Return the first resource that a request names; all of them have to lie on one deployment. Raises Refused."""
+        """Return the first resource that a request names; all of them have to lie on one
+        deployment. Raises Refused."""
         resources = [self._owned(identifier) for identifier in identifiers]
         if len({resource.deployment for resource in resources}) > 1:
-            named = ", ".join([f"{resource.identifier} on {resource.deployment}" for resource in resources])
+            named = ", ".join(
+                [f"{resource.identifier} on {resource.deployment}" for resource in resources]
+            )
             message = f"What the request names lies on more than one deployment ({named}); none knows all of it."
             raise Refused(errors.MALFORMED_BODY, message)
         return resources[0]
 
     def _owned(self, identifier: str) -> Issued:
-        """Return a resource of the customer's project; those of other projects are refused as not found."""
+        """Return a resource of the customer's project; those of other projects are refused as not
+        found."""
         resource = self._shared.issued.made_by(self._customer.buyer, identifier)
         if resource is None:
-            raise Refused(errors.NO_SUCH_OBJECT, f"There is no {identifier!r} that this key's project made here.")
+            raise Refused(
+                errors.NO_SUCH_OBJECT,
+                f"There is no {identifier!r} that this key's project made here.",
+            )
         return resource
 
     # -- by a resource, or by where files are put
 
     def by_resource(self, asking: Asking, asked: Asked) -> Selected:
-        """Select where the resource lies that the path or the body names; for a new file, where the project's files
-        are put. Raises Refused."""
+        """Select where the resource lies that the path or the body names; for a new file, where the
+        project's files are put. Raises Refused."""
         identifier = asking.identifier or (asked.follows[0] if asked.follows else "")
         if identifier:
             resource = self._owned(identifier)
             holder = self._shared.tables.holder(resource.deployment, resource.model)
             if holder is None:
-                message = f"{identifier} lies on {resource.deployment}, which is not configured any more."
+                message = (
+                    f"{identifier} lies on {resource.deployment}, which is not configured any more."
+                )
                 raise Refused(errors.NO_SUCH_OBJECT, message)
             if isinstance(asked, Batching):
                 return Selected(self._for_batch(asked, resource), resource, resource.model)
@@ -119,8 +144,8 @@ class Selector:
         return Selected(Selection((self._store(asking.operation),)), None, "")
 
     def _for_batch(self, asked: Batching, file: Issued) -> Selection:
-        """Decide everything that a file asks for again, for the key that asks now, and note in `asked` the most that it
-        may come to. Raises Refused."""
+        """Decide everything that a file asks for again, for the key that asks now, and note in
+        `asked` the most that it may come to. Raises Refused."""
         written = self._shared.issued.contents(file.identifier)
         if not written:
             message = (
@@ -135,7 +160,10 @@ class Selector:
         # Prices may have risen since the upload: the larger amount is reserved.
         rates = batch_scale(candidate.target, self._customer.buyer, self._event_ns).rates
         now = contents.input_tokens * rates.input_max + contents.output_tokens * rates.output_max
-        asked.picodollars, asked.output_tokens = max(contents.picodollars, now), contents.output_tokens
+        asked.picodollars, asked.output_tokens = (
+            max(contents.picodollars, now),
+            contents.output_tokens,
+        )
         return selection
 
     def _of_kind(self, kind: Kind, deployment: str) -> Selection:
@@ -153,27 +181,36 @@ class Selector:
             )
             if not selection.candidates:
                 holder = tables.holder(deployment)
-                self._forbid(choice, selection, holder.target.cloud if holder is not None else "", kind.model)
+                self._forbid(
+                    choice, selection, holder.target.cloud if holder is not None else "", kind.model
+                )
         except Refused as refused:
             message = f"Line {kind.line} of the file (model {kind.model!r}): {refused}"
             raise Refused(
-                refused.fault, message, param="input_file_id", headers=refused.headers, passed=refused.passed
+                refused.fault,
+                message,
+                param="input_file_id",
+                headers=refused.headers,
+                skipped=refused.skipped,
             ) from None
         return selection
 
     def _store(self, operation: Operation) -> Candidate:
-        """Return the deployment where a project's files are put: the first that has the operation. Raises Refused."""
+        """Return the deployment where a project's files are put: the first that has the operation.
+        Raises Refused."""
         cloud = self.cloud()
         for candidate in self._shared.tables.reachable(self._event_ns, self._customer):
             target = candidate.target
             if operation.name not in target.lacks and cloud in ("", target.cloud):
                 return candidate
         where = f"on {cloud}" if cloud else "here"
-        raise Refused(errors.NO_DEPLOYMENT, f"No deployment {where} offers {operation.name} to this key.")
+        raise Refused(
+            errors.NO_DEPLOYMENT, f"No deployment {where} offers {operation.name} to this key."
+        )
 
     def holders(self, operation: Operation) -> dict[str, Candidate]:
-        """Return the deployments that hold what the operation lists. Deployments on one account share a candidate.
-        Raises Refused."""
+        """Return the deployments that hold what the operation lists. Deployments on one account
+        share a candidate. Raises Refused."""
         shared, cloud = self._shared, self.cloud()
         holders: dict[str, Candidate] = {}
         accounts: dict[bytes, Candidate] = {}
@@ -184,34 +221,39 @@ class Selector:
         return holders
 
     def cloud(self) -> str:
-        """Return the cloud that was asked for, empty for any. Raises Refused where it is unknown."""
+        """Return the cloud that was asked for, empty for any. Raises Refused where it is
+        unknown."""
         if not self._cloud_name:
             return ""
         cloud, clouds = self._cloud_name.decode("latin-1"), self._shared.tables.clouds
         if cloud not in clouds:
             named = ", ".join(sorted(clouds))
-            raise Refused(errors.UNKNOWN_CLOUD, f"There is no cloud {cloud!r} here. Known: {named}.")
+            raise Refused(
+                errors.UNKNOWN_CLOUD, f"There is no cloud {cloud!r} here. Known: {named}."
+            )
         return cloud
 
     def _forbid(self, choice: Choice, selection: Selection, cloud: str, model: str) -> NoReturn:
-        """Raise Refused: by the agreement with the clause, of the cloud that was asked for or of every closed cloud;
-        else with what deployments lack."""
-        lacking = [passed for passed in selection.passed if not cloud or passed.cloud == cloud]
+        """Raise Refused: by the agreement with the clause, of the cloud that was asked for or of
+        every closed cloud; else with what deployments lack."""
+        lacking = [skipped for skipped in selection.skipped if not cloud or skipped.cloud == cloud]
         refusals = [refusal for refusal in choice.refusals.values() if cloud in ("", refusal.cloud)]
         where = f"on {cloud}" if cloud else "on any cloud"
         if lacking:
             named = "; ".join(map(str, lacking))
             message = f"No deployment of {model} {where} can serve this request: {named}."
-            raise Refused(errors.UNSUPPORTED, message, passed=selection.passed)
+            raise Refused(errors.UNSUPPORTED, message, skipped=selection.skipped)
         if not refusals:
             message = f"No deployment serves {model} {where} for this key; the agreement does not stand in the way."
-            raise Refused(errors.NO_DEPLOYMENT, message, param="model", passed=selection.passed)
+            raise Refused(errors.NO_DEPLOYMENT, message, param="model", skipped=selection.skipped)
         for refusal in refusals:
             self._shared.counts.refused[refusal.cloud] += 1
         message = " ".join([refusal.message for refusal in refusals])
         terms = ",".join(dict.fromkeys([term for refusal in refusals for term in refusal.terms]))
         decision = header_line("x-clauseway-decision", terms)
-        raise Refused(errors.FORBIDDEN, message, param="model", headers=decision, passed=selection.passed)
+        raise Refused(
+            errors.FORBIDDEN, message, param="model", headers=decision, skipped=selection.skipped
+        )
 
 
 def refuse_model(model: str, retired: str = "") -> NoReturn:

@@ -1,4 +1,5 @@
-"""What all connections of one gateway process share: tables, journal, clock, timers, counts."""
+"""State that all connections of one gateway process share: tables, journal, clock, timers,
+counters."""
 
 from asyncio import AbstractEventLoop
 from time import monotonic_ns
@@ -29,21 +30,25 @@ class Connection(Protocol):
 
 
 class Unattended(Protocol):
-    """An exchange for whose answer nobody waits."""
+    """A request for whose answer nobody waits."""
 
     def call_off(self) -> None:
         """Meter what came until now and let the rest go."""
 
 
 class Watcher(Protocol):
-    """Somebody who is told of every request that is over."""
+    """Hears of every request that is over."""
 
-    def finished(self, number: int, explanation: Explanation, duration_us: int, passed: bytes) -> None:
-        """`passed` are the client's header lines that clouds hear of, `traceparent` among them."""
+    def finished(
+        self, number: int, explanation: Explanation, duration_us: int, forwarded: bytes
+    ) -> None:
+        """`forwarded` are the client's header lines that clouds hear of, `traceparent` among
+        them."""
 
 
 class Shared:
-    """One per process. `tables` is replaced whole when the plan is; `draining` once a stop was asked for.
+    """One per process. `tables` is replaced whole when the plan is; `draining` once a stop was
+    asked for.
 
     `boot` names this start: with a request's number it is the request's identity.
     """
@@ -74,7 +79,7 @@ class Shared:
         self.counts = Counts()
         self.watchers: tuple[Watcher, ...] = ()
         self.connections: set[Connection] = set()
-        # Exchanges whose client has left and whose answer is read to its end all the same.
+        # Requests whose client has left and whose answer is read to its end all the same.
         self.drained: set[Unattended] = set()
         self.draining = False
         self._number = 0
@@ -93,10 +98,13 @@ class Shared:
         self.counts.refusals[INTERNAL.code] += 1
         self.loop.call_exception_handler({"message": OWN_FAULT, "exception": error})
 
-    def finished(self, number: int, explanation: Explanation, begin_ns: int, passed: bytes) -> None:
-        """A request that began at `begin_ns` (of `time.monotonic_ns`) is over: keep, count and report it."""
+    def finished(
+        self, number: int, explanation: Explanation, begin_ns: int, forwarded: bytes
+    ) -> None:
+        """A request that began at `begin_ns` (of `time.monotonic_ns`) is over: keep, count and
+        report it."""
         duration_us = (monotonic_ns() - begin_ns) // 1000
         self.explanations.keep(number, explanation)
         self.counts.finished(explanation, duration_us)
         for watcher in self.watchers:
-            watcher.finished(number, explanation, duration_us, passed)
+            watcher.finished(number, explanation, duration_us, forwarded)

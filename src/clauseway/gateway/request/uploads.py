@@ -2,10 +2,11 @@
 
     file → lines → each decided like a request of its own → the deployments that may serve all → what it may cost there
 
-A batch runs one model at one deployment: OpenAI takes one model in a file, Azure one deployment. So the file goes to a
-deployment that may serve every line, with one model; where none may, nothing is uploaded and the first lines at fault
-are named. It is read in slices of the loop's time, so that a large file stops nobody. What was found is remembered with
-the file, for the batch that is made of it.
+A batch runs one model at one deployment: OpenAI takes one model in a file, Azure one deployment. So
+the file goes to a deployment that may serve every line, with one model; where none may, nothing is
+uploaded and the first lines at fault are named. It is read in slices of the loop's time, so that a
+large file stops nobody. The contents are remembered with the file, for the batch that is made of
+it.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -19,7 +20,7 @@ from clauseway.gateway.request.batch_contents import Contents, Kind, batch_scale
 from clauseway.gateway.request.lifecycle import Prepared
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.selection import Selector
-from clauseway.gateway.routing.choices import Candidate, PassedOver, Selection
+from clauseway.gateway.routing.choices import Candidate, Selection, Skipped
 from clauseway.gateway.routing.rates import Scale
 from clauseway.gateway.routing.tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
@@ -31,7 +32,7 @@ from clauseway.gateway.wire.operations import BY_NAME, Wanted
 
 _BATCH = BITS[Capability.BATCH]
 _NEEDED = ("files.create", "batches.create")
-_FAULTS_MAX = 5  # who is told of five lines mends the program that writes them
+_FAULTS_MAX = 5  # a user who reads of five lines mends the program that writes them
 _WORTH_MAX = 1 << 62  # what the journal can hold
 
 
@@ -57,7 +58,8 @@ class _Fault(NamedTuple):
 
 
 class BatchUpload:
-    """The upload of one file for batches, as a preparation of its request: it says where the file may go."""
+    """The upload of one file for batches, as a preparation of its request: it says where the file
+    may go."""
 
     def __init__(
         self,
@@ -74,8 +76,8 @@ class BatchUpload:
         self._event_ns = event_ns
 
     async def prepare(self, is_over: Callable[[], bool]) -> Prepared | None:
-        """Return the deployments that may serve every line, and the file as it goes to the first; None once the request
-        is over. Raises Refused."""
+        """Return the deployments that may serve every line, and the file as it goes to the first;
+        None once the request is over. Raises Refused."""
         reading = _Reading(self._upload, self._wanted.body, self._select, self._scale)
         selection = await by_slices(reading.work(), is_over)
         if selection is None:
@@ -93,7 +95,8 @@ class BatchUpload:
 
 
 class _Reading:
-    """Reads one file, which lies in `body`; at the end `body` is the file as it goes to the first deployment."""
+    """Reads one file, which lies in `body`; at the end `body` is the file as it goes to the first
+    deployment."""
 
     def __init__(
         self,
@@ -107,7 +110,7 @@ class _Reading:
         self._select = select
         self._scale = scale
         self._places: list[_Place] = []
-        self._passed: tuple[PassedOver, ...] = ()
+        self._skipped: tuple[Skipped, ...] = ()
         self._kinds: dict[tuple[str, str], Kind] = {}
         self._faults: list[_Fault] = []
         self._count = 0
@@ -144,7 +147,7 @@ class _Reading:
         self._splicer = None
         upload.end += len(body) - len(self.body)
         upload.named, self.body = first.model, body
-        return Selection(tuple([place.candidate for place in self._places]), self._passed)
+        return Selection(tuple([place.candidate for place in self._places]), self._skipped)
 
     def _read(self, span: Span) -> None:
         model = ""
@@ -155,7 +158,9 @@ class _Reading:
             in_batch = needs._replace(bits=needs.bits | _BATCH)
             self._meet(span, line, self._select(line, in_batch))
         except BadBody as error:
-            self._faults.append(_Fault(span.number, model, Refused(MALFORMED_BODY, str(error), param=error.param)))
+            self._faults.append(
+                _Fault(span.number, model, Refused(MALFORMED_BODY, str(error), param=error.param))
+            )
             return
         except Refused as refused:
             self._faults.append(_Fault(span.number, model, refused))
@@ -174,19 +179,26 @@ class _Reading:
         if selection is self._selection:
             return
         model = line.asked.model or ""
-        able = [found for found in selection.candidates if found.target.lacks.isdisjoint(_NEEDED)]
+        able = [
+            candidate
+            for candidate in selection.candidates
+            if candidate.target.lacks.isdisjoint(_NEEDED)
+        ]
         if not able:
-            named = "; ".join(f"{found.target.cloud} {found.target.name}" for found in selection.candidates)
+            named = "; ".join(
+                f"{candidate.target.cloud} {candidate.target.name}"
+                for candidate in selection.candidates
+            )
             message = f"No deployment that may serve {model} here has batches: {named}."
             raise Refused(UNSUPPORTED, message, param="model")
         if self._selection is None:
             self._upload.model = model
-            self._passed = selection.passed
-            self._places = [_Place(found, self._scale(found.target)) for found in able]
+            self._skipped = selection.skipped
+            self._places = [_Place(candidate, self._scale(candidate.target)) for candidate in able]
             first = able[0].target.destination
             self._splicer = Splicer(self.body, first.model, first.quoted_model)
         else:
-            targets = [found.target for found in able]
+            targets = [candidate.target for candidate in able]
             left = [place for place in self._places if place.candidate.target in targets]
             if not left:
                 message = (
@@ -200,27 +212,31 @@ class _Reading:
 
     def _note(self, number: int, line: Line, needs: Needs) -> None:
         key = (line.operation, line.asked.model or "")
-        known = self._kinds.get(key)
-        if known is None:
-            known = self._kinds[key] = Kind(number, *key, 0, 0, 0)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = Kind(number, *key, 0, 0, 0)
         bounded = not (needs.images or needs.audio or needs.unbounded)
-        bits = known.bits | needs.bits
-        size = max(known.body_bytes, len(line.body)) if bounded else known.body_bytes
-        output = max(known.output_tokens, line.asked.output_tokens)
-        if (bits, size, output) != (known.bits, known.body_bytes, known.output_tokens):
-            self._kinds[key] = Kind(known.line, *key, bits, size, output)
+        bits = kind.bits | needs.bits
+        size = max(kind.body_bytes, len(line.body)) if bounded else kind.body_bytes
+        output = max(kind.output_tokens, line.asked.output_tokens)
+        if (bits, size, output) != (kind.bits, kind.body_bytes, kind.output_tokens):
+            self._kinds[key] = Kind(kind.line, *key, bits, size, output)
 
     def _refused(self) -> Refused:
         """All faults as one; the first says of what kind it is."""
-        told = " ".join(
-            f"Line {line}{f' (model {model!r})' if model else ''}: {refused}" for line, model, refused in self._faults
+        faults = " ".join(
+            f"Line {line}{f' (model {model!r})' if model else ''}: {refused}"
+            for line, model, refused in self._faults
         )
         rest = " Later lines were not read." if len(self._faults) == _FAULTS_MAX else ""
         first = self._faults[0].refused
         return Refused(
-            first.fault, f"The file was not uploaded. {told}{rest}", param="file", headers=first.headers,
-            passed=first.passed,
-        )  # fmt: skip
+            first.fault,
+            f"The file was not uploaded. {faults}{rest}",
+            param="file",
+            headers=first.headers,
+            skipped=first.skipped,
+        )
 
 
 def _named(targets: Sequence[CallTarget]) -> str:

@@ -1,4 +1,4 @@
-"""What may be wrong with a plan, all of it told at once and before any of it is used."""
+"""Checks of a plan: all of its problems are reported at once, before any of it is used."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ _PRICE_MAX = 10**9
 
 def check(plan: Plan) -> None:
     """Raise InvalidInput with everything that is wrong with a plan, before any of it is used."""
-    problems = [problem for found in plan_problems(plan) for problem in found]
+    problems = [problem for some in plan_problems(plan) for problem in some]
     seen: set[str] = set()
     for number, key in enumerate(plan.keys):
         where = f"keys[{number}].digest"
@@ -26,13 +26,15 @@ def check(plan: Plan) -> None:
         if key.digest in seen:
             problems.append(_problem("a second key with one digest", key.digest, where))
         seen.add(key.digest)
-        problems += key_problems(key, number, len(plan.policies), len(plan.limits), len(plan.budgets))
+        problems += key_problems(
+            key, number, len(plan.policies), len(plan.limits), len(plan.budgets)
+        )
     if problems:
         raise InvalidInput(*problems)
 
 
 def plan_problems(plan: Plan) -> Iterator[list[Problem]]:
-    """What is wrong with everything but the keys, some of it at a time."""
+    """Yield the problems of everything but the keys, some of them at a time."""
     yield _wrong_hash_key(plan.hash_key)
     for index, target in enumerate(plan.targets):
         yield _wrong_target(target, f"targets[{index}]")
@@ -47,11 +49,15 @@ def digest_problems(text: str, where: str) -> list[Problem]:
         written = bytes.fromhex(text).hex()
     except ValueError as error:
         return [_problem("not hexadecimal", str(error), where)]
-    return [] if written == text else [_problem("not as digests are written", "lower case, without spaces", where)]
+    return (
+        []
+        if written == text
+        else [_problem("not as digests are written", "lower case, without spaces", where)]
+    )
 
 
 def key_problems(key: Key, number: int, policies: int, limits: int, budgets: int) -> list[Problem]:
-    """What it names that there is not, of so many policies, limits and budgets."""
+    """Return the problems of a key that names policies, limits or budgets which do not exist."""
     wrong = []
     if not 0 <= key.policy < policies:
         wrong.append("policy")
@@ -59,27 +65,47 @@ def key_problems(key: Key, number: int, policies: int, limits: int, budgets: int
         wrong.append("limits")
     if key.budgets and not (min(key.budgets) >= 0 and max(key.budgets) < budgets):
         wrong.append("budgets")
-    return [_problem(f"{name} that do not exist", "an index is outside", f"keys[{number}]") for name in wrong]
+    return [
+        _problem(f"{name} that do not exist", "an index is outside", f"keys[{number}]")
+        for name in wrong
+    ]
 
 
 def _problem(what: str, why: str, where: str) -> Problem:
-    return Problem(what=what, why=why, where=where, todo="Compile the plan anew; it is never edited by hand.")
+    return Problem(
+        what=what, why=why, where=where, todo="Compile the plan anew; it is never edited by hand."
+    )
 
 
 def _wrong_target(target: Target, where: str) -> list[Problem]:
     problems = []
     if target.dialect not in CLOUDS:
-        problems.append(_problem(f"unknown dialect {target.dialect!r}", f"known: {', '.join(CLOUDS)}", where))
+        problems.append(
+            _problem(f"unknown dialect {target.dialect!r}", f"known: {', '.join(CLOUDS)}", where)
+        )
         return problems
     if not (0 <= target.input_price <= _PRICE_MAX and 0 <= target.output_price <= _PRICE_MAX):
-        problems.append(_problem("a price out of bounds", f"0 to {_PRICE_MAX} picodollars a token", where))
+        problems.append(
+            _problem("a price out of bounds", f"0 to {_PRICE_MAX} picodollars a token", where)
+        )
     if any(not 0 <= price <= _PRICE_MAX for span in target.prices for price in span.units.values()):
-        problems.append(_problem("a price out of bounds", f"0 to {_PRICE_MAX} picodollars a unit", f"{where}.prices"))
+        problems.append(
+            _problem(
+                "a price out of bounds", f"0 to {_PRICE_MAX} picodollars a unit", f"{where}.prices"
+            )
+        )
     unknown = [lack.capability for lack in target.lacks if lack.capability not in BITS]
     if unknown:
-        known = ", ".join(BITS)
-        problems.append(_problem(f"unknown capabilities {', '.join(unknown)}", f"known: {known}", f"{where}.lacks"))
-    problems += [msgspec.structs.replace(found, where=f"{where}.{found.where}") for found in problems_of(target.auth)]
+        names = ", ".join(BITS)
+        problems.append(
+            _problem(
+                f"unknown capabilities {', '.join(unknown)}", f"known: {names}", f"{where}.lacks"
+            )
+        )
+    problems += [
+        msgspec.structs.replace(problem, where=f"{where}.{problem.where}")
+        for problem in problems_of(target.auth)
+    ]
     try:
         CLOUDS[target.dialect].lacks(target)
         if target.auth.kind in STATIC:
@@ -116,13 +142,19 @@ def _wrong_epoch(plan: Plan, epoch: Epoch, where: str) -> list[Problem]:
         for target, ruling in route.candidates:
             if not (0 <= target < len(plan.targets) and 0 <= ruling < len(plan.rulings)):
                 why = f"({target}, {ruling}) is outside targets and rulings"
-                problems.append(_problem("a candidate that does not exist", why, f"{where}.routes[{name}]"))
+                problems.append(
+                    _problem("a candidate that does not exist", why, f"{where}.routes[{name}]")
+                )
     return problems
 
 
 def _wrong_policies(plan: Plan) -> list[Problem]:
     return [
-        _problem(f"unknown strategy {policy.strategy!r}", f"known: {', '.join(STRATEGIES)}", f"policies[{index}]")
+        _problem(
+            f"unknown strategy {policy.strategy!r}",
+            f"known: {', '.join(STRATEGIES)}",
+            f"policies[{index}]",
+        )
         for index, policy in enumerate(plan.policies)
         if policy.strategy not in STRATEGIES
     ]

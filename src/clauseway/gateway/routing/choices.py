@@ -1,6 +1,6 @@
-"""What may be done with a model in one market and stretch of time, and the candidates for one request among it, best
-first. A selection is made when the first request of its kind comes; from then on it is a look-up.
-"""
+"""Choices: what may be done with a model in one market and stretch of time, and the candidates for
+one request, best first. A selection is made when the first request of its kind comes; from then on
+it is a look-up."""
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,8 @@ _SELECTIONS_MAX: Final = 4096
 
 
 class Candidate(NamedTuple):
-    """A target and the ruling that permits it; `headers` say so in the answer, `decision` names it."""
+    """A target and the ruling that permits it; `headers` say so in the answer, `decision` names
+    it."""
 
     target: CallTarget
     ruling: int
@@ -31,8 +32,9 @@ class Candidate(NamedTuple):
     decision: str
 
 
-class PassedOver(NamedTuple):
-    """A deployment that a request did not go to, and why; both empty where the reason holds for all."""
+class Skipped(NamedTuple):
+    """A deployment that a request did not go to, and why; both empty where the reason holds for
+    all."""
 
     cloud: str
     deployment: str
@@ -43,35 +45,37 @@ class PassedOver(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """The candidates of one request, best first, and what was passed over on the way."""
+    """The candidates of one request, best first, and what was skipped on the way."""
 
     candidates: tuple[Candidate, ...]
-    passed: tuple[PassedOver, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 class Option(NamedTuple):
-    """A candidate in one stretch, and what it lacks: bits (as in `catalog.BITS`) and for each the reason in words."""
+    """A candidate in one stretch, and what it lacks: bits (as in `catalog.BITS`) and for each the
+    reason in words."""
 
     candidate: Candidate
     lacks: int = 0
     reasons: Mapping[int, str] = {}
 
 
-# Operation, cloud, deployment, needed bits, sizes, length and streaming, where its prompt is cached.
+# Operation, cloud, deployment, needed bits, sizes, length and streaming, where its prompt is
+# cached.
 _Kind = tuple[int, str, str, int, tuple[int, int], int, str]
 _SMALL: Final = (0, 0)
 
 
 class Choice:
-    """What may be done with a model in one market and stretch. `passed` are those that the policy or a retirement
-    rules out; `retired` says so where no deployment is left for that reason alone."""
+    """The deployments of a model in one market and stretch. `skipped` are those that the policy or
+    a retirement rules out; `retired` says so where no deployment is left for that reason alone."""
 
     def __init__(
         self,
         options: Sequence[Option],
         refusals: Mapping[str, Refusal],
         strategy: str = "primary-first",
-        passed: tuple[PassedOver, ...] = (),
+        skipped: tuple[Skipped, ...] = (),
         retired: str = "",
     ) -> None:
         self.candidates = tuple(option.candidate for option in options)
@@ -79,13 +83,17 @@ class Choice:
         self.retired = retired
         self._options = options
         self._strategy = strategy
-        self._passed = passed
+        self._skipped = skipped
         self._selections: dict[_Kind, Selection] = {}
         self._by_cost, self._by_pace = strategy == "cheapest", strategy == "fastest"
         self._moves, self._made_s = strategy in MOVING, 0.0
         targets = [candidate.target.target for candidate in self.candidates]
-        self._contexts = sorted({target.context_tokens_max for target in targets if target.context_tokens_max})
-        self._outputs = sorted({target.output_tokens_max for target in targets if target.output_tokens_max})
+        self._contexts = sorted(
+            {target.context_tokens_max for target in targets if target.context_tokens_max}
+        )
+        self._outputs = sorted(
+            {target.output_tokens_max for target in targets if target.output_tokens_max}
+        )
         # No limit is reached below these: the common case needs no more than two comparisons.
         self._bytes_free = _BYTES_PER_TOKEN_MAX * self._contexts[0] if self._contexts else _ANY_SIZE
         self._output_free = self._outputs[0] if self._outputs else _ANY_SIZE
@@ -102,8 +110,8 @@ class Choice:
         now_s: float = 0.0,
         cached_at: str = "",
     ) -> Selection:
-        """The candidates for a request, narrowed to a cloud or a deployment where one is named. `cached_at` is the
-        deployment that has the beginning of its prompt cached, where one has."""
+        """The candidates for a request, narrowed to a cloud or a deployment where one is named.
+        `cached_at` is the deployment that has the beginning of its prompt cached, where one has."""
         if self._moves and now_s - self._made_s >= _ORDER_S:
             self._selections.clear()
             self._made_s = now_s
@@ -113,19 +121,27 @@ class Choice:
             sizes = self._sizes(body_bytes, output_tokens, needs)
         length = length_of(body_bytes, output_tokens) if self._by_cost or cached_at else 0
         streamed = self._by_pace and asked.streamed
-        key = (operation.code, cloud, deployment, needs.bits, sizes, length * 2 + streamed, cached_at)
-        found = self._selections.get(key)
-        if found is None:
+        key = (
+            operation.code,
+            cloud,
+            deployment,
+            needs.bits,
+            sizes,
+            length * 2 + streamed,
+            cached_at,
+        )
+        selection = self._selections.get(key)
+        if selection is None:
             if len(self._selections) >= _SELECTIONS_MAX:
                 self._selections.clear()
-            found = self._select(operation, cloud, deployment, needs.bits, sizes)
-            found = self._ordered(found, length, streamed, cached_at, now_s)
-            self._selections[key] = found
-        return found
+            selection = self._select(operation, cloud, deployment, needs.bits, sizes)
+            selection = self._ordered(selection, length, streamed, cached_at, now_s)
+            self._selections[key] = selection
+        return selection
 
     def _sizes(self, body_bytes: int, output_tokens: int, needs: Needs) -> tuple[int, int]:
-        """How many of the known limits, smallest first, a request goes beyond: of context, and of output. Of sound and
-        images the bytes say nothing."""
+        """How many of the known limits, smallest first, a request goes beyond: of context, and of
+        output. Of sound and images the bytes say nothing."""
         says = not (needs.images or needs.audio or needs.unbounded)
         tokens_min = body_bytes // _BYTES_PER_TOKEN_MAX if says else 0
         return bisect_left(self._contexts, tokens_min), bisect_left(self._outputs, output_tokens)
@@ -133,7 +149,7 @@ class Choice:
     def _select(
         self, operation: Operation, cloud: str, deployment: str, bits: int, sizes: tuple[int, int]
     ) -> Selection:
-        candidates, passed = [], list(self._passed)
+        candidates, skipped = [], list(self._skipped)
         for option in self._options:
             target = option.candidate.target
             if cloud not in ("", target.cloud):
@@ -149,11 +165,11 @@ class Choice:
             else:
                 candidates.append(option.candidate)
                 continue
-            passed.append(PassedOver(target.cloud, target.name, reason))
-        return Selection(tuple(candidates), tuple(passed))
+            skipped.append(Skipped(target.cloud, target.name, reason))
+        return Selection(tuple(candidates), tuple(skipped))
 
     def _too_small(self, target: Target, sizes: tuple[int, int]) -> str:
-        """What of a request does not fit; empty where it does."""
+        """Return what of a request does not fit a deployment; empty where all does."""
         beyond, beyond_output = sizes
         if beyond and 0 < target.context_tokens_max <= self._contexts[beyond - 1]:
             return f"holds {target.context_tokens_max:,} tokens; the request is longer"
@@ -161,17 +177,23 @@ class Choice:
             return f"answers {target.output_tokens_max:,} tokens at most; the request asks for more"
         return ""
 
-    def _ordered(self, found: Selection, length: int, streamed: bool, cached_at: str, now_s: float) -> Selection:
-        if len(found.candidates) < 2:
-            return found
-        standings = [candidate.target.standing(now_s) for candidate in found.candidates]
+    def _ordered(
+        self, selection: Selection, length: int, streamed: bool, cached_at: str, now_s: float
+    ) -> Selection:
+        if len(selection.candidates) < 2:
+            return selection
+        standings = [candidate.target.standing(now_s) for candidate in selection.candidates]
         ranked = order(self._strategy, standings, length, streamed)
         first = ranked[0]
         for at in ranked[1:] if cached_at else ():
-            here = found.candidates[at].target.name == cached_at
+            here = selection.candidates[at].target.name == cached_at
             paid_for = standings[first].provisioned and not standings[at].provisioned
-            if here and not paid_for and cost(standings[at], length, cached=True) <= cost(standings[first], length):
+            if (
+                here
+                and not paid_for
+                and cost(standings[at], length, cached=True) <= cost(standings[first], length)
+            ):
                 ranked.remove(at)
                 ranked.insert(0, at)
                 break
-        return found._replace(candidates=tuple(found.candidates[at] for at in ranked))
+        return selection._replace(candidates=tuple(selection.candidates[at] for at in ranked))

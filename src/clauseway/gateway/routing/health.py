@@ -1,15 +1,19 @@
-"""Which deployments are well: ejected after failures, tried again by one request at a time. Pure; time is an argument.
+"""Health of deployments: ejected after failures, tried again by one request at a time. Pure; time
+is an argument.
 
     well ──(failures in a row)──▶ ejected ──(time is over)──▶ one probe ──(it succeeds)──▶ well
                                      ▲──────────(it fails: longer)──────────┘
 
-A deployment that says when to come again (`Retry-After`) is left alone until then, which is no failure, and is as well
-as before afterwards. An ejected one is asked all the same where nothing else is left: a poor chance beats none.
+A deployment that says when to come again (`Retry-After`) is left alone until then, which is no
+failure, and is as well as before afterwards. An ejected one is asked all the same where nothing
+else is left: a poor chance beats none.
 """
 
 from typing import Final
 
-_FAILURES: Final = 5  # in a row; fewer would eject a busy deployment for the bad luck of a few requests
+_FAILURES: Final = (
+    5  # in a row; fewer would eject a busy deployment for the bad luck of a few requests
+)
 _EJECTED_S, _EJECTED_MAX_S = 1.0, 30.0  # doubles with each probe that fails
 _EJECTIONS_MAX: Final = 10  # beyond it nothing grows any more
 _RETRIES_SHARE: Final = 0.2
@@ -17,10 +21,19 @@ _WAIT_MAX_S: Final = 120.0  # OpenAI's clients ignore longer waits too
 
 
 class Health:
-    """Of one deployment, for the life of the process. `until_s` is when it may be asked again, 0 while it is well;
-    `waiting`: because it said so itself. `ejected` is how often it was ejected in all."""
+    """Of one deployment, for the life of the process. `until_s` is when it may be asked again, 0
+    while it is well; `waiting`: because it said so itself. `ejected` is how often it was ejected in
+    all."""
 
-    __slots__ = ("_ejections", "_failures", "_probing_until_s", "ejected", "until_s", "waiting", "why")
+    __slots__ = (
+        "_ejections",
+        "_failures",
+        "_probing_until_s",
+        "ejected",
+        "until_s",
+        "waiting",
+        "why",
+    )
 
     def __init__(self) -> None:
         self.until_s = 0.0
@@ -32,11 +45,13 @@ class Health:
         self._probing_until_s = 0.0
 
     def is_away(self, now_s: float) -> bool:
-        """Whether requests pass it over: what was asked for ends by itself, an ejection by a probe."""
+        """Return whether requests skip it: what was asked for ends by itself, an ejection by a
+        probe."""
         return now_s < self.until_s if self.waiting else bool(self.until_s)
 
     def admits(self, now_s: float) -> bool:
-        """Whether a request may go there now. Past the time of an ejection: one, as a probe."""
+        """Return whether a request may go there now. Past the time of an ejection: one, as a
+        probe."""
         if not self.until_s:
             return True
         if now_s < self.until_s or now_s < self._probing_until_s:
@@ -52,7 +67,8 @@ class Health:
             self._probing_until_s = now_s + _EJECTED_MAX_S
 
     def called_off(self) -> None:
-        """A request that went there was called off: it says nothing, and if it was the probe, another may go."""
+        """A request that went there was called off: it says nothing, and if it was the probe,
+        another may go."""
         self._probing_until_s = 0.0
 
     def succeeded(self) -> None:
@@ -67,14 +83,16 @@ class Health:
         self._failures += 1
         if self._failures < _FAILURES and (not self.until_s or self.waiting):
             return
-        self.until_s = max(self.until_s, now_s + min(_EJECTED_S * 2**self._ejections, _EJECTED_MAX_S))
+        self.until_s = max(
+            self.until_s, now_s + min(_EJECTED_S * 2**self._ejections, _EJECTED_MAX_S)
+        )
         self.waiting = False
         self.why = f"ejected after {self._failures} failures in a row, the last: {why}"
         self._ejections = min(self._ejections + 1, _EJECTIONS_MAX)
         self.ejected += 1
         self._probing_until_s = 0.0
 
-    def told_to_wait(self, now_s: float, seconds: float, why: str) -> None:
+    def asked_to_wait(self, now_s: float, seconds: float, why: str) -> None:
         until_s = now_s + min(seconds, _WAIT_MAX_S)
         if until_s > self.until_s:
             self.until_s, self.why = until_s, f"asked to be left alone for {seconds:g} s: {why}"

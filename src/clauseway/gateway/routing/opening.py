@@ -29,8 +29,8 @@ def opened(plan: Plan) -> Opened:
 
 
 def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
-    """Read and check a plan's file in steps; consumes its pieces. Raises InvalidInput with everything that is wrong
-    with it, of what cannot even be read the first."""
+    """Read and check a plan's file in steps; consumes its pieces. Raises InvalidInput with
+    everything that is wrong with it, of what cannot even be read the first."""
     lines = lines_of(pieces)
     try:
         plan = PLAN.decode(next(lines, b""))
@@ -56,7 +56,9 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
             if part.keys:
                 for number, key in enumerate(part.keys, len(keys)):
                     problems += digest_problems(key.digest, f"keys[{number}].digest")
-                    problems += key_problems(key, number, len(plan.policies), len(limits), len(budgets))
+                    problems += key_problems(
+                        key, number, len(plan.policies), len(limits), len(budgets)
+                    )
                 keys.add(line, part.keys)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             raise no_plan(f"line {count + 2}: {error}", where) from None
@@ -67,9 +69,11 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
         yield
     if count != plan.parts:
         raise no_plan(f"it has {count} lines of parts; {plan.parts} were written", where)
-    plan = msgspec.structs.replace(plan, targets=tuple(targets), rulings=tuple(rulings), epochs=tuple(epochs))
-    for found in plan_problems(plan):
-        problems += found
+    plan = msgspec.structs.replace(
+        plan, targets=tuple(targets), rulings=tuple(rulings), epochs=tuple(epochs)
+    )
+    for some in plan_problems(plan):
+        problems += some
         yield
     if problems:
         raise InvalidInput(*problems)

@@ -1,7 +1,7 @@
-"""What the clouds let through, as far as this process can know: quotas by the minute, and how quick they are.
+"""Quotas by the minute and response times of clouds, as far as this process can know them.
 
-Both are of a deployment and live as long as the process; a new plan changes the figures, never what was counted. Pure;
-seconds (of one clock that only rises) are arguments.
+Both are of a deployment and live as long as the process; a new plan changes the figures, never what
+was counted. Pure; seconds (of one clock that only rises) are arguments.
 """
 
 from collections.abc import Callable
@@ -11,19 +11,28 @@ _Kept = TypeVar("_Kept")
 _WINDOW_S: Final = 60.0
 # Of a new measurement; the rest is of those before it.
 _SHARE: Final = 0.2
-# What is not measured for so long is half forgotten: a deployment that was slow once is asked again some day.
+# A measurement of this age counts half: a deployment that was slow once is asked again some day.
 _HALF_LIFE_S: Final = 60.0
 
 
 class Quota:
     """Requests and tokens that a deployment takes in a minute; 0 for as many as there are.
 
-    Both fill up by what is used and drain evenly, as the clouds' own do. Tokens are known when a request ends, so the
-    one that crosses the limit has begun before it is crossed: what comes then goes elsewhere until enough has drained.
+    Both fill up by what is used and drain evenly, as the clouds' own do. Tokens are known when a
+    request ends, so the one that crosses the limit has begun before it is crossed: what comes then
+    goes elsewhere until enough has drained.
     """
 
-    __slots__ = ("_requests", "_requests_per_s", "_requests_s", "_tokens", "_tokens_per_s", "_tokens_s", "requests",
-                 "tokens")  # fmt: skip
+    __slots__ = (
+        "_requests",
+        "_requests_per_s",
+        "_requests_s",
+        "_tokens",
+        "_tokens_per_s",
+        "_tokens_s",
+        "requests",
+        "tokens",
+    )
 
     def __init__(self) -> None:
         self.requests = self.tokens = 0
@@ -32,9 +41,12 @@ class Quota:
         self._requests_per_s = self._tokens_per_s = 0.0
 
     def hold(self, requests_per_minute: int, tokens_per_minute: int) -> None:
-        """What holds from here on."""
+        """Let these figures hold from here on."""
         self.requests, self.tokens = requests_per_minute, tokens_per_minute
-        self._requests_per_s, self._tokens_per_s = requests_per_minute / _WINDOW_S, tokens_per_minute / _WINDOW_S
+        self._requests_per_s, self._tokens_per_s = (
+            requests_per_minute / _WINDOW_S,
+            tokens_per_minute / _WINDOW_S,
+        )
 
     def admits(self, now_s: float) -> bool:
         if self.requests:
@@ -60,7 +72,8 @@ class Quota:
 
 
 class Pace:
-    """How long a deployment takes until its first content, in microseconds; streams and whole answers apart."""
+    """How long a deployment takes until its first content, in microseconds; streams and whole
+    answers apart."""
 
     __slots__ = ("_at_s", "_us")
 
@@ -76,19 +89,22 @@ class Pace:
     def expected_us(self, streamed: bool, now_s: float) -> float:
         """0 where nothing is known: then it is worth a try."""
         idle_s: float = now_s - self._at_s[streamed]
-        known: float = self._us[streamed]
-        return known * 0.5 ** (idle_s / _HALF_LIFE_S) if known else 0.0
+        former_us: float = self._us[streamed]
+        return former_us * 0.5 ** (idle_s / _HALF_LIFE_S) if former_us else 0.0
 
 
 class Memory:
-    """What is remembered of deployments over plans: quotas, pace, and where a prompt's beginning is cached."""
+    """State of deployments that outlives plans: quotas, pace, and where a prompt's beginning is
+    cached."""
 
     def __init__(self) -> None:
         self._quotas: dict[tuple[str, str], Quota] = {}
         self._paces: dict[tuple[str, str], Pace] = {}
         self.cached = Cached()
 
-    def quota(self, deployment: str, model: str, requests_per_minute: int, tokens_per_minute: int) -> Quota | None:
+    def quota(
+        self, deployment: str, model: str, requests_per_minute: int, tokens_per_minute: int
+    ) -> Quota | None:
         """None where nothing holds."""
         if not (requests_per_minute or tokens_per_minute):
             return None
@@ -100,14 +116,17 @@ class Memory:
         return _kept(self._paces, (deployment, model), Pace)
 
 
-def _kept(shelf: dict[tuple[str, str], _Kept], key: tuple[str, str], make: Callable[[], _Kept]) -> _Kept:
+def _kept(
+    shelf: dict[tuple[str, str], _Kept], key: tuple[str, str], make: Callable[[], _Kept]
+) -> _Kept:
     if key not in shelf:
         shelf[key] = make()
     return shelf[key]
 
 
 class Cached:
-    """Which deployment last served a prompt-cache key. Bounded: the one used longest ago is forgotten first."""
+    """The deployment that last served each prompt-cache key. Bounded: the key used longest ago is
+    forgotten first."""
 
     # The clouds keep a cached beginning for an hour at most, unless it is asked for longer.
     _AFTER_S = 3600.0
@@ -116,7 +135,9 @@ class Cached:
         self._kept = kept  # the default is about ten megabytes
         self._places: dict[tuple[str, str, str], tuple[str, float]] = {}
 
-    def served(self, organisation: str, model: str, key: str, deployment: str, now_s: float) -> None:
+    def served(
+        self, organisation: str, model: str, key: str, deployment: str, now_s: float
+    ) -> None:
         places, place = self._places, (organisation, model, key)
         places.pop(place, None)
         places[place] = (deployment, now_s)

@@ -1,7 +1,8 @@
-"""What usage is worth: the prices of units compiled so that a charge is one sum over what was reported.
+"""Rates: the prices of units compiled so that a charge is one sum over the reported units.
 
-The rule is metering's: a part with a price of its own is taken out of its whole, one without stays inside it. So a part
-counts with the difference to its whole, and what is left out of the sum is left out of `metering.billable` too.
+The rule is metering's: a part with a price of its own is taken out of its whole, one without stays
+inside it. So a part counts with the difference to its whole, and what is left out of the sum is
+left out of `metering.billable` too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,21 +15,35 @@ from clauseway.metering.units import CONTAINED_IN
 _CODES: Final = max(Unit) + 1
 _INPUT: Final = Unit.INPUT_TOKENS
 _INPUT_PARTS: Final = (Unit.CACHED_INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS)
-_OUTPUT_PARTS: Final = (Unit.REASONING_TOKENS, Unit.ACCEPTED_PREDICTION_TOKENS, Unit.REJECTED_PREDICTION_TOKENS)
+_OUTPUT_PARTS: Final = (
+    Unit.REASONING_TOKENS,
+    Unit.ACCEPTED_PREDICTION_TOKENS,
+    Unit.REJECTED_PREDICTION_TOKENS,
+)
 _ANY_SIZE: Final = 1 << 62
 
-# The lengths above which prices change, ascending, the first of them 0: (length, unit → picodollars).
+# The lengths above which prices change, ascending, the first of them 0: (length, unit →
+# picodollars).
 Steps = Sequence[tuple[int, Mapping[int, int]]]
 
 
 class Rates:
-    """Prices in picodollars per unit. `input_max` and `output_max` are the most that a token of plain text may cost,
-    `any_input_max` and `any_output_max` of whatever kind."""
+    """Prices in picodollars per unit. `input_max` and `output_max` are the most that a token of
+    plain text may cost, `any_input_max` and `any_output_max` of whatever kind."""
 
     __slots__ = (
-        "_differences", "_prices", "any_input_max", "any_output_max", "by_time", "cached_input", "input", "input_max",
-        "milliseconds", "output", "output_max",
-    )  # fmt: skip
+        "_differences",
+        "_prices",
+        "any_input_max",
+        "any_output_max",
+        "by_time",
+        "cached_input",
+        "input",
+        "input_max",
+        "milliseconds",
+        "output",
+        "output_max",
+    )
 
     def __init__(self, prices: Mapping[int, int]) -> None:
         self._prices = [prices.get(code, 0) for code in range(_CODES)]
@@ -37,8 +52,12 @@ class Rates:
             if part in prices:
                 self._differences[part] -= self._prices[whole]
         self.input, self.output = self._prices[Unit.INPUT_TOKENS], self._prices[Unit.OUTPUT_TOKENS]
-        self.input_max = max(self._prices[Unit.INPUT_TOKENS], *(prices.get(part, 0) for part in _INPUT_PARTS))
-        self.output_max = max(self._prices[Unit.OUTPUT_TOKENS], *(prices.get(part, 0) for part in _OUTPUT_PARTS))
+        self.input_max = max(
+            self._prices[Unit.INPUT_TOKENS], *(prices.get(part, 0) for part in _INPUT_PARTS)
+        )
+        self.output_max = max(
+            self._prices[Unit.OUTPUT_TOKENS], *(prices.get(part, 0) for part in _OUTPUT_PARTS)
+        )
         self.any_input_max = self._most(Unit.INPUT_TOKENS)
         self.any_output_max = self._most(Unit.OUTPUT_TOKENS)
         self.cached_input = prices.get(Unit.CACHED_INPUT_TOKENS, self._prices[Unit.INPUT_TOKENS])
@@ -60,9 +79,11 @@ class Rates:
 
 
 class Scale:
-    """The rates of one way of being served, by the length of a request. `rates` are those of up to `long` tokens.
+    """The rates of one way of being served, by the length of a request. `rates` are those of up to
+    `long` tokens.
 
-    A charge knows the length; a reservation knows the greatest that it may be, and takes the dearest up to there.
+    A charge knows the length; a reservation knows the greatest that it may be, and takes the
+    dearest up to there.
     """
 
     __slots__ = ("_ceilings", "_longer", "long", "rates", "steps")
@@ -71,7 +92,8 @@ class Scale:
         self.steps = steps
         units = steps[0][1]
         self.rates = Rates(units)
-        # Longest first: prices of long requests, and the highest that a request of up to that length may meet.
+        # Longest first: prices of long requests, and the highest that a request of up to that
+        # length may meet.
         self._longer: list[tuple[int, Rates]] = []
         self._ceilings: list[tuple[int, Rates]] = []
         for above, prices in steps[1:]:
@@ -93,22 +115,22 @@ class Scale:
 
 def _above(longer: Sequence[tuple[int, Rates]], input_tokens: int, rates: Rates) -> Rates:
     """The rates of a request of so many input tokens."""
-    return next((found for above, found in longer if input_tokens > above), rates)
+    return next((longer_rates for above, longer_rates in longer if input_tokens > above), rates)
 
 
 def highest(*prices: Mapping[int, int]) -> Mapping[int, int]:
-    """The highest price of each unit. A part that has none in one of them is priced there as its whole, so the highest
-    of a whole and its parts is never below any of them."""
-    units = {unit for one in prices for unit in one}
-    return {unit: max(one.get(unit, 0) for one in prices) for unit in units}
+    """The highest price of each unit. A part that has none in one of them is priced there as its
+    whole, so the highest of a whole and its parts is never below any of them."""
+    units = {unit for priced in prices for unit in priced}
+    return {unit: max(priced.get(unit, 0) for priced in prices) for unit in units}
 
 
 def envelope(scales: Sequence[Scale]) -> Scale:
     """A scale that is nowhere below any of these."""
     lengths = sorted({above for scale in scales for above, _ in scale.steps})
-    return Scale([
-        (length, highest(*(_at(scale.steps, length) for scale in scales))) for length in lengths
-    ])  # fmt: skip
+    return Scale(
+        [(length, highest(*(_at(scale.steps, length) for scale in scales))) for length in lengths]
+    )
 
 
 def _at(steps: Steps, length: int) -> Mapping[int, int]:

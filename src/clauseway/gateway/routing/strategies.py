@@ -1,4 +1,5 @@
-"""In which order the permitted deployments are asked. Pure: a strategy is a function from what is known to a rank.
+"""In which order the permitted deployments are asked. Pure: a strategy is a function from what is
+known to a rank.
 
     primary-first   as the plan lists them: the primary cloud's first, then as the operator wrote them
     commitment      first whose commitment lapses soonest, with money left in it
@@ -6,24 +7,25 @@
     fastest         by the time until the first content, as measured here; the unmeasured are tried
     pinned          one deployment and no other (a constraint, see `tables`)
 
-What is paid for whether it is used or not (provisioned throughput) comes first under every strategy. Ties are broken
-by the plan's order, so an order is always total. Costs and times are small look-ups made here, at most once a second
-for what moves and never per request.
+What is paid for whether it is used or not (provisioned throughput) comes first under every
+strategy. Ties are broken by the plan's order, so an order is always total. Costs and times are
+small look-ups made here, at most once a second for what moves and never per request.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 NEVER_NS: Final = (1 << 63) - 1
-# What an answer comes to where a request does not say: for comparing prices only.
+# The length of an answer, in tokens, where a request does not say: for comparing prices only.
 _ORDINARY_OUTPUT: Final = 512
 _BYTES_PER_TOKEN_SHIFT: Final = 2  # four bytes are a token, about
 _LENGTH_MAX: Final = 12
 
 
 class Standing(NamedTuple):
-    """What is known of a candidate. Prices in picodollars per token; `lapses_ns` is the end of the commitment that it
-    burns down, NEVER_NS where there is none with money left; `expected_us` by (whole, streamed)."""
+    """The properties of a candidate that strategies compare. Prices in picodollars per token;
+    `lapses_ns` is the end of the commitment that it burns down, NEVER_NS where there is none with
+    money left; `expected_us` by (whole, streamed)."""
 
     provisioned: bool = False
     input_price: int = 0
@@ -38,15 +40,18 @@ Rank = Callable[[Standing, int, bool], tuple[float, ...]]
 
 
 def length_of(body_bytes: int, output_tokens: int) -> int:
-    """How much longer a question is than the answer may be, in powers of two: prices are compared by that."""
+    """How much longer a question is than the answer may be, in powers of two: prices are compared
+    by that."""
     asked, answered = body_bytes >> _BYTES_PER_TOKEN_SHIFT, output_tokens or _ORDINARY_OUTPUT
     return max(-_LENGTH_MAX, min(_LENGTH_MAX, asked.bit_length() - answered.bit_length()))
 
 
 def cost(standing: Standing, length: int, *, cached: bool = False) -> int:
-    """What a request of that length costs there, in arbitrary units that compare."""
+    """Return the cost of a request of that length, in arbitrary units that compare."""
     tokens_in, tokens_out = (1 << length, 1) if length > 0 else (1, 1 << -length)
-    return (standing.cached_price if cached else standing.input_price) * tokens_in + standing.output_price * tokens_out
+    return (
+        standing.cached_price if cached else standing.input_price
+    ) * tokens_in + standing.output_price * tokens_out
 
 
 def _as_listed(_standing: Standing, _length: int, _streamed: bool) -> tuple[float, ...]:
@@ -76,7 +81,9 @@ STRATEGIES: Final[Mapping[str, Rank]] = {
 MOVING: Final = frozenset({"commitment", "fastest"})
 
 
-def order(strategy: str, standings: Sequence[Standing], length: int = 0, streamed: bool = False) -> list[int]:
+def order(
+    strategy: str, standings: Sequence[Standing], length: int = 0, streamed: bool = False
+) -> list[int]:
     """The indices of the candidates, best first."""
     rank = STRATEGIES[strategy]
     return sorted(

@@ -1,9 +1,10 @@
-"""A plan compiled to look-ups: keys to customers, business time to a stretch, (market, model) to what may be done.
+"""A plan compiled to look-ups: keys to customers, business time to a stretch, (market, model) to
+what may be done.
 
-A new plan is a new `Tables` and takes the place of the old one between two requests. A market is what a seller sells to
-a segment under a policy. A stretch is a time in which nothing dated changes: no route, price, capability, retirement
-or commitment. What may be done with a model is compiled when it is first asked for in a stretch, and who a key belongs
-to when it is first seen.
+A new plan is a new `Tables` and takes the place of the old one between two requests. A market is
+what a seller sells to a segment under a policy. A stretch is a time in which nothing dated changes:
+no route, price, capability, retirement or commitment. The choice for a model is compiled when it is
+first asked for in a stretch, and the customer of a key when the key is first seen.
 """
 
 from bisect import bisect_right
@@ -16,7 +17,7 @@ from clauseway.gateway.clouds.dialect import Address, address_of
 from clauseway.gateway.plan import Key, Plan, Policy, Route, Target
 from clauseway.gateway.plan.file import Opened
 from clauseway.gateway.plan.steps import emptied
-from clauseway.gateway.routing.choices import Candidate, Choice, Option, PassedOver
+from clauseway.gateway.routing.choices import Candidate, Choice, Option, Skipped
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.keys import digest
 from clauseway.gateway.routing.quotas import Memory
@@ -31,10 +32,11 @@ _EU: Final = BITS[Capability.EU_DATA_ZONE]
 
 
 class Customer(NamedTuple):
-    """Who a key belongs to. `label` is its code in the spool, `market` the (seller, segment) that routes depend on.
+    """The owner of a key. `label` is its code in the spool, `market` the (seller, segment) that
+    routes depend on.
 
-    `account` is None where no limit and no budget holds; `drains`: answers are read to their end for their usage even
-    when the client has left.
+    `account` is None where no limit and no budget holds; `drains`: answers are read to their end
+    for their usage even when the client has left.
     """
 
     label: int
@@ -50,7 +52,8 @@ _NO_CHOICE: Final = Choice((), {})
 
 
 class Tables:
-    """Everything a request looks up. Its customers' accounts are of the plan that `accounts` was turned to last."""
+    """Everything a request looks up. Its customers' accounts are of the plan that `accounts` was
+    turned to last."""
 
     def __init__(
         self,
@@ -72,7 +75,12 @@ class Tables:
         self._markets: dict[tuple[str, str, int], int] = {}
         self._sold: list[tuple[str, str, Policy]] = []
         self.targets = [
-            CallTarget(target, label(target.label), endpoint(address_of(target.url)), health(target.label.deployment))
+            CallTarget(
+                target,
+                label(target.label),
+                endpoint(address_of(target.url)),
+                health(target.label.deployment),
+            )
             for target in plan.targets
         ]
         self.memory = memory or Memory()
@@ -89,7 +97,10 @@ class Tables:
             self._holders.setdefault((holder.target.name, ""), holder)
             self._holders[holder.target.name, holder.target.product] = holder
         self.clouds = frozenset(target.label.cloud for target in plan.targets) | {
-            refusal.cloud for epoch in plan.epochs for route in epoch.routes.values() for refusal in route.refusals
+            refusal.cloud
+            for epoch in plan.epochs
+            for route in epoch.routes.values()
+            for refusal in route.refusals
         }
         self._cuts = sorted(set(_cuts_of(plan)))
         self._hourly = any(target.hourly for target in self.targets)
@@ -105,68 +116,85 @@ class Tables:
         for target in self.targets:
             its = target.target
             target.quota = self.memory.quota(
-                target.name, its.label.model, its.quota_requests_per_minute, its.quota_tokens_per_minute
+                target.name,
+                its.label.model,
+                its.quota_requests_per_minute,
+                its.quota_tokens_per_minute,
             )
             target.pace = self.memory.pace(target.name, its.label.model) if paced else None
             target.balances = [balance for balance in balances if balance.counts(its.label)]
 
     def customer(self, secret: bytes) -> Customer | None:
-        """Who a key belongs to; None where nobody has it."""
+        """Return the owner of a key; None where the key is unknown."""
         hashed = digest(self._hash_key, secret)
-        found = self._customers.get(hashed)
-        if found is None:
+        customer = self._customers.get(hashed)
+        if customer is None:
             key = self._keys.find(hashed)
             if key is not None:
-                found = self._customers[hashed] = self._customer(key)
-        return found
+                customer = self._customers[hashed] = self._customer(key)
+        return customer
 
     def letting_go(self) -> Generator[None, None, None]:
-        """Of tables that others have taken the place of: free in steps what requests under way do not need."""
+        """Of tables that others have taken the place of: free in steps what requests under way do
+        not need."""
         yield from self._keys.letting_go()
         yield from emptied(self._customers)
         yield from emptied(self._current)
 
     def choice(self, event_ns: int, customer: Customer, model: str) -> Choice | None:
-        """What may be done with `model`; None where no client may ask for such a name at all."""
+        """Return what may be done with `model`; None where no client may ask for such a name at
+        all."""
         if not self._begin_ns <= event_ns < self._end_ns:
             self._turn_to(event_ns)
-        found = self._current.get((customer.market, model))
-        if found is None and model in self.plan.models:
-            found = self._current[customer.market, model] = self._choice(customer.market, model)
-        return found
+        choice = self._current.get((customer.market, model))
+        if choice is None and model in self.plan.models:
+            choice = self._current[customer.market, model] = self._choice(customer.market, model)
+        return choice
 
     def retired(self, event_ns: int, model: str) -> str:
-        """What is said of a name that nothing serves here and that is retired elsewhere; empty where nothing is."""
-        said = (found.message for found in self.plan.retirements if found.name == model and found.begin_ns <= event_ns)
+        """Return the message for a name that nothing serves here and that is retired elsewhere;
+        else empty."""
+        said = (
+            retirement.message
+            for retirement in self.plan.retirements
+            if retirement.name == model and retirement.begin_ns <= event_ns
+        )
         return "" if model in self.plan.models else next(said, "")
 
     def cached_at(self, customer: Customer, model: str, cache_key: str, now_s: float) -> str:
-        """The deployment that last served requests with this cache key, empty where none is known."""
+        """The deployment that last served requests with this cache key, empty where none is
+        known."""
         return self.memory.cached.deployment(customer.buyer.organisation, model, cache_key, now_s)
 
     def went_to(self, target: CallTarget, customer: Customer, wanted: Wanted, now_s: float) -> None:
         """A request with a cache key goes to a deployment: those that share it follow."""
         cached = self.memory.cached
-        cached.served(customer.buyer.organisation, wanted.model, wanted.needs.cache_key, target.name, now_s)
+        cached.served(
+            customer.buyer.organisation, wanted.model, wanted.needs.cache_key, target.name, now_s
+        )
 
     def models(self, event_ns: int, customer: Customer) -> list[str]:
         """The names that are served now to a customer, in the plan's order."""
         return [
-            name for name in self.plan.models if (found := self.choice(event_ns, customer, name)) and found.candidates
+            name
+            for name in self.plan.models
+            if (choice := self.choice(event_ns, customer, name)) and choice.candidates
         ]
 
     def reachable(self, event_ns: int, customer: Customer) -> list[Candidate]:
-        """One candidate of each deployment that a customer may reach now with any model, the first models' first."""
-        found: dict[str, Candidate] = {}
+        """One candidate of each deployment that a customer may reach now with any model, the first
+        models' first."""
+        reachable: dict[str, Candidate] = {}
         for name in self.plan.models:
             choice = self.choice(event_ns, customer, name)
             for candidate in choice.candidates if choice is not None else ():
-                found.setdefault(candidate.target.name, candidate)
-        return list(found.values())
+                reachable.setdefault(candidate.target.name, candidate)
+        return list(reachable.values())
 
     def holder(self, deployment: str, model: str = "") -> Candidate | None:
-        """Where something that was made before lies: to read it, or to delete it, is no new sale. Of the models there
-        it is the one that made it, where that is known: what is metered at its end is that model's."""
+        """Where something that was made before lies: to read it, or to delete it, is no new sale.
+        Of the models there it is the one that made it, where that is known: what is metered at its
+        end is that model's."""
         product = self.plan.models.get(model, "") if model else ""
         return self._holders.get((deployment, product)) or self._holders.get((deployment, ""))
 
@@ -208,17 +236,18 @@ class Tables:
         route = self._routes.get(f"{seller}|{self.plan.models[model]}|{segment}")
         if route is None:
             return _NO_CHOICE
-        # INVARIANT: a target stands once among the candidates, so going through them attempts none twice.
+        # INVARIANT: a target stands once among the candidates, so going through them attempts none
+        # twice.
         rulings: dict[int, int] = {}
         for target, ruling in route.candidates:
             rulings.setdefault(target, ruling)
         gone = {
-            found.surface: found.message
-            for found in self.plan.retirements
-            if found.name == model and found.begin_ns <= self._begin_ns
+            retirement.surface: retirement.message
+            for retirement in self.plan.retirements
+            if retirement.name == model and retirement.begin_ns <= self._begin_ns
         }
         snapshot = model if model in self.plan.snapshots else ""
-        options, passed, retired = [], [], []
+        options, skipped, retired = [], [], []
         for target, ruling in rulings.items():
             option = self._option(target, ruling)
             its = self.plan.targets[target]
@@ -227,14 +256,14 @@ class Tables:
             if not why:
                 options.append(option)
                 continue
-            passed.append(PassedOver(its.label.cloud, its.label.deployment, why))
+            skipped.append(Skipped(its.label.cloud, its.label.deployment, why))
             retired += [message] if message else []
         all_retired = not options and len(retired) == len(rulings) > 0
         return Choice(
             options,
             {refusal.cloud: refusal for refusal in route.refusals},
             policy.strategy,
-            tuple(passed),
+            tuple(skipped),
             " ".join(dict.fromkeys(retired)) if all_retired else "",
         )
 
@@ -281,8 +310,8 @@ def _cuts_of(plan: Plan) -> Iterator[int]:
 
 
 def _against(policy: Policy, snapshot: str, target: Target, option: Option) -> str:
-    """Why a customer may not be served by a deployment: by its policy, or because another snapshot is asked for. Empty
-    where it may."""
+    """Why a customer may not be served by a deployment: by its policy, or because another snapshot
+    is asked for. Empty where it may."""
     label = target.label
     for noun, value, wanted in (
         ("cloud", label.cloud, policy.clouds),
@@ -306,6 +335,7 @@ def _against(policy: Policy, snapshot: str, target: Target, option: Option) -> s
 
 
 def header_line(name: str, value: str) -> bytes:
-    """A header line. What cannot stand in a header (line breaks, other scripts) becomes `?`."""
+    """Return a header line. Characters that cannot stand in a header (line breaks, other scripts)
+    become `?`."""
     safe = "".join(char if " " <= char <= "~" else "?" for char in value)
     return f"{name}: {safe}\r\n".encode()

@@ -1,4 +1,5 @@
-"""What is called: a deployment ready to be called, what a request to it may cost at most, and what it came to."""
+"""Targets: a deployment ready to be called, the most that a request to it may cost, and its
+charge."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -32,7 +33,8 @@ _OF_TEXT: Final = frozenset({"text", "embedding", "moderation"})
 
 
 class Reserved(msgspec.Struct, frozen=True, gc=False):
-    """The worst case of a request: its cost in picodollars, its tokens, and how many of those are output."""
+    """The worst case of a request: its cost in picodollars, its tokens, and how many of those are
+    output."""
 
     picodollars: int
     tokens: int
@@ -62,7 +64,9 @@ class CallTarget:
         self.refuses_with = dialect.refuses_with
         self.lacks = dialect.lacks(target)
         self.destination = Destination(
-            target.label.model, msgspec.json.encode(target.label.model), dialect.takes_usage_option(target)
+            target.label.model,
+            msgspec.json.encode(target.label.model),
+            dialect.takes_usage_option(target),
         )
         self.cloud = target.label.cloud
         self.product = target.label.product
@@ -71,7 +75,11 @@ class CallTarget:
         self.balances: Sequence[Balance] = ()
         self.burns: Sequence[Balance] = ()
         self._tariffs = Tariffs(target)
-        self.varied, self.tiered, self.hourly = self._tariffs.varied, self._tariffs.tiered, self._tariffs.hourly
+        self.varied, self.tiered, self.hourly = (
+            self._tariffs.varied,
+            self._tariffs.tiered,
+            self._tariffs.hourly,
+        )
         self.quota: Quota | None = None
         self.pace: Pace | None = None
         self._of_text = target.kind in _OF_TEXT
@@ -82,14 +90,19 @@ class CallTarget:
         self.turn_to(max((prices.begin_ns for prices in target.prices), default=_ALWAYS_NS))
 
     def present(self, credential: Credential | None) -> None:
-        """From here on requests present this credential; None: there is none. Raises KeyError or ValueError, with
-        nothing changed, where the cloud has no use for it."""
-        self.prepare = None if credential is None else CLOUDS[self.target.dialect].prepare(self.target, credential)
+        """From here on requests present this credential; None: there is none. Raises KeyError or
+        ValueError, with nothing changed, where the cloud has no use for it."""
+        self.prepare = (
+            None
+            if credential is None
+            else CLOUDS[self.target.dialect].prepare(self.target, credential)
+        )
         self.credential = credential
 
     @property
     def account(self) -> bytes:
-        """The same for deployments that lie on one account, of whose files and batches each can tell."""
+        """The same for deployments that lie on one account, of whose files and batches each can
+        tell."""
         its = self.target
         return msgspec.json.encode((its.dialect, its.url, its.auth, its.settings))
 
@@ -97,20 +110,24 @@ class CallTarget:
         """From here on the prices and commitments of this stretch hold."""
         self._tariff = self._tariffs.at(begin_ns)
         self.scale = self._tariff.plain
-        self.burns = [balance for balance in self.balances if balance.begin_ns <= begin_ns < balance.end_ns]
+        self.burns = [
+            balance for balance in self.balances if balance.begin_ns <= begin_ns < balance.end_ns
+        ]
 
     def scale_for(self, wanted: Wanted, buyer: Buyer, event_ns: int) -> Scale:
-        """The most that a request may cost, in whatever tier it comes to be served. To be asked where prices are
-        `varied`; elsewhere it is `scale`."""
+        """The most that a request may cost, in whatever tier it comes to be served. To be asked
+        where prices are `varied`; elsewhere it is `scale`."""
         tariff = self._tariff
         if not tariff.begin_ns <= event_ns < tariff.end_ns:
             tariff = self._tariffs.at(event_ns)
-        return tariff.dearest(buyer.organisation, wanted.operation.name, wanted.needs.tier, wanted.asked.later)
+        return tariff.dearest(
+            buyer.organisation, wanted.operation.name, wanted.needs.tier, wanted.asked.later
+        )
 
     def worst_case(self, asked: Asked, body_bytes: int, needs: Needs, scale: Scale) -> Reserved:
-        """What a request may cost and use at most: a token is at least one byte of the body, an image what the catalog
-        says, what is not in the body as much as the model can hold; every choice may be as long as the request or the
-        model allows."""
+        """Return the most that a request may cost and use: a token is at least one byte of the
+        body, an image what the catalog says, what is not in the body as much as the model can hold;
+        every choice may be as long as the request or the model allows."""
         rates = scale.rates
         output_max = (asked.output_tokens or self.output_tokens_max) * asked.choices
         if needs is PLAIN and self._of_text:
@@ -133,20 +150,25 @@ class CallTarget:
         return Reserved(worth, input_max + output_max, output_max)
 
     def has_room(self, now_s: float) -> bool:
-        """Whether its own quota bears another request."""
+        """Return whether its own quota bears another request."""
         return self.quota is None or self.quota.admits(now_s)
 
     def charge(self, units: Units) -> int:
-        """What usage is worth at the prices in force, in picodollars, as pricing would charge it."""
+        """Return the charge of usage at the prices in force, in picodollars, as pricing would
+        charge it."""
         scale = self.scale
-        worth = scale.charge(units) if units and units[0][1] > scale.long else scale.rates.charge(units)
+        worth = (
+            scale.charge(units) if units and units[0][1] > scale.long else scale.rates.charge(units)
+        )
         for balance in self.burns:
             balance.left -= worth
         return worth
 
-    def charge_of(self, units: Units, operation: str, tier: str, buyer: Buyer, event_ns: int) -> int:
-        """The same where prices are `varied`: of a request of that instant, served in the tier that its cloud told,
-        empty where it told none."""
+    def charge_of(
+        self, units: Units, operation: str, tier: str, buyer: Buyer, event_ns: int
+    ) -> int:
+        """The same where prices are `varied`: of a request of that instant, served in the tier that
+        its cloud reported, empty where it reported none."""
         tariff = self._tariff
         if not tariff.begin_ns <= event_ns < tariff.end_ns:
             tariff = self._tariffs.at(event_ns)
@@ -157,12 +179,14 @@ class CallTarget:
 
     @property
     def is_watched(self) -> bool:
-        """Whether anybody wants to know how its requests end."""
+        """Return whether anybody wants to know how its requests end."""
         return self.quota is not None or self.pace is not None
 
-    def observe(self, streamed: bool, status: Status, first_us: int, tokens_more: int, now_s: float) -> None:
-        """How a request ended: after what time the first content came, and how many tokens more than were guessed when
-        it began."""
+    def observe(
+        self, streamed: bool, status: Status, first_us: int, tokens_more: int, now_s: float
+    ) -> None:
+        """How a request ended: after what time the first content came, and how many tokens more
+        than were guessed when it began."""
         if self.quota is not None:
             self.quota.correct(tokens_more)
         if self.pace is not None and status in (Status.COMPLETE, Status.ESTIMATED):
@@ -176,13 +200,17 @@ class CallTarget:
             input_price=rates.input,
             cached_price=rates.cached_input,
             output_price=rates.output,
-            lapses_ns=min((balance.end_ns for balance in self.burns if balance.left > 0), default=NEVER_NS),
-            expected_us=(pace.expected_us(False, now_s), pace.expected_us(True, now_s)) if pace else (0.0, 0.0),
+            lapses_ns=min(
+                (balance.end_ns for balance in self.burns if balance.left > 0), default=NEVER_NS
+            ),
+            expected_us=(pace.expected_us(False, now_s), pace.expected_us(True, now_s))
+            if pace
+            else (0.0, 0.0),
         )
 
 
 class Balance:
-    """What is left of a commitment, in picodollars, counted down by what this process charges."""
+    """The rest of a commitment, in picodollars, counted down by what this process charges."""
 
     __slots__ = ("begin_ns", "commitment", "end_ns", "left")
 
@@ -192,9 +220,13 @@ class Balance:
         self.left = commitment.left
 
     def counts(self, label: Deployment) -> bool:
-        """Whether what a deployment serves counts toward it."""
+        """Return whether what a deployment serves counts toward it."""
         its = self.commitment
         return all(
             not wanted or value in wanted
-            for wanted, value in ((its.clouds, label.cloud), (its.sellers, label.seller), (its.products, label.product))
+            for wanted, value in (
+                (its.clouds, label.cloud),
+                (its.sellers, label.seller),
+                (its.products, label.product),
+            )
         )

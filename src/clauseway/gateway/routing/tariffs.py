@@ -1,9 +1,10 @@
-"""What a deployment's units cost: whom, when, through which endpoint and in which tier.
+"""Tariffs: the prices of a deployment's units, by buyer, time, endpoint and service tier.
 
-The plan says the prices of every case in which they differ (`plan.Prices`); here they are compiled for one stretch of
-time when it is first asked for. Charges are those of the case that was; reservations are the dearest of the cases that
-may come to be: in which tier a cloud serves a request is known only from its answer, and where it does not say, the
-request counts as served in the default tier, in settlement too.
+The plan says the prices of every case in which they differ (`plan.Prices`); here they are compiled
+for one stretch of time when it is first asked for. Charges are those of the case that was;
+reservations are the dearest of the cases that may come to be: in which tier a cloud serves a
+request is known only from its answer, and where it does not say, the request counts as served in
+the default tier, in settlement too.
 """
 
 from bisect import bisect_right
@@ -25,11 +26,13 @@ _HOUR_NS = 3_600_000_000_000
 # 1970 began on a Thursday: so many hours after a Monday's begin.
 _EPOCH_HOUR = 72
 _HOURS_OF_WEEK = 168
-# Stretches that are kept compiled: the present one, and those of requests under way and just behind it.
+# Stretches that are kept compiled: the present one, and those of requests under way and just behind
+# it.
 _KEPT_MAX = 8
 
-# What was asked for → in which tiers the cloud may serve it. `fast` and `priority` are two words for one thing; who
-# asks for either may be served in the default tier when there is no room.
+# The tier that was asked for → the tiers in which the cloud may serve it. `fast` and `priority` are
+# two words for one thing; who asks for either may be served in the default tier when there is no
+# room.
 _SERVED: Mapping[str, tuple[str, ...]] = {
     DEFAULT_TIER: (DEFAULT_TIER,),
     "flex": (DEFAULT_TIER, "flex"),
@@ -37,7 +40,8 @@ _SERVED: Mapping[str, tuple[str, ...]] = {
     "fast": (DEFAULT_TIER, "priority", "fast"),
     BATCH: (BATCH,),
 }
-# What says nothing or `auto` is served as the account is set up, in any of them that it has: tier → capability.
+# A request without a tier, or with `auto`, is served as the account is set up, in any tier that it
+# has: tier → capability.
 _IF_ABLE: Mapping[str, Capability] = {
     "flex": Capability.FLEX,
     "priority": Capability.PRIORITY,
@@ -51,7 +55,8 @@ _PLAIN: Case = ("", "", "")
 
 
 def cases_of(buyer: str, endpoint: str, tier: str) -> Iterator[Case]:
-    """The cases under which a price may be looked up, the most special first: the first that the plan has, counts."""
+    """The cases under which a price may be looked up, the most special first: the first that the
+    plan has, counts."""
     return every(_or_any(buyer), _or_any(endpoint), _or_any(tier))
 
 
@@ -60,15 +65,18 @@ def _or_any(name: str) -> tuple[str, ...]:
 
 
 class Tariff:
-    """The prices of a stretch of time, from `begin_ns` until before `end_ns`. `plain` is what most requests cost: of no
-    special buyer or endpoint, in the default tier. What others cost is compiled when it is first asked for."""
+    """The prices of a stretch of time, from `begin_ns` until before `end_ns`. `plain` is what most
+    requests cost: of no special buyer or endpoint, in the default tier. Other cases are compiled
+    when they are first asked for."""
 
     def __init__(self, tariffs: "Tariffs", begin_ns: int, end_ns: int) -> None:
         self.begin_ns, self.end_ns = begin_ns, end_ns
         self._tariffs = tariffs
         self.plain = _scale(list(in_force(tariffs.by_case.get(_PLAIN, ()), begin_ns)), tariffs.own)
         target = tariffs.target
-        lacking = {lack.capability for lack in target.lacks if lack.begin_ns <= begin_ns < lack.end_ns}
+        lacking = {
+            lack.capability for lack in target.lacks if lack.begin_ns <= begin_ns < lack.end_ns
+        }
         able = tuple(tier for tier, capability in _IF_ABLE.items() if capability not in lacking)
         self._usual = _SERVED.get(target.service_tier, (DEFAULT_TIER, *able))
         self._scales: dict[Case, Scale] = {}
@@ -76,7 +84,8 @@ class Tariff:
         self._dearest: dict[tuple[str, str, str, bool], Scale] = {}
 
     def of(self, buyer: str, endpoint: str, tier: str) -> Scale:
-        """What a request costs that was served so; `tier` is empty where its cloud did not tell it."""
+        """Return the scale of a request that was served so; `tier` is empty where its cloud did not
+        report it."""
         tariffs = self._tariffs
         tier = tier or (BATCH if endpoint in _BATCHES else DEFAULT_TIER)
         case = (
@@ -88,81 +97,100 @@ class Tariff:
             return self._of_any_length(case)
         if case == _PLAIN:
             return self.plain
-        found = self._scales.get(case)
-        if found is None:
-            found = self._scales[case] = self._compiled(case)
-        return found
+        scale = self._scales.get(case)
+        if scale is None:
+            scale = self._scales[case] = self._compiled(case)
+        return scale
 
     def _of_any_length(self, case: Case) -> Scale:
-        """What a batch costs: its report sums many requests, whose lengths are not known."""
-        found = self._sums.get(case)
-        if found is None:
+        """Return the scale of a batch: its report sums many requests, whose lengths are not
+        known."""
+        scale = self._sums.get(case)
+        if scale is None:
             scale = self.plain if case == _PLAIN else self._compiled(case)
-            found = self._sums[case] = Scale(scale.steps[:1])
-        return found
+            scale = self._sums[case] = Scale(scale.steps[:1])
+        return scale
 
     def _compiled(self, case: Case) -> Scale:
         """The first of the cases that has prices now."""
-        for one in cases_of(*case):
-            if one in self._tariffs.by_case and one != _PLAIN:
-                found = list(in_force(self._tariffs.by_case[one], self.begin_ns))
-                if found:
-                    return _scale(found, self.plain.steps[0][1])
+        for wider in cases_of(*case):
+            if wider in self._tariffs.by_case and wider != _PLAIN:
+                prices = list(in_force(self._tariffs.by_case[wider], self.begin_ns))
+                if prices:
+                    return _scale(prices, self.plain.steps[0][1])
         return self.plain
 
     def dearest(self, buyer: str, endpoint: str, asked: str, later: bool) -> Scale:
-        """The most that a request may cost that asks for a tier. `later`: its end will be told at another time, and
-        through another endpoint."""
+        """The most that a request may cost that asks for a tier. `later`: its end will be reported
+        at another time, and through another endpoint."""
         tariffs = self._tariffs
         later = later or endpoint in _BATCHES
-        asked = BATCH if endpoint in _BATCHES else asked if asked in _SERVED and asked != BATCH else ""
+        asked = (
+            BATCH if endpoint in _BATCHES else asked if asked in _SERVED and asked != BATCH else ""
+        )
         key = (
             buyer if buyer in tariffs.buyers else "",
             endpoint if endpoint in tariffs.endpoints else "",
             asked,
             later,
         )
-        found = self._dearest.get(key)
-        if found is None:
+        scale = self._dearest.get(key)
+        if scale is None:
             tiers = _SERVED[asked] if asked else self._usual
-            found = self._ever(key[0], tiers) if later else envelope([self.of(key[0], key[1], tier) for tier in tiers])
-            self._dearest[key] = found
-        return found
+            scale = (
+                self._ever(key[0], tiers)
+                if later
+                else envelope([self.of(key[0], key[1], tier) for tier in tiers])
+            )
+            self._dearest[key] = scale
+        return scale
 
     def _ever(self, buyer: str, tiers: Sequence[str]) -> Scale:
         """The most that it may cost from this stretch on, through whatever endpoint."""
         by_case, its_tiers = self._tariffs.by_case, {"", *tiers}
-        # Where each of the tiers has prices for everybody, none of them falls back on what is plain.
+        # Where each of the tiers has prices for everybody, none of them falls back on what is
+        # plain.
         is_plain = not all(("", "", tier) in by_case for tier in tiers)
-        found = [
+        all_prices = [
             prices
             for case, its in by_case.items()
             if case[0] in ("", buyer) and case[2] in its_tiers and (case != _PLAIN or is_plain)
             for prices in its
             if prices.end_ns > self.begin_ns
         ]
-        own = self._tariffs.own if is_plain and not _endless(by_case.get(_PLAIN, ()), self.begin_ns) else {}
-        lengths = sorted({0, *(prices.above for prices in found)})
-        return Scale([
-            (length, highest(own, *(prices.units for prices in found if prices.above <= length)))
-            for length in lengths
-        ])  # fmt: skip
+        own = (
+            self._tariffs.own
+            if is_plain and not _endless(by_case.get(_PLAIN, ()), self.begin_ns)
+            else {}
+        )
+        lengths = sorted({0, *(prices.above for prices in all_prices)})
+        return Scale(
+            [
+                (
+                    length,
+                    highest(
+                        own, *(prices.units for prices in all_prices if prices.above <= length)
+                    ),
+                )
+                for length in lengths
+            ]
+        )
 
 
 def in_force(prices: Iterable[Prices], event_ns: int) -> Iterator[Prices]:
     """Those that hold at an instant."""
     hour = (event_ns // _HOUR_NS + _EPOCH_HOUR) % _HOURS_OF_WEEK
-    for one in prices:
-        if one.begin_ns <= event_ns < one.end_ns and (not one.hours or hour in one.hours):
-            yield one
+    for price in prices:
+        if price.begin_ns <= event_ns < price.end_ns and (not price.hours or hour in price.hours):
+            yield price
 
 
 def _endless(prices: Sequence[Prices], begin_ns: int) -> bool:
-    """Whether there is a price at any time from an instant on."""
+    """Return whether there is a price at any time from an instant on."""
     until_ns = begin_ns
-    for one in sorted(prices, key=_begin):
-        if one.begin_ns <= until_ns:
-            until_ns = max(until_ns, one.end_ns)
+    for price in sorted(prices, key=_begin):
+        if price.begin_ns <= until_ns:
+            until_ns = max(until_ns, price.end_ns)
     return until_ns >= _ENDLESS_NS
 
 
@@ -170,9 +198,10 @@ def _begin(prices: Prices) -> int:
     return prices.begin_ns
 
 
-def _scale(found: Sequence[Prices], otherwise: Mapping[int, int]) -> Scale:
-    """The scale of one case; where it has no prices of short requests, the others stand in for them."""
-    steps = {0: otherwise, **{prices.above: prices.units for prices in found}}
+def _scale(prices: Sequence[Prices], otherwise: Mapping[int, int]) -> Scale:
+    """The scale of one case; where it has no prices of short requests, the others stand in for
+    them."""
+    steps = {0: otherwise, **{price.above: price.units for price in prices}}
     return Scale(sorted(steps.items(), key=_length))
 
 
@@ -181,25 +210,34 @@ def _length(step: tuple[int, Mapping[int, int]]) -> int:
 
 
 class Tariffs:
-    """A deployment's prices at all times. `varied`: not everyone pays the same at all times; `tiered`: in which tier a
-    request was served makes a difference; `hourly`: so does the hour of the week."""
+    """A deployment's prices at all times. `varied`: not everyone pays the same at all times;
+    `tiered`: in which tier a request was served makes a difference; `hourly`: so does the hour of
+    the week."""
 
     def __init__(self, target: Target) -> None:
         prices = target.prices
         self.target = target
-        self.own = {int(Unit.INPUT_TOKENS): target.input_price, int(Unit.OUTPUT_TOKENS): target.output_price}
+        self.own = {
+            int(Unit.INPUT_TOKENS): target.input_price,
+            int(Unit.OUTPUT_TOKENS): target.output_price,
+        }
         self.by_case: dict[Case, list[Prices]] = {}
-        for one in prices:
-            self.by_case.setdefault((one.buyer, one.endpoint, one.tier), []).append(one)
-        self.buyers = frozenset(one.buyer for one in prices)
-        self.endpoints = frozenset(one.endpoint for one in prices)
+        for price in prices:
+            self.by_case.setdefault((price.buyer, price.endpoint, price.tier), []).append(price)
+        self.buyers = frozenset(price.buyer for price in prices)
+        self.endpoints = frozenset(price.endpoint for price in prices)
         self.varied = len(prices) > 1 or any(
-            one.above or one.hours or one.buyer or one.endpoint or one.tier or one.end_ns < _ENDLESS_NS
-            for one in prices
+            price.above
+            or price.hours
+            or price.buyer
+            or price.endpoint
+            or price.tier
+            or price.end_ns < _ENDLESS_NS
+            for price in prices
         )
-        self.tiered = any(one.tier not in ("", BATCH) for one in prices)
-        self.hourly = any(one.hours for one in prices)
-        bounds = {bound for one in prices for bound in (one.begin_ns, one.end_ns)}
+        self.tiered = any(price.tier not in ("", BATCH) for price in prices)
+        self.hourly = any(price.hours for price in prices)
+        bounds = {bound for price in prices for bound in (price.begin_ns, price.end_ns)}
         bounds |= {bound for lack in target.lacks for bound in (lack.begin_ns, lack.end_ns)}
         self._cuts = sorted(bounds)
         self._kept: dict[int, Tariff] = {}
@@ -211,12 +249,12 @@ class Tariffs:
         end_ns = self._cuts[place] if place < len(self._cuts) else _NEVER_NS
         if self.hourly:
             begin_ns, end_ns = hour_within(event_ns, begin_ns, end_ns)
-        found = self._kept.get(begin_ns)
-        if found is None:
+        tariff = self._kept.get(begin_ns)
+        if tariff is None:
             if len(self._kept) >= _KEPT_MAX:
                 self._kept.clear()
-            found = self._kept[begin_ns] = Tariff(self, begin_ns, end_ns)
-        return found
+            tariff = self._kept[begin_ns] = Tariff(self, begin_ns, end_ns)
+        return tariff
 
 
 def hour_within(event_ns: int, begin_ns: int, end_ns: int) -> tuple[int, int]:

@@ -1,4 +1,5 @@
-"""The endpoints of a process: one per address for as long as it lives, so that a new plan keeps open connections."""
+"""The endpoints of a process: one per address for as long as it lives, so that a new plan keeps
+open connections."""
 
 import ssl
 from asyncio import AbstractEventLoop
@@ -32,7 +33,7 @@ class Endpoints:
         return self._known[key]
 
     def is_outdated(self, tls: Tls) -> bool:
-        """Whether another authority is named, or lies there, than the one in use."""
+        """Return whether another authority is named, or lies there, than the one in use."""
         seen = identity(tls.upstream_ca)
         if (tls.upstream_ca, seen) == (self._tls.upstream_ca, self._seen):
             return False
@@ -40,7 +41,8 @@ class Endpoints:
         return True
 
     def trust(self, tls: Tls) -> None:
-        """Check clouds by this from the next connection on. Raises InvalidInput with nothing changed."""
+        """Check clouds by this from the next connection on. Raises InvalidInput with nothing
+        changed."""
         context = toward_clouds(tls) if self._context is not None else None
         self._tls, self._context = tls, context
         for (scheme, _, _), endpoint in self._known.items():

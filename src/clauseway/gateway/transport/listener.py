@@ -1,7 +1,8 @@
-"""The door: where clients come in, with or without TLS, by certificates that may change while it is open.
+"""The door: where clients come in, with or without TLS, by certificates that may change while it is
+open.
 
-The listening socket stays; what changes is who accepts from it. Connections that are open, and those that wait in the
-kernel, notice nothing.
+The listening socket stays; what changes is who accepts from it. Connections that are open, and
+those that wait in the kernel, notice nothing.
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from clauseway.gateway.transport.tls import identity, toward_clients
 USUAL_PORT = 8400
 
 
-class Door:
-    """Listens from when it is made; `open` begins to accept. Port None takes the usual one or the next free one above.
+class Listener:
+    """Listens from when it is made; `open` begins to accept. Port None takes the usual one or the
+    next free one above.
 
     Raises InvalidInput where the address cannot be had.
     """
@@ -29,10 +31,14 @@ class Door:
         self._seen = identity()
 
     async def open(
-        self, loop: AbstractEventLoop, client: Callable[[], asyncio.Protocol], tls: Tls, handshake_s: float
+        self,
+        loop: AbstractEventLoop,
+        client: Callable[[], asyncio.Protocol],
+        tls: Tls,
+        handshake_s: float,
     ) -> None:
-        """Accept clients from now on as `tls` says, and no more as it was said before. Raises InvalidInput, with
-        nothing changed, where that cannot be."""
+        """Accept clients from now on as `tls` says, and no more as it was said before. Raises
+        InvalidInput, with nothing changed, where that cannot be."""
         context = toward_clients(tls)
         seen = _files(tls)
         server = await loop.create_server(
@@ -48,9 +54,9 @@ class Door:
             before.close()
 
     def is_outdated(self, tls: Tls) -> bool:
-        """Whether other certificates are named, or lie there, than those that it was opened with. Whether there is TLS
-        at all, and whether clients show certificates, stays as it was: a file that is half written, or a section that
-        went missing, lets nobody in unprotected."""
+        """Return whether other certificates are named, or lie there, than those that it was opened
+        with. Whether there is TLS at all, and whether clients show certificates, stays as it was: a
+        file that is half written, or a section that went missing, lets nobody in unprotected."""
         if _protection(tls) != _protection(self._tls):
             return False
         if _files(tls) == self._seen and _named(tls) == _named(self._tls):

@@ -1,8 +1,9 @@
-"""Sockets that listen from the moment they exist, so that a port is either taken or had, never both.
+"""Sockets that listen from the moment they exist, so that a port is either taken or had, never
+both.
 
-A socket that is bound and does not listen yet shares its port with every other one that allows reuse: two processes
-would each believe that the port is theirs. So a port is not looked for ahead: whoever serves listens, and then says
-where.
+A socket that is bound and does not listen yet shares its port with every other one that allows
+reuse: two processes would each believe that the port is theirs. So a port is not looked for ahead:
+whoever serves listens, and then says where.
 """
 
 import errno
@@ -13,15 +14,16 @@ from clauseway.values import InvalidInput, Problem
 
 # Connections that arrive in one burst wait in the kernel, not in the client's retry.
 BACKLOG = 4096
-# The usual ports of one installation are neighbours: some of the next ones may be taken by its other processes.
+# The usual ports of one installation are neighbours: some of the next ones may be taken by its
+# other processes.
 _PORTS_TRIED_MAX = 100
 
 
 def listen(host: str, port: int | None, usual: int) -> socket.socket:
     """Return a socket that listens at `port`; 0 takes any free one.
 
-    Where no port is named (None), it is the usual one, or the next free one above it. Raises InvalidInput where the
-    address cannot be had.
+    Where no port is named (None), it is the usual one, or the next free one above it. Raises
+    InvalidInput where the address cannot be had.
     """
     candidates = range(usual, usual + _PORTS_TRIED_MAX) if port is None else (port,)
     for candidate in candidates:

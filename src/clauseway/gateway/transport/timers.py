@@ -1,8 +1,9 @@
-"""All deadlines of the process on one lazy wheel: at most one entry per connection, moved when it fires, not when set.
+"""All deadlines of the process on one lazy wheel: at most one entry per connection, moved when it
+fires, not when set.
 
-A timer per request would be set and cancelled fifty thousand times a second to fire almost never. Here a connection
-only writes down when it is due; its entry is looked at when its slot comes up, and put further on if it is not due.
-Precise to a tick.
+A timer per request would be set and cancelled fifty thousand times a second to fire almost never.
+Here a connection only writes down when it is due; its entry is looked at when its slot comes up,
+and put further on if it is not due. Precise to a tick.
 """
 
 from asyncio import AbstractEventLoop
@@ -14,7 +15,8 @@ _SLOTS: Final = 2048  # a round of 102 s; what is due later is looked at once a 
 
 
 class Timed(Protocol):
-    """Something with a deadline. `slot_s` belongs to the wheel: when its entry comes up, 0 when it has none."""
+    """Something with a deadline. `slot_s` belongs to the wheel: when its entry comes up, 0 when it
+    has none."""
 
     due_s: float
     slot_s: float
@@ -24,7 +26,8 @@ class Timed(Protocol):
 
 
 class Wheel:
-    """Deadlines in seconds of `time.monotonic`. `now_s` is the time of the last tick, cheap to read."""
+    """Deadlines in seconds of `time.monotonic`. `now_s` is the time of the last tick, cheap to
+    read."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.now_s = monotonic()
@@ -50,7 +53,8 @@ class Wheel:
         self._handle.cancel()
 
     def _enter(self, timed: Timed, due_s: float) -> None:
-        """Move it to the slot of the first tick after `due_s`, or as far ahead as the wheel reaches."""
+        """Move it to the slot of the first tick after `due_s`, or as far ahead as the wheel
+        reaches."""
         self.forget(timed)
         tick = min(max(int(due_s / _TICK_S) + 1, self._tick + 1), self._tick + _SLOTS - 1)
         timed.slot_s = tick * _TICK_S
@@ -70,7 +74,9 @@ class Wheel:
                     try:
                         self._look_at(timed)
                     except Exception as error:  # the deadlines of others hold all the same
-                        self._loop.call_exception_handler({"message": "A deadline failed.", "exception": error})
+                        self._loop.call_exception_handler(
+                            {"message": "A deadline failed.", "exception": error}
+                        )
 
     def _look_at(self, timed: Timed) -> None:
         if timed.slot_s != self._tick * _TICK_S:

@@ -1,7 +1,7 @@
 """TLS toward clients and toward clouds. Nothing older than 1.2; HTTP/1.1 is what is spoken.
 
-Certificates are files that others replace: whoever holds a context asks `identity` now and then whether it is still of
-the files that are there.
+Certificates are files that others replace: whoever holds a context asks `identity` now and then
+whether it is still of the files that are there.
 """
 
 import ssl
@@ -16,7 +16,8 @@ _MISSING: Final = (0, 0, 0)
 
 
 def toward_clients(tls: Tls) -> ssl.SSLContext | None:
-    """What clients are met with; None for plain HTTP. Raises InvalidInput where a certificate or key is none."""
+    """Return the context for clients; None for plain HTTP. Raises InvalidInput where a certificate
+    or key is none."""
     if not tls.certificate:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -26,7 +27,9 @@ def toward_clients(tls: Tls) -> ssl.SSLContext | None:
         context.load_cert_chain(tls.certificate, tls.key, password=_no_passphrase)
     except (OSError, ValueError) as error:
         todo = "Give the chain (ours first) and its private key, as PEM and without a passphrase."
-        raise _unusable(f"{tls.certificate} with {tls.key}", error, "tls.certificate", todo) from None
+        raise _unusable(
+            f"{tls.certificate} with {tls.key}", error, "tls.certificate", todo
+        ) from None
     if tls.client_ca:
         _trust(context, tls.client_ca, "tls.client_ca")
         context.verify_mode = ssl.CERT_REQUIRED
@@ -34,8 +37,8 @@ def toward_clients(tls: Tls) -> ssl.SSLContext | None:
 
 
 def toward_clouds(tls: Tls) -> ssl.SSLContext:
-    """What clouds are called with: their certificate is checked, and that it is for the host that is called. Raises
-    InvalidInput where the authority is none."""
+    """Return the context for clouds: their certificate is checked, and that it is for the host that
+    is called. Raises InvalidInput where the authority is none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(_ALPN)
@@ -47,7 +50,8 @@ def toward_clouds(tls: Tls) -> ssl.SSLContext:
 
 
 def identity(*paths: str) -> tuple[tuple[int, int, int], ...]:
-    """Changes when one of the files is replaced or written; zeros for what is missing or not named."""
+    """Changes when one of the files is replaced or written; zeros for what is missing or not
+    named."""
     return tuple([file_identity(Path(path)) if path else _MISSING for path in paths])
 
 
@@ -71,5 +75,7 @@ def _no_passphrase() -> str:
     raise ValueError("the key is locked with a passphrase")
 
 
-def _unusable(what: str, error: Exception, where: str, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=f"{what} cannot be used", why=str(error), where=where, todo=todo))
+def _unusable(subject: str, error: Exception, where: str, todo: str) -> InvalidInput:
+    return InvalidInput(
+        Problem(what=f"{subject} cannot be used", why=str(error), where=where, todo=todo)
+    )

@@ -1,7 +1,8 @@
 """Connections to clouds: one request at a time on each, idle ones kept for the next.
 
-An `Endpoint` is an address with its idle connections. An `UpstreamConnection` writes one request and tells its receiver
-what comes back, once per read: the pieces of the body that were in it, and whether the answer is complete.
+An `Endpoint` is an address with its idle connections. An `UpstreamConnection` writes one request
+and hands its receiver what comes back, once per read: the pieces of the body that were in it, and
+whether the answer is complete.
 """
 
 import asyncio
@@ -23,7 +24,8 @@ _CONTENT_TYPE: Final = 3
 _REQUEST_ID: Final = 4
 _ENCODING: Final = 5
 _LIMIT: Final = 6
-# Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else is the caller's.
+# Between two neighbours only, or a matter of the cloud's own site, or ours to say. Everything else
+# is the caller's.
 _ACTIONS: Final = {
     b"connection": _DROP,
     b"keep-alive": _DROP,
@@ -44,11 +46,14 @@ _ACTIONS: Final = {
 }
 _OURS: Final = b"x-clauseway-"
 _LIMITS: Final = b"x-ratelimit-"
-_SPELLINGS_MAX: Final = 2000  # how many spellings of header names are remembered; an odd cloud cannot grow it
+_SPELLINGS_MAX: Final = (
+    2000  # how many spellings of header names are remembered; an odd cloud cannot grow it
+)
 
 
 class _Actions(dict[bytes, int]):
-    """What to do with a header, by its name as spelled: remembered, because lowering each name costs more."""
+    """The action for a header, by its name as spelled: remembered, because lowering each name costs
+    more."""
 
     def __missing__(self, name: bytes) -> int:
         lower = name.lower()
@@ -67,7 +72,7 @@ _actions: Final = _Actions()
 
 
 class Receiver(ABC):
-    """Whoever sent the request. After `complete` or `lost` nothing more is said."""
+    """The sender of the request. After `complete` or `lost` it hears nothing more."""
 
     @abstractmethod
     def received(self, data: bytes, complete: bool) -> None:
@@ -75,7 +80,8 @@ class Receiver(ABC):
 
     @abstractmethod
     def lost(self, reason: str, reused: bool) -> None:
-        """The connection broke. `reused`: it had been idle before, and broke before anything came."""
+        """The connection broke. `reused`: it had been idle before, and broke before anything
+        came."""
 
 
 class Endpoint:
@@ -85,13 +91,20 @@ class Endpoint:
     """
 
     def __init__(
-        self, host: str, port: int, loop: AbstractEventLoop, limits: Limits, tls: ssl.SSLContext | None = None
+        self,
+        host: str,
+        port: int,
+        loop: AbstractEventLoop,
+        limits: Limits,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.limits = limits
         self.idle: list[UpstreamConnection] = []
-        self.age = 0  # in seconds, counted by `grow_older`: a clock need not be read for each request
+        self.age = (
+            0  # in seconds, counted by `grow_older`: a clock need not be read for each request
+        )
         self._loop = loop
         self.tls = tls  # of the next connection; it is what checks that the host is the one that was called
 
@@ -101,7 +114,9 @@ class Endpoint:
 
     async def connect(self) -> "UpstreamConnection":
         """A new connection. Raises OSError (refused, unreachable, TLS) or TimeoutError."""
-        opening = self._loop.create_connection(lambda: UpstreamConnection(self), self.host, self.port, ssl=self.tls)
+        opening = self._loop.create_connection(
+            lambda: UpstreamConnection(self), self.host, self.port, ssl=self.tls
+        )
         _, connection = await asyncio.wait_for(opening, self.limits.connect_s)
         return connection
 
@@ -117,7 +132,8 @@ class Endpoint:
             self.idle.remove(connection)
 
     def grow_older(self) -> None:
-        """A second has passed: close what has been idle too long; the oldest come first in the list."""
+        """A second has passed: close what has been idle too long; the oldest come first in the
+        list."""
         self.age += 1
         oldest = self.age - self.limits.upstream_idle_s
         while self.idle and self.idle[0].idle_since < oldest:
@@ -128,13 +144,14 @@ class Endpoint:
             self.idle.pop().close()
 
 
-# In the place of the parser of a connection that is lost: they know each other, and nobody collects such a ring soon.
+# In the place of the parser of a connection that is lost: they know each other, and nobody collects
+# such a ring soon.
 _NO_PARSER: Final = httptools.HttpResponseParser(object())
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection. `status`, `head` (header lines to pass on), `limits` (those of rate limits) and the rest describe
-    the answer being received."""
+    """One connection. `status`, `head` (header lines to pass on), `limits` (those of rate limits)
+    and the rest describe the answer being received."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -160,7 +177,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._complete = False
         self._keep_alive = False
 
-    # -- for the exchange
+    # -- for the attempt
 
     def send(self, receiver: Receiver, id_header: bytes, data: bytes) -> None:
         """Send a whole request; its answer goes to `receiver`."""

@@ -1,4 +1,5 @@
-"""The formats that pass through: OpenAI's requests and answers, read no further than routing and metering need.
+"""The formats that pass through: OpenAI's requests and answers, read no further than routing and
+metering need.
 
     operations  everything that may be asked for, one table
     requests    what is read of bodies; capabilities: what a request needs; multipart: forms

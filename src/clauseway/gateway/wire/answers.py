@@ -1,6 +1,7 @@
-"""What is read of an answer on its way: the two kinds of event streams.
+"""The two kinds of event streams that are read on their way to the caller.
 
-Every cloud answers in OpenAI's shapes on the surfaces that are used here, so it depends on the operation alone.
+Every cloud answers in OpenAI's shapes on the surfaces that are used here, so it depends on the
+operation alone.
 """
 
 from typing import Protocol
@@ -15,11 +16,13 @@ from clauseway.gateway.wire.typed_streams import TypedStream
 
 
 class Stream(Protocol):
-    """A cloud's event stream on its way to the caller. `feed` gives what may go on now, in whole events.
+    """A cloud's event stream on its way to the caller. `feed` gives what may go on now, in whole
+    events.
 
-    `committed` once content came; `done` once its last event came; `failed` once it reported an error. `units` are its
-    usage report, if any; `events` counts those passed on. `last` is what must not go out before the usage is durable.
-    `made` is the identifier it issued, if any; `report` the data of the event that told its usage.
+    `committed` once content came; `done` once its last event came; `failed` once it reported an
+    error. `units` are its usage report, if any; `events` counts those passed on. `last` is what
+    must not go out before the usage is durable. `made` is the identifier it issued, if any;
+    `report` the data of the event that reported its usage.
     """
 
     committed: bool

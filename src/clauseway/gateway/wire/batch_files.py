@@ -1,9 +1,10 @@
-"""A batch's file: JSON lines, each a request of its own. How they are read, and how their models are named. Pure.
+"""A batch's file: JSON lines, each a request of its own. How they are read, and how their models
+are named. Pure.
 
     {"custom_id": …, "method": "POST", "url": "/v1/chat/completions", "body": {"model": …, …}}
 
-A line is never written anew where that can be helped: its body is spliced as any body is, and every other byte of the
-file stays as it came: spaces, `\\r\\n`, blank lines, a byte order mark.
+A line is never written anew where that can be helped: its body is spliced as any body is, and every
+other byte of the file stays as it came: spaces, `\\r\\n`, blank lines, a byte order mark.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,8 @@ from clauseway.gateway.wire.requests import (
 )
 from clauseway.gateway.wire.splice import with_body, with_model
 
-# What clouds document as endpoints of batches, as far as their requests are JSON. Azure's samples leave `/v1` out.
+# The endpoints that clouds document for batches, as far as their requests are JSON. Azure's samples
+# leave `/v1` out.
 _BATCHED: Mapping[str, tuple[str, Decode]] = {
     "/chat/completions": ("chat", decode_chat),
     "/responses": ("responses", decode_responses),
@@ -47,7 +49,7 @@ class Span(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What a line asks for: an operation, by name, with `body`."""
+    """A line, read: an operation, by name, with `body`."""
 
     operation: str
     asked: Asked
@@ -89,20 +91,20 @@ def read_line(written: bytes) -> Line:
         members_once(written, _LINE_READ)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadBody(f"it is no request of a batch: {error}") from None
-    found = _BATCHED.get(line.url.removeprefix("/v1"))
-    if found is None:
-        known = ", ".join(f"/v1{path}" for path in _BATCHED)
-        raise BadBody(f"its url is {line.url[:_TOLD_MAX]!r}; batches are of {known}", "url")
+    batched = _BATCHED.get(line.url.removeprefix("/v1"))
+    if batched is None:
+        paths = ", ".join(f"/v1{path}" for path in _BATCHED)
+        raise BadBody(f"its url is {line.url[:_TOLD_MAX]!r}; batches are of {paths}", "url")
     if line.method != "POST":
         raise BadBody(f"its method is {line.method[:_TOLD_MAX]!r}, not 'POST'", "method")
     body = bytes(line.body)
-    operation, decode = found
+    operation, decode = batched
     return Line(operation, decode(body, _JSON), body)
 
 
 class Splicer:
-    """Makes, line by line and in order, the body that goes to a deployment where the model is named `model`, which is
-    `quoted` as JSON."""
+    """Makes, line by line and in order, the body that goes to a deployment where the model is named
+    `model`, which is `quoted` as JSON."""
 
     def __init__(self, body: bytes, model: str, quoted: bytes) -> None:
         self.model = model
@@ -127,10 +129,11 @@ class Splicer:
 
 
 class Upload(AskedOfNoModel):
-    """The upload of a file, as `requests.Asked`. `begin` and `end` are the file's places in the form.
+    """The upload of a file, as `requests.Asked`. `begin` and `end` are the file's places in the
+    form.
 
-    Of one for batches `model` is what its first line names, and `contents` what is to be remembered of it, by
-    deployment. `named`: all of its lines name the model so by now.
+    Of one for batches `model` is what its first line names, and `contents` what is to be remembered
+    of it, by deployment. `named`: all of its lines name the model so by now.
     """
 
     def __init__(self, purpose: str, begin: int, end: int) -> None:
@@ -155,7 +158,7 @@ class Upload(AskedOfNoModel):
 
 
 def decode_upload(body: bytes, content_type: bytes) -> Asked:
-    """What a form says of its file. Raises BadBody."""
+    """Return what a form says of its file. Raises BadBody."""
     try:
         return Upload(*uploaded_in(body, content_type))
     except BadForm as error:
@@ -163,8 +166,8 @@ def decode_upload(body: bytes, content_type: bytes) -> Asked:
 
 
 class Batching(AskedOfNoModel):
-    """The creation of a batch, as `requests.Asked`. `picodollars` and `output_tokens` are what it may come to at most,
-    known from its file."""
+    """The creation of a batch, as `requests.Asked`. `picodollars` and `output_tokens` are what it
+    may come to at most, known from its file."""
 
     def __init__(self, file: str) -> None:
         self.follows = (file,) if file else ()

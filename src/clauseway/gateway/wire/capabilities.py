@@ -1,9 +1,10 @@
-"""What a request needs, read from its values: the bits of its capabilities, and what its length says nothing of.
+"""The needs of a request, read from its values: the bits of its capabilities, and what its length
+says nothing of.
 
-Members at the top are decoded by type, and absent ones cost nothing. The parts of messages are decoded only where the
-body holds a name that may stand for one: `"type"` stands in every part, and an escaped letter (`\\u00`) may hide it.
-What cannot be read asks for nothing: it passes through, and its cloud says what is wrong with it. For reservations it
-counts as the worst that it could be.
+Members at the top are decoded by type, and absent ones cost nothing. The parts of messages are
+decoded only where the body holds a name that may stand for one: `"type"` stands in every part, and
+an escaped letter (`\\u00`) may hide it. What cannot be read asks for nothing: it passes through,
+and its cloud says what is wrong with it. For reservations it counts as the worst that it could be.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,13 @@ from clauseway.gateway.wire.members import members_once, objects_once
 
 
 class Needs(NamedTuple):
-    """What a request needs. `bits` as in `catalog.BITS`.
+    """The needs of a request. `bits` as in `catalog.BITS`.
 
-    `images` count for more tokens than their bytes say. `unbounded`: it draws on what is not in the body (stored
-    context, files and addresses, tools that the cloud runs), so nothing but the model's context bounds its input.
-    `audio`: sound goes in or comes out. `cache_key` is what prompts with the same beginning share. `tier` is the tier
-    of service that it asks for, in its own words.
+    `images` count for more tokens than their bytes say. `unbounded`: it draws on what is not in the
+    body (stored context, files and addresses, tools that the cloud runs), so nothing but the
+    model's context bounds its input. `audio`: sound goes in or comes out. `cache_key` is what
+    prompts with the same beginning share. `tier` is the tier of service that it asks for, in its
+    own words.
     """
 
     bits: int = 0
@@ -33,21 +35,28 @@ class Needs(NamedTuple):
 
 
 PLAIN = Needs()
-# What a member that is read only where it matters is when it is not there: the same object in every request.
+# Stands for an absent member that is read only where it matters: the same object in every request.
 ABSENT = msgspec.Raw()
 
 _TOOLS, _CUSTOM, _PARALLEL = (
-    BITS[Capability.TOOLS], BITS[Capability.CUSTOM_TOOLS], BITS[Capability.PARALLEL_TOOL_CALLS],
-)  # fmt: skip
+    BITS[Capability.TOOLS],
+    BITS[Capability.CUSTOM_TOOLS],
+    BITS[Capability.PARALLEL_TOOL_CALLS],
+)
 _CLIENT_TOOL_SEARCH = BITS[Capability.CLIENT_TOOL_SEARCH]
 _JSON_MODE, _JSON_SCHEMA, _STRICT = (
-    BITS[Capability.JSON_MODE], BITS[Capability.JSON_SCHEMA], BITS[Capability.STRICT_SCHEMA],
-)  # fmt: skip
+    BITS[Capability.JSON_MODE],
+    BITS[Capability.JSON_SCHEMA],
+    BITS[Capability.STRICT_SCHEMA],
+)
 _VISION, _AUDIO_INPUT, _FILE_INPUT = (
-    BITS[Capability.VISION], BITS[Capability.AUDIO_INPUT], BITS[Capability.FILE_INPUT],
-)  # fmt: skip
+    BITS[Capability.VISION],
+    BITS[Capability.AUDIO_INPUT],
+    BITS[Capability.FILE_INPUT],
+)
 TIERS: Mapping[str, int] = {"flex": BITS[Capability.FLEX], "priority": BITS[Capability.PRIORITY]}
-# Tools that the cloud itself runs, by the beginning of their type (`web_search`, `web_search_preview_2025_03_11`).
+# Tools that the cloud itself runs, by the beginning of their type (`web_search`,
+# `web_search_preview_2025_03_11`).
 _HOSTED: Sequence[tuple[str, int]] = (
     ("web_search", BITS[Capability.WEB_SEARCH]),
     ("file_search", BITS[Capability.FILE_SEARCH]),
@@ -60,7 +69,7 @@ _HOSTED: Sequence[tuple[str, int]] = (
     ("apply_patch", BITS[Capability.CUSTOM_TOOLS]),
     ("tool_search", BITS[Capability.TOOL_SEARCH]),
 )
-# What a caller runs itself brings nothing in that is not in the body.
+# Tools that the caller runs itself bring nothing in that is not in the body.
 _RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
 _BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -79,7 +88,8 @@ class _Tool(msgspec.Struct, gc=False):
 
 
 class _Format(msgspec.Struct, gc=False):
-    """`response_format` of chat completions (`json_schema: {…}`), or `text.format` of Responses (flat)."""
+    """`response_format` of chat completions (`json_schema: {…}`), or `text.format` of Responses
+    (flat)."""
 
     type: str | None = None
     strict: bool | None = None
@@ -184,7 +194,7 @@ def format_needed(written: msgspec.Raw, *, in_text: bool) -> int:
 
 
 class Parts(NamedTuple):
-    """What the parts of a request's messages need."""
+    """The needs of the parts of a request's messages."""
 
     bits: int = 0
     images: int = 0
@@ -196,12 +206,12 @@ _NO_PARTS = Parts()
 
 
 def stated(member: msgspec.Raw) -> bool:
-    """Whether a member is there and says something: `null` is the same as nothing."""
+    """Return whether a member is there and says something: `null` is the same as nothing."""
     return member is not ABSENT and bytes(member) != b"null"
 
 
 def chat_parts(body: bytes) -> Parts:
-    """What the parts of a chat's messages need. Raises RepeatedMember."""
+    """Return the needs of the parts of a chat's messages. Raises RepeatedMember."""
     if body.find(b"[") == body.rfind(b"["):
         return _NO_PARTS
     try:
@@ -211,7 +221,7 @@ def chat_parts(body: bytes) -> Parts:
 
 
 def response_parts(body: bytes) -> Parts:
-    """What the parts of a Responses input need. Raises RepeatedMember."""
+    """Return the needs of the parts of a Responses input. Raises RepeatedMember."""
     if b"[" not in body:
         return _NO_PARTS
     try:
@@ -246,7 +256,8 @@ def _check_format(written: msgspec.Raw, path: str) -> None:
 
 
 def _check_strict(written: msgspec.Raw, path: str) -> None:
-    """Schemas are long: where the one name that is read stands once, letter by letter, nothing else is looked at."""
+    """Schemas are long: where the one name that is read stands once, letter by letter, nothing else
+    is looked at."""
     text = bytes(written)
     if text.startswith(b"{") and (text.count(b'"strict"') > 1 or b"\\u" in text):
         members_once(written, _STRICT_READ, path)
@@ -260,8 +271,8 @@ def _of_items(items: list[_Item]) -> Parts:
             for part in content:
                 parts = _with_part(parts, part)
         if output is not None and not isinstance(output, str):
-            for told in output if isinstance(output, list) else (output,):
-                parts = _with_part(parts, told)
+            for part in output if isinstance(output, list) else (output,):
+                parts = _with_part(parts, part)
         if item.type == "item_reference":
             parts = parts._replace(unbounded=True)
     return parts
@@ -281,5 +292,6 @@ def _with_part(parts: Parts, part: _Part) -> Parts:
 
 
 def _worst(body: bytes) -> Parts:
-    """Of messages in a shape that we do not know: no capability is known to be needed, and anything may be in them."""
+    """Of messages in a shape that we do not know: no capability is known to be needed, and anything
+    may be in them."""
     return Parts(0, body.count(b"image"), True, True)

@@ -16,7 +16,8 @@ PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 class Fault(NamedTuple):
-    """A kind of error: HTTP status, OpenAI's `type` and `code`, and whether a client may try again."""
+    """A kind of error: HTTP status, OpenAI's `type` and `code`, and whether a client may try
+    again."""
 
     status: int
     type: str
@@ -57,7 +58,7 @@ STOPPING: Final = Fault(503, "server_error", "stopping", should_retry=True)
 DEADLINE: Final = Fault(504, "server_error", "deadline_exceeded")
 STREAM_BROKEN: Final = Fault(502, "server_error", "stream_interrupted")
 
-# What is said of a fault of our own: the rest is for whoever runs the gateway.
+# The message for a fault of our own: the rest is for whoever runs the gateway.
 OWN_FAULT: Final = "The gateway failed at this request; its log says why."
 
 
@@ -77,7 +78,12 @@ def error_event(fault: Fault, message: str) -> bytes:
 
 
 def error_response(
-    fault: Fault, message: str, *, param: str | None = None, headers: bytes = b"", close: bool = False
+    fault: Fault,
+    message: str,
+    *,
+    param: str | None = None,
+    headers: bytes = b"",
+    close: bool = False,
 ) -> bytes:
     """A whole HTTP answer. `headers` are complete lines."""
     body = error_object(fault, message, param)
@@ -85,12 +91,19 @@ def error_response(
 
 
 def shortage_response(shortage: Shortage, headers: bytes = b"") -> bytes:
-    """What is answered where a limit or a budget is used up, with the figure and, where time helps, when."""
+    """Return the answer where a limit or a budget is used up, with the figure and, where time
+    helps, when."""
     fault = OVER_BUDGET if shortage.kind == "budget" else LIMITED
     seconds = shortage.retry_after_s
-    when = b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-seconds // 1), seconds * 1000) if seconds else b""
+    when = (
+        b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-int(-seconds // 1), seconds * 1000)
+        if seconds
+        else b""
+    )
     again = fault is LIMITED and 0 < seconds <= PATIENCE_S
-    return error_response(fault._replace(should_retry=again), shortage.message, headers=headers + when)
+    return error_response(
+        fault._replace(should_retry=again), shortage.message, headers=headers + when
+    )
 
 
 def _retry_header(fault: Fault) -> bytes:
@@ -99,11 +112,14 @@ def _retry_header(fault: Fault) -> bytes:
 
 def response(status: int, body: bytes, headers: bytes = b"", *, close: bool = False) -> bytes:
     """A whole JSON answer."""
-    return b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n%b" % (
-        status,
-        PHRASES[status],
-        headers,
-        b"connection: close\r\n" if close else b"",
-        len(body),
-        body,
+    return (
+        b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n%b"
+        % (
+            status,
+            PHRASES[status],
+            headers,
+            b"connection: close\r\n" if close else b"",
+            len(body),
+            body,
+        )
     )

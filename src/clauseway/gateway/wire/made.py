@@ -1,4 +1,4 @@
-"""What an answer says was made on an account: something that is asked for again by its identifier. Pure."""
+"""Resources that an answer says were made on an account, to be asked for by identifier. Pure."""
 
 import msgspec
 
@@ -6,7 +6,8 @@ _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "canc
 
 
 class Made(msgspec.Struct, frozen=True, gc=False):
-    """`status` is where it stands; absent for what is final at once. A batch names the files that it made."""
+    """`status` is where it stands; absent for what is final at once. A batch names the files that
+    it made."""
 
     id: str = ""
     status: str | None = None
@@ -15,7 +16,7 @@ class Made(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def pending(self) -> bool:
-        """Whether its usage is still to come."""
+        """Return whether its usage is still to come."""
         return self.status in _PENDING
 
     @property
@@ -27,7 +28,7 @@ _decode_made = msgspec.json.Decoder(Made).decode
 
 
 def made_in(answer: bytes) -> Made | None:
-    """What an answer names, None where it names nothing."""
+    """Return the resource that an answer names, None where it names none."""
     try:
         made = _decode_made(answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -46,8 +47,8 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 def only_owned(answer: bytes, owned: set[str]) -> bytes:
     """A list of objects without those of others on the same account.
 
-    Each object stays byte for byte, and so does the whole where nothing has to go. What is no list is answered as an
-    empty one: nothing of others gets out.
+    Each object stays byte for byte, and so does the whole where nothing has to go. An answer that
+    is no list becomes an empty one: nothing of others gets out.
     """
     try:
         objects, members = _decode_list(answer).data, _decode_members(answer)
@@ -55,13 +56,19 @@ def only_owned(answer: bytes, owned: set[str]) -> bytes:
         return EMPTY_LIST
     if "data" not in members:
         return EMPTY_LIST
-    named = [(one, made.id if (made := made_in(bytes(one))) is not None else "") for one in objects]
-    kept = [(one, name) for one, name in named if name in owned]
+    named = [
+        (written, made.id if (made := made_in(bytes(written))) is not None else "")
+        for written in objects
+    ]
+    kept = [(written, name) for written, name in named if name in owned]
     if len(kept) == len(named):
         return answer
-    changed: dict[str, object] = {"data": [one for one, _ in kept]}
+    changed: dict[str, object] = {"data": [written for written, _ in kept]}
     if "first_id" in members:
-        changed |= {"first_id": kept[0][1] if kept else None, "last_id": kept[-1][1] if kept else None}
+        changed |= {
+            "first_id": kept[0][1] if kept else None,
+            "last_id": kept[-1][1] if kept else None,
+        }
     return msgspec.json.encode({**members, **changed})
 
 
@@ -74,13 +81,16 @@ _decode_page = msgspec.json.Decoder(_Page).decode
 
 
 def objects_in(answer: bytes) -> tuple[list[tuple[str, bytes]], bool]:
-    """The objects of a list, by their names, and whether there are more; none where it is no list."""
+    """The objects of a list, by their names, and whether there are more; none where it is no
+    list."""
     try:
         page = _decode_page(answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [], False
-    written = [bytes(one) for one in page.data]
-    return [(made.id, one) for one in written if (made := made_in(one)) is not None], page.has_more
+    objects = [bytes(written) for written in page.data]
+    return [
+        (made.id, written) for written in objects if (made := made_in(written)) is not None
+    ], page.has_more
 
 
 EMPTY_LIST = b'{"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false}'

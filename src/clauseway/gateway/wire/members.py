@@ -1,11 +1,12 @@
 """Names of JSON members: a member that the gateway reads may stand only once in its object. Pure.
 
-Parsers differ in which of two members of one name they take (RFC 8259, section 4): the gateway could decide by one of
-them, and the cloud act by the other. Members that the gateway does not read are the cloud's to judge and may repeat.
+Parsers differ in which of two members of one name they take (RFC 8259, section 4): the gateway
+could decide by one of them, and the cloud act by the other. Members that the gateway does not read
+are the cloud's to judge and may repeat.
 
-A decoded object keeps the last member of a name. So an object without repeated names is written anew, its values as
-they stand, in as many bytes as it had, if it was written without white space and escapes, as most are. Where the
-length differs, or the text is long, each name is looked at.
+A decoded object keeps the last member of a name. So an object without repeated names is written
+anew, its values as they stand, in as many bytes as it had, if it was written without white space
+and escapes, as most are. Where the length differs, or the text is long, each name is looked at.
 """
 
 import codecs
@@ -57,17 +58,20 @@ class Place(NamedTuple):
 
 Members = dict[str, msgspec.Raw]
 
-# What stands between two values: the comma, the next name and its colon.
+# The text between two values: the comma, the next name and its colon.
 _BEFORE_VALUE: Final = re.compile(rb'[\s,]*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
 _encode = msgspec.json.Encoder().encode
 decode_members = msgspec.json.Decoder(Members).decode
 _decode_objects = msgspec.json.Decoder(list[Members]).decode
 _decode_names = msgspec.json.Decoder(dict[_Name, msgspec.Raw], dec_hook=call).decode
-_decode_names_of_objects = msgspec.json.Decoder(list[dict[_Name, msgspec.Raw]], dec_hook=call).decode
+_decode_names_of_objects = msgspec.json.Decoder(
+    list[dict[_Name, msgspec.Raw]], dec_hook=call
+).decode
 
 
 def check_utf8(text: bytes) -> None:
-    """Raise UnicodeDecodeError where `text` is not UTF-8: a parser passes over what it does not read."""
+    """Raise UnicodeDecodeError where `text` is not UTF-8: a parser passes over what it does not
+    read."""
     if text.isascii():
         return
     check = codecs.getincrementaldecoder("utf-8")().decode
@@ -76,8 +80,8 @@ def check_utf8(text: bytes) -> None:
 
 
 def members_once(written: bytes | msgspec.Raw, read: Set[str], within: str = "") -> Members:
-    """The members of an object. Raise RepeatedMember if one of the names `read` stands more than once, msgspec's errors
-    if `written` is no object. `within` is the path of the object itself."""
+    """The members of an object. Raise RepeatedMember if one of the names `read` stands more than
+    once, msgspec's errors if `written` is no object. `within` is the path of the object itself."""
     members = decode_members(written)
     if not _rewrites(members, written):
         _check_names(_decode_names(written), read, within)
@@ -94,7 +98,8 @@ def objects_once(written: bytes | msgspec.Raw, read: Set[str], within: str) -> l
 
 
 def place_of(written: bytes, name: str) -> Place | None:
-    """Where the last value of a member lies in an object; None where the object has no such member."""
+    """Where the last value of a member lies in an object; None where the object has no such
+    member."""
     at = written.index(b"{") + 1
     place = None
     for key, value in _decode_names(written).items():
@@ -108,7 +113,7 @@ def place_of(written: bytes, name: str) -> Place | None:
 
 
 def _rewrites(decoded: object, written: bytes | msgspec.Raw) -> bool:
-    """Whether what was decoded is written in as many bytes as it was."""
+    """Return whether what was decoded is written in as many bytes as it was."""
     size = memoryview(written).nbytes
     return size <= _REWRITTEN_BYTES_MAX and len(_encode(decoded)) == size
 

@@ -1,6 +1,8 @@
-"""Forms in parts (`multipart/form-data`, RFC 7578): their plain fields, and where a field's value lies. Pure.
+"""Forms in parts (`multipart/form-data`, RFC 7578): their plain fields, and where a field's value
+lies. Pure.
 
-A form is never written anew: a field's value is replaced in its place, all other bytes stay as they came.
+A form is never written anew: a field's value is replaced in its place, all other bytes stay as they
+came.
 """
 
 import re
@@ -9,7 +11,8 @@ from typing import NamedTuple
 
 _BOUNDARY = re.compile(rb'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
 _FILE = re.compile(rb"[;\s]filename\*?=", re.IGNORECASE)
-# A part whose name can be read in one way only; browsers and HTTP libraries write no other (.NET's without quotes).
+# A part whose name can be read in one way only; browsers and HTTP libraries write no other (.NET's
+# without quotes).
 _PLAIN_NAME = re.compile(
     rb'content-disposition:\s*form-data\s*;\s*name=(?:"([^"\\]*)"|([\w.\[\]-]+))\s*(?:;\s*filename\*?=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+)\s*){0,2}',
     re.IGNORECASE,
@@ -32,7 +35,8 @@ class Field(NamedTuple):
 
 
 class Uploaded(NamedTuple):
-    """A file that was sent, and what for: where it begins and ends in the body, and its `purpose`."""
+    """A file that was sent, and what for: where it begins and ends in the body, and its
+    `purpose`."""
 
     purpose: str
     begin: int
@@ -40,17 +44,17 @@ class Uploaded(NamedTuple):
 
 
 def fields_of(body: bytes, content_type: bytes) -> dict[str, str]:
-    """The plain fields by name; of a name that comes twice the last. Raises BadForm, also where a cloud could read
-    another model, or number of answers, out of the form than we do."""
-    found: dict[str, str] = {}
+    """The plain fields by name; of a name that comes twice the last. Raises BadForm, also where a
+    cloud could read another model, or number of answers, out of the form than we do."""
+    fields: dict[str, str] = {}
     for field in _fields(body, content_type):
         if field.end - field.begin <= _FIELD_BYTES_MAX:
-            if field.name in found and field.name in _DECIDING:
+            if field.name in fields and field.name in _DECIDING:
                 raise BadForm(f"it has more than one {field.name}")
-            found[field.name] = body[field.begin : field.end].decode("utf-8", "replace")
+            fields[field.name] = body[field.begin : field.end].decode("utf-8", "replace")
         elif field.name in _DECIDING:
             raise BadForm(f"its {field.name} is too long")
-    return found
+    return fields
 
 
 def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
@@ -58,17 +62,17 @@ def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
 
     Raises BadForm where a cloud could read another file or purpose out of the form than we do.
     """
-    found: dict[str, tuple[int, int]] = {}
+    places: dict[str, tuple[int, int]] = {}
     for head, begin, end in _parts(body, content_type):
         named, _ = _name_in(head)
-        if named in found and named in ("file", "purpose"):
+        if named in places and named in ("file", "purpose"):
             raise BadForm(f"it has more than one {named}")
-        found[named] = (begin, end)
-    begin, end = found.get("purpose", (0, 0))
+        places[named] = (begin, end)
+    begin, end = places.get("purpose", (0, 0))
     if end - begin > _FIELD_BYTES_MAX:
         raise BadForm("its purpose is too long")
     purpose = body[begin:end].decode("utf-8", "replace")
-    return Uploaded(purpose, *found.get("file", (0, 0)))
+    return Uploaded(purpose, *places.get("file", (0, 0)))
 
 
 def with_field(body: bytes, content_type: bytes, name: str, value: bytes) -> bytes:
@@ -88,10 +92,10 @@ def _fields(body: bytes, content_type: bytes) -> Iterator[Field]:
 
 def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Each part's head, and where what follows it begins and ends."""
-    found = _BOUNDARY.search(content_type)
-    if not content_type.lower().startswith(b"multipart/form-data") or found is None:
+    boundary = _BOUNDARY.search(content_type)
+    if not content_type.lower().startswith(b"multipart/form-data") or boundary is None:
         raise BadForm("its content type is not multipart/form-data with a boundary")
-    delimiter = b"--" + (found[1] or found[2])
+    delimiter = b"--" + (boundary[1] or boundary[2])
     begin = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2
     if begin == 1:
         raise BadForm("its boundary does not come in it")
@@ -111,12 +115,15 @@ def _parts(body: bytes, content_type: bytes) -> Iterator[tuple[bytes, int, int]]
 
 
 def _name_in(head: bytes) -> tuple[str, bool]:
-    """A part's name, and whether it is a file. Raises BadForm where parsers could read different names."""
-    stated = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition")]
+    """A part's name, and whether it is a file. Raises BadForm where parsers could read different
+    names."""
+    stated = [
+        line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition")
+    ]
     plain = len(stated) == 1 and head.count(b"\n") == head.count(b"\r\n")
-    found = _PLAIN_NAME.fullmatch(stated[0]) if plain else None
-    if found is None:
+    match = _PLAIN_NAME.fullmatch(stated[0]) if plain else None
+    if match is None:
         raise BadForm("a part of it has no name, or several")
-    quoted = found[1] is not None
-    is_file = _FILE.search(stated[0], found.end(1 if quoted else 2)) is not None
-    return found[1 if quoted else 2].decode("utf-8", "replace"), is_file
+    quoted = match[1] is not None
+    is_file = _FILE.search(stated[0], match.end(1 if quoted else 2)) is not None
+    return match[1 if quoted else 2].decode("utf-8", "replace"), is_file

@@ -1,12 +1,13 @@
 """Everything that may be asked of the gateway under OpenAI's paths: one visible table.
 
-An operation says how its body is read, what is spliced into it for a deployment, how its answer tells usage, and what
-it has to do with state: an answer may issue identifiers (`ISSUES`) that only the issuing deployment understands, a path
-may name one (`FOLLOWS`), or ask for a list of them (`LISTS`).
+An operation says how its body is read, what is spliced into it for a deployment, how its answer
+reports usage, and what it has to do with state: an answer may issue identifiers (`ISSUES`) that
+only the issuing deployment understands, a path may name one (`FOLLOWS`), or ask for a list of them
+(`LISTS`).
 
-The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's dated ones, which name
-the model in the path (`/openai/deployments/{model}/…`) or in the body (`/openai/responses`). Their `api-version` stays
-here: the target's own is the target's matter.
+The paths are those of OpenAI under `/v1`, the same under `/openai/v1` (Azure's v1), and Azure's
+dated ones, which name the model in the path (`/openai/deployments/{model}/…`) or in the body
+(`/openai/responses`). Their `api-version` stays here: the target's own is the target's matter.
 """
 
 import re
@@ -46,12 +47,13 @@ from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 
 _POST, _GET, _DELETE = b"POST", b"GET", b"DELETE"
-# For estimates. English prose; speech as MP3 of 128 kbit/s at some twenty tokens a second; pictures as PNG.
+# For estimates. English prose; speech as MP3 of 128 kbit/s at some twenty tokens a second; pictures
+# as PNG.
 _TEXT_BYTES, _AUDIO_BYTES, _IMAGE_BYTES = 4, 800, 1000
 
 
 class State(Enum):
-    """What an operation has to do with identifiers that live on one account."""
+    """The relation of an operation to identifiers that live on one account."""
 
     NONE = 0
     ISSUES = 1
@@ -60,7 +62,8 @@ class State(Enum):
 
 
 class Destination(NamedTuple):
-    """What a body is spliced for: the model's name there, and whether its streams may be asked for usage."""
+    """The deployment that a body is spliced for: the model's name there, and whether its streams
+    may be asked for usage."""
 
     model: str
     quoted_model: bytes
@@ -73,8 +76,9 @@ Splice = Callable[[Asked, bytes, bytes, Destination], bytes]
 class Operation(NamedTuple):
     """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands.
 
-    `decode` is None where the body does not name a model. `splice(asked, body, content type, destination)` gives the
-    body as it goes to a deployment. `free`: it uses nothing itself, so nothing is reserved for it but what it sets off.
+    `decode` is None where the body does not name a model. `splice(asked, body, content type,
+    destination)` gives the body as it goes to a deployment. `free`: it uses nothing itself, so
+    nothing is reserved for it but what it sets off.
     """
 
     name: str
@@ -91,7 +95,7 @@ class Operation(NamedTuple):
 
     @property
     def metered(self) -> bool:
-        """Whether asking for it uses anything: to read what was made before does not."""
+        """Return whether asking for it uses anything: to read what was made before does not."""
         return self.units_in is not no_units_in and self.state in (State.NONE, State.ISSUES)
 
     def tokens_in(self, count: int) -> int:
@@ -100,7 +104,10 @@ class Operation(NamedTuple):
 
     def estimate(self, body_bytes: int, output_tokens: int) -> Units:
         """Units where the cloud reported none; the record says that it is an estimate."""
-        return ((Unit.INPUT_TOKENS, self.tokens_in(body_bytes)), (Unit.OUTPUT_TOKENS, output_tokens))
+        return (
+            (Unit.INPUT_TOKENS, self.tokens_in(body_bytes)),
+            (Unit.OUTPUT_TOKENS, output_tokens),
+        )
 
     @property
     def deletes(self) -> bool:
@@ -108,7 +115,7 @@ class Operation(NamedTuple):
 
     @property
     def tells_end(self) -> bool:
-        """Whether its answer says what has become of what was made, and what that used."""
+        """Return whether its answer says what has become of what was made, and what that used."""
         return self.name in _TELLS_END
 
     @property
@@ -118,7 +125,7 @@ class Operation(NamedTuple):
 
     @property
     def routed(self) -> bool:
-        """Whether a model decides where it goes."""
+        """Return whether a model decides where it goes."""
         return self.decode is not None and self.name not in _WITHOUT_MODEL
 
     def call(self, identifier: bytes, query: bytes, content_type: bytes) -> Call:
@@ -127,7 +134,8 @@ class Operation(NamedTuple):
 
 
 class Asking(NamedTuple):
-    """What a request line asks for: the operation, the identifier in its path, and the model, where the path has one.
+    """A request line, understood: the operation, the identifier in its path, and the model, where
+    the path has one.
 
     `call` is made once where nothing in it differs from request to request.
     """
@@ -140,16 +148,16 @@ class Asking(NamedTuple):
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False):
-    """A request that was understood. `passed` are the header lines that a cloud may hear of the caller's head;
-    `hedge_s` is after what time a second deployment shall be asked as well, 0 never; `needs` are what its values ask
-    for."""
+    """A request that was understood. `forwarded` are the header lines that a cloud may hear of the
+    caller's head; `hedge_s` is after what time a second deployment shall be asked as well, 0 never;
+    `needs` are what its values ask for."""
 
     operation: Operation
     call: Call
     asked: Asked
     body: bytes
     content_type: bytes
-    passed: bytes
+    forwarded: bytes
     model: str
     hedge_s: float = 0.0
     needs: Needs = PLAIN
@@ -175,7 +183,9 @@ def _form_body(asked: Asked, body: bytes, content_type: bytes, destination: Dest
     return body
 
 
-def _same_body(_asked: Asked, body: bytes, _content_type: bytes, _destination: Destination) -> bytes:
+def _same_body(
+    _asked: Asked, body: bytes, _content_type: bytes, _destination: Destination
+) -> bytes:
     return body
 
 
@@ -184,7 +194,9 @@ def _file_body(asked: Asked, body: bytes, _content_type: bytes, destination: Des
     return asked.body_for(body, destination.model, destination.quoted_model)
 
 
-_TELLS_END: Final = frozenset({"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"})
+_TELLS_END: Final = frozenset(
+    {"responses.retrieve", "responses.cancel", "batches.retrieve", "batches.cancel"}
+)
 _WITHOUT_MODEL: Final = frozenset({"files.create", "batches.create"})
 
 
@@ -207,12 +219,30 @@ def _operation(
     free: bool = False,
 ) -> Operation:
     code = ENDPOINTS[name]
-    return Operation(name, code, method, path, decode, splice, units_in, stream, state, bytes_per_token, free)
+    return Operation(
+        name, code, method, path, decode, splice, units_in, stream, state, bytes_per_token, free
+    )
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    _operation("chat", _POST, b"/chat/completions", decode_chat, _chat_body, chat_units_in, stream=chat_stream),
-    _operation("responses", _POST, b"/responses", decode_responses, _json_body, responses_units_in, state=State.ISSUES),
+    _operation(
+        "chat",
+        _POST,
+        b"/chat/completions",
+        decode_chat,
+        _chat_body,
+        chat_units_in,
+        stream=chat_stream,
+    ),
+    _operation(
+        "responses",
+        _POST,
+        b"/responses",
+        decode_responses,
+        _json_body,
+        responses_units_in,
+        state=State.ISSUES,
+    ),
     _bodyless("responses.retrieve", _GET, b"/responses/%b"),
     _bodyless("responses.delete", _DELETE, b"/responses/%b"),
     _bodyless("responses.cancel", _POST, b"/responses/%b/cancel"),
@@ -228,7 +258,13 @@ OPERATIONS: tuple[Operation, ...] = (
         bytes_per_token=_IMAGE_BYTES,
     ),
     _operation(
-        "images.edits", _POST, b"/images/edits", decode_form, _form_body, images_units_in, bytes_per_token=_IMAGE_BYTES
+        "images.edits",
+        _POST,
+        b"/images/edits",
+        decode_form,
+        _form_body,
+        images_units_in,
+        bytes_per_token=_IMAGE_BYTES,
     ),
     _operation(
         "images.variations",
@@ -240,7 +276,13 @@ OPERATIONS: tuple[Operation, ...] = (
         bytes_per_token=_IMAGE_BYTES,
     ),
     _operation(
-        "audio.speech", _POST, b"/audio/speech", decode_plain, _json_body, speech_units_in, bytes_per_token=_AUDIO_BYTES
+        "audio.speech",
+        _POST,
+        b"/audio/speech",
+        decode_plain,
+        _json_body,
+        speech_units_in,
+        bytes_per_token=_AUDIO_BYTES,
     ),
     _operation(
         "audio.transcriptions",
@@ -260,14 +302,32 @@ OPERATIONS: tuple[Operation, ...] = (
         audio_units_in,
         bytes_per_token=_AUDIO_BYTES,
     ),
-    _operation("moderations", _POST, b"/moderations", decode_moderation, _json_body, no_units_in, free=True),
-    _operation("files.create", _POST, b"/files", decode_upload, _file_body, no_units_in, state=State.ISSUES, free=True),
+    _operation(
+        "moderations", _POST, b"/moderations", decode_moderation, _json_body, no_units_in, free=True
+    ),
+    _operation(
+        "files.create",
+        _POST,
+        b"/files",
+        decode_upload,
+        _file_body,
+        no_units_in,
+        state=State.ISSUES,
+        free=True,
+    ),
     _bodyless("files.list", _GET, b"/files", State.LISTS),
     _bodyless("files.retrieve", _GET, b"/files/%b"),
     _bodyless("files.delete", _DELETE, b"/files/%b"),
     _bodyless("files.content", _GET, b"/files/%b/content"),
     _operation(
-        "batches.create", _POST, b"/batches", decode_batching, _same_body, no_units_in, state=State.ISSUES, free=True
+        "batches.create",
+        _POST,
+        b"/batches",
+        decode_batching,
+        _same_body,
+        no_units_in,
+        state=State.ISSUES,
+        free=True,
     ),
     _bodyless("batches.list", _GET, b"/batches", State.LISTS),
     _bodyless("batches.retrieve", _GET, b"/batches/%b"),
@@ -279,7 +339,7 @@ FILES: Final = BY_NAME["files.create"].code
 BATCHES: Final = BY_NAME["batches.create"]
 _ROOTS: Final = (b"/v1", b"/openai/v1", b"/openai")
 _FIXED: Final = {
-    root + operation.path: [found for found in OPERATIONS if found.path == operation.path]
+    root + operation.path: [other for other in OPERATIONS if other.path == operation.path]
     for root in _ROOTS
     for operation in OPERATIONS
     if b"%b" not in operation.path
@@ -287,12 +347,15 @@ _FIXED: Final = {
 # The common case: nothing differs from one request to the next, so the whole answer stands ready.
 READY: Final[Mapping[tuple[bytes, bytes], Asking]] = {
     (path, operation.method): Asking(operation, call=operation.call(b"", b"", b"application/json"))
-    for path, found in _FIXED.items()
-    for operation in found
+    for path, operations in _FIXED.items()
+    for operation in operations
 }
 _IDENTIFIER: Final = rb"([A-Za-z0-9_-]{1,200})"
 _WITH_IDENTIFIER: Final = [
-    (re.compile(rb"(?:/v1|/openai/v1|/openai)" + operation.path.replace(b"%b", _IDENTIFIER)), operation)
+    (
+        re.compile(rb"(?:/v1|/openai/v1|/openai)" + operation.path.replace(b"%b", _IDENTIFIER)),
+        operation,
+    )
     for operation in OPERATIONS
     if b"%b" in operation.path
 ]
@@ -301,7 +364,8 @@ _AZURE_ONLY: Final = frozenset({b"api-version"})
 
 
 class UnknownPath(Exception):
-    """No operation has this path. `methods` are those that it takes, where only the method is wrong."""
+    """No operation has this path. `methods` are those that it takes, where only the method is
+    wrong."""
 
     def __init__(self, methods: tuple[bytes, ...] = ()) -> None:
         super().__init__()
@@ -313,9 +377,11 @@ _NO_IDENTIFIERS: Final = (b"/responses/compact", b"/responses/input_tokens")
 
 
 def asking_of(method: bytes, url: bytes) -> Asking:
-    """What a request line asks for. Raises UnknownPath."""
+    """Return what a request line asks for. Raises UnknownPath."""
     path, _, query = url.partition(b"?")
-    query = b"&".join(part for part in query.split(b"&") if part and part.partition(b"=")[0] not in _AZURE_ONLY)
+    query = b"&".join(
+        part for part in query.split(b"&") if part and part.partition(b"=")[0] not in _AZURE_ONLY
+    )
     dated = _DATED.fullmatch(path)
     if dated is not None:
         asking = _by_method(method, _FIXED.get(b"/v1" + dated[2], []))
@@ -326,7 +392,11 @@ def asking_of(method: bytes, url: bytes) -> Asking:
         return _by_method(method, _FIXED[path])._replace(query=query)
     if path.endswith(_NO_IDENTIFIERS):
         raise UnknownPath
-    matches = [(found[1], operation) for pattern, operation in _WITH_IDENTIFIER if (found := pattern.fullmatch(path))]
+    matches = [
+        (match[1], operation)
+        for pattern, operation in _WITH_IDENTIFIER
+        if (match := pattern.fullmatch(path))
+    ]
     if not matches:
         raise UnknownPath
     asking = _by_method(method, [operation for _, operation in matches])
@@ -341,5 +411,5 @@ def _by_method(method: bytes, operations: list[Operation]) -> Asking:
 
 
 def _unquoted(name: bytes) -> str:
-    text = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), name)
+    text = re.sub(rb"%([0-9A-Fa-f]{2})", lambda escape: bytes.fromhex(escape[1].decode()), name)
     return text.decode("utf-8", "replace")

@@ -1,7 +1,9 @@
-"""What routing and metering need of a request's body, decoded by type; everything else is only passed over.
+"""Bodies of requests, decoded by type as far as routing and metering need; everything else is
+skipped.
 
-Typed decoding is cheaper than searching the bytes, and unlike searching it is right. Every kind of request answers the
-same few questions (`Asked`); a body in parts (`multipart/form-data`) is read for its plain fields.
+Typed decoding is cheaper than searching the bytes, and unlike searching it is right. Every kind of
+request answers the same few questions (`Asked`); a body in parts (`multipart/form-data`) is read
+for its plain fields.
 """
 
 from collections.abc import Callable
@@ -24,7 +26,8 @@ from clauseway.gateway.wire.capabilities import (
 from clauseway.gateway.wire.members import BadBody, check_utf8, members_once
 from clauseway.gateway.wire.multipart import BadForm, fields_of
 
-# Far beyond what any model writes and any cloud allows; with the bound on prices, a reservation stays within 63 bits.
+# Far beyond what any model writes and any cloud allows; with the bound on prices, a reservation
+# stays within 63 bits.
 _Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
 _Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
 # Where a request names no model and OpenAI has a default that every cloud shares.
@@ -41,12 +44,12 @@ _SEVERAL = Needs(_SEVERAL_CHOICES)
 
 
 class Asked(Protocol):
-    """What a request asks for.
+    """The properties of a decoded request that routing and metering need.
 
-    `model` is empty or None where the path names it. `output_tokens` is the most that it may be answered with, all
-    choices together, 0 where it does not say. `wants_usage`: the caller itself asked for the usage chunk of a stream.
-    `follows` are identifiers of what was made before and has to be found where it lies. `later`: the answer comes back
-    before the work is done.
+    `model` is empty or None where the path names it. `output_tokens` is the most that it may be
+    answered with, all choices together, 0 where it does not say. `wants_usage`: the caller itself
+    asked for the usage chunk of a stream. `follows` are identifiers of what was made before and has
+    to be found where it lies. `later`: the answer comes back before the work is done.
     """
 
     @property
@@ -64,7 +67,7 @@ class Asked(Protocol):
     @property
     def later(self) -> bool: ...
     def needs(self, body: bytes) -> Needs:
-        """What the request needs; `body` is the one that it was read from."""
+        """Return the request's needs; `body` is the one that it was read from."""
 
 
 class StreamOptions(msgspec.Struct, frozen=True, gc=False):
@@ -96,7 +99,8 @@ class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     later = False
 
     def needs(self, body: bytes) -> Needs:
-        # Parts of messages are arrays within the one of messages: where no second bracket stands, there are none.
+        # Parts of messages are arrays within the one of messages: where no second bracket stands,
+        # there are none.
         if (
             body.find(b"[") == body.rfind(b"[")
             and self.n is None
@@ -208,7 +212,9 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
             bits |= _LOGPROBS
         if self.background:
             bits |= _BACKGROUND
-        if self.reasoning is not None and (self.reasoning.summary or self.reasoning.generate_summary):
+        if self.reasoning is not None and (
+            self.reasoning.summary or self.reasoning.generate_summary
+        ):
             bits |= _SUMMARY
         if self.store or self.previous_response_id:
             bits |= _STORED
@@ -272,7 +278,8 @@ NOTHING_ASKED = PlainRequest()
 Decode = Callable[[bytes, bytes], Asked]
 
 
-# Members that hold an object of which members are read as the body is: where they are, and what is read of them.
+# Members that hold an object of which members are read as the body is: where they are, and what is
+# read of them.
 _NESTED: dict[str, frozenset[str]] = {
     "stream_options": frozenset(StreamOptions.__struct_fields__),
     "reasoning": frozenset(_Reasoning.__struct_fields__),
@@ -282,7 +289,9 @@ _OPENING_BRACE = ord("{")
 
 
 def _reader(
-    kind: type[ChatRequest] | type[ResponsesRequest] | type[PlainRequest], noun: str, *read_later: str
+    kind: type[ChatRequest] | type[ResponsesRequest] | type[PlainRequest],
+    noun: str,
+    *read_later: str,
 ) -> Decode:
     """`read_later` are members that `needs` reads, beside those of `kind`."""
     decode: Callable[[bytes], Asked] = msgspec.json.Decoder(kind).decode
@@ -299,8 +308,10 @@ def _reader(
                 if name in members and memoryview(members[name])[0] == _OPENING_BRACE:
                     members_once(members[name], names, name)
         except msgspec.ValidationError as error:
-            what, _, path = str(error).partition(" - at `$")
-            raise BadBody(f"The body is no {noun} request: {what}.", path.strip("`.") or None) from None
+            wrong, _, path = str(error).partition(" - at `$")
+            raise BadBody(
+                f"The body is no {noun} request: {wrong}.", path.strip("`.") or None
+            ) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBody(f"The body is not JSON: {error}.") from None
         except RecursionError:
@@ -317,7 +328,11 @@ decode_plain = _reader(PlainRequest, "JSON")
 
 def decode_moderation(body: bytes, content_type: bytes) -> Asked:
     asked = decode_plain(body, content_type)
-    return asked if asked.model else msgspec.structs.replace(cast(PlainRequest, asked), model=_MODERATION_MODEL)
+    return (
+        asked
+        if asked.model
+        else msgspec.structs.replace(cast(PlainRequest, asked), model=_MODERATION_MODEL)
+    )
 
 
 _DIGITS_MAX = 9  # of a number in a form: Python refuses to read thousands of them
@@ -332,11 +347,13 @@ def decode_form(body: bytes, content_type: bytes) -> Asked:
     count = fields.get("n", "1")
     if not (count.isdecimal() and len(count) <= _DIGITS_MAX and 1 <= int(count) <= 128):
         raise BadBody(f"{count!r} is not a number from 1 to 128.", "n")
-    return PlainRequest(model=fields.get("model", ""), stream=fields.get("stream") == "true", n=int(count))
+    return PlainRequest(
+        model=fields.get("model", ""), stream=fields.get("stream") == "true", n=int(count)
+    )
 
 
 class AskedOfNoModel:
-    """What is asked of the account itself, as `Asked`: for each kind what it says beside this."""
+    """A request to the account itself, as `Asked`: subclasses say what differs."""
 
     model: str | None = ""
     streamed = False

@@ -1,18 +1,21 @@
-"""The only changes ever made to a caller's body: the model's name, and the option that makes a stream report usage.
-(The lines of a batch's file are bodies in lines; each is spliced as a body, in its place.)
+"""The only changes ever made to a caller's body: the model's name, and the option that makes a
+stream report usage. (The lines of a batch's file are bodies in lines; each is spliced as a body, in
+its place.)
 
-Both are spliced as bytes; everything else stays as the caller wrote it. Without a tokenizer, and still exact:
+Both are spliced as bytes; everything else stays as the caller wrote it. Without a tokenizer, and
+still exact:
 
 - The option is appended before the last `}`, which in valid JSON closes the top-level object.
-- Where `"model"` stands once, and no letter of any name may be hidden in an escape (`\\u`), it is the member: within a
-  JSON string quotes are escaped, so text cannot look like it. The name after it, the one asked for, is replaced.
-- Else it is replaced at the first place if the object opens with it, else at the last. That may be a place inside a
-  message or a tool, so the result is decoded again: only if the top-level model now carries the new name was it the
-  right one.
+- Where `"model"` stands once, and no letter of any name may be hidden in an escape (`\\u`), it is the
+  member: within a JSON string quotes are escaped, so text cannot look like it. The name after it,
+  the one asked for, is replaced.
+- Else it is replaced at the first place if the object opens with it, else at the last. That may be
+  a place inside a message or a tool, so the result is decoded again: only if the top-level model
+  now carries the new name was it the right one.
 
-Where that does not settle it (the name comes again in a schema further down, or is written with escapes), or where
-`stream_options` is there already without asking for usage, the members of the top level are walked through to the place
-of the value.
+Where that does not settle it (the name comes again in a schema further down, or is written with
+escapes), or where `stream_options` is there already without asking for usage, the members of the
+top level are walked through to the place of the value.
 """
 
 from typing import Final
@@ -40,15 +43,20 @@ _decode_line: Final = msgspec.json.Decoder(_Line).decode
 
 
 def with_model(body: bytes, asked: str, name: str, quoted: bytes) -> bytes:
-    """`body`, a valid request for the model `asked` (empty: it names none), asking for the model `name`; `quoted` is
-    the same name as JSON."""
+    """`body`, a valid request for the model `asked` (empty: it names none), asking for the model
+    `name`; `quoted` is the same name as JSON."""
     first, last = body.find(_KEY), body.rfind(_KEY)
     at = first if first < _OPENING_BYTES else last
     if at >= 0:
         begin = body.find(b'"', at + len(_KEY))
         end = body.find(b'"', begin + 1) + 1
         spliced = body[:begin] + quoted + body[end:]
-        if first == last and asked and body[begin + 1 : end - 1] == asked.encode() and b"\\u" not in body:
+        if (
+            first == last
+            and asked
+            and body[begin + 1 : end - 1] == asked.encode()
+            and b"\\u" not in body
+        ):
             return spliced
         try:
             if _decode_model(spliced).model == name:
@@ -76,7 +84,9 @@ def asking_usage(body: bytes) -> bytes:
         place = place_of(body, "stream_options")
         if place is not None:
             options = body[place.begin : place.end]
-            asking = _with_member(options if options != b"null" else b"{}", "include_usage", b"true")
+            asking = _with_member(
+                options if options != b"null" else b"{}", "include_usage", b"true"
+            )
             return body[: place.begin] + asking + body[place.end :]
     close = body.rindex(b"}")
     return b"%b,%b%b" % (body[:close], _ASK_USAGE, body[close:])

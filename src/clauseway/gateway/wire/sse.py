@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 class BadStream(Exception):
-    """What the cloud sends is no event stream that can be passed on."""
+    """The cloud sends no event stream that can be passed on."""
 
 
 def end_of_events(block: bytes) -> int:

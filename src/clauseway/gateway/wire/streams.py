@@ -1,12 +1,13 @@
 """A cloud's event stream on its way to the caller: pure bytes in, bytes out.
 
-Whole events only go on, as they came. Three things are looked for, by searching bytes that cannot stand inside a JSON
-string (its quotes would be escaped): the usage report, errors inside the stream, and `[DONE]`, which is taken out
-because the exchange sends it when the usage record is durable. Where the caller did not ask for usage, the usage chunk
-and the `"usage":null` of the other chunks are taken out too; all other bytes stay as they are.
+Whole events only go on, as they came. Three things are looked for, by searching bytes that cannot
+stand inside a JSON string (its quotes would be escaped): the usage report, errors inside the
+stream, and `[DONE]`, which is taken out because the request sends it when the usage record is
+durable. Where the caller did not ask for usage, the usage chunk and the `"usage":null` of the other
+chunks are taken out too; all other bytes stay as they are.
 
-Until the first content (a delta that says more than its role, or a finish reason) everything is held back: a cloud may
-still break off, and the request may still go elsewhere.
+Until the first content (a delta that says more than its role, or a finish reason) everything is
+held back: a cloud may still break off, and the request may still go elsewhere.
 """
 
 import msgspec
@@ -34,7 +35,10 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
     def has_content(self) -> bool:
         if self.finish_reason is not None:
             return True
-        return any(name != "role" and bytes(value) not in _EMPTY_VALUES for name, value in (self.delta or {}).items())
+        return any(
+            name != "role" and bytes(value) not in _EMPTY_VALUES
+            for name, value in (self.delta or {}).items()
+        )
 
 
 class _Chunk(msgspec.Struct, frozen=True, gc=False):
@@ -48,11 +52,21 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class EventStream:
-    """One stream. After each `feed`: `committed` once content came, `done` once `[DONE]` came, `failed` once the cloud
-    reported an error in the stream. `usage` is its report, if any; `events` counts those passed on.
-    """
+    """One stream. After each `feed`: `committed` once content came, `done` once `[DONE]` came,
+    `failed` once the cloud reported an error in the stream. `usage` is its report, if any; `events`
+    counts those passed on."""
 
-    __slots__ = ("_carry", "_held", "_strip", "committed", "done", "events", "failed", "report", "usage")
+    __slots__ = (
+        "_carry",
+        "_held",
+        "_strip",
+        "committed",
+        "done",
+        "events",
+        "failed",
+        "report",
+        "usage",
+    )
     last = DONE
     made: Made | None = None
 
@@ -76,7 +90,8 @@ class EventStream:
         return error_event(fault, message)
 
     def feed(self, data: bytes) -> bytes:
-        """What may go to the caller now: whole events, or nothing. Raises BadStream."""
+        """Return the events that may go to the caller now: whole ones, or nothing. Raises
+        BadStream."""
         block = self._carry + data if self._carry else data
         end = end_of_events(block)
         if end < len(block):
@@ -122,7 +137,8 @@ class EventStream:
         return b"".join(self._event_without_usage(event) for event in events_in(block))
 
     def _event_without_usage(self, event: bytes) -> bytes:
-        """The event as it is, without its usage member, or nothing where it was sent for the usage alone."""
+        """The event as it is, without its usage member, or nothing where it was sent for the usage
+        alone."""
         if b'"usage"' not in event:
             return event
         data = data_of(event)

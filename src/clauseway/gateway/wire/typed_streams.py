@@ -1,7 +1,9 @@
-"""Streams of typed events (Responses, images, audio): `event: TYPE`, `data: {"type": …}`, no `[DONE]`. Pure.
+"""Streams of typed events (Responses, images, audio): `event: TYPE`, `data: {"type": …}`, no
+`[DONE]`. Pure.
 
-Events go on as they came, unknown ones too. Until the first content everything is held back, because a cloud may still
-break off and the request may still go elsewhere. The event that ends the stream is held until usage is durable.
+Events go on as they came, unknown ones too. Until the first content everything is held back,
+because a cloud may still break off and the request may still go elsewhere. The event that ends the
+stream is held until usage is durable.
 """
 
 import msgspec
@@ -12,25 +14,29 @@ from clauseway.gateway.wire.errors import Fault, error_members
 from clauseway.gateway.wire.made import Made
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in
 
-# Events that announce and bring nothing yet. Whatever else comes, known or not, is content.
-_ANNOUNCING = frozenset({
-    "response.created",
-    "response.queued",
-    "response.in_progress",
-    "response.output_item.added",
-    "response.content_part.added",
-    "response.reasoning_summary_part.added",
-    "keepalive",
-})  # fmt: skip
-_FINAL = frozenset({
-    "response.completed",
-    "response.incomplete",
-    "response.failed",
-    "image_generation.completed",
-    "image_edit.completed",
-    "speech.audio.done",
-    "transcript.text.done",
-})  # fmt: skip
+# Events that announce and bring nothing yet. All others, known or not, are content.
+_ANNOUNCING = frozenset(
+    {
+        "response.created",
+        "response.queued",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.reasoning_summary_part.added",
+        "keepalive",
+    }
+)
+_FINAL = frozenset(
+    {
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "image_generation.completed",
+        "image_edit.completed",
+        "speech.audio.done",
+        "transcript.text.done",
+    }
+)
 _FAILED = frozenset({"error", "response.failed"})
 # One event is a token or a few; a picture or the whole answer, repeated at the end, is some MB.
 _EVENT_BYTES_MAX = 32 << 20
@@ -80,7 +86,8 @@ class TypedStream:
         self.made: Made | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """What may go to the caller now: whole events, or nothing. Raises BadStream."""
+        """Return the events that may go to the caller now: whole ones, or nothing. Raises
+        BadStream."""
         block = self._carry + data if self._carry else data
         end = end_of_events(block)
         self._carry = block[end:]
@@ -101,30 +108,41 @@ class TypedStream:
     def broken(self, fault: Fault, message: str) -> bytes:
         """The event that says that the stream broke; OpenAI's clients raise on its `error`."""
         members = error_members(fault, message)
-        event = {"type": "error", "sequence_number": self._sequence + 1, **members, "error": members}
+        event = {
+            "type": "error",
+            "sequence_number": self._sequence + 1,
+            **members,
+            "error": members,
+        }
         return b"event: error\ndata: %b\n\n" % msgspec.json.encode(event)
 
     def _event(self, event: bytes) -> bytes:
         if self.done:
             return b""
         data = data_of(event)
-        told = _told(data)
-        kind = told.type
-        self._sequence = max(self._sequence, told.sequence_number)
-        if told.response is not None:
-            self.made = told.response
+        decoded = _decoded(data)
+        kind = decoded.type
+        self._sequence = max(self._sequence, decoded.sequence_number)
+        if decoded.response is not None:
+            self.made = decoded.response
         if kind in _FINAL and (self.committed or kind not in _FAILED):
             self.units, self.report = self._units_in(data), data
             self.done = self.committed = True
             self.last = event
             return b""
-        self.failed = self.failed or kind in _FAILED or (told.error is not None and bytes(told.error) != b"null")
+        self.failed = (
+            self.failed
+            or kind in _FAILED
+            or (decoded.error is not None and bytes(decoded.error) != b"null")
+        )
         self.events += 1
-        self.committed = self.committed or (bool(data) and kind not in _ANNOUNCING and not self.failed)
+        self.committed = self.committed or (
+            bool(data) and kind not in _ANNOUNCING and not self.failed
+        )
         return event
 
 
-def _told(data: bytes) -> _Event:
+def _decoded(data: bytes) -> _Event:
     try:
         return _decode_event(data) if data else _NO_EVENT
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,10 +1,13 @@
-"""The keeper: one credential per distinct Auth, fresh, without a request ever waiting for it.
+"""The credential cache: one credential per distinct Auth, fresh, without a request ever waiting for
+it.
 
-Life of a credential: fetched in a thread → held → fetched anew ahead of its end (a margin, and some jitter so that many
-gateways do not ask at once) → replaced. Where fetching fails, the old one is kept until it ends and the source is asked
-again, ever less often. After a cloud has refused one (401), `refresh_now` fetches at once, for all who ask together.
+Life of a credential: fetched in a thread → held → fetched anew ahead of its end (a margin, and some
+jitter so that many gateways do not ask at once) → replaced. Where fetching fails, the old one is
+kept until it ends and the source is asked again, ever less often. After a cloud has refused one
+(401), `refresh_now` fetches at once, for all who ask together.
 
-INVARIANT: of one Auth at most one fetch is under way. INVARIANT: nothing here raises for what a source does.
+INVARIANT: of one Auth at most one fetch is under way. INVARIANT: nothing here raises for what a
+source does.
 """
 
 import asyncio
@@ -20,16 +23,20 @@ from clauseway.gateway.credentials.source import STATIC, Source, failure, open_s
 from clauseway.gateway.plan import Auth
 from clauseway.values import InvalidInput, Problem
 
-# Vendors give tokens of about an hour and have the next one ready five minutes before; of a shorter life, a quarter.
+# Vendors give tokens of about an hour and have the next one ready five minutes before; of a shorter
+# life, a quarter.
 _MARGIN_S, _MARGIN_PART = 300.0, 0.25
 _JITTER_PART = 0.5  # of the margin, at most: the earliest refresh is this much sooner
 _DELAY_S_MIN = 1.0
 _BACKOFF_S_MAX = 60.0  # an identity service that is back is found within a minute
-_FORCED_EVERY_S = 30.0  # a cloud that refuses every credential is no reason to ask for one per request
+_FORCED_EVERY_S = (
+    30.0  # a cloud that refuses every credential is no reason to ask for one per request
+)
 
 
 class Held(NamedTuple):
-    """What there is for an Auth: a credential that has not ended, and what is wrong if the last fetch failed."""
+    """A credential of an Auth that has not ended, and the problem of the last fetch, if it
+    failed."""
 
     credential: Credential | None = None
     problem: Problem | None = None
@@ -46,11 +53,12 @@ Later = Callable[[float, Callable[[], None]], Timer]
 _Key = tuple[object, ...]
 
 
-class Keeper:
-    """Holds the credentials of the Auths it was told to keep. To be used on one event loop.
+class CredentialCache:
+    """Holds the credentials of the Auths that were handed to `keep`. To be used on one event loop.
 
-    `changed` is told of every new credential; where it raises KeyError or ValueError, the credential is of no use and
-    that is its problem. `now_s`, `later`, `jitter` (0 to 1) and `open_source` are for tests.
+    `changed` hears of every new credential; where it raises KeyError or ValueError, the
+    credential is of no use and that is its problem. `now_s`, `later`, `jitter` (0 to 1) and
+    `open_source` are for tests.
     """
 
     def __init__(
@@ -67,8 +75,9 @@ class Keeper:
         self._kept: dict[_Key, _Kept] = {}
 
     def keep(self, auths: Iterable[Auth]) -> None:
-        """Keep these and no others; what is held already stays. Fetching begins. Raises InvalidInput, with every
-        problem and nothing changed, where one of them cannot be tried at all."""
+        """Keep these and no others; what is held already stays. Fetching begins. Raises
+        InvalidInput, with every problem and nothing changed, where one of them cannot be tried at
+        all."""
         wanted = {_key(auth): auth for auth in auths if auth.kind not in STATIC}
         fresh = {key: auth for key, auth in wanted.items() if key not in self._kept}
         if problems := [problem for auth in fresh.values() for problem in problems_of(auth)]:
@@ -82,14 +91,16 @@ class Keeper:
             self._kept[key].begin()
 
     def state(self, auth: Auth) -> Held:
-        """What there is now. Of a static kind: what the Auth holds."""
+        """Return the present state of an Auth; of a static kind, the credential that the Auth
+        holds."""
         if auth.kind in STATIC:
             return Held(credential_in(auth))
         kept = self._kept.get(_key(auth))
         return kept.held() if kept is not None else Held(None, _not_kept(auth))
 
     async def refresh_now(self, auth: Auth, refused: Credential) -> Credential | None:
-        """Another credential than the one that a cloud refused, or None where there is none to be had."""
+        """Another credential than the one that a cloud refused, or None where there is none to be
+        had."""
         kept = self._kept.get(_key(auth))
         if kept is None:
             return None
@@ -101,8 +112,11 @@ class Keeper:
         return None if held == refused else held
 
     async def settled(self) -> None:
-        """Until no fetch is under way. Whoever starts waits only so long: a source may not answer for minutes."""
-        while under_way := {kept.fetching for kept in self._kept.values() if kept.fetching is not None}:
+        """Wait until no fetch is under way, but only so long: a source may not answer for
+        minutes."""
+        while under_way := {
+            kept.fetching for kept in self._kept.values() if kept.fetching is not None
+        }:
             await asyncio.wait(under_way)
 
     def open(self, auth: Auth) -> Source:
@@ -117,8 +131,8 @@ class Keeper:
 class _Kept:
     """One Auth's credential."""
 
-    def __init__(self, keeper: Keeper, auth: Auth, later: Later) -> None:
-        self._keeper, self._auth, self._later = keeper, auth, later
+    def __init__(self, cache: CredentialCache, auth: Auth, later: Later) -> None:
+        self._cache, self._auth, self._later = cache, auth, later
         self._source: Source | None = None
         self._credential: Credential | None = None
         self._problem: Problem | None = _not_yet(auth)
@@ -130,7 +144,7 @@ class _Kept:
 
     def held(self) -> Held:
         credential = self._credential
-        if credential is not None and 0 < credential.expires_s <= self._keeper.now_s():
+        if credential is not None and 0 < credential.expires_s <= self._cache.now_s():
             return Held(None, self._problem or _ended(self._auth))
         return Held(credential, self._problem)
 
@@ -143,9 +157,9 @@ class _Kept:
     async def refresh_now(self) -> None:
         """Fetch now, unless it was done so a moment ago."""
         if self.fetching is None:
-            if self._keeper.now_s() - self._forced_s < _FORCED_EVERY_S:
+            if self._cache.now_s() - self._forced_s < _FORCED_EVERY_S:
                 return
-            self._forced_s = self._keeper.now_s()
+            self._forced_s = self._cache.now_s()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({self.begin()})
 
@@ -170,17 +184,18 @@ class _Kept:
 
     def _fetch_blocking(self) -> Credential:
         if self._source is None:  # here, because it loads the vendor's library
-            self._source = self._keeper.open(self._auth)
+            self._source = self._cache.open(self._auth)
         return self._source.fetch()
 
     def _take(self, credential: Credential) -> Exception | None:
-        """Hold it and tell of it. What is wrong with it, if anything is: then the old one stays."""
-        if 0 < credential.expires_s <= self._keeper.now_s():
+        """Hold a credential and report it. Return the problem where it is refused: then the old one
+        stays."""
+        if 0 < credential.expires_s <= self._cache.now_s():
             return ValueError("what was given had ended already: is this machine's clock right?")
         if credential == self._credential:
             return None
         try:
-            self._keeper.changed(self._auth, credential)
+            self._cache.changed(self._auth, credential)
         except (KeyError, ValueError) as error:
             return error
         self._credential = credential
@@ -195,18 +210,24 @@ class _Kept:
         if delay is not None:
             self._next = self._later(delay, self._again)
         if self._credential is not None and self._credential.expires_s:
-            self._end = self._later(max(0.0, self._credential.expires_s - self._keeper.now_s()), self._drop)
+            self._end = self._later(
+                max(0.0, self._credential.expires_s - self._cache.now_s()), self._drop
+            )
 
     def _delay(self) -> float | None:
         """Seconds until the source is asked again; None for never."""
         if self._failures:
             most = min(_BACKOFF_S_MAX, _DELAY_S_MIN * 2.0 ** min(self._failures, 16))
-            return max(_DELAY_S_MIN, most * (0.5 + 0.5 * self._keeper.jitter()))
-        delays = [self._source.recheck_s] if self._source is not None and self._source.recheck_s else []
+            return max(_DELAY_S_MIN, most * (0.5 + 0.5 * self._cache.jitter()))
+        delays = (
+            [self._source.recheck_s] if self._source is not None and self._source.recheck_s else []
+        )
         if self._credential is not None and self._credential.expires_s:
-            life_s = self._credential.expires_s - self._keeper.now_s()
+            life_s = self._credential.expires_s - self._cache.now_s()
             margin_s = min(_MARGIN_S, life_s * _MARGIN_PART)
-            delays.append(max(_DELAY_S_MIN, life_s - margin_s * (1 + _JITTER_PART * self._keeper.jitter())))
+            delays.append(
+                max(_DELAY_S_MIN, life_s - margin_s * (1 + _JITTER_PART * self._cache.jitter()))
+            )
         return min(delays, default=None)
 
     def _again(self) -> None:
@@ -218,12 +239,14 @@ class _Kept:
         self._end = None
         self._credential = None
         self._problem = self._problem or _ended(self._auth)
-        self._keeper.changed(self._auth, None)
+        self._cache.changed(self._auth, None)
 
 
-async def _in_thread(function: Callable[[], Credential]) -> tuple[Credential | None, Exception | None]:
-    """The function's result or what it raised. In a thread that ends with the process: a library that hangs must
-    neither take a place from others nor keep the gateway from stopping."""
+async def _in_thread(
+    function: Callable[[], Credential],
+) -> tuple[Credential | None, Exception | None]:
+    """The function's result or what it raised. In a thread that ends with the process: a library
+    that hangs must neither take a place from others nor keep the gateway from stopping."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[tuple[Credential | None, Exception | None]] = loop.create_future()
 
@@ -245,9 +268,14 @@ async def _in_thread(function: Callable[[], Credential]) -> tuple[Credential | N
 
 def _key(auth: Auth) -> _Key:
     return (
-        auth.kind, auth.secret, auth.access_key, auth.service, auth.region, auth.session_token,
+        auth.kind,
+        auth.secret,
+        auth.access_key,
+        auth.service,
+        auth.region,
+        auth.session_token,
         *sorted(auth.settings.items()),
-    )  # fmt: skip
+    )
 
 
 def _problem(auth: Auth, why: str, todo: str) -> Problem:
@@ -259,7 +287,9 @@ def _not_yet(auth: Auth) -> Problem:
 
 
 def _ended(auth: Auth) -> Problem:
-    return _problem(auth, "the last one has ended and its source has not answered since", "Check the source.")
+    return _problem(
+        auth, "the last one has ended and its source has not answered since", "Check the source."
+    )
 
 
 def _not_kept(auth: Auth) -> Problem:

@@ -1,4 +1,4 @@
-"""The keeper's laws, on a clock of their own: when it asks, what it holds, what it says."""
+"""The cache's laws, on a clock of their own: when it asks, what it holds, what it says."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clauseway.gateway.clouds import Credential
-from clauseway.gateway.credentials import Held, Keeper
+from clauseway.gateway.credentials import CredentialCache, Held
 from clauseway.gateway.plan import Auth
 from clauseway.values import InvalidInput
 
@@ -31,7 +31,7 @@ class Alarm:
 
 
 class Rig:
-    """A keeper whose clock stands still until told, and whose sources answer from a list: a credential, or an error.
+    """A cache whose clock stands still until told, and whose sources answer from a list: a credential, or an error.
 
     The last answer stays. `gate` holds every fetch back while it is closed.
     """
@@ -46,7 +46,7 @@ class Rig:
         self.gate = threading.Event()
         self.gate.set()
         self.told: list[Credential | None] = []
-        self.keeper = Keeper(
+        self.cache = CredentialCache(
             lambda _, credential: self.told.append(credential), now_s=lambda: self.now_s, later=self._later,
             jitter=lambda: 0.0, open_source=lambda _: self,
         )  # fmt: skip
@@ -68,8 +68,8 @@ class Rig:
         return sorted(alarm.at_s - self.now_s for alarm in self.alarms if not alarm.cancelled)
 
     async def begin(self, *auths: Auth) -> None:
-        self.keeper.keep(auths or (AUTH,))
-        await self.keeper.settled()
+        self.cache.keep(auths or (AUTH,))
+        await self.cache.settled()
 
     async def pass_time(self, seconds: float) -> None:
         """Everything that falls due until then happens, in order."""
@@ -82,12 +82,12 @@ class Rig:
             self.alarms.remove(first)
             self.now_s = max(self.now_s, first.at_s)
             first.action()
-            await self.keeper.settled()
+            await self.cache.settled()
         self.now_s = end_s
 
     def held(self) -> str:
         """The secret that is held, or why there is none."""
-        credential, problem = self.keeper.state(AUTH)
+        credential, problem = self.cache.state(AUTH)
         if credential is not None:
             return credential.secret
         assert problem is not None
@@ -109,7 +109,7 @@ def test_refreshed_ahead_of_its_end() -> None:
         await rig.pass_time(1)
         assert (rig.held(), rig.fetches) == ("second", 2)
         assert [told.secret for told in rig.told if told] == ["first", "second"]
-        rig.keeper.close()
+        rig.cache.close()
         assert rig.due() == []
 
     run(scenario())
@@ -123,7 +123,7 @@ MARGINS = [(3600, 0.0, 3300), (3600, 1.0, 3150), (86400, 0.5, 86025), (400, 0.0,
 def test_when_it_is_refreshed(life_s: float, jitter: float, after_s: float) -> None:
     async def scenario() -> None:
         rig = Rig(token("first", life_s))
-        rig.keeper.jitter = lambda: jitter
+        rig.cache.jitter = lambda: jitter
         await rig.begin()
         assert rig.due()[0] == after_s
 
@@ -135,7 +135,7 @@ def test_without_an_end_nothing_is_asked_again() -> None:
         rig = Rig(token("for ever", life_s=0))
         await rig.begin()
         assert rig.due() == []
-        assert rig.keeper.state(AUTH) == Held(token("for ever", life_s=0), None)
+        assert rig.cache.state(AUTH) == Held(token("for ever", life_s=0), None)
 
     run(scenario())
 
@@ -147,7 +147,7 @@ def test_a_failure_keeps_the_old_one_until_it_ends() -> None:
         await rig.pass_time(999)
         assert rig.fetches > 3
         assert rig.held() == "old"
-        problem = rig.keeper.state(AUTH).problem
+        problem = rig.cache.state(AUTH).problem
         assert problem is not None
         assert problem.why == "ConnectionError: no route"
         await rig.pass_time(1)
@@ -156,8 +156,8 @@ def test_a_failure_keeps_the_old_one_until_it_ends() -> None:
         rig.answers = [token("new", at_s=rig.now_s)]
         await rig.pass_time(60)
         assert rig.held() == "new"
-        assert rig.keeper.state(AUTH).problem is None
-        assert rig.told[-1] == rig.keeper.state(AUTH).credential
+        assert rig.cache.state(AUTH).problem is None
+        assert rig.told[-1] == rig.cache.state(AUTH).credential
 
     run(scenario())
 
@@ -180,11 +180,11 @@ def test_without_a_network_nothing_fails() -> None:
     async def scenario() -> None:
         rig = Rig(OSError("Name or service\n  not known"))
         rig.gate.clear()
-        rig.keeper.keep([AUTH])
+        rig.cache.keep([AUTH])
         assert rig.held() == "it is being fetched for the first time"
         rig.gate.set()
-        await rig.keeper.settled()
-        problem = rig.keeper.state(AUTH).problem
+        await rig.cache.settled()
+        problem = rig.cache.state(AUTH).problem
         assert problem is not None
         assert (problem.why, "az login" in problem.todo) == ("OSError: Name or service not known", True)
 
@@ -197,13 +197,13 @@ def test_requests_that_are_refused_together_cause_one_fetch() -> None:
         await rig.begin()
         refused = token("revoked")
         rig.gate.clear()
-        waiting = [asyncio.create_task(rig.keeper.refresh_now(AUTH, refused)) for _ in range(50)]
+        waiting = [asyncio.create_task(rig.cache.refresh_now(AUTH, refused)) for _ in range(50)]
         await asyncio.sleep(0)
         rig.gate.set()
         assert await asyncio.gather(*waiting) == [token("good")] * 50
         assert rig.fetches == 2
         # Who comes with the old one later is given the new one without asking.
-        assert await rig.keeper.refresh_now(AUTH, refused) == token("good")
+        assert await rig.cache.refresh_now(AUTH, refused) == token("good")
         assert rig.fetches == 2
 
     run(scenario())
@@ -213,11 +213,11 @@ def test_a_refusal_is_asked_about_once() -> None:
     async def scenario() -> None:
         rig = Rig(token("1"), token("2"), token("3"))
         await rig.begin()
-        assert await rig.keeper.refresh_now(AUTH, token("1")) == token("2")
-        assert await rig.keeper.refresh_now(AUTH, token("2")) is None  # refused at once again: not the token's fault
+        assert await rig.cache.refresh_now(AUTH, token("1")) == token("2")
+        assert await rig.cache.refresh_now(AUTH, token("2")) is None  # refused at once again: not the token's fault
         assert rig.fetches == 2
         rig.now_s += 30
-        assert await rig.keeper.refresh_now(AUTH, token("2")) == token("3")
+        assert await rig.cache.refresh_now(AUTH, token("2")) == token("3")
 
     run(scenario())
 
@@ -226,9 +226,9 @@ def test_a_source_that_has_nothing_else_after_a_refusal() -> None:
     async def scenario() -> None:
         rig = Rig(token("only"))
         await rig.begin()
-        assert await rig.keeper.refresh_now(AUTH, token("only")) is None
+        assert await rig.cache.refresh_now(AUTH, token("only")) is None
         assert rig.told == [token("only")]
-        assert await rig.keeper.refresh_now(Auth(kind="bearer", secret="s"), token("s")) is None
+        assert await rig.cache.refresh_now(Auth(kind="bearer", secret="s"), token("s")) is None
 
     run(scenario())
 
@@ -238,11 +238,11 @@ def test_a_request_that_gives_up_waiting_stops_nothing() -> None:
         rig = Rig(token("1"), token("2"))
         await rig.begin()
         rig.gate.clear()
-        impatient = asyncio.create_task(rig.keeper.refresh_now(AUTH, token("1")))
+        impatient = asyncio.create_task(rig.cache.refresh_now(AUTH, token("1")))
         await asyncio.sleep(0)
         impatient.cancel()
         rig.gate.set()
-        await rig.keeper.settled()
+        await rig.cache.settled()
         assert rig.held() == "2"
 
     run(scenario())
@@ -254,10 +254,10 @@ def test_one_source_for_targets_with_the_same_auth() -> None:
         same = Auth(kind="entra", settings={"client_id": "c", "tenant_id": "t"})
         await rig.begin(AUTH, same, Auth(kind="bearer", secret="static"))
         assert rig.fetches == 1
-        assert rig.keeper.state(same) == rig.keeper.state(AUTH)
+        assert rig.cache.state(same) == rig.cache.state(AUTH)
         await rig.begin(AUTH, Auth(kind="entra", settings={"tenant_id": "other"}))  # the plan was replaced
         assert rig.fetches == 2
-        rig.keeper.keep([])
+        rig.cache.keep([])
         assert rig.due() == []
         assert rig.held() == "no target of the plan has it"
 
@@ -267,7 +267,7 @@ def test_one_source_for_targets_with_the_same_auth() -> None:
 def test_a_static_auth_is_its_own_credential() -> None:
     rig = Rig(token("never asked"))
     auth = Auth(kind="signature", secret="PEM", settings={"key_id": "t/u/f"})
-    assert rig.keeper.state(auth) == Held(Credential(kind="signature", secret="PEM", key_id="t/u/f"), None)
+    assert rig.cache.state(auth) == Held(Credential(kind="signature", secret="PEM", key_id="t/u/f"), None)
 
 
 def test_what_had_ended_when_it_came_is_not_used() -> None:
@@ -283,18 +283,18 @@ def test_what_had_ended_when_it_came_is_not_used() -> None:
 def test_what_a_target_cannot_use_is_said_and_the_old_one_kept() -> None:
     async def scenario() -> None:
         rig = Rig(token("good"), token("no key"))
-        tell = rig.keeper.changed
+        tell = rig.cache.changed
 
         def choosy(auth: Auth, credential: Credential | None) -> None:
             if credential is not None and credential.secret == "no key":
                 raise ValueError("the key to sign with cannot be read")
             tell(auth, credential)
 
-        rig.keeper.changed = choosy
+        rig.cache.changed = choosy
         await rig.begin()
-        assert await rig.keeper.refresh_now(AUTH, token("good")) is None
+        assert await rig.cache.refresh_now(AUTH, token("good")) is None
         assert rig.held() == "good"
-        problem = rig.keeper.state(AUTH).problem
+        problem = rig.cache.state(AUTH).problem
         assert problem is not None
         assert "cannot be read" in problem.why
 
@@ -307,11 +307,11 @@ def test_a_source_that_hangs_stops_nothing() -> None:
     rig.gate.clear()
 
     async def scenario() -> None:
-        rig.keeper.keep([AUTH])
-        assert await rig.keeper.refresh_now(Auth(kind="aws"), token("x")) is None
+        rig.cache.keep([AUTH])
+        assert await rig.cache.refresh_now(Auth(kind="aws"), token("x")) is None
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(rig.keeper.settled(), 0.01)
-        rig.keeper.close()
+            await asyncio.wait_for(rig.cache.settled(), 0.01)
+        rig.cache.close()
 
     run(scenario())
     assert rig.fetches == 0
@@ -324,12 +324,12 @@ def test_on_a_loop_of_its_own() -> None:
     async def scenario() -> None:
         given, told = token("fresh", at_s=time.time()), asyncio.Event()
         source = Rig(given)
-        keeper = Keeper(lambda *_: told.set(), open_source=lambda _: source)
-        keeper.keep([AUTH])
+        cache = CredentialCache(lambda *_: told.set(), open_source=lambda _: source)
+        cache.keep([AUTH])
         await told.wait()
-        await keeper.settled()
-        assert keeper.state(AUTH) == Held(given, None)
-        keeper.close()
+        await cache.settled()
+        assert cache.state(AUTH) == Held(given, None)
+        cache.close()
 
     run(scenario())
 
@@ -351,7 +351,7 @@ def test_a_secret_in_a_vendors_message_is_not_repeated(said: str, told: str) -> 
         auth = Auth(kind="entra", secret="hunter2", settings={"tenant_id": "t", "client_id": "c"})
         rig = Rig(RuntimeError(said))
         await rig.begin(auth)
-        problem = rig.keeper.state(auth).problem
+        problem = rig.cache.state(auth).problem
         assert problem is not None
         assert problem.why == f"RuntimeError: {told}"
 
@@ -362,7 +362,7 @@ def test_a_kind_that_is_none_is_refused_whole() -> None:
     async def scenario() -> None:
         rig = Rig(token("x"))
         with pytest.raises(InvalidInput, match="unknown kind of auth 'kerberos'"):
-            rig.keeper.keep([AUTH, Auth(kind="kerberos")])
+            rig.cache.keep([AUTH, Auth(kind="kerberos")])
         assert rig.fetches == 0
         assert rig.held() == "no target of the plan has it"
 
