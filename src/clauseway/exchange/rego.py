@@ -65,7 +65,10 @@ else := act.seller
 # Where terms tell regions apart, there is no outcome for a question that says none, or a place of no known region.
 region(act) := act.region if count(regions) == 0
 
-else := places[act.cloud][act.region] if places[act.cloud][act.region]
+else := within if {
+	within := object.get(object.get(places, act.cloud, {}), act.region, "")
+	within != ""
+}
 
 else := act.region if act.region in regions
 
@@ -383,7 +386,7 @@ def _precedence(extract: Extract, term: Precedence) -> list[str]:
     if not term.lead_days:
         ways = [[f"[product, {_text(term.first)}] in shipped"]]
     if extract.binds_new_only(term):
-        ways.append([f"first_shipped[product] < {_day(term.since)}"])
+        ways.append([f'object.get(first_shipped, product, "never") < {_day(term.since)}'])
     lifting = extract.lifting(term)
     if len(lifting) == 1:
         ways.append([*answer, "not answer.can", "answer.declines"])
