@@ -260,7 +260,7 @@ def _licence(wheres: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchS
 
 
 def _revenue_share(_: _Wheres, **common: st.SearchStrategy[object]) -> st.SearchStrategy[AnyTerm]:
-    base = st.builds(ShareBase, excludes=st.just(frozenset()) | _products)
+    base = st.builds(ShareBase, sellers=_none, excludes=_none | _products, products=_none | _products, clouds=_clouds)
     return st.builds(RevenueShareTerm, payer=_party, payee=_party, rate=st.just("rate"), base=base, **common)
 
 

@@ -339,10 +339,17 @@ class World:
             return True
         return not (offer.passed or (offer.answer_by is not None and offer.answer_by < self.day))
 
+    def counts(self, base: Any, product: str, cloud: str) -> bool:
+        if product and self.lies_in(product, base.excludes):
+            return False
+        if product and base.products and not self.lies_in(product, base.products):
+            return False
+        return not cloud or not base.clouds or cloud in base.clouds
+
     def share(self, deed: Deed) -> str:
         due = any(
             (term.payer, term.payee) == (deed.party, deed.to)
-            and not (deed.product and self.lies_in(deed.product, term.base.excludes))
+            and self.counts(term.base, deed.product, self.question.cloud)
             for term in self.of("revenue-share")
         )
         return "permitted" if due else "forbidden"

@@ -94,7 +94,8 @@ def reading(texts: Mapping[str, str]) -> OpenAgreement:
 def asking(opened: OpenAgreement, question: str, as_of: str) -> Question:
     """`serve partner app north`: action, party, product and cloud; then `to=`, `seller=`, `segment=` or `region=`."""
     words = question.split()
-    action, party, product, *cloud = (word for word in words if "=" not in word)
+    action, party, *rest = (word for word in words if "=" not in word)
+    product, cloud = (*rest, "", "")[:2]
     named = dict(word.split("=") for word in words if "=" in word)
     return ask(
         opened.agreement,
@@ -102,7 +103,7 @@ def asking(opened: OpenAgreement, question: str, as_of: str) -> Question:
         action=action,
         party=party,
         product=product,
-        cloud=cloud[0] if cloud else "",
+        cloud=cloud,
         to=named.get("to", ""),
         seller=named.get("seller", ""),
         segment=named.get("segment", "any"),

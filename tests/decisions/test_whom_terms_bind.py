@@ -439,6 +439,37 @@ LEADS = [
         {"2026-03-03": "conditional"},
     ),
 ]
+SHARED = """
+id: t
+kind: revenue-share
+payer: maker
+payee: partner
+rate: 20 %
+base: {sellers: [maker], products: [apps], excludes: [tool], clouds: [north]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "outcome"),
+    [
+        ("share-revenue maker to=partner", "permitted"),
+        ("share-revenue maker app to=partner", "permitted"),
+        ("share-revenue maker app north to=partner", "permitted"),
+        ("share-revenue maker app south to=partner", "forbidden"),
+        ("share-revenue maker tool to=partner", "forbidden"),
+        ("share-revenue maker rooms to=partner", "forbidden"),
+        ("share-revenue partner to=maker", "forbidden"),
+    ],
+)
+def test_a_share_is_due_of_what_its_base_takes_in(question: str, outcome: str) -> None:
+    """The base that settles is the base that is asked about."""
+    opened = at_hand(SHARED)
+    tables = Tables(opened.agreement, opened.catalog, opened.facts)
+    asked = asking(opened, question, "2026-06-01")
+    assert opened.answer(asked).outcome == outcome, opened.answer(asked).reasons
+    assert tables.decide(asked) == opened.answer(asked)
+
+
 HAPPENED = [
     (terms, *row)
     for terms, rows_of in (("", KEPT), (ROOMS_TO_PARTNER_FIRST, DEALS), (LEADING, LEADS))

@@ -32,6 +32,8 @@ TAKES: Mapping[str, frozenset[str]] = {
     CONTRACT: _PLACED,
     LICENSE: frozenset({PARTIES, LICENSEES}),
     USE: frozenset({PARTIES, LICENSEES}),
+    # A share is asked about as a whole, or for the sales on one cloud.
+    SHARE: frozenset({CLOUDS}),
 }
 
 

@@ -60,7 +60,13 @@ class Only(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     @property
     def part(self) -> str:
         """The part of an act that decides whether it lies inside."""
-        return next(part for part in ONLY if getattr(self, part))
+        if self.clouds:
+            return CLOUDS
+        if self.parties:
+            return PARTIES
+        if self.licensees:
+            return LICENSEES
+        return SELLERS if self.sellers else REGIONS
 
     @property
     def names(self) -> NAMES:

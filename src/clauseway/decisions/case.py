@@ -37,6 +37,7 @@ class Case(msgspec.Struct, frozen=True):
     # Every look at a term, where somebody wants to see them.
     looks: list[Look] | None = None
     lineages: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
+    owners: dict[str, str | None] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(
@@ -86,10 +87,18 @@ class Case(msgspec.Struct, frozen=True):
 
     def owner(self, act: Act) -> str | None:
         """Return who owns what the act is about; None where no ownership in force names it."""
-        for state in self.states(Ownership):
-            if state.in_force and isinstance(state.term, Ownership) and self.reaches(state.term, act):
-                return state.term.party
-        return None
+        if self.looks is None and act.product in self.owners:
+            return self.owners[act.product]
+        owner = next(
+            (
+                state.term.party
+                for state in self.states(Ownership)
+                if state.in_force and isinstance(state.term, Ownership) and self.reaches(state.term, act)
+            ),
+            None,
+        )
+        self.owners[act.product] = owner
+        return owner
 
 
 def both(first: Finding, second: Finding) -> Finding:

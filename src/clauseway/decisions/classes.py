@@ -296,7 +296,7 @@ def _inner_names(term: AnyTerm) -> frozenset[str]:
         case Licence():
             return frozenset(name for scope in term.carries for name in scope.products)
         case RevenueShareTerm():
-            return term.base.excludes
+            return term.base.excludes | term.base.products
         case Ownership() | Permission() | Precedence() | RefusalRight():
             return frozenset()
         case Commitment() | Stake() | Undertaking() | Context():
@@ -326,7 +326,10 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
     looked_at = _LOOKS_AT[action]
     match term:
         case RevenueShareTerm():
-            return ((1,) if not lineage.isdisjoint(term.base.excludes) else ()) if action == SHARE else None
+            if action != SHARE:
+                return None
+            # A question that names no product is about the share as a whole.
+            return () if "" in lineage or term.base.takes_in(lineage, "") else (1,)
         case Ownership():
             return () if action != SHARE and not lineage.isdisjoint(term.products) else None
         case Exclusivity() | Prohibition():
@@ -597,7 +600,10 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
             yield _places(term, term.except_clouds)
         case Licence():
             yield from (term.carries[index] for index in bearing.within)
-        case Ownership() | RevenueShareTerm() | Commitment() | Stake() | Undertaking() | Context():
+        case RevenueShareTerm():
+            # No cloud named is another thing than a cloud outside the base.
+            yield from (Scope(clouds=clouds) for clouds in (term.base.clouds, _alone("")) if term.base.clouds)
+        case Ownership() | Commitment() | Stake() | Undertaking() | Context():
             pass
         case _:
             assert_never(term)

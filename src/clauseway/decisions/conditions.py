@@ -17,6 +17,8 @@ from clauseway.decisions.reach import Act
 
 def conditions(case: Case, acts: Sequence[Act], party: str, grantor: str = "") -> Finding:
     """What is asked of these acts, which `party` needs, of those who do them and of the grantor behind them."""
+    if not case.states(Precedence) and not case.states(RefusalRight):
+        return Finding(Outcome.PERMITTED, ())
     refusal = _first_refusal(case, acts, party, grantor)
     ship_first = _ship_first(case, [*acts, *_as_grantor(acts, grantor)])
     found = refusal.conditions + ship_first.conditions

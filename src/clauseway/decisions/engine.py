@@ -246,11 +246,14 @@ def _share(case: Case, act: Act) -> Finding:
     """Due is permitted, nothing due is forbidden. The cap is a limit, not a condition."""
     shares = [state for state in case.states(RevenueShareTerm) if case.reaches(state.term, act)]
     due = [state for state in shares if state.in_force]
-    counted = [state for state in due if not _excluded(case, state, act.product)]
+    counted = [state for state in due if _counts(case, state, act)]
     if counted:
         return Finding(Outcome.PERMITTED, tuple(Reason.of("permits", state.term.citation, "due") for state in counted))
     if due:
-        excluded = tuple(Reason.of("forbids", state.term.citation, f"{ASKED_PRODUCT} is in no base") for state in due)
+        # Of a product that counts elsewhere it is the cloud that is in no base.
+        elsewhere = any(_counts(case, state, msgspec.structs.replace(act, cloud="")) for state in due)
+        note = "sales on that cloud are in no base" if elsewhere else f"{ASKED_PRODUCT} is in no base"
+        excluded = tuple(Reason.of("forbids", state.term.citation, note) for state in due)
         return Finding(Outcome.FORBIDDEN, excluded)
     ended = [state for state in shares if state.ended]
     if ended:
@@ -259,9 +262,12 @@ def _share(case: Case, act: Act) -> Finding:
     return Finding(Outcome.FORBIDDEN, (case.rule("share"),))
 
 
-def _excluded(case: Case, state: TermState, product: str) -> bool:
+def _counts(case: Case, state: TermState, act: Act) -> bool:
+    """Return whether what is asked about is in the base, as the ledger takes it; a share as a whole always is."""
     term = state.term
-    return bool(product) and isinstance(term, RevenueShareTerm) and case.belongs(product, term.base.excludes)
+    assert isinstance(term, RevenueShareTerm)
+    lineage = case.lineage(act.product) if act.product else term.base.products
+    return term.base.takes_in(lineage, act.cloud)
 
 
 def facts_hash(known: FactRegister) -> str:

@@ -91,7 +91,12 @@ def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:
     for kind in (Exclusivity, Prohibition):
         for state in case.states(kind):
             term = state.term
-            if state.in_force and isinstance(term, Exclusivity | Prohibition) and case.reaches(term, act):
+            # Most terms are about other actions: looked at first, because each answer asks this of every act.
+            if not isinstance(term, Exclusivity | Prohibition) or (
+                case.looks is None and act.action not in term.actions
+            ):
+                continue
+            if state.in_force and case.reaches(term, act):
                 yield term
 
 

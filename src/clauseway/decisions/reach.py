@@ -97,21 +97,22 @@ class Look(msgspec.Struct, frozen=True):
 
 def outside(term: AnyTerm, act: Act, belongs: Belongs) -> str:
     """The first part of an act that lies outside a term; `NOWHERE` where the term reaches it."""
+    # The kinds that are looked at most often stand first.
     match term:
-        case Ownership():
-            return _ownership(term, act, belongs)
-        case Permission():
-            return _permission(term, act, belongs)
         case Exclusivity():
             return _exclusivity(term, act, belongs)
-        case Prohibition():
-            return _prohibition(term, act, belongs)
+        case Permission():
+            return _permission(term, act, belongs)
+        case Ownership():
+            return _ownership(term, act, belongs)
         case Precedence():
             return _precedence(term, act, belongs)
-        case RefusalRight():
-            return _refusal_right(term, act, belongs)
         case Licence():
             return _licence(term, act, belongs)
+        case RefusalRight():
+            return _refusal_right(term, act, belongs)
+        case Prohibition():
+            return _prohibition(term, act, belongs)
         case RevenueShareTerm():
             return _revenue_share(term, act, belongs)
         case Commitment() | Stake() | Undertaking() | Context():

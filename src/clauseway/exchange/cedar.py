@@ -283,7 +283,11 @@ class _Policies:
         self._permit(self.extract.agreement.rules["share"], _stated(["share-revenue"]), [])
         for term in self.extract.in_force(RevenueShareTerm):
             when = [f"principal == {_name('Party', term.payer)}", f"context.to == {_quoted(term.payee)}"]
-            unless = [self._in(term.base.excludes)] if term.base.excludes else []
+            base = term.base
+            none = f"resource == {_name('Product', ANY_PRODUCT)}"
+            when += [f"({none} || {self._in(base.products)})"] if base.products else []
+            when += _places(base.clouds | {""}) if base.clouds else []
+            unless = [self._in(base.excludes)] if base.excludes else []
             self._permit(term.citation, _all(["share-revenue"]), when, unless)
 
     # What forbids, now and once met
@@ -507,7 +511,7 @@ class _Policies:
 
     def _owned_by(self, parties: Iterable[str], products: Iterable[str]) -> str:
         """That one of these parties owns it: `true` or `false` where the scope alone says so."""
-        owners = [one for one in self.extract.owned() if self.extract.overlap(one[0].products, products)]
+        owners = [one for one in self.extract.owned() if self._overlap(one[0].products, products)]
         named = [one for one in owners if one[0].party in parties]
         if len(named) in (0, len(owners)):
             return "true" if named else "false"

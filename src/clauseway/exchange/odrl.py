@@ -553,9 +553,12 @@ class _Policy:
     # Obligations
 
     def _share(self, term: RevenueShareTerm) -> None:
-        rule = self._rule(
-            "obligation", term.citation, term.payer, "share-revenue", "", self._not_in(term.base.excludes)
-        )
+        base = term.base
+        # An empty name stands for a product or a cloud that is not named.
+        counted = [*self._not_in(base.excludes), *(self._in({*base.products, ""}) if base.products else [])]
+        if base.clouds:
+            counted.append(self._constraint("cloud", "isAnyOf", map(self._cloud, sorted({*base.clouds, ""}))))
+        rule = self._rule("obligation", term.citation, term.payer, "share-revenue", "", counted)
         rule["odrl:compensatedParty"] = self._party(term.payee)
         rule["cw:rate"] = term.rate
         if term.cap:

@@ -54,6 +54,8 @@ named(question) := object.union(
 # What an action does not take changes nothing.
 kept(act) := act if act.action in {"serve", "sell", "contract-compute"}
 
+else := object.union(act, {"segment": "", "region": ""}) if act.action == "share-revenue"
+
 else := object.union(act, {"cloud": "", "segment": "", "region": ""})
 
 seller(act) := "" if not act.action in {"serve", "sell"}
@@ -188,6 +190,11 @@ offers(act, party, holder, grantor) if {
 	act.doer != holder
 	act.party == grantor
 }
+
+# A share is asked about as a whole where no product is named.
+of_base("", _)
+
+of_base(product, scope) if lies_in(product, scope)
 
 gives(licensor, product) if licensor == owner(product)
 
@@ -398,7 +405,9 @@ def _precedence(extract: Extract, term: Precedence) -> list[str]:
 def _share(term: RevenueShareTerm) -> str:
     between = [f"act.party == {_text(term.payer)}", f"act.to == {_text(term.payee)}"]
     excludes = [f"not lies_in(act.product, {_set(term.base.excludes)})"] if term.base.excludes else []
-    return _rule(term.citation, "due(act)", [*between, *excludes])
+    products = [f"of_base(act.product, {_set(term.base.products)})"] if term.base.products else []
+    clouds = [f"act.cloud in {_set(term.base.clouds | {''})}"] if term.base.clouds else []
+    return _rule(term.citation, "due(act)", [*between, *excludes, *products, *clouds])
 
 
 def _traded(term: Forbidding | Precedence | RefusalRight) -> Scope:

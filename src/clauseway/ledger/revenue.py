@@ -97,9 +97,7 @@ def in_no_base(shares: Iterable[RevenueShare], catalog: Catalog) -> frozenset[st
 
 def _names(base: ShareBase, product: str, catalog: Catalog) -> bool:
     """Whether a base takes in a product, sold by whomever."""
-    if any(catalog.belongs(product, scope) for scope in base.excludes):
-        return False
-    return not base.products or any(catalog.belongs(product, scope) for scope in base.products)
+    return base.takes_in(catalog.lineage(product), "")
 
 
 class Counting:
@@ -122,9 +120,7 @@ class Counting:
 
     def _part(self, product: str, cloud: str, seller: str) -> Decimal:
         base, catalog = self._base, self._catalog
-        if not _names(base, product, catalog):
-            return _NOTHING
-        if base.clouds and cloud not in base.clouds:
+        if not base.takes_in(catalog.lineage(product), cloud):
             return _NOTHING
         owner = catalog.operators[cloud] if self._assumptions.host_owns else seller
         if owner in base.sellers:
