@@ -426,15 +426,15 @@ class _Policies:
                     self._forbid_now(term, reach, when, [passed], self._is_owner(reach, term.products))
 
     def _precedence(self, term: Precedence) -> None:
-        first = f"resource has launchedOn && resource.launchedOn.contains({_quoted(term.first)})"
+        met = [f"resource has launchedOn && resource.launchedOn.contains({_quoted(term.first)})"]
         if term.lead_days:
-            first = self._in(self.extract.ahead(term))
-        lifting = self.extract.lifting(term)
-        how = "&&" if len(lifting) == 1 else "||"
-        answer = f"resource has answer && (resource.answer.cannot {how} resource.answer.declines)"
-        earlier = f'resource has firstShipped && resource.firstShipped < datetime("{term.since}")'
-        met = [*([earlier] if self.extract.binds_new_only(term) else []), first]
-        met += [answer] if lifting else []
+            ahead = self.extract.ahead(term)
+            met = [self._in(ahead)] if ahead else []
+        if self.extract.binds_new_only(term):
+            met.insert(0, f'resource has firstShipped && resource.firstShipped < datetime("{term.since}")')
+        if lifting := self.extract.lifting(term):
+            how = "&&" if len(lifting) == 1 else "||"
+            met.append(f"resource has answer && (resource.answer.cannot {how} resource.answer.declines)")
         elsewhere = f"context.cloud != {_quoted(term.first)}"
         for action in sorted(term.actions):
             for reach in _REACHES[action]:

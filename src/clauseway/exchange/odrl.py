@@ -334,7 +334,8 @@ class _Policy:
             open_while.append(self._constraint("firstShipped", "gteq", [_day(term.since)]))
         met = [self._constraint("launchedOn", "isAnyOf", [self._cloud(term.first)])]
         if term.lead_days:
-            met = self._in(extract.ahead(term))
+            # No product bears the empty name: where none was there long enough, none meets it.
+            met = self._in(extract.ahead(term) or [""])
         if answers := extract.lifting(term):
             met.append(self._constraint("answer", "isAnyOf", answers))
         operator = extract.catalog.operators[term.first]
