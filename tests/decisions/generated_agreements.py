@@ -330,7 +330,9 @@ def _facts(draw: st.DrawFn, regions: bool) -> Fact:
     }
     subject, granted = st.sampled_from(("hall", "yard")), st.sampled_from((*PRODUCTS, *CLASSES))
     kinds: list[st.SearchStrategy[Fact]] = [
+        # Launches bear on most: who hosts, ship-first, what is granted with them.
         st.builds(Launch, product=st.just(product), cloud=cloud, stage=stage, **common),
+        st.builds(Launch, product=st.just(product), cloud=cloud, stage=st.just("available"), **common),
         st.builds(Answer, product=st.just(product), can=st.booleans(), declines=st.booleans(), **common),
         st.builds(Offer, subject=subject, passed=st.booleans(), answer_by=st.just(None) | ends, **common),
         st.builds(Grant, party=_party, product=granted, through=st.just(None) | ends, **kept, **common),
@@ -375,5 +377,5 @@ def agreements(draw: st.DrawFn, terms: tuple[int, int] = (2, 7)) -> OpenAgreemen
         figures={},
         amendments=tuple(amendments),
     )
-    facts = FactRegister().with_facts(draw(st.lists(_facts(told[1]), max_size=8)))
+    facts = FactRegister().with_facts(draw(st.lists(_facts(told[1]), max_size=12)))
     return OpenAgreement(agreement, catalog, facts)
