@@ -84,6 +84,7 @@ def test_a_month_is_settled_under_it_from_the_homes_basis(home: Home, tmp_path: 
     refused = run(*month)
     assert refused.returncode != 0
     assert "share-anthropic-amazon" in refused.stderr
+    assert "no value was reported" in refused.stderr
     rates = [f"share-anthropic-{operator}" for operator in ("amazon", "google", "microsoft")]
     accepted = [flag for rate in rates for flag in ("--assume", rate)]
     statement = answer(*month, *accepted)

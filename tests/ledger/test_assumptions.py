@@ -14,6 +14,7 @@ FIGURES = {
     for name, value, standing in [
         ("share", "20 %", "reported"),
         ("cap", "USD 38000000000", "reported"),
+        ("other-share", "50 %", "placeholder"),
         ("cap-counts", "from-a5", "ours"),
         ("revenue-owner", "seller", "ours"),
         ("wholesale", "100 %", "ours"),
@@ -47,6 +48,8 @@ def test_amounts(item: str, value: str) -> None:
     assert read_assumptions([item], FIGURES).amount("cap") == D(value)
 
 
+NAMED = ["share", "cap", "other-share"]
+
 # what is typed → what every statement says of it, and what machines read
 STANDINGS = [
     ([], "wholesale", "100 % (ours)", "ours"),
@@ -57,6 +60,8 @@ STANDINGS = [
     (["share=18%"], "share", "18%, given (20 % was reported)", "given"),
     (["cap=USD 38 billion"], "cap", "USD 38 billion (reported)", "reported"),
     (["cap=500"], "cap", "500, given (USD 38000000000 was reported)", "given"),
+    (["other-share"], "other-share", "50 % (placeholder)", "placeholder"),
+    (["other-share=30%"], "other-share", "30%, given (50 % was a placeholder)", "given"),
     (["revenue-owner=host"], "revenue-owner", "host, given (seller is ours)", "given"),
     (["wholesale=90%", "wholesale=amazon:80%"], "wholesale", "90%; amazon:80%, given (100 % is ours)", "given"),
     (["cap-counts=all-payments:5"], "cap-counts", "all-payments:5, given (from-a5 is ours)", "given"),
@@ -66,11 +71,19 @@ STANDINGS = [
 @pytest.mark.parametrize(("items", "name", "said", "standing"), STANDINGS)
 def test_a_value_that_was_given_is_never_called_reported(items: list[str], name: str, said: str, standing: str) -> None:
     read = read_assumptions(items, FIGURES)
-    (used,) = (one for one in read.used(["share", "cap"]) if one.name == name)
+    (used,) = (one for one in read.used(NAMED) if one.name == name)
     assert (used.in_words, used.standing) == (said, standing)
     # What a settlement accepted is what makes the same again, with the same standing.
     again = read_assumptions([f"{used.name}={value}" for value in used.value.split("; ")], FIGURES)
-    assert [one.in_words for one in again.used(["share", "cap"]) if one.name == name] == [said]
+    assert [one.in_words for one in again.used(NAMED) if one.name == name] == [said]
+
+
+def test_a_placeholder_is_used_only_where_it_was_accepted() -> None:
+    (problem,) = read_assumptions([], FIGURES).undisclosed(["other-share"])
+    assert "no value was reported (P), and 50 % is a placeholder" in problem.why
+    assert "--assume other-share=VALUE" in problem.todo
+    assert read_assumptions(["other-share"], FIGURES).undisclosed(["other-share"]) == []
+    assert [one.name for one in read_assumptions([], FIGURES).used([])] == ["cap-counts", "revenue-owner", "wholesale"]
 
 
 def test_a_declared_value_may_group_with_commas_and_a_given_one_may_not() -> None:

@@ -83,7 +83,11 @@ class ContextNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure that no term states. `reported` ones are used only when accepted by name; `ours` hold by default."""
+    """A figure that no term states.
+
+    A `reported` figure is used only when accepted by name; so is a `placeholder`, of which nobody reported a value. One
+    of `ours` holds by default.
+    """
 
     id: str
     value: str

@@ -27,7 +27,7 @@ RULES = ("unstated", "owner", "grant", "share", "licensee")
 STATED_RULES = ("launch",)
 # The source of what is our own reading; an agreement may say in its sources what it means by that.
 OURS = "ours"
-STANDINGS = ("reported", "ours")
+STANDINGS = ("reported", "placeholder", "ours")
 # Any segment that a question does not name; every agreement has it.
 ANY_SEGMENT = "any"
 SECTIONS = (

@@ -112,7 +112,8 @@ DOCS: Mapping[str, str] = {
     "bears-on": "Where it is quoted: grant or precedence.",
     "from": "The amendment from which on it is quoted.",
     "value": "The figure: 20 %, or USD 1000000.",
-    "standing": "reported: used only where accepted by name. ours: holds by default.",
+    "standing": "reported: used only where accepted by name. placeholder: nobody reported a value, and this one is "
+    "used only where accepted by name. ours: holds by default.",
     "product": "A product.",
     "grant.product": "A product, or a class of products.",
     "cloud": "The host cloud.",

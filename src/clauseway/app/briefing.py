@@ -252,6 +252,8 @@ class _Telling(msgspec.Struct, frozen=True):
             return _readable(name)  # the term states it
         if figure.standing == "reported":
             return f"not disclosed; {_readable(figure.value)} was reported (`{name}`)"
+        if figure.standing == "placeholder":
+            return f"not disclosed; no value was reported, {_readable(figure.value)} is a placeholder (`{name}`)"
         return f"not disclosed; {_readable(figure.value)} is assumed (`{name}`)"
 
     # Quick answers

@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from clauseway.ledger import Change, Direction, Ended, ShareLine, ShareResult, Statement
-from clauseway.ledger.assumptions import ESTIMATED, REPORTED, STATED
+from clauseway.ledger.assumptions import ESTIMATED, OURS, STATED
 from clauseway.ledger.assumptions import Assumption as StandsOn
 from clauseway.ledger.settlement import Inputs
 from clauseway.ledger.statement import StatementLine as Line
@@ -107,9 +107,9 @@ def _standing_note(assumption: StandsOn) -> str:
 
 
 def _assumed(statement: Statement, names: Set[str]) -> str:
-    """Assumptions by name with their values, those that were reported first."""
+    """Assumptions by name with their values, those that had to be accepted first."""
     used = [assumption for assumption in statement.assumptions if assumption.name in names]
-    reported_first = sorted(used, key=lambda assumption: (assumption.standing_of_figure != REPORTED, assumption.name))
+    reported_first = sorted(used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name))
     return " · ".join(f"{one.name} = {one.in_words}" for one in reported_first)
 
 

@@ -7,8 +7,9 @@
                                              all payments ever count, with what had been paid before the share began
     --assume revenue-owner=host              a sale is the revenue of whoever operates its host cloud, not its seller's
 
-A *reported* figure must be accepted before a settlement may use it; one of *ours* holds by default. Another value than
-the declared one is *given*, by whoever settles, and never called reported. What a term states itself (`15 %`) is no
+A *reported* figure must be accepted before a settlement may use it; one of *ours* holds by default. Of a *placeholder*
+nobody reported a value: the agreement writes one to calculate with, and it must be accepted too. Another value than the
+declared one is *given*, by whoever settles, and never called reported. What a term states itself (`15 %`) is no
 figure and needs no acceptance.
 """
 
@@ -22,7 +23,8 @@ from clauseway.agreement.figures import parse_amount, parse_percentage
 from clauseway.values import BadNumber, InvalidInput, Problem, round_half_even
 
 CAP_COUNTS, REVENUE_OWNER, WHOLESALE = "cap-counts", "revenue-owner", "wholesale"
-REPORTED, OURS, GIVEN = "reported", "ours", "given"
+REPORTED, PLACEHOLDER, OURS, GIVEN = "reported", "placeholder", "ours", "given"
+_DECLARED_IN_WORDS = {REPORTED: "was reported", PLACEHOLDER: "was a placeholder", OURS: "is ours"}
 # An estimate that was accepted for usage that was lost; no figure of an agreement.
 ESTIMATED = "estimated"
 # Something that the books themselves say of how they were kept.
@@ -36,7 +38,7 @@ OWNERS = ("seller", "host")
 class Assumption(msgspec.Struct, frozen=True, kw_only=True):
     """A figure's value as used. `accepted` says that somebody named it; `value` is written as a person writes it.
 
-    `standing` is `reported`, `ours` or `given`. Of a given value, `declared` and `declared_standing` are
+    `standing` is `reported`, `placeholder`, `ours` or `given`. Of a given value, `declared` and `declared_standing` are
     those of the agreement, which it replaces.
     """
 
@@ -51,10 +53,10 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def standing_in_words(self) -> str:
-        """`reported`, `ours`, or `given (20 % was reported)`."""
+        """`reported`, `placeholder`, `ours`, or `given (20 % was reported)`."""
         if self.standing != GIVEN:
             return self.standing
-        return f"{GIVEN} ({self.declared} {'was reported' if self.declared_standing == REPORTED else 'is ours'})"
+        return f"{GIVEN} ({self.declared} {_DECLARED_IN_WORDS[self.declared_standing]})"
 
     @property
     def in_words(self) -> str:
@@ -98,7 +100,7 @@ class Assumptions:
         return self._wholesale.get(seller, self._wholesale[""])
 
     def undisclosed(self, names: Iterable[str]) -> list[Problem]:
-        """Those of `names` that were reported and not accepted, each as a problem that says how to accept it."""
+        """Return a problem for each of `names` whose value must be accepted and was not; it says how to accept it."""
         problems = []
         for name in sorted(set(names)):
             figure = self._all.get(name)
@@ -108,16 +110,16 @@ class Assumptions:
                 why = "a term of the agreement names it and nothing declares it"
                 todo = "Declare it with the agreement's figures."
                 problems.append(Problem(what=f"figure {name} has no value", why=why, where="agreement", todo=todo))
-            elif figure.standing == REPORTED and not figure.accepted:
-                why = f"{figure.text.rstrip('.')}; {figure.value} was reported ({figure.source}) and never published"
+            elif figure.standing in (REPORTED, PLACEHOLDER) and not figure.accepted:
+                why = f"{figure.text.rstrip('.')}; {_undisclosed_value(figure)}"
                 todo = f"Accept it with --assume {name}, or give another value with --assume {name}=VALUE."
                 problems.append(Problem(what=f"{name} is undisclosed", why=why, where="--assume", todo=todo))
         return problems
 
     def used(self, names: Iterable[str]) -> tuple[Assumption, ...]:
-        """What a statement must name: the reported figures among `names`, and all of ours."""
+        """Return what a statement must name: all figures of ours, and of the others those among `names`."""
         wanted = set(names)
-        return tuple(a for name, a in sorted(self._all.items()) if name in wanted or a.standing_of_figure != REPORTED)
+        return tuple(a for name, a in sorted(self._all.items()) if name in wanted or a.standing_of_figure == OURS)
 
 
 def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Assumptions:
@@ -162,6 +164,12 @@ def _badly_declared(figure: Figure) -> list[Problem]:
         return []
     place = figure.citation
     return [error.problem(f"figure {figure.id} says {figure.value!r}", place.document, place.line)]
+
+
+def _undisclosed_value(figure: Assumption) -> str:
+    if figure.standing == REPORTED:
+        return f"{figure.value} was reported ({figure.source}) and never published"
+    return f"no value was reported ({figure.source}), and {figure.value} is a placeholder"
 
 
 def _is_number(text: str) -> bool:
