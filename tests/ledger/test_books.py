@@ -2,7 +2,7 @@
 end, an amendment, months settled and closed. The other side of each law is calculated by hand, in fractions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal as D
 from fractions import Fraction
@@ -127,7 +127,9 @@ class Books:
                     product=record.product,
                     amount=amount,
                 )
-                if all(one.id != identity for one in self.vouchers):
+                # Recording refuses what would take back more than was charged.
+                fits = taken(self.vouchers, record) + amount <= record.amount
+                if fits and all(one.id != identity for one in self.vouchers):
                     kind = Credit if what == "credit" else Dispute
                     self.vouchers.append(kind(id=identity, day=day, of=of))
             case "resolved":
@@ -143,6 +145,13 @@ class Books:
                 self.settle()
             case "closed":
                 self.close()
+
+
+def taken(vouchers: Iterable[Voucher], record: SaleRecord) -> D:
+    """Return how much of a sale all its vouchers would take back, rejected disputes included."""
+    ids = {f"{kind}-{record.request_id}" for kind in ("credit", "dispute")}
+    reversals = [one for one in vouchers if isinstance(one, Credit | Dispute)]
+    return exact_sum(one.of.amount for one in reversals if one.id.rpartition("-")[0] in ids)
 
 
 WHEN = st.tuples(st.sampled_from(MONTHS[:3]), st.integers(1, 28))
