@@ -13,9 +13,10 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
 import msgspec
 import typer
@@ -117,6 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(given: list[str]) -> int:
     """Run a command; its exit code. Nothing but the code comes back: errors are told as they are meant to be read."""
+    if given[:1] == ["help"]:
+        given = [*given[1:], "--help"]
     as_json = "--json" in given
     try:
         application = guard(typer.main.get_command(_application(given)))
@@ -196,12 +199,12 @@ def _application(given: list[str]) -> typer.Typer:
     application = typer.Typer(
         help="A clause is a way: an agreement decides, routes, meters and settles.",
         epilog="Begin with `clauseway up`, or ask: clauseway decide --help",
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    application.callback()(_nothing)
-    wanted = next((argument for argument in given if not argument.startswith("-")), "")
+    application.callback()(_program)
+    words = given or _words_to_complete()
+    wanted = next((word for word in words if not word.startswith("-")), "")
     for name, entry in COMMANDS.items():
         if entry.is_group and name == wanted:  # with the help that it has itself
             application.add_typer(importlib.import_module(entry.module).app, name=name, short_help=entry.help)
@@ -213,6 +216,26 @@ def _application(given: list[str]) -> typer.Typer:
             )
             application.command(name, short_help=entry.help)(command)
     return application
+
+
+def _words_to_complete() -> list[str]:
+    """Return the words that a shell asks to complete, without the program's name: bash has its own variable."""
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return line.split()[1:]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"clauseway {version('clauseway')}")
+        raise typer.Exit
+
+
+def _program(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
 
 
 def _nothing() -> None:
