@@ -13,7 +13,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, cast
@@ -226,7 +225,9 @@ def _words_to_complete() -> list[str]:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"clauseway {version('clauseway')}")
+        # Loading this takes as long as answering a question does; only `--version` needs it.
+        metadata = importlib.import_module("importlib.metadata")
+        print(f"clauseway {metadata.version('clauseway')}")
         raise typer.Exit
 
 
