@@ -238,7 +238,7 @@ BROKEN = [
         16,
     ),
     (text(day="2026-01-01"), ["A6 takes effect on 2026-01-01"], 5),
-    (text(day="2026-04-27"), ["two amendments take effect on 2026-04-27"], 1),
+    (text(day="2026-04-27"), ["two amendments were concluded on 2026-04-27"], 1),
     (text().replace("id: A6", "id: A5"), ["amendment 'A5' stands twice"], 1),
     ("# no front matter", ["no front matter"], 1),
 ]

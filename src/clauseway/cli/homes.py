@@ -47,6 +47,7 @@ USES: Mapping[str, Use] = {
     "fact record offer": Use.MAKES,
     "fact record milestone": Use.MAKES,
     "fact record grant": Use.MAKES,
+    "fact record withdrawal": Use.MAKES,
     "fact record retraction": Use.MAKES,
     "fact record product": Use.MAKES,
     "fact record party": Use.MAKES,
