@@ -20,11 +20,11 @@ TABLE = r"""
 
 a bracket left open
     A1.md:16 written: party: [maker
-    told: A1.md:16 this is no YAML
+    told: A1.md:16 not valid YAML
 
 a colon too many
     A1.md:16 written: party: maker: x
-    told: A1.md:16 this is no YAML
+    told: A1.md:16 not valid YAML
 
 a key twice
     A1.md:17 written: party: buyer
@@ -89,7 +89,7 @@ NUL by an escape
 
 a tab for spaces
     A1.md:16 written: ⟨U+0009⟩party: maker
-    told: A1.md:16 this is no YAML
+    told: A1.md:16 not valid YAML
 
 nested too deep
     A1.md:16 written: party: [[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]
@@ -415,7 +415,7 @@ a key of the front matter
 
 front matter that is no YAML
     A1.md:4 written: announced: [
-    told: A1.md:4 this is no YAML
+    told: A1.md:4 not valid YAML
 
 front matter that is a list
     A1.md:2 written: - a
@@ -508,7 +508,7 @@ a term among definitions
 
 a block that is no YAML hides its names, once
     agreement.md:11 written: segments: [trade
-    told: agreement.md:11 this is no YAML
+    told: agreement.md:11 not valid YAML
 
 a text for a list of names
     agreement.md:9 written: parties: maker
@@ -595,7 +595,7 @@ several in several files
     agreement.md:28 written:   rate: {says: It., value: 1 %, standing: our, source: [U]}
     agreement.md:10 written: clouds: {own: maker, other: byer}
     told: A1.md:16 unknown party 'taker'
-    told: A1.md:30 this is no YAML
+    told: A1.md:30 not valid YAML
     told: A1.md:44 unknown key 'whole'
     told: A2.md:15 unknown earlier term 'A1.onyl'
     told: A2.md:31 unknown value of unless 'it-rains'
@@ -616,7 +616,7 @@ a change names a term that has a mistake of its own: told once, at the term
 
 a change names a term in a block that is no YAML: told once, at the block
     A1.md:28 written: actions: [serve
-    told: A1.md:28 this is no YAML
+    told: A1.md:28 not valid YAML
 
 # Blocks that would vanish
 

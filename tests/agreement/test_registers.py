@@ -182,7 +182,7 @@ MALFORMED = [
     ("just text", ["1 no fact"]),
     ("kind: launch", ["1 no fact"]),
     ("- a\n- [b]\n- kind: nothing", ["1 no fact", "2 no fact", "3 unknown kind of fact 'nothing'"]),
-    ("- {kind: launch", ["1 this is no YAML"]),
+    ("- {kind: launch", ["1 not valid YAML"]),
     ("- &a {kind: *a}", ["1 &a is an anchor"]),
     ("- {kind: milestone, effective: 2027-01-01, source: [T]}", ["1 'says' is missing"]),
     ("- {kind: milestone, effective: soon, source: T, says: It.}",

@@ -112,7 +112,7 @@ models = {}
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        ("[gateway\n" + DEPLOYMENT, 1, "this is no TOML"),
+        ("[gateway\n" + DEPLOYMENT, 1, "not valid TOML"),
         ("", 0, "no deployment"),
         ("gateway = 5\n" + DEPLOYMENT, 1, "gateway is no table"),
         ("[deployment]\nname = 'x'\n", 1, "deployment is no list of tables"),

@@ -346,7 +346,7 @@ def test_one_ask_serves_all_that_wait() -> None:
     assert run(spend()) <= 3
 
 
-def test_a_lessor_that_is_away_grants_nothing_and_delays_nobody_twice(clock: list[float]) -> None:
+def test_a_lease_server_that_is_away_grants_nothing_and_delays_nobody_twice(clock: list[float]) -> None:
     class Away:
         asks = 0
 

@@ -129,7 +129,7 @@ def _check_front(written: Entry, front: AmendmentFront, definitions: Definitions
     known = known_since(front.recorded, front.announced, lines.get("recorded", 1), mistakes)
     if known < KnownAt.recorded_on(front.announced):
         what, why = "recorded before it was announced", f"{front.recorded} lies before {front.announced}"
-        mistakes.add(lines["recorded"], what, why, "Mend one of the two, or delete recorded:.")
+        mistakes.add(lines["recorded"], what, why, "Fix one of the two, or delete recorded:.")
     return known
 
 

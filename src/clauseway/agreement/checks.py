@@ -221,7 +221,7 @@ def check_change(change: Change, place: Place) -> None:
     for key, end in _ends(until, change.through):
         if place.effective is not None and end < place.effective:
             why = f"the end lies before {place.effective}, when it takes effect"
-            place.tell(key, f"{change.id} rewrites the past", why, "Mend one of the two days.")
+            place.tell(key, f"{change.id} rewrites the past", why, "Fix one of the two days.")
 
 
 def _check_days_of_term(term: Term, place: Place) -> None:
@@ -230,11 +230,11 @@ def _check_days_of_term(term: Term, place: Place) -> None:
         return
     if term.begins < place.effective:
         why = f"{term.begins} lies before {place.effective}"
-        place.tell("begins", f"{term.id} begins before its amendment", why, "Mend one of the two days.")
+        place.tell("begins", f"{term.id} begins before its amendment", why, "Fix one of the two days.")
     for key, end in _ends(_until(term, place), term.through):
         if end <= term.begins:
             why = f"what begins on {term.begins} has no day left"
-            place.tell(key, f"{term.id} ends before it begins", why, "Mend one of the two days.")
+            place.tell(key, f"{term.id} ends before it begins", why, "Fix one of the two days.")
 
 
 def _ends(until: date | None, last_day: date | None) -> Iterator[tuple[str, date]]:

@@ -29,7 +29,7 @@ from clauseway.agreement.mistakes import Mistakes
 
 # Deep enough for any term; a limit, because text from outside must not exhaust the stack.
 _DEPTH_MAX = 16
-_MEND = "Mend the syntax of the block: indent with spaces, and quote a text that holds ': ' or begins with a sign."
+_FIX = "Fix the syntax of the block: indent with spaces, and quote a text that holds ': ' or begins with a sign."
 
 Plain: TypeAlias = str | list["Plain"] | dict[str, "Plain"]
 
@@ -80,13 +80,13 @@ def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> Entry | None:
         mistakes.add(first_line + refused.line, refused.what, refused.why, refused.todo)
     except MarkedYAMLError as error:
         why = " ".join(str(error.problem or error.context).split())
-        mistakes.add(first_line + _line_of(error), "this is no YAML", why, _MEND)
+        mistakes.add(first_line + _line_of(error), "not valid YAML", why, _FIX)
     except (YAMLError, ValueError, OverflowError) as error:
-        mistakes.add(first_line, "this is no YAML", " ".join(str(error).split()), _MEND)
+        mistakes.add(first_line, "not valid YAML", " ".join(str(error).split()), _FIX)
     return None
 
 
-# What is left open is noticed only further down: the line where it began is the one to mend.
+# What is left open is noticed only further down: the line where it began is the one to fix.
 _LEFT_OPEN = ("while parsing a flow", "while scanning a simple key", "while scanning a quoted scalar")
 
 

@@ -161,7 +161,7 @@ def _check_names(fact: Fact, entry: Entry, catalog: Catalog | None, mistakes: Mi
 
 def _check_end(fact: Fact, entry: Entry, mistakes: Mistakes) -> None:
     if key := ends_too_early(fact):
-        why, todo = f"it took effect on {fact.effective}", "Mend one of the two days."
+        why, todo = f"it took effect on {fact.effective}", "Fix one of the two days."
         mistakes.add(entry.members[key].line, f"{key} lies before the fact itself", why, todo)
 
 
@@ -176,7 +176,7 @@ def _check_agree(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
     lines = {id(fact): entry.line for fact, entry in facts}
     for before, after in FactRegister(tuple(fact for fact, _ in facts)).contradictions():
         what, why = f"it contradicts {before.name}", f"line {lines[id(before)]} says otherwise of the same day"
-        todo = f"If that was wrong, say so: corrects: {before.name}. Else mend one of the days."
+        todo = f"If that was wrong, say so: corrects: {before.name}. Else fix one of the days."
         mistakes.add(lines[id(after)], what, why, todo)
 
 

@@ -101,7 +101,7 @@ def _check_days(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
                 continue
             if before not in _chain(draft, drafts) and draft not in _chain(before, drafts):
                 what, why = f"two amendments were concluded on {draft.concluded}", f"{before.document} was too"
-                todo = f"Write after: {before.id or '…'} in the later one, or mend a date."
+                todo = f"Write after: {before.id or '…'} in the later one, or fix a date."
                 mistakes.within(draft.document).add(1, what, why, todo)
                 break
 

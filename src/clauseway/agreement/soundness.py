@@ -547,7 +547,7 @@ def _never_in_force(text: _Text) -> Iterator[Remark]:
                 term.citation,
                 f"{term.id} is never in force",
                 f"{by} ends it before it begins on {term.begins}",
-                "Delete it, or mend its days or what ends it.",
+                "Delete it, or fix its days or what ends it.",
             )
 
 
@@ -563,7 +563,7 @@ def _changes_nothing(text: _Text) -> Iterator[Remark]:
                         change.citation,
                         f"{change.id} changes nothing of {term}",
                         f"it had ended by {amendment.effective}, when the change takes effect",
-                        f"Take {term} out of it, or mend a date.",
+                        f"Take {term} out of it, or fix a date.",
                     )
 
 
@@ -584,7 +584,7 @@ def _reach_nothing(text: _Text) -> Iterator[Remark]:
                 term.citation,
                 f"{term.id} reaches nothing",
                 why,
-                "Mend its scope, or delete it.",
+                "Fix its scope, or delete it.",
             )
 
 

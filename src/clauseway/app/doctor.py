@@ -149,7 +149,7 @@ class _Bedside:
         try:
             CLOUDS[written.dialect].prepare(target, credential)
         except (ValueError, KeyError) as error:
-            yield self._check("settings", str(error), f"Mend the url, settings or auth of {written.name}.")
+            yield self._check("settings", str(error), f"Fix the url, settings or auth of {written.name}.")
             return
         try:
             with connected(target) as connection:

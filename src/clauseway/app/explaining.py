@@ -86,7 +86,7 @@ def read_explanation(where: str, written: bytes) -> Explanation:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidInput(
             Problem(
-                what="this is no recorded decision",
+                what="not a recorded decision",
                 why=str(error),
                 where=where,
                 todo="Give what `clauseway decide --json` printed, whole.",

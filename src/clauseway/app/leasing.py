@@ -55,7 +55,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "")
         if self.path != "/leases" or not length.isdigit() or int(length) > _CALL_BYTES:
-            self._answer(404, b'{"error": {"message": "The lessor knows POST /leases."}}')
+            self._answer(404, b'{"error": {"message": "The lease server knows POST /leases."}}')
             return
         try:
             call = _CALL.decode(self.rfile.read(int(length)))

@@ -53,7 +53,7 @@ class TomlFile:
             found = _LINE_IN_MESSAGE.search(str(error))
             line = int(found[1]) if found else 0
             raise InvalidInput(
-                Problem(what="this is no TOML", why=str(error), where=str(where), line=line, todo="Mend the line.")
+                Problem(what="not valid TOML", why=str(error), where=str(where), line=line, todo="Fix the line.")
             ) from None
         self._lines = _lines_of(text)
         self._text = text.splitlines()

@@ -373,6 +373,9 @@ def _pairs(given: Sequence[str] | None, *, may_be_empty: bool = False) -> dict[s
     if wrong:
         why, todo = "a field and its value are joined by =", "Write it like --set seller=microsoft."
         raise InvalidInput(
-            *(Problem(what=f"{item!r} sets nothing", why=why, where="--set", todo=todo) for item in wrong)
+            *(
+                Problem(what=f"{item!r} is not written as field=value", why=why, where="--set", todo=todo)
+                for item in wrong
+            )
         )
     return pairs

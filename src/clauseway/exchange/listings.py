@@ -138,7 +138,7 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
                 found.append(read)
     except csv.Error as error:
         todo = "Give a CSV as spreadsheets write it, in UTF-8."
-        problems.append(Problem(what="this is no CSV", why=str(error), where=name, line=rows.line_num, todo=todo))
+        problems.append(Problem(what="not valid CSV", why=str(error), where=name, line=rows.line_num, todo=todo))
     if problems:
         raise InvalidInput(*problems)
     # A router's own alias (`~…`), such as for the newest model, is no product.

@@ -232,7 +232,7 @@ def _unusable(shares: Sequence[RevenueShare], assumptions: Assumptions) -> list[
         except ValueError as error:
             reason = str(error)
         if reason:
-            todo = "Mend the figure it names, or the term."
+            todo = "Fix the figure it names, or the term."
             where = share.citation.document
             problem = Problem(
                 what=f"{share.term} cannot be settled", why=reason, where=where, line=share.citation.line, todo=todo

@@ -146,7 +146,7 @@ class LeaseSocket:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if not self.path:
-            raise ConnectionError("the plan names no lessor")
+            raise ConnectionError("the plan names no lease server")
         return await asyncio.open_unix_connection(self.path, limit=_ANSWER_BYTES)
 
     def close(self) -> None:
@@ -158,7 +158,7 @@ async def _post(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes
 ) -> Sequence[Slice]:
     writer.write(
-        b"POST /leases HTTP/1.1\r\nhost: lessor\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        b"POST /leases HTTP/1.1\r\nhost: leases\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
     )
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -169,7 +169,7 @@ async def _post(
         )
         answer = await reader.readexactly(length)
         if b" 200 " not in head.partition(b"\r\n")[0]:
-            raise ConnectionError(f"the lessor answered {head[:200]!r}")
+            raise ConnectionError(f"the lease server answered {head[:200]!r}")
         return _SLICES.decode(answer)
     except (EOFError, asyncio.LimitOverrunError, StopIteration, msgspec.DecodeError) as error:
-        raise ConnectionError(f"the lessor's answer cannot be read: {error}") from error
+        raise ConnectionError(f"the lease server's answer cannot be read: {error}") from error
