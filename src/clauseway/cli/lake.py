@@ -7,8 +7,9 @@ import typer
 from clauseway.app.compacting import compact_lake, rebuild_rollups, retain, state, today
 from clauseway.app.home import home_at
 from clauseway.app.lake_checks import check_lake
-from clauseway.app.losses import accept_file_loss, told_estimate
+from clauseway.app.losses import accept_file_loss
 from clauseway.cli import options
+from clauseway.cli.accepted_loss import print_accepted
 from clauseway.cli.output import console, print_json
 from clauseway.storage.compaction import FILES_LEAST, FILES_LEAST_OVER
 from clauseway.storage.losses import NOTHING, SUMMED
@@ -101,12 +102,7 @@ def accept(
     At nothing, because the cloud's bill was imported instead:
       clauseway lake accept usage/2026-05-05/gateway-1.parquet --estimate nothing --why "imported from the bill"
     """
-    accepted = accept_file_loss(home_at(home), file, estimate, why)
-    if as_json:
-        print_json(accepted)
-        return 0
-    text = f"Loss {accepted.number} ({accepted.place}) is accepted by {accepted.who}: {told_estimate(accepted)}."
-    console().print(f"{text} Settle its months again.", soft_wrap=True)
+    print_accepted(accept_file_loss(home_at(home), file, estimate, why), as_json)
     return 0
 
 

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from clauseway.app.home import home_at
-from clauseway.app.losses import Accepted, Journals, accept_loss, journals, told_estimate, write_off
+from clauseway.app.losses import Journals, accept_loss, journals, write_off
 from clauseway.cli import options
+from clauseway.cli.accepted_loss import print_accepted
 from clauseway.cli.output import console, print_json
 from clauseway.storage.losses import NOTHING, RESERVED, WHOLE, Loss, Spool
 
@@ -65,7 +66,8 @@ def accept(
     At nothing, because the cloud's bill was imported instead:
       clauseway spool accept 1 --estimate nothing --why "imported from the bill of May"
     """
-    return _told(accept_loss(home_at(home), number, estimate, why), as_json)
+    print_accepted(accept_loss(home_at(home), number, estimate, why), as_json)
+    return 0
 
 
 @app.command("write-off")
@@ -84,15 +86,7 @@ def write_off_command(
     \b
       clauseway spool write-off 8732aa57 --why "the volume was deleted on 5 May"
     """
-    return _told(write_off(home_at(home), spool, estimate, why), as_json)
-
-
-def _told(accepted: Accepted, as_json: bool) -> int:
-    if as_json:
-        print_json(accepted)
-        return 0
-    text = f"Loss {accepted.number} ({accepted.place}) is accepted by {accepted.who}: {told_estimate(accepted)}."
-    console().print(f"{text} Settle its months again.", soft_wrap=True)
+    print_accepted(write_off(home_at(home), spool, estimate, why), as_json)
     return 0
 
 
