@@ -163,7 +163,7 @@ _SUMS = """
 CREATE TEMP TABLE sums AS
 SELECT event_day, organisation, product, cloud, seller, region, count(*) AS requests,
     sum(input_tokens) AS input, sum(cached_input_tokens) AS cached, sum(output_tokens) AS output
-FROM read_parquet($1) WHERE status IN (1, 2, 3) AND event_day >= DATE '2026-04-27' AND event_day < DATE '2026-07-01'
+FROM read_parquet($1) WHERE status IN (1, 2, 3, 7) AND event_day >= DATE '2026-04-27' AND event_day < DATE '2026-07-01'
 GROUP BY ALL"""
 _LINES = """
 SELECT event_day, s.seller, s.cloud, s.product, sum(

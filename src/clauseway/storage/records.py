@@ -1,16 +1,18 @@
 """The records of the lake, each attempt once: where one was recorded twice, what is known best of it stands."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import ibis
 import pyarrow as pa
 from ibis import _
 from ibis.backends import BaseBackend
-from ibis.expr.types import Table
+from ibis.expr.types import BooleanValue, NumericValue, Table
 
-from clauseway.metering import Unit
+from clauseway.metering import SERVED, Unit
 from clauseway.storage.columns import LATER
 from clauseway.storage.control import Control
 from clauseway.storage.digests import require_sound
@@ -35,6 +37,25 @@ def once(con: BaseBackend, files: Sequence[Path], days: Interval) -> Table:
     best_first = [_.status, _.recorded_ns, _.upstream_id]
     ranked = usage.mutate(place=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first))
     return ranked.filter(_.place == 0).drop("place")
+
+
+def is_served(status: NumericValue) -> BooleanValue:
+    """Return the condition that an attempt counts: its status is in one of the ranges of `SERVED`.
+
+    A range costs two comparisons a row however many codes it holds; a list costs one for each code.
+    """
+    return reduce(or_, (status.between(first, last) for first, last in _ranges(SERVED)))
+
+
+def _ranges(codes: Iterable[int]) -> list[tuple[int, int]]:
+    """Codes as the fewest ranges, both ends included."""
+    ranges: list[tuple[int, int]] = []
+    for code in sorted(codes):
+        if ranges and code == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], code)
+        else:
+            ranges.append((code, code))
+    return ranges
 
 
 def records(control: Control, root: Path, days: Interval | None = None) -> Iterator[pa.RecordBatch]:

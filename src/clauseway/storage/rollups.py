@@ -26,7 +26,7 @@ from clauseway.storage import schema
 from clauseway.storage.control import Control
 from clauseway.storage.digests import LakeFault, faults_in, read_rows
 from clauseway.storage.files import USAGE, LakeFile, files_of
-from clauseway.storage.records import once
+from clauseway.storage.records import is_served, once
 from clauseway.values import DAY_NS, Interval, day_after, day_of, start_of_day_ns
 
 _HOUR_NS = DAY_NS // 24
@@ -195,7 +195,7 @@ def scan(files: Sequence[Path], days: Interval) -> list[Row]:
     if not files:
         return []
     con = ibis.duckdb.connect()
-    counts = _.status.isin([int(status) for status in SERVED])
+    counts = is_served(_.status)
     summed = (
         once(con, files, days)
         .mutate(hour=_.event_ns // _HOUR_NS)

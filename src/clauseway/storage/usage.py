@@ -25,7 +25,7 @@ from ibis.backends import BaseBackend
 from ibis.expr.types import BooleanValue, DecimalValue, StringValue, Table, Value
 
 from clauseway.ledger import RevenueLine, SaleRecord
-from clauseway.metering import SERVED, Unit
+from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS, batch_codes, lengthless_codes
 from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import BATCH, DEFAULT_TIER, DIMENSIONS, Grain, PriceRow, PriceTable, Sale, UnknownPrice
@@ -33,6 +33,7 @@ from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
 from clauseway.storage.columns import LATER, USAGE_SCHEMA
 from clauseway.storage.files import LakeFile
 from clauseway.storage.lake import Lake
+from clauseway.storage.records import is_served
 from clauseway.values import DAY_NS, USD, Interval, day_after, exact_product, exact_sum
 
 # 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
@@ -138,7 +139,7 @@ def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]
         usage = sealed_usage(con, lake, days)
         if usage is None:
             return []
-        counts = _.status.isin(SERVED)
+        counts = is_served(usage.status)
         clouds = usage.group_by("cloud").agg(
             served=counts.sum(),
             failed=(~counts).sum(),
@@ -174,16 +175,13 @@ def _exchanged(amount: Decimal, rate: Decimal) -> Decimal:
 def _sums(usage: Table, grain: Grain) -> Table:
     """What has a charge, summed by day, tenant and what its price depends on."""
     told = told_apart(priced_once(usage), grain)
-    dear = reduce(or_, (_above(told, product, step) for product, step in grain.dear.items()), ibis.literal(False))
-    return (
-        told.mutate(unsized=(dear & sums_many(told)).cast("int64"))
-        .group_by("event_day", "organisation", *told_by(grain))
-        .agg(
-            **{unit.column: _[unit.column].sum() for unit in sorted(grain.units)},
-            attempts=_.count(),
-            unsized=_.unsized.sum(),
-        )
-    )
+    by = ["event_day", "organisation", *told_by(grain)]
+    units = {unit.column: _[unit.column].sum() for unit in sorted(grain.units)}
+    if not grain.dear:
+        return told.group_by(by).agg(**units, attempts=_.count(), unsized=ibis.literal(0, "int64"))
+    dear = reduce(or_, (_above(told, product, step) for product, step in grain.dear.items()))
+    unsized = told.mutate(unsized=(dear & sums_many(told)).cast("int64"))
+    return unsized.group_by(by).agg(**units, attempts=_.count(), unsized=_.unsized.sum())
 
 
 def _above(usage: Table, product: str, step: int) -> BooleanValue:
@@ -245,7 +243,7 @@ def _once(usage: Table) -> Table:
 
 def priced_once(usage: Table) -> Table:
     """The attempts that have a charge, of usage in which each is there once."""
-    return usage.filter(_.status.isin(SERVED))
+    return usage.filter(is_served(usage.status))
 
 
 def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
