@@ -25,13 +25,13 @@ import msgspec
 
 from bench.memory import peak_megabytes
 from bench.results import Effort, Result, result
-from clauseway.app.audit_log import verify_books
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.packing import pack_month, verify_pack
-from clauseway.app.prices import open_prices
-from clauseway.app.sealing import open_lake
-from clauseway.app.settling import settle_month
+from clauseway.app.books.audit_log import verify_books
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.books.settling import settle_month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.reports.packing import pack_month, verify_pack
 from clauseway.ledger import Account, Entry, Posting
 from clauseway.metering import (
     Buyer,
@@ -42,9 +42,9 @@ from clauseway.metering import (
     Unit,
     UsageRecord,
 )
-from clauseway.storage.audit import digest_of, logged
-from clauseway.storage.batches import Batch
-from clauseway.storage.files import every_file
+from clauseway.storage.control.audit import digest_of, logged
+from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.files import every_file
 from clauseway.values import USD, KnownAt, start_of_day_ns
 
 _PACKED, _PACKED_LARGE, _BATCH = 1_000_000, 5_000_000, 100_000

@@ -20,11 +20,11 @@ import msgspec
 from bench.memory import peak_megabytes
 from bench.results import Effort, Result, result
 from clauseway import open_agreement
-from clauseway.app.home import Home
-from clauseway.app.importing import Imported, Source, import_usage
-from clauseway.app.sealing import open_lake
+from clauseway.app.books.importing import Imported, Source, import_usage
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.home import Home
 from clauseway.exchange.cloudevents import TYPE
-from clauseway.storage.files import USAGE, files_of
+from clauseway.storage.lake.files import USAGE, files_of
 from clauseway.values import DAY_NS, start_of_day_ns
 
 _ROWS, _MANY = 500_000, 5_000_000

@@ -35,7 +35,7 @@ from clauseway.ledger import (
 )
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.storage import Control
-from clauseway.storage.books import Books, Closed
+from clauseway.storage.books.books import Books, Closed
 from clauseway.values import Citation, Interval, exact_sum
 
 _GOAL_S = 10.0

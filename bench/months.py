@@ -14,14 +14,14 @@ from pathlib import Path
 from statistics import median
 
 from bench.results import Effort, Result, result
-from clauseway.app.closing import close_month
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.sealing import open_lake
-from clauseway.app.settling import settle_month
+from clauseway.app.books.closing import close_month
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.books.settling import settle_month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.batches import Batch
+from clauseway.storage.lake.batches import Batch
 from clauseway.values import KnownAt, start_of_day_ns
 
 _MONTHS, _ROWS, _GOAL = 60, 200, 1.2

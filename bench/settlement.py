@@ -28,12 +28,12 @@ from sqlalchemy import Connection
 from bench.memory import peak_megabytes
 from bench.results import Effort, Result, result
 from clauseway import open_agreement
-from clauseway.app.prices import open_prices
+from clauseway.app.opening.prices import open_prices
 from clauseway.ledger import Inputs, accruals, read_assumptions, settle
 from clauseway.storage import Control
-from clauseway.storage.files import USAGE, LakeFile, files_of, list_files
-from clauseway.storage.lake import Lake
-from clauseway.storage.usage import engine, revenue
+from clauseway.storage.lake.files import USAGE, LakeFile, files_of, list_files
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.usage import engine, revenue
 from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
 
 ROWS = 50_000_000

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.app.basis import change_prices
-from clauseway.app.home import Home
-from clauseway.app.sealing import open_lake
+from clauseway.app.books.basis import change_prices
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.home import Home
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.batches import Batch
+from clauseway.storage.lake.batches import Batch
 from clauseway.values import start_of_day_ns
 
 BOOK = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.sealing import open_lake
-from clauseway.app.settling import settle_month
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.books.settling import settle_month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.batches import Batch
+from clauseway.storage.lake.batches import Batch
 from clauseway.values import KnownAt, start_of_day_ns
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS

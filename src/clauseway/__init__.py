@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clauseway.agreement import FactRegister, Given, RevenueShare
     from clauseway.agreement.soundness import Remark, check_agreement
-    from clauseway.app.explaining import Explanation, Verification, explain, read_explanation, verify
-    from clauseway.app.home import Home, home_at
-    from clauseway.app.library import OpenAgreement, open_agreement
-    from clauseway.app.register import list_facts, record_fact
-    from clauseway.app.several import OpenAgreements, open_agreements
+    from clauseway.app.agreements.explaining import Explanation, Verification, explain, read_explanation, verify
+    from clauseway.app.books.register import list_facts, record_fact
+    from clauseway.app.opening.home import Home, home_at
+    from clauseway.app.opening.library import OpenAgreement, open_agreement
+    from clauseway.app.opening.several import OpenAgreements, open_agreements
     from clauseway.decisions import Condition, Decision, Outcome, Question, Reason, Receipt, Span, Turn
     from clauseway.decisions.proof import Claim, Proof, Within, prove
     from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Money, Problem
@@ -28,21 +28,21 @@ _OFFERED = {
     "FactRegister": "clauseway.agreement",
     "Given": "clauseway.agreement",
     "RevenueShare": "clauseway.agreement",
-    "Home": "clauseway.app.home",
-    "home_at": "clauseway.app.home",
-    "OpenAgreement": "clauseway.app.library",
-    "open_agreement": "clauseway.app.library",
-    "list_facts": "clauseway.app.register",
-    "record_fact": "clauseway.app.register",
-    "OpenAgreements": "clauseway.app.several",
-    "open_agreements": "clauseway.app.several",
+    "Home": "clauseway.app.opening.home",
+    "home_at": "clauseway.app.opening.home",
+    "OpenAgreement": "clauseway.app.opening.library",
+    "open_agreement": "clauseway.app.opening.library",
+    "list_facts": "clauseway.app.books.register",
+    "record_fact": "clauseway.app.books.register",
+    "OpenAgreements": "clauseway.app.opening.several",
+    "open_agreements": "clauseway.app.opening.several",
     "Remark": "clauseway.agreement.soundness",
     "check_agreement": "clauseway.agreement.soundness",
-    "Explanation": "clauseway.app.explaining",
-    "Verification": "clauseway.app.explaining",
-    "explain": "clauseway.app.explaining",
-    "read_explanation": "clauseway.app.explaining",
-    "verify": "clauseway.app.explaining",
+    "Explanation": "clauseway.app.agreements.explaining",
+    "Verification": "clauseway.app.agreements.explaining",
+    "explain": "clauseway.app.agreements.explaining",
+    "read_explanation": "clauseway.app.agreements.explaining",
+    "verify": "clauseway.app.agreements.explaining",
     "Claim": "clauseway.decisions.proof",
     "Proof": "clauseway.decisions.proof",
     "Within": "clauseway.decisions.proof",

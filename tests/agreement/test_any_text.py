@@ -18,7 +18,7 @@ from clauseway.agreement import (
     revenue_shares,
     suppose,
 )
-from clauseway.app.library import open_agreement
+from clauseway.app.opening.library import open_agreement
 from clauseway.values import FOREVER, InvalidInput, KnownAt
 from housed_data import DOCUMENTS as HOUSED
 from soak import examples

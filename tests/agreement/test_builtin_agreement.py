@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from clauseway.agreement import Amendment, Change, Launch, Term, TermState, boundaries, meaning_of
-from clauseway.app.library import open_agreement
+from clauseway.app.opening.library import open_agreement
 from clauseway.values import FOREVER, KnownAt
 
 PARTNERSHIP = open_agreement()

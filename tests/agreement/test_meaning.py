@@ -9,8 +9,8 @@ import pytest
 from small_agreement import DOCUMENTS
 
 from clauseway.agreement.format import format_document
-from clauseway.app.explaining import Explanation, Verification, explain, verify
-from clauseway.app.library import OpenAgreement, open_agreement
+from clauseway.app.agreements.explaining import Explanation, Verification, explain, verify
+from clauseway.app.opening.library import OpenAgreement, open_agreement
 
 
 def opened(folder: Path, documents: dict[str, str]) -> OpenAgreement:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from small_agreement import DOCUMENTS
 
-from clauseway.app.checking import check_folder
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
+from clauseway.app.agreements.checking import check_folder
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
 from clauseway.values import InvalidInput
 
 

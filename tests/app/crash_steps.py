@@ -22,18 +22,18 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from clauseway import open_agreement, spool
-from clauseway.app import importing
-from clauseway.app.closing import close_month
-from clauseway.app.compacting import compact_lake
-from clauseway.app.home import Home
-from clauseway.app.prices import open_prices
-from clauseway.app.sealing import open_lake, seal
-from clauseway.app.settling import settle_month
+from clauseway.app.books import importing
+from clauseway.app.books.closing import close_month
+from clauseway.app.books.compacting import compact_lake
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.books.settling import settle_month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.prices import open_prices
 from clauseway.metering import Buyer, Deployment, Ruling
-from clauseway.storage.files import USAGE, files_of, kept_names
-from clauseway.storage.quarantine import held
-from clauseway.storage.records import records
-from clauseway.storage.rollups import scan, usage_by
+from clauseway.storage.lake.files import USAGE, files_of, kept_names
+from clauseway.storage.lake.quarantine import held
+from clauseway.storage.lake.records import records
+from clauseway.storage.lake.rollups import scan, usage_by
 from clauseway.values import Interval, KnownAt, exact_sum, start_of_day_ns
 
 KILLED, FULL = 99, 98

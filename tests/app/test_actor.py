@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-ASK = "import os; from clauseway.app.actor import acting; {before}; print(acting())"
+ASK = "import os; from clauseway.app.opening.actor import acting; {before}; print(acting())"
 NAMELESS = 54_321
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import settled_book
-from clauseway.app.home import Home
-from clauseway.app.library import SHIPPED, built_in_documents, open_agreement
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import SHIPPED, built_in_documents, open_agreement
 from clauseway.metering import Buyer, Deployment
 from clauseway.values import InvalidInput
 from in_process import answer, run

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 import settled_book
-from clauseway.app import bookkeeping
-from clauseway.app.closing import close_month
-from clauseway.app.forecasting import look_ahead
-from clauseway.app.home import Home
-from clauseway.app.library import OpenAgreement, built_in_documents, open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.settling import settle_month, statement
-from clauseway.app.statement_formats import FORMATS
-from clauseway.app.tracing import trace_line
+from clauseway.app.books import bookkeeping
+from clauseway.app.books.closing import close_month
+from clauseway.app.books.settling import settle_month, statement
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import OpenAgreement, built_in_documents, open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.reports.forecasting import look_ahead
+from clauseway.app.reports.statement_formats import FORMATS
+from clauseway.app.reports.tracing import trace_line
 from clauseway.ledger import Settlement, balances
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, exact_sum

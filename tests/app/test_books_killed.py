@@ -9,9 +9,9 @@ from datetime import date
 from pathlib import Path
 
 import settled_book
-from clauseway.app.closing import close_month, closed_months
-from clauseway.app.home import Home
-from clauseway.app.sealing import open_lake
+from clauseway.app.books.closing import close_month, closed_months
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.home import Home
 from clauseway.ledger import balances
 from clauseway.storage import Control
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import settled_book
-from clauseway.app.closing import close_month
-from clauseway.app.home import Home
-from clauseway.app.settling import statement
+from clauseway.app.books.closing import close_month
+from clauseway.app.books.settling import statement
+from clauseway.app.opening.home import Home
 from clauseway.ledger.statement import canonical_bytes
 from in_process import answer, run
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from clauseway import InvalidInput, KnownAt, open_agreement
 from clauseway.agreement import read_facts
-from clauseway.app.brief_page import Brief, markdown_of
-from clauseway.app.briefing import brief
-from clauseway.app.comparing import ChangedAnswer, compare_amendments, compare_days, expanded
-from clauseway.app.timelines import main_rights, png_of, rights_over_time, svg_of
+from clauseway.app.agreements.brief_page import Brief, markdown_of
+from clauseway.app.agreements.briefing import brief
+from clauseway.app.agreements.comparing import ChangedAnswer, compare_amendments, compare_days, expanded
+from clauseway.app.agreements.timelines import main_rights, png_of, rights_over_time, svg_of
 from clauseway.decisions import Outcome, decide
 from clauseway.decisions.compare import Combination
 

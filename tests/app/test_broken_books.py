@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import settled_book
-from clauseway.app.home import Home
+from clauseway.app.opening.home import Home
 from in_process import answer, run
 
 ASSUMED = [part for name in settled_book.ACCEPTED for part in ("--assume", name)]

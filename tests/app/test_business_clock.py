@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from clauseway.sandbox.clock import SimulatedClock
+from clauseway.sandbox.traffic.clock import SimulatedClock
 
 # A large prime: what is half of one multiple and half of the next is hardly ever a multiple.
 STEP = 1_000_000_000_039

@@ -12,20 +12,20 @@ import duckdb
 import pytest
 
 import settled_book
-from clauseway.app import bookkeeping
-from clauseway.app.actor import acting
-from clauseway.app.basis import change_figures, change_prices, change_rates
-from clauseway.app.closing import close_month, closed_months
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.list_prices import list_book
-from clauseway.app.prices import open_prices
-from clauseway.app.sealing import open_lake
-from clauseway.app.settling import settle_month, statement
+from clauseway.app.books import bookkeeping
+from clauseway.app.books.basis import change_figures, change_prices, change_rates
+from clauseway.app.books.closing import close_month, closed_months
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.books.settling import settle_month, statement
+from clauseway.app.opening.actor import acting
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.list_prices import list_book
+from clauseway.app.opening.prices import open_prices
 from clauseway.ledger import Settlement, balances
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
-from clauseway.storage.books import Books
+from clauseway.storage.books.books import Books
 from clauseway.values import InvalidInput, exact_sum
 
 PRICES = open_prices(settled_book.KNOWN)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from clauseway.app.commitments import BurnDown, burn_down, counts
-from clauseway.app.configuration import CommitmentWritten
-from clauseway.app.home import Home
-from clauseway.app.serving import Options, present_plan
-from clauseway.app.several import open_agreements
+from clauseway.app.opening.configuration import CommitmentWritten
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.commitments import BurnDown, burn_down, counts
+from clauseway.app.running.serving import Options, present_plan
 from clauseway.cli import run
 from clauseway.ledger import RevenueLine
 

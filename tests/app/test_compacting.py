@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clauseway import open_agreement
-from clauseway.app.compacting import (
+from clauseway.app.books.compacting import (
     Compacted,
     compact_lake,
     export_usage,
@@ -17,12 +17,12 @@ from clauseway.app.compacting import (
     state,
     usage_shown,
 )
-from clauseway.app.home import Home
-from clauseway.app.importing import Source, import_usage
-from clauseway.app.sealing import open_lake
-from clauseway.app.serving import Tending
-from clauseway.storage.books import Books, Closed
-from clauseway.storage.rollups import usage_by
+from clauseway.app.books.importing import Source, import_usage
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.home import Home
+from clauseway.app.running.serving import Tending
+from clauseway.storage.books.books import Books, Closed
+from clauseway.storage.lake.rollups import usage_by
 from clauseway.values import Interval, InvalidInput
 
 OPENED = open_agreement()

@@ -6,10 +6,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clauseway.app.configuration import Configuration, GatewayWritten, read_configuration, resolve_auth, settings_of
-from clauseway.app.configuring import DEFAULT, show_configuration
-from clauseway.app.library import open_agreement
-from clauseway.app.toml_file import description_of
+from clauseway.app.opening.configuration import (
+    Configuration,
+    GatewayWritten,
+    read_configuration,
+    resolve_auth,
+    settings_of,
+)
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.toml_file import description_of
+from clauseway.app.running.configuring import DEFAULT, show_configuration
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Log, Settings, Telemetry, Tls
 from clauseway.gateway.transport.listener import USUAL_PORT

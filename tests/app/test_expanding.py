@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from clauseway import open_agreement
-from clauseway.app.expanding import Expanded, days_between, expand, parse_scale, read_windows
-from clauseway.app.home import Home
-from clauseway.app.prices import open_prices
-from clauseway.app.sealing import open_lake
-from clauseway.sandbox.demand import buying, demand
-from clauseway.storage.records import records
-from clauseway.storage.rollups import usage_by
-from clauseway.storage.usage import revenue
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.reports.expanding import Expanded, days_between, expand, parse_scale, read_windows
+from clauseway.sandbox.traffic.demand import buying, demand
+from clauseway.storage.lake.records import records
+from clauseway.storage.lake.rollups import usage_by
+from clauseway.storage.lake.usage import revenue
 from clauseway.values import Interval, InvalidInput, KnownAt, start_of_day_ns
 
 OPENED = open_agreement()

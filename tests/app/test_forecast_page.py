@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from clauseway.app.forecast_page import forecast_context
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.settling import settle_month
+from clauseway.app.books.settling import settle_month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.reports.forecast_page import forecast_context
 from clauseway.values import KnownAt
 from metered_months import ACCEPTED, IN, MILLION, OUT, Sold, metered_home
 

@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import delete, insert, select
 
 from clauseway import open_agreement
-from clauseway.app.home import Home
-from clauseway.app.importing import Imported, Source, drop, import_usage, listed, replay
-from clauseway.app.sealing import open_lake
+from clauseway.app.books.importing import Imported, Source, drop, import_usage, listed, replay
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.home import Home
 from clauseway.exchange.cloudevents import write_cloudevents
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
-from clauseway.storage import schema
-from clauseway.storage.batches import Batch
-from clauseway.storage.files import USAGE, files_of
-from clauseway.storage.rollups import scan, usage_by
+from clauseway.storage.control import schema
+from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.files import USAGE, files_of
+from clauseway.storage.lake.rollups import scan, usage_by
 from clauseway.values import Interval, InvalidInput, start_of_day_ns
 
 OPENED = open_agreement()
@@ -272,7 +272,7 @@ def spread(count: int, days: int) -> str:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks so small that a short file has many."""
-    monkeypatch.setattr("clauseway.app.importing._ROWS", 7)
+    monkeypatch.setattr("clauseway.app.books.importing._ROWS", 7)
 
 
 @pytest.mark.usefixtures("small_chunks")

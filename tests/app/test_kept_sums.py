@@ -15,17 +15,17 @@ import pytest
 from sqlalchemy import select, update
 
 import settled_book
-from clauseway.app import bookkeeping
-from clauseway.app.basis import change_figures, change_prices
-from clauseway.app.closing import close_month
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.sealing import open_lake
-from clauseway.app.settling import settle_month
+from clauseway.app.books import bookkeeping
+from clauseway.app.books.basis import change_figures, change_prices
+from clauseway.app.books.closing import close_month
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.books.settling import settle_month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
 from clauseway.ledger import Settlement
 from clauseway.pricing import PriceTable
-from clauseway.storage import schema
+from clauseway.storage.control import schema
 from clauseway.values import InvalidInput, KnownAt
 from in_process import run
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clauseway import spool
-from clauseway.app.home import Home
-from clauseway.app.sealing import open_lake, seal
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.opening.home import Home
 from clauseway.metering import Intent, RequestId, UsageRecord
-from clauseway.storage.usage import usage_by_cloud
+from clauseway.storage.lake.usage import usage_by_cloud
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 LEAVE_TIMEOUT_S = 30

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from clauseway.app.closing import closed_months
-from clauseway.app.compacting import compact_lake
-from clauseway.app.home import Home
-from clauseway.app.sealing import open_lake
-from clauseway.storage.files import USAGE, files_of
+from clauseway.app.books.closing import closed_months
+from clauseway.app.books.compacting import compact_lake
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.home import Home
+from clauseway.storage.lake.files import USAGE, files_of
 from in_process import answer, run
 from metered_months import OUT, SOLD, assumed, metered_home
 

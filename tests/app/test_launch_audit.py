@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clauseway import open_agreement
-from clauseway.app.launch_audit import AuditRow, AuditView, launch_audit, listed_prices
+from clauseway.app.agreements.launch_audit import AuditRow, AuditView, launch_audit, listed_prices
 from clauseway.cli import run
 from clauseway.exchange.listings import price_observations, product_of, read_listings
 from clauseway.values import InvalidInput

@@ -16,19 +16,19 @@ from typing import Any
 
 import pytest
 
-from clauseway.app.home import Home
-from clauseway.app.leasing import Unread, _spent, answer, dead_leases, lease_server, return_leases
-from clauseway.app.losses import write_off
-from clauseway.app.sealing import open_lake, seal
+from clauseway.app.books.leasing import Unread, _spent, answer, dead_leases, lease_server, return_leases
+from clauseway.app.books.losses import write_off
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.opening.home import Home
 from clauseway.gateway.budgets.accounts import Account, Accounts
 from clauseway.gateway.budgets.leases import Ask, LeaseCall, LeaseSocket
 from clauseway.gateway.plan import Budget, Key, Plan
 from clauseway.metering import Status
 from clauseway.storage import Control
-from clauseway.storage.leases import Lease, Leases, Standing, usd
-from clauseway.storage.losses import Loss, Losses
-from clauseway.storage.spending import Attempt
-from clauseway.storage.tenants import BudgetRow, Tenants
+from clauseway.storage.books.losses import Loss, Losses
+from clauseway.storage.customers.leases import Lease, Leases, Standing, usd
+from clauseway.storage.customers.tenants import BudgetRow, Tenants
+from clauseway.storage.lake.spending import Attempt
 from clauseway.values import DAY_NS
 
 BUDGET = "bud_1"

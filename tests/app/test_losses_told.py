@@ -12,11 +12,11 @@ from journals import flip, frames, gateway, home_at, segment, today
 from starlette.testclient import TestClient
 
 from clauseway import open_agreement
-from clauseway.app.home import Home
-from clauseway.app.losses import conditions
-from clauseway.app.pages import Source
-from clauseway.app.sealing import seal
-from clauseway.app.serving import Tending
+from clauseway.app.books.losses import conditions
+from clauseway.app.books.sealing import seal
+from clauseway.app.opening.home import Home
+from clauseway.app.running.pages import Source
+from clauseway.app.running.serving import Tending
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.process.conditions import read_conditions
 from clauseway.web import create_app

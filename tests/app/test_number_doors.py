@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.agreement.agreement import Figure
-from clauseway.app.allowances import For, set_budget
-from clauseway.app.bookkeeping import _amount as amount_of_voucher
-from clauseway.app.configuration import read_configuration
-from clauseway.app.forecasting import read_growth
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.prices import _report as tokens_of
-from clauseway.app.reconciling import rates_of, tolerance_of
-from clauseway.app.tenants import create_tenant
+from clauseway.app.books.allowances import For, set_budget
+from clauseway.app.books.bookkeeping import _amount as amount_of_voucher
+from clauseway.app.books.tenants import create_tenant
+from clauseway.app.opening.configuration import read_configuration
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import _report as tokens_of
+from clauseway.app.reports.forecasting import read_growth
+from clauseway.app.reports.reconciling import rates_of, tolerance_of
 from clauseway.catalog.rows import Row
 from clauseway.cli import options
 from clauseway.exchange.focus import number_of

@@ -11,9 +11,9 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.app.home import Home
-from clauseway.app.pages import Source
-from clauseway.app.several import open_agreements
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.pages import Source
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.transport.listening import listen
 from clauseway.web import create_app

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from clauseway.agreement import builtin
-from clauseway.app.configuration import Configuration
-from clauseway.app.library import OpenAgreement, open_agreement
-from clauseway.app.planning import compile_plan
-from clauseway.app.prices import open_prices
+from clauseway.app.opening.configuration import Configuration
+from clauseway.app.opening.library import OpenAgreement, open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Plan, Route
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
 

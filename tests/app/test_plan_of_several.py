@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 from clauseway.agreement import Given
-from clauseway.app.authoring import new_agreement
-from clauseway.app.configuration import Configuration
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.planning import compile_plan
-from clauseway.app.prices import open_prices
-from clauseway.app.register import record_fact, with_register
-from clauseway.app.rights import timeline_of_rights
-from clauseway.app.several import OpenAgreements, Opened, open_agreements, text_hash
+from clauseway.app.agreements.authoring import new_agreement
+from clauseway.app.agreements.rights import timeline_of_rights
+from clauseway.app.books.register import record_fact, with_register
+from clauseway.app.opening.configuration import Configuration
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.opening.several import OpenAgreements, Opened, open_agreements, text_hash
+from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Plan, Route
 from clauseway.values import KnownAt, start_of_day_ns
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from clauseway.app.configuration import Configuration, read_configuration
-from clauseway.app.library import OpenAgreement, open_agreement
-from clauseway.app.planning import compile_plan
+from clauseway.app.opening.configuration import Configuration, read_configuration
+from clauseway.app.opening.library import OpenAgreement, open_agreement
+from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Key, Plan, Policy
 from clauseway.gateway.routing.keys import digest
 from clauseway.metering import Unit

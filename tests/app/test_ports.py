@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clauseway.app.processes import ChildFailed, on_port, start
+from clauseway.app.running.processes import ChildFailed, on_port, start
 from clauseway.gateway.transport.listener import USUAL_PORT, Listener
 from clauseway.gateway.transport.listening import listen
 from clauseway.values import InvalidInput
@@ -61,12 +61,12 @@ def test_what_a_child_refuses_reaches_whoever_started_it(tmp_path: Path) -> None
         port = taken.getsockname()[1]
         arguments = ["--home", str(tmp_path), "--gateway-url", "http://127.0.0.1/v1", *on_port(port)]
         with pytest.raises(InvalidInput, match=f"cannot listen on port {port}"):
-            start("the pages", "clauseway.app.pages", arguments, tmp_path / "log")
+            start("the pages", "clauseway.app.running.pages", arguments, tmp_path / "log")
 
 
 def test_another_failure_is_told_with_what_the_child_said(tmp_path: Path) -> None:
     with pytest.raises(ChildFailed, match="arguments are required: --home, --gateway-url"):
-        start("the pages", "clauseway.app.pages", [], tmp_path / "log")
+        start("the pages", "clauseway.app.running.pages", [], tmp_path / "log")
 
 
 @pytest.mark.parametrize("flag", ["--port", "--pages-port"])

@@ -17,17 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clauseway.app.charges import usage_charges
-from clauseway.app.home import Home
-from clauseway.app.library import known_point, open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
-from clauseway.app.sealing import open_lake
-from clauseway.app.settling import month
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.books.settling import month
+from clauseway.app.opening.charges import usage_charges
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import known_point, open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
 from clauseway.exchange.focus_bill import bill_columns, focus_csv, focus_rows
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
 from clauseway.metering import Status
-from clauseway.storage.metered import metered_sums
+from clauseway.storage.lake.metered import metered_sums
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import BOOK, CACHED, IN, MILLION, OUT, Sold, metered_home
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clauseway.agreement import FactRegister, Given, Launch, Recorded, checked, facts_for
-from clauseway.app.home import Home
-from clauseway.app.library import OpenAgreement, open_agreement
-from clauseway.app.register import list_facts, record_fact, recorded_facts, with_register
+from clauseway.app.books.register import list_facts, record_fact, recorded_facts, with_register
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.decisions import Decision
 from clauseway.storage import Control
 from clauseway.values import Citation, InvalidInput, KnownAt
@@ -133,7 +133,7 @@ def test_a_fact_of_the_agreements_own_text_is_corrected_by_what_it_says(home: Ho
 
 
 def test_two_records_of_one_instant_keep_their_order(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clauseway.app.register.time.time_ns", lambda: 1_800_000_000_000_000_000)
+    monkeypatch.setattr("clauseway.app.books.register.time.time_ns", lambda: 1_800_000_000_000_000_000)
     first = record(home, answer("cannot+declines"))
     second = record(home, answer("can+chooses", corrects=first.id))
     assert first.known.instant_ns == second.known.instant_ns
@@ -144,7 +144,7 @@ def test_two_records_of_one_instant_keep_their_order(home: Home, monkeypatch: py
 
 def test_a_clock_that_was_set_back_puts_nothing_before_what_stands(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     first = record(home, answer("cannot+declines"))
-    monkeypatch.setattr("clauseway.app.register.time.time_ns", lambda: first.known.instant_ns - 10**12)
+    monkeypatch.setattr("clauseway.app.books.register.time.time_ns", lambda: first.known.instant_ns - 10**12)
     assert record(home, answer("can+chooses", "2026-04-30")).known > first.known
 
 

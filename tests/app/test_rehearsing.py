@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from clauseway.app.home import Home
-from clauseway.app.library import documents_of, open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.rehearsing import Rehearsal, open_draft, rehearse
-from clauseway.app.settling import settle_month
+from clauseway.app.books.settling import settle_month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import documents_of, open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.reports.rehearsing import Rehearsal, open_draft, rehearse
 from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt

@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clauseway.app.home import Home
-from clauseway.app.keys import create_key
-from clauseway.app.serving import Options, keep, serving
-from clauseway.app.several import open_agreements
+from clauseway.app.books.keys import create_key
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.serving import Options, keep, serving
 from clauseway.values import InvalidInput
 
 PATIENCE_S = 20.0

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 import settled_book
-from clauseway.app.compacting import compact_lake
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.sealing import open_lake
-from clauseway.app.settling import Settler, month
-from clauseway.storage.books import Books
+from clauseway.app.books.compacting import compact_lake
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.books.settling import Settler, month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.storage.books.books import Books
 from in_process import answer, run
 
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from clauseway.app.snippets import curl_snippet
+from clauseway.app.running.snippets import curl_snippet
 
 KEY = "cw-a-secret"
 

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import settled_book
-from clauseway.app.bookkeeping import Sold, credit, dispute, resolve
-from clauseway.app.home import Home
-from clauseway.app.prices import open_prices
+from clauseway.app.books.bookkeeping import Sold, credit, dispute, resolve
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.prices import open_prices
 from clauseway.values import InvalidInput
 
 PRICES = open_prices(settled_book.KNOWN)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from clauseway.app.allowances import For, set_budget, set_limit
-from clauseway.app.home import Home
-from clauseway.app.keys import active_keys, create_key, list_keys, revoke_key, rotate_key
-from clauseway.app.library import open_agreement
-from clauseway.app.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
+from clauseway.app.books.allowances import For, set_budget, set_limit
+from clauseway.app.books.keys import active_keys, create_key, list_keys, revoke_key, rotate_key
+from clauseway.app.books.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
 from clauseway.gateway.plan import Policy
 from clauseway.gateway.routing.keys import digest
 from clauseway.storage import Control

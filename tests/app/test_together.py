@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from clauseway.app.comparing import compare_days, expanded
-from clauseway.app.proving import claim_of, prove_claim
-from clauseway.app.settling import shares_of
-from clauseway.app.several import OpenAgreements, each_of, figures_of, open_agreements
-from clauseway.app.timelines import main_rights, rights_over_time, svg_of
+from clauseway.app.agreements.comparing import compare_days, expanded
+from clauseway.app.agreements.proving import claim_of, prove_claim
+from clauseway.app.agreements.timelines import main_rights, rights_over_time, svg_of
+from clauseway.app.books.settling import shares_of
+from clauseway.app.opening.several import OpenAgreements, each_of, figures_of, open_agreements
 from clauseway.cli import main
 from clauseway.decisions import Outcome
 from clauseway.decisions.proof import Within

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import settled_book
-from clauseway.app.home import Home
+from clauseway.app.opening.home import Home
 from in_process import answer, run
 
 ASSUMED = [part for name in settled_book.ACCEPTED for part in ("--assume", name)]

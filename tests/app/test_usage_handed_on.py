@@ -11,17 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clauseway import open_agreement
-from clauseway.app.compacting import export_usage
-from clauseway.app.handing_over import Part, usage_event_lines
-from clauseway.app.home import Home
-from clauseway.app.importing import Imported, Source, import_usage
-from clauseway.app.sealing import open_lake
+from clauseway.app.books.compacting import export_usage
+from clauseway.app.books.handing_over import Part, usage_event_lines
+from clauseway.app.books.importing import Imported, Source, import_usage
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.home import Home
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import ENDPOINTS, TIERS
 from clauseway.pricing import PriceTable, parse_book
-from clauseway.storage.batches import Batch
-from clauseway.storage.records import records
-from clauseway.storage.usage import revenue
+from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.records import records
+from clauseway.storage.lake.usage import revenue
 from clauseway.values import Interval, KnownAt, start_of_day_ns
 from in_process import answer
 from metered_months import BOOK, assumed, metered_home

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from clauseway.app.home import Home
-from clauseway.app.library import documents_of, open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.settling import latest_settlements, settle_month
-from clauseway.app.several import open_agreements
-from clauseway.app.what_if import read_under, what_if
+from clauseway.app.books.settling import latest_settlements, settle_month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import documents_of, open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.reports.what_if import read_under, what_if
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import ACCEPTED, metered_home

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from clauseway.app.configuration import read_configuration
-from clauseway.app.library import open_agreement
-from clauseway.app.planning import compile_plan
+from clauseway.app.opening.configuration import read_configuration
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.running.planning import compile_plan
 from clauseway.gateway.plan import Key
 from clauseway.gateway.routing.keys import digest
 from clauseway.gateway.wire.requests import decode_chat, decode_responses

@@ -6,7 +6,7 @@ from itertools import chain, combinations
 import pytest
 
 from clauseway import open_agreement
-from clauseway.app.wording import Wording, listed, sentence
+from clauseway.app.agreements.wording import Wording, listed, sentence
 
 BUILT_IN = open_agreement()
 WORDS = Wording.of(BUILT_IN)

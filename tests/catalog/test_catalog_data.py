@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from clauseway.app.offerings import lacking_on, shipped_matrix, shipped_models, shipped_versions, surface_of
+from clauseway.app.opening.offerings import lacking_on, shipped_matrix, shipped_models, shipped_versions, surface_of
 from clauseway.catalog import BITS, SURFACES, Capability, parse_matrix, parse_models, parse_versions
 from clauseway.values import InvalidInput
 

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 import settled_book
-from clauseway.app.actor import acting
-from clauseway.app.basis import basis_of, use_prices
-from clauseway.app.home import Home
+from clauseway.app.books.basis import basis_of, use_prices
+from clauseway.app.opening.actor import acting
+from clauseway.app.opening.home import Home
 from clauseway.values import InvalidInput
 from in_process import answer, run
 

@@ -15,19 +15,19 @@ from beancount import loader
 import hledger_judge
 import settled_book
 import two_agreements
-from clauseway.app.charges import charges_of, usage_charges
-from clauseway.app.exporting import extract
-from clauseway.app.home import Home
-from clauseway.app.library import open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.sealing import open_lake
+from clauseway.app.agreements.exporting import extract
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.charges import charges_of, usage_charges
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
 from clauseway.exchange.accounting import ROOTS
 from clauseway.exchange.hledger import account_name
 from clauseway.ledger import balances
 from clauseway.metering import Buyer
 from clauseway.storage import Control
-from clauseway.storage.attempts import Selection, attempts
-from clauseway.storage.rollups import usage_by
+from clauseway.storage.lake.attempts import Selection, attempts
+from clauseway.storage.lake.rollups import usage_by
 from clauseway.values import Interval
 from in_process import run
 

@@ -21,12 +21,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import settled_book
-from clauseway.app.basis import change_prices
-from clauseway.app.home import Home
-from clauseway.app.library import built_in_documents, open_agreement
-from clauseway.app.prices import open_prices
-from clauseway.app.settling import settle_month, statement
-from clauseway.app.statement_formats import FORMATS
+from clauseway.app.books.basis import change_prices
+from clauseway.app.books.settling import settle_month, statement
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import built_in_documents, open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.web import StatementContext
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
@@ -165,7 +165,12 @@ def test_names_are_data_in_the_pdf_and_the_page() -> None:
     ("library", "module", "arguments", "extra"),
     [
         ("typst", "clauseway.web.pdf", ("--period", "2026-05", "--format", "pdf"), "clauseway[documents]"),
-        ("cryptography", "clauseway.app.party_keys", ("sign", "{may}", "--party", "openai"), "clauseway[signing]"),
+        (
+            "cryptography",
+            "clauseway.app.books.party_keys",
+            ("sign", "{may}", "--party", "openai"),
+            "clauseway[signing]",
+        ),
     ],
 )
 def test_without_its_library_a_command_says_what_to_install(
@@ -178,7 +183,7 @@ def test_without_its_library_a_command_says_what_to_install(
     extra: str,
 ) -> None:
     may = written(book, tmp_path / "may.json")
-    for name in (module, "clauseway.app.signing"):
+    for name in (module, "clauseway.app.reports.signing"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     for name in [name for name in sys.modules if name.partition(".")[0] == library]:
         monkeypatch.delitem(sys.modules, name)
@@ -194,8 +199,8 @@ import hashlib, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import settled_book
-from clauseway.app.settling import statement
-from clauseway.app.statement_formats import FORMATS
+from clauseway.app.books.settling import statement
+from clauseway.app.reports.statement_formats import FORMATS
 home = settled_book.make(Path({home!r}))
 for name, write in FORMATS.items():
     print(name, hashlib.sha256(write(statement(home, "2026-05", "microsoft"))).hexdigest())

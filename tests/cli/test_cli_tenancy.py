@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clauseway.cli import run
-from clauseway.cli.tenancy import money
+from clauseway.cli.customers.tenancy import money
 
 NO_KEY = "key_0000000000000000"
 

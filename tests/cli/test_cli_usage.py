@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clauseway.app.home import Home
+from clauseway.app.opening.home import Home
 from clauseway.storage import Control
 from in_process import CLAUSEWAY, answer, run
 

@@ -4,7 +4,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from clauseway.app.home import Home
+from clauseway.app.opening.home import Home
 from in_process import answer, run
 from metered_months import assumed, metered_home
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clauseway.app.home import Home
+from clauseway.app.opening.home import Home
 from in_process import run
 from metered_months import assumed, metered_home
 

@@ -1,6 +1,6 @@
 """Tables of expected decisions, read: cells between bars, a dash where nothing is said."""
 
-from clauseway.app.library import OpenAgreement
+from clauseway.app.opening.library import OpenAgreement
 from clauseway.decisions import Decision
 
 

@@ -38,7 +38,7 @@ from clauseway.agreement import (
 from clauseway.agreement.definitions import RULES, STATED_RULES
 from clauseway.agreement.facts import Fact
 from clauseway.agreement.terms import MILESTONE, AnyTerm, Only
-from clauseway.app.library import OpenAgreement
+from clauseway.app.opening.library import OpenAgreement
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.values import Citation, KnownAt
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import housed_data
 from clauseway import InvalidInput, OpenAgreement, open_agreement
-from clauseway.app.batch import LISTS, PARTS, decide_file
+from clauseway.app.agreements.batch import LISTS, PARTS, decide_file
 from clauseway.cli import run
 
 OPENED = open_agreement()

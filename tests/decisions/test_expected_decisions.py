@@ -3,7 +3,7 @@
 import pytest
 from expected_decisions import decision_of, rows
 
-from clauseway.app.library import OpenAgreement, open_agreement
+from clauseway.app.opening.library import OpenAgreement, open_agreement
 
 # as of | known at | action | by | what | where | more flags | outcome | amendment that decides
 TABLE = """

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import boundaries
-from clauseway.app.library import SHIPPED, agreement_of
+from clauseway.app.opening.library import SHIPPED, agreement_of
 from clauseway.catalog import Catalog
 from clauseway.decisions import DecisionTable, Question, all_questions, check_readings, compile_table
 from soak import examples

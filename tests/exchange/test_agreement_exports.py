@@ -16,8 +16,8 @@ from rdflib import Graph, URIRef
 from rdflib.namespace import ODRL2, RDF, RDFS
 
 from clauseway import OpenAgreement, open_agreement
-from clauseway.app.exporting import cedar, extract, rego
-from clauseway.app.library import SHIPPED
+from clauseway.app.agreements.exporting import cedar, extract, rego
+from clauseway.app.opening.library import SHIPPED
 from clauseway.cli import run
 from clauseway.exchange.cedar import CEDAR_SCHEMA
 from clauseway.exchange.extract import Extract

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answers
 
-from clauseway.app.exporting import extracts
-from clauseway.app.several import OpenAgreements, each_of, open_agreements
+from clauseway.app.agreements.exporting import extracts
+from clauseway.app.opening.several import OpenAgreements, each_of, open_agreements
 from clauseway.decisions import Outcome, Question, all_questions
 from clauseway.decisions.several import unnamed_in
 from clauseway.exchange.extract import Extract

@@ -21,7 +21,7 @@ from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answ
 
 from clauseway import KnownAt, OpenAgreement, open_agreement
 from clauseway.agreement import boundaries
-from clauseway.app.exporting import cedar, extract, odrl, rego
+from clauseway.app.agreements.exporting import cedar, extract, odrl, rego
 from clauseway.catalog import Catalog
 from clauseway.decisions import DecisionTable, Question, all_questions, check_readings, compile_table
 from clauseway.exchange.extract import Extract

@@ -8,7 +8,7 @@ from outside_judges import cedar_answers, odrl_answers, opa_answers, regopy_answ
 from regopy import Interpreter
 
 from clauseway import KnownAt
-from clauseway.app.exporting import cedar, extract, rego
+from clauseway.app.agreements.exporting import cedar, extract, rego
 from clauseway.decisions import Question, all_questions
 from clauseway.exchange.cedar import cedar_requests
 from clauseway.values import InvalidInput

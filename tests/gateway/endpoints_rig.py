@@ -14,7 +14,7 @@ from gateway_rig import MODEL, PATIENCE_S, PRODUCT, SECRET, Rig, key
 
 from clauseway.gateway.plan import Auth, Epoch, Key, Plan, Prices, Route, Target
 from clauseway.metering import Deployment, Unit
-from clauseway.sandbox import credentials
+from clauseway.sandbox.signatures import credentials
 
 RIVAL_SECRET = "sk-test-rival"
 EMBEDDING, SPEECH, TRANSCRIBE, IMAGE = "text-embedding-3-small", "gpt-4o-mini-tts", "gpt-4o-transcribe", "gpt-image-1"

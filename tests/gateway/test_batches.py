@@ -26,14 +26,14 @@ from gateway_rig import (
     request_bytes,
 )
 
-from clauseway.app.home import Home
-from clauseway.app.leasing import lease_server
-from clauseway.app.sealing import seal
+from clauseway.app.books.leasing import lease_server
+from clauseway.app.books.sealing import seal
+from clauseway.app.opening.home import Home
 from clauseway.gateway.plan import Budget, Epoch, Lack, Plan, RateLimit, Retirement, Route
-from clauseway.sandbox import credentials
+from clauseway.sandbox.signatures import credentials
 from clauseway.storage import Control
-from clauseway.storage.leases import Lease, Leases, usd
-from clauseway.storage.tenants import BudgetRow, Tenants
+from clauseway.storage.customers.leases import Lease, Leases, usd
+from clauseway.storage.customers.tenants import BudgetRow, Tenants
 
 SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
 RETIRED = "gpt-5.4-2025-01-01"

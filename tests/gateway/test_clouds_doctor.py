@@ -11,9 +11,9 @@ import pytest
 from gateway_rig import closed_port
 from identity_services import Answer, Asked, Service, serving, tls_context
 
-from clauseway.app.doctor import Check, Examination, Patient, examine
-from clauseway.app.prices import open_prices
-from clauseway.app.several import open_agreements
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.doctor import Check, Examination, Patient, examine
 from clauseway.cli import run
 from clauseway.values import KnownAt
 

@@ -7,7 +7,7 @@ import pytest
 from identity_services import Answer, Asked, serving
 
 import live
-from clauseway.app.configuration import DIALECTS
+from clauseway.app.opening.configuration import DIALECTS
 from clauseway.gateway.credentials import KINDS, STATIC
 
 USAGE = {"prompt_tokens": 21, "completion_tokens": 8, "total_tokens": 29}

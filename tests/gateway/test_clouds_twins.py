@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from clauseway.app.doctor import harmless
-from clauseway.app.probing import Answered, answer_to, connected
+from clauseway.app.opening.probing import Answered, answer_to, connected
+from clauseway.app.running.doctor import harmless
 from clauseway.gateway.clouds import CLOUDS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.clouds.usage import responses_usage_in, usage_in
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
 from clauseway.metering import Deployment
-from clauseway.sandbox import credentials as theirs
 from clauseway.sandbox.server import TWINS, serve
+from clauseway.sandbox.signatures import credentials as theirs
 
 PATIENCE_S = 20
 RESPONSES = Call(b"POST", b"/responses", b"application/json")

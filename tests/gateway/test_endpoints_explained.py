@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from gateway_rig import OTHER_SECRET, SECRET, Rig, chat_body, key, status, well
 
-from clauseway.app.home import Home
-from clauseway.app.one_request import one_request
+from clauseway.app.opening.home import Home
+from clauseway.app.reports.one_request import one_request
 from clauseway.cli import run
 from clauseway.values import InvalidInput
 

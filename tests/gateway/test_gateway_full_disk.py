@@ -11,7 +11,7 @@ import httpx
 import pytest
 from gateway_rig import AUTHORIZED, MESSAGES, MODEL, Rig, eventually
 
-from clauseway.app.doctor import Examination, with_room
+from clauseway.app.running.doctor import Examination, with_room
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, Telemetry
 from small_disks import SmallDisk, small_disk

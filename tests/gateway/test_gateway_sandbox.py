@@ -10,7 +10,7 @@ from gateway_rig import MESSAGES, MODEL, Rig, eventually
 
 from clauseway.gateway.plan import Auth, Target
 from clauseway.metering import Unit
-from clauseway.sandbox import credentials
+from clauseway.sandbox.signatures import credentials
 
 BEDROCK_SIGNED = Auth(
     kind="sigv4", access_key=credentials.AWS_ACCESS_KEY_ID, secret=credentials.AWS_SECRET_ACCESS_KEY,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clauseway.app.plan_prices import plan_prices
+from clauseway.app.opening.plan_prices import plan_prices
 from clauseway.gateway.plan import Lack, Policy, Prices, Target
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.routing.health import Health

@@ -26,14 +26,14 @@ from gateway_rig import (
     stall,
 )
 
-from clauseway.app.home import Home
-from clauseway.app.leasing import lease_server
-from clauseway.app.sealing import seal
+from clauseway.app.books.leasing import lease_server
+from clauseway.app.books.sealing import seal
+from clauseway.app.opening.home import Home
 from clauseway.gateway.plan import Budget, Plan, Prices, RateLimit
 from clauseway.metering import Status, Unit
 from clauseway.storage import Control
-from clauseway.storage.leases import Leases, Standing, usd
-from clauseway.storage.tenants import BudgetRow, Tenants
+from clauseway.storage.customers.leases import Leases, Standing, usd
+from clauseway.storage.customers.tenants import BudgetRow, Tenants
 
 # What a scripted cloud's answer costs: 21 tokens in at 2.5 and 8 out at 15 USD per million, 4 of 21 cached.
 TOKENS_MAX = 10

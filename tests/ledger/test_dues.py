@@ -18,7 +18,7 @@ from share_tables import cited, month, settled, share, sold
 
 from clauseway.agreement.shares import Floor, RevenueShare, Tier
 from clauseway.agreement.shares import Payment as PaymentTerm
-from clauseway.app.statements import statement_context
+from clauseway.app.reports.statements import statement_context
 from clauseway.exchange.statement_csv import statement_csv
 from clauseway.ledger import (
     Entry,

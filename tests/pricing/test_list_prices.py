@@ -7,7 +7,7 @@ from genai_prices.data import providers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.app.list_prices import list_book
+from clauseway.app.opening.list_prices import list_book
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, Sale
 from clauseway.values import KnownAt

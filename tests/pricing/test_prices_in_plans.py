@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clauseway.app.configuration import Configuration
-from clauseway.app.library import open_agreement
-from clauseway.app.planning import compile_plan
-from clauseway.app.prices import open_prices
+from clauseway.app.opening.configuration import Configuration
+from clauseway.app.opening.library import open_agreement
+from clauseway.app.opening.prices import open_prices
+from clauseway.app.running.planning import compile_plan
 from clauseway.values import InvalidInput, KnownAt
 
 DEPLOYMENT = """

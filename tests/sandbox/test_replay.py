@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from sandbox_rig import clouds, running_clouds
 
-from clauseway.sandbox.clock import SimulatedClock
-from clauseway.sandbox.credentials import OPENAI_API_KEY
-from clauseway.sandbox.replay import CONCURRENCY, Outcome, Progress, Report, replay
-from clauseway.sandbox.trace import TraceRequest, read_sample
-from clauseway.sandbox.traffic import BEGIN_NS, END_NS, SELLERS, plan
+from clauseway.sandbox.signatures.credentials import OPENAI_API_KEY
+from clauseway.sandbox.traffic.clock import SimulatedClock
+from clauseway.sandbox.traffic.replay import CONCURRENCY, Outcome, Progress, Report, replay
+from clauseway.sandbox.traffic.trace import TraceRequest, read_sample
+from clauseway.sandbox.traffic.traffic import BEGIN_NS, END_NS, SELLERS, plan
 from clauseway.values import DAY_NS
 
 KEYS = dict.fromkeys(SELLERS, OPENAI_API_KEY)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clauseway.sandbox.account import OPENAI_MODELS, Account, UnknownModel
-from clauseway.sandbox.credentials import DEMONSTRATION_KEY, GOOGLE_CLIENT_EMAIL
-from clauseway.sandbox.model_server import COUNTING, GENERATING, NoEndpoint, answer
+from clauseway.sandbox.clouds.model_server import COUNTING, GENERATING, NoEndpoint, answer
 from clauseway.sandbox.server import TWINS
-from clauseway.sandbox.tokens import sign_token
+from clauseway.sandbox.signatures.credentials import DEMONSTRATION_KEY, GOOGLE_CLIENT_EMAIL
+from clauseway.sandbox.signatures.tokens import sign_token
+from clauseway.sandbox.surfaces.account import OPENAI_MODELS, Account, UnknownModel
 from clauseway.sandbox.wire import Call, Received, Refused
 
 JSON = st.recursive(

@@ -14,7 +14,7 @@ from openai import AzureOpenAI, OpenAI
 from ruamel.yaml import YAML
 from sandbox_rig import clouds, running_clouds
 
-from clauseway.sandbox.credentials import (
+from clauseway.sandbox.signatures.credentials import (
     AZURE_API_KEY,
     AZURE_CLIENT_ID,
     AZURE_CLIENT_SECRET,

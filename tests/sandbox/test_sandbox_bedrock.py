@@ -16,7 +16,7 @@ from openai import AsyncBedrockOpenAI, BedrockOpenAI, OpenAI
 from openai.providers import bedrock
 from sandbox_rig import clouds, running_clouds
 
-from clauseway.sandbox.credentials import (
+from clauseway.sandbox.signatures.credentials import (
     AWS_ACCESS_KEY_ID,
     AWS_REGION,
     AWS_RUNTIME_SERVICE,

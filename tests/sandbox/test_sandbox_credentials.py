@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_rig import clouds, running_clouds
 
-from clauseway.app.simulation import Address, Clouds, write_credentials
-from clauseway.sandbox.credentials import (
+from clauseway.app.running.simulation import Address, Clouds, write_credentials
+from clauseway.sandbox.signatures.credentials import (
     AWS_SESSION_TOKEN,
     DEMONSTRATION_KEY,
     GOOGLE_LOCATION,
@@ -26,7 +26,7 @@ from clauseway.sandbox.credentials import (
     ISSUER_KEY,
     OCI_COMPARTMENT,
 )
-from clauseway.sandbox.tokens import encode_segment, read_token, sign_token
+from clauseway.sandbox.signatures.tokens import encode_segment, read_token, sign_token
 
 VERTEX_ROOT = f"/v1/projects/{GOOGLE_PROJECT}/locations/{GOOGLE_LOCATION}/publishers/openai/v1"
 

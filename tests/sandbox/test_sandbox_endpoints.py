@@ -13,7 +13,7 @@ from openai import OpenAI
 from sandbox_rig import clouds, running_clouds
 from sandbox_shapes import paths_of, problems_of, recorded_body
 
-from clauseway.sandbox.credentials import OPENAI_API_KEY
+from clauseway.sandbox.signatures.credentials import OPENAI_API_KEY
 
 KEY = {"authorization": f"Bearer {OPENAI_API_KEY}"}
 WHAT: Any = [{"role": "user", "content": "which cloud may serve this"}]

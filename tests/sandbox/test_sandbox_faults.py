@@ -15,7 +15,8 @@ from sandbox_rig import PATIENCE_S, clouds, eventually, running_clouds
 from sandbox_shapes import problems_of
 
 from clauseway.sandbox import zstandard
-from clauseway.sandbox.credentials import (
+from clauseway.sandbox.faults import Fault, Pause, play
+from clauseway.sandbox.signatures.credentials import (
     AZURE_API_KEY,
     BEDROCK_API_KEY,
     GOOGLE_LOCATION,
@@ -25,7 +26,6 @@ from clauseway.sandbox.credentials import (
     OPENAI_API_KEY,
     google_token,
 )
-from clauseway.sandbox.faults import Fault, Pause, play
 
 HTTP = httpx.Client(verify=False, timeout=PATIENCE_S)
 

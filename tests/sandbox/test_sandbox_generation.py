@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.sandbox.chat import read_request, usage_of
-from clauseway.sandbox.generation import CONTENT_EVENTS_MAX, count_tokens, generate
+from clauseway.sandbox.surfaces.chat import read_request, usage_of
+from clauseway.sandbox.surfaces.generation import CONTENT_EVENTS_MAX, count_tokens, generate
 
 PROMPTS = [
     # body, prompt tokens

@@ -12,7 +12,7 @@ from openai import AsyncOpenAI, OpenAI
 from ruamel.yaml import YAML
 from sandbox_rig import clouds, running_clouds
 
-from clauseway.sandbox.credentials import OPENAI_API_KEY
+from clauseway.sandbox.signatures.credentials import OPENAI_API_KEY
 
 RECORDINGS = Path(__file__).parent / "recordings"
 HELLO: Any = [{"role": "user", "content": "which cloud may serve this"}]

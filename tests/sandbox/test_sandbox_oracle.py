@@ -18,7 +18,7 @@ from oci.auth.signers import SecurityTokenSigner
 from openai import OpenAI
 from sandbox_rig import clouds, running_clouds
 
-from clauseway.sandbox.credentials import (
+from clauseway.sandbox.signatures.credentials import (
     DEMONSTRATION_KEY,
     ISSUER_KEY,
     OCI_API_KEY,

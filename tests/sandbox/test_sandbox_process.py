@@ -20,14 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from clauseway.sandbox.credentials import (
+from clauseway.sandbox.server import USUAL_PORTS
+from clauseway.sandbox.signatures.credentials import (
     AZURE_CLIENT_ID,
     AZURE_CLIENT_SECRET,
     AZURE_SCOPE,
     AZURE_TENANT_ID,
     OPENAI_API_KEY,
 )
-from clauseway.sandbox.server import USUAL_PORTS
 
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
 COMMAND = [sys.executable, "-m", "clauseway.sandbox"]

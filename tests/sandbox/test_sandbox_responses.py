@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from sandbox_rig import clouds, running_clouds
 from sandbox_shapes import paths_of, problems_of, recorded_body
 
-from clauseway.sandbox.credentials import OPENAI_API_KEY
-from clauseway.sandbox.generation import CONTENT_EVENTS_MAX, count_tokens, generate_json
+from clauseway.sandbox.signatures.credentials import OPENAI_API_KEY
+from clauseway.sandbox.surfaces.generation import CONTENT_EVENTS_MAX, count_tokens, generate_json
 
 KEY = {"authorization": f"Bearer {OPENAI_API_KEY}"}
 WHAT = "which cloud may serve this"

@@ -14,7 +14,7 @@ from openai import OpenAI
 from openai.providers import vertex
 from sandbox_rig import clouds, running_clouds
 
-from clauseway.sandbox.credentials import (
+from clauseway.sandbox.signatures.credentials import (
     DEMONSTRATION_KEY,
     GOOGLE_CLIENT_EMAIL,
     GOOGLE_LOCATION,
@@ -24,7 +24,7 @@ from clauseway.sandbox.credentials import (
     google_service_account,
     google_token,
 )
-from clauseway.sandbox.rsa import Key
+from clauseway.sandbox.signatures.rsa import Key
 
 PLACE = f"/v1/projects/{GOOGLE_PROJECT}/locations/{GOOGLE_LOCATION}"
 RESPONSES = f"{PLACE}/publishers/openai/v1/responses"

@@ -15,14 +15,15 @@ from sqlalchemy import insert, select, update
 
 from clauseway.ledger import Account, Entry, Inputs, Posting, Settlement
 from clauseway.ledger.vouchers import Credit, Reversed
-from clauseway.storage import ApiKey, Control, Sealed, audit, audit_check, schema
-from clauseway.storage.actor import acting
-from clauseway.storage.basis import Accepting, accept
-from clauseway.storage.books import Books, Closed
-from clauseway.storage.chained import CHAINED, NOT_CHAINED
-from clauseway.storage.files import LakeFile, drop_days, list_files
-from clauseway.storage.losses import Loss, Losses
-from clauseway.storage.tenants import BudgetRow, Limit, Tenant, Tenants
+from clauseway.storage import ApiKey, Control, Sealed
+from clauseway.storage.books.basis import Accepting, accept
+from clauseway.storage.books.books import Books, Closed
+from clauseway.storage.books.losses import Loss, Losses
+from clauseway.storage.control import audit, audit_check, schema
+from clauseway.storage.control.actor import acting
+from clauseway.storage.control.chained import CHAINED, NOT_CHAINED
+from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenant, Tenants
+from clauseway.storage.lake.files import LakeFile, drop_days, list_files
 from clauseway.values import Interval
 
 MAY = Interval(date(2026, 5, 1), date(2026, 6, 1))

@@ -23,15 +23,15 @@ from clauseway.metering import (
 )
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
-from clauseway.storage.batches import Batch
-from clauseway.storage.columns import sound_table
-from clauseway.storage.compaction import compact, drop_before
-from clauseway.storage.digests import LakeDamaged
-from clauseway.storage.files import INTENTS, USAGE, DroppedDays, files_of, kept_from
-from clauseway.storage.lake import Lake
-from clauseway.storage.quarantine import held
-from clauseway.storage.records import records
-from clauseway.storage.rollups import scan, usage_by
+from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.columns import sound_table
+from clauseway.storage.lake.compaction import compact, drop_before
+from clauseway.storage.lake.digests import LakeDamaged
+from clauseway.storage.lake.files import INTENTS, USAGE, DroppedDays, files_of, kept_from
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.quarantine import held
+from clauseway.storage.lake.records import records
+from clauseway.storage.lake.rollups import scan, usage_by
 from clauseway.values import Interval, start_of_day_ns
 from soak import examples
 

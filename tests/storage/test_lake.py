@@ -18,9 +18,9 @@ from clauseway.metering import SERVED, Buyer, Deployment, Intent, RequestId, Rul
 from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
 from clauseway.storage import Control, Overlap
-from clauseway.storage.batches import Batch
-from clauseway.storage.lake import Lake
-from clauseway.storage.usage import CloudUsage, revenue, sales_in_order, usage_by_cloud
+from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.usage import CloudUsage, revenue, sales_in_order, usage_by_cloud
 from clauseway.values import DAY_NS, Interval, KnownAt, day_of, exact_sum, start_of_day_ns
 
 BOOK = parse_book(

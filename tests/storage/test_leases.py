@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from clauseway.storage import Control
-from clauseway.storage.leases import Held, Leases, Wanted, bounds, picodollars, usd
-from clauseway.storage.tenants import BudgetRow, Tenants
+from clauseway.storage.customers.leases import Held, Leases, Wanted, bounds, picodollars, usd
+from clauseway.storage.customers.tenants import BudgetRow, Tenants
 
 NOON_NS = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 10**9
 DAY_NS = 86_400 * 10**9

@@ -13,8 +13,8 @@ import pytest
 
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.storage import Control
-from clauseway.storage.lake import Lake
-from clauseway.storage.usage import revenue
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.usage import revenue
 from clauseway.values import Interval, KnownAt
 
 # Seals batches of two attempts, one frame each, from where the manifest left off; says so after each.
@@ -23,8 +23,8 @@ import sys
 from pathlib import Path
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage import Control
-from clauseway.storage.batches import Batch
-from clauseway.storage.lake import Lake
+from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.lake import Lake
 
 home = Path(sys.argv[1])
 control = Control.open(home / "control.db")

@@ -12,10 +12,10 @@ import pytest
 from clauseway.metering.checks import IMPORTED, Used
 from clauseway.metering.records import RequestId, Status
 from clauseway.metering.units import Unit
-from clauseway.storage import staging
-from clauseway.storage.columns import used_table
-from clauseway.storage.imports import identity_of
-from clauseway.storage.staging import Placed, Staging
+from clauseway.storage.lake import staging
+from clauseway.storage.lake.columns import used_table
+from clauseway.storage.lake.imports import identity_of
+from clauseway.storage.lake.staging import Placed, Staging
 from clauseway.values import DAY_NS, start_of_day_ns
 
 FIRST = date(2026, 1, 1)

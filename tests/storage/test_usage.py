@@ -19,11 +19,12 @@ from clauseway.ledger.rates import read_rates
 from clauseway.metering import SERVED, Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
-from clauseway.storage import Control, schema
-from clauseway.storage.batches import Batch
-from clauseway.storage.files import USAGE, files_of
-from clauseway.storage.lake import Lake
-from clauseway.storage.usage import revenue, sales_in_order, usage_by_cloud
+from clauseway.storage import Control
+from clauseway.storage.control import schema
+from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.files import USAGE, files_of
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.usage import revenue, sales_in_order, usage_by_cloud
 from clauseway.values import Interval, InvalidInput, KnownAt, day_of, exact_sum, start_of_day_ns
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from clauseway.app.what_if import WhatIf
+from clauseway.app.reports.what_if import WhatIf
 from clauseway.cli.output import print_indented
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.beside import Amounts, Beside

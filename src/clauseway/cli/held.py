@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from clauseway.app.basis import basis_of
-from clauseway.app.home import home_at
-from clauseway.app.library import known_point
-from clauseway.app.several import Opened
+from clauseway.app.books.basis import basis_of
+from clauseway.app.opening.home import home_at
+from clauseway.app.opening.library import known_point
+from clauseway.app.opening.several import Opened
 from clauseway.pricing import PriceTable
 
 

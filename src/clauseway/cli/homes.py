@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from clauseway.app.home import VARIABLE, home_at, is_named
+from clauseway.app.opening.home import VARIABLE, home_at, is_named
 from clauseway.values import InvalidInput, Problem
 
 

@@ -9,10 +9,10 @@ from typing import Annotated, get_type_hints
 import msgspec
 import typer
 
-from clauseway.app.home import home_at
-from clauseway.app.library import OpenAgreement, open_agreement
-from clauseway.app.library import with_recorded as one_with_recorded
-from clauseway.app.several import Opened, open_agreements, with_recorded
+from clauseway.app.opening.home import home_at
+from clauseway.app.opening.library import OpenAgreement, open_agreement
+from clauseway.app.opening.library import with_recorded as one_with_recorded
+from clauseway.app.opening.several import Opened, open_agreements, with_recorded
 from clauseway.values import BadNumber, InvalidInput, Problem, read_whole
 
 # Beyond every bound that a flag states for itself.

@@ -22,14 +22,14 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from clauseway.sandbox import bedrock
-from clauseway.sandbox.azure_openai import AzureOpenAI
+from clauseway.sandbox.clouds import bedrock
+from clauseway.sandbox.clouds.azure_openai import AzureOpenAI
+from clauseway.sandbox.clouds.front import Twin, framed
+from clauseway.sandbox.clouds.model_server import GENERATING
+from clauseway.sandbox.clouds.openai_direct import OpenAIDirect
+from clauseway.sandbox.clouds.oracle import OracleGenerativeAI
+from clauseway.sandbox.clouds.vertex import VertexAI
 from clauseway.sandbox.faults import Break, Fault, Faults, Outage, Pause, play
-from clauseway.sandbox.front import Twin, framed
-from clauseway.sandbox.model_server import GENERATING
-from clauseway.sandbox.openai_direct import OpenAIDirect
-from clauseway.sandbox.oracle import OracleGenerativeAI
-from clauseway.sandbox.vertex import VertexAI
 from clauseway.sandbox.wire import Answer, Received, event
 from clauseway.values import InvalidInput, Problem
 

@@ -1,5 +1,0 @@
-"""Who is acting: the person that a record of the home names. See `storage.actor`."""
-
-from clauseway.storage.actor import acting
-
-__all__ = ["acting"]

@@ -1,0 +1,105 @@
+"""What an author of an agreement needs: a folder to begin with, a schema for the editor, one layout for all."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from clauseway.agreement.format import format_document
+from clauseway.agreement.schema import block_schema
+from clauseway.app.opening.library import Wrong, built_in_documents
+from clauseway.values import InvalidInput, Problem
+
+TEMPLATE = "template"
+
+
+def new_agreement(folder: Path) -> list[Path]:
+    """Copy the template into a new folder, to be edited at once; its files. Raises InvalidInput for one in use."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidInput(
+            Problem(
+                what="something is there already",
+                why="nothing is overwritten",
+                where=str(folder),
+                todo="Name a folder that does not exist yet, or an empty one.",
+            )
+        )
+    written = []
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in sorted(built_in_documents(TEMPLATE).items()):
+            path = folder / name
+            path.write_text(text, "utf-8")
+            written.append(path)
+    return written
+
+
+def schema_text() -> str:
+    """The JSON Schema of blocks, as it is written to a file."""
+    return msgspec.json.format(msgspec.json.encode(block_schema()), indent=2).decode() + "\n"
+
+
+def write_schema(path: Path) -> None:
+    """Write the JSON Schema of blocks to a file. Raises InvalidInput where that cannot be written."""
+    with _writing(path):
+        path.write_text(schema_text(), "utf-8")
+
+
+def format_folder(folder: Path, *, write: bool) -> list[Path]:
+    """The documents of a folder that are not laid out canonically; with `write` they are from then on.
+
+    Raises InvalidInput where a file cannot be read; then none was written.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(
+            Problem(
+                what="no such folder",
+                why="an agreement is a folder of Markdown files",
+                where=str(folder),
+                todo="Name the folder that holds agreement.md and the amendments.",
+            )
+        )
+    wrong = Wrong()
+    changed: list[tuple[Path, str]] = []
+    for path in sorted(folder.glob("*.md")):
+        text = wrong.tried(partial(_text, path), "")
+        formatted = format_document(text)
+        if formatted != text:
+            changed.append((path, formatted))
+    wrong.refuse()
+    for path, formatted in changed if write else ():
+        with _writing(path):
+            _replace(path, formatted)
+    return [path for path, _ in changed]
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A place that somebody named and that cannot be written is their input, not our failure."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        problem = Problem(what="it cannot be written", why=why, where=str(path), todo="Name a place you may write to.")
+        raise InvalidInput(problem) from None
+
+
+def _text(path: Path) -> str:
+    """A file's text with its line ends as they are."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            Problem(what="the file cannot be read", why=str(error), where=str(path), todo="Give a readable UTF-8 file.")
+        ) from None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace a file whole: whoever reads it meanwhile sees the old text or the new one."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(text.encode("utf-8"))
+    fresh.chmod(path.stat().st_mode & 0o777)
+    fresh.replace(path)

@@ -1,0 +1,164 @@
+"""A decision explained, and one repeated from its receipt."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from clauseway.app.opening.library import Asking, OpenAgreement
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.decisions import Decision, Outcome, Question, Receipt
+from clauseway.decisions.change import WouldChange, would_change_together
+from clauseway.decisions.question import QuestionRecord
+from clauseway.decisions.several import answer_of, in_their_order
+from clauseway.decisions.trace import Traced, trace, trace_together
+from clauseway.values import InvalidInput, Problem
+
+
+class OwnAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of several agreements says for itself."""
+
+    agreement: str
+    outcome: Outcome
+
+
+class Explanation(Decision, frozen=True, kw_only=True):
+    """A decision with its question, what would change it and, where asked for, the trace of every term.
+
+    Of several agreements asked together, `answers` says what each of them says for itself.
+    """
+
+    question: QuestionRecord
+    would_change: tuple[WouldChange, ...] = ()
+    answers: tuple[OwnAnswer, ...] | msgspec.UnsetType = msgspec.UNSET
+    trace: tuple[Traced, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repeated decision has otherwise than the recorded one."""
+
+    what: str
+    recorded: str
+    now: str
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a recorded decision is given again. `notes` says what was edited since and changed no answer."""
+
+    same: bool
+    differences: tuple[Difference, ...]
+    notes: tuple[Difference, ...]
+    recorded: Receipt
+    now: Receipt
+
+
+def explain(
+    opened: Opened, question: Question, *, suppositions: Iterable[str] = (), with_trace: bool = False
+) -> Explanation:
+    """Answer a question and explain it. `opened` holds what is supposed already; `suppositions` says what that was."""
+    decision, each = opened.answer(question), each_of(opened)
+    several = len(each) > 1
+    return Explanation(
+        **msgspec.structs.asdict(decision),
+        question=QuestionRecord.of(question, suppositions),
+        would_change=would_change_together(each, question, decision),
+        answers=tuple(_own_answers(each, question)) if several else msgspec.UNSET,
+        trace=_trace(each, question, decision) if with_trace else msgspec.UNSET,
+    )
+
+
+def _own_answers(each: Sequence[OpenAgreement], question: Question) -> Iterator[OwnAnswer]:
+    for one in in_their_order(each):
+        yield OwnAnswer(agreement=one.agreement.id, outcome=answer_of(one, question).outcome)
+
+
+def _trace(each: Sequence[OpenAgreement], question: Question, decision: Decision) -> tuple[Traced, ...]:
+    if len(each) > 1:
+        return trace_together(each, question)
+    [one] = each
+    return trace(one.agreement, one.catalog, one.facts, question, decision)
+
+
+def read_explanation(where: str, written: bytes) -> Explanation:
+    """A decision as `decide --json` prints it. Raises InvalidInput where it is none."""
+    try:
+        recorded = msgspec.json.decode(written, type=Explanation)
+        _ = recorded.question.known_at
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            Problem(
+                what="not a recorded decision",
+                why=str(error),
+                where=where,
+                todo="Give what `clauseway decide --json` printed, whole.",
+            )
+        ) from None
+    return recorded
+
+
+def verify(opened: Asking, recorded: Explanation) -> Verification:
+    """Ask a recorded question again. Raises InvalidInput where it cannot be asked of what is opened."""
+    asked = recorded.question
+    again, question = opened.asking(
+        asked.suppositions,
+        action=asked.action,
+        party=asked.party,
+        product=asked.product,
+        cloud=asked.cloud,
+        to=asked.to,
+        seller=asked.seller,
+        segment=asked.segment,
+        region=asked.region,
+        as_of=asked.as_of,
+        known_at=asked.known_at,
+        reading=asked.readings,
+    )
+    now = again.answer(question)
+    differences = tuple(_differing(_deciding(recorded, now)))
+    notes = tuple(_differing([("text of the agreement", recorded.receipt.agreement, now.receipt.agreement)]))
+    return Verification(
+        same=not differences,
+        differences=differences,
+        notes=notes,
+        recorded=recorded.receipt,
+        now=now.receipt,
+    )
+
+
+def _deciding(recorded: Decision, now: Decision) -> list[tuple[str, object, object]]:
+    """Return what must be the same for the decision to be the same, before and now."""
+    # Clauses are quoted in reasons: where the text was edited since, only what is cited can be compared.
+    reasons: tuple[object, object] = (recorded.reasons, now.reasons)
+    if recorded.receipt.agreement != now.receipt.agreement:
+        reasons = (_cited(recorded), _cited(now))
+    return [
+        ("engine version", recorded.receipt.engine, now.receipt.engine),
+        ("agreement", recorded.receipt.meaning, now.receipt.meaning),
+        ("facts", recorded.receipt.facts, now.receipt.facts),
+        ("outcome", recorded.outcome, now.outcome),
+        ("reasons", *reasons),
+        ("conditions", recorded.conditions, now.conditions),
+        ("turns on", recorded.turns_on, now.turns_on),
+        ("as of", (recorded.as_of, recorded.receipt.as_of), (now.as_of, now.receipt.as_of)),
+        ("known at", (recorded.known_at, recorded.receipt.known_at), (now.known_at, now.receipt.known_at)),
+        ("receipt", recorded.receipt.id, now.receipt.id),
+    ]
+
+
+def _cited(decision: Decision) -> tuple[str, ...]:
+    """Return which terms and facts a decision cites, and how each bears on it: its words may be edited."""
+    return tuple(
+        " ".join(filter(None, (f"{one.bearing}:", one.agreement, one.amendment, one.term, one.note)))
+        for one in decision.reasons
+    )
+
+
+def _differing(compared: Iterable[tuple[str, object, object]]) -> Iterator[Difference]:
+    for what, before, after in compared:
+        if before != after:
+            yield Difference(what=what, recorded=_shown(before), now=_shown(after))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return "; ".join(map(str, value)) or "none"
+    return str(value)

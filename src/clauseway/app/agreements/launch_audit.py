@@ -1,0 +1,240 @@
+"""The launch audit over a listing history: the sample that ships, or a file. Rows for people and machines."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.opening.library import OpenAgreement, day_given, known_point, read_text
+from clauseway.decisions import Audit, AuditFinding, Bound, Order, Shipment, audit_launches, check_readings
+from clauseway.exchange.listings import (
+    KNOWN,
+    PROVIDERS,
+    RESALE,
+    UNKNOWN,
+    Listing,
+    PriceObservation,
+    Provider,
+    price_in_force,
+    price_observations,
+    provider_of,
+    providers_with,
+    read_listings,
+    shipments,
+)
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+_SAMPLE = "models_dev_openai_listings.csv"
+
+
+class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of evidence: by this day a product was seen on a cloud, known since an instant."""
+
+    seller: str
+    cloud: str
+    day: date
+    known: str
+    evidence: str
+    listed: bool
+    why: str
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A product on one other cloud, or on none (`cloud` is empty)."""
+
+    product: str
+    cloud: str
+    order: Order
+    why: str
+    bound: Bound
+    why_bound: str
+    breach: bool
+    term: str
+    on_first: tuple[EvidenceRow, ...]
+    elsewhere: tuple[EvidenceRow, ...]
+    first_seen: EvidenceRow
+
+
+class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose listings count for what, on somebody's word. `standing`: assumed (ours) or chosen (the caller's); `host` is
+    the cloud on which it launches things, empty where it launches them on none."""
+
+    provider: str
+    host: str
+    standing: str
+    why: str
+
+
+class AuditView(msgspec.Struct, frozen=True, kw_only=True):
+    """The audit as known at a point. `first` is the cloud that comes first.
+
+    `providers` names the assumptions in it: where those providers host whose names do not say it.
+    """
+
+    title: str
+    listings: str
+    known_at: str
+    readings: Mapping[str, str]
+    first: str
+    breaches: int
+    providers: tuple[ProviderRow, ...]
+    rows: tuple[AuditRow, ...]
+
+
+class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A price that a provider stated, USD per million tokens as decimal text, empty where none was stated."""
+
+    provider: str
+    model: str
+    input: str
+    output: str
+    cache_read: str
+    effective: date
+    known: str
+    commit: str
+    corrects: str
+
+
+def open_listings(path: Path | None = None) -> tuple[str, tuple[Listing, ...]]:
+    """The name and the events of a listing history, by default the sample. Raises InvalidInput with every problem."""
+    if path is None:
+        sample = resources.files("clauseway.exchange") / "data" / _SAMPLE
+        return _SAMPLE, read_listings(_SAMPLE, sample.read_text("utf-8"))
+    return str(path), read_listings(str(path), read_text(path))
+
+
+def launch_audit(
+    opened: OpenAgreement,
+    listings: Path | None = None,
+    known_at: str | None = None,
+    reading: Mapping[str, str] | None = None,
+    hosts: Mapping[str, str] | None = None,
+) -> AuditView:
+    """Whether each product shipped first on the cloud that the agreement puts first.
+
+    `hosts` says of providers where they host: a cloud, `resale` or `unknown`. Raises InvalidInput.
+    """
+    name, events = open_listings(listings)
+    _check_hosts(hosts or {}, events, opened)
+    providers = providers_with(hosts or {})
+    known = known_point(known_at)
+    readings = check_readings(opened.agreement, reading or {})
+    evidence = shipments(events, known, providers)
+    audit = audit_launches(opened.agreement, opened.catalog, opened.facts, evidence, known, readings)
+    if audit is None:
+        todo = "Add a term of kind precedence, or audit another agreement."
+        raise InvalidInput(
+            Problem(what="nothing to audit", why="no term puts a cloud first", where=opened.agreement.id, todo=todo)
+        )
+    seen = {shipment.seller for shipment in evidence}
+    assumed = tuple(row for row in _providers(seen, providers) if row.standing != KNOWN)
+    return _view(opened, name, known, readings, audit, assumed)
+
+
+def _providers(names: Iterable[str], providers: Mapping[str, Provider]) -> Iterator[ProviderRow]:
+    for name in sorted(names):
+        one = provider_of(name, providers)
+        yield ProviderRow(provider=name, host=one.cloud, standing=one.standing, why=one.why)
+
+
+def _check_hosts(hosts: Mapping[str, str], events: Sequence[Listing], opened: OpenAgreement) -> None:
+    """What is said of providers is about those that list something, and of places that there are."""
+    listing = {event.provider for event in events}
+    clouds = {*opened.catalog.clouds, *(one.cloud for one in PROVIDERS.values() if one.cloud)}
+    problems = []
+    for name, host in hosts.items():
+        if name not in listing:
+            what, todo = f"unknown provider {name!r}", f"Known: {', '.join(sorted(listing))}."
+            problems.append(Problem(what=what, why="it lists nothing", where="--provider", todo=todo))
+        if host not in (RESALE, UNKNOWN, *clouds):
+            what, todo = f"unknown host {host!r}", f"Known: {', '.join((RESALE, UNKNOWN, *sorted(clouds)))}."
+            problems.append(Problem(what=what, why="no cloud is called so", where=f"--provider {name}", todo=todo))
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def listed_prices(
+    model: str, listings: Path | None = None, as_of: str | None = None, known_at: str | None = None
+) -> tuple[PriceRow, ...]:
+    """What was stated of a model's price, oldest first; with `as_of`, what was in force on that day. Both as known at
+    a point, by default now. Raises InvalidInput for a model that no one lists."""
+    known, day = known_point(known_at), day_given(as_of, "--as-of")
+    _, events = open_listings(listings)
+    observations = [one for one in price_observations(events) if model in (one.product, one.model)]
+    if not observations:
+        todo = "Name it as a provider does, for example gpt-5."
+        raise InvalidInput(
+            Problem(what=f"{model!r} is not listed", why="no event names it", where="--model", todo=todo)
+        )
+    shown = [one for one in observations if one.known <= known]
+    if day is not None:
+        shown = price_in_force(shown, day, known)
+    return tuple(_price(one) for one in shown)
+
+
+def _view(
+    opened: OpenAgreement,
+    name: str,
+    known: KnownAt,
+    readings: Mapping[str, str],
+    audit: Audit,
+    providers: tuple[ProviderRow, ...],
+) -> AuditView:
+    return AuditView(
+        title=opened.agreement.title,
+        listings=name,
+        known_at=str(known),
+        readings=readings,
+        first=audit.first,
+        breaches=len(audit.breaches),
+        providers=providers,
+        rows=tuple(_row(finding) for finding in audit.findings),
+    )
+
+
+def _row(finding: AuditFinding) -> AuditRow:
+    return AuditRow(
+        product=finding.product,
+        cloud=finding.cloud,
+        order=finding.order,
+        why=finding.why,
+        bound=finding.bound,
+        why_bound=finding.why_bound,
+        breach=finding.breach,
+        term=f"{finding.term.term} ({finding.term.document}:{finding.term.line})" if finding.term else "",
+        on_first=tuple(map(_evidence, finding.on_first)),
+        elsewhere=tuple(map(_evidence, finding.elsewhere)),
+        first_seen=_evidence(finding.first_seen),
+    )
+
+
+def _evidence(shipment: Shipment) -> EvidenceRow:
+    return EvidenceRow(
+        seller=shipment.seller,
+        cloud=shipment.cloud,
+        day=shipment.effective,
+        known=str(shipment.known),
+        evidence=shipment.evidence,
+        listed=shipment.listed,
+        why=shipment.why,
+    )
+
+
+def _price(one: PriceObservation) -> PriceRow:
+    return PriceRow(
+        provider=one.provider,
+        model=one.model,
+        input=_text(one.input),
+        output=_text(one.output),
+        cache_read=_text(one.cache_read),
+        effective=one.effective,
+        known=str(one.known),
+        commit=one.commit,
+        corrects=one.corrects,
+    )
+
+
+def _text(price: object) -> str:
+    return "" if price is None else str(price)

@@ -1,0 +1,280 @@
+"""Sets of names as a person would write them, and places of the text as they are cited.
+
+A name is spelled as the agreement's own prose spells it (`aws` becomes AWS where the text says AWS); products and
+classes keep their identifiers. A set is told from the shorter side: `any cloud but Azure`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from clauseway.agreement import Agreement, Clause, FactRegister
+from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.catalog import ELSEWHERE, Catalog
+from clauseway.decisions import Question, Reason
+from clauseway.values import Citation
+
+# "any cloud but A and B" is easier to read than a list of the others; with three exceptions it is no longer.
+_EXCEPTIONS_MAX = 2
+_DEFINITIONS = "agreement"
+# What somebody does who does it: before and behind the product.
+_DOES = {
+    SERVE: ("serves", ""),
+    SELL: ("sells", ""),
+    LICENSE: ("licenses", ""),
+    USE: ("uses", " under licence"),
+    CONTRACT: ("contracts for", ""),
+}
+_DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
+
+
+class Wording(msgspec.Struct, frozen=True):
+    """How the names of agreements, one or several, are written. `spelled` holds parties and clouds."""
+
+    agreements: tuple[Agreement, ...]
+    catalog: Catalog
+    spelled: Mapping[str, str]
+
+    @classmethod
+    def of(cls, opened: Opened) -> "Wording":
+        each = each_of(opened)
+        prose = "\n".join(line for one in each for line in _prose(one.agreement, one.facts))
+        parties = {name: _spelled(name, prose) for name in sorted(opened.catalog.parties)}
+        if any(spelled != name for name, spelled in parties.items()):
+            # A party that the prose never names is written like those that it does.
+            parties = {name: name.capitalize() if name == said else said for name, said in parties.items()}
+        clouds = {name: _spelled(name, prose) for name in sorted(opened.catalog.clouds)}
+        return cls(tuple(one.agreement for one in each), opened.catalog, {**clouds, **parties})
+
+    def name(self, identifier: str) -> str:
+        return self.spelled.get(identifier, identifier)
+
+    def names(self, identifiers: Iterable[str], conjunction: str = "and") -> str:
+        return listed([self.name(one) for one in sorted(identifiers)], conjunction)
+
+    def parties(self, some: Iterable[str], conjunction: str = "and") -> str:
+        return self._set(some, self.catalog.parties, "anyone", conjunction)
+
+    def clouds(self, some: Iterable[str], conjunction: str = "and") -> str:
+        """` on AWS and OCI`; empty where an action happens on no cloud."""
+        named = [cloud for cloud in some if cloud]
+        return f" on {self._set(named, self.catalog.clouds, 'any cloud', conjunction)}" if named else ""
+
+    def segments(self, some: Iterable[str]) -> str:
+        """Which customers, where not all: ` to government customers`."""
+        chosen = set(some)
+        left = self.catalog.segments - chosen
+        if not left:
+            return ""
+        if "any" in chosen and len(left) <= _EXCEPTIONS_MAX:
+            return f" to all but {listed(sorted(left), 'or')} customers"
+        named = [f"{segment} customers" for segment in sorted(chosen) if segment != "any"]
+        return f" to {listed([*named, 'customers of no named segment'] if 'any' in chosen else named)}"
+
+    def sellers(self, some: Iterable[str]) -> str:
+        """By whom it is sold, where another than the party sells it (the empty name is the party itself)."""
+        chosen = set(some)
+        others = self.names(chosen - {""}, "or")
+        return f", sold by {'itself or ' if '' in chosen else ''}{others}" if others else ""
+
+    def regions(self, some: Iterable[str], conjunction: str = "and") -> str:
+        """` in eu and us`; empty where it is everywhere, or nothing tells regions apart."""
+        chosen = {region for region in some if region}
+        if not chosen or chosen >= {*self.catalog.regions, ELSEWHERE}:
+            return ""
+        named = [f"in {one}" for one in sorted(chosen - {ELSEWHERE})]
+        return f" {listed([*named, 'in no named region'] if ELSEWHERE in chosen else named, conjunction)}"
+
+    def _set(self, some: Iterable[str], every: frozenset[str], whole: str, conjunction: str) -> str:
+        chosen = set(some)
+        left = every - chosen
+        if not left and len(chosen) > 1:
+            return whole
+        if len(left) <= _EXCEPTIONS_MAX and len(chosen) > len(left):
+            return f"{whole} but {self.names(left)}"
+        return self.names(chosen, conjunction)
+
+    def products(self, some: Iterable[str], action: str, conjunction: str = "and") -> str:
+        """Products and classes. A class alone stands for a new product of it; an empty name for a share as a whole."""
+        chosen = set(some)
+        classes = [one for one in self.catalog.classes if self._takes(one, action)]
+        parts = {one: self._part(one, chosen) for one in classes}
+        whole = self._widest([one for one in classes if parts[one].whole], classes)
+        sold = [one for one in whole if self._is_sold(one)]
+        new = [one for one in classes if parts[one].only_new]
+        told = [f"any {listed(sold, 'or')} product"] if sold else []
+        told += [f"any new {listed(new, 'or')} product"] if new else []
+        told += [one for one in whole if one not in sold]
+        told += [name for one in classes if not parts[one].has_new for name in parts[one].within]
+        told += [f"any {one} product (except {listed(parts[one].without)})" for one in classes if parts[one].mixed]
+        return listed(told, conjunction)
+
+    def scope(self, some: Iterable[str]) -> str:
+        """What a term is about: classes and products in the order in which they are defined."""
+        chosen = set(some)
+        defined = [one for one in (*self.catalog.classes, *self.catalog.products) if one in chosen]
+        sold = [one for one in defined if one in self.catalog.classes and self._is_sold(one)]
+        named = [one for one in defined if one not in sold]
+        return listed([f"{listed(sold)} products", *named] if sold else named)
+
+    def _takes(self, name: str, action: str) -> bool:
+        actions = self.catalog.classes[name].actions
+        return bool(actions) if action == SHARE else action in actions
+
+    def _is_sold(self, name: str) -> bool:
+        """Whether it is a class of products, rather than of rights or capacity."""
+        return any(
+            SELL in known.actions and self.catalog.belongs(one, name) for one, known in self.catalog.classes.items()
+        )
+
+    def _part(self, name: str, chosen: set[str]) -> "_Part":
+        members = [product.id for product in self.catalog.products.values() if product.product_class == name]
+        return _Part(
+            has_new=name in chosen,
+            within=[one for one in members if one in chosen],
+            without=[one for one in members if one not in chosen],
+        )
+
+    def _widest(self, whole: list[str], classes: list[str]) -> list[str]:
+        """Wider classes in the place of all their classes."""
+        found: list[str] = []
+        for name in whole:
+            wider = self.catalog.classes[name].within
+            siblings = [one for one in classes if self.catalog.classes[one].within == wider]
+            told = wider if wider and all(one in whole for one in siblings) and len(siblings) > 1 else name
+            if told not in found:
+                found.append(told)
+        return found
+
+    # Questions
+
+    def right(self, question: Question) -> str:
+        """What a question asks for, as somebody doing it: `OpenAI serves gpt-5.5 on AWS`."""
+        what = question.product
+        if what in self.catalog.classes and self._is_sold(what):
+            what = f"a new {what} product"
+        to = f" to {self.name(question.to)}" if question.to else ""
+        if question.action == SHARE:
+            return f"{self.name(question.party)} owes{to.removeprefix(' to')} a revenue share{what and ' on '}{what}"
+        where = f" on {self.name(question.cloud)}" if question.cloud else ""
+        segment = f" to {question.segment} customers" if question.segment != "any" else ""
+        seller = f", sold by {self.name(question.seller)}" if question.seller != question.party else ""
+        verb, behind = _DOES[question.action]
+        region = f" in {question.region}" if question.region and self.catalog.regions else ""
+        return f"{self.name(question.party)} {verb} {what}{behind}{to}{where}{region}{segment}{seller}"
+
+    def may(self, question: Question) -> str:
+        """The question itself: `May OpenAI serve gpt-5.5 on AWS?`"""
+        doing = self.right(question)
+        who = self.name(question.party)
+        rest = doing.removeprefix(f"{who} ")
+        if question.action == SHARE:
+            return f"Does {who} owe {rest.removeprefix('owes ')}?"
+        verb, _ = _DOES[question.action]
+        return f"May {who} {_DO[question.action]}{rest.removeprefix(verb)}?"
+
+    # Places
+
+    def place(self, at: Reason | Citation) -> str:
+        """`A5 5.3, A5.md:46; S4, S2`; of several agreements, behind the id of its own."""
+        sources = ", ".join(self.sources(at.source))
+        where = f"{at.document}:{at.line}" if at.line else at.document
+        of = f"{at.agreement} " if isinstance(at, Reason) and at.agreement else ""
+        return f"{of}{self._clause(at)}{where}{'; ' if sources else ''}{sources}"
+
+    def title(self, at: Reason | Citation) -> str:
+        """The title of the clause in which something stands."""
+        clause = self._clause_above(at)
+        return clause.title if clause else ""
+
+    def _clause(self, at: Reason | Citation) -> str:
+        if at.amendment in ("", _DEFINITIONS):
+            return ""
+        clause = self._clause_above(at)
+        return f"{at.amendment} {clause.number}, " if clause else f"{at.amendment}, "
+
+    def _clause_above(self, at: Reason | Citation) -> Clause | None:
+        name = at.agreement if isinstance(at, Reason) else ""
+        agreements = [one for one in self.agreements if name in ("", one.id)]
+        amendments = [amendment for one in agreements for amendment in one.amendments if amendment.id == at.amendment]
+        above = [clause for amendment in amendments for clause in amendment.clauses if clause.line <= at.line]
+        return above[-1] if above else None
+
+    def sources(self, source: str) -> list[str]:
+        """The identifiers of the sources that a citation spells out."""
+        sources = [pair for one in self.agreements for pair in one.sources.items()]
+        known = list(dict.fromkeys(name for name, text in sources if _cites(source, name, text)))
+        return known or ([source] if source else [])
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """What is chosen of a class: a new product of it (which the class itself stands for), some of its products."""
+
+    has_new: bool
+    within: list[str]
+    without: list[str]
+
+    @property
+    def whole(self) -> bool:
+        return self.has_new and not self.without
+
+    @property
+    def only_new(self) -> bool:
+        return self.has_new and bool(self.without) and not self.within
+
+    @property
+    def mixed(self) -> bool:
+        return self.has_new and bool(self.without) and bool(self.within)
+
+
+def listed(parts: Sequence[str], conjunction: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}" if len(parts) > 1 else "".join(parts)
+
+
+def sentence(text: str) -> str:
+    """With a capital at the beginning, unless it begins with an identifier."""
+    first = text.split(" ", 1)[0].removesuffix("'s")
+    return text[:1].upper() + text[1:] if first.isalpha() else text
+
+
+def ordered(actions: Iterable[str]) -> list[str]:
+    """Actions in the order in which they are always listed; those that nobody can ask for come last."""
+    given = set(actions)
+    return [action for action in ACTIONS if action in given] + sorted(given - set(ACTIONS))
+
+
+def _cites(source: str, name: str, text: str) -> bool:
+    """Return whether a citation names a source, with or without a passage of it."""
+    return f"{name} ({text})" in source or f"{name} ({text}: " in source
+
+
+def passages_of(cited: str, name: str, sources: Mapping[str, str]) -> list[str]:
+    """Return the passages of a source that a citation names."""
+    begin = f"{name} ({sources.get(name, '')}: "
+    return [one.removeprefix(begin).removesuffix(")") for one in cited.split("; ") if one.startswith(begin)]
+
+
+def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:
+    yield agreement.title
+    for amendment in agreement.amendments:
+        yield amendment.title
+        for clause in amendment.clauses:
+            yield f"{clause.title}\n{clause.text}"
+    yield from (rule.text for rule in agreement.rules.values())
+    yield from (reading.citation.text for reading in agreement.readings.values())
+    yield from (figure.citation.text for figure in agreement.figures.values())
+    yield from (comment.citation.text for comment in agreement.commentary)
+    yield from (fact.citation.text for fact in facts.facts)
+
+
+def _spelled(name: str, prose: str) -> str:
+    """A name as the prose writes it; as it is where the prose has it as a common word, or not at all."""
+    pattern = re.escape(name).replace(r"\-", "[- ]")
+    found: Counter[str] = Counter(re.findall(rf"(?<![\w.-]){pattern}(?![\w-])", prose, re.IGNORECASE))
+    if not found or name in found:
+        return name
+    return found.most_common(1)[0][0]

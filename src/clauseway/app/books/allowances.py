@@ -1,0 +1,265 @@
+"""What customers may ask and spend: limits by the minute and budgets, for an organisation, a project or a key."""
+
+import secrets
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.app.books.tenants import check_known, whose
+from clauseway.app.opening.home import Home
+from clauseway.catalog import Catalog
+from clauseway.storage import Control
+from clauseway.storage.customers.leases import PERIODS, TOTAL, Leases, Standing, usd
+from clauseway.storage.customers.tenants import BudgetRow, Limit, Scope, Tenants
+from clauseway.values import USD, BadNumber, InvalidInput, Problem, read_decimal, round_half_even
+
+# Keeps every sum within 63 bits; nobody asks as much in a minute.
+_PER_MINUTE_MAX = 10**15
+
+
+class ListedLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit. `whose` says in words for whom and what; 0 is no limit."""
+
+    id: str
+    whose: str
+    requests_per_minute: int
+    tokens_per_minute: int
+
+
+class ListedBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget in its present period, in USD: `leased` is what gateways hold beyond what was spent.
+
+    `begin` and `end` are instants in UTC, empty where it has no period. Below zero `left` is what was spent too much
+    before the budget was lowered.
+    """
+
+    id: str
+    whose: str
+    period: str
+    begin: str
+    end: str
+    amount: Decimal
+    spent: Decimal
+    leased: Decimal
+    left: Decimal
+    currency: str
+
+
+class For(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom and what a limit or budget is to hold for, as it was given; a key alone names its organisation."""
+
+    organisation: str = ""
+    project: str = ""
+    key: str = ""
+    cloud: str = ""
+    product: str = ""
+
+
+def set_limit(home: Home, catalog: Catalog, who: For, requests: int, tokens: int) -> ListedLimit:
+    """Set how many requests and tokens may be asked in a minute; 0 is no limit. Raises InvalidInput."""
+    problems = [
+        Problem(
+            what=f"{amount:,} a minute",
+            why=f"a limit is 0 (none) to {_PER_MINUTE_MAX:,}",
+            where=flag,
+            todo="Write another number.",
+        )
+        for flag, amount in (("--requests", requests), ("--tokens", tokens))
+        if not 0 <= amount <= _PER_MINUTE_MAX
+    ]
+    if not requests and not tokens:
+        problems.append(
+            Problem(
+                what="nothing is limited",
+                why="neither requests nor tokens have a number",
+                where="--requests",
+                todo="Give one of them, or remove the limit: clauseway limit remove.",
+            )
+        )
+    control = Control.open(home.make().control)
+    try:
+        scope = _scope(control, catalog, who, problems)
+        limit = Limit(
+            id=f"lim_{secrets.token_hex(6)}",
+            requests_per_minute=requests,
+            tokens_per_minute=tokens,
+            created_ns=time.time_ns(),
+            **msgspec.structs.asdict(scope),
+        )
+        return _listed_limit(Tenants(control).set_limit(limit))
+    finally:
+        control.close()
+
+
+def list_limits(home: Home) -> list[ListedLimit]:
+    """All limits, in the order in which they were set first."""
+    control = Control.open(home.make().control)
+    try:
+        return [_listed_limit(limit) for limit in Tenants(control).limits()]
+    finally:
+        control.close()
+
+
+def remove_limit(home: Home, limit_id: str) -> None:
+    """Raises InvalidInput where there is none of that id."""
+    control = Control.open(home.make().control)
+    try:
+        if not Tenants(control).remove_limit(limit_id):
+            raise InvalidInput(_not_there("limit", limit_id))
+    finally:
+        control.close()
+
+
+def set_budget(home: Home, catalog: Catalog, who: For, amount: str, period: str) -> ListedBudget:
+    """Set what may be spent in each period, in USD. Raises InvalidInput.
+
+    Lowered below what is spent, nothing more is granted in this period; what gateways hold they are asked to give back.
+    """
+    problems: list[Problem] = []
+    written = _amount(amount, problems)
+    if period not in PERIODS:
+        problems.append(
+            Problem(
+                what=f"unknown period {period!r}",
+                why="a budget is for one of those below",
+                where="--period",
+                todo=f"Known: {', '.join(PERIODS)}.",
+            )
+        )
+    control = Control.open(home.make().control)
+    try:
+        scope = _scope(control, catalog, who, problems)
+        row = BudgetRow(
+            id=f"bud_{secrets.token_hex(6)}",
+            period=period,
+            amount=written,
+            currency=USD,
+            created_ns=time.time_ns(),
+            **msgspec.structs.asdict(scope),
+        )
+        kept = Tenants(control).set_budget(row)
+        return next(listed for listed in _listed_budgets(control) if listed.id == kept.id)
+    finally:
+        control.close()
+
+
+def list_budgets(home: Home) -> list[ListedBudget]:
+    """All budgets in their present periods, in the order in which they were set first."""
+    control = Control.open(home.make().control)
+    try:
+        return _listed_budgets(control)
+    finally:
+        control.close()
+
+
+def remove_budget(home: Home, budget_id: str) -> None:
+    """Raises InvalidInput where there is none of that id."""
+    control = Control.open(home.make().control)
+    try:
+        if not Tenants(control).remove_budget(budget_id):
+            raise InvalidInput(_not_there("budget", budget_id))
+    finally:
+        control.close()
+
+
+def _listed_limit(limit: Limit) -> ListedLimit:
+    return ListedLimit(
+        id=limit.id,
+        whose=whose(limit),
+        requests_per_minute=limit.requests_per_minute,
+        tokens_per_minute=limit.tokens_per_minute,
+    )
+
+
+def _listed_budgets(control: Control) -> list[ListedBudget]:
+    return [_listed_budget(standing) for standing in Leases(control).standings(time.time_ns())]
+
+
+def _listed_budget(standing: Standing) -> ListedBudget:
+    budget = standing.budget
+    has_period = budget.period != TOTAL
+    return ListedBudget(
+        id=budget.id,
+        whose=whose(budget),
+        period=budget.period,
+        begin=_instant(standing.begin_ns) if has_period else "",
+        end=_instant(standing.end_ns) if has_period else "",
+        amount=_plain(standing.amount),
+        spent=_plain(standing.spent),
+        leased=_plain(standing.leased),
+        left=_plain(standing.left),
+        currency=budget.currency,
+    )
+
+
+def _instant(instant_ns: int) -> str:
+    return datetime.fromtimestamp(instant_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _plain(picodollars: int) -> Decimal:
+    """In USD, to the cent; with more decimals where there are any."""
+    amount = usd(picodollars)
+    in_cents = round_half_even(amount)
+    return in_cents if in_cents == amount else amount.normalize()
+
+
+def _amount(text: str, problems: list[Problem]) -> Decimal:
+    """A sum of money as it was written. Adds a problem where it is none."""
+    try:
+        return read_decimal(text)
+    except BadNumber as error:
+        problems.append(error.problem(f"{text!r} is no amount", "--amount"))
+        return Decimal(0)
+
+
+def _scope(control: Control, catalog: Catalog, who: For, problems: list[Problem]) -> Scope:
+    """Whom it is for. Raises InvalidInput with the problems found before and those found here."""
+    organisation, project = who.organisation, who.project
+    if who.key:
+        active = control.keys()
+        of_key = [key for key in active if key.key_id == who.key]
+        if not of_key:
+            problems.append(_unknown("--key", who.key, "no active key has that id", ()))
+        for key in of_key:
+            if organisation not in ("", key.organisation) or project not in ("", key.project):
+                owner = f"it is of {key.organisation}/{key.project}"
+                problems.append(_unknown("--key", who.key, owner, ()))
+            organisation, project = key.organisation, key.project
+    elif not organisation:
+        problems.append(
+            Problem(
+                what="nobody is named",
+                why="a limit or budget is somebody's",
+                where="--organisation",
+                todo="Give --organisation, and --project or --key for less than all of it.",
+            )
+        )
+    else:
+        try:
+            check_known(control, organisation, project)
+        except InvalidInput as error:
+            problems += error.problems
+    if who.cloud and who.cloud not in catalog.clouds:
+        problems.append(_unknown("--cloud", who.cloud, "the agreement does not name it", catalog.clouds))
+    if who.product and who.product not in catalog.products:
+        problems.append(_unknown("--product", who.product, "the agreement does not name it", catalog.products))
+    if problems:
+        raise InvalidInput(*problems)
+    return Scope(organisation=organisation, project=project, key_id=who.key, cloud=who.cloud, product=who.product)
+
+
+def _unknown(flag: str, name: str, why: str, known: Iterable[str]) -> Problem:
+    todo = f"Known: {', '.join(sorted(known))}." if known else "See clauseway key list."
+    return Problem(what=f"{name!r} cannot be taken", why=why, where=flag, todo=todo)
+
+
+def _not_there(kind: str, name: str) -> Problem:
+    return Problem(
+        what=f"there is no {kind} {name!r}",
+        why="none was set with that id, or it was removed",
+        where="ID",
+        todo=f"See clauseway {kind} list.",
+    )

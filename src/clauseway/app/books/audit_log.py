@@ -1,0 +1,159 @@
+"""The log of a home's books: list it, check the books against it, and refuse to go on where they were edited."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from clauseway.app.opening.actor import acting
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.key_file import key_file_problems
+from clauseway.app.opening.periods import month
+from clauseway.ledger.assumptions import STATED, Assumption
+from clauseway.storage import Control
+from clauseway.storage.control import audit
+from clauseway.storage.control.audit import Logged
+from clauseway.storage.control.audit_breaks import Break, breaks, state_break
+from clauseway.storage.control.audit_check import Checked, check, check_in_part, check_place
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+# Beyond these, a refusal says how many more there are.
+_TOLD_PROBLEMS = 20
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check of all books came to. `head` names the log's end, for comparison with another day's.
+
+    `breaks` were stated, and the log was begun again after each; `before` is what is wrong before the last of them.
+    """
+
+    head: str
+    rows: int
+    problems: tuple[Problem, ...]
+    breaks: tuple[Break, ...] = ()
+    before: tuple[Problem, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the log was never broken."""
+        return not self.problems and not self.breaks
+
+
+def list_log(home: Home, kinds: Sequence[str] = (), period: str = "", who: str = "", limit: int = 0) -> list[Logged]:
+    """List the log: of some kinds, about a month, by a person; the last `limit` rows. Raises InvalidInput."""
+    days = month(period) if period else None
+    with _control(home) as control, control.reading() as connection:
+        return audit.select_log(connection, kinds=kinds, who=who, days=days, limit=limit)
+
+
+def verify_books(home: Home, expected: str = "") -> Verified:
+    """Check every row of the books against the log, and the log itself.
+
+    `expected` is the log's end as it was told once (`NUMBER:DIGEST`): the log must still run through it. Without it, a
+    log that somebody computed anew from an edited book cannot be told from a true one. Raises InvalidInput.
+    """
+    with _control(home) as control:
+        found = check(control)
+        problems = found.problems + key_file_problems(home, control)
+        if expected:
+            problems += tuple(_unexpected(control, expected))
+        stated = tuple(breaks(control))
+    return Verified(head=str(found.head), rows=found.rows, problems=problems, breaks=stated, before=found.before)
+
+
+def restart_log(home: Home, why: str) -> Break:
+    """State that the log is broken, and begin it again. Raises InvalidInput: no reason, or it is whole.
+
+    The books stand from then on as they are; the break is shown by every check and every statement after it.
+    """
+    if not why.strip():
+        todo = "Say in a sentence what is known of the break: every statement after it says so."
+        raise InvalidInput(Problem(what="no reason is given", why="a break needs one", where="--why", todo=todo))
+    with _control(home) as control:
+        problems = check(control).problems
+        if not problems:
+            what, todo = "the log is not broken", "Nothing is to be done."
+            why_not = "every row is what was recorded, since it was begun"
+            raise InvalidInput(Problem(what=what, why=why_not, where="books", todo=todo))
+        return state_break(control, problems, acting(), why.strip(), time.time_ns())
+
+
+def stated_breaks(control: Control, known_at: KnownAt) -> list[Assumption]:
+    """The breaks that were stated by then, as what a settlement stands on."""
+    return [
+        Assumption(
+            name=f"books-begun-again-{number}",
+            value=f"at log row {one.row}",
+            standing=STATED,
+            text=(
+                f"The log of the books was broken ({one.found}; {one.problems} findings). It ended with {one.head} "
+                f"and was begun again by {one.who} on {KnownAt(one.recorded_ns).day}: {one.why}."
+            ),
+            source=one.who,
+            accepted=False,
+        )
+        for number, one in enumerate(breaks(control), 1)
+        if one.recorded_ns <= known_at.instant_ns
+    ]
+
+
+def edits(home: Home) -> tuple[Problem, ...]:
+    """What was edited in the books of a home, if it has any."""
+    if not home.control.exists():
+        return ()
+    with _control(home) as control:
+        return check(control).problems + key_file_problems(home, control)
+
+
+def edited_keys(home: Home) -> tuple[Problem, ...]:
+    """What of the trusted keys of a home is not what was recorded: in the books, and in the file beside them."""
+    if not home.control.exists():
+        return ()
+    with _control(home) as control:
+        return check_place(control, "party_keys") + key_file_problems(home, control)
+
+
+def refuse_edited(control: Control) -> None:
+    """Refuse to go on where the books are not what was recorded. Raises InvalidInput with what was edited.
+
+    The cost is bounded: see `storage.audit_check`.
+    """
+    found: Checked = check_in_part(control)
+    if found.problems:
+        told = found.problems[:_TOLD_PROBLEMS]
+        if more := len(found.problems) - len(told):
+            last = msgspec.structs.replace(
+                told[-1], why=f"{told[-1].why}; and {more} more, which `clauseway audit verify` lists"
+            )
+            told = (*told[:-1], last)
+        raise InvalidInput(*told)
+
+
+def _unexpected(control: Control, expected: str) -> Iterator[Problem]:
+    """Compare the log with its end as it was told once."""
+    number, _, digest = expected.partition(":")
+    if not number.isdecimal() or not digest:
+        todo = "Write it as `clauseway audit verify` printed it: NUMBER:DIGEST."
+        what = f"{expected!r} is no end of a log"
+        raise InvalidInput(Problem(what=what, why="it is a number and a digest", where="--head", todo=todo))
+    with control.reading() as connection:
+        there = next(audit.logged(connection, int(number) - 1, int(number)), None)
+    if there is None or there.digest != digest:
+        why = "the log has no such row" if there is None else f"its digest is {there.digest} here"
+        todo = "Restore the database from a backup made before the log was written anew."
+        what = f"log row {number} is not the one that was told"
+        yield Problem(what=what, why=why, where="books", todo=todo)
+
+
+@contextmanager
+def _control(home: Home) -> Iterator[Control]:
+    if not home.control.exists():
+        what, why = "no books", "nothing was ever recorded in this home"
+        todo = "Name the home with --home, or $CLAUSEWAY_HOME."
+        raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo))
+    control = Control.open(home.control)
+    try:
+        yield control
+    finally:
+        control.close()

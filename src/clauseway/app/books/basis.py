@@ -1,0 +1,736 @@
+"""What a home's settlements stand on: prices, rates, figures, readings and agreements, as accepted.
+
+    a flag of `settle`, first use ─┐
+    `clauseway basis …`  ──────────┴─▶ register (who, when, why) ─▶ Basis ─▶ every command that
+                                                                            prices or settles
+
+A command that settles, credits or verifies takes its inputs from here. A flag may only say what
+the home holds already, or what it does not hold yet; anything else is refused with the command
+that changes it. Facts have a register of their own (`app.register`).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from clauseway.agreement.agreement import Figure
+from clauseway.app.opening.actor import acting
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.kept_prices import former_prices
+from clauseway.app.opening.list_prices import listed_book
+from clauseway.app.opening.prices import own_book, own_rates, shipped_books
+from clauseway.app.opening.several import (
+    Opened,
+    agreements_of,
+    each_of,
+    figures_of,
+    open_agreements,
+    own_readings,
+    text_hash,
+    with_recorded,
+)
+from clauseway.ledger import Settlement, read_assumptions, read_rates
+from clauseway.ledger.rates import Rate, Rates
+from clauseway.pricing import PriceBook, PriceTable, parse_book
+from clauseway.pricing.table import table_digest
+from clauseway.storage import Control
+from clauseway.storage.books.basis import (
+    Acceptance,
+    Accepting,
+    Edited,
+    Holding,
+    accept,
+    acceptances,
+    holding,
+    is_kept,
+    text_digest,
+    text_of,
+)
+from clauseway.storage.books.books import latest_settlement
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+PRICES, RATES, ASSUMPTION, READING, AGREEMENT = (
+    "prices",
+    "rates",
+    "assumption",
+    "reading",
+    "agreement",
+)
+# The command that changes a kind, and what stands for the new value in it.
+COMMANDS: Mapping[str, str] = {
+    PRICES: "clauseway basis prices FILE --why …",
+    RATES: "clauseway basis rates FILE --why …",
+    ASSUMPTION: "clauseway basis assume {name}=VALUE --why …",
+    READING: "clauseway basis read {name}=OPTION --why …",
+    AGREEMENT: "clauseway basis agreement FOLDER --why …",
+}
+FLAGS: Mapping[str, str] = {
+    PRICES: "--prices",
+    RATES: "--rates",
+    ASSUMPTION: "--assume",
+    READING: "--reading",
+    AGREEMENT: "--agreement",
+}
+# A reason longer than this is a document, and belongs elsewhere.
+_WHY_MAX = 500
+# How many of a stack's books came with the program: the shipped one and the public list.
+_OF_PROGRAM = 2
+
+
+class _Book(msgspec.Struct, frozen=True, kw_only=True):
+    """A book of a stack: its name, the digest that receipts use, and the text that is kept of it."""
+
+    name: str
+    digest: str
+    text: str
+
+
+class _ParsedRates(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates of an older home, which kept what was read of them and not their text."""
+
+    rates: tuple[Rate, ...]
+    digest: str
+
+
+class Basis:
+    """What holds in a home at one point. Where a kind is not held, what the program ships holds."""
+
+    def __init__(self, home: Home, held: Holding, texts: Callable[[str], str]) -> None:
+        self.held = held
+        self.home, self._text = home, texts
+
+    def of(self, kind: str) -> list[Acceptance]:
+        """Return the acceptances of one kind that hold."""
+        return [one for one in self.held.values() if one.kind == kind]
+
+    @property
+    def books(self) -> tuple[PriceBook, ...]:
+        """The price books, the first over the others."""
+        for one in self.of(PRICES):
+            stack = msgspec.json.decode(self._text(one.digest), type=tuple[_Book, ...])
+            return tuple(_book(book, self._text(book.text)) for book in stack)
+        return shipped_books()
+
+    @property
+    def rates(self) -> Rates | None:
+        """The dated exchange rates, or None."""
+        return next((_rates(one.label, self._text(one.digest)) for one in self.of(RATES)), None)
+
+    @property
+    def assume(self) -> list[str]:
+        """The accepted figures, as `--assume` takes them."""
+        return [item for one in self.of(ASSUMPTION) for item in _items(one.name, one.label)]
+
+    @property
+    def readings(self) -> dict[str, str]:
+        """The chosen readings."""
+        return {one.name: one.label for one in self.of(READING)}
+
+    @property
+    def holds_agreement(self) -> bool:
+        return bool(self.of(AGREEMENT))
+
+    def prices(self, known_at: KnownAt) -> PriceTable:
+        """The price table of the books and rates, as known at a point."""
+        return PriceTable(self.books, known_at, self.rates)
+
+    def opened(self) -> Opened:
+        """The agreements with the facts recorded in the home; the built-in one where none is held."""
+        texts = [msgspec.json.decode(self._text(one.digest), type=dict[str, str]) for one in self.of(AGREEMENT)]
+        opened = agreements_of(texts) if texts else open_agreements([])
+        return with_recorded(opened, self.home)
+
+
+# Reading what is held
+
+
+@contextmanager
+def _control(home: Home) -> Iterator[Control | None]:
+    """The home's database; None where there is none: reading never makes one."""
+    if not home.control.exists():
+        yield None
+        return
+    control = Control.open(home.control)
+    try:
+        yield control
+    finally:
+        control.close()
+
+
+def basis_of(home: Home, known_at: KnownAt | None = None) -> Basis:
+    """Return what a home's settlements stand on: now, or as accepted by an instant."""
+    with _control(home) as control:
+        if control is None:
+            return Basis(home, {}, _no_text)
+        recorded = acceptances(control)
+        if not recorded:
+            return _carried(home, control)
+        return Basis(home, holding(recorded, known_at.instant_ns if known_at else None), _reader(home))
+
+
+def history(home: Home) -> list[Acceptance]:
+    """Return everything that was ever accepted or withdrawn in a home, in order."""
+    with _control(home) as control:
+        return [] if control is None else acceptances(control)
+
+
+def held_text(home: Home, digest: str) -> str:
+    """Return a text of the register. Raises InvalidInput where none has this digest."""
+    with _control(home) as control:
+        if control is not None and is_kept(control, digest):
+            return _checked_text(control, digest)
+    todo = "Take it from `clauseway basis history --json`."
+    why = "nothing with it was accepted here"
+    raise InvalidInput(Problem(what=f"no text {digest!r}", why=why, where="DIGEST", todo=todo))
+
+
+def _checked_text(control: Control, digest: str) -> str:
+    """A text of the register. Raises InvalidInput where it is not the one that was accepted."""
+    try:
+        return text_of(control, digest)
+    except (Edited, KeyError) as error:
+        why = "it is gone" if isinstance(error, KeyError) else "it is not what was accepted under it"
+        what, todo = f"the text {digest} was edited", "Restore the database from a backup."
+        raise InvalidInput(Problem(what=what, why=why, where="basis", todo=todo)) from None
+
+
+def _no_text(digest: str) -> str:
+    raise AssertionError(f"nothing is held, {digest} neither")
+
+
+def _reader(home: Home) -> Callable[[str], str]:
+    def read(digest: str) -> str:
+        with _control(home) as control:
+            assert control is not None, "what is held was read from this database"
+            return _checked_text(control, digest)
+
+    return read
+
+
+def _carried(home: Home, control: Control) -> Basis:
+    """What a home from before the register settled with last. Nothing is recorded yet."""
+    texts: dict[str, str] = {}
+    held: dict[tuple[str, str], Acceptance] = {}
+    posted = latest_settlement(control)
+    for one in _of_settlement(home, posted) if posted is not None else ():
+        texts |= {text_digest(text): text for text in (one.text, *one.parts)}
+        held[one.kind, one.name] = Acceptance(
+            sequence=0,
+            recorded_ns=0,
+            kind=one.kind,
+            name=one.name,
+            label=one.label,
+            digest=text_digest(one.text),
+            who="nobody named",
+            why="settled with it before this home kept a register",
+        )
+    return Basis(home, held, texts.__getitem__)
+
+
+def _of_settlement(home: Home, posted: Settlement) -> Iterator[Accepting]:
+    kept = former_prices(home, posted.inputs.price_book)
+    if kept is not None:
+        books, rates = kept
+        yield _stack(books)
+        if rates is not None:
+            yield _accepting_rates(rates)
+    for figure in posted.assumptions:
+        if figure.accepted:
+            yield _plain(ASSUMPTION, figure.name, figure.value)
+
+
+def _plain(kind: str, name: str, value: str) -> Accepting:
+    return Accepting(kind=kind, name=name, label=value, text=value)
+
+
+def _stack(books: Sequence[PriceBook]) -> Accepting:
+    # A book of an older home has no text: what was read of it is kept instead.
+    texts = [book.text or msgspec.json.encode(book).decode() for book in books]
+    stack = [
+        _Book(name=book.name, digest=book.digest, text=text_digest(text))
+        for book, text in zip(books, texts, strict=True)
+    ]
+    return Accepting(
+        kind=PRICES,
+        name="",
+        label=" › ".join(book.name for book in books),
+        text=msgspec.json.encode(stack).decode(),
+        parts=tuple(texts),
+    )
+
+
+def _book(kept: _Book, text: str) -> PriceBook:
+    if text.startswith("{"):
+        return msgspec.json.decode(text, type=PriceBook)
+    if not text or text.startswith("["):
+        return listed_book(kept.name, text)
+    return parse_book(text, kept.name)
+
+
+def _accepting_rates(rates: Rates) -> Accepting:
+    text = rates.text
+    if not text:
+        text = msgspec.json.encode(_ParsedRates(rates=rates.all, digest=rates.digest)).decode()
+    return Accepting(kind=RATES, name="", label=rates.source, text=text)
+
+
+def _rates(source: str, text: str) -> Rates:
+    if text.startswith("{"):
+        parsed = msgspec.json.decode(text, type=_ParsedRates)
+        return Rates(parsed.rates, source, parsed.digest)
+    return read_rates(text, source)
+
+
+def _items(name: str, value: str) -> list[str]:
+    return [f"{name}={part}" for part in value.split("; ")]
+
+
+# What was settled with, by digest
+
+
+def settled_prices(home: Home, digest: str, known_at: KnownAt) -> PriceTable:
+    """Return the prices that a month was settled with, by their digest; where the home never held
+    them those it holds now, whose digest says that they are others."""
+    with _control(home) as control:
+        recorded = [] if control is None else acceptances(control)
+    read = _reader(home)
+    for held in _states(recorded, (PRICES, RATES)):
+        basis = Basis(home, held, read)
+        if _prices_digest(basis, read) == digest:
+            return basis.prices(known_at)
+    former = former_prices(home, digest)
+    return PriceTable(*_in_order(former, known_at)) if former else basis_of(home).prices(known_at)
+
+
+def _in_order(
+    former: tuple[Sequence[PriceBook], Rates | None], known_at: KnownAt
+) -> tuple[Sequence[PriceBook], KnownAt, Rates | None]:
+    return former[0], known_at, former[1]
+
+
+def _states(recorded: Sequence[Acceptance], kinds: Sequence[str]) -> Iterator[Holding]:
+    """Return what held after each change of these kinds, the latest first."""
+    for end in range(len(recorded), 0, -1):
+        if recorded[end - 1].kind in kinds:
+            yield holding(recorded[:end])
+
+
+def _prices_digest(basis: Basis, read: Callable[[str], str]) -> str:
+    """The digest that a table of these prices has, without reading the books."""
+    for one in basis.of(PRICES):
+        stack = msgspec.json.decode(read(one.digest), type=tuple[_Book, ...])
+        rates = basis.rates
+        return table_digest([book.digest for book in stack] + ([rates.digest] if rates else []))
+    return ""
+
+
+def settled_agreement(home: Home, digest: str) -> Opened:
+    """Return the agreements that a month was settled under, by the digest of their texts; where
+    the home never held them those it holds now."""
+    with _control(home) as control:
+        recorded = [] if control is None else acceptances(control)
+    read = _reader(home)
+    for held in _states(recorded, (AGREEMENT,)):
+        basis = Basis(home, held, read)
+        if basis.holds_agreement and text_hash(basis.opened()) == digest:
+            return basis.opened()
+    return basis_of(home).opened()
+
+
+# First use, and refusal of anything else
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """What the flags of a command name; empty where they leave it to the home."""
+
+    prices: Path | None = None
+    rates: Path | None = None
+    agreements: tuple[Path, ...] = ()
+
+
+def given_prices(basis: Basis, given: Given, known_at: KnownAt) -> PriceTable:
+    """Return the prices that flags name, over what the home holds. Raises InvalidInput."""
+    books = basis.books
+    if given.prices is not None:
+        books = (own_book(given.prices), *books[-_OF_PROGRAM:])
+    rates = basis.rates if given.rates is None else own_rates(given.rates)
+    return PriceTable(books, known_at, rates)
+
+
+def given_agreements(home: Home, basis: Basis, given: Given) -> Opened:
+    """Return the agreements that flags name, else those of the home. Raises InvalidInput."""
+    if not given.agreements:
+        return basis.opened()
+    return with_recorded(open_agreements(given.agreements), home)
+
+
+class FirstUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a settlement stands on, and what of it the home does not hold yet."""
+
+    accepting: tuple[Accepting, ...]
+    assume: tuple[str, ...]
+    readings: Mapping[str, str]
+
+
+def first_use(
+    control: Control,
+    basis: Basis,
+    opened: Opened,
+    prices: PriceTable,
+    assume: Sequence[str],
+    readings: Mapping[str, str],
+) -> FirstUse:
+    """Hold what a settlement would use against what the home holds. Raises InvalidInput, naming
+    the command that changes it, for everything that is another."""
+    posted = latest_settlement(control)
+    carried = [one for one in basis.held.values() if not one.sequence]
+    figures = figures_of(opened)
+    wanted = [
+        *_wanted_prices(basis, prices),
+        *_wanted_rates(basis, prices),
+        *_wanted_agreements(basis, opened),
+        *_wanted_figures(basis, assume, figures, posted),
+        *_wanted_readings(basis, opened, readings, posted),
+    ]
+    if problems := [one for one in wanted if isinstance(one, Problem)]:
+        raise InvalidInput(*problems)
+    new = [one for one in wanted if isinstance(one, Accepting)]
+    named = {one.name for one in new if one.kind == ASSUMPTION}
+    return FirstUse(
+        accepting=(*_again(basis, carried), *new),
+        assume=(
+            *(one for one in basis.assume if one.partition("=")[0] not in named),
+            *(item for one in new if one.kind == ASSUMPTION for item in _items(one.name, one.label)),
+        ),
+        readings=basis.readings | {one.name: one.label for one in new if one.kind == READING},
+    )
+
+
+def _again(basis: Basis, carried: Iterable[Acceptance]) -> Iterator[Accepting]:
+    """What an older home settled with, to be recorded once the register begins."""
+    for one in carried:
+        if one.kind == PRICES:
+            yield _stack(basis.books)
+        elif one.kind == RATES:
+            rates = basis.rates
+            assert rates is not None, "rates are held"
+            yield _accepting_rates(rates)
+        else:
+            yield _plain(one.kind, one.name, one.label)
+
+
+def _wanted_prices(basis: Basis, prices: PriceTable) -> Iterator[Accepting | Problem]:
+    held = basis.of(PRICES)
+    if not held:
+        yield _stack(prices.books)
+    elif [book.digest for book in prices.books] != [book.digest for book in basis.books]:
+        yield _another(held[0], "another price book than this home holds")
+
+
+def _wanted_rates(basis: Basis, prices: PriceTable) -> Iterator[Accepting | Problem]:
+    held, rates = basis.of(RATES), prices.exchange
+    if not held and isinstance(rates, Rates):
+        yield _accepting_rates(rates)
+    elif held and (rates is None or rates.digest != getattr(basis.rates, "digest", "")):
+        yield _another(held[0], "other exchange rates than this home holds")
+
+
+def _wanted_agreements(basis: Basis, opened: Opened) -> Iterator[Accepting | Problem]:
+    held = {one.name: one for one in basis.of(AGREEMENT)}
+    accepting = [accepting_agreement(one) for one in each_of(opened)]
+    if not held:
+        yield from (one for one in accepting if one.text)
+        return
+    given = {one.name: text_digest(one.text) for one in accepting}
+    if given != {name: one.digest for name, one in held.items()}:
+        yield _another(next(iter(held.values())), "another agreement than this home holds")
+
+
+def accepting_agreement(opened: Opened) -> Accepting:
+    """An agreement with its texts, to be recorded."""
+    [one] = each_of(opened)
+    text = msgspec.json.encode(dict(one.documents), order="sorted").decode()
+    title = one.agreement.title
+    return Accepting(kind=AGREEMENT, name=one.agreement.id, label=title, text=text)
+
+
+def _wanted_figures(
+    basis: Basis, assume: Sequence[str], figures: Mapping[str, Figure], posted: Settlement | None
+) -> Iterator[Accepting | Problem]:
+    held = {one.name: one for one in basis.of(ASSUMPTION)}
+    settled = {one.name: one.value for one in posted.assumptions} if posted else {}
+    for one in accepting_figures(assume, figures):
+        if one.name in held:
+            if not _same_value(held[one.name].label, one.label):
+                yield _another(held[one.name], f"{one.name}={one.label}")
+        elif one.name in settled and not _same_value(settled[one.name], one.label):
+            yield _another_default(ASSUMPTION, one, settled[one.name])
+        else:
+            yield one
+
+
+def accepting_figures(assume: Sequence[str], figures: Mapping[str, Figure]) -> list[Accepting]:
+    """Figures accepted by name or with a value, to be recorded. Raises InvalidInput."""
+    read_assumptions(assume, figures)
+    values: dict[str, list[str]] = {}
+    for name, _, value in ([part.strip() for part in item.partition("=")] for item in assume):
+        told = value or figures[name].value
+        if told not in values.setdefault(name, []):
+            values[name].append(told)
+    return [_plain(ASSUMPTION, name, "; ".join(told)) for name, told in values.items()]
+
+
+def _same_value(one: str, other: str) -> bool:
+    return "".join(one.split()) == "".join(other.split())
+
+
+def _wanted_readings(
+    basis: Basis, opened: Opened, readings: Mapping[str, str], posted: Settlement | None
+) -> Iterator[Accepting | Problem]:
+    held = {one.name: one for one in basis.of(READING)}
+    for one in accepting_readings(opened, readings):
+        default = next(
+            each.agreement.readings[one.name].default for each in each_of(opened) if one.name in each.agreement.readings
+        )
+        if one.name in held:
+            if held[one.name].label != one.label:
+                yield _another(held[one.name], f"{one.name}={one.label}")
+        elif posted is not None and one.label != default:
+            yield _another_default(READING, one, default)
+        else:
+            yield one
+
+
+def accepting_readings(opened: Opened, readings: Mapping[str, str]) -> list[Accepting]:
+    """Chosen readings, to be recorded. Raises InvalidInput."""
+    for one in each_of(opened):
+        own_readings(opened, one, readings)
+    return [_plain(READING, name, option) for name, option in readings.items()]
+
+
+def _another(held: Acceptance, what: str) -> Problem:
+    return Problem(
+        what=what,
+        why=f"this home stands on {told(held)}",
+        where=FLAGS[held.kind],
+        todo=f"Leave it out, or change it: {COMMANDS[held.kind].format(name=held.name)}.",
+    )
+
+
+def _another_default(kind: str, given: Accepting, settled: str) -> Problem:
+    return Problem(
+        what=f"{given.name}={given.label}",
+        why=f"this home settled with {settled}",
+        where=FLAGS[kind],
+        todo=f"Leave it out, or change it: {COMMANDS[kind].format(name=given.name)}.",
+    )
+
+
+def told(held: Acceptance) -> str:
+    """Say what was accepted, by whom, when and why."""
+    named = f"{held.name} = {held.label}" if held.kind in (ASSUMPTION, READING) else held.label
+    if not held.sequence:
+        return f"{named} ({held.why})"
+    return f"{named}, accepted by {held.who} on {KnownAt(held.recorded_ns).day}: {held.why}"
+
+
+def reasons(control: Control, basis: Basis, since: Settlement) -> dict[str, str]:
+    """Say, by kind (and `assumption:NAME`, `reading:NAME`), who changed since a settlement what
+    it stood on, and why. Empty for whatever nobody changed."""
+    recorded = acceptances(control)
+    found = {}
+    for kind in (PRICES, RATES, AGREEMENT):
+        if changed := _changed(control, basis, recorded, kind, since):
+            found[kind] = " and ".join(map(_reason, changed))
+    for kind in (ASSUMPTION, READING):
+        for one in recorded:
+            if one.kind == kind and one.sequence > 0:
+                found[f"{kind}:{one.name}"] = _reason(one)
+    return found
+
+
+def _changed(
+    control: Control, basis: Basis, recorded: Sequence[Acceptance], kind: str, since: Settlement
+) -> list[Acceptance]:
+    """The acceptances of a kind that came after the last state that a settlement stood on."""
+    rows = [one for one in recorded if one.kind == kind]
+    states = [holding(recorded[: recorded.index(one) + 1]) for one in rows]
+    for place in reversed(range(len(rows))):
+        then = Basis(basis.home, states[place], _reader(basis.home))
+        if _stood_on(then, kind, since):
+            return rows[place + 1 :]
+    return rows[1:]
+
+
+def _stood_on(then: Basis, kind: str, since: Settlement) -> bool:
+    if kind == AGREEMENT:
+        return text_hash(then.opened()) == since.inputs.agreement
+    return _prices_digest(then, _reader(then.home)) == since.inputs.price_book
+
+
+def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
+    """Name what a settlement stood on and the home holds otherwise by now: kinds, figures."""
+    found = []
+    inputs = settled.inputs
+    if basis.of(PRICES) and basis.prices(KnownAt.everything()).digest != inputs.price_book:
+        found.append("prices or rates")
+    if basis.holds_agreement and text_hash(basis.opened()) != inputs.agreement:
+        found.append("the agreement")
+    held = {one.name: one.label for one in basis.of(ASSUMPTION)}
+    for figure in settled.assumptions:
+        value = held.get(figure.name, "" if figure.accepted else figure.value)
+        if not _same_value(value, figure.value):
+            found.append(f"the figure {figure.name}")
+    if chosen_readings(basis.opened(), basis.readings) != (inputs.readings or {}):
+        found.append("a reading")
+    return found
+
+
+def chosen_readings(opened: Opened, readings: Mapping[str, str]) -> dict[str, str]:
+    """The readings that are not the default: choosing the default says nothing new."""
+    defaults = {(name, reading.default) for one in each_of(opened) for name, reading in one.agreement.readings.items()}
+    return dict(sorted(set(readings.items()) - defaults))
+
+
+def _reason(one: Acceptance) -> str:
+    """`changed by anna on 2026-06-02 (book.csv), because …`."""
+    verb = "withdrawn" if one.is_withdrawal else "changed"
+    named = f" ({one.label})" if one.label else ""
+    return f"{verb} by {one.who} on {KnownAt(one.recorded_ns).day}{named}, because {one.why}"
+
+
+def use_prices(home: Home, file: Path | None, why: str) -> list[Acceptance]:
+    """Record the price book that a command names for a home that holds none yet.
+
+    Raises InvalidInput where the home holds another.
+    """
+    if file is None:
+        return []
+    basis = basis_of(home)
+    prices = given_prices(basis, Given(prices=file), KnownAt.everything())
+    wanted = list(_wanted_prices(basis, prices))
+    if problems := [one for one in wanted if isinstance(one, Problem)]:
+        raise InvalidInput(*problems)
+    new = [one for one in wanted if isinstance(one, Accepting)]
+    return record(home, new, why) if new else []
+
+
+def record(home: Home, accepting: Sequence[Accepting], why: str) -> list[Acceptance]:
+    """Append acceptances by whoever is acting, now."""
+    control = Control.open(home.make().control)
+    try:
+        return accept(control, accepting, who=acting(), why=why, recorded_ns=time.time_ns())
+    finally:
+        control.close()
+
+
+# Changing what is held
+
+
+def change(home: Home, accepting: Sequence[Accepting], why: str) -> list[Acceptance]:
+    """Accept something else than what a home holds, by whoever is acting; return what is new.
+
+    What is held already changes nothing. Raises InvalidInput for want of a reason, and for figures
+    and readings that the agreements of the home do not have.
+    """
+    reason = _checked_reason(why)
+    basis = basis_of(home)
+    carried = [one for one in basis.held.values() if not one.sequence]
+    new = [one for one in accepting if not _is_held(basis, one)]
+    if not new:
+        return []
+    if carried:
+        record(home, list(_again(basis, carried)), "settled with it before the register began")
+    return record(home, new, reason)
+
+
+def _checked_reason(why: str) -> str:
+    reason = why.strip()
+    if not reason or len(reason) > _WHY_MAX or not reason.isprintable():
+        what = "no reason" if not reason else "the reason cannot be kept"
+        told_why = "whoever reads the corrections that this causes is told why"
+        todo = f"Say why in one line of at most {_WHY_MAX} characters: --why …"
+        raise InvalidInput(Problem(what=what, why=told_why, where="--why", todo=todo))
+    return reason
+
+
+def _is_held(basis: Basis, one: Accepting) -> bool:
+    held = basis.held.get((one.kind, one.name))
+    if held is None:
+        return not one.text
+    return held.digest == (text_digest(one.text) if one.text else "")
+
+
+def change_prices(home: Home, why: str, *, file: Path | None, of_this_version: bool, alone: bool) -> list[Acceptance]:
+    """Accept a price book of the operator's, or the books of this version, or drop one's own.
+
+    With `file` it goes before the books held; `of_this_version` replaces those that came with an
+    earlier version; `alone` drops the operator's own. Raises InvalidInput.
+    """
+    held = basis_of(home).books
+    own = () if alone else held[:-_OF_PROGRAM]
+    own = (own_book(file),) if file is not None else own
+    program = shipped_books() if of_this_version else held[-_OF_PROGRAM:]
+    return change(home, [_stack([*own, *program])], why)
+
+
+def change_rates(home: Home, why: str, file: Path) -> list[Acceptance]:
+    """Accept dated exchange rates. Raises InvalidInput."""
+    return change(home, [_accepting_rates(own_rates(file))], why)
+
+
+def change_figures(home: Home, why: str, assume: Sequence[str], withdraw: Sequence[str] = ()) -> list[Acceptance]:
+    """Accept figures by name or with a value, and withdraw others. Raises InvalidInput."""
+    basis = basis_of(home)
+    accepting = accepting_figures(assume, figures_of(basis.opened()))
+    return change(home, [*accepting, *_withdrawing(basis, ASSUMPTION, withdraw)], why)
+
+
+def change_readings(
+    home: Home, why: str, readings: Mapping[str, str], withdraw: Sequence[str] = ()
+) -> list[Acceptance]:
+    """Choose how texts are read, and withdraw choices. Raises InvalidInput."""
+    basis = basis_of(home)
+    accepting = accepting_readings(basis.opened(), readings)
+    return change(home, [*accepting, *_withdrawing(basis, READING, withdraw)], why)
+
+
+def change_agreements(home: Home, why: str, folders: Sequence[Path]) -> list[Acceptance]:
+    """Accept the texts of agreements; none named is the built-in one of this version.
+
+    Raises InvalidInput: unsound texts, and figures or readings that are held and that the new
+    texts do not have.
+    """
+    basis, opened = basis_of(home), open_agreements(list(folders))
+    accepting_figures(basis.assume, figures_of(opened))
+    accepting_readings(opened, basis.readings)
+    accepting = [accepting_agreement(one) for one in each_of(opened)]
+    kept = {one.name for one in accepting}
+    gone = [one.name for one in basis.of(AGREEMENT) if one.name not in kept]
+    return change(home, [*accepting, *_withdrawing(basis, AGREEMENT, gone)], why)
+
+
+def _withdrawing(basis: Basis, kind: str, names: Sequence[str]) -> list[Accepting]:
+    held = {one.name for one in basis.of(kind)}
+    problems = [
+        Problem(
+            what=f"{name} is not held",
+            why="nobody accepted it here",
+            where="--withdraw",
+            todo=f"Held: {', '.join(sorted(held)) or 'none'}.",
+        )
+        for name in names
+        if name not in held
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+    return [Accepting(kind=kind, name=name, label="", text="") for name in names]
+
+
+def shipped_differently(basis: Basis) -> bool:
+    """Return whether this version ships other price books than those that a home holds."""
+    held = [book.digest for book in basis.books[-_OF_PROGRAM:]]
+    return held != [book.digest for book in shipped_books()]

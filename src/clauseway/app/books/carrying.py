@@ -1,0 +1,236 @@
+"""Sums kept from one settlement to the next, each named by everything it was made from.
+
+    share, figures, catalog ─▶ name ─┬─ usage, prices, credits of a month ─▶ name of the next ─▶ …
+                                     └─ what the share has accumulated by then, kept in the control database
+
+A month's inputs are the batches with usage in it, the files of it that were lost, the prices and rates in force
+on its days as known now, and the credits and disputes of its sales. Where one of them changes, the names of that month
+and of all later ones change, and what was kept for them is made anew; nothing is ever looked for by a name that says
+less than it was made from.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement import RevenueShare
+from clauseway.catalog import Catalog
+from clauseway.ledger import Carried, RevenueLine, SaleRecord, carry
+from clauseway.ledger.assumptions import Assumptions
+from clauseway.ledger.carrying import ShareKey
+from clauseway.ledger.floors import calendar_period
+from clauseway.ledger.rates import Rates
+from clauseway.pricing import PriceTable
+from clauseway.storage import Control
+from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
+from clauseway.storage.control.control import Sealed
+from clauseway.storage.lake.files import LakeFile, lost_files
+from clauseway.values import Interval, day_of
+
+# Changes whenever sums of before would be other sums today.
+_FORMAT = "carried sums 2"
+Lines = Callable[[Interval], Sequence[RevenueLine]]
+
+
+def named(*parts: object) -> str:
+    """A hash of parts, each told apart from the next."""
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+
+class PricesByMonth:
+    """What decides the prices of a month: the entries of the books that are known and in force in it, and rates."""
+
+    def __init__(self, prices: PriceTable) -> None:
+        self._prices = prices
+        by_interval: dict[Interval, list[bytes]] = {}
+        for rank, book in enumerate(prices.books):
+            for entry in book.entries:
+                if entry.known_at.instant_ns <= prices.known_at.instant_ns:
+                    said = msgspec.structs.replace(entry, line=0, source="", book="")
+                    written = msgspec.json.encode((rank, said), order="sorted")
+                    by_interval.setdefault(entry.interval, []).append(written)
+        self._digests = {
+            interval: hashlib.sha256(b"\n".join(sorted(entries))).hexdigest()
+            for interval, entries in by_interval.items()
+        }
+
+    def name(self, days: Interval) -> str:
+        """The name of a month's prices."""
+        entries = sorted(
+            (interval, digest) for interval, digest in self._digests.items() if not interval.intersect(days).is_empty
+        )
+        exchange = self._prices.exchange
+        rates: object = None
+        if isinstance(exchange, Rates):
+            rates = [one for one in exchange.all if one.day < days.end]
+        elif exchange is not None:
+            rates = exchange.digest
+        return named(entries, rates)
+
+
+class CarriedSums:
+    """The sums of a home. What was kept is read where its name is right; what was made is kept by `keep`.
+
+    `usage` are the sealed batches, `lines` returns the charges of some days.
+    """
+
+    def __init__(
+        self, control: Control, prices: PriceTable, catalog: Catalog, usage: Sequence[Sealed], lines: Lines
+    ) -> None:
+        self._control, self._catalog, self._lines = control, catalog, lines
+        self._usage = _by_month(usage, lost_files(control))
+        self._prices = PricesByMonth(prices)
+        self._of_catalog = named(catalog)
+        self._months: dict[date, str] = {}
+        self._known: dict[str, Carried] = {}
+        self._made: dict[str, KeptSum] = {}
+
+    def before(
+        self,
+        day: date,
+        shares: Iterable[RevenueShare],
+        assumptions: Assumptions,
+        back: Sequence[SaleRecord],
+        *,
+        if_rejected: bool = False,
+    ) -> dict[ShareKey, Carried]:
+        """What each share has accumulated before the first day of a month, with what takes sales `back`.
+
+        Sums in which no sale is in dispute (`if_rejected`) have places of their own.
+        """
+        found: dict[ShareKey, Carried] = {}
+        for share in shares:
+            carried = self._carried(share, day, assumptions, back, if_rejected)
+            if carried is not None:
+                found[share.term, share.begin] = carried
+        return found
+
+    def reads_from(
+        self, day: date, shares: Iterable[RevenueShare], assumptions: Assumptions, back: Sequence[SaleRecord]
+    ) -> date:
+        """The first day whose charges `before` needs; the day itself where everything is kept."""
+        first = day
+        for share in shares:
+            chain = self._chain(share, day, assumptions, back)
+            _, at = self._latest(share, chain, if_rejected=False)
+            first = min(first, chain[at][0].begin) if at < len(chain) else first
+        return first
+
+    def fingerprint(
+        self, days: Interval, shares: Iterable[RevenueShare], assumptions: Assumptions, *backs: Sequence[SaleRecord]
+    ) -> str:
+        """A hash of everything that the settlement of a month is made from."""
+        chains = [
+            [self._chain(share, days.end, assumptions, back)[-1][1] for back in backs]
+            for share in sorted(shares, key=lambda share: (share.term, share.begin))
+        ]
+        return named(_FORMAT, days, chains)
+
+    def is_kept(self, place: str, name: str) -> bool:
+        """Whether something was marked by this name."""
+        return place in read_sums(self._control, {place: name})
+
+    def mark(self, place: str, name: str) -> None:
+        """Mark a place by a name, for `keep`."""
+        self._made[place] = KeptSum(place, name, "")
+
+    def keep(self) -> None:
+        """Keep what was made since."""
+        keep_sums(self._control, self._made.values())
+        self._made.clear()
+
+    def _carried(
+        self, share: RevenueShare, day: date, assumptions: Assumptions, back: Sequence[SaleRecord], if_rejected: bool
+    ) -> Carried | None:
+        chain = self._chain(share, day, assumptions, back)
+        found, at = self._latest(share, chain, if_rejected)
+        missing = chain[at:]
+        if missing:
+            lines = self._lines(Interval(missing[0][0].begin, missing[-1][0].end))
+            found = self._made_from(share, missing, lines, assumptions, back, found, if_rejected)
+        return found
+
+    def _made_from(
+        self,
+        share: RevenueShare,
+        missing: Sequence[tuple[Interval, str]],
+        lines: Sequence[RevenueLine],
+        assumptions: Assumptions,
+        back: Sequence[SaleRecord],
+        found: Carried | None,
+        if_rejected: bool,
+    ) -> Carried | None:
+        """Carry month by month from what was found, and remember each step."""
+        by_month: dict[date, list[RevenueLine]] = {}
+        for line in lines:
+            by_month.setdefault(line.event_day.replace(day=1), []).append(line)
+        for days, name in missing:
+            of_month = by_month.get(days.begin.replace(day=1), [])
+            taken = [one for one in back if day_of(one.event_ns) in days]
+            found = carry(share, days, of_month, taken, self._catalog, assumptions, found)
+            self._known[name] = found
+            place = _place(share, days, if_rejected)
+            self._made[place] = KeptSum(place, name, msgspec.json.encode(found).decode())
+        return found
+
+    def _latest(
+        self, share: RevenueShare, chain: Sequence[tuple[Interval, str]], if_rejected: bool
+    ) -> tuple[Carried | None, int]:
+        """The last sum of a chain that is there, and how many of its months that covers. The last one is likeliest."""
+        for some in (chain[-1:], chain):
+            names = {_place(share, days, other): name for days, name in some for other in {False, if_rejected}}
+            kept = read_sums(self._control, names)
+            for at in range(len(chain), len(chain) - len(some), -1):
+                days, name = chain[at - 1]
+                if name not in self._known:
+                    bodies = (kept.get(_place(share, days, other)) for other in (False, if_rejected))
+                    body = next((body for body in bodies if body is not None), None)
+                    if body is None:
+                        continue
+                    self._known[name] = msgspec.json.decode(body, type=Carried)
+                return self._known[name], at
+        return None, 0
+
+    def _chain(
+        self, share: RevenueShare, until: date, assumptions: Assumptions, back: Sequence[SaleRecord]
+    ) -> list[tuple[Interval, str]]:
+        """The days of each month from the share's begin up to a day, with the name of the sum at its end."""
+        figures = [(one.name, one.value) for one in assumptions.used([*share.rates, *share.amounts])]
+        name = named(_FORMAT, share, self._of_catalog, figures)
+        taken: dict[date, list[SaleRecord]] = {}
+        for one in sorted(back):
+            taken.setdefault(day_of(one.event_ns).replace(day=1), []).append(one)
+        chain = []
+        at = share.begin
+        while at < until:
+            month = calendar_period(at, "month")
+            name = named(name, self._month(month), taken.get(month.begin, []))
+            chain.append((Interval(at, month.end), name))
+            at = month.end
+        return chain
+
+    def _month(self, month: Interval) -> str:
+        """The name of a month's usage and prices."""
+        if month.begin not in self._months:
+            batches = sorted(self._usage.get(month.begin, ()))
+            self._months[month.begin] = named(batches, self._prices.name(month))
+        return self._months[month.begin]
+
+
+def _by_month(usage: Iterable[Sealed], lost: Iterable[LakeFile]) -> dict[date, list[str]]:
+    """The names of the batches with usage in each month, and of the files that were lost of it."""
+    found: dict[date, list[str]] = {}
+    spans = [(batch.name, batch.first_day, batch.last_day) for batch in usage]
+    for name, first, last in (*spans, *((file.name, file.first_day, file.last_day) for file in lost)):
+        at = first
+        while at is not None and last is not None and at <= last:
+            month = calendar_period(at, "month")
+            found.setdefault(month.begin, []).append(name)
+            at = month.end
+    return found
+
+
+def _place(share: RevenueShare, days: Interval, if_rejected: bool) -> str:
+    return named("carried", share.term, share.begin, days.end, if_rejected)

@@ -1,0 +1,102 @@
+"""Closing a month: from then on its statement never changes, and what comes late goes where the agreement says."""
+
+import time
+from datetime import date
+
+from clauseway.app.books.audit_log import refuse_edited
+from clauseway.app.books.basis import basis_of, stands_otherwise
+from clauseway.app.books.losses import refuse_losses
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.books.settling import month, one_at_a_time, saw_all_usage, vouchers_hash
+from clauseway.app.opening.home import Home
+from clauseway.ledger import Settlement, statement_of
+from clauseway.ledger.statement import canonical_bytes, digest_of
+from clauseway.storage.books.books import Books, Closed
+from clauseway.storage.lake.lake import Lake
+from clauseway.values import Interval, InvalidInput, Problem
+
+
+def close_month(home: Home, period: str, today: date) -> Closed:
+    """Close a month with its latest settlement. Closing it again changes nothing.
+
+    Raises InvalidInput: it has not ended, is not settled, an earlier month is open or was never settled though
+    something is due for it, or usage, credits or disputes came since it was settled. Raises LakeDamaged if a file
+    with usage of the month is not what was written. Then nothing is closed.
+    """
+    days = month(period)
+    if days.end > today:
+        raise _refused(period, f"it lasts through {days.end - date.resolution}", "Close it once it is over.")
+    seal(home)
+    with one_at_a_time(home), open_lake(home) as lake:
+        refuse_edited(lake.control)
+        books = Books(lake.control)
+        for closed in books.closed():
+            if closed.period == days:
+                return closed
+        refuse_losses(lake.control, days)
+        # A closed statement stands for good: it can be repeated only from files that are whole.
+        lake.files(days)
+        settlement = _settled(lake, books, period, days)
+        if changed := stands_otherwise(basis_of(home), settlement):
+            why = f"{', '.join(changed)} changed after it was settled"
+            raise _refused(period, why, f"Settle again: clauseway settle --period {period}.")
+        statement = statement_of(settlement)
+        closed = Closed(
+            period=days,
+            receipt=settlement.receipt,
+            digest=digest_of(statement),
+            statement=canonical_bytes(statement),
+            closed_ns=time.time_ns(),
+        )
+        books.close(closed)
+    return closed
+
+
+def closed_months(home: Home) -> list[tuple[Closed, list[Settlement]]]:
+    """The closed months, oldest first, each with what restates it."""
+    with open_lake(home) as lake:
+        books = Books(lake.control)
+        return [(closed, books.restatements(closed.period)) for closed in books.closed()]
+
+
+def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlement:
+    """The settlement to close with."""
+    settle = f"clauseway settle --period {period} --assume …"
+    since = books.open_since()
+    earlier = [one for one in books.settled_before(days.begin) if since is None or one.begin >= since]
+    if since is not None and days.begin != since:
+        raise _refused(period, f"{since:%Y-%m} is open", f"Close {since:%Y-%m} first: months are closed in order.")
+    if earlier:
+        first = f"{earlier[0].begin:%Y-%m}"
+        raise _refused(period, f"{first} is settled and open", f"Close {first} first: months are closed in order.")
+    settlement = books.latest(days)
+    if settlement is None:
+        raise _refused(period, "it is not settled", f"Settle it: {settle}.")
+    if not saw_all_usage(lake, settlement):
+        raise _refused(period, "usage came after it was settled", f"Settle again: {settle}.")
+    if settlement.inputs.vouchers != vouchers_hash(books.vouchers()):
+        raise _refused(period, "credits or disputes were recorded after it was settled", f"Settle again: {settle}.")
+    if since is None:
+        _refuse_losing(lake, period, settlement)
+    return settlement
+
+
+def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
+    """The first close of a home takes no month after one that something is due for: no later month could state it."""
+    begin = settlement.period.begin
+    days = [batch.first_day for batch in lake.control.batches() if batch.first_day is not None]
+    first = min(days, default=begin)
+    if first < begin:
+        why = f"usage since {first} is in no closed month, and what it owes could never be stated"
+        todo = f"Settle and close {first:%Y-%m} first, and every month after it: months are closed in order."
+        raise _refused(period, why, todo)
+    for share in settlement.shares:
+        if share.share_before:
+            why = f"{share.share_before} USD is due under {share.term} for the days before, and no month states it"
+            earlier = f"{share.begin:%Y-%m}"
+            todo = f"Settle and close {earlier} first, and every month after it: months are closed in order."
+            raise _refused(period, why, todo)
+
+
+def _refused(period: str, why: str, todo: str) -> InvalidInput:
+    return InvalidInput(Problem(what=f"{period} cannot be closed", why=why, where="PERIOD", todo=todo))

@@ -1,0 +1,208 @@
+"""Keeping the lake in shape: merging small files, letting go of what is old, hourly sums made anew, usage handed on."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clauseway.app.books.sealing import alone, open_lake
+from clauseway.app.books.settling import shares_of
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened
+from clauseway.exchange.cells import CsvWriter
+from clauseway.exchange.cloudevents import write_cloudevents
+from clauseway.exchange.focus import USAGE_COLUMNS, usage_rows
+from clauseway.storage.books.books import Books
+from clauseway.storage.lake.columns import USAGE_SCHEMA
+from clauseway.storage.lake.compaction import Merged, compact, drop_before
+from clauseway.storage.lake.files import INTENTS, USAGE, files_of, kept_from
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.records import days_of, records
+from clauseway.storage.lake.rollups import Usage, replace_day, scan, usage_by
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem
+
+# A query that listed a file before it was merged may still be reading it: none takes longer.
+_GRACE_NS = 600 * 1_000_000_000
+SHOWN_BY = ("hour", "organisation", "project", "seller", "cloud", "region", "product", "model")
+EXPORTS = ("parquet", "cloudevents", "focus")
+
+
+class LakeState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the lake holds. Days are the first and the last with usage; `kept_from` is empty where none was dropped."""
+
+    usage_files: int
+    intent_files: int
+    rows: int
+    bytes: int
+    first_day: date | None
+    last_day: date | None
+    kept_from: date | None
+
+
+class Compacted(msgspec.Struct, frozen=True, kw_only=True):
+    """What merging did, and how many files nobody needs any more were removed."""
+
+    before: int
+    after: int
+    rows: int
+    removed: int
+
+
+def state(home: Home) -> LakeState:
+    """What the lake holds."""
+    with open_lake(home) as lake:
+        usage, intents = (files_of(lake.control, kind) for kind in (USAGE, INTENTS))
+        return LakeState(
+            usage_files=len(usage),
+            intent_files=len(intents),
+            rows=sum(file.rows for file in usage),
+            bytes=sum(file.bytes for file in (*usage, *intents)),
+            first_day=min((file.first_day for file in usage), default=None),
+            last_day=max((file.last_day for file in usage), default=None),
+            kept_from=kept_from(lake.control),
+        )
+
+
+def compact_lake(
+    home: Home, files_least: int | None = None, told: Callable[[Merged], object] = lambda _: None
+) -> Compacted:
+    """Merge the small files of each day where there are enough (see `compact`), and remove what is not needed."""
+    before = after = rows = 0
+    with open_lake(home) as lake, alone(home):
+        for merged in compact(lake, time.time_ns(), files_least=files_least):
+            before, after, rows = before + merged.before, after + merged.after, rows + merged.rows
+            told(merged)
+        removed = lake.sweep(time.time_ns() - _GRACE_NS)
+    return Compacted(before=before, after=after, rows=rows, removed=len(removed))
+
+
+def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
+    """Drop single records older than so many days; how many. Hourly sums and everything settled stay.
+
+    Raises InvalidInput where a period that is not closed, or a share that still runs, needs one of these days.
+    """
+    wanted = today - timedelta(days=keep_days)
+    with open_lake(home) as lake, alone(home):
+        first = min((file.first_day for file in files_of(lake.control, USAGE)), default=None)
+        if first is None or first >= wanted:
+            return 0
+        needed, why = _needed(lake, opened, first)
+        if needed < wanted:
+            what = f"usage before {wanted} cannot be dropped"
+            todo = f"Keep {(today - needed).days} days or more; or close the periods before."
+            raise InvalidInput(Problem(what=what, why=why, where="--keep-days", todo=todo))
+        return drop_before(lake, wanted, time.time_ns())
+
+
+def _needed(lake: Lake, opened: Opened, first: date) -> tuple[date, str]:
+    """The first day whose single records are still needed, and what for."""
+    open_from = Books(lake.control).open_since()
+    if open_from is None:
+        return first, f"no period is closed, and there is usage from {first} on"
+    # A share is due on what it summed up to since it began, so it needs its first day as long as it runs.
+    running = [
+        share for share in shares_of(opened, KnownAt(time.time_ns()), {}) if share.begin < open_from < share.end
+    ]  # fmt: skip
+    since = min(running, key=lambda share: share.begin, default=None)
+    if since is None:
+        return open_from, f"the periods from {open_from} on are not closed"
+    return since.begin, f"the share {since.term} runs since {since.begin}, and is due on all of it"
+
+
+def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> list[Usage]:
+    """Usage summed by some of `SHOWN_BY`, from the hourly sums; hours as instants. Raises InvalidInput."""
+    wrong = [name for name in by if name not in SHOWN_BY]
+    if wrong:
+        todo = f"Some of {', '.join(SHOWN_BY)}."
+        raise InvalidInput(
+            *(
+                Problem(what=f"{name!r} is nothing to sum by", why="no sum knows it", where="--by", todo=todo)
+                for name in wrong
+            )
+        )
+    with open_lake(home) as lake:
+        found = usage_by(lake.control, by, days)
+    if "hour" not in by:
+        return found
+    place = list(by).index("hour")
+    return [
+        msgspec.structs.replace(one, key=(*one.key[:place], _instant(int(one.key[place])), *one.key[place + 1 :]))
+        for one in found
+    ]  # fmt: skip
+
+
+def _instant(hour: int) -> str:
+    return datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%H:00Z")
+
+
+def rebuild_rollups(home: Home) -> int:
+    """Sum every day of the lake anew, from all its records; how many days differed from what was there."""
+    changed = 0
+    with open_lake(home) as lake, alone(home):
+        for day in days_of(files_of(lake.control, USAGE)):
+            rows = scan(lake.files(day), day)
+            with lake.control.writing() as connection:
+                changed += replace_day(connection, day.begin, rows)
+    return changed
+
+
+def export_usage(home: Home, form: str, out: Path, days: Interval | None = None) -> int:
+    """Write sealed usage to a file, each attempt once; how many rows. Raises InvalidInput."""
+    if form not in EXPORTS:
+        todo = f"One of {', '.join(EXPORTS)}."
+        raise InvalidInput(Problem(what=f"{form!r} is no format", why="nothing writes it", where="--format", todo=todo))
+    beside = out.with_name(f".{out.name}.part")
+    try:
+        with open_lake(home) as lake:
+            rows = {"parquet": _parquet, "cloudevents": _cloudevents, "focus": _focus}[form](lake, beside, days)
+        beside.replace(out)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        todo = "Name a file in a folder that exists and that you may write to."
+        why = error.strerror or str(error)
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+    return rows
+
+
+def _parquet(lake: Lake, out: Path, days: Interval | None) -> int:
+    rows = 0
+    with pq.ParquetWriter(out, USAGE_SCHEMA, compression="zstd") as writer:
+        for batch in records(lake.control, lake.root, days):
+            writer.write_table(pa.Table.from_batches([batch]).select(USAGE_SCHEMA.names).cast(USAGE_SCHEMA))
+            rows += batch.num_rows
+    return rows
+
+
+def _cloudevents(lake: Lake, out: Path, days: Interval | None) -> int:
+    rows = 0
+    with out.open("wb") as file:
+        for batch in records(lake.control, lake.root, days):
+            file.writelines(write_cloudevents(batch.to_pylist()))
+            rows += batch.num_rows
+    return rows
+
+
+def _focus(lake: Lake, out: Path, days: Interval | None) -> int:
+    rows = 0
+    with out.open("w", encoding="utf-8", newline="") as file:
+        writer = CsvWriter(file)
+        writer.row(USAGE_COLUMNS)
+        for row in usage_rows(_sums(lake, days)):
+            writer.row(row[name] for name in USAGE_COLUMNS)
+            rows += 1
+    return rows
+
+
+def _sums(lake: Lake, days: Interval | None) -> Iterator[dict[str, Any]]:
+    """Sums by hour, a day at a time."""
+    for day in days_of(files_of(lake.control, USAGE, days), days):
+        yield from scan(lake.files(day), day)
+
+
+def today() -> date:
+    return datetime.now(UTC).date()

@@ -1,0 +1,288 @@
+"""The books and the usage behind them in other programs' formats, for a month and a party or for all."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+
+from clauseway.agreement import Ownership
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.books.settling import latest_settlements, month
+from clauseway.app.opening.charges import usage_charges
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.periods import unsettled
+from clauseway.app.opening.prices import TODO_PRICE
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.exchange.accounting import entries_of
+from clauseway.exchange.beancount import beancount_text
+from clauseway.exchange.cloudevents import write_cloudevents
+from clauseway.exchange.focus_bill import UsageCharge, focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus_columns import V1_2, VERSIONS, Row, broken_rules
+from clauseway.exchange.focus_invoices import (
+    IssuedInvoice,
+    billing_period,
+    broken_invoices,
+    charge_rows,
+    detail_rows,
+    has_months,
+)
+from clauseway.exchange.hledger import hledger_text
+from clauseway.exchange.tables import journal_table, lines_table
+from clauseway.ledger import Entry, statement_of
+from clauseway.ledger.vouchers import Invoice
+from clauseway.metering import SERVED
+from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.storage import Control
+from clauseway.storage.books.books import Books
+from clauseway.storage.lake.records import records
+from clauseway.values import Interval, InvalidInput, Problem
+
+_TITLE = "Clauseway journal"
+_JOURNAL, _LINES = "journal.parquet", "lines.parquet"
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What is handed over: a month (`2026-05`, empty for all) and a party's books (empty for all)."""
+
+    period: str = ""
+    party: str = ""
+
+    @property
+    def days(self) -> Interval | None:
+        """The month's days, or None for all. Raises InvalidInput."""
+        return month(self.period) if self.period else None
+
+    @property
+    def title(self) -> str:
+        return " ".join(filter(None, (_TITLE, self.period, f"of {self.party}" if self.party else "")))
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The text of an export, and how many entries stand in it."""
+
+    text: str
+    entries: int
+
+
+def beancount_journal(home: Home, part: Part) -> Written:
+    """The journal as beancount text. Raises InvalidInput for a month that is not settled."""
+    entries = _entries(home, part)
+    return Written(beancount_text(entries, part.title), len(entries))
+
+
+def hledger_journal(home: Home, part: Part) -> Written:
+    """The journal as an hledger journal. Raises InvalidInput for a month that is not settled."""
+    entries = _entries(home, part)
+    return Written(hledger_text(entries, part.title), len(entries))
+
+
+def parquet_files(home: Home, part: Part, folder: Path) -> dict[Path, int]:
+    """Write the journal and the statements' lines into a folder, which is made; each file and its rows. Raises
+    InvalidInput."""
+    statements = [
+        statement_of(settlement, part.party)
+        for name, settlement in latest_settlements(home).items()
+        if part.period in ("", name)
+    ]
+    tables = {_JOURNAL: journal_table(_entries(home, part)), _LINES: lines_table(statements)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            pq.write_table(table, folder / name, compression="zstd")
+    except OSError as error:
+        why, todo = error.strerror or str(error), "Name a folder that you may write to."
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(folder), todo=todo)) from None
+    return {folder / name: table.num_rows for name, table in tables.items()}
+
+
+def focus_bill(
+    home: Home,
+    opened: Opened,
+    prices: PriceTable,
+    part: Part,
+    version: str = V1_2,
+) -> list[Row]:
+    """Return a party's bill for a month in FOCUS; with no party, each seller's own.
+
+    It has what the party sells, and at a BilledCost of 0 what others sell on its clouds. Raises
+    InvalidInput.
+    """
+    days = month(part.period)
+    _check_version(version)
+    _require_settled(home, part)
+    seal(home)
+    with open_lake(home) as lake:
+        try:
+            charges = usage_charges(lake, prices, days)
+        except UnknownPrice as error:
+            raise unpriced(error) from None
+    hosts = opened.catalog.operators
+    mine = {cloud for cloud, operator in hosts.items() if operator == part.party}
+    billed = [one for one in charges if not part.party or one.seller == part.party or one.cloud in mine]
+    rows = [
+        row
+        for charge in billed
+        for row in focus_rows(
+            [charge],
+            days,
+            part.party,
+            _publisher(opened, charge),
+            hosts,
+            version,
+        )
+    ]
+    broken = broken_rules(rows, version, part.party) if rows else []
+    assert not broken, "\n".join(broken)
+    return rows
+
+
+def focus_invoices(home: Home, part: Part) -> tuple[list[Row], list[Row]]:
+    """Return the invoices of a month and an issuer in FOCUS 1.4, as records and charges.
+
+    The records are of Invoice Detail, the charges behind them of Cost and Usage. Raises InvalidInput.
+    """
+    issued = _issued(home, part)
+    old = [one.invoice.id for one in issued if not has_months(one.invoice)]
+    if old:
+        what, todo = "an invoice has no months", "Export other months: --period."
+        why = f"{', '.join(old)} was written before invoices kept the months that they sum"
+        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
+    details = [row for one in issued for row in detail_rows(one)]
+    charges = [row for one in issued for row in charge_rows(one.invoice)]
+    broken = broken_invoices(details, charges)
+    assert not broken, "\n".join(broken)
+    return details, charges
+
+
+def _issued(home: Home, part: Part) -> list[IssuedInvoice]:
+    """Return the invoices that a party issued for a month. Raises InvalidInput where there is none."""
+    control = Control.open(home.make().control)
+    try:
+        vouchers = Books(control).dated_vouchers()
+    finally:
+        control.close()
+    issued = [
+        IssuedInvoice(invoice=voucher, recorded_ns=recorded_ns)
+        for voucher, recorded_ns in vouchers
+        if isinstance(voucher, Invoice)
+        and part.party in ("", voucher.payee)
+        and part.days in (None, billing_period(voucher))
+    ]
+    if not issued:
+        by = f" by {part.party}" if part.party else ""
+        through = f" through {part.period}" if part.period else ""
+        todo = "Write one: clauseway invoice; it lists those that there are."
+        raise InvalidInput(
+            Problem(
+                what=f"no invoice was written{by}{through}",
+                why="there is nothing to hand over",
+                where="--period" if part.period else "--party",
+                todo=todo,
+            )
+        )
+    return issued
+
+
+def write_focus_files(
+    datasets: Mapping[str, tuple[Sequence[Row], Sequence[str]]], form: str, folder: Path
+) -> dict[Path, int]:
+    """Write data sets, each with its columns, into a folder, which is made.
+
+    Return each file and its rows. Raises InvalidInput.
+    """
+    form = form or "csv"
+    _check_form(form)
+    files: dict[Path, int] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (rows, columns) in datasets.items():
+            path = folder / f"{name}.{form}"
+            text = write_focus(rows, columns, form, path)
+            if text:
+                path.write_text(text, "utf-8")
+            files[path] = len(rows)
+    except OSError as error:
+        why, todo = error.strerror or str(error), "Name a folder that you may write to."
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(folder), todo=todo)) from None
+    return files
+
+
+def _check_form(form: str) -> None:
+    """Raise InvalidInput for a format that no bill has."""
+    if form not in ("csv", "parquet"):
+        what, todo = f"{form!r} is no format", "One of csv, parquet."
+        raise InvalidInput(Problem(what=what, why="nothing writes it", where="--format", todo=todo))
+
+
+def _check_version(version: str) -> None:
+    """Raise InvalidInput for a version of FOCUS in which no bill is written."""
+    if version not in VERSIONS:
+        what, todo = f"no bill is written in FOCUS {version!r}", f"One of {', '.join(VERSIONS)}."
+        why = "1.3 has the columns of both" if version == "1.3" else "its columns are not known here"
+        raise InvalidInput(Problem(what=what, why=why, where="--focus-version", todo=todo))
+
+
+def write_focus(rows: Sequence[Row], columns: Sequence[str], form: str, out: Path | None) -> str:
+    """A data set as CSV text, or written to a file as Parquet; the text, empty for Parquet. Raises InvalidInput."""
+    chosen = form or ("parquet" if out is not None and out.suffix.lower() == ".parquet" else "csv")
+    _check_form(chosen)
+    if chosen == "csv":
+        return focus_csv(rows, columns)
+    if out is None:
+        what, why, todo = "no file", "Parquet is not printed", "Name where it goes: --out bill.parquet."
+        raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
+    try:
+        pq.write_table(focus_table(rows, columns), out, compression="zstd")
+    except OSError as error:
+        why, todo = error.strerror or str(error), "Name a file in a folder that exists and that you may write to."
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+    return ""
+
+
+def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:
+    """The usage of a month, or all of it, as CloudEvents, a line each; of what a party sold, where one is named.
+
+    What came back as failed, or was lost in a crash, has no charge and is left out.
+    """
+    seal(home)
+    with open_lake(home) as lake:
+        for batch in records(lake.control, lake.root, part.days):
+            counted = [
+                row for row in batch.to_pylist() if row["status"] in SERVED and part.party in ("", row["seller"])
+            ]
+            yield from write_cloudevents(counted)
+
+
+def unpriced(error: UnknownPrice) -> InvalidInput:
+    """Usage without a price, told to whoever keeps the books."""
+    what, todo = "usage has no price", TODO_PRICE
+    return InvalidInput(
+        *(Problem(what=what, why=f"no price for {one}", where="price book", todo=todo) for one in error.sentences)
+    )
+
+
+def _require_settled(home: Home, part: Part) -> None:
+    if part.period and part.days is not None and part.period not in latest_settlements(home):
+        raise unsettled(part.period)
+
+
+def _entries(home: Home, part: Part) -> list[Entry]:
+    _require_settled(home, part)
+    control = Control.open(home.make().control)
+    try:
+        return entries_of(control.entries(), part.days, part.party)
+    finally:
+        control.close()
+
+
+def _publisher(opened: Opened, charge: UsageCharge) -> str:
+    """Who owns the product, by the agreements; empty where none says so."""
+    owners = [
+        term.party
+        for one in each_of(opened)
+        for amendment in one.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, Ownership) and any(one.catalog.belongs(charge.product, scope) for scope in term.products)
+    ]
+    return owners[0] if owners else ""

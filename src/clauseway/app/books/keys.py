@@ -1,0 +1,234 @@
+"""Customers' keys: made here, shown once, kept as a keyed hash; rotated, revoked, and some of them expire."""
+
+import secrets
+import time
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from clauseway.app.books.tenants import check_names, ensure_tenant, tenancy_for_plan
+from clauseway.app.opening.home import Home
+from clauseway.catalog import Catalog
+from clauseway.gateway.plan import Key
+from clauseway.gateway.routing.keys import digest
+from clauseway.storage import ApiKey, Control
+from clauseway.values import InvalidInput, Problem, start_of_day_ns
+
+ROLES = ("member", "auditor", "admin")
+_PREFIX = "cw-"
+_HOUR_NS = 3_600 * 10**9
+# Both secrets of a key are accepted that long at most: a rotation that never ends is none.
+GRACE_HOURS_MAX = 24 * 90
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key just made, or its new secret. `secret` is what the customer sends; it is stored nowhere."""
+
+    key_id: str
+    secret: str
+    organisation: str
+    project: str
+    seller: str
+    segment: str
+    role: str
+    expires: str
+
+
+class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it stands: `active`, `expired` or `revoked`. Instants are UTC, empty where there is none.
+
+    `former_until`: until then the secret before this one is accepted too.
+    """
+
+    key_id: str
+    organisation: str
+    project: str
+    seller: str
+    segment: str
+    role: str
+    state: str
+    created: str
+    expires: str
+    former_until: str
+
+
+def create_key(
+    home: Home,
+    catalog: Catalog,
+    *,
+    organisation: str,
+    project: str,
+    seller: str,
+    segment: str,
+    role: str = "member",
+    expires: date | None = None,
+) -> NewKey:
+    """Make a key of 256 random bits and store its hash; its organisation and project, where they are new, with it.
+
+    It is no longer accepted from the day `expires` on (UTC). Raises InvalidInput for an unknown seller, segment or
+    role, for a name that is none and for a day that is over.
+    """
+    _check(catalog, organisation, seller, segment, role, expires)
+    check_names(organisation, project)
+    secret = _new_secret()
+    key = ApiKey(
+        digest=_digest(home.make(), secret),
+        key_id=f"key_{secrets.token_hex(8)}",
+        organisation=organisation,
+        project=project,
+        seller=seller,
+        segment=segment,
+        created_ns=time.time_ns(),
+        role=role,
+        expires_ns=start_of_day_ns(expires) if expires else 0,
+    )
+    control = Control.open(home.control)
+    try:
+        ensure_tenant(control, organisation, project)
+        control.add_key(key)
+    finally:
+        control.close()
+    return _made(key, secret)
+
+
+def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
+    """Give a key a new secret; the old one is accepted for some hours more. Raises InvalidInput."""
+    if not 0 <= grace_hours <= GRACE_HOURS_MAX:
+        raise InvalidInput(
+            Problem(
+                what=f"{grace_hours} hours of grace",
+                why=f"the old secret may live on for 0 to {GRACE_HOURS_MAX} hours",
+                where="--grace-hours",
+                todo="Write a number of hours in between.",
+            )
+        )
+    secret = _new_secret()
+    control = Control.open(home.make().control)
+    try:
+        key = _active(control, key_id)
+        control.replace_secret(key_id, _digest(home, secret), time.time_ns() + grace_hours * _HOUR_NS)
+    finally:
+        control.close()
+    return _made(key, secret)
+
+
+def revoke_key(home: Home, key_id: str) -> ListedKey:
+    """Accept a key no longer, neither of its secrets. Raises InvalidInput where there is no such key."""
+    control = Control.open(home.make().control)
+    try:
+        _active(control, key_id)
+        control.revoke_key(key_id, time.time_ns())
+    finally:
+        control.close()
+    return next(key for key in list_keys(home, with_revoked=True) if key.key_id == key_id)
+
+
+def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
+    """The keys in order of creation, without those revoked where nothing else is said."""
+    now_ns = time.time_ns()
+    control = Control.open(home.make().control)
+    try:
+        former = {secret.key_id: secret.until_ns for secret in control.former_secrets()}
+        return [_listed(key, former.get(key.key_id, 0), now_ns) for key in control.keys(with_revoked=with_revoked)]
+    finally:
+        control.close()
+
+
+def active_keys(home: Home) -> list[Key]:
+    """The keys a gateway accepts, in the form of its plan."""
+    return list(tenancy_for_plan(home).keys)
+
+
+def _new_secret() -> str:
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def _digest(home: Home, secret: str) -> str:
+    return digest(bytes.fromhex(home.hash_key()), secret.encode()).hex()
+
+
+def _made(key: ApiKey, secret: str) -> NewKey:
+    return NewKey(
+        key_id=key.key_id,
+        secret=secret,
+        organisation=key.organisation,
+        project=key.project,
+        seller=key.seller,
+        segment=key.segment,
+        role=key.role,
+        expires=_instant(key.expires_ns),
+    )
+
+
+def _listed(key: ApiKey, former_until_ns: int, now_ns: int) -> ListedKey:
+    expired = 0 < key.expires_ns <= now_ns
+    is_active = not expired and not key.revoked_ns
+    return ListedKey(
+        key_id=key.key_id,
+        organisation=key.organisation,
+        project=key.project,
+        seller=key.seller,
+        segment=key.segment,
+        role=key.role,
+        state="revoked" if key.revoked_ns else "expired" if expired else "active",
+        created=_instant(key.created_ns),
+        expires=_instant(key.expires_ns),
+        former_until=_instant(former_until_ns) if is_active and former_until_ns > now_ns else "",
+    )
+
+
+def _instant(instant_ns: int) -> str:
+    if not instant_ns:
+        return ""
+    return datetime.fromtimestamp(instant_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _active(control: Control, key_id: str) -> ApiKey:
+    active = control.keys()
+    for key in active:
+        if key.key_id == key_id:
+            return key
+    raise InvalidInput(
+        Problem(
+            what=f"there is no active key {key_id!r}",
+            why="none was made with that id, or it was revoked",
+            where="KEY",
+            todo="See clauseway key list.",
+        )
+    )
+
+
+def _check(catalog: Catalog, organisation: str, seller: str, segment: str, role: str, expires: date | None) -> None:
+    named: list[tuple[str, str, str, Iterable[str]]] = [
+        ("--seller", seller, "the agreement does not name it", catalog.parties),
+        ("--segment", segment, "the agreement does not name it", catalog.segments),
+        ("--role", role, "no key can be that", ROLES),
+    ]
+    problems = [
+        Problem(
+            what=f"unknown name {value!r}",
+            why=why,
+            where=flag,
+            todo=f"Known: {', '.join(sorted(known))}.",
+        )
+        for flag, value, why, known in named
+        if value not in known
+    ]
+    if not organisation.strip():
+        problems.append(
+            Problem(
+                what="it is empty", why="usage is metered for somebody", where="--organisation", todo="Name who buys."
+            )
+        )
+    if expires is not None and start_of_day_ns(expires) <= time.time_ns():
+        problems.append(
+            Problem(
+                what=f"{expires} has begun",
+                why="the key would never be accepted",
+                where="--expires",
+                todo="Name a day to come, or leave it out for a key without an end.",
+            )
+        )
+    if problems:
+        raise InvalidInput(*problems)

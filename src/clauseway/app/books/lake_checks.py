@@ -1,0 +1,90 @@
+"""Checking the lake: every byte against its digest, at once or part by part, and what the last checks found."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from clauseway.app.books.sealing import alone, open_lake
+from clauseway.app.opening.home import Home
+from clauseway.storage.books.losses import Loss, Losses
+from clauseway.storage.lake.digests import LakeFault, faults_in
+from clauseway.storage.lake.files import LakeFile, every_file
+from clauseway.storage.lake.lost_files import heal
+
+# Files between two words of how far a check is: some seconds' worth.
+_CHECKED_AT_ONCE = 64
+
+
+class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The lake held against its digests: how many files and bytes were read, and what is wrong with which.
+
+    `retired` files were merged into others and are not yet deleted. `unlisted` ones nobody reads. `lost` ones were
+    accepted as lost and are not back; `healed` ones are, and are read again.
+    """
+
+    files: int
+    retired: int
+    bytes: int
+    faults: tuple[LakeFault, ...]
+    unlisted: tuple[str, ...]
+    lost: tuple[Loss, ...] = ()
+    healed: tuple[str, ...] = ()
+
+
+def check_lake(home: Home, told: Callable[[int, int], object] = lambda _done, _all: None) -> LakeCheck:
+    """Read every byte of every file and hold it against its digest. How far it is, in bytes, is `told`."""
+    with open_lake(home) as lake:
+        with alone(home):
+            healed = heal(lake, time.time_ns())
+        every = every_file(lake.control)
+        files = [file for file in every if not file.lost_ns]
+        total, done = sum(file.bytes for file in files), 0
+        faults: list[LakeFault] = []
+        for at in range(0, len(files), _CHECKED_AT_ONCE):
+            some = files[at : at + _CHECKED_AT_ONCE]
+            # Merging meanwhile deletes what it had retired: that is no fault.
+            still = {file.name for file in every_file(lake.control)} if (bad := faults_in(lake.root, some)) else set()
+            faults += [fault for fault in bad if fault.name in still]
+            done += sum(file.bytes for file in some)
+            told(done, total)
+        remember_changed(home, files, faults)
+        listed = {file.name for file in every_file(lake.control)}
+        lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
+        there = sorted(path.relative_to(lake.root).as_posix() for path in lake.root.rglob("*.parquet"))
+    retired = sum(file.is_retired for file in files)
+    return LakeCheck(
+        files=len(files) - retired,
+        retired=retired,
+        bytes=total,
+        faults=tuple(faults),
+        unlisted=tuple(name for name in there if name not in listed),
+        lost=lost,
+        healed=tuple(file.name for file in healed),
+    )
+
+
+def check_part(home: Home, part: int, parts: int) -> None:
+    """Hold one of so many parts of the lake against its digests, and remember what is changed."""
+    with open_lake(home) as lake:
+        read = [file for file in every_file(lake.control) if not file.lost_ns]
+        files = [file for number, file in enumerate(read) if number % parts == part]
+        remember_changed(home, files, faults_in(lake.root, files))
+
+
+def remember_changed(home: Home, files: Sequence[LakeFile], faults: Sequence[LakeFault]) -> None:
+    """Remember which of these files were found changed; the others of them are sound."""
+    before = found_changed(home)
+    now = before - {file.name for file in files} | {fault.name for fault in faults}
+    if now != before:
+        beside = home.lake_faults.with_suffix(".part")
+        beside.write_bytes(msgspec.json.encode(sorted(now)))
+        beside.replace(home.lake_faults)
+
+
+def found_changed(home: Home) -> set[str]:
+    """The files that were found changed when they were last read to their end."""
+    try:
+        return set(msgspec.json.decode(home.lake_faults.read_bytes(), type=list[str]))
+    except (OSError, msgspec.DecodeError):
+        return set()

@@ -1,0 +1,206 @@
+"""Leasing: slices of budgets for the gateways of a home, and what dead gateways held, back.
+
+Gateways ask at a unix socket that only this user can open: `POST /leases` with a `gateway.leases.LeaseCall`, answered
+by a list of `Slice`. A thread of the serving process answers, each call in one transaction.
+"""
+
+import contextlib
+import http.server
+import os
+import socketserver
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.opening.home import Home
+from clauseway.gateway.budgets.leases import FOREVER_S, Ask, LeaseCall, Slice
+from clauseway.metering import Status
+from clauseway.storage import Control
+from clauseway.storage.customers.leases import NO_END_NS, Held, Lease, Leases, Wanted, bounds
+from clauseway.storage.customers.tenants import BudgetRow, Scope, Tenants
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.spending import Attempt, attempts_of
+
+_CALL_BYTES = 16 << 20  # an ask is some hundred bytes; a gateway reports on all its budgets at once
+_CALL = msgspec.json.Decoder(LeaseCall)
+_SECOND_NS = 1_000_000_000
+_NOBODY = 0  # whose lease it is that no process holds: it ends when it is told to
+_POLL_S = 0.05  # how soon it notices that it should end
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, path: Path, leases: Leases) -> None:
+        self.leases = leases
+        super().__init__(str(path), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """The gateway finds its connection closed, and asks again; who runs it reads why."""
+        print(f"No slice of a budget could be granted: {sys.exception()!r}", file=sys.stderr, flush=True)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """One gateway's connection."""
+
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        length = self.headers.get("content-length", "")
+        if self.path != "/leases" or not length.isdigit() or int(length) > _CALL_BYTES:
+            self._answer(404, b'{"error": {"message": "The lease server knows POST /leases."}}')
+            return
+        try:
+            call = _CALL.decode(self.rfile.read(int(length)))
+        except msgspec.DecodeError as error:
+            self._answer(400, msgspec.json.encode({"error": {"message": str(error)}}))
+            return
+        self._answer(200, msgspec.json.encode(answer(self.server.leases, call, time.time_ns())))
+
+    def address_string(self) -> str:
+        return "gateway"
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Asks are not logged: there is one for each budget and second."""
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response_only(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def answer(leases: Leases, call: LeaseCall, now_ns: int) -> list[Slice]:
+    """What a gateway's call is answered."""
+    held = leases.lease([_wanted(call, ask) for ask in call.asks], now_ns)
+    return [_slice(one, now_ns) for one in held]
+
+
+def _wanted(call: LeaseCall, ask: Ask) -> Wanted:
+    return Wanted(
+        budget=ask.budget, boot=ask.holder or call.boot, part=ask.part, pid=_NOBODY if ask.holder else call.pid,
+        serial=ask.serial, spent=ask.spent, least=ask.least, target=ask.target, is_over=ask.over, spool=call.spool,
+    )  # fmt: skip
+
+
+def _slice(held: Held, now_ns: int) -> Slice:
+    ends_in_s = (held.end_ns - now_ns) / _SECOND_NS if held.end_ns < NO_END_NS else FOREVER_S
+    return Slice(
+        leased=held.leased, left=held.left, amount=held.amount, ends_in_s=ends_in_s, recall=held.is_recalled
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def lease_server(home: Home) -> Iterator[Path]:
+    """Grant slices of the home's budgets until the block ends; where the socket is.
+
+    A socket left there by a process that died is replaced.
+    """
+    control = Control.open(home.make().control)
+    path = home.lease_socket
+    path.unlink(missing_ok=True)
+    before = os.umask(0o077)
+    try:
+        server = _Server(path, Leases(control))
+    finally:
+        os.umask(before)
+    thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="leases", daemon=True)
+    thread.start()
+    try:
+        yield path
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        control.close()
+        path.unlink(missing_ok=True)
+
+
+def dead_leases(control: Control) -> list[Lease]:
+    """The open leases of processes that are no more. A process that has its number again delays that, no more."""
+    return [lease for lease in Leases(control).open() if lease.pid != _NOBODY and not _lives(lease.pid)]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
+    """What no journal tells of dead processes: `lost` starts have losses in their journals, or no journal any more; of
+    `missing` ones the journal is not there, and nobody has written it off."""
+
+    lost: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+
+
+def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unread) -> int:
+    """End the leases of dead processes, of whose spools everything was sealed since; how many.
+
+    What such a process spent is what its attempts were charged. One that has no end, or is lost, counts as what it
+    reserved; of a process that lost usage, everything leased counts as spent. The leases of one whose journal is
+    missing stay as they are, until it is found or written off. Raises LakeDamaged.
+    """
+    leases = Leases(lake.control)
+    budgets = {budget.id: budget for budget in Tenants(lake.control).budgets()}
+    ended = 0
+    for boot in sorted({lease.boot for lease in dead} - unread.missing):
+        held, all_is_read = leases.of_boot(boot), boot not in unread.lost
+        attempts = attempts_of(lake, boot, min(lease.opened_ns for lease in held)) if all_is_read else []
+        for parts in _by_period(held).values():
+            budget = budgets.get(parts[0].budget)
+            if not all_is_read:
+                spent = sum(part.gone for part in parts)
+            elif budget is None:
+                spent = 0  # nobody asks any more: what was reported will do
+            else:
+                spent = _spent(budget, parts, attempts)
+            ended += _end(leases, parts, spent, now_ns)
+    return ended
+
+
+def _by_period(held: Iterable[Lease]) -> dict[tuple[str, int], list[Lease]]:
+    found: dict[tuple[str, int], list[Lease]] = defaultdict(list)
+    for lease in held:
+        found[lease.budget, lease.begin_ns].append(lease)
+    return found
+
+
+def _spent(budget: BudgetRow, parts: list[Lease], attempts: Iterable[Attempt]) -> int:
+    """What attempts took from a budget in one period, in picodollars, since something of it was leased."""
+    since_ns = min(part.opened_ns for part in parts)
+    _, end_ns = bounds(budget.period, parts[0].begin_ns)
+    return sum(
+        attempt.reserved if attempt.status in (0, Status.LOST) else attempt.charge
+        for attempt in attempts
+        if since_ns <= attempt.begun_ns < end_ns and _counts(budget, attempt)
+    )
+
+
+def _counts(budget: BudgetRow, attempt: Attempt) -> bool:
+    return all(getattr(budget, name) in ("", getattr(attempt, name)) for name in Scope.__struct_fields__)
+
+
+def _end(leases: Leases, parts: list[Lease], spent: int, now_ns: int) -> int:
+    """End a process's leases of one period. The sum is what counts: each takes what it held, the last one the rest."""
+    open_parts = [part for part in parts if part.is_open]
+    spent -= sum(part.spent for part in parts if not part.is_open)
+    ended = 0
+    for part in open_parts:
+        own = spent if part is open_parts[-1] else min(spent, part.leased)
+        spent -= own
+        # Never less than it reported: what it knew of may not have reached its spool.
+        ended += leases.end(part, max(own, part.spent), now_ns)
+    return ended

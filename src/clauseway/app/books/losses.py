@@ -1,0 +1,387 @@
+"""What was lost of journals: found, told, and accepted by name, so that a month can be settled on an estimate.
+
+A range of a journal that cannot be read, a journal that is gone, and a file of the lake that is missing or changed,
+block the months they may belong to.
+Accepting writes an estimate for the attempts that are known to have begun, as usage that says so; what is found
+later replaces it.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from clauseway import spool
+from clauseway.app.books.lake_checks import found_changed
+from clauseway.app.books.sealing import alone, note_missing, open_lake, seal
+from clauseway.app.opening.actor import acting
+from clauseway.app.opening.home import Home
+from clauseway.gateway.process.conditions import KINDS, read_conditions
+from clauseway.ledger.assumptions import ESTIMATED, Assumption
+from clauseway.metering import RequestId, Status, Unit
+from clauseway.metering.checks import UNITS_PER_REQUEST_MAX
+from clauseway.storage import Control
+from clauseway.storage.books.losses import (
+    ESTIMATES,
+    FILE_ESTIMATES,
+    LAKE,
+    RESERVED,
+    SUMMED,
+    WHOLE,
+    Loss,
+    Losses,
+    Spool,
+    accept,
+)
+from clauseway.storage.lake.batches import Range
+from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
+from clauseway.storage.lake.digests import LakeFault, as_changed, faults_at_sight, faults_in, read_rows
+from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, every_file, files_of
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.lost_files import accept_file, heal
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after
+
+ESTIMATES_SPOOL = "estimate"
+# An attempt of a gateway that still runs may be under way: no cloud takes longer to answer.
+_UNDER_WAY_NS = 3_600_000_000_000
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """What is damaged or lost in a home and blocks something: `kind` is frames, spool or lake."""
+
+    kind: str
+    problem: Problem
+    days: Interval
+
+
+def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
+    """Everything that is lost and not accepted, and files of the lake that are missing or of another size."""
+    if not home.control.exists():
+        return []
+    control = Control.open(home.control)
+    try:
+        losses = Losses(control)
+        found = [
+            Condition(kind="frames", problem=loss_problem(loss), days=loss.interval)
+            for loss in losses.all()
+            if not loss.is_accepted
+        ]
+        found += [
+            Condition(kind="spool", problem=missing_problem(one), days=losses.days_of(one))
+            for one in missing_spools(losses)
+        ]
+        faults: Sequence[LakeFault] = ()
+        if missing_files:
+            read = [file for file in every_file(control) if not file.is_retired and not file.lost_ns]
+            faults = faults_at_sight(home.lake, read)
+            known, at_sight = found_changed(home), {fault.name for fault in faults}
+            faults = [*faults, *(as_changed(file) for file in read if file.name in known - at_sight)]
+        return found + [
+            Condition(kind="lake", problem=fault.problem, days=Interval(fault.first_day, day_after(fault.last_day)))
+            for fault in faults
+        ]
+    finally:
+        control.close()
+
+
+def tell_gateway(home: Home) -> list[Condition]:
+    """Everything that is open, counted for the gateway's figures."""
+    found = conditions(home)
+    counts = {kind: sum(one.kind == kind for one in found) for kind in KINDS}
+    if read_conditions(home.conditions) != counts:
+        beside = home.conditions.with_suffix(".part")
+        beside.write_bytes(msgspec.json.encode(counts))
+        beside.replace(home.conditions)
+    return found
+
+
+def missing_spools(losses: Losses) -> list[Spool]:
+    """The registered journals that are not there, were not at rest, and that nobody wrote off."""
+    written_off = {loss.spool for loss in losses.all() if loss.segment == WHOLE}
+    return [one for one in losses.spools() if one.missing_ns and one.spool not in written_off]
+
+
+def loss_problem(loss: Loss) -> Problem:
+    """An open loss, with what to do."""
+    todo = (
+        f"Restore the segment from a copy if there is one; else import what the cloud's bill says (clauseway usage "
+        f"import), and accept the loss: clauseway spool accept {loss.number} --why …"
+    )
+    return Problem(what=f"usage of {loss.days} may be lost", why=loss.reason, where=loss.place, todo=todo)
+
+
+def missing_problem(one: Spool) -> Problem:
+    """A missing journal, with what to do."""
+    reach = f"last seen with {one.frames:,} frames in segment {one.segment}" if one.segment >= 0 else "never seen"
+    why = f"it was registered before its first use and is not in the home any more ({reach})"
+    todo = f"Put the folder back into the home's spool folder; or: clauseway spool write-off {one.spool} --why …"
+    return Problem(what="a usage journal is missing", why=why, where=f"spool {one.spool} ({one.place})", todo=todo)
+
+
+def refuse_losses(control: Control, days: Interval) -> None:
+    """Raise InvalidInput where usage of some of the days may be lost and nobody accepted an estimate for it."""
+    losses = Losses(control)
+    problems = [loss_problem(loss) for loss in losses.all() if not loss.is_accepted and loss.touches(days)]
+    for one in missing_spools(losses):
+        if not losses.days_of(one).intersect(days).is_empty:
+            problems.append(missing_problem(one))
+    if problems:
+        raise InvalidInput(*problems)
+
+
+class Journals(msgspec.Struct, frozen=True, kw_only=True):
+    """The registered journals, every loss, and what of it is `open`, each with what to do."""
+
+    spools: tuple[Spool, ...]
+    losses: tuple[Loss, ...]
+    open: tuple[Problem, ...]
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.open)
+
+
+def journals(home: Home) -> Journals:
+    """The journals of a home, looked for now."""
+    with open_lake(home) as lake, alone(home):
+        note_missing(lake.control, home, time.time_ns())
+        losses = Losses(lake.control)
+        spools, every = tuple(losses.spools()), tuple(losses.all())
+    found = conditions(home, missing_files=False)
+    return Journals(spools=spools, losses=every, open=tuple(one.problem for one in found))
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A loss as it was accepted."""
+
+    number: int
+    place: str
+    estimate: str
+    attempts: int
+    who: str
+
+
+def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
+    """Accept an estimate for a loss; again the same changes nothing. Raises InvalidInput."""
+    _check(estimate, why)
+    with open_lake(home) as lake, alone(home):
+        loss = next((one for one in Losses(lake.control).all() if one.number == number), None)
+        if loss is None:
+            todo = "See clauseway spool list."
+            raise InvalidInput(
+                Problem(what=f"there is no loss {number}", why="none was found", where="NUMBER", todo=todo)
+            )
+        return _accepted(loss if loss.is_accepted else _accept(lake, loss, home, estimate, why))
+
+
+def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
+    """Declare a missing journal lost and accept an estimate for it. Raises InvalidInput.
+
+    What its gateways held of budgets counts as spent from the next sealing on.
+    """
+    _check(estimate, why)
+    with open_lake(home) as lake, alone(home):
+        note_missing(lake.control, home, time.time_ns())
+        losses = Losses(lake.control)
+        known = [one for one in losses.spools() if name and one.spool.startswith(name.lower())]
+        if len(known) != 1:
+            found = "several journals begin so" if known else "no journal of that name was registered"
+            todo = "See clauseway spool list."
+            raise InvalidInput(Problem(what=f"no journal {name!r}", why=found, where="SPOOL", todo=todo))
+        (one,) = known
+        for loss in losses.all():
+            if loss.spool == one.spool and loss.segment == WHOLE and not loss.found_ns:
+                return _accepted(loss)
+        if not one.missing_ns:
+            why_not = "it is at rest: all of it is sealed" if one.is_at_rest else "it is there"
+            todo = "Nothing is to be done." if one.is_at_rest else "Seal it: clauseway settle does."
+            raise InvalidInput(
+                Problem(what="the journal is not lost", why=why_not, where=f"spool {one.spool}", todo=todo)
+            )
+        days = losses.days_of(one)
+        whole = Loss(
+            spool=one.spool,
+            segment=WHOLE,
+            first_frame=0,
+            end_frame=-1,
+            reason=f"the journal is gone; it was last seen with {one.frames:,} frames in segment {one.segment}",
+            first_day=days.begin,
+            last_day=days.end - timedelta(days=1),
+            lost_ns=time.time_ns(),
+        )
+        losses.record([whole])
+        recorded = next(loss for loss in reversed(losses.all()) if loss.spool == one.spool and loss.segment == WHOLE)
+        accepted = _accept(lake, recorded, home, estimate, why)
+    seal(home)
+    return _accepted(accepted)
+
+
+def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted:
+    """Accept that a file of the lake is lost, with an estimate for it; again the same changes nothing.
+
+    What the hourly sums say of it is its estimate by default; `nothing` adds nothing. Once the file is put back it is
+    read again, and its estimate goes. Raises InvalidInput: no such file, or the file is as it was sealed.
+    """
+    _check(estimate, why, FILE_ESTIMATES)
+    with open_lake(home) as lake, alone(home):
+        now_ns = time.time_ns()
+        heal(lake, now_ns)
+        file = _file_named(lake, name)
+        of_file = [loss for loss in Losses(lake.control).all() if loss.file == file.name]
+        if file.lost_ns:
+            return _accepted(of_file[-1])
+        faults = faults_in(lake.root, [file])
+        if not faults:
+            why_not, todo = "its bytes are those that were sealed", "Nothing is to be done."
+            raise InvalidInput(Problem(what="the file is not lost", why=why_not, where=file.name, todo=todo))
+        [fault] = faults
+        loss = Loss(
+            spool=LAKE,
+            segment=0,
+            first_frame=len(of_file),
+            end_frame=-1,
+            reason=f"{fault.problem.why}, and its SHA-256 was {file.digest}",
+            first_day=file.first_day,
+            last_day=file.last_day,
+            lost_ns=now_ns,
+            accepted_ns=now_ns,
+            who=acting(),
+            why=why.strip(),
+            estimate=estimate,
+            file=file.name,
+        )
+        accept_file(lake, file, loss, len(of_file), now_ns)
+        return _accepted(next(one for one in reversed(Losses(lake.control).all()) if one.file == file.name))
+
+
+def _file_named(lake: Lake, name: str) -> LakeFile:
+    """The one file that readers see whose name ends so."""
+    wanted = [one for one in every_file(lake.control) if not one.is_retired and one.name.endswith(name)]
+    if not name or len(wanted) != 1:
+        why = "several files end so" if name and wanted else "no file of that name is read"
+        todo = "clauseway lake check names the files that are missing or changed."
+        raise InvalidInput(Problem(what=f"no file {name!r}", why=why, where="FILE", todo=todo))
+    return wanted[0]
+
+
+def accepted_losses(control: Control, days: Interval, known_at: KnownAt) -> list[Assumption]:
+    """The accepted losses that may belong to some of the days, as what a settlement of them assumes."""
+    return [
+        _assumption(loss)
+        for loss in Losses(control).all()
+        if loss.is_accepted
+        and loss.accepted_ns <= known_at.instant_ns
+        and loss.touches(days)
+        and not (loss.file and 0 < loss.found_ns <= known_at.instant_ns)
+    ]
+
+
+def told_estimate(loss: Loss | Accepted) -> str:
+    """Say what stands for what was lost."""
+    if loss.estimate == RESERVED:
+        return f"{loss.attempts:,} attempts at what they reserved"
+    if loss.estimate == SUMMED:
+        return f"its hourly sums, {loss.attempts:,} of them"
+    return "nothing"
+
+
+def _assumption(loss: Loss) -> Assumption:
+    told = told_estimate(loss)
+    when = KnownAt(loss.accepted_ns).day
+    lost = f"Usage of {loss.days} was lost ({loss.place}: {loss.reason})."
+    text = f"{lost} Estimated by {loss.who} on {when}: {loss.why}."
+    return Assumption(
+        name=f"lost-usage-{loss.number}", value=told, standing=ESTIMATED, text=text, source=loss.who, accepted=False
+    )
+
+
+def _check(estimate: str, why: str, estimates: Sequence[str] = ESTIMATES) -> None:
+    problems = []
+    if estimate not in estimates:
+        todo = f"One of {', '.join(estimates)}."
+        problems.append(
+            Problem(what=f"unknown estimate {estimate!r}", why="nothing makes it", where="--estimate", todo=todo)
+        )
+    if not why.strip():
+        todo = "Say in a sentence why: it stands on every statement that rests on it."
+        problems.append(Problem(what="no reason is given", why="an estimate needs one", where="--why", todo=todo))
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def _accepted(loss: Loss) -> Accepted:
+    return Accepted(number=loss.number, place=loss.place, estimate=loss.estimate, attempts=loss.attempts, who=loss.who)
+
+
+def _accept(lake: Lake, loss: Loss, home: Home, estimate: str, why: str) -> Loss:
+    """Write the estimate and who accepted it, in one transaction."""
+    now_ns = time.time_ns()
+    usage = _estimated(lake, loss, home, now_ns) if estimate == RESERVED else USAGE_SCHEMA.empty_table()
+    accepted = msgspec.structs.replace(
+        loss, accepted_ns=now_ns, who=acting(), why=why.strip(), estimate=estimate, attempts=usage.num_rows
+    )
+    if usage.num_rows:
+        of = Range(spool=ESTIMATES_SPOOL, segment=loss.number, first_frame=0, end_frame=1)
+        also = partial(accept, loss=accepted)
+        lake.seal_tables(of, usage, INTENT_SCHEMA.empty_table(), now_ns, also=also)
+    else:
+        with lake.control.writing() as connection:
+            accept(connection, accepted)
+    return accepted
+
+
+def _estimated(lake: Lake, loss: Loss, home: Home, now_ns: int) -> pa.Table:
+    """The attempts that began in the days of a loss, by a start that it is of, and have no end: at what they reserved.
+
+    Which of them ended in what was lost nobody knows; the others had no end to begin with.
+    """
+    known = Losses(lake.control).spool(loss.spool)
+    boots = {loss.boot} if loss.boot else set(known.boots if known is not None else ())
+    days = Interval(loss.first_day, day_after(loss.last_day))
+    begun = _attempts(lake, INTENTS, boots, INTENT_SCHEMA.names, days)
+    ended = _attempts(lake, USAGE, boots, ["request_id", "attempt", "status"], days)
+    over = {(row["request_id"], row["attempt"]) for row in ended if row["status"] != Status.LOST}
+    is_written = known is not None and spool.is_written(home.spools / known.place)
+    latest_ns = now_ns - _UNDER_WAY_NS if is_written else now_ns
+    open_ones = [
+        row for row in begun if (row["request_id"], row["attempt"]) not in over and row["recorded_ns"] <= latest_ns
+    ]
+    return pa.Table.from_pylist([_usage_row(row, now_ns) for row in open_ones], schema=USAGE_SCHEMA)
+
+
+def _attempts(
+    lake: Lake, kind: str, boots: Iterable[str], names: Sequence[str], days: Interval
+) -> list[dict[str, Any]]:
+    """The rows of the days that these starts wrote."""
+    files = lake.sound(files_of(lake.control, kind, days))
+    wanted = [(str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))) for boot in sorted(boots)]
+    found: list[dict[str, Any]] = []
+    for file in files:
+        for first, last in wanted:
+            if file.first_request <= last and file.last_request >= first:
+                between = [("request_id", ">=", first), ("request_id", "<=", last)]
+                found += read_rows(lake.root / file.name, columns=list(names), filters=between).to_pylist()
+    return [row for row in found if days.begin <= row.get("event_day", days.begin) < days.end]
+
+
+def _usage_row(intent: dict[str, Any], now_ns: int) -> dict[str, Any]:
+    """An attempt's end as an estimate: the worst that was reserved when it began."""
+    row = {name: intent.get(name) for name in USAGE_SCHEMA.names}
+    return row | {
+        "recorded_ns": now_ns,
+        "status": int(Status.ESTIMATED),
+        "http_status": 0,
+        "streamed": False,
+        "duration_us": 0,
+        "first_content_us": 0,
+        "charge_picodollars": intent["reserved_picodollars"],
+        "upstream_id": "",
+        "tier": "",
+        # A body of images has more bytes than any model reads tokens.
+        Unit.INPUT_TOKENS.column: min(intent["body_bytes"], UNITS_PER_REQUEST_MAX),
+        Unit.OUTPUT_TOKENS.column: min(intent["output_tokens_max"], UNITS_PER_REQUEST_MAX),
+    }

@@ -1,0 +1,176 @@
+"""Keys of parties (Ed25519): private ones in a folder of whoever signs, public ones that a home vouches for.
+
+A private key never lies in a home or beside an agreement: it is written, for its owner alone, under
+$CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration. A home keeps the public keys that it trusts in
+its books: who vouched for which, and when, is in their log.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from clauseway.app.opening.actor import acting
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.key_file import read_key_file, write_key_file
+from clauseway.storage import Control
+from clauseway.storage.books.party_keys import keys_of, record_key
+from clauseway.values import InvalidInput, Problem
+
+VARIABLE = "CLAUSEWAY_KEYS"
+_RAW = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+
+
+def keys_folder() -> Path:
+    """Where private keys lie."""
+    configured = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(os.environ.get(VARIABLE) or f"{configured}/clauseway/keys").expanduser()
+
+
+def create_key(home: Home, party: str) -> tuple[Path, str]:
+    """A new key of a party, trusted by the home: the private key's file, and the public key (base64).
+
+    Raises InvalidInput where the party has a private key here already: it is never overwritten.
+    """
+    path = _private_path(party)
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )  # fmt: skip
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        todo = "Sign with it, or move it away first."
+        what, why = f"{party} has a key", "a private key is never overwritten"
+        raise InvalidInput(Problem(what=what, why=why, where=str(path), todo=todo)) from None
+    except OSError as error:
+        todo = f"Name another folder with {VARIABLE}."
+        raise InvalidInput(
+            Problem(what="the key cannot be kept", why=error.strerror or str(error), where=str(path), todo=todo)
+        ) from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(pem)
+    public = _base64(key.public_key())
+    trust_key(home, party, public)
+    return path, public
+
+
+def private_key(party: str, path: Path | None = None) -> Ed25519PrivateKey:
+    """A party's private key, of a file or of the folder. Raises InvalidInput."""
+    path = path or _private_path(party)
+    todo = f"Make one with clauseway party key create --party {party}, or name its file with --key."
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        why = (error.strerror if isinstance(error, OSError) else "") or "it is no private key in PEM"
+        raise InvalidInput(Problem(what=f"no key of {party}", why=why, where=str(path), todo=todo)) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise InvalidInput(Problem(what=f"no key of {party}", why="it is not Ed25519", where=str(path), todo=todo))
+    return key
+
+
+def public_of(key: Ed25519PrivateKey) -> str:
+    """The public key that belongs to a private one, in base64."""
+    return _base64(key.public_key())
+
+
+def trust_key(home: Home, party: str, public: str) -> bool:
+    """Vouch for a party's public key (base64), in the books; return whether that is new.
+
+    Raises InvalidInput where it is no key.
+    """
+    fingerprint(public)
+    with _books(home) as control:
+        _take_over(home, control)
+        is_new = _record(control, party, public, "")
+        write_key_file(home, keys_of(control))
+    return is_new
+
+
+def trusted_keys(home: Home) -> dict[str, tuple[str, ...]]:
+    """The public keys that the home vouches for, by party. Raises InvalidInput where the file of an older home, which
+    had no register, was spoilt."""
+    if not home.control.exists():
+        return _of_file(home)
+    with _books(home) as control:
+        _take_over(home, control)
+        return keys_of(control)
+
+
+def fingerprint(public: str) -> str:
+    """The SHA-256 of a public key, as people compare it. Raises InvalidInput where it is no key."""
+    raw = _loaded(public).public_bytes(*_RAW)
+    return f"SHA256:{base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip('=')}"
+
+
+def _take_over(home: Home, control: Control) -> None:
+    """Record what the file of an older home names, once: before, it was all there was."""
+    if keys_of(control):
+        return
+    for party, keys in sorted(_of_file(home).items()):
+        for public in keys:
+            _record(control, party, public, "taken over from party-keys.json")
+
+
+def _record(control: Control, party: str, public: str, why: str) -> bool:
+    return record_key(
+        control,
+        party=party,
+        public=public,
+        fingerprint=fingerprint(public),
+        who=acting(),
+        why=why,
+        recorded_ns=time.time_ns(),
+    )
+
+
+def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
+    found = read_key_file(home)
+    if isinstance(found, str):
+        what, todo = "the trusted keys cannot be read", "Restore the file, or remove it and trust the keys again."
+        raise InvalidInput(Problem(what=what, why=found, where=str(home.root), todo=todo))
+    return found
+
+
+@contextmanager
+def _books(home: Home) -> Iterator[Control]:
+    control = Control.open(home.make().control)
+    try:
+        yield control
+    finally:
+        control.close()
+
+
+def is_signed(public: str, signature: str, content: bytes) -> bool:
+    """Whether a signature (base64) over these bytes is by the owner of a public key."""
+    try:
+        _loaded(public).verify(base64.b64decode(signature, validate=True), content)
+    except (InvalidInput, InvalidSignature, binascii.Error):
+        return False
+    return True
+
+
+def _private_path(party: str) -> Path:
+    return keys_folder() / f"{party}.key"
+
+
+def _base64(key: Ed25519PublicKey) -> str:
+    return base64.b64encode(key.public_bytes(*_RAW)).decode()
+
+
+def _loaded(public: str) -> Ed25519PublicKey:
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
+    except (ValueError, binascii.Error):
+        what, why = f"{public!r} is no public key", "an Ed25519 key is 32 bytes in base64"
+        todo = "Take it from clauseway party key list of whoever owns it."
+        raise InvalidInput(Problem(what=what, why=why, where="--key", todo=todo)) from None

@@ -1,0 +1,126 @@
+"""The register of facts of a home: record one, list them, add them to what an agreement's own text records.
+
+Append-only. A fact is kept as it was given; what is wrong is said again later, by a fact that corrects it.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement import Fact, FactRegister, Given, Recorded, checked, facts_for, with_additions
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import OpenAgreement
+from clauseway.storage import Control
+from clauseway.storage.control.control import FactRow
+from clauseway.values import KnownAt
+
+
+class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the database keeps of a fact beside its columns."""
+
+    agreement: str
+    says: str
+    about: Mapping[str, str | bool]
+    corrects: str = ""
+
+
+class ListedFact(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact as it is listed. `known_at` is empty where it is known from its own day; `hidden_by` names the correction
+    that hides it."""
+
+    name: str
+    fact: str
+    effective: date
+    known_at: str
+    says: str
+    source: str
+    document: str
+    line: int
+    corrects: str
+    hidden_by: str
+
+
+def record_fact(home: Home, opened: OpenAgreement, given: Given) -> Recorded:
+    """Record a fact for an agreement, now. Raises InvalidInput with every problem; then nothing was recorded.
+
+    `opened` is the agreement with its own facts, without what the home has recorded.
+    """
+    before = recorded_facts(home)
+    agreement = opened.agreement.id
+    facts = facts_for(agreement, before)
+    catalog = with_additions(opened.catalog, facts)
+    record = checked(given, agreement, catalog, (*opened.facts.facts, *facts))
+    payload = _Payload(agreement=agreement, says=record.says, about=record.about, corrects=record.corrects)
+    # A clock that was set back must not put a later record before an earlier one.
+    recorded_ns = max([time.time_ns(), *(other.known.instant_ns for other in before)])
+    control = Control.open(home.make().control)
+    try:
+        sequence = control.record_fact(
+            kind=record.kind,
+            effective=record.effective,
+            payload=msgspec.json.encode(payload).decode(),
+            source=record.source,
+            recorded_ns=recorded_ns,
+        )
+    finally:
+        control.close()
+    return msgspec.structs.replace(record, sequence=sequence, known=KnownAt(recorded_ns, sequence))
+
+
+def recorded_facts(home: Home) -> tuple[Recorded, ...]:
+    """What was recorded in a home, in order; nothing where there is no register yet."""
+    if not home.control.exists():
+        return ()
+    control = Control.open(home.control)
+    try:
+        return tuple(map(_recorded, control.facts()))
+    finally:
+        control.close()
+
+
+def with_register(opened: OpenAgreement, home: Home) -> OpenAgreement:
+    """The agreement with what was recorded in a home beside its own facts."""
+    recorded = facts_for(opened.agreement.id, recorded_facts(home))
+    catalog = with_additions(opened.catalog, recorded)
+    facts = opened.facts.with_facts(recorded)
+    return msgspec.structs.replace(opened, catalog=catalog, facts=facts) if recorded else opened
+
+
+def list_facts(opened: OpenAgreement, known_at: KnownAt) -> list[ListedFact]:
+    """The facts known at a point, in the order in which they became known, those corrected by then too."""
+    known = FactRegister(tuple(fact for fact in opened.facts.facts if fact.known <= known_at))
+    return [listed(fact, hidden_by.name if hidden_by else "") for fact, hidden_by in known.with_corrections()]
+
+
+def listed(fact: Fact, hidden_by: str = "") -> ListedFact:
+    """A fact as it is listed."""
+    from_its_day = fact.known == KnownAt.recorded_on(fact.effective, fact.known.sequence)
+    return ListedFact(
+        name=fact.name,
+        fact=fact.citation.term,
+        effective=fact.effective,
+        known_at="" if from_its_day else str(fact.known),
+        says=fact.citation.text,
+        source=fact.citation.source,
+        document=fact.citation.document,
+        line=fact.citation.line,
+        corrects=fact.corrects,
+        hidden_by=hidden_by,
+    )
+
+
+def _recorded(row: FactRow) -> Recorded:
+    payload = msgspec.json.decode(row.payload, type=_Payload)
+    return Recorded(
+        kind=row.kind,
+        effective=row.effective,
+        agreement=payload.agreement,
+        source=row.source,
+        says=payload.says,
+        about=payload.about,
+        corrects=payload.corrects,
+        sequence=row.sequence,
+        known=KnownAt(row.recorded_ns, row.sequence),
+    )

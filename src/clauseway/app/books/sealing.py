@@ -1,0 +1,295 @@
+"""Sealing: what the spools hold goes to the lake, batch by batch, and only then does a spool let go of it.
+
+Spools are registered, and each round looks for those that were: what cannot be read, and a spool that is gone, is
+written into the database with the days it may belong to, in the transaction that seals what lies around it.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+
+import msgspec
+
+from clauseway import spool
+from clauseway.app.books.leasing import Unread, dead_leases, return_leases
+from clauseway.app.opening.home import Home
+from clauseway.metering import RequestId
+from clauseway.storage import Control
+from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool, record
+from clauseway.storage.customers.leases import Lease
+from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.digests import LakeDamaged
+from clauseway.storage.lake.files import LakeFile, lost_files
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.lost_files import heal
+from clauseway.values import day_of
+
+# Records in one Parquet file: large enough to compress well, small enough that sealing takes little memory.
+_BATCH_RECORDS = 100_000
+
+
+class Sealing(msgspec.Struct, frozen=True, kw_only=True):
+    """What one round of sealing did. `damages` tell what of a spool is not what was written, or is missing."""
+
+    batches: int
+    usage: int
+    intents: int
+    damages: tuple[str, ...]
+
+
+@contextmanager
+def open_lake(home: Home) -> Iterator[Lake]:
+    """The lake of a home, with its manifest."""
+    control = Control.open(home.make().control)
+    try:
+        yield Lake(home.lake, control)
+    finally:
+        control.close()
+
+
+def seal(home: Home) -> Sealing:
+    """Seal everything that is durable in the home's spools, and free what dead gateways held of budgets.
+
+    Safe while gateways write and while others seal.
+    """
+    with open_lake(home) as lake, alone(home):
+        # Who is dead now has written its last: after this round all of it is sealed.
+        dead, now_ns = dead_leases(lake.control), time.time_ns()
+        heal(lake, now_ns)
+        rounds = [_seal_spool(lake, directory, now_ns) for directory in _spools(home)]
+        missing = note_missing(lake.control, home, now_ns)
+        damages = [damage for done in rounds for damage in done.damages]
+        damages += [f"the journal {one.place} ({one.spool}) is missing" for one in missing]
+        if dead:
+            try:
+                return_leases(lake, dead, now_ns, _unread(lake.control, dead))
+            except LakeDamaged as error:
+                # What they spent cannot be told, so it stays leased until the file is put back.
+                damages += [str(problem) for problem in error.problems]
+    return Sealing(
+        batches=sum(done.batches for done in rounds),
+        usage=sum(done.usage for done in rounds),
+        intents=sum(done.intents for done in rounds),
+        damages=tuple(damages),
+    )
+
+
+@contextmanager
+def alone(home: Home) -> Iterator[None]:
+    """One at a time changes the lake: two sealers would cut one spool into ranges that overlap."""
+    with (home.root / "seal.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def register_spool(home: Home, directory: Path) -> str:
+    """Register the spool in a folder of the home; its identity, in hex.
+
+    Before a gateway writes it, and again once that runs: then its newest segment is known.
+    """
+    control = Control.open(home.make().control)
+    try:
+        identity = spool.identify(directory).hex()
+        newest = max((place.segment for place in spool.positions(directory)), default=-1)
+        fresh = Spool(spool=identity, place=directory.name, registered_ns=time.time_ns(), segment=newest)
+        Losses(control).register(fresh)
+        return identity
+    finally:
+        control.close()
+
+
+def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
+    """Note which registered spools are not there, and which are again; those that are lost by that and open.
+
+    A spool that was closed cleanly and wholly sealed is not missed.
+    """
+    losses = Losses(control)
+    there = {found.hex() for directory in _spools(home) if (found := spool.identity_of(directory)) is not None}
+    written_off = {loss.spool for loss in losses.all() if loss.segment == WHOLE and not loss.found_ns}
+    missing = []
+    for one in losses.spools():
+        if one.spool in there:
+            if one.missing_ns:
+                losses.saw(msgspec.structs.replace(one, missing_ns=0))
+            if one.spool in written_off:
+                losses.found_again(one.spool, now_ns)
+        elif not one.is_at_rest:
+            if not one.missing_ns:
+                losses.saw(msgspec.structs.replace(one, missing_ns=now_ns))
+            if one.spool not in written_off:
+                missing.append(one)
+    return missing
+
+
+def _spools(home: Home) -> list[Path]:
+    return sorted(path for path in home.spools.glob("*") if path.is_dir())
+
+
+def _unread(control: Control, dead: Sequence[Lease]) -> Unread:
+    """Of which dead processes the journals do not tell everything."""
+    losses = Losses(control)
+    spools, every = losses.spools(), losses.all()
+    written_off = {loss.spool for loss in every if loss.segment == WHOLE and not loss.found_ns}
+    gone = {one.spool for one in spools if one.missing_ns and one.spool not in written_off}
+    of_boot = {boot: one.spool for one in spools for boot in one.boots}
+    lost, missing = set(), set()
+    gone_files = lost_files(control)
+    for lease in dead:
+        journal = lease.spool or of_boot.get(lease.boot, "")
+        # A process that never said where it writes may have written what is gone.
+        if journal in gone or (not journal and gone):
+            missing.add(lease.boot)
+        elif (
+            journal in written_off
+            or any(_may_be_of(loss, lease.boot, journal) for loss in every)
+            or any(_may_hold(file, lease.boot) for file in gone_files)
+        ):
+            lost.add(lease.boot)
+    return Unread(lost=frozenset(lost), missing=frozenset(missing))
+
+
+def _may_be_of(loss: Loss, boot: str, journal: str) -> bool:
+    """Whether a start may have written what was lost of a spool that is there."""
+    if loss.segment == WHOLE:
+        return False
+    return loss.boot == boot if loss.boot else loss.spool == journal
+
+
+def _may_hold(file: LakeFile, boot: str) -> bool:
+    """Return whether a file may hold requests of a start: they are named by it."""
+    first, last = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
+    return file.first_request <= last and file.last_request >= first
+
+
+def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
+    places = spool.positions(directory)
+    if spool.identity_of(directory) is None:
+        return Sealing(batches=0, usage=0, intents=0, damages=_unnamed(places))
+    losses, identity = Losses(lake.control), spool.identify(directory).hex()
+    known = losses.spool(identity)
+    if known is None:
+        # Written before it was registered here: what it let go of before is not known.
+        oldest = places[0].segment if places else 0
+        fresh = Spool(spool=identity, place=directory.name, registered_ns=now_ns, released=oldest)
+        known = losses.register(fresh)
+    batches = usage = intents = 0
+    released, is_sealed = known.released, True
+    # A copy of a spool beside it is sealed like any other folder, and tells nothing of what is gone.
+    is_copy = directory.name != known.place and (directory.parent / known.place).is_dir()
+    found = [] if is_copy else _gone_segments(lake.control, known, places, now_ns)
+    for place, following in zip_longest(places, places[1:]):
+        until_ns = following.created_ns if following is not None and following.created_ns else now_ns
+        first = lake.control.sealed_to(place.spool or identity, place.segment)
+        while first < place.end:
+            read = spool.read_batch(directory, place.segment, first, _BATCH_RECORDS)
+            if read.end == first:
+                break
+            lost = [_loss(identity, place, damage, until_ns, known) for damage in read.damages]
+            lake.seal(_batch(read), time.time_ns(), also=partial(record, losses=lost))
+            batches, usage, intents = batches + 1, usage + len(read.records), intents + len(read.intents)
+            found += lost
+            first = read.end
+        found += [_loss(identity, place, damage, until_ns, known) for damage in place.damages if damage.end < 0]
+        is_sealed = is_sealed and place.closed and first >= place.end
+        if is_sealed and released == place.segment:
+            released = place.segment + 1
+    recorded = {_key(loss) for loss in losses.all()}
+    new = [loss for loss in found if _key(loss) not in recorded]
+    losses.record(new)
+    if not is_copy:
+        known = msgspec.structs.replace(known, place=directory.name)
+        _remember(losses, known, places, released, is_at_rest=is_sealed)
+    for place in places:
+        spool.release(directory, place.segment, lake.control.sealed_to(place.spool or identity, place.segment))
+    told = tuple(dict.fromkeys(f"{loss.place}: {loss.reason}" for loss in found))
+    return Sealing(batches=batches, usage=usage, intents=intents, damages=told)
+
+
+def _remember(
+    losses: Losses, known: Spool, places: Sequence[spool.Position], released: int, *, is_at_rest: bool
+) -> None:
+    """Keep how the spool was seen, if it has changed."""
+    boots = {f"{place.boot:016x}" for place in places if place.boot}
+    seen = msgspec.structs.replace(
+        known,
+        released=released,
+        segment=places[-1].segment if places else known.segment,
+        frames=places[-1].end if places else known.frames,
+        boots=tuple(sorted(boots.union(known.boots))),
+        is_at_rest=is_at_rest and bool(places or known.is_at_rest),
+        missing_ns=0,
+    )
+    if seen != losses.spool(known.spool):
+        losses.saw(seen)
+
+
+def _gone_segments(control: Control, known: Spool, places: Sequence[spool.Position], now_ns: int) -> list[Loss]:
+    """Segments that were there, or must have been, and are not, while they were not wholly sealed."""
+    there = {place.segment: place for place in places}
+    last = max([known.segment, *there])
+    gone = [number for number in range(known.released, last + 1) if number not in there]
+    if known.is_at_rest:
+        gone = [number for number in gone if number > known.segment]
+    lost = []
+    for number in gone:
+        following = next((place for place in places if place.segment > number and place.created_ns), None)
+        before = next((place for place in reversed(places) if place.segment < number and place.created_ns), None)
+        since_ns = before.created_ns if before is not None else known.registered_ns
+        until_ns = following.created_ns if following is not None else now_ns
+        lost.append(
+            Loss(
+                spool=known.spool,
+                segment=number,
+                first_frame=control.sealed_to(known.spool, number),
+                end_frame=-1,
+                reason="the segment is gone",
+                first_day=day_of(min(since_ns, until_ns)),
+                last_day=day_of(until_ns),
+                lost_ns=now_ns,
+            )
+        )
+    return lost
+
+
+def _unnamed(places: Iterable[spool.Position]) -> tuple[str, ...]:
+    """What is wrong with a folder of which not even the spool's name can be read."""
+    return tuple(str(damage) for place in places for damage in place.damages)
+
+
+def _loss(identity: str, place: spool.Position, damage: spool.Damage, until_ns: int, known: Spool) -> Loss:
+    """Damage with the days it may belong to: between what is known before it and after it."""
+    since_ns = damage.since_ns or place.created_ns or known.registered_ns
+    end_ns = damage.until_ns or until_ns
+    return Loss(
+        spool=identity,
+        segment=place.segment,
+        first_frame=damage.first,
+        end_frame=damage.end,
+        reason=damage.reason,
+        first_day=day_of(min(since_ns, end_ns)),
+        last_day=day_of(max(since_ns, end_ns)),
+        lost_ns=time.time_ns(),
+        boot=f"{damage.boot:016x}" if damage.boot else "",
+    )
+
+
+def _key(loss: Loss) -> tuple[str, int, int, str]:
+    return loss.spool, loss.segment, loss.first_frame, loss.reason
+
+
+def _batch(read: spool.Batch) -> Batch:
+    return Batch(
+        spool=read.spool,
+        segment=read.segment,
+        first_frame=read.first,
+        end_frame=read.end,
+        usage=read.records,
+        intents=read.intents,
+        buyers=read.buyers,
+        deployments=read.deployments,
+        rulings=read.rulings,
+    )

@@ -1,0 +1,564 @@
+"""Settling a month: seal what was metered, price it, take the shares, post the journal, keep the settlement."""
+
+import fcntl
+import hashlib
+import time
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from importlib.metadata import version
+
+import msgspec
+
+from clauseway.agreement import RevenueShare, RevenueShareTerm
+from clauseway.app.books.audit_log import refuse_edited, stated_breaks
+from clauseway.app.books.basis import Basis, basis_of, chosen_readings, first_use, reasons, record
+from clauseway.app.books.carrying import CarriedSums, named
+from clauseway.app.books.losses import accepted_losses, refuse_losses
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import OpenAgreement
+from clauseway.app.opening.periods import month as month
+from clauseway.app.opening.prices import TODO_PRICE
+from clauseway.app.opening.several import Opened, each_of, figures_of, own_readings, text_hash
+from clauseway.decisions.several import in_their_order
+from clauseway.ledger import (
+    Carried,
+    Change,
+    Conflict,
+    Credit,
+    Dispute,
+    Inputs,
+    Late,
+    Resolution,
+    RevenueLine,
+    SaleRecord,
+    Settlement,
+    Statement,
+    Voucher,
+    accruals,
+    corrected,
+    credited,
+    disputed,
+    late,
+    never_closed,
+    read_assumptions,
+    references,
+    settle,
+    statement_of,
+    told_of,
+    uncounted,
+)
+from clauseway.ledger.assumptions import Assumptions
+from clauseway.ledger.carrying import ShareKey
+from clauseway.ledger.closing import Told
+from clauseway.ledger.revenue import in_no_base
+from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.storage import Control
+from clauseway.storage.books.books import Books
+from clauseway.storage.books.kept_sums import drop_sums
+from clauseway.storage.lake.content import DayContent, attempts_of, content_digest, day_contents
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.past import as_known
+from clauseway.storage.lake.usage import revenue, sales_in_order
+from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Problem
+
+# Why something is held that a settlement was the first to use.
+FIRST_USE = "first used by the settlement of {period}"
+
+
+def settle_month(
+    home: Home,
+    opened: Opened,
+    prices: PriceTable,
+    period: str,
+    assume: Sequence[str],
+    readings: Mapping[str, str],
+    *,
+    from_scratch: bool = False,
+) -> Settlement:
+    """Settle a month on everything metered so far, and post it: the shares of every agreement given.
+
+    Sums of earlier months are kept, and made anew where their inputs changed; `from_scratch` drops them and recounts.
+
+    Settling again on more usage posts the difference. The month after the last closed one also takes what came late for
+    closed months: as corrections of its own, or by restating them. Raises InvalidInput: a closed month; a figure
+    undisclosed and not accepted, usage without a price, a product that the catalog does not know, usage that may be
+    lost and for which nobody accepted an estimate. Then nothing is posted.
+
+    What the home does not hold yet of agreements, prices, figures and readings is recorded as accepted by whoever is
+    acting; anything else than what it holds is refused.
+    """
+    days = month(period)
+    read_assumptions(assume, figures_of(opened))
+    seal(home)
+    with one_at_a_time(home), open_lake(home) as lake:
+        refuse_edited(lake.control)
+        books = Books(lake.control)
+        _refuse_closed(books, days)
+        basis = basis_of(home)
+        use = first_use(lake.control, basis, opened, prices, assume, readings)
+        if from_scratch:
+            drop_sums(lake.control)
+        settler = Settler(lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch)
+        refuse_losses(lake.control, settler.needed(days))
+        closed = ClosedMonths(books, days)
+        found = late_of(settler, books, closed, use.assume, basis)
+        restatements = [one.restatement for one in found if one.restatement is not None]
+        settlement = with_late(settler.settle(days, use.assume), closed, found)
+        if use.accepting:
+            record(home, use.accepting, FIRST_USE.format(period=period))
+        _post(lake.control, [*restatements, settlement])
+        settler.carry_on(days, use.assume)
+        # Closed with this settlement, the month needs no second look while its inputs stay as they are.
+        settler.mark_same(told_of(settlement), (), use.assume)
+        settler.sums.keep()
+    return settlement
+
+
+def settle_as_known(home: Home, period: str, known_at: KnownAt) -> Settlement:
+    """Settle a month on what the home held and knew at an instant; nothing is posted.
+
+    Raises InvalidInput as `settle_month` does.
+    """
+    days = month(period)
+    basis = basis_of(home, known_at)
+    prices, opened = basis.prices(known_at), basis.opened()
+    seal(home)
+    with as_known(home.control, home.lake, known_at.instant_ns) as past:
+        books = Books(past.control)
+        _refuse_closed(books, days)
+        settler = Settler(past, opened, prices, basis.readings, books.vouchers())
+        closed = ClosedMonths(books, days)
+        found = late_of(settler, books, closed, basis.assume, basis)
+        return with_late(settler.settle(days, basis.assume), closed, found)
+
+
+class ClosedMonths:
+    """The closed months that an open one comes after, and what was told of them; none where it does not follow them."""
+
+    def __init__(self, books: Books, days: Interval) -> None:
+        receipts = books.closed_receipts()
+        follows = bool(receipts) and max(period.end for period in receipts) == days.begin
+        self.days = days
+        self.receipts = receipts if follows else {}
+        told = books.told() if follows else []
+        self.closed = [one for one in told if self.receipts.get(one.period) == one.receipt]
+        self.restatements = [one for one in told if one.restates]
+
+    def changes(self, period: Interval) -> list[Change]:
+        """Every change of a closed period that was given out, in corrections and restatements."""
+        told = [change for one in self.closed for change in one.corrections]
+        told += [change for one in self.restatements for change in one.changes]
+        return [change for change in told if change.period == period]
+
+
+def with_late(settlement: Settlement, closed: ClosedMonths, found: Sequence[Late]) -> Settlement:
+    """The open month with what it owes for closed ones: corrections, and what restatements changed of them."""
+    if not closed.receipts:
+        return settlement
+    corrections = [change for one in found for change in one.corrections]
+    new = [told_of(one.restatement) for one in found if one.restatement is not None]
+    restated = uncounted(closed.closed, [*closed.restatements, *new])
+    return corrected(settlement, corrections, list(closed.receipts.values()), restated)
+
+
+@contextmanager
+def one_at_a_time(home: Home) -> Iterator[None]:
+    """Whoever writes the books is alone: what is posted is the difference to what stands there, read before."""
+    with (home.make().root / "books.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+class Settler:
+    """Settles months of a home's usage by what is known now.
+
+    Usage is read once for all days that are asked for. What lies before a month is taken from sums that were kept, with
+    `use_kept`; without, everything is read.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        opened: Opened,
+        prices: PriceTable,
+        readings: Mapping[str, str],
+        vouchers: Sequence[Voucher] = (),
+        *,
+        use_kept: bool = True,
+    ) -> None:
+        self.shares = shares_of(opened, prices.known_at, readings)
+        self.terms = _terms_of(opened)
+        self._lake, self._opened, self._prices = lake, opened, prices
+        self._figures = figures_of(opened)
+        # Open weights, for example: they may be used without a price, and are shared by nobody.
+        self._in_no_base = in_no_base(self.shares, opened.catalog)
+        self._credited, self._disputed = credited(vouchers), disputed(vouchers)
+        self._revenue: tuple[Interval, list[RevenueLine]] | None = None
+        self._sales: dict[date, list[SaleRecord]] = {}
+        # Whoever repeats a settlement says what it said: how its usage is found again is no part of it.
+        self.stated_known_at = ""
+        self._contents: tuple[Interval, list[DayContent]] | None = None
+        batches = lake.control.batches()
+        # Sums are kept of all usage: of a part of it, everything is read.
+        self._use_kept = use_kept and not lake.is_limited
+        self.sums = CarriedSums(lake.control, prices, opened.catalog, batches, self._lines)
+        self.first_day_of_usage = min((one.first_day for one in batches if one.first_day is not None), default=None)
+        self.inputs = Inputs(
+            agreement=text_hash(opened),
+            price_book=prices.digest,
+            known_at=str(prices.known_at),
+            engine=f"clauseway {version('clauseway')}",
+            facts="+".join(one.facts_hash(prices.known_at) for one in in_their_order(each_of(opened))),
+            vouchers=vouchers_hash(vouchers),
+            readings=chosen_readings(opened, readings) or msgspec.UNSET,
+        )
+
+    def settle(self, days: Interval, assume: Sequence[str]) -> Settlement:
+        """The days settled; nothing is posted. Raises InvalidInput as `settle_month` does."""
+        settlement = self._settled(days, assume, {})
+        if settlement.needs_order:
+            ordered = {day: self._in_order(day) for day in settlement.needs_order}
+            settlement = self._settled(days, assume, ordered)
+        return settlement
+
+    def _settled(self, days: Interval, assume: Sequence[str], ordered: Mapping[date, list[SaleRecord]]) -> Settlement:
+        assumptions = read_assumptions(assume, self._figures)
+        carried, if_rejected = self._carried(days, assumptions)
+        begins = [self._since(share, days, carried) for share in self.in_force(days)]
+        return settle(
+            period=days,
+            shares=self.shares,
+            revenue=self._lines(Interval(min([days.begin, *begins]), days.end)),
+            catalog=self._opened.catalog,
+            assumptions=assumptions,
+            inputs=self._inputs_of(days),
+            ordered=ordered,
+            credited=self._credited,
+            disputed=self._disputed,
+            losses=[
+                *accepted_losses(self._lake.control, days, self._prices.known_at),
+                *stated_breaks(self._lake.control, self._prices.known_at),
+            ],
+            carried=carried,
+            carried_if_rejected=if_rejected,
+        )
+
+    def needed(self, days: Interval) -> Interval:
+        """The days whose usage a settlement of these days stands on: shares are due on cumulative totals."""
+        return Interval(min([days.begin, *(share.begin for share in self.in_force(days))]), days.end)
+
+    def in_force(self, days: Interval) -> list[RevenueShare]:
+        """The shares that are in force on some of the days."""
+        return [share for share in self.shares if not Interval(share.begin, share.end).intersect(days).is_empty]
+
+    def fingerprint(self, days: Interval, assume: Sequence[str]) -> str:
+        """A hash of everything that settling these days is made from."""
+        assumptions = read_assumptions(assume, self._figures)
+        backs = [[*self._credited, *self._disputed], self._credited]
+        return self.sums.fingerprint(days, self.in_force(days), assumptions, *backs)
+
+    def reads_from(self, days: Interval, assume: Sequence[str]) -> date:
+        """The first day whose usage settling these days has to read."""
+        shares = self.in_force(days)
+        if not self._use_kept:
+            return min([days.begin, *(share.begin for share in shares)])
+        assumptions = read_assumptions(assume, self._figures)
+        earlier = [share for share in shares if share.begin < days.begin]
+        return self.sums.reads_from(days.begin, earlier, assumptions, [*self._credited, *self._disputed])
+
+    def is_same(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> bool:
+        """Whether a settlement with every change told since is known to be what settling again comes to."""
+        return self._use_kept and self.sums.is_kept(*self._sameness(settled, changes, assume))
+
+    def mark_same(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> None:
+        """Remember that settling again on the same inputs changes nothing of what was told."""
+        self.sums.mark(*self._sameness(settled, changes, assume))
+
+    def _sameness(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> tuple[str, str]:
+        inputs = self.fingerprint(settled.period, assume)
+        return named("same", settled.period), named(settled.receipt, changes, inputs)
+
+    def carry_on(self, days: Interval, assume: Sequence[str]) -> None:
+        """Make the sums that the next month will be settled on, while the usage of these days is at hand."""
+        self._before(days.end, self.in_force(days), read_assumptions(assume, self._figures))
+
+    def _carried(
+        self, days: Interval, assumptions: Assumptions
+    ) -> tuple[Mapping[ShareKey, Carried], Mapping[ShareKey, Carried]]:
+        """What each share has accumulated before a month; and what it would have without disputes, where there are."""
+        shares = [share for share in self.in_force(days) if share.begin < days.begin]
+        names = [name for share in self.in_force(days) for name in (*share.rates, *share.amounts)]
+        # Figures that nobody accepted are refused by `settle`, with everything else that is wrong.
+        if not self._use_kept or days.begin.day != 1 or assumptions.undisclosed(names):
+            return {}, {}
+        return self._before(days.begin, shares, assumptions)
+
+    def _before(
+        self, day: date, shares: Sequence[RevenueShare], assumptions: Assumptions
+    ) -> tuple[Mapping[ShareKey, Carried], Mapping[ShareKey, Carried]]:
+        carried = self.sums.before(day, shares, assumptions, [*self._credited, *self._disputed])
+        if not self._disputed:
+            return carried, carried
+        return carried, self.sums.before(day, shares, assumptions, self._credited, if_rejected=True)
+
+    @staticmethod
+    def _since(share: RevenueShare, days: Interval, carried: Mapping[ShareKey, Carried]) -> date:
+        return days.begin if (share.term, share.begin) in carried else share.begin
+
+    def read(self, days: Interval) -> None:
+        """Read the usage of these days at once."""
+        self._lines(days)
+
+    def _lines(self, days: Interval) -> list[RevenueLine]:
+        """The charges of some days, in order of their days."""
+        if self._revenue is None or days.intersect(self._revenue[0]) != days:
+            self._revenue = days, _revenue(self._lake, self._prices, days, self._in_no_base)
+        lines = self._revenue[1]
+        begin, end = (bisect_left(lines, day, key=lambda line: line.event_day) for day in (days.begin, days.end))
+        return lines[begin:end]
+
+    def _inputs_of(self, days: Interval) -> Inputs:
+        """The inputs, with the usage of these days and of those before that their totals stand on."""
+        if self.inputs.batches:
+            return self.inputs
+        since = self.needed(days)
+        contents = self._contents_of(since)
+        usage = [one for one in contents if one.day in days]
+        before = [one for one in contents if one.day in since and one.day < days.begin]
+        return msgspec.structs.replace(
+            self.inputs,
+            known_at=self.stated_known_at or _known_at(self._lake, self._opened, self._prices, days.end),
+            usage=content_digest(usage),
+            attempts=attempts_of(usage),
+            usage_before=content_digest(before),
+        )
+
+    def _contents_of(self, days: Interval) -> list[DayContent]:
+        if self._contents is None or days.intersect(self._contents[0]) != days:
+            self._contents = days, day_contents(self._lake, days)
+        return self._contents[1]
+
+    def _in_order(self, day: date) -> list[SaleRecord]:
+        if day not in self._sales:
+            self._sales[day] = sales_in_order(self._lake, self._prices, day, self._in_no_base)
+        return self._sales[day]
+
+
+def saw_all_usage(lake: Lake, settlement: Settlement) -> bool:
+    """Whether a settlement counted the usage of its period that the lake has now."""
+    inputs = settlement.inputs
+    if inputs.batches:
+        of_days = {batch.name for batch in lake.control.batches(settlement.period)}
+        return of_days <= set(inputs.batches)
+    return content_digest(day_contents(lake, settlement.period)) == inputs.usage
+
+
+def late_of(settler: Settler, books: Books, months: ClosedMonths, assume: Sequence[str], basis: Basis) -> list[Late]:
+    """What an open month owes for the closed ones before it: of each whose inputs have changed since they were looked
+    at last, or that still owes something.
+
+    `basis` is what the home stands on now: a correction says who changed it and why.
+    """
+    every = [(one, _as_then(one, assume)) for one in _never_closed(settler, months)]
+    every += [(one, _as_then(one, assume)) for one in months.closed]
+    changed = []
+    for one, accepted in every:
+        _refuse_another_agreement(settler, one)
+        told = months.changes(one.period)
+        if not settler.is_same(one, told, accepted):
+            changed.append((one, told, accepted))
+    if changed:  # read at once, from the first that changed on
+        first, _, accepted = changed[0]
+        settler.read(Interval(settler.reads_from(first.period, accepted), months.days.end))
+    found = []
+    for one, told, accepted in changed:
+        again = [books.settlement(each.receipt) for each in months.restatements if each.period == one.period]
+        closed = books.settlement(one.receipt) if one.receipt else never_closed(one.period, settler.inputs)
+        since = again[-1] if again else books.settlement(months.closed[-1].receipt)
+        because = reasons(books.control, basis, since)
+        came = late(closed, again, told, settler.settle(one.period, accepted), since.inputs, because)
+        if came.corrections or came.restatement is not None:
+            found.append(came)
+        else:
+            settler.mark_same(one, told, accepted)
+    return found
+
+
+def _never_closed(settler: Settler, months: ClosedMonths) -> list[Told]:
+    """The months with usage before the first that was closed."""
+    if not months.closed:
+        return []
+    first = min(one.period for one in months.closed)
+    return [told_of(never_closed(period, settler.inputs)) for period in _before(settler, first)]
+
+
+def _before(settler: Settler, first: Interval) -> list[Interval]:
+    """The months with usage before the first that was closed: it came when they could not be closed any more."""
+    begin = settler.first_day_of_usage
+    months = []
+    while begin is not None and begin < first.begin:
+        months.append(month(f"{begin:%Y-%m}"))
+        begin = months[-1].end
+    return months
+
+
+def _as_then(closed: Told, assume: Sequence[str]) -> list[str]:
+    """What is accepted now, and what was accepted when the period was closed and is not named now."""
+    now_ = {item.partition("=")[0].strip() for item in assume}
+    return [*assume, *(item for item in closed.accepted if item.partition("=")[0] not in now_)]
+
+
+def _post(control: Control, settlements: Sequence[Settlement]) -> None:
+    """Post them, all or none: nobody finds a month restated whose correction is missing."""
+    settled = [(one, accruals(one, control.entries(*references(one.period)))) for one in settlements]
+    try:
+        control.settle_together(settled, time.time_ns())
+    except Conflict as error:
+        what = "the same inputs come to another result than they did before"
+        todo = (
+            "Count everything again: clauseway settle --from-scratch. If it stays so, another build settled it before: "
+            "change what the home stands on (clauseway basis … --why), and it is a settlement of its own."
+        )
+        raise InvalidInput(Problem(what=what, why=str(error), where="ledger", todo=todo)) from None
+
+
+def _refuse_closed(books: Books, days: Interval) -> None:
+    since = books.open_since()
+    if since is not None and days.begin < since:
+        what = f"{days.begin:%Y-%m} is closed"
+        why = "its statement was given out and never changes"
+        open_ = f"{since:%Y-%m}"
+        todo = (
+            f"Settle {open_}: clauseway settle --period {open_} --assume …; what came late for a closed month becomes "
+            f"a correction there, or restates the month, as the agreement says."
+        )
+        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
+
+
+def _refuse_another_agreement(settler: Settler, closed: Told) -> None:
+    """What was closed under an agreement that is not given would look as if nothing were due under it any more."""
+    missing = sorted(set(closed.terms) - settler.terms)
+    if missing:
+        why = f"it was closed with {', '.join(missing)}, which the agreements given do not have"
+        todo = "Name the same agreements as then with --agreement."
+        what = f"{closed.period.begin:%Y-%m} cannot be compared"
+        raise InvalidInput(Problem(what=what, why=why, where="--agreement", todo=todo))
+
+
+def vouchers_hash(vouchers: Sequence[Voucher]) -> str:
+    """The hash of the credits and disputes that move bases; empty where there is none."""
+    moving = [one for one in vouchers if isinstance(one, Credit | Dispute | Resolution)]
+    return hashlib.sha256(msgspec.json.encode(sorted(moving, key=lambda one: one.id))).hexdigest() if moving else ""
+
+
+def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) -> list[RevenueShare]:
+    """Every revenue share of the agreements. Of several, places name their agreement too; and so does a term's id that
+    two of them have."""
+    if isinstance(opened, OpenAgreement):
+        return opened.revenue_shares(known_at, readings)
+    found = [
+        (one.agreement.id, share)
+        for one in in_their_order(opened.each)
+        for share in one.revenue_shares(known_at, own_readings(opened, one, readings))
+    ]
+    # A share that another amendment ends and begins again has one id in one agreement.
+    owners: dict[str, set[str]] = {}
+    for agreement, share in found:
+        owners.setdefault(share.term, set()).add(agreement)
+    return [
+        msgspec.structs.replace(
+            share,
+            term=share.term if len(owners[share.term]) == 1 else f"{agreement}:{share.term}",
+            citation=_placed(agreement, share.citation),
+            ended_by=share.ended_by and _placed(agreement, share.ended_by),
+        )
+        for agreement, share in found
+    ]
+
+
+def _placed(agreement: str, citation: Citation) -> Citation:
+    return msgspec.structs.replace(citation, document=f"{agreement}/{citation.document}")
+
+
+def _terms_of(opened: Opened) -> frozenset[str]:
+    """The ids of all revenue shares that are written, in force or not, as settlements name them."""
+    written = [
+        (one.agreement.id, term.id)
+        for one in each_of(opened)
+        for amendment in one.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, RevenueShareTerm)
+    ]
+    return frozenset({name for pair in written for name in (pair[1], ":".join(pair))})
+
+
+def statement(home: Home, period: str, party: str = "", *, restated: bool = False) -> Statement | None:
+    """The statement of a month, for one party or for all; None where it was not settled.
+
+    Of a closed month it is the one that was closed, or with `restated` the latest that restates it; of an open one that
+    of its latest settlement.
+    """
+    days = month(period)
+    with _books(home) as books:
+        closes = [one for one in books.closed() if one.period == days]
+        again = books.restatements(days) if restated else []
+        found = again[-1] if again else books.settlement(closes[0].receipt) if closes else books.latest(days)
+    return statement_of(found, party) if found else None
+
+
+def latest_settlements(home: Home) -> dict[str, Settlement]:
+    """Each settled month (`2026-05`) with its latest settlement, or the one with which it was closed; oldest first."""
+    with _books(home) as books:
+        closed = {one.period: one.receipt for one in books.closed()}
+        latest = {
+            found.period.begin.strftime("%Y-%m"): found
+            for found in books.control.settlements()
+            if closed.get(found.period, found.receipt) == found.receipt
+        }
+    return dict(sorted(latest.items()))
+
+
+@contextmanager
+def _books(home: Home) -> Iterator[Books]:
+    control = Control.open(home.make().control)
+    try:
+        yield Books(control)
+    finally:
+        control.close()
+
+
+def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
+    """The point of knowledge, where it leaves out anything at hand that holds before `end` and became known later.
+
+    Else it is `everything`: the instant at which somebody settles is no input, and who settles the same an hour later
+    gets the same.
+    """
+    known = prices.known_at
+    later = [entry.interval.begin for book in prices.books for entry in book.entries if entry.known_at > known]
+    for one in each_of(opened):
+        later += [amendment.effective for amendment in one.agreement.amendments if amendment.known > known]
+        later += [fact.effective for fact in one.facts.facts if fact.known > known]
+    is_partial = lake.is_limited or any(day < end for day in later)
+    return str(known if is_partial else KnownAt.everything())
+
+
+def _revenue(lake: Lake, prices: PriceTable, days: Interval, in_no_base: Collection[str]) -> list[RevenueLine]:
+    try:
+        return revenue(lake, prices, days, in_no_base=in_no_base)
+    except UnknownPrice as error:
+        raise InvalidInput(
+            Problem(
+                what="usage has no price",
+                why=str(error),
+                where="price book",
+                todo=TODO_PRICE,
+            )
+        ) from None
+
+
+def now() -> KnownAt:
+    """The point of knowledge of a settlement made now."""
+    return KnownAt(time.time_ns())

@@ -1,0 +1,368 @@
+"""Who buys: organisations, their projects, how the requests of each are routed, and all of it as a plan needs it.
+
+What an organisation says holds for its projects. A project may narrow that and never widen it: of places and partners
+both must allow, of certifications each may ask for more; strategy and what happens on leaving are the nearest's word.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from clauseway.app.opening.home import Home
+from clauseway.catalog import Catalog
+from clauseway.gateway.plan import Budget, Key, Policy, RateLimit
+from clauseway.storage import ApiKey, Control
+from clauseway.storage.customers.tenants import BudgetRow, Limit, Scope, Tenant, Tenants
+from clauseway.values import InvalidInput, Problem, names
+
+STRATEGIES = ("primary-first", "commitment", "cheapest", "fastest", "pinned")
+ON_LEAVE = ("cancel", "drain")
+# Allowed by both, the organisation and the project; empty is any.
+_ALLOWED = ("clouds", "sellers", "regions", "residency")
+# Where two lists of what is allowed have nothing in common, this stands for that: nothing has this name.
+NOTHING = ("-",)
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one organisation or project says about its requests; what is empty it leaves to whoever it belongs to."""
+
+    strategy: str = ""
+    pinned: str = ""
+    clouds: tuple[str, ...] = ()
+    sellers: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    residency: tuple[str, ...] = ()
+    certifications: tuple[str, ...] = ()
+    on_leave: str = ""
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation, or (with a name of its own) a project: what it says, and what then holds."""
+
+    organisation: str
+    project: str
+    says: Wish
+    holds: Policy
+    keys: int
+
+
+class Tenancy(NamedTuple):
+    """All of a home that a plan needs: the keys with the indices of what holds for them."""
+
+    keys: tuple[Key, ...]
+    limits: tuple[RateLimit, ...]
+    budgets: tuple[Budget, ...]
+    policies: tuple[Policy, ...]
+
+
+def tenancy_for_plan(home: Home) -> Tenancy:
+    """Keys that are accepted now, with the limits, budgets and policies that hold for each."""
+    now_ns = time.time_ns()
+    control = Control.open(home.make().control)
+    try:
+        tenants = Tenants(control)
+        limits, budgets = tenants.limits(), tenants.budgets()
+        wishes = _wishes(tenants.all())
+        accepted = _accepted(control, now_ns)
+    finally:
+        control.close()
+    policies = _Policies(wishes)
+    of_limits, of_budgets = _by_organisation(limits), _by_organisation(budgets)
+    keys = tuple(
+        Key(
+            digest=digest,
+            organisation=key.organisation,
+            project=key.project,
+            key_id=key.key_id,
+            seller=key.seller,
+            segment=key.segment,
+            role=key.role,
+            policy=policies.index(key.organisation, key.project),
+            limits=_holding(of_limits[key.organisation], key),
+            budgets=_holding(of_budgets[key.organisation], key),
+        )
+        for digest, key in accepted
+    )
+    return Tenancy(
+        keys,
+        tuple(
+            RateLimit(
+                id=limit.id,
+                whose=whose(limit),
+                requests_per_minute=limit.requests_per_minute,
+                tokens_per_minute=limit.tokens_per_minute,
+                cloud=limit.cloud,
+                product=limit.product,
+            )
+            for limit in limits
+        ),
+        tuple(
+            Budget(id=budget.id, whose=whose(budget), cloud=budget.cloud, product=budget.product) for budget in budgets
+        ),
+        tuple(policies.all),
+    )
+
+
+def whose(scope: Scope) -> str:
+    """In words whom something holds for, and what it is narrowed to."""
+    if scope.key_id:
+        who = f"key {scope.key_id}"
+    elif scope.project:
+        who = f"project {scope.organisation}/{scope.project}"
+    else:
+        who = f"organisation {scope.organisation}"
+    return who + (f" for {scope.product}" if scope.product else "") + (f" on {scope.cloud}" if scope.cloud else "")
+
+
+def create_tenant(home: Home, organisation: str, project: str = "") -> Listed:
+    """Add an organisation, or a project of one that exists. Raises InvalidInput where it is there already."""
+    check_names(organisation, project)
+    control = Control.open(home.make().control)
+    try:
+        if project:
+            check_known(control, organisation)
+        if not Tenants(control).add(_tenant(organisation, project)):
+            raise InvalidInput(
+                Problem(
+                    what=f"{_called(organisation, project)} exists",
+                    why="a name is one organisation's, or one project's within it",
+                    where="NAME",
+                    todo="Take another name, or change this one with `set`.",
+                )
+            )
+    finally:
+        control.close()
+    return show_tenant(home, organisation, project)
+
+
+def list_tenants(home: Home) -> list[Listed]:
+    """Organisations and projects by name, an organisation before its projects."""
+    control = Control.open(home.make().control)
+    try:
+        tenants, keys = Tenants(control).all(), control.keys()
+    finally:
+        control.close()
+    names = {(tenant.organisation, tenant.project) for tenant in tenants}
+    names |= {(key.organisation, project) for key in keys for project in ("", key.project)}
+    wishes = _wishes(tenants)
+    return [
+        Listed(
+            organisation=organisation,
+            project=project,
+            says=wishes.get((organisation, project), Wish()),
+            holds=_holds(wishes, organisation, project),
+            keys=sum(key.organisation == organisation and project in ("", key.project) for key in keys),
+        )
+        for organisation, project in sorted(names)
+    ]
+
+
+def show_tenant(home: Home, organisation: str, project: str = "") -> Listed:
+    """One of them. Raises InvalidInput where there is none of that name."""
+    listed = list_tenants(home)
+    for found in listed:
+        if (found.organisation, found.project) == (organisation, project):
+            return found
+    raise InvalidInput(_unknown(organisation, project, [(one.organisation, one.project) for one in listed]))
+
+
+def set_policy(home: Home, catalog: Catalog, wish: Wish, organisation: str, project: str = "") -> Listed:
+    """Replace what an organisation or project says. Raises InvalidInput, also where nothing would be left allowed."""
+    show_tenant(home, organisation, project)
+    if problems := _wrong(catalog, wish):
+        raise InvalidInput(*problems)
+    control = Control.open(home.make().control)
+    try:
+        tenants = Tenants(control)
+        wishes = _wishes(tenants.all()) | {(organisation, project): wish}
+        problems = [
+            problem
+            for other, part in sorted(wishes)
+            if other == organisation
+            for problem in _nothing_left(other, part, _holds(wishes, other, part))
+        ]
+        if problems:
+            raise InvalidInput(*problems)
+        tenants.add(_tenant(organisation, project))
+        tenants.set_policy(organisation, project, msgspec.json.encode(wish).decode())
+    finally:
+        control.close()
+    return show_tenant(home, organisation, project)
+
+
+def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
+    """Remove an organisation with its projects, or a project, and its limits and budgets.
+
+    Raises InvalidInput where keys of it are still accepted.
+    """
+    found = show_tenant(home, organisation, project)
+    if found.keys:
+        raise InvalidInput(
+            Problem(
+                what=f"{_called(organisation, project)} has {found.keys} active keys",
+                why="they would go on without what limits them",
+                where="NAME",
+                todo="Revoke them first: clauseway key list, clauseway key revoke.",
+            )
+        )
+    control = Control.open(home.make().control)
+    try:
+        Tenants(control).remove(organisation, project)
+    finally:
+        control.close()
+
+
+def check_names(organisation: str, project: str) -> None:
+    """Raise InvalidInput where a name is none."""
+    names.check_names({"organisation": organisation} | ({"project": project} if project else {}))
+
+
+def check_known(control: Control, organisation: str, project: str = "") -> None:
+    """Raise InvalidInput where there is no such organisation or project, neither by itself nor through a key."""
+    known = {(tenant.organisation, tenant.project) for tenant in Tenants(control).all()}
+    keys = control.keys()
+    known |= {(key.organisation, part) for key in keys for part in ("", key.project)}
+    if (organisation, project) not in known:
+        raise InvalidInput(_unknown(organisation, project, known))
+
+
+def ensure_tenant(control: Control, organisation: str, project: str) -> None:
+    """Add an organisation and its project, where they are not there yet."""
+    for part in {"", project}:
+        Tenants(control).add(_tenant(organisation, part))
+
+
+class _Policies:
+    """The distinct policies, numbered; the first is what holds where nobody says anything."""
+
+    def __init__(self, wishes: dict[tuple[str, str], Wish]) -> None:
+        self.all = [Policy()]
+        self._wishes = wishes
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def index(self, organisation: str, project: str) -> int:
+        who = (organisation, project)
+        if who not in self._numbers:
+            policy = _holds(self._wishes, organisation, project)
+            if policy not in self.all:
+                self.all.append(policy)
+            self._numbers[who] = self.all.index(policy)
+        return self._numbers[who]
+
+
+def _holds(wishes: dict[tuple[str, str], Wish], organisation: str, project: str) -> Policy:
+    """What an organisation says and what its project says, as one policy."""
+    whole = wishes.get((organisation, ""), Wish())
+    own = wishes.get((organisation, project), Wish()) if project else Wish()
+    nearest = own if own.strategy else whole
+    return Policy(
+        strategy=nearest.strategy or Policy().strategy,
+        pinned=nearest.pinned,
+        certifications=tuple(dict.fromkeys((*whole.certifications, *own.certifications))),
+        on_leave=own.on_leave or whole.on_leave or Policy().on_leave,
+        **{name: _both(getattr(whole, name), getattr(own, name)) for name in _ALLOWED},
+    )
+
+
+def _both(whole: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
+    if not whole or not own:
+        return whole or own
+    return tuple(name for name in own if name in whole) or NOTHING
+
+
+def _accepted(control: Control, now_ns: int) -> list[tuple[str, ApiKey]]:
+    """Digests that are accepted now, and whose they are: a key's secret, and the one before it for a while."""
+    active = control.keys()
+    keys = {key.key_id: key for key in active if not key.expires_ns or now_ns < key.expires_ns}
+    former = [secret for secret in control.former_secrets() if now_ns < secret.until_ns and secret.key_id in keys]
+    return [(key.digest, key) for key in keys.values()] + [(secret.digest, keys[secret.key_id]) for secret in former]
+
+
+def _by_organisation(rows: Sequence[Limit] | Sequence[BudgetRow]) -> dict[str, list[tuple[int, Scope]]]:
+    found: dict[str, list[tuple[int, Scope]]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        found[row.organisation].append((index, row))
+    return found
+
+
+def _holding(rows: Iterable[tuple[int, Scope]], key: ApiKey) -> tuple[int, ...]:
+    """The indices of what holds for a key: its organisation's, its project's, its own."""
+    return tuple(
+        index for index, row in rows if row.project in ("", key.project) and row.key_id in ("", key.key_id)
+    )  # fmt: skip
+
+
+def _wishes(tenants: Iterable[Tenant]) -> dict[tuple[str, str], Wish]:
+    return {
+        (tenant.organisation, tenant.project): msgspec.json.decode(tenant.policy, type=Wish) for tenant in tenants
+    }  # fmt: skip
+
+
+def _tenant(organisation: str, project: str) -> Tenant:
+    return Tenant(organisation=organisation, project=project, created_ns=time.time_ns())
+
+
+def _called(organisation: str, project: str) -> str:
+    return f"project {organisation}/{project}" if project else f"organisation {organisation}"
+
+
+def _unknown(organisation: str, project: str, known: Iterable[tuple[str, str]]) -> Problem:
+    names = [part if project else other for other, part in sorted(known) if bool(part) == bool(project)]
+    return Problem(
+        what=f"there is no {_called(organisation, project)}",
+        why="nobody has created it, and no key is of it",
+        where="project" if project else "organisation",
+        todo=f"Known: {', '.join(dict.fromkeys(names)) or 'none'}. Create it with `create`, or make a key of it.",
+    )
+
+
+def _wrong(catalog: Catalog, wish: Wish) -> list[Problem]:
+    named: list[tuple[str, Sequence[str], Iterable[str]]] = [
+        ("--strategy", [wish.strategy] if wish.strategy else [], STRATEGIES),
+        ("--on-leave", [wish.on_leave] if wish.on_leave else [], ON_LEAVE),
+        ("--cloud", wish.clouds, catalog.clouds),
+        ("--seller", wish.sellers, catalog.parties),
+    ]
+    problems = [
+        Problem(
+            what=f"unknown name {name!r}",
+            why="nothing defines it",
+            where=flag,
+            todo=f"Known: {', '.join(sorted(known))}.",
+        )
+        for flag, names, known in named
+        for name in names
+        if name not in known
+    ]
+    free = {"--region": wish.regions, "--residency": wish.residency, "--certification": wish.certifications}
+    problems += [
+        Problem(what="an empty name", why="nothing is called that", where=flag, todo="Leave the flag out for any.")
+        for flag, names in free.items()
+        if any(not name.strip() for name in names)
+    ]
+    if (wish.strategy == "pinned") != bool(wish.pinned):
+        problems.append(
+            Problem(
+                what="a pinned strategy without its deployment, or the other way round",
+                why="requests are pinned to one deployment",
+                where="--pinned",
+                todo="Give both: --strategy pinned --pinned NAME.",
+            )
+        )
+    return problems
+
+
+def _nothing_left(organisation: str, project: str, policy: Policy) -> list[Problem]:
+    return [
+        Problem(
+            what=f"{_called(organisation, project)} would be allowed no {name}",
+            why="what the organisation allows and what the project allows have nothing in common",
+            where=f"--{name.removesuffix('s')}",
+            todo="Widen one of the two.",
+        )
+        for name in _ALLOWED
+        if getattr(policy, name) == NOTHING
+    ]

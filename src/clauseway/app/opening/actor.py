@@ -1,0 +1,5 @@
+"""Who is acting: the person that a record of the home names. See `storage.actor`."""
+
+from clauseway.storage.control.actor import acting
+
+__all__ = ["acting"]

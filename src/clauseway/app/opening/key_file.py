@@ -1,0 +1,56 @@
+"""The file of the keys that a home trusts, beside the register in its books that decides.
+
+`party-keys.json` shows people and other tools what the home vouches for. Homes of before had nothing else.
+"""
+
+import msgspec
+
+from clauseway.app.opening.home import Home
+from clauseway.storage import Control
+from clauseway.storage.books.party_keys import keys_of
+from clauseway.values import Problem
+
+_NAME = "party-keys.json"
+_TRUST = msgspec.json.Decoder(dict[str, tuple[str, ...]])
+_TODO = "Trust a key with `clauseway party key trust`, which writes the file anew from the books."
+Keys = dict[str, tuple[str, ...]]
+
+
+def read_key_file(home: Home) -> Keys | str:
+    """The keys that the file names, by party; or why it cannot be read. No file names none."""
+    try:
+        return _TRUST.decode((home.root / _NAME).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return str(error)
+
+
+def write_key_file(home: Home, keys: Keys) -> None:
+    """Write the file from the register, whole or not at all."""
+    beside = home.root / f".{_NAME}.part"
+    beside.write_bytes(msgspec.json.format(msgspec.json.encode(keys, order="sorted")))
+    beside.replace(home.root / _NAME)
+
+
+def key_file_problems(home: Home, control: Control) -> tuple[Problem, ...]:
+    """What the file says otherwise than the register in the books."""
+    registered, where = keys_of(control), str(home.root / _NAME)
+    found = read_key_file(home)
+    if isinstance(found, str):
+        what = "the file of trusted keys cannot be read"
+        return (Problem(what=what, why=found, where=where, todo=_TODO),)
+    if not registered:
+        return ()  # a home of before: the first use of a key takes the file over
+    problems = []
+    for party in sorted({*found, *registered}):
+        there, held = set(found.get(party, ())), set(registered.get(party, ()))
+        for key in sorted(there - held):
+            why = "nobody recorded that this home trusts it, and it is not trusted"
+            what = f"the key {key} of {party} was added to the file of trusted keys"
+            problems.append(Problem(what=what, why=why, where=where, todo=_TODO))
+        for key in sorted(held - there):
+            why = "the books say that this home trusts it"
+            what = f"the key {key} of {party} was taken out of the file of trusted keys"
+            problems.append(Problem(what=what, why=why, where=where, todo=_TODO))
+    return tuple(problems)

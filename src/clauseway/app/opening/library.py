@@ -1,0 +1,377 @@
+"""The library: open an agreement, ask it.
+
+agreement = open_agreement()
+decision = agreement.decide(action="serve", party="openai", product="api.stateless", cloud="aws")
+print(decision.outcome, decision.reasons[0])
+"""
+
+import importlib
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Required, Self, TypedDict, TypeVar, Unpack
+
+import msgspec
+
+from clauseway.agreement import (
+    Fact,
+    FactRegister,
+    InForce,
+    RevenueShare,
+    in_force,
+    read_facts,
+    read_with_facts,
+    revenue_shares,
+    suppose,
+)
+from clauseway.app.opening.home import Home, home_at
+from clauseway.decisions import Asked, Decision, Question, Span, ask, check_readings, decide, facts_hash, timeline
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
+
+# The agreements that ship with the package, by the names that `--agreement` takes beside folders.
+SHIPPED = ("anthropic-clouds", "openai-microsoft")
+BUILT_IN = "openai-microsoft"
+# Brings a database library along: loaded only where a home has a register.
+_REGISTER = "clauseway.app.books.register"
+# What people call Markdown files elsewhere, and `.md` in capitals.
+_MARKDOWN = (".md", ".markdown", ".mdown", ".mkdn", ".mkd", ".mdwn", ".mdx", ".mdtext", ".txt")
+Part = TypeVar("Part")
+_TO_THE_NANOSECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7,9}Z")
+# The parts of a question that are read before it is asked; the others are names.
+_NO_NAMES = ("as_of", "known_at", "reading")
+
+
+class QuestionParts(TypedDict, total=False):
+    """What a question is made of. Days may be `date`s or texts (YYYY-MM-DD); `reading` maps names to options."""
+
+    action: Required[str]
+    party: Required[str]
+    product: str
+    cloud: str
+    to: str
+    seller: str
+    segment: str
+    region: str
+    as_of: date | str | None
+    known_at: KnownAt | date | str | None
+    reading: Mapping[str, str] | None
+
+
+class Asking:
+    """What questions are put to: one agreement, or several in force at once."""
+
+    __slots__ = ()
+
+    def _ask(self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str) -> Question:
+        raise NotImplementedError
+
+    def supposing(self, suppositions: Iterable[str]) -> Self:
+        """The same with supposed facts, which count as known. Raises InvalidInput naming every bad one."""
+        raise NotImplementedError
+
+    def answer(self, question: Question) -> Decision:
+        """Answer a question that is checked already."""
+        raise NotImplementedError
+
+    def question(self, **parts: Unpack[QuestionParts]) -> Question:
+        """A checked question. `as_of` defaults to today (UTC), `known_at` to now. Raises InvalidInput."""
+        _check_parts(parts)
+        wrong = Wrong()
+        today = datetime.now(UTC).date()
+        as_of = wrong.tried(lambda: day_given(parts.get("as_of"), "--as-of"), None) or today
+        known_at = wrong.tried(lambda: known_point(parts.get("known_at")), KnownAt.everything())
+        readings = parts.get("reading") or {}
+        named = {name: str(part) for name, part in parts.items() if name not in _NO_NAMES}
+        asked = wrong.tried(lambda: self._ask(as_of=as_of, known_at=known_at, readings=readings, **named), None)
+        wrong.refuse()
+        assert asked is not None
+        return asked
+
+    def asking(self, suppose: Iterable[str], **parts: Unpack[QuestionParts]) -> tuple[Self, Question]:
+        """The same with supposed facts, and a question to it. Raises InvalidInput with what is wrong in either."""
+        wrong = Wrong()
+        opened = wrong.tried(lambda: self.supposing(suppose), self)
+        question = wrong.tried(lambda: self.question(**parts), None)
+        wrong.refuse()
+        assert question is not None
+        return opened, question
+
+    def decide(self, *, suppose: Iterable[str] = (), **parts: Unpack[QuestionParts]) -> Decision:
+        """Answer a question, with facts supposed (`milestone=2027-01-01`). Raises InvalidInput where it is none."""
+        opened, question = self.asking(suppose, **parts)
+        return opened.answer(question)
+
+
+def _check_parts(parts: Collection[str]) -> None:
+    """Raise TypeError, as for any call in Python, for keywords that no question has and for those that it lacks."""
+    known = sorted(QuestionParts.__annotations__)
+    for name in parts:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise TypeError(f"a question has no part {name!r}: {meant}Its parts are {', '.join(known)}.")
+    if missing := sorted(QuestionParts.__required_keys__ - set(parts)):
+        raise TypeError(f"a question needs {' and '.join(missing)}")
+
+
+class OpenAgreement(Asked, Asking, frozen=True):
+    """An agreement with its catalog and its register of facts, ready to be asked.
+
+    `documents` are the texts that it was read from, by file name.
+    """
+
+    documents: Mapping[str, str] = {}
+
+    def _ask(self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str) -> Question:
+        return ask(self.agreement, self.catalog, as_of=as_of, known_at=known_at, readings=readings, **named)
+
+    def answer(self, question: Question) -> Decision:
+        """Answer a question that is checked already."""
+        return decide(self.agreement, self.catalog, self.facts, question)
+
+    def timeline(self, question: Question) -> tuple[Span, ...]:
+        """The answers to a question over all days, as known at its `known_at`."""
+        return timeline(self.agreement, self.catalog, self.facts, question)
+
+    def in_force(
+        self,
+        as_of: date | str | None = None,
+        known_at: KnownAt | date | str | None = None,
+        reading: Mapping[str, str] | None = None,
+    ) -> InForce:
+        """The terms and their states on a day."""
+        known = known_point(known_at)
+        readings = check_readings(self.agreement, reading or {})
+        day = day_given(as_of, "--as-of") or datetime.now(UTC).date()
+        return in_force(self.agreement, self.facts.known(known), day, known, readings)
+
+    def revenue_shares(
+        self, known_at: KnownAt | date | str | None = None, reading: Mapping[str, str] | None = None
+    ) -> list[RevenueShare]:
+        """Every revenue share the agreement makes due, with its days."""
+        known = known_point(known_at)
+        readings = check_readings(self.agreement, reading or {})
+        return revenue_shares(self.agreement, self.facts.known(known), known, readings)
+
+    def facts_hash(self, known_at: KnownAt) -> str:
+        """The hash of the facts known at a point, as receipts name it."""
+        return facts_hash(self.facts.known(known_at))
+
+    def supposing(self, suppositions: Iterable[str]) -> Self:
+        """The same agreement with supposed facts, which count as known. Raises InvalidInput naming every bad one."""
+        problems: list[Problem] = []
+        facts = []
+        for text in suppositions:
+            try:
+                facts.append(suppose(text, self.catalog))
+            except InvalidInput as error:
+                problems += error.problems
+        problems += _contradictions(facts, "--suppose", "Suppose one of the two.")
+        if problems:
+            raise InvalidInput(*problems)
+        return msgspec.structs.replace(self, facts=self.facts.with_facts(facts))
+
+    def with_facts_from(self, path: Path) -> "OpenAgreement":
+        """The same agreement with the facts of a file (Markdown with `yaml facts` blocks, or a YAML list)."""
+        register, catalog = read_facts(str(path), read_text(path), self.catalog)
+        facts = self.facts.with_facts(register.facts)
+        if problems := _contradictions(facts.facts, str(path), "Say which was wrong, by corrects: and its name."):
+            raise InvalidInput(*problems)
+        return msgspec.structs.replace(self, catalog=catalog, facts=facts)
+
+
+def _contradictions(facts: Iterable[Fact], where: str, todo: str) -> list[Problem]:
+    """Facts that say otherwise of one thing and day."""
+    return [
+        Problem(
+            what=f"{one.name} contradicts {other.name}",
+            why=f"they say otherwise of the same day: {other.citation.text}",
+            where=where,
+            todo=todo,
+        )
+        for other, one in FactRegister(tuple(facts)).contradictions()
+    ]
+
+
+class Wrong:
+    """What is wrong with a question, gathered from its parts, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def tried(self, read: Callable[[], Part], otherwise: Part) -> Part:
+        try:
+            return read()
+        except InvalidInput as error:
+            self.problems += error.problems
+            return otherwise
+
+    def refuse(self) -> None:
+        if self.problems:
+            raise InvalidInput(*self.problems)
+
+
+def open_agreement(folder: Path | str | None = None, *, home: Path | str | None = None) -> OpenAgreement:
+    """Open an agreement: its folder, or the name of one that ships; by default the built-in partnership.
+
+    With a home, what was recorded there is open too. Raises InvalidInput with every problem in the
+    agreement and in its own facts.
+    """
+    opened = agreement_of(documents_of(folder))
+    return opened if home is None else with_recorded(opened, home_at(home))
+
+
+def agreement_of(documents: Mapping[str, str]) -> OpenAgreement:
+    """Open an agreement from its texts. Raises InvalidInput with every problem in them."""
+    return OpenAgreement(*read_with_facts(documents), documents)
+
+
+def documents_of(folder: Path | str | None) -> dict[str, str]:
+    """The texts of an agreement by file name: of a folder, or of one that ships, by its name.
+
+    A folder goes before a shipped agreement of its name. Raises InvalidInput.
+    """
+    if folder is None:
+        return built_in_documents(BUILT_IN)
+    path = Path(folder)
+    if str(path) in SHIPPED and not path.exists():
+        return built_in_documents(str(path))
+    return _documents(path)
+
+
+def with_recorded(opened: OpenAgreement, home: Home) -> OpenAgreement:
+    """The agreement with the facts recorded in a home, where it has any."""
+    if not home.control.exists():
+        return opened
+    found: OpenAgreement = importlib.import_module(_REGISTER).with_register(opened, home)
+    return found
+
+
+def built_in_documents(name: str) -> dict[str, str]:
+    """The texts of an agreement that ships with the package, by file name."""
+    folder = resources.files("clauseway.agreement") / "builtin" / name
+    return {entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".md")}
+
+
+def _documents(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        raise InvalidInput(
+            Problem(
+                what="no such folder",
+                why="an agreement is a folder of Markdown files",
+                where=str(folder),
+                todo="Name the folder that holds agreement.md and the amendments, "
+                f"or an agreement that ships: {' or '.join(SHIPPED)}.",
+            )
+        )
+    wrong = Wrong()
+    paths = sorted(folder.glob("*.md"))
+    documents = {path.name: wrong.tried(partial(_document, path), "") for path in paths}
+    wrong.problems += [_unread_document(folder / name) for name in unread(folder) if _is_markdown(name)]
+    wrong.refuse()
+    return documents
+
+
+def unread(folder: Path) -> list[str]:
+    """The names in an agreement's folder that are not read: whatever does not end in `.md`. Hidden ones are left out
+    unless they look like a document."""
+    names = sorted(path.name for path in folder.iterdir() if not path.name.endswith(".md"))
+    return [name for name in names if not name.startswith(".") or _is_markdown(name)]
+
+
+def _is_markdown(name: str) -> bool:
+    """Whether an author would take the file for a document of the agreement."""
+    return name.casefold().endswith(_MARKDOWN)
+
+
+def _unread_document(path: Path) -> Problem:
+    return Problem(
+        what=f"{path.name} would not be read",
+        why="the documents of an agreement are the files whose names end in .md, in small letters",
+        where=str(path),
+        todo=f"Rename it to {path.name.rpartition('.')[0]}.md, or move it out of the folder.",
+    )
+
+
+def _document(path: Path) -> str:
+    """A document's text. Raises InvalidInput for a folder, a pipe or a device: reading one may never end."""
+    if path.exists() and not path.is_file():
+        why = "it is a folder, a pipe or a device"
+        todo = "Put a plain file there, or move it out of the folder."
+        raise InvalidInput(Problem(what="it is no document", why=why, where=str(path), todo=todo))
+    return read_text(path)
+
+
+def read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            Problem(what="the file cannot be read", why=str(error), where=str(path), todo="Give a readable UTF-8 file.")
+        ) from None
+
+
+def readings_of(given: Iterable[str] | None) -> dict[str, str]:
+    """`R1=or` items as a mapping. Raises InvalidInput for what has no equals sign, and for a reading given twice."""
+    return chosen_by_name(given, "--reading", "a reading", "Write NAME=OPTION, as R1=or.")
+
+
+def chosen_by_name(given: Iterable[str] | None, flag: str, kind: str, todo: str) -> dict[str, str]:
+    """`NAME=OPTION` items as a mapping. Raises InvalidInput for what has no equals sign, and for two options of one."""
+    items = list(given or ())
+    problems = [
+        Problem(what=f"{item!r} is not {kind}", why="it names no option", where=flag, todo=todo)
+        for item in items
+        if "=" not in item
+    ]
+    chosen: dict[str, str] = {}
+    for name, equals, option in (item.partition("=") for item in items):
+        if equals and chosen.setdefault(name, option) != option:
+            what, why = f"{name} is given twice", f"as {chosen[name]}, and then as {option}"
+            problems.append(Problem(what=what, why=why, where=f"{flag} {name}", todo="Choose one of the two."))
+    if problems:
+        raise InvalidInput(*problems)
+    return chosen
+
+
+def day_given(day: date | str | None, where: str) -> date | None:
+    return parse_day(day, where) if isinstance(day, str) else day
+
+
+def known_point(known_at: KnownAt | date | str | None) -> KnownAt:
+    """A point of knowledge: now by default; a day includes the whole of it; text may be a day or an instant (UTC)."""
+    if known_at is None:
+        return KnownAt(time.time_ns())
+    if isinstance(known_at, KnownAt):
+        return known_at
+    if isinstance(known_at, str) and len(known_at) > 10:
+        return _instant(known_at)
+    day = day_given(known_at, "--known-at")
+    assert day is not None
+    return KnownAt.end_of(day)
+
+
+def _instant(text: str) -> KnownAt:
+    try:
+        # Instants that the program prints have nanoseconds, which `datetime` would cut off.
+        if _TO_THE_NANOSECOND.fullmatch(text):
+            return KnownAt.parse(text)
+        instant = datetime.fromisoformat(text)
+        # A time without an offset is UTC; with one it may still leave the years that there are.
+        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(
+            Problem(
+                what=f"{text!r} is no instant",
+                why=str(error),
+                where="--known-at",
+                todo="Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z).",
+            )
+        ) from None
+    since = instant - datetime(1970, 1, 1, tzinfo=UTC)
+    return KnownAt((since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000)

@@ -1,0 +1,299 @@
+"""The price books in use: an operator's own over the shipped one over the public list; and the working of one price."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.opening.list_prices import list_book
+from clauseway.ledger.rates import Rates, read_rates
+from clauseway.metering import Unit, problems_of
+from clauseway.metering.endpoints import has_length
+from clauseway.metering.units import CONTAINED_IN, WHOLES
+from clauseway.pricing import ChargeLine, Entry, PriceBook, PriceTable, Sale, parse_book
+from clauseway.pricing.conditions import NAMES
+from clauseway.pricing.working import Considered, considered
+from clauseway.values import USD, BadNumber, InvalidInput, KnownAt, Problem, exact_product, parse_day, read_whole
+
+_UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
+# What people write for the units that are in every bill.
+_SHORT: Mapping[str, Unit] = {
+    "in": Unit.INPUT_TOKENS,
+    "cached": Unit.CACHED_INPUT_TOKENS,
+    "out": Unit.OUTPUT_TOKENS,
+    "reasoning": Unit.REASONING_TOKENS,
+}
+SHIPPED = "prices.csv"
+# What is to be done where usage has no price.
+TODO_PRICE = "Add the price to a book of yours and accept that: clauseway basis prices FILE --why …"
+_SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
+
+
+def open_prices(known_at: KnownAt, path: Path | None = None, rates: Path | None = None) -> PriceTable:
+    """The books as known at a point, and the rates of their currencies. Raises InvalidInput with all that is wrong."""
+    own = [] if path is None else [own_book(path)]
+    return PriceTable([*own, *shipped_books()], known_at, None if rates is None else own_rates(rates))
+
+
+def shipped_books() -> tuple[PriceBook, PriceBook]:
+    """The books that come with this version: the shipped one, and the public list."""
+    return _shipped(), list_book()
+
+
+def own_rates(path: Path) -> Rates:
+    """Exchange rates of the operator's. Raises InvalidInput with everything wrong in them."""
+    try:
+        rates = read_rates(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            Problem(what="the rates cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
+        ) from None
+    return Rates(rates.all, path.name, rates.digest, rates.text)
+
+
+def _shipped() -> PriceBook:
+    book = resources.files("clauseway.pricing") / "data" / SHIPPED
+    return parse_book(book.read_text("utf-8"), SHIPPED)
+
+
+def own_book(path: Path) -> PriceBook:
+    """A book of the operator's, named after its file. Raises InvalidInput with everything wrong in it."""
+    try:
+        book = parse_book(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            Problem(what="the price book cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
+        ) from None
+    # Books are told apart by their names: an operator's file may be called as the shipped one is.
+    name = path.name if path.name != SHIPPED else f"own {path.name}"
+    entries = tuple(msgspec.structs.replace(entry, book=name) for entry in book.entries)
+    return msgspec.structs.replace(book, name=name, entries=entries)
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that was looked at: where it stands, what it says, and whether and why it won.
+
+    Where it `holds`, product, cloud and all its other conditions are those of the sale.
+    """
+
+    place: str
+    verdict: str
+    why: str
+    says: str
+    conditions: str
+    source: str
+    holds: bool
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One unit's part of a charge. `per_million` × `quantity` / 1,000,000 = `amount`, every digit kept."""
+
+    unit: str
+    quantity: int
+    per_million: Decimal
+    amount: Decimal
+    place: str
+    source: str
+    looked_at: tuple[Looked, ...]
+
+
+class PriceWorking(msgspec.Struct, frozen=True, kw_only=True):
+    """What usage costs, and how that came about. `books` in the order in which they go before each other; `usd` is the
+    amount at the rate of the day, where it is in another currency."""
+
+    product: str
+    cloud: str
+    seller: str
+    region: str
+    buyer: str
+    tier: str
+    endpoint: str
+    at: date
+    hour: int
+    known_at: str
+    books: tuple[str, ...]
+    parts: tuple[Part, ...]
+    amount: Decimal
+    currency: str
+    usd: Decimal | None = None
+    note: str = ""
+
+
+class Lack(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit that a book does not list for a model that it prices, and what becomes of it."""
+
+    product: str
+    cloud: str
+    unit: str
+    then: str
+
+
+class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
+    """A sound book: what it holds, and what it lacks of the models that it prices (on a cloud, empty for any)."""
+
+    file: str
+    prices: int
+    discounts: int
+    products: tuple[str, ...]
+    first_day: date | None
+    digest: str
+    lacks: tuple[Lack, ...] = ()
+
+
+def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceWorking:
+    """Price so many tokens (`in=1000,cached=400,out=500`) and show how. Raises InvalidInput, UnknownPrice."""
+    sale = msgspec.structs.replace(sale, product=_known_product(table, sale.product))
+    report = _report(tokens)
+    charge = table.charge(sale, at, report)
+    return PriceWorking(
+        product=sale.product,
+        cloud=sale.cloud,
+        seller=sale.seller,
+        region=sale.region,
+        buyer=sale.buyer,
+        tier=sale.tier,
+        endpoint=sale.endpoint,
+        at=at,
+        hour=sale.hour,
+        known_at=str(table.known_at),
+        books=tuple(book.name for book in table.books),
+        parts=tuple(_part(table, sale, at, report, line) for line in charge.lines),
+        amount=charge.amount,
+        currency=charge.currency,
+        usd=None if charge.currency == USD else exact_product(charge.amount, table.usd(charge.currency, at)),
+        note=_of_length(table, sale, report),
+    )
+
+
+def _of_length(table: PriceTable, sale: Sale, report: Mapping[Unit, int]) -> str:
+    """What to know where usage sums many requests and their length makes a difference to the price."""
+    place = Sale(sale.product, sale.cloud, sale.seller, sale.region)
+    step = min(table.grain([place]).dear.values(), default=0)
+    if not step or has_length(sale.endpoint, report.get(Unit.REQUESTS, 1)):
+        return ""
+    return f"A sum of many requests: how long each was is not known. One above {step} input tokens has another price."
+
+
+def check_book(path: Path) -> CheckedBook:
+    """Check a book of the operator's. Raises InvalidInput with everything wrong in it."""
+    book = own_book(path)
+    return CheckedBook(
+        file=str(path),
+        prices=sum(not entry.is_discount for entry in book.entries),
+        discounts=sum(entry.is_discount for entry in book.entries),
+        products=tuple(sorted({entry.conditions.product or "any product" for entry in book.entries})),
+        first_day=min((entry.interval.begin for entry in book.entries), default=None),
+        digest=book.digest,
+        lacks=tuple(_lacks(book, (_shipped(), list_book()))),
+    )
+
+
+def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[Lack]:
+    """What other books list of the models that a book prices, and it does not: none of theirs stands in for it."""
+    prices = [entry for entry in book.entries if not entry.is_discount]
+    beside = [entry for other in others for entry in other.entries if not entry.is_discount]
+    for product, cloud in sorted({entry.conditions.names[:2] for entry in prices}):
+        listed = _units_of(prices, product, cloud)
+        expected = (_units_of(beside, product, cloud) if product else set()) or {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}
+        for unit in sorted(expected - listed):
+            whole = CONTAINED_IN.get(unit)
+            if whole in listed and whole is not None:
+                then = f"priced as {whole.column}"
+            else:
+                then = "refused, because it has no price" if unit in WHOLES or whole is not None else "free of charge"
+            yield Lack(product=product or "any product", cloud=cloud, unit=unit.column, then=then)
+
+
+def _units_of(entries: Iterable[Entry], product: str, cloud: str) -> set[Unit]:
+    return {
+        entry.unit
+        for entry in entries
+        if entry.unit is not None
+        and entry.conditions.product in ("", product)
+        and (not cloud or entry.conditions.names[1] in ("", cloud))
+    }
+
+
+def moment(text: str) -> tuple[date, int]:
+    """`2026-05-01`, or `2026-05-01T22:30`, as a day and the hour of the week (UTC; -1 where none is named)."""
+    if "T" not in text:
+        return parse_day(text, "--at"), -1
+    try:
+        instant = datetime.fromisoformat(text.removesuffix("Z"))
+        if instant.tzinfo is not None:
+            raise ValueError("times are UTC")
+    except ValueError as error:
+        todo = "Write 2026-05-01, or 2026-05-01T22:30."
+        raise InvalidInput(Problem(what=f"{text!r} is no time", why=str(error), where="--at", todo=todo)) from None
+    return instant.date(), instant.weekday() * 24 + instant.hour
+
+
+def _part(table: PriceTable, sale: Sale, at: date, report: Mapping[Unit, int], line: ChargeLine) -> Part:
+    found = considered(table, sale, line.unit, at, report.get(Unit.INPUT_TOKENS, 0))
+    return Part(
+        unit=line.unit.column,
+        quantity=line.quantity,
+        per_million=Decimal(line.price).scaleb(-6),
+        amount=Decimal(line.amount).scaleb(-12),
+        place=line.place,
+        source=line.source,
+        looked_at=tuple(map(_looked, found)),
+    )
+
+
+def _looked(one: Considered) -> Looked:
+    entry = one.entry
+    price = f"{Decimal(entry.price).scaleb(-6).normalize():f} {entry.currency} per million"
+    return Looked(
+        place=entry.place,
+        verdict=one.verdict,
+        why=one.why,
+        says=f"{entry.percent.normalize():f} % off" if entry.is_discount else price,
+        conditions=_wording(entry),
+        source=entry.source,
+        holds=one.holds,
+    )
+
+
+def _wording(entry: Entry) -> str:
+    conditions = entry.conditions
+    named = [f"{name} {value}" for name, value in zip(NAMES, conditions.names, strict=True) if value]
+    above = [f"above {conditions.above} input tokens"] if conditions.above else []
+    hours = [f"in {len(conditions.hours)} hours of the week"] if conditions.hours else []
+    return ", ".join([*named, *above, *hours, f"from {entry.interval.begin}"])
+
+
+def _known_product(table: PriceTable, name: str) -> str:
+    """The product of a model's name: a cloud's prefix and the day of a snapshot are no part of it."""
+    known = {entry.conditions.product for book in table.books for entry in book.entries}
+    bare = name.removeprefix("openai.")
+    return next((one for one in (name, bare, _SNAPSHOT.sub("", bare)) if one in known), name)
+
+
+def _report(text: str) -> Mapping[Unit, int]:
+    """`in=1000,cached=400,out=500` as a report. Raises InvalidInput: unknown units, no numbers, parts above wholes."""
+    report: dict[Unit, int] = {}
+    problems = []
+    for part in filter(None, text.split(",")):
+        name, _, count = part.strip().partition("=")
+        unit = _SHORT.get(name) or _UNITS.get(name)
+        todo = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *_UNITS])}."
+        try:
+            if unit is None or unit in report:
+                raise BadNumber("it is no unit, or it stands there twice", todo)
+            report[unit] = read_whole(count)
+        except BadNumber as error:
+            problems.append(error.problem(f"{part!r} is no usage", "--tokens"))
+    problems += [
+        Problem(
+            what="usage that cannot be", why=why, where="--tokens", todo="Give the whole and its parts as reported."
+        )
+        for why in problems_of(report)
+    ]
+    if problems:
+        raise InvalidInput(*problems)
+    return report

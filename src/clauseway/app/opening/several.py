@@ -1,0 +1,171 @@
+"""Several agreements opened together, asked as one is. See `decisions.several` for how their answers are joined."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Self, TypeAlias
+
+import msgspec
+
+from clauseway.agreement import FactRegister, Precedence, read_facts
+from clauseway.agreement.agreement import Figure
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import Asking, OpenAgreement, Wrong, agreement_of, open_agreement, read_text
+from clauseway.app.opening.library import with_recorded as one_with_recorded
+from clauseway.catalog import Catalog
+from clauseway.decisions import (
+    Asked,
+    Decision,
+    Question,
+    Span,
+    ask_together,
+    check_readings_together,
+    check_regions_together,
+    decide_together,
+    joint_catalog,
+    own_options,
+    supposing_together,
+    timeline_together,
+)
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+
+class OpenAgreements(msgspec.Struct, Asking, frozen=True):
+    """Agreements in force at once, two or more, each with its own facts."""
+
+    each: tuple[OpenAgreement, ...]
+
+    @property
+    def catalog(self) -> Catalog:
+        """Everything that one of them names."""
+        return joint_catalog([one.catalog for one in self.each])
+
+    def _ask(self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str) -> Question:
+        return ask_together(self.each, as_of=as_of, known_at=known_at, readings=readings, **named)
+
+    def answer(self, question: Question) -> Decision:
+        """Answer a question that is checked already."""
+        return decide_together(self.each, question)
+
+    def timeline(self, question: Question) -> tuple[Span, ...]:
+        """The answers to a question over all days, as known at its `known_at`."""
+        return timeline_together(self.each, question)
+
+    def supposing(self, suppositions: Iterable[str]) -> Self:
+        """The same agreements with supposed facts, each in those that name what it names; in one of them at least."""
+        wrong = Wrong()
+        asked: Sequence[Asked] = self.each
+        for text in suppositions:
+            asked = wrong.tried(partial(supposing_together, asked, text), asked)
+        wrong.refuse()
+        return msgspec.structs.replace(self, each=tuple(asked))
+
+    def with_facts_from(self, path: Path) -> "OpenAgreements":
+        """The same agreements with the facts of a file, which may name whatever one of them names."""
+        before = self.catalog
+        register, after = read_facts(str(path), read_text(path), before)
+        added = after.parties - before.parties, after.products.keys() - before.products.keys()
+        return OpenAgreements(tuple(_with_file(one, register, after, added) for one in self.each))
+
+
+# What a question may be put to.
+Opened: TypeAlias = OpenAgreement | OpenAgreements
+
+
+def _with_file(
+    one: OpenAgreement, register: FactRegister, joint: Catalog, added: tuple[Set[str], Set[str]]
+) -> OpenAgreement:
+    """An agreement with a file's facts and with what the file adds: parties, and products of classes that it has."""
+    parties, products = added
+    found = {
+        name: joint.products[name] for name in products if joint.products[name].product_class in one.catalog.classes
+    }
+    catalog = msgspec.structs.replace(
+        one.catalog, parties=one.catalog.parties | parties, products={**one.catalog.products, **found}
+    )
+    facts = one.facts.with_facts(register.facts)
+    return msgspec.structs.replace(one, catalog=catalog, facts=facts)
+
+
+def open_agreements(folders: Sequence[Path | str | None]) -> Opened:
+    """Open agreements that are in force at once; none given is the built-in one. Raises InvalidInput."""
+    return _joined([partial(open_agreement, folder) for folder in folders or [None]])
+
+
+def agreements_of(texts: Sequence[Mapping[str, str]]) -> Opened:
+    """Open agreements that are in force at once, each from its texts. Raises InvalidInput."""
+    return _joined([partial(agreement_of, documents) for documents in texts])
+
+
+def _joined(opening: Sequence[Callable[[], OpenAgreement]]) -> Opened:
+    wrong = Wrong()
+    each = [wrong.tried(open_one, None) for open_one in opening]
+    opened = [found for found in each if found is not None]
+    ids = [one.agreement.id for one in opened]
+    for repeated in sorted({name for name in ids if ids.count(name) > 1}):
+        wrong.problems.append(
+            Problem(
+                what=f"two agreements are {repeated!r}",
+                why="a reason names its agreement by the id",
+                where="--agreement",
+                todo="Give each folder once, or give one of them another id.",
+            )
+        )
+    wrong.refuse()
+    check_regions_together(opened)
+    return opened[0] if len(opened) == 1 else OpenAgreements(tuple(opened))
+
+
+def each_of(opened: Opened) -> tuple[OpenAgreement, ...]:
+    """The agreements, one or several."""
+    return opened.each if isinstance(opened, OpenAgreements) else (opened,)
+
+
+def own_readings(opened: Opened, one: OpenAgreement, chosen: Mapping[str, str]) -> Mapping[str, str]:
+    """How one of the agreements is read, by what is chosen. Raises InvalidInput for what none of them defines."""
+    check_readings_together(each_of(opened), chosen)
+    return own_options(one.agreement, chosen)
+
+
+def with_recorded(opened: Opened, home: Home) -> Opened:
+    """The agreements with what was recorded in a home for each."""
+    if isinstance(opened, OpenAgreements):
+        return OpenAgreements(tuple(one_with_recorded(one, home) for one in opened.each))
+    return one_with_recorded(opened, home)
+
+
+def text_hash(opened: Opened) -> str:
+    """The hash of the text, of several the hashes joined by a plus sign in the order of their ids."""
+    in_order = sorted(each_of(opened), key=lambda one: one.agreement.id)
+    return "+".join(one.agreement.hash for one in in_order)
+
+
+def figures_of(opened: Opened) -> Mapping[str, Figure]:
+    """The figures that the agreements declare. Raises InvalidInput where two declare one name otherwise."""
+    figures: dict[str, Figure] = {}
+    problems = []
+    for one in each_of(opened):
+        for name, figure in one.agreement.figures.items():
+            before = figures.setdefault(name, figure)
+            if (before.value, before.standing) != (figure.value, figure.standing):
+                why = (
+                    f"one agreement has {before.value} ({before.standing}), another {figure.value} ({figure.standing})"
+                )
+                todo = "Rename it in one of them, and in the terms that use it."
+                what = f"the figure {name!r} is declared twice"
+                problems.append(Problem(what=what, why=why, where=one.agreement.id, todo=todo))
+    if problems:
+        raise InvalidInput(*problems)
+    return figures
+
+
+def first_clouds(opened: Opened) -> frozenset[str]:
+    """The clouds that some ship-first term names."""
+    return frozenset(
+        term.first
+        for one in each_of(opened)
+        for amendment in one.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, Precedence)
+    )

@@ -1,0 +1,175 @@
+"""Expanding the demand of real tenants into usage of other days: many records, quickly, straight into the lake."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clauseway.app.books.basis import basis_of
+from clauseway.app.books.sealing import alone, open_lake
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened
+from clauseway.metering import RequestId, Status, Unit, Used
+from clauseway.pricing import PriceTable, Sale
+from clauseway.sandbox.traffic.demand import Demanded, Window, buying, demand
+from clauseway.storage.lake.batches import Range
+from clauseway.storage.lake.columns import INTENT_SCHEMA, used_table
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_of, start_of_day_ns
+
+# The sample that ships; its README names source, licence and what was changed.
+SAMPLE = Path(__file__).parents[2] / "sandbox" / "data" / "servegen_m_small_sample.parquet"
+_BATCH_ROWS = 100_000
+_BOOT_BITS = 62
+_REGIONS = {"azure": "eastus2", "aws": "us-east-2", "openai-own": "us"}
+# Where everything may be served and was sold from the first: what stands in where something else is not possible.
+_INSTEAD_CLOUD, _INSTEAD_PRODUCT = "azure", "gpt-5.4"
+
+
+class Expanded(msgspec.Struct, frozen=True, kw_only=True):
+    """How many records are in the lake now, and how many of them had been there."""
+
+    records: int
+    again: int
+    tenants: int
+
+
+class _Placed(msgspec.Struct, frozen=True):
+    """What serves a tenant on a day, and by which decision."""
+
+    seller: str
+    cloud: str
+    product: str
+    decision: str
+    outcome: str
+    terms: tuple[str, ...]
+    receipt: str
+
+
+def read_windows(path: Path | None) -> list[Window]:
+    """The windows of a file, or of the sample. Raises InvalidInput."""
+    names = list(Window.__struct_fields__)
+    try:
+        rows = pq.read_table(path or SAMPLE, columns=names).to_pylist()
+        return [Window(**row) for row in rows]
+    except (OSError, pa.ArrowException) as error:
+        todo = f"Give a Parquet file with the columns {', '.join(names)}."
+        why = str(error).splitlines()[0]
+        raise InvalidInput(Problem(what="the demand cannot be read", why=why, where=str(path), todo=todo)) from None
+
+
+def expand(
+    home: Home,
+    opened: Opened,
+    windows: Sequence[Window],
+    days: Interval,
+    scale: Fraction,
+    seed: int,
+    told: Callable[[int], object] = lambda _: None,
+) -> Expanded:
+    """Make the requests of some days and seal them. The same again changes nothing: a batch is in the lake once.
+
+    Each is served where the agreements permit it on its day and where its product has a price; on Azure otherwise.
+    """
+    placing = _Placing(opened, basis_of(home).prices(KnownAt(time.time_ns())))
+    name = _name(windows, days, scale, seed)
+    boot = int(name, 16) >> (64 - _BOOT_BITS)
+    requests = demand(windows, start_of_day_ns(days.begin), (days.end - days.begin).days, scale, seed)
+    first = again = 0
+    tenants: set[int] = set()
+    with open_lake(home) as lake, alone(home):
+        while some := list(islice(requests, _BATCH_ROWS)):
+            tenants |= {one.client for one in some}
+            of = Range(spool=f"expanded-{name}", segment=0, first_frame=first, end_frame=first + len(some))
+            if lake.is_sealed(of):
+                again += len(some)
+            else:
+                rows = [_used(one, RequestId(boot, first + n), placing) for n, one in enumerate(some)]
+                now_ns = time.time_ns()
+                lake.seal_tables(of, used_table(rows, now_ns), INTENT_SCHEMA.empty_table(), now_ns)
+            first += len(some)
+            told(first)
+    return Expanded(records=first, again=again, tenants=len(tenants))
+
+
+def days_between(begin: date, last: date) -> Interval:
+    """Both days included. Raises InvalidInput where the last comes before the first."""
+    days = Interval(begin, last + timedelta(days=1))
+    if days.is_empty:
+        why, todo = f"{last} comes before {begin}", "Give the first day with --from and the last with --to-day."
+        raise InvalidInput(Problem(what="no day lies between", why=why, where="--to-day", todo=todo))
+    return days
+
+
+def parse_scale(text: str) -> Fraction:
+    """`1/1000` or `0.001`. Raises InvalidInput."""
+    try:
+        scale = Fraction(text)
+        if scale <= 0:
+            raise ValueError("it is not above zero")
+        return scale
+    except (ValueError, ZeroDivisionError) as error:
+        todo = "Write how many records a request of the original becomes: 1/1000."
+        raise InvalidInput(Problem(what=f"{text!r} is no scale", why=str(error), where="--scale", todo=todo)) from None
+
+
+class _Placing:
+    """Which cloud and product a tenant gets on a day, decided once per day and wish."""
+
+    def __init__(self, opened: Opened, prices: PriceTable) -> None:
+        self._opened, self._prices = opened, prices
+        self._placed: dict[tuple[int, date], _Placed] = {}
+
+    def of(self, client: int, day: date) -> _Placed:
+        kind = client % 6  # tenants of one kind buy alike: see `demand`
+        if (kind, day) not in self._placed:
+            self._placed[kind, day] = self._decide(kind, day)
+        return self._placed[kind, day]
+
+    def _decide(self, client: int, day: date) -> _Placed:
+        wish = buying(client)
+        for cloud, product in self._tried(wish.cloud, wish.product):
+            decided = self._opened.decide(
+                action="serve", party="openai", product=product, cloud=cloud, seller=wish.seller, as_of=day
+            )
+            if decided.outcome == "permitted" and self._has_price(product, cloud, wish.seller, day):
+                terms = tuple(reason.term for reason in decided.reasons)
+                receipt = msgspec.json.encode(decided.receipt).decode()
+                return _Placed(wish.seller, cloud, product, decided.receipt.id, decided.outcome, terms, receipt)
+        why = f"nothing permits it on {day} where it has a price"
+        todo = "Choose other days, or another agreement."
+        raise InvalidInput(Problem(what=f"{wish.product} is served nowhere", why=why, where="--from", todo=todo))
+
+    def _tried(self, cloud: str, product: str) -> Iterator[tuple[str, str]]:
+        yield cloud, product
+        yield _INSTEAD_CLOUD, product
+        yield _INSTEAD_CLOUD, _INSTEAD_PRODUCT
+
+    def _has_price(self, product: str, cloud: str, seller: str, day: date) -> bool:
+        rows = self._prices.rows([Sale(product, cloud, seller, _REGIONS[cloud])])
+        return any(row.begin <= day < row.end and Unit.INPUT_TOKENS in row.prices for row in rows)
+
+
+def _used(one: Demanded, request: RequestId, placing: _Placing) -> Used:
+    placed = placing.of(one.client, day_of(one.event_ns))
+    return Used(
+        request=request, attempt=1, event_ns=one.event_ns, organisation=buying(one.client).organisation,
+        project="expanded", key_id="", seller=placed.seller, segment="any", deployment=f"{placed.cloud}-expanded",
+        cloud=placed.cloud, region=_REGIONS[placed.cloud], product=placed.product, model=placed.product,
+        decision=placed.decision, outcome=placed.outcome, terms=placed.terms, receipt=placed.receipt, endpoint=1,
+        status=Status.COMPLETE, http_status=200, streamed=False, duration_us=0, first_content_us=0,
+        charge_picodollars=0, upstream_id="",
+        units=((Unit.INPUT_TOKENS, one.input_tokens), (Unit.OUTPUT_TOKENS, one.output_tokens)),
+    )  # fmt: skip
+
+
+def _name(windows: Sequence[Window], days: Interval, scale: Fraction, seed: int) -> str:
+    """16 hexadecimal digits for what is expanded, so that the same is known again and anything else is apart."""
+    told = msgspec.json.encode([windows, str(days.begin), str(days.end), str(scale), seed])
+    return hashlib.sha256(told).hexdigest()[:16]

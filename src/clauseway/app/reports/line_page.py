@@ -1,0 +1,76 @@
+"""What stands behind a statement line as a page says it: amounts as text, the words of the clause, every step."""
+
+from decimal import Decimal
+
+from clauseway.app.reports import tracing
+from clauseway.app.reports.statements import cents, exact
+from clauseway.ledger.settlement import described
+from clauseway.values import USD
+from clauseway.web import LineContext, TracedClause, TracedEntry, TracedLeg, TracedRequest, TracedUnit
+
+
+def line_context(trace: tracing.LineTrace) -> LineContext:
+    """The trace for a page."""
+    line = trace.line
+    shown = len(trace.requests)
+    followed = any(request.share_after is not None for request in trace.requests)
+    return LineContext(
+        period=trace.period,
+        id=line.id,
+        title=f"{line.payer} pays {line.payee} {cents(line.amount)}: "
+        + described(line.product, line.cloud, line.seller),
+        currency=USD,
+        working=(*_counted(trace), *trace.working),
+        remarks=trace.remarks,
+        entries=tuple(
+            TracedEntry(
+                id=entry.id,
+                day=entry.day,
+                narration=entry.narration,
+                legs=tuple(TracedLeg(account=str(leg.account), amount=cents(leg.amount)) for leg in entry.postings),
+            )
+            for entry in trace.entries
+        ),
+        days=tuple((day.day, f"{day.requests:,}", exact(day.charged)) for day in trace.days),
+        prices=tuple(map(_unit, trace.prices)),
+        requests=tuple(map(_request, trace.requests)),
+        requests_note="The request that was asked for."
+        if followed
+        else f"{shown:,} of {line.requests:,}, the first and the last by event time.",
+        clauses=tuple(TracedClause(citation=one.citation, title=one.title, text=one.text) for one in trace.clauses),
+    )
+
+
+def _counted(trace: tracing.LineTrace) -> tuple[str, ...]:
+    """What was charged, where the base has another part of it than the whole."""
+    if trace.charged == trace.counted:
+        return ()
+    return (f"charged {exact(trace.charged)}, counted in the base {exact(trace.counted)}",)
+
+
+def _unit(unit: tracing.PricedUnit) -> TracedUnit:
+    return TracedUnit(
+        unit=unit.unit.replace("_", " "),
+        quantity=f"{unit.quantity:,}",
+        price=exact(unit.usd_per_million),
+        charged=exact(unit.charged),
+        source=unit.source,
+    )
+
+
+def _request(request: tracing.TracedRequest) -> TracedRequest:
+    return TracedRequest(
+        id=request.request_id,
+        at=request.at,
+        whose="/".join(filter(None, (request.organisation, request.project))),
+        served_by=f"{request.model} on {request.cloud} {request.region}".rstrip(),
+        charged=exact(request.charged),
+        units=tuple(map(_unit, request.units)),
+        moved=_moved(request.share_before, request.share_after),
+    )
+
+
+def _moved(before: Decimal | None, after: Decimal | None) -> str:
+    if before is None or after is None:
+        return ""
+    return f"In order of time it moved the line's share from {exact(before)} to {exact(after)}."

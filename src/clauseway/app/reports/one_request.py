@@ -1,0 +1,118 @@
+"""One request as journal and lake know it: each attempt with its end, its decision, its units and its cost."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.opening.home import Home
+from clauseway.metering import RequestId, Status, Unit
+from clauseway.metering.endpoints import ENDPOINT_NAMES
+from clauseway.storage.lake.requests import Row, intent_rows, usage_rows
+from clauseway.values import InvalidInput, Problem
+
+OPEN = "open"
+
+
+class Attempted(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt. `status` is `open` while no end of it is recorded, else as in metering.Status; `http_status` is 0
+    where the cloud gave none. `charge_picodollars` is provisional: settlement prices from the dated book.
+    """
+
+    attempt: int
+    deployment: str
+    cloud: str
+    seller: str
+    region: str
+    model: str
+    status: str
+    http_status: int
+    duration_us: int
+    units: Mapping[str, int]
+    charge_picodollars: int
+    upstream_id: str
+    decision: str
+    outcome: str
+    terms: tuple[str, ...]
+    receipt: str
+
+
+class OneRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request. `at` is the business time whose terms and prices applied."""
+
+    request: str
+    at: datetime
+    operation: str
+    organisation: str
+    project: str
+    key_id: str
+    product: str
+    attempts: tuple[Attempted, ...]
+
+
+def one_request(home: Home, request_id: str) -> OneRequest:
+    """Everything recorded of a request; what is still in the journal is sealed first. Raises InvalidInput."""
+    _check(request_id)
+    seal(home)
+    with open_lake(home) as lake:
+        ends = {row["attempt"]: row for row in usage_rows(lake, request_id)}
+        begun = {row["attempt"]: row for row in intent_rows(lake, request_id)}
+    rows = [ends.get(attempt) or begun[attempt] for attempt in sorted({*ends, *begun})]
+    if not rows:
+        raise InvalidInput(
+            Problem(
+                what=f"no request {request_id}",
+                why="neither the journal nor the lake of this home holds it; requests refused before any cloud was "
+                "asked are told by the gateway alone, while it runs",
+                where=str(home.root),
+                todo="Take the id from the answer's header x-clauseway-request-id, and name the home with --home.",
+            )
+        )
+    first = rows[0]
+    return OneRequest(
+        request=request_id,
+        at=datetime.fromtimestamp(first["event_ns"] / 1e9, UTC),
+        operation=ENDPOINT_NAMES.get(first["endpoint"], str(first["endpoint"])),
+        organisation=first["organisation"],
+        project=first["project"],
+        key_id=first["key_id"],
+        product=first["product"],
+        attempts=tuple(_attempted(row) for row in rows),
+    )
+
+
+def _check(request_id: str) -> None:
+    try:
+        RequestId.parse(request_id)
+    except (AssertionError, ValueError):
+        raise InvalidInput(
+            Problem(
+                what=f"{request_id!r} names no request",
+                why="a request's id is req_ and 32 hexadecimal digits",
+                where="ID",
+                todo="Take it from the answer's header x-clauseway-request-id.",
+            )
+        ) from None
+
+
+def _attempted(row: Row) -> Attempted:
+    ended = "status" in row
+    return Attempted(
+        attempt=row["attempt"],
+        deployment=row["deployment"],
+        cloud=row["cloud"],
+        seller=row["seller"],
+        region=row["region"],
+        model=row["model"],
+        status=Status(row["status"]).name.lower() if ended else OPEN,
+        http_status=row["http_status"] if ended else 0,
+        duration_us=row["duration_us"] if ended else 0,
+        units={unit.column: row[unit.column] for unit in Unit if row.get(unit.column) is not None},
+        charge_picodollars=row["charge_picodollars"] if ended else 0,
+        upstream_id=row["upstream_id"] or "" if ended else "",
+        decision=row["decision"],
+        outcome=row["outcome"],
+        terms=tuple(row["terms"] or ()),
+        receipt=row["receipt"],
+    )

@@ -1,0 +1,451 @@
+"""A statement in one file, with everything that a stranger needs to perform it again.
+
+    pack      manifest.json   what is in it: name, size and SHA-256 of each part
+              statement.json  the statement, byte for byte as it is signed
+              signatures.json who signed it, where somebody did
+              books.json      what it stands on: agreements, prices, rates, figures, readings, facts, credits and
+                              disputes, accepted losses, the settlements and closes before it
+              days.json       its usage by day: attempts and digest
+              usage.parquet   its usage, attempt by attempt; left out where only sums are handed over
+
+A pack is a ZIP file without compression: it holds what it says, and nothing is unpacked beside it. It is read into a
+home of its own that is gone afterwards; the home at hand only tells which keys it trusts.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.periods import month
+from clauseway.app.reports.verifying import (
+    Given,
+    Repetition,
+    Verification,
+    beside,
+    corrected_periods,
+    performed_corrections,
+    repeat,
+    unchecked,
+    verification,
+)
+from clauseway.ledger import Statement, statement_of
+from clauseway.ledger.statement import canonical_bytes
+from clauseway.metering.checks import UNITS_PER_ROW_MAX
+from clauseway.storage.books import handed_over
+from clauseway.storage.books.books import Books
+from clauseway.storage.lake.batches import Range
+from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA, is_sound
+from clauseway.storage.lake.content import DayContent, counted_attempts, day_contents
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.past import copied
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after, exact_sum
+
+FORMAT = "clauseway-pack/1"
+MANIFEST, STATEMENT, SIGNATURES = "manifest.json", "statement.json", "signatures.json"
+BOOKS, DAYS, USAGE = "books.json", "days.json", "usage.parquet"
+# What may be in a pack, and how many bytes of it are read at most. A statement of 100,000 lines has
+# 60 MB; of usage, a hundred million attempts.
+_PARTS: Mapping[str, int] = {
+    MANIFEST: 64 * 1024,
+    STATEMENT: 256 * 1024**2,
+    SIGNATURES: 64 * 1024**2,
+    BOOKS: 1024**3,
+    DAYS: 16 * 1024**2,
+    USAGE: 16 * 1024**3,
+}
+_MAY_LACK = frozenset({SIGNATURES, USAGE})
+# Every file has this time, so that the same content is the same bytes.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_ROWS = 50_000
+# Longer names are no names of ours; a short one that is repeated a billion times is read once.
+_TEXT_BYTES_MAX = 4_000
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a pack, with its size and the SHA-256 of its bytes."""
+
+    name: str
+    bytes: int
+    digest: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is in a pack. `settled` is when the statement was settled, where it was packed."""
+
+    format: str
+    period: str
+    receipt: str
+    settled: str
+    parts: tuple[Part, ...]
+
+
+class Packed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was packed. `digest` is the SHA-256 of the manifest, which names all other parts."""
+
+    file: str
+    bytes: int
+    digest: str
+    attempts: int
+    days: int
+
+
+class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of performing a pack again, and the days whose usage is not what the pack says."""
+
+    repeated: Verification
+    digest: str
+    attempts: int
+    days_changed: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        return self.repeated.same and not self.days_changed
+
+
+def is_pack(path: Path) -> bool:
+    """Whether a file looks like a pack."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False
+
+
+def pack_month(
+    home: Home, period: str, out: Path, *, given: Given | None = None, beside_of: Path | None = None, sums: bool = False
+) -> Packed:
+    """Pack the statement of a settled month, or one that was given with its signatures beside it.
+
+    With `sums`, usage is told by day alone. Raises InvalidInput: not settled here, or not on the usage that is here.
+    """
+    days = month(period)
+    with copied(home.control, home.lake) as lake, TemporaryDirectory(prefix="clauseway-") as folder:
+        stated = given.statement if given is not None else _settled(lake, days, period)
+        if stated is None or stated.as_of != days:
+            raise _refused("no statement to pack", f"it is not one of {period} as JSON", str(beside_of or period))
+        settled_ns = Books(lake.control).settled_ns(stated.receipt)
+        if settled_ns is None:
+            raise _refused("the statement is not from here", "no settlement with its receipt is recorded", period)
+        again = repeat(home, lake, stated)
+        if again.blocked:
+            raise _refused("the statement cannot be packed", " ".join(again.blocked), period)
+        needed = _needed(again, days)
+        contents = day_contents(again.view, needed)
+        parts: dict[str, bytes | Path] = {
+            STATEMENT: canonical_bytes(stated),
+            BOOKS: _json(handed_over.taken(lake.control, settled_ns, days.begin)),
+            DAYS: _json(contents),
+        }
+        if beside_of is not None and beside(beside_of).exists():
+            parts[SIGNATURES] = beside(beside_of).read_bytes()
+        if not sums:
+            parts[USAGE] = Path(folder) / USAGE
+            _write_usage(again.view, needed, Path(folder) / USAGE)
+        digest = _write(out, parts, period, stated.receipt, str(KnownAt(settled_ns)))
+    attempts = sum(one.attempts for one in contents)
+    return Packed(file=str(out), bytes=out.stat().st_size, digest=digest, attempts=attempts, days=len(contents))
+
+
+def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerification, Given, bytes]:
+    """Perform a pack again, in a home of its own; also its statement, and its signatures where it has some.
+
+    Of a pack that tells its usage by day alone, the usage of the `reader` is held against it, day by day, and what it
+    comes to is compared line by line. Raises InvalidInput where it is no pack, or is not what its manifest says.
+    """
+    with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
+        manifest, digest = _manifest(archive, path)
+        given = Given(format="json", content=_read(archive, STATEMENT, manifest, path), statement=None)
+        stated = _decoded(given.content, Statement, path, STATEMENT)
+        if stated.receipt != manifest.receipt or stated.month != manifest.period:
+            raise _bad(path, "its statement is not the one that its manifest names")
+        told = _decoded(_read(archive, DAYS, manifest, path), list[DayContent], path, DAYS)
+        home = Home(Path(folder) / "home").make()
+        has_usage = any(part.name == USAGE for part in manifest.parts)
+        with open_lake(home) as lake:
+            _fill(lake, _decoded(_read(archive, BOOKS, manifest, path), handed_over.Rows, path, BOOKS), path)
+            usage = Path(folder) / USAGE
+            if has_usage:
+                _copy(archive, manifest, usage, path)
+            has_own = not has_usage and _own_usage(reader, told, usage)
+            if has_usage or has_own:
+                _seal(lake, usage, path)
+            again = repeat(home, lake, stated)
+            settlement = performed_corrections(home, lake, stated, again)
+            there = day_contents(again.view, _needed(again, stated.as_of))
+        blocked = again.blocked
+        if not has_usage:
+            blocked = _by_sums(stated, told, there, has_own=has_own)
+        done = verification(stated, settlement, blocked, again.remarks)
+        if not has_usage and not has_own:
+            there = told
+            lines = (unchecked(line, " ".join(blocked)) for line in done.lines)
+            done = msgspec.structs.replace(done, lines=tuple(lines), differences=())
+        if done.same and given.content != canonical_bytes(stated):
+            done = msgspec.structs.replace(done, same=False, remarks=("The statement was written in other bytes.",))
+        changed = {one.day for one in (*told, *there)} - {one.day for one in told if one in there}
+        signatures = b""
+        if any(part.name == SIGNATURES for part in manifest.parts):
+            signatures = _read(archive, SIGNATURES, manifest, path)
+    verified = PackVerification(
+        repeated=done,
+        digest=digest,
+        attempts=sum(one.attempts for one in told),
+        days_changed=tuple(str(day) for day in sorted(changed)),
+    )
+    return verified, msgspec.structs.replace(given, statement=stated), signatures
+
+
+def _settled(lake: Lake, days: Interval, period: str) -> Statement:
+    """The statement of a month as it was closed, or else settled last."""
+    books = Books(lake.control)
+    closed = [one for one in books.closed() if one.period == days]
+    found = books.settlement(closed[0].receipt) if closed else books.latest(days)
+    if found is None:
+        todo = f"Settle it first: clauseway settle --period {period} --assume …"
+        what, why = f"{period} is not settled", "no settlement of that month was posted here"
+        raise InvalidInput(Problem(what=what, why=why, where="PERIOD", todo=todo))
+    return statement_of(found)
+
+
+def _own_usage(reader: Home | None, told: Sequence[DayContent], out: Path) -> bool:
+    """Write the reader's own usage of the days of a pack; return whether there is any."""
+    if reader is None or not reader.control.exists() or not told:
+        return False
+    days = Interval(min(one.day for one in told), day_after(max(one.day for one in told)))
+    with copied(reader.control, reader.lake) as own:
+        if not day_contents(own, days):
+            return False
+        _write_usage(own, days, out)
+    return True
+
+
+def _by_sums(
+    stated: Statement, told: Sequence[DayContent], there: Sequence[DayContent], *, has_own: bool
+) -> tuple[str, ...]:
+    """Why lines of a pack that tells its usage by day alone cannot be checked; nothing where one's own is the same."""
+    attempts = sum(one.attempts for one in told)
+    alone = f"The pack tells its usage by day alone: {attempts:,} attempts on {len(told)} days."
+    adds_up = "The lines add up to what is owed" if _adds_up(stated) else "The lines do NOT add up to what is owed"
+    if not has_own:
+        return (f"{alone} {adds_up}; nothing else of them can be checked without the usage.",)
+    others = {one.day for one in (*told, *there)} - {one.day for one in told if one in there}
+    if not others:
+        return ()
+    named = ", ".join(map(str, sorted(others)))
+    return (f"{alone} The usage of this home is another on {named}. {adds_up}, and this one came out otherwise.",)
+
+
+def _adds_up(stated: Statement) -> bool:
+    """Return whether the lines of each direction sum to its total."""
+    return all(
+        exact_sum(line.amount for line in stated.lines if (line.payer, line.payee) == (one.payer, one.payee))
+        == one.total
+        for one in stated.directions
+    )
+
+
+def _needed(again: Repetition, days: Interval) -> Interval:
+    """The days whose usage the settlement and its corrections stand on."""
+    begins = [again.settler.needed(period).begin for period in (days, *corrected_periods(again.settlement))]
+    return Interval(min(begins), days.end)
+
+
+def _write_usage(lake: Lake, days: Interval, out: Path) -> None:
+    """Write the attempts that count, in the order of their days."""
+    with pq.ParquetWriter(out, USAGE_SCHEMA, compression="zstd") as writer:
+        for batch in counted_attempts(lake, days):
+            writer.write_table(pa.Table.from_batches([batch]).cast(USAGE_SCHEMA))
+
+
+def _write(out: Path, parts: Mapping[str, bytes | Path], period: str, receipt: str, settled: str) -> str:
+    """Write a pack whole or not at all; the digest of its manifest."""
+    told = tuple(_part(name, parts[name]) for name in sorted(parts))
+    manifest = _json(Manifest(format=FORMAT, period=period, receipt=receipt, settled=settled, parts=told))
+    unfinished = out.with_name(f".{out.name}.part")
+    try:
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            _add(archive, MANIFEST, manifest)
+            for name in sorted(parts):
+                _add(archive, name, parts[name])
+        unfinished.replace(out)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        todo = "Name a file in a folder that exists and that you may write to."
+        why = error.strerror or str(error)
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def _part(name: str, content: bytes | Path) -> Part:
+    if isinstance(content, bytes):
+        return Part(name=name, bytes=len(content), digest=hashlib.sha256(content).hexdigest())
+    with content.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Part(name=name, bytes=content.stat().st_size, digest=digest)
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.external_attr = 0o644 << 16
+    entry.create_system = 3
+    if isinstance(content, bytes):
+        archive.writestr(entry, content)
+        return
+    entry.file_size = content.stat().st_size
+    with archive.open(entry, "w", force_zip64=True) as written, content.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            written.write(chunk)
+
+
+# Reading a pack that anybody may have written
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A pack whose parts are those there may be. Raises InvalidInput."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            names = [one.filename for one in entries]
+            if unknown := sorted(set(names) - _PARTS.keys()):
+                raise _bad(path, f"it holds {unknown[0][:80]!r}, which no pack has")
+            if len(set(names)) < len(names):
+                raise _bad(path, "it holds a part twice")
+            if missing := sorted(_PARTS.keys() - _MAY_LACK - set(names)):
+                raise _bad(path, f"it lacks {missing[0]}")
+            for one in entries:
+                if one.compress_type != zipfile.ZIP_STORED or one.flag_bits & 1:
+                    raise _bad(path, f"{one.filename} is compressed or encrypted")
+                if one.file_size > _PARTS[one.filename] or one.file_size != one.compress_size:
+                    raise _bad(path, f"{one.filename} is larger than it may be")
+            yield archive
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise _bad(path, str(error) or "it is no ZIP file") from None
+
+
+def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[Manifest, str]:
+    content = archive.read(MANIFEST)
+    manifest = _decoded(content, Manifest, path, MANIFEST)
+    if manifest.format != FORMAT:
+        raise _bad(path, f"its format is {manifest.format[:40]!r}, and this version reads {FORMAT}")
+    told = sorted(part.name for part in manifest.parts)
+    if told != sorted(set(archive.namelist()) - {MANIFEST}):
+        raise _bad(path, "its manifest names other parts than it holds")
+    return manifest, hashlib.sha256(content).hexdigest()
+
+
+def _read(archive: zipfile.ZipFile, name: str, manifest: Manifest, path: Path) -> bytes:
+    """A part, as its manifest says it is."""
+    content = archive.read(name)
+    [part] = [one for one in manifest.parts if one.name == name]
+    if (len(content), hashlib.sha256(content).hexdigest()) != (part.bytes, part.digest):
+        raise _bad(path, f"{name} is not what the manifest says")
+    return content
+
+
+def _copy(archive: zipfile.ZipFile, manifest: Manifest, out: Path, path: Path) -> None:
+    """Copy the usage out of the pack, as its manifest says it is."""
+    [part] = [one for one in manifest.parts if one.name == USAGE]
+    digest, left = hashlib.sha256(), part.bytes
+    with archive.open(USAGE) as read, out.open("wb") as written:
+        while chunk := read.read(1 << 20):
+            left -= len(chunk)
+            if left < 0:
+                break
+            digest.update(chunk)
+            written.write(chunk)
+    if left or digest.hexdigest() != part.digest:
+        raise _bad(path, f"{USAGE} is not what the manifest says")
+
+
+def _fill(lake: Lake, rows: handed_over.Rows, path: Path) -> None:
+    try:
+        handed_over.put(lake.control, rows)
+    except handed_over.Unfit as error:
+        raise _bad(path, f"{BOOKS}: {error}") from None
+
+
+def _seal(lake: Lake, usage: Path, path: Path) -> None:
+    """Seal the usage of a pack into its own lake."""
+    words = [field.name for field in USAGE_SCHEMA if field.name != "terms" and _is_text(field.type)]
+    try:
+        with pq.ParquetFile(usage, read_dictionary=words) as file:
+            if file.schema_arrow.names != USAGE_SCHEMA.names:
+                raise _bad(path, f"{USAGE} has other columns than usage has")
+            rows = file.metadata.num_rows
+            if rows > usage.stat().st_size:
+                raise _bad(path, f"{USAGE} says that it has {rows:,} rows, more than it has bytes")
+            parts = (_rows(batch, path) for batch in file.iter_batches(_ROWS))
+            of = Range(spool="pack", segment=1, first_frame=0, end_frame=max(rows, 1))
+            lake.seal_parts(of, _by_day(parts, path), INTENT_SCHEMA.empty_table(), 0)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _bad(path, f"{USAGE}: {error}") from None
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
+
+
+def _rows(batch: pa.RecordBatch, path: Path) -> pa.Table:
+    """Rows that can be usage. Texts are looked at once each before they are written out."""
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+            if longest > _TEXT_BYTES_MAX:
+                raise _bad(path, f"{USAGE} has a text of {longest:,} bytes")
+    table = pa.Table.from_batches([batch])
+    columns = [
+        column.cast(field.type) if not pa.types.is_dictionary(field.type) else column.cast(pa.string()).cast(field.type)
+        for column, field in zip(table.columns, USAGE_SCHEMA, strict=True)
+    ]
+    rows = pa.table(dict(zip(USAGE_SCHEMA.names, columns, strict=True)), schema=USAGE_SCHEMA)
+    if any(rows[name].null_count for name in ("request_id", "attempt", "event_ns", "event_day", "recorded_ns")):
+        raise _bad(path, f"{USAGE} has an attempt without a name or a time")
+    # Bills are imported as sums of many requests: nobody says of how many.
+    if not is_sound(rows, UNITS_PER_ROW_MAX):
+        raise _bad(path, f"{USAGE} has counts that cannot be true")
+    return rows
+
+
+def _by_day(parts: Iterator[pa.Table], path: Path) -> Iterator[pa.Table]:
+    """Rows in parts, each of one day. Raises InvalidInput where days are not in order."""
+    before = date.min
+    for part in parts:
+        for day in sorted(pc.unique(part["event_day"]).to_pylist()):
+            if day < before:
+                raise _bad(path, f"{USAGE} is not in the order of its days")
+            before = day
+            yield part.filter(pc.equal(part["event_day"], pa.scalar(day, pa.date32())))
+
+
+def _decoded(content: bytes, kind: Any, path: Path, name: str) -> Any:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _bad(path, f"{name}: {error}") from None
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.encode(value, order="sorted") + b"\n"
+
+
+def _bad(path: Path, why: str) -> InvalidInput:
+    todo = "Ask for it again: clauseway statement pack MONTH writes one."
+    return InvalidInput(Problem(what="no pack", why=why, where=str(path), todo=todo))
+
+
+def _refused(what: str, why: str, where: str) -> InvalidInput:
+    todo = "Settle the month on the usage that is here, or pack it where it was settled."
+    return InvalidInput(Problem(what=what, why=why, where=where, todo=todo))

@@ -1,0 +1,348 @@
+"""A cloud's bill compared with the meter: read the bill, price what was metered, find what differs and likely why.
+
+The bill says what it covers: its billing period, its clouds, and the sellers its invoices come from. Metered usage of
+these is compared, and nothing else. What was metered is priced group by group, so that usage without a price is a
+finding of its own and not the end.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened
+from clauseway.exchange.focus_rows import COSTS, Beside, Bill, Unread, read_bill
+from clauseway.ledger.reconciliation import (
+    DISCOUNT,
+    KNOWN_LATER,
+    NOT_COMPARED,
+    OTHER_DAY,
+    OTHER_PLACE,
+    OTHER_TIER,
+    Billed,
+    Charge,
+    Found,
+    Metered,
+    OtherPrice,
+    Place,
+    Tolerance,
+    reconcile,
+)
+from clauseway.metering import IS_ESTIMATE, Unit, billable
+from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
+from clauseway.pricing import Entry, PriceTable, Sale
+from clauseway.pricing.conditions import NAMES
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.metered import MeteredSum, metered_sums
+from clauseway.values import USD, BadNumber, Interval, InvalidInput, KnownAt, Problem, exact_product, read_decimal
+
+_HOURS, _HOURS_OF_WEEK = 24, 168
+# 1970 began on a Thursday: so many hours after a Monday's begin.
+_EPOCH_HOUR = 72
+_HUNDRED = Decimal(100)
+_TIER, _BUYER = NAMES.index("tier"), NAMES.index("buyer")
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What is compared: the days, the clouds, and the sellers; no seller named is all."""
+
+    days: Interval
+    clouds: tuple[str, ...]
+    sellers: tuple[str, ...]
+
+
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """A bill against the meter. `cost` is the bill's column that was compared; `unread` are rows left out, of which
+    `uncounted` have a cost that cannot be read either. Amounts are USD."""
+
+    bill: str
+    cost: str
+    scope: Scope
+    known_at: str
+    price_book: str
+    rows: int
+    found: Found
+    unread: tuple[Unread, ...]
+    uncounted: int
+
+    @property
+    def is_matched(self) -> bool:
+        return self.found.is_matched and not self.unread
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is matched is the whole bill, to its own total."""
+        return self.found.is_whole and not self.unread
+
+
+def reconcile_bill(
+    home: Home,
+    opened: Opened,
+    prices: PriceTable,
+    path: Path,
+    *,
+    tolerance: Tolerance,
+    cost: str = COSTS[0],
+    days: Interval | None = None,
+    clouds: Sequence[str] = (),
+    sellers: Sequence[str] = (),
+    rates: Mapping[str, Decimal] | None = None,
+) -> Reconciliation:
+    """Compare a bill with all that was metered; what the spools hold is sealed first. Nothing is changed or posted.
+
+    `days`, `clouds` and `sellers` narrow what the bill covers. Raises InvalidInput: a bill that cannot be read.
+    """
+    _check_cost(cost)
+    bill = read_bill(path, _products(opened, prices), cost)
+    seal(home)
+    with open_lake(home) as lake:
+        scope = _scope(bill, days, clouds, sellers, path)
+        around = Interval(scope.days.begin - timedelta(days=1), scope.days.end + timedelta(days=1))
+        sums = [one for one in sums_of(lake, around, prices) if one.cloud in scope.clouds]
+    scope = _sold_by(scope, sums, bill, sellers)
+    covered = [one for one in sums if not scope.sellers or one.seller in scope.sellers]
+    rows, left = _compared(bill, scope, sellers)
+    beside = [_charge(one, one.kind, prices, rates or {}) for one in bill.beside]
+    beside += [_charge(row, NOT_COMPARED, prices, rates or {}) for row in left]
+    rows = [_in_usd(_as_covered(row, bill), prices, rates or {}) for row in rows]
+    found = reconcile(
+        [part for one in covered for part in _parts(one, prices, bill.has_regions)],
+        rows,
+        days=scope.days,
+        tolerance=tolerance,
+        rates=rates,
+        others=_other_prices(prices),
+        beside=beside,
+    )
+    return Reconciliation(
+        bill=str(path),
+        cost=cost,
+        scope=scope,
+        known_at=str(prices.known_at),
+        price_book=prices.digest,
+        rows=len(rows),
+        found=found,
+        unread=bill.unread,
+        uncounted=bill.uncounted,
+    )
+
+
+def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
+    """`EUR=1.08` items: USD for one unit of a currency. Raises InvalidInput naming every bad one."""
+    rates: dict[str, Decimal] = {}
+    problems = []
+    for item in items:
+        currency, _, value = item.partition("=")
+        todo = "Write EUR=1.08: USD for one euro. Each currency once."
+        try:
+            rate = read_decimal(value)
+            is_code = len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()
+            if not is_code or not rate or currency == USD or currency in rates:
+                raise BadNumber("it is no currency with a rate above zero, or it is given already", todo)
+        except BadNumber as error:
+            problems.append(error.problem(f"{item!r} is no rate", "--rate"))
+        else:
+            rates[currency] = rate
+    if problems:
+        raise InvalidInput(*problems)
+    return rates
+
+
+def tolerance_of(amount: str, quantity: str) -> Tolerance:
+    """What counts as equal, from text. Raises InvalidInput."""
+    given = {"--tolerance": amount, "--quantity-tolerance": quantity}
+    problems = []
+    numbers = []
+    for flag, text in given.items():
+        try:
+            numbers.append(read_decimal(text))
+        except BadNumber as error:
+            problems.append(error.problem(f"{text!r} is no tolerance", flag))
+    if problems:
+        raise InvalidInput(*problems)
+    return Tolerance(amount=numbers[0], quantity=numbers[1])
+
+
+def _check_cost(cost: str) -> None:
+    if cost not in COSTS:
+        todo = f"Name one of {', '.join(COSTS)}."
+        why = "FOCUS has no such cost"
+        raise InvalidInput(Problem(what=f"unknown column {cost!r}", why=why, where="--cost", todo=todo))
+
+
+def _products(opened: Opened, prices: PriceTable) -> set[str]:
+    priced = {entry.conditions.product for book in prices.books for entry in book.entries} - {""}
+    return priced | set(opened.catalog.products)
+
+
+def _scope(bill: Bill, days: Interval | None, clouds: Sequence[str], sellers: Sequence[str], path: Path) -> Scope:
+    if not bill.rows:
+        count = f"{len(bill.unread)} rows could not be read" if bill.unread else "it has no row of category Usage"
+        problems = [
+            Problem(what=f"{one.field} cannot be read", why=one.reason, where=str(path), line=one.line,
+                    todo="Correct the row, or export the bill again.")
+            for one in bill.unread[:20]
+        ]  # fmt: skip
+        todo = "Give a bill with usage."
+        raise InvalidInput(
+            Problem(what="the bill has no usage", why=count, where=str(path), todo=todo), *problems
+        )  # fmt: skip
+    all_days = [row.day for row in bill.rows]
+    begin, end = bill.period or (min(all_days), max(all_days) + timedelta(days=1))
+    stated = Interval(min(begin, min(all_days)), max(end, max(all_days) + timedelta(days=1)))
+    named = tuple(sorted({row.cloud for row in bill.rows}))
+    return Scope(days=days or stated, clouds=tuple(sorted(clouds)) or named, sellers=tuple(sorted(sellers)))
+
+
+def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequence[str]) -> Scope:
+    """The sellers that the bill's invoices come from, where they are sellers of what was metered."""
+    if given:
+        return scope
+    issuers = {row.seller for row in bill.rows if row.cloud in scope.clouds}
+    metered = {one.seller for one in sums}
+    return msgspec.structs.replace(scope, sellers=tuple(sorted(issuers)) if issuers & metered else ())
+
+
+def _compared(bill: Bill, scope: Scope, sellers: Sequence[str]) -> tuple[list[Billed], list[Billed]]:
+    """The rows that are compared, and those left out: of another day or cloud, or sold by others than the named."""
+    rows: list[Billed] = []
+    left: list[Billed] = []
+    for row in bill.rows:
+        is_sold = not sellers or not row.seller or row.seller in sellers
+        is_within = row.day in scope.days and row.cloud in scope.clouds and is_sold
+        (rows if is_within else left).append(row)
+    return rows, left
+
+
+def _charge(row: Billed | Beside, kind: str, prices: PriceTable, rates: Mapping[str, Decimal]) -> Charge:
+    """A row that is not compared, in USD at its day's rate where there is one."""
+    rate = None if row.currency in rates or row.day is None else usd_rate(prices, row.currency, row.day)
+    if rate is None:
+        return Charge(kind=kind, cost=row.cost, currency=row.currency)
+    return Charge(kind=kind, cost=exact_product(row.cost, rate), currency=USD)
+
+
+def _as_covered(row: Billed, bill: Bill) -> Billed:
+    return row if bill.has_regions else msgspec.structs.replace(row, region="")
+
+
+def _in_usd(row: Billed, prices: PriceTable, rates: Mapping[str, Decimal]) -> Billed:
+    """A row in USD at its day's rate, where the supplied rates have one and none was given for the whole bill."""
+    if row.currency in rates or (rate := usd_rate(prices, row.currency, row.day)) is None:
+        return row
+    step = exact_product(row.cost_step, rate)
+    return msgspec.structs.replace(row, cost=exact_product(row.cost, rate), currency=USD, cost_step=step)
+
+
+def sums_of(lake: Lake, days: Interval, prices: PriceTable) -> list[MeteredSum]:
+    """What was metered, as finely as any price tells it apart."""
+    conditions = [entry.conditions for book in prices.books for entry in book.entries]
+    steps = sorted({one.above for one in conditions} - {0})
+    return metered_sums(lake, days, steps, {one.names[_BUYER] for one in conditions} - {""})
+
+
+def sale_of(one: MeteredSum) -> Sale:
+    """What the price of an hour's usage depends on."""
+    tier = tier_of(one.endpoint, one.tier)
+    return Sale(
+        product=one.product,
+        cloud=one.cloud,
+        seller=one.seller,
+        region=one.region,
+        buyer=one.organisation,
+        tier=tier,
+        endpoint=ENDPOINT_NAMES.get(one.endpoint, ""),
+        context=one.context,
+        hour=(one.hour + _EPOCH_HOUR) % _HOURS_OF_WEEK,
+    )
+
+
+def usd_rate(prices: PriceTable, currency: str, day: date) -> Decimal | None:
+    """USD for one unit of a currency on a day; None where no rate was supplied."""
+    try:
+        return prices.usd(currency, day)
+    except InvalidInput:
+        return None
+
+
+def _parts(one: MeteredSum, prices: PriceTable, by_region: bool) -> Iterator[Metered]:
+    """What was metered of each unit, each token once, with its charge; of wholes only, where nothing has a price."""
+    day = date(1970, 1, 1) + timedelta(days=one.hour // _HOURS)
+    row = prices.row(sale_of(one), day)
+    for unit, quantity in sorted(billable(one.units, frozenset(row.prices)).items()):
+        if quantity:
+            price = row.prices.get(unit)
+            rate = usd_rate(prices, row.currency, day)
+            yield Metered(
+                hour=one.hour,
+                cloud=one.cloud,
+                seller=one.seller,
+                region=one.region if by_region else "",
+                product=one.product,
+                unit=unit,
+                quantity=quantity,
+                amount=None
+                if price is None or rate is None
+                else exact_product(Decimal(quantity * price).scaleb(-12), rate),
+                attempts=one.attempts,
+                is_estimated=one.status in IS_ESTIMATE,
+                is_late=one.is_late,
+                first_request=one.first_request,
+                last_request=one.last_request,
+            )
+
+
+def _other_prices(prices: PriceTable) -> Callable[[Place, str, date], Sequence[OtherPrice]]:
+    """The prices that the books have for a unit of a product, each with what its being billed would mean."""
+    everything = PriceTable(prices.books, KnownAt.everything())
+
+    def others(place: Place, seller: str, day: date) -> list[OtherPrice]:
+        sale = Sale(place.product, place.cloud, seller, place.region)
+        found = [
+            _other(entry, sale, day, prices.known_at)
+            for entry in prices.looked_at(sale, place.unit)
+            if not entry.is_discount and entry.currency == USD
+        ]
+        found += _discounts(prices, everything, sale, place.unit, day)
+        return found
+
+    return others
+
+
+def _other(entry: Entry, sale: Sale, day: date, known_at: KnownAt) -> OtherPrice:
+    price = Decimal(entry.price).scaleb(-12)
+    says = f"{Decimal(entry.price).scaleb(-6).normalize():f} USD per million ({entry.place})"
+    miss = entry.conditions.miss(sale)
+    if entry.known_at.instant_ns > known_at.instant_ns:
+        return OtherPrice(price=price, cause=KNOWN_LATER, detail=f"{says}, recorded on {entry.known_at.day}")
+    tier = entry.conditions.names[_TIER]
+    if tier and tier != sale.tier:
+        return OtherPrice(price=price, cause=OTHER_TIER, detail=f"{says}, of the tier {tier}")
+    if entry.conditions.above:
+        return OtherPrice(
+            price=price, cause=OTHER_TIER, detail=f"{says}, for more than {entry.conditions.above} input tokens"
+        )
+    if day not in entry.interval:
+        until = "" if entry.interval.end == date.max else f" until {entry.interval.end - timedelta(days=1)}"
+        return OtherPrice(price=price, cause=OTHER_DAY, detail=f"{says}, from {entry.interval.begin}{until}")
+    return OtherPrice(price=price, cause=OTHER_PLACE, detail=f"{says}; {miss or 'another entry goes before it'}")
+
+
+def _discounts(prices: PriceTable, everything: PriceTable, sale: Sale, unit: Unit, day: date) -> Iterator[OtherPrice]:
+    """The list price where a discount was taken, and the other way round."""
+    won = prices.row(sale, day).won.get(unit)
+    if won is not None and won.discount is not None:
+        percent = f"{won.discount.percent.normalize():f} %"
+        detail = f"the list price, without the {percent} of {won.discount.place}"
+        yield OtherPrice(price=Decimal(won.entry.price).scaleb(-12), cause=DISCOUNT, detail=detail)
+    if won is None or won.discount is not None:
+        return
+    for entry in everything.looked_at(sale, unit):
+        if entry.is_discount:
+            kept = exact_product(Decimal(won.price), (_HUNDRED - entry.percent).scaleb(-2)).scaleb(-12)
+            detail = f"less the {entry.percent.normalize():f} % of {entry.place}, which does not hold here"
+            yield OtherPrice(price=kept, cause=DISCOUNT, detail=detail)

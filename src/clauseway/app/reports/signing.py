@@ -1,0 +1,201 @@
+"""Signing, countersigning and disputing statements, and telling what of a signed one is still as it was signed."""
+
+import base64
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.books.audit_log import edited_keys
+from clauseway.app.books.party_keys import is_signed, private_key, public_of, trusted_keys
+from clauseway.app.opening.home import Home
+from clauseway.app.reports.packing import verify_pack
+from clauseway.app.reports.verifying import Given, beside, verify_statement
+from clauseway.exchange.signatures import (
+    COUNTERSIGNED,
+    DISPUTED,
+    FORMAT,
+    SIGNED,
+    DisputedLine,
+    Signature,
+    Signatures,
+    changed_lines,
+    payload,
+    unsigned,
+    written,
+)
+from clauseway.ledger import Statement
+from clauseway.ledger.statement import canonical_bytes
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+
+class SignatureState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said of one signature. `valid`: its bytes are signed by its key; `trusted`: the home vouches for
+    that key as the party's."""
+
+    party: str
+    role: str
+    at: str
+    valid: bool
+    trusted: bool
+    disputes: tuple[DisputedLine, ...]
+    unverified: str = ""
+
+
+class Signing(msgspec.Struct, frozen=True, kw_only=True):
+    """The signatures under a statement, and what the statement says otherwise than the signed one.
+
+    `edited` says which of the home's trusted keys are not what was recorded.
+    """
+
+    file: str
+    signatures: tuple[SignatureState, ...]
+    changed: tuple[str, ...]
+    edited: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        return not self.changed and not self.edited and all(one.valid and one.trusted for one in self.signatures)
+
+
+def sign(home: Home, path: Path, given: Given, party: str, key: Path | None, role: str = SIGNED) -> Signing:
+    """Sign a statement as a party; the signatures are written beside it. Raises InvalidInput: not a statement's JSON as
+    it was written, not a party to it, signed before, nothing to countersign, or no key."""
+    return _added(home, path, given, party, key, role, ())
+
+
+def countersign(
+    home: Home, path: Path, given: Given, party: str, key: Path | None, pack: Path | None = None, unverified: str = ""
+) -> Signing:
+    """Sign a statement that another party has signed, and whose signatures hold.
+
+    It is performed again before, from a pack or from this home; where that is not the same it is signed only with a
+    reason (`unverified`), which the signature then says. Raises InvalidInput.
+    """
+    statement = _signable(path, given, party)
+    is_first = not beside(path).exists()
+    if not unverified and not is_first:
+        _refuse_unverified(home, path, statement, pack)
+    return _added(home, path, given, party, key, COUNTERSIGNED, (), unverified)
+
+
+def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path | None) -> None:
+    todo = 'See clauseway statement verify; or countersign it as it is: --unverified --why "…".'
+    what, where = "it cannot be countersigned", str(pack or path)
+    if pack is not None:
+        verified, packed, _ = verify_pack(pack, home)
+        if packed.content != canonical_bytes(statement):
+            raise InvalidInput(Problem(what=what, why="the pack holds another statement", where=where, todo=todo))
+        is_same = verified.same
+    else:
+        is_same = verify_statement(home, statement).same
+    if not is_same:
+        why = "performed again here, it is not the same"
+        raise InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+
+
+def dispute(
+    home: Home, path: Path, given: Given, party: str, key: Path | None, lines: Sequence[str], reason: str
+) -> Signing:
+    """Sign a statement but for some lines, and say why. Raises InvalidInput."""
+    disputes = tuple(DisputedLine(line=line, reason=reason) for line in lines)
+    return _added(home, path, given, party, key, DISPUTED, disputes)
+
+
+def signing_of(home: Home, path: Path, given: Given) -> Signing | None:
+    """What is to be said of the signatures beside a statement; None where there are none. Raises InvalidInput."""
+    if not beside(path).exists() or given.statement is None:
+        return None
+    document = _read(beside(path))
+    trusted = trusted_keys(home)
+    states = tuple(
+        SignatureState(
+            party=one.party,
+            role=one.role,
+            at=one.at,
+            valid=is_signed(one.key, one.signature, payload(document, number)),
+            trusted=one.key in trusted.get(one.party, ()),
+            disputes=one.disputes,
+            unverified=one.unverified or "",
+        )
+        for number, one in enumerate(document.signatures)
+    )
+    return Signing(
+        file=beside(path).name,
+        signatures=states,
+        changed=tuple(changed_lines(document, given.statement)),
+        edited=tuple(f"{problem.what}: {problem.why}" for problem in edited_keys(home)),
+    )
+
+
+def _added(
+    home: Home,
+    path: Path,
+    given: Given,
+    party: str,
+    key: Path | None,
+    role: str,
+    disputes: tuple[DisputedLine, ...],
+    unverified: str = "",
+) -> Signing:
+    statement = _signable(path, given, party)
+    document = _read(beside(path)) if beside(path).exists() else unsigned(statement)
+    before = signing_of(home, path, given)
+    _refuse(path, document, before, party, role)
+    private = private_key(party, key)
+    at = str(KnownAt(time.time_ns() // 1_000_000_000 * 1_000_000_000))
+    own = Signature(
+        party=party, role=role, at=at, key=public_of(private), disputes=disputes, unverified=unverified or msgspec.UNSET
+    )
+    document = msgspec.structs.replace(document, signatures=(*document.signatures, own))
+    signature = private.sign(payload(document, len(document.signatures) - 1))
+    own = msgspec.structs.replace(own, signature=base64.b64encode(signature).decode())
+    document = msgspec.structs.replace(document, signatures=(*document.signatures[:-1], own))
+    try:
+        beside(path).write_bytes(written(document))
+    except OSError as error:
+        why, todo = error.strerror or str(error), "Put the statement where you may write beside it."
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(beside(path)), todo=todo)) from None
+    signing = signing_of(home, path, given)
+    assert signing is not None, "it was just written"
+    return signing
+
+
+def _signable(path: Path, given: Given, party: str) -> Statement:
+    """The statement, if it is the JSON that is signed and concerns the party."""
+    what = "it cannot be signed"
+    if given.statement is None or given.content != canonical_bytes(given.statement):
+        why = "what is signed is the statement's JSON, byte for byte as clauseway writes it"
+        todo = "Write it again: clauseway statement --period … --out may.json. Prints of it carry its hash."
+        raise InvalidInput(Problem(what=what, why=why, where=str(path), todo=todo))
+    parties = {name for one in given.statement.directions for name in (one.payer, one.payee)}
+    if party not in parties:
+        why, todo = f"{party} neither pays nor is paid by it", f"Its parties: {', '.join(sorted(parties)) or 'none'}."
+        raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))
+    return given.statement
+
+
+def _refuse(path: Path, document: Signatures, before: Signing | None, party: str, role: str) -> None:
+    what, where = "it cannot be signed", str(beside(path))
+    if before is not None and (before.changed or not all(one.valid for one in before.signatures)):
+        why = "; ".join(before.changed) or "a signature under it is not valid"
+        todo = "Ask for the statement that was signed, or move the signatures away."
+        raise InvalidInput(Problem(what=what, why=why, where=where, todo=todo))
+    if any(one.party == party for one in document.signatures):
+        todo = "Move the signatures away to begin again."
+        raise InvalidInput(Problem(what=what, why=f"{party} has signed it", where=where, todo=todo))
+    if role == COUNTERSIGNED and not document.signatures:
+        why, todo = "nobody has signed it yet", f"Sign it: clauseway statement sign {path.name} --party {party}."
+        raise InvalidInput(Problem(what="it cannot be countersigned", why=why, where=where, todo=todo))
+
+
+def _read(path: Path) -> Signatures:
+    try:
+        document = msgspec.json.decode(path.read_bytes(), type=Signatures)
+        if document.format != FORMAT:
+            raise msgspec.DecodeError(f"its format is {document.format!r}")
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        what, todo = "no signatures", f"Give a document of the format {FORMAT}."
+        raise InvalidInput(Problem(what=what, why=str(error), where=str(path), todo=todo)) from None
+    return document

@@ -1,0 +1,39 @@
+"""A statement in the formats it is handed over in. `FORMATS` is the one list of them.
+
+Each is a function of the statement alone, so that whoever has the same inputs writes the same bytes. What needs a
+library of an extra is loaded when it is asked for.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+
+from clauseway.app.reports.statements import statement_context
+from clauseway.exchange.statement_csv import statement_csv
+from clauseway.ledger import Statement
+from clauseway.ledger.statement import canonical_bytes
+from clauseway.web.documents import statement_html
+
+# Brings the extra `documents` along.
+_PDF = "clauseway.web.pdf"
+TERMINAL = "terminal"
+
+
+def as_html(statement: Statement) -> bytes:
+    return statement_html(statement_context(statement)).encode()
+
+
+def as_pdf(statement: Statement) -> bytes:
+    written: bytes = importlib.import_module(_PDF).statement_pdf(statement_context(statement))
+    return written
+
+
+def as_csv(statement: Statement) -> bytes:
+    return statement_csv(statement).encode()
+
+
+FORMATS: Mapping[str, Callable[[Statement], bytes]] = {
+    "html": as_html,
+    "pdf": as_pdf,
+    "csv": as_csv,
+    "json": canonical_bytes,
+}

@@ -1,0 +1,428 @@
+"""What stands behind a statement line: its entries, its days, its units with their prices, its requests, its clause.
+
+    statement line ─▶ entries ─▶ charges by day ─▶ units and prices ─▶ requests
+          └─────────▶ clauses, with file, line and source
+
+Everything is read again from where it lies, by what was known when the line was settled; what does not come to the same
+sum as the line is said, not hidden.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
+from clauseway.app.books.bookkeeping import Sold, dispute
+from clauseway.app.books.handing_over import unpriced
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.books.settling import latest_settlements, now, saw_all_usage
+from clauseway.app.opening.charges import charge_of, charges_of, in_usd
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.reports.statements import working_of
+from clauseway.ledger import Dispute, Entry, Settlement, statement_of
+from clauseway.ledger.accruals import references
+from clauseway.ledger.statement import StatementLine, change_id, line_id
+from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.storage.lake.attempts import Attempt, Selection, attempts
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.usage import revenue
+from clauseway.values import (
+    CENT,
+    Citation,
+    Interval,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    day_after,
+    exact_product,
+    exact_sum,
+)
+
+# Requests shown from either end of a line: enough to see what they are.
+_SHOWN = 3
+# Beyond so many requests the prices shown are those of the requests shown: pricing them one by one would take minutes.
+_PRICED_ONE_BY_ONE_MAX = 200_000
+
+
+class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line's requests of one event day (UTC) were charged, in USD."""
+
+    day: date
+    requests: int
+    charged: Decimal
+
+
+class PricedUnit(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit at one price: `quantity` × `usd_per_million` ÷ 10⁶ = `charged`; the price stands in `source`."""
+
+    unit: str
+    quantity: int
+    usd_per_million: Decimal
+    charged: Decimal
+    source: str
+
+
+class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of a line: whose, when, what it used and what that cost.
+
+    In order of event time the line's share stood at `share_before` when it came and at `share_after` when it was done,
+    in USD, unrounded.
+    """
+
+    request_id: str
+    attempt: int
+    at: str
+    organisation: str
+    project: str
+    cloud: str
+    region: str
+    model: str
+    upstream_id: str
+    decision: str
+    terms: tuple[str, ...]
+    units: tuple[PricedUnit, ...]
+    charged: Decimal
+    share_before: Decimal | None = None
+    share_after: Decimal | None = None
+
+
+class TracedClause(msgspec.Struct, frozen=True, kw_only=True):
+    """A clause that a line rests on. `text` is the clause's prose, empty where the agreement at hand has none there."""
+
+    citation: Citation
+    title: str
+    text: str
+
+
+class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything behind a line. `remarks` say what could not be repeated, and why; none is the rule.
+
+    `requests` are the first and the last by event time, or the one that was asked for. `counted` is the part of the
+    charges that is in the share's base; `working` how the line came to its amount, as its statement says it.
+    """
+
+    period: str
+    line: StatementLine
+    working: tuple[str, ...]
+    receipt: str
+    entries: tuple[Entry, ...]
+    days: tuple[DayCharge, ...]
+    charged: Decimal
+    counted: Decimal
+    prices: tuple[PricedUnit, ...]
+    requests: tuple[TracedRequest, ...]
+    clauses: tuple[TracedClause, ...]
+    remarks: tuple[str, ...]
+
+
+def trace_line(home: Home, line: str, request: str = "", cent: int = 0) -> LineTrace:
+    """What stands behind a line of the latest settlements, named by its id or the begin of it.
+
+    With `request` the one request is followed; with `cent` the request that brought the line to that cent. Raises
+    InvalidInput: no such line, request or cent, or usage without a price.
+    """
+    found = _find(home, line)
+    with open_lake(home) as lake:
+        inputs = found.settlement.inputs
+        table = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
+        opened = settled_agreement(home, inputs.agreement)
+        try:
+            return _Tracer(lake, table, opened, found).trace(request, cent)
+        except UnknownPrice as error:
+            raise unpriced(error) from None
+
+
+class DisputedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line in dispute: what was booked for it, a dispute a day."""
+
+    line: str
+    booked: tuple[Dispute, ...]
+
+
+def disputed_days(home: Home, line: str, party: str, reason: str, day: date | None) -> DisputedLine:
+    """Dispute all that a line was charged, a day at a time; again it changes nothing. Raises InvalidInput."""
+    trace = trace_line(home, line)
+    if party not in (trace.line.payer, trace.line.payee):
+        why, todo = f"{party} neither pays nor is paid by it", f"Ask {trace.line.payer} or {trace.line.payee}."
+        raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="--party", todo=todo))
+    if not trace.days:
+        why, todo = "it has no usage", "Dispute the lines of the months that it corrects."
+        raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="LINE", todo=todo))
+    found = trace.line
+    table = basis_of(home).prices(now())
+    booked = [
+        dispute(
+            home,
+            table,
+            f"{found.id}-{one.day}",
+            Sold(day=one.day, seller=found.seller, cloud=found.cloud, product=found.product),
+            "",
+            day,
+            f"{party}: {reason}",
+        )
+        for one in trace.days
+    ]
+    return DisputedLine(line=found.id, booked=tuple(booked))
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A line, and by what it is followed: the reference of its entries, how many requests its days held, what of them
+    counted and what was taken back. `is_plain`: each charge moved it by the line's rate."""
+
+    period: str
+    settlement: Settlement
+    line: StatementLine
+    reference: str
+    requests: int
+    base: Decimal
+    adjusted: Decimal
+    working: tuple[str, ...]
+    is_plain: bool
+    remarks: tuple[str, ...] = ()
+
+
+def _find(home: Home, name: str) -> _Found:
+    every = [
+        found
+        for period, settlement in latest_settlements(home).items()
+        for found in _lines(period, settlement)
+        if name and found.line.id.startswith(name.lower())
+    ]
+    if len(every) == 1:
+        return every[0]
+    todo = "Take the name from a statement: clauseway statement --period 2026-05."
+    if not every:
+        raise InvalidInput(Problem(what=f"no line {name!r}", why="no settled month has it", where="LINE", todo=todo))
+    told = ", ".join(f"{one.line.id} ({one.line.product} on {one.line.cloud}, {one.period})" for one in every[:5])
+    raise InvalidInput(Problem(what=f"{len(every)} lines begin with {name!r}", why=told, where="LINE", todo=todo))
+
+
+def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
+    of_id = {
+        line_id(settlement.period, share, line): (share, line) for share in settlement.shares for line in share.lines
+    }
+    changes = {
+        change_id(settlement.period, change, is_restated=is_restated): change
+        for is_restated, changed in ((False, settlement.corrections), (True, settlement.restated))
+        for change in changed
+    }
+    accrued, corrected = references(settlement.period)
+    for line in statement_of(settlement).lines:
+        if line.id in of_id:
+            share, own = of_id[line.id]
+            yield _Found(
+                period=period,
+                settlement=settlement,
+                line=line,
+                reference=f"{accrued}{own.id}",
+                requests=own.requests,
+                base=own.base,
+                adjusted=own.adjusted,
+                working=working_of(share, own),
+                is_plain=own.moved == exact_product(own.base, own.rate),
+            )
+        else:
+            change = changes[line.id]
+            does = f"It corrects {line.corrects}" if line.corrects else f"It is what restated {line.restates}"
+            was = f"{does}: {change.old} was stated and {change.new} is due."
+            restated = references(change.period)[0]
+            yield _Found(
+                period=period,
+                settlement=settlement,
+                line=line,
+                reference=f"{corrected}{change.period.begin}|{change.line}"
+                if line.corrects
+                else f"{restated}{change.line}",
+                requests=change.new_requests,
+                base=change.new_base,
+                adjusted=change.new_adjusted,
+                working=(f"was {change.old}, is {change.new}", *change.causes),
+                is_plain=False,
+                remarks=(was, *(f"Why: {cause}." for cause in change.causes)),
+            )
+
+
+class _Tracer:
+    """One line being followed, with the lake and the prices that it was settled from."""
+
+    def __init__(self, lake: Lake, prices: PriceTable, opened: Opened, found: _Found) -> None:
+        self._lake, self._prices, self._opened = lake, prices, opened
+        self._settlement, self._line, self._found = found.settlement, found.line, found
+        self._period = found.period
+        line = self._line
+        self._selection = Selection(days=line.days, seller=line.seller, cloud=line.cloud, product=line.product)
+        self._days = self._charges_by_day()
+        self._charged = exact_sum(day.charged for day in self._days)
+        base = found.base - found.adjusted
+        self._part = base / self._charged if self._charged else Decimal(1)
+
+    def trace(self, request: str, cent: int) -> LineTrace:
+        if cent:
+            request = self._request_of_cent(cent)
+        return LineTrace(
+            period=self._period,
+            line=self._line,
+            working=self._found.working,
+            receipt=self._settlement.receipt,
+            entries=tuple(self._entries()),
+            days=self._days,
+            charged=self._charged,
+            counted=self._found.base,
+            prices=self._priced_units(),
+            requests=self._followed(request) if request else self._ends(),
+            clauses=tuple(_clause(self._opened, citation) for citation in self._line.citations),
+            remarks=tuple(self._remarks()),
+        )
+
+    def _entries(self) -> Iterator[Entry]:
+        """What accrues the line, and what corrected it in a later period."""
+        own, period = self._found.reference, self._settlement.period
+        later = f"|{period.begin}|{own.removeprefix(references(period)[0])}"
+        for entry in self._lake.control.entries(own, "correction|"):
+            if entry.reference == own or (not self._line.is_change and entry.reference.endswith(later)):
+                yield entry
+
+    def _charges_by_day(self) -> tuple[DayCharge, ...]:
+        line = self._line
+        return tuple(
+            DayCharge(day=one.event_day, requests=one.requests, charged=one.amount)
+            for one in revenue(self._lake, self._prices, line.days, product=line.product)
+            if (one.seller, one.cloud, one.product) == (line.seller, line.cloud, line.product)
+        )
+
+    def _priced_units(self) -> tuple[PricedUnit, ...]:
+        if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
+            return ()
+        sums: dict[tuple[str, int, str], list[int]] = {}
+        for charge in charges_of(attempts(self._lake, self._selection), self._prices):
+            summed = sums.setdefault((charge.unit.column, charge.price, charge.source), [0])
+            summed[0] += charge.quantity
+        return tuple(_unit(unit, quantity, price, source) for (unit, price, source), [quantity] in sorted(sums.items()))
+
+    def _ends(self) -> tuple[TracedRequest, ...]:
+        return tuple(self._request(one) for one in attempts(self._lake, self._selection, first=_SHOWN, last=_SHOWN))
+
+    def _followed(self, request: str) -> tuple[TracedRequest, ...]:
+        """Every attempt of a request in the line, with where the line's share stood."""
+        selection = msgspec.structs.replace(self._selection, request_id=request)
+        followed = []
+        for one in attempts(self._lake, selection):
+            traced = self._request(one)
+            if not self._found.is_plain:
+                followed.append(traced)
+                continue
+            before = self._charged_before(one)
+            share = [self._share(before), self._share(before + traced.charged)]
+            followed.append(msgspec.structs.replace(traced, share_before=share[0], share_after=share[1]))
+        if not followed:
+            why, todo = "the line's days hold no such request that was charged", "Take it from the line's requests."
+            raise InvalidInput(Problem(what=f"no request {request!r}", why=why, where="--request", todo=todo))
+        return tuple(followed)
+
+    def _request_of_cent(self, cent: int) -> str:
+        """The first request, in order of event time, with which the line's share reaches so many cents."""
+        if not self._found.is_plain:
+            why = "a cap, a band, a minimum or another month is in it, so no request earned a cent by the rate alone"
+            todo = "Follow a request instead, with --request; the line's working says how it came to its amount."
+            raise InvalidInput(Problem(what=f"no cent {cent}", why=why, where="--cent", todo=todo))
+        cents = int(self._line.amount / CENT)
+        if not 0 < cent <= cents:
+            why = f"the line amounts to {self._line.amount}"
+            todo = f"Name one from 1 to {cents}." if cents > 0 else "Take another line."
+            raise InvalidInput(Problem(what=f"no cent {cent}", why=why, where="--cent", todo=todo))
+        wanted, charged, last = cent * CENT, Decimal(0), ""
+        for day in self._days:
+            after = charged + day.charged
+            if self._share(after) >= wanted or day is self._days[-1]:
+                for one in self._attempts_of(day.day):
+                    charged += self._charge(one)
+                    last = one.request_id
+                    if self._share(charged) >= wanted:
+                        return last
+            charged = after
+        # Rounding gave the line its last cent.
+        return last
+
+    def _charged_before(self, attempt: Attempt) -> Decimal:
+        day = _day_of(attempt)
+        earlier = [one.charged for one in self._days if one.day < day]
+        key = (attempt.event_ns, attempt.request_id, attempt.attempt)
+        same_day = [
+            self._charge(one) for one in self._attempts_of(day) if (one.event_ns, one.request_id, one.attempt) < key
+        ]
+        return exact_sum([*earlier, *same_day])
+
+    def _attempts_of(self, day: date) -> Iterator[Attempt]:
+        return attempts(self._lake, msgspec.structs.replace(self._selection, days=Interval(day, day_after(day))))
+
+    def _share(self, charged: Decimal) -> Decimal:
+        """The line's share of so much charged, by its rate and unrounded."""
+        return exact_product(exact_product(charged, self._part), self._line.rate)
+
+    def _request(self, attempt: Attempt) -> TracedRequest:
+        charge = charge_of(attempt, self._prices)
+        return TracedRequest(
+            request_id=attempt.request_id,
+            attempt=attempt.attempt,
+            at=str(KnownAt(attempt.event_ns)),
+            organisation=attempt.organisation,
+            project=attempt.project,
+            cloud=attempt.cloud,
+            region=attempt.region,
+            model=attempt.model,
+            upstream_id=attempt.upstream_id,
+            decision=attempt.decision,
+            terms=attempt.terms,
+            units=tuple(_unit(one.unit.column, one.quantity, one.price, one.source) for one in charge.lines),
+            charged=in_usd(charge, _day_of(attempt), self._prices),
+        )
+
+    def _charge(self, attempt: Attempt) -> Decimal:
+        """What an attempt was charged, in USD."""
+        return in_usd(charge_of(attempt, self._prices), _day_of(attempt), self._prices)
+
+    def _remarks(self) -> Iterator[str]:
+        inputs = self._settlement.inputs
+        yield from self._found.remarks
+        if self._prices.digest != inputs.price_book:
+            yield "The price book that was settled with is not in this home; another was used here."
+        if not saw_all_usage(self._lake, self._settlement):
+            yield "The usage in this lake is not what was settled: usage came after it was settled, or is gone."
+        requests = sum(day.requests for day in self._days)
+        if requests != self._found.requests:
+            held = f"The days hold {requests} requests, the line {self._found.requests}"
+            yield f"{held}: usage came after it was settled."
+        if self._found.adjusted:
+            yield f"Credits and disputes took back {-self._found.adjusted} of what was charged."
+        if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
+            yield "The prices of so many requests are shown for the requests below only."
+
+
+def _day_of(attempt: Attempt) -> date:
+    return KnownAt(attempt.event_ns).day
+
+
+def _unit(unit: str, quantity: int, price: int, source: str) -> PricedUnit:
+    return PricedUnit(
+        unit=unit,
+        quantity=quantity,
+        usd_per_million=Decimal(price).scaleb(-6),
+        charged=Decimal(quantity * price).scaleb(-12),
+        source=source,
+    )
+
+
+def _clause(opened: Opened, citation: Citation) -> TracedClause:
+    """The clause under which a citation's line stands."""
+    several = each_of(opened)
+    for one in several:
+        for amendment in one.agreement.amendments:
+            place = f"{one.agreement.id}/{amendment.document}" if len(several) > 1 else amendment.document
+            above = [clause for clause in amendment.clauses if clause.line <= citation.line]
+            if place == citation.document and above:
+                last = max(above, key=lambda clause: clause.line)
+                return TracedClause(citation=citation, title=f"{last.number} {last.title}", text=last.text)
+    return TracedClause(citation=citation, title="", text="")

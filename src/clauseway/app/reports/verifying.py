@@ -1,0 +1,378 @@
+"""Repeating a statement: settle again from what it says it was made from, and say what comes out otherwise.
+
+Nothing of the home is changed: a copy of its control data is settled from, with the usage that the statement names.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.books.audit_log import edits
+from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
+from clauseway.app.books.handing_over import unpriced
+from clauseway.app.books.settling import (
+    ClosedMonths,
+    Settler,
+    late_of,
+    latest_settlements,
+    month,
+    vouchers_hash,
+    with_late,
+)
+from clauseway.app.opening.home import Home
+from clauseway.app.reports.statement_formats import FORMATS
+from clauseway.ledger import Inputs, Settlement, Statement, corrected, statement_of
+from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
+from clauseway.ledger.differences import Difference, differences
+from clauseway.ledger.statement import canonical_bytes, digest_of
+from clauseway.ledger.vouchers import Voucher
+from clauseway.pricing import UnknownPrice
+from clauseway.storage.books.books import Books
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.past import copied, forget_since, rows_known
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem
+
+_SIGNATURES = ".signatures.json"
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement as somebody handed it over: its format, its bytes, and where they can be read, what they say."""
+
+    format: str
+    content: bytes
+    statement: Statement | None
+
+
+THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
+_ZERO = Decimal(0)
+
+
+class LineCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one line: `verdict` is one of the three above. Amounts are USD."""
+
+    line: str
+    of: str
+    stated: Decimal
+    verdict: str
+    differs_by: Decimal = _ZERO
+    because: str = ""
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of repeating a statement. `remarks` say why it could not be repeated in full.
+
+    `estimates` are those that somebody accepted for usage that was lost, and breaks of the books that somebody stated:
+    nobody can check what was there before.
+    """
+
+    period: str
+    party: str
+    digest: str
+    same: bool
+    differences: tuple[Difference, ...]
+    remarks: tuple[str, ...] = ()
+    lines: tuple[LineCheck, ...] = ()
+    estimates: tuple[Assumption, ...] = ()
+
+
+def read_statement(path: Path) -> Given:
+    """A statement's file in any format but the terminal's. Raises InvalidInput."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from None
+    if content.startswith(b"%PDF"):
+        return Given(format="pdf", content=content, statement=None)
+    if content.lstrip()[:9].lower() == b"<!doctype":
+        return Given(format="html", content=content, statement=None)
+    if content.startswith(b"line,period,"):
+        return Given(format="csv", content=content, statement=None)
+    try:
+        statement = msgspec.json.decode(content, type=Statement)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(path, f"it is no statement: {error}") from None
+    return Given(format="json", content=content, statement=statement)
+
+
+def beside(statement: Path) -> Path:
+    """Where the signatures of a statement's file lie."""
+    return statement.with_name(statement.name + _SIGNATURES)
+
+
+def verify_settled(home: Home, period: str, party: str) -> Verification:
+    """Repeat the statement of a settled month. Raises InvalidInput where it is not settled."""
+    _ = month(period)
+    found = latest_settlements(home).get(period)
+    if found is None:
+        todo = f"Settle it first: clauseway settle --period {period} --assume …"
+        what, why = f"{period} is not settled", "no settlement of that month was posted here"
+        raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
+    return verify_statement(home, statement_of(found, party))
+
+
+def verify_given(home: Home, given: Given) -> Verification:
+    """Repeat a statement that was handed over. A JSON file says itself what it was made from; of any other format the
+    settlement must be here, and the file must be what is written of it. Raises InvalidInput."""
+    if given.statement is None:
+        return _verify_print(home, given)
+    done = verify_statement(home, given.statement)
+    if done.same and given.content != canonical_bytes(given.statement):
+        remark = "The file says the same in other bytes than those that are signed: it was written anew."
+        return msgspec.structs.replace(done, same=False, remarks=(*done.remarks, remark))
+    return done
+
+
+def verify_statement(home: Home, stated: Statement) -> Verification:
+    """Settle again from what a statement says it was made from. Raises InvalidInput where that is impossible."""
+    with copied(home.control, home.lake) as lake:
+        again = repeat(home, lake, stated)
+        settlement = performed_corrections(home, lake, stated, again)
+    edited = [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
+    return verification(stated, settlement, again.blocked, [*again.remarks, *edited])
+
+
+def verification(
+    stated: Statement, repeated: Settlement, blocked: Sequence[str], remarks: Sequence[str]
+) -> Verification:
+    """Compare a statement with its repetition. `blocked` says why amounts cannot be checked; none is the rule."""
+    found = statement_of(repeated, stated.party)
+    different = tuple(differences(stated, found))
+    return Verification(
+        period=stated.month,
+        party=stated.party,
+        digest=digest_of(stated),
+        same=not different and not remarks and not blocked,
+        differences=different,
+        remarks=(*blocked, *remarks),
+        lines=tuple(_lines(stated, found, " ".join(blocked))),
+        estimates=tuple(one for one in stated.assumptions if one.standing in (ESTIMATED, STATED)),
+    )
+
+
+def _lines(stated: Statement, found: Statement, blocked: str) -> Iterator[LineCheck]:
+    """Each line, stated or found: the same, by how much it differs, or why it cannot be checked."""
+    before = {line.id: line for line in stated.lines}
+    after = {line.id: line for line in found.lines}
+    for name in [*before, *(name for name in after if name not in before)]:
+        old, new = before.get(name), after.get(name)
+        line = old or new
+        assert line is not None, "it is in one of them"
+        amount = old.amount if old is not None else _ZERO
+        moved = (new.amount if new is not None else _ZERO) - amount
+        verdict = THE_SAME if old == new else CANNOT_BE_CHECKED if blocked else DIFFERS
+        yield LineCheck(
+            line=name,
+            of=f"{line.product} on {line.cloud}" + (f", sold by {line.seller}" if line.seller else ""),
+            stated=amount,
+            verdict=verdict,
+            differs_by=moved if verdict == DIFFERS else _ZERO,
+            because=blocked if verdict == CANNOT_BE_CHECKED else "",
+        )
+
+
+def unchecked(line: LineCheck, because: str) -> LineCheck:
+    """A line of which nothing was performed again."""
+    return msgspec.structs.replace(line, verdict=CANNOT_BE_CHECKED, differs_by=_ZERO, because=because)
+
+
+class Repetition(msgspec.Struct, frozen=True, kw_only=True):
+    """A settlement made again: with which settler, on which usage, and what keeps it from being the same.
+
+    What it owes for closed periods is taken from the settlement as it was recorded; `without_late` has none of that.
+    `settler_of` makes the same settler on another view of the lake.
+    """
+
+    settlement: Settlement
+    without_late: Settlement
+    settler: Settler
+    view: Lake
+    settler_of: Callable[[Lake], Settler]
+    assume: tuple[str, ...]
+    blocked: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
+    """Settle again, on a copy of the home's lake, what a statement says. Raises InvalidInput."""
+    inputs = stated.inputs
+    opened, readings = settled_agreement(home, inputs.agreement), inputs.readings or {}
+    assume = [f"{one.name}={value}" for one in stated.assumptions if one.accepted for value in one.value.split("; ")]
+    books = Books(lake.control)
+    vouchers = _vouchers_then(books.vouchers(), inputs.vouchers)
+    settled_ns = books.settled_ns(stated.receipt)
+    known_at = KnownAt.parse(inputs.known_at)
+    if settled_ns is not None and known_at == KnownAt.everything():
+        known_at = KnownAt(settled_ns)
+    table = settled_prices(home, inputs.price_book, known_at)
+    repeated: list[tuple[Settlement, Settler, Lake]] = []
+
+    def settler_of(view: Lake) -> Settler:
+        settler = Settler(view, opened, table, readings, vouchers, use_kept=False)
+        settler.stated_known_at = inputs.known_at
+        if inputs.batches:
+            named = {"batches": inputs.batches, "known_at": inputs.known_at}
+            settler.inputs = msgspec.structs.replace(settler.inputs, **named)
+        return settler
+
+    for view in _views(lake, inputs, known_at, settled_ns):
+        settler = settler_of(view)
+        repeated.append((_settled(settler, stated.as_of, assume), settler, view))
+        if _usage(repeated[-1][0].inputs) == _usage(inputs):
+            break
+    is_found = _usage(repeated[-1][0].inputs) == _usage(inputs)
+    found, settler, view = repeated[-1] if is_found else repeated[0]
+    without_late = found
+    kept = [one for one in lake.control.settlements(stated.as_of) if one.receipt == stated.receipt]
+    blocked, remarks = list(_blocked(lake, inputs, found.inputs)), []
+    if inputs.closed and kept:
+        last = kept[-1]
+        found = corrected(found, last.corrections, last.inputs.closed, last.restated)
+    elif inputs.closed:
+        remarks.append("The corrections of closed months cannot be repeated: the settlement itself is not here.")
+    return Repetition(
+        settlement=found,
+        without_late=without_late,
+        settler=settler,
+        view=view,
+        settler_of=settler_of,
+        assume=tuple(assume),
+        blocked=tuple(blocked),
+        remarks=tuple(remarks),
+    )
+
+
+def performed_corrections(home: Home, lake: Lake, stated: Statement, again: Repetition) -> Settlement:
+    """The settlement with what it owes for closed periods, computed anew. `lake` has a copy of the control data.
+
+    Where that comes to the same amounts, the causes stay in the words in which they were stated. Usage of a closed
+    period may have come since: then what was known when it was settled is taken.
+    """
+    periods = corrected_periods(again.settlement)
+    settled_ns = Books(lake.control).settled_ns(stated.receipt)
+    if periods and again.blocked:
+        return again.without_late  # what was recorded of them would only agree with itself
+    if not periods or settled_ns is None:
+        return again.settlement
+    forget_since(lake.control, settled_ns, stated.as_of.begin)
+    redone: list[Settlement] = []
+    for settler in _settlers_then(lake, again, settled_ns):
+        books = Books(lake.control)
+        closed = ClosedMonths(books, stated.as_of)
+        found = late_of(settler, books, closed, list(again.assume), basis_of(home))
+        # Of months that nothing is corrected of, a pack has no usage.
+        late = [one for one in found if one.closed.period in periods]
+        redone.append(with_late(again.without_late, closed, late))
+        if _amounts(redone[-1]) == _amounts(again.settlement):
+            return again.settlement
+    return redone[0]
+
+
+def _settlers_then(lake: Lake, again: Repetition, settled_ns: int) -> Iterator[Settler]:
+    yield again.settler
+    yield again.settler_of(lake.as_known(settled_ns))
+    yield again.settler_of(lake.as_known(settled_ns, settled_ns))
+
+
+def corrected_periods(settlement: Settlement) -> set[Interval]:
+    """The closed periods that a settlement owes something for."""
+    return {change.period for change in (*settlement.corrections, *settlement.restated)}
+
+
+def _amounts(settlement: Settlement) -> list[tuple[object, ...]]:
+    changes = (*settlement.corrections, *settlement.restated)
+    return [(one.period, one.term, one.line, one.old, one.new, one.old_base, one.new_base) for one in changes]
+
+
+def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None) -> Iterator[Lake]:
+    """The lake as it may have been: the first that has the usage which was settled is taken."""
+    if inputs.batches:
+        newest, rows = _batches_then(lake, inputs)
+        is_apart = sum(file.rows for file in lake.as_known(lake.known_ns, newest).usage_files()) == rows
+        # Merged with what came later, rows say themselves when they became known.
+        yield lake.as_known(lake.known_ns, newest) if is_apart else lake.as_known(newest)
+        return
+    if inputs.known_at != str(KnownAt.everything()):
+        yield lake.as_known(known_at.instant_ns)
+    yield lake
+    if settled_ns is not None:
+        # Another home's usage may have come since, which was known there before.
+        yield lake.as_known(settled_ns)
+        yield lake.as_known(settled_ns, settled_ns)
+
+
+def _batches_then(lake: Lake, inputs: Inputs) -> tuple[int, int]:
+    """When the newest batch that a settlement names was sealed, and how many rows had been sealed by then."""
+    sealed = lake.control.batches()
+    newest = max((one.sealed_ns for one in sealed if one.name in inputs.batches), default=0)
+    return newest, sum(one.usage_rows for one in sealed if one.sealed_ns <= newest)
+
+
+def _settled(settler: Settler, days: Interval, assume: Sequence[str]) -> Settlement:
+    try:
+        return settler.settle(days, assume)
+    except UnknownPrice as error:
+        raise unpriced(error) from None
+
+
+def _usage(inputs: Inputs) -> tuple[object, ...]:
+    return inputs.batches, inputs.usage, inputs.usage_before
+
+
+def _blocked(lake: Lake, stated: Inputs, found: Inputs) -> Iterator[str]:
+    """Why amounts cannot be checked: what is at hand is not what was settled from."""
+    if found.price_book != stated.price_book:
+        yield "The price book that was settled with is not here."
+    if found.agreement != stated.agreement:
+        yield "The agreement that was settled under is not here."
+    if stated.batches:
+        here = {one.name: one for one in lake.control.batches()}
+        if missing := sorted(set(stated.batches) - here.keys()):
+            yield f"{len(missing)} batches of usage are not in this lake, the first {missing[0]}."
+            return
+        newest, rows = _batches_then(lake, stated)
+        if sum(file.rows for file in lake.as_known(lake.known_ns, newest).usage_files()) != rows:
+            known = rows_known(lake, newest)
+            if known != rows:
+                yield (
+                    f"Files were merged since with usage that came later, and cannot be told apart: {rows:,} records "
+                    f"had been sealed when it was settled, and {known:,} were known by then. The lake of a backup from "
+                    "before the merge, or a pack made before, can be verified."
+                )
+        return
+    if found.usage != stated.usage:
+        yield (
+            f"The usage that was settled is not in this lake: it had {stated.attempts:,} attempts in the period, "
+            f"and there are {found.attempts:,} here."
+        )
+    if found.usage_before != stated.usage_before:
+        yield "The usage before the period, which the cumulative totals stand on, is not the same here."
+
+
+def _vouchers_then(vouchers: list[Voucher], digest: str) -> list[Voucher]:
+    """The vouchers that had been recorded when they had this hash; all where they never had."""
+    for count in range(len(vouchers), -1, -1):
+        if vouchers_hash(vouchers[:count]) == digest:
+            return vouchers[:count]
+    return vouchers
+
+
+def _verify_print(home: Home, given: Given) -> Verification:
+    parties = ("", *sorted(basis_of(home).opened().catalog.parties))
+    for period, settlement in latest_settlements(home).items():
+        for statement in (statement_of(settlement, party) for party in parties):
+            if digest_of(statement).encode() in given.content:
+                done = verify_statement(home, statement)
+                if FORMATS[given.format](statement) == given.content:
+                    return done
+                remark = f"The {given.format} names the statement of {period} and is not what is written of it."
+                return msgspec.structs.replace(done, same=False, remarks=(*done.remarks, remark))
+    what, why = "whose statement it is cannot be told", "it names none of the statements that are settled here"
+    todo = "Give the statement as JSON, which says what it was made from, or settle the month here."
+    raise InvalidInput(Problem(what=what, why=why, where="FILE", todo=todo))
+
+
+def _unreadable(path: Path, why: str) -> InvalidInput:
+    todo = "Give a statement as clauseway statement writes it: json, html, pdf or csv."
+    return InvalidInput(Problem(what="no statement", why=why, where=str(path), todo=todo))

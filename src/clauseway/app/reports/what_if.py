@@ -1,0 +1,189 @@
+"""A month settled under other terms, readings or figures, beside the real one. Nothing is posted.
+
+--under A3           the agreement as it stood after A3: every later amendment is left out
+--under R1=or        another reading
+--under cap=30_000_000_000
+                     another value of a figure; `--under cap` takes what was reported
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from clauseway.agreement import Agreement, meaning_of
+from clauseway.app.books.basis import basis_of, first_use
+from clauseway.app.books.sealing import open_lake, seal
+from clauseway.app.books.settling import Settler, latest_settlements, month
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import OpenAgreement
+from clauseway.app.opening.several import OpenAgreements, Opened, each_of, figures_of
+from clauseway.app.reports.forecasting import accepted_in
+from clauseway.ledger import Settlement, read_assumptions
+from clauseway.ledger.beside import Beside, beside
+from clauseway.pricing import PriceTable
+from clauseway.storage.books.books import Books
+from clauseway.values import InvalidInput, Problem
+
+_FLAG = "--under"
+
+
+class Otherwise(msgspec.Struct, frozen=True, kw_only=True):
+    """What is supposed to be otherwise: the last amendment (by agreement), readings, and figures as `--assume` has."""
+
+    amendments: Mapping[str, str]
+    readings: Mapping[str, str]
+    figures: tuple[str, ...]
+
+
+class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
+    """A month's real settlement and another beside it. `under` says what was supposed, in words.
+
+    `posted` is the receipt of the month's posted settlement, empty where none was; the real side is settled anew on all
+    usage sealed by now, so that both stand on the same, and is the posted one where `real_is_posted`.
+    """
+
+    period: str
+    under: str
+    beside: Beside
+    posted: str
+    real_is_posted: bool
+    known_at: str
+
+
+def what_if(
+    home: Home,
+    opened: Opened,
+    prices: PriceTable,
+    period: str,
+    assume: Sequence[str],
+    readings: Mapping[str, str],
+    under: Sequence[str],
+) -> WhatIf:
+    """Settle a month as it is and as it would be. Seals what was metered, as settling does, and posts nothing.
+
+    Both sides stand on what the home holds but for `under`. Raises InvalidInput, also where `assume` or `readings` name
+    something else than the home holds.
+    """
+    days = month(period)
+    otherwise = read_under(under, opened)
+    posted = latest_settlements(home).get(period)
+    figures = figures_of(opened)
+    seal(home)
+    with open_lake(home) as lake:
+        use = first_use(lake.control, basis_of(home), opened, prices, assume, readings)
+    accepted, readings = list(use.assume) or accepted_in([posted] if posted else []), use.readings
+    replaced = {item.partition("=")[0].strip() for item in otherwise.figures}
+    kept = [item for item in accepted if item.partition("=")[0].strip() not in replaced]
+    supposed = [*kept, *otherwise.figures]
+    read_assumptions(supposed, figures)
+    other = as_amended_by(opened, otherwise.amendments)
+    with open_lake(home) as lake:
+        vouchers = Books(lake.control).vouchers()
+        real = Settler(lake, opened, prices, readings, vouchers).settle(days, accepted)
+        as_if = Settler(lake, other, prices, {**readings, **otherwise.readings}, vouchers).settle(days, supposed)
+    return WhatIf(
+        period=period,
+        under=_in_words(otherwise),
+        beside=beside(real, as_if),
+        posted="" if posted is None else posted.receipt,
+        real_is_posted=posted is not None and _same_amounts(real, posted),
+        known_at=str(prices.known_at),
+    )
+
+
+def read_under(items: Sequence[str], opened: Opened) -> Otherwise:
+    """Read `--under` items. Raises InvalidInput naming every one that is no amendment, reading or figure."""
+    amendments: dict[str, str] = {}
+    readings: dict[str, str] = {}
+    figures: list[str] = []
+    problems: list[Problem] = []
+    known_readings = {name for one in each_of(opened) for name in one.agreement.readings}
+    known_figures = figures_of(opened)
+    for item in items:
+        name, equals, option = (part.strip() for part in item.partition("="))
+        if name in known_figures:
+            figures.append(item.strip())
+        elif name in known_readings and equals:
+            readings[name] = option
+        elif not equals and (found := _amendment(name, opened)) is not None:
+            problems += _twice(found, amendments)
+            amendments |= found
+        else:
+            problems.append(_unknown(item, opened, sorted(known_readings), sorted(known_figures)))
+    if problems:
+        raise InvalidInput(*problems)
+    return Otherwise(amendments=amendments, readings=readings, figures=tuple(figures))
+
+
+def _amendment(name: str, opened: Opened) -> dict[str, str] | None:
+    """The agreement that has an amendment of this id; `ours:A3` names it where several do."""
+    wanted, colon, bare = name.partition(":")
+    found = [
+        one.agreement.id
+        for one in each_of(opened)
+        if (bare if colon else name) in {amendment.id for amendment in one.agreement.amendments}
+        and wanted in ((one.agreement.id,) if colon else (name,))
+    ]
+    return {found[0]: bare if colon else name} if len(found) == 1 else None
+
+
+def _twice(found: Mapping[str, str], before: Mapping[str, str]) -> list[Problem]:
+    """An agreement can stand as of one of its amendments only."""
+    return [
+        Problem(
+            what=f"{last} and {before[agreement]} are both named",
+            why=f"{agreement} can stand as of one amendment only",
+            where=_FLAG,
+            todo="Name one of the two.",
+        )
+        for agreement, last in found.items()
+        if before.get(agreement, last) != last
+    ]
+
+
+def _unknown(item: str, opened: Opened, readings: Iterable[str], figures: Iterable[str]) -> Problem:
+    ids = [
+        amendment.id if isinstance(opened, OpenAgreement) else f"{one.agreement.id}:{amendment.id}"
+        for one in each_of(opened)
+        for amendment in one.agreement.amendments
+    ]
+    known = f"an amendment ({', '.join(ids)}), a reading ({', '.join(readings) or 'none'}) as NAME=OPTION"
+    return Problem(
+        what=f"unknown: {item!r}",
+        why="it is no amendment, no reading with an option, and no figure of the agreement",
+        where=_FLAG,
+        todo=f"Name {known}, or a figure ({', '.join(figures) or 'none'}).",
+    )
+
+
+def as_amended_by(opened: Opened, last: Mapping[str, str]) -> Opened:
+    """The agreements, each without what came after its named amendment."""
+    if isinstance(opened, OpenAgreements):
+        return OpenAgreements(tuple(_up_to(one, last.get(one.agreement.id, "")) for one in opened.each))
+    return _up_to(opened, last.get(opened.agreement.id, ""))
+
+
+def _up_to(one: OpenAgreement, last: str) -> OpenAgreement:
+    return msgspec.structs.replace(one, agreement=amended_up_to(one.agreement, last)) if last else one
+
+
+def amended_up_to(agreement: Agreement, last: str) -> Agreement:
+    """The agreement after one of its amendments: all later ones left out, and its hash says so."""
+    ids = [amendment.id for amendment in agreement.amendments]
+    kept = agreement.amendments[: ids.index(last) + 1]
+    if len(kept) == len(ids):
+        return agreement
+    kept_only = msgspec.structs.replace(agreement, amendments=kept, hash=f"{agreement.hash}@{last}")
+    return msgspec.structs.replace(kept_only, meaning=meaning_of(kept_only))
+
+
+def _same_amounts(real: Settlement, posted: Settlement) -> bool:
+    compared = beside(posted, real)
+    return compared.is_same
+
+
+def _in_words(otherwise: Otherwise) -> str:
+    parts = [f"the terms as of {name}" for name in otherwise.amendments.values()]
+    parts += [f"reading {name}={option}" for name, option in sorted(otherwise.readings.items())]
+    parts += [f"with {item}" for item in otherwise.figures]
+    return ", ".join(parts) or "the same terms"

@@ -1,0 +1,138 @@
+"""Commitments as they burn down: what was promised to a cloud, what metered spend counts toward it, where that leads.
+
+Spend is what the lake holds, priced by the book in force on each day; a charge counts toward every commitment that
+covers it. The forecast is a straight line: what was spent in the last four weeks (or since the beginning, where that is
+later) goes on at the same pace.
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import ROUND_CEILING, Decimal
+from typing import Literal
+
+import msgspec
+
+from clauseway.app.books.handing_over import unpriced
+from clauseway.app.books.sealing import open_lake
+from clauseway.app.opening.configuration import CommitmentWritten, Configuration
+from clauseway.app.opening.home import Home
+from clauseway.app.running.planning import promised
+from clauseway.ledger import RevenueLine
+from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.storage.lake.usage import revenue
+from clauseway.values import FOREVER, Interval, day_after
+
+_PACE_DAYS = 28
+_CENT = Decimal("0.01")
+
+Outlook = Literal["not begun", "met", "on course", "short", "lapsed"]
+
+
+class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
+    """A commitment on a day. Amounts are in USD; `begin` ≤ day < `end`.
+
+    `a_day` is the present pace; `reaches` is the day by which it would be met at that pace, None where it never would
+    within its time; `lapses` is what would be left unspent when it ends.
+    """
+
+    name: str
+    kind: str
+    begin: date
+    end: date
+    amount: Decimal
+    spent: Decimal
+    left: Decimal
+    days_left: int
+    a_day: Decimal
+    reaches: date | None
+    lapses: Decimal
+    outlook: Outlook
+    clouds: tuple[str, ...] = ()
+    sellers: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+
+
+def burn_downs(home: Home, configuration: Configuration, prices: PriceTable, day: date) -> list[BurnDown]:
+    """Every commitment of the configuration as of the end of a day. Raises InvalidInput where usage has no price."""
+    try:
+        lines = _lines(home, configuration.commitment, prices, day)
+    except UnknownPrice as error:
+        raise unpriced(error) from None
+    return [burn_down(written, lines, day) for written in configuration.commitment]
+
+
+def spent_by_name(home: Home, configuration: Configuration, prices: PriceTable) -> dict[str, int]:
+    """What was ever spent toward each commitment, in picodollars: a plan takes it away. Usage without a price counts as
+    nothing: who may come in and where requests go must not hang on a price that was once forgotten."""
+    lines = _lines(home, configuration.commitment, prices, FOREVER, known_only=True)
+    return {
+        written.name: int(sum((line.amount for line in lines if counts(written, line)), Decimal(0)).scaleb(12))
+        for written in configuration.commitment
+    }
+
+
+def _lines(
+    home: Home, commitments: Sequence[CommitmentWritten], prices: PriceTable, day: date, *, known_only: bool = False
+) -> list[RevenueLine]:
+    """All sealed spend from the first commitment's beginning until the end of the day."""
+    if not commitments:
+        return []
+    days = Interval(min(written.begin for written in commitments), day_after(day))
+    if days.is_empty:
+        return []
+    with open_lake(home) as lake:
+        return revenue(lake, prices, days, known_only=known_only)
+
+
+def counts(written: CommitmentWritten, line: RevenueLine) -> bool:
+    """Whether a day's charges count toward a commitment."""
+    return written.begin <= line.event_day < written.end and all(
+        not wanted or value in wanted
+        for wanted, value in (
+            (written.clouds, line.cloud),
+            (written.sellers, line.seller),
+            (written.products, line.product),
+        )
+    )
+
+
+def burn_down(written: CommitmentWritten, lines: Sequence[RevenueLine], day: date) -> BurnDown:
+    """A commitment as of the end of a day, by all charges until then."""
+    counting = [line for line in lines if counts(written, line) and line.event_day <= day]
+    amount = Decimal(promised(written)).scaleb(-12)
+    spent = sum((line.amount for line in counting), Decimal(0))
+    left = max(amount - spent, Decimal(0))
+    since = max(written.begin, day_after(day) - timedelta(days=_PACE_DAYS))
+    elapsed = max((day_after(day) - since).days, 0)
+    lately = sum((line.amount for line in counting if line.event_day >= since), Decimal(0))
+    a_day = lately / elapsed if elapsed else Decimal(0)
+    days_left = max((written.end - max(day_after(day), written.begin)).days, 0)
+    days = int((left / a_day).to_integral_value(ROUND_CEILING)) if a_day else 0
+    reaches = day + timedelta(days=days) if left and a_day and days <= days_left else None
+    return BurnDown(
+        name=written.name,
+        kind=written.kind,
+        begin=written.begin,
+        end=written.end,
+        amount=amount,
+        spent=spent,
+        left=left,
+        days_left=days_left,
+        a_day=a_day.quantize(_CENT),
+        reaches=reaches,
+        lapses=max(left - a_day * days_left, Decimal(0)).quantize(_CENT),
+        outlook=_outlook(written, day, left, reaches),
+        clouds=written.clouds,
+        sellers=written.sellers,
+        products=written.products,
+    )
+
+
+def _outlook(written: CommitmentWritten, day: date, left: Decimal, reaches: date | None) -> Outlook:
+    if not left:
+        return "met"
+    if day < written.begin:
+        return "not begun"
+    if day_after(day) >= written.end:
+        return "lapsed"
+    return "on course" if reaches is not None else "short"

@@ -1,0 +1,85 @@
+"""Looking at a configuration: is it sound, and what is in force, with where each value comes from."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clauseway.app.opening.configuration import checked
+from clauseway.app.opening.toml_file import description_of, read_file
+from clauseway.app.running.serving import Options, present_plan
+from clauseway.catalog import Catalog
+
+_MASKED = "(masked)"
+_SECRET = ("secret", "access_key")
+# Shown whole; of the lists only what the file says.
+_SECTIONS = ("gateway", "tls", "log", "telemetry")
+# Said of what the file does not say.
+DEFAULT = "default"
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One value in force. `source` is `line N` of the file, or `default`; `reason` is why it is there."""
+
+    key: str
+    value: Any
+    source: str
+    reason: str = ""
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """A sound configuration, in figures."""
+
+    file: str
+    deployments: tuple[str, ...]
+    products: tuple[str, ...]
+    keys: int
+
+
+def check_configuration(options: Options) -> Checked:
+    """Everything short of calling a cloud. Raises InvalidInput with every problem."""
+    plan = present_plan(options)
+    names = dict.fromkeys(target.label.deployment for target in plan.targets)
+    return Checked(
+        file=str(options.configuration),
+        deployments=tuple(names),
+        products=tuple(dict.fromkeys(plan.models.values())),
+        keys=len(plan.keys),
+    )
+
+
+def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
+    """Every setting in force, secrets masked. Raises InvalidInput for a file with problems; that a secret is missing
+    here is none."""
+    file = read_file(path)
+    configuration = checked(file, catalog, secrets=False)
+    shown: list[Setting] = []
+
+    def show(record: msgspec.Struct, *at: str | int) -> None:
+        key = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in at).removeprefix(".")
+        for field in msgspec.structs.fields(type(record)):
+            value, name = getattr(record, field.name), field.encode_name
+            if isinstance(value, msgspec.Struct):
+                show(value, *at, name)
+                continue
+            source = f"line {line}" if (line := file.line_of(*at, name)) else DEFAULT
+            if source != DEFAULT or at[0] in _SECTIONS:
+                shown.append(
+                    Setting(
+                        key=f"{key}.{name}", value=_masked(name, value), source=source,
+                        reason=description_of(field.type),
+                    )
+                )  # fmt: skip
+
+    for section in _SECTIONS:
+        show(getattr(configuration, section), section)
+    for name, records in (("deployment", configuration.deployment), ("commitment", configuration.commitment)):
+        for index, record in enumerate(records):
+            show(record, name, index)
+    for index, commitment in enumerate(configuration.commitment):
+        show(commitment, "commitment", index)
+    return shown
+
+
+def _masked(name: str, value: object) -> object:
+    return _MASKED if name in _SECRET and value else value

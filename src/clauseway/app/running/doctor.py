@@ -1,0 +1,328 @@
+"""The doctor: is everything there that a gateway needs? Configuration, credentials, addresses, answers, prices,
+permission. Nothing is changed, nothing is bought: the cloud is asked for its models, or something it must refuse."""
+
+import http.client
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from clauseway.agreement.actions import SELL
+from clauseway.app.books.audit_log import edits
+from clauseway.app.books.basis import PRICES, Basis, shipped_differently, told
+from clauseway.app.books.losses import conditions
+from clauseway.app.opening.configuration import DeploymentWritten, read_configuration, resolve_auth
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.prices import TODO_PRICE
+from clauseway.app.opening.probing import Answered, answer_to, connected
+from clauseway.app.opening.several import Opened
+from clauseway.app.running.planning import prices_now, refusal
+from clauseway.decisions import Outcome
+from clauseway.gateway.clouds import CLOUDS, Call, Credential
+from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
+from clauseway.gateway.credentials import fetch
+from clauseway.gateway.plan import Auth, Target
+from clauseway.metering import Deployment, Unit
+from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+T = TypeVar("T")
+_AT_ONCE = 8  # deployments examined together: most of the time is waiting
+_CREDENTIAL_TIMEOUT_S = 30.0  # a chain of sources may try several machines that are not there
+_JOURNAL_ROOM_BYTES = 64 << 20  # four segments: minutes of a busy gateway
+_CLOCK_S_MAX = 60.0  # signatures are refused from five minutes on
+_MODELS = Call(b"GET", b"/models", b"")
+_RESPONSES = Call(b"POST", b"/responses", b"application/json")
+_NOTHING = b"{}"  # no model and no messages: it must be refused, but only by who took the credential
+_REFUSED_AS_IT_SHOULD = (400, 404, 422)
+_LISTS_WHAT_IT_SERVES = ("openai", "bedrock")  # Azure lists models that could be deployed, not deployments
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at. `found` says what it is like, `todo` what to do where it is not well."""
+
+    deployment: str
+    what: str
+    ok: bool
+    found: str
+    todo: str = ""
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """Everything that was looked at, in the configuration's order."""
+
+    ok: bool
+    checks: tuple[Check, ...]
+
+
+class Patient(msgspec.Struct, frozen=True, kw_only=True):
+    """What is examined: the agreements and prices in force, and the file with the deployments."""
+
+    opened: Opened
+    prices: PriceTable
+    configuration: Path
+    home: Home | None = None
+
+
+def examine(patient: Patient) -> Examination:
+    """Look at everything. Whatever is wrong is found, not raised."""
+    where = patient.configuration
+    kept = list(_kept(patient.home))
+    try:
+        configuration = read_configuration(where, patient.opened.catalog, secrets=False)
+    except InvalidInput as error:
+        return _examination([*(_failed("", "configuration", problem) for problem in error.problems), *kept])
+    count = len(configuration.deployment)
+    read = Check(deployment="", what="configuration", ok=True, found=f"{where}: {count} deployment{'s' * (count > 1)}")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        each = pool.map(lambda written: _Bedside(patient, written).checks(), configuration.deployment)
+        return _examination([read, *kept, *(check for checks in each for check in checks)])
+
+
+def _kept(home: Home | None) -> Iterator[Check]:
+    """Check that no usage of the home is lost or damaged and that nobody edited its books.
+
+    Files of the lake are known by their sizes and by what the last check of their bytes found.
+    """
+    if home is None or not home.control.exists():
+        return
+    found = [one.problem for one in conditions(home)]
+    for problem in found:
+        told = f"{problem.what} ({problem.where}): {problem.why}"
+        yield Check(deployment="", what="usage", ok=False, found=told, todo=problem.todo)
+    if not found:
+        sound = "no journal is lost; every file of the lake is there, at its size (clauseway lake check reads them)"
+        yield Check(deployment="", what="usage", ok=True, found=sound)
+    edited = edits(home)
+    for problem in edited:
+        told = f"{problem.what}: {problem.why}"
+        yield Check(deployment="", what="books", ok=False, found=told, todo=problem.todo)
+    if not edited:
+        yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
+
+
+def _examination(checks: Iterable[Check]) -> Examination:
+    found = tuple(checks)
+    return Examination(all(check.ok for check in found), found)
+
+
+def _failed(deployment: str, what: str, problem: Problem) -> Check:
+    return Check(deployment=deployment, what=what, ok=False, found=f"{problem.what}: {problem.why}", todo=problem.todo)
+
+
+class _Bedside:
+    """One deployment under examination."""
+
+    def __init__(self, patient: Patient, written: DeploymentWritten) -> None:
+        self._patient, self._written = patient, written
+        self._today: date = datetime.now(UTC).date()
+
+    def checks(self) -> list[Check]:
+        return [*self._reached(), *self._priced(), *self._permitted()]
+
+    def _check(self, what: str, found: str, todo: str = "") -> Check:
+        return Check(deployment=self._written.name, what=what, ok=not todo, found=found, todo=todo)
+
+    # The cloud
+
+    def _reached(self) -> Iterator[Check]:
+        """Credential, address and answer, until one of them is not well."""
+        written = self._written
+        if not written.models:
+            yield self._check("models", "none", f"Write under models of {written.name} what is deployed there.")
+            return
+        try:
+            auth = resolve_auth(written, self._patient.configuration)
+            credential = _within(_CREDENTIAL_TIMEOUT_S, lambda: fetch(auth))
+        except InvalidInput as error:
+            yield _failed(written.name, "credential", error.problems[0])
+            return
+        yield self._check("credential", _described(credential))
+        target = target_of(written, *next(iter(written.models.items())), auth)
+        try:
+            CLOUDS[written.dialect].prepare(target, credential)
+        except (ValueError, KeyError) as error:
+            yield self._check("settings", str(error), f"Fix the url, settings or auth of {written.name}.")
+            return
+        try:
+            with connected(target) as connection:
+                yield self._check("address", f"{target.url}: connected, {connection.secured}")
+                call, body = harmless(target)
+                answered = answer_to(connection, target, credential, call, body)
+        except (OSError, http.client.HTTPException) as error:
+            yield self._check(
+                "address", f"{target.url}: {_told(error)}", "Check the url, the network and its firewall."
+            )
+            return
+        said = answered.said.replace(credential.secret, "…") if credential.secret else answered.said
+        yield self._judged(call, answered, said)
+        if abs(answered.ahead_s) > _CLOCK_S_MAX:
+            ahead = f"this machine's is {answered.ahead_s:+.0f} s from the cloud's"
+            yield self._check("clock", ahead, "Set the clock: signatures and tokens of another time are refused.")
+
+    def _judged(self, call: Call, answered: Answered, said: str) -> Check:
+        asked = f"{call.method.decode()} {call.path.decode()} answered {answered.status} in {answered.duration_ms} ms"
+        status = answered.status
+        if status in (401, 403):
+            todo = "Check the credential, and that its owner may use this deployment."
+            return self._check("answer", f"{asked}: {said}", todo)
+        if call is _MODELS and status == 200:
+            return self._listed(asked, answered.body)
+        if self._written.dialect == "oci" and "compartment" in said.lower():
+            # Oracle looks for it before it looks at the request, and a real one would be refused for it, too.
+            todo = 'Name the compartment: settings = {compartment_id = "ocid1.compartment…"}.'
+            return self._check("answer", f"{asked}: {said}", todo)
+        if status == 429 or (call is not _MODELS and status in _REFUSED_AS_IT_SHOULD):
+            return self._check("answer", f"{asked}: the credential is accepted")
+        if 300 <= status < 400:
+            return self._check("answer", f"{asked}: a redirect, which is never followed", "Write the final url.")
+        return self._check("answer", f"{asked}: {said}", "Check the url and the settings of the deployment.")
+
+    def _listed(self, asked: str, body: bytes) -> Check:
+        if self._written.dialect not in _LISTS_WHAT_IT_SERVES:
+            return self._check("answer", asked)
+        try:
+            there = {str(model["id"]) for model in msgspec.json.decode(body)["data"]}
+        except (msgspec.DecodeError, KeyError, TypeError):
+            return self._check(
+                "answer", f"{asked}, but no list of models", "Check that the url ends where /models lies."
+            )
+        missing = sorted(set(self._written.models.values()) - there)
+        if missing:
+            todo = "Correct the names under models, or ask the cloud for access."
+            return self._check("answer", f"{asked}, without {', '.join(missing)}", todo)
+        return self._check("answer", f"{asked}, with every model")
+
+    # What the gateway would do with it
+
+    def _priced(self) -> Iterator[Check]:
+        for product in self._written.models:
+            try:
+                found = prices_now(self._written, product, self._patient.prices, self._today)
+            except UnknownPrice as error:
+                found_none = "; ".join(f"no price for {one}" for one in error.sentences)
+                yield self._check("price", found_none, TODO_PRICE)
+                continue
+            prices = {unit: f"{Decimal(price).scaleb(-6):.2f}" for unit, price in sorted(found.items())}
+            if prices.keys() >= {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}:
+                tokens = (
+                    f"{prices[Unit.INPUT_TOKENS]} and {prices[Unit.OUTPUT_TOKENS]} USD per million tokens in and out"
+                )
+                yield self._check("price", f"{product}: {tokens}")
+            else:
+                named = ", ".join(f"{price} USD per million {unit.column}" for unit, price in prices.items())
+                yield self._check("price", f"{product}: {named}")
+
+    def _permitted(self) -> Iterator[Check]:
+        for product in self._written.models:
+            try:
+                yield self._permission(product)
+            except InvalidInput as error:
+                yield _failed(self._written.name, "agreement", error.problems[0])
+
+    def _permission(self, product: str) -> Check:
+        written, opened = self._written, self._patient.opened
+        decisions = {
+            segment: opened.decide(
+                action=SELL, party=written.seller, product=product, cloud=written.cloud, segment=segment,
+                region=opened.catalog.region_of(written.cloud, written.region), as_of=self._today,
+                known_at=KnownAt(time.time_ns()),
+            )
+            for segment in sorted(opened.catalog.segments)
+        }  # fmt: skip
+        refused = {name: one for name, one in decisions.items() if one.outcome is not Outcome.PERMITTED}
+        told = f"{written.seller} may sell {product} on {written.cloud}"
+        if not refused:
+            return self._check("agreement", told)
+        if len(refused) < len(decisions):
+            return self._check("agreement", f"{told}, except to {', '.join(refused)}")
+        message = refusal(next(iter(refused.values())), written.seller, product, written.cloud).message
+        return self._check("agreement", message, "Take the deployment out, or record the facts that it waits for.")
+
+
+def with_basis(found: Examination, basis: Basis) -> Examination:
+    """Add which price books the gateway and the ledger use, and whether this version ships others."""
+    label = " › ".join(book.name for book in basis.books)
+    held = ", ".join(told(one) for one in basis.of(PRICES)) or f"{label}, not accepted yet"
+    other = shipped_differently(basis)
+    todo = "To take them: clauseway basis prices --of-this-version --why …" if other else ""
+    said = f"{held}; this version ships other books" if other else held
+    check = Check(deployment="", what="price book", ok=True, found=said, todo=todo)
+    return msgspec.structs.replace(found, checks=(*found.checks, check))
+
+
+def with_room(found: Examination, spools: Path) -> Examination:
+    """Add whether the disk of the usage journals has room: once it is full, a gateway refuses."""
+    folder = next(path for path in (spools, *spools.absolute().parents) if path.exists())
+    room = os.statvfs(folder)
+    free = room.f_bavail * room.f_frsize
+    ok = free >= _JOURNAL_ROOM_BYTES
+    todo = "" if ok else "Make room, or a gateway will refuse requests; it goes on by itself once there is room."
+    said = f"{free >> 20:,} MB are free where usage is recorded ({spools})"
+    check = Check(deployment="", what="journal", ok=ok, found=said, todo=todo)
+    return Examination(found.ok and ok, (*found.checks, check))
+
+
+def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:
+    """The deployment as the gateway would call it, without prices."""
+    label = Deployment(written.name, written.cloud, written.seller, written.region, product, model)
+    return Target(
+        label=label,
+        dialect=written.dialect,
+        url=written.url.rstrip("/"),
+        auth=auth,
+        input_price=0,
+        output_price=0,
+        output_tokens_max=written.output_tokens_max,
+        settings=written.settings,
+    )
+
+
+def harmless(target: Target) -> tuple[Call, bytes]:
+    """The cheapest call that needs the credential: the models, or where there is no list of them, an empty request."""
+    lacking = CLOUDS[target.dialect].lacks(target)
+    if "models" not in lacking:
+        return _MODELS, b""
+    return (CHAT_COMPLETIONS if "chat" not in lacking else _RESPONSES), _NOTHING
+
+
+def _described(credential: Credential) -> str:
+    if not credential.expires_s:
+        return f"{credential.kind}, without an end"
+    minutes = round((credential.expires_s - time.time()) / 60)
+    return f"{credential.kind}, good for {minutes} more minutes"
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _within(timeout_s: float, function: Callable[[], T]) -> T:
+    """The function's result, or InvalidInput where it takes longer. What hangs is left behind in its thread."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if errors:
+        raise errors[0]
+    if results:
+        return results[0]
+    why = f"its source has not answered within {timeout_s:.0f} s"
+    raise InvalidInput(
+        Problem(what="no credential", why=why, where="auth", todo="Check that this machine has such an identity.")
+    )

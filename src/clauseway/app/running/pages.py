@@ -1,0 +1,226 @@
+"""The pages' process: what the pages are told, read from the agreement, the control database and the gateway's counts.
+
+`python -m clauseway.app.running.pages --home H` serves them until its parent is gone. The key that
+the snippets show is read from standard input, if there is one.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from clauseway.app.agreements.rights import timeline_of_rights
+from clauseway.app.books.settling import latest_settlements, now, statement
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.periods import month
+from clauseway.app.opening.several import Opened, each_of, open_agreements, with_recorded
+from clauseway.app.reports.forecast_page import forecast_context
+from clauseway.app.reports.line_page import line_context
+from clauseway.app.reports.statements import statement_context
+from clauseway.app.reports.tracing import trace_line
+from clauseway.app.running.alerts import open_alerts
+from clauseway.app.running.processes import PAGES_PORT
+from clauseway.app.running.snippets import snippets_for
+from clauseway.gateway.plan.clock import BusinessClock, simulated_clock, system_clock
+from clauseway.gateway.transport.listening import listen
+from clauseway.ledger import statement_of
+from clauseway.values import Citation, InvalidInput, KnownAt, day_of
+from clauseway.web import (
+    Alert,
+    CloudCounts,
+    CountsContext,
+    ForecastContext,
+    HomeContext,
+    LineContext,
+    PlainSentence,
+    StatementContext,
+    Timeline,
+    Unavailable,
+    create_app,
+)
+
+
+class Source:
+    """Tells the pages what to draw. Files and databases are read in a thread, so that no page waits for another."""
+
+    def __init__(self, home: Home, opened: Opened, clock: BusinessClock, gateway_url: str, key: str) -> None:
+        self._home, self._opened, self._clock = home, opened, clock
+        self._gateway_url, self._key = gateway_url, key
+        # The picture as last drawn, by the number of facts it rests on.
+        self._drawn: tuple[int, Timeline] | None = None
+        # The forecast as last made, by the day and the receipts of the settlements that it goes on from.
+        self._forecast: tuple[tuple[object, ...], ForecastContext] | None = None
+
+    async def home(self) -> HomeContext:
+        counts = await self.counts()
+        return await asyncio.to_thread(self._home_context, counts)
+
+    async def counts(self) -> CountsContext:
+        answer = await _ask_gateway(self._home.gateway_socket)
+        tokens = answer["tokens"]
+        clouds = sorted({*answer["served"], *answer["refused"], *answer["failed"]})
+        instant = self._clock()
+        return CountsContext(
+            clouds=tuple(
+                CloudCounts(
+                    cloud=cloud,
+                    served=answer["served"].get(cloud, 0),
+                    refused=answer["refused"].get(cloud, 0),
+                    failed=answer["failed"].get(cloud, 0),
+                    tokens=tokens.get(cloud, 0),
+                )
+                for cloud in clouds
+            ),
+            clock=_to_the_second(instant),
+            edition=await asyncio.to_thread(self._edition, day_of(instant)),
+        )
+
+    async def alerts(self) -> tuple[Alert, ...]:
+        """What is damaged or lost in the home."""
+        return await asyncio.to_thread(open_alerts, self._home)
+
+    async def statement(self, period: str) -> StatementContext | None:
+        return await asyncio.to_thread(self._statement, period)
+
+    async def line(self, period: str, line: str, request: str) -> LineContext | None:
+        return await asyncio.to_thread(self._line, period, line, request)
+
+    def _home_context(self, counts: CountsContext) -> HomeContext:
+        today, known_at = day_of(self._clock()), now()
+        settled = latest_settlements(self._home).values()
+        opened = with_recorded(self._opened, self._home)
+        return HomeContext(
+            title=" · ".join(one.agreement.title for one in each_of(opened)),
+            as_of=today,
+            known_at=_to_the_second(known_at.instant_ns),
+            plain_words=_plain_words(opened, today, known_at),
+            timeline=self._rights(opened, known_at),
+            counts=counts,
+            gateway_url=self._gateway_url,
+            statements=tuple(statement_context(statement_of(found)) for found in settled),
+            statement_note="" if settled else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
+            forecast=self._ahead(opened, known_at, [found.receipt for found in settled]),
+            snippets=snippets_for(self._gateway_url, self._key),
+            alerts=open_alerts(self._home),
+        )
+
+    def _rights(self, opened: Opened, known_at: KnownAt) -> Timeline:
+        # Facts are never changed, only added: where their number is the same, so is the picture.
+        facts = sum(len(one.facts.facts) for one in each_of(opened))
+        if self._drawn is None or self._drawn[0] != facts:
+            self._drawn = (facts, timeline_of_rights(opened, known_at))
+        return self._drawn[1]
+
+    def _ahead(self, opened: Opened, known_at: KnownAt, receipts: Sequence[str]) -> ForecastContext:
+        # A thousand paths take a second: they are drawn anew when a month was settled, or a day has begun.
+        key = (known_at.day, *receipts)
+        if self._forecast is None or self._forecast[0] != key:
+            self._forecast = (key, forecast_context(self._home, opened, known_at))
+        return self._forecast[1]
+
+    def _statement(self, period: str) -> StatementContext | None:
+        found = statement(self._home, period)
+        if found is None:
+            return None
+        return msgspec.structs.replace(statement_context(found), alerts=open_alerts(self._home, found.as_of))
+
+    def _line(self, period: str, line: str, request: str) -> LineContext | None:
+        month(period)  # refuses what is no month, before any line is looked for
+        try:
+            trace = trace_line(self._home, line, request)
+        except InvalidInput:
+            return None
+        return line_context(trace) if (trace.period, trace.line.id) == (period, line) else None
+
+    def _edition(self, today: date) -> str:
+        receipts = [found.receipt for found in latest_settlements(self._home).values()]
+        alerts = [f"{one.what} {one.where}" for one in open_alerts(self._home)]
+        return hashlib.sha256("\n".join([str(today), *receipts, *alerts]).encode()).hexdigest()[:16]
+
+
+def _to_the_second(instant_ns: int) -> str:
+    """An instant as people read it; receipts keep every digit."""
+    return str(KnownAt(instant_ns // 1_000_000_000 * 1_000_000_000))
+
+
+def _plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainSentence, ...]:
+    """What the terms in force say, each clause once, the latest amendment's first."""
+    clauses: dict[str, list[Citation]] = {}
+    states = [state for one in each_of(opened) for state in one.in_force(today, known_at).states]
+    for state in states:
+        if state.in_force:
+            clauses.setdefault(state.term.citation.text, []).append(state.term.citation)
+    return tuple(PlainSentence(text=text, citations=tuple(citations)) for text, citations in clauses.items())
+
+
+async def _ask_gateway(path: Path) -> dict[str, Any]:
+    """The gateway's counts over its control socket. Raises Unavailable."""
+    try:
+        reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(path), 2)
+        writer.write(b"GET /counts HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 2)
+        writer.close()
+        found = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
+    except (OSError, TimeoutError, msgspec.DecodeError) as error:
+        raise Unavailable(f"The gateway does not answer: {error or type(error).__name__}.") from None
+    assert isinstance(found, dict)
+    return found
+
+
+async def _serve(source: Source, listener: socket.socket, parent_pipe: int | None) -> None:
+    config = uvicorn.Config(create_app(source), log_level="warning", access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+
+    def leave() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave)
+    if parent_pipe is not None:
+        loop.add_reader(parent_pipe, leave)
+    print(json.dumps({"ready": True, "ports": {"pages": listener.getsockname()[1]}}), flush=True)
+    await server.serve(sockets=[listener])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the pages until told to stop."""
+    parser = argparse.ArgumentParser(prog="clauseway.app.running.pages")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--port", type=int, help=f"0: any free one; by default {PAGES_PORT}, or the next free one above it"
+    )
+    parser.add_argument("--gateway-url", required=True)
+    parser.add_argument("--agreement", type=Path, action="append", default=[])
+    parser.add_argument("--facts", type=Path)
+    parser.add_argument("--simulated-clock", type=Path)
+    parser.add_argument("--parent-pipe", type=int)
+    options = parser.parse_args(arguments)
+    try:
+        listener = listen(options.host, options.port, PAGES_PORT)
+    except InvalidInput as error:
+        print(msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True)
+        return 3
+    key = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
+    opened = open_agreements(options.agreement)
+    if options.facts is not None:
+        opened = opened.with_facts_from(options.facts)
+    clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
+    source = Source(Home(options.home), opened, clock, options.gateway_url, key)
+    asyncio.run(_serve(source, listener, options.parent_pipe))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

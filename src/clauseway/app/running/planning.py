@@ -1,0 +1,394 @@
+"""The gateway's plan: the agreement decided ahead for every seller, product, cloud and segment, at every boundary.
+
+Deployments whose sale the agreement permits become candidates, the primary cloud's first; every other cloud gets its
+refusal, worded and cited.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from itertools import pairwise
+from itertools import product as every
+from pathlib import Path
+
+import msgspec
+
+from clauseway.agreement.actions import SELL
+from clauseway.app.opening.configuration import CommitmentWritten, Configuration, DeploymentWritten, resolve_auth
+from clauseway.app.opening.library import OpenAgreement
+from clauseway.app.opening.offerings import shipped_matrix, shipped_models, shipped_versions, surface_of
+from clauseway.app.opening.plan_prices import bound_ns, plan_prices
+from clauseway.app.opening.several import Opened, each_of, first_clouds, text_hash
+from clauseway.catalog import ELSEWHERE, Models
+from clauseway.catalog import Retirement as Ended
+from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
+from clauseway.decisions.question import region_problems
+from clauseway.gateway.plan import Commitment, Epoch, Key, Lack, Plan, Refusal, Retirement, Route, Target
+from clauseway.gateway.plan.file import encode_plan
+from clauseway.metering import Deployment, Ruling, Unit
+from clauseway.pricing import PriceTable, Sale, UnknownPrice
+from clauseway.values import USD, InvalidInput, KnownAt, Problem, start_of_day_ns
+
+
+def compile_plan(
+    opened: Opened,
+    configuration: Configuration,
+    keys: Sequence[Key],
+    hash_key: str,
+    *,
+    known_at: KnownAt,
+    prices: PriceTable,
+    where: Path,
+    spent: Mapping[str, int] | None = None,
+) -> Plan:
+    """Compile everything a gateway needs. Raises InvalidInput where a credential is
+    missing, UnknownPrice where a deployment sells what the book does not price. `spent` is what was spent toward each
+    commitment, in picodollars, as far as it is known."""
+    targets = _targets(configuration, prices, known_at.day, where)
+    models = shipped_models()
+    names = models.named(products_of(configuration))
+    sellers = sorted({target.label.seller for target in targets} | {key.seller for key in keys})
+    products = products_of(configuration)
+    compiler = _Compiler(opened, targets, known_at)
+    return Plan(
+        agreement=text_hash(opened),
+        hash_key=hash_key,
+        models=names,
+        snapshots=tuple(sorted(models.snapshots.keys() & names.keys())),
+        retirements=_retirements(models, targets, names),
+        commitments=tuple(
+            _commitment(written, (spent or {}).get(written.name, 0)) for written in configuration.commitment
+        ),
+        targets=tuple(targets),
+        epochs=tuple(compiler.epochs(sellers, products)),
+        rulings=tuple(compiler.rulings),
+        keys=tuple(keys),
+    )
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Replace the plan's file whole: a gateway reads the old one or the new one, never a part."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(encode_plan(plan))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def products_of(configuration: Configuration) -> list[str]:
+    """Every product that is deployed somewhere."""
+    return sorted({product for deployment in configuration.deployment for product in deployment.models})
+
+
+# What a model of each kind cannot be sold without a price for; where there are several sets, any one of them does.
+_NEEDS_PRICE: Mapping[str, tuple[frozenset[Unit], ...]] = {
+    "text": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
+    "embedding": (frozenset({Unit.INPUT_TOKENS}),),
+    "image": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
+    "speech": (frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),),
+    "transcription": (
+        frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}),
+        frozenset({Unit.AUDIO_INPUT_MILLISECONDS}),
+    ),
+    "moderation": (frozenset({Unit.INPUT_TOKENS}),),
+}
+# What a model may answer with at most where nobody knows: the largest that the catalogued models allow.
+_OUTPUT_TOKENS_MAX = 128_000
+_WITHOUT_OUTPUT = ("embedding", "moderation")
+
+
+def prices_now(written: DeploymentWritten, product: str, prices: PriceTable, day: date) -> Mapping[Unit, int]:
+    """What a deployment's units cost, in picodollars. Raises UnknownPrice: what has no price is not sold."""
+    sale, kind = _sale(written, product), shipped_models().of(product, surface_at(written)).kind
+    row = prices.row(sale, day)
+    if row.currency != USD:
+        what = f"{product} of deployment {written.name} is priced in {row.currency}"
+        why, todo = "a gateway counts limits and budgets in USD", "Give it a price book with a price in USD."
+        raise InvalidInput(Problem(what=what, why=why, where="price book", todo=todo))
+    if not any(units <= row.prices.keys() for units in _NEEDS_PRICE[kind]):
+        raise UnknownPrice([(sale, unit, day) for unit in sorted(_NEEDS_PRICE[kind][0] - row.prices.keys())])
+    return row.prices
+
+
+def surface_at(written: DeploymentWritten) -> str:
+    """The surface of the matrix that a deployment is."""
+    return written.surface or surface_of(written.dialect, written.url, written.auth.service)
+
+
+def _sale(written: DeploymentWritten, product: str) -> Sale:
+    return Sale(product, written.cloud, written.seller, written.region)
+
+
+def _targets(configuration: Configuration, prices: PriceTable, day: date, where: Path) -> list[Target]:
+    """Raises UnknownPrice with every price that is missing, whichever deployment it is for."""
+    targets: list[Target] = []
+    missing: list[tuple[Sale, Unit, date]] = []
+    for deployment in configuration.deployment:
+        for product, model in sorted(deployment.models.items()):
+            try:
+                targets.append(_target(deployment, product, model, prices, day, where))
+            except UnknownPrice as error:
+                missing += error.missing
+    if missing:
+        raise UnknownPrice(missing)
+    return targets
+
+
+def _target(written: DeploymentWritten, product: str, model: str, prices: PriceTable, day: date, where: Path) -> Target:
+    label = Deployment(
+        deployment=written.name,
+        cloud=written.cloud,
+        seller=written.seller,
+        region=written.region,
+        product=product,
+        model=model,
+    )
+    surface = surface_at(written)
+    known = shipped_models().of(product, surface)
+    now = prices_now(written, product, prices, day)
+    output_tokens_max = written.output_tokens_max or known.output_tokens_max or _OUTPUT_TOKENS_MAX
+    is_snapshot = model.removeprefix("openai.") in shipped_models().snapshots
+    return Target(
+        label=label,
+        dialect=written.dialect,
+        url=written.url.rstrip("/"),
+        auth=resolve_auth(written, where),
+        input_price=now.get(Unit.INPUT_TOKENS, 0),
+        output_price=now.get(Unit.OUTPUT_TOKENS, 0),
+        output_tokens_max=0 if known.kind in _WITHOUT_OUTPUT else output_tokens_max,
+        settings=written.settings,
+        kind=known.kind,
+        surface=surface,
+        prices=plan_prices(_sale(written, product), prices, day),
+        context_tokens_max=written.context_tokens_max or known.context_tokens_max,
+        image_tokens_max=known.image_tokens_max,
+        lacks=_lacks(written, surface, product),
+        snapshot=written.snapshots.get(product, "") or (model.removeprefix("openai.") if is_snapshot else ""),
+        residency=written.residency,
+        certifications=written.certifications,
+        quota_requests_per_minute=written.quota_requests_per_minute,
+        quota_tokens_per_minute=written.quota_tokens_per_minute,
+        provisioned=written.provisioned,
+        service_tier=written.service_tier,
+    )
+
+
+def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack, ...]:
+    """What a deployment lacks, at all times by the version of the API that it names, and stretch by stretch of the
+    matrix; its own word goes before both."""
+    matrix = shipped_matrix()
+    by_version = shipped_versions().lacking(surface, written.settings.get("api_version", ""))
+    days = matrix.days(surface, product)
+    own = [Lack(capability=name, reason="the deployment's configuration says so") for name in written.lacks]
+    return (
+        *own,
+        *(
+            Lack(capability=capability, reason=line.reason)
+            for capability, line in sorted(by_version.items())
+            if capability not in written.has and capability not in written.lacks
+        ),
+        *(
+            Lack(capability=capability, reason=entry.reason, begin_ns=bound_ns(begin), end_ns=bound_ns(end))
+            for begin, end in pairwise([*days, date.max])
+            for capability, entry in sorted(matrix.lacking(surface, product, begin).items())
+            if capability not in written.has and capability not in written.lacks and capability not in by_version
+        ),
+    )
+
+
+def _retirements(models: Models, targets: Sequence[Target], names: Mapping[str, str]) -> tuple[Retirement, ...]:
+    """Of what is served here, by surface; of what is not, whatever is known of who makes the models and of the clouds
+    that are used: who asks for it learns what came after."""
+    surfaces = sorted({target.surface for target in targets})
+    return tuple(
+        Retirement(
+            name=retirement.name,
+            surface=surface,
+            begin_ns=start_of_day_ns(retirement.day),
+            message=retirement.sentence,
+        )
+        for retirement in models.retirements
+        for surface in (surfaces if retirement.name in names else [""])
+        if (retirement.holds_on(surface) if surface else _concerns(retirement, surfaces))
+    )
+
+
+def _concerns(retirement: Ended, surfaces: Sequence[str]) -> bool:
+    """Whether it says something to who asks here for a name that nothing serves."""
+    return retirement.vendor in ("", "openai") or any(map(retirement.holds_on, surfaces))
+
+
+def _commitment(written: CommitmentWritten, spent: int) -> Commitment:
+    return Commitment(
+        name=written.name,
+        begin_ns=start_of_day_ns(written.begin),
+        end_ns=start_of_day_ns(written.end),
+        left=promised(written) - spent,
+        clouds=written.clouds,
+        sellers=written.sellers,
+        products=written.products,
+    )
+
+
+def promised(written: CommitmentWritten) -> int:
+    """The amount of a commitment, in picodollars."""
+    return int((written.amount * written.usd_rate).scaleb(12))
+
+
+class _Ahead:
+    """One agreement decided ahead, under its default readings. Of what it does not name it says nothing."""
+
+    def __init__(self, opened: OpenAgreement, known_at: KnownAt) -> None:
+        self._asked = Asked(opened.agreement, opened.catalog, opened.facts)
+        self.tables = Tables(opened.agreement, opened.catalog, opened.facts)
+        self._table = self.tables.table(known_at, opened.agreement.default_readings())
+
+    def days(self, question: Question) -> Sequence[date]:
+        """The days on which its answer to a question may change; a cloud's or segment's name changes none."""
+        catalog = self._asked.catalog
+        if question.product not in catalog.products and question.product not in catalog.classes:
+            return ()
+        takes = question.action in catalog.classes[catalog.class_of(question.product)].actions
+        return self._table.days(question.action, question.product) if takes else ()
+
+    def verdict(self, question: Question) -> Verdict | None:
+        own = put_to(self._asked, question)
+        return None if unnamed_in(self._asked, own) else self._table.answer(own)
+
+
+class _Compiler:
+    """Turns decisions into routes, numbering each distinct ruling once."""
+
+    def __init__(self, opened: Opened, targets: Sequence[Target], known_at: KnownAt) -> None:
+        self.opened, self.targets, self.known_at = opened, targets, known_at
+        self.ahead = [_Ahead(one, known_at) for one in each_of(opened)]
+        self.primary = first_clouds(opened)
+        self.rulings: list[Ruling] = []
+        self._numbers: dict[str, int] = {}
+        self._checked: dict[tuple[str, str], Question] = {}
+        # The last decision on a seller, product, cloud, region and segment, with the verdicts that it rests on.
+        self._decided: dict[tuple[str, str, str, str, str], tuple[list[Verdict | None], Decision]] = {}
+
+    def boundaries(self, sellers: Iterable[str], products: Iterable[str]) -> list[date]:
+        """The days on which a route may change. Raises InvalidInput for a seller or product that is not known."""
+        asked = [
+            self._question(seller, product, "", "", "any", date.min) for seller, product in every(sellers, products)
+        ]
+        return sorted({day for question in asked for one in self.ahead for day in one.days(question)})
+
+    def epochs(self, sellers: Sequence[str], products: Sequence[str]) -> Iterator[Epoch]:
+        """The routes from each day on which one of them changes."""
+        before: dict[str, Route] = {}
+        for day in self.boundaries(sellers, products):
+            routes = self.routes(sellers, products, day)
+            if routes != before:
+                yield Epoch(begin_ns=start_of_day_ns(day), routes=routes)
+            before = routes
+
+    def routes(self, sellers: Iterable[str], products: Iterable[str], day: date) -> dict[str, Route]:
+        return {
+            f"{seller}|{product}|{segment}": self._route(seller, product, segment, day)
+            for seller in sellers
+            for product in products
+            for segment in sorted(self.opened.catalog.segments)
+        }
+
+    def _route(self, seller: str, product: str, segment: str, day: date) -> Route:
+        rulings: dict[tuple[str, str], int] = {}
+        refusals: list[Refusal] = []
+        for cloud, region in self._places:
+            decision = self._decide(seller, product, cloud, region, segment, day)
+            if decision.outcome is Outcome.PERMITTED:
+                rulings[cloud, region] = self._number(decision)
+            else:
+                refusals.append(refusal(decision, seller, product, cloud, region))
+        candidates = [
+            (index, rulings[place])
+            for index, target in enumerate(self.targets)
+            if (target.label.seller, target.label.product) == (seller, product)
+            if target.label.cloud in self.opened.catalog.clouds and (place := self._place(target)) in rulings
+        ]
+        # Primary first; otherwise in the order in which the operator wrote them.
+        candidates.sort(key=lambda candidate: self.targets[candidate[0]].label.cloud not in self.primary)
+        return Route(candidates=tuple(candidates), refusals=tuple(refusals))
+
+    def _place(self, target: Target) -> tuple[str, str]:
+        """The cloud of a deployment, and the agreement's region in which it lies: empty where that defines none."""
+        return target.label.cloud, self.opened.catalog.region_of(target.label.cloud, target.label.region)
+
+    @cached_property
+    def _places(self) -> list[tuple[str, str]]:
+        """Where to ask: each cloud, in the regions of its deployments. Raises InvalidInput for a place of which the
+        agreement does not say in which region it lies."""
+        catalog = self.opened.catalog
+        problems = [
+            msgspec.structs.replace(problem, where=f"deployment {target.label.deployment}: region")
+            for target in self.targets
+            if target.label.cloud in catalog.clouds
+            for problem in region_problems(catalog, SELL, target.label.cloud, target.label.region)
+        ]
+        if problems:
+            raise InvalidInput(*dict.fromkeys(problems))
+        found = {self._place(target) for target in self.targets if target.label.cloud in catalog.clouds}
+        bare = ELSEWHERE if catalog.regions else ""
+        return sorted(found | {(cloud, bare) for cloud in catalog.clouds - {cloud for cloud, _ in found}})
+
+    def _decide(self, seller: str, product: str, cloud: str, region: str, segment: str, day: date) -> Decision:
+        """The decision on a day. While every verdict stays the same, so does the decision, and its receipt."""
+        question = self._question(seller, product, cloud, region, segment, day)
+        verdicts = [one.verdict(question) for one in self.ahead]
+        key = (seller, product, cloud, region, segment)
+        if key not in self._decided or self._decided[key][0] != verdicts:
+            alone = self.ahead[0] if len(self.ahead) == 1 else None
+            self._decided[key] = (verdicts, alone.tables.decide(question) if alone else self.opened.answer(question))
+        return self._decided[key][1]
+
+    def _question(self, seller: str, product: str, cloud: str, region: str, segment: str, day: date) -> Question:
+        """Clouds and segments come from the catalog, so a seller and a product are checked once."""
+        if (seller, product) not in self._checked:
+            self._checked[seller, product] = self.opened.question(
+                action=SELL,
+                party=seller,
+                product=product,
+                cloud=min(self.opened.catalog.clouds),
+                region=ELSEWHERE if self.opened.catalog.regions else "",
+                as_of=date.min,
+                known_at=self.known_at,
+            )
+        return msgspec.structs.replace(
+            self._checked[seller, product], cloud=cloud, region=region, segment=segment, as_of=day
+        )
+
+    def _number(self, decision: Decision) -> int:
+        if decision.receipt.id not in self._numbers:
+            self._numbers[decision.receipt.id] = len(self.rulings)
+            self.rulings.append(
+                Ruling(
+                    decision=decision.receipt.id,
+                    outcome=decision.outcome,
+                    terms=tuple(reason.term for reason in decision.reasons),
+                    receipt=msgspec.json.encode(decision.receipt).decode(),
+                )
+            )
+        return self._numbers[decision.receipt.id]
+
+
+def refusal(decision: Decision, seller: str, product: str, cloud: str, region: str = "") -> Refusal:
+    """A refusal worded for the one who asked: what, by which clause, and what would have to be recorded."""
+    first = decision.reasons[0]
+    clause = f"{first.term} ({first.document}, line {first.line}; source {first.source})"
+    where = f"{cloud} in {region}" if region else cloud
+    sentence = (
+        f"The agreement does not let {seller} sell {product} on {where}: {decision.outcome} by {clause}: {first.text}"
+    )
+    needed = "".join(f" {condition.text}" for condition in decision.conditions)
+    return Refusal(
+        cloud=cloud,
+        outcome=decision.outcome,
+        message=sentence + needed,
+        terms=tuple(reason.term for reason in decision.reasons),
+        receipt=decision.receipt.id,
+    )

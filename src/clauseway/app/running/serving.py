@@ -1,0 +1,285 @@
+"""Running a gateway and its pages: compile the plan, start both, keep plan and lake up to date, stop.
+
+A configuration that is changed is taken over while requests run; one that cannot be is reported, and changes nothing.
+"""
+
+import contextlib
+import fcntl
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.exc import DBAPIError
+
+from clauseway.app.books.basis import basis_of, history
+from clauseway.app.books.compacting import compact_lake
+from clauseway.app.books.lake_checks import check_part
+from clauseway.app.books.leasing import lease_server
+from clauseway.app.books.losses import tell_gateway
+from clauseway.app.books.register import recorded_facts
+from clauseway.app.books.sealing import register_spool, seal
+from clauseway.app.books.tenants import tenancy_for_plan
+from clauseway.app.opening.configuration import Configuration, placed_path, read_configuration, settings_of
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.prices import TODO_PRICE
+from clauseway.app.opening.several import Opened, with_recorded
+from clauseway.app.running.commitments import spent_by_name
+from clauseway.app.running.planning import compile_plan, write_plan
+from clauseway.app.running.processes import PAGES_PORT, Child, moved, on_port, start
+from clauseway.gateway.plan import Plan
+from clauseway.gateway.routing.checks import check
+from clauseway.gateway.transport.listener import USUAL_PORT
+from clauseway.pricing import UnknownPrice
+from clauseway.storage.lake.digests import LakeDamaged
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+# A key is accepted this soon after it was made; a lake lags behind the spool by this much at most.
+_PLAN_EVERY_S, _SEAL_EVERY_S = 1.0, 15.0
+# An hour of sealing leaves 240 small files; the last hours' are merged with the day's.
+_MERGE_EVERY_S = 3600.0
+_BALANCES_EVERY_S = 600.0
+# Each round of merging reads one of so many parts of the lake to its end: all of it in a day.
+_CHECK_PARTS = 24
+_LOOPBACK = "127.0.0.1"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to serve. Paths left out mean: the built-in agreement, its own facts, real time.
+
+    `opened` comes without what is recorded in the home: that is read anew with every plan. `host` and `port` are the
+    configuration's where they are None. A port that is named nowhere is the usual one, or the next free one above it.
+    """
+
+    home: Home
+    opened: Opened
+    configuration: Path
+    agreements: tuple[Path, ...] = ()
+    facts: Path | None = None
+    host: str | None = None
+    port: int | None = None
+    pages_port: int | None = None
+    simulated_clock: Path | None = None
+    snippet_key: str = ""
+
+
+class Served(msgspec.Struct, frozen=True):
+    """The running processes and where they listen."""
+
+    gateway: Child
+    pages: Child
+    gateway_url: str
+    pages_url: str
+    # Usual ports that were taken, each a sentence.
+    notes: tuple[str, ...] = ()
+
+    def running(self) -> Child | None:
+        """The first of them that has died, or None while both run."""
+        return next((child for child in (self.gateway, self.pages) if not child.running), None)
+
+
+def present_plan(options: Options) -> Plan:
+    """The plan by what is true now. Raises InvalidInput with everything that is wrong."""
+    known_at = KnownAt(time.time_ns())
+    home = options.home.make()
+    opened = with_recorded(options.opened, home)
+    configuration = read_configuration(options.configuration, opened.catalog)
+    tenancy = tenancy_for_plan(home)
+    prices = basis_of(home).prices(known_at)
+    try:
+        plan = compile_plan(
+            opened,
+            configuration,
+            tenancy.keys,
+            home.hash_key(),
+            known_at=known_at,
+            prices=prices,
+            where=options.configuration,
+            spent=spent_by_name(home, configuration, prices),
+        )
+    except UnknownPrice as error:
+        why, todo = "what has no price is not sold", f"{TODO_PRICE} Or do not sell it there."
+        where = str(options.configuration)
+        raise InvalidInput(
+            *(Problem(what=f"no price for {missing}", why=why, where=where, todo=todo) for missing in error.sentences)
+        ) from None
+    plan = msgspec.structs.replace(
+        plan,
+        policies=tenancy.policies,
+        limits=tenancy.limits,
+        budgets=tenancy.budgets,
+        leases=str(home.lease_socket) if tenancy.budgets else "",
+        settings=settings_of(configuration, options.configuration),
+        attempt_timeout_s=configuration.gateway.attempt_timeout_s,
+        deadline_s=configuration.gateway.deadline_s,
+    )
+    check(plan)
+    return plan
+
+
+def refresh_plan(options: Options) -> None:
+    """Compile the plan from what is true now and hand it to the gateway. Raises as `present_plan` does."""
+    write_plan(present_plan(options), options.home.plan)
+
+
+@contextlib.contextmanager
+def serving(options: Options) -> Iterator[Served]:
+    """The gateway and the pages, until the block ends. Raises InvalidInput, ChildFailed."""
+    clock = ["--simulated-clock", str(options.simulated_clock)] if options.simulated_clock else []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_alone(options.home.make()))
+        refresh_plan(options)
+        configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
+        stack.enter_context(lease_server(options.home))
+        host = configuration.gateway.host if options.host is None else options.host
+        port = configuration.gateway.port if options.port is None else options.port
+        gateway = _start_gateway(options, host, port, clock)
+        stack.callback(gateway.stop)
+        gateway_port = gateway.ready["ports"]["gateway"]
+        scheme = "https" if configuration.tls.certificate else "http"
+        gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway_port}/v1"
+        pages = _start_pages(options, clock, gateway_url)
+        stack.callback(pages.stop)
+        pages_port = pages.ready["ports"]["pages"]
+        notes = (
+            *moved("the gateway", port, USUAL_PORT, gateway_port),
+            *moved("the pages", options.pages_port, PAGES_PORT, pages_port),
+        )
+        yield Served(gateway, pages, gateway_url, f"http://{_LOOPBACK}:{pages_port}/", notes)
+
+
+@contextlib.contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """One at a time serves a home: another would take plan and leases away from under the first one's gateway. Raises
+    InvalidInput."""
+    with (home.root / "serve.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what, why = "this home is served already", "its plan, journal and leases are one process's"
+            todo = "Stop the other one, or name another home with --home."
+            raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo)) from None
+        yield
+
+
+def _start_gateway(options: Options, host: str, port: int | None, clock: list[str]) -> Child:
+    home = options.home
+    spool = home.spools / "gateway"
+    register_spool(home, spool)
+    arguments = [
+        *("--plan", str(home.plan)),
+        *("--spool", str(spool)),
+        *("--host", host),
+        *("--control", str(home.gateway_socket)),
+        *("--conditions", str(home.conditions)),
+        *on_port(port),
+    ]
+    child = start("the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log")
+    register_spool(home, spool)  # again: now it has the segment that this gateway writes
+    return child
+
+
+def _start_pages(options: Options, clock: list[str], gateway_url: str) -> Child:
+    arguments = [
+        *("--home", str(options.home.root)),
+        *("--gateway-url", gateway_url),
+    ]
+    for flag, path in (*(("--agreement", path) for path in options.agreements), ("--facts", options.facts)):
+        arguments += [flag, str(path)] if path else []
+    arguments += on_port(options.pages_port)
+    log = options.home.logs / "pages.log"
+    return start("the pages", "clauseway.app.running.pages", [*arguments, *clock], log, secret=options.snippet_key)
+
+
+def keep(
+    options: Options,
+    served: Served,
+    until: threading.Event,
+    again: threading.Event | None = None,
+    told: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+) -> Child | None:
+    """Keep plan and lake up to date until told to stop (None) or until a process dies (which one).
+
+    `again` set: compile the plan anew although nothing seems to have changed. What cannot be taken over is `told`.
+    """
+    sealed_s = merged_s = time.monotonic()
+    tending = Tending(options.home, told)
+    seen = _inputs(options)
+    while not until.wait(_PLAN_EVERY_S):
+        if dead := served.running():
+            return dead
+        changed = _inputs(options)
+        if changed != seen or (again is not None and again.is_set()):
+            seen = changed
+            if again is not None:
+                again.clear()
+            try:
+                refresh_plan(options)
+            except InvalidInput as error:
+                told(f"The change was not taken over, and changes nothing:\n{error}")
+        if time.monotonic() - sealed_s >= _SEAL_EVERY_S:
+            merging = time.monotonic() - merged_s >= _MERGE_EVERY_S
+            tending.round(merging=merging)
+            sealed_s = time.monotonic()
+            merged_s = sealed_s if merging else merged_s
+    return None
+
+
+class Tending:
+    """What keeps a served home in shape, round by round. What is wrong is `told`, each thing once."""
+
+    def __init__(self, home: Home, told: Callable[[str], None]) -> None:
+        self._home, self._told = home, told
+        self._part = 0
+        self._lost: set[str] = set()
+
+    def round(self, *, merging: bool) -> None:
+        """Seal what was metered; where it is time, merge small files and read a part of the lake to its end.
+
+        Where the disk or the database fails, usage stays in the spool until it can be sealed, and the gateway refuses
+        requests once its own disk fails.
+        """
+        try:
+            seal(self._home)
+            if merging:
+                check_part(self._home, self._part, _CHECK_PARTS)
+                self._part = (self._part + 1) % _CHECK_PARTS
+                compact_lake(self._home)
+        except LakeDamaged:
+            pass  # told below
+        except (OSError, DBAPIError) as error:
+            self._told(f"Usage could not be sealed and waits in the spool; it is tried again: {error}")
+            return
+        lost = {str(one.problem) for one in tell_gateway(self._home)}
+        for text in sorted(lost - self._lost):
+            self._told(f"Usage is damaged or lost; its months cannot be settled:\n{text}")
+        self._lost = lost
+
+
+def _inputs(options: Options) -> list[object]:
+    """What a plan is compiled from and may change while it runs: tenants, facts, the configuration, the basis."""
+    facts = len(recorded_facts(options.home))
+    try:
+        configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
+    except InvalidInput:
+        configuration = Configuration()
+    files = [options.configuration, *_secret_files(options, configuration)]
+    # What is left of commitments is counted down in the gateway, and corrected by what was metered now and then.
+    period = time.monotonic() // _BALANCES_EVERY_S if configuration.commitment else 0
+    accepted = len(history(options.home))
+    return [tenancy_for_plan(options.home), facts, accepted, period, *map(_stamp, files)]
+
+
+def _secret_files(options: Options, configuration: Configuration) -> list[Path]:
+    """Files of secrets that are part of the plan, and may be replaced."""
+    named = [deployment.auth.secret_file for deployment in configuration.deployment]
+    return [Path(placed_path(name, options.configuration)) for name in named if name]
+
+
+def _stamp(path: Path | None) -> tuple[int, int]:
+    if path is None or not path.exists():
+        return (0, 0)
+    found = path.stat()
+    return (found.st_mtime_ns, found.st_ino)

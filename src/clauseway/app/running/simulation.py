@@ -1,0 +1,155 @@
+"""The sandbox clouds as a process, and the configuration by which a gateway finds them."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from clauseway.app.opening.home import Home
+from clauseway.app.running.processes import Child, moved, start
+from clauseway.sandbox.server import USUAL_PORTS
+from clauseway.sandbox.signatures import credentials
+
+_VERTEX_ROOT = f"/v1/projects/{credentials.GOOGLE_PROJECT}/locations/{credentials.GOOGLE_LOCATION}/publishers/openai/v1"
+# What any of the simulated models answers with at most.
+_OUTPUT_TOKENS_MAX = 16_384
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where a simulated cloud listens, and a credential it takes."""
+
+    cloud: str
+    url: str
+    credential: str
+
+
+class Clouds(msgspec.Struct, frozen=True):
+    """The running sandbox."""
+
+    child: Child
+    addresses: tuple[Address, ...]
+    # Usual ports that were taken, each a sentence.
+    notes: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        return self.child.running
+
+    def url(self, cloud: str) -> str:
+        return next(address.url for address in self.addresses if address.cloud == cloud)
+
+
+@contextlib.contextmanager
+def sandbox_clouds(
+    home: Home, ports: Mapping[str, int | None] | None = None, faults: Sequence[str] = ()
+) -> Iterator[Clouds]:
+    """The simulated clouds, until the block ends. Raises InvalidInput, ChildFailed.
+
+    A cloud without a port in `ports` takes its usual one, or the next free one above it.
+    """
+    asked = {cloud: port for cloud, port in (ports or {}).items() if port is not None}
+    arguments = []
+    for cloud, port in asked.items():
+        arguments += [f"--{cloud.replace('_', '-')}-port", str(port)]
+    for fault in faults:
+        arguments += ["--fault", fault]
+    child = start("the sandbox clouds", "clauseway.sandbox", arguments, home.make().logs / "sandbox.log")
+    try:
+        yield Clouds(child, _addresses(child.ready["ports"]), _notes(asked, child.ready["ports"]))
+    finally:
+        child.stop()
+
+
+def _notes(asked: Mapping[str, int], ports: Mapping[str, int]) -> tuple[str, ...]:
+    sentences: tuple[str, ...] = ()
+    for cloud, port in ports.items():
+        sentences += moved(f"the simulated {cloud}", asked.get(cloud), USUAL_PORTS[cloud], port)
+    return sentences
+
+
+def _addresses(ports: dict[str, int]) -> tuple[Address, ...]:
+    return (
+        Address("openai", f"http://127.0.0.1:{ports['openai']}/v1", credentials.OPENAI_API_KEY),
+        Address("azure", f"http://127.0.0.1:{ports['azure']}/openai/v1", credentials.AZURE_API_KEY),
+        Address("bedrock", f"http://127.0.0.1:{ports['bedrock']}/openai/v1", credentials.BEDROCK_API_KEY),
+        Address(
+            "bedrock_runtime", f"http://127.0.0.1:{ports['bedrock_runtime']}/openai/v1", credentials.BEDROCK_API_KEY
+        ),
+        Address("vertex", f"http://127.0.0.1:{ports['vertex']}{_VERTEX_ROOT}", credentials.google_token()),
+        Address("oracle", f"http://127.0.0.1:{ports['oracle']}/openai/v1", credentials.OCI_API_KEY),
+    )
+
+
+def write_credentials(clouds: Clouds, folder: Path) -> None:
+    """The demonstration credentials as the files that the vendors' own SDKs look for."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    token_uri = clouds.url("vertex").removesuffix(_VERTEX_ROOT) + "/token"
+    for name, text in credentials.credential_files(folder.resolve(), token_uri).items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(text, "utf-8")
+
+
+def write_configuration(clouds: Clouds, path: Path) -> None:
+    """The deployments of the simulated week: OpenAI's sales hosted on Azure and on AWS, Microsoft's on Azure."""
+    path.write_text(
+        _CONFIGURATION.format(
+            openai=clouds.url("openai"),
+            openai_key=credentials.OPENAI_API_KEY,
+            azure=clouds.url("azure"),
+            azure_key=credentials.AZURE_API_KEY,
+            azure_region=credentials.AZURE_REGION,
+            bedrock=clouds.url("bedrock"),
+            access_key=credentials.AWS_ACCESS_KEY_ID,
+            secret_key=credentials.AWS_SECRET_ACCESS_KEY,
+            region=credentials.AWS_REGION,
+            service=credentials.AWS_SERVICE,
+            tokens=_OUTPUT_TOKENS_MAX,
+        ),
+        "utf-8",
+    )
+    path.chmod(0o600)
+
+
+_CONFIGURATION = """\
+# Deployments on the sandbox clouds. OpenAI's direct sales are hosted on Azure.
+
+[[deployment]]
+name = "openai-direct"
+dialect = "openai"
+url = "{openai}"
+cloud = "azure"
+seller = "openai"
+region = "global"
+auth = {{kind = "bearer", secret = "{openai_key}"}}
+models = {{"gpt-5.5" = "gpt-5.5", "gpt-5.4" = "gpt-5.4"}}
+output_tokens_max = {tokens}
+
+[[deployment]]
+name = "azure-openai"
+dialect = "azure"
+url = "{azure}"
+cloud = "azure"
+seller = "microsoft"
+region = "{azure_region}"
+auth = {{kind = "api-key", secret = "{azure_key}"}}
+models = {{"gpt-5.5" = "gpt-5-5", "gpt-5.4" = "gpt-5-4"}}
+output_tokens_max = {tokens}
+
+[[deployment]]
+name = "bedrock-mantle"
+dialect = "bedrock"
+url = "{bedrock}"
+cloud = "aws"
+seller = "openai"
+region = "{region}"
+models = {{"gpt-5.5" = "openai.gpt-5.5", "gpt-5.4" = "openai.gpt-5.4"}}
+output_tokens_max = {tokens}
+[deployment.auth]
+kind = "sigv4"
+access_key = "{access_key}"
+secret = "{secret_key}"
+service = "{service}"
+region = "{region}"
+"""

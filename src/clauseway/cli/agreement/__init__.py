@@ -1,0 +1,1 @@
+"""Commands that write an agreement, ask it and record its facts."""

@@ -1,0 +1,169 @@
+"""`clauseway decide`: one question, one decision."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from clauseway.app.agreements.explaining import Explanation, explain
+from clauseway.app.opening.library import readings_of
+from clauseway.app.opening.several import Opened
+from clauseway.cli import options
+from clauseway.cli.agreement.explanation import print_answers, print_trace, print_would_change
+from clauseway.cli.output import console, outcome_style, print_indented, print_json
+from clauseway.decisions import Outcome, Question, Reason
+from clauseway.values import InvalidInput, Problem
+
+NOT_PERMITTED, INVALID = 2, 3
+
+
+def command(
+    action: Annotated[
+        str, typer.Option(help="serve, sell, license, use-under-licence, contract-compute or share-revenue.")
+    ] = "",
+    party: Annotated[str, typer.Option(help="Who acts: openai, microsoft, amazon, …")] = "",
+    product: Annotated[str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")] = "",
+    cloud: Annotated[str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")] = "",
+    to: Annotated[str, typer.Option(help="The licensee of a licence, the payee of a share.")] = "",
+    seller: Annotated[str, typer.Option(help="Who sells what the party serves; by default the party.")] = "",
+    segment: Annotated[str, typer.Option(help="The customer segment.")] = "any",
+    region: Annotated[str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")] = "",
+    as_of: options.AsOf = None,
+    known_at: options.KnownAt = None,
+    reading: options.Readings = None,
+    suppose: options.Suppositions = None,
+    facts: options.FactsFile = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Also every term, and why it did or did not apply.")] = False,
+    batch: Annotated[
+        Path | None,
+        typer.Option(help="A file of questions (.parquet, .csv, .jsonl), its columns named like the flags."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the answers to --batch go; by default JSON lines are printed.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Ask the agreement: who may do what, where and when, and why.
+
+    Prints the outcome (permitted, forbidden, conditional or unstated), the deciding terms with document, line and
+    source, what would have to be recorded, what would change the answer, and both clocks.
+
+    \b
+    May OpenAI serve its API on AWS in March 2026?
+      clauseway decide --action serve --party openai --product api.stateless --cloud aws --as-of 2026-03-15
+    What was to be expected of May when March ended?
+      clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --known-at 2026-03-31
+    Is a share due once the milestone is verified?
+      clauseway decide --action share-revenue --party openai --to microsoft --as-of 2027-06-01 --suppose milestone=2027-01-01
+    What if ship-first is read with "or"?
+      clauseway decide --action serve --party openai --product new-model --cloud aws --as-of 2026-05-01 --reading R1=or --suppose answer:new-model:can+declines=2026-04-29
+
+    Which terms were looked at, and why did each apply or not?
+      clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --trace
+    With a second agreement in force beside the first, and what does each of them say?
+      clauseway decide --agreement ours --agreement theirs --action sell --party partner --product assistant --cloud hostcloud
+    A receipt to verify later:
+      clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --as-of 2026-05-01 --json > receipt.json
+    Ten million questions at once; flags hold for what a row leaves out, and an invalid row says why:
+      clauseway decide --batch questions.parquet --out answers.parquet --as-of 2026-05-01
+
+    Exit code: 0 permitted, 2 any other outcome, 3 invalid question, 1 a failure, ours or the machine's. With --batch: 0, or 3 if any row was
+    invalid.
+    """
+    asked = options.opened(agreement, facts, home=home)
+    if batch is not None:
+        given = {"action": action, "party": party, "product": product, "cloud": cloud, "to": to, "seller": seller}
+        given |= {"segment": segment, "region": region, "as_of": as_of or "", "known_at": known_at or ""}
+        given |= {"reading": ";".join(reading or ()), "suppose": ";".join(suppose or ())}
+        return _decide_batch(asked, batch, out, {name: value for name, value in given.items() if value})
+    _check_given({"--action": action, "--party": party}, out)
+    opened, question = asked.asking(
+        suppose or (),
+        action=action,
+        party=party,
+        product=product,
+        cloud=cloud,
+        to=to,
+        seller=seller,
+        segment=segment,
+        region=region,
+        as_of=as_of,
+        known_at=known_at,
+        reading=readings_of(reading),
+    )
+    decision = explain(opened, question, suppositions=suppose or (), with_trace=trace)
+    if as_json:
+        print_json(decision)
+    else:
+        _print(console(), question, decision)
+    return 0 if decision.outcome is Outcome.PERMITTED else NOT_PERMITTED
+
+
+def _check_given(needed: Mapping[str, str], out: Path | None) -> None:
+    """What a single question must have, and must not."""
+    why, todo = "a question names it", "Name it, or ask a file of questions with --batch."
+    problems = [
+        Problem(what="it is missing", why=why, where=flag, todo=todo) for flag, value in needed.items() if not value
+    ]
+    if out is not None:
+        why = "one answer is printed"
+        problems.append(Problem(what="it has no meaning here", why=why, where="--out", todo="Leave it out."))
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def _decide_batch(opened: Opened, source: Path, target: Path | None, otherwise: Mapping[str, str]) -> int:
+    try:
+        # Columns need PyArrow, which only the larger installation brings.
+        answering = importlib.import_module("clauseway.app.agreements.batch")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise
+        todo = "Install it: pip install 'clauseway[settle]'."
+        problem = Problem(what="it cannot be read", why="PyArrow is not installed", where="--batch", todo=todo)
+        raise InvalidInput(problem) from None
+    summary = answering.decide_file(opened, source, target, otherwise)
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in summary.outcomes.items())
+    print(f"{summary.rows:,} questions: {counts or 'none'}", file=sys.stderr)
+    if summary.invalid:
+        print(f"the first invalid one: {summary.problem}", file=sys.stderr)
+    return INVALID if summary.invalid else 0
+
+
+def _print(out: Console, question: Question, decision: Explanation) -> None:
+    out.print(Text(decision.outcome.upper(), outcome_style(decision.outcome)), Text(_sentence(question)))
+    out.print(f"as of {decision.as_of} · known at {decision.known_at}", style="dim")
+    for reason in decision.reasons:
+        _print_reason(out, reason)
+    for condition in decision.conditions:
+        out.print(f"\nOnly if: {condition.text}")
+        if condition.needs:
+            print_indented(out, f"any one of these would do: {', '.join(condition.needs)}", by=2, style="dim")
+    if isinstance(decision.answers, tuple):
+        print_answers(out, decision.answers)
+    print_would_change(out, decision.would_change)
+    print_trace(out, decision.trace)
+    out.print(f"\nreceipt {decision.receipt.id}", style="dim")
+
+
+def _print_reason(out: Console, reason: Reason) -> None:
+    note = f" ({reason.note})" if reason.note else ""
+    of = f"{reason.agreement} " if reason.agreement else ""
+    out.print(f"\n{reason.bearing}: {of}{reason.amendment} {reason.term}{note}", style="bold")
+    print_indented(out, reason.text, by=2)
+    print_indented(out, f"{reason.document}, line {reason.line} · source {reason.source}", by=2, style="dim")
+
+
+def _sentence(question: Question) -> str:
+    where = f" on {question.cloud}" if question.cloud else ""
+    to = f" to {question.to}" if question.to else ""
+    segment = f" for {question.segment}" if question.segment != "any" else ""
+    seller = f", sold by {question.seller}" if question.seller != question.party else ""
+    return f"{question.party}: {question.action} {question.product}{to}{where}{segment}{seller}".replace("  ", " ")

@@ -1,0 +1,61 @@
+"""What would change a decision, and the trace of its terms, as people read them."""
+
+from collections.abc import Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from clauseway.app.agreements.explaining import OwnAnswer
+from clauseway.cli.output import outcome_style, print_indented
+from clauseway.decisions.change import WouldChange
+from clauseway.decisions.trace import Traced
+
+
+def print_would_change(out: Console, changes: Sequence[WouldChange]) -> None:
+    """One line for each way to another outcome."""
+    if not changes:
+        out.print("\nNothing recorded or written would change this.")
+        return
+    out.print("\nWhat would change this", style="bold")
+    for change in changes:
+        line = Text("  ").append(f"{_when(change)}: ").append(change.outcome, outcome_style(change.outcome))
+        line.append(f" ({', '.join(change.agreements)})" if change.agreements else "", "dim")
+        out.print(line, soft_wrap=True)
+
+
+def _when(change: WouldChange) -> str:
+    """The words for an entry's kind."""
+    words = {
+        "later": f"from {change.as_of} on",
+        "earlier": f"up to {change.as_of}",
+        "knowledge": f"as known at the end of {change.known_at}",
+        "fact": f"with {' and '.join(change.suppose)}",
+        "reading": f"read with {change.reading}",
+    }
+    return words[change.kind]
+
+
+def print_answers(out: Console, answers: Sequence[OwnAnswer]) -> None:
+    """What each of several agreements says for itself."""
+    out.print("\nEach for itself", style="bold")
+    for one in answers:
+        out.print(Text(f"  {one.agreement}: ").append(one.outcome, outcome_style(one.outcome)), soft_wrap=True)
+
+
+def print_trace(out: Console, traced: Sequence[Traced] | msgspec.UnsetType) -> None:
+    """A table of every term: what applies first."""
+    if isinstance(traced, msgspec.UnsetType):
+        return
+    out.print("\nTrace", style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("", "term", "where", "finding", "why"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("", "finding"))
+    for one in traced:
+        where = f"{one.document}:{one.line}" if one.line else one.document
+        mark, style = ("•", "") if one.applies else ("", "dim")
+        of = f"{one.agreement} " if one.agreement else ""
+        table.add_row(mark, f"{of}{one.term} ({one.kind})", where, one.finding, one.why, style=style)
+    out.print(table)
+    print_indented(out, "• bears on the outcome", by=0, style="dim")

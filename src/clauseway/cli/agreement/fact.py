@@ -1,0 +1,283 @@
+"""`clauseway fact`: the register of facts."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from clauseway.agreement import Given
+from clauseway.agreement.recorded import REGISTER
+from clauseway.app.books.register import ListedFact, list_facts, listed, record_fact, with_register
+from clauseway.app.opening.home import home_at
+from clauseway.app.opening.library import known_point, open_agreement
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.values import parse_day
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+record = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(record, name="record", help="Record one fact.")
+
+KeptCloud = Annotated[str, typer.Option("--cloud", help="The host cloud that it is kept to. Left out: any.")]
+KeptRegion = Annotated[str, typer.Option("--region", help="The agreement's region that it is kept to.")]
+KeptSegment = Annotated[str, typer.Option("--segment", help="The customer segment that it is kept to.")]
+ProductName = Annotated[str, typer.Option("--product", help="The product.")]
+
+
+class _Flags(msgspec.Struct, frozen=True, kw_only=True):
+    """What every kind of fact takes."""
+
+    effective: Annotated[str, typer.Option(help="The day it took effect (UTC); it may lie in the past.")]
+    source: Annotated[str, typer.Option(help="Where it is stated: a page, a letter, a person.")]
+    says: Annotated[str | None, typer.Option(help="What happened, in one sentence.")] = None
+    corrects: Annotated[
+        str, typer.Option(help="The fact that this one corrects, by its name in `clauseway fact list`.")
+    ] = ""
+    agreement: options.AgreementFolder = None
+    home: options.HomeFolder = None
+    as_json: options.AsJson = False
+
+
+@app.callback()
+def _facts() -> None:
+    """The register of facts: what happened, since when it is known, and where that is stated.
+
+    Facts are recorded one by one and never changed. What was wrong is corrected by another fact: from then on it is
+    hidden, and for any earlier point of knowledge nothing has changed.
+    """
+
+
+@record.callback()
+def _record() -> None:
+    """Record one fact, now. It is checked against the agreement first; with any problem nothing is recorded."""
+
+
+@record.command()
+@options.taking(_Flags)
+def launch(
+    flags: _Flags,
+    product: ProductName,
+    cloud: Annotated[str, typer.Option(help="The host cloud.")],
+    stage: Annotated[str, typer.Option(help="announced, preview or available.")],
+) -> int:
+    """A product launched on a cloud.
+
+    \b
+    The new model has been in preview on Azure since yesterday:
+      clauseway fact record launch --product new-model --cloud azure --stage preview --effective 2026-04-30 --source "a blog post"
+    It was available, not in preview:
+      clauseway fact record launch --product new-model --cloud azure --stage available --effective 2026-04-30 --source "the product page" --corrects F1
+    """
+    return _record_it(flags, "launch", "Launched.", {"product": product, "cloud": cloud, "stage": stage})
+
+
+@record.command()
+@options.taking(_Flags)
+def answer(
+    flags: _Flags,
+    product: ProductName,
+    answer: Annotated[str, typer.Option(help="cannot+declines, cannot+chooses, can+declines or can+chooses.")],
+) -> int:
+    """What the first cloud's operator answered when asked to support a product.
+
+    \b
+    Microsoft cannot support the new model and declines to:
+      clauseway fact record answer --product new-model --answer cannot+declines --effective 2026-04-29 --source "a letter"
+    """
+    return _record_it(flags, "answer", "Answered.", {"product": product, "answer": answer})
+
+
+@record.command()
+@options.taking(_Flags)
+def offer(
+    flags: _Flags,
+    subject: Annotated[str, typer.Option(help="What was offered, as the right of first refusal names it: compute.")],
+    passed: Annotated[bool, typer.Option("--passed/--taken", help="Whether the holder of the right passed.")] = True,
+    answer_by: Annotated[str, typer.Option(help="The last day for an answer: after it, silence is a pass.")] = "",
+) -> int:
+    """Something was offered to the holder of a right of first refusal. The latest offer of a subject counts.
+
+    \b
+    Microsoft was offered new capacity and passed:
+      clauseway fact record offer --subject compute --effective 2025-03-01 --source "minutes of a meeting" --passed
+    """
+    kept = _named({"answer-by": answer_by and str(parse_day(answer_by, "--answer-by"))})
+    return _record_it(flags, "offer", "Offered.", {"subject": subject, "passed": passed, **kept})
+
+
+@record.command()
+@options.taking(_Flags)
+def milestone(
+    flags: _Flags,
+) -> int:
+    """The milestone's verification took effect. A declaration alone is none.
+
+    \b
+    Verified with effect from the first of January:
+      clauseway fact record milestone --effective 2027-01-01 --source "the panel's report"
+    """
+    return _record_it(flags, "milestone", "Verified.", {})
+
+
+@record.command()
+@options.taking(_Flags)
+def grant(
+    flags: _Flags,
+    party: Annotated[str, typer.Option(help="To whom.")],
+    product: ProductName,
+    cloud: KeptCloud = "",
+    region: KeptRegion = "",
+    segment: KeptSegment = "",
+    through: Annotated[str, typer.Option(help="Its last day. Left out: it has no end.")] = "",
+) -> int:
+    """The owner granted a party a product (or a class of them).
+
+    \b
+    OpenAI lets Google sell GPT-5.5:
+      clauseway fact record grant --party google --product gpt-5.5 --effective 2026-05-10 --source "a contract"
+    """
+    kept = _named(
+        {
+            "cloud": cloud,
+            "region": region,
+            "segment": segment,
+            "through": through and str(parse_day(through, "--through")),
+        }
+    )
+    return _record_it(flags, "grant", "Granted.", {"party": party, "product": product, **kept})
+
+
+@record.command()
+@options.taking(_Flags)
+def withdrawal(
+    flags: _Flags,
+    party: Annotated[str, typer.Option(help="Whose grants end.")],
+    product: ProductName,
+    cloud: KeptCloud = "",
+    region: KeptRegion = "",
+    segment: KeptSegment = "",
+) -> int:
+    """A party's grants of a product end from this day on. That one never was is a retraction.
+
+    \b
+    Google may no longer sell GPT-5.5:
+      clauseway fact record withdrawal --party google --product gpt-5.5 --effective 2026-09-01 --source "a letter"
+    """
+    kept = _named({"cloud": cloud, "region": region, "segment": segment})
+    return _record_it(flags, "withdrawal", "Withdrawn.", {"party": party, "product": product, **kept})
+
+
+def _named(parts: Mapping[str, str]) -> dict[str, str]:
+    """What was given of the parts of a fact that may be left out."""
+    return {key: value for key, value in parts.items() if value}
+
+
+@record.command()
+@options.taking(_Flags)
+def retraction(
+    flags: _Flags,
+) -> int:
+    """What another fact says did not happen.
+
+    \b
+    The first fact recorded here was a mistake:
+      clauseway fact record retraction --corrects F1 --effective 2026-05-02 --source "the product page, read again"
+    """
+    return _record_it(flags, "retraction", "It did not happen.", {})
+
+
+@record.command()
+@options.taking(_Flags)
+def product(
+    flags: _Flags,
+    product: Annotated[str, typer.Option(help="What it is called from now on.")],
+    class_: Annotated[str, typer.Option("--class", help="The product class it belongs to, as api.stateless.")],
+) -> int:
+    """A product that the agreement's text does not know yet, so that it can be asked about.
+
+    A name that was added stands for good.
+
+    \b
+    A model that came after the text was written, and its launch:
+      clauseway fact record product --product gpt-6 --class api.stateless --effective 2026-09-01 --source "a blog post"
+      clauseway fact record launch --product gpt-6 --cloud azure --stage available --effective 2026-09-01 --source "a blog"
+    """
+    return _record_it(flags, "product", "Added.", {"product": product, "class": class_})
+
+
+@record.command()
+@options.taking(_Flags)
+def party(flags: _Flags, party: Annotated[str, typer.Option(help="What it is called from now on.")]) -> int:
+    """A party that the agreement's text does not know yet, so that it can be asked about.
+
+    A name that was added stands for good.
+
+    \b
+    A reseller of its own:
+      clauseway fact record party --party newcomer --effective 2026-09-01 --source "a contract"
+    """
+    return _record_it(flags, "party", "Added.", {"party": party})
+
+
+@app.command("list")
+def list_command(
+    known_at: options.KnownAt = None,
+    agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """List the facts known at a point, those of the agreement's own text and those recorded here.
+
+    A fact that was corrected by then is listed with the correction that hides it.
+
+    \b
+    Everything known now:
+      clauseway fact list
+    What was known when April ended:
+      clauseway fact list --known-at 2026-04-30
+    """
+    listed = list_facts(with_register(open_agreement(agreement), home_at(home)), known_point(known_at))
+    if as_json:
+        print_json(listed)
+    else:
+        _print(listed)
+    return 0
+
+
+def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bool]) -> int:
+    """Record a fact of a kind. `says` is what it says where nothing else was given."""
+    given = Given(
+        kind=kind,
+        effective=flags.effective,
+        source=flags.source,
+        says=says if flags.says is None else flags.says,
+        corrects=flags.corrects,
+        about=about,
+    )
+    recorded = listed(record_fact(home_at(flags.home), open_agreement(flags.agreement), given).fact())
+    if flags.as_json:
+        print_json(recorded)
+        return 0
+    out = console()
+    out.print(f"{recorded.name}  {recorded.fact}, effective {recorded.effective}", style="bold")
+    out.print(f"known from {recorded.known_at} on", style="dim")
+    if recorded.corrects:
+        out.print(f"hides {recorded.corrects} from then on; for any earlier point of knowledge nothing has changed")
+    return 0
+
+
+def _print(facts: list[ListedFact]) -> None:
+    out = console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("name", "effective", "fact", "says", "known at", "source"):
+        table.add_column(column, overflow="fold")
+    for fact in facts:
+        says = fact.says + (f" Corrected by {fact.hidden_by}." if fact.hidden_by else "")
+        name = fact.name if fact.document == REGISTER else f"{fact.document}:{fact.line}"
+        row = (name, str(fact.effective), fact.fact, says, fact.known_at or "its day", fact.source)
+        table.add_row(*row, style="dim" if fact.hidden_by else "")
+    out.print(table if facts else "No fact is known.")
+    if facts:
+        out.print("A fact of the text is called FACT=DAY, as launch:new-model:azure:preview=2026-04-30.", style="dim")

@@ -1,0 +1,124 @@
+"""`clauseway prove`: a claim over every combination and every day of a range."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from clauseway.app.agreements.explaining import Explanation
+from clauseway.app.agreements.proving import ProofView, claim_of, prove_claim
+from clauseway.app.opening.library import readings_of
+from clauseway.cli import options
+from clauseway.cli.output import console, outcome_style, print_indented, print_json
+from clauseway.decisions.proof import Within
+
+REFUTED = 2
+_Names = list[str] | None
+
+
+def command(
+    never: Annotated[_Names, typer.Option(help="An outcome that no answer may have. Repeatable.")] = None,
+    always: Annotated[_Names, typer.Option(help="The outcome that every answer has; repeated, one of them.")] = None,
+    action: Annotated[
+        _Names, typer.Option(help="Only this action; left out, every one. Repeatable, as all below.")
+    ] = None,
+    party: Annotated[_Names, typer.Option(help="Only acts of this party.")] = None,
+    product: Annotated[_Names, typer.Option(help="Only this product or class.")] = None,
+    cloud: Annotated[_Names, typer.Option(help="Only acts on this cloud.")] = None,
+    to: Annotated[_Names, typer.Option(help="Only this licensee or payee.")] = None,
+    segment: Annotated[_Names, typer.Option(help="Only this customer segment.")] = None,
+    seller: Annotated[_Names, typer.Option(help="Only what this party sells.")] = None,
+    region: Annotated[_Names, typer.Option(help="Only this region of the agreement, or elsewhere.")] = None,
+    from_day: Annotated[
+        str | None, typer.Option("--from", help="The first day; by default the first amendment's.")
+    ] = None,
+    to_day: Annotated[str | None, typer.Option("--to-day", help="The last day; by default there is none.")] = None,
+    known_at: options.KnownAt = None,
+    reading: options.Readings = None,
+    every_reading: Annotated[
+        bool, typer.Option("--every-reading", help="Under every choice of the readings that --reading leaves open.")
+    ] = False,
+    suppose: options.Suppositions = None,
+    facts: options.FactsFile = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Prove that an outcome never, or always, holds; or print the smallest counterexample.
+
+    Walks every combination of action, party, product or class, cloud, other party and segment (and of sellers and
+    regions, where terms tell them apart), on every day of the range, as known at one point. A flag that is left out
+    means every value; a class stands, as in decide, for a new product of it. The smallest counterexample is that of the earliest day, then of the fewest names.
+
+    \b
+    Before the fifth amendment nothing lets OpenAI serve its stateless API on AWS, or does it?
+      clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --from 2023-01-23 --to-day 2026-04-26
+    To customers of no named segment it does not:
+      clauseway prove --never permitted --action serve --party openai --product api.stateless --cloud aws --segment any --from 2023-01-23 --to-day 2026-04-26
+    Together with a reseller's agreement: may it ever sell what neither permits?
+      clauseway prove --never permitted --action sell --party reseller --agreement ours --agreement theirs
+    Is OpenAI ever kept from a cloud after it, however the sources are read?
+      clauseway prove --never forbidden --action serve --party openai --from 2026-04-27 --every-reading
+
+    Exit code: 0 it holds, 2 a counterexample, 3 invalid input, 1 a failure, ours or the machine's.
+    """
+    view = prove_claim(
+        options.opened(agreement, facts, suppose, home),
+        claim_of(never or (), always or ()),
+        Within(
+            actions=tuple(action or ()),
+            parties=tuple(party or ()),
+            products=tuple(product or ()),
+            clouds=tuple(cloud or ()),
+            to=tuple(to or ()),
+            segments=tuple(segment or ()),
+            sellers=tuple(seller or ()),
+            regions=tuple(region or ()),
+        ),
+        from_day=from_day,
+        to_day=to_day,
+        known_at=known_at,
+        reading=readings_of(reading),
+        every_option=every_reading,
+        suppositions=suppose or (),
+    )
+    if as_json:
+        print_json(view)
+    else:
+        _print(console(), view)
+    return 0 if view.holds else REFUTED
+
+
+def _print(out: Console, view: ProofView) -> None:
+    if view.counterexample is None:
+        out.print(Text("HOLDS", "bold green"), Text(view.claim))
+    else:
+        out.print(Text("COUNTEREXAMPLE", "bold red"), Text(f"to: {view.claim}"))
+        _print_counterexample(out, view, view.counterexample)
+    until = f"to {view.to_day}, {_counted(view.days or 0, 'day')}" if view.to_day is not None else "on, without end"
+    walked = f"{_counted(view.combinations, 'combination')} from {view.begin} {until}"
+    walked += f", in {_counted(view.stretches, 'stretch', 'es')}"
+    if len(view.readings) > 1:
+        walked += f", under each of {len(view.readings)} choices of readings"
+    out.print(f"\n{walked}\nknown at {view.known_at}", style="dim")
+
+
+def _print_counterexample(out: Console, view: ProofView, found: Explanation) -> None:
+    asked = found.question
+    names = [asked.party, asked.action, asked.product, f"on {asked.cloud}" if asked.cloud else ""]
+    names += [f"in {asked.region}" if asked.region else "", f"sold by {asked.seller}" if asked.seller else ""]
+    names += [f"to {asked.to}" if asked.to else "", f"for {asked.segment}" if asked.segment != "any" else ""]
+    out.print(
+        f"\non {asked.as_of}: {' '.join(filter(None, names))}:", Text(found.outcome, outcome_style(found.outcome))
+    )
+    if len(view.readings) > 1:
+        print_indented(out, f"read with {', '.join('='.join(one) for one in asked.readings.items())}", by=2)
+    for reason in found.reasons:
+        print_indented(out, str(reason), by=2)
+    for condition in found.conditions:
+        print_indented(out, f"only if: {condition.text}", by=2)
+
+
+def _counted(count: int, what: str, plural: str = "s") -> str:
+    return f"{count:,} {what}{'' if count == 1 else plural}"

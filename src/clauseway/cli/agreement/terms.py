@@ -1,0 +1,64 @@
+"""`clauseway terms`: what is in force."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from clauseway.app.agreements.terms import TermsView, terms_view
+from clauseway.app.opening.library import readings_of
+from clauseway.app.opening.several import each_of, own_readings
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+
+
+def command(
+    as_of: options.AsOf = None,
+    known_at: options.KnownAt = None,
+    reading: options.Readings = None,
+    suppose: options.Suppositions = None,
+    facts: options.FactsFile = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended, and what ended them.")] = False,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show what is in force on a day, as known on a day: each term with its clause, and the clauses in prose only.
+
+    \b
+    What was in force when the fifth amendment began?
+      clauseway terms --as-of 2026-04-27
+    And what did people expect of that day a month earlier?
+      clauseway terms --as-of 2026-04-27 --known-at 2026-03-27
+    """
+    opened = options.opened(agreement, facts, suppose, home)
+    views = [
+        terms_view(one, as_of, known_at, own_readings(opened, one, readings_of(reading)), with_ended=ended)
+        for one in each_of(opened)
+    ]
+    if as_json:
+        print_json(views[0] if len(views) == 1 else {"agreements": views})
+        return 0
+    for view in views:
+        _print(view)
+    return 0
+
+
+def _print(view: TermsView) -> None:
+    out = console()
+    out.print(f"{view.title}, as of {view.as_of} · known at {view.known_at}", style="bold")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("term", "kind", "says", "until", "clause"):
+        table.add_column(column, overflow="fold")
+    for row in view.terms:
+        table.add_row(
+            row.term, row.kind, row.text, row.until, f"{row.document}:{row.line}", style="" if row.in_force else "dim"
+        )
+    out.print(table)
+    if not view.terms:
+        out.print("No term is both in force and known.")
+    for clause in view.not_formalised:
+        out.print(
+            f"not formalised: {clause.amendment} {clause.number} {clause.title} ({clause.document}:{clause.line})",
+            style="dim",
+        )

@@ -1,0 +1,162 @@
+"""`clauseway timeline`: rights over the years."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from clauseway.app.agreements.timelines import RightsOverTime, main_rights, png_of, rights_over_time, svg_of
+from clauseway.app.opening.library import known_point, readings_of
+from clauseway.cli import options
+from clauseway.cli.output import console, outcome_style, print_json
+from clauseway.values import InvalidInput, Problem
+
+
+def command(
+    action: Annotated[
+        str, typer.Option(help="serve, sell, license, use-under-licence, contract-compute or share-revenue.")
+    ] = "",
+    party: Annotated[str, typer.Option(help="Who acts: openai, microsoft, amazon, …")] = "",
+    product: Annotated[str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")] = "",
+    cloud: Annotated[str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")] = "",
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The licensee or payee; or the last year, by default 2033. Repeatable.", metavar="PARTY|YEAR"
+        ),
+    ] = None,
+    seller: Annotated[str, typer.Option(help="Who sells what the party serves; by default the party.")] = "",
+    segment: Annotated[str, typer.Option(help="The customer segment.")] = "any",
+    region: Annotated[str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="The agreement's main rights, instead of one.")] = False,
+    first_year: Annotated[
+        int | None,
+        typer.Option(
+            "--from", parser=options.whole("--from"), help="The first year; by default the agreement's.", metavar="YEAR"
+        ),
+    ] = None,
+    known_at: options.KnownAt = None,
+    reading: options.Readings = None,
+    suppose: options.Suppositions = None,
+    facts: options.FactsFile = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    svg: options.Svg = None,
+    png: options.Png = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show a right over the years: the days, the outcome, the clause that decides it, and why.
+
+    \b
+    From when on may OpenAI serve GPT-5.5 on AWS?
+      clauseway timeline --action serve --party openai --product gpt-5.5 --cloud aws
+    Until when is a share due, if the milestone is verified in 2027?
+      clauseway timeline --action share-revenue --party openai --to microsoft --suppose milestone=2027-01-01
+    What a reseller may sell by its own agreement and another together:
+      clauseway timeline --action sell --party reseller --product app --cloud aws --agreement ours --agreement theirs
+    The main rights, as one picture:
+      clauseway timeline --all --from 2023 --to 2033 --svg rights.svg
+    """
+    opened, readings = options.opened(agreement, facts, suppose, home), readings_of(reading)
+    others, last_year = _others_and_year(to or [], opened.catalog.parties)
+    if every:
+        _refuse({"--action": action, "--party": party, "--product": product, "--cloud": cloud})
+        known = known_point(known_at)
+        rights = main_rights(opened, known, readings)
+    else:
+        _require({"--action": action, "--party": party})
+        question = opened.question(
+            action=action,
+            party=party,
+            product=product,
+            cloud=cloud,
+            to=others,
+            seller=seller,
+            segment=segment,
+            region=region,
+            known_at=known_at,
+            reading=readings,
+        )
+        known, rights = question.known_at, [question]
+    view = rights_over_time(opened, rights, known, first_year, last_year)
+    _draw(view, svg, png)
+    if as_json:
+        print_json(view)
+    else:
+        _print(view)
+    return 0
+
+
+def _others_and_year(given: list[str], parties: frozenset[str]) -> tuple[str, int | None]:
+    """What `--to` names: another party, the last year, or both."""
+    years = [one for one in given if one not in parties and one.isascii() and one.isdecimal()]
+    others = [one for one in given if one not in years]
+    if len(years) > 1 or len(others) > 1:
+        raise InvalidInput(
+            Problem(
+                what=f"{', '.join(given)} are too many",
+                why="there is one other party and one last year",
+                where="--to",
+                todo="Name each once, as --to microsoft --to 2033.",
+            )
+        )
+    return "".join(others), int(years[0]) if years else None
+
+
+def _refuse(parts: dict[str, str]) -> None:
+    why = "--all chooses the rights"
+    _tell(why, [("it has no meaning here", flag, f"Leave {flag} out.") for flag, value in parts.items() if value])
+
+
+def _require(parts: dict[str, str]) -> None:
+    why = "a timeline is of one right, or of --all"
+    _tell(why, [("it is missing", flag, f"Give {flag}, or --all.") for flag, value in parts.items() if not value])
+
+
+def _tell(why: str, wrong: list[tuple[str, str, str]]) -> None:
+    if wrong:
+        raise InvalidInput(*(Problem(what=what, why=why, where=flag, todo=todo) for what, flag, todo in wrong))
+
+
+def _draw(view: RightsOverTime, svg: Path | None, png: Path | None) -> None:
+    if svg is None and png is None:
+        return
+    drawn = svg_of(view)
+    pictures = [(png, png_of(drawn))] if png is not None else []
+    pictures += [(svg, drawn.encode())] if svg is not None else []
+    for path, content in pictures:
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise InvalidInput(
+                Problem(
+                    what="the picture cannot be written",
+                    why=str(error.strerror),
+                    where=str(path),
+                    todo="Name a file in a folder that exists.",
+                )
+            ) from None
+
+
+def _print(view: RightsOverTime) -> None:
+    out = console()
+    out.print(f"{view.title}, {view.begin.year} to {view.end.year - 1} · known at {view.known_at}", style="dim")
+    for row in view.rights:
+        out.print(f"\n{row.right}", style="bold")
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("from", no_wrap=True)
+        table.add_column("through", no_wrap=True)
+        for column in ("outcome", "clause", "why"):
+            table.add_column(column, overflow="fold")
+        for span in row.spans:
+            table.add_row(
+                str(span.begin),
+                str(span.end - timedelta(days=1)),
+                Text(span.outcome, outcome_style(span.outcome)),
+                span.clause,
+                span.why,
+            )
+        out.print(table)

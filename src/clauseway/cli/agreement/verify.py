@@ -1,0 +1,74 @@
+"""`clauseway verify`: ask a recorded question again, and say whether the answer is the same."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clauseway.app.agreements.explaining import Verification, read_explanation, verify
+from clauseway.cli import options
+from clauseway.cli.output import console, print_indented, print_json
+from clauseway.values import InvalidInput, Problem
+
+DIFFERS = 2
+STANDARD_INPUT = "-"
+
+
+def command(
+    receipt: Annotated[str, typer.Argument(help="A file with what `decide --json` printed; - for standard input.")],
+    facts: options.FactsFile = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Repeat a decision from its receipt: the same question, readings, suppositions and both clocks, asked again.
+
+    Says whether outcome, reasons, engine version and the hashes of agreement and facts are the same, and which are not.
+    Where the decision was made with --agreement or --facts, give them again.
+
+    \b
+    Keep a decision, and check it later:
+      clauseway decide --action serve --party openai --product gpt-5.5 --cloud aws --json > receipt.json
+      clauseway verify receipt.json
+    From a pipe:
+      clauseway verify - < receipt.json
+
+    Exit code: 0 the same, 2 it differs, 3 the receipt cannot be read or asked, 1 a failure, ours or the machine's.
+    """
+    recorded = read_explanation(receipt, _read(receipt))
+    verification = verify(options.opened(agreement, facts, home=home), recorded)
+    if as_json:
+        print_json(verification)
+    else:
+        _print(verification)
+    return 0 if verification.same else DIFFERS
+
+
+def _read(receipt: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if receipt == STANDARD_INPUT else Path(receipt).read_bytes()
+    except OSError as error:
+        raise InvalidInput(
+            Problem(
+                what="the receipt cannot be read",
+                why=error.strerror or str(error),
+                where=receipt,
+                todo="Name the file that holds what `clauseway decide --json` printed.",
+            )
+        ) from None
+
+
+def _print(verification: Verification) -> None:
+    out = console()
+    if verification.same:
+        out.print("SAME", style="bold green")
+        for note in verification.notes:
+            print_indented(out, f"The {note.what} was edited since, without a change of meaning.", by=2)
+        out.print(f"receipt {verification.recorded.id}", style="dim")
+        return
+    out.print("DIFFERS", style="bold red")
+    for difference in verification.differences:
+        out.print(f"\n{difference.what}", style="bold")
+        print_indented(out, f"recorded: {difference.recorded}", by=2)
+        print_indented(out, f"now:      {difference.now}", by=2)

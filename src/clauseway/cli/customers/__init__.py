@@ -1,0 +1,1 @@
+"""Commands for who buys: organisations, projects, keys, limits and budgets."""

@@ -1,0 +1,91 @@
+"""`clauseway budget`: what may be spent."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.allowances import For, list_budgets, remove_budget, set_budget
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.customers import tenancy
+from clauseway.cli.output import console, print_json
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def _budgets() -> None:
+    """What may be spent, in USD. No budget is ever overshot: a request's worst case is reserved before it is sent.
+
+    Running gateways lease slices of a budget and give back what they do not use.
+    """
+
+
+@app.command("set")
+def set_command(
+    amount: Annotated[str, typer.Option(help="In USD, as 2500 or 2500.50.")],
+    period: Annotated[str, typer.Option(help="total, or anew each day or month (UTC).")] = "month",
+    organisation: tenancy.Organisation = "",
+    project: tenancy.Project = "",
+    key: tenancy.OfKey = "",
+    cloud: tenancy.OnCloud = "",
+    product: tenancy.ForProduct = "",
+    agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Set a budget, or change the amount of the one that is there for the same.
+
+    Lowered below what is spent, it grants nothing more in its period.
+
+    \b
+    For a month of everything that an organisation asks:
+      clauseway budget set --organisation acme --amount 25000
+    For a day of one project on one cloud:
+      clauseway budget set --organisation acme --project search --cloud aws --period day --amount 200
+    For a single key, once:
+      clauseway budget set --key key_0123456789abcdef --period total --amount 9.50
+    """
+    who = For(organisation=organisation, project=project, key=key, cloud=cloud, product=product)
+    budget = set_budget(home_at(home), options.opened_one(agreement, None, home=home).catalog, who, amount, period)
+    if as_json:
+        print_json(budget)
+    else:
+        tenancy.print_budgets([budget])
+    return 0
+
+
+@app.command("list")
+def list_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """List the budgets: what is spent of each, what running gateways hold, what is left.
+
+    \b
+    All of them:
+      clauseway budget list
+    """
+    listed = list_budgets(home_at(home))
+    if as_json:
+        print_json(listed)
+    else:
+        tenancy.print_budgets(listed)
+    return 0
+
+
+@app.command()
+def remove(
+    budget: Annotated[str, typer.Argument(help="The budget's id, from `clauseway budget list`.", metavar="ID")],
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Remove a budget: from then on nothing of it is limited.
+
+    \b
+    By its id:
+      clauseway budget remove bud_0123456789ab
+    """
+    remove_budget(home_at(home), budget)
+    if as_json:
+        print_json({"removed": budget})
+    else:
+        console().print(f"{budget} is removed.", markup=False)
+    return 0

@@ -1,0 +1,137 @@
+"""`clauseway key`: customers' keys."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.keys import NewKey, create_key, list_keys, revoke_key, rotate_key
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.customers.tenancy import plain_table
+from clauseway.cli.output import console, print_json
+from clauseway.values import parse_day
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+KeyId = Annotated[str, typer.Argument(help="The key's id, from `clauseway key list`.", metavar="KEY")]
+
+
+@app.callback()
+def _keys() -> None:
+    """Customers' keys: made once, shown once, kept as a keyed hash; rotated and revoked."""
+
+
+@app.command()
+def create(
+    organisation: Annotated[str, typer.Option(help="Who buys.")],
+    seller: Annotated[str, typer.Option(help="From whom they buy: openai, microsoft, amazon, …")],
+    project: Annotated[str, typer.Option(help="A part of the organisation.")] = "default",
+    segment: Annotated[str, typer.Option(help="The customer segment that the agreement looks at.")] = "any",
+    role: Annotated[
+        str, typer.Option(help="member asks models; auditor reads what its project asked; admin does both.")
+    ] = "member",
+    expires: Annotated[str, typer.Option(help="The day from which it is no longer accepted (UTC).")] = "",
+    agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Make a key for a customer. The secret is printed once and stored nowhere.
+
+    \b
+    A key for an enterprise that buys from OpenAI:
+      clauseway key create --organisation acme --seller openai
+    One for a customer who buys from Microsoft, for a script:
+      clauseway key create --organisation contoso --seller microsoft --json
+    One that reads and asks nothing, until the audit is over:
+      clauseway key create --organisation acme --seller openai --role auditor --expires 2030-01-01
+    """
+    made = create_key(
+        home_at(home),
+        options.opened_one(agreement, None, home=home).catalog,
+        organisation=organisation,
+        project=project,
+        seller=seller,
+        segment=segment,
+        role=role,
+        expires=parse_day(expires, "--expires") if expires else None,
+    )
+    _print_new(made, as_json)
+    return 0
+
+
+@app.command("list")
+def list_command(
+    with_revoked: Annotated[bool, typer.Option("--with-revoked", help="Also those that were revoked.")] = False,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """List the keys: whose they are, and whether they are accepted. Secrets are stored nowhere.
+
+    \b
+    Those that were not revoked:
+      clauseway key list
+    """
+    listed = list_keys(home_at(home), with_revoked=with_revoked)
+    if as_json:
+        print_json(listed)
+        return 0
+    table = plain_table("id", "organisation", "project", "seller", "segment", "role", "state")
+    for key in listed:
+        state = key.state + (f", until {key.expires}" if key.expires and key.state == "active" else "")
+        state += f", former secret until {key.former_until}" if key.former_until else ""
+        style = "" if key.state == "active" else "dim"
+        table.add_row(key.key_id, key.organisation, key.project, key.seller, key.segment, key.role, state, style=style)
+    console().print(table if listed else "There is no key. `clauseway key create` makes one.")
+    return 0
+
+
+@app.command()
+def rotate(
+    key: KeyId,
+    grace_hours: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("--grace-hours"),
+            help="How long the old secret is accepted beside the new one.",
+            metavar="NUMBER",
+        ),
+    ] = 24,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Give a key a new secret, printed once. Limits, budgets and usage stay with the key.
+
+    \b
+    With a day to change over:
+      clauseway key rotate key_0123456789abcdef
+    At once, as the old one has leaked:
+      clauseway key rotate key_0123456789abcdef --grace-hours 0
+    """
+    _print_new(rotate_key(home_at(home), key, grace_hours), as_json)
+    return 0
+
+
+@app.command()
+def revoke(key: KeyId, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Accept a key no longer. A running gateway refuses it within a few seconds.
+
+    \b
+    For good:
+      clauseway key revoke key_0123456789abcdef
+    """
+    revoked = revoke_key(home_at(home), key)
+    if as_json:
+        print_json(revoked)
+    else:
+        console().print(f"{revoked.key_id} of {revoked.organisation} ({revoked.project}) is revoked.", markup=False)
+    return 0
+
+
+def _print_new(made: NewKey, as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+        return
+    out = console()
+    whose = f"{made.organisation} ({made.project})"
+    out.print(f"{made.key_id} for {whose}, buying from {made.seller}", markup=False)
+    out.print(f"secret: {made.secret}", style="bold")
+    out.print("This is the only time it is shown. A running gateway accepts it within a few seconds.", style="dim")

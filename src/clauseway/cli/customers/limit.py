@@ -1,0 +1,107 @@
+"""`clauseway limit`: what may be asked in a minute."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.allowances import For, ListedLimit, list_limits, remove_limit, set_limit
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.customers import tenancy
+from clauseway.cli.output import console, print_json
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def _limits() -> None:
+    """What may be asked in any minute: requests, and tokens in and out. All limits that hold must hold.
+
+    A gateway process counts by itself.
+    """
+
+
+@app.command("set")
+def set_command(
+    requests: Annotated[
+        int,
+        typer.Option(parser=options.whole("--requests"), help="Requests a minute; 0 is no limit.", metavar="NUMBER"),
+    ] = 0,
+    tokens: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("--tokens"),
+            help="Tokens a minute, at their worst case until answered; 0: none.",
+            metavar="NUMBER",
+        ),
+    ] = 0,
+    organisation: tenancy.Organisation = "",
+    project: tenancy.Project = "",
+    key: tenancy.OfKey = "",
+    cloud: tenancy.OnCloud = "",
+    product: tenancy.ForProduct = "",
+    agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Set a limit, or change the one that is there for the same. A running gateway takes it within a few seconds.
+
+    \b
+    For everything that an organisation asks:
+      clauseway limit set --organisation acme --requests 600 --tokens 400000
+    For one project and one product:
+      clauseway limit set --organisation acme --project search --product gpt-5.5 --tokens 50000
+    For a single key:
+      clauseway limit set --key key_0123456789abcdef --requests 60
+    """
+    who = For(organisation=organisation, project=project, key=key, cloud=cloud, product=product)
+    limit = set_limit(home_at(home), options.opened_one(agreement, None, home=home).catalog, who, requests, tokens)
+    if as_json:
+        print_json(limit)
+    else:
+        _print([limit])
+    return 0
+
+
+@app.command("list")
+def list_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """List the limits.
+
+    \b
+    All of them:
+      clauseway limit list
+    """
+    listed = list_limits(home_at(home))
+    if as_json:
+        print_json(listed)
+    else:
+        _print(listed)
+    return 0
+
+
+@app.command()
+def remove(
+    limit: Annotated[str, typer.Argument(help="The limit's id, from `clauseway limit list`.", metavar="ID")],
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Remove a limit.
+
+    \b
+    By its id:
+      clauseway limit remove lim_0123456789ab
+    """
+    remove_limit(home_at(home), limit)
+    if as_json:
+        print_json({"removed": limit})
+    else:
+        console().print(f"{limit} is removed.", markup=False)
+    return 0
+
+
+def _print(limits: list[ListedLimit]) -> None:
+    table = tenancy.plain_table("id", "whose", "requests/min", "tokens/min")
+    for limit in limits:
+        figures = (limit.requests_per_minute, limit.tokens_per_minute)
+        table.add_row(limit.id, limit.whose, *(f"{figure:,}" if figure else "–" for figure in figures))
+    console().print(table if limits else "No limit is set. `clauseway limit set` sets one.")

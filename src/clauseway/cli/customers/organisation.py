@@ -1,0 +1,119 @@
+"""`clauseway organisation`: who buys."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.tenants import create_tenant, list_tenants, remove_tenant, set_policy, show_tenant
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.customers import tenancy
+from clauseway.cli.output import console, print_json
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="The organisation.")]
+
+
+@app.callback()
+def _organisations() -> None:
+    """Who buys, and how the requests of each are routed among what is permitted."""
+
+
+@app.command()
+def create(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Add an organisation. A key for a new one adds it too.
+
+    \b
+    A buyer:
+      clauseway organisation create acme
+    """
+    made = create_tenant(home_at(home), name)
+    if as_json:
+        print_json(made)
+    else:
+        tenancy.print_tenant(made)
+    return 0
+
+
+@app.command("list")
+def list_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """List organisations and their projects with their keys and routing.
+
+    \b
+    Everybody:
+      clauseway organisation list
+    """
+    listed = list_tenants(home_at(home))
+    if as_json:
+        print_json(listed)
+    else:
+        tenancy.print_tenants(listed)
+    return 0
+
+
+@app.command()
+def show(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Show an organisation: its keys and how its requests are routed.
+
+    \b
+    One buyer:
+      clauseway organisation show acme
+    """
+    found = show_tenant(home_at(home), name)
+    if as_json:
+        print_json(found)
+    else:
+        tenancy.print_tenant(found)
+    return 0
+
+
+@app.command("set")
+def set_command(
+    name: Name,
+    strategy: tenancy.Strategy = "",
+    pinned: tenancy.Pinned = "",
+    clouds: tenancy.Clouds = None,
+    sellers: tenancy.Sellers = None,
+    regions: tenancy.Regions = None,
+    residency: tenancy.Residency = None,
+    certifications: tenancy.Certifications = None,
+    on_leave: tenancy.OnLeave = "",
+    agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Say how an organisation's requests are routed. What was said before is replaced; what is left out is any.
+
+    \b
+    Only Azure and AWS, the cheaper one first:
+      clauseway organisation set acme --cloud azure --cloud aws --strategy cheapest
+    Data stays in the EU:
+      clauseway organisation set acme --residency eu
+    As it was in the beginning:
+      clauseway organisation set acme
+    """
+    says = tenancy.wish(strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave)
+    changed = set_policy(home_at(home), options.opened_one(agreement, None, home=home).catalog, says, name)
+    if as_json:
+        print_json(changed)
+    else:
+        tenancy.print_tenant(changed)
+    return 0
+
+
+@app.command()
+def remove(name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Remove an organisation with its projects, limits and budgets. Its keys must be revoked before.
+
+    What it used stays in the lake and in the statements.
+
+    \b
+    A buyer that has left:
+      clauseway organisation remove acme
+    """
+    remove_tenant(home_at(home), name)
+    if as_json:
+        print_json({"removed": name})
+    else:
+        console().print(f"{name} is removed, with its limits and budgets.", markup=False)
+    return 0

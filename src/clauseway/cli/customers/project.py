@@ -1,0 +1,127 @@
+"""`clauseway project`: the parts of an organisation."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.tenants import create_tenant, list_tenants, remove_tenant, set_policy, show_tenant
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.customers import tenancy
+from clauseway.cli.output import console, print_json
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+Owner = Annotated[str, typer.Argument(help="The organisation.")]
+Name = Annotated[str, typer.Argument(help="The project.")]
+
+
+@app.callback()
+def _projects() -> None:
+    """The parts of an organisation. A project may narrow what its organisation allows, never widen it."""
+
+
+@app.command()
+def create(organisation: Owner, name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Add a project to an organisation. A key for a new one adds it too.
+
+    \b
+    The search team's:
+      clauseway project create acme search
+    """
+    made = create_tenant(home_at(home), organisation, _named(name))
+    if as_json:
+        print_json(made)
+    else:
+        tenancy.print_tenant(made)
+    return 0
+
+
+@app.command("list")
+def list_command(organisation: Owner, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """List an organisation's projects with their keys and routing.
+
+    \b
+    Those of one buyer:
+      clauseway project list acme
+    """
+    show_tenant(home_at(home), organisation)
+    listed = [one for one in list_tenants(home_at(home)) if one.organisation == organisation and one.project]
+    if as_json:
+        print_json(listed)
+    else:
+        tenancy.print_tenants(listed)
+    return 0
+
+
+@app.command()
+def show(organisation: Owner, name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Show a project: its keys, how its requests are routed, and what of that it says itself.
+
+    \b
+    One project:
+      clauseway project show acme search
+    """
+    found = show_tenant(home_at(home), organisation, _named(name))
+    if as_json:
+        print_json(found)
+    else:
+        tenancy.print_tenant(found)
+    return 0
+
+
+@app.command("set")
+def set_command(
+    organisation: Owner,
+    name: Name,
+    strategy: tenancy.Strategy = "",
+    pinned: tenancy.Pinned = "",
+    clouds: tenancy.Clouds = None,
+    sellers: tenancy.Sellers = None,
+    regions: tenancy.Regions = None,
+    residency: tenancy.Residency = None,
+    certifications: tenancy.Certifications = None,
+    on_leave: tenancy.OnLeave = "",
+    agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Say how a project's requests are routed.
+
+    What was said before is replaced; what is left out is its organisation's.
+
+    \b
+    The quickest, wherever it may run:
+      clauseway project set acme search --strategy fastest
+    Always the same deployment, and exact usage of requests whose client left:
+      clauseway project set acme search --strategy pinned --pinned azure-eu --on-leave drain
+    """
+    says = tenancy.wish(strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave)
+    changed = set_policy(
+        home_at(home), options.opened_one(agreement, None, home=home).catalog, says, organisation, _named(name)
+    )
+    if as_json:
+        print_json(changed)
+    else:
+        tenancy.print_tenant(changed)
+    return 0
+
+
+@app.command()
+def remove(organisation: Owner, name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Remove a project with its limits and budgets. Its keys must be revoked before.
+
+    \b
+    A project that is over:
+      clauseway project remove acme search
+    """
+    remove_tenant(home_at(home), organisation, _named(name))
+    if as_json:
+        print_json({"removed": f"{organisation}/{name}"})
+    else:
+        console().print(f"{organisation}/{name} is removed, with its limits and budgets.", markup=False)
+    return 0
+
+
+def _named(name: str) -> str:
+    """A project's name; nothing at all is not one, as it would stand for the whole organisation."""
+    return name or " "

@@ -1,0 +1,133 @@
+"""What the commands about customers share: their flags, and tables of them."""
+
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from clauseway.app.books.allowances import ListedBudget
+from clauseway.app.books.tenants import Listed, Wish
+from clauseway.cli.output import console
+from clauseway.gateway.plan import Policy
+from clauseway.values import CENT
+
+Organisation = Annotated[str, typer.Option("--organisation", help="Whose: an organisation.")]
+Project = Annotated[str, typer.Option("--project", help="One project of it only.")]
+OfKey = Annotated[str, typer.Option("--key", help="One key only, by its id; its organisation need not be named.")]
+OnCloud = Annotated[str, typer.Option("--cloud", help="What is asked of one host cloud only.")]
+ForProduct = Annotated[str, typer.Option("--product", help="What is asked of one product only.")]
+
+Strategy = Annotated[
+    str, typer.Option(help="Which deployment first: primary-first, commitment, cheapest, fastest or pinned.")
+]
+Pinned = Annotated[str, typer.Option(help="The deployment, for the strategy `pinned`.")]
+Clouds = Annotated[list[str] | None, typer.Option("--cloud", help="A host cloud that is allowed. Repeatable.")]
+Sellers = Annotated[list[str] | None, typer.Option("--seller", help="A seller that is allowed. Repeatable.")]
+Regions = Annotated[list[str] | None, typer.Option("--region", help="A region that is allowed. Repeatable.")]
+Residency = Annotated[list[str] | None, typer.Option("--residency", help="Where data may lie. Repeatable.")]
+Certifications = Annotated[
+    list[str] | None, typer.Option("--certification", help="One that a deployment must have. Repeatable.")
+]
+OnLeave = Annotated[
+    str, typer.Option("--on-leave", help="When a client leaves: cancel the request at the cloud, or drain it.")
+]
+
+_BAR = 12  # characters
+# How much of its first instant tells a period: 2026-11-20, 2026-11.
+_SHOWN = {"day": 10, "month": 7, "total": 0}
+
+
+def wish(
+    strategy: str,
+    pinned: str,
+    clouds: list[str] | None,
+    sellers: list[str] | None,
+    regions: list[str] | None,
+    residency: list[str] | None,
+    certifications: list[str] | None,
+    on_leave: str,
+) -> Wish:
+    """The flags of a `set` as what the organisation or project says."""
+    return Wish(
+        strategy=strategy,
+        pinned=pinned,
+        clouds=tuple(clouds or ()),
+        sellers=tuple(sellers or ()),
+        regions=tuple(regions or ()),
+        residency=tuple(residency or ()),
+        certifications=tuple(certifications or ()),
+        on_leave=on_leave,
+    )
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without lines, its figures to the right."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        is_figure = column in ("amount", "spent", "leased", "left", "requests/min", "tokens/min", "keys")
+        table.add_column(column, overflow="fold", justify="right" if is_figure else "left", no_wrap=is_figure)
+    return table
+
+
+def print_tenants(listed: list[Listed]) -> None:
+    """Organisations and projects with what holds for them."""
+    out = console()
+    table = plain_table("organisation", "project", "keys", "routing")
+    for one in listed:
+        table.add_row(one.organisation, one.project, str(one.keys), described(one.holds))
+    out.print(table if listed else "Nobody yet. `clauseway organisation create NAME` begins.")
+
+
+def print_tenant(one: Listed) -> None:
+    """One of them: what holds, and who said it."""
+    out = console()
+    name = f"{one.organisation}/{one.project}" if one.project else one.organisation
+    keys = {0: "no active key", 1: "one active key"}.get(one.keys, f"{one.keys} active keys")
+    out.print(f"{name}, {keys}", style="bold", markup=False)
+    out.print(f"routing: {described(one.holds)}", markup=False)
+    if one.project:
+        own = [field for field in one.says.__struct_fields__ if getattr(one.says, field)]
+        said = f"it says itself: {', '.join(own).replace('_', '-')}" if own else "all of it is the organisation's"
+        out.print(said, style="dim", markup=False)
+
+
+def described(policy: Policy) -> str:
+    """A policy in a line: the strategy, and what it narrows."""
+    parts = [policy.strategy + (f" to {policy.pinned}" if policy.pinned else "")]
+    for field in ("clouds", "sellers", "regions", "residency", "certifications"):
+        if names := getattr(policy, field):
+            parts.append(f"{field} {', '.join(names)}")
+    if policy.on_leave != Policy().on_leave:
+        parts.append(f"{policy.on_leave} when a client leaves")
+    return " · ".join(parts)
+
+
+def print_budgets(budgets: list[ListedBudget]) -> None:
+    """Budgets with a bar each: spent, held by gateways, left."""
+    out = console()
+    table = plain_table("id", "whose", "period", "amount", "spent", "leased", "left", "")
+    for budget in budgets:
+        period = budget.begin[: _SHOWN[budget.period]] or budget.period
+        figures = (budget.amount, budget.spent, budget.leased, budget.left)
+        style = "red" if budget.left <= 0 else ""
+        table.add_row(budget.id, budget.whose, period, *map(money, figures), bar(budget), style=style)
+    out.print(table if budgets else "No budget is set. `clauseway budget set` sets one.")
+    if budgets:
+        out.print("USD. █ spent, ▒ leased to running gateways, ░ left.", style="dim")
+
+
+def money(amount: Decimal) -> str:
+    """To the cent; of what is less than one, its first two figures."""
+    if 0 < abs(amount) < CENT:
+        return f"{Decimal(f'{amount:.2g}'):f}"
+    return f"{amount:,.2f}"
+
+
+def bar(budget: ListedBudget) -> str:
+    """How much of the amount is spent, leased and left, in as many parts as the bar has."""
+    if budget.amount <= 0:
+        return "█" * _BAR
+    spent = min(int(budget.spent * _BAR / budget.amount), _BAR)
+    gone = min(int((budget.spent + budget.leased) * _BAR / budget.amount), _BAR)
+    return "█" * spent + "▒" * (gone - spent) + "░" * (_BAR - gone)

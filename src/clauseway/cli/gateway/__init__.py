@@ -1,0 +1,1 @@
+"""Commands that configure, run and examine a gateway."""

@@ -1,0 +1,82 @@
+"""`clauseway commitments`: how what was promised to the clouds burns down."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from clauseway.app.books.basis import basis_of
+from clauseway.app.books.sealing import seal
+from clauseway.app.books.settling import now
+from clauseway.app.opening.configuration import read_configuration
+from clauseway.app.opening.home import home_at
+from clauseway.app.opening.library import day_given
+from clauseway.app.running.commitments import BurnDown, burn_downs
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+
+_STYLES = {"met": "green", "on course": "green", "short": "yellow", "lapsed": "red", "not begun": "bright_black"}
+
+
+def command(
+    configuration: Annotated[
+        Path | None, typer.Option("--config", help="The configuration; by default clauseway.toml in the home.")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="The end of this day; by default today (UTC).")] = None,
+    agreement: options.AgreementFolder = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show how commitments burn down (MACC, EDP, Google commit, Universal Credits), and where they lead at this pace.
+
+    Seals what the gateways have metered and counts what was spent toward each [[commitment]] of the configuration. The
+    pace is that of the last four weeks. A policy with the strategy `commitment` burns down first what lapses soonest.
+
+    \b
+    Today:
+      clauseway commitments
+    As it stood at the end of May:
+      clauseway commitments --as-of 2026-05-31 --json
+    """
+    at, known_at = home_at(home).make(), now()
+    catalog = options.opened_one(agreement, None, home=home).catalog
+    written = read_configuration(configuration or at.configuration, catalog, secrets=False)
+    seal(at)
+    day = day_given(as_of, "--as-of") or known_at.day
+    found = burn_downs(at, written, basis_of(at).prices(known_at), day)
+    if as_json:
+        print_json({"as_of": day, "commitments": found})
+    elif not found:
+        console().print("No [[commitment]] is configured.", markup=False)
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: list[BurnDown]) -> None:
+    out = console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("commitment", "until"):
+        table.add_column(name)
+    for name in ("amount", "spent", "left", "days", "a day"):
+        table.add_column(name, justify="right")
+    table.add_column("outlook")
+    for one in found:
+        money = [f"{amount:,.2f}" for amount in (one.amount, one.spent, one.left)]
+        table.add_row(
+            one.name, str(one.end), *money, str(one.days_left), f"{one.a_day:,.2f}",
+            f"[{_STYLES[one.outlook]}]{_outlook(one)}[/]",
+        )  # fmt: skip
+    out.print(table)
+    out.print("USD; `until` is excluded, the pace is that of the last four weeks.", style="dim", markup=False)
+
+
+def _outlook(one: BurnDown) -> str:
+    if one.outlook == "on course":
+        return f"met on {one.reaches} at this pace"
+    if one.outlook == "short":
+        return f"{one.lapses:,.2f} would lapse at this pace"
+    if one.outlook == "lapsed":
+        return f"{one.left:,.2f} lapsed"
+    return one.outlook

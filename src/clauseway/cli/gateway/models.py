@@ -1,0 +1,79 @@
+"""`clauseway models`: what the catalog knows of models, their names, and what each surface lacks."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from clauseway.app.books.settling import now
+from clauseway.app.opening.library import day_given
+from clauseway.app.opening.offerings import Lacking, ModelKnown, lacking_on, models_on
+from clauseway.catalog import SURFACES
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.values import InvalidInput, Problem
+
+
+def command(
+    product: Annotated[str, typer.Argument(help="One product; by default all.", metavar="[PRODUCT]")] = "",
+    surface: Annotated[str, typer.Option(help="Show what this surface lacks instead, with sources.")] = "",
+    as_of: options.AsOf = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show models: what they hold, their names and retirements; or what a surface lacks, and who says so.
+
+    \b
+    All of them:
+      clauseway models
+    What Bedrock's mantle lacked on a day:
+      clauseway models gpt-5.5 --surface bedrock-mantle --as-of 2026-09-30
+    """
+    day = day_given(as_of, "--as-of") or now().day
+    if surface:
+        if surface not in SURFACES:
+            todo = f"Name one of: {', '.join(SURFACES)}."
+            raise InvalidInput(
+                Problem(what=f"unknown surface {surface!r}", why="the matrix has none", where="--surface", todo=todo)
+            )
+        lacking = lacking_on(surface, product, day)
+        if as_json:
+            print_json({"as_of": day, "surface": surface, "lacks": lacking})
+        else:
+            _print_lacking(surface, lacking)
+        return 0
+    known = models_on(product, day)
+    if as_json:
+        print_json({"as_of": day, "models": known})
+    else:
+        _print_models(known)
+    return 0
+
+
+def _print_lacking(surface: str, lacking: Sequence[Lacking]) -> None:
+    out = console()
+    for one in lacking:
+        out.print(f"{one.capability}: {one.source}", markup=False, soft_wrap=True)
+    if not lacking:
+        out.print(f"Nothing is known to be lacking on {surface}.", markup=False)
+
+
+def _print_models(known: Sequence[ModelKnown]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("product", "kind"):
+        table.add_column(name)
+    for name in ("holds", "answers"):
+        table.add_column(name, justify="right")
+    for name in ("other names", "retired"):
+        table.add_column(name, overflow="fold")
+    for one in known:
+        ended = "; ".join(
+            f"{end.vendor} {end.day}" + (f" → {end.successor}" if end.successor else "") for end in one.ends
+        )
+        table.add_row(
+            one.product, one.kind, f"{one.context_tokens_max:,}" if one.context_tokens_max else "",
+            f"{one.output_tokens_max:,}" if one.output_tokens_max else "", ", ".join(one.names), ended,
+        )  # fmt: skip
+    out = console()
+    out.print(table)
+    out.print("Tokens; what a surface holds otherwise stands in models.csv.", style="dim", markup=False)

@@ -1,0 +1,56 @@
+"""`clauseway request`: what became of one request."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.opening.home import home_at
+from clauseway.app.reports.one_request import Attempted, one_request
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+
+_PICODOLLARS = 10**12
+
+
+def command(
+    request_id: Annotated[str, typer.Argument(metavar="ID", help="As in the header x-clauseway-request-id.")],
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show what became of a request: each attempt at a cloud, the decision that let it through, units and cost.
+
+    Reads journal and lake, so it tells of requests of any age. The gateway itself tells more of its latest ones, with
+    the project's own key: GET /clauseway/v1/requests/ID says what was passed over and why.
+
+    \b
+    One request:
+      clauseway request req_1f0c6d2b9a3e47580000000000000001
+    For a machine:
+      clauseway request req_1f0c6d2b9a3e47580000000000000001 --json
+    """
+    found = one_request(home_at(home), request_id)
+    if as_json:
+        print_json(found)
+        return 0
+    out = console()
+    out.print(f"{found.request}  {found.operation} of {found.product}", style="bold", markup=False)
+    out.print(f"at {found.at:%Y-%m-%d %H:%M:%S} UTC, {found.organisation}/{found.project}, key {found.key_id}\n")
+    for attempt in found.attempts:
+        for line in _lines(attempt):
+            out.print(line, markup=False, highlight=False)
+    return 0
+
+
+def _lines(attempt: Attempted) -> list[str]:
+    answered = f" with {attempt.http_status}" if attempt.http_status else ""
+    lines = [
+        f"{attempt.attempt}. {attempt.deployment} ({attempt.cloud}, {attempt.region}, model {attempt.model}): "
+        f"{attempt.status}{answered} after {attempt.duration_us / 1000:,.1f} ms",
+        f"   let through by {attempt.decision}: {attempt.outcome}, {', '.join(attempt.terms) or 'no term'}",
+    ]
+    if attempt.units:
+        counted = ", ".join(f"{count:,} {unit.replace('_', ' ')}" for unit, count in attempt.units.items())
+        whole, rest = divmod(attempt.charge_picodollars, _PICODOLLARS)
+        cost = f"{whole:,}.{f'{rest:012d}'.rstrip('0').ljust(2, '0')}"
+        lines.append(f"   {counted}; {cost} USD, until settlement prices it")
+    return lines

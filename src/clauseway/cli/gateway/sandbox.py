@@ -1,0 +1,117 @@
+"""`clauseway sandbox`: the simulated clouds alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clauseway.app.opening.home import home_at
+from clauseway.app.running.simulation import sandbox_clouds, write_configuration, write_credentials
+from clauseway.cli import options
+from clauseway.cli.gateway.serve import stop_on_signals
+from clauseway.cli.output import console, print_json
+
+
+def command(
+    openai_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--openai-port", most=65_535),
+            metavar="NUMBER",
+            help="OpenAI's port; by default 8410, or the next free one above it.",
+        ),
+    ] = None,
+    azure_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--azure-port", most=65_535),
+            metavar="NUMBER",
+            help="Azure OpenAI's port; by default 8411.",
+        ),
+    ] = None,
+    bedrock_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--bedrock-port", most=65_535),
+            metavar="NUMBER",
+            help="AWS Bedrock mantle's port; by default 8412.",
+        ),
+    ] = None,
+    bedrock_runtime_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--bedrock-runtime-port", most=65_535),
+            metavar="NUMBER",
+            help="AWS Bedrock runtime's port; by default 8413.",
+        ),
+    ] = None,
+    vertex_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--vertex-port", most=65_535),
+            metavar="NUMBER",
+            help="Google Vertex AI's port; by default 8414.",
+        ),
+    ] = None,
+    oracle_port: Annotated[
+        int | None,
+        typer.Option(
+            parser=options.whole("--oracle-port", most=65_535),
+            metavar="NUMBER",
+            help="Oracle OCI Generative AI's port; by default 8415.",
+        ),
+    ] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")] = None,
+    configuration: Annotated[
+        Path | None, typer.Option("--config", help="Write here the configuration by which a gateway finds them.")
+    ] = None,
+    credentials: Annotated[
+        Path | None, typer.Option(help="Write here the credentials, as the files that the vendors' SDKs look for.")
+    ] = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Run the simulated clouds until Ctrl-C: OpenAI, Azure OpenAI, AWS Bedrock (mantle and runtime), Google Vertex AI
+    and Oracle OCI in their real wire formats.
+
+    They check each cloud's real authentication; the credentials are fixed, printed, and open nothing else.
+
+    \b
+    All of them:
+      clauseway sandbox
+    With Azure answering 503 three times first:
+      clauseway sandbox --fault '{"cloud": "azure", "kind": "status", "status": 503, "count": 3}'
+    With a gateway in front of them, in another terminal:
+      clauseway sandbox --config clouds.toml
+      clauseway serve --config clouds.toml
+    For a vendor's own SDK:
+      clauseway sandbox --credentials FOLDER
+      export GOOGLE_APPLICATION_CREDENTIALS=FOLDER/google-service-account.json
+    """
+    until = stop_on_signals()
+    ports = {
+        "openai": openai_port,
+        "azure": azure_port,
+        "bedrock": bedrock_port,
+        "bedrock_runtime": bedrock_runtime_port,
+        "vertex": vertex_port,
+        "oracle": oracle_port,
+    }
+    with sandbox_clouds(home_at(home), ports, fault or []) as clouds:
+        if configuration is not None:
+            write_configuration(clouds, configuration)
+        if credentials is not None:
+            write_credentials(clouds, credentials)
+        if as_json:
+            print_json(clouds.addresses)
+        else:
+            out = console()
+            for address in clouds.addresses:
+                out.print(f"{address.cloud:15} {address.url}   {address.credential}", soft_wrap=True)
+            for note in clouds.notes:
+                out.print(note, style="yellow")
+            out.print("Ctrl-C stops them.", style="dim")
+        while not until.wait(1.0):
+            if not clouds.running:
+                raise RuntimeError("the simulated clouds stopped by themselves")
+    return 0

@@ -1,0 +1,90 @@
+"""`clauseway serve`: the gateway and the pages."""
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.basis import use_prices
+from clauseway.app.books.sealing import seal
+from clauseway.app.opening.home import home_at
+from clauseway.app.running.serving import Options, keep, serving
+from clauseway.app.running.snippets import curl_snippet
+from clauseway.cli import options
+from clauseway.cli.money.basis import say_recorded
+from clauseway.cli.output import console, print_json
+
+
+def command(
+    configuration: options.ConfigurationFile = None,
+    host: Annotated[str | None, typer.Option(help="Address the gateway listens on, instead of the file's.")] = None,
+    port: options.GatewayPort = None,
+    pages_port: options.PagesPort = None,
+    prices: options.PriceBook = None,
+    facts: options.FactsFile = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Run the gateway and the pages until Ctrl-C.
+
+    The gateway speaks OpenAI's format. Its deployments and settings stand in a TOML file (`clauseway config show`, and
+    docs/clauseway.example.toml); secrets come from the environment or from files. Keys made, facts recorded and changes
+    of the file hold at once; a file that is wrong is reported and changes nothing. SIGHUP reads everything anew. Prices
+    are those that the home holds (`clauseway basis`); --prices may name a book for a home that holds none yet.
+
+    \b
+    With the configuration in .clauseway/clauseway.toml:
+      clauseway serve
+    With another one, on another port:
+      clauseway serve --config clouds.toml --port 9000
+    A deployment in that file:
+      [[deployment]]
+      name = "openai-direct"
+      dialect = "openai"            # openai, azure, bedrock, vertex or oci
+      url = "https://api.openai.com/v1"
+      cloud = "azure"               # the host
+      seller = "openai"
+      region = "global"
+      auth = {kind = "bearer", secret_env = "OPENAI_API_KEY"}
+      models = {"gpt-5.5" = "gpt-5.5"}
+    """
+    at = home_at(home).make()
+    chosen = Options(
+        home=at,
+        opened=options.opened_together(agreement, facts),
+        configuration=configuration or at.configuration,
+        agreements=tuple(agreement or ()),
+        facts=facts,
+        host=host,
+        port=port,
+        pages_port=pages_port,
+    )
+    say_recorded(use_prices(at, prices, "first used by the gateway"))
+    until = stop_on_signals()
+    again = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: again.set())
+    with serving(chosen) as served:
+        if as_json:
+            print_json({"gateway": served.gateway_url, "pages": served.pages_url})
+        else:
+            out = console()
+            out.print(f"gateway {served.gateway_url} · pages {served.pages_url} · Ctrl-C stops both", style="bold")
+            for note in served.notes:
+                out.print(note, style="yellow")
+            out.print("Make a key with `clauseway key create`, then:", style="dim")
+            out.print(curl_snippet(served.gateway_url, "YOUR-KEY"), soft_wrap=True)
+        dead = keep(chosen, served, until, again)
+    seal(at)
+    if dead is not None:
+        raise RuntimeError(f"{dead.name} stopped by itself; its log is in {at.logs}")
+    return 0
+
+
+def stop_on_signals() -> threading.Event:
+    """Set once the process is asked to stop."""
+    until = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: until.set())
+    return until

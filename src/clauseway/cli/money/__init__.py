@@ -1,0 +1,1 @@
+"""Commands for months and books: settle, state, close, invoice, correct, forecast, audit."""

@@ -1,0 +1,125 @@
+"""`clauseway audit`: who did what to the books, and whether they were edited beside that."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from clauseway.app.books.audit_log import list_log, restart_log, verify_books
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.output import console, print_indented, print_json
+from clauseway.values import KnownAt
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+NOT_SO = 2
+
+
+@app.callback()
+def _audit() -> None:
+    """Who did what to the books, when and why; and whether anybody edited them beside that.
+
+    Every write of a key, budget, fact, entry, settlement, invoice, payment, credit, dispute, close or batch of usage is
+    a row of a log, chained by digests. The account of the operating system stands for the person.
+    """
+
+
+@app.command()
+def log(
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="Only this kind, as close or payment. Repeatable.")
+    ] = None,
+    period: Annotated[str, typer.Option("--period", help="Only what is about this month, as 2026-05.")] = "",
+    who: Annotated[str, typer.Option("--who", help="Only what this person did.")] = "",
+    last: Annotated[int, typer.Option("--last", min=0, help="Only so many rows from the end.")] = 0,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """List who did what, when and why.
+
+    \b
+    All of it:
+      clauseway audit log
+    What was done to May's closes and payments:
+      clauseway audit log --period 2026-05 --kind close --kind payment
+    """
+    rows = list_log(home_at(home), kind or [], period, who, last)
+    if as_json:
+        print_json(rows)
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("row", "when", "who", "what", "why"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        done = f"{row.kind} {row.act}: {row.subject}"
+        table.add_row(str(row.sequence), str(KnownAt(row.recorded_ns))[:19], row.who, done, row.why)
+    console().print(table if rows else "Nothing was recorded.")
+    return 0
+
+
+@app.command()
+def verify(
+    head: Annotated[
+        str, typer.Option("--head", help="The log's end as it was told before.", metavar="NUMBER:DIGEST")
+    ] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Check every row of the books against the log, and the log itself.
+
+    Keep the printed end of the log where those who may write the database may not: with --head, a log that was computed
+    anew is found too. The exit code is 0 where nothing was ever edited, and 2 where something was, also where the log
+    was begun again since: --json tells the `problems` since then from the `breaks`.
+
+    \b
+    Was anything edited?
+      clauseway audit verify
+    """
+    found = verify_books(home_at(home), head)
+    if as_json:
+        print_json(found)
+        return 0 if found.is_whole else NOT_SO
+    out = console()
+    verdict = f"edited: {len(found.problems)} findings" if found.problems else "not edited"
+    if found.breaks:
+        last = found.breaks[-1].row
+        verdict += f" since log row {last}, where their log was begun again after a break"
+    style = "bold red" if found.problems else "bold green" if found.is_whole else "bold yellow"
+    out.print(f"The books were {verdict}", style=style)
+    print_indented(out, f"{found.rows:,} log rows; the log ends with {found.head}", by=2, style="dim")
+    for problem in found.problems:
+        print_indented(out, f"{problem.what}: {problem.why}.", by=2)
+    if found.problems:
+        print_indented(out, found.problems[0].todo, by=2, style="dim")
+    for one in found.breaks:
+        when = KnownAt(one.recorded_ns).day
+        text = f"Broken before log row {one.row}: {one.found} ({one.problems} findings); the log ended with {one.head}."
+        print_indented(out, f"{text} Stated by {one.who} on {when}: {one.why}", by=2, style="yellow")
+    for problem in found.before:
+        print_indented(out, f"before the break, still: {problem.what}: {problem.why}.", by=2, style="yellow")
+    return 0 if found.is_whole else NOT_SO
+
+
+@app.command()
+def restart(
+    why: Annotated[str, typer.Option("--why", help="What is known of the break; every statement after it says so.")],
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """State that the log is broken, and begin it again where there is no backup to restore.
+
+    The books stand as they are from then on. What was edited stays edited: the break, with who stated it, when and why,
+    is shown by audit log, audit verify and every statement that is settled after it, and the new log names the end of
+    the old one.
+
+    \b
+    After a row was edited with a database client, and no backup is left:
+      clauseway audit restart --why "posting 12 was edited by hand on 3 June, as found by the auditor"
+    """
+    stated = restart_log(home_at(home), why)
+    if as_json:
+        print_json(stated)
+        return 0
+    text = f"The log is begun again at row {stated.row}; before, it was broken: {stated.found}"
+    console().print(f"{text} ({stated.problems} findings), and ended with {stated.head}.", soft_wrap=True)
+    return 0

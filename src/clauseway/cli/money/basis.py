@@ -1,0 +1,261 @@
+"""`clauseway basis`: what settlements stand on, and who accepted it, when and why."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from clauseway.app.books.basis import (
+    basis_of,
+    change_agreements,
+    change_figures,
+    change_prices,
+    change_rates,
+    change_readings,
+    held_text,
+    history,
+    shipped_differently,
+)
+from clauseway.app.opening.home import home_at
+from clauseway.app.opening.library import known_point, readings_of
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.storage.books.basis import Acceptance
+from clauseway.values import InvalidInput, KnownAt, Problem
+
+app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+
+Why = Annotated[str, typer.Option("--why", help="Why, in a sentence: corrections repeat it.")]
+Withdraw = Annotated[
+    list[str] | None,
+    typer.Option("--withdraw", help="A name that is to hold no longer. Repeatable.", metavar="NAME"),
+]
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """An acceptance as it is shown."""
+
+    kind: str
+    name: str
+    label: str
+    digest: str
+    at: str
+    who: str
+    why: str
+
+
+@app.callback()
+def show(
+    context: typer.Context,
+    known_at: options.KnownAt = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """What settlements of this home stand on: price books, exchange rates, accepted figures,
+    readings and agreements, each with who accepted it, when and why.
+
+    The first settlement that uses something records it. From then on every command that prices or
+    settles uses it, and only the commands below change it. Settled months that are open take a
+    change over when they are settled again; closed ones get a correction that says who and why.
+
+    \b
+    What holds now, and what held at the end of May:
+      clauseway basis
+      clauseway basis --known-at 2026-05-31
+    Another price book:
+      clauseway basis prices book.csv --why "list of 1 June, contract 12"
+    Another value of a figure:
+      clauseway basis assume cap=30_000_000_000 --why "term sheet of 3 June"
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    basis = basis_of(home_at(home), known_point(known_at) if known_at else None)
+    shown = [_shown(one) for one in basis.held.values()]
+    if as_json:
+        print_json(shown)
+        return 0
+    _print(shown)
+    if shipped_differently(basis):
+        text = "This version ships other price books: clauseway basis prices --of-this-version --why …"
+        console().print(text, style="dim", soft_wrap=True)
+    return 0
+
+
+@app.command()
+def prices(
+    why: Why,
+    file: Annotated[Path | None, typer.Argument(help="Your price book; it goes before the shipped ones.")] = None,
+    of_this_version: Annotated[
+        bool,
+        typer.Option("--of-this-version", help="Take the shipped books of this version."),
+    ] = False,
+    alone: Annotated[bool, typer.Option("--without-own", help="Drop your own book; the shipped ones remain.")] = False,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Change the price books.
+
+    \b
+    A book of your own, instead of the one before:
+      clauseway basis prices book.csv --why "list of 1 June, contract 12"
+    The list prices that came with a new version:
+      clauseway basis prices --of-this-version --why "prices of the new models"
+    """
+    if file is None and not of_this_version and not alone:
+        todo = "Name a file, or say --of-this-version or --without-own."
+        raise InvalidInput(Problem(what="no price book", why="none was named", where="FILE", todo=todo))
+    changed = change_prices(home_at(home), why, file=file, of_this_version=of_this_version, alone=alone)
+    return _say(changed, as_json)
+
+
+@app.command()
+def rates(
+    file: Annotated[Path, typer.Argument(help="Dated exchange rates: day,base,quote,rate.")],
+    why: Why,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Change the exchange rates. The file holds all of them: it replaces the one before.
+
+    \b
+      clauseway basis rates rates.csv --why "reference rates of May"
+    """
+    return _say(change_rates(home_at(home), why, file), as_json)
+
+
+@app.command()
+def assume(
+    why: Why,
+    figures: Annotated[
+        list[str] | None,
+        typer.Argument(help="Figures accepted by name, or given a value.", metavar="NAME[=VALUE]…"),
+    ] = None,
+    withdraw: Withdraw = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Accept figures by name or with a value, or withdraw them.
+
+    \b
+      clauseway basis assume cap=30_000_000_000 --why "term sheet of 3 June"
+      clauseway basis assume --withdraw cap --why "not agreed"
+    """
+    return _say(change_figures(home_at(home), why, figures or [], withdraw or []), as_json)
+
+
+@app.command()
+def read(
+    why: Why,
+    readings: Annotated[list[str] | None, typer.Argument(help="How to read a text.", metavar="NAME=OPTION…")] = None,
+    withdraw: Withdraw = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Choose how a text is read that can be read two ways, or withdraw the choice.
+
+    \b
+      clauseway basis read R1=or --why "opinion of counsel, 4 June"
+    """
+    chosen = readings_of(readings)
+    return _say(change_readings(home_at(home), why, chosen, withdraw or []), as_json)
+
+
+@app.command()
+def agreement(
+    why: Why,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="The agreements' folders, or names of those that ship, all of them.", metavar="FOLDER…"),
+    ] = None,
+    built_in: Annotated[bool, typer.Option("--built-in", help="The built-in partnership of this version.")] = False,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Change the agreements that are settled under, for instance by a new amendment.
+
+    \b
+      clauseway basis agreement ours --why "amendment 6, signed 5 June"
+    """
+    if bool(folders) == built_in:
+        todo = "Name the folders, or say --built-in."
+        raise InvalidInput(Problem(what="no agreement", why="none was named", where="FOLDER", todo=todo))
+    return _say(change_agreements(home_at(home), why, folders or []), as_json)
+
+
+@app.command("history")
+def history_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Everything that was ever accepted or withdrawn, in order.
+
+    \b
+      clauseway basis history
+    """
+    shown = [_shown(one) for one in history(home_at(home))]
+    if as_json:
+        print_json(shown)
+    else:
+        _print(shown)
+    return 0
+
+
+@app.command()
+def text(
+    digest: Annotated[str, typer.Argument(help="The digest, as `clauseway basis` shows it.")],
+    home: options.HomeFolder = None,
+) -> int:
+    """Print a text that was accepted, whole.
+
+    \b
+      clauseway basis history --json
+      clauseway basis text DIGEST > book.csv
+    """
+    sys.stdout.write(held_text(home_at(home), digest))
+    return 0
+
+
+def say_recorded(recorded: Sequence[Acceptance]) -> None:
+    """Say on standard error what a command was the first to use, so that JSON stays JSON."""
+    for one in recorded:
+        named = f"{one.name} = {one.label}" if one.name and one.name != one.label else one.label
+        print(f"Accepted by {one.who}, and held from now on: {one.kind} {named}", file=sys.stderr)
+    if recorded:
+        print("`clauseway basis` shows all that is held.", file=sys.stderr)
+
+
+def _say(changed: Sequence[Acceptance], as_json: bool) -> int:
+    shown = [_shown(one) for one in changed]
+    if as_json:
+        print_json(shown)
+    elif not shown:
+        console().print("Nothing changed: that is what the home holds.")
+    else:
+        _print(shown)
+        console().print("Settle open months again to take it over; closed ones get a correction.", style="dim")
+    return 0
+
+
+def _shown(one: Acceptance) -> Shown:
+    return Shown(
+        kind=one.kind,
+        name=one.name,
+        label=one.label if not one.is_withdrawal else "withdrawn",
+        digest=one.digest,
+        at=str(KnownAt(one.recorded_ns)) if one.sequence else "",
+        who=one.who,
+        why=one.why,
+    )
+
+
+def _print(shown: Sequence[Shown]) -> None:
+    if not shown:
+        console().print("Nothing was accepted yet. The first settlement records what it uses.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("kind", "name", "what", "since", "by", "because"):
+        table.add_column(column, overflow="fold")
+    for one in shown:
+        table.add_row(one.kind, one.name, one.label, one.at[:19], one.who, one.why)
+    console().print(table)

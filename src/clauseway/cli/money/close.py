@@ -1,0 +1,60 @@
+"""`clauseway close`: a month whose statement never changes again."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.closing import close_month, closed_months
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+
+
+def command(
+    period: Annotated[str, typer.Argument(help="The month, as 2026-05; left out, the closed months are listed.")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Close a settled month: its statement is kept, byte by byte, and never changes.
+
+    Months are closed in order. What comes late for a closed month (usage, a price, a fact, a credit, a resolved
+    dispute) becomes a correction in the open month, or restates the closed one beside the original: the agreement's
+    share says which, with late: correction or late: restatement. Either shows old, new and why. A closed month is not
+    opened again.
+
+    \b
+    Close May:
+      clauseway close 2026-05
+    What is closed, and what restates it:
+      clauseway close
+    """
+    if period:
+        closed = close_month(home_at(home), period, datetime.now(UTC).date())
+        if as_json:
+            print_json({"period": period, "receipt": closed.receipt, "statement": closed.digest})
+        else:
+            console().print(f"{period} is closed. Receipt {closed.receipt}, statement {closed.digest}.", soft_wrap=True)
+        return 0
+    found = closed_months(home_at(home))
+    if as_json:
+        print_json(
+            [
+                {
+                    "period": f"{one.period.begin:%Y-%m}",
+                    "receipt": one.receipt,
+                    "statement": one.digest,
+                    "restated_by": [restated.receipt for restated in again],
+                }
+                for one, again in found
+            ]
+        )
+        return 0
+    out = console()
+    for one, again in found:
+        out.print(f"{one.period.begin:%Y-%m}  receipt {one.receipt}  statement {one.digest}", soft_wrap=True)
+        for restated in again:
+            out.print(f"         restated by {restated.receipt}, {len(restated.changes)} lines", soft_wrap=True)
+    if not found:
+        out.print("No month is closed.")
+    return 0

@@ -1,0 +1,64 @@
+"""`clauseway credit`: a charge taken back."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from clauseway.app.books.bookkeeping import Sold, credit
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.held import held_prices
+from clauseway.cli.money.invoice import dated
+from clauseway.cli.output import console, print_json
+from clauseway.values import parse_day
+
+
+class Which(msgspec.Struct, frozen=True, kw_only=True):
+    """The flags that name a sale, and how a voucher about it is told."""
+
+    told: Annotated[str, typer.Option("--id", help="Your reference: twice the same is once.")]
+    request: Annotated[str, typer.Option(help="The request whose charge it is.")] = ""
+    of_day: Annotated[str, typer.Option("--of-day", help="Or the day of the sales, as 2026-05-02 (UTC).")] = ""
+    seller: Annotated[str, typer.Option(help="With --of-day: who sold.")] = ""
+    cloud: Annotated[str, typer.Option(help="With --of-day: the host cloud.")] = ""
+    product: Annotated[str, typer.Option(help="With --of-day: the product.")] = ""
+    amount: Annotated[str, typer.Option(help="How much of the charge, in USD; by default all that is left of it.")] = ""
+    reason: Annotated[str, typer.Option(help="Why, in a few words.")] = ""
+    day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = ""
+
+    def sold(self) -> Sold:
+        return Sold(
+            request=self.request,
+            day=parse_day(self.of_day, "--of-day") if self.of_day else None,
+            seller=self.seller,
+            cloud=self.cloud,
+            product=self.product,
+        )
+
+
+@options.taking(Which)
+def command(which: Which, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Take a charge back, wholly or in part, at the event time of what it reverses.
+
+    The next settlement of its month has less base, and the cap less consumed; of a closed month, the open one has the
+    correction, or the month is restated.
+
+    \b
+    A whole request:
+      clauseway credit --id note-12 --request 00000000000000070000000000000005 --reason "answered with nonsense"
+    A part of a day's sales:
+      clauseway credit --id note-13 --of-day 2026-05-02 --seller openai --cloud aws --product gpt-5.4 --amount 0.10
+    """
+    made = credit(
+        home_at(home), held_prices(home), which.told, which.sold(), which.amount, dated(which.day), which.reason
+    )
+    if as_json:
+        print_json(made)
+    else:
+        of = made.of
+        text = (
+            f"{made.id}: {of.amount.normalize():f} USD of {of.product} on {of.cloud}, sold by {of.seller}, taken back"
+        )
+        console().print(text, soft_wrap=True)
+    return 0

@@ -1,0 +1,84 @@
+"""`clauseway dispute`: charges that one party does not accept."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.bookkeeping import dispute, disputes, resolve
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.held import held_prices
+from clauseway.cli.money.credit import Which
+from clauseway.cli.money.invoice import dated
+from clauseway.cli.output import console, print_json
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("open")
+@options.taking(Which)
+def open_(which: Which, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Dispute a charge: it leaves the base, and with it the cap, until the dispute is resolved.
+
+    \b
+    A request:
+      clauseway dispute open --id claim-3 --request 00000000000000070000000000000005 --reason "never asked for"
+    """
+    made = dispute(
+        home_at(home), held_prices(home), which.told, which.sold(), which.amount, dated(which.day), which.reason
+    )
+    if as_json:
+        print_json(made)
+    else:
+        of = made.of
+        text = (
+            f"{made.id}: {of.amount.normalize():f} USD of {of.product} on {of.cloud}, sold by {of.seller}, in dispute"
+        )
+        console().print(text, soft_wrap=True)
+    return 0
+
+
+@app.command("resolve")
+def resolve_(
+    claim: Annotated[str, typer.Argument(help="The dispute's id.")],
+    told: Annotated[str, typer.Option("--id", help="Your reference: twice the same is once.")],
+    upheld: Annotated[bool, typer.Option("--upheld/--rejected", help="The charge stays out; or it returns.")],
+    reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
+    day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """End a dispute. Upheld, the charge stays out as a credit does; rejected, it returns to the base and the cap.
+
+    \b
+    It was right:
+      clauseway dispute resolve claim-3 --id answer-3 --upheld
+    It was not:
+      clauseway dispute resolve claim-3 --id answer-3 --rejected
+    """
+    made = resolve(home_at(home), told, claim, upheld=upheld, day=dated(day), reason=reason)
+    if as_json:
+        print_json(made)
+    else:
+        console().print(f"{made.dispute} is {'upheld' if made.upheld else 'rejected'}.")
+    return 0
+
+
+@app.command("list")
+def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Every dispute, and how it ended.
+
+    \b
+      clauseway dispute list
+    """
+    found = disputes(home_at(home))
+    if as_json:
+        print_json([{"dispute": one, "resolution": ended} for one, ended in found])
+        return 0
+    for one, ended in found:
+        how = "open" if ended is None else "upheld" if ended.upheld else "rejected"
+        text = f"{one.id}  {one.of.amount.normalize():f} USD  {how}  {one.reason}"
+        console().print(text.rstrip(), soft_wrap=True, markup=False)
+    if not found:
+        console().print("Nothing was disputed.")
+    return 0

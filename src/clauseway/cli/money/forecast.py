@@ -1,0 +1,153 @@
+"""`clauseway forecast`: when the cap is reached, what is due each year, what the cap saves."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from clauseway.app.agreements.timelines import png_of
+from clauseway.app.opening.home import home_at
+from clauseway.app.opening.library import known_point, readings_of
+from clauseway.app.reports.forecasting import THROUGH, Ahead, look_ahead, svg_of
+from clauseway.cli import options
+from clauseway.cli.beside_text import cents, print_assumed
+from clauseway.cli.output import console, print_indented, print_json
+from clauseway.ledger.forecast import Outlook, Range
+from clauseway.values import InvalidInput, Problem
+
+
+def command(
+    through: Annotated[
+        int, typer.Option(parser=options.whole("--through"), help="The last year.", metavar="YEAR")
+    ] = THROUGH,
+    growth: Annotated[
+        str,
+        typer.Option(help="Growth a month instead of that of the settled months: 5%, or 2%..8%.", metavar="PERCENT"),
+    ] = "",
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assume",
+            help="A figure by name, or with a value; by default those of the latest settlement.",
+            metavar="NAME[=VALUE]",
+        ),
+    ] = None,
+    reading: options.Readings = None,
+    suppose: options.Suppositions = None,
+    facts: options.FactsFile = None,
+    known_at: options.KnownAt = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    svg: options.Svg = None,
+    png: options.Png = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Look ahead from the settled months: when is the cap reached, what is due each year, what has the cap saved.
+
+    The past is what was settled. The future grows as the settled months did: growth from month to month is drawn, with
+    replacement and a fixed seed, from its own history, and each figure has a low, a middle and a high value. With fewer
+    than four full settled months it says so and takes what you assume. Nothing is changed.
+
+    \b
+    From the settled months alone:
+      clauseway forecast
+    Too little history: what if it grows by 5 % a month, or by 2 to 8?
+      clauseway forecast --growth 5%
+      clauseway forecast --growth 2%..8% --svg ahead.svg
+    Under another cap:
+      clauseway forecast --growth 5% --assume share-openai-microsoft --assume "cap=USD 30 billion"
+    """
+    view = look_ahead(
+        home_at(home),
+        options.opened(agreement, facts, suppose, home),
+        known_at=known_point(known_at),
+        assume=assume or [],
+        readings=readings_of(reading),
+        through=through,
+        growth=growth,
+    )
+    _draw(view, svg, png)
+    if as_json:
+        print_json(view)
+    else:
+        _print(console(), view)
+    return 0
+
+
+def _draw(view: Ahead, svg: Path | None, png: Path | None) -> None:
+    if svg is None and png is None:
+        return
+    drawn = svg_of(view)
+    pictures = [(png, png_of(drawn))] if png is not None else []
+    pictures += [(svg, drawn.encode())] if svg is not None else []
+    for path, content in pictures:
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            todo = "Name a file in a folder that exists."
+            why = error.strerror or str(error)
+            raise InvalidInput(
+                Problem(what="the picture cannot be written", why=why, where=str(path), todo=todo)
+            ) from None
+
+
+def _print(out: Console, view: Ahead) -> None:
+    ahead = view.forecast
+    out.print(f"Forecast through {ahead.through} (USD), settled through {ahead.last_settled}", style="bold")
+    print_indented(out, f"Known at {view.known_at}.", by=2, style="dim")
+    for one in ahead.outlooks:
+        _print_outlook(out, one)
+    if not ahead.outlooks:
+        out.print("  No revenue share is in force after that.")
+    print_assumed(out, "Assumed", ahead.assumptions)
+
+
+def _print_outlook(out: Console, one: Outlook) -> None:
+    out.print(f"\n  {one.payer} pays {one.payee}: {one.term}", style="bold cyan")
+    print_indented(out, f"{one.citation.document}:{one.citation.line}. Growth: {one.growth.method}.", by=4, style="dim")
+    _print_cap(out, one)
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table.add_column("year")
+    for column in ("settled", "due, middle", "low", "high", "saved by the cap"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for year in one.years:
+        due = year.due
+        table.add_row(str(year.year), *map(cents, (year.settled, due.mid, due.low, due.high)), _span(year.saved))
+    out.print(Padding(table, (1, 0, 0, 4), expand=False))
+
+
+def _print_cap(out: Console, one: Outlook) -> None:
+    print_indented(out, f"Settled so far: {cents(one.settled)}. Saved by the cap so far: {cents(one.saved)}.", by=4)
+    if one.cap is None or one.reached is None or one.remaining is None:
+        print_indented(out, "There is no cap.", by=4)
+        return
+    cap = f"Cap {cents(one.cap)} ({one.cap_name}), {cents(one.remaining)} remaining: "
+    reached = one.reached
+    if reached.on is not None:
+        print_indented(out, f"{cap}reached on {reached.on}.", by=4, style="bold")
+        return
+    if reached.earliest is None:
+        print_indented(out, f"{cap}not reached by the end of the forecast.", by=4, style="bold")
+        return
+    range_ = f"likely {_day(reached.likely)}, at the earliest {reached.earliest}, at the latest {_day(reached.latest)}"
+    chance = "" if one.growth.is_assumed else f"; in {(reached.chance * 100).normalize():f} % of the paths"
+    print_indented(out, f"{cap}{range_}{chance}.", by=4, style="bold")
+
+
+def _day(day: date | None) -> str:
+    return "not before the end" if day is None else str(day)
+
+
+def _span(amount: Range) -> str:
+    if amount.low == amount.high:
+        return cents(amount.mid)
+    return f"{cents(amount.mid)} ({_round(amount.low)} to {_round(amount.high)})"
+
+
+def _round(amount: Decimal) -> str:
+    return f"{amount:,.0f}"

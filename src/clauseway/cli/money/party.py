@@ -1,0 +1,95 @@
+"""`clauseway party`: the parties' keys."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.party_keys import create_key, fingerprint, trust_key, trusted_keys
+from clauseway.app.opening.home import home_at
+from clauseway.app.opening.several import open_agreements
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+key = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(key, name="key", help="Keys that statements are signed with (Ed25519).")
+
+_Party = Annotated[str, typer.Option("--party", help="Whose key it is.")]
+
+
+@app.callback()
+def _party() -> None:
+    """The parties to the agreement: the keys that they sign statements with."""
+
+
+@key.callback()
+def _key() -> None:
+    """Keys that statements are signed with (Ed25519).
+
+    Private keys lie in $CLAUSEWAY_KEYS, else in clauseway/keys of the user's configuration, readable by their owner
+    alone. A home keeps the public keys that it trusts.
+    """
+
+
+@key.command()
+def create(
+    party: _Party,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Make a party's key, and trust it here. The public key is printed: hand it to the other party.
+
+    \b
+    For ourselves:
+      clauseway party key create --party openai
+    """
+    options.check_party(party, open_agreements(agreement or []))
+    path, public = create_key(home_at(home), party)
+    if as_json:
+        print_json({"party": party, "private_key": str(path), "public_key": public})
+    else:
+        text = f"private key  {path}\npublic key   {public}\nfingerprint  {fingerprint(public)}"
+        console().print(text, soft_wrap=True, highlight=False)
+    return 0
+
+
+@key.command()
+def trust(
+    party: _Party,
+    public: Annotated[str, typer.Option("--key", help="The public key, in base64.", metavar="BASE64")],
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Trust another party's public key, once you know that it is theirs.
+
+    \b
+    As they told it:
+      clauseway party key trust --party microsoft --key BASE64
+    """
+    options.check_party(party, open_agreements(agreement or []))
+    new = trust_key(home_at(home), party, public)
+    if as_json:
+        print_json({"party": party, "public_key": public, "new": new})
+    else:
+        text = f"{party}: {fingerprint(public)} {'trusted' if new else 'trusted already'}"
+        console().print(text, soft_wrap=True, highlight=False)
+    return 0
+
+
+@key.command("list")
+def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """List the public keys that are trusted here.
+
+    \b
+    All of them:
+      clauseway party key list
+    """
+    found = trusted_keys(home_at(home))
+    if as_json:
+        print_json(found)
+    for party, keys in () if as_json else sorted(found.items()):
+        for public in keys:
+            console().print(f"{party}  {public}  {fingerprint(public)}", soft_wrap=True, highlight=False)
+    return 0

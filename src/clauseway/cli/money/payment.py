@@ -1,0 +1,67 @@
+"""`clauseway payment`: money on an invoice."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.bookkeeping import pay, reverse
+from clauseway.app.opening.home import home_at
+from clauseway.app.reports.statements import cents
+from clauseway.cli import options
+from clauseway.cli.money.invoice import Dated, dated
+from clauseway.cli.output import console, print_json
+from clauseway.values import InvalidInput, Problem
+
+
+def command(
+    told: Annotated[str, typer.Option("--id", help="Your reference, such as the bank's: twice the same is once.")],
+    invoice: Annotated[str, typer.Argument(help="The invoice's number; left out with --reverse.")] = "",
+    reversed_: Annotated[
+        str, typer.Option("--reverse", help="Take this payment back: what it settled is open again.", metavar="ID")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="With --reverse: why, in a few words.")] = "",
+    amount: Annotated[str, typer.Option(help="What was paid, before withholding; by default all that is open.")] = "",
+    day: Dated = "",
+    currency: Annotated[str, typer.Option(help="Another currency than the invoice's, by the home's rates.")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Record a payment on an invoice, and post it: cash, what was withheld as tax, and what the exchange left over.
+
+    A payment is never changed. One that a bank returned, or that was booked by mistake, is reversed by a voucher of its
+    own, with the same entry the other way round.
+
+    \b
+    All of it:
+      clauseway payment microsoft-openai-2026-05 --id bank-778
+    A part, in euros:
+      clauseway payment microsoft-openai-2026-05 --id bank-779 --amount 1.20 --currency EUR
+    The bank returned it:
+      clauseway payment --reverse bank-778 --id bank-780 --reason "returned: account closed"
+    """
+    if reversed_:
+        return _reverse(home, told, invoice, reversed_, day, reason, as_json)
+    if not invoice:
+        todo = "Name the invoice, or the payment to take back with --reverse."
+        raise InvalidInput(Problem(what="no invoice", why="a payment is on an invoice", where="INVOICE", todo=todo))
+    paid = pay(home_at(home), told, invoice, amount, dated(day), currency)
+    if as_json:
+        print_json(paid)
+    else:
+        withheld = f", of which {cents(paid.withheld)} withheld" if paid.withheld else ""
+        console().print(f"{paid.id}: {cents(paid.amount)} {paid.currency} on {paid.invoice}{withheld}", soft_wrap=True)
+    return 0
+
+
+def _reverse(home: Path | None, told: str, invoice: str, payment: str, day: str, reason: str, as_json: bool) -> int:
+    if invoice:
+        why = "a reversal is of one payment, on whichever invoice that was"
+        raise InvalidInput(Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", todo="Leave it out."))
+    done, paid = reverse(home_at(home), told, payment, dated(day), reason)
+    if as_json:
+        print_json(done)
+    else:
+        amount = f"{cents(paid.amount)} {paid.currency} of {paid.invoice}"
+        console().print(f"{done.id}: {paid.id} reversed, {amount} is open again", soft_wrap=True)
+    return 0

@@ -1,0 +1,120 @@
+"""`clauseway settle`: who owes whom for a month."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.basis import Given, basis_of, given_agreements, given_prices, history
+from clauseway.app.books.settling import now, settle_as_known, settle_month
+from clauseway.app.opening.home import home_at
+from clauseway.app.opening.library import known_point, readings_of
+from clauseway.app.reports.statements import statement_context
+from clauseway.app.reports.what_if import what_if
+from clauseway.cli import options
+from clauseway.cli.beside_text import print_what_if
+from clauseway.cli.money.basis import say_recorded
+from clauseway.cli.money.statement_text import print_statement
+from clauseway.cli.output import console, print_json
+from clauseway.ledger import Settlement, statement_of
+from clauseway.values import InvalidInput, Problem
+
+Period = Annotated[str, typer.Option("--period", help="The month, as 2026-05.")]
+Assume = Annotated[
+    list[str] | None,
+    typer.Option("--assume", help="A figure accepted by name, or given a value. Repeatable.", metavar="NAME[=VALUE]"),
+]
+
+
+def command(
+    period: Period,
+    assume: Assume = None,
+    reading: options.Readings = None,
+    prices: options.PriceBook = None,
+    rates: Annotated[
+        Path | None, typer.Option("--rates", help="Dated exchange rates, for prices in other currencies than USD.")
+    ] = None,
+    agreement: options.AgreementFolders = None,
+    under: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--under",
+            help="Show beside it what would be due as of an earlier amendment, by another reading or with another "
+            "figure; nothing is posted. Repeatable.",
+            metavar="AMENDMENT|NAME=VALUE",
+        ),
+    ] = None,
+    known_at: Annotated[
+        str | None,
+        typer.Option("--known-at", help="Show what was due by what this home held and knew then; nothing is posted."),
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Drop the sums kept of earlier months and count everything again.")
+    ] = False,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Settle a month from metered usage, under assumptions accepted by name.
+
+    Seals what the gateways have metered, prices it, takes every revenue share in force in the month on cumulative
+    totals, clips it at its cap, posts the journal and prints the statement. Figures that were never published are used
+    only where you accept them by name; without that, nothing is settled and the figure is named. Settling a month again
+    on more usage posts the difference. Of earlier months only those are read again whose usage, prices, terms, figures
+    or credits have changed; --from-scratch reads them all.
+
+    What it stands on belongs to the home: the first settlement that names a price book, rates, a figure, a reading or
+    an agreement records it as accepted by you, and every later command uses it. Naming something else is refused;
+    `clauseway basis` changes it, by whom, when and why.
+
+    \b
+    What is undisclosed?
+      clauseway settle --period 2026-05
+    Accept what was reported:
+      clauseway settle --period 2026-05 --assume share-openai-microsoft --assume cap
+    With a price book of your own, which this home holds from then on:
+      clauseway settle --period 2026-05 --prices book.csv
+    What was due by what was known on 5 June? Nothing is posted:
+      clauseway settle --period 2026-05 --known-at 2026-06-05
+    The shares of two agreements:
+      clauseway settle --period 2026-05 --agreement ours --agreement theirs
+    With figures of your own:
+      clauseway settle --period 2026-05 --assume share-openai-microsoft=18% --assume "cap=USD 30 billion"
+    What if only the terms up to A3 governed the same usage, or the percentage were another? Nothing is posted:
+      clauseway settle --period 2026-05 --assume share-openai-microsoft --assume cap --under A3
+      clauseway settle --period 2026-05 --under share-openai-microsoft=15%
+    """
+    at = home_at(home)
+    if known_at is not None:
+        _refuse_beside_known_at(assume, reading, prices, rates, agreement, under)
+        _print(settle_as_known(at, period, known_point(known_at)), as_json)
+        return 0
+    basis = basis_of(at)
+    given = Given(prices=prices, rates=rates, agreements=tuple(agreement or ()))
+    opened, table = given_agreements(at, basis, given), given_prices(basis, given, now())
+    readings = readings_of(reading)
+    if under:
+        found = what_if(at, opened, table, period, assume or [], readings, under)
+        if as_json:
+            print_json(found)
+        else:
+            print_what_if(console(), found)
+        return 0
+    accepted = len(history(at))
+    settlement = settle_month(at, opened, table, period, assume or [], readings, from_scratch=from_scratch)
+    say_recorded(history(at)[accepted:])
+    _print(settlement, as_json)
+    return 0
+
+
+def _print(settlement: Settlement, as_json: bool) -> None:
+    if as_json:
+        print_json(statement_of(settlement))
+    else:
+        print_statement(console(), statement_context(statement_of(settlement)))
+
+
+def _refuse_beside_known_at(*given: object) -> None:
+    if any(given):
+        what, why = "--known-at with a flag that says what to settle with", "what the home held then is used"
+        todo = "Leave the other flags out."
+        raise InvalidInput(Problem(what=what, why=why, where="--known-at", todo=todo))

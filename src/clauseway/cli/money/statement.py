@@ -1,0 +1,355 @@
+"""`clauseway statement`: a settled month, in every format it is handed over in, and everything behind its lines."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from clauseway.app.books.settling import statement
+from clauseway.app.opening.home import Home, home_at
+from clauseway.app.opening.periods import unsettled
+from clauseway.app.reports.packing import is_pack, pack_month, verify_pack
+from clauseway.app.reports.statement_formats import FORMATS, TERMINAL
+from clauseway.app.reports.statements import statement_context
+from clauseway.app.reports.tracing import disputed_days, trace_line
+from clauseway.app.reports.verifying import beside, read_statement, verify_given, verify_settled
+from clauseway.app.running.alerts import open_alerts
+from clauseway.cli import options
+from clauseway.cli.held import held_agreements
+from clauseway.cli.money.invoice import dated
+from clauseway.cli.money.statement_text import print_statement
+from clauseway.cli.money.trace_text import print_trace
+from clauseway.cli.money.verification_text import print_signing, print_verification
+from clauseway.cli.output import console, print_json
+from clauseway.ledger import Statement
+from clauseway.values import InvalidInput, Problem
+
+app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+
+NOT_SO = 2
+_File = Annotated[Path, typer.Argument(help="The statement's file, as JSON.")]
+_Signer = Annotated[str, typer.Option("--party", help="The party that signs.")]
+_Key = Annotated[Path | None, typer.Option("--key", help="Its private key's file; by default where it was made.")]
+
+Party = Annotated[str, typer.Option(help="Only what concerns this party.")]
+_FORMATS = (TERMINAL, *FORMATS)
+
+
+@app.callback()
+def statements(
+    context: typer.Context,
+    period: Annotated[str, typer.Option("--period", help="The month, as 2026-05.")] = "",
+    party: Party = "",
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(_FORMATS)}.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; by default standard output.", metavar="FILE")
+    ] = None,
+    restated: Annotated[bool, typer.Option("--restated", help="Of a closed month, what restates it.")] = False,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Print a settled month, for one party or for all. Every line has a name, names its clause, and opens.
+
+    The bytes of html, pdf, csv and json depend on the settlement and the party alone: two parties with the same inputs
+    hold the same file. Without --format the ending of --out decides; without either it is printed for the terminal.
+
+    \b
+    All of it:
+      clauseway statement --period 2026-05
+    What Microsoft sees, for a machine:
+      clauseway statement --period 2026-05 --party microsoft --json
+    To print, and to send:
+      clauseway statement --period 2026-05 --party microsoft --out may.pdf
+      clauseway statement --period 2026-05 --party microsoft --format csv > may.csv
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    chosen = _format(format_, out, as_json)
+    found = settled_statement(home, period, party, restated=restated)
+    if out is not None:
+        write_file(out, FORMATS[chosen](found))
+    elif chosen == TERMINAL:
+        shown = statement_context(found)
+        alerts = open_alerts(home_at(home), found.as_of)
+        print_statement(console(), msgspec.structs.replace(shown, alerts=alerts))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(FORMATS[chosen](found))
+        sys.stdout.flush()
+    return 0
+
+
+@app.command()
+def explain(
+    line: Annotated[str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")],
+    request: Annotated[str, typer.Option("--request", help="Follow one request: its tokens, prices and cents.")] = "",
+    cent: Annotated[
+        int,
+        typer.Option(
+            "--cent",
+            parser=options.whole("--cent"),
+            help="Follow the request that earned this cent of it.",
+            metavar="NUMBER",
+        ),
+    ] = 0,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Open a line: its entries, its days, the prices of its units, its requests, its clause with file, line and source.
+
+    \b
+    What is behind a line:
+      clauseway statement explain yrg9d4g2
+    Who earned the seventh cent of it?
+      clauseway statement explain yrg9d4g2 --cent 7
+    One request, down to its tokens:
+      clauseway statement explain yrg9d4g2 --request req_00000000000000070000000000000004
+    """
+    trace = trace_line(home_at(home), line, request, cent)
+    if as_json:
+        print_json(trace)
+    else:
+        print_trace(console(), trace)
+    return 0
+
+
+@app.command()
+def verify(
+    what: Annotated[
+        str, typer.Argument(help="A statement's file, a pack, or a settled month, as 2026-05.", metavar="FILE|PERIOD")
+    ],
+    party: Party = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Settle again from what a statement was made from: the same bytes, or what differs.
+
+    The file may come from anybody: it says itself what it was made from, and the home finds that by its digest.
+    Signatures beside the file are checked too. Nothing is changed. The exit code is 0 where all is the same, and 2
+    where it is not.
+
+    \b
+    A month of this home:
+      clauseway statement verify 2026-05
+    What the other party sent:
+      clauseway statement verify may.json
+    """
+    at, path, signing = home_at(home), Path(what), None
+    if is_pack(path):
+        return _verified_pack(at, path, as_json)
+    if path.exists() or path.suffix:
+        given = read_statement(path)
+        if beside(path).exists():
+            signing = _signing().signing_of(at, path, given)
+        done = verify_given(at, given)
+    else:
+        options.check_party(party, held_agreements(home))
+        done = verify_settled(at, what, party)
+    if as_json:
+        print_json({"repeated": done, "signing": signing})
+    else:
+        print_verification(console(), done)
+        if signing is not None:
+            print_signing(console(), signing)
+    return 0 if done.same and (signing is None or signing.holds) else NOT_SO
+
+
+@app.command()
+def sign(
+    file: _File, party: _Signer, key: _Key = None, home: options.HomeFolder = None, as_json: options.AsJson = False
+) -> int:
+    """Sign a statement (Ed25519). What is signed is its JSON, byte for byte; the signatures lie beside it.
+
+    Prints of the statement (html, pdf, csv) carry the hash that is signed.
+
+    \b
+    The statement, a key, the signature:
+      clauseway statement --period 2026-05 --out may.json
+      clauseway party key create --party openai
+      clauseway statement sign may.json --party openai
+    """
+    return _told_signing(_signing().sign(home_at(home), file, read_statement(file), party, key), as_json)
+
+
+@app.command()
+def pack(
+    period: Annotated[str, typer.Argument(help="The settled month, as 2026-05.")],
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; by default 2026-05.pack.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="The signed statement, with its signatures beside it.")
+    ] = None,
+    sums: Annotated[bool, typer.Option("--sums", help="Tell usage by day alone, not attempt by attempt.")] = False,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Write a month's statement with everything it stands on into one file, which anybody can perform again.
+
+    In it are the usage, price book, rates, facts, agreements, figures, readings, credits, disputes, the settlements and
+    closes before it, and the signatures of --file. The same month gives the same bytes. Customers' names are in it.
+
+    \b
+    For the other party, to verify on a machine of its own:
+      clauseway statement pack 2026-05 --out may.pack
+      clauseway statement verify may.pack
+    """
+    written = out or Path(f"{period}.pack")
+    given = None if file is None else read_statement(file)
+    done = pack_month(home_at(home), period, written, given=given, beside_of=file, sums=sums)
+    if as_json:
+        print_json(done)
+    else:
+        text = f"{done.file}: {done.bytes:,} bytes, {done.attempts:,} attempts on {done.days} days, pack {done.digest}"
+        console().print(text, soft_wrap=True, highlight=False)
+    return 0
+
+
+@app.command()
+def countersign(
+    file: _File,
+    party: _Signer,
+    key: _Key = None,
+    pack_: Annotated[Path | None, typer.Option("--pack", help="Verify it from this pack first.")] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Sign what was not performed again with the same result; needs --why.")
+    ] = False,
+    why: Annotated[str, typer.Option("--why", help="Why it is signed unverified; the signature says it.")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Sign a statement that the other party has signed. The countersignature binds the signature that it answers.
+
+    The statement is performed again first, from --pack or from this home, and must come out the same.
+
+    \b
+    What the other party sent, with its signatures beside it:
+      clauseway party key trust --party openai --key BASE64
+      clauseway statement verify may.json
+      clauseway statement countersign may.json --party microsoft
+    """
+    if unverified is not bool(why.strip()):
+        todo = 'Write both: --unverified --why "the meter of May is being replaced".'
+        raise InvalidInput(
+            Problem(what="--unverified and --why", why="one needs the other", where="--unverified", todo=todo)
+        )
+    given = read_statement(file)
+    done = _signing().countersign(home_at(home), file, given, party, key, pack_, why.strip())
+    return _told_signing(done, as_json)
+
+
+@app.command()
+def dispute(
+    line: Annotated[str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")],
+    party: _Signer,
+    reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence.")],
+    file: Annotated[Path | None, typer.Option("--file", help="The statement to sign but for this line.")] = None,
+    key: _Key = None,
+    day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Dispute a line: its charges leave the base until the dispute is resolved, day by day, and the books say so.
+
+    A dispute is booked for each of the line's days (`clauseway dispute list` shows them, `dispute resolve` ends them);
+    an open month shows it when it is settled again, a closed one as a correction. With --file the statement is signed
+    as well, but for this line.
+
+    \b
+    Not accepted:
+      clauseway statement dispute yrg9d4g2 --party microsoft --reason "test traffic"
+    In writing, with everything else accepted:
+      clauseway statement dispute yrg9d4g2 --party microsoft --reason "test traffic" --file may.json
+    """
+    options.check_party(party, held_agreements(home))
+    disputed = disputed_days(home_at(home), line, party, reason, dated(day))
+    signing = None
+    if file is not None:
+        given = read_statement(file)
+        signing = _signing().dispute(home_at(home), file, given, party, key, [disputed.line], reason)
+    if as_json:
+        print_json({"line": disputed.line, "disputes": disputed.booked, "signing": signing})
+        return 0
+    for one in disputed.booked:
+        text = f"{one.id}: {one.of.amount.normalize():f} USD of {one.of.product} on {one.of.cloud} in dispute"
+        console().print(text, soft_wrap=True)
+    if signing is not None:
+        print_signing(console(), signing)
+    return 0
+
+
+def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
+    """Perform a pack again and print what came of it, with its signatures."""
+    done, given, signatures = verify_pack(path, home)
+    signing = None
+    if signatures:
+        with TemporaryDirectory(prefix="clauseway-") as folder:
+            at = Path(folder) / path.with_suffix(".json").name
+            at.write_bytes(given.content)
+            beside(at).write_bytes(signatures)
+            signing = _signing().signing_of(home, at, given)
+    if as_json:
+        print_json({"repeated": done.repeated, "pack": done, "signing": signing})
+    else:
+        print_verification(console(), done.repeated)
+        for day in done.days_changed:
+            console().print(f"  usage of {day}: not what the pack says", style="red")
+        if signing is not None:
+            print_signing(console(), signing)
+    return 0 if done.same and (signing is None or signing.holds) else NOT_SO
+
+
+def _signing() -> Any:
+    """Signing, which brings the extra `signing` along."""
+    return import_module("clauseway.app.reports.signing")
+
+
+def _told_signing(signing: Any, as_json: bool) -> int:
+    if as_json:
+        print_json(signing)
+    else:
+        print_signing(console(), signing)
+    return 0
+
+
+def settled_statement(home: Path | None, period: str, party: str, *, restated: bool = False) -> Statement:
+    """The statement of a month's latest settlement. Raises InvalidInput where there is none, or no such party."""
+    if not period:
+        todo = "Name it: clauseway statement --period 2026-05."
+        raise InvalidInput(Problem(what="no period", why="a statement is of a month", where="--period", todo=todo))
+    options.check_party(party, held_agreements(home))
+    found = statement(home_at(home), period, party, restated=restated)
+    if found is None:
+        raise unsettled(period)
+    if party and not found.directions:
+        what, why = f"{party} has no line in {period}", "it owes nothing and is owed nothing in that month"
+        todo = f"See who has: clauseway statement --period {period}."
+        raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))
+    return found
+
+
+def write_file(out: Path, content: bytes) -> None:
+    """Write a file whole. Raises InvalidInput where it cannot be."""
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        why = error.strerror or str(error)
+        todo = "Name a file in a folder that exists and that you may write to."
+        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+
+
+def _format(given: str, out: Path | None, as_json: bool) -> str:
+    """The format that is asked for, by name, by --json, or by a file's ending. Raises InvalidInput."""
+    ending = out.suffix.removeprefix(".").lower() if out is not None else ""
+    chosen = given or ("json" if as_json else "") or ending or ("" if out is not None else TERMINAL)
+    if as_json and given not in ("", "json"):
+        what, why = f"--json and --format {given}", "they ask for two formats"
+        raise InvalidInput(Problem(what=what, why=why, where="--format", todo="Leave one of the two out."))
+    if chosen not in _FORMATS or (chosen == TERMINAL and out is not None):
+        what = f"no format {chosen!r} for a file" if out is not None else f"unknown format {chosen!r}"
+        kept = ", ".join(FORMATS if out is not None else _FORMATS)
+        why = "a statement is not written in it"
+        raise InvalidInput(Problem(what=what, why=why, where="--format", todo=f"Name one of {kept}."))
+    return chosen

@@ -1,0 +1,48 @@
+"""What came of repeating a statement, and what its signatures are worth, on a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+
+from clauseway.app.reports.verifying import DIFFERS, Verification
+from clauseway.cli.output import print_indented
+
+
+def print_verification(out: Console, done: Verification) -> None:
+    """The same, or every difference."""
+    whom = f" for {done.party}" if done.party else ""
+    verdict = "the same, to the last byte" if done.same else "NOT the same"
+    out.print(f"Statement {done.period}{whom}: {verdict}", style="bold green" if done.same else "bold red")
+    print_indented(out, f"statement {done.digest}", by=2, style="dim")
+    for remark in done.remarks:
+        print_indented(out, remark, by=2, style="yellow")
+    for estimate in done.estimates:
+        text = f"{estimate.name} = {estimate.value}: {estimate.text}"
+        print_indented(out, text, by=2, style="yellow")
+    for line in done.lines:
+        told = line.verdict
+        if line.because:
+            told = f"{told}, because: {line.because}"
+        elif line.verdict == DIFFERS:
+            told = f"differs by {line.differs_by:+,.2f}"
+        print_indented(out, f"{line.line}  {line.stated:,.2f}  {line.of}: {told}", by=2)
+    for difference in done.differences:
+        print_indented(out, str(difference), by=2)
+
+
+def print_signing(out: Console, signing: Any) -> None:
+    """Who signed, whether each signature holds, and which lines are not those that were signed (`app.signing`)."""
+    out.print(f"Signatures in {signing.file}", style="bold")
+    for one in signing.signatures:
+        worth = "valid" if one.valid else "NOT valid"
+        vouched = "its key is trusted" if one.trusted else "nobody here vouches for its key"
+        style = "green" if one.valid and one.trusted else "red"
+        print_indented(out, f"{one.party} {one.role} at {one.at}: {worth}; {vouched}", by=2, style=style)
+        if one.unverified:
+            print_indented(out, f"signed without performing it again: {one.unverified}", by=4, style="yellow")
+        for disputed in one.disputes:
+            print_indented(out, f"not line {disputed.line}: {disputed.reason}", by=4, style="yellow")
+    for edited in signing.edited:
+        print_indented(out, edited, by=2, style="red")
+    for changed in signing.changed:
+        print_indented(out, changed, by=2, style="red")

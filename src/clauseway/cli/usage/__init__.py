@@ -1,0 +1,1 @@
+"""Commands for metered usage: import it, keep it, hold it against bills."""

@@ -1,0 +1,13 @@
+"""An accepted loss, as `spool accept`, `spool write-off` and `lake accept` print it."""
+
+from clauseway.app.books.losses import Accepted, told_estimate
+from clauseway.cli.output import console, print_json
+
+
+def print_accepted(accepted: Accepted, as_json: bool) -> None:
+    """Print who accepted which loss and which estimate stands for it."""
+    if as_json:
+        print_json(accepted)
+        return
+    text = f"Loss {accepted.number} ({accepted.place}) is accepted by {accepted.who}: {told_estimate(accepted)}."
+    console().print(f"{text} Settle its months again.", soft_wrap=True)

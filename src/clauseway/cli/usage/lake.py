@@ -1,0 +1,189 @@
+"""`clauseway lake`: the sealed usage on disk, and keeping it in shape."""
+
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.compacting import compact_lake, rebuild_rollups, retain, state, today
+from clauseway.app.books.lake_checks import check_lake
+from clauseway.app.books.losses import accept_file_loss
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.cli.usage.accepted_loss import print_accepted
+from clauseway.storage.books.losses import NOTHING, SUMMED
+from clauseway.storage.lake.compaction import FILES_LEAST, FILES_LEAST_OVER
+
+BAD = 2
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def _lake() -> None:
+    """The sealed usage on disk: Parquet by event day, and the hourly sums that pages read."""
+
+
+@app.command()
+def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Show what the lake holds.
+
+    \b
+    How many files, rows and days:
+      clauseway lake show
+    """
+    found = state(home_at(home))
+    if as_json:
+        print_json(found)
+        return 0
+    days = f"{found.first_day} to {found.last_day}" if found.first_day else "no day"
+    out = console()
+    out.print(f"{found.rows:,} records of {days} in {found.usage_files:,} files, {found.bytes / 1e6:,.1f} MB in all")
+    if found.kept_from is not None:
+        out.print(f"single records are kept from {found.kept_from} on; before that, hourly sums")
+    return 0
+
+
+@app.command()
+def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Read every file to its last byte and hold it against the digest it was sealed with.
+
+    Whatever settles, exports or merges does the same with the files it reads, each time. This reads all of them, also
+    those that were merged into others and are not deleted yet.
+
+    \b
+    As a weekly job:
+      clauseway lake check
+
+    Exit code: 0 all are as they were written, 2 some are missing or changed, each named with what to do.
+    """
+    found = check_lake(home_at(home))
+    if as_json:
+        print_json(found)
+        return BAD if found.faults else 0
+    out = console()
+    whole = f"{found.files:,} files and {found.retired:,} retired ones, {found.bytes / 1e6:,.1f} MB"
+    out.print(f"{whole}: " + (f"{len(found.faults):,} are not what was written" if found.faults else "all sound"))
+    for fault in found.faults:
+        retired = " (retired: nobody reads it)" if fault.is_retired else ""
+        problem = fault.problem
+        out.print(f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.todo}", soft_wrap=True)
+    for loss in found.lost:
+        out.print(f"  {loss.file}: accepted as lost by {loss.who} ({loss.estimate}): {loss.why}", soft_wrap=True)
+    for name in found.healed:
+        out.print(f"  {name}: put back, and read again; settle its months again", soft_wrap=True)
+    if found.unlisted:
+        out.print(f"{len(found.unlisted):,} files that nobody reads; `clauseway lake compact` removes them")
+    return BAD if found.faults else 0
+
+
+@app.command()
+def accept(
+    file: Annotated[str, typer.Argument(help="The file, as lake check names it; the end of its name is enough.")],
+    why: Annotated[str, typer.Option("--why", help="Why, in a sentence; every statement that rests on it says so.")],
+    estimate: Annotated[
+        str,
+        typer.Option(
+            "--estimate",
+            help=f"{SUMMED}: what the hourly sums say was in the file. {NOTHING}: nothing is added.",
+        ),
+    ] = SUMMED,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Accept that a file is lost of which there is no backup, so that its months can be settled.
+
+    It is recorded who accepted it, when and why, with the days, the records and the digest of the file; every statement
+    of these months says so. The hourly sums tell what was used, and not by which request. A file that is put back with
+    the bytes that were sealed is read again, and its estimate goes; in a month that is closed, as a correction.
+
+    \b
+    At what the hourly sums say:
+      clauseway lake accept usage/2026-05-05/gateway-1.parquet --why "the disk failed on 6 May, no backup"
+    At nothing, because the cloud's bill was imported instead:
+      clauseway lake accept usage/2026-05-05/gateway-1.parquet --estimate nothing --why "imported from the bill"
+    """
+    print_accepted(accept_file_loss(home_at(home), file, estimate, why), as_json)
+    return 0
+
+
+@app.command()
+def compact(
+    files: Annotated[
+        int | None,
+        typer.Option(
+            "--files",
+            parser=options.whole("--files"),
+            help="Merge where a day has this many small files; by default "
+            f"{FILES_LEAST}, and {FILES_LEAST_OVER} once the day is over.",
+            metavar="NUMBER",
+        ),
+    ] = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Merge the small files of each day, and remove what nobody reads any more. Safe while gateways write.
+
+    A merged file takes the place of the others in one transaction: killed at any moment, every record counts once.
+    Nothing that is settled changes by it.
+
+    \b
+    As a nightly job:
+      clauseway lake compact
+    Whatever can be merged:
+      clauseway lake compact --files 2
+    """
+    done = compact_lake(home_at(home), None if files is None else max(2, files))
+    if as_json:
+        print_json(done)
+    else:
+        told = f"{done.before:,} files became {done.after:,}, with {done.rows:,} rows"
+        console().print(f"{told}; {done.removed:,} removed")
+    return 0
+
+
+@app.command("retain")
+def retain_command(
+    keep_days: Annotated[
+        int,
+        typer.Option(
+            "--keep-days",
+            parser=options.whole("--keep-days", least=1),
+            help="How many days of single records to keep.",
+            metavar="NUMBER",
+        ),
+    ],
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Drop single records older than so many days. Hourly sums, the journal and statements stay.
+
+    Refused where a period that is not closed, or a share that still runs, needs one of these days: a share is due on
+    what was earned since it began. What is asked of dropped days later is refused too, never answered wrongly.
+
+    \b
+    Two years:
+      clauseway lake retain --keep-days 730
+    """
+    dropped = retain(home_at(home), options.opened(agreement, None, None, home), keep_days, today())
+    if as_json:
+        print_json({"dropped": dropped})
+    else:
+        console().print(f"{dropped:,} records dropped; `clauseway lake compact` frees the room ten minutes later")
+    return 0
+
+
+@app.command("rollups")
+def rollups_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Sum the hours anew from every record of the lake, and say how many days differed: none, if all is well.
+
+    \b
+    A check:
+      clauseway lake rollups
+    """
+    changed = rebuild_rollups(home_at(home))
+    if as_json:
+        print_json({"days_changed": changed})
+    else:
+        console().print(f"{changed} days differed and are right now" if changed else "Every day was as it should be.")
+    return 0

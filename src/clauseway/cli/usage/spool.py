@@ -1,0 +1,113 @@
+"""`clauseway spool`: the usage journals, and what of them was lost."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from clauseway.app.books.losses import Journals, accept_loss, journals, write_off
+from clauseway.app.opening.home import home_at
+from clauseway.cli import options
+from clauseway.cli.output import console, print_json
+from clauseway.cli.usage.accepted_loss import print_accepted
+from clauseway.storage.books.losses import NOTHING, RESERVED, WHOLE, Loss, Spool
+
+LOST = 2
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+_Estimate = Annotated[
+    str,
+    typer.Option(
+        "--estimate",
+        help=f"{RESERVED}: what attempts without an end had reserved. {NOTHING}: nothing is added.",
+    ),
+]
+_Why = Annotated[str, typer.Option("--why", help="Why, in a sentence; every statement that rests on it says so.")]
+
+
+@app.callback()
+def _spool() -> None:
+    """The journals that gateways write usage to before it is sealed, and what of them was lost."""
+
+
+@app.command("list")
+def list_command(home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+    """Show the registered journals and everything that was lost of them.
+
+    \b
+    What is there, what is missing, what was accepted and by whom:
+      clauseway spool list
+
+    Exit code: 0 nothing is open, 2 something is missing or damaged and nobody accepted an estimate for it.
+    """
+    found = journals(home_at(home))
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+    return LOST if found.is_open else 0
+
+
+@app.command()
+def accept(
+    number: Annotated[int, typer.Argument(help="The loss, as spool list numbers it.")],
+    why: _Why,
+    estimate: _Estimate = RESERVED,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Accept an estimate for frames that cannot be read, so that their months can be settled.
+
+    It is recorded who accepted it, when and why, and every statement of these months says so. What turns up later
+    replaces the estimate; in a month that is closed, as a correction.
+
+    \b
+    At what the attempts without an end reserved:
+      clauseway spool accept 1 --why "the disk of gateway 2 failed on 5 May"
+    At nothing, because the cloud's bill was imported instead:
+      clauseway spool accept 1 --estimate nothing --why "imported from the bill of May"
+    """
+    print_accepted(accept_loss(home_at(home), number, estimate, why), as_json)
+    return 0
+
+
+@app.command("write-off")
+def write_off_command(
+    spool: Annotated[str, typer.Argument(help="The journal's name, or the begin of it, as spool list shows it.")],
+    why: _Why,
+    estimate: _Estimate = RESERVED,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Declare a journal lost that was registered and is not there any more.
+
+    What its gateways held of budgets counts as spent, and an estimate is accepted as with `spool accept`. A journal
+    that is put back later is sealed as always: its records replace the estimate.
+
+    \b
+      clauseway spool write-off 8732aa57 --why "the volume was deleted on 5 May"
+    """
+    print_accepted(write_off(home_at(home), spool, estimate, why), as_json)
+    return 0
+
+
+def _print(found: Journals) -> None:
+    out = console()
+    for one in found.spools:
+        out.print(f"{one.spool}  {one.place}: {_state(one, found.losses)}", soft_wrap=True)
+    for loss in found.losses:
+        out.print(f"loss {loss.number}: usage of {loss.days}, {loss.place}: {loss.reason}", soft_wrap=True)
+        if loss.is_accepted:
+            again = "; the journal was found again" if loss.found_ns else ""
+            out.print(f"  {loss.estimate} accepted by {loss.who}: {loss.why}{again}", soft_wrap=True)
+    for problem in found.open:
+        out.print(f"open: {problem.what} ({problem.where}): {problem.why}\n  {problem.todo}", soft_wrap=True)
+    if not found.spools:
+        out.print("No journal was written here.")
+
+
+def _state(spool: Spool, losses: Sequence[Loss]) -> str:
+    if any(loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns for loss in losses):
+        return "written off"
+    if spool.missing_ns:
+        return "missing"
+    return "at rest: all of it is sealed" if spool.is_at_rest else "open: its end is not sealed yet"

@@ -1,0 +1,381 @@
+"""`clauseway usage`: what was used, brought in from elsewhere, and what could not be believed of it."""
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from clauseway.app.books.compacting import SHOWN_BY, export_usage, usage_shown
+from clauseway.app.books.importing import Imported, Source, drop, import_usage, listed, replay
+from clauseway.app.opening.home import home_at
+from clauseway.app.reports.expanding import days_between, expand, parse_scale, read_windows
+from clauseway.cli import options
+from clauseway.cli.customers.tenancy import plain_table
+from clauseway.cli.output import console, print_json
+from clauseway.storage.lake.quarantine import Held
+from clauseway.storage.lake.rollups import Usage
+from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day, through
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Usage that cannot be true, and what to do.")
+app.add_typer(quarantine, name="quarantine")
+_FLAWED = 2  # as for an answer that is not "permitted": it was done, and somebody has to look
+_SHOWN = 50
+_FIRST = ("input_tokens", "output_tokens")
+
+Numbers = Annotated[
+    list[int] | None,
+    typer.Argument(
+        parser=options.whole("NUMBER"),
+        metavar="NUMBER…",
+        help="Rows by number, from `list`; all when none is named.",
+    ),
+]
+Fields = Annotated[
+    list[str] | None, typer.Option("--set", help="What holds for a field. Repeatable.", metavar="FIELD=VALUE")
+]
+
+
+@app.callback()
+def _usage() -> None:
+    """Usage from elsewhere: imported once each, checked row by row."""
+
+
+@app.command("show")
+def show_command(
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help=f"By what to sum: {', '.join(SHOWN_BY)}. Repeatable.")
+    ] = None,
+    begin: Annotated[str, typer.Option("--from", help="First day.")] = "",
+    end: Annotated[str, typer.Option("--to-day", help="Last day.")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show what was used, from the hourly sums: as quick for a year as for a day.
+
+    \b
+    Cloud by cloud:
+      clauseway usage show
+    Whose, and what, in May:
+      clauseway usage show --by organisation --by product --from 2026-05-01 --to-day 2026-05-31
+    """
+    names = by or ["cloud"]
+    found = usage_shown(home_at(home), names, _days(begin, end))
+    if as_json:
+        print_json([{**dict(zip(names, one.key, strict=True)), **_figures(one)} for one in found])
+        return 0
+    out = console()
+    units = sorted({unit for one in found for unit in one.units}, key=lambda unit: (unit not in _FIRST, unit))
+    table = plain_table(*names)
+    rows = [[f"{_figures(one).get(name, 0):,}" for name in ("served", "failed", *units)] for one in found]
+    # Headings are wrapped where it gets narrow; names and figures never are.
+    for at, column in enumerate(table.columns):
+        column.min_width = max((len(one.key[at]) for one in found), default=0)
+    for at, name in enumerate(("served", "failed", *units)):
+        wide = max((len(row[at]) for row in rows), default=0)
+        table.add_column(name.replace("_", " "), justify="right", min_width=max(wide, len("served")))
+    for one, row in zip(found, rows, strict=True):
+        table.add_row(*one.key, *row)
+    out.print(table if found else "Nothing is sealed yet.")
+    return 0
+
+
+@app.command("import")
+def import_command(
+    files: Annotated[list[Path], typer.Argument(help="Files with usage.", metavar="FILE…")],
+    form: Annotated[
+        str,
+        typer.Option("--format", help="focus, cloudevents, opentelemetry or parquet; by default seen from the file."),
+    ] = "",
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A field where the file says nothing. Repeatable.", metavar="FIELD=VALUE"),
+    ] = None,
+    source: Annotated[str, typer.Option(help="Whose ids these are, instead of what the file says.")] = "",
+    agreement: options.AgreementFolders = None,
+    facts: options.FactsFile = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Import usage that others counted: FOCUS bills, CloudEvents, OpenTelemetry, and our own Parquet.
+
+    A record counts once, however often its file is imported: its source and id say which it is. Every row is checked;
+    what cannot be true (counts below zero, parts larger than their whole, unknown products, times in the future or
+    before the first amendment) goes into quarantine with field and reason, and the others on. Exit code 2: rows are
+    in quarantine.
+
+    \b
+    A bill of Azure, all of it bought from Microsoft:
+      clauseway usage import azure-2026-05.csv --set seller=microsoft
+    Events of an application, spans and token metrics of a collector:
+      clauseway usage import events.jsonl traces.json --set organisation=acme --set seller=openai
+    What another home exported:
+      clauseway usage import usage.parquet
+    """
+    out = Console(stderr=True, highlight=False)
+    last = [0]
+
+    def told(stage: str, so_far: Imported) -> None:
+        # A line per hundred thousand rows: a long file is seen to move, a short one says nothing.
+        count = so_far.imported if stage == "sealed" else so_far.rows
+        if not as_json and abs(count - last[0]) >= 100_000:
+            last[0] = count
+            out.print(f"{stage}: {count:,} rows", markup=False)
+
+    done = import_usage(
+        home_at(home),
+        options.opened(agreement, facts, None, home),
+        files,
+        Source(format=form, fields=_pairs(fields), source=source),
+        told,
+        _say_waiting(home),
+    )
+    if as_json:
+        print_json(done)
+    else:
+        _print_imported(done)
+    return _FLAWED if done.quarantined else 0
+
+
+def _say_waiting(home: Path | None) -> Callable[[], None]:
+    """Say that another import runs, beside the output."""
+    text = f"Another import into {home_at(home).root} is running: this one waits until it has ended."
+    return lambda: print(text, file=sys.stderr, flush=True)
+
+
+@app.command("export")
+def export_command(
+    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
+    form: Annotated[str, typer.Option("--format", help="parquet, cloudevents, or focus (usage rows).")] = "parquet",
+    begin: Annotated[str, typer.Option("--from", help="First day, as 2026-05-01; by default the first there is.")] = "",
+    end: Annotated[str, typer.Option("--to-day", help="Last day, as 2026-05-31; by default the last there is.")] = "",
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Write sealed usage to a file: every record once (Parquet, CloudEvents), or summed by hour (FOCUS usage rows).
+
+    `usage import` of another home takes each of them. FOCUS rows say what was used, not what it cost.
+
+    \b
+    May, record by record:
+      clauseway usage export --out may.parquet --from 2026-05-01 --to-day 2026-05-31
+    Everything as events, one per line:
+      clauseway usage export --format cloudevents --out usage.jsonl
+    """
+    rows = export_usage(home_at(home), form, out, _days(begin, end))
+    if as_json:
+        print_json({"rows": rows, "file": str(out)})
+    else:
+        console().print(f"{rows:,} rows in {out}", markup=False)
+    return 0
+
+
+@app.command("expand")
+def expand_command(
+    scale: Annotated[str, typer.Option(help="How many records a request of the original becomes.")] = "1/1000",
+    begin: Annotated[str, typer.Option("--from", help="First day.")] = "2026-04-01",
+    last: Annotated[str, typer.Option("--to-day", help="Last day.")] = "2026-05-31",
+    seed: Annotated[
+        int,
+        typer.Option(
+            parser=options.whole("--seed"), help="Another seed draws other tokens and times.", metavar="NUMBER"
+        ),
+    ] = 1,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Windows of demand (Parquet); by default the sample that ships.")
+    ] = None,
+    agreement: options.AgreementFolders = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Fill the lake with usage made from real demand: 38 tenants of a production service (ServeGen, Apache-2.0).
+
+    Requests keep the original's times of the day, bursts and lengths; who buys which product on which cloud from whom
+    is a fixed table, and where the agreement forbids that on a day, Azure serves. The same arguments give the same
+    records, and count once. For trying things out and for measuring: nobody sent these requests.
+
+    \b
+    Two months with one record for a thousand requests, in a home of their own:
+      clauseway usage expand --scale 1/1000 --home trial
+      clauseway settle --period 2026-05 --assume share-openai-microsoft --assume cap --home trial
+    """
+    out = Console(stderr=True, highlight=False)
+    done = expand(
+        home_at(home),
+        options.opened(agreement, None, None, home),
+        read_windows(data),
+        days_between(parse_day(begin, "--from"), parse_day(last, "--to-day")),
+        parse_scale(scale),
+        seed,
+        lambda records: None if as_json else out.print(f"{records:,} records"),
+    )
+    if as_json:
+        print_json(done)
+    else:
+        before = f", {done.again:,} of them there before" if done.again else ""
+        console().print(f"{done.records:,} records of {done.tenants} tenants{before}")
+    return 0
+
+
+@quarantine.command("list")
+def list_command(
+    with_ended: Annotated[bool, typer.Option("--all", help="Also what was replayed or dropped.")] = False,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """List what waits in quarantine: file and row, field and reason.
+
+    \b
+    What waits:
+      clauseway usage quarantine list
+    """
+    found = listed(home_at(home), with_ended=with_ended)
+    if as_json:
+        print_json([_row(one) for one in found])
+        return 0
+    out = console()
+    if not found:
+        out.print("Nothing is in quarantine.")
+        return 0
+    table = plain_table("number", "from", "row", "state", "field", "reason")
+    for one in found[:_SHOWN]:
+        for place, flaw in enumerate(one.flaws):
+            own = (str(one.number), one.origin, str(one.line), one.state) if place == 0 else ("", "", "", "")
+            table.add_row(*own, flaw.field, flaw.reason)
+    out.print(table)
+    if len(found) > _SHOWN:
+        out.print(f"and {len(found) - _SHOWN:,} more: --json shows all", style="dim")
+    return 0
+
+
+@quarantine.command()
+def show(
+    number: Annotated[int, typer.Argument(parser=options.whole("NUMBER"), help="A row by number.", metavar="NUMBER")],
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show a row as it came, what is wrong with it, and what became of it.
+
+    \b
+    One of them:
+      clauseway usage quarantine show 3
+    """
+    [one] = listed(home_at(home), numbers=[number])
+    if as_json:
+        print_json(_row(one))
+        return 0
+    out = console()
+    since = datetime.fromtimestamp(one.quarantined_ns // 1_000_000_000, UTC).isoformat().replace("+00:00", "Z")
+    out.print(f"{one.number}  {one.origin}, row {one.line}: {one.state}, since {since}", style="bold", markup=False)
+    for flaw in one.flaws:
+        out.print(f"  {flaw.field}: {flaw.reason}", style="red", markup=False)
+    for name, value in msgspec.json.decode(one.body).items():
+        out.print(f"  {name:<24}{value}", markup=False)
+    return 0
+
+
+@quarantine.command("replay")
+def replay_command(
+    numbers: Numbers = None,
+    fields: Fields = None,
+    agreement: options.AgreementFolders = None,
+    facts: options.FactsFile = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Check rows again, corrected or after what was missing was recorded, and import those that are believed now.
+
+    The row as it came is kept. Exit code 2: some are still wrong.
+
+    \b
+    One, with what it should have said:
+      clauseway usage quarantine replay 3 --set cached_input_tokens=400
+    All, once the product they name was added:
+      clauseway fact record product --product gpt-6 --class api.stateless --effective 2026-05-01 --source "a letter"
+      clauseway usage quarantine replay
+    """
+    done = replay(
+        home_at(home),
+        options.opened(agreement, facts, None, home),
+        numbers or [],
+        _pairs(fields, may_be_empty=True),
+        _say_waiting(home),
+    )
+    if as_json:
+        print_json(done)
+        return _FLAWED if done.still else 0
+    out = console()
+    out.print(f"{len(done.replayed)} imported, {len(done.still)} still in quarantine")
+    for number, flaws in done.still.items():
+        for flaw in flaws:
+            out.print(f"  {number}  {flaw.field}: {flaw.reason}", markup=False)
+    return _FLAWED if done.still else 0
+
+
+@quarantine.command("drop")
+def drop_command(
+    numbers: Annotated[
+        list[int], typer.Argument(parser=options.whole("NUMBER"), help="Rows by number.", metavar="NUMBER…")
+    ],
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Drop rows that nobody can correct. They stay on the list of what was dropped.
+
+    \b
+    Two of them:
+      clauseway usage quarantine drop 3 4
+    """
+    done = drop(home_at(home), numbers)
+    if as_json:
+        print_json([_row(one) for one in done])
+    else:
+        console().print(f"{len(done)} dropped")
+    return 0
+
+
+def _days(begin: str, end: str) -> Interval | None:
+    """The days between two, both included; None where neither is given. Raises InvalidInput."""
+    if not begin and not end:
+        return None
+    first = parse_day(begin, "--from") if begin else date.min
+    return Interval(first, through(parse_day(end, "--to-day")) if end else FOREVER)
+
+
+def _figures(one: Usage) -> dict[str, int]:
+    return {"served": one.served, "failed": one.failed, **one.units}
+
+
+def _row(one: Held) -> dict[str, object]:
+    fields = {name: getattr(one, name) for name in one.__struct_fields__ if name != "body"}
+    return {**fields, "row": msgspec.json.decode(one.body)}
+
+
+def _print_imported(done: Imported) -> None:
+    out = console()
+    told = f"{done.imported:,} imported, {done.again:,} there before, {done.quarantined:,} in quarantine"
+    out.print(f"{done.rows:,} rows: {told}")
+    for reason, count in sorted(done.skipped.items()):
+        out.print(f"{count:,} passed over: {reason}", style="dim", markup=False)
+    if done.quarantined:
+        out.print("`clauseway usage quarantine list` says what is wrong with them.", style="dim", markup=False)
+
+
+def _pairs(given: Sequence[str] | None, *, may_be_empty: bool = False) -> dict[str, str]:
+    """`field=value` items. Raises InvalidInput."""
+    pairs = dict(item.partition("=")[::2] for item in given or ())
+    wrong = [item for item in given or () if "=" not in item or (item.endswith("=") and not may_be_empty)]
+    if wrong:
+        why, todo = "a field and its value are joined by =", "Write it like --set seller=microsoft."
+        raise InvalidInput(
+            *(
+                Problem(what=f"{item!r} is not written as field=value", why=why, where="--set", todo=todo)
+                for item in wrong
+            )
+        )
+    return pairs

@@ -1,0 +1,1 @@
+"""The five clouds: their addresses, their authentication, their errors."""

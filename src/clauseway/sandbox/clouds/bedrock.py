@@ -1,0 +1,128 @@
+"""The twins of AWS Bedrock's two endpoints in OpenAI's format: mantle and runtime, behind AWS authentication.
+
+Both take SigV4 (see `sigv4`) or a Bedrock API key as bearer under `/openai/v1`. Mantle is signed as the service
+`bedrock-mantle`, names its models `openai.gpt-…`, and serves the open-weight ones under `/v1` too, where AWS keeps
+them. Runtime is signed as `bedrock` and names inference profiles: `us.openai.…`, `global.openai.…`.
+
+The front door refuses as every AWS service does (403, `x-amzn-errortype`, a plain `message`); what comes from behind it
+is in OpenAI's error shape.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from clauseway.sandbox.clouds.front import answer_of, ask
+from clauseway.sandbox.clouds.model_server import NoEndpoint
+from clauseway.sandbox.faults import Outage
+from clauseway.sandbox.signatures import credentials, sigv4
+from clauseway.sandbox.surfaces.account import TEXT_MODELS, Account, ChatStyle, Model, UnknownModel
+from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode
+
+ROOT: Final = "/openai/v1"
+OPEN_WEIGHT_ROOT: Final = "/v1"
+OPEN_WEIGHT_MODELS: Final = ("openai.gpt-oss-120b", "openai.gpt-oss-20b")
+_SERVED: Final = frozenset({"/chat/completions", "/responses", "/models"})
+
+_PRINCIPALS: Mapping[str, sigv4.Principal] = {
+    credentials.AWS_ACCESS_KEY_ID: sigv4.Principal(credentials.AWS_SECRET_ACCESS_KEY),
+    credentials.AWS_SESSION_ACCESS_KEY_ID: sigv4.Principal(
+        credentials.AWS_SESSION_SECRET_ACCESS_KEY, credentials.AWS_SESSION_TOKEN
+    ),
+}
+_THROTTLED: Final = ("ThrottlingException", "Too many requests, please wait before trying again.")
+_UNAVAILABLE: Final = ("ServiceUnavailableException", "Bedrock is unable to process your request.")
+_QUOTA: Final = (
+    "ServiceQuotaExceededException",
+    "Your request exceeds the service quota for your account.",
+)
+# Family or status → AWS's name of the error, message.
+_OUTAGES: Final[Mapping[str | int, tuple[str, str]]] = {
+    401: ("ExpiredTokenException", "The security token included in the request is expired"),
+    403: ("ExpiredTokenException", "The security token included in the request is expired"),
+    429: _THROTTLED,
+    503: _UNAVAILABLE,
+    "insufficient_quota": _QUOTA,
+    "credit_balance_exhausted": _QUOTA,
+    "organization_spend_limit_exceeded": _QUOTA,
+    "no_capacity": ("ModelNotReadyException", "The model is not ready for inference. Please try again later."),
+}
+_UNNAMED: Final = (
+    "InternalServerException",
+    "The system encountered an unexpected error during processing. Try your request again.",
+)
+
+
+class Bedrock:
+    """One of Bedrock's endpoints, with one account."""
+
+    def __init__(self, service: str, models: Collection[str], open_weight: Collection[str]) -> None:
+        style = ChatStyle(tail={"service_tier": "default", "system_fingerprint": None})
+        self._service = service
+        self._account = Account({name: Model("text", name) for name in models}, style)
+        self._open_weight = Account({name: Model("text", name) for name in open_weight}, style)
+
+    def endpoint(self, path: str) -> str:
+        for root in (ROOT, OPEN_WEIGHT_ROOT) if self._open_weight.models else (ROOT,):
+            if path.startswith(f"{root}/"):
+                return path.removeprefix(root)
+        return ""
+
+    def answer(self, received: Received) -> Answer:
+        """What Bedrock would answer."""
+        denied = self._authenticate(received)
+        if denied is not None:
+            return _aws_error(received, 403, denied.code, denied.message)
+        path = self.endpoint(received.path)
+        account = self._account if received.path.startswith(f"{ROOT}/") else self._open_weight
+        try:
+            reply = ask(account, received, path, _SERVED)
+        except Refused as refused:
+            return _json(received, refused.status, refused.body)
+        except UnknownModel as unknown:
+            missing = Refused(404, f"The model '{unknown.model}' does not exist", code="model_not_found")
+            return _json(received, 404, missing.body)
+        except NoEndpoint:
+            message = "The requested operation is not recognized by the service."
+            return _aws_error(received, 404, "UnknownOperationException", message)
+        return answer_of(reply, _headers(received), encode)
+
+    def outage(self, received: Received, outage: Outage) -> Answer:
+        """An outage in AWS's words. AWS says 403 of a token that has expired."""
+        code, message = _OUTAGES.get(outage.family) or _OUTAGES.get(outage.status, _UNNAMED)
+        return _aws_error(received, 403 if outage.status == 401 else outage.status, code, message)
+
+    def _authenticate(self, received: Received) -> sigv4.Denied | None:
+        authorization = received.header(b"authorization")
+        if not authorization:
+            return sigv4.Denied("MissingAuthenticationTokenException", "Missing Authentication Token")
+        if authorization.startswith("Bearer "):
+            if authorization == f"Bearer {credentials.BEDROCK_API_KEY}":
+                return None
+            return sigv4.Denied("UnrecognizedClientException", "The security token included in the request is invalid.")
+        return sigv4.verify(received, _PRINCIPALS, credentials.AWS_REGION, self._service)
+
+
+def mantle() -> Bedrock:
+    """`https://bedrock-mantle.{region}.api.aws`."""
+    names = (*(f"openai.{name}" for name in TEXT_MODELS), *OPEN_WEIGHT_MODELS)
+    return Bedrock(credentials.AWS_SERVICE, names, OPEN_WEIGHT_MODELS)
+
+
+def runtime() -> Bedrock:
+    """`https://bedrock-runtime.{region}.amazonaws.com`."""
+    names = [f"{scope}.openai.{name}" for scope in ("us", "global") for name in TEXT_MODELS]
+    return Bedrock(credentials.AWS_RUNTIME_SERVICE, names, ())
+
+
+def _aws_error(received: Received, status: int, code: str, message: str) -> Answer:
+    headers = ((b"x-amzn-errortype", code.encode()), (b"content-type", b"application/json"), *_headers(received))
+    return Answer(status=status, headers=headers, body=encode({"message": message}))
+
+
+def _json(received: Received, status: int, body: object) -> Answer:
+    headers = ((b"content-type", b"application/json"), *_headers(received))
+    return Answer(status=status, headers=headers, body=encode(body))
+
+
+def _headers(received: Received) -> tuple[Header, ...]:
+    return ((b"x-amzn-requestid", received.uuid.encode()),)

@@ -1,0 +1,122 @@
+"""The simulated model server, which every cloud has behind its own front door: OpenAI's endpoints over one account.
+
+`answer` is a function of the call and of what the account has kept; it raises `Refused`, `UnknownModel` or
+`NoEndpoint`, and each cloud words those its own way. A cloud serves the endpoints that it has, not all.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from clauseway.sandbox.surfaces import audio, batches, chat, embeddings, files, images, moderations, responses
+from clauseway.sandbox.surfaces.account import Account, UnknownModel, describe_model, list_models
+from clauseway.sandbox.wire import Call, Reply
+
+Handler = Callable[..., Reply]
+
+_BATCHED: Final[Mapping[str, Handler]] = {
+    "/v1/chat/completions": chat.complete,
+    "/v1/responses": responses.create,
+    "/v1/embeddings": embeddings.create,
+    "/v1/moderations": moderations.create,
+}
+
+
+class NoEndpoint(Exception):
+    """Nothing answers there. `methods` are those that would, empty where there is no such path."""
+
+    def __init__(self, methods: Collection[str] = ()) -> None:
+        super().__init__(*methods)
+        self.methods = methods
+
+
+def _models(account: Account, call: Call) -> Reply:
+    return Reply(value={"object": "list", "data": list_models(account.models)})
+
+
+def _model(account: Account, call: Call, name: str) -> Reply:
+    if name not in account.models:
+        raise UnknownModel(name)
+    return Reply(value=describe_model(name))
+
+
+def _create_batch(account: Account, call: Call) -> Reply:
+    return batches.create(account, call, tuple(_BATCHED))
+
+
+def _retrieve_batch(account: Account, call: Call, batch_id: str) -> Reply:
+    return batches.retrieve(account, call, batch_id, lambda at, line: _BATCHED[f"/v1{line.path}"](at, line))
+
+
+# Where a model works for the caller: what faults hit and counts count.
+GENERATING: Final[Mapping[str, Handler]] = {
+    "/chat/completions": chat.complete,
+    "/responses": responses.create,
+    "/embeddings": embeddings.create,
+    "/images/generations": images.generate,
+    "/images/edits": images.edit,
+    "/images/variations": images.vary,
+    "/audio/speech": audio.speak,
+    "/audio/transcriptions": audio.transcribe,
+    "/audio/translations": audio.translate,
+    "/moderations": moderations.create,
+}
+RESPONSES: Final = frozenset({"/responses"})
+COUNTING: Final[Mapping[str, Handler]] = {
+    "/responses/input_tokens": responses.count_input_tokens,
+    "/responses/compact": responses.compact,
+}
+# The rest, by method; `{}` stands for an id.
+_KEPT: Final[tuple[tuple[str, str, Handler], ...]] = (
+    ("GET", "/models", _models),
+    ("GET", "/models/{}", _model),
+    ("GET", "/responses/{}", responses.retrieve),
+    ("DELETE", "/responses/{}", responses.delete),
+    ("POST", "/responses/{}/cancel", responses.cancel),
+    ("GET", "/responses/{}/input_items", responses.list_input_items),
+    ("POST", "/files", files.upload),
+    ("GET", "/files", files.list_all),
+    ("GET", "/files/{}", files.retrieve),
+    ("DELETE", "/files/{}", files.delete),
+    ("GET", "/files/{}/content", files.content),
+    ("POST", "/batches", _create_batch),
+    ("GET", "/batches", batches.list_all),
+    ("GET", "/batches/{}", _retrieve_batch),
+    ("POST", "/batches/{}/cancel", batches.cancel),
+)
+ALL: Final = frozenset({*GENERATING, *COUNTING, "/models", "/files", "/batches"})
+
+
+def answer(account: Account, call: Call, served: Collection[str] = ALL) -> Reply:
+    """What the models of `account` answer. `served` are the endpoints that the cloud has, by their first path.
+
+    Raises Refused, UnknownModel and NoEndpoint.
+    """
+    handler = GENERATING.get(call.path) or COUNTING.get(call.path)
+    if handler is not None and call.path in served:
+        if call.method != "POST":
+            raise NoEndpoint(("POST",))
+        return handler(account, call)
+    methods = []
+    for method, pattern, kept_handler in _KEPT:
+        ids = _matched(pattern, call.path)
+        if ids is None or not _serves(served, pattern):
+            continue
+        if method == call.method:
+            return kept_handler(account, call, *ids)
+        methods.append(method)
+    raise NoEndpoint(methods)
+
+
+def _serves(served: Collection[str], pattern: str) -> bool:
+    return "/" + pattern.split("/")[1] in served
+
+
+def _matched(pattern: str, path: str) -> list[Any] | None:
+    """The ids in a path, or None where it is another."""
+    wanted, given = pattern.split("/"), path.split("/")
+    if len(wanted) != len(given):
+        return None
+    pairs = list(zip(wanted, given, strict=True))
+    if any(part not in ("{}", word) or (not word and part) for part, word in pairs):
+        return None
+    return [word for part, word in pairs if part == "{}"]

@@ -1,0 +1,1 @@
+"""Verifying how a request is signed: SigV4, OCI's signatures, tokens and keys."""

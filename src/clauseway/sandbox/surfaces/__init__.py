@@ -1,0 +1,1 @@
+"""The answers that every cloud gives: chat, responses, embeddings, images, audio, files, batches."""

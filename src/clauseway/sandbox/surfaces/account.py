@@ -1,0 +1,167 @@
+"""What one simulated account has: its models, and what it keeps between requests (responses, files, batches).
+
+Nothing here is shared between clouds: an id that one account issued means nothing to another.
+"""
+
+import zlib
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from clauseway.sandbox.surfaces.generation import Generation
+from clauseway.sandbox.wire import Refused
+
+Kept = TypeVar("Kept")
+Key = TypeVar("Key", bound=Hashable)
+
+# A prompt is cached from so many tokens on, in steps of so many (OpenAI's guide to prompt caching).
+_CACHED_MIN: Final = 1024
+_CACHED_STEP: Final = 128
+
+# What one account keeps of each kind, so that a long run does not fill the memory; the oldest goes first.
+_KEPT_MAX: Final = 4_000
+
+CREATED: Final = 1_767_225_600
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A model that an account may call: what it can do, and the dated snapshot that answers."""
+
+    kind: str
+    snapshot: str
+
+
+# OpenAI's names. Clouds that name them otherwise say so in their twin.
+TEXT_MODELS: Final[Mapping[str, str]] = {
+    "gpt-5.5": "gpt-5.5-2026-04-23",
+    "gpt-5.4": "gpt-5.4-2026-03-05",
+    "gpt-5.4-mini": "gpt-5.4-mini-2026-03-17",
+    "gpt-5.4-nano": "gpt-5.4-nano-2026-03-17",
+}
+OTHER_MODELS: Final[Mapping[str, Model]] = {
+    "text-embedding-3-small": Model("embedding", "text-embedding-3-small"),
+    "text-embedding-3-large": Model("embedding", "text-embedding-3-large"),
+    "gpt-image-1": Model("image", "gpt-image-1"),
+    "dall-e-2": Model("image", "dall-e-2"),
+    "gpt-4o-mini-tts": Model("speech", "gpt-4o-mini-tts"),
+    "gpt-4o-transcribe": Model("transcription", "gpt-4o-transcribe"),
+    "whisper-1": Model("transcription", "whisper-1"),
+    "omni-moderation-latest": Model("moderation", "omni-moderation-latest"),
+}
+OPENAI_MODELS: Final[Mapping[str, Model]] = {
+    **{name: Model("text", snapshot) for name, snapshot in TEXT_MODELS.items()},
+    **OTHER_MODELS,
+}
+
+
+class UnknownModel(Exception):
+    """The account has no such model; each cloud words it its own way."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+
+class ChatStyle(msgspec.Struct, frozen=True, kw_only=True):
+    """How a cloud's chat completions differ from OpenAI's. All empty: not at all.
+
+    `choice` and `tail` are fields added to each choice and to each object, `whole` to an answer in one piece only,
+    `preamble` a first chunk of a stream, and `alphabetical` the order of an answer's fields.
+    """
+
+    choice: Mapping[str, object] = msgspec.field(default_factory=dict)
+    tail: Mapping[str, object] = msgspec.field(default_factory=dict)
+    whole: Mapping[str, object] = msgspec.field(default_factory=dict)
+    preamble: Mapping[str, object] = msgspec.field(default_factory=dict)
+    alphabetical: bool = False
+
+
+class KeptResponse(msgspec.Struct):
+    """A response of the Responses API as kept: `body` as last told, and how often it was asked for."""
+
+    body: dict[str, Any]
+    input_items: list[dict[str, Any]]
+    context: list[str]
+    generation: Generation
+    obfuscated: bool
+    polls: int = 0
+
+
+class KeptFile(msgspec.Struct, frozen=True):
+    body: dict[str, Any]
+    content: bytes
+
+
+class KeptBatch(msgspec.Struct):
+    body: dict[str, Any]
+    serial: str
+    polls: int = 0
+
+
+class Account:
+    """The models of an account and everything it keeps."""
+
+    def __init__(self, models: Mapping[str, Model], style: ChatStyle | None = None) -> None:
+        self.models = models
+        self.style = style or ChatStyle()
+        self.responses: dict[str, KeptResponse] = {}
+        self.files: dict[str, KeptFile] = {}
+        self.batches: dict[str, KeptBatch] = {}
+        self._prefixes: dict[tuple[str, int, int], None] = {}
+
+    def snapshot(self, model: str, kind: str) -> str:
+        """The snapshot that answers. Raises UnknownModel, or Refused for a model that cannot do this."""
+        found = self.models.get(model)
+        if found is None:
+            raise UnknownModel(model)
+        if found.kind != kind:
+            raise _cannot(model, kind)
+        return found.snapshot
+
+    def cached_tokens(self, model: str, cache_key: object, contents: Iterable[str]) -> int:
+        """The tokens of the longest beginning that this model has seen under the key; from now on it has seen all.
+
+        Requests without a `prompt_cache_key` are not cached, so that their usage does not turn on what came before.
+        """
+        if not isinstance(cache_key, str) or not cache_key:
+            return 0
+        words = " ".join(contents).split()
+        fingerprint, begin, found = 0, 0, 0
+        known = True
+        for end in range(_CACHED_MIN, len(words) + 1, _CACHED_STEP):
+            part = " ".join(words[begin:end])
+            fingerprint, begin = zlib.crc32(part.encode("utf-8", "surrogatepass"), fingerprint), end
+            prefix = (f"{model} {cache_key}", end, fingerprint)
+            known = known and prefix in self._prefixes
+            found = end if known else found
+            keep(self._prefixes, prefix, None)
+        return found
+
+
+def keep(shelf: dict[Key, Kept], key: Key, value: Kept) -> None:
+    """Put it on a shelf, and drop the oldest from one that is full."""
+    if len(shelf) >= _KEPT_MAX:
+        del shelf[next(iter(shelf))]
+    shelf[key] = value
+
+
+def list_models(models: Iterable[str]) -> list[dict[str, object]]:
+    return [describe_model(name) for name in models]
+
+
+def describe_model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "system"}
+
+
+def _cannot(model: str, kind: str) -> Refused:
+    if kind == "text":
+        return Refused(
+            404,
+            "This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use "
+            "v1/completions?",
+            param="model",
+        )
+    if kind == "embedding":
+        return Refused(403, "You are not allowed to generate embeddings from this model")
+    return Refused(400, f"Invalid value: '{model}'. The model does not support {kind}.", param="model")

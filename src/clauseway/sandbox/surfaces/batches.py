@@ -1,0 +1,195 @@
+"""`/batches`: a file of requests, answered into a file of answers.
+
+A batch is validated at the first poll, and at the second it is complete: every line has been answered by the same
+account, its answer or its refusal is in the output file or the error file, and the usage of all is summed.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from clauseway.sandbox.surfaces.account import Account, KeptBatch, UnknownModel, keep
+from clauseway.sandbox.surfaces.files import find, store
+from clauseway.sandbox.surfaces.parameters import choice, page_of, read_object, required
+from clauseway.sandbox.wire import Call, Refused, Reply
+
+# What a batch may ask for, and how: the model server says.
+Answering = Callable[[Account, Call], Reply]
+
+_FINAL: Final = frozenset({"completed", "failed", "cancelled", "expired"})
+_TWENTY_FOUR_HOURS_S: Final = 86_400
+_MOMENTS: Final = (
+    "in_progress_at",
+    "finalizing_at",
+    "completed_at",
+    "failed_at",
+    "expired_at",
+    "cancelling_at",
+    "cancelled_at",
+)
+
+
+def create(account: Account, call: Call, endpoints: tuple[str, ...]) -> Reply:
+    """`POST /batches`."""
+    request = read_object(call.body)
+    file_id = str(required(request, "input_file_id"))
+    endpoint = choice({"endpoint": required(request, "endpoint")}, "endpoint", endpoints)
+    window = choice({"completion_window": required(request, "completion_window")}, "completion_window", ("24h",))
+    if find(account, file_id).body["purpose"] != "batch":
+        raise Refused(400, "Expected file to have purpose: 'batch'.", param="input_file_id")
+    now_s = int(call.now_s)
+    body: dict[str, Any] = {
+        "id": f"batch_{call.serial}",
+        "object": "batch",
+        "endpoint": endpoint,
+        "errors": None,
+        "input_file_id": file_id,
+        "completion_window": window,
+        "status": "validating",
+        "output_file_id": None,
+        "error_file_id": None,
+        "created_at": now_s,
+        "expires_at": now_s + _TWENTY_FOUR_HOURS_S,
+        **dict.fromkeys(_MOMENTS),
+        "request_counts": {"total": 0, "completed": 0, "failed": 0},
+        "metadata": request.get("metadata"),
+    }
+    keep(account.batches, body["id"], KeptBatch(body, call.serial))
+    return Reply(value=body)
+
+
+def retrieve(account: Account, call: Call, batch_id: str, answer: Answering) -> Reply:
+    """`GET /batches/{id}`: one poll."""
+    batch = _find(account, batch_id)
+    now_s = int(call.now_s)
+    if batch.body["status"] == "cancelling":
+        batch.body = {**batch.body, "status": "cancelled", "cancelled_at": now_s}
+    elif batch.body["status"] not in _FINAL:
+        batch.polls += 1
+        if batch.polls > 1:
+            batch.body = _run(account, batch, call, answer)
+            usage = batch.body["usage"]
+            return Reply(value=batch.body, tokens=(usage["input_tokens"], usage["output_tokens"]))
+        batch.body = _validated(account, batch, now_s)
+    return Reply(value=batch.body)
+
+
+def list_all(account: Account, call: Call) -> Reply:
+    """`GET /batches`, the newest first."""
+    bodies = [batch.body for batch in account.batches.values()][::-1]
+    page, frame = page_of(bodies, [body["id"] for body in bodies], call.query)
+    return Reply(value={"object": "list", "data": page, **frame})
+
+
+def cancel(account: Account, call: Call, batch_id: str) -> Reply:
+    """`POST /batches/{id}/cancel`."""
+    batch = _find(account, batch_id)
+    if batch.body["status"] in _FINAL:
+        raise Refused(409, f"Cannot cancel a batch with status '{batch.body['status']}'.")
+    batch.body = {**batch.body, "status": "cancelling", "cancelling_at": int(call.now_s)}
+    return Reply(value=batch.body)
+
+
+def _find(account: Account, batch_id: str) -> KeptBatch:
+    if batch_id not in account.batches:
+        raise Refused(404, f"No batch found with id '{batch_id}'.")
+    return account.batches[batch_id]
+
+
+def _validated(account: Account, batch: KeptBatch, now_s: int) -> dict[str, Any]:
+    lines = _lines(account, batch)
+    errors = [error for number, line in enumerate(lines, 1) if (error := _mistake(line, number, batch))]
+    if errors or not lines:
+        if not lines:
+            errors = [{"code": "empty_file", "message": "The input file is empty.", "param": None, "line": None}]
+        return {**batch.body, "status": "failed", "failed_at": now_s, "errors": {"object": "list", "data": errors}}
+    counts = {"total": len(lines), "completed": 0, "failed": 0}
+    return {**batch.body, "status": "in_progress", "in_progress_at": now_s, "request_counts": counts}
+
+
+def _lines(account: Account, batch: KeptBatch) -> list[bytes]:
+    content = find(account, batch.body["input_file_id"]).content
+    return [line for line in content.splitlines() if line.strip()]
+
+
+def _mistake(line: bytes, number: int, batch: KeptBatch) -> dict[str, object] | None:
+    try:
+        request = json.loads(line)
+        wrong = next((name for name in ("custom_id", "method", "url", "body") if name not in request), None)
+    except (ValueError, TypeError):
+        return {
+            "code": "invalid_json_line",
+            "message": "This line is not parseable as JSON.",
+            "param": None,
+            "line": number,
+        }
+    if wrong is not None:
+        message = f"Missing required parameter: '{wrong}'."
+        return {"code": "missing_required_parameter", "message": message, "param": wrong, "line": number}
+    if request["url"] != batch.body["endpoint"]:
+        message = "The URL provided for this request does not match the batch endpoint."
+        return {"code": "mismatched_endpoint", "message": message, "param": "url", "line": number}
+    return None
+
+
+def _run(account: Account, batch: KeptBatch, call: Call, answer: Answering) -> dict[str, Any]:
+    answered: list[dict[str, Any]] = []
+    refused: list[dict[str, Any]] = []
+    tokens_in = tokens_out = 0
+    for number, line in enumerate(_lines(account, batch)):
+        request = json.loads(line)
+        serial = hashlib.md5(f"{batch.serial} {number}".encode(), usedforsecurity=False).hexdigest()
+        asked = Call(
+            method="POST",
+            path=request["url"].removeprefix("/v1"),
+            query="",
+            content_type="application/json",
+            body=msgspec.json.encode({**request["body"], "stream": None}),
+            now_s=call.now_s,
+            serial=serial,
+        )
+        status, told = 200, None
+        try:
+            reply = answer(account, asked)
+            told = reply.value
+            tokens_in += reply.tokens[0]
+            tokens_out += reply.tokens[1]
+        except Refused as error:
+            status, told = error.status, error.body
+        except UnknownModel as error:
+            status = 404
+            told = Refused(404, f"The model `{error.model}` does not exist.", code="model_not_found").body
+        response = {"status_code": status, "request_id": f"req_{serial}", "body": told}
+        entry = {"id": f"batch_req_{serial}", "custom_id": request["custom_id"], "response": response, "error": None}
+        (answered if status == 200 else refused).append(entry)
+    now_s = int(call.now_s)
+    usage = {
+        "input_tokens": tokens_in,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": tokens_out,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": tokens_in + tokens_out,
+    }
+    return {
+        **batch.body,
+        "status": "completed",
+        "output_file_id": _written(account, call, batch, answered, "output"),
+        "error_file_id": _written(account, call, batch, refused, "error"),
+        "finalizing_at": now_s,
+        "completed_at": now_s,
+        "request_counts": {"total": len(answered) + len(refused), "completed": len(answered), "failed": len(refused)},
+        "usage": usage,
+    }
+
+
+def _written(account: Account, call: Call, batch: KeptBatch, entries: list[dict[str, Any]], what: str) -> object:
+    """The file of these answers; None where there are none."""
+    if not entries:
+        return None
+    content = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+    # The poll that completes a batch writes both files: their ids differ in the first digit.
+    under = msgspec.structs.replace(call, serial=f"{call.serial[:8]}{'ef'[what == 'error']}{call.serial[9:]}")
+    return store(account, under, f"{batch.body['id']}_{what}.jsonl", "batch_output", content)["id"]

@@ -1,0 +1,1 @@
+"""Recorded traffic, made-up demand, and the clock that it is replayed by."""

@@ -1,0 +1,94 @@
+"""Rows of the control database as JSON, for another machine: what a settlement stands on, and back again.
+
+Nothing but the columns of the tables named here is read or written, each value by its column's type.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Connection, Date, Integer, LargeBinary, Select, Table, insert, select
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control
+
+Rows = dict[str, list[dict[str, Any]]]
+# What a settlement stands on, and the column that says when a row of it became known.
+_TABLES: tuple[tuple[Table, str], ...] = (
+    (schema.basis, "recorded_ns"),
+    (schema.basis_texts, ""),
+    (schema.facts, "recorded_ns"),
+    (schema.vouchers, "recorded_ns"),
+    (schema.losses, "lost_ns"),
+    (schema.audit_breaks, "recorded_ns"),
+    (schema.settlements, "recorded_ns"),
+    (schema.closes, "closed_ns"),
+)
+ROWS_MAX = 1_000_000
+
+
+class Unfit(ValueError):
+    """Rows that do not fit their table."""
+
+
+def taken(control: Control, known_ns: int, before: date) -> Rows:
+    """What was known by an instant; of closes, those of periods that ended by a day."""
+    with control.reading() as connection:
+        found = {table.name: _taken(connection, table, known, known_ns) for table, known in _TABLES}
+    found["closes"] = [row for row in found["closes"] if row["end_day"] <= str(before)]
+    return found
+
+
+def put(control: Control, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Write rows into an empty database. Raises Unfit."""
+    if unknown := sorted(rows.keys() - {str(table.name) for table, _ in _TABLES}):
+        raise Unfit(f"there is no table {unknown[0]!r}")
+    if sum(map(len, rows.values())) > ROWS_MAX:
+        raise Unfit(f"there are more than {ROWS_MAX:,} rows")
+    with control.writing() as connection:
+        for table, _ in _TABLES:
+            values = [_read(table, row) for row in rows.get(str(table.name), ())]
+            if values:
+                connection.execute(insert(table), values)
+
+
+def _taken(connection: Connection, table: Table, known: str, known_ns: int) -> list[dict[str, Any]]:
+    query: Select[Any] = select(table).order_by(*table.primary_key.columns)
+    if known:
+        query = query.where(table.c[known] <= known_ns)
+    return [{name: _written(value) for name, value in row._mapping.items()} for row in connection.execute(query)]
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return str(value) if isinstance(value, date | Decimal) else value
+
+
+def _read(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    # What was packed before a column was added lacks it, and means its default.
+    needed = {column.name for column in table.columns if column.server_default is None}
+    if not needed <= row.keys() <= {column.name for column in table.columns}:
+        raise Unfit(f"a row of {table.name} has other columns")
+    try:
+        told = [column for column in table.columns if column.name in row]
+        return {column.name: _value(column.type, row[column.name]) for column in told}
+    except (ValueError, TypeError, InvalidOperation) as error:
+        raise Unfit(f"a row of {table.name} has a value of another kind: {error}") from None
+
+
+def _value(kind: Any, value: Any) -> Any:
+    """A value as its column takes it."""
+    if value is None:
+        return None
+    if isinstance(kind, Date):
+        return date.fromisoformat(value)
+    if isinstance(kind, LargeBinary):
+        return base64.b64decode(value, validate=True)
+    if isinstance(kind, schema.ExactDecimal):
+        return Decimal(value)
+    wanted = bool if isinstance(kind, Boolean) else int if isinstance(kind, Integer | BigInteger) else str
+    return msgspec.convert(value, wanted)

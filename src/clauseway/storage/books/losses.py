@@ -1,0 +1,207 @@
+"""Journals that were registered before they were written, and what of them, or of the lake, was lost.
+
+`spools` remembers what was last seen of each journal; it says nothing that an amount stands on. `losses` are
+ranges of a journal that cannot be read, with the event days they may belong to: each blocks the months it may belong
+to until somebody accepts an estimate by name. A journal that is gone as a whole is a loss once it is written off.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control
+from clauseway.values import Interval, day_after, day_of
+
+# The segment of a loss that is a whole journal.
+WHOLE = -1
+# The estimates that can be accepted.
+RESERVED, NOTHING = "reserved", "nothing"
+ESTIMATES = (RESERVED, NOTHING)
+# The estimates for a lost file of the lake: the hourly sums say what was in it.
+SUMMED = "summed"
+FILE_ESTIMATES = (SUMMED, NOTHING)
+# What losses of files name as their spool.
+LAKE = "lake"
+
+
+class Spool(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered journal: its id (hex), its folder's name in the home, and how it was last seen.
+
+    Segments below `released` are wholly sealed and may be gone. `segment` and `frames` are how far it reached, -1 for
+    nowhere. `is_at_rest`: closed cleanly and wholly sealed, so that nothing is lost with it. `missing_ns` is when it
+    was first looked for in vain, 0 while it is there. `boots` are the gateways' starts that wrote it, in hex.
+    """
+
+    spool: str
+    place: str
+    registered_ns: int
+    released: int = 0
+    segment: int = -1
+    frames: int = 0
+    boots: tuple[str, ...] = ()
+    is_at_rest: bool = False
+    missing_ns: int = 0
+
+
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """Frames `first_frame` ≤ n < `end_frame` (-1: to an end that is not known) of a segment that cannot be read.
+
+    What they held happened on some of the days from `first_day` to `last_day`, and was written by the start `boot`
+    (hex; empty where that is not known). `number` is 0 until it is recorded. Accepted, it names who, when and why, and
+    for how many `attempts` an estimate stands. `found_ns` is when a journal that was written off was there again. With
+    `file` it is of a file of the lake, accepted when it is recorded; `found_ns` is when that was put back.
+    """
+
+    spool: str
+    segment: int
+    first_frame: int
+    end_frame: int
+    reason: str
+    first_day: date
+    last_day: date
+    lost_ns: int
+    boot: str = ""
+    number: int = 0
+    accepted_ns: int = 0
+    who: str = ""
+    why: str = ""
+    estimate: str = ""
+    attempts: int = 0
+    found_ns: int = 0
+    file: str = ""
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.accepted_ns > 0
+
+    @property
+    def place(self) -> str:
+        """What it is of: a file of the lake, a segment with its frames, or the whole journal."""
+        if self.file:
+            return f"file {self.file}"
+        if self.segment == WHOLE:
+            return f"spool {self.spool}"
+        end = f"to {self.end_frame - 1}" if self.end_frame >= 0 else "on"
+        return f"spool {self.spool}, segment {self.segment}, frames from {self.first_frame} {end}"
+
+    @property
+    def days(self) -> str:
+        return f"{self.first_day}" if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.first_day, day_after(self.last_day))
+
+    def touches(self, days: Interval) -> bool:
+        """Return whether what was lost may have happened on one of the days."""
+        return self.first_day < days.end and self.last_day >= days.begin
+
+
+class Losses:
+    """The registered journals and the losses in a control database."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def spools(self) -> list[Spool]:
+        """Every registered journal, in the order in which they were registered."""
+        columns = schema.spools.c
+        with self._control.reading() as connection:
+            rows = connection.execute(select(schema.spools).order_by(columns.registered_ns, columns.spool))
+            return [_spool(row) for row in rows]
+
+    def spool(self, spool: str) -> Spool | None:
+        return next((one for one in self.spools() if one.spool == spool), None)
+
+    def register(self, spool: Spool) -> Spool:
+        """Register a journal that is about to be written, or was found; as it is registered now.
+
+        One that is registered is not at rest any more, and may have a newer segment.
+        """
+        columns = schema.spools.c
+        with self._control.writing() as connection:
+            known = connection.execute(select(schema.spools).where(columns.spool == spool.spool)).one_or_none()
+            if known is None:
+                connection.execute(insert(schema.spools).values(**_values(spool)))
+                return spool
+            moved: dict[str, Any] = {"is_at_rest": False, "place": spool.place}
+            if spool.segment > known.segment:
+                moved |= {"segment": spool.segment, "frames": 0}
+            connection.execute(update(schema.spools).where(columns.spool == spool.spool).values(**moved))
+            return msgspec.structs.replace(_spool(known), **moved)
+
+    def saw(self, spool: Spool) -> None:
+        """Remember how a registered journal was seen."""
+        with self._control.writing() as connection:
+            named = schema.spools.c.spool == spool.spool
+            connection.execute(update(schema.spools).where(named).values(**_values(spool)))
+
+    def all(self) -> list[Loss]:
+        """Every loss, in the order in which they were found."""
+        with self._control.reading() as connection:
+            rows = connection.execute(select(schema.losses).order_by(schema.losses.c.sequence)).all()
+        return [_loss(row) for row in rows]
+
+    def days_of(self, spool: Spool) -> Interval:
+        """The days that a missing journal may have held usage of: since it was last sealed, until it was missed."""
+        columns = schema.manifest.c
+        with self._control.reading() as connection:
+            latest = select(func.max(columns.last_day)).where(columns.spool == spool.spool)
+            sealed = connection.execute(latest).scalar_one_or_none()
+        begin = sealed or day_of(spool.registered_ns)
+        return Interval(begin, day_after(max(begin, day_of(spool.missing_ns))))
+
+    def record(self, losses: Iterable[Loss]) -> None:
+        """Record losses that are not recorded yet."""
+        found = list(losses)
+        if found:
+            with self._control.writing() as connection:
+                record(connection, found)
+
+    def found_again(self, spool: str, now_ns: int) -> None:
+        """Say of a journal that was written off that it is there."""
+        columns = schema.losses.c
+        whole = (columns.spool == spool) & (columns.segment == WHOLE) & (columns.found_ns == 0)
+        if any(one.spool == spool and one.segment == WHOLE and not one.found_ns for one in self.all()):
+            with self._control.writing() as connection:
+                connection.execute(update(schema.losses).where(whole).values(found_ns=now_ns))
+
+
+def record(connection: Connection, losses: Iterable[Loss]) -> None:
+    """Record losses that are not recorded yet, in a transaction of the caller."""
+    columns = schema.losses.c
+    for loss in losses:
+        same = (columns.spool == loss.spool) & (columns.segment == loss.segment)
+        same &= (columns.first_frame == loss.first_frame) & (columns.reason == loss.reason)
+        if connection.execute(select(columns.sequence).where(same)).first() is None:
+            connection.execute(insert(schema.losses).values(**_loss_values(loss)))
+
+
+def accept(connection: Connection, loss: Loss) -> None:
+    """Write who accepted which estimate for a recorded loss, when and why."""
+    named = schema.losses.c.sequence == loss.number
+    connection.execute(update(schema.losses).where(named).values(**_loss_values(loss)))
+
+
+def _spool(row: Row[Any]) -> Spool:
+    values = row._mapping
+    fields = {name: values[name] for name in Spool.__struct_fields__}
+    return Spool(**fields | {"boots": tuple(values["boots"].split())})
+
+
+def _values(spool: Spool) -> dict[str, Any]:
+    return msgspec.structs.asdict(spool) | {"boots": " ".join(spool.boots)}
+
+
+def _loss(row: Row[Any]) -> Loss:
+    values = row._mapping
+    fields = {name: values[name] for name in Loss.__struct_fields__ if name != "number"}
+    return Loss(number=values["sequence"], **fields)
+
+
+def _loss_values(loss: Loss) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(loss).items() if name != "number"}

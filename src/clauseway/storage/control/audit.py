@@ -1,0 +1,301 @@
+"""The log of the books: a hash chain of what was written, when, by whom and why.
+
+    writing transaction ── statements on chained tables ──▶ keys that were touched
+    its end ── rows as they stand then ──▶ one log row for each, chained to the row before
+
+Rows are noted by the transaction itself (`watch`, `chaining`), so no caller can forget to. They are
+appended before the commit: a change without its log row, or a log row without its change, cannot be.
+
+INVARIANT: appends are serialised by the database: whoever writes a chained table locks the row of
+`audit_head` first.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Delete, Engine, Insert, Row, Update, event, func, insert, select, update
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.actor import acting
+from clauseway.storage.control.chained import (
+    BY_TABLE,
+    CHAINED,
+    Chained,
+    Content,
+    Key,
+    contents,
+    contents_of,
+    row_text,
+)
+from clauseway.values import Interval
+
+OPENED, ADOPTED, ADDED, CHANGED, REMOVED = "opened", "adopted", "added", "changed", "removed"
+# A log that is broken goes on from a row that says so: see `begin_again`.
+RESTARTED = "restarted"
+# The log begins with a row of its own, chained to this.
+BEGIN = "0" * 64
+_TOUCHED = "clauseway_touched"
+_LOG = schema.audit_log.c
+_APPENDED_ROWS = 5_000
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the log. `content` is the digest of what was written, empty where it was removed.
+
+    `day` is the first event day, or the day in the books, that it is about.
+    """
+
+    sequence: int
+    recorded_ns: int
+    who: str
+    kind: str
+    act: str
+    place: str
+    row: str
+    subject: str
+    day: date | None
+    why: str
+    content: str
+    digest: str
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of the log. Rows up to `checked` were checked before; see `audit_check`."""
+
+    sequence: int
+    digest: str
+    checked: int = 0
+    looked_through: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.sequence}:{self.digest}"
+
+
+class Touched:
+    """The rows of chained tables that a transaction has written so far.
+
+    Rows that the database numbers are those above the number that was last before the transaction.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, int] = {}
+        self.keys: dict[str, dict[Key, None]] = {}
+        self.is_locked = False
+
+
+def watch(engine: Engine) -> None:
+    """Note every write of a chained table in the transactions of an engine."""
+    if not event.contains(engine, "before_execute", _before):
+        event.listen(engine, "before_execute", _before)
+        event.listen(engine, "after_execute", _after)
+
+
+@contextmanager
+def chaining(connection: Connection) -> Iterator[None]:
+    """Append what is written meanwhile to the log, in the connection's transaction."""
+    touched = Touched()
+    connection.execution_options(**{_TOUCHED: touched})
+    yield
+    connection.execution_options(**{_TOUCHED: None})
+    if touched.is_locked:
+        _append(connection, list(_written(connection, touched)), time.time_ns())
+
+
+def open_log(connection: Connection) -> None:
+    """Begin the log if there is none; rows that stand already are adopted, and it says so."""
+    if connection.execute(select(schema.audit_head.c.id)).first() is not None:
+        return
+    head = {"id": 1, "sequence": 0, "digest": BEGIN, "checked": 0, "looked_through": 0}
+    connection.execute(insert(schema.audit_head).values(**head))
+    found = [(of, one) for of in CHAINED for one in contents(connection, of)]
+    says = f"{len(found)} rows stood before the log began" if found else "a new home"
+    opening = Content(row="", kind="log", subject=says, day=None, why="", digest="")
+    rows = [(ADOPTED, of.place, one) for of, one in found]
+    _append(connection, [(OPENED, str(schema.audit_log.name), opening), *rows], time.time_ns())
+
+
+def begin_again(connection: Connection, says: str, why: str, recorded_ns: int) -> None:
+    """Begin the log again after a break: a row that says so, and every row of the books adopted as it stands.
+
+    What stands before stays as it is, broken; a check goes on naming it.
+    """
+    head, last = head_of(connection), last_row(connection)
+    columns = schema.audit_head.c
+    at = {columns.sequence: max(head.sequence, last[0]), columns.digest: last[1]}
+    connection.execute(update(schema.audit_head).values(at))
+    opening = Content(row="", kind="log", subject=says, day=None, why=why, digest="")
+    adopted = [(ADOPTED, of.place, one) for of in CHAINED for one in contents(connection, of)]
+    _append(connection, [(RESTARTED, str(schema.audit_log.name), opening), *adopted], recorded_ns)
+
+
+def last_row(connection: Connection, before: int | None = None) -> tuple[int, str]:
+    """The number and digest of the log's last row, or of the last before a number."""
+    query = select(_LOG.sequence, _LOG.digest).order_by(_LOG.sequence.desc()).limit(1)
+    if before is not None:
+        query = query.where(_LOG.sequence < before)
+    found = connection.execute(query).first()
+    return (found.sequence, found.digest) if found is not None else (0, BEGIN)
+
+
+def restarted_at(connection: Connection) -> int:
+    """The number of the row with which the log was begun again last; 0 where it never was."""
+    began = (_LOG.place == str(schema.audit_log.name)) & (_LOG.act == RESTARTED)
+    return connection.execute(select(func.max(_LOG.sequence)).where(began)).scalar_one() or 0
+
+
+def head_of(connection: Connection) -> Head:
+    """The end of the log."""
+    columns = schema.audit_head.c
+    row = connection.execute(select(columns.sequence, columns.digest, columns.checked, columns.looked_through)).one()
+    return Head(**row._mapping)
+
+
+def logged(connection: Connection, after: int = 0, to: int | None = None) -> Iterator[Logged]:
+    """The rows of the log after one number and up to another, in order."""
+    query = select(schema.audit_log).where(_LOG.sequence > after).order_by(_LOG.sequence)
+    if to is not None:
+        query = query.where(_LOG.sequence <= to)
+    for row in connection.execute(query.execution_options(yield_per=_APPENDED_ROWS)):
+        yield _logged(row)
+
+
+def select_log(
+    connection: Connection,
+    *,
+    kinds: Sequence[str] = (),
+    who: str = "",
+    days: Interval | None = None,
+    limit: int = 0,
+) -> list[Logged]:
+    """The rows of the log of some kinds, by a person, about some days, in order; the last `limit` of them."""
+    query = select(schema.audit_log).order_by(_LOG.sequence.desc())
+    if kinds:
+        query = query.where(_LOG.kind.in_(kinds))
+    if who:
+        query = query.where(_LOG.who == who)
+    if days is not None:
+        query = query.where(_LOG.day >= days.begin, _LOG.day < days.end)
+    if limit:
+        query = query.limit(limit)
+    return [_logged(row) for row in connection.execute(query)][::-1]
+
+
+def latest(connection: Connection, place: str, rows: Sequence[str]) -> dict[str, Logged]:
+    """The last log row about each of these rows of a table."""
+    found = {}
+    for at in range(0, len(rows), 300):
+        of_rows = (_LOG.place == place) & _LOG.row.in_(rows[at : at + 300])
+        last = select(func.max(_LOG.sequence)).where(of_rows).group_by(_LOG.row)
+        query = select(schema.audit_log).where(_LOG.sequence.in_(last))
+        found.update({row.row: _logged(row) for row in connection.execute(query)})
+    return found
+
+
+def digest_of(before: str, row: Logged) -> str:
+    """The digest of a log row, chained to the digest of the row before."""
+    said = msgspec.json.encode(msgspec.structs.replace(row, digest=""), order="sorted")
+    return hashlib.sha256(before.encode() + said).hexdigest()
+
+
+def _append(connection: Connection, found: Sequence[tuple[str, str, Content]], recorded_ns: int) -> None:
+    if not found:
+        return
+    head, who = head_of(connection), acting()
+    sequence, digest, rows = head.sequence, head.digest, []
+    for act, place, one in found:
+        sequence += 1
+        row = Logged(
+            sequence=sequence,
+            recorded_ns=recorded_ns,
+            who=who,
+            kind=one.kind,
+            act=act,
+            place=place,
+            row=one.row,
+            subject=one.subject,
+            day=one.day,
+            why=one.why,
+            content=one.digest,
+            digest="",
+        )
+        digest = digest_of(digest, row)
+        rows.append({**msgspec.structs.asdict(row), "digest": digest})
+    for at in range(0, len(rows), _APPENDED_ROWS):
+        connection.execute(insert(schema.audit_log), rows[at : at + _APPENDED_ROWS])
+    connection.execute(update(schema.audit_head).values(sequence=sequence, digest=digest))
+
+
+def _written(connection: Connection, touched: Touched) -> Iterator[tuple[str, str, Content]]:
+    """The rows that a transaction has written, as they stand at its end, with what was done."""
+    for of in CHAINED:
+        place = of.place
+        if place in touched.last:
+            new = of.table.c.sequence > touched.last[place]
+            yield from ((ADDED, place, one) for one in contents(connection, of, new))
+        keys = list(touched.keys.get(place, ()))
+        if keys:
+            yield from _changed(connection, of, keys)
+
+
+def _changed(connection: Connection, of: Chained, keys: Sequence[Key]) -> Iterator[tuple[str, str, Content]]:
+    place = of.place
+    before = latest(connection, place, [row_text(key) for key in keys])
+    now = {one.row: one for one in contents_of(connection, of, keys)}
+    for key in keys:
+        row = row_text(key)
+        was, is_ = before.get(row), now.get(row)
+        if is_ is None and was is not None and was.act != REMOVED:
+            gone = Content(row=row, kind=was.kind, subject=was.subject, day=was.day, why="", digest="")
+            yield REMOVED, place, gone
+        elif is_ is not None and (was is None or was.content != is_.digest):
+            yield ADDED if was is None or was.act == REMOVED else CHANGED, place, is_
+
+
+# What the database does is noted by SQLAlchemy's events, statement by statement.
+
+
+def _before(connection: Connection, statement: Any, multiparams: Any, params: Any, options: Any) -> None:
+    touched: Touched | None = connection.get_execution_options().get(_TOUCHED)
+    if touched is None or not isinstance(statement, Insert | Update | Delete):
+        return
+    of = BY_TABLE.get(str(getattr(statement.table, "name", "")))
+    if of is None:
+        return
+    if not touched.is_locked:
+        touched.is_locked = True
+        connection.execute(select(schema.audit_head.c.id).with_for_update())
+    if isinstance(statement, Insert):
+        if of.is_numbered and of.place not in touched.last:
+            last = connection.execute(select(func.max(of.table.c.sequence))).scalar_one()
+            touched.last[of.place] = last or 0
+        return
+    query = select(*(of.table.c[name] for name in of.key))
+    if statement.whereclause is not None:
+        query = query.where(statement.whereclause)
+    for row in connection.execute(query):
+        _touch(touched, of, tuple(row))
+
+
+def _after(connection: Connection, statement: Any, multiparams: Any, params: Any, options: Any, result: Any) -> None:
+    touched: Touched | None = connection.get_execution_options().get(_TOUCHED)
+    if touched is None or not isinstance(statement, Insert):
+        return
+    of = BY_TABLE.get(str(getattr(statement.table, "name", "")))
+    if of is not None and not of.is_numbered:
+        for values in result.context.compiled_parameters:
+            _touch(touched, of, tuple(values[name] for name in of.key))
+
+
+def _touch(touched: Touched, of: Chained, key: Key) -> None:
+    numbered_here = touched.last.get(of.place)
+    if numbered_here is None or key[0] <= numbered_here:
+        touched.keys.setdefault(of.place, {})[key] = None
+
+
+def _logged(row: Row[Any]) -> Logged:
+    return Logged(**row._mapping)

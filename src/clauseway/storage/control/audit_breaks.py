@@ -1,0 +1,51 @@
+"""Breaks of the books' log that somebody stated, so that the books can go on: who, when, why, and from which row.
+
+A broken log has no way back but a backup. Begun again it says where it was broken, and keeps saying so.
+"""
+
+import msgspec
+from sqlalchemy import insert, select
+
+from clauseway.storage.control import audit, schema
+from clauseway.storage.control.control import Control, as_record
+from clauseway.values import Problem
+
+
+class Break(msgspec.Struct, frozen=True, kw_only=True):
+    """A stated break: the log goes on from `row`; it ended with `head`. `found` is the first of the `problems`."""
+
+    recorded_ns: int
+    row: int
+    head: str
+    found: str
+    problems: int
+    who: str
+    why: str
+
+
+def breaks(control: Control) -> list[Break]:
+    """Every stated break, in order."""
+    table = schema.audit_breaks
+    with control.reading() as connection:
+        rows = connection.execute(select(table).order_by(table.c.sequence))
+        return [as_record(Break, row) for row in rows]
+
+
+def state_break(control: Control, problems: tuple[Problem, ...], who: str, why: str, now_ns: int) -> Break:
+    """Record a break and begin the log again, in one transaction."""
+    with control.unchained() as connection:
+        head, last = audit.head_of(connection), audit.last_row(connection)
+        ended = f"{last[0]}:{last[1]}"
+        stated = Break(
+            recorded_ns=now_ns,
+            row=max(head.sequence, last[0]) + 1,
+            head=ended,
+            found=problems[0].what,
+            problems=len(problems),
+            who=who,
+            why=why,
+        )
+        connection.execute(insert(schema.audit_breaks).values(**msgspec.structs.asdict(stated)))
+        says = f"the log was broken: {stated.found}; {stated.problems} findings; it ended with {ended}"
+        audit.begin_again(connection, says, why, now_ns)
+    return stated

@@ -1,0 +1,216 @@
+"""Checking the books against their log: every edit made beside it is found.
+
+    the chain     each row's digest follows from the row before; the numbers have no gap
+    the rows      each row of a chained table is what the log's last row about it says
+
+A check in part costs the same however long the log is. It looks at what was logged since the last check, and at a part
+of what is older that moves on with every check; and it counts the rows of each table, so that one that was slipped in
+or taken out is missed at once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+from sqlalchemy import Connection, func, select, update
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.audit import (
+    ADDED,
+    ADOPTED,
+    BEGIN,
+    OPENED,
+    REMOVED,
+    Head,
+    Logged,
+    digest_of,
+    head_of,
+    last_row,
+    latest,
+    logged,
+    restarted_at,
+)
+from clauseway.storage.control.chained import CHAINED, contents, contents_of, row_key
+from clauseway.storage.control.control import Control
+from clauseway.values import KnownAt, Problem
+
+# Up to so many log rows, a check before a settlement looks at all: some half a second's worth.
+_ALL_UP_TO = 20_000
+# Beyond, it looks at so many old ones, which are read one by one, and at all new ones.
+_LOOKED_AT = 10_000
+_LOG = schema.audit_log.c
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check came to: the log's end, how many of its rows were looked at, what is wrong.
+
+    Of a log that was begun again after a break, `problems` are those since, and `before` those that its older
+    part has: they stay.
+    """
+
+    head: Head
+    rows: int
+    problems: tuple[Problem, ...]
+    before: tuple[Problem, ...] = ()
+
+
+def check(control: Control) -> Checked:
+    """Check all of the books."""
+    with control.reading() as connection:
+        return _all(connection)
+
+
+def check_place(control: Control, place: str) -> tuple[Problem, ...]:
+    """Compare the rows of one table with what the log says of them."""
+    [of] = [one for one in CHAINED if one.place == place]
+    with control.reading() as connection:
+        since = restarted_at(connection)
+        last = {row.row: row for row in logged(connection, max(0, since - 1)) if row.place == place}
+        problems: list[Problem] = []
+        for one in contents(connection, of):
+            problems += _compared(last.pop(one.row, None), one.digest, f"{one.kind} {one.subject}")
+        gone = [row for row in last.values() if row.act != REMOVED]
+        problems += [problem for row in gone for problem in _compared(row, "", "")]
+    return tuple(problems)
+
+
+def check_in_part(control: Control) -> Checked:
+    """Check what was logged since the last check, and a part of what is older."""
+    with control.reading() as connection:
+        head = head_of(connection)
+        if head.sequence - head.checked > _ALL_UP_TO or head.sequence <= _ALL_UP_TO:
+            checked = _all(connection)
+            parts = [(0, head.sequence)]
+        else:
+            checked, parts = _some(connection, head)
+    if not checked.problems and head.sequence > _ALL_UP_TO:
+        with control.writing() as connection:
+            columns = schema.audit_head.c
+            moved = {columns.checked: head.sequence, columns.looked_through: parts[0][1]}
+            connection.execute(update(schema.audit_head).values(moved))
+    return checked
+
+
+def _some(connection: Connection, head: Head) -> tuple[Checked, list[tuple[int, int]]]:
+    """Check the next part of what is old, and what is new; and which log rows those are."""
+    since = max(0, restarted_at(connection) - 1)
+    begin = head.looked_through if since <= head.looked_through < head.checked else since
+    parts = [(begin, min(begin + _LOOKED_AT, head.sequence))]
+    parts.append((max(head.checked, parts[0][1]), head.sequence))
+    problems = [*_end(connection, head), *_counted(connection)]
+    for after, to in parts:
+        problems += _part(connection, after, to)
+    rows = sum(to - after for after, to in parts)
+    return Checked(head=head, rows=rows, problems=tuple(problems)), parts
+
+
+def _all(connection: Connection) -> Checked:
+    head = head_of(connection)
+    last: dict[str, dict[str, Logged]] = {one.place: {} for one in CHAINED}
+    problems = _end(connection, head)
+
+    def noted(row: Logged) -> None:
+        if row.place in last:
+            last[row.place][row.row] = row
+
+    since = restarted_at(connection)
+    before: list[Problem] = []
+    if since:
+        before += _linked(logged(connection, 0, since - 1), 0, BEGIN, lambda _: None)
+        end, link = last_row(connection, since)
+        before += [_missing(end + 1, since)] if end + 1 < since else []
+        problems += _linked(logged(connection, since - 1), since - 1, link, noted)
+    else:
+        problems += _linked(logged(connection), 0, BEGIN, noted)
+    for of in CHAINED:
+        known = last[of.place]
+        for one in contents(connection, of):
+            row = known.pop(one.row, None)
+            problems += _compared(row, one.digest, f"{one.kind} {one.subject}")
+        gone = (row for row in known.values() if row.act != REMOVED)
+        problems += [problem for row in gone for problem in _compared(row, "", "")]
+    return Checked(head=head, rows=head.sequence, problems=tuple(problems), before=tuple(before))
+
+
+def _part(connection: Connection, after: int, to: int) -> Iterator[Problem]:
+    """Check the log rows after one number up to another, and the rows of tables that they name."""
+    rows: list[Logged] = []
+    _, begin = last_row(connection, after + 1)
+    yield from _linked(logged(connection, after, to), after, begin, rows.append)
+    for of in CHAINED:
+        named = sorted({row.row for row in rows if row.place == of.place})
+        last = latest(connection, of.place, named)
+        keys = [row_key(of, name) for name in named]
+        now = {one.row: one for one in contents_of(connection, of, keys)}
+        for name in named:
+            one = now.get(name)
+            subject = f"{one.kind} {one.subject}" if one is not None else ""
+            yield from _compared(last[name], one.digest if one is not None else "", subject)
+
+
+def _linked(rows: Iterable[Logged], after: int, before: str, noted: Callable[[Logged], None]) -> list[Problem]:
+    """Follow the chain. Where it is broken, it goes on from what is written there."""
+    problems = []
+    expected = after + 1
+    for row in rows:
+        if row.sequence != expected:
+            problems.append(_missing(expected, row.sequence))
+        elif digest_of(before, row) != row.digest:
+            problems.append(_broken(row))
+        before, expected = row.digest, row.sequence + 1
+        noted(row)
+    return problems
+
+
+def _end(connection: Connection, head: Head) -> list[Problem]:
+    """The log must end where its head says."""
+    query = select(_LOG.sequence, _LOG.digest).order_by(_LOG.sequence.desc()).limit(1)
+    last = connection.execute(query).first()
+    if last is not None and tuple(last) == (head.sequence, head.digest):
+        return []
+    ends = f"with row {last.sequence}" if last is not None else "before its first row"
+    why = f"its last row is number {head.sequence}, and the log ends {ends}"
+    return [_problem("the end of the log was changed", why)]
+
+
+def _counted(connection: Connection) -> Iterator[Problem]:
+    """Compare how many rows each table has with how many the log says there are."""
+    acts = select(_LOG.place, _LOG.act, func.count()).group_by(_LOG.place, _LOG.act)
+    acts = acts.where(_LOG.sequence >= restarted_at(connection))
+    counted = {(place, act): count for place, act, count in connection.execute(acts)}
+    for of in CHAINED:
+        there = connection.execute(select(func.count()).select_from(of.table)).scalar_one()
+        came = counted.get((of.place, ADDED), 0) + counted.get((of.place, ADOPTED), 0)
+        logged_ = came - counted.get((of.place, REMOVED), 0)
+        if there != logged_:
+            why = f"the log knows {logged_} rows of {of.place}, and there are {there}"
+            yield _problem(f"rows of {of.place} were added or deleted", why)
+
+
+def _compared(row: Logged | None, digest: str, subject: str) -> Iterator[Problem]:
+    """Compare a row of a table with the last log row about it."""
+    if row is None or (row.act == REMOVED and digest):
+        yield _problem(f"{subject} was added", "the log does not know it")
+    elif digest != row.content:
+        done = "was changed" if digest else "was deleted"
+        at = KnownAt(row.recorded_ns)
+        why = f"it is not what {row.who} recorded at {at} (log row {row.sequence})"
+        yield _problem(f"{row.kind} {row.subject} {done}", why)
+
+
+def _missing(expected: int, found: int) -> Problem:
+    gone = str(expected) if found == expected + 1 else f"{expected} to {found - 1}"
+    return _problem(f"log row {gone} is missing", f"row {found} follows row {expected - 1}")
+
+
+def _broken(row: Logged) -> Problem:
+    opening = " (the opening row)" if row.act == OPENED else ""
+    why = "its digest does not follow from it and the row before: one of them was changed"
+    return _problem(f"log row {row.sequence}{opening} is broken", why)
+
+
+def _problem(what: str, why: str) -> Problem:
+    todo = (
+        "Restore the database from a backup; `clauseway audit verify` checks all of it again. Without a backup, state "
+        "the break: `clauseway audit restart --why …`."
+    )
+    return Problem(what=what, why=why, where="books", todo=todo)

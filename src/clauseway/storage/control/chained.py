@@ -1,0 +1,377 @@
+"""The tables whose rows the books' log chains, and a digest of each row's content.
+
+A digest is over the row's columns in plain text, an entry's with its postings. Columns that hold
+nothing, or their default, are left out: a column that is added later changes no digest. Values are
+read as the database holds them: what somebody wrote there by hand need not make sense.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Context, Decimal, InvalidOperation
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Text, and_, or_, select, type_coerce
+
+from clauseway.storage.control import schema
+
+# Rows asked for by key in one query: below the number of parameters that every database takes.
+_AT_ONCE = 300
+_STREAMED_ROWS = 5_000
+_EVERY_DIGIT = Context(prec=80)
+Key = tuple[Any, ...]
+
+
+def _nothing(_: Row[Any]) -> str:
+    return ""
+
+
+def _no_day(_: Row[Any]) -> date | None:
+    return None
+
+
+class Chained(msgspec.Struct, frozen=True, kw_only=True):
+    """A table in the chain: how the log names its rows.
+
+    `key` are the columns that name a row for ever. `volatile` columns are in no digest: they are
+    noted while software runs, and no amount stands on them.
+    """
+
+    table: Table
+    kind: Callable[[Row[Any]], str]
+    subject: Callable[[Row[Any]], str]
+    day: Callable[[Row[Any]], date | None] = _no_day
+    why: Callable[[Row[Any]], str] = _nothing
+    key: tuple[str, ...] = ("sequence",)
+    volatile: frozenset[str] = frozenset()
+    parts: Table | None = None
+
+    @property
+    def place(self) -> str:
+        """Return the table's name."""
+        return str(self.table.name)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Return whether the database numbers the rows as they are inserted."""
+        return self.key == ("sequence",)
+
+
+class _Reason(msgspec.Struct, frozen=True):
+    """What the log reads of a voucher."""
+
+    reason: str = ""
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """A row as it stands: its key as text, and what the log says of it."""
+
+    row: str
+    kind: str
+    subject: str
+    day: date | None
+    why: str
+    digest: str
+
+
+def _called(kind: str) -> Callable[[Row[Any]], str]:
+    return lambda _: kind
+
+
+def _columns(*names: str) -> Callable[[Row[Any]], str]:
+    return lambda row: "/".join(str(row._mapping[name]) for name in names if row._mapping[name])
+
+
+def _column(name: str) -> Callable[[Row[Any]], str]:
+    return lambda row: str(row._mapping[name])
+
+
+def _day(name: str) -> Callable[[Row[Any]], date | None]:
+    return lambda row: _day_of(row._mapping[name])
+
+
+def _day_of(value: Any) -> date | None:
+    try:
+        return None if value is None else date.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def _reason(row: Row[Any]) -> str:
+    try:
+        return msgspec.json.decode(row.body, type=_Reason).reason
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def _tenant_kind(row: Row[Any]) -> str:
+    return "project" if row.project else "organisation"
+
+
+def _batch(row: Row[Any]) -> str:
+    return f"{row.spool}/{row.segment}/{row.first_frame}-{row.end_frame}"
+
+
+def _month(row: Row[Any]) -> str:
+    return f"{str(row.begin_day)[:7]} {str(row.receipt)[:12]}"
+
+
+CHAINED = (
+    Chained(
+        table=schema.keys,
+        kind=_called("key"),
+        subject=_columns("key_id", "organisation", "project"),
+        key=("key_id",),
+    ),
+    Chained(
+        table=schema.former_secrets,
+        kind=_called("secret"),
+        subject=_columns("key_id"),
+        key=("digest",),
+    ),
+    Chained(
+        table=schema.tenants,
+        kind=_tenant_kind,
+        subject=_columns("organisation", "project"),
+        key=("organisation", "project"),
+    ),
+    Chained(
+        table=schema.limits,
+        kind=_called("limit"),
+        subject=_columns("organisation", "project", "key_id", "cloud", "product"),
+        key=("id",),
+    ),
+    Chained(
+        table=schema.budgets,
+        kind=_called("budget"),
+        subject=_columns("organisation", "project", "key_id", "cloud", "product", "period"),
+        key=("id",),
+        volatile=frozenset({"short_ns"}),
+    ),
+    Chained(table=schema.manifest, kind=_called("usage"), subject=_batch, day=_day("first_day")),
+    Chained(
+        table=schema.lake_files,
+        kind=_called("file"),
+        subject=_columns("name"),
+        day=_day("first_day"),
+    ),
+    Chained(
+        table=schema.dropped_days,
+        kind=_called("dropped-days"),
+        subject=_columns("kept_from"),
+        day=_day("first_day"),
+    ),
+    Chained(
+        table=schema.losses,
+        kind=_called("loss"),
+        subject=_columns("spool", "segment", "first_frame"),
+        day=_day("first_day"),
+        why=_column("why"),
+    ),
+    Chained(
+        table=schema.facts,
+        kind=_called("fact"),
+        subject=_columns("kind", "sequence"),
+        day=_day("effective"),
+        why=_column("source"),
+    ),
+    Chained(
+        table=schema.basis,
+        kind=_called("basis"),
+        subject=_columns("kind", "name", "label"),
+        why=_column("why"),
+    ),
+    Chained(
+        table=schema.entries,
+        kind=_called("entry"),
+        subject=_columns("id"),
+        day=_day("day"),
+        why=_column("narration"),
+        parts=schema.postings,
+    ),
+    Chained(
+        table=schema.settlements,
+        kind=_called("settlement"),
+        subject=_month,
+        day=_day("begin_day"),
+    ),
+    Chained(
+        table=schema.vouchers,
+        kind=_column("kind"),
+        subject=_columns("id"),
+        day=_day("day"),
+        why=_reason,
+    ),
+    Chained(
+        table=schema.party_keys,
+        kind=_called("party-key"),
+        subject=_columns("party", "fingerprint"),
+        why=_column("why"),
+    ),
+    Chained(
+        table=schema.audit_breaks,
+        kind=_called("break"),
+        subject=_columns("head"),
+        why=_column("why"),
+    ),
+    Chained(table=schema.closes, kind=_called("close"), subject=_month, day=_day("begin_day")),
+)
+
+# The tables that are not in the chain by themselves, and why not.
+NOT_CHAINED: Mapping[str, str] = {
+    "postings": "part of its entry's digest",
+    "spools": "how journals were last seen; what of them is lost, and what was accepted for it, are losses",
+    "leases": "changes with every slice of a budget; what was spent is told by usage",
+    "rollups": "figures for pages, computed from usage and rebuilt by `clauseway lake rollups`",
+    "imported": "the same as imported_records in older homes",
+    "imported_records": "tells an import what was read before; the records themselves are usage",
+    "imports": "names the files of an import; what it brought is in the manifest",
+    "quarantine": "in no amount until a row is corrected and sealed, which is usage",
+    "basis_texts": "each is named by its digest in a chained row, and checked when it is read",
+    "kept_sums": "hold nothing that cannot be counted again; `clauseway settle --from-scratch` does",
+    "usage_contents": "read from the lake's files, and read again where they are others",
+    "audit_log": "the chain itself",
+    "audit_head": "the chain's end, checked against the log",
+}
+
+BY_TABLE = {one.place: one for one in CHAINED}
+
+
+def contents(connection: Connection, of: Chained, where: ColumnElement[bool] | None = None) -> Iterator[Content]:
+    """Read the rows of a chained table, all or some, in the order of their keys."""
+    columns = [of.table.c[name] for name in of.key]
+    query = _raw(of.table).order_by(*columns)
+    if where is not None:
+        query = query.where(where)
+    rows = connection.execute(query.execution_options(yield_per=_STREAMED_ROWS))
+    if of.parts is None:
+        for row in rows:
+            yield _content(of, row, ())
+        return
+    parts = _parts(connection, of.parts, of, where)
+    key, legs = next(parts, (None, []))
+    for row in rows:
+        # Parts of a row that is not there belong to nothing: they are told as a row of their own.
+        while key is not None and key < row.sequence:
+            yield _orphan(of.parts, key, legs)
+            key, legs = next(parts, (None, []))
+        own = legs if key == row.sequence else []
+        yield _content(of, row, own)
+        if key == row.sequence:
+            key, legs = next(parts, (None, []))
+    while key is not None:
+        yield _orphan(of.parts, key, legs)
+        key, legs = next(parts, (None, []))
+
+
+def contents_of(connection: Connection, of: Chained, keys: Sequence[Key]) -> Iterator[Content]:
+    """Read the rows with these keys, as far as they are there."""
+    for at in range(0, len(keys), _AT_ONCE):
+        some = keys[at : at + _AT_ONCE]
+        if len(of.key) == 1:
+            where: ColumnElement[bool] = of.table.c[of.key[0]].in_([key[0] for key in some])
+        else:
+            where = or_(*(_is(of, key) for key in some))
+        yield from contents(connection, of, where)
+
+
+def row_text(key: Sequence[Any]) -> str:
+    """Write a key as the log does: one value as it is, several as a JSON list."""
+    return str(key[0]) if len(key) == 1 else msgspec.json.encode(key).decode()
+
+
+def row_key(of: Chained, text: str) -> Key:
+    """Read a key that `row_text` wrote."""
+    if len(of.key) > 1:
+        return tuple(msgspec.json.decode(text))
+    return (int(text) if of.is_numbered else text,)
+
+
+def _is(of: Chained, key: Key) -> ColumnElement[bool]:
+    return and_(*(of.table.c[name] == value for name, value in zip(of.key, key, strict=True)))
+
+
+def _parts(
+    connection: Connection, table: Table, of: Chained, where: ColumnElement[bool] | None
+) -> Iterator[tuple[int, list[Row[Any]]]]:
+    """The postings, grouped by the entry that they name."""
+    query = _raw(table).order_by(table.c.entry, table.c.leg)
+    if where is not None:
+        query = query.join(of.table, table.c.entry == of.table.c.sequence).where(where)
+    rows = connection.execute(query.execution_options(yield_per=_STREAMED_ROWS))
+    for key, legs in groupby(rows, lambda row: row.entry):
+        yield key, list(legs)
+
+
+def _raw(table: Table) -> Select[Any]:
+    """All columns of a table, as the database holds them."""
+    columns: list[Any] = [type_coerce(one, Text).label(one.name) for one in table.columns]
+    return select(*columns)
+
+
+def _content(of: Chained, row: Row[Any], legs: Sequence[Row[Any]]) -> Content:
+    values = _said(of.table, row, of.volatile)
+    if legs and of.parts is not None:
+        values["parts"] = [_said(of.parts, leg, frozenset()) for leg in legs]
+    return Content(
+        row=row_text([row._mapping[name] for name in of.key]),
+        kind=of.kind(row),
+        subject=of.subject(row),
+        day=of.day(row),
+        why=of.why(row),
+        digest=_digest(of.place, values),
+    )
+
+
+def _orphan(table: Table, key: int, legs: Sequence[Row[Any]]) -> Content:
+    values = {"parts": [_said(table, leg, frozenset()) for leg in legs]}
+    subject = f"{len(legs)} of no entry"
+    digest = _digest(str(table.name), values)
+    return Content(row=f"{key}?", kind="posting", subject=subject, day=None, why="", digest=digest)
+
+
+def _digest(table: str, values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(msgspec.json.encode((table, values), order="sorted")).hexdigest()
+
+
+def _said(table: Table, row: Row[Any], volatile: frozenset[str]) -> dict[str, Any]:
+    """The columns of a row that say something, as text that is the same in every database."""
+    said = {}
+    # By place: a name would be looked up in the row for each of its columns.
+    for (name, default, is_decimal), value in zip(_columns_of(table), row, strict=True):
+        if not value or name in volatile:
+            continue
+        if is_decimal:
+            text = _plain(value)
+        elif isinstance(value, str):
+            text = value
+        elif isinstance(value, bytes | memoryview):
+            text = bytes(value).hex()
+        else:
+            text = str(int(value) if value is True else value)
+        if text != default:
+            said[name] = text
+    return said
+
+
+def _plain(value: Any) -> str:
+    """A decimal without the zeros that a database may add."""
+    try:
+        number = Decimal(value)
+        return format(number.normalize(_EVERY_DIGIT), "f") if number.is_finite() else str(value)
+    except InvalidOperation:
+        return str(value)
+
+
+@cache
+def _columns_of(table: Table) -> list[tuple[str, str, bool]]:
+    """The name of each column, the text of its default, and whether it holds a decimal."""
+    return [(column.name, _default(column), isinstance(column.type, schema.ExactDecimal)) for column in table.columns]
+
+
+def _default(column: Any) -> str:
+    default = column.server_default
+    return str(getattr(default, "arg", "")) if default is not None else ""

@@ -1,0 +1,1 @@
+"""Who buys, and what of budgets and limits is leased to gateways."""

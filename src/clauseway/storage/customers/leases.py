@@ -1,0 +1,277 @@
+"""Leases of budgets: what each gateway process holds, granted in one transaction, so that no money is spent twice.
+
+Amounts are whole picodollars here and exact decimals (USD) in the database.
+
+INVARIANT: of a budget and a period, what open leases hold and what those that are over have spent is together never
+more than the amount, unless the amount was lowered below it; then nothing more is granted.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Context, Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control, as_record
+from clauseway.storage.customers.tenants import BudgetRow
+from clauseway.values import DAY_NS, day_of, start_of_day_ns
+
+TOTAL, DAY, MONTH = "total", "day", "month"
+PERIODS = (TOTAL, DAY, MONTH)
+# Beyond what is needed at once, a grant takes at most this part of what is free: another process comes for its own.
+_SHARE = 4
+# So long is heeded that a process was refused what others may hold and not use: longer than they take to say so.
+_RECALL_NS = 5_000_000_000
+_DIGITS = Context(prec=60)
+NO_END_NS = 1 << 63
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lease should be, in totals of it. See `Lease` for the names; `least` is below what nothing helps.
+
+    `is_over`: nothing is open any more, and `spent` is final.
+    """
+
+    budget: str
+    boot: str
+    part: int
+    pid: int
+    serial: int
+    spent: int
+    least: int
+    target: int
+    is_over: bool
+    spool: str = ""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """How a lease stands: `leased` in all, `left` of the budget's `amount` for anybody, until `end_ns`.
+
+    `is_recalled`: what it does not use should be given back.
+    """
+
+    leased: int
+    left: int
+    amount: int
+    end_ns: int
+    is_recalled: bool
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process holds or held: `part` of those of its start `boot` (hex), for the period from `begin_ns`.
+
+    `spool` (hex) is the journal that it writes, as far as it said. `serial` numbers what it last asked. While it
+    `is_open`, `leased` counts as gone, afterwards `spent`.
+    """
+
+    budget: str
+    begin_ns: int
+    boot: str
+    part: int
+    pid: int
+    serial: int
+    leased: int
+    spent: int
+    is_open: bool
+    opened_ns: int
+    heard_ns: int
+    spool: str = ""
+
+    @property
+    def gone(self) -> int:
+        return max(self.leased, self.spent) if self.is_open else self.spent
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget in the present period: `spent`, and `leased` beyond that to running processes, in picodollars."""
+
+    budget: BudgetRow
+    begin_ns: int
+    end_ns: int
+    amount: int
+    spent: int
+    leased: int
+
+    @property
+    def left(self) -> int:
+        return self.amount - self.spent - self.leased
+
+
+def bounds(period: str, instant_ns: int) -> tuple[int, int]:
+    """The first nanosecond of the period that holds an instant, and of the one after it. UTC."""
+    if period == TOTAL:
+        return 0, NO_END_NS
+    day = day_of(instant_ns)
+    if period == DAY:
+        return start_of_day_ns(day), start_of_day_ns(day) + DAY_NS
+    assert period == MONTH, f"{period!r} is no period"
+    first = day.replace(day=1)
+    return start_of_day_ns(first), start_of_day_ns((first + timedelta(days=31)).replace(day=1))
+
+
+def picodollars(amount: Decimal) -> int:
+    """USD as whole picodollars; budgets have at most twelve decimals."""
+    return int(amount.scaleb(12, _DIGITS))
+
+
+def usd(picodollars: int) -> Decimal:
+    """Whole picodollars as USD, every digit kept."""
+    return Decimal(picodollars).scaleb(-12, _DIGITS)
+
+
+class Leases:
+    """The leases in a control database."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def lease(self, wanted: Sequence[Wanted], now_ns: int) -> list[Held]:
+        """Make the leases what they should be, as far as the budgets reach; how they stand then, in the order given.
+
+        One transaction. INVARIANT: budgets are locked in the order of their ids, so that no two wait for each other.
+        """
+        in_order = sorted(range(len(wanted)), key=lambda index: wanted[index].budget)
+        with self._control.writing() as connection:
+            held = {index: _lease(connection, wanted[index], now_ns) for index in in_order}
+        return [held[index] for index in range(len(wanted))]
+
+    def open(self) -> list[Lease]:
+        """The leases that are not over."""
+        with self._control.reading() as connection:
+            query = select(schema.leases).where(schema.leases.c.is_open).order_by(schema.leases.c.sequence)
+            return [_read(row) for row in connection.execute(query)]
+
+    def of_boot(self, boot: str) -> list[Lease]:
+        """All leases of one start of a gateway, those that are over too."""
+        with self._control.reading() as connection:
+            query = select(schema.leases).where(schema.leases.c.boot == boot).order_by(schema.leases.c.sequence)
+            return [_read(row) for row in connection.execute(query)]
+
+    def end(self, lease: Lease, spent: int, now_ns: int) -> bool:
+        """The process is dead, and this is what it spent: the rest is free. Whether the lease was still open."""
+        columns = schema.leases.c
+        with self._control.writing() as connection:
+            changed = update(schema.leases).where(
+                columns.budget == lease.budget, columns.boot == lease.boot, columns.part == lease.part, columns.is_open
+            )
+            return connection.execute(changed.values(spent=usd(spent), is_open=False, heard_ns=now_ns)).rowcount > 0
+
+    def standings(self, now_ns: int) -> list[Standing]:
+        """Every budget in the period that holds now."""
+        with self._control.reading() as connection:
+            query = select(schema.budgets).order_by(schema.budgets.c.created_ns, schema.budgets.c.id)
+            budgets = [as_record(BudgetRow, row) for row in connection.execute(query)]
+            return [_standing(connection, budget, now_ns) for budget in budgets]
+
+
+def _standing(connection: Connection, budget: BudgetRow, now_ns: int) -> Standing:
+    begin_ns, end_ns = bounds(budget.period, now_ns)
+    leases = _of_period(connection, budget.id, begin_ns)
+    return Standing(
+        budget=budget,
+        begin_ns=begin_ns,
+        end_ns=end_ns,
+        amount=picodollars(budget.amount),
+        spent=sum(lease.spent for lease in leases),
+        leased=sum(lease.gone - lease.spent for lease in leases),
+    )
+
+
+def _lease(connection: Connection, wanted: Wanted, now_ns: int) -> Held:
+    budget = connection.execute(
+        select(schema.budgets).where(schema.budgets.c.id == wanted.budget).with_for_update()
+    ).one_or_none()
+    lease = _one(connection, wanted)
+    if lease is not None and (wanted.serial <= lease.serial or not lease.is_open):
+        return _stale(connection, budget, lease, now_ns)
+    if budget is None:
+        return _without_budget(connection, lease, wanted, now_ns)
+    begin_ns, end_ns = bounds(budget.period, now_ns)
+    amount = picodollars(budget.amount)
+    before = lease or _new(wanted, begin_ns, now_ns)
+    free = amount - sum(other.gone for other in _of_period(connection, budget.id, before.begin_ns))
+    is_current = before.begin_ns == begin_ns
+    leased = _granted(before.leased, wanted, free if is_current else 0)
+    after = msgspec.structs.replace(
+        before, serial=wanted.serial, leased=leased, spent=wanted.spent, is_open=not wanted.is_over, heard_ns=now_ns
+    )
+    _write(connection, after, is_new=lease is None)
+    left = free + (before.gone if lease else 0) - after.gone
+    if leased < wanted.least and is_current:
+        connection.execute(update(schema.budgets).where(schema.budgets.c.id == budget.id).values(short_ns=now_ns))
+    return Held(
+        leased=leased,
+        left=max(left, 0),
+        amount=amount,
+        end_ns=end_ns if is_current else begin_ns,
+        is_recalled=left < 0 or (not wanted.least and now_ns - budget.short_ns < _RECALL_NS),
+    )
+
+
+def _granted(held: int, wanted: Wanted, free: int) -> int:
+    """What a lease becomes: less where it is given back; more as far as it reaches, if that is enough to help."""
+    if wanted.is_over or wanted.target <= held:
+        return max(min(held, wanted.target), wanted.spent)
+    needed = max(wanted.least - held, 0)
+    more = min(wanted.target - held, max(needed, free // _SHARE), free)
+    return held + more if more >= max(needed, 1) else held
+
+
+def _new(wanted: Wanted, begin_ns: int, now_ns: int) -> Lease:
+    return Lease(
+        budget=wanted.budget, begin_ns=begin_ns, boot=wanted.boot, part=wanted.part, pid=wanted.pid, serial=0,
+        leased=0, spent=0, is_open=True, opened_ns=now_ns, heard_ns=now_ns, spool=wanted.spool,
+    )  # fmt: skip
+
+
+def _stale(connection: Connection, budget: Row[Any] | None, lease: Lease, now_ns: int) -> Held:
+    """An ask that is older than one already heeded, or of a lease that is over, changes nothing."""
+    amount = picodollars(budget.amount) if budget is not None else 0
+    gone = sum(other.gone for other in _of_period(connection, lease.budget, lease.begin_ns))
+    end_ns = bounds(budget.period, lease.begin_ns)[1] if budget is not None and lease.is_open else now_ns
+    return Held(leased=lease.leased, left=max(amount - gone, 0), amount=amount, end_ns=end_ns, is_recalled=False)
+
+
+def _without_budget(connection: Connection, lease: Lease | None, wanted: Wanted, now_ns: int) -> Held:
+    """The budget was removed: nothing is granted, and what was spent of it is kept."""
+    leased = 0
+    if lease is not None:
+        leased = min(lease.leased, max(wanted.target, wanted.spent))
+        ended = msgspec.structs.replace(
+            lease, serial=wanted.serial, leased=leased, spent=wanted.spent, is_open=not wanted.is_over, heard_ns=now_ns
+        )
+        _write(connection, ended, is_new=False)
+    return Held(leased=leased, left=0, amount=0, end_ns=NO_END_NS, is_recalled=True)
+
+
+def _one(connection: Connection, wanted: Wanted) -> Lease | None:
+    row = connection.execute(select(schema.leases).where(_is(wanted))).one_or_none()
+    return None if row is None else _read(row)
+
+
+def _of_period(connection: Connection, budget: str, begin_ns: int) -> list[Lease]:
+    columns = schema.leases.c
+    query = select(schema.leases).where(columns.budget == budget, columns.begin_ns == begin_ns)
+    return [_read(row) for row in connection.execute(query)]
+
+
+def _is(lease: Wanted | Lease) -> ColumnElement[bool]:
+    columns = schema.leases.c
+    return and_(columns.budget == lease.budget, columns.boot == lease.boot, columns.part == lease.part)
+
+
+def _read(row: Row[Any]) -> Lease:
+    values = row._mapping
+    found = {name: values[name] for name in Lease.__struct_fields__}
+    return Lease(**found | {"leased": picodollars(values["leased"]), "spent": picodollars(values["spent"])})
+
+
+def _write(connection: Connection, lease: Lease, *, is_new: bool) -> None:
+    values = msgspec.structs.asdict(lease) | {"leased": usd(lease.leased), "spent": usd(lease.spent)}
+    if is_new:
+        connection.execute(insert(schema.leases).values(**values))
+    else:
+        connection.execute(update(schema.leases).where(_is(lease)).values(**values))

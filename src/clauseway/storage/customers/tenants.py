@@ -1,0 +1,138 @@
+"""Who there is, and what holds for them: organisations, their projects, limits by the minute, budgets.
+
+Every method is one transaction; times and ids are arguments.
+"""
+
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import ColumnElement, Table, and_, delete, insert, select, update
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control, as_record
+
+R = TypeVar("R", "Limit", "BudgetRow")
+
+
+class Tenant(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation (`project` empty) or one of its projects. `policy` is JSON."""
+
+    organisation: str
+    project: str = ""
+    policy: str = "{}"
+    created_ns: int
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom and what something holds for: everything of an organisation, less with each name. Empty is any."""
+
+    organisation: str
+    project: str = ""
+    key_id: str = ""
+    cloud: str = ""
+    product: str = ""
+
+
+class Limit(Scope, frozen=True, kw_only=True):
+    """What may be asked in a minute; 0 where that is not limited."""
+
+    id: str
+    requests_per_minute: int
+    tokens_per_minute: int
+    created_ns: int
+
+
+class BudgetRow(Scope, frozen=True, kw_only=True):
+    """What may be spent in each `period` (total, day or month; UTC)."""
+
+    id: str
+    period: str
+    amount: Decimal
+    currency: str
+    created_ns: int
+
+
+class Tenants:
+    """Organisations, projects, limits and budgets of a control database."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def add(self, tenant: Tenant) -> bool:
+        """Add an organisation or project; whether it is new. One that exists stays as it is."""
+        with self._control.writing() as connection:
+            if connection.execute(select(schema.tenants).where(_is(tenant))).first() is not None:
+                return False
+            connection.execute(insert(schema.tenants).values(**msgspec.structs.asdict(tenant)))
+            return True
+
+    def set_policy(self, organisation: str, project: str, policy: str) -> bool:
+        """Replace the policy of an organisation or project; whether there is such a one."""
+        named = Tenant(organisation=organisation, project=project, created_ns=0)
+        with self._control.writing() as connection:
+            return connection.execute(update(schema.tenants).where(_is(named)).values(policy=policy)).rowcount > 0
+
+    def remove(self, organisation: str, project: str) -> bool:
+        """Remove an organisation with its projects, or a project, with the limits and budgets that hold for them."""
+        scopes = [schema.tenants, schema.limits, schema.budgets]
+        with self._control.writing() as connection:
+            removed = 0
+            for table in scopes:
+                held = table.c.organisation == organisation
+                if project:
+                    held = and_(held, table.c.project == project)
+                removed += connection.execute(delete(table).where(held)).rowcount
+            return removed > 0
+
+    def all(self) -> list[Tenant]:
+        """Organisations and projects by name, an organisation before its projects."""
+        columns = schema.tenants.c
+        with self._control.reading() as connection:
+            query = select(schema.tenants).order_by(columns.organisation, columns.project)
+            return [as_record(Tenant, row) for row in connection.execute(query)]
+
+    def set_limit(self, limit: Limit) -> Limit:
+        """Set the limit of a scope: as it now stands, with the id and birth of the one that was there before."""
+        return self._set(schema.limits, limit, ())
+
+    def set_budget(self, budget: BudgetRow) -> BudgetRow:
+        """Set the budget of a scope and period, the same way."""
+        return self._set(schema.budgets, budget, ("period",))
+
+    def remove_limit(self, limit_id: str) -> bool:
+        return self._remove(schema.limits, limit_id)
+
+    def remove_budget(self, budget_id: str) -> bool:
+        return self._remove(schema.budgets, budget_id)
+
+    def limits(self) -> list[Limit]:
+        """All limits, in the order in which they were set first."""
+        with self._control.reading() as connection:
+            query = select(schema.limits).order_by(schema.limits.c.created_ns, schema.limits.c.id)
+            return [as_record(Limit, row) for row in connection.execute(query)]
+
+    def budgets(self) -> list[BudgetRow]:
+        """All budgets, in the order in which they were set first."""
+        with self._control.reading() as connection:
+            query = select(schema.budgets).order_by(schema.budgets.c.created_ns, schema.budgets.c.id)
+            return [as_record(BudgetRow, row) for row in connection.execute(query)]
+
+    def _set(self, table: Table, row: R, more: tuple[str, ...]) -> R:
+        same = and_(*(table.c[name] == getattr(row, name) for name in (*Scope.__struct_fields__, *more)))
+        with self._control.writing() as connection:
+            found = connection.execute(select(table.c.id, table.c.created_ns).where(same)).one_or_none()
+            if found is None:
+                connection.execute(insert(table).values(**msgspec.structs.asdict(row)))
+                return row
+            row = msgspec.structs.replace(row, id=found.id, created_ns=found.created_ns)
+            connection.execute(update(table).where(same).values(**msgspec.structs.asdict(row)))
+            return row
+
+    def _remove(self, table: Table, row_id: str) -> bool:
+        with self._control.writing() as connection:
+            return connection.execute(delete(table).where(table.c.id == row_id)).rowcount > 0
+
+
+def _is(tenant: Tenant) -> ColumnElement[bool]:
+    return and_(schema.tenants.c.organisation == tenant.organisation, schema.tenants.c.project == tenant.project)

@@ -1,0 +1,91 @@
+"""Single attempts from the lake, each once, for whoever follows a sum down to its requests or hands usage on."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ibis
+import msgspec
+from ibis import _
+from ibis.expr.types import Table
+
+from clauseway.metering import Unit
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.usage import engine, priced_once, sealed_usage
+from clauseway.values import Interval
+
+# Rows read at a time: enough to be quick, little enough that any period fits into memory.
+_CHUNK_ROWS = 20_000
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt that counts, with its labels written out. `units` are as the cloud reported them."""
+
+    request_id: str
+    attempt: int
+    event_ns: int
+    organisation: str
+    project: str
+    key_id: str
+    seller: str
+    segment: str
+    deployment: str
+    cloud: str
+    region: str
+    product: str
+    model: str
+    decision: str
+    outcome: str
+    terms: tuple[str, ...]
+    status: int
+    endpoint: int
+    tier: str
+    upstream_id: str
+    units: Mapping[Unit, int]
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which attempts: those with event days in `days`, and where a name is given, with that name."""
+
+    days: Interval
+    seller: str = ""
+    cloud: str = ""
+    product: str = ""
+    request_id: str = ""
+
+
+def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) -> Iterator[Attempt]:
+    """The attempts in order of event time, then record id; with `first` or `last` so many of either end only.
+
+    What came back as failed, or was lost in a crash, has no charge and is left out.
+    """
+    with engine() as con:
+        usage = sealed_usage(con, lake, selection.days)
+        if usage is None:
+            return
+        chosen = priced_once(_chosen(usage, selection))
+        ends = []
+        if first:
+            ends.append(chosen.order_by(_.event_ns, _.request_id, _.attempt).limit(first))
+        if last:
+            ends.append(chosen.order_by(_.event_ns.desc(), _.request_id.desc(), _.attempt.desc()).limit(last))
+        if ends:
+            chosen = ibis.union(*ends, distinct=True) if len(ends) > 1 else ends[0]
+        found = con.raw_sql(con.compile(chosen.order_by(_.event_ns, _.request_id, _.attempt)))
+        names = [column[0] for column in found.description]
+        while rows := found.fetchmany(_CHUNK_ROWS):
+            for row in rows:
+                yield _attempt(dict(zip(names, row, strict=True)))
+
+
+def _chosen(usage: Table, selection: Selection) -> Table:
+    named = {name: getattr(selection, name) for name in ("seller", "cloud", "product", "request_id")}
+    for name, wanted in named.items():
+        if wanted:
+            usage = usage.filter(usage[name].cast("string") == wanted)
+    return usage
+
+
+def _attempt(row: Mapping[str, Any]) -> Attempt:
+    fields = {name: row[name] for name in Attempt.__struct_fields__ if name not in ("units", "terms", "tier")}
+    units = {unit: row[unit.column] for unit in Unit if row[unit.column] is not None}
+    return Attempt(**fields, units=units, tier=row["tier"] or "", terms=tuple(row["terms"] or ()))

@@ -1,0 +1,226 @@
+"""Records as columns: one flat row per attempt, its labels written out, its units a column each.
+
+A unit that was not reported is null, zero is a report of zero. The seller is the buyer's: the party the customer pays,
+whoever hosts. A column is added at the end or as a unit, never changed; readers take a missing one for null.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import TypeVar
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clauseway.metering import (
+    Buyer,
+    Deployment,
+    Intent,
+    Ruling,
+    Status,
+    Unit,
+    UsageRecord,
+    Used,
+    flaws_of_units,
+)
+from clauseway.metering.checks import UNITS_PER_REQUEST_MAX, UNITS_PER_ROW_MAX
+from clauseway.metering.units import CONTAINED_IN
+from clauseway.storage.lake.batches import Batch
+from clauseway.storage.lake.quarantine import Flawed
+from clauseway.values import DAY_NS
+
+R = TypeVar("R", Intent, UsageRecord)
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_BUYER = ("organisation", "project", "key_id", "seller", "segment")
+_DEPLOYMENT = ("deployment", "cloud", "region", "product", "model")
+_RULING = ("decision", "outcome", "terms", "receipt")
+
+_ATTEMPT = [
+    ("request_id", pa.string()),
+    ("attempt", pa.int32()),
+    ("event_ns", pa.int64()),
+    ("event_day", pa.date32()),
+    ("recorded_ns", pa.int64()),
+    ("endpoint", pa.int16()),
+]
+_LABELS = [
+    ("organisation", _WORD),
+    ("project", _WORD),
+    ("key_id", _WORD),
+    ("seller", _WORD),
+    ("segment", _WORD),
+    ("deployment", _WORD),
+    ("cloud", _WORD),
+    ("region", _WORD),
+    ("product", _WORD),
+    ("model", _WORD),
+    ("decision", _WORD),
+    ("outcome", _WORD),
+    ("terms", pa.list_(pa.string())),
+    ("receipt", _WORD),
+]
+_USAGE = [
+    ("status", pa.int8()),
+    ("http_status", pa.int16()),
+    ("streamed", pa.bool_()),
+    ("duration_us", pa.int64()),
+    ("first_content_us", pa.int64()),
+    ("charge_picodollars", pa.int64()),
+    ("upstream_id", pa.string()),
+]
+_INTENT = [
+    ("body_bytes", pa.int64()),
+    ("output_tokens_max", pa.int64()),
+    ("reserved_picodollars", pa.int64()),
+]
+_UNITS = [(unit.column, pa.int64()) for unit in Unit]
+
+# What came later; files that were written before lack it.
+LATER = [("tier", pa.string())]
+
+USAGE_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_USAGE, *_UNITS, *LATER])
+INTENT_SCHEMA = pa.schema([*_ATTEMPT, *_LABELS, *_INTENT])
+
+
+def sound_table(batch: Batch) -> tuple[pa.Table, list[Flawed]]:
+    """The batch's usage, and the records whose units cannot be true: attempts without units there, whole here."""
+    try:
+        table = usage_table(batch)
+    except OverflowError:  # a count beyond 63 bits
+        table = None
+    if table is not None and is_sound(table):
+        return table, []
+    sound, flawed = held_back(batch)
+    return usage_table(sound), flawed
+
+
+def is_sound(usage: pa.Table, most: int = UNITS_PER_REQUEST_MAX) -> bool:
+    """Return whether no record has a flaw that `metering.flaws_of_units` would find, asked of all at once.
+
+    `most` is what a record may have of a unit. A lake also holds records that sum many requests.
+    """
+    for unit in Unit:
+        counts = usage[unit.column]
+        if counts.null_count < len(counts):
+            outer = pc.min_max(counts).as_py()
+            bound = UNITS_PER_ROW_MAX if unit is Unit.REQUESTS else most
+            if outer["min"] < 0 or outer["max"] > bound:
+                return False
+    for whole in set(CONTAINED_IN.values()):
+        parts = [usage[part.column] for part in Unit if CONTAINED_IN.get(part) is whole]
+        told = [pc.fill_null(part, 0) for part in parts if part.null_count < len(part)]
+        if told:
+            contained = reduce(pc.add, told)
+            if pc.any(pc.greater(contained, pc.fill_null(usage[whole.column], 0))).as_py():
+                return False
+    return True
+
+
+def held_back(batch: Batch) -> tuple[Batch, list[Flawed]]:
+    """The batch with every record whose units cannot be true in quarantine: an attempt without units. And those."""
+    flawed: list[Flawed] = []
+    usage = list(batch.usage)
+    for place, record in enumerate(usage):
+        # No record says how many requests it stands for: it is one.
+        if flaws := flaws_of_units(dict(record.units)):
+            body = msgspec.json.encode(row_of(batch, record)).decode()
+            origin = f"{batch.spool}/{batch.segment}"
+            flawed.append(Flawed(origin=origin, line=batch.first_frame, flaws=flaws, body=body))
+            usage[place] = msgspec.structs.replace(record, status=Status.QUARANTINED, units=())
+    return (msgspec.structs.replace(batch, usage=usage) if flawed else batch), flawed
+
+
+def row_of(batch: Batch, record: UsageRecord) -> dict[str, object]:
+    """A record as a row of fields, as `metering.examine` takes it."""
+    row: dict[str, object] = {"request_id": str(record.request), "status": record.status.name.lower()}
+    for name in ("attempt", "event_ns", "endpoint", "http_status", "streamed", "duration_us", "first_content_us"):
+        row[name] = getattr(record, name)
+    row |= {"charge_picodollars": record.charge_picodollars, "upstream_id": record.upstream_id}
+    row["tier"] = record.tier
+    for name, values in _label_columns(batch, [record]).items():
+        row[name] = values[0].as_py()
+    return row | {unit.column: count for unit, count in record.units}
+
+
+def used_table(rows: Sequence[Used], recorded_ns: int) -> pa.Table:
+    """Rows that were believed on import, as usage; recorded now where they do not say when they became known."""
+    columns: dict[str, object] = {
+        name: [getattr(row, name) for row in rows] for name in USAGE_SCHEMA.names if name in Used.__struct_fields__
+    }
+    columns |= {
+        "request_id": [str(row.request) for row in rows],
+        "event_day": [row.event_ns // DAY_NS for row in rows],
+        "recorded_ns": [row.recorded_ns or recorded_ns for row in rows],
+        "status": [int(row.status) for row in rows],
+    }
+    columns |= _unit_columns([row.units for row in rows])
+    return pa.table(columns, schema=USAGE_SCHEMA)
+
+
+def usage_table(batch: Batch) -> pa.Table:
+    """The batch's usage records, in the order they were written."""
+    records = batch.usage
+    columns: dict[str, object] = {**_attempt_columns(records), **_label_columns(batch, records)}
+    for name in ("http_status", "streamed", "duration_us", "first_content_us", "charge_picodollars", "upstream_id"):
+        columns[name] = [getattr(record, name) for record in records]
+    columns["status"] = [int(record.status) for record in records]
+    columns["tier"] = [record.tier for record in records]
+    columns |= _unit_columns([record.units for record in records])
+    return pa.table(columns, schema=USAGE_SCHEMA)
+
+
+def intent_table(batch: Batch) -> pa.Table:
+    """The batch's intents, in the order they were written."""
+    columns: dict[str, object] = {**_attempt_columns(batch.intents), **_label_columns(batch, batch.intents)}
+    for name in ("body_bytes", "output_tokens_max", "reserved_picodollars"):
+        columns[name] = [getattr(intent, name) for intent in batch.intents]
+    return pa.table(columns, schema=INTENT_SCHEMA)
+
+
+def _unit_columns(reports: Sequence[Sequence[tuple[Unit, int]]]) -> dict[str, object]:
+    """A column per unit. One that no record reports costs nothing."""
+    told = {unit for report in reports for unit, _ in report}
+    counts = list(map(dict, reports))
+    return {
+        unit.column: [count.get(unit) for count in counts] if unit in told else pa.nulls(len(reports), pa.int64())
+        for unit in Unit
+    }
+
+
+def _attempt_columns(records: Sequence[R]) -> dict[str, list[object]]:
+    return {
+        "request_id": [str(record.request) for record in records],
+        "attempt": [record.attempt for record in records],
+        "event_ns": [record.event_ns for record in records],
+        "event_day": [record.event_ns // DAY_NS for record in records],
+        "recorded_ns": [record.recorded_ns for record in records],
+        "endpoint": [record.endpoint for record in records],
+    }
+
+
+def _label_columns(batch: Batch, records: Sequence[R]) -> dict[str, pa.Array]:
+    return (
+        _columns_of(batch.buyers, [record.buyer for record in records], _BUYER)
+        | _columns_of(batch.deployments, [record.deployment for record in records], _DEPLOYMENT)
+        | _columns_of(batch.rulings, [record.ruling for record in records], _RULING)
+    )
+
+
+def _columns_of(
+    labels: Mapping[int, Buyer] | Mapping[int, Deployment] | Mapping[int, Ruling],
+    codes: Sequence[int],
+    names: Sequence[str],
+) -> dict[str, pa.Array]:
+    """The fields of labels as columns. A label is looked at once, however many records name it."""
+    place = {code: number for number, code in enumerate(labels)}
+    places = pa.array([place[code] for code in codes], pa.int32())
+    columns = {}
+    for name in names:
+        values = [getattr(label, name) for label in labels.values()]
+        if name == "terms":
+            columns[name] = pa.array(values, pa.list_(pa.string())).take(places)
+        else:
+            words = {word: number for number, word in enumerate(dict.fromkeys(values))}
+            which = pa.array([words[word] for word in values], pa.int32()).take(places)
+            columns[name] = pa.DictionaryArray.from_arrays(which, pa.array(list(words), pa.string()))
+    return columns

@@ -1,0 +1,230 @@
+"""Usage named by its content: the same attempts have the same name in any home.
+
+The name of a day is a hash of its attempts that count, each once, in the order of their requests: so neither files nor
+batches nor the order in which they came are in it. It covers what an attempt is and what its charge can turn on. When
+it was first known is not in it: that decides which attempts are named (`Lake.as_known`), and changes no amount beyond.
+
+Rows are hashed column by column, in blocks: some microseconds a row, once for each set of files that a day has had.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from ibis import _
+from ibis.backends import BaseBackend
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import OperationalError
+
+from clauseway.metering import Unit
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control
+from clauseway.storage.lake.columns import USAGE_SCHEMA
+from clauseway.storage.lake.files import LakeFile
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.usage import engine, priced_once, sealed_usage
+from clauseway.values import Interval, day_after
+
+_WORDS = (
+    "request_id", "organisation", "project", "seller", "segment", "cloud", "region", "product", "model", "tier"
+)  # fmt: skip
+_NUMBERS = ("attempt", "event_ns", "endpoint", "status")
+_UNITS = tuple(unit.column for unit in Unit)
+# Rows hashed together. INVARIANT: never changed, as a day's name depends on it.
+_BLOCK_ROWS = 65_536
+_CHUNK_ROWS = 50_000
+_FORMAT = b"clauseway usage 1"
+
+
+class DayContent(msgspec.Struct, frozen=True, kw_only=True):
+    """The attempts of an event day that count: how many, and the hash of them."""
+
+    day: date
+    attempts: int
+    digest: str
+
+
+def day_contents(lake: Lake, days: Interval) -> list[DayContent]:
+    """The content of each of these event days that has any, in order."""
+    files = lake.usage_files(days)
+    by_day = {day: _files_digest(of) for day, of in _by_days(files, days).items()}
+    known = _kept(lake.control, days) if not lake.is_limited else {}
+    found = {day: known[day][1] for day, of in by_day.items() if day in known and known[day][0] == of}
+    missing = [day for day in by_day if day not in found]
+    if missing:
+        read = _read(lake, missing)
+        if not lake.is_limited:
+            _keep(lake.control, {day: (by_day[day], read[day]) for day in missing})
+        found |= read
+    return [found[day] for day in sorted(found) if found[day].attempts]
+
+
+def content_digest(contents: Sequence[DayContent]) -> str:
+    """The name of the usage of some days; empty where there is none."""
+    if not contents:
+        return ""
+    told = [(str(one.day), one.attempts, one.digest) for one in contents]
+    return hashlib.blake2b(msgspec.json.encode(told), digest_size=32).hexdigest()
+
+
+def attempts_of(contents: Sequence[DayContent]) -> int:
+    """How many attempts count on some days."""
+    return sum(one.attempts for one in contents)
+
+
+def counted_attempts(lake: Lake, days: Interval) -> Iterator[pa.RecordBatch]:
+    """The attempts of some days that count, each once, in the order of their days; whole, as usage is written."""
+    with engine() as con:
+        usage = sealed_usage(con, lake, days)
+        if usage is None:
+            return
+        chosen = priced_once(usage).select(*USAGE_SCHEMA.names)
+        ordered = chosen.order_by(_.event_day, _.event_ns, _.request_id, _.attempt)
+        yield from con.con.sql(con.compile(ordered)).to_arrow_reader(_CHUNK_ROWS)
+
+
+def _by_days(files: Sequence[LakeFile], days: Interval) -> dict[date, list[LakeFile]]:
+    """The files that may hold rows of a day, by day in order."""
+    found: dict[date, list[LakeFile]] = {}
+    for file in files:
+        day, last = max(file.first_day, days.begin), min(file.last_day, days.end - date.resolution)
+        while day <= last:
+            found.setdefault(day, []).append(file)
+            day = day_after(day)
+    return dict(sorted(found.items()))
+
+
+def _files_digest(files: Sequence[LakeFile]) -> str:
+    """The hash of the files that hold a day's rows: while they are the same, so is its content."""
+    together = "".join(sorted(file.digest for file in files))
+    return hashlib.blake2b(together.encode(), digest_size=32).hexdigest()
+
+
+def _kept(control: Control, days: Interval) -> dict[date, tuple[str, DayContent]]:
+    """What was read before, by day, with the hash of the files that it was read from."""
+    columns = schema.usage_contents.c
+    query = select(schema.usage_contents).where(columns.day >= days.begin, columns.day < days.end)
+    with control.reading() as connection:
+        return {
+            row.day: (row.files, DayContent(day=row.day, attempts=row.attempts, digest=row.digest))
+            for row in connection.execute(query)
+        }
+
+
+def _keep(control: Control, found: Mapping[date, tuple[str, DayContent]]) -> None:
+    """Keep what was read, where the home may be written to: it is computed again otherwise."""
+    columns = schema.usage_contents.c
+    with suppress(OperationalError), control.writing() as connection:
+        for day, (files, one) in found.items():
+            connection.execute(delete(schema.usage_contents).where(columns.day == day))
+            values = {"day": day, "files": files, "attempts": one.attempts, "digest": one.digest}
+            connection.execute(insert(schema.usage_contents).values(**values))
+
+
+def _read(lake: Lake, days: Sequence[date]) -> dict[date, DayContent]:
+    """Read the content of these days, a stretch of them at a time."""
+    found = {day: DayContent(day=day, attempts=0, digest="") for day in days}
+    with engine() as con:
+        for stretch in _stretches(days):
+            for day, rows in _in_order(con, lake, stretch):
+                found[day] = rows.end(day)
+    return found
+
+
+def _stretches(days: Sequence[date]) -> Iterator[Interval]:
+    """The days as intervals without a gap."""
+    begin = before = days[0]
+    for day in days[1:]:
+        if day != day_after(before):
+            yield Interval(begin, day_after(before))
+            begin = day
+        before = day
+    yield Interval(begin, day_after(before))
+
+
+def _in_order(con: BaseBackend, lake: Lake, days: Interval) -> Iterator[tuple[date, "_Rows"]]:
+    """Hash the attempts of some days in order of day, request and attempt."""
+    usage = sealed_usage(con, lake, days)
+    if usage is None:
+        return
+    columns = {name: _[name].cast("string").fill_null("") for name in _WORDS}
+    columns |= {name: _[name].fill_null(0).cast("int64") for name in (*_NUMBERS, *_UNITS)}
+    chosen = priced_once(usage).select("event_day", **columns)
+    ordered = chosen.order_by(_.event_day, _.request_id, _.attempt)
+    at: date | None = None
+    rows = _Rows()
+    for batch in con.con.sql(con.compile(ordered)).to_arrow_reader(_CHUNK_ROWS):
+        for day, part in _by_day(pa.Table.from_batches([batch])):
+            if at is not None and day != at:
+                yield at, rows
+                rows = _Rows()
+            at = day
+            rows.add(part)
+    if at is not None:
+        yield at, rows
+
+
+def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
+    """The parts of a table in order of day, by day."""
+    numbers = table["event_day"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
+    cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    for begin, end in pairwise(cuts):
+        if begin < end:
+            yield table["event_day"][begin].as_py(), table.slice(begin, end - begin)
+
+
+class _Rows:
+    """The hash of rows that come in order, in chunks of any size."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(_FORMAT, digest_size=32)
+        self._waiting: list[pa.Table] = []
+        self._count = self._rows = 0
+
+    def add(self, rows: pa.Table) -> None:
+        self._waiting.append(rows)
+        self._count += rows.num_rows
+        self._rows += rows.num_rows
+        while self._count >= _BLOCK_ROWS:
+            together = pa.concat_tables(self._waiting)
+            self._hash.update(_block(together.slice(0, _BLOCK_ROWS)))
+            self._waiting = [together.slice(_BLOCK_ROWS)]
+            self._count -= _BLOCK_ROWS
+
+    def end(self, day: date) -> DayContent:
+        if self._count:
+            self._hash.update(_block(pa.concat_tables(self._waiting)))
+        return DayContent(day=day, attempts=self._rows, digest=self._hash.hexdigest())
+
+
+def _block(rows: pa.Table) -> bytes:
+    """The hash of some rows, column by column; a unit that none of them has is left out."""
+    digest = hashlib.blake2b(str(rows.num_rows).encode(), digest_size=32)
+    for name in (*_WORDS, *_NUMBERS):
+        digest.update(name.encode())
+        digest.update(_text(rows[name]) if name in _WORDS else _numbers(rows[name]))
+    for name in _UNITS:
+        values = _numbers(rows[name])
+        if values.strip(b"\0"):
+            digest.update(name.encode())
+            digest.update(values)
+    return digest.digest()
+
+
+def _numbers(column: pa.ChunkedArray) -> bytes:
+    return bytes(column.to_numpy().astype("<i8", copy=False).tobytes())
+
+
+def _text(column: pa.ChunkedArray) -> bytes:
+    """The lengths of texts, and then the texts."""
+    whole = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in column.chunks])
+    offsets = np.frombuffer(whole.buffers()[1], dtype="<i8")[whole.offset : whole.offset + len(whole) + 1]
+    texts = whole.buffers()[2]
+    begin, end = int(offsets[0]), int(offsets[-1])
+    held = b"" if texts is None else memoryview(texts)[begin:end].tobytes()
+    return np.diff(offsets).astype("<i8").tobytes() + held

@@ -1,0 +1,124 @@
+"""Digests: the lake's files held against the SHA-256 that sealing wrote into the database.
+
+    LakeDamaged(InvalidInput)     files that are missing, or are not what was written; nothing was read from them
+
+Every byte is read: a file's size and times say nothing about an edit by somebody who sets them. See docs/choices/0050.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clauseway.storage.lake.files import LakeFile
+from clauseway.values import InvalidInput, Problem
+
+MISSING, CHANGED = "missing", "changed"
+# The hash runs without Python's lock; more threads than that wait for the disk.
+_THREADS_MAX = 4
+
+
+class LakeFault(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the lake that is `missing` or `changed`, with the event days whose records it held.
+
+    `digest` is the SHA-256 that it had when it was written. Nobody reads a retired file any more.
+    """
+
+    name: str
+    what: str
+    first_day: date
+    last_day: date
+    rows: int
+    digest: str
+    is_retired: bool = False
+
+    @property
+    def problem(self) -> Problem:
+        why = "it is not there" if self.what == MISSING else "its bytes are not those that were written"
+        days = f"{self.first_day}" if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
+        return Problem(
+            what=f"a file of the lake is {self.what}",
+            why=f"{why}; it held {self.rows:,} records of {days}",
+            where=self.name,
+            todo=f"Put it back from a backup: its SHA-256 is {self.digest}. Then: clauseway lake check. "
+            f"Without a backup, accept the loss: clauseway lake accept {self.name} --why …",
+        )
+
+
+class LakeDamaged(InvalidInput):
+    """Files of the lake are missing, or are not what was written."""
+
+    def __init__(self, faults: Sequence[LakeFault]) -> None:
+        super().__init__(*(fault.problem for fault in faults))
+        self.faults = tuple(faults)
+
+
+def faults_in(root: Path, files: Iterable[LakeFile]) -> list[LakeFault]:
+    """Read every byte of the files; those that are not what was written, in the order given."""
+    wanted = list(files)
+    threads = max(1, min(_THREADS_MAX, os.cpu_count() or 1, len(wanted)))
+    if threads == 1:
+        found = [_fault(root, file) for file in wanted]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(lambda file: _fault(root, file), wanted))
+    return [fault for fault in found if fault is not None]
+
+
+def faults_at_sight(root: Path, files: Iterable[LakeFile]) -> list[LakeFault]:
+    """The files that are missing or of another size. Quick, and blind to an edit that keeps the size."""
+    return [_faulty(file, what) for file in files if (what := _at_sight(root / file.name, file))]
+
+
+def as_changed(file: LakeFile) -> LakeFault:
+    """The fault of a file whose bytes were found to be others."""
+    return _faulty(file, CHANGED)
+
+
+def require_sound(root: Path, files: Iterable[LakeFile]) -> None:
+    """Raise LakeDamaged with every file that is not what was written."""
+    if faults := faults_in(root, files):
+        raise LakeDamaged(faults)
+
+
+def read_rows(path: Path, **asked: Any) -> pa.Table:
+    """Read rows of a Parquet file as pyarrow does, each page against its checksum where it has one."""
+    return pq.read_table(path, page_checksum_verification=True, **asked)
+
+
+def _fault(root: Path, file: LakeFile) -> LakeFault | None:
+    path = root / file.name
+    if what := _at_sight(path, file):
+        return _faulty(file, what)
+    try:
+        with path.open("rb") as stored:
+            is_sound = hashlib.file_digest(stored, "sha256").hexdigest() == file.digest
+    except FileNotFoundError:
+        return _faulty(file, MISSING)
+    return None if is_sound else _faulty(file, CHANGED)
+
+
+def _at_sight(path: Path, file: LakeFile) -> str:
+    try:
+        return "" if path.stat().st_size == file.bytes else CHANGED
+    except (FileNotFoundError, NotADirectoryError):
+        return MISSING
+
+
+def _faulty(file: LakeFile, what: str) -> LakeFault:
+    return LakeFault(
+        name=file.name,
+        what=what,
+        first_day=file.first_day,
+        last_day=file.last_day,
+        rows=file.rows,
+        digest=file.digest,
+        is_retired=file.is_retired,
+    )

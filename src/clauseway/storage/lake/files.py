@@ -1,0 +1,153 @@
+"""The list of the lake's files, kept in the control database beside the manifest.
+
+A file appears with the batch whose rows it holds, in one transaction, or in place of those it was merged from, in one
+transaction. What is no longer read is retired first and deleted later, so that a query that had listed it still ends.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select, update
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control, as_record
+from clauseway.values import Interval, InvalidInput, Problem
+
+USAGE, INTENTS = "usage", "intents"
+# How the spools of estimates for lost files begin, and with them the names of their files.
+ESTIMATE = "lost-"
+_PLACES = msgspec.json.Decoder(list[tuple[str, str, str, str]])
+
+
+class DroppedDays(InvalidInput):
+    """Single records of these days were dropped; only their hourly sums are left."""
+
+
+class LakeFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A Parquet file: its name in the lake, the event days and request ids it spans, and the SHA-256 of its bytes.
+
+    `sealed_ns` is when the newest of its rows was sealed. `apart`: no attempt in it is there twice, or in a file that
+    was sealed before. `places` are the products, clouds, sellers and regions of its usage, as JSON; empty where nobody
+    looked. `retired_ns` is when it was merged into others or dropped; 0 while readers see it. `lost_ns` is when it was
+    accepted that it is lost; 0 unless it is.
+    """
+
+    name: str
+    kind: str
+    first_day: date
+    last_day: date
+    first_request: str
+    last_request: str
+    rows: int
+    bytes: int
+    digest: str
+    sealed_ns: int
+    apart: bool = False
+    places: str = ""
+    retired_ns: int = 0
+    lost_ns: int = 0
+
+    @property
+    def is_estimate(self) -> bool:
+        """Return whether the file stands for a lost one, and goes when that is put back."""
+        return self.name.rpartition("/")[2].startswith(ESTIMATE)
+
+    @property
+    def is_retired(self) -> bool:
+        return self.retired_ns > 0
+
+    def told_places(self) -> list[tuple[str, str, str, str]]:
+        """Product, cloud, seller and region of its usage; none where nobody looked."""
+        return _PLACES.decode(self.places) if self.places else []
+
+
+def list_files(connection: Connection, files: Iterable[LakeFile]) -> None:
+    """Let readers see these files."""
+    rows = [{**msgspec.structs.asdict(file), "retired_ns": 0} for file in files]
+    if rows:
+        connection.execute(insert(schema.lake_files), rows)
+
+
+def retire(connection: Connection, names: Sequence[str], retired_ns: int) -> None:
+    """Let no reader see these files any more. INVARIANT: each of them was seen until now, so nothing counts twice."""
+    columns = schema.lake_files.c
+    for name in names:
+        seen = (columns.name == name) & (columns.retired_ns == 0)
+        done = connection.execute(update(schema.lake_files).where(seen).values(retired_ns=retired_ns))
+        assert done.rowcount == 1, f"{name} is not in the lake"
+
+
+def forget(control: Control, names: Iterable[str]) -> None:
+    """Take retired files off the list, once they are deleted."""
+    columns = schema.lake_files.c
+    with control.writing() as connection:
+        for name in names:
+            connection.execute(delete(schema.lake_files).where(columns.name == name, columns.retired_ns > 0))
+
+
+def files_of(control: Control, kind: str, days: Interval | None = None) -> list[LakeFile]:
+    """The files of a kind that readers see, all or those with rows of some of the days, in the order they appeared.
+
+    Raises DroppedDays where single records of these days are not kept any more: a sum without them would be wrong.
+    """
+    columns = schema.lake_files.c
+    seen = (columns.kind == kind) & (columns.retired_ns == 0) & (columns.lost_ns == 0)
+    query = select(schema.lake_files).where(seen).order_by(columns.sequence)
+    if days is not None:
+        query = query.where(columns.first_day < days.end, columns.last_day >= days.begin)
+    with control.reading() as connection:
+        if days is not None:
+            _refuse_dropped(connection, days)
+        return [as_record(LakeFile, row) for row in connection.execute(query)]
+
+
+def every_file(control: Control) -> list[LakeFile]:
+    """All files on the list, of usage and intents, those retired and not yet deleted too."""
+    with control.reading() as connection:
+        query = select(schema.lake_files).order_by(schema.lake_files.c.sequence)
+        return [as_record(LakeFile, row) for row in connection.execute(query)]
+
+
+def lost_files(control: Control) -> list[LakeFile]:
+    """The files that were accepted as lost and are not back."""
+    columns = schema.lake_files.c
+    with control.reading() as connection:
+        query = select(schema.lake_files).where(columns.lost_ns > 0, columns.retired_ns == 0)
+        return [as_record(LakeFile, row) for row in connection.execute(query.order_by(columns.sequence))]
+
+
+def kept_names(control: Control, retired_before_ns: int) -> set[str]:
+    """The files that must stay: those that are seen, and those retired at that instant or later."""
+    columns = schema.lake_files.c
+    stays = (columns.retired_ns == 0) | (columns.retired_ns >= retired_before_ns)
+    with control.reading() as connection:
+        return set(connection.execute(select(columns.name).where(stays)).scalars())
+
+
+def drop_days(connection: Connection, files: Sequence[LakeFile], kept_from: date, dropped_ns: int) -> None:
+    """Keep no single records of the days before `kept_from`; `files` are all that hold some."""
+    retire(connection, [file.name for file in files], dropped_ns)
+    values = {
+        "first_day": min(file.first_day for file in files), "kept_from": kept_from,
+        "rows": sum(file.rows for file in files if file.kind == USAGE), "dropped_ns": dropped_ns,
+    }  # fmt: skip
+    connection.execute(insert(schema.dropped_days).values(**values))
+
+
+def kept_from(control: Control) -> date | None:
+    """The first day of which every record is kept; None where none was ever dropped."""
+    with control.reading() as connection:
+        columns = schema.dropped_days.c
+        latest = select(columns.kept_from).order_by(columns.kept_from.desc()).limit(1)
+        return connection.execute(latest).scalar_one_or_none()
+
+
+def _refuse_dropped(connection: Connection, days: Interval) -> None:
+    columns = schema.dropped_days.c
+    query = select(columns.kept_from).where(columns.first_day < days.end, columns.kept_from > days.begin)
+    kept = connection.execute(query.order_by(columns.kept_from.desc())).scalars().first()
+    if kept is not None:
+        what = f"single records before {kept} were dropped"
+        why = f"days from {days.begin} on are asked for, and a sum without them would be wrong"
+        raise DroppedDays(Problem(what=what, why=why, where="lake", todo=f"Ask for days from {kept} on."))

@@ -1,0 +1,315 @@
+"""The lake: sealed usage as Parquet files, one per event day, named by spool and range, listed in the database alone.
+
+Sealing writes beside, forces to disk, renames, forces the folder, and only then commits the range to the manifest,
+together with the list of its files, the hourly sums and whatever else belongs to the batch. A crash in between leaves
+files that nobody lists; sealing the batch again replaces them, and `sweep` removes them.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlalchemy import Connection, select, update
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control, Overlap, Sealed
+from clauseway.storage.lake.batches import Batch, Range
+from clauseway.storage.lake.columns import intent_table, sound_table
+from clauseway.storage.lake.digests import require_sound
+from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, files_of, forget, kept_names, list_files
+from clauseway.storage.lake.quarantine import hold
+from clauseway.storage.lake.records import days_of
+from clauseway.storage.lake.rollups import Summing, Sums, add_sums, replace_day, scan
+from clauseway.values import Interval
+
+Along = Callable[[Connection], object]
+# Rows that are read or left out together: small enough that a look for a few requests reads little.
+_ROW_GROUP = 131_072
+_NO_LIMIT_NS = (1 << 63) - 1
+_PLACE = ["product", "cloud", "seller", "region"]
+_FORMER_NAMES = ((USAGE, "usage_file"), (INTENTS, "intents_file"))
+
+
+def nothing(_: Connection) -> None:
+    """What goes along with a batch that is only itself."""
+
+
+class Lake:
+    """The files under `root`, which is created, and the manifest in `control`.
+
+    Sums of usage take what was known by `known_ns`, in files sealed by `sealed_ns`: by default, all.
+    """
+
+    def __init__(self, root: Path, control: Control) -> None:
+        self.root = root
+        self.control = control
+        self.known_ns = self.sealed_ns = _NO_LIMIT_NS
+        root.mkdir(parents=True, exist_ok=True)
+        _adopt_former(self)
+
+    @property
+    def is_limited(self) -> bool:
+        """Return whether sums leave out what came later."""
+        return min(self.known_ns, self.sealed_ns) < _NO_LIMIT_NS
+
+    def as_known(self, known_ns: int, sealed_ns: int | None = None) -> "Lake":
+        """The lake with the usage that was known by an instant, and sealed here by another."""
+        limited = copy(self)
+        limited.known_ns = known_ns
+        limited.sealed_ns = self.sealed_ns if sealed_ns is None else sealed_ns
+        return limited
+
+    def seal(self, batch: Batch, sealed_ns: int, *, also: Along = nothing) -> bool:
+        """Seal a batch; whether it is new. When this returns, the batch is durable and the spool may let go of it.
+
+        A record whose units cannot be true is an attempt without units in the lake, and whole in the quarantine. The
+        same range again changes nothing. What is `also` to be written is written in the transaction of its commit.
+        Raises storage.Overlap, and OSError where the disk fails.
+        """
+        if self.is_sealed(batch.range):
+            return False
+        usage, flawed = sound_table(batch)
+
+        def along(connection: Connection) -> None:
+            hold(connection, flawed, sealed_ns)
+            also(connection)
+
+        return self.seal_tables(batch.range, usage, intent_table(batch), sealed_ns, also=along)
+
+    def seal_tables(
+        self, of: Range, usage: pa.Table, intents: pa.Table, sealed_ns: int, *, also: Along = nothing
+    ) -> bool:
+        """Seal a range that is columns already (`USAGE_SCHEMA`, `INTENT_SCHEMA`). What is `also` to be written is
+        written in the transaction of its commit. Raises as `seal` does."""
+        return self.seal_parts(of, _by_day(usage), intents, sealed_ns, also=also)
+
+    def seal_parts(
+        self,
+        of: Range,
+        usage: Iterable[pa.Table],
+        intents: pa.Table,
+        sealed_ns: int,
+        *,
+        also: Along = nothing,
+    ) -> bool:
+        """Seal a range whose usage comes in parts, each of one event day and the days in order.
+
+        One part is in memory at a time, so a range may hold more rows than memory does. No attempt may
+        be in two parts.
+        """
+        if self.is_sealed(of):
+            return False
+        frames = f"{of.first_frame:010d}-{of.end_frame:010d}"
+        place = f"{of.spool}-{of.segment:016d}-{frames}.parquet"
+        summing = Summing(self.control, self.root)
+        written = list(self.write_parts(USAGE, place, summing.watch(usage), sealed_ns))
+        sums = summing.sums(written)
+        days = [file.first_day for file in written]
+        repeating = sums.anew | sums.unsure
+        files = [msgspec.structs.replace(file, apart=file.first_day not in repeating) for file in written]
+        files += self.write(INTENTS, place, intents, sealed_ns)
+        sealed = Sealed(
+            spool=of.spool,
+            segment=of.segment,
+            first_frame=of.first_frame,
+            end_frame=of.end_frame,
+            digest=hashlib.sha256("".join(file.digest for file in files).encode()).hexdigest(),
+            usage_rows=sum(file.rows for file in written),
+            intent_rows=intents.num_rows,
+            first_day=min(days, default=None),
+            last_day=max(days, default=None),
+            sealed_ns=sealed_ns,
+        )
+        return self.control.commit_batch(sealed, lambda connection: _commit(connection, files, sums, also))
+
+    def is_sealed(self, wanted: Range) -> bool:
+        """Whether this very range is committed. Raises Overlap where another one shares frames with it."""
+        frames = (wanted.first_frame, wanted.end_frame)
+        held = self.control.overlapping(wanted.spool, wanted.segment, *frames)
+        if held and [(other.first_frame, other.end_frame) for other in held] != [frames]:
+            raise Overlap(f"frames {frames} of {wanted.spool}/{wanted.segment} overlap {held[0].name}, which is sealed")
+        return bool(held)
+
+    def files(self, days: Interval | None = None, kind: str = USAGE) -> list[Path]:
+        """The files of a kind, all or those with rows of some of the days, in the order they appeared. Raises as
+        `sound` does."""
+        return [self.root / file.name for file in self.sound(files_of(self.control, kind, days))]
+
+    def usage_files(self, days: Interval | None = None) -> Sequence[LakeFile]:
+        """The files that sums of usage are made from. Whoever reads them asks `sound` first."""
+        files = files_of(self.control, USAGE, days)
+        return [file for file in files if file.sealed_ns <= self.sealed_ns]
+
+    def sound(self, files: Sequence[LakeFile]) -> Sequence[LakeFile]:
+        """These files, each as it was written: whatever reads rows asks here first. Raises LakeDamaged."""
+        require_sound(self.root, files)
+        return files
+
+    def sweep(self, retired_before_ns: int = 1 << 62) -> list[Path]:
+        """Remove the files that are not listed, and those retired before an instant; what was removed.
+
+        Only while nobody seals.
+        """
+        kept = kept_names(self.control, retired_before_ns)
+        gone = [path for path in self.root.rglob("*") if path.is_file() and self._name(path) not in kept]
+        for path in gone:
+            path.unlink()
+        forget(self.control, [self._name(path) for path in gone])
+        return gone
+
+    def write(self, kind: str, place: str, table: pa.Table, sealed_ns: int) -> list[LakeFile]:
+        """Write rows as one file per event day, each durable under its name; none for no rows. Nobody sees them yet."""
+        return list(self.write_parts(kind, place, _by_day(table), sealed_ns))
+
+    def write_parts(self, kind: str, place: str, parts: Iterable[pa.Table], sealed_ns: int) -> Iterator[LakeFile]:
+        """The same for rows that come in parts, each of one event day and the days in order."""
+        for day, of_day in groupby(parts, _day_of):
+            yield self._write_day(kind, place, day, of_day, sealed_ns)
+
+    def _write_day(self, kind: str, place: str, day: date, parts: Iterable[pa.Table], sealed_ns: int) -> LakeFile:
+        """Write the rows of a day as one file, and describe it."""
+        rows, ids, places = 0, list[str](), set[tuple[str, ...]]()
+
+        def watched() -> Iterator[pa.Table]:
+            nonlocal rows
+            for part in parts:
+                outer = pc.min_max(part["request_id"]).as_py()
+                ids.extend((outer["min"], outer["max"]))
+                rows += part.num_rows
+                if kind == USAGE:
+                    places.update(_places(part))
+                yield part
+
+        name = f"{kind}/{day}/{place}"
+        digest, size = self._write(name, watched())
+        return LakeFile(
+            name=name,
+            kind=kind,
+            first_day=day,
+            last_day=day,
+            first_request=min(ids),
+            last_request=max(ids),
+            rows=rows,
+            bytes=size,
+            digest=digest,
+            sealed_ns=sealed_ns,
+            places=json.dumps(sorted(map(list, places))) if kind == USAGE else "",
+        )
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _write(self, name: str, parts: Iterator[pa.Table]) -> tuple[str, int]:
+        """Write a table, in parts, so that its name appears only with all its bytes; their SHA-256 and their number."""
+        path = self.root / name
+        fresh = _make_folders(path.parent, self.root)
+        beside = path.with_name(f".{path.name}.{uuid4().hex}.part")
+        try:
+            first = next(parts)
+            with pq.ParquetWriter(beside, first.schema, compression="zstd", write_page_checksum=True) as writer:
+                writer.write_table(first, row_group_size=_ROW_GROUP)
+                for part in parts:
+                    writer.write_table(part, row_group_size=_ROW_GROUP)
+            with beside.open("rb") as written:
+                digest = hashlib.file_digest(written, "sha256").hexdigest()
+                os.fsync(written.fileno())
+            size = beside.stat().st_size
+            beside.rename(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)  # a full disk gets its room back
+            raise
+        for folder in (path.parent, *fresh):
+            _force_folder(folder)
+        return digest, size
+
+
+def _commit(connection: Connection, files: Iterable[LakeFile], sums: Sums, also: Along) -> None:
+    list_files(connection, files)
+    add_sums(connection, sums)
+    also(connection)
+
+
+def _places(usage: pa.Table) -> set[tuple[str, ...]]:
+    """The products, clouds, sellers and regions of usage, for `LakeFile.places`."""
+    distinct = usage.select(_PLACE).group_by(_PLACE, use_threads=False).aggregate([])
+    return {tuple(row[name] for name in _PLACE) for row in distinct.to_pylist()}
+
+
+def _by_day(table: pa.Table) -> Iterator[pa.Table]:
+    """The rows of each event day, the days in order; the rows of a day stay in theirs."""
+    days = sorted(pc.unique(table["event_day"]).to_pylist())
+    for day in days:
+        of_day = pc.equal(table["event_day"], pa.scalar(day, pa.date32()))
+        yield table if len(days) == 1 else table.filter(of_day)
+
+
+def _day_of(part: pa.Table) -> date:
+    """The one event day of a part."""
+    days = pc.min_max(part["event_day"]).as_py()
+    assert days["min"] == days["max"], "a part is of one day"
+    day: date = days["min"]
+    return day
+
+
+def _make_folders(folder: Path, root: Path) -> list[Path]:
+    """Make a folder under `root`; the folders in which a new name appeared."""
+    missing = []
+    while folder != root and not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+    return [one.parent for one in missing]
+
+
+def _force_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _adopt_former(lake: Lake) -> None:
+    """List the files of homes that named them in the manifest, one for all days of a batch."""
+    columns = schema.manifest.c
+    former = (columns.usage_file != "") | (columns.intents_file != "")
+    with lake.control.reading() as connection:
+        if connection.execute(select(columns.sequence).where(former).limit(1)).first() is None:
+            return
+    with lake.control.writing() as connection:
+        rows = connection.execute(select(schema.manifest).where(former).order_by(columns.sequence)).all()
+        found = [
+            _found(lake.root, kind, getattr(row, column), row.sealed_ns)
+            for row in rows
+            for kind, column in _FORMER_NAMES
+            if getattr(row, column)
+        ]
+        list_files(connection, found)
+        usage = [file for file in found if file.kind == USAGE]
+        for day in days_of(usage):
+            replace_day(connection, day.begin, scan([lake.root / file.name for file in usage], day))
+        connection.execute(update(schema.manifest).where(former).values(usage_file="", intents_file=""))
+
+
+def _found(root: Path, kind: str, name: str, sealed_ns: int) -> LakeFile:
+    path = root / name
+    table = pq.read_table(path, columns=["event_day", "request_id"])
+    days, ids = pc.min_max(table["event_day"]).as_py(), pc.min_max(table["request_id"]).as_py()
+    with path.open("rb") as written:
+        digest = hashlib.file_digest(written, "sha256").hexdigest()
+    return LakeFile(
+        name=name, kind=kind, first_day=days["min"], last_day=days["max"], first_request=ids["min"],
+        last_request=ids["max"], rows=table.num_rows, bytes=path.stat().st_size, digest=digest, sealed_ns=sealed_ns,
+    )  # fmt: skip

@@ -1,0 +1,158 @@
+"""Files of the lake that are lost: accepted as such with an estimate, and read again once they are put back.
+
+    listed ──▶ lost: no reader sees it; what the hourly sums say of it may stand for it
+      ▲          │
+      └──────────┘ put back with the bytes that it was sealed with: its estimate goes
+
+The hourly sums of a day were made from its files when they were sealed. What the other files of the day do not
+account for was in the lost one.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from sqlalchemy import Connection, insert, select, update
+
+from clauseway.metering import Status, Unit
+from clauseway.metering.checks import imported_id
+from clauseway.metering.endpoints import SUMMED as SUMMED_ENDPOINT
+from clauseway.storage.books.losses import SUMMED, Loss
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import as_record
+from clauseway.storage.lake.batches import Range
+from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
+from clauseway.storage.lake.digests import faults_in
+from clauseway.storage.lake.files import ESTIMATE, USAGE, LakeFile, files_of, lost_files, retire
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.records import days_of
+from clauseway.storage.lake.rollups import replace_day, scan, sums_of
+from clauseway.values import DAY_NS, Interval, day_of
+
+_FILES = schema.lake_files.c
+_HOUR_NS = DAY_NS // 24
+_PLACE = ("organisation", "project", "seller", "cloud", "region", "product", "model")
+_COUNTED = ("served", *(unit.column for unit in Unit))
+
+
+def accept_file(lake: Lake, file: LakeFile, loss: Loss, before: int, now_ns: int) -> Loss:
+    """Take a file for lost, with the estimate that a loss names, in one transaction; the loss as it is recorded.
+
+    `before` is how often the file was lost before. Only while nobody else changes the lake.
+    """
+    usage = _estimated(lake, file, now_ns) if loss.estimate == SUMMED else USAGE_SCHEMA.empty_table()
+    accepted = msgspec.structs.replace(loss, attempts=usage.num_rows)
+    also = partial(_take_for_lost, lake=lake, file=file, loss=accepted, now_ns=now_ns)
+    if usage.num_rows:
+        of = Range(spool=_spool(file), segment=before, first_frame=0, end_frame=1)
+        lake.seal_tables(of, usage, INTENT_SCHEMA.empty_table(), now_ns, also=also)
+    else:
+        with lake.control.writing() as connection:
+            also(connection)
+    return accepted
+
+
+def heal(lake: Lake, now_ns: int) -> list[LakeFile]:
+    """Read lost files again that were put back as they were sealed; which ones. Estimates for them go."""
+    lost = lost_files(lake.control)
+    damaged = {fault.name for fault in faults_in(lake.root, lost)} if lost else set()
+    healed = [file for file in lost if file.name not in damaged]
+    for file in healed:
+        with lake.control.writing() as connection:
+            # Attempts of it may have been sealed again meanwhile: they count once.
+            back = update(schema.lake_files).where(_FILES.name == file.name)
+            connection.execute(back.values(lost_ns=0, apart=False))
+            retire(connection, _estimates(connection, file), now_ns)
+            found = schema.losses.c
+            of_file = (found.file == file.name) & (found.found_ns == 0)
+            connection.execute(update(schema.losses).where(of_file).values(found_ns=now_ns))
+            _sum_again(connection, lake, file)
+    return healed
+
+
+def _take_for_lost(connection: Connection, lake: Lake, file: LakeFile, loss: Loss, now_ns: int) -> None:
+    lost = update(schema.lake_files).where(_FILES.name == file.name)
+    connection.execute(lost.values(lost_ns=now_ns))
+    connection.execute(insert(schema.losses).values(**_row(loss)))
+    _sum_again(connection, lake, file)
+
+
+def _row(loss: Loss) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(loss).items() if name != "number"}
+
+
+def _spool(file: LakeFile) -> str:
+    return ESTIMATE + hashlib.sha256(file.name.encode()).hexdigest()[:16]
+
+
+def _estimates(connection: Connection, file: LakeFile) -> list[str]:
+    """The names of the files that stand for a lost one."""
+    named = _FILES.name.contains(f"/{_spool(file)}-", autoescape=True)
+    return list(connection.execute(select(_FILES.name).where(named, _FILES.retired_ns == 0)).scalars())
+
+
+def _sum_again(connection: Connection, lake: Lake, file: LakeFile) -> None:
+    """Keep the hourly sums of the file's days those of the files that are read."""
+    if file.kind != USAGE:
+        return
+    seen = (_FILES.kind == USAGE) & (_FILES.retired_ns == 0) & (_FILES.lost_ns == 0)
+    for day in days_of([file]):
+        of_day = seen & (_FILES.first_day < day.end) & (_FILES.last_day >= day.begin)
+        rows = connection.execute(select(schema.lake_files).where(of_day))
+        files = [as_record(LakeFile, row) for row in rows]
+        # What a damaged file says is not known: the sums stay as they were.
+        if not faults_in(lake.root, files):
+            replace_day(connection, day.begin, scan([lake.root / one.name for one in files], day))
+
+
+def _estimated(lake: Lake, file: LakeFile, now_ns: int) -> pa.Table:
+    """What the hourly sums of the file's days hold beyond its other files, a row for each hour and place."""
+    rows = [row for day in days_of([file]) for row in _beyond(lake, file, day, now_ns)]
+    return pa.Table.from_pylist(rows, schema=USAGE_SCHEMA)
+
+
+def _beyond(lake: Lake, file: LakeFile, day: Interval, now_ns: int) -> Iterator[dict[str, Any]]:
+    others = [one for one in files_of(lake.control, USAGE, day) if one.name != file.name]
+    there = scan([lake.root / one.name for one in lake.sound(others)], day)
+    with lake.control.reading() as connection:
+        summed = sums_of(connection, day)
+    accounted = {_key(row): row for row in there}
+    for row in summed:
+        other = accounted.get(_key(row))
+        left = {name: row[name] - (other[name] if other else 0) for name in _COUNTED}
+        if left["served"] > 0 and min(left.values()) >= 0:
+            yield _usage_row(file, row, left, now_ns)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["hour"], *(row[name] for name in _PLACE)
+
+
+def _usage_row(file: LakeFile, row: Mapping[str, Any], left: Mapping[str, int], now_ns: int) -> dict[str, Any]:
+    """The usage of an hour as one record that sums many."""
+    event_ns = row["hour"] * _HOUR_NS
+    identity = "|".join(map(str, _key(row)))
+    return {
+        **{name: "" for name in USAGE_SCHEMA.names if pa.types.is_dictionary(USAGE_SCHEMA.field(name).type)},
+        **{name: row[name] for name in _PLACE},
+        "request_id": str(imported_id(f"{_spool(file)}@{now_ns}", identity)),
+        "attempt": 1,
+        "event_ns": event_ns,
+        "event_day": day_of(event_ns),
+        "recorded_ns": now_ns,
+        "endpoint": SUMMED_ENDPOINT,
+        "segment": "any",
+        "terms": [],
+        "status": int(Status.ESTIMATED),
+        "http_status": 0,
+        "streamed": False,
+        "duration_us": 0,
+        "first_content_us": 0,
+        "charge_picodollars": 0,
+        "upstream_id": "",
+        "tier": "",
+        **{unit.column: left[unit.column] or None for unit in Unit},
+    }

@@ -1,0 +1,62 @@
+"""A home as it was known at an instant, in a copy of its control data: to settle again from.
+
+The home itself is only read. Files of usage stay where they are.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.compute as pc
+from sqlalchemy import delete
+
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control
+from clauseway.storage.lake.digests import read_rows
+from clauseway.storage.lake.lake import Lake
+
+
+@contextmanager
+def copied(control: Path, lake: Path) -> Iterator[Lake]:
+    """The lake of a home with a copy of its control data, which may be changed. `control` is the home's database."""
+    with TemporaryDirectory(prefix="clauseway-") as folder:
+        copy = Path(folder) / "control.db"
+        if control.exists():
+            with closing(sqlite3.connect(control)) as source, closing(sqlite3.connect(copy)) as target:
+                source.backup(target)
+        opened = Control.open(copy)
+        try:
+            yield Lake(lake if lake.exists() else Path(folder) / "lake", opened)
+        finally:
+            opened.close()
+
+
+@contextmanager
+def as_known(control: Path, lake: Path, known_ns: int) -> Iterator[Lake]:
+    """The lake and the books of a home as they were known at an instant."""
+    with copied(control, lake) as past:
+        with past.control.writing() as connection:
+            for table, recorded in (
+                (schema.vouchers, schema.vouchers.c.recorded_ns),
+                (schema.closes, schema.closes.c.closed_ns),
+                (schema.settlements, schema.settlements.c.recorded_ns),
+            ):
+                connection.execute(delete(table).where(recorded > known_ns))
+        yield past.as_known(known_ns)
+
+
+def forget_since(control: Control, since_ns: int, begin: date) -> None:
+    """Take what was settled at an instant or later out of a copy, and closes of periods that end after a day."""
+    with control.writing() as connection:
+        connection.execute(delete(schema.settlements).where(schema.settlements.c.recorded_ns >= since_ns))
+        connection.execute(delete(schema.closes).where(schema.closes.c.end_day > begin))
+
+
+def rows_known(lake: Lake, known_ns: int) -> int:
+    """How many rows of usage were known by an instant. Raises LakeDamaged."""
+    files = lake.sound(lake.usage_files())
+    columns = (read_rows(lake.root / file.name, columns=["recorded_ns"])["recorded_ns"] for file in files)
+    return sum(pc.sum(pc.less_equal(column, known_ns)).as_py() or 0 for column in columns)

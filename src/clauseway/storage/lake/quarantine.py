@@ -1,0 +1,120 @@
+"""The quarantine: usage that cannot be true, whole as it came, until somebody corrects or drops it.
+
+Entries are kept after that too, with what became of them. `digest` names what is held: the same again is held once.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from clauseway.metering import Flaw
+from clauseway.storage.control import schema
+from clauseway.storage.control.control import Control
+
+OPEN, REPLAYED, DROPPED = "open", "replayed", "dropped"
+_AT_ONCE = 500  # rows looked up in one query: a database takes some thousands of values, not more
+
+
+class Flawed(msgspec.Struct, frozen=True, kw_only=True):
+    """A row to hold: which file or spool it came from, at which line or number, what is wrong, and the row (JSON)."""
+
+    origin: str
+    line: int
+    flaws: tuple[Flaw, ...]
+    body: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(f"{self.origin}\n{self.line}\n{self.body}".encode()).hexdigest()
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A row in quarantine. `state` is open, replayed or dropped; `ended_ns` is when it became so."""
+
+    number: int
+    origin: str
+    line: int
+    flaws: tuple[Flaw, ...]
+    body: str
+    state: str
+    quarantined_ns: int
+    ended_ns: int
+
+
+_FLAWS = msgspec.json.Decoder(tuple[Flaw, ...])
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """What became of rows that were to be held: those that wait now, and those that somebody had ended before."""
+
+    waiting: int
+    ended: int
+
+
+def hold(connection: Connection, flawed: Iterable[Flawed], quarantined_ns: int) -> Holding:
+    """Hold rows. One that is held already is held once; one that was replayed or dropped stays so."""
+    waiting = ended = 0
+    left = iter(flawed)
+    while some := list(islice(left, _AT_ONCE)):
+        columns = schema.quarantine.c
+        digests = [one.digest for one in some]
+        query = select(columns.digest, columns.state).where(columns.digest.in_(digests))
+        states = {row.digest: row.state for row in connection.execute(query)}
+        fresh = {digest: one for digest, one in zip(digests, some, strict=True) if digest not in states}
+        if fresh:
+            rows = [_row_of(one, digest, quarantined_ns) for digest, one in fresh.items()]
+            connection.execute(insert(schema.quarantine), rows)
+        ended_now = sum(states.get(digest, OPEN) != OPEN for digest in digests)
+        waiting, ended = waiting + len(some) - ended_now, ended + ended_now
+    return Holding(waiting, ended)
+
+
+def _row_of(one: Flawed, digest: str, quarantined_ns: int) -> dict[str, object]:
+    return {
+        "digest": digest,
+        "origin": one.origin,
+        "line": one.line,
+        "body": one.body,
+        "state": OPEN,
+        "flaws": msgspec.json.encode(one.flaws).decode(),
+        "quarantined_ns": quarantined_ns,
+        "ended_ns": 0,
+    }
+
+
+def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: int) -> None:
+    """Say what became of open rows."""
+    columns = schema.quarantine.c
+    for number in numbers:
+        is_open = (columns.sequence == number) & (columns.state == OPEN)
+        connection.execute(update(schema.quarantine).where(is_open).values(state=state, ended_ns=ended_ns))
+
+
+def held(control: Control, *, with_ended: bool = False, numbers: Sequence[int] = (), limit: int = 0) -> list[Held]:
+    """The rows in quarantine in the order they came, by default only those still open; some of them, or at most so
+    many."""
+    columns = schema.quarantine.c
+    query = select(schema.quarantine).order_by(columns.sequence)
+    if not with_ended:
+        query = query.where(columns.state == OPEN)
+    if numbers:
+        query = query.where(columns.sequence.in_(numbers))
+    if limit:
+        query = query.limit(limit)
+    with control.reading() as connection:
+        return [
+            Held(
+                number=row.sequence,
+                origin=row.origin,
+                line=row.line,
+                flaws=_FLAWS.decode(row.flaws),
+                body=row.body,
+                state=row.state,
+                quarantined_ns=row.quarantined_ns,
+                ended_ns=row.ended_ns,
+            )
+            for row in connection.execute(query)
+        ]

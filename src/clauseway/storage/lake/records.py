@@ -1,0 +1,71 @@
+"""The records of the lake, each attempt once: where one was recorded twice, what is known best of it stands."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from functools import reduce
+from operator import or_
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+from ibis import _
+from ibis.backends import BaseBackend
+from ibis.expr.types import BooleanValue, NumericValue, Table
+
+from clauseway.metering import SERVED, Unit
+from clauseway.storage.control.control import Control
+from clauseway.storage.lake.columns import LATER
+from clauseway.storage.lake.digests import require_sound
+from clauseway.storage.lake.files import USAGE, LakeFile, files_of
+from clauseway.values import Interval, day_after
+
+_ROWS = 20_000
+
+
+def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Interval]:
+    """Each day that the files span, as an interval, in order; all, or those among some days."""
+    spans = {file.first_day + timedelta(n) for file in files for n in range((file.last_day - file.first_day).days + 1)}
+    return [Interval(day, day_after(day)) for day in sorted(spans) if days is None or day in days]
+
+
+def once(con: BaseBackend, files: Sequence[Path], days: Interval) -> Table:
+    """The records of some days in these files. A column that no file knew yet is one of nulls."""
+    usage = con.read_parquet([str(file) for file in files], union_by_name=True)
+    usage = usage.mutate(**{unit.column: ibis.null("int64") for unit in Unit if unit.column not in usage.columns})
+    usage = usage.mutate(**{name: ibis.null("string") for name, _type in LATER if name not in usage.columns})
+    usage = usage.filter(_.event_day >= days.begin, _.event_day < days.end)
+    best_first = [_.status, _.recorded_ns, _.upstream_id]
+    ranked = usage.mutate(place=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first))
+    return ranked.filter(_.place == 0).drop("place")
+
+
+def is_served(status: NumericValue) -> BooleanValue:
+    """Return the condition that an attempt counts: its status is in one of the ranges of `SERVED`.
+
+    A range costs two comparisons a row however many codes it holds; a list costs one for each code.
+    """
+    return reduce(or_, (status.between(first, last) for first, last in _ranges(SERVED)))
+
+
+def _ranges(codes: Iterable[int]) -> list[tuple[int, int]]:
+    """Codes as the fewest ranges, both ends included."""
+    ranges: list[tuple[int, int]] = []
+    for code in sorted(codes):
+        if ranges and code == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], code)
+        else:
+            ranges.append((code, code))
+    return ranges
+
+
+def records(control: Control, root: Path, days: Interval | None = None) -> Iterator[pa.RecordBatch]:
+    """All records of the lake at `root`, or those of some days: day by day, by event time and then by request.
+
+    Raises LakeDamaged at the first day of which a file is not what was written.
+    """
+    for day in days_of(files_of(control, USAGE, days), days):
+        con = ibis.duckdb.connect()
+        files = files_of(control, USAGE, day)
+        require_sound(root, files)
+        in_order = once(con, [root / file.name for file in files], day).order_by(_.event_ns, _.request_id, _.attempt)
+        yield from con.con.sql(con.compile(in_order)).to_arrow_reader(_ROWS)

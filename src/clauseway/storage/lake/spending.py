@@ -1,0 +1,71 @@
+"""What one start of a gateway did, attempt by attempt, from the lake: for the slices of a budget that it died with."""
+
+from collections.abc import Sequence
+
+import msgspec
+import pyarrow.compute as pc
+
+from clauseway.metering import RequestId
+from clauseway.metering.endpoints import batch_codes
+from clauseway.storage.lake.digests import read_rows
+from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, files_of
+from clauseway.storage.lake.lake import Lake
+
+_SCOPE = ("organisation", "project", "key_id", "cloud", "product")
+_INTENT = ("request_id", "attempt", "recorded_ns", "endpoint", "reserved_picodollars", *_SCOPE)
+_END = ("request_id", "attempt", "status", "charge_picodollars")
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt at a cloud, in picodollars. `begun_ns` is the machine's clock; `status` is 0 where it has no end. What
+    the end of a batch is charged is not here: it is spent of a lease that no gateway holds."""
+
+    begun_ns: int
+    organisation: str
+    project: str
+    key_id: str
+    cloud: str
+    product: str
+    reserved: int
+    status: int
+    charge: int
+
+
+def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
+    """The sealed attempts of the start `boot` (hex), as far as they were sealed from `since_ns` on.
+
+    Where an attempt was ended twice, what is known best stands (the lowest status). Raises LakeDamaged.
+    """
+    first, last = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
+    of_boot = (pc.field("request_id") >= first) & (pc.field("request_id") <= last)
+    ends: dict[tuple[str, int], tuple[int, int]] = {}
+    for file in _sealed_since(lake, USAGE, since_ns, first, last):
+        for row in read_rows(lake.root / file.name, columns=list(_END), filters=of_boot).to_pylist():
+            found = (row["status"], row["charge_picodollars"])
+            key = (row["request_id"], row["attempt"])
+            ends[key] = min(ends.get(key, found), found)
+    attempts: dict[tuple[str, int], Attempt] = {}
+    of_batches = batch_codes()
+    for file in _sealed_since(lake, INTENTS, since_ns, first, last):
+        for row in read_rows(lake.root / file.name, columns=list(_INTENT), filters=of_boot).to_pylist():
+            key = (row["request_id"], row["attempt"])
+            status, charge = ends.get(key, (0, 0))
+            attempts[key] = Attempt(
+                begun_ns=row["recorded_ns"],
+                reserved=row["reserved_picodollars"],
+                status=status,
+                charge=0 if row["endpoint"] in of_batches else charge,
+                **{name: row[name] for name in _SCOPE},
+            )
+    return list(attempts.values())
+
+
+def _sealed_since(lake: Lake, kind: str, since_ns: int, first: str, last: str) -> Sequence[LakeFile]:
+    """The files sealed since an instant that may hold requests from the first to the last."""
+    return lake.sound(
+        [
+            file
+            for file in files_of(lake.control, kind)
+            if file.sealed_ns >= since_ns and file.first_request <= last and file.last_request >= first
+        ]
+    )

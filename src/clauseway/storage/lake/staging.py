@@ -1,0 +1,187 @@
+"""Rows on their way into the lake: on disk until all of them are there, then in order, whatever order they came in.
+
+    add ─▶ runs (Parquet) ─▶ repeats · claims · parts, each sorted by the engine within its memory
+    hold ─▶ rows that are wrong, one after the other
+
+So an import takes the same memory at any size, and its rows lie in the lake as one file a day. The folder belongs to
+one import and is emptied before the next: what a killed one left is worth nothing.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import ibis
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from ibis import _
+from ibis.expr.types import Table
+
+from clauseway.storage.lake.columns import USAGE_SCHEMA
+from clauseway.storage.lake.imports import Claim
+from clauseway.storage.lake.quarantine import Flawed
+
+# The limit counts the engine's buffers alone, not what its threads decode and hand out. One thread is
+# enough: reading and writing the rows in Python takes twenty times as long. See docs/choices/0070.
+_ENGINE_MEMORY = "200MB"
+_ENGINE_THREADS = 1
+_PART_ROWS = 131_072  # a row group of the lake
+_READ_ROWS = 20_000
+_KEYS = pa.schema(
+    [
+        ("identity", pa.binary(20)),
+        ("content", pa.binary(16)),
+        ("file", pa.int32()),
+        ("row", pa.int64()),
+        ("line", pa.int64()),
+        ("body", pa.string()),
+    ]
+)
+_FLAWED = msgspec.json.Decoder(Flawed)
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """Where a row came from, and how it came: its identity, a hash of what it says, file, row, line and body."""
+
+    identity: bytes
+    content: bytes
+    file: int
+    row: int
+    line: int
+    body: str
+
+
+class Repeat(msgspec.Struct, frozen=True, kw_only=True):
+    """A row whose record stood before it in the import, in `first_file` and `first_line`, and whether it says the
+    `same`."""
+
+    file: int
+    line: int
+    body: str
+    first_file: int
+    first_line: int
+    same: bool
+
+
+class Staging:
+    """The rows of one import, in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._held = (folder / "held.jsonl").open("wb")
+        self._runs: list[Path] = []
+        self._con = ibis.duckdb.connect(
+            memory_limit=_ENGINE_MEMORY,
+            threads=_ENGINE_THREADS,
+            temp_directory=str(folder / "engine"),
+            preserve_insertion_order=False,
+        )
+        self._con.raw_sql("SET enable_progress_bar = false")  # a command prints what it says itself
+
+    def close(self) -> None:
+        """Let go of everything, also on disk."""
+        self._con.disconnect()
+        self._held.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, usage: pa.Table, placed: Sequence[Placed]) -> None:
+        """Add rows (`USAGE_SCHEMA`), each with where it came from."""
+        columns = {name: [getattr(one, name) for one in placed] for name in _KEYS.names}
+        keys = pa.table(columns, schema=_KEYS)
+        for name in usage.column_names:
+            keys = keys.append_column(usage.schema.field(name), usage[name])
+        path = self._folder / f"run-{len(self._runs):08d}.parquet"
+        # Uncompressed is no quicker, and three times as large.
+        pq.write_table(keys, path, compression="lz4", write_statistics=False)
+        self._runs.append(path)
+
+    def hold(self, flawed: Iterable[Flawed]) -> None:
+        """Keep rows that are wrong for the transaction that ends the import."""
+        for one in flawed:
+            self._held.write(msgspec.json.encode(one) + b"\n")
+
+    def held(self) -> Iterator[Flawed]:
+        """The rows that are wrong, in the order they came."""
+        self._held.flush()
+        with (self._folder / "held.jsonl").open("rb") as lines:
+            for line in lines:
+                yield _FLAWED.decode(line)
+
+    def repeats(self) -> Iterator[Repeat]:
+        """The rows whose record stood before them, in their file or in an earlier one."""
+        if not self._runs:
+            return
+        window = ibis.window(group_by=[_.identity], order_by=[_.file, _.row])
+        ranked = (
+            self._rows()
+            .select("identity", "content", "file", "row", "line")
+            .mutate(
+                place=ibis.row_number().over(window),
+                first_content=_.content.first().over(window),
+                first_file=_.file.first().over(window),
+                first_line=_.line.first().over(window),
+            )
+        )
+        again = ranked.filter(_.place > 0).mutate(same=_.content == _.first_content)
+        names = ["file", "row", "line", "first_file", "first_line", "same"]
+        repeated = self._con.create_table("repeated", again.select(*names), temp=True)
+        bodies = self._rows().select("file", "row", "body")
+        told = repeated.inner_join(bodies, ["file", "row"]).order_by(_.file, _.row)
+        for batch in self._read(told.drop("row"), _READ_ROWS):
+            for row in batch.to_pylist():
+                yield Repeat(**row)
+
+    def claims(self) -> Iterator[Claim]:
+        """Each record once, in the order of their identities. After `repeats`."""
+        if not self._runs:
+            return
+        wanted = self._once().select(*Claim.__struct_fields__).order_by(_.identity)
+        for batch in self._read(wanted, _READ_ROWS):
+            for row in batch.to_pylist():
+                yield Claim(**row)
+
+    def parts(self) -> Iterator[pa.Table]:
+        """Each record once as usage, day by day and by request, in parts of one day each. After `repeats`."""
+        if not self._runs:
+            return
+        usage = self._once().select(*USAGE_SCHEMA.names)
+        in_order = usage.order_by(_.event_day, _.request_id, _.attempt)
+        part: list[pa.Table] = []
+        for rows in _of_one_day(self._read(in_order, _READ_ROWS)):
+            if part and _is_full(part, rows):
+                yield pa.concat_tables(part).unify_dictionaries()
+                part = []
+            part.append(rows)
+        if part:
+            yield pa.concat_tables(part).unify_dictionaries()
+
+    def _rows(self) -> Table:
+        return self._con.read_parquet([str(path) for path in self._runs])
+
+    def _once(self) -> Table:
+        rows = self._rows()
+        repeated = self._con.table("repeated")
+        return rows.anti_join(repeated, ["file", "row"])
+
+    def _read(self, wanted: Table, rows: int) -> Iterator[pa.RecordBatch]:
+        yield from self._con.con.sql(self._con.compile(wanted)).to_arrow_reader(rows)
+
+
+def _of_one_day(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Slices of batches that are in the order of days, each slice of one day."""
+    for batch in batches:
+        rows = pa.Table.from_batches([batch]).cast(USAGE_SCHEMA)
+        at = 0
+        for day in pc.value_counts(rows["event_day"]).to_pylist():
+            yield rows.slice(at, day["counts"])
+            at += day["counts"]
+
+
+def _is_full(part: Sequence[pa.Table], following: pa.Table) -> bool:
+    """Return whether a part ends before the rows that follow: with its day, or with a row group."""
+    is_same_day = part[-1]["event_day"][0] == following["event_day"][0]
+    return not is_same_day or sum(rows.num_rows for rows in part) + following.num_rows > _PART_ROWS

@@ -1,0 +1,55 @@
+"""Usage summed by day, buyer and place, and by what its price depends on: what a bill is written from."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+import msgspec
+from ibis import _
+
+from clauseway.metering import Unit
+from clauseway.pricing import PriceTable, Sale
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.usage import engine, places_of, priced_once, sale_of, sealed_usage, told_apart, told_by
+from clauseway.values import Interval
+
+_CHUNK_ROWS = 20_000
+
+
+class DaySum(msgspec.Struct, frozen=True, kw_only=True):
+    """Attempts of one day and project that have one price. `sale` stands for all of them, the length of their context
+    included; `units` are as reported, wholes and parts."""
+
+    day: date
+    organisation: str
+    project: str
+    sale: Sale
+    attempts: int
+    units: Mapping[Unit, int]
+
+
+def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]:
+    """The attempts that count on the event days, summed as finely as these prices tell them apart."""
+    with engine() as con:
+        usage = sealed_usage(con, lake, days)
+        if usage is None:
+            return
+        grain = prices.grain(places_of(con, lake, days))
+        sums = (
+            told_apart(priced_once(usage), grain)
+            .group_by("event_day", "organisation", "project", *told_by(grain))
+            .agg(**{unit.column: _[unit.column].sum() for unit in Unit}, attempts=_.count())
+        )
+        found = con.raw_sql(con.compile(sums))
+        names = [column[0] for column in found.description]
+        while rows := found.fetchmany(_CHUNK_ROWS):
+            for values in rows:
+                row = dict(zip(names, values, strict=True))
+                units = {unit: int(row[unit.column]) for unit in Unit if row[unit.column] is not None}
+                yield DaySum(
+                    day=row["event_day"],
+                    organisation=row["organisation"],
+                    project=row["project"],
+                    sale=sale_of(row),
+                    attempts=row["attempts"],
+                    units=units,
+                )

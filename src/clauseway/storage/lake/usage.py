@@ -1,0 +1,383 @@
+"""Usage summed and priced, as one set of Ibis expressions over the sealed files (DuckDB here).
+
+Each attempt counts once by (request, attempt), whatever was sealed. Sealing has looked: a file that is `apart` shares
+no attempt with the files sealed before it. So on days of which every file is, rows are counted as they stand; on the
+others what is known best of an attempt is taken. Tokens are summed by tenant and day before prices are joined: the
+join is between groups and the price table's rows, on equality of what a price depends on and the day's interval. Money
+is decimal(38, 12) throughout; the same rows price one record in `pricing`, and a law in the tests says they agree.
+"""
+
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import reduce
+from operator import add, or_
+from typing import Any
+
+import ibis
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from ibis import _
+from ibis.backends import BaseBackend
+from ibis.expr.types import BooleanValue, DecimalValue, StringValue, Table, Value
+
+from clauseway.ledger import RevenueLine, SaleRecord
+from clauseway.metering import Unit
+from clauseway.metering.endpoints import ENDPOINTS, batch_codes, lengthless_codes
+from clauseway.metering.units import CONTAINED_IN, WHOLES
+from clauseway.pricing import BATCH, DEFAULT_TIER, DIMENSIONS, Grain, PriceRow, PriceTable, Sale, UnknownPrice
+from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
+from clauseway.storage.lake.columns import LATER, USAGE_SCHEMA
+from clauseway.storage.lake.files import LakeFile
+from clauseway.storage.lake.lake import Lake
+from clauseway.storage.lake.records import is_served
+from clauseway.values import DAY_NS, USD, Interval, day_after, exact_product, exact_sum
+
+# 18 and 18 digits multiply into 37, the widest that every engine keeps without dropping a decimal.
+_COUNT, _PRICE = "decimal(18, 0)", pa.decimal128(18, 12)
+# What the engine may take before it writes to disk: with the libraries themselves it stays within 600 MB.
+_ENGINE_MEMORY = "300MB"
+# Rows that are objects at a time, besides the records that are wanted.
+_CHUNK_ROWS = 20_000
+_HOUR_NS = DAY_NS // 24
+# 1970 began on a Thursday: so many hours after a Monday's begin.
+_EPOCH_HOUR = 72
+
+
+class CloudUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cloud served: attempts that count, attempts that do not, and the tokens of those that do."""
+
+    cloud: str
+    served: int
+    failed: int
+    input_tokens: int
+    output_tokens: int
+
+
+@contextmanager
+def engine() -> Iterator[BaseBackend]:
+    """An engine of its own, within its memory; what does not fit goes to a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="clauseway-") as folder:
+        con = ibis.duckdb.connect(
+            memory_limit=_ENGINE_MEMORY, temp_directory=folder, preserve_insertion_order=False
+        )  # fmt: skip
+        try:
+            yield con
+        finally:
+            con.disconnect()
+
+
+def revenue(
+    lake: Lake,
+    prices: PriceTable,
+    days: Interval,
+    *,
+    known_only: bool = False,
+    in_no_base: Collection[str] = (),
+    product: str = "",
+) -> list[RevenueLine]:
+    """The charges for usage with event days in `days`, by day, seller, cloud and product, in USD.
+
+    Raises UnknownPrice, unless only what has a price is wanted (`known_only`), the product is `in_no_base` or only
+    another `product` is asked for, and InvalidInput where a price is in a currency that has no rate.
+    """
+    by_line = ["event_day", "seller", "cloud", "product"]
+    with engine() as con:
+        parts = _parts(con, lake, days)
+        if not parts:
+            return []
+        grain = prices.grain(places_of(con, lake, days))
+        sums = con.create_table("sums", _sums(parts[0], grain), temp=True)
+        for part in parts[1:]:
+            con.insert("sums", _sums(part, grain))
+        charged = _charged(con, sums, prices, grain)
+        lines = charged.group_by(*by_line, "currency").agg(
+            amount=_.amount.sum(),
+            requests=_.attempts.sum().cast("int64"),
+            unsized=_.unsized.sum().cast("int64"),
+            unpriced=_.unpriced.any(),
+        )
+        rows = rows_of(con, lines.order_by(*by_line, "currency"))
+        unpriced = {row["product"] for row in rows if row.pop("unpriced")}
+        needless = unpriced - {product} if product else in_no_base
+        if not known_only and unpriced.difference(needless):
+            raise UnknownPrice(_missing(con, charged, grain, needless))
+        return _in_usd(rows, prices)
+
+
+def sales_in_order(lake: Lake, prices: PriceTable, day: date, in_no_base: Collection[str] = ()) -> list[SaleRecord]:
+    """The charges of one event day one by one, by event time and then record id. Raises UnknownPrice."""
+    days = Interval(day, day_after(day))
+    with engine() as con:
+        usage = sealed_usage(con, lake, days)
+        if usage is None:
+            return []
+        grain = prices.grain(places_of(con, lake, days))
+        units = [unit.column for unit in sorted(grain.units)]
+        wanted = dict.fromkeys(["event_ns", "request_id", "attempt", "event_day", *told_by(grain), *units])
+        attempts = told_apart(priced_once(usage), grain).select(*wanted)
+        charged = _charged(con, con.create_table("attempts", attempts, temp=True), prices, grain)
+        found = con.to_pyarrow(charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced"))
+        unpriced = set(pc.unique(found.filter(found["unpriced"])["product"]).to_pylist())
+        if unpriced.difference(in_no_base):
+            raise UnknownPrice(_missing(con, charged, grain, in_no_base))
+        rates = {currency: prices.usd(currency, day) for currency in pc.unique(found["currency"]).to_pylist()}
+        return [
+            SaleRecord(**row | {"amount": _exchanged(row["amount"], rates[currency])})
+            for batch in found.drop_columns(["unpriced"]).to_batches(max_chunksize=_CHUNK_ROWS)
+            for row in batch.to_pylist()
+            if (currency := row.pop("currency"))
+        ]
+
+
+def usage_by_cloud(lake: Lake, days: Interval | None = None) -> list[CloudUsage]:
+    """What each cloud served on the days, sealed so far."""
+    with engine() as con:
+        usage = sealed_usage(con, lake, days)
+        if usage is None:
+            return []
+        counts = is_served(usage.status)
+        clouds = usage.group_by("cloud").agg(
+            served=counts.sum(),
+            failed=(~counts).sum(),
+            input_tokens=_.input_tokens.sum(where=counts).fill_null(0),
+            output_tokens=_.output_tokens.sum(where=counts).fill_null(0),
+        )
+        return [CloudUsage(**row) for row in rows_of(con, clouds.order_by("cloud"))]
+
+
+def _in_usd(rows: Iterable[dict[str, Any]], prices: PriceTable) -> list[RevenueLine]:
+    """Lines by currency as lines in USD: one for each day, seller, cloud and product."""
+    lines: dict[tuple[Any, ...], RevenueLine] = {}
+    for row in rows:
+        rate = prices.usd(row.pop("currency"), row["event_day"])
+        line = RevenueLine(**row | {"amount": _exchanged(row["amount"], rate)})
+        key = (line.event_day, line.seller, line.cloud, line.product)
+        if before := lines.get(key):
+            line = msgspec.structs.replace(
+                line,
+                amount=exact_sum((before.amount, line.amount)),
+                requests=before.requests + line.requests,
+                unsized=before.unsized + line.unsized,
+            )
+        lines[key] = line
+    return list(lines.values())
+
+
+def _exchanged(amount: Decimal, rate: Decimal) -> Decimal:
+    """An amount at a rate, every digit kept: so the sum of a day's sales is the day's line."""
+    return amount if rate == 1 else exact_product(amount, rate)
+
+
+def _sums(usage: Table, grain: Grain) -> Table:
+    """What has a charge, summed by day, tenant and what its price depends on."""
+    told = told_apart(priced_once(usage), grain)
+    by = ["event_day", "organisation", *told_by(grain)]
+    units = {unit.column: _[unit.column].sum() for unit in sorted(grain.units)}
+    if not grain.dear:
+        return told.group_by(by).agg(**units, attempts=_.count(), unsized=ibis.literal(0, "int64"))
+    dear = reduce(or_, (_above(told, product, step) for product, step in grain.dear.items()))
+    unsized = told.mutate(unsized=(dear & sums_many(told)).cast("int64"))
+    return unsized.group_by(by).agg(**units, attempts=_.count(), unsized=_.unsized.sum())
+
+
+def _above(usage: Table, product: str, step: int) -> BooleanValue:
+    """Whether a record of a product (any, where it is empty) has more input tokens than a step of its price."""
+    longer = usage.input_tokens.fill_null(0) > step
+    return longer & (usage["product"] == product) if product else longer
+
+
+def sealed_usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table | None:
+    """The sealed usage of some days, each attempt once, or none at all."""
+    parts = _parts(con, lake, days)
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else ibis.union(*parts)
+
+
+def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
+    """The sealed usage of some days, each attempt once, in parts of which no two share a day: what is apart as one, and
+    every stretch of days that is not by itself, so that no more than that need be sorted at a time."""
+    files = lake.sound(lake.usage_files(days))
+    unsure = {day for file in files if not file.apart for day in _span(file)}
+    apart = [file for file in files if unsure.isdisjoint(_span(file))]
+    again = sorted((file for file in files if not unsure.isdisjoint(_span(file))), key=lambda file: file.first_day)
+    stretches: list[list[LakeFile]] = []
+    for file in again:
+        if stretches and max(one.last_day for one in stretches[-1]) >= file.first_day:
+            stretches[-1].append(file)
+        else:
+            stretches.append([file])
+    return [
+        *([_read(con, lake, apart, days)] if apart else []),
+        *(_once(_read(con, lake, stretch, days)) for stretch in stretches),
+    ]
+
+
+def _span(file: LakeFile) -> list[date]:
+    return [file.first_day + timedelta(n) for n in range((file.last_day - file.first_day).days + 1)]
+
+
+def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interval | None) -> Table:
+    """The rows of files, with every column that is known today: a unit that no file knew yet is one of nulls."""
+    read = con.read_parquet([str(lake.root / file.name) for file in files], union_by_name=True)
+    missing = {name: ibis.null("string") for name, _type in LATER if name not in read.columns}
+    missing |= {unit.column: ibis.null("int64") for unit in Unit if unit.column not in read.columns}
+    read = read.mutate(**missing).select(*USAGE_SCHEMA.names)
+    if lake.is_limited:
+        read = read.filter(_.recorded_ns <= lake.known_ns)
+    if days is None:
+        return read
+    return read.filter(_.event_day >= days.begin, _.event_day < days.end)
+
+
+def _once(usage: Table) -> Table:
+    """Each attempt once. Where an attempt was recorded twice, what is known best stands (the lowest status)."""
+    best_first = [_.status, _.recorded_ns, _.upstream_id]
+    ranked = usage.mutate(rank=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first))
+    return ranked.filter(_.rank == 0).drop("rank")
+
+
+def priced_once(usage: Table) -> Table:
+    """The attempts that have a charge, of usage in which each is there once."""
+    return usage.filter(is_served(usage.status))
+
+
+def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
+    """The products, clouds, sellers and regions of the days' usage: told by the files, or looked up in those that tell
+    nothing. There may be more than have a charge."""
+    files = lake.usage_files(days)
+    told = {Sale(*place) for file in files for place in file.told_places()}
+    silent = [file for file in files if not file.places]
+    if silent:
+        distinct = _read(con, lake, lake.sound(silent), days).select(*DIMENSIONS).distinct()
+        told |= {Sale(**row) for row in rows_of(con, distinct)}
+    return sorted(told)
+
+
+def told_apart(usage: Table, grain: Grain) -> Table:
+    """Usage with what its price depends on beyond product, cloud, seller and region, as far as any price does."""
+    code = usage.endpoint
+    tier = usage.tier.nullif("").fill_null(code.isin(batch_codes()).ifelse(BATCH, DEFAULT_TIER))
+    names = {name: ENDPOINTS[name] for name in sorted(grain.endpoints)}
+    context = sums_many(usage).ifelse(0, usage.input_tokens.fill_null(0))
+    hour = (usage.event_ns // _HOUR_NS + _EPOCH_HOUR) % HOURS_OF_WEEK
+    columns: dict[str, Value] = {
+        "buyer": _one_of(usage.organisation.cast("string"), grain.buyers),
+        "tier": _one_of(tier, grain.tiers),
+        "endpoint_name": ibis.cases(*((code == number, name) for name, number in names.items()), else_="")
+        if names
+        else ibis.literal(""),
+        CONTEXT: ibis.cases(*((context > step, step + 1) for step in reversed(grain.steps)), else_=0)
+        if grain.steps
+        else ibis.literal(0),
+        HOUR: ibis.cases(*((hour == one, first) for one, first in grain.hours.items()), else_=-1)
+        if HOUR in grain.further
+        else ibis.literal(-1),
+    }
+    wanted = told_by(grain)
+    return usage.mutate(**{name: value for name, value in columns.items() if name in wanted})
+
+
+def sums_many(usage: Table) -> BooleanValue:
+    """Whether a record sums many requests, so that the length of each is not known: `has_length` on columns."""
+    return usage.endpoint.isin(lengthless_codes()) | (usage[Unit.REQUESTS.column].fill_null(1) > 1)
+
+
+def _one_of(name: StringValue, named: Iterable[str]) -> Value:
+    """A name where a price names it, else none."""
+    known = sorted(named)
+    return name.isin(known).ifelse(name, "") if known else ibis.literal("")
+
+
+def told_by(grain: Grain) -> list[str]:
+    """The columns by which sales are told apart."""
+    further = ["endpoint_name" if name == "endpoint" else name for name in sorted(grain.further)]
+    return [*DIMENSIONS, *further]
+
+
+def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -> Table:
+    """Usage (sums or single attempts) with its `amount` in the `currency` of its price; what has none is `unpriced`."""
+    by = told_by(grain)
+    groups = [sale_of(row) for row in rows_of(con, usage.select(*by).distinct())]
+    rows = prices.rows(groups)
+    priced = sorted({unit for row in rows for unit in row.prices})
+    table = ibis.memtable(_price_table(rows, by, priced))
+    on = [usage[name] == table[f"of_{name}"] for name in by]
+    joined = usage.left_join(table, [*on, usage.event_day >= table.begin, usage.event_day < table.end])
+    amounts = [_quantity(joined, unit, priced) * _price(joined, unit).fill_null(Decimal(0)) for unit in priced]
+    total = reduce(add, amounts) if amounts else ibis.literal(Decimal(0))
+    unpriced = reduce(or_, (_lacks_price(joined, unit, priced) for unit in sorted(WHOLES)))
+    return joined.mutate(
+        amount=total.cast("decimal(38, 12)"), unpriced=unpriced, currency=joined.price_currency.fill_null(USD)
+    )
+
+
+def _missing(
+    con: BaseBackend, charged: Table, grain: Grain, in_no_base: Collection[str]
+) -> list[tuple[Sale, Unit, date]]:
+    """Everything that has no price and needs one, unit by unit."""
+    priced = [unit for unit in Unit if f"price_of_{unit.column}" in charged.columns]
+    by = told_by(grain)
+    return [
+        (sale_of(row), unit, row["event_day"])
+        for unit in sorted(WHOLES)
+        for row in rows_of(con, charged.filter(_lacks_price(charged, unit, priced)).select(*by, "event_day").distinct())
+        if row["product"] not in in_no_base
+    ]
+
+
+def _lacks_price(joined: Table, unit: Unit, priced: Sequence[Unit]) -> BooleanValue:
+    used = _quantity(joined, unit, priced) != 0
+    return used & _price(joined, unit).isnull() if unit in priced else used
+
+
+def sale_of(row: dict[str, Any]) -> Sale:
+    """The sale that stands for a group; what its price does not depend on is as if unnamed."""
+    return Sale(
+        row["product"], row["cloud"], row["seller"], row["region"], row.get("buyer", ""),
+        row.get("tier", DEFAULT_TIER), row.get("endpoint_name", ""), row.get(CONTEXT, 0), row.get(HOUR, -1),
+    )  # fmt: skip
+
+
+def _quantity(joined: Table, unit: Unit, priced: Sequence[Unit]) -> DecimalValue:
+    """`metering.units.billable` on columns: a whole without those of its parts that have a price of their own."""
+    quantity = joined[unit.column].fill_null(0).cast(_COUNT)
+    for part, whole in CONTAINED_IN.items():
+        if whole == unit and part in priced:
+            own = _price(joined, part).notnull().ifelse(joined[part.column].fill_null(0), 0)
+            quantity = quantity - own.cast(_COUNT)
+    return quantity.cast(_COUNT)
+
+
+def _price(joined: Table, unit: Unit) -> DecimalValue:
+    return joined[f"price_of_{unit.column}"]
+
+
+def _price_table(rows: Sequence[PriceRow], by: Sequence[str], priced: Sequence[Unit]) -> pa.Table:
+    """The interval table as columns, one price column per unit, each in the row's currency per unit."""
+    numbers = (CONTEXT, HOUR)
+    schema = pa.schema(
+        [
+            *((f"of_{name}", pa.int64() if name in numbers else pa.string()) for name in by),
+            ("begin", pa.date32()),
+            ("end", pa.date32()),
+            ("price_currency", pa.string()),
+            *((f"price_of_{unit.column}", _PRICE) for unit in priced),
+        ]
+    )
+    fields = {name: name.removesuffix("_name") for name in by}
+    columns: dict[str, Iterable[Any]] = {f"of_{name}": [getattr(row.sale, fields[name]) for row in rows] for name in by}
+    columns |= {"begin": [row.begin for row in rows], "end": [row.end for row in rows]}
+    columns["price_currency"] = [row.currency for row in rows]
+    for unit in priced:
+        prices = [row.prices.get(unit) for row in rows]
+        columns[f"price_of_{unit.column}"] = [None if p is None else Decimal(p).scaleb(-12) for p in prices]
+    return pa.table(columns, schema=schema)
+
+
+def rows_of(con: BaseBackend, table: Table) -> list[dict[str, Any]]:
+    return list(con.to_pyarrow(table).to_pylist())
