@@ -98,7 +98,9 @@ def measure(effort: Effort) -> list[Result]:
     return [
         result("money/pack", "rows per CPU second", _PER_SECOND, rates, packed, direction="higher"),
         result("money/pack/memory", "MB", _MEGABYTES, _peaks(packs), packed),
-        result("money/audit", "CPU s", _AUDIT_S, {"ours": [run.seconds for run in audits]}, logged_),
+        result(
+            "money/audit", "CPU s", _AUDIT_S, {"ours": [run.seconds for run in audits]}, logged_
+        ),
         result("money/audit/memory", "MB", _MEGABYTES, _peaks(audits), logged_),
         result("money/hashing", "% of sealing", _HASHING_PERCENT, shares, percent),
     ]
@@ -213,7 +215,9 @@ def _entry(number: int) -> Entry:
         reference=f"month-{number // 1_000}",
         day=_FIRST + timedelta(number % 1_000),
         narration="a share of a month's sales",
-        postings=tuple(Posting(Account("maker", kind, "share", about), value, USD, ()) for kind, value in legs),
+        postings=tuple(
+            Posting(Account("maker", kind, "share", about), value, USD, ()) for kind, value in legs
+        ),
     )
 
 

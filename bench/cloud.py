@@ -34,7 +34,9 @@ class Cloud(asyncio.Protocol):
             return
         self._received = body[length:]
         if HOLD in body:
-            self._transport.write(STREAM_HEAD + b"".join(_PIECES[:3]))  # and nothing more, until the client leaves
+            self._transport.write(
+                STREAM_HEAD + b"".join(_PIECES[:3])
+            )  # and nothing more, until the client leaves
         elif b'"stream":true' in body:
             self._stream()
         else:

@@ -54,7 +54,10 @@ def measure(effort: Effort) -> list[Result]:
     """All benchmarks of the data plane."""
     cores = sorted(os.sched_getaffinity(0))
     proxy_core, other_core = cores[-1], cores[0]
-    with tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder, contextlib.ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder,
+        contextlib.ExitStack() as stack,
+    ):
         home = Path(folder)
         cloud = stack.enter_context(cloud_on(other_core))
         bench = Bench(effort, stack, home, cloud, proxy_core, other_core)
@@ -89,13 +92,17 @@ class Bench:
         self.cloud, self.core, self.other_core = cloud, core, other_core
         house = Home(root=home / "house")
         create_tenant(house, "acme")
-        everything = set_budget(house, open_agreement().catalog, For(organisation="acme"), "1000000000", "total")
+        everything = set_budget(
+            house, open_agreement().catalog, For(organisation="acme"), "1000000000", "total"
+        )
         self.budget = Budget(id=everything.id, whose=everything.whose)
         self.leases = stack.enter_context(lease_server(house))
         self.ours = self.gateway("ours", _auth_by_key(), "azure", "/openai/v1")
         self.interpreted: dict[str, _Proxy] = {}
         if compiled():
-            plan = _plan(cloud, _auth_by_key(), "azure", "/openai/v1", self.budget, str(self.leases))
+            plan = _plan(
+                cloud, _auth_by_key(), "azure", "/openai/v1", self.budget, str(self.leases)
+            )
             interpreted = gateway_on(home / "interpreted", plan, core, interpreted=True)
             self.interpreted["interpreted"] = stack.enter_context(interpreted)
         self.peers: dict[str, _Proxy] = {}
@@ -116,15 +123,32 @@ class Bench:
         return self.stack.enter_context(gateway_on(self.home / name, plan, self.core))
 
     def load(
-        self, proxy: _Proxy, *, stream: bool = False, connections: int = _CONNECTIONS, rate: float = 0.0
+        self,
+        proxy: _Proxy,
+        *,
+        stream: bool = False,
+        connections: int = _CONNECTIONS,
+        rate: float = 0.0,
     ) -> dict[str, float]:
-        command = [sys.executable, "-m", "bench.load", "--port", str(proxy.port), "--connections", str(connections)]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.load",
+            "--port",
+            str(proxy.port),
+            "--connections",
+            str(connections),
+        ]
         command += ["--seconds", str(self.effort.seconds), "--rate", str(rate)]
         command += [f"--process={process}" for process in proxy.processes]
         command += [f"--header={line}" for line in proxy.headers] + (["--stream"] if stream else [])
         command += ["--authority", proxy.authority] if proxy.authority else []
         measured = subprocess.run(
-            command, capture_output=True, text=True, check=True, preexec_fn=lambda: _pin(self.other_core)
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            preexec_fn=lambda: _pin(self.other_core),
         )
         figures: dict[str, float] = json.loads(measured.stdout)
         return figures
@@ -164,17 +188,31 @@ class Bench:
                 notes.append(other)
             runs = {"ours": differences}
             results.append(
-                result(f"request/{name}-on-top", "CPU µs per request", goal_us, runs, {"ours": _note(notes)})
+                result(
+                    f"request/{name}-on-top",
+                    "CPU µs per request",
+                    goal_us,
+                    runs,
+                    {"ours": _note(notes)},
+                )
             )
         return results
 
     def _other_gateways(self) -> Iterator[tuple[str, float | None, _Proxy]]:
         signed = Auth(
-            kind="sigv4", secret="bench", access_key="AKIDBENCH", service="bedrock-mantle", region="us-east-1"
+            kind="sigv4",
+            secret="bench",
+            access_key="AKIDBENCH",
+            service="bedrock-mantle",
+            region="us-east-1",
         )
         yield "sigv4", 8.0, self.gateway("sigv4", signed, "bedrock", "/openai/v1")
         settings = {"compartment": "ocid1.compartment.oc1..bench"}
-        yield "oci-signature", None, self.gateway("oci", _auth_by_rsa(), "oci", "/openai/v1", settings=settings)
+        yield (
+            "oci-signature",
+            None,
+            self.gateway("oci", _auth_by_rsa(), "oci", "/openai/v1", settings=settings),
+        )
 
     def encryption(self) -> Result:
         """What TLS toward clients and toward the cloud costs on top, ours and nginx's: the difference to plain HTTP,
@@ -187,12 +225,19 @@ class Bench:
         )  # fmt: skip
         ours = self.stack.enter_context(gateway_on(self.home / "tls", plan, self.core))
         pairs = {"ours": (self.ours, msgspec.structs.replace(ours, authority=authority))}
-        running = nginx.start(cache(), self.home / "nginx-tls", cloud, made) if "nginx" in self.peers else None
+        running = (
+            nginx.start(cache(), self.home / "nginx-tls", cloud, made)
+            if "nginx" in self.peers
+            else None
+        )
         if running is not None:
             self.stack.callback(running.stop)
             for process in running.processes():
                 _pin_all(process, self.core)
-            pairs["nginx"] = self.peers["nginx"], _Proxy(running.port, running.processes(), authority=authority)
+            pairs["nginx"] = (
+                self.peers["nginx"],
+                _Proxy(running.port, running.processes(), authority=authority),
+            )
         runs: dict[str, list[float]] = {who: [] for who in pairs}
         seen: dict[str, list[dict[str, float]]] = {who: [] for who in pairs}
         for _ in range(self.effort.rounds):
@@ -215,13 +260,17 @@ class Bench:
             direct, forced_us = self.load(cloud, connections=1), _forced_write_us(self.home)
             for who, proxy in {"ours": self.ours, **beside}.items():
                 through = self.load(proxy, connections=1)
-                own_us = through["p50_us"] - direct["p50_us"] - (forced_us if who == "ours" else 0.0)
+                own_us = (
+                    through["p50_us"] - direct["p50_us"] - (forced_us if who == "ours" else 0.0)
+                )
                 added[who].append(round(own_us / 1000, 3))
                 slowest[who].append(round(self.load(proxy, rate=rate)["p99_us"] / 1000, 3))
             notes.append(f"{direct['p50_us']:.0f} direct, {forced_us:.0f} fdatasync µs")
         return [
             result("latency/added-c1-p50", "ms", 0.15, added, {"ours": "; ".join(notes)}),
-            result("latency/half-load-p99", "ms", 2.0, slowest, {"ours": f"{rate:,.0f} requests/s"}),
+            result(
+                "latency/half-load-p99", "ms", 2.0, slowest, {"ours": f"{rate:,.0f} requests/s"}
+            ),
         ]
 
     def memory(self) -> list[Result]:
@@ -306,7 +355,9 @@ def _pin_all(process: int, core: int) -> None:
 def cloud_on(core: int, tls: Certificates | None = None) -> Iterator[int]:
     command = [sys.executable, "-m", "bench.cloud"]
     command += ["--certificate", str(tls.certificate), "--key", str(tls.key)] if tls else []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=lambda: _pin(core)) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, preexec_fn=lambda: _pin(core)
+    ) as process:
         assert process.stdout is not None
         try:
             yield int(process.stdout.readline())
@@ -331,7 +382,15 @@ def gateway_on(home: Path, plan: Plan, core: int, *, interpreted: bool = False) 
     modules = None if interpreted else compiled()
     file = home / "plan.json"
     file.write_bytes(msgspec.json.encode(plan))
-    command = [sys.executable, "-m", "clauseway.gateway", "--plan", str(file), "--spool", str(home / "spool")]
+    command = [
+        sys.executable,
+        "-m",
+        "clauseway.gateway",
+        "--plan",
+        str(file),
+        "--spool",
+        str(home / "spool"),
+    ]
     with subprocess.Popen(
         [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=lambda: _pin(core),
         env={**os.environ, "PYTHONPATH": str(modules)} if modules else None,
@@ -347,7 +406,10 @@ def gateway_on(home: Path, plan: Plan, core: int, *, interpreted: bool = False) 
 def _encrypted(plan: Plan, made: Certificates) -> Plan:
     """The same toward clients and clouds that speak TLS."""
     tls = Tls(certificate=str(made.certificate), key=str(made.key), upstream_ca=str(made.authority))
-    targets = tuple(msgspec.structs.replace(one, url=one.url.replace("http:", "https:", 1)) for one in plan.targets)
+    targets = tuple(
+        msgspec.structs.replace(one, url=one.url.replace("http:", "https:", 1))
+        for one in plan.targets
+    )
     return msgspec.structs.replace(plan, targets=targets, settings=Settings(tls=tls))
 
 
@@ -361,7 +423,9 @@ def _auth_by_rsa() -> Auth:
     return Auth(kind="signature", secret=made.stdout, settings={"key_id": key_id})
 
 
-def _plan(cloud: int, auth: Auth, dialect: str, path: str, budget: Budget, leases: str, **more: Any) -> Plan:
+def _plan(
+    cloud: int, auth: Auth, dialect: str, path: str, budget: Budget, leases: str, **more: Any
+) -> Plan:
     """One deployment under another name than the clients', so that every request is rewritten, which lacks something
     that no request asks for; with limits and a budget that are never used up."""
     label = Deployment("bench-1", "azure", "openai", "eastus", "api.stateless", NAME_THERE)

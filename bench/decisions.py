@@ -42,7 +42,9 @@ def one_decision(effort: Effort) -> Result:
         for who, ask in contenders.items():
             runs[who].append(_ns_each(ask, effort.seconds / 10))
     fastest = min(sorted(runs[who])[effort.rounds // 2] for who in contenders if who != "ours")
-    notes = {"times faster": f"{fastest / sorted(runs['ours'])[effort.rounds // 2]:.0f} than the fastest of the others"}
+    notes = {
+        "times faster": f"{fastest / sorted(runs['ours'])[effort.rounds // 2]:.0f} than the fastest of the others"
+    }
     return result("decision/one", "ns", fastest / _TIMES_FASTER, runs, notes)
 
 
@@ -61,7 +63,11 @@ def _ns_each(ask: Callable[[], object], seconds: float) -> float:
 def _ours() -> Callable[[], tuple[object, ...]]:
     opened = open_agreement()
     table = compile_table(
-        opened.agreement, opened.catalog, opened.facts, KnownAt.everything(), opened.agreement.default_readings()
+        opened.agreement,
+        opened.catalog,
+        opened.facts,
+        KnownAt.everything(),
+        opened.agreement.default_readings(),
     )
     look_up = table.look_up
 
@@ -84,7 +90,11 @@ when { context.as_of < 20260427 && context.cloud != "azure" };
 
 def _cedar() -> Callable[[], object]:
     policies = cedarpy.PolicySet.from_str(_CEDAR)
-    product = {"uid": {"type": "Product", "id": "gpt-5.5"}, "attrs": {}, "parents": [{"type": "Class", "id": "api"}]}
+    product = {
+        "uid": {"type": "Product", "id": "gpt-5.5"},
+        "attrs": {},
+        "parents": [{"type": "Class", "id": "api"}],
+    }
     entities = cedarpy.Entities.from_json_str(json.dumps([product]))
     request = {
         "principal": 'Party::"openai"',
@@ -102,7 +112,13 @@ def _cedar() -> Callable[[], object]:
 
 def _zen() -> Callable[[], object]:
     columns = [("party", "party"), ("action", "action"), ("class", "class"), ("as_of", "as_of")]
-    rule = {"_id": "r1", "party": '"openai"', "action": '"serve"', "class": '"api"', "as_of": ">= 20260427"}
+    rule = {
+        "_id": "r1",
+        "party": '"openai"',
+        "action": '"serve"',
+        "class": '"api"',
+        "as_of": ">= 20260427",
+    }
     table = {
         "hitPolicy": "first",
         "inputs": [{"id": name, "name": name, "field": field} for name, field in columns],
@@ -121,7 +137,13 @@ def _zen() -> Callable[[], object]:
         ],
     }
     decision = zen.ZenEngine().create_decision(json.dumps(graph))
-    asked = {"party": "openai", "action": "serve", "class": "api", "cloud": "aws", "as_of": 20260501}
+    asked = {
+        "party": "openai",
+        "action": "serve",
+        "class": "api",
+        "cloud": "aws",
+        "as_of": 20260501,
+    }
 
     def ask() -> object:
         return decision.evaluate(asked)["result"]["outcome"]
@@ -147,7 +169,15 @@ def _rego() -> Callable[[], object]:
     rego.add_module("agreement", _REGO)
     rego.add_data({"class": {"gpt-5.5": "api"}})
     bundle = rego.build("data.agreement.outcome")
-    rego.set_input({"party": "openai", "action": "serve", "product": "gpt-5.5", "cloud": "aws", "as_of": 20260501})
+    rego.set_input(
+        {
+            "party": "openai",
+            "action": "serve",
+            "product": "gpt-5.5",
+            "cloud": "aws",
+            "as_of": 20260501,
+        }
+    )
 
     def ask() -> object:
         return rego.query_bundle(bundle)
@@ -163,7 +193,9 @@ def compile_built_in(effort: Effort) -> Result:
     runs = []
     for _ in range(effort.rounds):
         begin = time.perf_counter()
-        table = compile_table(opened.agreement, opened.catalog, opened.facts, KnownAt.everything(), readings)
+        table = compile_table(
+            opened.agreement, opened.catalog, opened.facts, KnownAt.everything(), readings
+        )
         table.decide_all()
         runs.append((time.perf_counter() - begin) * 1e3)
     rows, situations, verdicts = table.size
@@ -228,14 +260,18 @@ def batch() -> Result:
             subprocess.run([sys.executable, *command], check=True, capture_output=True)
             runs.append(time.perf_counter() - begin)
         assert pq.ParquetFile(target).metadata.num_rows == _BATCH_ROWS
-    notes = {"rate": f"{_BATCH_ROWS / sorted(runs)[_BATCH_ROUNDS // 2]:,.0f} questions a second, the start included"}
+    notes = {
+        "rate": f"{_BATCH_ROWS / sorted(runs)[_BATCH_ROUNDS // 2]:,.0f} questions a second, the start included"
+    }
     return result("decision/batch-10m", "s", _BATCH_S, {"ours": runs}, notes)
 
 
 def _write_questions(path: Path) -> None:
     opened = open_agreement()
     draw = random.Random(1)
-    everything = list(all_questions(opened.agreement, opened.catalog, as_of=_DAY, known_at=KnownAt.everything()))
+    everything = list(
+        all_questions(opened.agreement, opened.catalog, as_of=_DAY, known_at=KnownAt.everything())
+    )
     days = [date(2023, 1, 1) + timedelta(days=number) for number in range(4_000)]
     fields = ("action", "party", "product", "cloud", "to", "segment")
     with pq.ParquetWriter(
@@ -244,4 +280,6 @@ def _write_questions(path: Path) -> None:
         for _ in range(10):
             asked = draw.choices(everything, k=_BATCH_ROWS // 10)
             columns = {field: [getattr(question, field) for question in asked] for field in fields}
-            file.write_table(pa.table({**columns, "as_of": draw.choices(days, k=len(asked))}, schema=file.schema))
+            file.write_table(
+                pa.table({**columns, "as_of": draw.choices(days, k=len(asked))}, schema=file.schema)
+            )

@@ -111,7 +111,10 @@ def _write(path: Path, rows: int) -> None:
                 "cloud": cloud,
                 "region": region,
                 "product": "gpt-5.4",
-                "units": {"input_tokens": chance.randrange(8_000), "output_tokens": chance.randrange(900)},
+                "units": {
+                    "input_tokens": chance.randrange(8_000),
+                    "output_tokens": chance.randrange(900),
+                },
             }
             event = {
                 "specversion": "1.0",

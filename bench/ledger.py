@@ -62,7 +62,9 @@ _SHARE = RevenueShare(
     begin=_MAY.begin,
     end=date(2031, 1, 1),
     base=ShareBase(sellers=frozenset(_TENANTS)),
-    citation=Citation(term="A1.share", amendment="A1", document="A1.md", line=7, source="T", text="A share."),
+    citation=Citation(
+        term="A1.share", amendment="A1", document="A1.md", line=7, source="T", text="A share."
+    ),
 )
 
 
@@ -98,12 +100,17 @@ def _run() -> dict[str, float]:
                 _close(books, june)
         assert sum(len(entry.postings) for entry in entries) == _JOURNAL_LINES
         with _timed(seconds, "settled again on late sales, with corrections"):
-            late = [msgspec.structs.replace(line, requests=1, amount=line.amount / 2) for line in revenue[::100]]
+            late = [
+                msgspec.structs.replace(line, requests=1, amount=line.amount / 2)
+                for line in revenue[::100]
+            ]
             again = _settled(_JUNE, [*revenue, *late])
             closed = books.settlement(may.receipt)
             found = changes(closed, _settled(_MAY, [*revenue, *late]), stated(closed))
             again = corrected(again, found, [closed.receipt])
-            control.settle(again, accruals(again, control.entries(*references(_JUNE))), time.time_ns())
+            control.settle(
+                again, accruals(again, control.entries(*references(_JUNE))), time.time_ns()
+            )
         total = exact_sum(
             -posting.amount
             for entry in control.entries()
@@ -120,7 +127,9 @@ def _sales(period: Interval) -> Iterator[RevenueLine]:
     while day < period.end:
         for number, (tenant, sold, cloud) in enumerate(product(_TENANTS, _PRODUCTS, _CLOUDS)):
             amount = Decimal((number * 7919 + day.day * 104729) % 90_000_000 + 1).scaleb(-6)
-            yield RevenueLine(event_day=day, seller=tenant, cloud=cloud, product=sold, amount=amount, requests=10)
+            yield RevenueLine(
+                event_day=day, seller=tenant, cloud=cloud, product=sold, amount=amount, requests=10
+            )
         day += timedelta(days=5)
 
 
@@ -131,7 +140,9 @@ def _settled(period: Interval, revenue: list[RevenueLine]) -> Settlement:
         revenue=revenue,
         catalog=_CATALOG,
         assumptions=read_assumptions((), {}),
-        inputs=Inputs(agreement="", price_book="", batches=(), known_at=str(len(revenue)), engine=""),
+        inputs=Inputs(
+            agreement="", price_book="", batches=(), known_at=str(len(revenue)), engine=""
+        ),
     )
 
 

@@ -44,7 +44,13 @@ class Client(asyncio.Protocol):
     """Counts bytes: an answer says its length in its first read, or ends as chunks do."""
 
     def __init__(
-        self, count: Count, request: bytes, *, stream: bool, every_s: float = 0.0, phase_s: float = 0.0
+        self,
+        count: Count,
+        request: bytes,
+        *,
+        stream: bool,
+        every_s: float = 0.0,
+        phase_s: float = 0.0,
     ) -> None:
         self._count = count
         self._every_s = every_s
@@ -147,9 +153,15 @@ def main() -> None:
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--stream", action="store_true")
-    parser.add_argument("--process", type=int, action="append", required=True, help="whose CPU time is counted")
-    parser.add_argument("--rate", type=float, default=0.0, help="requests a second of all connections together")
-    parser.add_argument("--header", action="append", default=[], help="a line that every request carries besides")
+    parser.add_argument(
+        "--process", type=int, action="append", required=True, help="whose CPU time is counted"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="requests a second of all connections together"
+    )
+    parser.add_argument(
+        "--header", action="append", default=[], help="a line that every request carries besides"
+    )
     parser.add_argument("--authority", help="speak TLS, and trust certificates that it signed")
     chosen = parser.parse_args()
     data = request(stream=chosen.stream, headers=chosen.header)

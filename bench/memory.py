@@ -6,4 +6,7 @@ from pathlib import Path
 def peak_megabytes() -> float:
     """This process's since it was started. What getrusage says begins with the peak of the one that started it."""
     status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
+    return (
+        next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+        / 1024
+    )

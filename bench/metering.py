@@ -58,7 +58,9 @@ def measure(effort: Effort) -> list[Result]:
 class _Round:
     """Requests that come together, and come again once all of them were recorded."""
 
-    def __init__(self, writer: SpoolWriter, codes: tuple[int, int, int], done: "asyncio.Future[None]") -> None:
+    def __init__(
+        self, writer: SpoolWriter, codes: tuple[int, int, int], done: "asyncio.Future[None]"
+    ) -> None:
         self._writer, self._codes, self._done = writer, codes, done
         self._number = self._heard = 0
 
@@ -67,9 +69,21 @@ class _Round:
         writer.open_requests = _AT_ONCE
         for _ in range(_AT_ONCE):
             self._number += 1
-            named = (_BOOT, self._number, 1, _DAY_NS + self._number, _DAY_NS, buyer, deployment, ruling, 1)
+            named = (
+                _BOOT,
+                self._number,
+                1,
+                _DAY_NS + self._number,
+                _DAY_NS,
+                buyer,
+                deployment,
+                ruling,
+                1,
+            )
             writer.append(pack_intent(*named, 2_048, 512, 77), buyer, deployment, ruling)
-            ended = pack_usage_fields(*named, 1, 200, False, 900, 300, 4_100, _UNITS, b"chatcmpl-0123456789abcdef")
+            ended = pack_usage_fields(
+                *named, 1, 200, False, 900, 300, 4_100, _UNITS, b"chatcmpl-0123456789abcdef"
+            )
             writer.append(ended, buyer, deployment, ruling)
             writer.wait(self)
 

@@ -47,7 +47,9 @@ def measure(effort: Effort) -> list[Result]:
 def _run() -> list[float]:
     """The processor time of settling each month."""
     opened, prices, seconds = open_agreement(), open_prices(_KNOWN_AT), list[float]()
-    begins = [date(2026 + (4 + number) // 12, (4 + number) % 12 + 1, 1) for number in range(_MONTHS + 1)]
+    begins = [
+        date(2026 + (4 + number) // 12, (4 + number) % 12 + 1, 1) for number in range(_MONTHS + 1)
+    ]
     with tempfile.TemporaryDirectory(prefix="clauseway-bench-") as folder:
         home = Home(Path(folder) / "home").make()
         for number, (begin, end) in enumerate(pairwise(begins)):

@@ -23,7 +23,10 @@ def figures(results: Sequence[Result]) -> str:
         for who, rounds in one.runs.items()
     ]
     missing = [
-        f"- `{one.name}`: {who} {note}" for one in results for who, note in one.notes.items() if who not in one.runs
+        f"- `{one.name}`: {who} {note}"
+        for one in results
+        for who, note in one.notes.items()
+        if who not in one.runs
     ]
     commits = ", ".join(sorted({one.commit for one in results}))
     return "\n".join([

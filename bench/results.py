@@ -70,7 +70,11 @@ def write(results: list[Result]) -> None:
     kept = []
     if RESULTS.exists():
         measured = {one.name for one in results}
-        kept = [one for one in msgspec.json.decode(RESULTS.read_bytes(), type=list[Result]) if one.name not in measured]
+        kept = [
+            one
+            for one in msgspec.json.decode(RESULTS.read_bytes(), type=list[Result])
+            if one.name not in measured
+        ]
     everything = sorted([*kept, *results], key=lambda one: one.name)
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(everything), indent=1) + b"\n")
 

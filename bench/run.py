@@ -5,7 +5,17 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from bench import checking, data_plane, decisions, importing, ledger, metering, months, settlement, takeover
+from bench import (
+    checking,
+    data_plane,
+    decisions,
+    importing,
+    ledger,
+    metering,
+    months,
+    settlement,
+    takeover,
+)
 from bench.report import write_page
 from bench.results import Effort, Result, show, write
 
@@ -24,10 +34,14 @@ BENCHMARKS: Mapping[str, Callable[[Effort], list[Result]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"which of: {', '.join(BENCHMARKS)} (all when none is named)")
+    parser.add_argument(
+        "names", nargs="*", help=f"which of: {', '.join(BENCHMARKS)} (all when none is named)"
+    )
     parser.add_argument("--rounds", type=int, default=Effort().rounds)
     parser.add_argument("--seconds", type=float, default=Effort().seconds, help="of each round")
-    parser.add_argument("--large", action="store_true", help="twice the rows, where that can be asked for")
+    parser.add_argument(
+        "--large", action="store_true", help="twice the rows, where that can be asked for"
+    )
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")

@@ -83,7 +83,9 @@ def measure(effort: Effort) -> list[Result]:
             assert runs["ours"][-1].revenue == runs["bare"][-1].revenue, "the two sides differ"
     name, notes = f"settlement/{rows // 1_000_000}M", _notes(runs, rows)
     seconds = {who: [one.seconds for one in figures] for who, figures in runs.items()}
-    megabytes = {who: [one.megabytes for one in figures] for who, figures in runs.items() if who != "half"}
+    megabytes = {
+        who: [one.megabytes for one in figures] for who, figures in runs.items() if who != "half"
+    }
     bare = sorted(seconds["bare"])[rounds // 2]
     doubled = [whole / half for whole, half in zip(seconds["ours"], seconds["half"], strict=True)]
     return [
@@ -95,7 +97,9 @@ def measure(effort: Effort) -> list[Result]:
 
 def _notes(runs: dict[str, list["Figures"]], rows: int) -> dict[str, str]:
     ours, bare = runs["ours"], runs["bare"]
-    ratio = sorted(one.seconds / other.seconds for one, other in zip(ours, bare, strict=True))[len(ours) // 2]
+    ratio = sorted(one.seconds / other.seconds for one, other in zip(ours, bare, strict=True))[
+        len(ours) // 2
+    ]
     return {
         "times bare": f"{ratio:.2f}",
         "rows": f"{rows:,} in {_DAYS * _FILES_A_DAY} files",
@@ -142,7 +146,12 @@ def run_ours(folder: Path) -> Figures:
     control.close()
     # OpenAI's base is its own sales: with Microsoft's share ended, the one that is settled.
     base = exact_sum(share.base_after for share in settlement.shares)
-    return Figures(seconds=end - begin, posting_seconds=posted - end, megabytes=peak_megabytes(), revenue=f"{base:f}")
+    return Figures(
+        seconds=end - begin,
+        posting_seconds=posted - end,
+        megabytes=peak_megabytes(),
+        revenue=f"{base:f}",
+    )
 
 
 def run_bare(folder: Path) -> Figures:
@@ -150,13 +159,21 @@ def run_bare(folder: Path) -> Figures:
     files = [str(file) for file in sorted((folder / "lake").rglob("*.parquet"))]
     begin = time.perf_counter()
     with duckdb.connect() as connection:
-        connection.execute("CREATE TEMP TABLE prices AS SELECT * FROM read_parquet($1)", [str(folder / "prices.pq")])
+        connection.execute(
+            "CREATE TEMP TABLE prices AS SELECT * FROM read_parquet($1)",
+            [str(folder / "prices.pq")],
+        )
         connection.execute(_SUMS, [files])
         lines = connection.execute(_LINES).fetchall()
         seconds = time.perf_counter() - begin
         groups = connection.execute("SELECT count(*) FROM sums").fetchone()
     base = exact_sum(amount for _, seller, _, _, amount, _ in lines if seller == "openai")
-    return Figures(seconds=seconds, megabytes=peak_megabytes(), revenue=f"{base:f}", groups=groups[0] if groups else 0)
+    return Figures(
+        seconds=seconds,
+        megabytes=peak_megabytes(),
+        revenue=f"{base:f}",
+        groups=groups[0] if groups else 0,
+    )
 
 
 _SUMS = """
@@ -187,7 +204,12 @@ def generate(folder: Path, rows: int) -> None:
             day = _FIRST + timedelta(days=number // _FILES_A_DAY)
             name = f"{USAGE}/{day}/made-up-{number:04d}.parquet"
             (root / name).parent.mkdir(parents=True, exist_ok=True)
-            where = {"first": number * each, "rows": each, "day": day, "midnight": start_of_day_ns(day)}
+            where = {
+                "first": number * each,
+                "rows": each,
+                "day": day,
+                "midnight": start_of_day_ns(day),
+            }
             connection.execute(_ROWS_SQL.format(path=root / name), where)
             files.append(_listed(root, name, day, number * each, each))
     _list(control, files)
@@ -259,13 +281,18 @@ def _plain_prices(folder: Path) -> None:
             given, cached, output = listed[product, cloud]
             if (product, cloud) == ("gpt-5.5", "aws") and begin >= "2026-06-15":
                 given = "5.25"
-            if (product, region) == ("gpt-5.4", "us-west-2") and "2026-05-20" <= begin < "2026-06-20":
+            if (product, region) == (
+                "gpt-5.4",
+                "us-west-2",
+            ) and "2026-05-20" <= begin < "2026-06-20":
                 output = "16.123457"
             prices = [str(Decimal(price).scaleb(-6)) for price in (given, cached, output)]
             rows.append([product, cloud, seller, region, begin, end, *prices])
     columns = ("product", "cloud", "seller", "region")
     types = "".join(f"{name} VARCHAR, " for name in columns) + "begin_day DATE, end_day DATE, "
-    types += ", ".join(f"{name} DECIMAL(18, 12)" for name in ("input_price", "cached_price", "output_price"))
+    types += ", ".join(
+        f"{name} DECIMAL(18, 12)" for name in ("input_price", "cached_price", "output_price")
+    )
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE prices ({types})")
         connection.executemany(f"INSERT INTO prices VALUES ({', '.join('?' * 9)})", rows)

@@ -24,9 +24,14 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=10_000_000)
     wanted = parser.parse_args().requests
     console, cores = Console(), sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(prefix="clauseway-soak-") as folder, contextlib.ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="clauseway-soak-") as folder,
+        contextlib.ExitStack() as stack,
+    ):
         cloud = stack.enter_context(cloud_on(cores[0]))
-        bench = Bench(Effort(rounds=1, seconds=2.0), stack, Path(folder), cloud, cores[-1], cores[0], peers=())
+        bench = Bench(
+            Effort(rounds=1, seconds=2.0), stack, Path(folder), cloud, cores[-1], cores[0], peers=()
+        )
         rate = bench.load(bench.ours)["rate"]
         seconds = max(wanted / _ROUNDS / rate, 1.0)
         bench.effort = Effort(rounds=1, seconds=seconds)
@@ -41,7 +46,9 @@ def main() -> int:
             )
             assert figures["bad"] == 0, "a request was not answered well"
         grown = round(max(sizes[1:], default=sizes[0]) - sizes[0], 1)
-    console.print(f"{done:,} requests; {sizes[0]} MB after the first round, {grown:+} MB at most since")
+    console.print(
+        f"{done:,} requests; {sizes[0]} MB after the first round, {grown:+} MB at most since"
+    )
     return 0 if grown <= _GROWTH_MAX_MB else 1
 
 

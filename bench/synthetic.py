@@ -63,11 +63,15 @@ def _catalog() -> Catalog:
     parties = [f"party{number:02}" for number in range(PARTIES)]
     operators = {f"cloud{number:02}": parties[number % PARTIES] for number in range(CLOUDS)}
     classes = {
-        f"class{number:02}": ProductClass(id=f"class{number:02}", actions=frozenset({"serve", "sell", "license"}))
+        f"class{number:02}": ProductClass(
+            id=f"class{number:02}", actions=frozenset({"serve", "sell", "license"})
+        )
         for number in range(CLASSES)
     }
     products = {
-        f"product{number:03}": Product(id=f"product{number:03}", product_class=f"class{number % CLASSES:02}")
+        f"product{number:03}": Product(
+            id=f"product{number:03}", product_class=f"class{number % CLASSES:02}"
+        )
         for number in range(PRODUCTS)
     }
     return Catalog(
@@ -77,11 +81,16 @@ def _catalog() -> Catalog:
         segments=frozenset(SEGMENTS),
         classes=classes,
         products=products,
-        regions={region: {cloud: frozenset({f"{cloud}-{region}"}) for cloud in operators} for region in REGIONS},
+        regions={
+            region: {cloud: frozenset({f"{cloud}-{region}"}) for cloud in operators}
+            for region in REGIONS
+        },
     )
 
 
-def _amendment(draw: random.Random, catalog: Catalog, number: int, earlier: list[Amendment]) -> Amendment:
+def _amendment(
+    draw: random.Random, catalog: Catalog, number: int, earlier: list[Amendment]
+) -> Amendment:
     name, effective = f"S{number}", _BEGIN + timedelta(days=30 * number)
     terms = [_term(draw, catalog, f"{name}.{index}", name, effective) for index in range(TERMS)]
     if not earlier:
@@ -94,7 +103,11 @@ def _amendment(draw: random.Random, catalog: Catalog, number: int, earlier: list
         )
     ended = earlier[-_LASTS].terms if len(earlier) >= _LASTS else ()
     ends = tuple(term.id for term in ended if not isinstance(term, Ownership))
-    changes = (Change(id=f"{name}.ends", citation=_cite(f"{name}.ends", name), ends=ends),) if ends else ()
+    changes = (
+        (Change(id=f"{name}.ends", citation=_cite(f"{name}.ends", name), ends=ends),)
+        if ends
+        else ()
+    )
     return Amendment(
         id=name,
         title=name,
@@ -108,7 +121,9 @@ def _amendment(draw: random.Random, catalog: Catalog, number: int, earlier: list
     )
 
 
-def _term(draw: random.Random, catalog: Catalog, name: str, amendment: str, begins: date) -> AnyTerm:
+def _term(
+    draw: random.Random, catalog: Catalog, name: str, amendment: str, begins: date
+) -> AnyTerm:
     """Nine terms in ten speak of a class, one of a single product; half of them of some clouds only.
 
     Of exclusivities and permissions one in ten keeps to a seller, and one in ten to a region.
@@ -155,12 +170,24 @@ def _launches(draw: random.Random, catalog: Catalog) -> list[Fact]:
         cite = _cite(f"launch:{product}:{cloud}", "facts")
         known = KnownAt.recorded_on(day)
         launches.append(
-            Launch(effective=day, known=known, citation=cite, product=product, cloud=cloud, stage="available")
+            Launch(
+                effective=day,
+                known=known,
+                citation=cite,
+                product=product,
+                cloud=cloud,
+                stage="available",
+            )
         )
     return launches
 
 
 def _cite(term: str, amendment: str) -> Citation:
     return Citation(
-        term=term, amendment=amendment, document=f"{amendment}.md", line=1, source="ours", text=f"{term} says so."
+        term=term,
+        amendment=amendment,
+        document=f"{amendment}.md",
+        line=1,
+        source="ours",
+        text=f"{term} says so.",
     )

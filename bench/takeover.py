@@ -47,9 +47,13 @@ def _of(keys: int, rounds: int) -> list[Result]:
             for begin in range(0, keys, _AT_ONCE):
                 _use(connection, range(begin, min(begin + _AT_ONCE, keys)))
             for number in range(rounds):
-                quiet_ms.append(round(_ask(connection, 200 if number % 2 == 0 else 401, 1.0)[0] * 1000, 2))
+                quiet_ms.append(
+                    round(_ask(connection, 200 if number % 2 == 0 else 401, 1.0)[0] * 1000, 2)
+                )
                 _write(without if number % 2 == 0 else full, home / "plan.json")
-                longest_s, took_s = _ask(connection, 401 if number % 2 == 0 else 200, 1.0 + keys / 50_000)
+                longest_s, took_s = _ask(
+                    connection, 401 if number % 2 == 0 else 200, 1.0 + keys / 50_000
+                )
                 stops_ms.append(round(longest_s * 1000, 2))
                 in_force_s.append(round(took_s, 3))
     name = f"plan/{keys // 1000}k-keys"
@@ -103,7 +107,9 @@ def _write(plan: Plan, path: Path) -> None:
 
 
 def _question(number: int) -> bytes:
-    return b"GET /v1/models HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer %b\r\n\r\n" % _secret(number)
+    return b"GET /v1/models HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer %b\r\n\r\n" % _secret(
+        number
+    )
 
 
 def _use(connection: socket.socket, numbers: range) -> None:

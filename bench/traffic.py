@@ -6,7 +6,10 @@ from collections.abc import Sequence
 MODEL, NAME_THERE = "gpt-5.4", "gpt-5.4-2026-03-05"
 SECRET = "sk-bench"
 _SENTENCE = "The parties agreed that the product may be served from the cloud named in the clause, and from no other. "
-_SYSTEM = "You are a careful assistant for contract questions. Answer from the text only. " + _SENTENCE * 6
+_SYSTEM = (
+    "You are a careful assistant for contract questions. Answer from the text only. "
+    + _SENTENCE * 6
+)
 _QUESTION = "Which cloud may serve a stateless API call in March? " + _SENTENCE * 5
 _ANSWER_BYTES = 771
 _EVENTS = 53
@@ -20,7 +23,9 @@ def request_body(*, stream: bool) -> bytes:
     """About 1.4 KB, as the official client orders its members."""
     messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": _QUESTION}]
     options = {"stream": True} if stream else {}
-    return compact({"messages": messages, "model": MODEL, "max_tokens": 256, "temperature": 0.2, **options})
+    return compact(
+        {"messages": messages, "model": MODEL, "max_tokens": 256, "temperature": 0.2, **options}
+    )
 
 
 # A streaming request with this is answered with a first event and then nothing.
@@ -65,9 +70,14 @@ def whole_answer() -> bytes:
     filled = body("x" * (_ANSWER_BYTES - len(body(""))))
     assert len(filled) == _ANSWER_BYTES
     head = (
-        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\nopenai-processing-ms: 12\r\n"
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+        b"x-request-id: req_bench\r\nopenai-processing-ms: 12\r\n"
     )
-    return head + b"x-ratelimit-remaining-requests: 9999\r\ncontent-length: %d\r\n\r\n" % len(filled) + filled
+    return (
+        head
+        + b"x-ratelimit-remaining-requests: 9999\r\ncontent-length: %d\r\n\r\n" % len(filled)
+        + filled
+    )
 
 
 STREAM_HEAD = (
@@ -85,9 +95,23 @@ def stream_pieces() -> list[bytes]:
             "service_tier": "default", "choices": choices, "usage": usage,
         })  # fmt: skip
 
-    words = [{"role": "assistant", "content": ""}, *({"content": f" word{n}"} for n in range(_EVENTS - 4)), {}]
+    words = [
+        {"role": "assistant", "content": ""},
+        *({"content": f" word{n}"} for n in range(_EVENTS - 4)),
+        {},
+    ]
     events = [
-        event([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None if delta else "stop"}], None)
+        event(
+            [
+                {
+                    "index": 0,
+                    "delta": delta,
+                    "logprobs": None,
+                    "finish_reason": None if delta else "stop",
+                }
+            ],
+            None,
+        )
         for delta in words
     ]
     events += [event([], _USAGE), b"data: [DONE]\n\n"]

@@ -51,7 +51,14 @@ def _configuration(port: int, cloud: int) -> dict[str, object]:
         "name": "in",
         "address": address(port),
         "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+            {
+                "filters": [
+                    {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": manager,
+                    }
+                ]
+            }
         ],
     }
     endpoint = {"lb_endpoints": [{"endpoint": {"address": address(cloud)}}]}

@@ -31,9 +31,15 @@ def start(cache: Path, home: Path, cloud: int) -> Running | None:
         return None
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "config.yaml"
-    configuration.write_text(_CONFIGURATION.format(model=MODEL, there=NAME_THERE, cloud=cloud, secret=SECRET))
+    configuration.write_text(
+        _CONFIGURATION.format(model=MODEL, there=NAME_THERE, cloud=cloud, secret=SECRET)
+    )
     port = held_port()
-    environment = {"LITELLM_LOG": "ERROR", "LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    environment = {
+        "LITELLM_LOG": "ERROR",
+        "LITELLM_MODE": "PRODUCTION",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
     arguments: list[str | Path] = [
         "--config",
         configuration,

@@ -64,9 +64,14 @@ def _fetched(home: Path) -> Path | None:
     if not list(home.glob("nginx_*.deb")):
         subprocess.run(["apt-get", "download", "nginx"], cwd=home, capture_output=True, check=False)
     for package in home.glob("nginx_*.deb"):
-        subprocess.run(["dpkg-deb", "-x", str(package), str(home)], capture_output=True, check=False)
+        subprocess.run(
+            ["dpkg-deb", "-x", str(package), str(home)], capture_output=True, check=False
+        )
     found = home / "usr/sbin/nginx"
-    runs = found.exists() and subprocess.run([found, "-v"], capture_output=True, check=False).returncode == 0
+    runs = (
+        found.exists()
+        and subprocess.run([found, "-v"], capture_output=True, check=False).returncode == 0
+    )
     return found if runs else None
 
 

@@ -15,12 +15,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clauseway.agreement import FactRegister, Given, RevenueShare
     from clauseway.agreement.soundness import Remark, check_agreement
-    from clauseway.app.agreements.explaining import Explanation, Verification, explain, read_explanation, verify
+    from clauseway.app.agreements.explaining import (
+        Explanation,
+        Verification,
+        explain,
+        read_explanation,
+        verify,
+    )
     from clauseway.app.books.register import list_facts, record_fact
     from clauseway.app.opening.home import Home, home_at
     from clauseway.app.opening.library import OpenAgreement, open_agreement
     from clauseway.app.opening.several import OpenAgreements, open_agreements
-    from clauseway.decisions import Condition, Decision, Outcome, Question, Reason, Receipt, Span, Turn
+    from clauseway.decisions import (
+        Condition,
+        Decision,
+        Outcome,
+        Question,
+        Reason,
+        Receipt,
+        Span,
+        Turn,
+    )
     from clauseway.decisions.proof import Claim, Proof, Within, prove
     from clauseway.values import Citation, Interval, InvalidInput, KnownAt, Money, Problem
 

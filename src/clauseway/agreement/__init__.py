@@ -12,7 +12,16 @@ all for one day, one point of knowledge and one choice of readings.
 Knows nothing of questions, requests or money paid.
 """
 
-from clauseway.agreement.agreement import Agreement, Amendment, Change, Clause, Commentary, ContextNote, Figure, Reading
+from clauseway.agreement.agreement import (
+    Agreement,
+    Amendment,
+    Change,
+    Clause,
+    Commentary,
+    ContextNote,
+    Figure,
+    Reading,
+)
 from clauseway.agreement.facts import (
     Answer,
     Fact,

@@ -79,7 +79,9 @@ def read_amendment(document: Document, definitions: Definitions, mistakes: Mista
     written, front = read_front(document, AmendmentFront, mistakes)
     known = _check_front(written, front, definitions, mistakes) if front else KnownAt.always()
     _check_clauses(document, mistakes)
-    page = _Page(document, written.text("id"), front.effective if front else None, definitions, mistakes)
+    page = _Page(
+        document, written.text("id"), front.effective if front else None, definitions, mistakes
+    )
     for block in document.blocks:
         page.read(block)
     amendment = _amendment(front, known, page) if front and len(mistakes) == before else None
@@ -121,14 +123,19 @@ def _amendment(front: AmendmentFront, known: KnownAt, page: "_Page") -> Amendmen
     )
 
 
-def _check_front(written: Entry, front: AmendmentFront, definitions: Definitions, mistakes: Mistakes) -> KnownAt:
+def _check_front(
+    written: Entry, front: AmendmentFront, definitions: Definitions, mistakes: Mistakes
+) -> KnownAt:
     """Since when the amendment is known: not before it was announced."""
     lines = {key: member.line for key, member in written.members.items()}
     for source in front.sources:
         mistakes.check_defined(lines["sources"], "source", source, definitions.names["sources"])
     known = known_since(front.recorded, front.announced, lines.get("recorded", 1), mistakes)
     if known < KnownAt.recorded_on(front.announced):
-        what, why = "recorded before it was announced", f"{front.recorded} lies before {front.announced}"
+        what, why = (
+            "recorded before it was announced",
+            f"{front.recorded} lies before {front.announced}",
+        )
         mistakes.add(lines["recorded"], what, why, "Fix one of the two, or delete recorded:.")
     return known
 
@@ -138,10 +145,16 @@ def _check_clauses(document: Document, mistakes: Mistakes) -> None:
     # Without front matter, what was meant as such may look like a heading.
     for section in document.sections if document.front else ():
         if not section.number:
-            what, todo = f"the heading {section.title!r} has no number", "Write it as '## 1.2 Title'."
+            what, todo = (
+                f"the heading {section.title!r} has no number",
+                "Write it as '## 1.2 Title'.",
+            )
             mistakes.add(section.line, what, "a clause is named by its number", todo)
         elif section.number in lines:
-            what, why = f"clause {section.number} stands twice", f"it stands on line {lines[section.number]}"
+            what, why = (
+                f"clause {section.number} stands twice",
+                f"it stands on line {lines[section.number]}",
+            )
             mistakes.add(section.line, what, why, "Number one of them otherwise.")
         lines.setdefault(section.number, section.line)
 
@@ -150,7 +163,12 @@ class _Page:
     """The blocks of one document, read one after the other."""
 
     def __init__(
-        self, document: Document, amendment: str, effective: date | None, definitions: Definitions, mistakes: Mistakes
+        self,
+        document: Document,
+        amendment: str,
+        effective: date | None,
+        definitions: Definitions,
+        mistakes: Mistakes,
     ) -> None:
         self.document = document
         self.amendment = amendment
@@ -190,36 +208,56 @@ class _Page:
             under=written.under,
         )
         self.changes.append(change)
-        named = [item for key in ("ends", "sets-end") if key in entry.members for item in entry.members[key].items]
+        named = [
+            item
+            for key in ("ends", "sets-end")
+            if key in entry.members
+            for item in entry.members[key].items
+        ]
         self.changed += [Changed(change, str(item.value), item.line) for item in named]
         if "rescinds" in entry.members:
-            self.rescinded += [Changed(change, str(item.value), item.line) for item in entry.members["rescinds"].items]
+            self.rescinded += [
+                Changed(change, str(item.value), item.line)
+                for item in entry.members["rescinds"].items
+            ]
         check_change(change, self._place(entry))
 
     def _read_term(self, entry: Entry, citation: Citation | None) -> None:
         kind = self._kind(entry)
         if kind is None:
             return
-        computed: dict[str, object] = {"citation": citation, "id": citation.term if citation else ""}
+        computed: dict[str, object] = {
+            "citation": citation,
+            "id": citation.term if citation else "",
+        }
         if "begins" not in entry.members:
             # Without a day of its own nothing is kept; the rest of the term is read all the same.
             computed["begins"] = self.effective or date.min
         term = build(kind, entry, self._mistakes, computed, beside=_BESIDE_A_TERM)
         if "despite" in entry.members:
-            self.despite += [(str(item.value), item.line) for item in entry.members["despite"].items]
+            self.despite += [
+                (str(item.value), item.line) for item in entry.members["despite"].items
+            ]
         if term is not None and citation is not None:
             self.terms.append(term)
             check_term(term, self._place(entry))
 
     def _place(self, entry: Entry) -> Place:
-        return Place(entry=entry, effective=self.effective, definitions=self._definitions, mistakes=self._mistakes)
+        return Place(
+            entry=entry,
+            effective=self.effective,
+            definitions=self._definitions,
+            mistakes=self._mistakes,
+        )
 
     def _kind(self, entry: Entry) -> type[AnyTerm] | None:
         about = entry.only(("kind",))
         written = build(OfKind, about, self._mistakes)
         if written is None:
             return None
-        self._mistakes.check_one_of(entry.members["kind"].line, "kind of term", written.kind, TERM_KINDS)
+        self._mistakes.check_one_of(
+            entry.members["kind"].line, "kind of term", written.kind, TERM_KINDS
+        )
         return TERM_KINDS.get(written.kind)
 
     def _citation(self, entry: Entry, block: Block) -> Citation | None:
@@ -234,7 +272,9 @@ class _Page:
             return None
         for source in written.source:
             line = entry.members["source"].line
-            self._mistakes.check_defined(line, "source", source.id, self._definitions.names["sources"])
+            self._mistakes.check_defined(
+                line, "source", source.id, self._definitions.names["sources"]
+            )
         section = self.document.sections[block.clause]
         return Citation(
             term=written.id,

@@ -40,9 +40,19 @@ def read_block(block: Block, kinds: Collection[str], mistakes: Mistakes) -> Entr
     """What stands in a block of one of these kinds; None, with the mistake told, where that cannot be read."""
     if block.kind not in kinds:
         todo = f"Write {' or '.join(f'```yaml {kind}' for kind in kinds)}."
-        mistakes.add(block.line - 1, f"unknown block '{f'yaml {block.kind}'.strip()}'", "it means nothing here", todo)
+        mistakes.add(
+            block.line - 1,
+            f"unknown block '{f'yaml {block.kind}'.strip()}'",
+            "it means nothing here",
+            todo,
+        )
     elif not block.closed:
-        mistakes.add(block.line - 1, "the block has no end", "no line closes it", "Close it with ``` on a line.")
+        mistakes.add(
+            block.line - 1,
+            "the block has no end",
+            "no line closes it",
+            "Close it with ``` on a line.",
+        )
     else:
         return read_yaml(block.text, block.line, mistakes)
     return None
@@ -53,7 +63,12 @@ def read_mapping(block: Block, kinds: Collection[str], mistakes: Mistakes) -> En
     entry = read_block(block, kinds, mistakes)
     if entry is None or entry.is_mapping:
         return entry
-    mistakes.add(entry.line, "the block is no mapping", "it is written as keys and values", "Write key: value.")
+    mistakes.add(
+        entry.line,
+        "the block is no mapping",
+        "it is written as keys and values",
+        "Write key: value.",
+    )
     return None
 
 
@@ -77,7 +92,9 @@ def build(
         if (member := entry.members.get(key)) is not None:
             values[field.name] = _converted(member, key, field, mistakes)
         elif field.required:
-            mistakes.add(entry.line, f"{key!r} is missing", "it has no default", f"Write {key}: … there.")
+            mistakes.add(
+                entry.line, f"{key!r} is missing", "it has no default", f"Write {key}: … there."
+            )
     return kind(**values) if len(mistakes) == before else None
 
 
@@ -128,7 +145,12 @@ def _parts(kind: type[T], entry: Entry, key: str, mistakes: Mistakes) -> tuple[T
     """Records within a record, such as the carve-outs of an exclusivity."""
     if isinstance(entry.value, list):
         return tuple(_part(kind, item, key, mistakes) for item in entry.value)
-    _misfit(entry, key, ("no list of mappings", f"Write a list of mappings: {key}: [{{name: …}}]."), mistakes)
+    _misfit(
+        entry,
+        key,
+        ("no list of mappings", f"Write a list of mappings: {key}: [{{name: …}}]."),
+        mistakes,
+    )
     return ()
 
 
@@ -136,7 +158,12 @@ def _sources(entry: Entry, key: str, mistakes: Mistakes) -> object:
     """Read `[S1, {S2: the passage}]`."""
     items = [_source(item) for item in entry.items]
     if not items or None in items:
-        _misfit(entry, key, ("no list of sources", f"Write a list: {key}: [S1, {{S2: the passage}}]."), mistakes)
+        _misfit(
+            entry,
+            key,
+            ("no list of sources", f"Write a list: {key}: [S1, {{S2: the passage}}]."),
+            mistakes,
+        )
         return None
     return tuple(items)
 
@@ -155,7 +182,10 @@ def _source(item: Entry) -> CitedSource | None:
 def _misfit(entry: Entry, key: str, form: tuple[str, str], mistakes: Mistakes) -> None:
     why, todo = form
     mistakes.add(
-        entry.line, f"{key!r} does not fit", "it is empty" if entry.value in ("", []) else f"it is {why}", todo
+        entry.line,
+        f"{key!r} does not fit",
+        "it is empty" if entry.value in ("", []) else f"it is {why}",
+        todo,
     )
 
 
@@ -175,7 +205,13 @@ _FORMS: tuple[tuple[object, tuple[str, str]], ...] = (
     (str, ("no text", "Write one text.")),
     (int, ("no whole number", "Write a number, as in 30.")),
     (bool, ("neither true nor false", "Write true or false.")),
-    (Choice, ("neither a text nor a choice by one reading", "Write one text, or {READING: {option: text, …}}.")),
+    (
+        Choice,
+        (
+            "neither a text nor a choice by one reading",
+            "Write one text, or {READING: {option: text, …}}.",
+        ),
+    ),
 )
 
 

@@ -79,14 +79,20 @@ def check_term(term: AnyTerm, place: Place) -> None:
             _check_choice("unless", term.unless, UNLESS, place)
         if term.lead_days < 0:
             why = "the first cloud would come last"
-            place.tell("lead-days", f"{term.id} leads by less than nothing", why, "Write how many days.")
+            place.tell(
+                "lead-days", f"{term.id} leads by less than nothing", why, "Write how many days."
+            )
     if isinstance(term, RevenueShareTerm):
         _check_share(term, place)
     if isinstance(term, RefusalRight):
         _check_refusal_right(term, place)
     if isinstance(term, Exclusivity):
         only = term.only
-        filled = [names for names in (only.clouds, only.sellers, only.regions, only.parties, only.licensees) if names]
+        filled = [
+            names
+            for names in (only.clouds, only.sellers, only.regions, only.parties, only.licensees)
+            if names
+        ]
         if len(filled) != 1:
             why = "only: names clouds, sellers, regions, parties or licensees"
             place.tell("only", f"{term.id} reserves nothing clear", why, "Write one of these.")
@@ -97,7 +103,12 @@ def _check_refusal_right(term: RefusalRight, place: Place) -> None:
     place.mistakes.check_name(place.line("subject"), term.subject)
     if term.grantor == term.holder:
         why = "whoever holds the right is never bound by it"
-        place.tell("grantor", f"{term.id} binds its own holder", why, "Name who must offer, or leave grantor: out.")
+        place.tell(
+            "grantor",
+            f"{term.id} binds its own holder",
+            why,
+            "Name who must offer, or leave grantor: out.",
+        )
 
 
 def _check_parts(term: AnyTerm, place: Place) -> None:
@@ -114,7 +125,9 @@ def _check_parts(term: AnyTerm, place: Place) -> None:
             _check_carve_outs(term, place)
             if not term.parties:
                 why = "it binds those it names"
-                place.tell("parties", "'parties' does not fit", why, f"Name parties, or write [{ANYONE}].")
+                place.tell(
+                    "parties", "'parties' does not fit", why, f"Name parties, or write [{ANYONE}]."
+                )
         case RefusalRight():
             apart = [CLOUDS] if term.except_clouds else []
             _check_taken("actions", term, term.actions, [*apart, *parts_of(term)], place)
@@ -122,7 +135,12 @@ def _check_parts(term: AnyTerm, place: Place) -> None:
             for scope in term.carries:
                 if scope == Scope():
                     why = "a licence carries what it names"
-                    place.tell("carries", f"what {term.id} carries names nothing", why, "Write actions: and products:.")
+                    place.tell(
+                        "carries",
+                        f"what {term.id} carries names nothing",
+                        why,
+                        "Write actions: and products:.",
+                    )
                 _check_taken("carries", term, scope.actions, parts_of(scope), place)
         case Ownership() | RevenueShareTerm() | Commitment() | Stake() | Undertaking() | Context():
             pass
@@ -134,23 +152,35 @@ def _check_carve_outs(term: Forbidding, place: Place) -> None:
     for number, scope in enumerate(term.except_, start=1):
         if scope == Scope():
             why = "it would leave nothing of the term"
-            place.tell("except", f"carve-out {number} of {term.id} names nothing", why, "Write what it is for.")
+            place.tell(
+                "except",
+                f"carve-out {number} of {term.id} names nothing",
+                why,
+                "Write what it is for.",
+            )
         _check_taken("except", term, scope.actions or term.actions, parts_of(scope), place)
 
 
-def _check_taken(key: str, term: AnyTerm, actions: Iterable[str], parts: Iterable[str], place: Place) -> None:
+def _check_taken(
+    key: str, term: AnyTerm, actions: Iterable[str], parts: Iterable[str], place: Place
+) -> None:
     """Tell what an action cannot be kept to in a term of this kind."""
     kind = KINDS[type(term)]
     known = [action for action in TERM_ACTIONS if action in actions]
     told = ((action, kind.refusal(action, part)) for action in known for part in ("", *parts))
     for action, what in dict.fromkeys(one for one in told if one[1]):
         why = "nothing could be executed of it"
-        place.tell(key, what, why, f"Take {action} out, or write it in a term of its own without that.")
+        place.tell(
+            key, what, why, f"Take {action} out, or write it in a term of its own without that."
+        )
 
 
 def _check_share(term: RevenueShareTerm, place: Place) -> None:
     """Rates and amounts are figures or numbers; words are of their lists; tiers rise."""
-    for key, names in (("rate", [term.rate]), ("withholding", [term.withholding] if term.withholding else [])):
+    for key, names in (
+        ("rate", [term.rate]),
+        ("withholding", [term.withholding] if term.withholding else []),
+    ):
         _check_figures(key, names, parse_percentage, place)
     _check_figures("tiers", [tier.rate for tier in term.tiers], parse_percentage, place)
     _check_figures("tiers", [tier.above for tier in term.tiers], parse_amount, place)
@@ -160,25 +190,47 @@ def _check_share(term: RevenueShareTerm, place: Place) -> None:
     for floor in term.floors:
         place.mistakes.check_one_of(place.line("floors"), "value of per", floor.per, FLOOR_PERIODS)
     if term.payment is not None:
-        place.mistakes.check_one_of(place.line("payment"), "value of every", term.payment.every, PAYMENT_PERIODS)
+        place.mistakes.check_one_of(
+            place.line("payment"), "value of every", term.payment.every, PAYMENT_PERIODS
+        )
         if term.payment.due_days < 0:
             todo = "Write how many days after the period it is due."
-            place.tell("payment", f"{term.id} is due before it is known", "due-days lies below zero", todo)
+            place.tell(
+                "payment", f"{term.id} is due before it is known", "due-days lies below zero", todo
+            )
     place.mistakes.check_one_of(place.line("late"), "value of late", term.late, LATE)
     if term.cap_opening and not term.cap:
-        place.tell("cap-opening", f"{term.id} counts toward no cap", "there is no cap", "Write cap:, or delete it.")
+        place.tell(
+            "cap-opening",
+            f"{term.id} counts toward no cap",
+            "there is no cap",
+            "Write cap:, or delete it.",
+        )
     if len({floor.per for floor in term.floors}) < len(term.floors):
-        place.tell("floors", f"{term.id} has two floors for one period", "one of them says nothing", "Delete one.")
-    stated = [tier.above for tier in term.tiers if tier.above not in (place.definitions.names["figures"] or ())]
+        place.tell(
+            "floors",
+            f"{term.id} has two floors for one period",
+            "one of them says nothing",
+            "Delete one.",
+        )
+    stated = [
+        tier.above
+        for tier in term.tiers
+        if tier.above not in (place.definitions.names["figures"] or ())
+    ]
     try:
         bounds = [parse_amount(above, commas=True) for above in stated]
     except ValueError:
         return
     if any(low >= high for low, high in pairwise([Decimal(0), *bounds])):
-        place.tell("tiers", f"{term.id} has tiers out of order", "each begins above the last", "Sort them.")
+        place.tell(
+            "tiers", f"{term.id} has tiers out of order", "each begins above the last", "Sort them."
+        )
 
 
-def _check_figures(key: str, names: Iterable[str], parse: Callable[..., Decimal], place: Place) -> None:
+def _check_figures(
+    key: str, names: Iterable[str], parse: Callable[..., Decimal], place: Place
+) -> None:
     """What is no figure of the agreement must be a number, and so must the value of a figure be."""
     known = place.definitions.names["figures"]
     for name in names:
@@ -195,7 +247,9 @@ def _check_figures(key: str, names: Iterable[str], parse: Callable[..., Decimal]
                 place.mistakes.within(DEFINITIONS).add(
                     place.definitions.lines["figures", name], what, error.why, error.todo
                 )
-            elif name.upper().startswith("USD") or name[:1] in _BEGIN_A_NUMBER or name[:1].isdigit():
+            elif (
+                name.upper().startswith("USD") or name[:1] in _BEGIN_A_NUMBER or name[:1].isdigit()
+            ):
                 place.tell(key, f"the number {name!r} cannot be read", error.why, error.todo)
             else:
                 place.mistakes.check_defined(place.line(key), "figure", name, known)
@@ -207,7 +261,12 @@ def check_change(change: Change, place: Place) -> None:
     until = _until(change, place)
     if sum(map(bool, (change.ends, change.sets_end, change.rescinds))) != 1:
         why = "it ends terms, or sets their end, or rescinds amendments"
-        place.tell("id", f"{change.id} changes nothing clear", why, "Write ends:, sets-end: or rescinds:, one of them.")
+        place.tell(
+            "id",
+            f"{change.id} changes nothing clear",
+            why,
+            "Write ends:, sets-end: or rescinds:, one of them.",
+        )
     elif change.rescinds and (change.until or change.through):
         key = "until" if change.until else "through"
         why = "what is rescinded never takes effect"
@@ -215,9 +274,19 @@ def check_change(change: Change, place: Place) -> None:
     elif change.ends and (change.until or change.through):
         key = "until" if change.until else "through"
         todo = f"Delete {key}:, or write sets-end: instead of ends:."
-        place.tell(key, f"{change.id} ends terms at once and later", "ends: is from the amendment's day on", todo)
+        place.tell(
+            key,
+            f"{change.id} ends terms at once and later",
+            "ends: is from the amendment's day on",
+            todo,
+        )
     elif change.sets_end and not change.until and not change.through:
-        place.tell("sets-end", f"{change.id} sets no end", "sets-end needs one", "Write until: or through:.")
+        place.tell(
+            "sets-end",
+            f"{change.id} sets no end",
+            "sets-end needs one",
+            "Write until: or through:.",
+        )
     for key, end in _ends(until, change.through):
         if place.effective is not None and end < place.effective:
             why = f"the end lies before {place.effective}, when it takes effect"
@@ -230,7 +299,9 @@ def _check_days_of_term(term: Term, place: Place) -> None:
         return
     if term.begins < place.effective:
         why = f"{term.begins} lies before {place.effective}"
-        place.tell("begins", f"{term.id} begins before its amendment", why, "Fix one of the two days.")
+        place.tell(
+            "begins", f"{term.id} begins before its amendment", why, "Fix one of the two days."
+        )
     for key, end in _ends(_until(term, place), term.through):
         if end <= term.begins:
             why = f"what begins on {term.begins} has no day left"
@@ -253,7 +324,12 @@ def _until(timed: Term | Change, place: Place) -> date | None:
         return parse_day(timed.until, "until")
     except InvalidInput as error:
         why = error.problems[0].why
-        place.tell("until", f"'until' does not fit: {timed.until!r} is no day", why, "Write YYYY-MM-DD or milestone.")
+        place.tell(
+            "until",
+            f"'until' does not fit: {timed.until!r} is no day",
+            why,
+            "Write YYYY-MM-DD or milestone.",
+        )
         return None
 
 
@@ -423,7 +499,10 @@ def _check_choice(key: str, choice: Choice, known: frozenset[str], place: Place)
         place.mistakes.check_one_of(place.line(key), f"option of {choice.reading}", option, options)
     for option in options or ():
         if option not in choice.options:
-            what, why = f"{key} says nothing for {choice.reading}={option}", "each option needs a value"
+            what, why = (
+                f"{key} says nothing for {choice.reading}={option}",
+                "each option needs a value",
+            )
             place.tell(key, what, why, f"Write {option}: … there.")
 
 

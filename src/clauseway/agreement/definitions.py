@@ -129,19 +129,26 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
                 for name, written in self.classes.items()
             },
             products={
-                name: Product(id=name, product_class=written.class_, first_shipped_by=written.first_shipped_by)
+                name: Product(
+                    id=name, product_class=written.class_, first_shipped_by=written.first_shipped_by
+                )
                 for name, written in self.products.items()
             },
         )
 
     def cited_rules(self) -> dict[str, Citation]:
         ours = [CitedSource(OURS)]
-        return {name: self._cite("rules", name, text, ours, "agreement") for name, text in self.rules.items()}
+        return {
+            name: self._cite("rules", name, text, ours, "agreement")
+            for name, text in self.rules.items()
+        }
 
     def cited_readings(self) -> dict[str, Reading]:
         return {
             name: Reading(
-                id=name, options=written.options, citation=self._cite("readings", name, written.says, written.source)
+                id=name,
+                options=written.options,
+                citation=self._cite("readings", name, written.says, written.source),
             )
             for name, written in self.readings.items()
         }
@@ -152,7 +159,9 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
                 id=name,
                 bears_on=written.bears_on,
                 from_amendment=written.from_,
-                citation=self._cite("commentary", name, written.says, written.source, written.from_),
+                citation=self._cite(
+                    "commentary", name, written.says, written.source, written.from_
+                ),
             )
             for name, written in self.commentary.items()
         )
@@ -181,7 +190,9 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return tuple(sorted(notes, key=lambda note: (note.day, note.id)))
 
-    def _cite(self, section: str, name: str, text: str, source: Iterable[CitedSource], amendment: str = "") -> Citation:
+    def _cite(
+        self, section: str, name: str, text: str, source: Iterable[CitedSource], amendment: str = ""
+    ) -> Citation:
         return Citation(
             term=name,
             amendment=amendment,
@@ -228,7 +239,9 @@ class _Written:
         self._hidden = not document.blocks
         if self._hidden:
             todo = "Write a ```yaml definitions block with sources, parties, clouds, classes, products and rules."
-            mistakes.add(1, "nothing is defined", "the amendments speak of names that stand here", todo)
+            mistakes.add(
+                1, "nothing is defined", "the amendments speak of names that stand here", todo
+            )
         for block in document.blocks:
             self._gather(block)
 
@@ -237,7 +250,10 @@ class _Written:
         self._hidden = self._hidden or entry is None
         for key, member in entry.members.items() if entry else ():
             if key in self._entries:
-                what, why = f"{key!r} is defined twice", f"it is defined on line {self._entries[key].line}"
+                what, why = (
+                    f"{key!r} is defined twice",
+                    f"it is defined on line {self._entries[key].line}",
+                )
                 self._mistakes.add(member.line, what, why, "Put both into one.")
             else:
                 self._mistakes.check_one_of(member.line, "key", key, SECTIONS)
@@ -250,7 +266,9 @@ class _Written:
             if isinstance(member.value, str):
                 found[name] = member.value
             else:
-                self._misfit(member.line, f"{section}: {name!r}", "it is no text", "Write one text.")
+                self._misfit(
+                    member.line, f"{section}: {name!r}", "it is no text", "Write one text."
+                )
         return found
 
     def records(self, section: str, kind: type[W]) -> dict[str, W]:
@@ -258,7 +276,9 @@ class _Written:
         found = {}
         for name, member in self._members(section).items():
             if not member.is_mapping:
-                self._misfit(member.line, f"{section}: {name!r}", "it is no mapping", "Write {key: value}.")
+                self._misfit(
+                    member.line, f"{section}: {name!r}", "it is no mapping", "Write {key: value}."
+                )
             elif (built := build(kind, member, self._mistakes)) is not None:
                 found[name] = built
         return found
@@ -271,7 +291,10 @@ class _Written:
             if isinstance(places, dict) and all(_is_list_of_names(one) for one in places.values()):
                 found[name] = {cloud: frozenset(map(str, one)) for cloud, one in places.items()}
             else:
-                why, todo = "it should map clouds to lists of places", f"Write {name}: {{CLOUD: [a, b]}}."
+                why, todo = (
+                    "it should map clouds to lists of places",
+                    f"Write {name}: {{CLOUD: [a, b]}}.",
+                )
                 self._misfit(member.line, f"regions: {name!r}", why, todo)
         return found
 
@@ -281,7 +304,9 @@ class _Written:
         names = entry.plain()
         if isinstance(names, list) and _is_list_of_names(names):
             return frozenset(str(name) for name in names)
-        self._misfit(entry.line, repr(section), "it should be a list of names", f"Write {section}: [a, b].")
+        self._misfit(
+            entry.line, repr(section), "it should be a list of names", f"Write {section}: [a, b]."
+        )
         return frozenset()
 
     def names(self, section: str) -> Names:
@@ -304,7 +329,12 @@ class _Written:
     def _members(self, section: str) -> Mapping[str, Entry]:
         entry = self._entries.get(section, Entry({}, 0))
         if not entry.is_mapping:
-            self._misfit(entry.line, repr(section), "it should map names to values", f"Write {section}: {{name: …}}.")
+            self._misfit(
+                entry.line,
+                repr(section),
+                "it should map names to values",
+                f"Write {section}: {{name: …}}.",
+            )
         return entry.members
 
     def _misfit(self, line: int, what: str, why: str, todo: str) -> None:
@@ -334,14 +364,21 @@ def _check_catalog(definitions: Definitions, mistakes: Mistakes) -> None:
         for action in sorted(written_class.actions):
             mistakes.check_one_of(lines["classes", name], "action", action, TERM_ACTIONS)
         if written_class.within:
-            mistakes.check_defined(lines["classes", name], "class", written_class.within, names["classes"])
+            mistakes.check_defined(
+                lines["classes", name], "class", written_class.within, names["classes"]
+            )
     for name, product in definitions.products.items():
         mistakes.check_defined(lines["products", name], "class", product.class_, names["classes"])
         if name in definitions.classes:
             what, why = f"{name!r} stands twice", f"it is a class, on line {lines['classes', name]}"
             mistakes.add(lines["products", name], what, why, "Give the product another id.")
     if ANYONE in definitions.parties:
-        mistakes.add(1, f"a party cannot be {ANYONE!r}", "that word means every party", "Give it another name.")
+        mistakes.add(
+            1,
+            f"a party cannot be {ANYONE!r}",
+            "that word means every party",
+            "Give it another name.",
+        )
 
 
 def _check_regions(definitions: Definitions, mistakes: Mistakes) -> None:
@@ -356,7 +393,11 @@ def _check_regions(definitions: Definitions, mistakes: Mistakes) -> None:
         for cloud, places in clouds.items():
             mistakes.check_defined(line, "cloud", cloud, definitions.names["clouds"])
             for place in sorted(places):
-                before = place if place != name and place in {*regions, ELSEWHERE} else found.get((cloud, place), "")
+                before = (
+                    place
+                    if place != name and place in {*regions, ELSEWHERE}
+                    else found.get((cloud, place), "")
+                )
                 found[cloud, place] = name
                 if before:
                     what = f"{place!r} of {cloud} lies in two regions, {before} and {name}"
@@ -375,14 +416,18 @@ def _check_circles(definitions: Definitions, mistakes: Mistakes) -> None:
             at = definitions.classes[at].within
         if at in seen:
             what, why = f"class {at!r} lies within itself", "classes form a tree"
-            mistakes.add(definitions.lines["classes", at], what, why, "Break the circle of within:.")
+            mistakes.add(
+                definitions.lines["classes", at], what, why, "Break the circle of within:."
+            )
         told.update(seen)
 
 
 def _check_rules(definitions: Definitions, mistakes: Mistakes) -> None:
     written = definitions.names["rules"]
     for name in definitions.rules:
-        mistakes.check_one_of(definitions.lines["rules", name], "rule", name, (*RULES, *STATED_RULES))
+        mistakes.check_one_of(
+            definitions.lines["rules", name], "rule", name, (*RULES, *STATED_RULES)
+        )
     for name in RULES if written is not None else ():
         if name not in (written or ()):
             what, why = f"the rule {name!r} is missing", "silence must be read somehow"
@@ -392,13 +437,20 @@ def _check_rules(definitions: Definitions, mistakes: Mistakes) -> None:
 def _check_readings(definitions: Definitions, mistakes: Mistakes) -> None:
     for name, reading in definitions.readings.items():
         if len(set(reading.options)) < max(2, len(reading.options)):
-            what, why = f"reading {name!r} leaves no choice", "a reading has two options or more, each once"
-            mistakes.add(definitions.lines["readings", name], what, why, "Write options: [default, other].")
+            what, why = (
+                f"reading {name!r} leaves no choice",
+                "a reading has two options or more, each once",
+            )
+            mistakes.add(
+                definitions.lines["readings", name], what, why, "Write options: [default, other]."
+            )
 
 
 def _check_figures(definitions: Definitions, mistakes: Mistakes) -> None:
     for name, figure in definitions.figures.items():
-        mistakes.check_one_of(definitions.lines["figures", name], "standing", figure.standing, STANDINGS)
+        mistakes.check_one_of(
+            definitions.lines["figures", name], "standing", figure.standing, STANDINGS
+        )
 
 
 def _check_sources(definitions: Definitions, mistakes: Mistakes) -> None:

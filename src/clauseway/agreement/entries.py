@@ -64,7 +64,9 @@ class Entry(msgspec.Struct, frozen=True):
 
     def only(self, keys: Collection[str]) -> "Entry":
         """The same mapping with these keys alone."""
-        return Entry({key: member for key, member in self.members.items() if key in keys}, self.line)
+        return Entry(
+            {key: member for key, member in self.members.items() if key in keys}, self.line
+        )
 
     def text(self, key: str) -> str:
         """The text of a member; empty where there is none, or no text."""
@@ -87,7 +89,11 @@ def read_yaml(text: str, first_line: int, mistakes: Mistakes) -> Entry | None:
 
 
 # What is left open is noticed only further down: the line where it began is the one to fix.
-_LEFT_OPEN = ("while parsing a flow", "while scanning a simple key", "while scanning a quoted scalar")
+_LEFT_OPEN = (
+    "while parsing a flow",
+    "while scanning a simple key",
+    "while scanning a quoted scalar",
+)
 
 
 def _line_of(error: MarkedYAMLError) -> int:
@@ -115,12 +121,22 @@ class _Reading:
     def document(self) -> Entry:
         next(self._events)  # the stream's start
         if isinstance(next(self._events), StreamEndEvent):
-            raise _Refused(0, "the block is empty", "nothing stands in it", "Write the term, or delete the block.")
+            raise _Refused(
+                0,
+                "the block is empty",
+                "nothing stands in it",
+                "Write the term, or delete the block.",
+            )
         entry = self._entry(next(self._events), 0)
         next(self._events)  # the document's end
         if not isinstance(after := next(self._events), StreamEndEvent):
             line = after.start_mark.line
-            raise _Refused(line, "a second YAML document", "a block is one", "Delete the line with --- or '...'.")
+            raise _Refused(
+                line,
+                "a second YAML document",
+                "a block is one",
+                "Delete the line with --- or '...'.",
+            )
         return entry
 
     def _entry(self, event: Event, depth: int) -> Entry:
@@ -139,11 +155,20 @@ class _Reading:
             _check_plain(event, depth)
             line = self._first_line + event.start_mark.line
             if not isinstance(event, ScalarEvent):
-                raise _Refused(event.start_mark.line, "a key is no text", "it is a list or a mapping", "Write key: ….")
+                raise _Refused(
+                    event.start_mark.line,
+                    "a key is no text",
+                    "it is a list or a mapping",
+                    "Write key: ….",
+                )
             key = _text(event)
             if key in members:
-                self._mistakes.add(line, f"{key!r} stands twice", "a key has one value", "Delete one of the two.")
-            members[key] = msgspec.structs.replace(self._entry(next(self._events), depth), line=line)
+                self._mistakes.add(
+                    line, f"{key!r} stands twice", "a key has one value", "Delete one of the two."
+                )
+            members[key] = msgspec.structs.replace(
+                self._entry(next(self._events), depth), line=line
+            )
         return members
 
 
@@ -161,7 +186,9 @@ def _check_plain(event: Event, depth: int) -> None:
         todo = "Delete the tag, or quote the value if it is a text that begins with !."
         raise _Refused(line, f"{tag} is a tag", "values are texts, lists and mappings", todo)
     if depth > _DEPTH_MAX:
-        raise _Refused(line, "nested too deep", f"more than {_DEPTH_MAX} levels", "Flatten the block.")
+        raise _Refused(
+            line, "nested too deep", f"more than {_DEPTH_MAX} levels", "Flatten the block."
+        )
 
 
 def _text(event: ScalarEvent) -> str:

@@ -112,7 +112,9 @@ class Grant(Fact, frozen=True, kw_only=True, tag="grant"):
 
     @property
     def turns(self) -> tuple[date, ...]:
-        return (self.effective,) if self.through is None else (self.effective, through(self.through))
+        return (
+            (self.effective,) if self.through is None else (self.effective, through(self.through))
+        )
 
     @property
     def scope(self) -> Scope:
@@ -134,7 +136,11 @@ class Withdrawal(Fact, frozen=True, kw_only=True, tag="withdrawal"):
     def ends(self, grant: Grant) -> bool:
         """Return whether a grant is withdrawn by this."""
         same = grant.party == self.party and grant.product == self.product
-        kept = ((self.cloud, grant.cloud), (self.region, grant.region), (self.segment, grant.segment))
+        kept = (
+            (self.cloud, grant.cloud),
+            (self.region, grant.region),
+            (self.segment, grant.segment),
+        )
         before = (grant.effective, grant.known) <= (self.effective, self.known)
         return before and same and all(not own or own == other for own, other in kept)
 
@@ -190,7 +196,9 @@ class FactRegister(msgspec.Struct, frozen=True):
         known = FactRegister(tuple(fact for fact in self.facts if fact.known <= known_at))
         if not any(fact.corrects for fact in known.facts):
             return known
-        return FactRegister(tuple(fact for fact, hidden_by in known.with_corrections() if hidden_by is None))
+        return FactRegister(
+            tuple(fact for fact, hidden_by in known.with_corrections() if hidden_by is None)
+        )
 
     def with_corrections(self) -> list[tuple[Fact, Fact | None]]:
         """Each fact with the one that corrects it, where there is one.
@@ -203,7 +211,11 @@ class FactRegister(msgspec.Struct, frozen=True):
                 correcting.setdefault(fact.corrects, []).append((at, fact))
 
         def hiding(at: int, fact: Fact) -> Fact | None:
-            by = (by for later, by in correcting.get(fact.name, ()) if by.name != fact.name or later > at)
+            by = (
+                by
+                for later, by in correcting.get(fact.name, ())
+                if by.name != fact.name or later > at
+            )
             return next(by, None)
 
         return [(fact, hiding(at, fact)) for at, fact in enumerate(self.facts)]
@@ -225,7 +237,9 @@ class FactRegister(msgspec.Struct, frozen=True):
         """The register with facts added. Of one instant, those added became known after those that stand here."""
         last: dict[int, int] = {}
         for fact in self.facts:
-            last[fact.known.instant_ns] = max(fact.known.sequence, last.get(fact.known.instant_ns, -1))
+            last[fact.known.instant_ns] = max(
+                fact.known.sequence, last.get(fact.known.instant_ns, -1)
+            )
         added = [_after(last.get(fact.known.instant_ns, -1), fact) for fact in more]
         return FactRegister(tuple(sorted((*self.facts, *added), key=lambda fact: fact.known)))
 
@@ -234,25 +248,35 @@ class FactRegister(msgspec.Struct, frozen=True):
         return min(found, key=lambda fact: fact.effective, default=None)
 
     def launches(self, product: str) -> list[Launch]:
-        found = [fact for fact in self.facts if isinstance(fact, Launch) and fact.product == product and fact.shipped]
+        found = [
+            fact
+            for fact in self.facts
+            if isinstance(fact, Launch) and fact.product == product and fact.shipped
+        ]
         # Those of one day by name, so that the order in which they were recorded changes nothing.
         return sorted(found, key=lambda fact: (fact.effective, fact.cloud, fact.stage, fact.known))
 
     def answer(self, product: str, as_of: date) -> Answer | None:
-        found = [fact for fact in self.facts if isinstance(fact, Answer) and fact.product == product]
+        found = [
+            fact for fact in self.facts if isinstance(fact, Answer) and fact.product == product
+        ]
         in_effect = [fact for fact in found if fact.effective <= as_of]
         return max(in_effect, key=lambda fact: (fact.effective, fact.known), default=None)
 
     def passed(self, subject: str, as_of: date) -> Offer | None:
         """The latest offer of a subject, where its holder passed on it by a day."""
-        offers = [fact for fact in self.facts if isinstance(fact, Offer) and fact.subject == subject]
+        offers = [
+            fact for fact in self.facts if isinstance(fact, Offer) and fact.subject == subject
+        ]
         made = [offer for offer in offers if offer.effective <= as_of]
         latest = max(made, key=lambda offer: (offer.effective, offer.known), default=None)
         return latest if latest is not None and latest.passed_by(as_of) else None
 
     def grants(self, party: str, as_of: date) -> list[Grant]:
         """A party's grants in effect on a day, those withdrawn by then left out."""
-        withdrawn = [fact for fact in self.facts if isinstance(fact, Withdrawal) and fact.effective <= as_of]
+        withdrawn = [
+            fact for fact in self.facts if isinstance(fact, Withdrawal) and fact.effective <= as_of
+        ]
         return [
             fact
             for fact in self.facts
@@ -289,8 +313,12 @@ def with_additions(catalog: Catalog, facts: Iterable[Fact]) -> Catalog:
     products, parties = dict(catalog.products), set(catalog.parties)
     for fact in facts:
         match fact:
-            case ProductAdded() if fact.class_ in catalog.classes and fact.product not in catalog.classes:
-                products.setdefault(fact.product, Product(id=fact.product, product_class=fact.class_))
+            case ProductAdded() if (
+                fact.class_ in catalog.classes and fact.product not in catalog.classes
+            ):
+                products.setdefault(
+                    fact.product, Product(id=fact.product, product_class=fact.class_)
+                )
             case PartyAdded():
                 parties.add(fact.party)
     return msgspec.structs.replace(catalog, products=products, parties=frozenset(parties))
@@ -312,7 +340,11 @@ def names_in(fact: Fact, catalog: Catalog) -> list[tuple[str, str, frozenset[str
             granted = products | frozenset(catalog.classes)
             kept = (
                 ("cloud", fact.cloud, catalog.clouds),
-                ("region", fact.region, frozenset({*catalog.regions, ELSEWHERE}) if catalog.regions else frozenset()),
+                (
+                    "region",
+                    fact.region,
+                    frozenset({*catalog.regions, ELSEWHERE}) if catalog.regions else frozenset(),
+                ),
                 ("segment", fact.segment, catalog.segments),
             )
             return [

@@ -9,7 +9,9 @@ from decimal import Decimal
 from clauseway.values import NUMBER_BELOW, BadNumber, read_decimal, read_percentage, round_half_even
 
 _SCALES = {"": 0, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_AMOUNT = re.compile(r"(?:USD\s*)?(?P<number>\S*?)\s*(?P<scale>thousand|million|billion|trillion|)", re.IGNORECASE)
+_AMOUNT = re.compile(
+    r"(?:USD\s*)?(?P<number>\S*?)\s*(?P<scale>thousand|million|billion|trillion|)", re.IGNORECASE
+)
 _PERCENTAGE = "Write a percentage, as in 20 % or 0.2."
 _SUM = "Write an amount in USD, as in 38000000000, 38_000_000_000 or 'USD 38 billion'."
 
@@ -36,7 +38,9 @@ def parse_amount(text: str, *, commas: bool = False) -> Decimal:
         raise _pointing(error, _SUM) from None
     amount = number.scaleb(_SCALES[match["scale"].lower()])
     if amount >= NUMBER_BELOW:
-        raise BadNumber("it has more than 15 digits before the point", "Write an amount below 10^15 USD.")
+        raise BadNumber(
+            "it has more than 15 digits before the point", "Write an amount below 10^15 USD."
+        )
     cents = round_half_even(amount)
     if amount != cents:
         raise BadNumber("it is no whole number of cents", _SUM)

@@ -53,7 +53,11 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def in_force(
-    agreement: Agreement, facts: FactRegister, as_of: date, known_at: KnownAt, readings: Mapping[str, str]
+    agreement: Agreement,
+    facts: FactRegister,
+    as_of: date,
+    known_at: KnownAt,
+    readings: Mapping[str, str],
 ) -> InForce:
     """Fold the agreement. `facts` must already be those known at `known_at`."""
     known = standing(agreement, known_at, readings)
@@ -68,18 +72,26 @@ def in_force(
     # Stable: within an amendment, the text's own order.
     states.sort(key=lambda state: -state.order)
     return InForce(
-        as_of=as_of, known_at=known_at, amendments=tuple(amendment.id for amendment in effective), states=tuple(states)
+        as_of=as_of,
+        known_at=known_at,
+        amendments=tuple(amendment.id for amendment in effective),
+        states=tuple(states),
     )
 
 
-def standing(agreement: Agreement, known_at: KnownAt, readings: Mapping[str, str]) -> list[Amendment]:
+def standing(
+    agreement: Agreement, known_at: KnownAt, readings: Mapping[str, str]
+) -> list[Amendment]:
     """The amendments known at a point and not rescinded by then, oldest first. What rescinds may be rescinded too."""
     known = [amendment for amendment in agreement.amendments if amendment.known <= known_at]
     rescinded: set[str] = set()
     for amendment in sorted(known, key=_rank, reverse=True):
         if amendment.id not in rescinded:
             rescinded.update(
-                name for change in amendment.changes if _reads(change.under, readings) for name in change.rescinds
+                name
+                for change in amendment.changes
+                if _reads(change.under, readings)
+                for name in change.rescinds
             )
     return [amendment for amendment in known if amendment.id not in rescinded]
 
@@ -90,7 +102,9 @@ def changed_by(
     """The terms that a change finds still in force when it takes effect, with everything known."""
     amendments = standing(agreement, KnownAt.everything(), readings)
     fold = _Fold(date.max, _changes(amendments, readings), facts.milestone())
-    terms = [term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)]
+    terms = [
+        term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)
+    ]
     return frozenset(term.id for term in terms if fold.has_effect(change, term))
 
 
@@ -112,7 +126,10 @@ def boundaries(agreement: Agreement, facts: FactRegister, known_at: KnownAt) -> 
     known = facts.known(known_at).facts
     days |= {turn for fact in known for turn in fact.turns}
     days |= {
-        launch.effective + timedelta(days=lead) for launch in known if isinstance(launch, Launch) for lead in leads
+        launch.effective + timedelta(days=lead)
+        for launch in known
+        if isinstance(launch, Launch)
+        for lead in leads
     }
     return sorted(days - {FOREVER})
 
@@ -126,7 +143,9 @@ def _days_of(timed: Term | Change) -> set[date]:
     return days
 
 
-def _changes(effective: Iterable[Amendment], readings: Mapping[str, str]) -> dict[str, list[tuple[Change, date]]]:
+def _changes(
+    effective: Iterable[Amendment], readings: Mapping[str, str]
+) -> dict[str, list[tuple[Change, date]]]:
     """What the amendments in effect change of each term, concluded first first, with the day from which it holds."""
     changes: dict[str, list[tuple[Change, date]]] = {}
     for amendment in sorted(effective, key=_rank):

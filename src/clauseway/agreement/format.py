@@ -129,7 +129,9 @@ def _in_order(kind: str, text: str) -> str:
     if len(set(starts)) < len(starts) or any(lines[at][:1].isspace() for at in starts):
         return text
     cuts = {at: _with_comments(lines, previous, at) for previous, at in pairwise(starts)}
-    ends = dict(pairwise([starts[0], *(cuts[at] for at in starts[1:]), len(lines)])) if starts else {}
+    ends = (
+        dict(pairwise([starts[0], *(cuts[at] for at in starts[1:]), len(lines)])) if starts else {}
+    )
     ranks = {key: rank for rank, key in enumerate(_keys_of(kind, entry.text("kind")))}
     found = lines[: starts[0]] if starts else lines
     for key in sorted(begins, key=lambda key: (ranks.get(key, len(ranks)), begins[key])):
@@ -141,7 +143,9 @@ def _in_order(kind: str, text: str) -> str:
 def _with_comments(lines: Sequence[str], previous: int, at: int) -> int:
     """Where a key's part begins: at the comments above it, unless they stand within what comes before."""
     begin = at
-    while begin > previous + 1 and (lines[begin - 1].startswith("#") or not lines[begin - 1].strip()):
+    while begin > previous + 1 and (
+        lines[begin - 1].startswith("#") or not lines[begin - 1].strip()
+    ):
         begin -= 1
     indented = all(line.lstrip()[:1] == "#" for line in lines[previous + 1 : begin])
     return previous + 1 if indented else begin
@@ -155,7 +159,11 @@ def _read(text: str) -> Plain | None:
 
 def _comments(text: str) -> list[str]:
     """The comments of a block; a # within a quoted text may count too, the same before and after."""
-    return sorted(found[1].rstrip() for line in text.split("\n") if (found := re.search(r"(?:^|\s)(#.*)$", line)))
+    return sorted(
+        found[1].rstrip()
+        for line in text.split("\n")
+        if (found := re.search(r"(?:^|\s)(#.*)$", line))
+    )
 
 
 def _yaml(sequence: int, offset: int) -> YAML:
@@ -240,7 +248,11 @@ def _style(value: Any, column: int, indent: int) -> None:
 def _width(value: Any) -> int:
     """How wide a value is on one line, at the most."""
     if isinstance(value, CommentedMap):
-        return 2 + sum(len(str(key)) + 2 + _width(item) + 2 for key, item in value.items()) - (2 if value else 0)
+        return (
+            2
+            + sum(len(str(key)) + 2 + _width(item) + 2 for key, item in value.items())
+            - (2 if value else 0)
+        )
     if isinstance(value, CommentedSeq):
         return 2 + sum(_width(item) + 2 for item in value) - (2 if value else 0)
     quoted = 2 if type(value) is not str or not value else 0

@@ -47,7 +47,12 @@ def read_front(document: Document, kind: type[F], mistakes: Mistakes) -> tuple[E
     if entry is None:
         return written, None
     if not entry.is_mapping:
-        mistakes.add(entry.line, "the front matter is no mapping", "it is written as keys and values", "Write id: ….")
+        mistakes.add(
+            entry.line,
+            "the front matter is no mapping",
+            "it is written as keys and values",
+            "Write id: ….",
+        )
         return written, None
     at_top = msgspec.structs.replace(entry, line=1)
     return at_top, build(kind, at_top, mistakes)

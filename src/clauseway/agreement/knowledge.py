@@ -10,7 +10,9 @@ from clauseway.values import KnownAt
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def known_since(written: str, day: date, line: int, mistakes: Mistakes, sequence: int = 0) -> KnownAt:
+def known_since(
+    written: str, day: date, line: int, mistakes: Mistakes, sequence: int = 0
+) -> KnownAt:
     """The point at which something that happened on `day` became known: the day or the instant in `written`, else the
     day itself. Of two with one instant, the lower sequence was known first."""
     if not written:
@@ -29,4 +31,6 @@ def _point(written: str, sequence: int) -> KnownAt:
     instant = msgspec.convert(written, datetime)
     utc = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     since = utc - _EPOCH
-    return KnownAt((since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000, sequence)
+    return KnownAt(
+        (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000, sequence
+    )

@@ -108,7 +108,11 @@ KINDS: Mapping[type[AnyTerm], Kind] = {
         effect="Conditional until the latest offer of its subject was passed on, or its last day for an answer is "
         "over.",
         actions=TERM_ACTIONS,
-        keys={PARTIES: "grantor", CLOUDS: "except-clouds", **{part: part for part in (SELLERS, SEGMENTS, REGIONS)}},
+        keys={
+            PARTIES: "grantor",
+            CLOUDS: "except-clouds",
+            **{part: part for part in (SELLERS, SEGMENTS, REGIONS)},
+        },
         never={USE: f"{USE} is offered by licensing"},
     ),
     Licence: Kind(

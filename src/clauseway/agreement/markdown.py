@@ -21,7 +21,9 @@ _OPENING = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
 _NO_WIDTH = "\\xad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200d\\u2060-\\u2064\\u3164\\ufeff\\uffa0"
 _REORDERING = "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u206f"
 _HIDDEN = f"{_NO_WIDTH}{_REORDERING}\\ufff9-\\ufffb\\U000e0000-\\U000e0fff"
-UNREADABLE = re.compile(rf"[{_HIDDEN}]|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+UNREADABLE = re.compile(
+    rf"[{_HIDDEN}]|[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 # The parser drops what is nested deeper without a word: it follows further than any document may go.
 _NESTING_MAX = 8 * DEPTH_MAX
 
@@ -109,13 +111,17 @@ class _Draft:
         match = _NUMBERED.match(heading)
         if match or token.tag != "h1":
             number, title = (match[1], match[2]) if match else ("", heading)
-            self.sections.append(Section(number=number, title=title, text="", line=self._line(token)))
+            self.sections.append(
+                Section(number=number, title=title, text="", line=self._line(token))
+            )
 
     def _add_block(self, token: Token, kind: str) -> None:
         clause, line = len(self.sections) - 1, self._line(token) + 1
         closed = self._closed(token)
         self.read |= set(range(*(token.map or (0, 0))))
-        self.blocks.append(Block(kind=kind, text=token.content, line=line, clause=clause, closed=closed))
+        self.blocks.append(
+            Block(kind=kind, text=token.content, line=line, clause=clause, closed=closed)
+        )
 
     def _line(self, token: Token) -> int:
         return self.first_line + (token.map[0] if token.map else 0)

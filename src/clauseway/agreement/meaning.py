@@ -22,7 +22,10 @@ _LEARNT_LATER = frozenset({"despite", "grantor", "rescinds", "lead-days"})
 def meaning_of(agreement: Agreement) -> str:
     """Return the digest (SHA-256, hex) of what the agreement means."""
     stated = sorted(name for name in STATED_RULES if name in agreement.rules)
-    concluded = [amendment.id for amendment in sorted(agreement.amendments, key=lambda amendment: amendment.rank)]
+    concluded = [
+        amendment.id
+        for amendment in sorted(agreement.amendments, key=lambda amendment: amendment.rank)
+    ]
     in_effect = [amendment.id for amendment in agreement.amendments]
     return _digest(
         {
@@ -31,7 +34,9 @@ def meaning_of(agreement: Agreement) -> str:
             "id": agreement.id,
             "catalog": _plain(agreement.catalog),
             "readings": {name: reading.options for name, reading in agreement.readings.items()},
-            "figures": {name: (figure.value, figure.standing) for name, figure in agreement.figures.items()},
+            "figures": {
+                name: (figure.value, figure.standing) for name, figure in agreement.figures.items()
+            },
             "amendments": [_amendment(amendment) for amendment in agreement.amendments],
         }
     )
@@ -57,7 +62,11 @@ def _plain(record: msgspec.Struct | Term | Change | Fact) -> dict[str, Any]:
     """Return a record's fields without the place where it stands."""
     plain = msgspec.to_builtins(record, order="sorted")
     assert isinstance(plain, dict)
-    return {name: value for name, value in plain.items() if name != "citation" and (value or name not in _LEARNT_LATER)}
+    return {
+        name: value
+        for name, value in plain.items()
+        if name != "citation" and (value or name not in _LEARNT_LATER)
+    }
 
 
 def _encoded(value: Mapping[str, Any]) -> str:

@@ -36,13 +36,24 @@ class Mistakes:
     def check_defined(self, line: int, what: str, name: str, known: Names) -> None:
         """A name that the agreement must define."""
         if known is not None and name not in known:
-            todo = f"Define it in {DEFINITIONS}" + (f", or write one of: {', '.join(sorted(known))}." if known else ".")
-            self.add(line, f"unknown {what} {name!r}", "the agreement does not define it", _meant(name, known) or todo)
+            todo = f"Define it in {DEFINITIONS}" + (
+                f", or write one of: {', '.join(sorted(known))}." if known else "."
+            )
+            self.add(
+                line,
+                f"unknown {what} {name!r}",
+                "the agreement does not define it",
+                _meant(name, known) or todo,
+            )
 
-    def check_one_of(self, line: int, what: str, name: str, known: Names, why: str = "it means nothing here") -> None:
+    def check_one_of(
+        self, line: int, what: str, name: str, known: Names, why: str = "it means nothing here"
+    ) -> None:
         """A name out of a fixed list."""
         if known is not None and name not in known:
-            todo = _meant(name, known) or (f"Write one of: {', '.join(sorted(known))}." if known else "Delete it.")
+            todo = _meant(name, known) or (
+                f"Write one of: {', '.join(sorted(known))}." if known else "Delete it."
+            )
             self.add(line, f"unknown {what} {name!r}", why, todo)
 
     def check_name(self, line: int, name: str) -> None:
@@ -50,9 +61,12 @@ class Mistakes:
         if found := _FOREIGN.search(name):
             what = f"the name {name!r} has the character U+{ord(found[0]):04X}"
             why = (
-                "a name is of Latin letters, digits, dots, dashes and underscores, and begins with one of the first two"
+                "a name is of Latin letters, digits, dots, dashes and underscores, "
+                "and begins with one of the first two"
             )
-            self.add(line, what, why, "Write another name; titles and prose may say it in any alphabet.")
+            self.add(
+                line, what, why, "Write another name; titles and prose may say it in any alphabet."
+            )
 
     def check_names_apart(self, line: int, names: Iterable[str]) -> None:
         """Names of one kind that people would take for each other."""

@@ -32,7 +32,9 @@ def read_agreement(documents: Mapping[str, str]) -> Agreement:
     """Read an agreement from its documents. Raises InvalidInput with every problem, each with file and line."""
     mistakes = Mistakes(DEFINITIONS)
     definitions = _definitions(documents, mistakes)
-    return _agreement_of(definitions, _drafts(definitions, documents, mistakes), documents, mistakes)
+    return _agreement_of(
+        definitions, _drafts(definitions, documents, mistakes), documents, mistakes
+    )
 
 
 def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, FactRegister]:
@@ -49,7 +51,9 @@ def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, F
         catalog = _with_subjects(catalog, drafts)
     facts = Gathered((), catalog)
     if FACTS in documents:
-        facts = gather_facts(documents[FACTS], catalog, definitions.names["sources"], mistakes.within(FACTS))
+        facts = gather_facts(
+            documents[FACTS], catalog, definitions.names["sources"], mistakes.within(FACTS)
+        )
     agreement = _agreement_of(definitions, drafts, documents, mistakes)
     assert facts.catalog is not None, "an agreement without a mistake has a catalog"
     return agreement, facts.catalog, FactRegister().with_facts(facts.facts)
@@ -58,26 +62,37 @@ def read_with_facts(documents: Mapping[str, str]) -> tuple[Agreement, Catalog, F
 def _definitions(documents: Mapping[str, str], mistakes: Mistakes) -> Definitions:
     if DEFINITIONS not in documents:
         why = "it defines the parties, clouds and products that the amendments speak about"
-        mistakes.add(0, f"{DEFINITIONS} is missing", why, f"Add {DEFINITIONS} to the agreement's folder.")
+        mistakes.add(
+            0, f"{DEFINITIONS} is missing", why, f"Add {DEFINITIONS} to the agreement's folder."
+        )
         raise mistakes.refusal()
     return read_definitions(take_apart(documents[DEFINITIONS], mistakes), mistakes)
 
 
-def _drafts(definitions: Definitions, documents: Mapping[str, str], mistakes: Mistakes) -> list[Draft]:
-    drafts = [_read(name, documents[name], definitions, mistakes) for name in _amendments(documents)]
+def _drafts(
+    definitions: Definitions, documents: Mapping[str, str], mistakes: Mistakes
+) -> list[Draft]:
+    drafts = [
+        _read(name, documents[name], definitions, mistakes) for name in _amendments(documents)
+    ]
     check_sequence(drafts, definitions, mistakes)
     return drafts
 
 
 def _with_subjects(catalog: Catalog, drafts: Iterable[Draft]) -> Catalog:
     """The catalog with what rights of first refusal are about."""
-    terms = [term for draft in drafts if draft.amendment is not None for term in draft.amendment.terms]
+    terms = [
+        term for draft in drafts if draft.amendment is not None for term in draft.amendment.terms
+    ]
     subjects = frozenset(term.subject for term in terms if isinstance(term, RefusalRight))
     return msgspec.structs.replace(catalog, subjects=subjects)
 
 
 def _agreement_of(
-    definitions: Definitions, drafts: Sequence[Draft], documents: Mapping[str, str], mistakes: Mistakes
+    definitions: Definitions,
+    drafts: Sequence[Draft],
+    documents: Mapping[str, str],
+    mistakes: Mistakes,
 ) -> Agreement:
     if mistakes:
         raise mistakes.refusal()
@@ -85,7 +100,9 @@ def _agreement_of(
 
 
 def _amendments(documents: Iterable[str]) -> list[str]:
-    return sorted(name for name in documents if name.endswith(".md") and name not in (DEFINITIONS, FACTS))
+    return sorted(
+        name for name in documents if name.endswith(".md") and name not in (DEFINITIONS, FACTS)
+    )
 
 
 def _read(name: str, text: str, definitions: Definitions, mistakes: Mistakes) -> Draft:

@@ -145,7 +145,9 @@ def _day(text: str, mistakes: Mistakes) -> date:
         mistakes.include(error.problems)
         return date.min
     if day == FOREVER:
-        mistakes.add(0, f"{text} is no day of a fact", "it stands for having no end", "Name an earlier day.")
+        mistakes.add(
+            0, f"{text} is no day of a fact", "it stands for having no end", "Name an earlier day."
+        )
     return day
 
 
@@ -161,7 +163,9 @@ def _about(given: Given, mistakes: Mistakes) -> Mapping[str, str | bool]:
 
 def _check_text(text: str, mistakes: Mistakes) -> None:
     if not text:
-        mistakes.add(0, "it is empty", "a fact says what happened and where that is stated", "Write it out.")
+        mistakes.add(
+            0, "it is empty", "a fact says what happened and where that is stated", "Write it out."
+        )
     elif UNREADABLE.search(text):
         mistakes.add(0, "a character that cannot be shown", "somebody has to read it", "Delete it.")
 
@@ -180,7 +184,12 @@ def _check_new_name(fact: Fact, catalog: Catalog, mistakes: Mistakes) -> None:
         why = "a name is of letters, digits, dots, dashes and underscores"
         within.add(0, f"{name!r} is no name", why, "Write it as gpt-6.1.")
     elif name in known:
-        within.add(0, f"{name!r} is known already", "a name is added once", "Ask about it, or add another name.")
+        within.add(
+            0,
+            f"{name!r} is known already",
+            "a name is added once",
+            "Ask about it, or add another name.",
+        )
 
 
 def _check_agrees(fact: Fact, earlier: Sequence[Fact], mistakes: Mistakes) -> None:
@@ -196,7 +205,12 @@ def _check_agrees(fact: Fact, earlier: Sequence[Fact], mistakes: Mistakes) -> No
 def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes) -> None:
     if not fact.corrects:
         if isinstance(fact, Retraction):
-            mistakes.add(0, "it is missing", "a retraction says which fact did not happen", "Name it: --corrects F1.")
+            mistakes.add(
+                0,
+                "it is missing",
+                "a retraction says which fact did not happen",
+                "Name it: --corrects F1.",
+            )
         return
     names = {other.name: other for other in earlier}
     mistakes.check_one_of(0, "fact", fact.corrects, names, "no fact has that name")
@@ -209,4 +223,9 @@ def _check_correction(fact: Fact, earlier: tuple[Fact, ...], mistakes: Mistakes)
         mistakes.add(0, f"{fact.corrects} is a retraction", RETRACTED, RECORD_AGAIN)
     elif not isinstance(fact, Retraction) and type(corrected) is not type(fact):
         what = f"{fact.corrects} is of another kind"
-        mistakes.add(0, what, "a correction says the same kind of thing rightly", "Retract it, and record the other.")
+        mistakes.add(
+            0,
+            what,
+            "a correction says the same kind of thing rightly",
+            "Retract it, and record the other.",
+        )

@@ -12,7 +12,14 @@ import msgspec
 
 from clauseway.agreement.blocks import Cited, Named, build, read_block
 from clauseway.agreement.entries import Entry, read_yaml
-from clauseway.agreement.facts import FACT_KINDS, Fact, FactRegister, Retraction, ends_too_early, names_in
+from clauseway.agreement.facts import (
+    FACT_KINDS,
+    Fact,
+    FactRegister,
+    Retraction,
+    ends_too_early,
+    names_in,
+)
 from clauseway.agreement.knowledge import known_since
 from clauseway.agreement.markdown import readable, take_apart
 from clauseway.agreement.mistakes import Mistakes, Names
@@ -74,7 +81,9 @@ def read_facts(name: str, text: str, catalog: Catalog) -> tuple[FactRegister, Ca
     return FactRegister().with_facts(gathered.facts), gathered.catalog
 
 
-def gather_facts(text: str, catalog: Catalog | None, sources: Names, mistakes: Mistakes) -> Gathered:
+def gather_facts(
+    text: str, catalog: Catalog | None, sources: Names, mistakes: Mistakes
+) -> Gathered:
     """Read a register and tell its mistakes. Without a catalog any name passes, without `sources` any source: the
     mistakes that hide them are told elsewhere."""
     entries = list(_entries(text, mistakes))
@@ -83,7 +92,10 @@ def gather_facts(text: str, catalog: Catalog | None, sources: Names, mistakes: M
             catalog = _with_addition(entry, catalog, mistakes)
     facts: list[tuple[Fact, Entry]] = []
     for entry in entries:
-        if entry.text("kind") not in _ADDITIONS and (fact := _fact(entry, len(facts), mistakes)) is not None:
+        if (
+            entry.text("kind") not in _ADDITIONS
+            and (fact := _fact(entry, len(facts), mistakes)) is not None
+        ):
             _check_names(fact, entry, catalog, mistakes)
             _check_end(fact, entry, mistakes)
             _check_sources(entry, sources, mistakes)
@@ -107,7 +119,12 @@ def _listed(entry: Entry | None, mistakes: Mistakes) -> Iterator[Entry]:
         if item.is_mapping and item is not entry:
             yield item
         else:
-            mistakes.add(item.line, "no fact", "facts are a YAML list of mappings", "Begin each with '- kind:'.")
+            mistakes.add(
+                item.line,
+                "no fact",
+                "facts are a YAML list of mappings",
+                "Begin each with '- kind:'.",
+            )
 
 
 def _with_addition(entry: Entry, catalog: Catalog | None, mistakes: Mistakes) -> Catalog | None:
@@ -122,7 +139,9 @@ def _with_addition(entry: Entry, catalog: Catalog | None, mistakes: Mistakes) ->
     if added is None or catalog is None:
         return catalog
     mistakes.check_defined(entry.line, "class", added.class_, catalog.classes)
-    product = Product(id=added.product, product_class=added.class_, first_shipped_by=added.first_shipped_by)
+    product = Product(
+        id=added.product, product_class=added.class_, first_shipped_by=added.first_shipped_by
+    )
     return msgspec.structs.replace(catalog, products={**catalog.products, product.id: product})
 
 
@@ -149,7 +168,9 @@ def _citation(entry: Entry, written: AboutFact, document: str) -> Citation:
         amendment="facts",
         document=document,
         line=entry.line,
-        source=", ".join(f"{one.id} ({one.passage})" if one.passage else one.id for one in written.source),
+        source=", ".join(
+            f"{one.id} ({one.passage})" if one.passage else one.id for one in written.source
+        ),
         text=f"{written.says} ({entry.text('effective')})",
     )
 
@@ -175,7 +196,10 @@ def _check_agree(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> None:
     """Of one day and one thing a register says one thing; where it was wrong, another fact corrects it."""
     lines = {id(fact): entry.line for fact, entry in facts}
     for before, after in FactRegister(tuple(fact for fact, _ in facts)).contradictions():
-        what, why = f"it contradicts {before.name}", f"line {lines[id(before)]} says otherwise of the same day"
+        what, why = (
+            f"it contradicts {before.name}",
+            f"line {lines[id(before)]} says otherwise of the same day",
+        )
         todo = f"If that was wrong, say so: corrects: {before.name}. Else fix one of the days."
         mistakes.add(lines[id(after)], what, why, todo)
 
@@ -190,10 +214,21 @@ def _check_corrections(facts: list[tuple[Fact, Entry]], mistakes: Mistakes) -> N
         ids.setdefault(fact.id, entry.line)
     for fact, entry in facts:
         if fact.corrects:
-            known = {other.name: other for other, _ in facts if other is not fact and other.known <= fact.known}
+            known = {
+                other.name: other
+                for other, _ in facts
+                if other is not fact and other.known <= fact.known
+            }
             line = entry.members["corrects"].line
-            mistakes.check_one_of(line, "earlier fact", fact.corrects, known, "no fact known before has that name")
+            mistakes.check_one_of(
+                line, "earlier fact", fact.corrects, known, "no fact known before has that name"
+            )
             if isinstance(fact, Retraction) and isinstance(known.get(fact.corrects), Retraction):
                 mistakes.add(line, f"{fact.corrects} is a retraction", RETRACTED, RECORD_AGAIN)
         elif isinstance(fact, Retraction):
-            mistakes.add(entry.line, "a retraction of nothing", "it names no fact", "Write corrects: and its name.")
+            mistakes.add(
+                entry.line,
+                "a retraction of nothing",
+                "it names no fact",
+                "Write corrects: and its name.",
+            )

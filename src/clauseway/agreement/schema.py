@@ -169,7 +169,9 @@ _COMPUTED = frozenset({"citation", "known"})
 
 def block_schema() -> Schema:
     """The schema: `$defs` has one for each kind of block, and the whole fits any of them."""
-    facts = {f"fact.{name}": _record(kind, name, beside=AboutFact) for name, kind in FACT_KINDS.items()}
+    facts = {
+        f"fact.{name}": _record(kind, name, beside=AboutFact) for name, kind in FACT_KINDS.items()
+    }
     facts["fact.retraction"]["required"].append("corrects")
     return {
         "$schema": DRAFT,
@@ -177,7 +179,10 @@ def block_schema() -> Schema:
         "description": "What stands in the fenced yaml blocks of an agreement's documents.",
         "anyOf": [{"$ref": f"#/$defs/{block}"} for block in BLOCKS],
         "$defs": {
-            "term": {"description": "```yaml term", "oneOf": [{"$ref": f"#/$defs/term.{kind}"} for kind in TERM_KINDS]},
+            "term": {
+                "description": "```yaml term",
+                "oneOf": [{"$ref": f"#/$defs/term.{kind}"} for kind in TERM_KINDS],
+            },
             "change": {
                 **_record(ChangeWritten, beside=Written),
                 "description": "```yaml change: ends earlier terms, or moves their end.",
@@ -185,10 +190,20 @@ def block_schema() -> Schema:
             "definitions": _definitions(),
             "facts": {
                 "description": "```yaml facts: a list, or one.",
-                "anyOf": [{"type": "array", "items": {"$ref": "#/$defs/fact"}}, {"$ref": "#/$defs/fact"}],
+                "anyOf": [
+                    {"type": "array", "items": {"$ref": "#/$defs/fact"}},
+                    {"$ref": "#/$defs/fact"},
+                ],
             },
-            "fact": {"oneOf": [{"$ref": f"#/$defs/fact.{kind}"} for kind in (*FACT_KINDS, "product", "party")]},
-            **{f"term.{name}": _record(kind, name, beside=Written) for name, kind in TERM_KINDS.items()},
+            "fact": {
+                "oneOf": [
+                    {"$ref": f"#/$defs/fact.{kind}"} for kind in (*FACT_KINDS, "product", "party")
+                ]
+            },
+            **{
+                f"term.{name}": _record(kind, name, beside=Written)
+                for name, kind in TERM_KINDS.items()
+            },
             **facts,
             "text": {"type": ["string", "number", "boolean"]},
             "name": {"type": ["string", "number", "boolean"], "minLength": 1},
@@ -198,7 +213,9 @@ def block_schema() -> Schema:
     }
 
 
-def _record(kind: type[msgspec.Struct], name: str = "", beside: type[msgspec.Struct] | None = None) -> Schema:
+def _record(
+    kind: type[msgspec.Struct], name: str = "", beside: type[msgspec.Struct] | None = None
+) -> Schema:
     """A record as a mapping; `name` is what its `kind` says, `beside` what is written of every such record."""
     properties: Schema = {"kind": {"const": name, "description": DOCS["kind"]}} if name else {}
     required = ["kind"] if name else []
@@ -207,12 +224,19 @@ def _record(kind: type[msgspec.Struct], name: str = "", beside: type[msgspec.Str
             key = field.encode_name
             if key in properties or field.name in _COMPUTED:
                 continue
-            properties[key] = {**_value(field.type, key), "description": DOCS.get(f"{name}.{key}") or DOCS[key]}
+            properties[key] = {
+                **_value(field.type, key),
+                "description": DOCS.get(f"{name}.{key}") or DOCS[key],
+            }
             # A term begins with its amendment unless it says otherwise.
             if field.required and key != "begins":
                 required.append(key)
     first_line = (kind.__doc__ or "").split("\n")[0]
-    described = {"description": first_line} if first_line and not first_line.startswith(f"{kind.__name__}(") else {}
+    described = (
+        {"description": first_line}
+        if first_line and not first_line.startswith(f"{kind.__name__}(")
+        else {}
+    )
     return {
         **described,
         "type": "object",
@@ -226,10 +250,20 @@ def _value(wanted: Any, key: str) -> Schema:
     if wanted in (Choice, Choice | None):
         words = {"enum": sorted(_WORDS[key])}
         by_option = {"type": "object", "minProperties": 1, "additionalProperties": words}
-        by_reading = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": by_option}
+        by_reading = {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": by_option,
+        }
         return {"anyOf": [words, by_reading]}
     if wanted == Cited:
-        with_passage = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": _NAMED}
+        with_passage = {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": _NAMED,
+        }
         return {"type": "array", "items": {"anyOf": [dict(_NAMED), with_passage]}, "minItems": 1}
     if get_origin(wanted) is Annotated:
         return dict(_NAMED)
@@ -254,7 +288,11 @@ def _value(wanted: Any, key: str) -> Schema:
     if get_origin(wanted) in (tuple, frozenset):
         item = get_args(wanted)[0]
         record = isinstance(item, type) and issubclass(item, msgspec.Struct)
-        return {"type": "array", "items": {**_record(item), "minProperties": 1}} if record else dict(_NAMES)
+        return (
+            {"type": "array", "items": {**_record(item), "minProperties": 1}}
+            if record
+            else dict(_NAMES)
+        )
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
         return _record(wanted)
     return {"type": "object", "additionalProperties": _TEXT}

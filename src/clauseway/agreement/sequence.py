@@ -37,7 +37,9 @@ def check_sequence(drafts: Sequence[Draft], definitions: Definitions, mistakes: 
 def _check_any(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
     if not drafts:
         why = "an agreement without one states nothing"
-        mistakes.within(DEFINITIONS).add(1, "there is no amendment", why, "Add a file such as A1.md.")
+        mistakes.within(DEFINITIONS).add(
+            1, "there is no amendment", why, "Add a file such as A1.md."
+        )
 
 
 def _check_ids(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
@@ -70,7 +72,9 @@ def _chain(draft: Draft, drafts: Sequence[Draft]) -> list[Draft]:
     found: list[Draft] = []
     at: Draft | None = draft
     while at is not None and at.after:
-        named = [other for other in drafts if other.id == at.after and other.concluded == at.concluded]
+        named = [
+            other for other in drafts if other.id == at.after and other.concluded == at.concluded
+        ]
         at = next((other for other in named if other not in (*found, draft)), None)
         found += [at] if at is not None else []
     return found
@@ -82,9 +86,19 @@ def _check_after(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
         if not draft.after:
             continue
         within = mistakes.within(draft.document)
-        same_day = [other.id for other in drafts if other.concluded == draft.concluded and other is not draft]
+        same_day = [
+            other.id
+            for other in drafts
+            if other.concluded == draft.concluded and other is not draft
+        ]
         why = f"no other document was concluded on {draft.concluded}"
-        within.check_one_of(1, "amendment", draft.after, same_day, why if not same_day else "none of that day has it")
+        within.check_one_of(
+            1,
+            "amendment",
+            draft.after,
+            same_day,
+            why if not same_day else "none of that day has it",
+        )
         last = [draft, *_chain(draft, drafts)][-1]
         if last.after and draft.after in same_day:
             what, why = f"{draft.id} comes after itself", f"{last.id} comes after {last.after}"
@@ -100,7 +114,10 @@ def _check_days(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
             if before.effective != draft.effective:
                 continue
             if before not in _chain(draft, drafts) and draft not in _chain(before, drafts):
-                what, why = f"two amendments were concluded on {draft.concluded}", f"{before.document} was too"
+                what, why = (
+                    f"two amendments were concluded on {draft.concluded}",
+                    f"{before.document} was too",
+                )
                 todo = f"Write after: {before.id or '…'} in the later one, or fix a date."
                 mistakes.within(draft.document).add(1, what, why, todo)
                 break
@@ -110,12 +127,19 @@ def _check_rescinded(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) 
     """Rescinded is what was concluded earlier and is not yet in effect."""
     earlier = {other.id: other for other in drafts if _precedes(other, draft, drafts)}
     for changed in draft.rescinded:
-        mistakes.check_one_of(changed.line, "earlier amendment", changed.term, earlier, "no earlier amendment has it")
+        mistakes.check_one_of(
+            changed.line, "earlier amendment", changed.term, earlier, "no earlier amendment has it"
+        )
         other = earlier.get(changed.term)
         if other and other.effective and draft.effective and other.effective <= draft.effective:
             why = f"it took effect on {other.effective}"
             todo = "End its terms instead."
-            mistakes.add(changed.line, f"{changed.term} cannot be rescinded from {draft.effective}", why, todo)
+            mistakes.add(
+                changed.line,
+                f"{changed.term} cannot be rescinded from {draft.effective}",
+                why,
+                todo,
+            )
 
 
 def _check_declared(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
@@ -134,18 +158,32 @@ def _check_declared(drafts: Sequence[Draft], mistakes: Mistakes) -> None:
 def _check_changed(draft: Draft, drafts: Sequence[Draft], mistakes: Mistakes) -> None:
     """A change names terms of earlier amendments."""
     changes = {changed.change.id for other in drafts for changed in other.changed}
-    earlier = {name for other in drafts if _precedes(other, draft, drafts) for name, _ in other.declared}
-    later = {name: other for other in drafts if not _precedes(other, draft, drafts) for name, _ in other.declared}
+    earlier = {
+        name for other in drafts if _precedes(other, draft, drafts) for name, _ in other.declared
+    }
+    later = {
+        name: other
+        for other in drafts
+        if not _precedes(other, draft, drafts)
+        for name, _ in other.declared
+    }
     for changed in draft.changed:
         if changed.term in changes:
-            what, why = f"{changed.term!r} is a change", "a change has no end: it has its effect once"
+            what, why = (
+                f"{changed.term!r} is a change",
+                "a change has no end: it has its effect once",
+            )
             mistakes.add(changed.line, what, why, "Name the terms whose end is meant.")
         elif changed.term in later and changed.term not in earlier:
             what = f"{changed.change.id} changes {changed.term!r} too early"
             why = f"it stands in {later[changed.term].document}, not before"
-            mistakes.add(changed.line, what, why, "Change it in a later amendment, or name another term.")
+            mistakes.add(
+                changed.line, what, why, "Change it in a later amendment, or name another term."
+            )
         else:
-            mistakes.check_one_of(changed.line, "earlier term", changed.term, earlier, "no earlier amendment has it")
+            mistakes.check_one_of(
+                changed.line, "earlier term", changed.term, earlier, "no earlier amendment has it"
+            )
 
 
 def _check_despite(draft: Draft, declared: Collection[str], mistakes: Mistakes) -> None:
@@ -171,14 +209,21 @@ def _check_once(draft: Draft, mistakes: Mistakes) -> None:
     for changed in draft.changed:
         key = (changed.term, frozenset(changed.change.under.items()))
         if key in seen:
-            what, why = f"{changed.change.id} changes {changed.term!r} a second time", f"{seen[key]} changes it too"
+            what, why = (
+                f"{changed.change.id} changes {changed.term!r} a second time",
+                f"{seen[key]} changes it too",
+            )
             mistakes.add(changed.line, what, why, "Delete one of the two.")
         seen.setdefault(key, changed.change.id)
 
 
-def _check_commentary(drafts: Sequence[Draft], definitions: Definitions, mistakes: Mistakes) -> None:
+def _check_commentary(
+    drafts: Sequence[Draft], definitions: Definitions, mistakes: Mistakes
+) -> None:
     known = [draft.id for draft in drafts]
     if known and all(known):
         for name, written in definitions.commentary.items():
             line = definitions.lines["commentary", name]
-            mistakes.check_one_of(line, "amendment", written.from_, known, "no document has that id")
+            mistakes.check_one_of(
+                line, "amendment", written.from_, known, "no document has that id"
+            )

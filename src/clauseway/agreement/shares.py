@@ -39,7 +39,9 @@ class ShareBase(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 
     def takes_in(self, lineage: frozenset[str], cloud: str) -> bool:
         """Return whether sales of a product count, given all that it lies in, and the cloud; empty for any cloud."""
-        if not lineage.isdisjoint(self.excludes) or (self.products and lineage.isdisjoint(self.products)):
+        if not lineage.isdisjoint(self.excludes) or (
+            self.products and lineage.isdisjoint(self.products)
+        ):
             return False
         return not cloud or not self.clouds or cloud in self.clouds
 

@@ -81,11 +81,18 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     todo: str
 
 
-def check_agreement(agreement: Agreement, facts: FactRegister, rests_on: RestsOn = _NONE) -> tuple[Remark, ...]:
+def check_agreement(
+    agreement: Agreement, facts: FactRegister, rests_on: RestsOn = _NONE
+) -> tuple[Remark, ...]:
     """Every remark on an agreement, the gravest first, then in order of file and line."""
     text = _Text(agreement, facts, rests_on)
     found = dict.fromkeys(remark for check in CHECKS for remark in check(text))
-    return tuple(sorted(found, key=lambda one: (list(Severity).index(one.severity), one.document, one.line, one.what)))
+    return tuple(
+        sorted(
+            found,
+            key=lambda one: (list(Severity).index(one.severity), one.document, one.line, one.what),
+        )
+    )
 
 
 class _Text:
@@ -100,7 +107,9 @@ class _Text:
 
     @cached_property
     def terms(self) -> list[tuple[Amendment, AnyTerm]]:
-        return [(amendment, term) for amendment in self.agreement.amendments for term in amendment.terms]
+        return [
+            (amendment, term) for amendment in self.agreement.amendments for term in amendment.terms
+        ]
 
     @cached_property
     def amendment_of(self) -> dict[str, str]:
@@ -112,14 +121,32 @@ class _Text:
         known = self.facts.known(KnownAt.everything())
         found = []
         for readings in self.readings_of(amendment for amendment in self.agreement.amendments):
-            states = in_force(self.agreement, known, _LAST_DAY, KnownAt.everything(), readings).states
-            lives = {state.term.id: (state.term, Interval(state.term.begins, state.end)) for state in states}
-            found.append({id: lives[id] for id in self.amendment_of if id in lives and not lives[id][1].is_empty})
+            states = in_force(
+                self.agreement, known, _LAST_DAY, KnownAt.everything(), readings
+            ).states
+            lives = {
+                state.term.id: (state.term, Interval(state.term.begins, state.end))
+                for state in states
+            }
+            found.append(
+                {
+                    id: lives[id]
+                    for id in self.amendment_of
+                    if id in lives and not lives[id][1].is_empty
+                }
+            )
         return found
 
     def readings_of(self, amendments: Iterable[Amendment]) -> list[dict[str, str]]:
         """Every combination of the readings that these stand under; the others as they are by default."""
-        named = sorted({reading for amendment in amendments for one in _timed(amendment) for reading in one.under})
+        named = sorted(
+            {
+                reading
+                for amendment in amendments
+                for one in _timed(amendment)
+                for reading in one.under
+            }
+        )
         options = (self.agreement.readings[name].options for name in named)
         chosen = islice(every(*options), _COMBINATIONS_MAX)
         defaults = self.agreement.default_readings()
@@ -129,7 +156,10 @@ class _Text:
     def askable(self) -> list[tuple[str, frozenset[str]]]:
         """What a question may name, with the actions it takes."""
         classes = self.catalog.classes
-        named = [*(name for name, known in classes.items() if known.actions), *self.catalog.products]
+        named = [
+            *(name for name, known in classes.items() if known.actions),
+            *self.catalog.products,
+        ]
         return [(name, classes[self.catalog.class_of(name)].actions) for name in named]
 
     def cells(self, actions: NAMES, products: NAMES) -> frozenset[tuple[str, str]]:
@@ -175,9 +205,13 @@ class _Text:
         of names that none of `told` mentions, one stands for all."""
         sides = []
         for key in _WHERE:
-            inside = frozenset(self.every[key]).intersection(*(getattr(one, key) or self.every[key] for one in within))
+            inside = frozenset(self.every[key]).intersection(
+                *(getattr(one, key) or self.every[key] for one in within)
+            )
             named = frozenset().union(*(getattr(one, key) for one in told))
-            sides.append([""] if key == but else [*sorted(inside & named), *sorted(inside - named)[:1]])
+            sides.append(
+                [""] if key == but else [*sorted(inside & named), *sorted(inside - named)[:1]]
+            )
         return [dict(zip(_WHERE, one, strict=True)) for one in every(*sides)]
 
     def pairs(self, one: type[K], other: type[AnyTerm]) -> Iterator[tuple[K, AnyTerm, Interval]]:
@@ -199,7 +233,9 @@ class _Text:
         changed = {amendment.id: changes for amendment, changes in self._changed.get(term.id, ())}
         return [
             msgspec.structs.replace(
-                amendment, terms=(term,) if amendment.id == own else (), changes=changed.get(amendment.id, ())
+                amendment,
+                terms=(term,) if amendment.id == own else (),
+                changes=changed.get(amendment.id, ()),
             )
             for amendment in self.agreement.amendments
             if amendment.id == own or amendment.id in changed
@@ -225,7 +261,15 @@ def _timed(amendment: Amendment) -> list[AnyTerm | Change]:
 
 
 def _remark(severity: Severity, kind: str, at: Citation, what: str, why: str, todo: str) -> Remark:
-    return Remark(severity=severity, kind=kind, document=at.document, line=at.line, what=what, why=why, todo=todo)
+    return Remark(
+        severity=severity,
+        kind=kind,
+        document=at.document,
+        line=at.line,
+        what=what,
+        why=why,
+        todo=todo,
+    )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -238,7 +282,10 @@ def _listed(names: Iterable[str]) -> str:
 def _conflicts(text: _Text) -> Iterator[Remark]:
     """Two exclusivities that no act can satisfy together."""
     for earlier, later, together in text.pairs(Exclusivity, Exclusivity):
-        if not isinstance(later, Exclusivity) or (at := _nothing_left(text, earlier, later)) is None:
+        if (
+            not isinstance(later, Exclusivity)
+            or (at := _nothing_left(text, earlier, later)) is None
+        ):
             continue
         action, name = at
         yield _remark(
@@ -258,7 +305,9 @@ def _nothing_left(text: _Text, one: Exclusivity, other: Exclusivity) -> tuple[st
     if by != _reserved_by(other) or not _kept_for(one).isdisjoint(_kept_for(other)):
         return None
     shared = text.cells(one.actions, one.products) & text.cells(other.actions, other.products)
-    for cell, place in every(sorted(shared), text.places((one, other), (*_told(one), *_told(other)), by)):
+    for cell, place in every(
+        sorted(shared), text.places((one, other), (*_told(one), *_told(other)), by)
+    ):
         if _allowed(text, one, cell, place).isdisjoint(_allowed(text, other, cell, place)):
             return cell
     return None
@@ -271,7 +320,11 @@ def _told(term: Exclusivity) -> tuple[_Where, ...]:
 
 def _reserved_by(term: Exclusivity) -> str:
     """What an exclusivity tells apart."""
-    return next(key for key in ("clouds", "sellers", "regions", "parties", "licensees") if getattr(term.only, key))
+    return next(
+        key
+        for key in ("clouds", "sellers", "regions", "parties", "licensees")
+        if getattr(term.only, key)
+    )
 
 
 def _kept_for(term: Exclusivity) -> NAMES:
@@ -294,7 +347,9 @@ def _allowed(text: _Text, term: Exclusivity, cell: tuple[str, str], place: _Plac
 
 def _covers(scope: _Where, place: _Place, but: str) -> bool:
     """Whether a place lies in a scope, whatever the scope says of one of its parts."""
-    return all(not (named := getattr(scope, key)) or place[key] in named for key in _WHERE if key != but)
+    return all(
+        not (named := getattr(scope, key)) or place[key] in named for key in _WHERE if key != but
+    )
 
 
 def _two_owners(text: _Text) -> Iterator[Remark]:
@@ -302,7 +357,9 @@ def _two_owners(text: _Text) -> Iterator[Remark]:
         if not isinstance(later, Ownership) or earlier.party == later.party:
             continue
         both = [
-            name for name, _ in text.askable if _in(text, name, earlier.products) and _in(text, name, later.products)
+            name
+            for name, _ in text.askable
+            if _in(text, name, earlier.products) and _in(text, name, later.products)
         ]
         if both:
             yield _remark(
@@ -359,7 +416,9 @@ def _contradictions(text: _Text) -> Iterator[Remark]:
                 yield from _licensed_past(text, exclusivity, term, together)
 
 
-def _taken_back(text: _Text, exclusivity: Exclusivity, grant: _Granted, together: Interval) -> Iterator[Remark]:
+def _taken_back(
+    text: _Text, exclusivity: Exclusivity, grant: _Granted, together: Interval
+) -> Iterator[Remark]:
     cells = text.cells_of(grant.scope)
     covered = text.cells(exclusivity.actions, exclusivity.products)
     if {name for _, name in cells}.isdisjoint(name for _, name in covered):
@@ -370,7 +429,8 @@ def _taken_back(text: _Text, exclusivity: Exclusivity, grant: _Granted, together
     forbidden = [
         (cell, place)
         for cell, place in points
-        if _covers(exclusivity, place, by) and _is_forbidden(text, exclusivity, grant, cell, place, covered)
+        if _covers(exclusivity, place, by)
+        and _is_forbidden(text, exclusivity, grant, cell, place, covered)
     ]
     if forbidden:
         whole = len(forbidden) == len(points)
@@ -409,7 +469,9 @@ def _is_forbidden(
     return False
 
 
-def _licensed_past(text: _Text, exclusivity: Exclusivity, licence: Licence, together: Interval) -> Iterator[Remark]:
+def _licensed_past(
+    text: _Text, exclusivity: Exclusivity, licence: Licence, together: Interval
+) -> Iterator[Remark]:
     """A licence to another than those to whom licences are reserved."""
     licensed = [name for name, _ in text.askable if _in(text, name, licence.products)]
     reserved = [name for name in licensed if _in(text, name, exclusivity.products)]
@@ -424,9 +486,13 @@ def _licensed_past(text: _Text, exclusivity: Exclusivity, licence: Licence, toge
         )
 
 
-def _contradiction(exclusivity: Exclusivity, term: AnyTerm, whole: bool, what: str, why: str) -> Remark:
+def _contradiction(
+    exclusivity: Exclusivity, term: AnyTerm, whole: bool, what: str, why: str
+) -> Remark:
     severity = Severity.ERROR if whole else Severity.WARNING
-    todo = f"End {exclusivity.id} or {term.id} in a change, or except the case from {exclusivity.id}."
+    todo = (
+        f"End {exclusivity.id} or {term.id} in a change, or except the case from {exclusivity.id}."
+    )
     return _remark(severity, "contradicted-grant", term.citation, what, why, todo)
 
 
@@ -436,7 +502,9 @@ def _contradiction(exclusivity: Exclusivity, term: AnyTerm, whole: bool, what: s
 def _gaps(text: _Text) -> Iterator[Remark]:
     """A class that nobody owns, while some amendment is in force."""
     first = min(amendment.effective for amendment in text.agreement.amendments)
-    days = [day for day in boundaries(text.agreement, text.facts, KnownAt.everything()) if day >= first]
+    days = [
+        day for day in boundaries(text.agreement, text.facts, KnownAt.everything()) if day >= first
+    ]
     for name, known in text.catalog.classes.items():
         if known.actions and (day := _unowned_from(text, name, known.actions, days)) is not None:
             yield _remark(
@@ -454,7 +522,9 @@ def _unowned_from(text: _Text, name: str, actions: NAMES, days: Iterable[date]) 
     for day in days:
         for readings in lives:
             live = [term for term, life in readings if day in life]
-            owned = any(isinstance(term, Ownership) and _in(text, name, term.products) for term in live)
+            owned = any(
+                isinstance(term, Ownership) and _in(text, name, term.products) for term in live
+            )
             if not owned and not all(_is_public(text, live, action, name) for action in actions):
                 return day
     return None
@@ -512,11 +582,21 @@ def _scope_of(term: AnyTerm) -> object:
             return term.payer, term.payee, term.base
         case Stake():
             return term.holder, term.of
-        case Ownership() | Permission() | Exclusivity() | Prohibition() | Precedence() | RefusalRight() | Licence():
+        case (
+            Ownership()
+            | Permission()
+            | Exclusivity()
+            | Prohibition()
+            | Precedence()
+            | RefusalRight()
+            | Licence()
+        ):
             fields = msgspec.structs.asdict(term)
         case _:
             assert_never(term)
-    return repr([(name, _ordered(value)) for name, value in fields.items() if name not in _OF_EVERY_TERM])
+    return repr(
+        [(name, _ordered(value)) for name, value in fields.items() if name not in _OF_EVERY_TERM]
+    )
 
 
 def _ordered(value: object) -> object:
@@ -531,13 +611,18 @@ def _never_in_force(text: _Text) -> Iterator[Remark]:
     for amendment, term in text.terms:
         about = text.amendments_on(term)
         small = msgspec.structs.replace(text.agreement, amendments=tuple(about))
-        points = {amendment.known, *(one.known for one in about if one.changes and one.known > amendment.known)}
+        points = {
+            amendment.known,
+            *(one.known for one in about if one.changes and one.known > amendment.known),
+        }
         # What has ended by the day it begins on has ended for good: that day is enough.
         states = [
             state
             for point in sorted(points)
             for readings in text.readings_of(about)
-            for state in in_force(small, text.facts.known(point), term.begins, point, readings).states
+            for state in in_force(
+                small, text.facts.known(point), term.begins, point, readings
+            ).states
         ]
         if states and not any(state.in_force for state in states):
             by = "its own end" if states[0].ended_by.term == term.id else states[0].ended_by.term
@@ -592,16 +677,23 @@ def _idle(text: _Text, term: AnyTerm) -> Iterator[str]:
     clouds = text.catalog.clouds
     if isinstance(term, Traded) and not text.cells(term.actions, term.products):
         yield f"no product or class in {_listed(term.products) or 'it'} takes {_listed(term.actions) or 'an action'}"
-    if isinstance(term, Ownership | Licence) and not any(_in(text, name, term.products) for name, _ in text.askable):
+    if isinstance(term, Ownership | Licence) and not any(
+        _in(text, name, term.products) for name, _ in text.askable
+    ):
         yield "it names no product and no class of which anything can be asked"
-    if isinstance(term, Licence) and (idle := [scope for scope in term.carries if not text.cells_of(scope)]):
+    if isinstance(term, Licence) and (
+        idle := [scope for scope in term.carries if not text.cells_of(scope)]
+    ):
         yield f"it carries {_listed(idle[0].actions)} of {_listed(idle[0].products)}, which take no such action"
     if isinstance(term, Exclusivity) and _kept_for(term) >= (
         getattr(term, _reserved_by(term), None) or text.every[_reserved_by(term)]
     ):
         yield f"it is reserved to all {_reserved_by(term)}, so nothing lies outside it"
     if isinstance(term, Forbidding):
-        yield from (f"its carve-out {number} covers nothing of it" for number in _idle_carve_outs(text, term))
+        yield from (
+            f"its carve-out {number} covers nothing of it"
+            for number in _idle_carve_outs(text, term)
+        )
     if isinstance(term, RefusalRight) and term.except_clouds >= clouds:
         yield "every cloud is excepted"
     if isinstance(term, Precedence) and clouds <= {term.first}:
@@ -641,15 +733,29 @@ def _is_ours(source: str) -> bool:
 
 def _never_mentioned(text: _Text) -> Iterator[Remark]:
     """Classes, products, readings and regions that no term speaks of."""
-    named = {name for _, term in text.terms for _, what, names in uses(term) if what == "product" for name in names}
-    named |= {fact.product for fact in text.facts.facts if isinstance(fact, Launch | Answer | Grant)}
+    named = {
+        name
+        for _, term in text.terms
+        for _, what, names in uses(term)
+        if what == "product"
+        for name in names
+    }
+    named |= {
+        fact.product for fact in text.facts.facts if isinstance(fact, Launch | Answer | Grant)
+    }
     for section, names in (("classes", text.catalog.classes), ("products", text.catalog.products)):
         for name in names:
-            if not any(text.catalog.belongs(name, one) or _encloses(text, name, one) for one in named):
-                yield _idle_definition(text, section, name, "no term's scope holds it, nor anything within it")
+            if not any(
+                text.catalog.belongs(name, one) or _encloses(text, name, one) for one in named
+            ):
+                yield _idle_definition(
+                    text, section, name, "no term's scope holds it, nor anything within it"
+                )
     regions = [names for _, term in text.terms for _, what, names in uses(term) if what == "region"]
     for region in text.catalog.regions if not any(regions) else ():
-        yield _idle_definition(text, "regions", region, "no term tells regions apart, and each question must name one")
+        yield _idle_definition(
+            text, "regions", region, "no term tells regions apart, and each question must name one"
+        )
     for reading in text.agreement.readings.values():
         if reading.id not in _readings_used(text):
             yield _idle_definition(text, "readings", reading.id, "nothing stands under it")
@@ -660,7 +766,12 @@ def _encloses(text: _Text, wider: str, name: str) -> bool:
 
 
 def _readings_used(text: _Text) -> set[str]:
-    used = {reading for amendment in text.agreement.amendments for one in _timed(amendment) for reading in one.under}
+    used = {
+        reading
+        for amendment in text.agreement.amendments
+        for one in _timed(amendment)
+        for reading in one.under
+    }
     for _, term in text.terms:
         if isinstance(term, Precedence):
             used |= {choice.reading for choice in (term.binds, term.unless) if choice is not None}
@@ -670,7 +781,9 @@ def _readings_used(text: _Text) -> set[str]:
 def _idle_definition(text: _Text, section: str, name: str, why: str) -> Remark:
     at = _defined(text, section, name)
     what = f"{name} is defined and never mentioned"
-    return _remark(Severity.NOTE, "idle", at, what, why, "Delete it, or write the term that speaks of it.")
+    return _remark(
+        Severity.NOTE, "idle", at, what, why, "Delete it, or write the term that speaks of it."
+    )
 
 
 def _defined(text: _Text, section: str, name: str) -> Citation:

@@ -4,7 +4,17 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement.facts import ANSWERS, Answer, Fact, Grant, Launch, Milestone, Offer, Withdrawal, names_in
+from clauseway.agreement.facts import (
+    ANSWERS,
+    Answer,
+    Fact,
+    Grant,
+    Launch,
+    Milestone,
+    Offer,
+    Withdrawal,
+    names_in,
+)
 from clauseway.agreement.mistakes import Mistakes
 from clauseway.catalog import Catalog
 from clauseway.values import Citation, InvalidInput, KnownAt, parse_day
@@ -42,7 +52,9 @@ def _day(text: str, mistakes: Mistakes) -> date:
 
 def _cited(subject: str, text: str) -> Citation:
     said = f"Supposed: {text}."
-    return Citation(term=subject, amendment="facts", document=_FLAG, line=0, source="supposed", text=said)
+    return Citation(
+        term=subject, amendment="facts", document=_FLAG, line=0, source="supposed", text=said
+    )
 
 
 def _fact(parts: list[str], citation: Citation) -> Fact | None:
@@ -52,14 +64,34 @@ def _fact(parts: list[str], citation: Citation) -> Fact | None:
         case ["milestone"]:
             return Milestone(effective=day, known=known, citation=citation)
         case ["launch", product, cloud, stage]:
-            return Launch(effective=day, known=known, citation=citation, product=product, cloud=cloud, stage=stage)
+            return Launch(
+                effective=day,
+                known=known,
+                citation=citation,
+                product=product,
+                cloud=cloud,
+                stage=stage,
+            )
         case ["answer", product, answer] if answer in ANSWERS:
             can, declines = ANSWERS[answer]
-            return Answer(effective=day, known=known, citation=citation, product=product, can=can, declines=declines)
+            return Answer(
+                effective=day,
+                known=known,
+                citation=citation,
+                product=product,
+                can=can,
+                declines=declines,
+            )
         case ["offer", subject, "passed"]:
-            return Offer(effective=day, known=known, citation=citation, subject=subject, passed=True)
+            return Offer(
+                effective=day, known=known, citation=citation, subject=subject, passed=True
+            )
         case ["withdrawal", party, product]:
-            return Withdrawal(effective=day, known=known, citation=citation, party=party, product=product)
+            return Withdrawal(
+                effective=day, known=known, citation=citation, party=party, product=product
+            )
         case ["grant", party, product]:
-            return Grant(effective=day, known=known, citation=citation, party=party, product=product)
+            return Grant(
+                effective=day, known=known, citation=citation, party=party, product=product
+            )
     return None

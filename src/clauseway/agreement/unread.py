@@ -11,7 +11,9 @@ from markdown_it.token import Token
 from clauseway.agreement.mistakes import Mistakes
 
 # The words after `yaml` that open a block, in the singular and in the plural.
-_BLOCK_WORDS = frozenset({"definitions", "definition", "term", "terms", "change", "changes", "fact", "facts"})
+_BLOCK_WORDS = frozenset(
+    {"definitions", "definition", "term", "terms", "change", "changes", "fact", "facts"}
+)
 # A line of two backticks or tildes, or more, behind whatever marks a list or a quotation.
 _FENCE_LINE = re.compile(r"^[\s>*+\-\d.)]*(`{2,}|~{2,})(.*)$")
 # Nobody writes more behind a fence than a language and a kind of block.
@@ -22,7 +24,10 @@ _KIND = re.compile(_KEY.format(key="kind"), re.MULTILINE)
 _CHANGE = re.compile(_KEY.format(key="(?:ends|sets-end)"), re.MULTILINE)
 _SOURCE = re.compile(_KEY.format(key="(?:source|effective|party|products)"), re.MULTILINE)
 # Prose may speak of an id and a kind: only lines that begin with these keys are a term without its fence.
-_LINES_OF_TERM = (re.compile(r"^id:\s", re.MULTILINE), re.compile(r"^(?:kind|ends|sets-end):\s", re.MULTILINE))
+_LINES_OF_TERM = (
+    re.compile(r"^id:\s", re.MULTILINE),
+    re.compile(r"^(?:kind|ends|sets-end):\s", re.MULTILINE),
+)
 # Tokens whose content is shown and never read.
 _SHOWN = ("fence", "code_block", "html_block")
 # Deeper than this nobody writes; the parser itself follows further, so that nothing is dropped unseen.
@@ -32,15 +37,24 @@ _LEVEL_MAX = 2 * DEPTH_MAX
 
 
 def check_unread(
-    lines: Sequence[str], tokens: Sequence[Token], read: Collection[int], first_line: int, mistakes: Mistakes
+    lines: Sequence[str],
+    tokens: Sequence[Token],
+    read: Collection[int],
+    first_line: int,
+    mistakes: Mistakes,
 ) -> None:
     """Tell each place that looks like a block and is none. `read`: the lines of blocks, counted from 0."""
     told = _check_fence_lines(lines, read, first_line, mistakes)
     for index, token in enumerate(tokens):
         line = token.map[0] if token.map else 0
         if token.level > _LEVEL_MAX:
-            why, todo = "nothing in it would be read", "Write it at the margin, as a clause of its own."
-            mistakes.add(first_line + line, f"a list or quotation more than {DEPTH_MAX} deep", why, todo)
+            why, todo = (
+                "nothing in it would be read",
+                "Write it at the margin, as a clause of its own.",
+            )
+            mistakes.add(
+                first_line + line, f"a list or quotation more than {DEPTH_MAX} deep", why, todo
+            )
             return
         if line in read or _tells_within(token, told):
             continue
@@ -50,10 +64,14 @@ def check_unread(
         if is_prose or (token.type in _SHOWN and _looks_like_a_block(token.content)):
             why = "it would be shown to people and have no effect"
             todo = "Open it with ```yaml term (or change, definitions, facts), or delete it."
-            mistakes.add(first_line + line, "what stands here looks like a term and is none", why, todo)
+            mistakes.add(
+                first_line + line, "what stands here looks like a term and is none", why, todo
+            )
 
 
-def _check_fence_lines(lines: Sequence[str], read: Collection[int], first_line: int, mistakes: Mistakes) -> set[int]:
+def _check_fence_lines(
+    lines: Sequence[str], read: Collection[int], first_line: int, mistakes: Mistakes
+) -> set[int]:
     """Tell each line that names a kind of block behind a fence and opens none; return those lines."""
     told = set()
     for number, line in enumerate(lines):
@@ -61,7 +79,9 @@ def _check_fence_lines(lines: Sequence[str], read: Collection[int], first_line: 
         if match and number not in read and _names_a_block(match[1], match[2]):
             why = "a block opens with three backticks at the margin, then yaml, then its kind"
             todo = "Write ```yaml term (or change, definitions, facts) on a line of its own, or delete it."
-            mistakes.add(first_line + number, f"{line.strip(' >*+-')!r} is no block that is read", why, todo)
+            mistakes.add(
+                first_line + number, f"{line.strip(' >*+-')!r} is no block that is read", why, todo
+            )
             told.add(number)
     return told
 
@@ -81,4 +101,6 @@ def _tells_within(token: Token, told: Collection[int]) -> bool:
 
 def _looks_like_a_block(content: str) -> bool:
     has_id, has_kind = bool(_ID.search(content)), bool(_KIND.search(content))
-    return (has_id and (has_kind or bool(_CHANGE.search(content)))) or (has_kind and bool(_SOURCE.search(content)))
+    return (has_id and (has_kind or bool(_CHANGE.search(content)))) or (
+        has_kind and bool(_SOURCE.search(content))
+    )

@@ -58,7 +58,9 @@ class Capability(StrEnum):
     BATCH = "batch"  # files of requests: where a cloud has deployments of a kind of their own for them, only those
 
 
-BITS: Mapping[Capability, int] = {capability: 1 << index for index, capability in enumerate(Capability)}
+BITS: Mapping[Capability, int] = {
+    capability: 1 << index for index, capability in enumerate(Capability)
+}
 
 # The surfaces that the matrix knows. A server of one's own has its own entries, in its deployment.
 SURFACES = (
@@ -135,7 +137,11 @@ class Since(msgspec.Struct, frozen=True, kw_only=True):
         """Which versions have it and by which source, in words."""
         firsts = [(self.preview, "-preview"), (self.stable, "")]
         named = " or ".join(f"{first}{kind}" for first, kind in firsts if first != date.max)
-        return f"there from {named} on; {self.source}" if named else f"in no dated version; {self.source}"
+        return (
+            f"there from {named} on; {self.source}"
+            if named
+            else f"in no dated version; {self.source}"
+        )
 
 
 class Versions(msgspec.Struct, frozen=True):
@@ -167,7 +173,11 @@ def parse_versions(text: str, name: str) -> Versions:
     for row in rows:
         key = (row.text("surface"), row.text("capability"))
         if key in seen:
-            row.refuse(f"a second line for {key[1]} on {key[0]}", "one of them would not be read", "Keep one of them.")
+            row.refuse(
+                f"a second line for {key[1]} on {key[0]}",
+                "one of them would not be read",
+                "Keep one of them.",
+            )
         seen.add(key)
     refuse_any(rows)
     return Versions(tuple(line for line in lines if line is not None))
@@ -221,6 +231,8 @@ def _twice(entries: Iterable[Entry], name: str) -> list[Problem]:
         if key in seen:
             what = f"a second entry for {entry.capability} on {entry.surface}"
             why = f"line {seen[key]} begins on the same day"
-            problems.append(Problem(what=what, why=why, where=name, line=entry.line, todo="Keep one of them."))
+            problems.append(
+                Problem(what=what, why=why, where=name, line=entry.line, todo="Keep one of them.")
+            )
         seen.setdefault(key, entry.line)
     return problems

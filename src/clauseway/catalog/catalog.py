@@ -79,4 +79,6 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
 
     def places_of(self, cloud: str) -> frozenset[str]:
         """The places of a cloud of which it is said in which region they lie."""
-        return frozenset(place for places in self.regions.values() for place in places.get(cloud, ()))
+        return frozenset(
+            place for places in self.regions.values() for place in places.get(cloud, ())
+        )

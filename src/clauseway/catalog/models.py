@@ -66,7 +66,11 @@ class Retirement(msgspec.Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """For whoever asked for it."""
         where = f" by {self.vendor}" if self.vendor else ""
-        then = f" Its successor is {self.successor!r}." if self.successor else " No successor is recorded."
+        then = (
+            f" Its successor is {self.successor!r}."
+            if self.successor
+            else " No successor is recorded."
+        )
         return f"The model {self.name!r} was retired{where} on {self.day}.{then} (Source: {self.source}.)"
 
 
@@ -94,7 +98,11 @@ class Models(msgspec.Struct, frozen=True):
         """Each name that clients may ask for → its product, the products' own names first."""
         wanted = sorted(products)
         own = {product: product for product in wanted}
-        return own | {name.name: name.product for name in self.names if name.product in own and name.name not in own}
+        return own | {
+            name.name: name.product
+            for name in self.names
+            if name.product in own and name.name not in own
+        }
 
     @property
     def snapshots(self) -> Mapping[str, str]:
@@ -156,7 +164,12 @@ def _twice(rows: Iterable[Row], columns: tuple[str, ...], name: str) -> list[Pro
     for row in rows:
         key = tuple(row.text(column) for column in columns)
         if key in seen:
-            what, why = f"a second line for {' '.join(key).strip()}", f"line {seen[key]} is the first"
-            problems.append(Problem(what=what, why=why, where=name, line=row.line, todo="Keep one of them."))
+            what, why = (
+                f"a second line for {' '.join(key).strip()}",
+                f"line {seen[key]} is the first",
+            )
+            problems.append(
+                Problem(what=what, why=why, where=name, line=row.line, todo="Keep one of them.")
+            )
         seen.setdefault(key, row.line)
     return problems

@@ -4,7 +4,15 @@ import csv
 from collections.abc import Sequence
 from datetime import date
 
-from clauseway.values import FOREVER, BadNumber, Interval, InvalidInput, Problem, parse_day, read_whole
+from clauseway.values import (
+    FOREVER,
+    BadNumber,
+    Interval,
+    InvalidInput,
+    Problem,
+    parse_day,
+    read_whole,
+)
 
 
 class Row:
@@ -15,7 +23,9 @@ class Row:
         self.problems: list[Problem] = []
 
     def refuse(self, what: str, why: str, todo: str) -> None:
-        self.problems.append(Problem(what=what, why=why, where=self.name, line=self.line, todo=todo))
+        self.problems.append(
+            Problem(what=what, why=why, where=self.name, line=self.line, todo=todo)
+        )
 
     def text(self, column: str) -> str:
         return self.fields[column]
@@ -23,7 +33,9 @@ class Row:
     def stated(self, column: str) -> str:
         """A field that may not be empty."""
         if not self.fields[column]:
-            self.refuse(f"{column} is empty", "nothing could be made of the line", f"Write its {column}.")
+            self.refuse(
+                f"{column} is empty", "nothing could be made of the line", f"Write its {column}."
+            )
         return self.fields[column]
 
     def stated_day(self, column: str) -> date:
@@ -59,18 +71,28 @@ class Row:
     def one_of(self, column: str, known: Sequence[str]) -> str:
         value = self.fields[column]
         if value not in known:
-            self.refuse(f"unknown {column} {value!r}", "nothing defines it", f"Write one of: {', '.join(known)}.")
+            self.refuse(
+                f"unknown {column} {value!r}",
+                "nothing defines it",
+                f"Write one of: {', '.join(known)}.",
+            )
         return value
 
 
 def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
     """The lines of a file with these columns. Raises InvalidInput where it has others; `name` is the file."""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and line[0] != "#"]
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and line[0] != "#"
+    ]
     todo = f"Write {','.join(columns)}."
     if not lines or _fields(lines[0][1]) != list(columns):
         number, found = lines[0] if lines else (1, "")
         what = "the first line names other columns"
-        raise InvalidInput(Problem(what=what, why=f"it reads {found!r}", where=name, line=number, todo=todo))
+        raise InvalidInput(
+            Problem(what=what, why=f"it reads {found!r}", where=name, line=number, todo=todo)
+        )
     rows, problems = [], []
     for number, line in lines[1:]:
         fields = _fields(line)
@@ -78,7 +100,9 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[Row]:
             rows.append(Row(dict(zip(columns, fields, strict=True)), name, number))
         else:
             why = f"it has {len(fields)} fields, not {len(columns)}"
-            problems.append(Problem(what="a line does not fit", why=why, where=name, line=number, todo=todo))
+            problems.append(
+                Problem(what="a line does not fit", why=why, where=name, line=number, todo=todo)
+            )
     if problems:
         raise InvalidInput(*problems)
     return rows

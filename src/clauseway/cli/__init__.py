@@ -55,87 +55,165 @@ class _Entry(msgspec.Struct, frozen=True):
 
 COMMANDS: Mapping[str, _Entry] = {
     "up": _Entry(
-        "clauseway.cli.gateway.up", "Play the night of the amendment: clouds, gateway, pages, traffic, statement."
+        "clauseway.cli.gateway.up",
+        "Play the night of the amendment: clouds, gateway, pages, traffic, statement.",
     ),
-    "decide": _Entry("clauseway.cli.agreement.decide", "Ask the agreement: who may do what, where and when, and why."),
-    "terms": _Entry("clauseway.cli.agreement.terms", "Show what is in force on a day, as known on a day."),
+    "decide": _Entry(
+        "clauseway.cli.agreement.decide",
+        "Ask the agreement: who may do what, where and when, and why.",
+    ),
+    "terms": _Entry(
+        "clauseway.cli.agreement.terms", "Show what is in force on a day, as known on a day."
+    ),
     "agreement": _Entry(
-        "clauseway.cli.agreement.agreement", "Write an agreement: begin, lay out, complete.", is_group=True
+        "clauseway.cli.agreement.agreement",
+        "Write an agreement: begin, lay out, complete.",
+        is_group=True,
     ),
     "fact": _Entry("clauseway.cli.agreement.fact", "Record facts and list them.", is_group=True),
     "verify": _Entry(
-        "clauseway.cli.agreement.verify", "Repeat a decision from its receipt: the same, or what differs."
+        "clauseway.cli.agreement.verify",
+        "Repeat a decision from its receipt: the same, or what differs.",
     ),
     "prove": _Entry(
-        "clauseway.cli.agreement.prove", "Prove what never, or always, holds; or find the smallest counterexample."
+        "clauseway.cli.agreement.prove",
+        "Prove what never, or always, holds; or find the smallest counterexample.",
     ),
     "check": _Entry(
-        "clauseway.cli.agreement.check", "Check an agreement: conflicts, gaps, overlaps, what does nothing."
+        "clauseway.cli.agreement.check",
+        "Check an agreement: conflicts, gaps, overlaps, what does nothing.",
     ),
-    "timeline": _Entry("clauseway.cli.agreement.timeline", "Show rights over the years, as a table and as a picture."),
+    "timeline": _Entry(
+        "clauseway.cli.agreement.timeline",
+        "Show rights over the years, as a table and as a picture.",
+    ),
     "diff": _Entry(
-        "clauseway.cli.agreement.diff", "Show what changes between amendments, days or states of knowledge."
+        "clauseway.cli.agreement.diff",
+        "Show what changes between amendments, days or states of knowledge.",
     ),
-    "brief": _Entry("clauseway.cli.agreement.brief", "Tell an amendment on a page, each sentence with its clause."),
+    "brief": _Entry(
+        "clauseway.cli.agreement.brief",
+        "Tell an amendment on a page, each sentence with its clause.",
+    ),
     "serve": _Entry("clauseway.cli.gateway.serve", "Run the gateway and the pages."),
     "doctor": _Entry(
-        "clauseway.cli.gateway.doctor", "Examine what a gateway needs: credentials, clouds, prices, permission."
+        "clauseway.cli.gateway.doctor",
+        "Examine what a gateway needs: credentials, clouds, prices, permission.",
     ),
-    "config": _Entry("clauseway.cli.gateway.config", "Check the gateway's configuration, and show it.", is_group=True),
+    "config": _Entry(
+        "clauseway.cli.gateway.config",
+        "Check the gateway's configuration, and show it.",
+        is_group=True,
+    ),
     "sandbox": _Entry("clauseway.cli.gateway.sandbox", "Run the simulated clouds."),
     "replay": _Entry("clauseway.cli.gateway.replay", "Send recorded traffic through a gateway."),
-    "models": _Entry("clauseway.cli.gateway.models", "Show models, their names and ends, and what each surface lacks."),
-    "commitments": _Entry(
-        "clauseway.cli.gateway.commitments", "Show how commitments to clouds burn down, and where that leads."
+    "models": _Entry(
+        "clauseway.cli.gateway.models",
+        "Show models, their names and ends, and what each surface lacks.",
     ),
-    "request": _Entry("clauseway.cli.gateway.request", "Show what became of one request, attempt by attempt."),
+    "commitments": _Entry(
+        "clauseway.cli.gateway.commitments",
+        "Show how commitments to clouds burn down, and where that leads.",
+    ),
+    "request": _Entry(
+        "clauseway.cli.gateway.request", "Show what became of one request, attempt by attempt."
+    ),
     "price": _Entry(
-        "clauseway.cli.money.price", "What usage costs, by which entry of which book, and why; check a book."
+        "clauseway.cli.money.price",
+        "What usage costs, by which entry of which book, and why; check a book.",
     ),
     "usage": _Entry(
-        "clauseway.cli.usage.usage", "Import usage from elsewhere; what could not be believed.", is_group=True
+        "clauseway.cli.usage.usage",
+        "Import usage from elsewhere; what could not be believed.",
+        is_group=True,
     ),
-    "lake": _Entry("clauseway.cli.usage.lake", "The sealed usage on disk, and keeping it in shape.", is_group=True),
-    "spool": _Entry("clauseway.cli.usage.spool", "The usage journals, and what of them was lost.", is_group=True),
+    "lake": _Entry(
+        "clauseway.cli.usage.lake",
+        "The sealed usage on disk, and keeping it in shape.",
+        is_group=True,
+    ),
+    "spool": _Entry(
+        "clauseway.cli.usage.spool", "The usage journals, and what of them was lost.", is_group=True
+    ),
     "settle": _Entry(
-        "clauseway.cli.money.settle", "Settle a month from metered usage, under assumptions accepted by name."
+        "clauseway.cli.money.settle",
+        "Settle a month from metered usage, under assumptions accepted by name.",
     ),
     "basis": _Entry(
-        "clauseway.cli.money.basis", "What settlements stand on: show it, change it, by whom and why.", is_group=True
+        "clauseway.cli.money.basis",
+        "What settlements stand on: show it, change it, by whom and why.",
+        is_group=True,
     ),
     "statement": _Entry(
-        "clauseway.cli.money.statement", "Print a settled month, open its lines, sign it and verify it.", is_group=True
+        "clauseway.cli.money.statement",
+        "Print a settled month, open its lines, sign it and verify it.",
+        is_group=True,
     ),
-    "close": _Entry("clauseway.cli.money.close", "Close a month: from then on its statement never changes."),
-    "invoice": _Entry("clauseway.cli.money.invoice", "Invoice what is owed through a closed month, in any currency."),
-    "payment": _Entry("clauseway.cli.money.payment", "Record a payment on an invoice, with what is withheld."),
-    "credit": _Entry("clauseway.cli.money.credit", "Take a charge back, at the time of what it reverses."),
-    "dispute": _Entry("clauseway.cli.money.dispute", "Charges in dispute: open, resolve, list.", is_group=True),
+    "close": _Entry(
+        "clauseway.cli.money.close", "Close a month: from then on its statement never changes."
+    ),
+    "invoice": _Entry(
+        "clauseway.cli.money.invoice",
+        "Invoice what is owed through a closed month, in any currency.",
+    ),
+    "payment": _Entry(
+        "clauseway.cli.money.payment", "Record a payment on an invoice, with what is withheld."
+    ),
+    "credit": _Entry(
+        "clauseway.cli.money.credit", "Take a charge back, at the time of what it reverses."
+    ),
+    "dispute": _Entry(
+        "clauseway.cli.money.dispute", "Charges in dispute: open, resolve, list.", is_group=True
+    ),
     "journal": _Entry("clauseway.cli.money.journal", "List the journal with running balances."),
     "forecast": _Entry(
-        "clauseway.cli.money.forecast", "When is the cap reached, what is due each year, what is saved."
+        "clauseway.cli.money.forecast",
+        "When is the cap reached, what is due each year, what is saved.",
     ),
     "rehearse": _Entry(
-        "clauseway.cli.agreement.rehearse", "Play recorded traffic and settled months under a draft amendment."
+        "clauseway.cli.agreement.rehearse",
+        "Play recorded traffic and settled months under a draft amendment.",
     ),
-    "reconcile": _Entry("clauseway.cli.usage.reconcile", "Compare a cloud's bill with what was metered, and why."),
-    "party": _Entry("clauseway.cli.money.party", "The parties' keys, which statements are signed with.", is_group=True),
+    "reconcile": _Entry(
+        "clauseway.cli.usage.reconcile", "Compare a cloud's bill with what was metered, and why."
+    ),
+    "party": _Entry(
+        "clauseway.cli.money.party",
+        "The parties' keys, which statements are signed with.",
+        is_group=True,
+    ),
     "audit": _Entry(
-        "clauseway.cli.money.audit", "Who did what to the books, and whether they were edited.", is_group=True
+        "clauseway.cli.money.audit",
+        "Who did what to the books, and whether they were edited.",
+        is_group=True,
     ),
     "listings": _Entry(
         "clauseway.cli.agreement.listings",
         "Hold listing histories against ship-first, and show listed prices.",
         is_group=True,
     ),
-    "export": _Entry("clauseway.cli.agreement.export", "Write agreement or journal in other formats.", is_group=True),
-    "organisation": _Entry(
-        "clauseway.cli.customers.organisation", "Who buys, and how their requests go.", is_group=True
+    "export": _Entry(
+        "clauseway.cli.agreement.export",
+        "Write agreement or journal in other formats.",
+        is_group=True,
     ),
-    "project": _Entry("clauseway.cli.customers.project", "The parts of an organisation.", is_group=True),
-    "key": _Entry("clauseway.cli.customers.key", "Make, rotate and revoke customers' keys.", is_group=True),
-    "limit": _Entry("clauseway.cli.customers.limit", "What may be asked in a minute.", is_group=True),
-    "budget": _Entry("clauseway.cli.customers.budget", "What may be spent, and what is.", is_group=True),
+    "organisation": _Entry(
+        "clauseway.cli.customers.organisation",
+        "Who buys, and how their requests go.",
+        is_group=True,
+    ),
+    "project": _Entry(
+        "clauseway.cli.customers.project", "The parts of an organisation.", is_group=True
+    ),
+    "key": _Entry(
+        "clauseway.cli.customers.key", "Make, rotate and revoke customers' keys.", is_group=True
+    ),
+    "limit": _Entry(
+        "clauseway.cli.customers.limit", "What may be asked in a minute.", is_group=True
+    ),
+    "budget": _Entry(
+        "clauseway.cli.customers.budget", "What may be spent, and what is.", is_group=True
+    ),
 }
 
 
@@ -219,7 +297,10 @@ def _told(error: Exception) -> int:
     if os.environ.get(_DEBUG):
         traceback.print_exc()
     print(f"clauseway failed: {type(error).__name__}: {error}", file=sys.stderr)
-    print(f"This is a failure of ours, not of your input. {_DEBUG}=1 shows where it came from.", file=sys.stderr)
+    print(
+        f"This is a failure of ours, not of your input. {_DEBUG}=1 shows where it came from.",
+        file=sys.stderr,
+    )
     return FAILED
 
 
@@ -236,7 +317,9 @@ def _application(given: list[str]) -> typer.Typer:
     wanted = next((word for word in words if not word.startswith("-")), "")
     for name, entry in COMMANDS.items():
         if entry.is_group and name == wanted:  # with the help that it has itself
-            application.add_typer(importlib.import_module(entry.module).app, name=name, short_help=entry.help)
+            application.add_typer(
+                importlib.import_module(entry.module).app, name=name, short_help=entry.help
+            )
         elif entry.is_group:
             application.add_typer(typer.Typer(callback=_nothing), name=name, help=entry.help)
         else:
@@ -263,7 +346,10 @@ def _print_version(wanted: bool) -> None:
 
 def _program(
     _version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
     ] = False,
 ) -> None:
     """Take the options that stand before any command."""

@@ -17,12 +17,19 @@ def print_what_if(out: Console, found: WhatIf) -> None:
     """The month as it is and as it would be. Says that nothing was posted."""
     out.print(f"\nWhat if: {found.period} under {found.under} (USD)", style="bold")
     posted = "posted" if found.real_is_posted else "as it would be settled now; not posted so"
-    print_indented(out, f"Real: {posted}. Known at {found.known_at}. Nothing was posted by this.", by=2, style="dim")
+    print_indented(
+        out,
+        f"Real: {posted}. Known at {found.known_at}. Nothing was posted by this.",
+        by=2,
+        style="dim",
+    )
     print_beside(out, found.beside)
     print_assumed(out, "Assumed, real", found.beside.real_assumptions)
     if found.beside.other_assumptions != found.beside.real_assumptions:
         print_assumed(out, "Assumed, if", found.beside.other_assumptions)
-    receipts = f"receipts: real {found.beside.real_receipt[:12]}… · if {found.beside.other_receipt[:12]}…"
+    receipts = (
+        f"receipts: real {found.beside.real_receipt[:12]}… · if {found.beside.other_receipt[:12]}…"
+    )
     print_indented(out, receipts, by=2, style="dim")
 
 
@@ -53,7 +60,9 @@ def print_beside(out: Console, found: Beside) -> None:
             if ended is not None:
                 last = ended.day - timedelta(days=1)
                 where = f"{ended.citation.document}:{ended.citation.line}"
-                print_indented(out, f"{label}: nothing is due after {last} ({where}).", by=4, style="dim")
+                print_indented(
+                    out, f"{label}: nothing is due after {last} ({where}).", by=4, style="dim"
+                )
         for label, caps in (("real", direction.real_caps), ("if", direction.other_caps)):
             for cap in caps:
                 consumed = cap.opening + cap.consumed_before + cap.consumed
@@ -82,7 +91,10 @@ def signed(amount: Decimal) -> str:
 
 
 def _clauses(real: Amounts, other: Amounts) -> str:
-    sides = [", ".join(f"{one.document}:{one.line}" for one in side.citations) or "–" for side in (real, other)]
+    sides = [
+        ", ".join(f"{one.document}:{one.line}" for one in side.citations) or "–"
+        for side in (real, other)
+    ]
     return sides[0] if sides[0] == sides[1] else " | ".join(sides)
 
 

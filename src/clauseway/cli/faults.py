@@ -22,12 +22,18 @@ class _Fault(msgspec.Struct, frozen=True):
     todo: str
 
 
-_FULL = _Fault("the disk is full", "Free some room there and repeat the command: what was not written can be repeated.")
+_FULL = _Fault(
+    "the disk is full",
+    "Free some room there and repeat the command: what was not written can be repeated.",
+)
 _UNWRITABLE = _Fault(
     "it cannot be read or written",
     "Give this user the right to it, mount it for writing, or name another place (--home, --out).",
 )
-_FAILING = _Fault("the disk fails", "Look at the disk and what the system logged about it, then repeat the command.")
+_FAILING = _Fault(
+    "the disk fails",
+    "Look at the disk and what the system logged about it, then repeat the command.",
+)
 
 _BY_NUMBER: Mapping[int, _Fault] = {
     errno.ENOSPC: _FULL,
@@ -47,7 +53,9 @@ _BY_SQLITE_CODE: Mapping[int, _Fault] = {
     sqlite3.SQLITE_IOERR: _FAILING,
 }
 # Where only a sentence is left of it, it quotes the system.
-_BY_SENTENCE: Mapping[str, _Fault] = {os.strerror(number): fault for number, fault in _BY_NUMBER.items()}
+_BY_SENTENCE: Mapping[str, _Fault] = {
+    os.strerror(number): fault for number, fault in _BY_NUMBER.items()
+}
 
 
 def fault_of(error: BaseException, home: Path) -> Problem | None:
@@ -59,7 +67,9 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
         fault, why = _read(cause)
         if fault is not None:
             where = getattr(cause, "filename", None)
-            if fault is _FAILING and _is_full(home):  # SQLite's files in shared memory tell a full disk so
+            if fault is _FAILING and _is_full(
+                home
+            ):  # SQLite's files in shared memory tell a full disk so
                 fault = _FULL
             return Problem(what=fault.what, why=why, where=str(where or home), todo=fault.todo)
     return None

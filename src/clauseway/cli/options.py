@@ -47,24 +47,42 @@ AgreementFolders = Annotated[
         metavar="FOLDER",
     ),
 ]
-FactsFile = Annotated[Path | None, typer.Option("--facts", help="File with further facts (YAML list, or Markdown).")]
+FactsFile = Annotated[
+    Path | None, typer.Option("--facts", help="File with further facts (YAML list, or Markdown).")
+]
 Readings = Annotated[
-    list[str] | None, typer.Option("--reading", help="How to read a text, as R1=or. Repeatable.", metavar="NAME=OPTION")
+    list[str] | None,
+    typer.Option(
+        "--reading", help="How to read a text, as R1=or. Repeatable.", metavar="NAME=OPTION"
+    ),
 ]
 Suppositions = Annotated[
     list[str] | None,
-    typer.Option("--suppose", help="A supposed fact, as milestone=2027-01-01. Repeatable.", metavar="FACT=DAY"),
+    typer.Option(
+        "--suppose",
+        help="A supposed fact, as milestone=2027-01-01. Repeatable.",
+        metavar="FACT=DAY",
+    ),
 ]
-AsOf = Annotated[str | None, typer.Option("--as-of", help="The day whose rules are asked for; by default today (UTC).")]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="The day whose rules are asked for; by default today (UTC)."),
+]
 KnownAt = Annotated[
     str | None,
-    typer.Option("--known-at", help="What was known by the end of this day, or by this instant; default now."),
+    typer.Option(
+        "--known-at", help="What was known by the end of this day, or by this instant; default now."
+    ),
 ]
 PriceBook = Annotated[
-    Path | None, typer.Option("--prices", help="Your own price book, over the shipped one and the public list.")
+    Path | None,
+    typer.Option("--prices", help="Your own price book, over the shipped one and the public list."),
 ]
 ConfigurationFile = Annotated[
-    Path | None, typer.Option("--config", help="The deployments, as TOML; by default clauseway.toml in the home.")
+    Path | None,
+    typer.Option(
+        "--config", help="The deployments, as TOML; by default clauseway.toml in the home."
+    ),
 ]
 # The usual ports, 8400 and 8401, stand in `gateway.transport.listener` and `app.processes`: no command loads these for
 # its help.
@@ -86,9 +104,15 @@ PagesPort = Annotated[
     ),
 ]
 Svg = Annotated[Path | None, typer.Option("--svg", help="Also draw it into this file.")]
-Png = Annotated[Path | None, typer.Option("--png", help="Also draw it into this file; needs the extra `charts`.")]
+Png = Annotated[
+    Path | None,
+    typer.Option("--png", help="Also draw it into this file; needs the extra `charts`."),
+]
 HomeFolder = Annotated[
-    Path | None, typer.Option("--home", help="Where data is kept; default $CLAUSEWAY_HOME, else .clauseway here.")
+    Path | None,
+    typer.Option(
+        "--home", help="Where data is kept; default $CLAUSEWAY_HOME, else .clauseway here."
+    ),
 ]
 
 
@@ -124,7 +148,10 @@ def taking(flags: type[msgspec.Struct]) -> Callable[[Callable[..., int]], Callab
 
 
 def opened_one(
-    folder: Path | None, facts: Path | None, suppositions: list[str] | None = None, home: Path | None = None
+    folder: Path | None,
+    facts: Path | None,
+    suppositions: list[str] | None = None,
+    home: Path | None = None,
 ) -> OpenAgreement:
     """The one agreement that the flags name, with what is recorded in the home and its further facts."""
     agreement = one_with_recorded(open_agreement(folder), home_at(home))

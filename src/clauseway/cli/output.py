@@ -12,7 +12,12 @@ from clauseway.values import Problem
 
 # Wide enough that a statement's lines stay whole where no terminal says otherwise.
 _WIDTH_IN_A_FILE = 110
-_COLOURS = {"permitted": "green", "forbidden": "red", "conditional": "yellow", "unstated": "bright_black"}
+_COLOURS = {
+    "permitted": "green",
+    "forbidden": "red",
+    "conditional": "yellow",
+    "unstated": "bright_black",
+}
 
 
 def console() -> Console:
@@ -61,7 +66,9 @@ def print_fault(fault: Problem, as_json: bool) -> None:
     if as_json:
         print_json({"error": {"type": "machine_fault", "problems": [fault]}})
         return
-    print(f"Stopped.\n  {fault.where}: {fault.what}: {fault.why}.\n    {fault.todo}", file=sys.stderr)
+    print(
+        f"Stopped.\n  {fault.where}: {fault.what}: {fault.why}.\n    {fault.todo}", file=sys.stderr
+    )
 
 
 def outcome_style(outcome: str) -> str:

@@ -117,7 +117,12 @@ def audit_launches(
     readings: Mapping[str, str],
 ) -> Audit | None:
     """Audit every product in the evidence, as known at a point; None where no amendment ever put a cloud first."""
-    terms = [term for amendment in agreement.amendments for term in amendment.terms if isinstance(term, Precedence)]
+    terms = [
+        term
+        for amendment in agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, Precedence)
+    ]
     if not terms:
         return None
     case = _Case(agreement, catalog, facts.known(known_at), known_at, readings, terms[-1])
@@ -152,7 +157,11 @@ class _Case(msgspec.Struct, frozen=True):
         """The clause in force on a day that puts this cloud first."""
         force = in_force(self.agreement, self.facts, day, self.known_at, self.readings)
         for state in force.states:
-            if state.in_force and isinstance(state.term, Precedence) and state.term.first == self.first:
+            if (
+                state.in_force
+                and isinstance(state.term, Precedence)
+                and state.term.first == self.first
+            ):
                 return state.term
         return None
 
@@ -163,11 +172,16 @@ def _product(case: _Case, shipments: Sequence[Shipment]) -> list[AuditFinding]:
     for shipment in shipments:
         clouds.setdefault(shipment.cloud, []).append(shipment)
     others = [clouds[cloud] for cloud in clouds if cloud not in ("", case.first)]
-    return [_finding(case, shipments, clouds.get(case.first, []), other) for other in others or [[]]]
+    return [
+        _finding(case, shipments, clouds.get(case.first, []), other) for other in others or [[]]
+    ]
 
 
 def _finding(
-    case: _Case, shipments: Sequence[Shipment], on_first: Sequence[Shipment], elsewhere: Sequence[Shipment]
+    case: _Case,
+    shipments: Sequence[Shipment],
+    on_first: Sequence[Shipment],
+    elsewhere: Sequence[Shipment],
 ) -> AuditFinding:
     clause = case.clause(elsewhere[0].effective if elsewhere else shipments[-1].effective)
     order, why = _order(case, shipments, next(iter(on_first), None), next(iter(elsewhere), None))
@@ -190,12 +204,18 @@ def _finding(
 
 
 def _order(
-    case: _Case, shipments: Sequence[Shipment], on_first: Shipment | None, elsewhere: Shipment | None
+    case: _Case,
+    shipments: Sequence[Shipment],
+    on_first: Shipment | None,
+    elsewhere: Shipment | None,
 ) -> tuple[Order, str]:
     if outside := _outside(case, shipments):
         return Order.OUTSIDE, outside
     if elsewhere is None and on_first is None:
-        return Order.NOWHERE_ELSE, "seen directly or at resellers only, which is a launch on no cloud"
+        return (
+            Order.NOWHERE_ELSE,
+            "seen directly or at resellers only, which is a launch on no cloud",
+        )
     if elsewhere is None:
         return Order.NOWHERE_ELSE, f"on {case.first} only"
     if on_first is None:
@@ -217,7 +237,9 @@ def _order(
     return Order.LATER, f"{-days} days after {elsewhere.cloud}"
 
 
-def _bound(case: _Case, shipments: Sequence[Shipment], term: Precedence | None) -> tuple[Bound, str]:
+def _bound(
+    case: _Case, shipments: Sequence[Shipment], term: Precedence | None
+) -> tuple[Bound, str]:
     product, earliest = shipments[0].product, shipments[0]
     if outside := _outside(case, shipments):
         return Bound.NO, outside
@@ -226,7 +248,12 @@ def _bound(case: _Case, shipments: Sequence[Shipment], term: Precedence | None) 
     known = case.catalog.products.get(product)
     if term.binds.under(case.readings) == "every-product":
         return Bound.YES, "the clause binds every product, as it is read here"
-    by = min([earliest.effective, *([known.first_shipped_by] if known and known.first_shipped_by else [])])
+    by = min(
+        [
+            earliest.effective,
+            *([known.first_shipped_by] if known and known.first_shipped_by else []),
+        ]
+    )
     if by < term.since:
         return Bound.NO, f"first shipped by {by}, before {term.since}"
     return _bound_since(shipments, term)
@@ -259,7 +286,9 @@ def _maker_later(shipments: Sequence[Shipment]) -> Shipment | None:
     """The maker's own listing, where it came after a cloud's: nobody hosts a model before there is one, so what was
     listed first was listed late. None where the maker's came first, or there is none."""
     direct = [one for one in shipments if one.by_maker and not one.cloud and one.listed]
-    return direct[0] if direct and direct[0].known.instant_ns > shipments[0].known.instant_ns else None
+    return (
+        direct[0] if direct and direct[0].known.instant_ns > shipments[0].known.instant_ns else None
+    )
 
 
 def _lifted(case: _Case, term: Precedence, elsewhere: Shipment) -> str:
@@ -267,7 +296,9 @@ def _lifted(case: _Case, term: Precedence, elsewhere: Shipment) -> str:
     answer = case.facts.answer(elsewhere.product, elsewhere.effective)
     if answer is None:
         return ""
-    return f"lifted by the answer of {answer.effective}" if lifts(term, answer, case.readings) else ""
+    return (
+        f"lifted by the answer of {answer.effective}" if lifts(term, answer, case.readings) else ""
+    )
 
 
 def _outside(case: _Case, shipments: Sequence[Shipment]) -> str:

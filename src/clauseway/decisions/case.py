@@ -93,7 +93,9 @@ class Case(msgspec.Struct, frozen=True):
             (
                 state.term.party
                 for state in self.states(Ownership)
-                if state.in_force and isinstance(state.term, Ownership) and self.reaches(state.term, act)
+                if state.in_force
+                and isinstance(state.term, Ownership)
+                and self.reaches(state.term, act)
             ),
             None,
         )
@@ -105,14 +107,24 @@ def both(first: Finding, second: Finding) -> Finding:
     """Both must hold. One that forbids decides alone; conditions add up."""
     forbidding = [finding for finding in (first, second) if finding.outcome is Outcome.FORBIDDEN]
     if forbidding:
-        return Finding(Outcome.FORBIDDEN, tuple(reason for finding in forbidding for reason in finding.reasons))
+        return Finding(
+            Outcome.FORBIDDEN, tuple(reason for finding in forbidding for reason in finding.reasons)
+        )
     unstated = [finding for finding in (first, second) if finding.outcome is Outcome.UNSTATED]
     if unstated:
         return unstated[0]
-    conditions = tuple(dict.fromkeys(first.conditions + second.conditions))  # both may rest on the same one
+    conditions = tuple(
+        dict.fromkeys(first.conditions + second.conditions)
+    )  # both may rest on the same one
     outcome = Outcome.CONDITIONAL if conditions else Outcome.PERMITTED
-    deciding = [finding for finding in (first, second) if finding.outcome is outcome] if conditions else [first, second]
-    return Finding(outcome, tuple(reason for finding in deciding for reason in finding.reasons), conditions)
+    deciding = (
+        [finding for finding in (first, second) if finding.outcome is outcome]
+        if conditions
+        else [first, second]
+    )
+    return Finding(
+        outcome, tuple(reason for finding in deciding for reason in finding.reasons), conditions
+    )
 
 
 def named(finding: Finding, act: Act) -> Finding:
@@ -120,13 +132,17 @@ def named(finding: Finding, act: Act) -> Finding:
 
     def fill(text: str) -> str:
         return (
-            text.replace(ASKED_PARTY, act.party).replace(ASKED_PRODUCT, act.product).replace(ASKED_SEGMENT, act.segment)
+            text.replace(ASKED_PARTY, act.party)
+            .replace(ASKED_PRODUCT, act.product)
+            .replace(ASKED_SEGMENT, act.segment)
         )
 
     return Finding(
         finding.outcome,
         tuple(
-            msgspec.structs.replace(reason, note=fill(reason.note)) if "\0" in reason.note else reason
+            msgspec.structs.replace(reason, note=fill(reason.note))
+            if "\0" in reason.note
+            else reason
             for reason in finding.reasons
         ),
         tuple(

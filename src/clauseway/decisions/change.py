@@ -17,7 +17,14 @@ from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Decision, Outcome
 from clauseway.decisions.engine import outcome_of
 from clauseway.decisions.question import Question
-from clauseway.decisions.several import Asked, Said, answer_of, in_their_order, joined_verdict, supposing_together
+from clauseway.decisions.several import (
+    Asked,
+    Said,
+    answer_of,
+    in_their_order,
+    joined_verdict,
+    supposing_together,
+)
 from clauseway.values import InvalidInput, KnownAt
 
 # Facts that meet several conditions at once are tried together; more ways than these tell a reader nothing new.
@@ -42,13 +49,19 @@ class WouldChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 def would_change(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question, decision: Decision
+    agreement: Agreement,
+    catalog: Catalog,
+    facts: FactRegister,
+    question: Question,
+    decision: Decision,
 ) -> tuple[WouldChange, ...]:
     """What would change a decision, each entry alone. Days first, then knowledge, facts and readings."""
     return would_change_together([Asked(agreement, catalog, facts)], question, decision)
 
 
-def would_change_together(asked: Sequence[Asked], question: Question, decision: Decision) -> tuple[WouldChange, ...]:
+def would_change_together(
+    asked: Sequence[Asked], question: Question, decision: Decision
+) -> tuple[WouldChange, ...]:
     """The same of a decision under one or several agreements."""
     asking = _Asking(asked, question, decision)
     return (
@@ -75,16 +88,24 @@ class _Asking:
         self._question = question
         self._decision = decision
         self._said = [answer_of(one, question) for one in self._asked] if len(asked) > 1 else []
-        days = {day for one in asked for day in boundaries(one.agreement, one.facts, question.known_at)}
+        days = {
+            day for one in asked for day in boundaries(one.agreement, one.facts, question.known_at)
+        }
         self._days = sorted(days)
 
     def later(self) -> Iterator[WouldChange]:
         """The first day after the question's on which the outcome is another."""
-        yield from self._first([day for day in self._days if day > self._question.as_of], self._on("later"))
+        yield from self._first(
+            [day for day in self._days if day > self._question.as_of], self._on("later")
+        )
 
     def earlier(self) -> Iterator[WouldChange]:
         """The last day before the question's on which the outcome was another: the eve of a day that can change it."""
-        eves = [day - timedelta(days=1) for day in reversed(self._days) if date.min < day <= self._question.as_of]
+        eves = [
+            day - timedelta(days=1)
+            for day in reversed(self._days)
+            if date.min < day <= self._question.as_of
+        ]
         yield from self._first(eves, self._on("earlier"))
 
     def knowledge(self) -> Iterator[WouldChange]:
@@ -98,17 +119,28 @@ class _Asking:
         """The facts that would change the outcome, taken as true from the question's day on."""
         for way in dict.fromkeys((*ways, *self._grants(), (MILESTONE,))):
             supposed = tuple(f"{need}={self._question.as_of}" for need in way)
-            if (asked := self._supposing(supposed)) and (found := self._other(asked, self._question)):
-                yield WouldChange(kind="fact", suppose=supposed, outcome=found.outcome, agreements=found.agreements)
+            if (asked := self._supposing(supposed)) and (
+                found := self._other(asked, self._question)
+            ):
+                yield WouldChange(
+                    kind="fact",
+                    suppose=supposed,
+                    outcome=found.outcome,
+                    agreements=found.agreements,
+                )
 
     def readings(self) -> Iterator[WouldChange]:
         """Each reading under which the outcome is another."""
         for turn in self._decision.turns_on:
             readings = {**self._question.readings, turn.reading: turn.option}
-            found = self._other(self._asked, msgspec.structs.replace(self._question, readings=readings))
+            found = self._other(
+                self._asked, msgspec.structs.replace(self._question, readings=readings)
+            )
             agreements = found.agreements if found else ()
             option = f"{turn.reading}={turn.option}"
-            yield WouldChange(kind="reading", outcome=turn.outcome, reading=option, agreements=agreements)
+            yield WouldChange(
+                kind="reading", outcome=turn.outcome, reading=option, agreements=agreements
+            )
 
     def _supposing(self, supposed: Iterable[str]) -> Sequence[Asked]:
         """The agreements with these facts; none where one of the facts is about nothing that any of them names."""
@@ -125,22 +157,31 @@ class _Asking:
         asked = self._question
         if not asked.product:
             return []
-        return [(f"grant:{party}:{asked.product}",) for party in dict.fromkeys((asked.party, asked.seller))]
+        return [
+            (f"grant:{party}:{asked.product}",)
+            for party in dict.fromkeys((asked.party, asked.seller))
+        ]
 
     def _on(self, kind: str) -> Callable[[date], WouldChange | None]:
         def ask(day: date) -> WouldChange | None:
             found = self._other(self._asked, msgspec.structs.replace(self._question, as_of=day))
             if found is None:
                 return None
-            return WouldChange(kind=kind, as_of=day, outcome=found.outcome, agreements=found.agreements)
+            return WouldChange(
+                kind=kind, as_of=day, outcome=found.outcome, agreements=found.agreements
+            )
 
         return ask
 
     def _known(self, day: date) -> WouldChange | None:
-        found = self._other(self._asked, msgspec.structs.replace(self._question, known_at=KnownAt.end_of(day)))
+        found = self._other(
+            self._asked, msgspec.structs.replace(self._question, known_at=KnownAt.end_of(day))
+        )
         if found is None:
             return None
-        return WouldChange(kind="knowledge", known_at=day, outcome=found.outcome, agreements=found.agreements)
+        return WouldChange(
+            kind="knowledge", known_at=day, outcome=found.outcome, agreements=found.agreements
+        )
 
     def _other(self, asked: Sequence[Asked], question: Question) -> _Found | None:
         """The outcome of another question, or under other facts; None where it is the same."""
@@ -153,10 +194,14 @@ class _Asking:
         if outcome is self._decision.outcome:
             return None
         pairs = zip(asked, self._said, said, strict=True)
-        return _Found(outcome, tuple(one.agreement.id for one, was, now in pairs if _says(was) != _says(now)))
+        return _Found(
+            outcome, tuple(one.agreement.id for one, was, now in pairs if _says(was) != _says(now))
+        )
 
     @staticmethod
-    def _first(days: Sequence[date], ask: Callable[[date], WouldChange | None]) -> Iterator[WouldChange]:
+    def _first(
+        days: Sequence[date], ask: Callable[[date], WouldChange | None]
+    ) -> Iterator[WouldChange]:
         yield from islice(filter(None, map(ask, days)), 1)
 
 

@@ -110,8 +110,14 @@ class Text(msgspec.Struct, frozen=True):
             catalog=catalog,
             known=known,
             live=[msgspec.structs.replace(state, as_of=state.term.begins) for state in states],
-            ended=[msgspec.structs.replace(state, as_of=max(state.end, state.term.begins)) for state in states],
-            begins={amendment.id: amendment.effective for amendment in standing(agreement, known_at, readings)},
+            ended=[
+                msgspec.structs.replace(state, as_of=max(state.end, state.term.begins))
+                for state in states
+            ],
+            begins={
+                amendment.id: amendment.effective
+                for amendment in standing(agreement, known_at, readings)
+            },
         )
 
     @property
@@ -127,7 +133,9 @@ class Docket:
         self._text, self._action, self._product = text, action, product
         self._bearings = bearings
         terms = [text.live[bearing.place].term for bearing in bearings]
-        leads = frozenset(term.lead_days for term in terms if isinstance(term, Precedence) and term.lead_days)
+        leads = frozenset(
+            term.lead_days for term in terms if isinstance(term, Precedence) and term.lead_days
+        )
         places = _facts_on(text, action, product, bearings)
         self._facts = [(place, _turns(text.known.facts[place], leads)) for place in places]
 
@@ -164,11 +172,16 @@ class Docket:
         dated = any(isinstance(text.live[bearing.place].term, Precedence) for bearing in live)
         return Situation(
             action=self._action,
-            product=(known is not None, known.first_shipped_by if known is not None and dated else None),
+            product=(
+                known is not None,
+                known.first_shipped_by if known is not None and dated else None,
+            ),
             live=tuple(live),
             ended=ended.kept(),
             facts=tuple((place, bisect_right(turns, day)) for place, turns in self._facts),
-            commented=tuple(amendment for begins, amendment in sorted(comments.items()) if begins <= day),
+            commented=tuple(
+                amendment for begins, amendment in sorted(comments.items()) if begins <= day
+            ),
         )
 
     def _comments(self) -> dict[date, str]:
@@ -210,7 +223,11 @@ class _Ended:
         rank = self._rank(bearing)
         if reach in self._reserved and self._rank(self._reserved[reach]) > rank:
             return
-        narrower = [one for one, other in self._reserved.items() if _covers(reach, one) and self._rank(other) < rank]
+        narrower = [
+            one
+            for one, other in self._reserved.items()
+            if _covers(reach, one) and self._rank(other) < rank
+        ]
         for one in narrower:
             del self._reserved[one]
         self._reserved[reach] = bearing
@@ -231,7 +248,9 @@ _Reserved = tuple[NAMES, NAMES, NAMES, NAMES, NAMES]
 def _covers(wide: _Reserved, narrow: _Reserved) -> bool:
     """Whether a scope holds all of another; what names none holds all."""
     places = zip(wide[1:], narrow[1:], strict=True)
-    return wide[0] >= narrow[0] and all(not one or bool(other and other <= one) for one, other in places)
+    return wide[0] >= narrow[0] and all(
+        not one or bool(other and other <= one) for one, other in places
+    )
 
 
 def _reach_once_ended(term: AnyTerm, bearing: Bearing, action: str) -> object:
@@ -261,7 +280,11 @@ class Dockets:
     def __init__(self, text: Text) -> None:
         self._text = text
         self._by_name: dict[str, list[int]] = defaultdict(list)
-        named = {fact.product for fact in text.known.facts if isinstance(fact, Launch | Answer | Grant | Withdrawal)}
+        named = {
+            fact.product
+            for fact in text.known.facts
+            if isinstance(fact, Launch | Answer | Grant | Withdrawal)
+        }
         for place, state in enumerate(text.live):
             for name in _scope_names(state.term):
                 self._by_name[name].append(place)
@@ -272,7 +295,11 @@ class Dockets:
         """Equal for two products or classes that no term and no fact tells apart."""
         known = self._text.catalog.products.get(product)
         lineage = self._text.catalog.lineage(product)
-        return lineage & self._named, known is not None, known.first_shipped_by if known is not None else None
+        return (
+            lineage & self._named,
+            known is not None,
+            known.first_shipped_by if known is not None else None,
+        )
 
     def docket(self, action: str, product: str) -> Docket:
         return Docket(self._text, action, product, self._bearings(action, product))
@@ -308,7 +335,14 @@ def _inner_names(term: AnyTerm) -> frozenset[str]:
 def _scope_names(term: AnyTerm) -> Iterable[str]:
     """The names of products and classes a term may be found by; the empty name where it may bear on any."""
     match term:
-        case Ownership() | Permission() | Exclusivity() | Prohibition() | Precedence() | RefusalRight():
+        case (
+            Ownership()
+            | Permission()
+            | Exclusivity()
+            | Prohibition()
+            | Precedence()
+            | RefusalRight()
+        ):
             return term.products
         case Licence():
             carried = {name for scope in term.carries for name in scope.products or ("",)}
@@ -340,11 +374,17 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
             # It may be what lets a licensor license on, and so what a licence to serve or sell rests on.
             return None if lineage.isdisjoint(term.products) else ()
         case Permission() | Precedence() | RefusalRight():
-            return None if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products) else ()
+            return (
+                None
+                if looked_at.isdisjoint(term.actions) or lineage.isdisjoint(term.products)
+                else ()
+            )
         case Licence():
             if action == USE:
                 return None if lineage.isdisjoint(term.products) else ()
-            carried = _scopes_on(term.carries, looked_at, lineage) if action in (SERVE, SELL) else ()
+            carried = (
+                _scopes_on(term.carries, looked_at, lineage) if action in (SERVE, SELL) else ()
+            )
             return carried or None
         case Commitment() | Stake() | Undertaking() | Context():
             return None
@@ -352,7 +392,9 @@ def _bears(term: AnyTerm, action: str, lineage: frozenset[str]) -> tuple[int, ..
             assert_never(term)
 
 
-def _scopes_on(scopes: Sequence[Scope], actions: frozenset[str], lineage: frozenset[str]) -> tuple[int, ...]:
+def _scopes_on(
+    scopes: Sequence[Scope], actions: frozenset[str], lineage: frozenset[str]
+) -> tuple[int, ...]:
     return tuple(
         index
         for index, scope in enumerate(scopes)
@@ -363,7 +405,11 @@ def _scopes_on(scopes: Sequence[Scope], actions: frozenset[str], lineage: frozen
 
 def _turns(fact: Fact, leads: frozenset[int]) -> list[date]:
     """The days on which a fact comes to mean something else, in order; a launch also as the first cloud's lead ends."""
-    leading = [fact.effective + timedelta(days=lead) for lead in leads] if isinstance(fact, Launch) else []
+    leading = (
+        [fact.effective + timedelta(days=lead) for lead in leads]
+        if isinstance(fact, Launch)
+        else []
+    )
     return sorted({*fact.turns, *leading})
 
 
@@ -372,7 +418,11 @@ def _facts_on(text: Text, action: str, product: str, bearings: Iterable[Bearing]
     if action == SHARE:
         return
     lineage = text.catalog.lineage(product)
-    subjects = {term.subject for bearing in bearings if isinstance(term := text.live[bearing.place].term, RefusalRight)}
+    subjects = {
+        term.subject
+        for bearing in bearings
+        if isinstance(term := text.live[bearing.place].term, RefusalRight)
+    }
     for place, fact in enumerate(text.known.facts):
         match fact:
             case Launch() | Answer():
@@ -588,7 +638,9 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
         case Permission():
             yield _places(term, term.clouds)
         case Exclusivity():
-            yield Scope(clouds=term.only.clouds, sellers=term.only.sellers, regions=term.only.regions)
+            yield Scope(
+                clouds=term.only.clouds, sellers=term.only.sellers, regions=term.only.regions
+            )
             yield _places(term, term.clouds)
             yield from (term.except_[index] for index in bearing.within)
         case Prohibition():
@@ -602,7 +654,11 @@ def _places_in(term: AnyTerm, bearing: Bearing) -> Iterator[Scope]:
             yield from (term.carries[index] for index in bearing.within)
         case RevenueShareTerm():
             # No cloud named is another thing than a cloud outside the base.
-            yield from (Scope(clouds=clouds) for clouds in (term.base.clouds, _alone("")) if term.base.clouds)
+            yield from (
+                Scope(clouds=clouds)
+                for clouds in (term.base.clouds, _alone(""))
+                if term.base.clouds
+            )
         case Ownership() | Commitment() | Stake() | Undertaking() | Context():
             pass
         case _:

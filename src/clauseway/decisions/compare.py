@@ -115,7 +115,9 @@ def compare(before: Side, after: Side, catalog: Catalog) -> tuple[OutcomeChange,
 
 
 def changes_between(
-    was: Callable[[Combination], Verdict], now: Callable[[Combination], Verdict], questions: Iterable[Question]
+    was: Callable[[Combination], Verdict],
+    now: Callable[[Combination], Verdict],
+    questions: Iterable[Question],
 ) -> tuple[OutcomeChange, ...]:
     """Every combination of the questions whose verdict has another outcome now than before, in their order."""
     return tuple(
@@ -150,7 +152,14 @@ def _combination(question: Question) -> Combination:
     asked = question
     seller = asked.seller if asked.seller != asked.party else ""
     return Combination(
-        asked.action, asked.party, asked.to, asked.product, asked.cloud, asked.segment, seller, asked.region
+        asked.action,
+        asked.party,
+        asked.to,
+        asked.product,
+        asked.cloud,
+        asked.segment,
+        seller,
+        asked.region,
     )
 
 
@@ -163,7 +172,12 @@ def _met_since(before: Verdict, after: Verdict) -> Reason | None:
     if before.outcome is not Outcome.CONDITIONAL:
         return None
     return next(
-        (reason for reason in after.reasons if reason.bearing == "meets" and reason not in before.reasons), None
+        (
+            reason
+            for reason in after.reasons
+            if reason.bearing == "meets" and reason not in before.reasons
+        ),
+        None,
     )
 
 
@@ -182,13 +196,17 @@ def grouped(changes: Iterable[OutcomeChange]) -> tuple[Box, ...]:
         place = (because.agreement, because.amendment, because.term, because.line)
         # To owe a share is no act, so it shares no box with one.
         is_share = change.combination.action == SHARE
-        alike.setdefault((change.before, change.after, change.conditions, place, is_share), []).append(change)
+        alike.setdefault(
+            (change.before, change.after, change.conditions, place, is_share), []
+        ).append(change)
     return tuple(_box(members, some[0]) for some in alike.values() for members in _joined(some))
 
 
 def _joined(changes: Sequence[OutcomeChange]) -> list[_Members]:
     """Boxes of which no two differ in one side only."""
-    boxes: list[_Members] = [tuple((part,) for part in _parts(change.combination)) for change in changes]
+    boxes: list[_Members] = [
+        tuple((part,) for part in _parts(change.combination)) for change in changes
+    ]
     count = 0
     while len(boxes) != count:
         count = len(boxes)
@@ -201,7 +219,9 @@ def _joined_along(side: int, boxes: Iterable[_Members]) -> list[_Members]:
     joined: dict[_Members, list[str]] = {}
     for box in boxes:
         joined.setdefault((*box[:side], *box[side + 1 :]), []).extend(box[side])
-    return [(*rest[:side], tuple(sorted(members)), *rest[side:]) for rest, members in joined.items()]
+    return [
+        (*rest[:side], tuple(sorted(members)), *rest[side:]) for rest, members in joined.items()
+    ]
 
 
 def _parts(combination: Combination) -> tuple[str, ...]:

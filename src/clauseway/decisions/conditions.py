@@ -28,7 +28,11 @@ def conditions(case: Case, acts: Sequence[Act], party: str, grantor: str = "") -
 
 def _as_grantor(acts: Sequence[Act], grantor: str) -> list[Act]:
     """The acts of others as the grantor's own, which it may not bring about in another's name."""
-    return [msgspec.structs.replace(act, party=grantor) for act in acts if grantor and act.party != grantor]
+    return [
+        msgspec.structs.replace(act, party=grantor)
+        for act in acts
+        if grantor and act.party != grantor
+    ]
 
 
 def _first_refusal(case: Case, acts: Sequence[Act], party: str, grantor: str) -> Finding:
@@ -41,7 +45,9 @@ def _first_refusal(case: Case, acts: Sequence[Act], party: str, grantor: str) ->
         # What the holder itself hosts need not be offered to it.
         others = [act for act in acts if act.party != term.holder]
         bound = [
-            act for act in (*others, *_as_grantor(others, grantor)) if act.party == (term.grantor or case.owner(act))
+            act
+            for act in (*others, *_as_grantor(others, grantor))
+            if act.party == (term.grantor or case.owner(act))
         ]
         if not any(case.reaches(term, act) for act in bound):
             continue
@@ -87,11 +93,24 @@ def _satisfied(case: Case, term: Precedence, product: str) -> tuple[Reason, ...]
         shipped = [launch.effective for launch in launches]
         shipped += [known.first_shipped_by] if known is not None and known.first_shipped_by else []
         if shipped and min(shipped) < term.since:
-            return (Reason.of("not-bound", term.citation, f"{ASKED_PRODUCT} had first shipped by {min(shipped)}"),)
+            return (
+                Reason.of(
+                    "not-bound",
+                    term.citation,
+                    f"{ASKED_PRODUCT} had first shipped by {min(shipped)}",
+                ),
+            )
     lead = timedelta(days=term.lead_days)
-    on_first = [launch for launch in launches if launch.cloud == term.first and launch.effective + lead <= case.as_of]
+    on_first = [
+        launch
+        for launch in launches
+        if launch.cloud == term.first and launch.effective + lead <= case.as_of
+    ]
     if on_first:
-        return (Reason.of("meets", on_first[0].citation), Reason.of("conditions", term.citation, "met"))
+        return (
+            Reason.of("meets", on_first[0].citation),
+            Reason.of("conditions", term.citation, "met"),
+        )
     answer = case.facts.answer(product, case.as_of)
     if answer is not None and lifts(term, answer, readings):
         return (
@@ -117,7 +136,9 @@ def _ship_first_condition(case: Case, term: Precedence, product: str) -> Conditi
     rule = f"{ASKED_PRODUCT} must first ship on {term.first}{ahead}"
     if term.unless is not None:
         both = term.unless.under(case.question.readings) == "cannot-and-declines"
-        answers = ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
+        answers = (
+            ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
+        )
         rule += f", unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
     if product not in case.catalog.products:
         # A class stands for a product of it that has launched nowhere: there is nothing to record about a class.

@@ -30,7 +30,12 @@ from clauseway.values import KnownAt
 
 
 def all_questions(
-    agreement: Agreement, catalog: Catalog, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str] | None = None
+    agreement: Agreement,
+    catalog: Catalog,
+    *,
+    as_of: date,
+    known_at: KnownAt,
+    readings: Mapping[str, str] | None = None,
 ) -> Iterator[Question]:
     """Every valid combination of action, party, other party, product or class, cloud, segment, seller and region, in a
     stable order.
@@ -47,7 +52,9 @@ def all_questions(
             for party in sorted(catalog.parties):
                 for to in sorted(catalog.parties) if action in TO_ACTIONS else [""]:
                     for cloud in sorted(catalog.clouds) if action in CLOUD_ACTIONS else [""]:
-                        for segment in sorted(catalog.segments) if action in CLOUD_ACTIONS else ["any"]:
+                        for segment in (
+                            sorted(catalog.segments) if action in CLOUD_ACTIONS else ["any"]
+                        ):
                             for seller in sellers if sellers and action == SERVE else [party]:
                                 for region in regions if action in CLOUD_ACTIONS else [""]:
                                     yield Question(
@@ -67,13 +74,17 @@ def all_questions(
 
 def names_sellers(agreement: Agreement) -> bool:
     """Whether some term tells sellers apart, beside reserving or granting `sell` to parties."""
-    return any(_names_sellers(term) for amendment in agreement.amendments for term in amendment.terms)
+    return any(
+        _names_sellers(term) for amendment in agreement.amendments for term in amendment.terms
+    )
 
 
 def _names_sellers(term: AnyTerm) -> bool:
     match term:
         case Exclusivity():
-            return bool(term.sellers or term.only.sellers) or any(scope.sellers for scope in term.except_)
+            return bool(term.sellers or term.only.sellers) or any(
+                scope.sellers for scope in term.except_
+            )
         case Prohibition():
             return bool(term.sellers) or any(scope.sellers for scope in term.except_)
         case Permission() | Precedence() | RefusalRight():
@@ -88,7 +99,9 @@ def _names_sellers(term: AnyTerm) -> bool:
 
 def products_of(catalog: Catalog, action: str) -> list[str]:
     """What an action takes: products and classes; for a share none at all, and each that may be left out of a base."""
-    names = sorted({*catalog.products, *(name for name, known in catalog.classes.items() if known.actions)})
+    names = sorted(
+        {*catalog.products, *(name for name, known in catalog.classes.items() if known.actions)}
+    )
     if action == SHARE:
         return ["", *names]
     return [name for name in names if action in catalog.classes[catalog.class_of(name)].actions]

@@ -33,13 +33,22 @@ from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, R
 from clauseway.decisions.forbidding import barred, carve_out, ending, inside, lifted, passing
 from clauseway.decisions.question import SOLD_ACTIONS, Question
 from clauseway.decisions.reach import CARVED_OUT, INSIDE, NOWHERE, Act, Look, act_on
-from clauseway.decisions.rights import Licences, grants, licences, own_launch, ownership, permissions
+from clauseway.decisions.rights import (
+    Licences,
+    grants,
+    licences,
+    own_launch,
+    ownership,
+    permissions,
+)
 
 # Names the rules above; a change of any answer changes it, and with it every receipt.
 ENGINE = "clauseway-decisions/3"
 
 
-def decide(agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question) -> Decision:
+def decide(
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
+) -> Decision:
     """Answer a question. `facts` may hold more than was known: only what was known at `known_at` counts."""
     known = facts.known(question.known_at)
     finding = _find(agreement, catalog, known, question)
@@ -55,13 +64,19 @@ def decide(agreement: Agreement, catalog: Catalog, facts: FactRegister, question
 
 
 def _turns(
-    agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question, outcome: Outcome
+    agreement: Agreement,
+    catalog: Catalog,
+    known: FactRegister,
+    question: Question,
+    outcome: Outcome,
 ) -> tuple[Turn, ...]:
     """The readings, each changed alone, under which the outcome would be another."""
     turns = []
     for reading, option in other_options(agreement, question.readings):
         readings = {**question.readings, reading: option}
-        other = _find(agreement, catalog, known, msgspec.structs.replace(question, readings=readings))
+        other = _find(
+            agreement, catalog, known, msgspec.structs.replace(question, readings=readings)
+        )
         if other.outcome != outcome:
             turns.append(Turn(reading=reading, option=option, outcome=other.outcome))
     return tuple(turns)
@@ -75,7 +90,9 @@ def other_options(agreement: Agreement, readings: Mapping[str, str]) -> Iterator
                 yield reading.id, option
 
 
-def _find(agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question) -> Finding:
+def _find(
+    agreement: Agreement, catalog: Catalog, known: FactRegister, question: Question
+) -> Finding:
     force = in_force(agreement, known, question.as_of, question.known_at, question.readings)
     return _answer(Case.of(agreement, catalog, force, known, question))
 
@@ -90,16 +107,27 @@ def looks_of(
     case = Case.of(agreement, catalog, force, known, question, looks)
     _answer(case)
     terms = {state.term.id: state.term for state in force.states}
-    return force, [msgspec.structs.replace(look, passes=_passes(case, terms[look.term], look)) for look in looks]
+    return force, [
+        msgspec.structs.replace(look, passes=_passes(case, terms[look.term], look))
+        for look in looks
+    ]
 
 
 def _passes(case: Case, term: AnyTerm, look: Look) -> str:
     if look.outside != NOWHERE or not isinstance(term, Exclusivity | Prohibition):
         return ""
-    return INSIDE if inside(case, term, look.act) else CARVED_OUT if carve_out(case, term, look.act) else ""
+    return (
+        INSIDE
+        if inside(case, term, look.act)
+        else CARVED_OUT
+        if carve_out(case, term, look.act)
+        else ""
+    )
 
 
-def outcome_of(agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question) -> Outcome:
+def outcome_of(
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
+) -> Outcome:
     """The outcome alone, without what a decision says about it."""
     return _find(agreement, catalog, facts.known(question.known_at), question).outcome
 
@@ -142,7 +170,10 @@ def decide_act(case: Case, act: Act) -> Finding:
     if bars := barred(case, needed, act.party):
         return Finding(Outcome.FORBIDDEN, bars)
     if act.party == owner:
-        return both(Finding(Outcome.PERMITTED, _grounds(case, needed, owner)), conditions(case, needed, owner, owner))
+        return both(
+            Finding(Outcome.PERMITTED, _grounds(case, needed, owner)),
+            conditions(case, needed, owner, owner),
+        )
     if public or owner is None:
         return both(Finding(Outcome.PERMITTED, public), conditions(case, needed, act.party))
     return _use(case, act, owner) if act.action == USE else _derived(case, act, owner, needed)
@@ -167,7 +198,9 @@ def _needed(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
 def _host(case: Case, act: Act, owner: str | None) -> str:
     """Who hosts what is sold on a cloud: the owner where it launched there, else the cloud's operator."""
     launches = case.facts.launches(act.product)
-    if owner and any(launch.cloud == act.cloud and launch.effective <= case.as_of for launch in launches):
+    if owner and any(
+        launch.cloud == act.cloud and launch.effective <= case.as_of for launch in launches
+    ):
         return owner
     return case.catalog.operators.get(act.cloud, "")
 
@@ -176,11 +209,20 @@ def _grounds(case: Case, acts: Sequence[Act], owner: str) -> tuple[Reason, ...]:
     """Why nothing forbids these acts to the owner: it may do what no term in force forbids."""
     own = [msgspec.structs.replace(act, party=owner) for act in acts]
     passed = passing(case, acts)
-    declared = [reason for act in own for party in (owner, ANYONE) for reason in permissions(case, act, party)]
+    declared = [
+        reason
+        for act in own
+        for party in (owner, ANYONE)
+        for reason in permissions(case, act, party)
+    ]
     if passed.exempt or declared:
         return (*passed.exempt, *declared, *passed.inside)
     owned = ownership(case, acts[0])
-    return (*passed.inside, *owned) if passed.inside else (*lifted(case, acts), *owned, case.rule("owner"))
+    return (
+        (*passed.inside, *owned)
+        if passed.inside
+        else (*lifted(case, acts), *owned, case.rule("owner"))
+    )
 
 
 # What others do
@@ -191,7 +233,9 @@ def _derived(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> Finding
     bound = conditions(case, needed, act.party, owner)
     licensed = licences(case, act, owner) if act.action in SOLD_ACTIONS else Licences((), ())
     if licensed.held:
-        return both(Finding(Outcome.PERMITTED, licensed.held + _grounds(case, needed, owner)), bound)
+        return both(
+            Finding(Outcome.PERMITTED, licensed.held + _grounds(case, needed, owner)), bound
+        )
     granted = grants(case, act)
     if licensed.lost and not granted:
         return _no_longer_licensed(case, licensed.lost)
@@ -230,7 +274,9 @@ def _lacks_a_grant(case: Case, act: Act, owner: str, needed: Sequence[Act]) -> F
         needs=(f"grant:{ASKED_PARTY}:{ASKED_PRODUCT}",),
     )
     # What once reserved it: the offer or the licence, not the hosting.
-    freed = lifted(case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1])
+    freed = lifted(
+        case, [_licensing(act, owner, act.party)] if act.action == LICENSE else needed[:1]
+    )
     reasons = (*freed, case.rule("grant"), *case.commentary("grant"))
     return Finding(Outcome.CONDITIONAL, reasons, (condition,))
 
@@ -248,11 +294,18 @@ def _share(case: Case, act: Act) -> Finding:
     due = [state for state in shares if state.in_force]
     counted = [state for state in due if _counts(case, state, act)]
     if counted:
-        return Finding(Outcome.PERMITTED, tuple(Reason.of("permits", state.term.citation, "due") for state in counted))
+        return Finding(
+            Outcome.PERMITTED,
+            tuple(Reason.of("permits", state.term.citation, "due") for state in counted),
+        )
     if due:
         # Of a product that counts elsewhere it is the cloud that is in no base.
-        elsewhere = any(_counts(case, state, msgspec.structs.replace(act, cloud="")) for state in due)
-        note = "sales on that cloud are in no base" if elsewhere else f"{ASKED_PRODUCT} is in no base"
+        elsewhere = any(
+            _counts(case, state, msgspec.structs.replace(act, cloud="")) for state in due
+        )
+        note = (
+            "sales on that cloud are in no base" if elsewhere else f"{ASKED_PRODUCT} is in no base"
+        )
         excluded = tuple(Reason.of("forbids", state.term.citation, note) for state in due)
         return Finding(Outcome.FORBIDDEN, excluded)
     ended = [state for state in shares if state.ended]
@@ -277,7 +330,13 @@ def facts_hash(known: FactRegister) -> str:
 
 def receipt(agreement: Agreement, facts: str, question: Question, outcome: Outcome) -> Receipt:
     """The receipt of a decision. `facts`: the `facts_hash` of those known."""
-    parts = [ENGINE, agreement.meaning, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
+    parts = [
+        ENGINE,
+        agreement.meaning,
+        facts,
+        msgspec.json.encode(question, order="sorted").decode(),
+        outcome,
+    ]
     return Receipt(
         id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
         engine=ENGINE,

@@ -19,7 +19,11 @@ from clauseway.decisions.reach import NOWHERE, Act, outside_scope
 def barred(case: Case, acts: Sequence[Act], party: str) -> tuple[Reason, ...]:
     """The terms in force that forbid one of these acts, all of which `party` needs for what it asks about."""
     return tuple(
-        Reason.of("forbids", term.citation, f"reserved to {_kept(term)}" if isinstance(term, Exclusivity) else "")
+        Reason.of(
+            "forbids",
+            term.citation,
+            f"reserved to {_kept(term)}" if isinstance(term, Exclusivity) else "",
+        )
         for act in acts
         for term in _reaching(case, act)
         if not inside(case, term, act)
@@ -43,7 +47,9 @@ def passing(case: Case, acts: Sequence[Act]) -> Passing:
             if isinstance(term, Exclusivity) and inside(case, term, act):
                 within.append(Reason.of("inside", term.citation, f"reserved to {_kept(term)}"))
             elif (scope := carve_out(case, term, act)) is not None:
-                exempt.append(Reason.of("exempts", term.citation, f"the carve-out for {_told(scope)}"))
+                exempt.append(
+                    Reason.of("exempts", term.citation, f"the carve-out for {_told(scope)}")
+                )
     return Passing(tuple(within), tuple(exempt))
 
 
@@ -84,7 +90,10 @@ def inside(case: Case, term: Forbidding, act: Act) -> bool:
 
 def carve_out(case: Case, term: Forbidding, act: Act) -> Scope | None:
     """The first carve-out that covers an act."""
-    return next((scope for scope in term.except_ if outside_scope(scope, act, case.belongs) == NOWHERE), None)
+    return next(
+        (scope for scope in term.except_ if outside_scope(scope, act, case.belongs) == NOWHERE),
+        None,
+    )
 
 
 def _reaching(case: Case, act: Act) -> Iterator[Forbidding]:

@@ -37,11 +37,19 @@ class JointTable:
     Each reads by its own defaults what is not chosen.
     """
 
-    def __init__(self, asked: Sequence[Asked], known_at: KnownAt, readings: Mapping[str, str]) -> None:
+    def __init__(
+        self, asked: Sequence[Asked], known_at: KnownAt, readings: Mapping[str, str]
+    ) -> None:
         self._asked = in_their_order(asked)
         self._known_at = known_at
         self._tables = [
-            DecisionTable(one.agreement, one.catalog, one.facts, known_at, own_options(one.agreement, readings))
+            DecisionTable(
+                one.agreement,
+                one.catalog,
+                one.facts,
+                known_at,
+                own_options(one.agreement, readings),
+            )
             for one in self._asked
         ]
         self._silent: dict[tuple[str, ...], tuple[Verdict | None, ...]] = {}
@@ -58,7 +66,10 @@ class JointTable:
         if silent is None:
             silent = self._silent[names] = self._silences(*names)
         said = [
-            verdict or table.look_up(*names[:5], self._segment(one, segment), as_of=as_of, seller=seller, region=region)
+            verdict
+            or table.look_up(
+                *names[:5], self._segment(one, segment), as_of=as_of, seller=seller, region=region
+            )
             for one, table, verdict in zip(self._asked, self._tables, silent, strict=True)
         ]
         key = (action == SHARE, *map(id, said))
@@ -69,7 +80,13 @@ class JointTable:
 
     def days(self, action: str, product: str) -> Sequence[date]:
         """The days on which an answer about an action and a product may change."""
-        return sorted({day for table in self._tables_of(action, product) for day in table.days(action, product)})
+        return sorted(
+            {
+                day
+                for table in self._tables_of(action, product)
+                for day in table.days(action, product)
+            }
+        )
 
     def _tables_of(self, action: str, product: str) -> Iterator[DecisionTable]:
         for one, table in zip(self._asked, self._tables, strict=True):
@@ -80,7 +97,10 @@ class JointTable:
     def _silences(self, *names: str) -> tuple[Verdict | None, ...]:
         """For each agreement what it says where it does not name what is asked about; None where it does."""
         question = self._question(*names)
-        return tuple(silence(one, unnamed) if (unnamed := unnamed_in(one, question)) else None for one in self._asked)
+        return tuple(
+            silence(one, unnamed) if (unnamed := unnamed_in(one, question)) else None
+            for one in self._asked
+        )
 
     def _question(
         self, action: str, party: str, product: str, cloud: str = "", to: str = "", seller: str = ""
@@ -135,7 +155,9 @@ def _verdicts_of(side: JointSide) -> Callable[[Combination], Verdict]:
 def _questions(asked: Sequence[Asked], as_of: date, known_at: KnownAt) -> Iterator[Question]:
     catalog = joint_catalog([one.catalog for one in asked])
     # Where one of them tells sellers apart, they are asked for one by one.
-    agreement = next((one.agreement for one in asked if names_sellers(one.agreement)), asked[0].agreement)
+    agreement = next(
+        (one.agreement for one in asked if names_sellers(one.agreement)), asked[0].agreement
+    )
     return all_questions(agreement, catalog, as_of=as_of, known_at=known_at)
 
 
@@ -154,10 +176,14 @@ def prove_together(
     """
     tables = [JointTable(asked, known_at, chosen) for chosen in readings]
     catalog = joint_catalog([one.catalog for one in asked])
-    return walk(claim, within, days, catalog, _questions(asked, days.begin, known_at), tables, readings)
+    return walk(
+        claim, within, days, catalog, _questions(asked, days.begin, known_at), tables, readings
+    )
 
 
-def every_reading_together(asked: Sequence[Asked], chosen: Mapping[str, str]) -> list[dict[str, str]]:
+def every_reading_together(
+    asked: Sequence[Asked], chosen: Mapping[str, str]
+) -> list[dict[str, str]]:
     """Every choice of readings that keeps those chosen; first that in which each agreement reads by its defaults.
 
     A reading that several define is chosen for all of them alike. Raises InvalidInput for unknown ones, and where the
@@ -168,7 +194,10 @@ def every_reading_together(asked: Sequence[Asked], chosen: Mapping[str, str]) ->
     names = {name: None for one in asked for name in one.agreement.readings if name not in chosen}
     options += [_ways_to_read(asked, name) for name in names]
     check_choices(prod(map(len, options)))
-    return [{name: option for part in choice for name, option in part.items()} for choice in every(*options)]
+    return [
+        {name: option for part in choice for name, option in part.items()}
+        for choice in every(*options)
+    ]
 
 
 def _ways_to_read(asked: Sequence[Asked], name: str) -> list[dict[str, str]]:

@@ -70,25 +70,36 @@ class Within(msgspec.Struct, frozen=True, kw_only=True):
         ):
             for name in names:
                 check_name(problems, flag, name, known)
-        problems += [problem for name in self.regions for problem in self._region_problems(catalog, name)]
+        problems += [
+            problem for name in self.regions for problem in self._region_problems(catalog, name)
+        ]
         if problems:
             raise InvalidInput(*problems)
 
     def _region_problems(self, catalog: Catalog, name: str) -> list[Problem]:
         """Return why a region is none on any of the clouds, as a question would say it."""
-        found = [region_problems(catalog, SERVE, cloud, name) for cloud in self.clouds or sorted(catalog.clouds)]
+        found = [
+            region_problems(catalog, SERVE, cloud, name)
+            for cloud in self.clouds or sorted(catalog.clouds)
+        ]
         return found[0] if all(found) else []
 
     def holds(self, question: Question, catalog: Catalog) -> bool:
         return (
             (not self.actions or question.action in self.actions)
             and (not self.parties or question.party in self.parties)
-            and (not self.products or any(_is_meant(question.product, name, catalog) for name in self.products))
+            and (
+                not self.products
+                or any(_is_meant(question.product, name, catalog) for name in self.products)
+            )
             and (not self.clouds or question.cloud in self.clouds)
             and (not self.to or question.to in self.to)
             and (not self.segments or question.segment in self.segments)
             and (not self.sellers or question.seller in self.sellers)
-            and (not self.regions or any(self._lies_in(question, name, catalog) for name in self.regions))
+            and (
+                not self.regions
+                or any(self._lies_in(question, name, catalog) for name in self.regions)
+            )
         )
 
     @staticmethod
@@ -189,9 +200,12 @@ def walk(
         combinations=sum(map(len, rows.values())),
         begin=days.begin,
         end=days.end,
-        stretches=len({day for table in tables for row in rows for day in _days(table, *row, days)}),
+        stretches=len(
+            {day for table in tables for row in rows for day in _days(table, *row, days)}
+        ),
         readings=len(tables),
-        counterexample=found and msgspec.structs.replace(found[3], as_of=found[0], readings=readings[found[2]]),
+        counterexample=found
+        and msgspec.structs.replace(found[3], as_of=found[0], readings=readings[found[2]]),
     )
 
 
@@ -219,7 +233,8 @@ def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[
     """
     fixed = check_readings(agreement, chosen)
     options = [
-        (fixed[reading.id],) if reading.id in chosen else reading.options for reading in agreement.readings.values()
+        (fixed[reading.id],) if reading.id in chosen else reading.options
+        for reading in agreement.readings.values()
     ]
     check_choices(prod(map(len, options)))
     return [dict(zip(agreement.readings, one, strict=True)) for one in every(*options)]
@@ -228,11 +243,20 @@ def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[
 def check_choices(count: int) -> None:
     """Refuse more choices of readings than can be walked. Raises InvalidInput."""
     if count > _CHOICES_MAX:
-        why, todo = f"they are read in {count:,} ways", "Choose some of them with --reading NAME=OPTION."
-        raise InvalidInput(Problem(what="too many readings are left open", why=why, where="--every-reading", todo=todo))
+        why, todo = (
+            f"they are read in {count:,} ways",
+            "Choose some of them with --reading NAME=OPTION.",
+        )
+        raise InvalidInput(
+            Problem(
+                what="too many readings are left open", why=why, where="--every-reading", todo=todo
+            )
+        )
 
 
-def _smallest(claim: Claim, table: Answering, rows: _Rows, days: Interval) -> Iterator[tuple[date, Question]]:
+def _smallest(
+    claim: Claim, table: Answering, rows: _Rows, days: Interval
+) -> Iterator[tuple[date, Question]]:
     """The smallest question of which the claim does not hold under a table's readings, with its day; or none."""
     exceptions = (
         (day, _size(question), question)
@@ -266,7 +290,12 @@ def _size(question: Question) -> tuple[object, ...]:
 
 def _nothing_to_walk(days: Interval) -> Problem:
     if days.is_empty:
-        why, todo = f"the range from {days.begin} has no day", "Let --to-day be no earlier than --from."
+        why, todo = (
+            f"the range from {days.begin} has no day",
+            "Let --to-day be no earlier than --from.",
+        )
         return Problem(what="there is nothing to prove", why=why, where="--to-day", todo=todo)
     why = "no question has all these names: some action does not take that product, cloud or other party"
-    return Problem(what="there is nothing to prove", why=why, where="--action", todo="Leave out a flag.")
+    return Problem(
+        what="there is nothing to prove", why=why, where="--action", todo="Leave out a flag."
+    )

@@ -161,7 +161,10 @@ def region_problems(catalog: Catalog, action: str, cloud: str, region: str) -> l
         what, why = f"{region!r} is no region", "it holds what cannot be printed"
     elif catalog.regions and region and region not in known:
         near = get_close_matches(region, known, n=1)
-        what, why = f"unknown region {region!r}", f"the agreement does not say where it lies{cloud and ' on '}{cloud}"
+        what, why = (
+            f"unknown region {region!r}",
+            f"the agreement does not say where it lies{cloud and ' on '}{cloud}",
+        )
         todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
     elif catalog.regions and not region and action in CLOUD_ACTIONS:
         what, why = "it is missing", "terms of the agreement tell regions apart"
@@ -174,7 +177,9 @@ def _reading_problems(agreement: Agreement, chosen: Mapping[str, str]) -> list[P
     for reading, option in chosen.items():
         check_name(problems, "--reading", reading, agreement.readings)
         if reading in agreement.readings:
-            check_name(problems, f"--reading {reading}", option, agreement.readings[reading].options)
+            check_name(
+                problems, f"--reading {reading}", option, agreement.readings[reading].options
+            )
     return problems
 
 
@@ -186,11 +191,18 @@ def check_name(problems: list[Problem], flag: str, value: str, known: Iterable[s
     near = get_close_matches(value, names, n=1)
     todo = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
     problems.append(
-        Problem(what=f"unknown name {value!r}", why="the agreement does not name it", where=flag, todo=todo)
+        Problem(
+            what=f"unknown name {value!r}",
+            why="the agreement does not name it",
+            where=flag,
+            todo=todo,
+        )
     )
 
 
-def _check_parts(problems: list[Problem], action: str, party: str, cloud: str, to: str, seller: str) -> None:
+def _check_parts(
+    problems: list[Problem], action: str, party: str, cloud: str, to: str, seller: str
+) -> None:
     def refuse(flag: str, what: str, why: str, todo: str) -> None:
         problems.append(Problem(what=what, why=why, where=flag, todo=todo))
 
@@ -202,7 +214,9 @@ def _check_parts(problems: list[Problem], action: str, party: str, cloud: str, t
     if action in CLOUD_ACTIONS and not cloud:
         refuse("--cloud", "it is missing", f"{action} happens on a cloud", "Name it with --cloud.")
     if seller and action not in SOLD_ACTIONS:
-        refuse("--seller", "it has no meaning here", f"{action} has no seller", "Leave --seller out.")
+        refuse(
+            "--seller", "it has no meaning here", f"{action} has no seller", "Leave --seller out."
+        )
     if action == SELL and seller and seller != party:
         refuse(
             "--seller",
@@ -213,7 +227,9 @@ def _check_parts(problems: list[Problem], action: str, party: str, cloud: str, t
 
 
 def _check_product(problems: list[Problem], catalog: Catalog, action: str, product: str) -> None:
-    names = sorted({*catalog.products, *(name for name, known in catalog.classes.items() if known.actions)})
+    names = sorted(
+        {*catalog.products, *(name for name, known in catalog.classes.items() if known.actions)}
+    )
     if not product:
         if action != SHARE:
             problems.append(

@@ -41,7 +41,11 @@ class Licences(msgspec.Struct, frozen=True):
 
 def licences(case: Case, act: Act, owner: str) -> Licences:
     states = [state for state in case.states(Licence) if case.reaches(state.term, act)]
-    given = [state for state in states if isinstance(state.term, Licence) and _could_give(case, state.term, act, owner)]
+    given = [
+        state
+        for state in states
+        if isinstance(state.term, Licence) and _could_give(case, state.term, act, owner)
+    ]
     held = tuple(Reason.of("permits", state.term.citation) for state in given if state.in_force)
     return Licences(held, tuple(state for state in given if state.ended))
 
@@ -63,9 +67,12 @@ def grants(case: Case, act: Act) -> tuple[Reason, ...]:
     recorded = [
         fact
         for fact in case.facts.grants(act.party, case.as_of)
-        if case.catalog.belongs(act.product, fact.product) and outside_scope(fact.scope, act, case.belongs) == NOWHERE
+        if case.catalog.belongs(act.product, fact.product)
+        and outside_scope(fact.scope, act, case.belongs) == NOWHERE
     ]
-    return permissions(case, act, act.party) + tuple(Reason.of("meets", fact.citation) for fact in recorded)
+    return permissions(case, act, act.party) + tuple(
+        Reason.of("meets", fact.citation) for fact in recorded
+    )
 
 
 def own_launch(case: Case, act: Act) -> tuple[Reason, ...]:

@@ -95,10 +95,18 @@ def joint_catalog(catalogs: Sequence[Catalog]) -> Catalog:
     return Catalog(
         parties=frozenset().union(*(catalog.parties for catalog in catalogs)),
         clouds=frozenset().union(*(catalog.clouds for catalog in catalogs)),
-        operators={cloud: party for catalog in reversed(catalogs) for cloud, party in catalog.operators.items()},
+        operators={
+            cloud: party
+            for catalog in reversed(catalogs)
+            for cloud, party in catalog.operators.items()
+        },
         segments=frozenset().union(*(catalog.segments for catalog in catalogs)),
         classes=classes,
-        products={name: product for catalog in reversed(catalogs) for name, product in catalog.products.items()},
+        products={
+            name: product
+            for catalog in reversed(catalogs)
+            for name, product in catalog.products.items()
+        },
         regions=next((catalog.regions for catalog in catalogs if catalog.regions), {}),
         subjects=_subjects(catalogs),
     )
@@ -117,8 +125,15 @@ def check_regions_together(asked: Iterable[Asked]) -> None:
     dividing = [one for one in asked if one.catalog.regions]
     if any(one.catalog.regions != dividing[0].catalog.regions for one in dividing):
         names = " and ".join(sorted(one.agreement.id for one in dividing))
-        why, todo = "a question names one place for all of them", "Define the same regions in each, or in one alone."
-        raise InvalidInput(Problem(what=f"{names} divide regions differently", why=why, where="--agreement", todo=todo))
+        why, todo = (
+            "a question names one place for all of them",
+            "Define the same regions in each, or in one alone.",
+        )
+        raise InvalidInput(
+            Problem(
+                what=f"{names} divide regions differently", why=why, where="--agreement", todo=todo
+            )
+        )
 
 
 def ask_together(
@@ -194,10 +209,16 @@ def _reading_problems(asked: Sequence[Asked], chosen: Mapping[str, str]) -> list
     problems = []
     for name, option in chosen.items():
         if option not in options.get(name, ()):
-            known = f"Known: {', '.join(sorted(options.get(name, options)))}." if options else "Leave it out."
+            known = (
+                f"Known: {', '.join(sorted(options.get(name, options)))}."
+                if options
+                else "Leave it out."
+            )
             what = f"unknown option {option!r}" if name in options else f"unknown name {name!r}"
             where = f"--reading {name}" if name in options else "--reading"
-            problems.append(Problem(what=what, why="no agreement given defines it", where=where, todo=known))
+            problems.append(
+                Problem(what=what, why="no agreement given defines it", where=where, todo=known)
+            )
     return problems
 
 
@@ -226,7 +247,9 @@ def _answers(asked: Sequence[Asked], said: Sequence[Said]) -> list[_Answer]:
     return [_Answer(one.agreement.id, answer) for one, answer in zip(asked, said, strict=True)]
 
 
-def _decision(decisions: Sequence[Decision], question: Question, joined: _Joined, turns: tuple[Turn, ...]) -> Decision:
+def _decision(
+    decisions: Sequence[Decision], question: Question, joined: _Joined, turns: tuple[Turn, ...]
+) -> Decision:
     return Decision(
         outcome=joined.outcome,
         reasons=joined.reasons,
@@ -250,11 +273,17 @@ def timeline_together(asked: Sequence[Asked], question: Question) -> tuple[Span,
     for begin, end in zip(days, [*days[1:], FOREVER], strict=True):
         decisions = [found[bisect_right(begins, begin) - 1] for begins, found in histories]
         joined = _joined(question.action, _answers(in_order, decisions))
-        if spans and _says(spans[-1].decision) == (joined.outcome, joined.reasons, joined.conditions):
+        if spans and _says(spans[-1].decision) == (
+            joined.outcome,
+            joined.reasons,
+            joined.conditions,
+        ):
             spans[-1] = msgspec.structs.replace(spans[-1], end=end)
         else:
             on_the_day = msgspec.structs.replace(question, as_of=begin)
-            spans.append(Span(begin=begin, end=end, decision=_decision(decisions, on_the_day, joined, ())))
+            spans.append(
+                Span(begin=begin, end=end, decision=_decision(decisions, on_the_day, joined, ()))
+            )
     return tuple(spans)
 
 
@@ -284,7 +313,9 @@ def put_to(one: Asked, question: Question) -> Question:
     """A question as it is put to one agreement."""
     # No term can name a segment that the agreement does not know, so to it the customers claim none.
     segment = question.segment if question.segment in one.catalog.segments else ANY_SEGMENT
-    return msgspec.structs.replace(question, segment=segment, readings=own_options(one.agreement, question.readings))
+    return msgspec.structs.replace(
+        question, segment=segment, readings=own_options(one.agreement, question.readings)
+    )
 
 
 def own_options(agreement: Agreement, readings: Mapping[str, str]) -> dict[str, str]:
@@ -340,12 +371,16 @@ def _nothing(one: Asked, question: Question, unnamed: tuple[str, ...]) -> Decisi
 
 def silence(one: Asked, unnamed: Iterable[str]) -> Verdict:
     """What an agreement says of what it does not name."""
-    reason = Reason.of("rule", one.agreement.rules["unstated"], f"it does not name {', '.join(unnamed)}")
+    reason = Reason.of(
+        "rule", one.agreement.rules["unstated"], f"it does not name {', '.join(unnamed)}"
+    )
     return Verdict(Outcome.UNSTATED, (reason,), ())
 
 
 def _joined(action: str, answers: Sequence[_Answer]) -> _Joined:
-    by_outcome = {outcome: [one for one in answers if one.decision.outcome is outcome] for outcome in Outcome}
+    by_outcome = {
+        outcome: [one for one in answers if one.decision.outcome is outcome] for outcome in Outcome
+    }
     forbidding, permitting = by_outcome[Outcome.FORBIDDEN], by_outcome[Outcome.PERMITTED]
     if forbidding and not (action == SHARE and permitting):
         return _Joined(Outcome.FORBIDDEN, _reasons(forbidding))
@@ -355,12 +390,16 @@ def _joined(action: str, answers: Sequence[_Answer]) -> _Joined:
     granting = [*permitting, *(one for one in conditional if not one.grants)]
     conditions = [condition for one in conditional for condition in one.restrictions]
     if not granting:
-        conditions.append(_one_grant([condition for one in conditional for condition in one.grants]))
+        conditions.append(
+            _one_grant([condition for one in conditional for condition in one.grants])
+        )
     if conditions:
         standing = [one for one in conditional if one.restrictions or not granting]
         return _Joined(Outcome.CONDITIONAL, _reasons(standing), tuple(dict.fromkeys(conditions)))
     met = f"no grant needed: {' and '.join(one.agreement for one in granting)} permits it"
-    not_needed = [reason for one in conditional for reason in one.reasons(met) if reason.bearing == "rule"]
+    not_needed = [
+        reason for one in conditional for reason in one.reasons(met) if reason.bearing == "rule"
+    ]
     return _Joined(Outcome.PERMITTED, (*_reasons(permitting), *not_needed))
 
 
@@ -389,7 +428,9 @@ def _turns(asked: Sequence[Asked], question: Question, outcome: Outcome) -> tupl
     for name, option in options:
         readings = {**question.readings, name: option}
         other = msgspec.structs.replace(question, readings=readings)
-        found = joined_verdict(question.action, asked, [answer_of(one, other) for one in asked]).outcome
+        found = joined_verdict(
+            question.action, asked, [answer_of(one, other) for one in asked]
+        ).outcome
         if found is not outcome:
             turns.append(Turn(reading=name, option=option, outcome=found))
     return tuple(turns)
@@ -398,9 +439,16 @@ def _turns(asked: Sequence[Asked], question: Question, outcome: Outcome) -> tupl
 def _receipt(decisions: Sequence[Decision], question: Question, outcome: Outcome) -> Receipt:
     """The receipts of all, joined by a plus sign in the order of the agreements' ids."""
     agreement, meaning, facts = (
-        "+".join(getattr(one.receipt, field) or "-" for one in decisions) for field in ("agreement", "meaning", "facts")
+        "+".join(getattr(one.receipt, field) or "-" for one in decisions)
+        for field in ("agreement", "meaning", "facts")
     )
-    parts = [ENGINE, meaning, facts, msgspec.json.encode(question, order="sorted").decode(), outcome]
+    parts = [
+        ENGINE,
+        meaning,
+        facts,
+        msgspec.json.encode(question, order="sorted").decode(),
+        outcome,
+    ]
     return Receipt(
         id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
         engine=ENGINE,

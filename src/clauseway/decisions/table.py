@@ -40,7 +40,9 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
 
 
-def timeline(agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question) -> tuple[Span, ...]:
+def timeline(
+    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
+) -> tuple[Span, ...]:
     """The answers to a question over all days, as known at its `known_at`; its own `as_of` is left aside.
 
     The first span begins with the first day on which anything can change; before it, nothing is stated.
@@ -57,7 +59,11 @@ def timeline(agreement: Agreement, catalog: Catalog, facts: FactRegister, questi
 
 
 def _same(one: Decision, other: Decision) -> bool:
-    return (one.outcome, one.reasons, one.conditions) == (other.outcome, other.reasons, other.conditions)
+    return (one.outcome, one.reasons, one.conditions) == (
+        other.outcome,
+        other.reasons,
+        other.conditions,
+    )
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -94,7 +100,9 @@ class _Cell:
 
 def _names_what_was_asked(finding: Finding) -> bool:
     return any("\0" in reason.note for reason in finding.reasons) or any(
-        "\0" in text for condition in finding.conditions for text in (condition.text, *condition.needs)
+        "\0" in text
+        for condition in finding.conditions
+        for text in (condition.text, *condition.needs)
     )
 
 
@@ -138,12 +146,22 @@ class _Leaf:
         return prod(len(side.names) for side in self._names.sides)
 
     def cell(
-        self, at: int, party: str, product: str, cloud: str, segment: str, seller: str, region: str, to: str
+        self,
+        at: int,
+        party: str,
+        product: str,
+        cloud: str,
+        segment: str,
+        seller: str,
+        region: str,
+        to: str,
     ) -> _Cell:
         if not isinstance(self._case, Case):
             self._case = self._case(self._situation, self._day)
         action = self._case.question.action
-        act = act_on(action, party, product, cloud, to, segment, party if action == SELL else seller, region)
+        act = act_on(
+            action, party, product, cloud, to, segment, party if action == SELL else seller, region
+        )
         cell = self.cells[at] = _Cell(decide_act(self._case, act))
         return cell
 
@@ -188,7 +206,9 @@ class DecisionTable:
         if leaf.apart or region:
             region = self._region_of(cloud, region)
             at += leaf.sellers[seller or party] + leaf.regions[region]
-        cell = leaf.cells.get(at) or leaf.cell(at, party, product, cloud, segment, seller or party, region, to)
+        cell = leaf.cells.get(at) or leaf.cell(
+            at, party, product, cloud, segment, seller or party, region, to
+        )
         verdict = cell.verdict or cell.filled(action, party, product, segment)
         if not seller or seller == party:
             return verdict
@@ -291,7 +311,9 @@ class _Compiler:
             states=tuple(state for _, state in placed),
         )
         facts = FactRegister(tuple(text.known.facts[place] for place, _ in situation.facts))
-        return Case.of(text.agreement, text.catalog, force, facts, self._question(situation.action, day))
+        return Case.of(
+            text.agreement, text.catalog, force, facts, self._question(situation.action, day)
+        )
 
     def _leaf_of_unstated(self, action: str) -> _Leaf:
         """What holds before any amendment is in force."""
@@ -303,11 +325,17 @@ class _Compiler:
 
     def _question(self, action: str, as_of: date) -> Question:
         """A question that names nobody: what a case asks of it is the day and the readings."""
-        return Question(action=action, party="", as_of=as_of, known_at=self._known_at, readings=self._readings)
+        return Question(
+            action=action, party="", as_of=as_of, known_at=self._known_at, readings=self._readings
+        )
 
 
 def compile_table(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, known_at: KnownAt, readings: Mapping[str, str]
+    agreement: Agreement,
+    catalog: Catalog,
+    facts: FactRegister,
+    known_at: KnownAt,
+    readings: Mapping[str, str],
 ) -> DecisionTable:
     """Compile everything that can be asked, as known at `known_at` under `readings` (see `check_readings`)."""
     return DecisionTable(agreement, catalog, facts, known_at, readings).compile_all()
@@ -319,7 +347,8 @@ class Tables:
     def __init__(self, agreement: Agreement, catalog: Catalog, facts: FactRegister) -> None:
         self.agreement, self.catalog, self.facts = agreement, catalog, facts
         self._points = sorted(
-            {amendment.known for amendment in agreement.amendments} | {fact.known for fact in facts.facts}
+            {amendment.known for amendment in agreement.amendments}
+            | {fact.known for fact in facts.facts}
         )
         self._tables: dict[tuple[int, tuple[str, ...]], DecisionTable] = {}
         self._fact_hashes: dict[int, str] = {}
@@ -332,7 +361,9 @@ class Tables:
         """The table for a point of knowledge; `readings` holds an option for every reading of the agreement."""
         key = (self.knowledge(known_at), tuple(readings[name] for name in self.agreement.readings))
         if key not in self._tables:
-            self._tables[key] = DecisionTable(self.agreement, self.catalog, self.facts, known_at, readings)
+            self._tables[key] = DecisionTable(
+                self.agreement, self.catalog, self.facts, known_at, readings
+            )
         return self._tables[key]
 
     def answer(self, question: Question) -> Verdict:
@@ -352,7 +383,9 @@ class Tables:
             turns_on=tuple(self._turns(question, verdict.outcome)),
             as_of=question.as_of,
             known_at=str(question.known_at),
-            receipt=receipt(self.agreement, self._fact_hashes[knowledge], question, verdict.outcome),
+            receipt=receipt(
+                self.agreement, self._fact_hashes[knowledge], question, verdict.outcome
+            ),
         )
 
     def _turns(self, question: Question, outcome: Outcome) -> Iterator[Turn]:

@@ -107,12 +107,18 @@ def trace_together(asked: Iterable[Asked], question: Question) -> tuple[Traced, 
 def _own_trace(one: Asked, question: Question) -> Iterable[Traced]:
     own, decision = put_to(one, question), answer_of(one, question)
     if unnamed_in(one, own):
-        return [_of(reason.term, "rule", _cited(reason), APPLIES, reason) for reason in decision.reasons]
+        return [
+            _of(reason.term, "rule", _cited(reason), APPLIES, reason) for reason in decision.reasons
+        ]
     return trace(one.agreement, one.catalog, one.facts, own, decision)
 
 
 def trace(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question, decision: Decision
+    agreement: Agreement,
+    catalog: Catalog,
+    facts: FactRegister,
+    question: Question,
+    decision: Decision,
 ) -> tuple[Traced, ...]:
     """Trace a decision. What applies stands first; then the rest, the latest amendment first."""
     force, looks = looks_of(agreement, catalog, facts, question)
@@ -120,7 +126,9 @@ def trace(
     traced = [tracing.state(state) for state in force.states]
     folded = {state.term.id for state in force.states}
     for amendment in reversed(agreement.amendments):
-        traced += [tracing.left_out(term, amendment) for term in amendment.terms if term.id not in folded]
+        traced += [
+            tracing.left_out(term, amendment) for term in amendment.terms if term.id not in folded
+        ]
     traced += tracing.beside()
     return tuple(sorted(traced, key=lambda one: not one.applies))
 
@@ -133,12 +141,19 @@ class _Tracing:
     """What the terms of one question are traced against."""
 
     def __init__(
-        self, catalog: Catalog, question: Question, decision: Decision, force: InForce, looks: Iterable[Look]
+        self,
+        catalog: Catalog,
+        question: Question,
+        decision: Decision,
+        force: InForce,
+        looks: Iterable[Look],
     ) -> None:
         self._catalog = catalog
         self._question = question
         # By place: a rule or a fact may be called what a term is called.
-        self._reasons = {(reason.term, reason.document, reason.line): reason for reason in decision.reasons}
+        self._reasons = {
+            (reason.term, reason.document, reason.line): reason for reason in decision.reasons
+        }
         self._places: set[_Place] = set()
         self._force = force
         self._looks: dict[str, list[Look]] = {}
@@ -159,10 +174,19 @@ class _Tracing:
     def left_out(self, term: AnyTerm, amendment: Amendment) -> Traced:
         """A term that the fold leaves out: not known yet, or of another reading."""
         if amendment.known > self._force.known_at:
-            return self._not(term, amendment.id, NOT_KNOWN, f"{amendment.id} became known on {amendment.known.day}")
+            return self._not(
+                term,
+                amendment.id,
+                NOT_KNOWN,
+                f"{amendment.id} became known on {amendment.known.day}",
+            )
         under = ", ".join(f"{reading}={option}" for reading, option in sorted(term.under.items()))
-        asked = ", ".join(f"{reading}={self._question.readings[reading]}" for reading in sorted(term.under))
-        return self._not(term, amendment.id, OTHER_READING, f"it stands under {under}; asked was {asked}")
+        asked = ", ".join(
+            f"{reading}={self._question.readings[reading]}" for reading in sorted(term.under)
+        )
+        return self._not(
+            term, amendment.id, OTHER_READING, f"it stands under {under}; asked was {asked}"
+        )
 
     def beside(self) -> Iterator[Traced]:
         """What the reasons cite beside the terms traced so far: changes, facts, rules, commentary."""
@@ -180,14 +204,22 @@ class _Tracing:
             return self._not_looked_at(term, amendment)
         if not reaching:
             nearest = max(looks, key=lambda look: PARTS.index(look.outside))
-            return self._not(term, amendment, OUTSIDE, _lies_outside(nearest.outside, term, nearest.act))
+            return self._not(
+                term, amendment, OUTSIDE, _lies_outside(nearest.outside, term, nearest.act)
+            )
         passes = {look.passes for look in reaching}
         if passes == {CARVED_OUT} and reason is None:
-            return self._not(term, amendment, CARVED_OUT, "a carve-out covers the case; other terms decide")
+            return self._not(
+                term, amendment, CARVED_OUT, "a carve-out covers the case; other terms decide"
+            )
         if reason is not None:
             finding = CARVED_OUT if passes == {CARVED_OUT} else APPLIES
             return _of(term.id, term.kind, term.citation, finding, reason)
-        why = "this lies inside what it reserves" if passes == {INSIDE} else "it is in force and reaches this"
+        why = (
+            "this lies inside what it reserves"
+            if passes == {INSIDE}
+            else "it is in force and reaches this"
+        )
         return _applying(term, f"{why}; other terms decide")
 
     def _not_looked_at(self, term: AnyTerm, amendment: str) -> Traced:
@@ -209,7 +241,9 @@ class _Tracing:
         reason = self._reason(term)
         if reason is None:
             return self._not(term, state.amendment, ENDED, why)
-        return msgspec.structs.replace(_of(term.id, term.kind, term.citation, ENDED, reason), why=why)
+        return msgspec.structs.replace(
+            _of(term.id, term.kind, term.citation, ENDED, reason), why=why
+        )
 
     def _reason(self, term: AnyTerm) -> Reason | None:
         place = term.id, term.citation.document, term.citation.line

@@ -22,11 +22,15 @@ ROOTS = {
 }
 
 
-def entries_of(entries: Iterable[Entry], period: Interval | None = None, party: str = "") -> list[Entry]:
+def entries_of(
+    entries: Iterable[Entry], period: Interval | None = None, party: str = ""
+) -> list[Entry]:
     """The entries dated in a period, with the postings in one party's books only; by default all of all."""
     chosen = (entry for entry in entries if period is None or entry.day in period)
     parts = (
-        msgspec.structs.replace(entry, postings=tuple(p for p in entry.postings if p.account.party == party))
+        msgspec.structs.replace(
+            entry, postings=tuple(p for p in entry.postings if p.account.party == party)
+        )
         if party
         else entry
         for entry in chosen

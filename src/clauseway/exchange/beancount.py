@@ -32,7 +32,12 @@ def beancount_text(entries: Iterable[Entry], title: str) -> str:
 
 def account_name(account: Account) -> str:
     """An account's name there: its kind's root, then party, name and the other party as capitalised components."""
-    return ":".join((ROOTS[account.kind], *map(_component, filter(None, (account.party, account.name, account.about)))))
+    return ":".join(
+        (
+            ROOTS[account.kind],
+            *map(_component, filter(None, (account.party, account.name, account.about))),
+        )
+    )
 
 
 def _name(opened: str) -> str:
@@ -41,7 +46,9 @@ def _name(opened: str) -> str:
 
 def _component(name: str) -> str:
     """A component begins with a capital or a digit and holds letters, digits and dashes."""
-    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in name).strip("-")
+    kept = "".join(
+        character if character.isascii() and character.isalnum() else "-" for character in name
+    ).strip("-")
     return "-".join(part[:1].upper() + part[1:] for part in kept.split("-"))
 
 

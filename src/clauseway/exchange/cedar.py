@@ -116,7 +116,12 @@ _REACHES: dict[str, tuple[_Reach, ...]] = {
     "license": (
         _Reach(actions=("license",), to="context.to"),
         _Reach(actions=("license",), by="others", actor="owner", to="context.to"),
-        _Reach(actions=("license", "use-under-licence"), by="others", actor="owner", to="principal.name"),
+        _Reach(
+            actions=("license", "use-under-licence"),
+            by="others",
+            actor="owner",
+            to="principal.name",
+        ),
     ),
     "use-under-licence": (_Reach(actions=("use-under-licence",), to="principal.name"),),
 }
@@ -156,7 +161,16 @@ def cedar_requests(
     if problems := region_problems(extract.catalog, action, cloud, region):
         raise InvalidInput(*problems)
     resource = {"type": "Product", "id": product or ANY_PRODUCT}
-    act = act_on(action, party, product, cloud, to, segment, seller or party, extract.catalog.region_of(cloud, region))
+    act = act_on(
+        action,
+        party,
+        product,
+        cloud,
+        to,
+        segment,
+        seller or party,
+        extract.catalog.region_of(cloud, region),
+    )
     sale = msgspec.structs.replace(act, action="sell", party=act.seller)
     return [
         {
@@ -189,7 +203,11 @@ def outcome_of(now: bool, once_met: bool, stated: bool) -> str:
 def answer_of(allowed: Sequence[bool]) -> str:
     """What the answers to all requests of a question say together: the strictest."""
     found = {outcome_of(*allowed[at : at + 3]) for at in range(0, len(allowed), 3)}
-    return next(outcome for outcome in ("forbidden", "unstated", "conditional", "permitted") if outcome in found)
+    return next(
+        outcome
+        for outcome in ("forbidden", "unstated", "conditional", "permitted")
+        if outcome in found
+    )
 
 
 # Policies
@@ -230,14 +248,22 @@ class _Policies:
             rest = [f"!({self._in(taken)})"] if taken else []
             mine = [f"principal == {_name('Party', term.party)}"]
             self._permit(term.citation, _now(_OWNED), [*mine, self._in(term.products), *rest])
-            self._permit(term.citation, [*_once_met(_OWNED), *_stated(_OWNED)], [self._in(term.products), *rest])
+            self._permit(
+                term.citation,
+                [*_once_met(_OWNED), *_stated(_OWNED)],
+                [self._in(term.products), *rest],
+            )
 
     def _permission(self, term: Permission) -> None:
         public = term in self.extract.public()
         who = [] if public else [f"principal == {_name('Party', term.party)}"]
         acts = sorted(term.actions & {*_OWNED})
         asked = _all(acts) if public else _now(acts)
-        self._permit(term.citation, asked, [*who, *self._scope(term), *([] if public else self._owned(term.products))])
+        self._permit(
+            term.citation,
+            asked,
+            [*who, *self._scope(term), *([] if public else self._owned(term.products))],
+        )
 
     def _licence(self, term: Licence) -> None:
         who = f"principal == {_name('Party', term.licensee)}"
@@ -246,7 +272,9 @@ class _Policies:
         for scope in term.carries:
             if actions := _sold(scope):
                 self._permit(
-                    term.citation, _now(actions), [who, *self._scope(scope), *self._gives(term, scope.products)]
+                    term.citation,
+                    _now(actions),
+                    [who, *self._scope(scope), *self._gives(term, scope.products)],
                 )
 
     def _gives(self, term: Licence, products: Iterable[str]) -> list[str]:
@@ -272,17 +300,26 @@ class _Policies:
         self._permit(citation, _now(_OWNED), ["resource in principal.grants", self._in(scopes)])
         for _, kept in self.extract.kept_grants():
             who = f"principal == {_name('Party', kept.party)}"
-            self._permit(kept.citation, _now(sorted(kept.actions)), [who, *self._scope(kept), self._in(scopes)])
+            self._permit(
+                kept.citation,
+                _now(sorted(kept.actions)),
+                [who, *self._scope(kept), self._in(scopes)],
+            )
         if not self.extract.launch_rule:
             return
         own_launch = "principal.operates.contains(context.cloud) && resource has launchedOn"
         launched = "resource.launchedOn.contains(context.cloud)"
-        self._permit(self.extract.launch_rule, _now(_SOLD), [own_launch, launched, self._in(scopes)])
+        self._permit(
+            self.extract.launch_rule, _now(_SOLD), [own_launch, launched, self._in(scopes)]
+        )
 
     def _shares(self) -> None:
         self._permit(self.extract.agreement.rules["share"], _stated(["share-revenue"]), [])
         for term in self.extract.in_force(RevenueShareTerm):
-            when = [f"principal == {_name('Party', term.payer)}", f"context.to == {_quoted(term.payee)}"]
+            when = [
+                f"principal == {_name('Party', term.payer)}",
+                f"context.to == {_quoted(term.payee)}",
+            ]
             base = term.base
             none = f"resource == {_name('Product', ANY_PRODUCT)}"
             when += [f"({none} || {self._in(base.products)})"] if base.products else []
@@ -300,14 +337,27 @@ class _Policies:
     def _prohibition(self, term: Prohibition) -> None:
         for action in sorted(term.actions):
             for reach in _REACHES[action]:
-                named = "true" if ANYONE in term.parties else self._is(reach, term.parties, term.products)
+                named = (
+                    "true"
+                    if ANYONE in term.parties
+                    else self._is(reach, term.parties, term.products)
+                )
                 if named != "false":
-                    self._bar(term, action, reach, [] if named == "true" else [f"({named})"], "false")
+                    self._bar(
+                        term, action, reach, [] if named == "true" else [f"({named})"], "false"
+                    )
 
-    def _bar(self, term: Forbidding, action: str, reach: _Reach, named: Sequence[str], inside: str) -> None:
+    def _bar(
+        self, term: Forbidding, action: str, reach: _Reach, named: Sequence[str], inside: str
+    ) -> None:
         carved = [self._carve_out(scope, action) for scope in term.except_]
         when = [*self._when(reach, term.products), *named, *_places(term.clouds), *_trade(term)]
-        allowed = [inside, *carved, *self._despite(term, action, reach), *self._held(reach, term.products)]
+        allowed = [
+            inside,
+            *carved,
+            *self._despite(term, action, reach),
+            *self._held(reach, term.products),
+        ]
         unless = [one for one in allowed if one != "false"]
         if "true" not in unless:
             self._forbid(term.citation, reach.actions, when, unless)
@@ -334,7 +384,11 @@ class _Policies:
         """That one of these parties does the act."""
         if reach.actor == "owner":
             return self._owned_by(parties, products)
-        return _contains(parties, "context.host") if reach.actor == "host" else _one_of("principal", parties)
+        return (
+            _contains(parties, "context.host")
+            if reach.actor == "host"
+            else _one_of("principal", parties)
+        )
 
     def _despite(self, term: Forbidding, action: str, reach: _Reach) -> list[str]:
         """Permissions that hold although the term forbids the act: the asker's, the licensing owner's, or anyone's."""
@@ -366,22 +420,37 @@ class _Policies:
         """A right that rested on a licence ends with it, until another licence or a grant gives it anew."""
         who = f"principal == {_name('Party', term.licensee)}"
         use = _Reach(actions=("use-under-licence",), by="others", actor="owner")
-        held = [*self._held(use, term.products), *self._regranted(term.licensee, use.actions, term.products)]
+        held = [
+            *self._held(use, term.products),
+            *self._regranted(term.licensee, use.actions, term.products),
+        ]
         when = [who, *self._when(use, term.products), *self._gives(term, term.products)]
         self._forbid(term.citation, use.actions, when, held)
         for scope in term.carries:
             if actions := _sold(scope):
                 sale = _Reach(actions=actions, by="others")
-                anew = [*self._carried(term.licensee, scope), *self._regranted(term.licensee, actions, scope.products)]
+                anew = [
+                    *self._carried(term.licensee, scope),
+                    *self._regranted(term.licensee, actions, scope.products),
+                ]
                 anew += self._public(actions, scope.products)
-                when = [who, *self._by(sale, scope.products), *self._scope(scope), *self._gives(term, scope.products)]
+                when = [
+                    who,
+                    *self._by(sale, scope.products),
+                    *self._scope(scope),
+                    *self._gives(term, scope.products),
+                ]
                 self._forbid(term.citation, actions, when, anew)
 
     def _carried(self, licensee: str, lost: Scope) -> list[str]:
         """What licences in force carry of what was lost with another."""
         return [
             " && ".join(
-                [f"action in {_actions(_all(actions))}", *self._scope(scope), *self._gives(term, scope.products)]
+                [
+                    f"action in {_actions(_all(actions))}",
+                    *self._scope(scope),
+                    *self._gives(term, scope.products),
+                ]
             )
             for term in self.extract.in_force(Licence)
             if term.licensee == licensee
@@ -397,7 +466,9 @@ class _Policies:
             *(
                 " && ".join([f"action in {_actions(_all(term.actions))}", *self._scope(term)])
                 for term in self.extract.granted()
-                if term.party == party and term.actions & {*actions} and self._overlap(term.products, products)
+                if term.party == party
+                and term.actions & {*actions}
+                and self._overlap(term.products, products)
             ),
         ]
 
@@ -412,8 +483,12 @@ class _Policies:
     # What forbids now only
 
     def _refusal(self, term: RefusalRight) -> None:
-        passed = f"{_name('Offer', term.subject)} has passed && {_name('Offer', term.subject)}.passed"
-        elsewhere = [f"!{_contains(term.except_clouds, 'context.cloud')}"] if term.except_clouds else []
+        passed = (
+            f"{_name('Offer', term.subject)} has passed && {_name('Offer', term.subject)}.passed"
+        )
+        elsewhere = (
+            [f"!{_contains(term.except_clouds, 'context.cloud')}"] if term.except_clouds else []
+        )
         others = f"principal != {_name('Party', term.holder)}"
         for action in sorted(term.actions):
             for reach in _REACHES[action]:
@@ -423,7 +498,9 @@ class _Policies:
                 if term.grantor:
                     self._bind(term, reach, when, [passed], term.grantor)
                 else:
-                    self._forbid_now(term, reach, when, [passed], self._is_owner(reach, term.products))
+                    self._forbid_now(
+                        term, reach, when, [passed], self._is_owner(reach, term.products)
+                    )
 
     def _precedence(self, term: Precedence) -> None:
         met = [f"resource has launchedOn && resource.launchedOn.contains({_quoted(term.first)})"]
@@ -431,10 +508,14 @@ class _Policies:
             ahead = self.extract.ahead(term)
             met = [self._in(ahead)] if ahead else []
         if self.extract.binds_new_only(term):
-            met.insert(0, f'resource has firstShipped && resource.firstShipped < datetime("{term.since}")')
+            met.insert(
+                0, f'resource has firstShipped && resource.firstShipped < datetime("{term.since}")'
+            )
         if lifting := self.extract.lifting(term):
             how = "&&" if len(lifting) == 1 else "||"
-            met.append(f"resource has answer && (resource.answer.cannot {how} resource.answer.declines)")
+            met.append(
+                f"resource has answer && (resource.answer.cannot {how} resource.answer.declines)"
+            )
         elsewhere = f"context.cloud != {_quoted(term.first)}"
         for action in sorted(term.actions):
             for reach in _REACHES[action]:
@@ -442,7 +523,12 @@ class _Policies:
                 self._bind(term, reach, when, met, term.party)
 
     def _bind(
-        self, term: Precedence | RefusalRight, reach: _Reach, when: Sequence[str], met: Sequence[str], party: str
+        self,
+        term: Precedence | RefusalRight,
+        reach: _Reach,
+        when: Sequence[str],
+        met: Sequence[str],
+        party: str,
     ) -> None:
         """Forbid for now where a party does the act itself, or as the owner grants it to whoever asks."""
         does = self._is(reach, {party}, term.products)
@@ -457,10 +543,17 @@ class _Policies:
                 _now,
             )
         if owned != "false":
-            self._forbid_now(term, reach, [*when, *([] if owned == "true" else [f"({owned})"])], met, "false")
+            self._forbid_now(
+                term, reach, [*when, *([] if owned == "true" else [f"({owned})"])], met, "false"
+            )
 
     def _forbid_now(
-        self, term: Precedence | RefusalRight, reach: _Reach, when: Sequence[str], met: Sequence[str], does: str
+        self,
+        term: Precedence | RefusalRight,
+        reach: _Reach,
+        when: Sequence[str],
+        met: Sequence[str],
+        does: str,
     ) -> None:
         """Forbid for now what rests on the owner: not what is left to anyone, unless the owner asks or does it."""
         asks = self._is_owner(_Reach(actions=reach.actions), term.products)
@@ -470,7 +563,13 @@ class _Policies:
             if "true" in (asks, does)
             else [f"{one} && !({bound})" for one in self._public(reach.actions, term.products)]
         )
-        self._forbid(term.citation, reach.actions, when, [*met, *free, *self._held(reach, term.products)], _now)
+        self._forbid(
+            term.citation,
+            reach.actions,
+            when,
+            [*met, *free, *self._held(reach, term.products)],
+            _now,
+        )
 
     def _is_owner(self, reach: _Reach, products: Iterable[str]) -> str:
         """That the owner does the act."""
@@ -557,7 +656,11 @@ class _Policies:
     # Writing
 
     def _permit(
-        self, citation: Citation, asked: Sequence[str], when: Sequence[str], unless: Sequence[str] = ()
+        self,
+        citation: Citation,
+        asked: Sequence[str],
+        when: Sequence[str],
+        unless: Sequence[str] = (),
     ) -> None:
         self._write("permit", citation, asked, when, unless)
 
@@ -573,14 +676,26 @@ class _Policies:
         self._write("forbid", citation, named, when, unless)
 
     def _write(
-        self, effect: str, citation: Citation, asked: Sequence[str], when: Sequence[str], unless: Sequence[str]
+        self,
+        effect: str,
+        citation: Citation,
+        asked: Sequence[str],
+        when: Sequence[str],
+        unless: Sequence[str],
     ) -> None:
         self.times[citation.term] = self.times.get(citation.term, 0) + 1
         number = self.times[citation.term]
         name = citation.term if number == 1 else f"{citation.term}#{number}"
         notes = [("id", name), ("term", citation.term), ("amendment", citation.amendment)]
-        notes += [("document", citation.document), ("line", str(citation.line)), ("source", citation.source)]
-        lines = [f"// {' '.join(citation.text.split())}", *(f"@{key}({_quoted(value)})" for key, value in notes)]
+        notes += [
+            ("document", citation.document),
+            ("line", str(citation.line)),
+            ("source", citation.source),
+        ]
+        lines = [
+            f"// {' '.join(citation.text.split())}",
+            *(f"@{key}({_quoted(value)})" for key, value in notes),
+        ]
         lines.append(f"{effect} (principal, action in {_actions(asked)}, resource)")
         if when:
             lines.append("when { " + " && ".join(_grouped(when)) + " }")
@@ -589,7 +704,10 @@ class _Policies:
 
 
 def _grouped(parts: Sequence[str]) -> list[str]:
-    return [f"({part})" if " || " in part and not part.startswith(("(", "!(")) else part for part in parts]
+    return [
+        f"({part})" if " || " in part and not part.startswith(("(", "!(")) else part
+        for part in parts
+    ]
 
 
 def _now(actions: Iterable[str]) -> list[str]:
@@ -663,7 +781,9 @@ def _quoted(text: str) -> str:
 # Entities
 
 
-def _entity(kind: str, name: str, attributes: dict[str, Any], parents: Sequence[str] = ()) -> dict[str, Any]:
+def _entity(
+    kind: str, name: str, attributes: dict[str, Any], parents: Sequence[str] = ()
+) -> dict[str, Any]:
     return {
         "uid": {"type": kind, "id": name},
         "attrs": attributes,
@@ -684,7 +804,9 @@ def _class(extract: Extract, name: str) -> dict[str, Any]:
 
 
 def _product(extract: Extract, name: str) -> dict[str, Any]:
-    attributes: dict[str, Any] = {"launchedOn": sorted({launch.cloud for launch in extract.launches(name)})}
+    attributes: dict[str, Any] = {
+        "launchedOn": sorted({launch.cloud for launch in extract.launches(name)})
+    }
     if first := extract.first_shipped(name):
         attributes["firstShipped"] = {"__extn": {"fn": "datetime", "arg": str(first)}}
     if answer := extract.facts.answer(name, extract.as_of):

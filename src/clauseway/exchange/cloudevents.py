@@ -33,12 +33,18 @@ _ABSENT: tuple[Any, ...] = (None, "", [], ())
 def read_cloudevents(path: Path) -> Iterator[Reported]:
     """The usage in a file of events."""
     for line, value, wrong in json_values(path):
-        yield Reported(line=line, fields={"event": value}, unreadable=wrong) if wrong else _reported(line, value)
+        yield (
+            Reported(line=line, fields={"event": value}, unreadable=wrong)
+            if wrong
+            else _reported(line, value)
+        )
 
 
 def _reported(line: int, event: Any) -> Reported:
     if not isinstance(event, dict) or "specversion" not in event:
-        return Reported(line=line, fields={"event": event}, unreadable="no CloudEvent: it has no specversion")
+        return Reported(
+            line=line, fields={"event": event}, unreadable="no CloudEvent: it has no specversion"
+        )
     if event["specversion"] != SPECIFICATION:
         why = f"specversion {str(event['specversion'])[:20]!r} is not {SPECIFICATION}"
         return Reported(line=line, fields=event, unreadable=why)
@@ -61,7 +67,11 @@ def write_cloudevents(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     """Usage rows of the lake (by column name) as one event per line, ended by a newline each."""
     for row in rows:
         subject = "/".join(str(row[name]) for name in ("organisation", "project") if row[name])
-        data = {name: value for name, value in row.items() if name not in _NOT_DATA and value not in _ABSENT}
+        data = {
+            name: value
+            for name, value in row.items()
+            if name not in _NOT_DATA and value not in _ABSENT
+        }
         data["status"] = Status(row["status"]).name.lower()
         data["units"] = {name: row[name] for name in _UNITS if row.get(name) is not None}
         event = {
@@ -74,7 +84,10 @@ def write_cloudevents(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
             "datacontenttype": "application/json",
             "data": data,
         }
-        yield msgspec.json.encode({name: value for name, value in event.items() if value != ""}) + b"\n"
+        yield (
+            msgspec.json.encode({name: value for name, value in event.items() if value != ""})
+            + b"\n"
+        )
 
 
 def _instant(event_ns: int) -> str:

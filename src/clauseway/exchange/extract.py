@@ -51,10 +51,18 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
 
     def in_force(self, kind: type[Kind]) -> list[Kind]:
         """The terms of a kind that are in force, the latest amendment's first."""
-        return [state.term for state in self.force.states if state.in_force and isinstance(state.term, kind)]
+        return [
+            state.term
+            for state in self.force.states
+            if state.in_force and isinstance(state.term, kind)
+        ]
 
     def ended(self, kind: type[Kind]) -> list[Kind]:
-        return [state.term for state in self.force.states if state.ended and isinstance(state.term, kind)]
+        return [
+            state.term
+            for state in self.force.states
+            if state.ended and isinstance(state.term, kind)
+        ]
 
     @property
     def launch_rule(self) -> Citation | None:
@@ -63,14 +71,23 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
 
     def host(self, product: str, cloud: str) -> str:
         """Who hosts what is sold on a cloud: the owner where it launched there, else the cloud's operator."""
-        if any(launch.cloud == cloud for launch in self.launches(product)) and (owner := self.owner(product)):
+        if any(launch.cloud == cloud for launch in self.launches(product)) and (
+            owner := self.owner(product)
+        ):
             return owner
         return self.catalog.operators.get(cloud, "")
 
     def owner(self, product: str) -> str:
         """Who owns a product or class; empty where nobody does."""
         lineage = self.catalog.lineage(product)
-        return next((term.party for term in self.in_force(Ownership) if not lineage.isdisjoint(term.products)), "")
+        return next(
+            (
+                term.party
+                for term in self.in_force(Ownership)
+                if not lineage.isdisjoint(term.products)
+            ),
+            "",
+        )
 
     def public(self) -> list[Permission]:
         """Permissions that hold for anyone."""
@@ -168,7 +185,9 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         if term.unless is None:
             return ()
         both = term.unless.under(self.readings) == "cannot-and-declines"
-        return ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
+        return (
+            ("cannot+declines",) if both else ("cannot+declines", "cannot+chooses", "can+declines")
+        )
 
     def ahead(self, term: Precedence) -> list[str]:
         """The products that were on the first cloud for as many days as the term says."""
@@ -176,7 +195,10 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True):
         return [
             product
             for product in sorted(self.catalog.products)
-            if any(one.cloud == term.first and one.effective + lead <= self.as_of for one in self.launches(product))
+            if any(
+                one.cloud == term.first and one.effective + lead <= self.as_of
+                for one in self.launches(product)
+            )
         ]
 
 

@@ -38,7 +38,9 @@ NEEDED = ("ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUn
 _ROWS = 20_000
 _TOO_MANY = "more fields than columns"
 # What says how much, not what about; when the bill was made; and its invoice, which comes after the charge.
-_FIGURES = re.compile(r"(Cost|Price|Quantity|Currency)$|^x_Exported|^x_Requests$|^Invoice(Detail)?Id$")
+_FIGURES = re.compile(
+    r"(Cost|Price|Quantity|Currency)$|^x_Exported|^x_Requests$|^Invoice(Detail)?Id$"
+)
 # How providers name themselves, and the clouds they are. As each bill begins, in lower case.
 _CLOUDS = {
     "microsoft": "azure", "azure": "azure", "aws": "aws", "amazon": "aws", "google": "google-cloud", "oracle": "oci",
@@ -66,7 +68,8 @@ _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
 )
 # A unit's own size, as `1,000 Tokens` or `1M Tokens`: a word of the provider's, in which a comma only groups.
 _SCALES = re.compile(
-    r"^\s*([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})?\s*(k|m|b|thousand|million|billion)?\b", re.IGNORECASE
+    r"^\s*([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})?\s*(k|m|b|thousand|million|billion)?\b",
+    re.IGNORECASE,
 )
 # A figure that was divided has as many places as its writer keeps.
 _PLACES_MAX = 40
@@ -97,10 +100,16 @@ def read_focus(path: Path, products: Iterable[str]) -> Iterator[Reported]:
     """
     known = sorted(products, key=len, reverse=True)
     for line, row, wrong in rows_of(path):
-        yield Reported(line=line, fields=row, unreadable=wrong) if wrong else _reported(line, row, known)
+        yield (
+            Reported(line=line, fields=row, unreadable=wrong)
+            if wrong
+            else _reported(line, row, known)
+        )
 
 
-def rows_of(path: Path, needed: Iterable[str] = NEEDED) -> Iterator[tuple[int, dict[str, Any], str]]:
+def rows_of(
+    path: Path, needed: Iterable[str] = NEEDED
+) -> Iterator[tuple[int, dict[str, Any], str]]:
     """The rows of a CSV or Parquet file, each with its line and, where it could not be read, why.
 
     Raises MissingColumns, naming those that the file lacks, and RepeatedColumns.
@@ -126,7 +135,10 @@ def rows_of(path: Path, needed: Iterable[str] = NEEDED) -> Iterator[tuple[int, d
                 yield reader.line_num, {}, f"no row of a CSV file: {error}"
             else:
                 # What kept a cell from being a formula is no part of what it says.
-                cells = {name: plain(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+                cells = {
+                    name: plain(cell) if isinstance(cell, str) else cell
+                    for name, cell in row.items()
+                }
                 yield reader.line_num, cells, ""
 
 
@@ -144,7 +156,9 @@ def told_of(row: Mapping[str, Any], products: Sequence[str]) -> tuple[dict[str, 
     say; and the unit it counts, None where no meter of ours is meant. `products` are looked for in this order."""
     words = [str(row[name]) for name in _NAMING if name in row]
     found = {
-        "cloud": row.get("x_Cloud") or row.get("x_HostCloud") or _by_beginning(_CLOUDS, _provider(row)),
+        "cloud": row.get("x_Cloud")
+        or row.get("x_HostCloud")
+        or _by_beginning(_CLOUDS, _provider(row)),
         "seller": row.get("x_Seller") or _by_beginning(_SELLERS, row.get("InvoiceIssuerName")),
         "region": row.get("RegionId") or "",
         "product": row.get("x_Product") or _product(words, products),
@@ -163,7 +177,11 @@ def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Report
     if _TOO_MANY in given:
         return Reported(line=line, fields=given, unreadable=f"the row has {_TOO_MANY}")
     if given.get("ChargeCategory") != "Usage":
-        return Reported(line=line, fields={}, skipped=f"a charge of category {given.get('ChargeCategory', 'none')}")
+        return Reported(
+            line=line,
+            fields={},
+            skipped=f"a charge of category {given.get('ChargeCategory', 'none')}",
+        )
     about, unit = told_of(given, products)
     fields = {
         "source": SOURCE, "id": str(given.get("x_ChargeId", "")) or _identity(given),
@@ -175,13 +193,18 @@ def _reported(line: int, row: dict[str, Any], products: Sequence[str]) -> Report
     quantity = _quantity(given)
     if unit is None or quantity is None:
         asked = f"{given.get('ConsumedUnit', '')} of {given.get('SkuMeter', 'no meter')}"
-        return Reported(line=line, fields=fields | {f"ConsumedQuantity ({asked})": given.get("ConsumedQuantity")})
+        return Reported(
+            line=line,
+            fields=fields | {f"ConsumedQuantity ({asked})": given.get("ConsumedQuantity")},
+        )
     fields[unit.column] = quantity
     if unit in CONTAINED_IN:
         fields[CONTAINED_IN[unit].column] = quantity
     # Every request has input: told there alone, its number is counted once.
     if unit is Unit.INPUT_TOKENS and (requests := number_of(given.get("x_Requests", ""))):
-        fields[Unit.REQUESTS.column] = int(requests) if requests == int(requests) else f"{requests:f}"
+        fields[Unit.REQUESTS.column] = (
+            int(requests) if requests == int(requests) else f"{requests:f}"
+        )
     return Reported(line=line, fields=fields)
 
 
@@ -201,7 +224,10 @@ def _instant(value: object) -> object:
 
 def _by_beginning(table: Mapping[str, str], value: object) -> str:
     text = str(value or "").lower()
-    return next((found for beginning, found in table.items() if text.startswith(beginning)), str(value or ""))
+    return next(
+        (found for beginning, found in table.items() if text.startswith(beginning)),
+        str(value or ""),
+    )
 
 
 def _product(words: Sequence[str], products: Sequence[str]) -> str:
@@ -270,7 +296,13 @@ def usage_rows(sums: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
 
 def _usage_row(one: Mapping[str, Any], unit: Unit, count: int) -> dict[str, str]:
     begin, end = (_written(int(one["hour"]) + later) for later in (0, 1))
-    about = [one["hour"], *(one[name] for name in ("organisation", "project", "seller", "cloud", "region", "product"))]
+    about = [
+        one["hour"],
+        *(
+            one[name]
+            for name in ("organisation", "project", "seller", "cloud", "region", "product")
+        ),
+    ]
     charge = hashlib.sha256(msgspec.json.encode([*about, one["model"], unit.column])).hexdigest()
     return dict(
         zip(

@@ -163,13 +163,20 @@ INVOICE_DETAIL: Mapping[str, Column] = {
     )
 }
 _BY_NAME: Mapping[str, Mapping[str, Column]] = {
-    version: {column.name: column for column in COLUMNS if version in column.versions} for version in VERSIONS
+    version: {column.name: column for column in COLUMNS if version in column.versions}
+    for version in VERSIONS
 }
-KINDS: Mapping[str, str] = {column.name: column.kind for column in (*COLUMNS, *INVOICE_DETAIL.values())}
+KINDS: Mapping[str, str] = {
+    column.name: column.kind for column in (*COLUMNS, *INVOICE_DETAIL.values())
+}
 _CURRENCY = re.compile(r"[A-Z]{3}")
 # cost = unit price × quantity, wherever both are there and the charge corrects nothing
 _PRODUCTS = (("ListCost", "ListUnitPrice"), ("ContractedCost", "ContractedUnitPrice"))
-_PAIRS = (("PricingQuantity", "PricingUnit"), ("ConsumedQuantity", "ConsumedUnit"), ("SkuId", "SkuMeter"))
+_PAIRS = (
+    ("PricingQuantity", "PricingUnit"),
+    ("ConsumedQuantity", "ConsumedUnit"),
+    ("SkuId", "SkuMeter"),
+)
 _INVOICED = (("InvoiceId", "InvoiceDetailId"),)
 # 1.4: a charge without a price of a list has none of these.
 _OF_A_PRICE = (
@@ -219,7 +226,9 @@ def _broken_in_field(column: Column, value: Value, is_usage: bool) -> Iterator[s
         yield f"{column.name} is an empty string; what is not there is null"
     elif not isinstance(value, {DECIMAL: Decimal, TIME: datetime}.get(column.kind, str)):
         yield f"{column.name} is {value!r}, no {column.kind}"
-    elif isinstance(value, Decimal) and (not value.is_finite() or (column.non_negative and value < 0)):
+    elif isinstance(value, Decimal) and (
+        not value.is_finite() or (column.non_negative and value < 0)
+    ):
         yield f"{column.name} is {value}"
     elif isinstance(value, str) and column.allowed and value not in column.allowed:
         yield f"{column.name} is {value!r}, none of {', '.join(sorted(column.allowed))}"
@@ -230,7 +239,11 @@ def _broken_in_field(column: Column, value: Value, is_usage: bool) -> Iterator[s
 def _broken_together(row: Row, version: str, generator: str) -> Iterator[str]:
     for cost, price in _PRODUCTS:
         amount, unit_price, quantity = row.get(cost), row.get(price), row.get("PricingQuantity")
-        if not (isinstance(amount, Decimal) and isinstance(unit_price, Decimal) and isinstance(quantity, Decimal)):
+        if not (
+            isinstance(amount, Decimal)
+            and isinstance(unit_price, Decimal)
+            and isinstance(quantity, Decimal)
+        ):
             continue
         if row.get("ChargeClass") is None and exact_product(unit_price, quantity) != amount:
             yield f"{cost} is {amount}, and {price} times PricingQuantity is not"
@@ -255,6 +268,10 @@ def broken_periods(row: Row) -> Iterator[str]:
         yield f"BillingCurrency is {currency!r}, no code of ISO 4217"
     for kind in ("Billing", "Charge"):
         bounds = [row.get(f"{kind}PeriodStart"), row.get(f"{kind}PeriodEnd")]
-        instants = [bound for bound in bounds if isinstance(bound, datetime) and bound.utcoffset() is not None]
+        instants = [
+            bound
+            for bound in bounds
+            if isinstance(bound, datetime) and bound.utcoffset() is not None
+        ]
         if len(instants) == 2 and instants[0] >= instants[1]:
             yield f"the {kind.lower()} period ends before it begins"

@@ -87,7 +87,9 @@ def detail_rows(issued: IssuedInvoice) -> list[Row]:
 def charge_rows(invoice: Invoice) -> list[Row]:
     """Return the charges of Cost and Usage behind an invoice, those of each line together."""
     return [
-        _charge_row(invoice, line, part, amount) for line in invoice.lines for part, amount in _split(invoice, line)
+        _charge_row(invoice, line, part, amount)
+        for line in invoice.lines
+        for part, amount in _split(invoice, line)
     ]
 
 
@@ -139,7 +141,9 @@ def _terms(line: InvoiceLine) -> str:
 
 def _parts(line: InvoiceLine) -> Iterator[_Charge]:
     """Yield what a line is the sum of, in USD."""
-    months = [calendar_period(date.fromisoformat(f"{part.month}-01"), "month") for part in line.parts]
+    months = [
+        calendar_period(date.fromisoformat(f"{part.month}-01"), "month") for part in line.parts
+    ]
     for days, part in zip(months, line.parts, strict=True):
         yield _Charge(days=days, name="share", amount=part.share)
         for name, amount in (("corrections", part.corrections), ("restatements", part.restated)):

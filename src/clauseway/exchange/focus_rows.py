@@ -16,7 +16,15 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from clauseway.exchange.focus import NEEDED, VERSIONS_READ, MissingColumns, number_of, rows_of, scale_of, told_of
+from clauseway.exchange.focus import (
+    NEEDED,
+    VERSIONS_READ,
+    MissingColumns,
+    number_of,
+    rows_of,
+    scale_of,
+    told_of,
+)
 from clauseway.exchange.parquet_rows import RepeatedColumns
 from clauseway.exchange.reports import keepable
 from clauseway.ledger.reconciliation import (
@@ -114,7 +122,9 @@ def read_bill(path: Path, products: Iterable[str], cost: str = COSTS[0]) -> Bill
         beside=tuple(beside),
         unread=tuple(unread),
         uncounted=uncounted,
-        period=(min(begin for begin, _ in periods), max(end for _, end in periods)) if periods else None,
+        period=(min(begin for begin, _ in periods), max(end for _, end in periods))
+        if periods
+        else None,
         has_regions=any(row.region for row in rows),
     )
 
@@ -148,7 +158,11 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
                     where=str(path),
                     line=1,
                     todo=f"Export the bill in FOCUS {VERSIONS_READ} with this column"
-                    + (f", or compare another cost: --cost {' or '.join(COSTS)}." if name == cost else "."),
+                    + (
+                        f", or compare another cost: --cost {' or '.join(COSTS)}."
+                        if name == cost
+                        else "."
+                    ),
                 )
                 for name in error.columns
             )
@@ -156,9 +170,13 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
     except RepeatedColumns as error:
         what, why = "a column is there twice", f"{error} could mean either"
         todo = "Give each column a name of its own."
-        raise InvalidInput(Problem(what=what, why=why, where=str(path), line=1, todo=todo)) from None
+        raise InvalidInput(
+            Problem(what=what, why=why, where=str(path), line=1, todo=todo)
+        ) from None
     except (OSError, pa.ArrowException) as error:
-        todo = f"Give a bill in FOCUS {VERSIONS_READ} as CSV, or as Parquet with the ending .parquet."
+        todo = (
+            f"Give a bill in FOCUS {VERSIONS_READ} as CSV, or as Parquet with the ending .parquet."
+        )
         raise InvalidInput(
             Problem(what="the bill cannot be read", why=str(error), where=str(path), todo=todo)
         ) from None
@@ -189,7 +207,9 @@ def _billed(line: int, row: Mapping[str, Any], products: list[str], cost: str) -
 def _currency(row: Mapping[str, Any]) -> str:
     currency = str(row.get("BillingCurrency", ""))
     if not re.fullmatch(r"[A-Z]{3}", currency):
-        raise _Field("BillingCurrency", f"{currency[:40]!r} is no currency" if currency else "it is empty")
+        raise _Field(
+            "BillingCurrency", f"{currency[:40]!r} is no currency" if currency else "it is empty"
+        )
     return currency
 
 
@@ -201,7 +221,9 @@ def _scale(row: Mapping[str, Any], unit: Unit | None) -> tuple[Decimal, Unit]:
     if length is not None and "milli" not in text.lower():
         return scale * length, Unit.AUDIO_INPUT_MILLISECONDS
     if unit is None:
-        raise _Field("SkuMeter", f"{row.get('SkuMeter', '')!r} of {text!r} is no unit that is metered")
+        raise _Field(
+            "SkuMeter", f"{row.get('SkuMeter', '')!r} of {text!r} is no unit that is metered"
+        )
     return scale, unit
 
 

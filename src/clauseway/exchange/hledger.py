@@ -24,20 +24,30 @@ def hledger_text(entries: Iterable[Entry], title: str) -> str:
         *(_COMMODITY.format(currency=currency) for currency in currencies),
         *(f"account {account_name(account)}" for account in uses),
     ]
-    parts = [f"; {_on_one_line(title)}", *(["\n".join(declared)] if declared else []), *map(_transaction, in_order)]
+    parts = [
+        f"; {_on_one_line(title)}",
+        *(["\n".join(declared)] if declared else []),
+        *map(_transaction, in_order),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
 def account_name(account: Account) -> str:
     """An account's name there: its kind's root, then party, name and the other party."""
     return ":".join(
-        map(_component, filter(None, (ROOTS[account.kind].lower(), account.party, account.name, account.about)))
+        map(
+            _component,
+            filter(None, (ROOTS[account.kind].lower(), account.party, account.name, account.about)),
+        )
     )
 
 
 def _component(name: str) -> str:
     """No colon, which divides accounts, no brackets or semicolon, and no two spaces, which end an account's name."""
-    kept = "".join("-" if character in ':;()[]"*!' or not character.isprintable() else character for character in name)
+    kept = "".join(
+        "-" if character in ':;()[]"*!' or not character.isprintable() else character
+        for character in name
+    )
     return "-".join(kept.split())
 
 

@@ -47,7 +47,11 @@ KNOWN, ASSUMED, CHOSEN = "known", "assumed", "chosen"
 RESALE, UNKNOWN = "resale", "unknown"
 _RESALE = "resale of what Azure hosts: a launch on no other cloud"
 PROVIDERS: Mapping[str, Provider] = {
-    "openai": Provider("", "OpenAI's direct offering: it dates the first shipment and is a launch on no cloud", True),
+    "openai": Provider(
+        "",
+        "OpenAI's direct offering: it dates the first shipment and is a launch on no cloud",
+        True,
+    ),
     "azure": Provider("azure", "Microsoft's own cloud"),
     "azure-cognitive-services": Provider("azure", "Microsoft's own cloud, under another name"),
     "amazon-bedrock": Provider("aws", "Amazon's own service on AWS"),
@@ -59,9 +63,13 @@ PROVIDERS: Mapping[str, Provider] = {
     "sap-ai-core": Provider("", _RESALE, standing=ASSUMED),
     "databricks": Provider("", _RESALE, standing=ASSUMED),
     "snowflake-cortex": Provider("", _RESALE, standing=ASSUMED),
-    "openrouter": Provider("", "a router to the endpoints of others: a launch on no cloud", standing=ASSUMED),
+    "openrouter": Provider(
+        "", "a router to the endpoints of others: a launch on no cloud", standing=ASSUMED
+    ),
 }
-_UNKNOWN = Provider("", "no host is on record for this provider: a launch on no cloud", standing=ASSUMED)
+_UNKNOWN = Provider(
+    "", "no host is on record for this provider: a launch on no cloud", standing=ASSUMED
+)
 
 _COLUMNS = (
     "provider", "model", "committed_at", "commit", "event",
@@ -138,11 +146,17 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
                 found.append(read)
     except csv.Error as error:
         todo = "Give a CSV as spreadsheets write it, in UTF-8."
-        problems.append(Problem(what="not valid CSV", why=str(error), where=name, line=rows.line_num, todo=todo))
+        problems.append(
+            Problem(what="not valid CSV", why=str(error), where=name, line=rows.line_num, todo=todo)
+        )
     if problems:
         raise InvalidInput(*problems)
     # A router's own alias (`~…`), such as for the newest model, is no product.
-    return tuple(one for one in _with_opening(found) if _OPENAI.match(one.product) and not one.model.startswith("~"))
+    return tuple(
+        one
+        for one in _with_opening(found)
+        if _OPENAI.match(one.product) and not one.model.startswith("~")
+    )
 
 
 def _check_columns(found: Iterable[str], name: str) -> None:
@@ -153,7 +167,9 @@ def _check_columns(found: Iterable[str], name: str) -> None:
         raise InvalidInput(Problem(what=what, why="it is needed", where=name, line=1, todo=todo))
 
 
-def _listing(row: Mapping[str, str | None], name: str, line: int, problems: list[Problem]) -> Listing | None:
+def _listing(
+    row: Mapping[str, str | None], name: str, line: int, problems: list[Problem]
+) -> Listing | None:
     cells = {column: (row.get(column) or "").strip() for column in _COLUMNS}
     before = len(problems)
 
@@ -161,14 +177,22 @@ def _listing(row: Mapping[str, str | None], name: str, line: int, problems: list
         problems.append(Problem(what=what, why=why, where=name, line=line, todo=todo))
 
     if cells["event"] not in _EVENTS:
-        wrong(f"unknown event {cells['event']!r}", "it is none of the three", f"Write {', '.join(_EVENTS)}.")
+        wrong(
+            f"unknown event {cells['event']!r}",
+            "it is none of the three",
+            f"Write {', '.join(_EVENTS)}.",
+        )
     for column in ("provider", "model", "commit"):
         if not cells[column]:
             wrong(f"no {column}", "the cell is empty", f"Name the {column}.")
     try:
         known = KnownAt(_instant(cells["committed_at"]), line)
     except (ValueError, OverflowError) as error:
-        wrong(f"{cells['committed_at']!r} is no time", str(error), "Write it as 2026-04-27T08:00:00+00:00.")
+        wrong(
+            f"{cells['committed_at']!r} is no time",
+            str(error),
+            "Write it as 2026-04-27T08:00:00+00:00.",
+        )
         known = KnownAt.always()
     prices = [_price(cells[column], wrong) for column in _COLUMNS[5:8]]
     if len(problems) > before:
@@ -234,7 +258,8 @@ def providers_with(chosen: Mapping[str, str]) -> Mapping[str, Provider]:
         UNKNOWN: Provider("", "where it hosts is not known: a launch on no cloud", standing=CHOSEN),
     }
     own = {
-        name: said.get(host) or Provider(host, f"it hosts on {host}", standing=CHOSEN) for name, host in chosen.items()
+        name: said.get(host) or Provider(host, f"it hosts on {host}", standing=CHOSEN)
+        for name, host in chosen.items()
     }
     return {**PROVIDERS, **own}
 
@@ -251,13 +276,17 @@ def shipments(
     Of two of one commit the first by name counts, in whatever order they stand.
     """
     listings = list(listings)
-    open_weights = {one.product for one in listings if one.open_weights or one.product.startswith("gpt-oss")}
+    open_weights = {
+        one.product for one in listings if one.open_weights or one.product.startswith("gpt-oss")
+    }
     first: dict[tuple[str, str], Listing] = {}
     for listing in sorted(listings, key=lambda one: (one.known.instant_ns, one.model, one.commit)):
         if listing.event == "listed" and listing.known <= known_at:
             first.setdefault((listing.provider, listing.product), listing)
     return [
-        _shipment(listing, provider_of(listing.provider, providers), listing.product in open_weights)
+        _shipment(
+            listing, provider_of(listing.provider, providers), listing.product in open_weights
+        )
         for listing in first.values()
     ]
 
@@ -291,7 +320,11 @@ def price_observations(listings: Iterable[Listing]) -> list[PriceObservation]:
         before = last.get((listing.provider, listing.model))
         if listing.event == "removed" or (before is not None and _prices(before) == listing.prices):
             continue
-        corrects = before if before is not None and _only_gains_digits(_prices(before), listing.prices) else None
+        corrects = (
+            before
+            if before is not None and _only_gains_digits(_prices(before), listing.prices)
+            else None
+        )
         observed = PriceObservation(
             provider=listing.provider,
             model=listing.model,
@@ -309,7 +342,9 @@ def price_observations(listings: Iterable[Listing]) -> list[PriceObservation]:
     return found
 
 
-def price_in_force(observations: Iterable[PriceObservation], as_of: date, known_at: KnownAt) -> list[PriceObservation]:
+def price_in_force(
+    observations: Iterable[PriceObservation], as_of: date, known_at: KnownAt
+) -> list[PriceObservation]:
     """Each provider's and model's price on a day, as known at a point: of those in effect the latest, of those of one
     day the one known last."""
     latest: dict[tuple[str, str], PriceObservation] = {}

@@ -178,7 +178,8 @@ class _Policy:
         duties, policy = [duty.node for duty in self.duties], self._policy()
         # ODRL's own terms aside, what an evaluator has to know to come to an answer.
         policy["cw:unknownWithoutProfile"] = [
-            {"@id": PROFILE + name} for name in sorted(_profile_terms([*duties, policy], _prefix(self.extract)))
+            {"@id": PROFILE + name}
+            for name in sorted(_profile_terms([*duties, policy], _prefix(self.extract)))
         ]
         return [*duties, policy]
 
@@ -207,7 +208,9 @@ class _Policy:
                 for product in self._taking(action, term.products):
                     self._permit_of(term.party, term.citation, term.party, action, product, outside)
                     consent = [self._consent(term.party)]
-                    self._permit_of(term.party, term.citation, OTHERS, action, product, outside, consent)
+                    self._permit_of(
+                        term.party, term.citation, OTHERS, action, product, outside, consent
+                    )
         for permission in self.extract.in_force(Permission):
             for action in sorted(permission.actions & {*_OWNED}):
                 self._granted(permission.citation, permission.party, action, permission)
@@ -215,7 +218,13 @@ class _Policy:
             for product in self._taking("use-under-licence", licence.products):
                 for owner, owned in self._owners_of(product):
                     for gives in self._gives(licence, owner):
-                        use = (licence.citation, licence.licensee, "use-under-licence", product, [*owned, *gives])
+                        use = (
+                            licence.citation,
+                            licence.licensee,
+                            "use-under-licence",
+                            product,
+                            [*owned, *gives],
+                        )
                         self._rule("permission", *use, licence.licensor)
             for scope in licence.carries:
                 for action in _sold(scope):
@@ -253,7 +262,9 @@ class _Policy:
             if permission.party == licence.licensor and "license" in permission.actions
         ]
 
-    def _granted(self, citation: Citation, party: str, action: str, scope: Scope | Permission) -> None:
+    def _granted(
+        self, citation: Citation, party: str, action: str, scope: Scope | Permission
+    ) -> None:
         for product in self._taking(action, scope.products or self._owned()):
             self._permit(citation, party, action, product, self._where(scope))
 
@@ -266,11 +277,18 @@ class _Policy:
                 self._permit(fact.citation, operator, action, fact.product, where)
 
     def _permit(
-        self, citation: Citation, party: str, action: str, product: str, constraints: Sequence[Node] = ()
+        self,
+        citation: Citation,
+        party: str,
+        action: str,
+        product: str,
+        constraints: Sequence[Node] = (),
     ) -> None:
         """A permission of what somebody owns, or of what anyone may do."""
         if party == ANYONE:
-            rule = self._rule("permission", citation, party, action, product, constraints, self._owner(product))
+            rule = self._rule(
+                "permission", citation, party, action, product, constraints, self._owner(product)
+            )
             self._attach(rule, action, product, [duty for duty in self.duties if duty.public])
             return
         for owner, owned in self._owners_of(product):
@@ -291,7 +309,12 @@ class _Policy:
         self._attach(rule, action, product, bound, duties)
 
     def _attach(
-        self, rule: Node, action: str, product: str, bound: Sequence[_Duty], duties: Sequence[Node] = ()
+        self,
+        rule: Node,
+        action: str,
+        product: str,
+        bound: Sequence[_Duty],
+        duties: Sequence[Node] = (),
     ) -> None:
         waiting = [
             {"@id": duty.node["@id"]}
@@ -313,22 +336,44 @@ class _Policy:
         }
 
     def _refusal(self, term: RefusalRight) -> None:
-        elsewhere = [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(term.except_clouds)))]
+        elsewhere = [
+            self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(term.except_clouds)))
+        ]
         not_by_holder = [self._constraint("party", "neq", [self._party(term.holder)])]
-        open_while = [*(elsewhere if term.except_clouds else []), *not_by_holder, *self._trade(term)]
+        open_while = [
+            *(elsewhere if term.except_clouds else []),
+            *not_by_holder,
+            *self._trade(term),
+        ]
         met = [self._constraint("passed", "isAnyOf", [term.subject])]
         for action in sorted(term.actions):
             for reach in _REACHED[action]:
                 # What the holder hosts need not be offered to it.
-                hosted = [self._constraint("host", "neq", [self._party(term.holder)])] if reach.actor == "host" else []
+                hosted = (
+                    [self._constraint("host", "neq", [self._party(term.holder)])]
+                    if reach.actor == "host"
+                    else []
+                )
                 for owner, owned in self._owners_or_none(term.products):
                     if reach.actor != "owner" or owner not in (term.holder, ""):
                         still = [*open_while, *hosted, *owned]
-                        self._oblige(term, "offer-first", reach, owner, term.grantor or owner, still, met, term.holder)
+                        self._oblige(
+                            term,
+                            "offer-first",
+                            reach,
+                            owner,
+                            term.grantor or owner,
+                            still,
+                            met,
+                            term.holder,
+                        )
 
     def _precedence(self, term: Precedence) -> None:
         extract = self.extract
-        open_while = [self._constraint("cloud", "neq", [self._cloud(term.first)]), *self._trade(term)]
+        open_while = [
+            self._constraint("cloud", "neq", [self._cloud(term.first)]),
+            *self._trade(term),
+        ]
         if extract.binds_new_only(term):
             # Never shipped counts as later than any day.
             open_while.append(self._constraint("firstShipped", "gteq", [_day(term.since)]))
@@ -424,17 +469,24 @@ class _Policy:
         for product in self._taking(reach.asked, term.products):
             for owner, owned in self._owners_or_none([product]):
                 outside = self._outside(term, action, reach, owner)
-                allowed = [*self._despite(term, action, reach, owner), *self._held(term.products, reach, owner)]
+                allowed = [
+                    *self._despite(term, action, reach, owner),
+                    *self._held(term.products, reach, owner),
+                ]
                 if outside is None or None in allowed or (reach.actor == "owner" and not owner):
                     continue
                 by = self._is_not(owner) if reach.by == ":others" and owner else []
                 constraints = [*everywhere, *owned, *by, *outside, *(one for one in allowed if one)]
                 self._prohibit(term.citation, reach.asked, product, owner, constraints)
 
-    def _outside(self, term: Forbidding, action: str, reach: _Reach, owner: str) -> list[Node] | None:
+    def _outside(
+        self, term: Forbidding, action: str, reach: _Reach, owner: str
+    ) -> list[Node] | None:
         """Whom a term forbids an act that it covers; None where nobody of those who do it."""
         if isinstance(term, Prohibition):
-            return [] if ANYONE in term.parties else self._actor(reach, owner, term.parties, "isAnyOf")
+            return (
+                [] if ANYONE in term.parties else self._actor(reach, owner, term.parties, "isAnyOf")
+            )
         only = term.only
         if only.clouds:
             return [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(only.clouds)))]
@@ -447,17 +499,25 @@ class _Policy:
         inside = {*only.licensees, *([owner] if action == "license" and owner else [])}
         return [self._constraint(reach.to, "isNoneOf", map(self._party, sorted(inside)))]
 
-    def _actor(self, reach: _Reach, owner: str, parties: Iterable[str], operator: str) -> list[Node] | None:
+    def _actor(
+        self, reach: _Reach, owner: str, parties: Iterable[str], operator: str
+    ) -> list[Node] | None:
         """That whoever does an act is one of these parties, or none of them; None where it never is so."""
         if reach.actor != "owner":
             return [self._constraint(reach.actor, operator, map(self._party, sorted(parties)))]
         return [] if (owner in parties) == (operator == "isAnyOf") else None
 
-    def _despite(self, term: Forbidding, action: str, reach: _Reach, owner: str) -> list[Node | None]:
+    def _despite(
+        self, term: Forbidding, action: str, reach: _Reach, owner: str
+    ) -> list[Node | None]:
         """That no permission holds although the term forbids the act: the asker's, the licensing owner's, anyone's."""
         of_owner = reach.actor == "owner" and reach.asked == "use-under-licence"
         return [
-            self._not(_scope_of(permission), action, "" if of_owner or permission.party == ANYONE else permission.party)
+            self._not(
+                _scope_of(permission),
+                action,
+                "" if of_owner or permission.party == ANYONE else permission.party,
+            )
             for permission in self.extract.in_force(Permission)
             if permission.overrides(term.id)
             and action in permission.actions
@@ -491,16 +551,24 @@ class _Policy:
         self._end(term, "use-under-licence", term.products, [ungranted])
         for scope in term.carries:
             for action in _sold(scope):
-                self._end(term, action, scope.products or self._owned(), [*self._where(scope), ungranted])
+                self._end(
+                    term, action, scope.products or self._owned(), [*self._where(scope), ungranted]
+                )
 
-    def _end(self, term: Licence, action: str, products: Iterable[str], where: Sequence[Node]) -> None:
+    def _end(
+        self, term: Licence, action: str, products: Iterable[str], where: Sequence[Node]
+    ) -> None:
         """What has ended, but for what is held anew."""
         granted = [_scope_of(one) for one in self.extract.granted() if one.party == term.licensee]
         for product in self._taking(action, products):
             for owner, owned in self._owners_of(product):
                 if owner == term.licensee:
                     continue
-                anew = [self._not(self._of(scope, product), action) for scope in granted if self._on(scope, product)]
+                anew = [
+                    self._not(self._of(scope, product), action)
+                    for scope in granted
+                    if self._on(scope, product)
+                ]
                 anew += self._held_anew(term, action, product, owner)
                 for gives in self._gives(term, owner) if None not in anew else ():
                     constraints = [*(one for one in anew if one), *where, *owned, *gives]
@@ -509,7 +577,11 @@ class _Policy:
     def _held_anew(self, lost: Licence, action: str, product: str, owner: str) -> list[Node | None]:
         """That no licence in force gives its licensee what another gave."""
         return [
-            self._not(self._of(scope, product), action, beside=() if self._within(product, given) else given)
+            self._not(
+                self._of(scope, product),
+                action,
+                beside=() if self._within(product, given) else given,
+            )
             for licence in self.extract.in_force(Licence)
             if licence.licensee == lost.licensee
             for scope in self._scopes_of(licence, action)
@@ -518,7 +590,11 @@ class _Policy:
         ]
 
     def _scopes_of(self, licence: Licence, action: str) -> list[Scope]:
-        return [Scope(products=licence.products)] if action == "use-under-licence" else list(licence.carries)
+        return (
+            [Scope(products=licence.products)]
+            if action == "use-under-licence"
+            else list(licence.carries)
+        )
 
     def _within(self, product: str, scope: Iterable[str]) -> bool:
         return self.extract.within([product], scope)
@@ -531,7 +607,9 @@ class _Policy:
         whole = scope.products and self._within(product, scope.products)
         return msgspec.structs.replace(scope, products=frozenset()) if whole else scope
 
-    def _end_of(self, term: Licence, action: str, product: str, constraints: Sequence[Node]) -> None:
+    def _end_of(
+        self, term: Licence, action: str, product: str, constraints: Sequence[Node]
+    ) -> None:
         public = [
             self._not(_scope_of(one), action)
             for one in self.extract.public()
@@ -541,7 +619,9 @@ class _Policy:
             ended = [*constraints, *(one for one in public if one)]
             self._rule("prohibition", term.citation, term.licensee, action, product, ended)
 
-    def _prohibit(self, citation: Citation, action: str, product: str, owner: str, constraints: Sequence[Node]) -> None:
+    def _prohibit(
+        self, citation: Citation, action: str, product: str, owner: str, constraints: Sequence[Node]
+    ) -> None:
         """A prohibition of what somebody owns. Of what nobody owns only what is left to anyone can be forbidden."""
         if owner:
             self._rule("prohibition", citation, ANYONE, action, product, constraints)
@@ -556,9 +636,14 @@ class _Policy:
     def _share(self, term: RevenueShareTerm) -> None:
         base = term.base
         # An empty name stands for a product or a cloud that is not named.
-        counted = [*self._not_in(base.excludes), *(self._in({*base.products, ""}) if base.products else [])]
+        counted = [
+            *self._not_in(base.excludes),
+            *(self._in({*base.products, ""}) if base.products else []),
+        ]
         if base.clouds:
-            counted.append(self._constraint("cloud", "isAnyOf", map(self._cloud, sorted({*base.clouds, ""}))))
+            counted.append(
+                self._constraint("cloud", "isAnyOf", map(self._cloud, sorted({*base.clouds, ""})))
+            )
         rule = self._rule("obligation", term.citation, term.payer, "share-revenue", "", counted)
         rule["odrl:compensatedParty"] = self._party(term.payee)
         rule["cw:rate"] = term.rate
@@ -579,7 +664,11 @@ class _Policy:
     ) -> Node:
         self.times[citation.term] = self.times.get(citation.term, 0) + 1
         assigner = owner or (self._owner(product) if product else party)
-        types = {"permission": "odrl:Permission", "prohibition": "odrl:Prohibition", "obligation": "odrl:Duty"}
+        types = {
+            "permission": "odrl:Permission",
+            "prohibition": "odrl:Prohibition",
+            "obligation": "odrl:Duty",
+        }
         rule: Node = {
             "@id": f"{_prefix(self.extract)}rule:{_escaped(citation.term)}:{self.times[citation.term]}",
             "@type": types[kind],
@@ -602,7 +691,8 @@ class _Policy:
             name
             for name in sorted(products)
             if any(
-                asked & known.actions and (catalog.belongs(known.id, name) or catalog.belongs(name, known.id))
+                asked & known.actions
+                and (catalog.belongs(known.id, name) or catalog.belongs(name, known.id))
                 for known in catalog.classes.values()
             )
         ]
@@ -611,7 +701,11 @@ class _Policy:
         return sorted(frozenset[str]().union(*(term.products for term, _ in self.extract.owned())))
 
     def _owner(self, product: str) -> str:
-        owners = [term.party for term, _ in self.extract.owned() if self.extract.overlap([product], term.products)]
+        owners = [
+            term.party
+            for term, _ in self.extract.owned()
+            if self.extract.overlap([product], term.products)
+        ]
         return owners[0] if owners else ANYONE
 
     def _owners_of(self, *products: str) -> list[tuple[str, list[Node]]]:
@@ -621,7 +715,9 @@ class _Policy:
             if self.extract.overlap(products, term.products):
                 whole = self.extract.within(products, term.products)
                 less = [one for one in taken if self.extract.overlap(products, [one])]
-                found.append((term.party, [*([] if whole else self._in(term.products)), *self._not_in(less)]))
+                found.append(
+                    (term.party, [*([] if whole else self._in(term.products)), *self._not_in(less)])
+                )
                 if whole:
                     break
         return found
@@ -654,14 +750,20 @@ class _Policy:
         ]
         return [self._constraint(operand, operator, values) for operand, values in asked if values]
 
-    def _not(self, scope: Scope, action: str, party: str = "", beside: Iterable[str] = ()) -> Node | None:
+    def _not(
+        self, scope: Scope, action: str, party: str = "", beside: Iterable[str] = ()
+    ) -> Node | None:
         """That an act lies outside a scope, is of another party, or about nothing `beside`: outside one of these parts.
         Empty where it always does, None where never."""
         if scope.actions and action not in scope.actions:
             return {}
         parts = [
             *self._not_in(scope.products),
-            *([self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(scope.clouds)))] if scope.clouds else []),
+            *(
+                [self._constraint("cloud", "isNoneOf", map(self._cloud, sorted(scope.clouds)))]
+                if scope.clouds
+                else []
+            ),
             *self._trade(scope, "isNoneOf"),
             *(self._is_not(party) if party else []),
             *self._not_in(beside),
@@ -699,7 +801,9 @@ class _Policy:
 
 
 def _any_of(*parts: Node) -> Node:
-    return parts[0] if len(parts) == 1 else {"@type": "odrl:LogicalConstraint", "odrl:or": list(parts)}
+    return (
+        parts[0] if len(parts) == 1 else {"@type": "odrl:LogicalConstraint", "odrl:or": list(parts)}
+    )
 
 
 def _scope_of(term: Permission) -> Scope:
@@ -725,7 +829,11 @@ def _profile() -> Iterator[Node]:
     for action, meaning in _ACTIONS.items():
         included = {"odrl:includedIn": {"@id": "odrl:use"}}
         yield {"@id": PROFILE + action, "@type": "odrl:Action", **included, "rdfs:comment": meaning}
-    yield {"@id": "odrl:obtainConsent", "@type": "odrl:Action", "odrl:includedIn": {"@id": "odrl:use"}}
+    yield {
+        "@id": "odrl:obtainConsent",
+        "@type": "odrl:Action",
+        "odrl:includedIn": {"@id": "odrl:use"},
+    }
     for operand, meaning in _OPERANDS.items():
         yield {"@id": PROFILE + operand, "@type": "odrl:LeftOperand", "rdfs:comment": meaning}
     for member, meaning in _MEMBERS.items():
@@ -753,8 +861,13 @@ def _parties(extract: Extract) -> Iterator[Node]:
             **_reference(extract, "party", name),
             "@type": "odrl:Party",
             "odrl:partOf": _reference(extract, "party", ANYONE),
-            "cw:operates": [_reference(extract, "cloud", cloud) for cloud in sorted(extract.catalog.own_cloud(name))],
-            "cw:granted": [_reference(extract, "asset", grant.product) for grant in extract.grants(name)],
+            "cw:operates": [
+                _reference(extract, "cloud", cloud)
+                for cloud in sorted(extract.catalog.own_cloud(name))
+            ],
+            "cw:granted": [
+                _reference(extract, "asset", grant.product) for grant in extract.grants(name)
+            ],
         }
 
 
@@ -769,13 +882,21 @@ def _assets(extract: Extract) -> Iterator[Node]:
             **_reference(extract, "asset", product.id),
             "@type": "odrl:Asset",
             "odrl:partOf": _reference(extract, "asset", product.product_class),
-            **({"cw:owner": _reference(extract, "party", owner)} if (owner := extract.owner(product.id)) else {}),
+            **(
+                {"cw:owner": _reference(extract, "party", owner)}
+                if (owner := extract.owner(product.id))
+                else {}
+            ),
             **({"cw:firstShipped": _day(first)} if first else {}),
             "cw:launch": [_launch(extract, launch) for launch in extract.launches(product.id)],
             **({"cw:answer": _answer(answer)} if answer else {}),
         }
     for subject, citation in sorted(extract.offers().items()):
-        yield {"@id": f"{_prefix(extract)}offer:{_escaped(subject)}", "cw:passed": subject, **_cited(citation)}
+        yield {
+            "@id": f"{_prefix(extract)}offer:{_escaped(subject)}",
+            "cw:passed": subject,
+            **_cited(citation),
+        }
 
 
 def _regions(extract: Extract) -> Iterator[Node]:
@@ -792,7 +913,12 @@ def _regions(extract: Extract) -> Iterator[Node]:
 def _launch(extract: Extract, launch: Launch) -> Node:
     cloud = _reference(extract, "cloud", launch.cloud)
     effective = _day(launch.effective)
-    return {"cw:cloud": cloud, "cw:stage": launch.stage, "cw:effective": effective, **_cited(launch.citation)}
+    return {
+        "cw:cloud": cloud,
+        "cw:stage": launch.stage,
+        "cw:effective": effective,
+        **_cited(launch.citation),
+    }
 
 
 def _answer(answer: Answer) -> Node:

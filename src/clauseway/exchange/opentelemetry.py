@@ -14,7 +14,14 @@ from typing import Any
 
 import msgspec
 
-from clauseway.exchange.reports import Malformed, Reported, json_values, keepable, list_of, object_of
+from clauseway.exchange.reports import (
+    Malformed,
+    Reported,
+    json_values,
+    keepable,
+    list_of,
+    object_of,
+)
 from clauseway.metering import Unit
 from clauseway.metering.checks import fields
 
@@ -60,7 +67,9 @@ def read_opentelemetry(path: Path) -> Iterator[Reported]:
     for line, value, wrong in json_values(path):
         if wrong:
             yield Reported(line=line, fields={"export": value}, unreadable=wrong)
-        elif not isinstance(value, dict) or not ("resourceSpans" in value or "resourceMetrics" in value):
+        elif not isinstance(value, dict) or not (
+            "resourceSpans" in value or "resourceMetrics" in value
+        ):
             why = "no OTLP JSON of spans or metrics"
             yield Reported(line=line, fields={"export": value}, unreadable=why)
         else:
@@ -102,7 +111,9 @@ def _inside(
 def _span(line: int, shared: Mapping[str, Any], span: Mapping[str, Any]) -> Iterator[Reported]:
     attributes = {**shared, **_attributes(span)}
     if _METERED in attributes:
-        yield Reported(line=line, fields={}, skipped="a request that a gateway of ours metered itself")
+        yield Reported(
+            line=line, fields={}, skipped="a request that a gateway of ours metered itself"
+        )
         return
     if not any(name in attributes for name in _UNITS):
         yield Reported(line=line, fields={}, skipped="a span without token counts")
@@ -121,7 +132,11 @@ def _span(line: int, shared: Mapping[str, Any], span: Mapping[str, Any]) -> Iter
 def _span_id(span: Mapping[str, Any]) -> str:
     """What identifies a span; nothing where a part of it is missing, so that two such are not taken for one."""
     trace, own = span.get("traceId"), span.get("spanId")
-    return f"{trace}/{own}" if isinstance(trace, str) and isinstance(own, str) and trace and own else ""
+    return (
+        f"{trace}/{own}"
+        if isinstance(trace, str) and isinstance(own, str) and trace and own
+        else ""
+    )
 
 
 def _metric(line: int, shared: Mapping[str, Any], metric: Mapping[str, Any]) -> Iterator[Reported]:
@@ -138,7 +153,9 @@ def _metric(line: int, shared: Mapping[str, Any], metric: Mapping[str, Any]) -> 
             yield Reported(line=line, fields={"point": point}, unreadable=str(error))
 
 
-def _point(line: int, shared: Mapping[str, Any], point: Mapping[str, Any], *, is_delta: bool) -> Reported:
+def _point(
+    line: int, shared: Mapping[str, Any], point: Mapping[str, Any], *, is_delta: bool
+) -> Reported:
     attributes = {**shared, **_attributes(point)}
     kind = str(attributes.pop("gen_ai.token.type", ""))
     row = _named(attributes)
@@ -156,7 +173,9 @@ def _point(line: int, shared: Mapping[str, Any], point: Mapping[str, Any], *, is
         "aggregated": True,
     }
     if not is_delta:
-        return Reported(line=line, fields=row, unreadable="a cumulative point: export it with delta temporality")
+        return Reported(
+            line=line, fields=row, unreadable="a cumulative point: export it with delta temporality"
+        )
     return Reported(line=line, fields=row)
 
 
@@ -171,7 +190,11 @@ def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
     if product := attributes.get("gen_ai.request.model") or attributes.get("gen_ai.response.model"):
         found["product"] = product
     found |= {ours: attributes[name] for name, ours in _NAMES.items() if name in attributes}
-    ours = {name.removeprefix(_OURS): value for name, value in attributes.items() if name.startswith(_OURS)}
+    ours = {
+        name.removeprefix(_OURS): value
+        for name, value in attributes.items()
+        if name.startswith(_OURS)
+    }
     return found | {name: value for name, value in ours.items() if name in _OUR_FIELDS}
 
 

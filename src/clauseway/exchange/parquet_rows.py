@@ -22,7 +22,9 @@ def check_names(names: list[str]) -> None:
         raise RepeatedColumns(", ".join(again))
 
 
-def parquet_rows(path: Path, check: Callable[[list[str]], None]) -> Iterator[tuple[int, dict[str, Any], str]]:
+def parquet_rows(
+    path: Path, check: Callable[[list[str]], None]
+) -> Iterator[tuple[int, dict[str, Any], str]]:
     """Each row with its number from 1, and where it could not be read, why; `check` is asked of the columns first.
 
     Raises RepeatedColumns, ArrowException for a file that is none or is damaged, and what `check` raises.

@@ -263,8 +263,12 @@ def rego_module(extract: Extract) -> str:
 def _catalog(extract: Extract) -> list[str]:
     """What the agreement speaks about: amendments, who operates which cloud, in which scopes a product lies."""
     catalog = extract.catalog
-    scopes = {name: extract.scopes_of(name) for name in sorted({*catalog.products, *catalog.classes})}
-    shipped = {name: day for name in sorted(catalog.products) if (day := extract.first_shipped(name))}
+    scopes = {
+        name: extract.scopes_of(name) for name in sorted({*catalog.products, *catalog.classes})
+    }
+    shipped = {
+        name: day for name in sorted(catalog.products) if (day := extract.first_shipped(name))
+    }
     return [
         f"amendments := {_set(extract.force.amendments)}",
         f"regions := {_set([*catalog.regions, ELSEWHERE] if catalog.regions else [])}",
@@ -308,7 +312,9 @@ def _terms(extract: Extract) -> list[str]:
     for exclusivity in extract.in_force(Exclusivity):
         written += _exclusivity(exclusivity)
     for prohibition in extract.in_force(Prohibition):
-        named = [] if ANYONE in prohibition.parties else [f"act.party in {_set(prohibition.parties)}"]
+        named = (
+            [] if ANYONE in prohibition.parties else [f"act.party in {_set(prohibition.parties)}"]
+        )
         written += _forbidding(prohibition, prohibition.actions, named)
     for refusal in extract.in_force(RefusalRight):
         written.append(_refusal(refusal))
@@ -322,7 +328,9 @@ def _terms(extract: Extract) -> list[str]:
 def _permission(extract: Extract, term: Permission) -> list[str]:
     public = term in extract.public()
     who = [] if public else [f"act.party == {_text(term.party)}"]
-    rules = [_rule(term.citation, "public(act)" if public else "granted(act)", [*who, *_scope(term)])]
+    rules = [
+        _rule(term.citation, "public(act)" if public else "granted(act)", [*who, *_scope(term)])
+    ]
     holder = [] if public else [f"party == {_text(term.party)}"]
     for name in sorted(term.despite):
         which = "_" if name == ANY_TERM else _text(name)
@@ -338,7 +346,11 @@ def _permission(extract: Extract, term: Permission) -> list[str]:
 def _licence(head: str, term: Licence) -> list[str]:
     """A licence to use, and what else it carries: serving and selling, the only acts that rest on one."""
     who = [f"act.party == {_text(term.licensee)}", f"gives({_text(term.licensor)}, act.product)"]
-    use = [*who, 'act.action == "use-under-licence"', f"lies_in(act.product, {_set(term.products)})"]
+    use = [
+        *who,
+        'act.action == "use-under-licence"',
+        f"lies_in(act.product, {_set(term.products)})",
+    ]
     rules = [_rule(term.citation, head, use)]
     for scope in term.carries:
         if sold := (scope.actions or _SOLD) & _SOLD:
@@ -350,10 +362,14 @@ def _licence(head: str, term: Licence) -> list[str]:
 def _exclusivity(term: Exclusivity) -> list[str]:
     actions = frozenset(action for action in term.actions if term.bears_on(action))
     if not term.only.licensees:
-        field = {"clouds": "cloud", "sellers": "seller", "regions": "region", "parties": "party"}[term.only.part]
+        field = {"clouds": "cloud", "sellers": "seller", "regions": "region", "parties": "party"}[
+            term.only.part
+        ]
         return _forbidding(term, actions, [f"not act.{field} in {_set(term.only.names)}"])
     kept = _set(term.only.licensees)
-    licensing = _forbidding(term, actions & {LICENSE}, [f"not act.to in {kept}", "act.to != owner(act.product)"])
+    licensing = _forbidding(
+        term, actions & {LICENSE}, [f"not act.to in {kept}", "act.to != owner(act.product)"]
+    )
     return licensing + _forbidding(term, actions & {USE}, [f"not act.party in {kept}"])
 
 
@@ -377,7 +393,9 @@ def _refusal(term: RefusalRight) -> str:
     grantor = _text(term.grantor) if term.grantor else "owner(act.product)"
     binds = f"offers(act, party, {_text(term.holder)}, {grantor})"
     open_while = f"not {_text(term.subject)} in passed"
-    return _rule(term.citation, "waits(act, party)", [binds, *_scope(_traded(term)), *elsewhere, open_while])
+    return _rule(
+        term.citation, "waits(act, party)", [binds, *_scope(_traded(term)), *elsewhere, open_while]
+    )
 
 
 def _precedence(extract: Extract, term: Precedence) -> list[str]:
@@ -385,7 +403,11 @@ def _precedence(extract: Extract, term: Precedence) -> list[str]:
     elsewhere = f"act.cloud != {_text(term.first)}"
     unless = f"not freed({_text(term.id)}, act.product)"
     rules = [
-        _rule(term.citation, "waits(act, _)", [f"act.party == {_text(term.party)}", *acts, elsewhere, unless]),
+        _rule(
+            term.citation,
+            "waits(act, _)",
+            [f"act.party == {_text(term.party)}", *acts, elsewhere, unless],
+        ),
     ]
     freed = f"freed({_text(term.id)}, product)"
     answer = ["some answer in answered", "answer.product == product"]
@@ -404,7 +426,9 @@ def _precedence(extract: Extract, term: Precedence) -> list[str]:
 
 def _share(term: RevenueShareTerm) -> str:
     between = [f"act.party == {_text(term.payer)}", f"act.to == {_text(term.payee)}"]
-    excludes = [f"not lies_in(act.product, {_set(term.base.excludes)})"] if term.base.excludes else []
+    excludes = (
+        [f"not lies_in(act.product, {_set(term.base.excludes)})"] if term.base.excludes else []
+    )
     products = [f"of_base(act.product, {_set(term.base.products)})"] if term.base.products else []
     clouds = [f"act.cloud in {_set(term.base.clouds | {''})}"] if term.base.clouds else []
     return _rule(term.citation, "due(act)", [*between, *excludes, *products, *clouds])
@@ -447,7 +471,11 @@ def _facts(extract: Extract) -> list[str]:
     ]
     for product in sorted(catalog.products):
         if answer := facts.answer(product, extract.as_of):
-            values = {"product": _text(product), "can": _truth(answer.can), "declines": _truth(answer.declines)}
+            values = {
+                "product": _text(product),
+                "can": _truth(answer.can),
+                "declines": _truth(answer.declines),
+            }
             written.append(_element("answered", _object(values), answer.citation))
     for subject, citation in sorted(extract.offers().items()):
         written.append(_element("passed", _text(subject), citation))
@@ -472,7 +500,11 @@ def _element(name: str, value: str, citation: Citation) -> str:
 
 def _metadata(citation: Citation) -> str:
     """OPA's annotation comment, in YAML: where the rule stands in the agreement."""
-    custom = [("amendment", citation.amendment), ("document", citation.document), ("source", citation.source)]
+    custom = [
+        ("amendment", citation.amendment),
+        ("document", citation.document),
+        ("source", citation.source),
+    ]
     return "\n".join(
         [
             "# METADATA",

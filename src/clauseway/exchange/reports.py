@@ -129,7 +129,11 @@ def _document(file: IO[bytes]) -> Iterator[tuple[int, Any, str]]:
     file.seek(start)
     whole = file.read(_DOCUMENT_BYTES_MAX)
     if file.read(1):
-        yield 1, _shown(whole), f"no document: it is longer than {_DOCUMENT_BYTES_MAX >> 20} MB; write lines"
+        yield (
+            1,
+            _shown(whole),
+            f"no document: it is longer than {_DOCUMENT_BYTES_MAX >> 20} MB; write lines",
+        )
         return
     if not whole.strip():
         return  # a day on which nothing was used, as somebody's export has it
@@ -137,7 +141,9 @@ def _document(file: IO[bytes]) -> Iterator[tuple[int, Any, str]]:
     yield 1, value, wrong
 
 
-def _elements(file: IO[bytes], unicode: IncrementalDecoder, text: str) -> Iterator[tuple[int, Any, str]]:
+def _elements(
+    file: IO[bytes], unicode: IncrementalDecoder, text: str
+) -> Iterator[tuple[int, Any, str]]:
     """The elements of an array of which `text` is the beginning; what is none is passed by up to the next comma."""
     decoder, line, at_end = json.JSONDecoder(), 1, False
     while True:

@@ -65,7 +65,10 @@ def unsigned(statement: Statement) -> Signatures:
 
 def line_digests(statement: Statement) -> dict[str, str]:
     """SHA-256 of each line's canonical JSON, by the line's name."""
-    return {line.id: hashlib.sha256(msgspec.json.encode(line, order="sorted")).hexdigest() for line in statement.lines}
+    return {
+        line.id: hashlib.sha256(msgspec.json.encode(line, order="sorted")).hexdigest()
+        for line in statement.lines
+    }
 
 
 def payload(document: Signatures, number: int) -> bytes:
@@ -83,8 +86,13 @@ def written(document: Signatures) -> bytes:
 def changed_lines(document: Signatures, statement: Statement) -> list[str]:
     """What the statement at hand says otherwise than the signed one, line by line, in sentences."""
     now = line_digests(statement)
-    found = [f"line {name} was signed and is gone" for name in sorted(document.lines.keys() - now.keys())]
-    found += [f"line {name} is not in what was signed" for name in sorted(now.keys() - document.lines.keys())]
+    found = [
+        f"line {name} was signed and is gone" for name in sorted(document.lines.keys() - now.keys())
+    ]
+    found += [
+        f"line {name} is not in what was signed"
+        for name in sorted(now.keys() - document.lines.keys())
+    ]
     found += [
         f"line {name} says otherwise than what was signed"
         for name in sorted(now.keys() & document.lines.keys())

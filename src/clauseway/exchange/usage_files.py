@@ -59,7 +59,9 @@ def check_format(form: str) -> None:
         raise InvalidInput(Problem(what=what, why=why, where="--format", todo=todo))
 
 
-def read_usage(path: Path, form: str, products: Iterable[str], rows: int) -> Iterator[list[Reported]]:
+def read_usage(
+    path: Path, form: str, products: Iterable[str], rows: int
+) -> Iterator[list[Reported]]:
     """The rows of a file of a format, so many at a time. `products` are looked for in meters' names."""
     reader = _reader(form, path, products)
     while some := _next(reader, path, rows):
@@ -83,11 +85,15 @@ def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
     except MissingColumns as error:
         what, why = "it is no FOCUS file", f"it has no {error}"
         todo = f"Export usage with the columns of FOCUS {VERSIONS_READ}, or name another --format."
-        raise InvalidInput(Problem(what=what, why=why, where=str(path), line=1, todo=todo)) from None
+        raise InvalidInput(
+            Problem(what=what, why=why, where=str(path), line=1, todo=todo)
+        ) from None
     except RepeatedColumns as error:
         what, why = "a column is there twice", f"{error} could mean either"
         todo = "Give each column a name of its own."
-        raise InvalidInput(Problem(what=what, why=why, where=str(path), line=1, todo=todo)) from None
+        raise InvalidInput(
+            Problem(what=what, why=why, where=str(path), line=1, todo=todo)
+        ) from None
     except (OSError, pa.ArrowException) as error:
         raise InvalidInput(_unreadable(path, error)) from None
 
@@ -106,4 +112,6 @@ def _check_own(names: list[str]) -> None:
 
 def _unreadable(path: Path, error: Exception) -> Problem:
     why = (error.strerror if isinstance(error, OSError) else "") or str(error).splitlines()[0]
-    return Problem(what="the file cannot be read", why=why, where=str(path), todo="Give a readable file.")
+    return Problem(
+        what="the file cannot be read", why=why, where=str(path), todo="Give a readable file."
+    )

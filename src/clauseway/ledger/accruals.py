@@ -103,7 +103,9 @@ def _wanted(settlement: Settlement) -> Iterator[tuple[str, _Wanted]]:
                 ),
             )
     for change in settlement.corrections:
-        narration = f"{change.payer} to {change.payee}, for {change.period.begin:%Y-%m}: {change.line}"
+        narration = (
+            f"{change.payer} to {change.payee}, for {change.period.begin:%Y-%m}: {change.line}"
+        )
         yield (
             f"{corrected}{change.period.begin}|{change.line}",
             _Wanted(
@@ -118,17 +120,25 @@ def _wanted(settlement: Settlement) -> Iterator[tuple[str, _Wanted]]:
         )
 
 
-def _accrual(settlement: Settlement, wanted: _Wanted, reference: str, before: Sequence[Entry]) -> Entry:
+def _accrual(
+    settlement: Settlement, wanted: _Wanted, reference: str, before: Sequence[Entry]
+) -> Entry:
     held = balances(before)
-    legs = {account: amount - held.get(account, _ZERO) for account, amount in wanted.balances().items()}
-    return _entry(settlement, reference, before, wanted.day, wanted.narration, legs, (wanted.citation,))
+    legs = {
+        account: amount - held.get(account, _ZERO) for account, amount in wanted.balances().items()
+    }
+    return _entry(
+        settlement, reference, before, wanted.day, wanted.narration, legs, (wanted.citation,)
+    )
 
 
 def _reversal(settlement: Settlement, reference: str, before: Sequence[Entry]) -> Entry:
     """What was accrued for a line that the settlement no longer has, taken back."""
     legs = {account: -balance for account, balance in balances(before).items()}
     citations = before[0].postings[0].citations
-    return _entry(settlement, reference, before, before[0].day, before[0].narration, legs, citations)
+    return _entry(
+        settlement, reference, before, before[0].day, before[0].narration, legs, citations
+    )
 
 
 def _entry(
@@ -146,5 +156,7 @@ def _entry(
         reference=reference,
         day=day,
         narration=f"{narration}, {done}" if before else narration,
-        postings=tuple(Posting(account, amount, USD, citations) for account, amount in legs.items() if amount),
+        postings=tuple(
+            Posting(account, amount, USD, citations) for account, amount in legs.items() if amount
+        ),
     )

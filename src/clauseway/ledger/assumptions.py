@@ -73,10 +73,14 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
 class Assumptions:
     """Every figure with its value, and which were accepted. Frozen once read; values were checked when it was."""
 
-    def __init__(self, all_: Mapping[str, Assumption], wholesale: Mapping[str, Decimal], opening: Decimal) -> None:
+    def __init__(
+        self, all_: Mapping[str, Assumption], wholesale: Mapping[str, Decimal], opening: Decimal
+    ) -> None:
         self._all = all_
         self._wholesale = wholesale
-        self.opening_balance = opening  # USD paid before the share began, where all payments count toward its cap
+        self.opening_balance = (
+            opening  # USD paid before the share began, where all payments count toward its cap
+        )
 
     def percentage(self, name: str) -> Decimal:
         """The rate that a figure names or a term states, as a fraction of one."""
@@ -109,17 +113,27 @@ class Assumptions:
             if figure is None:
                 why = "a term of the agreement names it and nothing declares it"
                 todo = "Declare it with the agreement's figures."
-                problems.append(Problem(what=f"figure {name} has no value", why=why, where="agreement", todo=todo))
+                problems.append(
+                    Problem(
+                        what=f"figure {name} has no value", why=why, where="agreement", todo=todo
+                    )
+                )
             elif figure.standing in (REPORTED, PLACEHOLDER) and not figure.accepted:
                 why = f"{figure.text.rstrip('.')}; {_undisclosed_value(figure)}"
                 todo = f"Accept it with --assume {name}, or give another value with --assume {name}=VALUE."
-                problems.append(Problem(what=f"{name} is undisclosed", why=why, where="--assume", todo=todo))
+                problems.append(
+                    Problem(what=f"{name} is undisclosed", why=why, where="--assume", todo=todo)
+                )
         return problems
 
     def used(self, names: Iterable[str]) -> tuple[Assumption, ...]:
         """Return what a statement must name: all figures of ours, and of the others those among `names`."""
         wanted = set(names)
-        return tuple(a for name, a in sorted(self._all.items()) if name in wanted or a.standing_of_figure == OURS)
+        return tuple(
+            a
+            for name, a in sorted(self._all.items())
+            if name in wanted or a.standing_of_figure == OURS
+        )
 
 
 def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Assumptions:
@@ -131,7 +145,9 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
         if name not in figures:
             todo = f"Name one of {', '.join(sorted(figures))}."
             why = "the agreement declares no such figure"
-            problems.append(Problem(what=f"unknown assumption {name!r}", why=why, where="--assume", todo=todo))
+            problems.append(
+                Problem(what=f"unknown assumption {name!r}", why=why, where="--assume", todo=todo)
+            )
         elif error := _unreadable(figures[name], value or figures[name].value):
             problems.append(_refusal(item, error, figures[name]))
         else:
@@ -143,7 +159,11 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
             if (before := of_whom.setdefault(seller, value)) != value:
                 twice = BadNumber(f"it was given as {before} too", "")
                 problems.append(_refusal(f"{name}={value}", twice, figures[name]))
-    problems += [problem for name in figures.keys() - values.keys() for problem in _badly_declared(figures[name])]
+    problems += [
+        problem
+        for name in figures.keys() - values.keys()
+        for problem in _badly_declared(figures[name])
+    ]
     if problems:
         raise InvalidInput(*problems)
     return _filled(values, figures)
@@ -160,7 +180,10 @@ def _unreadable(figure: Figure, value: str) -> BadNumber | None:
 
 def _badly_declared(figure: Figure) -> list[Problem]:
     """A default that holds without being named, and does not fit what it is used for."""
-    if figure.id not in (WHOLESALE, CAP_COUNTS) or (error := _unreadable(figure, figure.value)) is None:
+    if (
+        figure.id not in (WHOLESALE, CAP_COUNTS)
+        or (error := _unreadable(figure, figure.value)) is None
+    ):
         return []
     place = figure.citation
     return [error.problem(f"figure {figure.id} says {figure.value!r}", place.document, place.line)]
@@ -206,7 +229,8 @@ def _opening(figure: Figure, value: str) -> Decimal:
     name, _, amount = value.partition(":")
     if name != ALL_PAYMENTS:
         raise BadNumber(
-            "it is another word", f"Write {figure.value}, or {ALL_PAYMENTS}: and what had been paid before."
+            "it is another word",
+            f"Write {figure.value}, or {ALL_PAYMENTS}: and what had been paid before.",
         )
     if not amount:
         raise BadNumber("what had been paid before is missing", f"Write {ALL_PAYMENTS}:AMOUNT.")
@@ -216,7 +240,10 @@ def _opening(figure: Figure, value: str) -> Decimal:
 def _refusal(item: str, error: BadNumber, figure: Figure) -> Problem:
     todo = f"Or accept it as declared with --assume {figure.id} ({figure.value})."
     return Problem(
-        what=f"--assume {item} cannot be read", why=error.why, where="--assume", todo=f"{error.todo} {todo}".strip()
+        what=f"--assume {item} cannot be read",
+        why=error.why,
+        where="--assume",
+        todo=f"{error.todo} {todo}".strip(),
     )
 
 

@@ -15,7 +15,14 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.ledger.assumptions import Assumption
-from clauseway.ledger.settlement import CapState, Ended, Settlement, ShareLine, ShareResult, described
+from clauseway.ledger.settlement import (
+    CapState,
+    Ended,
+    Settlement,
+    ShareLine,
+    ShareResult,
+    described,
+)
 from clauseway.values import Citation, Interval, exact_sum
 
 _ZERO = Decimal(0)
@@ -87,7 +94,10 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_same(self) -> bool:
         """Whether no line differs, in base or amount."""
-        return all((line.real.base, line.real.amount) == (line.other.base, line.other.amount) for line in self.lines)
+        return all(
+            (line.real.base, line.real.amount) == (line.other.base, line.other.amount)
+            for line in self.lines
+        )
 
 
 class _Key(NamedTuple):
@@ -100,7 +110,9 @@ class _Key(NamedTuple):
 
 def beside(real: Settlement, other: Settlement) -> Beside:
     """Two settlements of one period, line by line with totals. Neither is changed."""
-    assert real.period == other.period, f"{real.period} and {other.period} are not beside each other"
+    assert real.period == other.period, (
+        f"{real.period} and {other.period} are not beside each other"
+    )
     lines = _lines(real, other)
     directions = _directions(real, other)
     return Beside(
@@ -171,7 +183,9 @@ def _direction(payer: str, payee: str, real: Settlement, other: Settlement) -> D
 
 def due(settlement: Settlement, payer: str, payee: str) -> Decimal:
     """All that `payer` owes `payee` for the period."""
-    return exact_sum(share.amount for share in settlement.shares if (share.payer, share.payee) == (payer, payee))
+    return exact_sum(
+        share.amount for share in settlement.shares if (share.payer, share.payee) == (payer, payee)
+    )
 
 
 def _caps(settlement: Settlement, payer: str, payee: str) -> tuple[CapState, ...]:
@@ -191,7 +205,12 @@ def _parties(directions: Iterable[DirectionBeside]) -> tuple[PartyBeside, ...]:
             side[one.payee] = exact_sum((side.get(one.payee, _ZERO), amount))
             side[one.payer] = _less(side.get(one.payer, _ZERO), amount)
     return tuple(
-        PartyBeside(party=party, real=real[party], other=other[party], gains=_less(other[party], real[party]))
+        PartyBeside(
+            party=party,
+            real=real[party],
+            other=other[party],
+            gains=_less(other[party], real[party]),
+        )
         for party in sorted(real)
     )
 

@@ -154,7 +154,15 @@ def _is_restated(change: Change, closed: Settlement, now: Settlement) -> bool:
 
 def never_closed(period: Interval, inputs: Inputs) -> Settlement:
     """A period before the first that was closed: nothing was stated of it. It has no receipt and cannot be restated."""
-    return Settlement(period=period, shares=(), ended=(), assumptions=(), needs_order=(), inputs=inputs, receipt="")
+    return Settlement(
+        period=period,
+        shares=(),
+        ended=(),
+        assumptions=(),
+        needs_order=(),
+        inputs=inputs,
+        receipt="",
+    )
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +189,10 @@ def told_of(settlement: Settlement) -> Told:
         restates=settlement.restates,
         terms=tuple(share.term for share in settlement.shares),
         accepted=tuple(
-            f"{one.name}={value}" for one in settlement.assumptions if one.accepted for value in one.value.split("; ")
+            f"{one.name}={value}"
+            for one in settlement.assumptions
+            if one.accepted
+            for value in one.value.split("; ")
         ),
         corrections=settlement.corrections,
         changes=settlement.changes,
@@ -211,25 +222,38 @@ def _net(found: Sequence[Change], counted: Sequence[Change]) -> Change:
     last = found[-1]
 
     def old(name: str) -> Decimal:
-        moved = exact_sum(getattr(one, f"new_{name}") - getattr(one, f"old_{name}") for one in found)
-        before = exact_sum(getattr(one, f"new_{name}") - getattr(one, f"old_{name}") for one in counted)
+        moved = exact_sum(
+            getattr(one, f"new_{name}") - getattr(one, f"old_{name}") for one in found
+        )
+        before = exact_sum(
+            getattr(one, f"new_{name}") - getattr(one, f"old_{name}") for one in counted
+        )
         return exact_sum((getattr(last, f"new_{name}"), -moved, before))
 
     return msgspec.structs.replace(
         last,
-        old=exact_sum((last.new, *(-one.amount for one in found), *(one.amount for one in counted))),
+        old=exact_sum(
+            (last.new, *(-one.amount for one in found), *(one.amount for one in counted))
+        ),
         old_base=old("base"),
         old_adjusted=old("adjusted"),
         old_disputed=old("disputed"),
         old_requests=last.new_requests
         - sum(one.new_requests - one.old_requests for one in found)
         + sum(one.new_requests - one.old_requests for one in counted),
-        causes=tuple(dict.fromkeys(cause for one in (found[-1:] if counted else found) for cause in one.causes)),
+        causes=tuple(
+            dict.fromkeys(
+                cause for one in (found[-1:] if counted else found) for cause in one.causes
+            )
+        ),
     )
 
 
 def corrected(
-    settlement: Settlement, corrections: Sequence[Change], closed: Iterable[str], restated: Sequence[Change] = ()
+    settlement: Settlement,
+    corrections: Sequence[Change],
+    closed: Iterable[str],
+    restated: Sequence[Change] = (),
 ) -> Settlement:
     """The open period's settlement with what it owes for closed ones: corrections, and what was `restated` of them.
 
@@ -247,7 +271,9 @@ def corrected(
     )
 
 
-def restated(closed: Settlement, latest: Settlement, now: Settlement, found: Sequence[Change]) -> Settlement:
+def restated(
+    closed: Settlement, latest: Settlement, now: Settlement, found: Sequence[Change]
+) -> Settlement:
     """The closed period with the changes of those shares that are restated; others stay as they stood in `latest`, the
     restatement before this one or else the closed settlement itself."""
     moved = {change.term for change in found}
@@ -258,7 +284,11 @@ def restated(closed: Settlement, latest: Settlement, now: Settlement, found: Seq
     gone = [_nothing(share) for share in latest.shares if share.term in moved - there]
     return msgspec.structs.replace(
         now,
-        shares=tuple(sorted([*kept, *again, *gone], key=lambda one: (one.payer, one.payee, one.begin, one.term))),
+        shares=tuple(
+            sorted(
+                [*kept, *again, *gone], key=lambda one: (one.payer, one.payee, one.begin, one.term)
+            )
+        ),
         disputed=(
             *(one for one in latest.disputed if one.term not in moved),
             *(one for one in now.disputed if one.term in moved),
@@ -273,16 +303,22 @@ def restated(closed: Settlement, latest: Settlement, now: Settlement, found: Seq
 
 def _receipt(settlement: Settlement, closed: Sequence[str], found: Sequence[Change]) -> str:
     """The hash of what was settled, and of what it was held against."""
-    return hashlib.sha256(msgspec.json.encode((settlement.receipt, closed, found), order="sorted")).hexdigest()
+    return hashlib.sha256(
+        msgspec.json.encode((settlement.receipt, closed, found), order="sorted")
+    ).hexdigest()
 
 
 def _nothing(share: ShareResult) -> ShareResult:
     lines = tuple(_emptied(line) for line in share.lines)
-    return msgspec.structs.replace(share, lines=lines, amount=_ZERO, base=_ZERO, share_after=share.share_before)
+    return msgspec.structs.replace(
+        share, lines=lines, amount=_ZERO, base=_ZERO, share_after=share.share_before
+    )
 
 
 def _emptied(line: ShareLine) -> ShareLine:
-    return msgspec.structs.replace(line, amount=_ZERO, base=_ZERO, requests=0, adjusted=_ZERO, moved=_ZERO)
+    return msgspec.structs.replace(
+        line, amount=_ZERO, base=_ZERO, requests=0, adjusted=_ZERO, moved=_ZERO
+    )
 
 
 def _lines(settlement: Settlement) -> dict[str, Stated]:
@@ -307,7 +343,11 @@ def _lines(settlement: Settlement) -> dict[str, Stated]:
     for one in settlement.disputed:
         if one.line not in lines:
             lines[one.line] = Stated(
-                term=one.term, payer=one.payer, payee=one.payee, disputed=one.amount, citation=one.citation
+                term=one.term,
+                payer=one.payer,
+                payee=one.payee,
+                disputed=one.amount,
+                citation=one.citation,
             )
     return lines
 
@@ -351,7 +391,9 @@ def _told(words: str, reason: str) -> str:
     return f"{words} {reason}".rstrip()
 
 
-def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement, why: _Because) -> list[str]:
+def _causes(
+    old: Stated, new: Stated, closed: Settlement, now: Settlement, why: _Because
+) -> list[str]:
     """Why a line changed, what weighs most first; never nothing."""
     if not closed.receipt:
         return ["usage of a month before the first that was closed"]
@@ -361,7 +403,11 @@ def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement, why: 
     if moved:
         found.append(f"{_amended(closed, now, why)}: {_in_words(was[0], is_[0])}")
     elif was != is_:
-        found += _assumed(closed, now, why.because) or why.readings() or [why.agreement() or "another assumption"]
+        found += (
+            _assumed(closed, now, why.because)
+            or why.readings()
+            or [why.agreement() or "another assumption"]
+        )
     # Days that the share lost or gained take their usage with them: that usage was neither late nor priced anew.
     more = new.requests - old.requests
     if more and not moved and (lost := _lost(closed, now)):
@@ -372,7 +418,11 @@ def _causes(old: Stated, new: Stated, closed: Settlement, now: Settlement, why: 
     if new.adjusted != old.adjusted:
         found.append(f"credit or dispute: {(new.adjusted - old.adjusted).normalize():+,f} of base")
     if new.disputed != old.disputed:
-        found.append("a dispute was opened" if abs(new.disputed) > abs(old.disputed) else "a dispute was resolved")
+        found.append(
+            "a dispute was opened"
+            if abs(new.disputed) > abs(old.disputed)
+            else "a dispute was resolved"
+        )
     charges = exact_sum((new.base, -new.adjusted, -old.base, old.adjusted))
     if charges and not moved and (why.prices() or not more):
         # With late usage, how much of the difference is the price's is not told apart.
@@ -411,7 +461,8 @@ def _in_words(was: Sequence[Interval], is_: Sequence[Interval]) -> str:
 
 def _days(days: Sequence[Interval]) -> str:
     return " and ".join(
-        f"{one.begin} on" if one.end == FOREVER else f"{one.begin} to {one.end - timedelta(days=1)}" for one in days
+        f"{one.begin} on" if one.end == FOREVER else f"{one.begin} to {one.end - timedelta(days=1)}"
+        for one in days
     )
 
 
@@ -423,7 +474,10 @@ def _days_and_rate(settlement: Settlement, term: str) -> tuple[list[Interval], l
 def _assumed(closed: Settlement, now: Settlement, because: Mapping[str, str]) -> list[str]:
     before = {one.name: one.value for one in closed.assumptions}
     return [
-        _told(f"assumption {one.name}: {before[one.name]} → {one.value}", because.get(f"assumption:{one.name}", ""))
+        _told(
+            f"assumption {one.name}: {before[one.name]} → {one.value}",
+            because.get(f"assumption:{one.name}", ""),
+        )
         for one in now.assumptions
         if before.get(one.name, one.value) != one.value
     ]

@@ -55,21 +55,33 @@ def _in_lines(stated: Statement, found: Statement) -> Iterator[Difference]:
     for line in sorted(before.keys() | after.keys()):
         one, other = before.get(line), after.get(line)
         if one is None or other is None:
-            yield Difference(where=f"line {line}", what="the line", stated=_told(one), found=_told(other))
+            yield Difference(
+                where=f"line {line}", what="the line", stated=_told(one), found=_told(other)
+            )
         else:
             for field in _LINE_FIELDS:
                 values = getattr(one, field), getattr(other, field)
                 if values[0] != values[1]:
-                    yield Difference(where=f"line {line}", what=field, stated=_text(values[0]), found=_text(values[1]))
+                    yield Difference(
+                        where=f"line {line}",
+                        what=field,
+                        stated=_text(values[0]),
+                        found=_text(values[1]),
+                    )
 
 
 def _told(line: StatementLine | None) -> str:
-    return "" if line is None else f"{line.product} on {line.cloud}, sold by {line.seller}: {line.amount}"
+    return (
+        ""
+        if line is None
+        else f"{line.product} on {line.cloud}, sold by {line.seller}: {line.amount}"
+    )
 
 
 def _in_totals(stated: Statement, found: Statement) -> Iterator[Difference]:
     before, after = (
-        {f"{one.payer} to {one.payee}": _text(one.total) for one in each.directions} for each in (stated, found)
+        {f"{one.payer} to {one.payee}": _text(one.total) for one in each.directions}
+        for each in (stated, found)
     )
     yield from _in_mappings("total", before, after)
 
@@ -92,7 +104,9 @@ def _usage(inputs: Inputs) -> str:
     return f"{inputs.attempts} attempts, {inputs.usage}" if inputs.usage else "none"
 
 
-def _in_mappings(where: str, stated: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Difference]:
+def _in_mappings(
+    where: str, stated: Mapping[str, str], found: Mapping[str, str]
+) -> Iterator[Difference]:
     for name in sorted(stated.keys() | found.keys()):
         before, after = stated.get(name, ""), found.get(name, "")
         if before != after:
@@ -104,7 +118,9 @@ def _in_the_rest(stated: Statement, found: Statement) -> Iterator[Difference]:
     for name in Statement.__struct_fields__:
         before, after = getattr(stated, name), getattr(found, name)
         if before != after:
-            yield Difference(where="statement", what=name, stated=_short(before), found=_short(after))
+            yield Difference(
+                where="statement", what=name, stated=_short(before), found=_short(after)
+            )
 
 
 def _short(value: object) -> str:

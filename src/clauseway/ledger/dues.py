@@ -53,10 +53,16 @@ def dues(settlement: Settlement) -> tuple[Due, ...]:
     for one in settlement.shares:
         parts.setdefault((one.payer, one.payee, one.term), _Parts(one)).shares.append(one.amount)
     for change in settlement.corrections:
-        parts.setdefault((change.payer, change.payee, change.term), _Parts(change)).corrections.append(change.amount)
+        parts.setdefault(
+            (change.payer, change.payee, change.term), _Parts(change)
+        ).corrections.append(change.amount)
     for change in settlement.restated:
-        parts.setdefault((change.payer, change.payee, change.term), _Parts(change)).restated.append(change.amount)
-    return tuple(_due(last_day, found) for _, found in sorted(parts.items(), key=lambda item: item[0]))
+        parts.setdefault((change.payer, change.payee, change.term), _Parts(change)).restated.append(
+            change.amount
+        )
+    return tuple(
+        _due(last_day, found) for _, found in sorted(parts.items(), key=lambda item: item[0])
+    )
 
 
 class _Parts:

@@ -27,7 +27,15 @@ from clauseway.ledger.dues import dues
 from clauseway.ledger.floors import Least, calendar_period, top_ups
 from clauseway.ledger.scale import Band, Scale
 from clauseway.ledger.settlement import CapState, Settlement, ShareResult
-from clauseway.values import Citation, Interval, InvalidInput, Problem, exact_product, exact_sum, round_half_even
+from clauseway.values import (
+    Citation,
+    Interval,
+    InvalidInput,
+    Problem,
+    exact_product,
+    exact_sum,
+    round_half_even,
+)
 
 PATHS, SEED = 1_000, 20_260_427
 # The least number of changes from month to month that anything is drawn from.
@@ -134,7 +142,9 @@ def forecast(
     """Look ahead from settled months. `settled` holds the latest settlement of each; those that are not over by `known`
     are left out and forecast. Raises InvalidInput: nothing settled, figures that nobody accepted, too little history
     with no `growth` given."""
-    in_order = sorted((one for one in settled if one.period.end <= known), key=lambda one: one.period)
+    in_order = sorted(
+        (one for one in settled if one.period.end <= known), key=lambda one: one.period
+    )
     if not in_order:
         todo = "Settle a month that is over: clauseway settle --period 2026-05 --assume …"
         why = "there is no past to go on from"
@@ -178,12 +188,19 @@ class _Ahead:
         self.first = max(settled[-1].period.end, share.begin)
         self.end = min(end, share.end)
         rate = assumptions.percentage(share.rate)
-        bands = [Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate)) for tier in share.tiers]
+        bands = [
+            Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate))
+            for tier in share.tiers
+        ]
         self._known: dict[tuple[Decimal, Decimal], Decimal] = {}
         self.rate, self.scale = rate, Scale(rate, bands)
         self.floors = [Least(floor.per, assumptions.amount(floor.amount)) for floor in share.floors]
         self.cap = assumptions.amount(share.cap) if share.cap else None
-        counted = assumptions.amount(share.cap_opening) if share.cap_opening else assumptions.opening_balance
+        counted = (
+            assumptions.amount(share.cap_opening)
+            if share.cap_opening
+            else assumptions.opening_balance
+        )
         found = [(one, _of(one, share)) for one in settled]
         self.mine = [mine for _, mine in found if mine is not None]
         self.past = list(_past(self.mine))
@@ -238,7 +255,10 @@ class _Ahead:
         """What was settled, before its cap, and by the forecast's figures what comes on top; before its own cap."""
         found = self._known.get((base, added))
         if found is None:
-            gross = (round_half_even(self.scale.gross(base)), -round_half_even(self.scale.gross(self.base)))
+            gross = (
+                round_half_even(self.scale.gross(base)),
+                -round_half_even(self.scale.gross(self.base)),
+            )
             found = self._known[base, added] = exact_sum((self.start, *gross, added, -self.added))
         return found
 
@@ -270,7 +290,9 @@ class _Ahead:
         for (days, whole), factor in zip(self.months, factors, strict=True):
             level = min(round_half_even(exact_product(level, factor), _FINEST), _BASE_MAX)
             bases.append(level if days == whole else _by_days(level, days, whole))
-        sums = tuple(accumulate(bases, lambda one, other: exact_sum((one, other)), initial=self.base))[1:]
+        sums = tuple(
+            accumulate(bases, lambda one, other: exact_sum((one, other)), initial=self.base)
+        )[1:]
         return _Path(tuple(bases), sums, self._added(sums))
 
     def _added(self, sums: Sequence[Decimal]) -> tuple[Decimal, ...]:
@@ -290,11 +312,14 @@ class _Ahead:
 
         found = [
             one
-            for one in top_ups(Interval(self.share.begin, self.share.end), self.floors, self.end, share_until)
+            for one in top_ups(
+                Interval(self.share.begin, self.share.end), self.floors, self.end, share_until
+            )
             if one.day >= self.first
         ]
         return tuple(
-            exact_sum((self.added, *(one.amount for one in found if one.day < days.end))) for days, _ in self.months
+            exact_sum((self.added, *(one.amount for one in found if one.day < days.end)))
+            for days, _ in self.months
         )
 
     # What is told of them
@@ -327,17 +352,32 @@ class _Ahead:
     def _years(self, paths: "Sequence[_Path]") -> Iterable[YearAhead]:
         first = min([self.first, *(one.days.begin for one in self.mine)])
         for year in range(first.year, max(self.end - timedelta(days=1), first).year + 1):
-            settled = exact_sum(paid for period, paid in self.paid.items() if period.begin.year == year)
+            settled = exact_sum(
+                paid for period, paid in self.paid.items() if period.begin.year == year
+            )
             ends = [self._ends(path, year) for path in paths]
-            due = [exact_sum((settled, self._due(*end), self._due(*begin).copy_negate())) for begin, end in ends]
+            due = [
+                exact_sum((settled, self._due(*end), self._due(*begin).copy_negate()))
+                for begin, end in ends
+            ]
             more = exact_sum(one.saved for one in self.past if one.days.begin.year == year)
             saved = [
-                exact_sum((more, self._uncapped(*end), -self._uncapped(*begin), -self._due(*end), self._due(*begin)))
+                exact_sum(
+                    (
+                        more,
+                        self._uncapped(*end),
+                        -self._uncapped(*begin),
+                        -self._due(*end),
+                        self._due(*begin),
+                    )
+                )
                 for begin, end in ends
             ]
             yield YearAhead(year=year, settled=settled, due=_range(due), saved=_range(saved))
 
-    def _ends(self, path: "_Path", year: int) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
+    def _ends(
+        self, path: "_Path", year: int
+    ) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
         """The cumulative base and top-ups before the year's first unsettled month and after its last one."""
         within = [index for index, (_, whole) in enumerate(self.months) if whole.begin.year == year]
         start = self.base, self.added
@@ -357,7 +397,11 @@ class _Ahead:
         reaching = sum(day < date.max for day in days)
         earliest, likely, latest = (_quantile(days, part) for part in QUANTILES)
         if not self.is_drawn:
-            earliest, likely, latest = days[0], self._day(paths[len(paths) // 2]) or date.max, days[-1]
+            earliest, likely, latest = (
+                days[0],
+                self._day(paths[len(paths) // 2]) or date.max,
+                days[-1],
+            )
         return Reached(
             on=None,
             earliest=None if earliest == date.max else earliest,
@@ -371,14 +415,18 @@ class _Ahead:
         if self.same_cap:
             cap = self.mine[-1].cap if self.mine else None
             return cap.reached.day if cap is not None and cap.reached is not None else None
-        ends = (one.days.end for one in self.past if self.limit is not None and one.due >= self.limit)
+        ends = (
+            one.days.end for one in self.past if self.limit is not None and one.due >= self.limit
+        )
         return next((end - timedelta(days=1) for end in ends), None)
 
     def _day(self, path: "_Path") -> date | None:
         """The day on which a path's share equals the limit, a month's base spread evenly over its days."""
         assert self.limit is not None
         at = bisect_left(
-            range(len(path.sums)), self.limit, key=lambda month: self._due(path.sums[month], path.added[month])
+            range(len(path.sums)),
+            self.limit,
+            key=lambda month: self._due(path.sums[month], path.added[month]),
         )
         if at == len(path.sums):
             return None
@@ -493,7 +541,9 @@ def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> 
         f"from the {len(changes)} changes between settled months of {months[0]} to {months[-1]}; {PATHS:,} paths, "
         f"seed {SEED}; low, middle and high are the 10th, 50th and 90th of each hundred"
     )
-    return Growth(low=low, mid=mid, high=high, is_assumed=False, changes=changes, months=months, method=method)
+    return Growth(
+        low=low, mid=mid, high=high, is_assumed=False, changes=changes, months=months, method=method
+    )
 
 
 def assumed_growth(low: Decimal, mid: Decimal, high: Decimal) -> Growth:
@@ -502,7 +552,8 @@ def assumed_growth(low: Decimal, mid: Decimal, high: Decimal) -> Growth:
     written = [f"{(rate * 100).normalize():f} %" for rate in dict.fromkeys((low, mid, high))]
     method = (
         f"each month's base is that of the last full settled month, grown by {', '.join(written)} a month, as assumed "
-        "by --growth" + ("; low, middle and high are these" if len(written) > 1 else "; there is no range")
+        "by --growth"
+        + ("; low, middle and high are these" if len(written) > 1 else "; there is no range")
     )
     return Growth(low=low, mid=mid, high=high, is_assumed=True, method=method)
 

@@ -46,7 +46,9 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
         return exact_sum((*(one.amount for one in self.dues), -self.before))
 
 
-def owed_through(due: Iterable[Due], invoices: Iterable[Invoice], payer: str, payee: str, through: date) -> list[Owed]:
+def owed_through(
+    due: Iterable[Due], invoices: Iterable[Invoice], payer: str, payee: str, through: date
+) -> list[Owed]:
     """What `payer` owes `payee` with payments through a day and is in no invoice, by term and payment, oldest first.
 
     `due` are the dues of closed periods. A payment for a quarter is owed once the quarter is over. Its due day is the
@@ -75,7 +77,10 @@ def owed_through(due: Iterable[Due], invoices: Iterable[Invoice], payer: str, pa
 
 
 def _invoiced(
-    invoices: Iterable[Invoice], payments: Mapping[tuple[str, date], Sequence[Due]], payer: str, payee: str
+    invoices: Iterable[Invoice],
+    payments: Mapping[tuple[str, date], Sequence[Due]],
+    payer: str,
+    payee: str,
 ) -> dict[tuple[str, date], Decimal]:
     """What was invoiced of each payment. A line without a day of its own took the oldest first, all that was owed."""
     before: dict[tuple[str, date], Decimal] = {}
@@ -85,8 +90,12 @@ def _invoiced(
         for line in invoice.lines:
             left = line.owed
             if line.through is None:
-                for key in sorted(key for key in payments if key[0] == line.term and key[1] <= invoice.through):
-                    whole = exact_sum((*(one.amount for one in payments[key]), -before.get(key, _ZERO)))
+                for key in sorted(
+                    key for key in payments if key[0] == line.term and key[1] <= invoice.through
+                ):
+                    whole = exact_sum(
+                        (*(one.amount for one in payments[key]), -before.get(key, _ZERO))
+                    )
                     before[key] = exact_sum((before.get(key, _ZERO), whole))
                     left -= whole
             last = line.term, line.through or invoice.through
@@ -111,7 +120,9 @@ def invoice_of(
     total = convert(exact_sum(one.amount for one in owed), rate)
     exact = {(one.term, one.through): one.amount for one in owed}
     if currency != USD:
-        parts = allocate(total, [(f"{term} {day}", amount) for (term, day), amount in exact.items()])
+        parts = allocate(
+            total, [(f"{term} {day}", amount) for (term, day), amount in exact.items()]
+        )
         exact = {(term, day): parts[f"{term} {day}"] for term, day in exact}
     lines = tuple(_line(one, exact[one.term, one.through]) for one in owed)
     invoice = Invoice(
@@ -125,7 +136,9 @@ def invoice_of(
         lines=lines,
     )
     postings = [
-        posting for line, one in zip(lines, owed, strict=True) for posting in _claimed(invoice, line, one.citation)
+        posting
+        for line, one in zip(lines, owed, strict=True)
+        for posting in _claimed(invoice, line, one.citation)
     ]
     narration = f"{payee} invoices {payer} through {through}: {invoice.total} {currency}"
     return invoice, _entry(f"invoice|{identity}", f"invoice|{identity}", day, narration, postings)
@@ -217,14 +230,18 @@ def payment_of(
     postings = [
         posting
         for line in settles
-        for posting in _paid(invoice, payment, settles[line], money[line], withheld[line], cited[line])
+        for posting in _paid(
+            invoice, payment, settles[line], money[line], withheld[line], cited[line]
+        )
     ]
     postings += _rounded(invoice, payment, cited[next(iter(settles))])
     narration = f"{invoice.payer} pays {invoice.payee} on {invoice.id}: {paid} {currency}"
     return payment, _entry(f"payment|{identity}", f"invoice|{invoice.id}", day, narration, postings)
 
 
-def reversal_of(*, identity: str, payment: Payment, paid: Entry, day: date, reason: str) -> tuple[Reversal, Entry]:
+def reversal_of(
+    *, identity: str, payment: Payment, paid: Entry, day: date, reason: str
+) -> tuple[Reversal, Entry]:
     """The reversal of a payment, and its entry: that of the payment, `paid`, the other way round."""
     reversal = Reversal(id=identity, day=day, reason=reason, payment=payment.id)
     postings = [msgspec.structs.replace(one, amount=-one.amount) for one in paid.postings]
@@ -246,12 +263,16 @@ def _claimed(invoice: Invoice, line: InvoiceLine, citation: Citation) -> list[Po
     legs = [
         Posting(Account(payer, "payable", SHARE, payee), line.owed, USD, cited),
         Posting(Account(payer, "payable", INVOICED, payee), -line.amount, invoice.currency, cited),
-        Posting(Account(payee, "receivable", INVOICED, payer), line.amount, invoice.currency, cited),
+        Posting(
+            Account(payee, "receivable", INVOICED, payer), line.amount, invoice.currency, cited
+        ),
         Posting(Account(payee, "receivable", SHARE, payer), -line.owed, USD, cited),
     ]
     if invoice.currency != USD:
         for party, other, sign in ((payer, payee, 1), (payee, payer, -1)):
-            legs += _exchange(party, other, -sign * line.owed, USD, sign * line.amount, invoice.currency, cited)
+            legs += _exchange(
+                party, other, -sign * line.owed, USD, sign * line.amount, invoice.currency, cited
+            )
     return legs
 
 
@@ -274,32 +295,53 @@ def _paid(
     ]
     if currency != invoice.currency:
         for party, other, sign in ((payer, payee, 1), (payee, payer, -1)):
-            legs += _exchange(party, other, -sign * settled, invoice.currency, sign * money, currency, cited)
+            legs += _exchange(
+                party, other, -sign * settled, invoice.currency, sign * money, currency, cited
+            )
     return [leg for leg in legs if leg.amount]
 
 
 def _rounded(invoice: Invoice, payment: Payment, cited: tuple[Citation, ...]) -> list[Posting]:
     """What the conversion leaves over: the payer's gain and the payee's loss, or the other way round."""
     legs: list[Posting] = []
-    for party, other, sign in ((invoice.payer, invoice.payee, 1), (invoice.payee, invoice.payer, -1)):
+    for party, other, sign in (
+        (invoice.payer, invoice.payee, 1),
+        (invoice.payee, invoice.payer, -1),
+    ):
         left = sign * payment.rounding
-        legs.append(Posting(Account(party, "equity", "exchange", other), left, invoice.currency, cited))
-        legs.append(Posting(Account(party, "expense", ROUNDING, other), -left, invoice.currency, cited))
+        legs.append(
+            Posting(Account(party, "equity", "exchange", other), left, invoice.currency, cited)
+        )
+        legs.append(
+            Posting(Account(party, "expense", ROUNDING, other), -left, invoice.currency, cited)
+        )
     return [leg for leg in legs if leg.amount]
 
 
 def _exchange(
-    party: str, other: str, given: Decimal, currency: str, taken: Decimal, into: str, cited: tuple[Citation, ...]
+    party: str,
+    other: str,
+    given: Decimal,
+    currency: str,
+    taken: Decimal,
+    into: str,
+    cited: tuple[Citation, ...],
 ) -> list[Posting]:
     account = Account(party, "equity", "exchange", other)
     return [Posting(account, given, currency, cited), Posting(account, taken, into, cited)]
 
 
-def _entry(identity: str, reference: str, day: date, narration: str, postings: Sequence[Posting]) -> Entry:
-    return Entry(id=identity, reference=reference, day=day, narration=narration, postings=tuple(postings))
+def _entry(
+    identity: str, reference: str, day: date, narration: str, postings: Sequence[Posting]
+) -> Entry:
+    return Entry(
+        id=identity, reference=reference, day=day, narration=narration, postings=tuple(postings)
+    )
 
 
-def position(entries: Iterable[Entry], payer: str, payee: str, currency: str = USD) -> dict[str, Decimal]:
+def position(
+    entries: Iterable[Entry], payer: str, payee: str, currency: str = USD
+) -> dict[str, Decimal]:
     """Where a direction stands in the payer's books, by account name: owed, disputed, invoiced. What is not zero."""
     found = balances(entries, currency)
     return {

@@ -54,7 +54,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         books = {(posting.account.party, posting.currency) for posting in self.postings}
         for party, currency in books:
-            legs = [p.amount for p in self.postings if p.account.party == party and p.currency == currency]
+            legs = [
+                p.amount
+                for p in self.postings
+                if p.account.party == party and p.currency == currency
+            ]
             assert exact_sum(legs) == 0, (
                 f"{self.id}: debits and credits of {party} differ by {exact_sum(legs)} {currency}"
             )

@@ -35,7 +35,13 @@ class Rate(msgspec.Struct, frozen=True):
 class Rates:
     """The rates of a file, by pair and in order of their days. `digest` is the hash of its `text`."""
 
-    def __init__(self, rates: tuple[Rate, ...] = (), source: str = "--rates", digest: str = "", text: str = "") -> None:
+    def __init__(
+        self,
+        rates: tuple[Rate, ...] = (),
+        source: str = "--rates",
+        digest: str = "",
+        text: str = "",
+    ) -> None:
         self.all = tuple(sorted(rates, key=lambda rate: rate.day))
         self.digest = digest
         self.text = text
@@ -45,7 +51,11 @@ class Rates:
         """What one `base` is in `quote` on a day. Raises InvalidInput where no rate says so."""
         if base == quote:
             return Fraction(1)
-        found = [rate for rate in self.all if rate.day <= day and {rate.base, rate.quote} == {base, quote}]
+        found = [
+            rate
+            for rate in self.all
+            if rate.day <= day and {rate.base, rate.quote} == {base, quote}
+        ]
         if not found:
             raise InvalidInput(
                 Problem(
@@ -76,8 +86,15 @@ def read_rates(text: str, source: str) -> Rates:
         for one in _read(row, source, reader.line_num):
             if isinstance(one, Problem):
                 problems.append(one)
-            elif any((one.day, {one.base, one.quote}) == (other.day, {other.base, other.quote}) for other in found):
-                problems.append(_problem(source, reader.line_num, f"a second rate of the pair on {one.day}", "one"))
+            elif any(
+                (one.day, {one.base, one.quote}) == (other.day, {other.base, other.quote})
+                for other in found
+            ):
+                problems.append(
+                    _problem(
+                        source, reader.line_num, f"a second rate of the pair on {one.day}", "one"
+                    )
+                )
             else:
                 found.append(one)
     if problems:
@@ -96,7 +113,11 @@ def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
     except InvalidInput:
         before.append(_problem(source, line, f"{day!r} is no day", "a day as YYYY-MM-DD"))
     if not (_CURRENCY.fullmatch(base) and _CURRENCY.fullmatch(quote)) or base == quote:
-        before.append(_problem(source, line, f"{base!r} and {quote!r} are no pair", "two currencies, as EUR,USD"))
+        before.append(
+            _problem(
+                source, line, f"{base!r} and {quote!r} are no pair", "two currencies, as EUR,USD"
+            )
+        )
     try:
         value = read_decimal(rate)
         if not value:

@@ -38,7 +38,9 @@ _HALF = Decimal("0.5")
 _EPOCH = date(1970, 1, 1)
 _HOURS = 24
 # The clocks of the world lie between UTC−12 and UTC+14; nearest first.
-_OFFSETS = tuple(sorted((hours for hours in range(-12, 15) if hours), key=lambda hours: (abs(hours), hours)))
+_OFFSETS = tuple(
+    sorted((hours for hours in range(-12, 15) if hours), key=lambda hours: (abs(hours), hours))
+)
 
 
 class Metered(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,7 +250,10 @@ class _Case(msgspec.Struct, frozen=True):
         return abs(self.billed_quantity - wanted) <= self.book.tolerance.quantity
 
     def is_cost(self, wanted: Decimal) -> bool:
-        return self.billed_usd is not None and abs(self.billed_usd - wanted) <= self.book.tolerance.amount
+        return (
+            self.billed_usd is not None
+            and abs(self.billed_usd - wanted) <= self.book.tolerance.amount
+        )
 
 
 class _Book:
@@ -277,11 +282,15 @@ class _Book:
             if one.day in days:
                 self._side(place, one.day).metered.append(one)
         for row in billed:
-            self._side(Place(row.cloud, row.region, row.product, row.unit), row.day).billed.append(row)
+            self._side(Place(row.cloud, row.region, row.product, row.unit), row.day).billed.append(
+                row
+            )
         # Where most was recorded late, as under a simulated clock, being late tells nothing apart.
         self.tells_late = 2 * late < total
         of_days = (by_day.items() for by_day in self.sides.values())
-        self.last_billed = max((day for items in of_days for day, sides in items if sides.billed), default=None)
+        self.last_billed = max(
+            (day for items in of_days for day, sides in items if sides.billed), default=None
+        )
 
     def _side(self, place: Place, day: date) -> _Sides:
         self.regions.setdefault((place.cloud, place.product, place.unit), set()).add(place)
@@ -294,14 +303,25 @@ class _Book:
         """The hours by which the days of a place's bill begin before UTC's, where every day then is the meter's; 0 for
         none. The first and the last day may hold less than a day of the meter."""
         if place not in self._offsets:
-            self._offsets[place] = next((hours for hours in _OFFSETS if self._is_offset(place, hours)), 0)
+            self._offsets[place] = next(
+                (hours for hours in _OFFSETS if self._is_offset(place, hours)), 0
+            )
         return self._offsets[place]
 
     def _is_offset(self, place: Place, hours: int) -> bool:
-        billed = {day: exact_sum(row.quantity for row in of.billed) for day, of in self.sides[place].items()}
+        billed = {
+            day: exact_sum(row.quantity for row in of.billed)
+            for day, of in self.sides[place].items()
+        }
         if not any(billed.values()):
             return False
-        days = {*billed, *(_EPOCH + timedelta(days=(hour + hours) // _HOURS) for hour in self.hours.get(place, {}))}
+        days = {
+            *billed,
+            *(
+                _EPOCH + timedelta(days=(hour + hours) // _HOURS)
+                for hour in self.hours.get(place, {})
+            ),
+        }
         edges = (self.days.begin, self.days.end - timedelta(days=1))
         return all(
             abs(billed.get(day, _ZERO) - self.shifted(place, day, hours)) <= self.tolerance.quantity
@@ -339,7 +359,9 @@ def reconcile(
     book = _Book(metered, billed, days, tolerance, {USD: Decimal(1), **(rates or {})}, others)
     by_line: dict[tuple[date, str, str, str], list[Item]] = {}
     parts = _Parts(book.rates)
-    for place, day in sorted((place, day) for place, by_day in book.sides.items() for day in by_day):
+    for place, day in sorted(
+        (place, day) for place, by_day in book.sides.items() for day in by_day
+    ):
         sides = book.at(place, day)
         case = _Case(place, day, sides.metered, sides.billed, book.usd(sides.billed), book)
         item = _item(case)
@@ -349,9 +371,16 @@ def reconcile(
         parts.beside(charge)
     lines = tuple(_line(*key, items) for key, items in sorted(by_line.items()))
     items = [item for line in lines for item in line.items]
-    costs = [*((row.cost, row.currency) for row in billed), *((one.cost, one.currency) for one in beside)]
-    total = exact_sum(exact_product(cost, book.rates[name]) for cost, name in costs if name in book.rates)
-    assert exact_sum(part.billed for part in parts.all()) == total, "the parts of a bill are the bill"
+    costs = [
+        *((row.cost, row.currency) for row in billed),
+        *((one.cost, one.currency) for one in beside),
+    ]
+    total = exact_sum(
+        exact_product(cost, book.rates[name]) for cost, name in costs if name in book.rates
+    )
+    assert exact_sum(part.billed for part in parts.all()) == total, (
+        "the parts of a bill are the bill"
+    )
     return Found(
         lines=lines,
         parts=parts.all(),
@@ -574,10 +603,20 @@ def _region(case: _Case) -> str:
     mine = case.place
     for place in sorted(case.book.regions[mine.cloud, mine.product, mine.unit] - {mine}):
         metered, billed = case.book.at(place, case.day)
-        if case.billed and metered and not billed and case.is_quantity(sum(one.quantity for one in metered)):
+        if (
+            case.billed
+            and metered
+            and not billed
+            and case.is_quantity(sum(one.quantity for one in metered))
+        ):
             return f"metered in {place.region or 'no region'}"
         other = exact_sum(row.quantity for row in billed)
-        if case.metered and billed and not metered and abs(other - case.quantity) <= case.book.tolerance.quantity:
+        if (
+            case.metered
+            and billed
+            and not metered
+            and abs(other - case.quantity) <= case.book.tolerance.quantity
+        ):
             return f"billed in {place.region or 'no region'}"
     return ""
 
@@ -611,7 +650,11 @@ def _quantity_rounding(case: _Case) -> str:
 def _not_yet(case: _Case) -> str:
     """Usage after the last day that the bill has charges for."""
     last = case.book.last_billed
-    return f"the bill's last charge is of {last}" if not case.billed and last is not None and case.day > last else ""
+    return (
+        f"the bill's last charge is of {last}"
+        if not case.billed and last is not None and case.day > last
+        else ""
+    )
 
 
 def _currency(case: _Case) -> str:
@@ -624,17 +667,23 @@ def _currency(case: _Case) -> str:
 def _unknown_price(case: _Case) -> str:
     if not case.metered or case.amount is not None:
         return ""
-    return "no price book had a price for it that day, as known then; all that was billed is at stake"
+    return (
+        "no price book had a price for it that day, as known then; all that was billed is at stake"
+    )
 
 
 def _other_price(name: str) -> Callable[[_Case], str]:
     """The bill's amount at a price that was not taken."""
 
     def rule(case: _Case) -> str:
-        sellers = sorted({one.seller for one in case.metered} or {row.seller for row in case.billed})
+        sellers = sorted(
+            {one.seller for one in case.metered} or {row.seller for row in case.billed}
+        )
         for seller in sellers:
             for other in case.book.others(case.place, seller, case.day):
-                if other.cause == name and case.is_cost(exact_product(case.billed_quantity, other.price)):
+                if other.cause == name and case.is_cost(
+                    exact_product(case.billed_quantity, other.price)
+                ):
                     return other.detail
         return ""
 

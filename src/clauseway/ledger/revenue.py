@@ -91,7 +91,9 @@ def in_no_base(shares: Iterable[RevenueShare], catalog: Catalog) -> frozenset[st
     """The products that no share counts, whoever sells them: what they cost moves nothing."""
     bases = [share.base for share in shares]
     return frozenset(
-        product for product in catalog.products if not any(_names(base, product, catalog) for base in bases)
+        product
+        for product in catalog.products
+        if not any(_names(base, product, catalog) for base in bases)
     )
 
 

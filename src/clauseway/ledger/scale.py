@@ -32,14 +32,21 @@ class Scale:
         self._at = [Decimal(0)]
         lower = Decimal(0)
         for bound, of_band in zip(self._bounds, self._rates, strict=False):
-            self._at.append(exact_sum((self._at[-1], exact_product(of_band, exact_sum((bound, -lower))))))
+            self._at.append(
+                exact_sum((self._at[-1], exact_product(of_band, exact_sum((bound, -lower)))))
+            )
             lower = bound
 
     def gross(self, base: Decimal) -> Decimal:
         """The share of a cumulative base, unrounded and before any cap."""
         band = self._band(base)
         lower = self._bounds[band - 1] if band else Decimal(0)
-        return exact_sum((self._at[band], exact_product(self._rates[band], exact_sum((base, lower.copy_negate())))))
+        return exact_sum(
+            (
+                self._at[band],
+                exact_product(self._rates[band], exact_sum((base, lower.copy_negate()))),
+            )
+        )
 
     def rate_between(self, low: Decimal, high: Decimal) -> Decimal | None:
         """The one rate at which everything between two bases is shared; None where a band begins in between."""

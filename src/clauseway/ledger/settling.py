@@ -32,7 +32,9 @@ NOTHING_CARRIED: Mapping[ShareKey, Carried] = {}
 _ADDED: Mapping[str, tuple[object, ...]] = {
     **dict.fromkeys(("cap_opening", "withholding", "vouchers", "usage", "usage_before"), ("",)),
     "attempts": (0,),
-    **dict.fromkeys(("tiers", "floors", "products", "clouds", "closed"), ([], (), set(), frozenset())),
+    **dict.fromkeys(
+        ("tiers", "floors", "products", "clouds", "closed"), ([], (), set(), frozenset())
+    ),
     "payment": (None,),
     "late": (CORRECTION,),
 }
@@ -74,7 +76,9 @@ def settle(
     used = (*assumptions.used(names), *losses)
     line_names = _line_names(in_force)
 
-    def shared(back: Sequence[SaleRecord], before: Mapping[ShareKey, Carried]) -> tuple[list[ShareResult], set[date]]:
+    def shared(
+        back: Sequence[SaleRecord], before: Mapping[ShareKey, Carried]
+    ) -> tuple[list[ShareResult], set[date]]:
         lines, sales = _with(back, revenue, ordered or {})
         settled = [
             Sharing(
@@ -87,9 +91,13 @@ def settle(
                 before.get((share.term, share.begin)),
                 name=line_names[share.term, share.begin],
             )
-            for share in sorted(in_force, key=lambda share: (share.payer, share.payee, share.begin, share.term))
+            for share in sorted(
+                in_force, key=lambda share: (share.payer, share.payee, share.begin, share.term)
+            )
         ]
-        return [share.result() for share in settled], {day for share in settled for day in share.needs_order}
+        return [share.result() for share in settled], {
+            day for share in settled for day in share.needs_order
+        }
 
     results, unordered = shared([*credited, *disputed], carried)
     at_stake: tuple[Disputed, ...] = ()
@@ -164,17 +172,24 @@ def _of_unknown_length(revenue: Iterable[RevenueLine], period: Interval) -> list
 
 
 def _with(
-    back: Sequence[SaleRecord], revenue: Sequence[RevenueLine], ordered: Mapping[date, Sequence[SaleRecord]]
+    back: Sequence[SaleRecord],
+    revenue: Sequence[RevenueLine],
+    ordered: Mapping[date, Sequence[SaleRecord]],
 ) -> tuple[Sequence[RevenueLine], Mapping[date, Sequence[SaleRecord]]]:
     """Revenue, as sums and as sales in order, with what takes it back."""
     if not back:
         return revenue, ordered
     back = clipped(back, revenue)
-    sales = {day: [*sales, *(one for one in back if day_of(one.event_ns) == day)] for day, sales in ordered.items()}
+    sales = {
+        day: [*sales, *(one for one in back if day_of(one.event_ns) == day)]
+        for day, sales in ordered.items()
+    }
     return [*revenue, *map(taken_back, back)], sales
 
 
-def _at_stake(results: Iterable[ShareResult], rejected: Iterable[ShareResult]) -> tuple[Disputed, ...]:
+def _at_stake(
+    results: Iterable[ShareResult], rejected: Iterable[ShareResult]
+) -> tuple[Disputed, ...]:
     """By line, what is due if the disputes are rejected less what is due while they last; what is not zero."""
     found = []
     for share, other in zip(results, rejected, strict=True):
@@ -228,14 +243,20 @@ def _unusable(shares: Sequence[RevenueShare], assumptions: Assumptions) -> list[
             for name in share.rates:
                 assumptions.percentage(name)
             bounds = [assumptions.amount(name) for name in share.amounts][: len(share.tiers)]
-            reason = "" if len(set(bounds)) == len(bounds) else "two of its tiers begin at one amount"
+            reason = (
+                "" if len(set(bounds)) == len(bounds) else "two of its tiers begin at one amount"
+            )
         except ValueError as error:
             reason = str(error)
         if reason:
             todo = "Fix the figure it names, or the term."
             where = share.citation.document
             problem = Problem(
-                what=f"{share.term} cannot be settled", why=reason, where=where, line=share.citation.line, todo=todo
+                what=f"{share.term} cannot be settled",
+                why=reason,
+                where=where,
+                line=share.citation.line,
+                todo=todo,
             )
             problems.append(problem)
     return problems
@@ -247,14 +268,23 @@ def _ended(shares: Sequence[RevenueShare], period: Interval) -> tuple[Ended, ...
     for share in sorted(shares, key=lambda share: share.end):
         last[share.payer, share.payee] = share
     return tuple(
-        Ended(payer=payer, payee=payee, term=share.term, day=share.end, citation=share.ended_by or share.citation)
+        Ended(
+            payer=payer,
+            payee=payee,
+            term=share.term,
+            day=share.end,
+            citation=share.ended_by or share.citation,
+        )
         for (payer, payee), share in sorted(last.items())
         if share.end <= period.end
     )
 
 
 def _receipt(
-    period: Interval, shares: Sequence[RevenueShare], assumptions: Sequence[Assumption], inputs: Inputs
+    period: Interval,
+    shares: Sequence[RevenueShare],
+    assumptions: Sequence[Assumption],
+    inputs: Inputs,
 ) -> str:
     """The hash of everything that went in. The shares are in it as they were read: readings and suppositions move them.
 
@@ -264,7 +294,12 @@ def _receipt(
     if inputs.usage or inputs.usage_before:
         del said["batches"]
     assumed = [_assumed(one) for one in assumptions]
-    stated = (period, [_said(share) for share in sorted(shares, key=lambda one: one.term)], assumed, said)
+    stated = (
+        period,
+        [_said(share) for share in sorted(shares, key=lambda one: one.term)],
+        assumed,
+        said,
+    )
     return hashlib.sha256(msgspec.json.encode(stated, order="sorted")).hexdigest()
 
 

@@ -73,11 +73,20 @@ class Sharing:
         self.before = carried or Carried(until=share.begin, lines=(), ends=())
         self.counting = Counting(share.base, catalog, assumptions)
         self.rate = assumptions.percentage(share.rate)
-        bands = [Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate)) for tier in share.tiers]
+        bands = [
+            Band(assumptions.amount(tier.above), assumptions.percentage(tier.rate))
+            for tier in share.tiers
+        ]
         self.scale = Scale(self.rate, bands)
-        self.withholding = assumptions.percentage(share.withholding) if share.withholding else Decimal(0)
+        self.withholding = (
+            assumptions.percentage(share.withholding) if share.withholding else Decimal(0)
+        )
         self.cap = assumptions.amount(share.cap) if share.cap else None
-        counted = assumptions.amount(share.cap_opening) if share.cap_opening else assumptions.opening_balance
+        counted = (
+            assumptions.amount(share.cap_opening)
+            if share.cap_opening
+            else assumptions.opening_balance
+        )
         opening = counted if self.cap is not None else Decimal(0)
         self.opening = opening if self.cap is None else min(opening, self.cap)
         self.limit = None if self.cap is None else self.cap - self.opening
@@ -90,7 +99,9 @@ class Sharing:
         self.swing: dict[date, tuple[Decimal, Decimal]] = {}
         self._count(revenue)
         floors = [Least(floor.per, assumptions.amount(floor.amount)) for floor in share.floors]
-        self.top_ups = top_ups(Interval(share.begin, share.end), floors, self.days.end, self._share_until)
+        self.top_ups = top_ups(
+            Interval(share.begin, share.end), floors, self.days.end, self._share_until
+        )
 
     def _count(self, revenue: Sequence[RevenueLine]) -> None:
         """Gather the base by day and line. Amounts are gathered first and summed once: there may be millions."""
@@ -134,7 +145,9 @@ class Sharing:
         ends = self.before.ends
         self._ends = [*(one.last_day for one in ends), *self.base]
         start = [ends[-1].base] if ends else []
-        sums = accumulate((*start, *(exact_sum(of_day.values()) for of_day in self.base.values())), _add)
+        sums = accumulate(
+            (*start, *(exact_sum(of_day.values()) for of_day in self.base.values())), _add
+        )
         self._sums = [*(one.base for one in ends[:-1]), *sums]
 
     def result(self) -> ShareResult:
@@ -189,7 +202,10 @@ class Sharing:
         return round_half_even(self.scale.gross(self._cumulative(until)))
 
     def _due_until(self, until: date) -> Decimal:
-        return self._due(self._cumulative(until), exact_sum(one.amount for one in self.top_ups if one.day < until))
+        return self._due(
+            self._cumulative(until),
+            exact_sum(one.amount for one in self.top_ups if one.day < until),
+        )
 
     def _clip(self, share: Decimal) -> Decimal:
         return share if self.limit is None else min(share, self.limit)
@@ -235,14 +251,20 @@ class Sharing:
         fallen, risen = self.swing[day]
         low, high = exact_sum((base, fallen)), exact_sum((base, risen))
         rate = self.scale.rate_between(low, high)
-        if rate is not None and (self.limit is None or exact_sum((self.scale.gross(high), added)) <= self.limit):
+        if rate is not None and (
+            self.limit is None or exact_sum((self.scale.gross(high), added)) <= self.limit
+        ):
             return {key: exact_product(rate, amount) for key, amount in of_day.items()}, base_after
         if self.limit is not None and exact_sum((self.scale.gross(low), added)) >= self.limit:
             return dict.fromkeys(of_day, _ZERO), base_after
         if day in self.days:
             self.needs_order.append(day)
-        whole = exact_sum((self._unrounded(base_after, added), self._unrounded(base, added).copy_negate()))
-        by_id = allocate(whole, [("|".join(key), amount) for key, amount in of_day.items()], _FINEST)
+        whole = exact_sum(
+            (self._unrounded(base_after, added), self._unrounded(base, added).copy_negate())
+        )
+        by_id = allocate(
+            whole, [("|".join(key), amount) for key, amount in of_day.items()], _FINEST
+        )
         return {key: by_id["|".join(key)] for key in of_day}, base_after
 
     def _moved_in_order(
@@ -252,7 +274,9 @@ class Sharing:
         moved = dict.fromkeys(of_day, _ZERO)
         seen = dict.fromkeys(of_day, _ZERO)
         for sale in sorted(self.ordered[day]):
-            amount = exact_product(sale.amount, self.counting.part(sale.product, sale.cloud, sale.seller))
+            amount = exact_product(
+                sale.amount, self.counting.part(sale.product, sale.cloud, sale.seller)
+            )
             if not amount:
                 continue
             key, base_after = _Key(sale.product, sale.cloud, sale.seller), exact_sum((base, amount))
@@ -264,12 +288,18 @@ class Sharing:
         assert seen == of_day, f"the sales of {day} in order do not sum to the day's revenue"
         return moved
 
-    def _notice(self, day: date, base: Decimal, added: Decimal, sale: SaleRecord | None = None) -> None:
+    def _notice(
+        self, day: date, base: Decimal, added: Decimal, sale: SaleRecord | None = None
+    ) -> None:
         """Remember since when the share due has equalled the cap; a credit that reopens it makes that forgotten."""
         if self.limit is None or self._due(base, added) < self.limit:
             self.reached = None
         elif self.reached is None:
-            at = {} if sale is None else {name: getattr(sale, name) for name in ("event_ns", "request_id", "attempt")}
+            at = (
+                {}
+                if sale is None
+                else {name: getattr(sale, name) for name in ("event_ns", "request_id", "attempt")}
+            )
             self.reached = CapReached(day=day, **at)
 
     def _lines(self, amount: Decimal, moved: Mapping[_Key, Decimal]) -> tuple[ShareLine, ...]:
@@ -294,7 +324,9 @@ class Sharing:
             moved=moved,
         )
 
-    def _cap_state(self, due_before: Decimal, amount: Decimal, due_after: Decimal) -> CapState | None:
+    def _cap_state(
+        self, due_before: Decimal, amount: Decimal, due_after: Decimal
+    ) -> CapState | None:
         if self.cap is None or self.limit is None:
             return None
         return CapState(

@@ -103,9 +103,13 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
     """The part of a settlement that concerns a party, or all of it."""
     pairs = {(share.payer, share.payee) for share in settlement.shares}
     pairs |= {(ended.payer, ended.payee) for ended in settlement.ended}
-    pairs |= {(change.payer, change.payee) for change in (*settlement.corrections, *settlement.restated)}
+    pairs |= {
+        (change.payer, change.payee) for change in (*settlement.corrections, *settlement.restated)
+    }
     due = tuple(one for one in dues(settlement) if not party or party in (one.payer, one.payee))
-    directions = tuple(_direction(settlement, due, *pair) for pair in sorted(pairs) if not party or party in pair)
+    directions = tuple(
+        _direction(settlement, due, *pair) for pair in sorted(pairs) if not party or party in pair
+    )
     return Statement(
         party=party,
         as_of=settlement.period,
@@ -150,7 +154,11 @@ def _short(*named: str) -> str:
 def citations_of(share: ShareResult) -> tuple[Citation, ...]:
     """The clause that makes a share due, and the one that ended it where that is another."""
     ended_by = share.ended_by
-    return (share.citation, ended_by) if ended_by is not None and ended_by != share.citation else (share.citation,)
+    return (
+        (share.citation, ended_by)
+        if ended_by is not None and ended_by != share.citation
+        else (share.citation,)
+    )
 
 
 def assumed_by(settlement: Settlement, share: ShareResult) -> tuple[str, ...]:
@@ -222,10 +230,14 @@ def _direction(settlement: Settlement, due: tuple[Due, ...], payer: str, payee: 
         payer=payer,
         payee=payee,
         total=total(due, payer, payee),
-        shares=tuple(share for share in settlement.shares if (share.payer, share.payee) == (payer, payee)),
+        shares=tuple(
+            share for share in settlement.shares if (share.payer, share.payee) == (payer, payee)
+        ),
         ended=ended[0] if ended else None,
         corrections=_between(settlement.corrections, payer, payee),
-        disputed=exact_sum(one.amount for one in settlement.disputed if (one.payer, one.payee) == (payer, payee)),
+        disputed=exact_sum(
+            one.amount for one in settlement.disputed if (one.payer, one.payee) == (payer, payee)
+        ),
         restated=_between(settlement.restated, payer, payee),
         changes=_between(settlement.changes, payer, payee),
     )

@@ -25,10 +25,18 @@ _HOUR_MS = 3_600_000
 # Nanoseconds and picodollars have more digits than amounts; beyond 63 bits no column keeps them.
 _WHOLE_BELOW = Decimal(1 << 63)
 _FLOATS_EXACT_BELOW = 1 << 53
-IMPORTED = 1 << 63  # no start of a gateway has this bit, so what is imported never meets what is metered
+IMPORTED = (
+    1 << 63
+)  # no start of a gateway has this bit, so what is imported never meets what is metered
 # A receipt holds what a decision stood on: some kilobytes.
 _RECEIPT_MAX = 1 << 16
-_KINDS_OF = {bool: "true or false", bytes: "bytes", list: "a list", tuple: "a list", dict: "an object"}
+_KINDS_OF = {
+    bool: "true or false",
+    bytes: "bytes",
+    list: "a list",
+    tuple: "a list",
+    dict: "an object",
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {unit.column: unit for unit in Unit}
 _STATUSES = {status.name.lower(): status for status in Status}
@@ -88,14 +96,18 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 def content_of(used: Used) -> bytes:
     """What a record says, as bytes: the same for the same, whenever it became known."""
     # That it is a sum was not kept once; what was imported then is the same still.
-    body = msgspec.json.encode(msgspec.structs.replace(used, endpoint=0) if used.endpoint == SUMMED else used)
+    body = msgspec.json.encode(
+        msgspec.structs.replace(used, endpoint=0) if used.endpoint == SUMMED else used
+    )
     return body[: body.rindex(b',"recorded_ns":')] + b"}"
 
 
 def imported_id(source: str, identity: str) -> RequestId:
     """The request id of something that another system counted: the same for the same source and id, for ever."""
     digest = hashlib.blake2b(f"{len(source)}:{source}{identity}".encode(), digest_size=16).digest()
-    return RequestId(int.from_bytes(digest[:8], "big") | IMPORTED, int.from_bytes(digest[8:], "big"))
+    return RequestId(
+        int.from_bytes(digest[:8], "big") | IMPORTED, int.from_bytes(digest[8:], "big")
+    )
 
 
 def is_imported(request: RequestId) -> bool:
@@ -118,17 +130,28 @@ def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...
             found[name] = check(value, bounds)
         except ValueError as error:
             flaws.append(Flaw(name, str(error)))
-    flaws += [Flaw(name, "no such field") for name in row if name not in CHECKS and name not in _UNITS]
+    flaws += [
+        Flaw(name, "no such field") for name in row if name not in CHECKS and name not in _UNITS
+    ]
     # What another home took for a sum says so by its endpoint.
     aggregated = bool(found.pop("aggregated", False)) or found.get("endpoint") == SUMMED
     units, wrong = _units(row, aggregated=aggregated)
     flaws += wrong
     if aggregated:
         found["endpoint"] = SUMMED
-    request, identified = found.pop("request_id", None), (found.pop("source", ""), found.pop("id", ""))
-    if request is None and not all(identified) and not any(flaw.field in ("id", "source") for flaw in flaws):
+    request, identified = (
+        found.pop("request_id", None),
+        (found.pop("source", ""), found.pop("id", "")),
+    )
+    if (
+        request is None
+        and not all(identified)
+        and not any(flaw.field in ("id", "source") for flaw in flaws)
+    ):
         missing = "id" if identified[0] else "source"
-        flaws.append(Flaw(missing, "missing: without it a record that comes again would count twice"))
+        flaws.append(
+            Flaw(missing, "missing: without it a record that comes again would count twice")
+        )
     if flaws:
         return tuple(flaws)
     if not isinstance(request, RequestId):
@@ -136,9 +159,15 @@ def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...
     return Used(request=request, units=units, **found)  # type: ignore[arg-type]
 
 
-def flaws_of_units(units: Mapping[Unit, int], requests: int = 1, *, aggregated: bool = False) -> tuple[Flaw, ...]:
+def flaws_of_units(
+    units: Mapping[Unit, int], requests: int = 1, *, aggregated: bool = False
+) -> tuple[Flaw, ...]:
     """What cannot be true of counted units: below zero, absurdly many, parts larger than their whole."""
-    most = UNITS_PER_ROW_MAX if aggregated else min(UNITS_PER_REQUEST_MAX * requests, UNITS_PER_ROW_MAX)
+    most = (
+        UNITS_PER_ROW_MAX
+        if aggregated
+        else min(UNITS_PER_REQUEST_MAX * requests, UNITS_PER_ROW_MAX)
+    )
     flaws = [
         Flaw(unit.column, f"{count} is more than {most:,}, which is the most that is believed")
         for unit, count in units.items()
@@ -147,7 +176,9 @@ def flaws_of_units(units: Mapping[Unit, int], requests: int = 1, *, aggregated: 
     return (*flaws, *(Flaw("units", problem) for problem in problems_of(units)))
 
 
-def _units(row: Mapping[str, object], *, aggregated: bool) -> tuple[tuple[tuple[Unit, int], ...], list[Flaw]]:
+def _units(
+    row: Mapping[str, object], *, aggregated: bool
+) -> tuple[tuple[tuple[Unit, int], ...], list[Flaw]]:
     units: dict[Unit, int] = {}
     flaws: list[Flaw] = []
     for name, unit in _UNITS.items():
@@ -220,7 +251,9 @@ def _or(fallback: str) -> Callable[[object, Bounds], str]:
     return lambda value, bounds: _name(value, bounds) or fallback
 
 
-def _one_of(which: Callable[[Bounds], frozenset[str]], of_what: str) -> Callable[[object, Bounds], str]:
+def _one_of(
+    which: Callable[[Bounds], frozenset[str]], of_what: str
+) -> Callable[[object, Bounds], str]:
     def check(value: object, bounds: Bounds) -> str:
         name = _needed(value, bounds)
         if name not in which(bounds):
@@ -259,9 +292,15 @@ def _instant(value: object, bounds: Bounds) -> int:
     """Nanoseconds since 1970, from a number of them or from an instant in RFC 3339."""
     if value is None or value == "":
         raise ValueError("missing")
-    instant = _whole(value) if isinstance(value, int) or str(value).lstrip("-").isdecimal() else _read_instant(value)
+    instant = (
+        _whole(value)
+        if isinstance(value, int) or str(value).lstrip("-").isdecimal()
+        else _read_instant(value)
+    )
     if instant < bounds.first_ns:
-        raise ValueError(f"{_shown(instant)} lies before the first amendment, {_shown(bounds.first_ns)}")
+        raise ValueError(
+            f"{_shown(instant)} lies before the first amendment, {_shown(bounds.first_ns)}"
+        )
     if instant > bounds.last_ns:
         raise ValueError(f"{_shown(instant)} lies in the future: it is {_shown(bounds.last_ns)}")
     return instant
@@ -284,7 +323,9 @@ def _read_instant(value: object) -> int:
 
 def _shown(instant_ns: int) -> str:
     try:
-        return (_EPOCH + timedelta(seconds=instant_ns // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (_EPOCH + timedelta(seconds=instant_ns // 1_000_000_000)).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        )
     except OverflowError:
         return f"{instant_ns} ns"
 
@@ -307,7 +348,9 @@ def _request(value: object, _: Bounds) -> RequestId | None:
     try:
         return RequestId.parse(text)
     except (AssertionError, ValueError):
-        raise ValueError(f"{text[:60]!r} is no request id of ours; give source and id instead") from None
+        raise ValueError(
+            f"{text[:60]!r} is no request id of ours; give source and id instead"
+        ) from None
 
 
 def _receipt(value: object, _: Bounds) -> str:
@@ -372,7 +415,9 @@ CHECKS: Mapping[str, Callable[[object, Bounds], object]] = {
 
 def _left_out(check: Callable[[object, Bounds], object]) -> tuple[object, str]:
     """What a field is that a row leaves out, or why it may not be. No bound says anything of it."""
-    nothing = Bounds(products=frozenset(), clouds=frozenset(), sellers=frozenset(), first_ns=0, last_ns=0)
+    nothing = Bounds(
+        products=frozenset(), clouds=frozenset(), sellers=frozenset(), first_ns=0, last_ns=0
+    )
     try:
         return check(None, nothing), ""
     except ValueError as error:

@@ -33,7 +33,9 @@ ENDPOINTS: Mapping[str, int] = {
 }
 # No endpoint of ours: what another system reports as the sum of many requests, without their number.
 SUMMED_NAME, SUMMED = "summed", 99
-ENDPOINT_NAMES: Mapping[int, str] = {code: name for name, code in ENDPOINTS.items()} | {SUMMED: SUMMED_NAME}
+ENDPOINT_NAMES: Mapping[int, str] = {code: name for name, code in ENDPOINTS.items()} | {
+    SUMMED: SUMMED_NAME
+}
 
 
 # The words by which clouds tell the tier in which a request was served; their places are the codes in the journal.

@@ -23,8 +23,12 @@ class Status(IntEnum):
     ESTIMATED = 3  # an answer without a usage report: units are the gateway's estimate
     FAILED = 4  # no answer that counts: refused connection, error status, deadline
     LOST = 5  # open when the process died; found at the next start, usage unknown
-    QUARANTINED = 6  # usage was reported that cannot be true: it waits for correction, the attempt stays
-    INTERRUPTED_ESTIMATED = 7  # as 2, without a report: units are the gateway's estimate of what came until then
+    QUARANTINED = (
+        6  # usage was reported that cannot be true: it waits for correction, the attempt stays
+    )
+    INTERRUPTED_ESTIMATED = (
+        7  # as 2, without a report: units are the gateway's estimate of what came until then
+    )
 
 
 # The units are the gateway's own, for want of a report.

@@ -50,16 +50,22 @@ WHOLES = frozenset({Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.AUDIO_INPUT_MILL
 
 def problems_of(report: Mapping[Unit, int]) -> list[str]:
     """What is impossible in a cloud's report: negative counts, parts without or larger than their whole."""
-    problems = [f"{unit.column} is {count}, below zero" for unit, count in report.items() if count < 0]
+    problems = [
+        f"{unit.column} is {count}, below zero" for unit, count in report.items() if count < 0
+    ]
     if CONTAINED_IN.keys().isdisjoint(report):
         return problems
     for whole in _WITH_PARTS:
         parts = [part for part in report if CONTAINED_IN.get(part) == whole]
         contained = sum(report[part] for part in parts)
         if parts and contained and whole not in report:
-            problems.append(f"{', '.join(part.column for part in parts)} reported without {whole.column}")
+            problems.append(
+                f"{', '.join(part.column for part in parts)} reported without {whole.column}"
+            )
         elif parts and whole in report and contained > report[whole]:
-            problems.append(f"the parts of {whole.column} sum to {contained}, more than its {report[whole]}")
+            problems.append(
+                f"the parts of {whole.column} sum to {contained}, more than its {report[whole]}"
+            )
     return problems
 
 

@@ -14,7 +14,15 @@ Knows nothing of agreements, shares, accounts or where usage is kept.
 from clauseway.metering.endpoints import BATCH, DEFAULT_TIER
 from clauseway.pricing.book import Entry, PriceBook, parse_book
 from clauseway.pricing.conditions import DIMENSIONS, Conditions, Sale
-from clauseway.pricing.table import Charge, ChargeLine, Grain, Price, PriceRow, PriceTable, UnknownPrice
+from clauseway.pricing.table import (
+    Charge,
+    ChargeLine,
+    Grain,
+    Price,
+    PriceRow,
+    PriceTable,
+    UnknownPrice,
+)
 
 __all__ = [
     "BATCH",

@@ -29,10 +29,31 @@ from clauseway.catalog.rows import Row
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing.conditions import NAMES, Conditions, parse_hours
-from clauseway.values import FOREVER, USD, BadNumber, Interval, InvalidInput, KnownAt, Problem, read_decimal, read_whole
+from clauseway.values import (
+    FOREVER,
+    USD,
+    BadNumber,
+    Interval,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    read_decimal,
+    read_whole,
+)
 
 _PRICE, _NEUTRAL_PRICE, _DISCOUNT = "usd_per_million", "per_million", "discount_percent"
-COLUMNS = ("product", "cloud", "seller", "region", "unit", "begin", "end", "known_at", _PRICE, "source")
+COLUMNS = (
+    "product",
+    "cloud",
+    "seller",
+    "region",
+    "unit",
+    "begin",
+    "end",
+    "known_at",
+    _PRICE,
+    "source",
+)
 FURTHER_COLUMNS = ("buyer", "tier", "endpoint", "above", "hours", _DISCOUNT, "currency")
 # A price per unit is kept in 18 digits, 12 of them decimals, so that times a count it fits into 38.
 PRICE_PER_MILLION_MAX = 10**12
@@ -111,7 +132,9 @@ class _Line(Row):
         unit = _UNITS.get(self.fields["unit"])
         if unit is None and (self.fields["unit"] or not self.further(_DISCOUNT)):
             self.refuse(
-                f"unknown unit {self.fields['unit']!r}", "no meter counts it", f"Use one of {', '.join(_UNITS)}."
+                f"unknown unit {self.fields['unit']!r}",
+                "no meter counts it",
+                f"Use one of {', '.join(_UNITS)}.",
             )
         return unit
 
@@ -137,7 +160,9 @@ class _Line(Row):
         try:
             return parse_hours(text) if text else frozenset()
         except ValueError as error:
-            self.refuse(f"{text!r} is no time window", str(error), "Write mon-fri 08-18, or 22-06, in UTC.")
+            self.refuse(
+                f"{text!r} is no time window", str(error), "Write mon-fri 08-18, or 22-06, in UTC."
+            )
             return frozenset()
 
     def percent(self) -> Decimal:
@@ -151,11 +176,23 @@ class _Line(Row):
             self.refuse(f"a discount of {text}", error.why, error.todo)
             return Decimal(0)
         if self.amount():
-            self.refuse("a price and a discount in one line", "one of them would be lost", "Write two lines.")
+            self.refuse(
+                "a price and a discount in one line",
+                "one of them would be lost",
+                "Write two lines.",
+            )
         elif self.currency() != USD:
-            self.refuse("a discount with a currency", "it takes that of the list price", "Leave the currency empty.")
+            self.refuse(
+                "a discount with a currency",
+                "it takes that of the list price",
+                "Leave the currency empty.",
+            )
         elif not 0 < percent <= 100:
-            self.refuse(f"a discount of {text}", "it is no percentage", "Write above 0 up to 100, as in 12.5.")
+            self.refuse(
+                f"a discount of {text}",
+                "it is no percentage",
+                "Write above 0 up to 100, as in 12.5.",
+            )
         else:
             return percent
         return Decimal(0)
@@ -166,10 +203,16 @@ class _Line(Row):
     def currency(self) -> str:
         currency = self.further("currency") or USD
         if not _CURRENCY.fullmatch(currency):
-            self.refuse(f"{currency!r} is no currency", "its code has three capital letters", "Write EUR, for example.")
+            self.refuse(
+                f"{currency!r} is no currency",
+                "its code has three capital letters",
+                "Write EUR, for example.",
+            )
         elif currency != USD and _PRICE in self.fields:
             todo = f"Name the column {_NEUTRAL_PRICE}."
-            self.refuse(f"a price in {currency} in the column {_PRICE}", "it is one in dollars", todo)
+            self.refuse(
+                f"a price in {currency} in the column {_PRICE}", "it is one in dollars", todo
+            )
         return currency
 
     def picos(self) -> int:
@@ -184,19 +227,32 @@ class _Line(Row):
             self.refuse(f"{text!r} is no price", error.why, todo)
             return 0
         if price >= PRICE_PER_MILLION_MAX:
-            self.refuse(f"a price of {text}", "it is beyond what one column can hold", "Check the unit of the price.")
+            self.refuse(
+                f"a price of {text}",
+                "it is beyond what one column can hold",
+                "Check the unit of the price.",
+            )
             return 0
         return int(price.scaleb(_PRICE_PLACES))
 
     def source(self) -> str:
         if not self.fields["source"]:
-            self.refuse("a price without a source", "nobody could check it", "Say where it was listed or agreed.")
+            self.refuse(
+                "a price without a source",
+                "nobody could check it",
+                "Say where it was listed or agreed.",
+            )
         return self.fields["source"]
 
     def entry(self) -> Entry | None:
         """The line as an entry, or none where it has problems."""
         unit, interval, known_at = self.unit(), self.in_force(), self.stated_day("known_at")
-        conditions, percent, price, source = self.conditions(), self.percent(), self.picos(), self.source()
+        conditions, percent, price, source = (
+            self.conditions(),
+            self.percent(),
+            self.picos(),
+            self.source(),
+        )
         currency = USD if percent else self.currency()
         if self.problems:
             return None
@@ -222,18 +278,29 @@ def parse_book(text: str, name: str) -> PriceBook:
     problems += _ambiguities(entries, name)
     if problems:
         raise InvalidInput(*sorted(problems, key=lambda problem: problem.line))
-    return PriceBook(name=name, digest=hashlib.sha256(text.encode()).hexdigest(), entries=tuple(entries), text=text)
+    return PriceBook(
+        name=name,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        entries=tuple(entries),
+        text=text,
+    )
 
 
 def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
     """The book's lines, and what is wrong with their shape."""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and line[0] != "#"]
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and line[0] != "#"
+    ]
     todo = f"Write {','.join(COLUMNS)}; further columns are {', '.join(FURTHER_COLUMNS)}."
     header = _fields(lines[0][1]) if lines else []
     if not _is_header(header):
         number, found = lines[0] if lines else (1, "")
         what = "the first line is not the header of a price book"
-        return [], [Problem(what=what, why=f"it reads {found!r}", where=name, line=number, todo=todo)]
+        return [], [
+            Problem(what=what, why=f"it reads {found!r}", where=name, line=number, todo=todo)
+        ]
     good, problems = [], []
     for number, line in lines[1:]:
         fields = _fields(line)
@@ -241,7 +308,9 @@ def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
             good.append(_Line(dict(zip(header, fields, strict=True)), name, number))
         else:
             why = f"it has {len(fields)} fields, a price has {len(header)}"
-            problems.append(Problem(what="a line is no price", why=why, where=name, line=number, todo=todo))
+            problems.append(
+                Problem(what="a line is no price", why=why, where=name, line=number, todo=todo)
+            )
     return good, problems
 
 
@@ -283,7 +352,9 @@ def _comparable(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
     for later in entries:
         product = later.conditions.product
         for (unit, other), earlier in seen.items():
-            if (unit == later.unit or unit is None or later.unit is None) and (not product or other in ("", product)):
+            if (unit == later.unit or unit is None or later.unit is None) and (
+                not product or other in ("", product)
+            ):
                 yield from ((one, later) for one in earlier)
         seen.setdefault((later.unit, product), []).append(later)
 

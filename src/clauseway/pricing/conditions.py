@@ -21,7 +21,8 @@ CONTEXT, HOUR = "context", "hour"
 HOURS_OF_WEEK = 168  # from Monday 00:00 UTC
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(
-    r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:\s*,\s*[a-z]{3}(?:-[a-z]{3})?)*))?\s*(?P<hours>\d\d-\d\d)?", re.ASCII
+    r"(?:(?P<days>[a-z]{3}(?:-[a-z]{3})?(?:\s*,\s*[a-z]{3}(?:-[a-z]{3})?)*))?\s*(?P<hours>\d\d-\d\d)?",
+    re.ASCII,
 )
 
 
@@ -44,7 +45,15 @@ class Sale(msgspec.Struct, frozen=True, order=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (self.product, self.cloud, self.seller, self.region, self.buyer, self.tier, self.endpoint)
+        return (
+            self.product,
+            self.cloud,
+            self.seller,
+            self.region,
+            self.buyer,
+            self.tier,
+            self.endpoint,
+        )
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -79,8 +88,12 @@ class Conditions(msgspec.Struct, frozen=True):
     @property
     def further(self) -> frozenset[str]:
         """Which of the conditions beyond `DIMENSIONS` it names."""
-        named = {name for name, value in zip(NAMES, self.names, strict=True) if value and name in FURTHER}
-        return frozenset(named | ({CONTEXT} if self.above else set()) | ({HOUR} if self.hours else set()))
+        named = {
+            name for name, value in zip(NAMES, self.names, strict=True) if value and name in FURTHER
+        }
+        return frozenset(
+            named | ({CONTEXT} if self.above else set()) | ({HOUR} if self.hours else set())
+        )
 
     def miss(self, sale: Sale) -> str:
         """The first condition that does not hold for a sale, empty where all do."""
@@ -96,14 +109,20 @@ class Conditions(msgspec.Struct, frozen=True):
     def matches(self, sale: Sale) -> bool:
         """Whether all hold for a sale."""
         return (
-            all(not wanted or wanted == value for wanted, value in zip(self.names, sale.names, strict=True))
+            all(
+                not wanted or wanted == value
+                for wanted, value in zip(self.names, sale.names, strict=True)
+            )
             and (not self.above or sale.context > self.above)
             and (not self.hours or sale.hour in self.hours)
         )
 
     def may_match(self, place: Sale) -> bool:
         """Whether they may hold for a sale of that product, cloud, seller and region, whatever else is true of it."""
-        return all(not wanted or wanted == value for wanted, value in zip(self.names[:4], place.names[:4], strict=True))
+        return all(
+            not wanted or wanted == value
+            for wanted, value in zip(self.names[:4], place.names[:4], strict=True)
+        )
 
     def meets(self, other: "Conditions") -> bool:
         """Whether both hold for some sale. A price of batches of any length goes before one of a length in any tier."""
@@ -118,13 +137,18 @@ class Conditions(msgspec.Struct, frozen=True):
     def both(self, other: "Conditions") -> "Conditions":
         """What holds where both do."""
         names = tuple(a or b for a, b in zip(self.names, other.names, strict=True))
-        hours = self.hours & other.hours if self.hours and other.hours else self.hours or other.hours
+        hours = (
+            self.hours & other.hours if self.hours and other.hours else self.hours or other.hours
+        )
         return Conditions(names, max(self.above, other.above), hours)
 
     def covers(self, other: "Conditions") -> bool:
         """Whether these hold wherever the others do."""
         return (
-            all(not wanted or wanted == value for wanted, value in zip(self.names, other.names, strict=True))
+            all(
+                not wanted or wanted == value
+                for wanted, value in zip(self.names, other.names, strict=True)
+            )
             and self.above <= other.above
             and (not self.hours or (bool(other.hours) and other.hours <= self.hours))
         )
@@ -143,12 +167,16 @@ def parse_hours(text: str) -> frozenset[int]:
     found = _WINDOW.fullmatch(text.strip().lower())
     if not text.strip() or found is None:
         raise ValueError("it is no time window")
-    days = sorted({day for part in (found["days"] or "mon-sun").split(",") for day in _days(part.strip())})
+    days = sorted(
+        {day for part in (found["days"] or "mon-sun").split(",") for day in _days(part.strip())}
+    )
     begin, end = (int(figure) for figure in (found["hours"] or "00-24").split("-"))
     if begin > 23 or end > 24 or begin == end:
         raise ValueError("hours run from 00 to 24")
     length = (end - begin) % 24 or 24
-    return frozenset((day * 24 + begin + hour) % HOURS_OF_WEEK for day in days for hour in range(length))
+    return frozenset(
+        (day * 24 + begin + hour) % HOURS_OF_WEEK for day in days for hour in range(length)
+    )
 
 
 def _days(part: str) -> Iterable[int]:
@@ -163,4 +191,7 @@ def classes_of_hours(windows: Iterable[frozenset[int]]) -> Mapping[int, int]:
     """Each hour of the week with the first one that no window tells from it."""
     distinct = tuple(dict.fromkeys(windows))
     first: dict[tuple[bool, ...], int] = {}
-    return {hour: first.setdefault(tuple(hour in window for window in distinct), hour) for hour in range(HOURS_OF_WEEK)}
+    return {
+        hour: first.setdefault(tuple(hour in window for window in distinct), hour)
+        for hour in range(HOURS_OF_WEEK)
+    }

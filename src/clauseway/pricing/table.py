@@ -57,7 +57,11 @@ class Price(msgspec.Struct, frozen=True):
 
     @property
     def source(self) -> str:
-        off = f", less {self.discount.percent.normalize():f} %: {self.discount.source}" if self.discount else ""
+        off = (
+            f", less {self.discount.percent.normalize():f} %: {self.discount.source}"
+            if self.discount
+            else ""
+        )
         return f"{self.entry.source}{off}"
 
     @property
@@ -162,11 +166,16 @@ class PriceTable:
     """
 
     def __init__(
-        self, books: PriceBook | Sequence[PriceBook], known_at: KnownAt, exchange: Exchange | None = None
+        self,
+        books: PriceBook | Sequence[PriceBook],
+        known_at: KnownAt,
+        exchange: Exchange | None = None,
     ) -> None:
         self.books = (books,) if isinstance(books, PriceBook) else tuple(books)
         self.known_at = known_at
-        self.digest = table_digest([book.digest for book in self.books] + ([exchange.digest] if exchange else []))
+        self.digest = table_digest(
+            [book.digest for book in self.books] + ([exchange.digest] if exchange else [])
+        )
         self.exchange = exchange
         self._rank = {book.name: rank for rank, book in enumerate(reversed(self.books))}
         self._rows: dict[Sale, tuple[PriceRow, ...]] = {}
@@ -193,7 +202,9 @@ class PriceTable:
         """How finely sales of these products, clouds, sellers and regions must be told apart."""
         entries = {id(entry): entry for place in places for entry in self._of(place)}.values()
         conditions = [entry.conditions for entry in entries]
-        units = {unit for entry in entries if (unit := entry.unit) is not None and not entry.is_discount}
+        units = {
+            unit for entry in entries if (unit := entry.unit) is not None and not entry.is_discount
+        }
         return Grain(
             further=frozenset().union(*(one.further for one in conditions)),
             buyers=_named(conditions, "buyer"),
@@ -203,7 +214,11 @@ class PriceTable:
             hours=classes_of_hours(one.hours for one in conditions if one.hours),
             units=frozenset(units) | WHOLES,
             dear={
-                one.product: min(other.above for other in conditions if other.above and other.product == one.product)
+                one.product: min(
+                    other.above
+                    for other in conditions
+                    if other.above and other.product == one.product
+                )
                 for one in conditions
                 if one.above
             },
@@ -244,7 +259,9 @@ class PriceTable:
         Raises UnknownPrice.
         """
         row = self.row(sale, day)
-        quantities = {unit: count for unit, count in billable(report, frozenset(row.prices)).items() if count}
+        quantities = {
+            unit: count for unit, count in billable(report, frozenset(row.prices)).items() if count
+        }
         if missing := [(sale, unit, day) for unit in quantities if unit not in row.prices]:
             raise UnknownPrice(missing)
         lines = tuple(
@@ -262,7 +279,9 @@ class PriceTable:
         if self.exchange is None:
             what = f"prices in {currency}"
             todo = "Accept a file with day,base,quote,rate: clauseway basis rates FILE --why …."
-            raise InvalidInput(Problem(what=what, why="no rates are held", where="rates", todo=todo))
+            raise InvalidInput(
+                Problem(what=what, why="no rates are held", where="rates", todo=todo)
+            )
         rate = self.exchange.at(day, currency, USD)
         return Decimal(round(rate * 10**_RATE_PLACES)).scaleb(-_RATE_PLACES)
 
@@ -292,7 +311,11 @@ class PriceTable:
             self._grains[place] = self.grain([place])
         group = self._grains[place].group_of(sale)
         if group not in self._rows:
-            entries = [entry for entry in self._narrow(place, group.buyer) if entry.conditions.matches(group)]
+            entries = [
+                entry
+                for entry in self._narrow(place, group.buyer)
+                if entry.conditions.matches(group)
+            ]
             self._rows[group] = tuple(self._cut(group, entries))
         return self._rows[group]
 
@@ -301,13 +324,17 @@ class PriceTable:
         if place not in self._places:
             self._places[place] = self._of(place)
         if (place, buyer) not in self._narrowed:
-            found = [entry for entry in self._places[place] if entry.conditions.buyer in ("", buyer)]
+            found = [
+                entry for entry in self._places[place] if entry.conditions.buyer in ("", buyer)
+            ]
             self._narrowed[place, buyer] = found
         return self._narrowed[place, buyer]
 
     def _cut(self, sale: Sale, entries: list[Entry]) -> Iterable[PriceRow]:
         """Cut time where any entry begins or ends, and take each unit's winner in between."""
-        bounds = sorted({bound for entry in entries for bound in (entry.interval.begin, entry.interval.end)})
+        bounds = sorted(
+            {bound for entry in entries for bound in (entry.interval.begin, entry.interval.end)}
+        )
         for begin, end in pairwise(bounds):
             in_force = [entry for entry in entries if begin in entry.interval]
             won = self._winners(_of_batches(in_force) if sale.tier == BATCH else in_force)
@@ -320,17 +347,26 @@ class PriceTable:
         discounts = [entry for entry in ranked if entry.is_discount]
         prices = [entry for entry in ranked if not entry.is_discount]
         # INVARIANT: all prices of a sale are of one book. What it does not list, it prices as a part of its whole.
-        own = {entry.unit: entry for entry in prices if entry.book == prices[-1].book and entry.unit is not None}
+        own = {
+            entry.unit: entry
+            for entry in prices
+            if entry.book == prices[-1].book and entry.unit is not None
+        }
         return {unit: _discounted(unit, entry, discounts) for unit, entry in own.items()}
 
 
 def _of_batches(in_force: Sequence[Entry]) -> list[Entry]:
     """The entries that count for a batch: its own price goes before those of a length in any tier."""
-    own = {(one.book, one.is_discount, one.unit) for one in in_force if one.conditions.is_of_batches}
+    own = {
+        (one.book, one.is_discount, one.unit) for one in in_force if one.conditions.is_of_batches
+    }
     return [
         one
         for one in in_force
-        if not (one.conditions.is_of_lengths_in_any_tier and (one.book, one.is_discount, one.unit) in own)
+        if not (
+            one.conditions.is_of_lengths_in_any_tier
+            and (one.book, one.is_discount, one.unit) in own
+        )
     ]
 
 
@@ -357,10 +393,15 @@ def _named(conditions: Iterable[Conditions], name: str) -> frozenset[str]:
 
 def _currency(prices: Iterable[Price]) -> str:
     """The one currency of a sale's prices. Raises InvalidInput where it has two: a charge is an amount in one."""
-    entries = sorted((price.entry for price in prices), key=lambda entry: (entry.currency, entry.place))
+    entries = sorted(
+        (price.entry for price in prices), key=lambda entry: (entry.currency, entry.place)
+    )
     first, last = entries[0], entries[-1]
     if first.currency != last.currency:
-        what, why = "one sale priced in two currencies", f"{first.place} says {first.currency}, this {last.currency}"
+        what, why = (
+            "one sale priced in two currencies",
+            f"{first.place} says {first.currency}, this {last.currency}",
+        )
         todo = "Give all units of a sale their prices in one currency."
         raise InvalidInput(Problem(what=what, why=why, where=last.book, line=last.line, todo=todo))
     return first.currency

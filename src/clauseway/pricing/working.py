@@ -25,7 +25,9 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool
 
 
-def considered(table: PriceTable, sale: Sale, unit: Unit, day: date, tokens: int) -> list[Considered]:
+def considered(
+    table: PriceTable, sale: Sale, unit: Unit, day: date, tokens: int
+) -> list[Considered]:
     """The entries on a unit of the sale's product, in the order of the books. `tokens` is the length of the context."""
     sale = in_context(sale, {Unit.INPUT_TOKENS: tokens})
     won = table.row(sale, day).won.get(unit)

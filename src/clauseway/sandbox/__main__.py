@@ -31,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         uvloop.run(_run(options.host, ports, faults, options.parent_pipe, _tls(options)))
     except InvalidInput as error:
         if options.parent_pipe is not None:
-            print(msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True)
+            print(
+                msgspec.json.encode({"ready": False, "problems": error.problems}).decode(),
+                flush=True,
+            )
         print(error, file=sys.stderr)
         return 3
     return 0
@@ -91,7 +94,9 @@ def _fault(text: str) -> tuple[str, Fault]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m clauseway.sandbox", description="Simulated clouds.")
+    parser = argparse.ArgumentParser(
+        prog="python -m clauseway.sandbox", description="Simulated clouds."
+    )
     parser.add_argument("--host", default="127.0.0.1")
     for name, port in USUAL_PORTS.items():
         parser.add_argument(
@@ -99,10 +104,16 @@ def _parser() -> argparse.ArgumentParser:
             type=int,
             help=f"0: any free one; by default {port}, or the next free one above it",
         )
-    parser.add_argument("--fault", action="append", default=[], metavar="JSON", help="see clauseway.sandbox.faults")
-    parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak https, with this PEM file")
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="JSON", help="see clauseway.sandbox.faults"
+    )
+    parser.add_argument(
+        "--tls-certificate", type=Path, metavar="FILE", help="speak https, with this PEM file"
+    )
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, a PEM file")
-    parser.add_argument("--parent-pipe", type=int, metavar="FD", help="stop when this pipe's other end closes")
+    parser.add_argument(
+        "--parent-pipe", type=int, metavar="FD", help="stop when this pipe's other end closes"
+    )
     return parser
 
 

@@ -157,7 +157,9 @@ class Break(msgspec.Struct, frozen=True):
     """Close the connection."""
 
 
-def play(parts: Sequence[bytes], streamed: bool, fault: Fault | None, error: bytes) -> Iterator[bytes | Pause | Break]:
+def play(
+    parts: Sequence[bytes], streamed: bool, fault: Fault | None, error: bytes
+) -> Iterator[bytes | Pause | Break]:
     """What is done with a body's parts: a stream's events, or a whole answer as one part.
 
     `error` is the event that tells of an error within a stream.

@@ -197,7 +197,11 @@ class CloudApplication:
         if fault is not None and fault.kind in _INSTEAD:
             answer = self._instead(received, fault)
             self._count(attempt, "faulted", answer.status if answer else 0)
-            await (connection.send(answer, None, b"") if answer else connection.fail(_NO_HTTP[fault.kind]))
+            await (
+                connection.send(answer, None, b"")
+                if answer
+                else connection.fail(_NO_HTTP[fault.kind])
+            )
             return
         answer = self._twin.answer(received)
         attempt.tokens = answer.tokens
@@ -236,7 +240,9 @@ class CloudApplication:
         """What is answered without asking the cloud; None for what is no HTTP."""
         match fault.kind:
             case "status":
-                return _with_retry_after(self._twin.outage(received, fault.outage), fault.retry_after_ms)
+                return _with_retry_after(
+                    self._twin.outage(received, fault.outage), fault.retry_after_ms
+                )
             case "redirect":
                 here = f"{received.scheme}://{received.header(b'host')}{received.raw_path}"
                 location = (fault.location or here).encode("latin-1")
@@ -261,7 +267,12 @@ class CloudApplication:
                 for rule in rules if isinstance(rules, list) else [rules]:
                     self.faults.add(rule)
             return 200, self.faults.pending()
-        return 404, {"error": {"message": f"The sandbox has no {method} {path}.", "type": "invalid_request_error"}}
+        return 404, {
+            "error": {
+                "message": f"The sandbox has no {method} {path}.",
+                "type": "invalid_request_error",
+            }
+        }
 
 
 def _not_set(error: Exception) -> dict[str, object]:
@@ -285,7 +296,9 @@ class _Connection:
         headers, streamed = list(answer.headers), bool(answer.events)
         if not streamed:
             headers.append((b"content-length", b"%d" % len(answer.body)))
-        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._send(
+            {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
         for step in play(answer.events if streamed else (answer.body,), streamed, fault, error):
             if isinstance(step, Break):
                 return False
@@ -321,7 +334,10 @@ class _Connection:
 
 # Faults at which the cloud is not asked.
 _INSTEAD: Final = frozenset({"status", "redirect", "drop", "garbage"})
-_NO_HTTP: Final = {"drop": b"", "garbage": b"\x16\x03\x01\x02\x00\x01\x00 this is no HTTP \xff\xfe\r\n\r\n"}
+_NO_HTTP: Final = {
+    "drop": b"",
+    "garbage": b"\x16\x03\x01\x02\x00\x01\x00 this is no HTTP \xff\xfe\r\n\r\n",
+}
 
 
 def _error_event(endpoint: str, fault: Fault | None) -> bytes:
@@ -331,16 +347,29 @@ def _error_event(endpoint: str, fault: Fault | None) -> bytes:
     code = fault.family or "server_error"
     message = "The server had an error while processing your request. Sorry about that!"
     if endpoint.startswith("/responses"):
-        said = {"type": "error", "sequence_number": fault.events, "code": code, "message": message, "param": None}
+        said = {
+            "type": "error",
+            "sequence_number": fault.events,
+            "code": code,
+            "message": message,
+            "param": None,
+        }
         return event(said, "error")
-    return event({"error": {"message": message, "type": "server_error", "param": None, "code": code}})
+    return event(
+        {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
+    )
 
 
 def _with_wrong_length(answer: Answer, excess: int) -> bytes:
     """A whole answer as bytes, whose stated length is `excess` more than its body."""
     body = b"".join(answer.events) or answer.body
     headers = [*answer.headers, (b"content-length", b"%d" % (len(body) + excess))]
-    return b"HTTP/1.1 200 OK\r\n" + b"".join(b"%s: %s\r\n" % header for header in headers) + b"\r\n" + body
+    return (
+        b"HTTP/1.1 200 OK\r\n"
+        + b"".join(b"%s: %s\r\n" % header for header in headers)
+        + b"\r\n"
+        + body
+    )
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -358,7 +387,13 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 async def _send_json(send: Send, status: int, body: object) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", b"application/json")],
+        }
+    )
     await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
 
 
@@ -429,8 +464,13 @@ async def serve(
     applications = {name: CloudApplication(name, serials, counts, attempts) for name in ports}
     for name, fault in faults:
         applications[name].faults.add(fault)
-    servers = {name: _Server(_config(application, tls)) for name, application in applications.items()}
-    tasks = [asyncio.create_task(server.serve(sockets=[listeners[name]])) for name, server in servers.items()]
+    servers = {
+        name: _Server(_config(application, tls)) for name, application in applications.items()
+    }
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listeners[name]]))
+        for name, server in servers.items()
+    ]
     for server in servers.values():
         await server.ready.wait()
     on_ready({name: listener.getsockname()[1] for name, listener in listeners.items()})

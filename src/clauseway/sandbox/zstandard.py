@@ -17,5 +17,8 @@ def frame(content: bytes) -> bytes:
         head = b"\xa0" + size.to_bytes(4, "little")
     blocks = [content[at : at + _BLOCK_MAX] for at in range(0, size, _BLOCK_MAX)] or [b""]
     last = len(blocks) - 1
-    written = [(len(block) << 3 | (at == last)).to_bytes(3, "little") + block for at, block in enumerate(blocks)]
+    written = [
+        (len(block) << 3 | (at == last)).to_bytes(3, "little") + block
+        for at, block in enumerate(blocks)
+    ]
     return _MAGIC + head + b"".join(written)

@@ -62,7 +62,16 @@ from itertools import chain
 from struct import Struct
 from typing import Final, NamedTuple
 
-from clauseway.metering import Buyer, Deployment, Intent, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.metering import (
+    Buyer,
+    Deployment,
+    Intent,
+    RequestId,
+    Ruling,
+    Status,
+    Unit,
+    UsageRecord,
+)
 from clauseway.metering.endpoints import TIERS
 
 Label = Buyer | Deployment | Ruling
@@ -73,7 +82,9 @@ FRAME_MAGIC: Final = b"CWFR"
 SEGMENT_HEADER: Final = Struct("<8sHHI16sQQQII")
 ACKNOWLEDGED_AT: Final = 60
 FRAME_HEADER: Final = Struct("<4sIIQII")
-_FRAME_NUMBERS: Final = Struct("<QIII")  # what the checksum covers of a frame's header: number, records, labels, length
+_FRAME_NUMBERS: Final = Struct(
+    "<QIII"
+)  # what the checksum covers of a frame's header: number, records, labels, length
 _CHECKSUM: Final = Struct("<I")
 _COUNT_MAX: Final = 0xFFFF_FFFF
 
@@ -84,16 +95,24 @@ _CODES: Final = Struct("<III")
 _CODES_AT: Final = Struct("<BQQHqq").size
 _INTENT: Final = Struct("<" + _ATTEMPT + "QQQ")
 _KEY: Final = Struct("<QQH")  # boot, number, attempt
-_LENGTHS: Final = Struct("<BH")  # of a usage record: how many units, and how long the upstream id is
+_LENGTHS: Final = Struct(
+    "<BH"
+)  # of a usage record: how many units, and how long the upstream id is
 _USAGE_FIELDS: Final = _ATTEMPT + "BHBQQqBH"
 _USAGE_FIELD_COUNT: Final = len(_USAGE_FIELDS)
 _UNIT_FIELDS: Final = "HQ"
 _UNITS_MAX: Final = 255
-_UNIT_OF: Final = {int(unit): unit for unit in Unit}  # a third of the time that asking the enumeration takes
+_UNIT_OF: Final = {
+    int(unit): unit for unit in Unit
+}  # a third of the time that asking the enumeration takes
 TIER_CODE: Final = 0xFF00
 # One struct per count of units, because packing head and units in one call is cheaper than two.
-_USAGE: Final = tuple(Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count) for count in range(_UNITS_MAX + 1))
-_UPSTREAM_ID_BYTES_MAX: Final = 512  # a cloud's request id is some 40 bytes; what is longer is cut, never refused
+_USAGE: Final = tuple(
+    Struct("<" + _USAGE_FIELDS + _UNIT_FIELDS * count) for count in range(_UNITS_MAX + 1)
+)
+_UPSTREAM_ID_BYTES_MAX: Final = (
+    512  # a cloud's request id is some 40 bytes; what is longer is cut, never refused
+)
 _LABEL_TYPES: Final[dict[str, Callable[..., Label]]] = {
     "buyer": Buyer,
     "deployment": Deployment,
@@ -136,7 +155,9 @@ class Payload(NamedTuple):
 def pack_segment_header(spool: bytes, segment: int, created_ns: int, boot: int) -> bytes:
     """64 bytes. `spool` is 16 bytes."""
     size = SEGMENT_HEADER.size
-    unchecked = SEGMENT_HEADER.pack(SEGMENT_MAGIC, VERSION, size, 0, spool, segment, created_ns, boot, 0, 0)
+    unchecked = SEGMENT_HEADER.pack(
+        SEGMENT_MAGIC, VERSION, size, 0, spool, segment, created_ns, boot, 0, 0
+    )
     covered = unchecked[:56]
     return covered + _CHECKSUM.pack(zlib.crc32(covered)) + unchecked[60:]
 
@@ -145,7 +166,9 @@ def unpack_segment_header(data: bytes) -> SegmentHeader | None:
     """The header, or None where these bytes are none of ours (too short, other magic or version, damaged)."""
     if len(data) < SEGMENT_HEADER.size:
         return None
-    magic, version, _, _, spool, segment, created_ns, boot, checksum, acknowledged = SEGMENT_HEADER.unpack_from(data)
+    magic, version, _, _, spool, segment, created_ns, boot, checksum, acknowledged = (
+        SEGMENT_HEADER.unpack_from(data)
+    )
     if magic != SEGMENT_MAGIC or version != VERSION or checksum != zlib.crc32(data[:56]):
         return None
     return SegmentHeader(spool, segment, created_ns, boot, checksum, acknowledged)
@@ -181,12 +204,17 @@ def unpack_frame_header(data: bytes) -> FrameHeader | None:
 def frame_is_valid(header: FrameHeader, payload: bytes, seed: int) -> bool:
     """Whether header and payload are what was written, in the segment it was written to."""
     numbers = _FRAME_NUMBERS.pack(header.number, header.records, header.labels, header.length)
-    return len(payload) == header.length and zlib.crc32(payload, zlib.crc32(numbers, seed)) == header.checksum
+    return (
+        len(payload) == header.length
+        and zlib.crc32(payload, zlib.crc32(numbers, seed)) == header.checksum
+    )
 
 
 def pack_label(code: int, label: Label) -> bytes:
     fields = {name: getattr(label, name) for name in label.__struct_fields__}
-    text = json.dumps({"type": type(label).__struct_config__.tag, **fields}, ensure_ascii=False).encode()
+    text = json.dumps(
+        {"type": type(label).__struct_config__.tag, **fields}, ensure_ascii=False
+    ).encode()
     return _LABEL.pack(LABEL, code, len(text)) + text
 
 
@@ -291,7 +319,9 @@ class Times(NamedTuple):
 def times_in(payload: bytes) -> Times:
     """The times of a valid frame's records."""
     found = unpack_payload(payload)
-    events = [intent.event_ns for intent in found.intents] + [record.event_ns for record in found.usage]
+    events = [intent.event_ns for intent in found.intents] + [
+        record.event_ns for record in found.usage
+    ]
     return Times(min(events), max(events)) if events else Times(0, 0)
 
 
@@ -320,7 +350,9 @@ def _unpack_label(payload: bytes, at: int) -> tuple[int, Label, int]:
     begin = at + _LABEL.size
     fields = json.loads(payload[begin : begin + length])
     build = _LABEL_TYPES[fields.pop("type")]
-    frozen = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    frozen = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
     return code, build(**frozen), begin + length
 
 
@@ -349,7 +381,13 @@ def _unpack_usage(payload: bytes, at: int) -> tuple[UsageRecord, int]:
 
 def _units(flat: Sequence[int]) -> tuple[tuple[Unit, int], ...]:
     numbers = iter(flat)
-    return tuple([(_UNIT_OF[code], count) for code, count in zip(numbers, numbers, strict=True) if code != TIER_CODE])
+    return tuple(
+        [
+            (_UNIT_OF[code], count)
+            for code, count in zip(numbers, numbers, strict=True)
+            if code != TIER_CODE
+        ]
+    )
 
 
 def _tier(flat: Sequence[int]) -> str:

@@ -30,7 +30,9 @@ from clauseway.spool.segments import Segment, list_segments, segment_path, sync_
 
 _L = TypeVar("_L", Buyer, Deployment, Ruling)
 
-_BLOCK_BYTES = 1 << 20  # read ahead by this much: a segment is read in some sixteen calls, not one per frame
+_BLOCK_BYTES = (
+    1 << 20
+)  # read ahead by this much: a segment is read in some sixteen calls, not one per frame
 _ZEROS = bytes(_BLOCK_BYTES)
 
 
@@ -53,7 +55,9 @@ class Damage(NamedTuple):
 
     def __str__(self) -> str:
         lost = (
-            f"frames {self.first} to {self.end - 1} are lost" if self.end >= 0 else f"frames from {self.first} are lost"
+            f"frames {self.first} to {self.end - 1} are lost"
+            if self.end >= 0
+            else f"frames from {self.first} are lost"
         )
         return f"{self.file} at byte {self.offset}: {self.reason}; {lost}"
 
@@ -180,7 +184,9 @@ def _frames(segment: Segment) -> Iterator[_Frame | Damage]:
         def lost(offset: int, first: int, end: int, reason: str, following: bytes) -> Damage:
             since_ns = _since(header, (_frame_at(file, at, seed) for at in sound))
             until_ns = times_in(following).last_ns
-            return Damage(str(segment.path), offset, first, end, reason, header.boot, since_ns, until_ns)
+            return Damage(
+                str(segment.path), offset, first, end, reason, header.boot, since_ns, until_ns
+            )
 
         offset, number = SEGMENT_HEADER.size, 0
         while True:
@@ -240,7 +246,9 @@ def _next_valid(file: _File, offset: int, number: int, seed: int) -> _Frame | No
 def positions(directory: Path) -> tuple[Position, ...]:
     """How far each segment of a spool goes, oldest first."""
     segments = list_segments(directory)
-    return tuple(_position(segment, segments[index + 1 :]) for index, segment in enumerate(segments))
+    return tuple(
+        _position(segment, segments[index + 1 :]) for index, segment in enumerate(segments)
+    )
 
 
 def _position(segment: Segment, later: list[Segment]) -> Position:
@@ -261,10 +269,22 @@ def _position(segment: Segment, later: list[Segment]) -> Position:
     if boots.count(segment.header.boot) > 1 and is_cut:
         # The next segment is made ahead of time; the one after it only once this one has its closing frame.
         since_ns, boot = segment.header.created_ns, segment.header.boot
-        damages.append(Damage(str(segment.path), offset, end, -1, "the segment's end is missing", boot, since_ns))
+        damages.append(
+            Damage(
+                str(segment.path), offset, end, -1, "the segment's end is missing", boot, since_ns
+            )
+        )
     closed = closing or len(later) > 1 or any(boot != segment.header.boot for boot in boots)
     header = segment.header
-    return Position(header.spool.hex(), segment.number, end, closed, tuple(damages), header.boot, header.created_ns)
+    return Position(
+        header.spool.hex(),
+        segment.number,
+        end,
+        closed,
+        tuple(damages),
+        header.boot,
+        header.created_ns,
+    )
 
 
 def _position_without_header(segment: Segment, later: list[Segment]) -> Position:
@@ -318,12 +338,18 @@ def _collect(segment: Segment, spool: str, first: int, max_records: int) -> Batc
     named = {code for record in both for code in (record.buyer, record.deployment, record.ruling)}
     if not named <= labels.keys():
         labels = _labels_of(segment) | labels
-    lost = [] if named <= labels.keys() else [record for record in both if not _codes(record) <= labels.keys()]
+    lost = (
+        []
+        if named <= labels.keys()
+        else [record for record in both if not _codes(record) <= labels.keys()]
+    )
     if lost:
         reason = f"the labels of {len(lost)} records were lost, and they with them"
         events = [record.event_ns for record in lost]
         boot = segment.header.boot if segment.header is not None else 0
-        damages.append(Damage(str(segment.path), 0, first, end, reason, boot, min(events), max(events)))
+        damages.append(
+            Damage(str(segment.path), 0, first, end, reason, boot, min(events), max(events))
+        )
         intents = [intent for intent in intents if _codes(intent) <= labels.keys()]
         records = [record for record in records if _codes(record) <= labels.keys()]
         both = [*intents, *records]
@@ -396,7 +422,12 @@ def release(directory: Path, segment: int, sealed_end: int) -> bool:
     A damaged segment is renamed, not deleted: the bytes may be all that is left.
     """
     places = positions(directory)
-    if not places or places[0].segment != segment or not places[0].closed or places[0].end > sealed_end:
+    if (
+        not places
+        or places[0].segment != segment
+        or not places[0].closed
+        or places[0].end > sealed_end
+    ):
         return False
     if _is_open(directory):
         return False

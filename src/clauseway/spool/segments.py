@@ -81,7 +81,12 @@ def _recover_header(path: Path, spool: bytes | None) -> SegmentHeader | None:
 def identity_of(directory: Path) -> bytes | None:
     """The 16 bytes that name the spool in `directory` for ever; None where nothing was ever written there."""
     return _written_identity(directory) or next(
-        (segment.header.spool for segment in reversed(list_segments(directory)) if segment.header is not None), None
+        (
+            segment.header.spool
+            for segment in reversed(list_segments(directory))
+            if segment.header is not None
+        ),
+        None,
     )
 
 
@@ -126,7 +131,9 @@ def lock(directory: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise SpoolBusy(f"{directory} is written by another process. Stop it, or name another directory.") from error
+        raise SpoolBusy(
+            f"{directory} is written by another process. Stop it, or name another directory."
+        ) from error
     return descriptor
 
 

@@ -48,13 +48,17 @@ from clauseway.spool.format import (
 from clauseway.spool.segments import identify, list_segments, lock, segment_path, sync_directory
 
 _FIRST_SEGMENT_BYTES: Final = 4 << 20  # of a start: filled while the first request waits for it
-_FILL_BYTES: Final = 1 << 20  # zeros at once: more would keep the disk from the commits that go on meanwhile
+_FILL_BYTES: Final = (
+    1 << 20
+)  # zeros at once: more would keep the disk from the commits that go on meanwhile
 # Some seconds of a gateway under full load, minutes of a busy one: few files. Whoever seals reads the live one anew at
 # each look, what was written and the zeros after it.
 _SEGMENT_BYTES: Final = 16 << 20
 _WAITING_MAX: Final = 64  # measured: larger batches gain nothing, smaller ones cost CPU
 _COMMIT_EVERY_S: Final = 0.001  # at most a thousand commits a second, about 5 % of a core
-_QUICK_US: Final = 500  # a disk that took longer the last time is not waited for on the loop's thread; 0: none is
+_QUICK_US: Final = (
+    500  # a disk that took longer the last time is not waited for on the loop's thread; 0: none is
+)
 _DURATION_BITS: Final = 64
 _ROOM_EVERY_S: Final = 1.0  # room is made by people; asking costs next to nothing
 # Of a segment, beyond its size: the frame that goes over it and the closing frame find room on a full disk, too.
@@ -294,7 +298,9 @@ class SpoolWriter:
             # After 1, 2, 4, 8 … frames labels are written again: none stands in one frame alone, which may be damaged.
             self._emitted.clear()
         job = _Job(self._write, arguments, self._written)
-        if self._disk_us < self._quick_us and not self._handed:  # else it would come before what was handed over
+        if (
+            self._disk_us < self._quick_us and not self._handed
+        ):  # else it would come before what was handed over
             self._loop.call_soon(self._written, job, job.result())
         else:
             self._hand_over(job)
@@ -327,7 +333,11 @@ class SpoolWriter:
             written = os.pwritev(descriptor, buffers, offset, flags)
             rest = b"".join(buffers)[written:] if written < sum(map(len, buffers)) else b""
             # Why it took a part of it only is what the rest is answered with.
-            return written + os.pwritev(descriptor, (rest,), offset + written, flags) if rest else written
+            return (
+                written + os.pwritev(descriptor, (rest,), offset + written, flags)
+                if rest
+                else written
+            )
         finally:
             self._disk_us = int((time.monotonic() - began_s) * 1e6)
 
@@ -432,7 +442,9 @@ class SpoolWriter:
         try:
             os.posix_fallocate(descriptor, 0, total)
             for offset in range(0, total, _FILL_BYTES):
-                os.pwritev(descriptor, (bytes(min(_FILL_BYTES, total - offset)),), offset, os.RWF_DSYNC)
+                os.pwritev(
+                    descriptor, (bytes(min(_FILL_BYTES, total - offset)),), offset, os.RWF_DSYNC
+                )
             os.pwritev(descriptor, (header,), 0, os.RWF_DSYNC)
             sync_directory(self._directory)
         except OSError:
@@ -444,7 +456,9 @@ class SpoolWriter:
     def _prepare(self) -> None:
         """Make the next segment ahead of time, in a thread of its own, so that no request waits for it."""
         number = self._segment.number + 1
-        self._preparing = self._loop.run_in_executor(None, self._create, number, self._segment_bytes)
+        self._preparing = self._loop.run_in_executor(
+            None, self._create, number, self._segment_bytes
+        )
         self._preparing.add_done_callback(self._prepared)
 
     def _prepared(self, prepared: "asyncio.Future[_Segment]") -> None:
@@ -460,12 +474,19 @@ class SpoolWriter:
             self._next, self.shortage = prepared.result(), None
 
     def _prepare_again(self) -> None:
-        if self._next is None and self._preparing is None and self.failure is None and not self._closing:
+        if (
+            self._next is None
+            and self._preparing is None
+            and self.failure is None
+            and not self._closing
+        ):
             self._prepare()
 
     def _rotate(self, following: _Segment) -> None:
         """Go over to the next segment. What is pending names labels that the new one has not seen yet."""
-        self._hand_over(_Job(_close_segment, (self._segment, self._frame, self._offset), self._closed))
+        self._hand_over(
+            _Job(_close_segment, (self._segment, self._frame, self._offset), self._closed)
+        )
         self._segment, self._next = following, None
         self._offset, self._frame = SEGMENT_HEADER.size, 0
         self._emitted.clear()

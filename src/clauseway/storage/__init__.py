@@ -20,6 +20,13 @@ Knows nothing of what is permitted, of HTTP or of the spool's format. `lake`, `r
 PyArrow, DuckDB and Ibis and are imported by name, so that control data can be had without them.
 """
 
-from clauseway.storage.control.control import ApiKey, Control, FactRow, FormerSecret, Overlap, Sealed
+from clauseway.storage.control.control import (
+    ApiKey,
+    Control,
+    FactRow,
+    FormerSecret,
+    Overlap,
+    Sealed,
+)
 
 __all__ = ["ApiKey", "Control", "FactRow", "FormerSecret", "Overlap", "Sealed"]

@@ -6,9 +6,25 @@ Knows nothing of agreements, clouds or requests. Everything here is frozen and v
 from clauseway.values.citations import Citation
 from clauseway.values.clocks import DAY_NS, KnownAt, day_of, start_of_day_ns
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
-from clauseway.values.money import CENT, USD, Money, allocate, exact_product, exact_sum, round_half_even, round_together
+from clauseway.values.money import (
+    CENT,
+    USD,
+    Money,
+    allocate,
+    exact_product,
+    exact_sum,
+    round_half_even,
+    round_together,
+)
 from clauseway.values.names import NAME_CHARACTERS_MAX, check_names, flaw_of_name, problem_of_name
-from clauseway.values.numbers import NUMBER_BELOW, PLACES_MAX, BadNumber, read_decimal, read_percentage, read_whole
+from clauseway.values.numbers import (
+    NUMBER_BELOW,
+    PLACES_MAX,
+    BadNumber,
+    read_decimal,
+    read_percentage,
+    read_whole,
+)
 from clauseway.values.problems import InvalidInput, Problem
 
 __all__ = [

@@ -68,5 +68,7 @@ class KnownAt(msgspec.Struct, frozen=True, order=True):
         if self.instant_ns == _LAST_SEQUENCE:
             return "everything"
         seconds, rest = divmod(self.instant_ns, 1_000_000_000)
-        stamp = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+        stamp = (
+            datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+        )
         return f"{stamp}.{rest:09d}Z" if rest not in (0, 999_999_999) else f"{stamp}Z"

@@ -54,7 +54,9 @@ class Money(msgspec.Struct, frozen=True):
         return f"{self.amount:,} {self.currency}"
 
 
-def allocate(total: Decimal, weights: Sequence[tuple[str, Decimal]], unit: Decimal = CENT) -> dict[str, Decimal]:
+def allocate(
+    total: Decimal, weights: Sequence[tuple[str, Decimal]], unit: Decimal = CENT
+) -> dict[str, Decimal]:
     """Split `total` over `(id, weight)` lines so that the parts are multiples of `unit` and sum to it exactly.
 
     Largest remainder; ties go to the line whose id sorts first. `total` must be a multiple of `unit`. Weights may be
@@ -66,7 +68,9 @@ def allocate(total: Decimal, weights: Sequence[tuple[str, Decimal]], unit: Decim
         return {}
     assert len({line for line, _ in weights}) == len(weights), "two lines share an id"
     # Whole numbers from here on: division of decimals would lose digits, and with them the order of the remainders.
-    units = int(total.scaleb(-_exponent(unit), _EXACT)) // int(unit.scaleb(-_exponent(unit), _EXACT))
+    units = int(total.scaleb(-_exponent(unit), _EXACT)) // int(
+        unit.scaleb(-_exponent(unit), _EXACT)
+    )
     finest = min(_exponent(weight) for _, weight in weights)
     parts = [(line, int(weight.scaleb(-finest, _EXACT))) for line, weight in weights]
     whole = sum(part for _, part in parts)
@@ -91,7 +95,10 @@ def round_together(amounts: Mapping[str, Decimal], unit: Decimal = CENT) -> dict
         for name, amount in amounts.items()
     }
     whole = int(round_half_even(exact_sum(amounts.values()), unit).scaleb(places, _EXACT))
-    rest = {name: exact_sum((amounts[name], (unit * floor).copy_negate())) for name, floor in floors.items()}
+    rest = {
+        name: exact_sum((amounts[name], (unit * floor).copy_negate()))
+        for name, floor in floors.items()
+    }
     favoured = sorted(rest, key=lambda name: (-rest[name], name))[: whole - sum(floors.values())]
     return {name: unit * (floor + (name in favoured)) for name, floor in floors.items()}
 

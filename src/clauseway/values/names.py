@@ -34,7 +34,9 @@ def flaw_of_name(name: str, most: int = NAME_CHARACTERS_MAX) -> str:
     return f"its character {name.index(hidden) + 1}, U+{ord(hidden):04X}, cannot be seen"
 
 
-def problem_of_name(name: str, where: str, line: int = 0, most: int = NAME_CHARACTERS_MAX) -> Problem | None:
+def problem_of_name(
+    name: str, where: str, line: int = 0, most: int = NAME_CHARACTERS_MAX
+) -> Problem | None:
     """Return what is wrong with a name, None where nothing is. `where` is a flag, a field or a file."""
     why = flaw_of_name(name, most)
     if not why:

@@ -69,7 +69,11 @@ def read_decimal(
     number = _unsigned(bare[1:] if is_negative else bare, commas=commas, exponent=exponent)
     if number >= below:
         limit = "10^15" if below == NUMBER_BELOW else str(below)
-        why = "it has more than 15 digits before the point" if below == NUMBER_BELOW else "it is too large"
+        why = (
+            "it has more than 15 digits before the point"
+            if below == NUMBER_BELOW
+            else "it is too large"
+        )
         raise BadNumber(why, f"Write a number below {limit}.")
     if number != 0 and -_exponent_of(number) > places:
         allowed = f"{places} decimal places are" if places != 1 else "one decimal place is"
@@ -85,13 +89,19 @@ def read_whole(text: str, *, least: int = 0, most: int = int(NUMBER_BELOW) - 1) 
     try:
         number = int(read_decimal(text, places=0, signed=least < 0))
     except BadNumber as error:
-        raise BadNumber(error.why, _WRITE_WHOLE if error.is_general or "," in text else error.todo) from None
+        raise BadNumber(
+            error.why, _WRITE_WHOLE if error.is_general or "," in text else error.todo
+        ) from None
     if not least <= number <= most:
-        raise BadNumber(f"it is not between {least} and {most}", f"Write a number from {least} to {most}.")
+        raise BadNumber(
+            f"it is not between {least} and {most}", f"Write a number from {least} to {most}."
+        )
     return number
 
 
-def read_percentage(text: str, *, signed: bool = False, commas: bool = False, bare: bool = True) -> Decimal:
+def read_percentage(
+    text: str, *, signed: bool = False, commas: bool = False, bare: bool = True
+) -> Decimal:
     """Return `20 %`, or with `bare` also `0.2`, as a fraction of one. Raise BadNumber otherwise.
 
     A number of one or more without a percent sign is refused: nobody can tell 1 % from the whole.
@@ -138,11 +148,15 @@ def _refusal(text: str, *, commas: bool) -> BadNumber:
         return BadNumber("a plus sign stands before it", "Leave the sign out.")
     if text.startswith(("-", "\u2212")):
         why = "a minus sign stands where no number is below zero"
-        return BadNumber(why if text[0] == "-" else "its minus sign is another character", "Write it anew.")
+        return BadNumber(
+            why if text[0] == "-" else "its minus sign is another character", "Write it anew."
+        )
     if "," in text:
         return _comma_refusal(text, commas=commas)
     if _LOOKS_EXPONENTIAL.fullmatch(text):
-        return BadNumber("it is written with an exponent", "Write its digits out, as in 12_500_000.")
+        return BadNumber(
+            "it is written with an exponent", "Write its digits out, as in 12_500_000."
+        )
     if "_" in text and set(text) <= set("0123456789_."):
         return BadNumber("its underscores do not stand between groups of three digits")
     if text.count(".") > 1 and set(text) <= set("0123456789."):
@@ -158,5 +172,9 @@ def _comma_refusal(text: str, *, commas: bool) -> BadNumber:
     if pair is None:
         return BadNumber(why)
     whole, rest = pair.groups()
-    grouped = f"{whole}{rest}, or {whole}_{rest}," if len(rest) == 3 and len(whole) <= 3 else f"{whole}{rest}"
+    grouped = (
+        f"{whole}{rest}, or {whole}_{rest},"
+        if len(rest) == 3 and len(whole) <= 3
+        else f"{whole}{rest}"
+    )
     return BadNumber(why, f"Write {whole}.{rest} or {grouped} whichever is meant.")

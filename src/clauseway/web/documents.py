@@ -6,4 +6,8 @@ from clauseway.web.drawing import environment
 
 def statement_html(statement: StatementContext) -> str:
     """The page for print as a file that needs neither a server nor a network."""
-    return environment().get_template("statement.html.j2").render(nonce="", statement=statement, standalone=True)
+    return (
+        environment()
+        .get_template("statement.html.j2")
+        .render(nonce="", statement=statement, standalone=True)
+    )

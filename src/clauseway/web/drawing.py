@@ -69,5 +69,7 @@ def _data_uri(svg: str) -> str:
 
 def _css_string(text: str) -> Markup:
     """Text as a string in a style sheet. Whatever could end the string, or the sheet, is written as its code point."""
-    safe = (c if c.isascii() and (c.isalnum() or c in " .,=%()-") else f"\\{ord(c):x} " for c in text)
+    safe = (
+        c if c.isascii() and (c.isalnum() or c in " .,=%()-") else f"\\{ord(c):x} " for c in text
+    )
     return Markup(f'"{"".join(safe)}"')

@@ -63,7 +63,9 @@ class _Pages:
 
     async def home(self, request: Request) -> Response:
         home = await self._source.home()
-        return self._page("home.html.j2", home=home, drawn=drawn_of(home.timeline, home.as_of), bar_px=BAR_PX)
+        return self._page(
+            "home.html.j2", home=home, drawn=drawn_of(home.timeline, home.as_of), bar_px=BAR_PX
+        )
 
     async def counts(self, request: Request) -> Response:
         try:
@@ -113,10 +115,14 @@ class _Pages:
     async def failed(self, request: Request, error: Exception) -> Response:
         """The error itself goes to the log of this process: a page is no place for it."""
         why = f"This is a failure of ours, not of your input: {type(error).__name__}."
-        return self._problem(500, "The page cannot be shown", why, "The log of the pages says more.")
+        return self._problem(
+            500, "The page cannot be shown", why, "The log of the pages says more."
+        )
 
     async def unavailable(self, request: Request, error: Exception) -> Response:
-        return self._problem(503, "The page cannot be shown right now", str(error), "Reload it in a moment.")
+        return self._problem(
+            503, "The page cannot be shown right now", str(error), "Reload it in a moment."
+        )
 
     def _problem(self, status: int, what: str, why: str, todo: str) -> Response:
         return self._page("problem.html.j2", status, what=what, why=why, todo=todo)

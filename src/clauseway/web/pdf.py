@@ -22,5 +22,7 @@ def statement_pdf(statement: StatementContext) -> bytes:
         section["days"] = filters["days"](drawn.begin, drawn.end)
     data["month"] = filters["month"](statement.period)
     given = {"statement": msgspec.json.encode(data).decode()}
-    pdf: bytes = typst.compile(template.encode(), format="pdf", sys_inputs=given, ignore_system_fonts=True)
+    pdf: bytes = typst.compile(
+        template.encode(), format="pdf", sys_inputs=given, ignore_system_fonts=True
+    )
     return pdf

@@ -80,7 +80,9 @@ def drawn_of(timeline: Timeline, as_of: date) -> Drawn:
         height=axis_y + AXIS_PX,
         top=top,
         axis_y=axis_y,
-        rows=tuple(_row(row, timeline, top + ROW_PX * index) for index, row in enumerate(timeline.rows)),
+        rows=tuple(
+            _row(row, timeline, top + ROW_PX * index) for index, row in enumerate(timeline.rows)
+        ),
         marks=marks,
         years=tuple(
             Year(_x(date(year, 1, 1), timeline), str(year), (year - timeline.begin.year) % 2 == 0)
@@ -96,19 +98,30 @@ def _x(day: date, timeline: Timeline) -> float:
 
 
 def _row(row: TimelineRow, timeline: Timeline, y: int) -> Row:
-    cut = [(max(segment.begin, timeline.begin), min(segment.end, timeline.end), segment) for segment in row.segments]
+    cut = [
+        (max(segment.begin, timeline.begin), min(segment.end, timeline.end), segment)
+        for segment in row.segments
+    ]
     bars = tuple(_bar(begin, end, segment, timeline) for begin, end, segment in cut if begin < end)
     return Row(row.label, y + 17, y + 24, bars)
 
 
 def _bar(begin: date, end: date, segment: TimelineSegment, timeline: Timeline) -> Bar:
     width = round(_x(end, timeline) - _x(begin, timeline), 3)
-    word = "always" if width >= _WORD_WIDTH_ALWAYS else "wide" if width >= _WORD_WIDTH_MIN else "never"
-    return Bar(_x(begin, timeline), width, segment.outcome, segment.why, segment.begin, segment.end, word)
+    word = (
+        "always" if width >= _WORD_WIDTH_ALWAYS else "wide" if width >= _WORD_WIDTH_MIN else "never"
+    )
+    return Bar(
+        _x(begin, timeline), width, segment.outcome, segment.why, segment.begin, segment.end, word
+    )
 
 
 def _marks(timeline: Timeline) -> tuple[Mark, ...]:
-    inside = [mark for mark in sorted(timeline.marks, key=lambda mark: mark.day) if _inside(mark.day, timeline)]
+    inside = [
+        mark
+        for mark in sorted(timeline.marks, key=lambda mark: mark.day)
+        if _inside(mark.day, timeline)
+    ]
     levels = _levels([_x(mark.day, timeline) for mark in inside])
     return tuple(_mark(mark, level, timeline) for mark, level in zip(inside, levels, strict=True))
 
@@ -128,4 +141,6 @@ def _levels(places: Sequence[float]) -> list[int]:
 
 def _mark(mark: TimelineMark, level: int, timeline: Timeline) -> Mark:
     x = _x(mark.day, timeline)
-    return Mark(x, 12 + MARK_LINE_PX * level, mark.label, mark.text, mark.day, "end" if x > 90 else "start")
+    return Mark(
+        x, 12 + MARK_LINE_PX * level, mark.label, mark.text, mark.day, "end" if x > 90 else "start"
+    )

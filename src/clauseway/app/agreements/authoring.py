@@ -83,7 +83,12 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or type(error).__name__
-        problem = Problem(what="it cannot be written", why=why, where=str(path), todo="Name a place you may write to.")
+        problem = Problem(
+            what="it cannot be written",
+            why=why,
+            where=str(path),
+            todo="Name a place you may write to.",
+        )
         raise InvalidInput(problem) from None
 
 
@@ -93,7 +98,12 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
-            Problem(what="the file cannot be read", why=str(error), where=str(path), todo="Give a readable UTF-8 file.")
+            Problem(
+                what="the file cannot be read",
+                why=str(error),
+                where=str(path),
+                todo="Give a readable UTF-8 file.",
+            )
         ) from None
 
 

@@ -31,7 +31,18 @@ from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem, parse_day
 
 INVALID = "invalid"
 # What a question is made of, named as the flags are; a column may also be written with hyphens.
-PARTS = ("action", "party", "product", "cloud", "to", "seller", "segment", "region", "as_of", "known_at")
+PARTS = (
+    "action",
+    "party",
+    "product",
+    "cloud",
+    "to",
+    "seller",
+    "segment",
+    "region",
+    "as_of",
+    "known_at",
+)
 LISTS = ("reading", "suppose")
 ADDED = ("outcome", "terms", "problem")
 # Rows held at a time: wide enough that what a part costs by itself disappears, small enough to be held in memory.
@@ -64,7 +75,9 @@ class Summary(msgspec.Struct, frozen=True):
         return self.outcomes.get(INVALID, 0)
 
 
-def decide_file(opened: Opened, source: Path, target: Path | None, otherwise: Mapping[str, str]) -> Summary:
+def decide_file(
+    opened: Opened, source: Path, target: Path | None, otherwise: Mapping[str, str]
+) -> Summary:
     """Answer the questions of a file, in its order, keeping all its columns. `otherwise`: what a row leaves out.
 
     Without a target, JSON lines go to standard output. Raises InvalidInput where the file as a whole cannot be read.
@@ -81,7 +94,9 @@ def decide_file(opened: Opened, source: Path, target: Path | None, otherwise: Ma
             for place, count in _counted(found):
                 outcomes[answers[place].outcome] += count
                 problem = problem or answers[place].problem
-        return Summary(rows=sum(outcomes.values()), outcomes=dict(sorted(outcomes.items())), problem=problem)
+        return Summary(
+            rows=sum(outcomes.values()), outcomes=dict(sorted(outcomes.items())), problem=problem
+        )
 
 
 def _counted(found: pa.Array) -> Iterator[tuple[int, int]]:
@@ -105,8 +120,14 @@ class _Part(msgspec.Struct, frozen=True):
 def _read_parquet(path: Path) -> Iterator[_Part]:
     with pq.ParquetFile(path) as file:
         names = _named(file.schema_arrow.names, path)
-        for batch in file.iter_batches(batch_size=_ROWS) if file.metadata.num_rows else [_no_rows(file.schema_arrow)]:
-            yield _Part({part: batch.column(name) for part, name in names.items()}, batch, batch.num_rows)
+        for batch in (
+            file.iter_batches(batch_size=_ROWS)
+            if file.metadata.num_rows
+            else [_no_rows(file.schema_arrow)]
+        ):
+            yield _Part(
+                {part: batch.column(name) for part, name in names.items()}, batch, batch.num_rows
+            )
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
@@ -120,9 +141,15 @@ def _read_csv(path: Path) -> Iterator[_Part]:
         heading = next(lines, [])
         names = _named(heading, path)
         for rows in _parts(lines):
-            whole = [row if len(row) == len(heading) else [*row, *[""] * len(heading)][: len(heading)] for row in rows]
+            whole = [
+                row if len(row) == len(heading) else [*row, *[""] * len(heading)][: len(heading)]
+                for row in rows
+            ]
             yield _Part(
-                {part: pa.array([plain(row[heading.index(name)]) for row in whole]) for part, name in names.items()},
+                {
+                    part: pa.array([plain(row[heading.index(name)]) for row in whole])
+                    for part, name in names.items()
+                },
                 [dict(zip(heading, map(plain, row), strict=True)) for row in whole],
                 len(rows),
                 {
@@ -143,12 +170,17 @@ def _read_lines(path: Path) -> Iterator[_Part]:
                     row = msgspec.json.decode(line, type=dict[str, Any])
                     _named(row, path)
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    row, unread[number] = {"line": line.decode("utf-8", "replace").rstrip("\n")}, f"no object: {error}"
+                    row, unread[number] = (
+                        {"line": line.decode("utf-8", "replace").rstrip("\n")},
+                        f"no object: {error}",
+                    )
                 except InvalidInput as error:
                     unread[number] = " ".join(map(str, error.problems))
                 rows.append(row)
             columns = {
-                part: pa.array([_text(row.get(part, row.get(part.replace("_", "-")))) for row in rows])
+                part: pa.array(
+                    [_text(row.get(part, row.get(part.replace("_", "-")))) for row in rows]
+                )
                 for part in (*PARTS, *LISTS)
             }
             yield _Part(
@@ -187,7 +219,11 @@ def _named(names: Iterable[str], path: Path) -> dict[str, str]:
         part = name.replace("-", "_")
         if name in ADDED or part in found:
             why = "the answers take that name" if name in ADDED else "it stands there twice"
-            problems.append(Problem(what=f"column {name!r}", why=why, where=str(path), todo="Give it another name."))
+            problems.append(
+                Problem(
+                    what=f"column {name!r}", why=why, where=str(path), todo="Give it another name."
+                )
+            )
         elif part in PARTS or part in LISTS:
             found[part] = name
     if problems:
@@ -210,7 +246,11 @@ class _Column:
         """A number for each row, or one for all where there is no such column."""
         if texts is None:
             return self._number(None)
-        encoded = texts if pa.types.is_dictionary(texts.type) else pc.dictionary_encode(_encodable(texts), "encode")
+        encoded = (
+            texts
+            if pa.types.is_dictionary(texts.type)
+            else pc.dictionary_encode(_encodable(texts), "encode")
+        )
         numbers = [self._number(value) for value in encoded.dictionary.to_pylist()]
         codes = pa.array(numbers, pa.int64()).take(encoded.indices)
         return codes.fill_null(self._number(None)) if codes.null_count else codes
@@ -264,7 +304,10 @@ class _Asker:
         if len(self._places) > _PLACES_MAX or len(self._answers) > _PLACES_MAX:
             self._forget()
         # What is supposed comes first: its days cut the days of the questions.
-        codes = {name: self._columns[name].codes(part.columns.get(name)) for name in reversed(self._columns)}
+        codes = {
+            name: self._columns[name].codes(part.columns.get(name))
+            for name in reversed(self._columns)
+        }
         found = self._found([codes[name] for name in self._columns], part.count)
         if part.unread:
             places = found.to_pylist()
@@ -285,12 +328,17 @@ class _Asker:
             self._bits = bits
             self._forget()
         if sum(bits) > _BITS_MAX:
-            rows = zip(*([one] * count if isinstance(one, int) else one.to_pylist() for one in codes), strict=True)
+            rows = zip(
+                *([one] * count if isinstance(one, int) else one.to_pylist() for one in codes),
+                strict=True,
+            )
             return pa.array([self._place(row, row) for row in rows], pa.int64())
         joined, width = pa.repeat(pa.scalar(0, pa.int64()), count), sum(bits)
         for one, own in zip(codes, bits, strict=True):
             width -= own
-            joined = pc.add(joined, one << width if isinstance(one, int) else pc.multiply(one, 1 << width))
+            joined = pc.add(
+                joined, one << width if isinstance(one, int) else pc.multiply(one, 1 << width)
+            )
         encoded = pc.dictionary_encode(joined)
         places = [self._place(number, None) for number in encoded.dictionary.to_pylist()]
         return pa.array(places, pa.int64()).take(encoded.indices)
@@ -300,8 +348,13 @@ class _Asker:
         if place is None:
             codes = _taken_apart(key, self._bits) if isinstance(key, int) else codes
             assert codes is not None
-            values = [column.values[code] for column, code in zip(self._columns.values(), codes, strict=True)]
-            place = self._places[key] = self._kept(self._decided(dict(zip(self._columns, values, strict=True))))
+            values = [
+                column.values[code]
+                for column, code in zip(self._columns.values(), codes, strict=True)
+            ]
+            place = self._places[key] = self._kept(
+                self._decided(dict(zip(self._columns, values, strict=True)))
+            )
         return place
 
     def _kept(self, answer: Answer) -> int:
@@ -344,7 +397,9 @@ class _Asker:
         asked = {name: parts[name] for name in PARTS}
         try:
             reading = readings_of(_items(parts["reading"]))
-            opened, question = self._opened.asking(_items(parts["suppose"]), **asked, reading=reading)
+            opened, question = self._opened.asking(
+                _items(parts["suppose"]), **asked, reading=reading
+            )
         except InvalidInput as error:
             return Answer(INVALID, problem=" ".join(map(str, error.problems)))
         decision = opened.answer(question)
@@ -353,7 +408,9 @@ class _Asker:
     def _question(self, parts: Mapping[str, Any]) -> Question | None:
         """The question, unchecked but for what a table does not look at; None where that is wrong."""
         readings = self._readings_of(parts["reading"])
-        action, seller, as_of, known_at = (parts[name] for name in ("action", "seller", "as_of", "known_at"))
+        action, seller, as_of, known_at = (
+            parts[name] for name in ("action", "seller", "as_of", "known_at")
+        )
         valid = (
             action in ACTIONS
             and isinstance(as_of, date)
@@ -387,7 +444,9 @@ class _Asker:
     def _readings_of(self, text: str) -> Mapping[str, str] | None:
         if text not in self._readings and isinstance(self._opened, OpenAgreement):
             try:
-                self._readings[text] = check_readings(self._opened.agreement, readings_of(_items(text)))
+                self._readings[text] = check_readings(
+                    self._opened.agreement, readings_of(_items(text))
+                )
             except InvalidInput:
                 self._readings[text] = None
         return self._readings.get(text)
@@ -415,7 +474,10 @@ def _writer(source: Path, target: Path | None) -> Callable[[], AbstractContextMa
     if target is None:
         return lambda: _lines_to(sys.stdout)
     write = _format(target, _WRITERS, "--out")
-    if write is not _write_lines and _format(source, _READERS, "--batch") is not _READERS[target.suffix.lower()]:
+    if (
+        write is not _write_lines
+        and _format(source, _READERS, "--batch") is not _READERS[target.suffix.lower()]
+    ):
         raise InvalidInput(
             Problem(
                 what=f"{target.suffix} for {source.suffix}",

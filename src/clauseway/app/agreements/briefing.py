@@ -36,7 +36,12 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.terms import AnyTerm
 from clauseway.app.agreements.brief_page import Brief, Number, QuickAnswer, Said
-from clauseway.app.agreements.comparing import ChangeSentences, Comparison, amendment_sides, compare_amendments
+from clauseway.app.agreements.comparing import (
+    ChangeSentences,
+    Comparison,
+    amendment_sides,
+    compare_amendments,
+)
 from clauseway.app.agreements.rights import rights_of_interest
 from clauseway.app.agreements.term_wording import TermWording, sentences, under_readings, until
 from clauseway.app.agreements.wording import Wording, passages_of, sentence
@@ -56,7 +61,10 @@ _YES = {
 
 
 def brief(
-    opened: OpenAgreement, name: str, reading: Mapping[str, str] | None = None, known_at: KnownAt | None = None
+    opened: OpenAgreement,
+    name: str,
+    reading: Mapping[str, str] | None = None,
+    known_at: KnownAt | None = None,
 ) -> Brief:
     """An amendment of the agreement, in brief, told with what was known at a point.
 
@@ -87,7 +95,9 @@ def brief(
 
 def _cited(told: Brief, agreement: Agreement) -> dict[str, str]:
     places = [said.place for said in (*told.what_happened, *told.why_it_matters, *told.since_then)]
-    places += [number.place for number in told.key_numbers] + [answer.place for answer in told.quick_answers]
+    places += [number.place for number in told.key_numbers] + [
+        answer.place for answer in told.quick_answers
+    ]
     cited = {source for place in places for source in place.partition("; ")[2].split(", ")}
     return {
         source: "; ".join([text, *_passages(agreement, told.amendment, source)])
@@ -100,7 +110,11 @@ def _passages(agreement: Agreement, amendment: str, source: str) -> Iterable[str
     """Return the passages of a source on which an amendment's terms and changes rest, each once."""
     [found] = [one for one in agreement.amendments if one.id == amendment]
     timed: tuple[AnyTerm | Change, ...] = (*found.terms, *found.changes)
-    named = [passage for one in timed for passage in passages_of(one.citation.source, source, agreement.sources)]
+    named = [
+        passage
+        for one in timed
+        for passage in passages_of(one.citation.source, source, agreement.sources)
+    ]
     return dict.fromkeys(named)
 
 
@@ -120,7 +134,9 @@ class _Telling(msgspec.Struct, frozen=True):
         clauses = self.amendment.clauses
         ends = [*(clause.line for clause in clauses[1:]), FOREVER.toordinal()]
         for clause, end in zip(clauses, ends, strict=True):
-            changes = [one for one in self.amendment.changes if clause.line <= one.citation.line < end]
+            changes = [
+                one for one in self.amendment.changes if clause.line <= one.citation.line < end
+            ]
             terms = [one for one in self.amendment.terms if clause.line <= one.citation.line < end]
             for change in changes:
                 yield from self._change(change, {term.kind for term in terms})
@@ -134,7 +150,10 @@ class _Telling(msgspec.Struct, frozen=True):
 
     def _prose(self, clause: Clause) -> Said:
         place = f"{self.amendment.id} {clause.number}, {self.amendment.document}:{clause.line}"
-        return Said(text=f"{sentences(clause.text)} (This stands in prose only; no decision rests on it.)", place=place)
+        return Said(
+            text=f"{sentences(clause.text)} (This stands in prose only; no decision rests on it.)",
+            place=place,
+        )
 
     def _change(self, change: Change, replaced_by: set[str]) -> Iterator[Said]:
         under = under_readings(change.under)
@@ -149,12 +168,18 @@ class _Telling(msgspec.Struct, frozen=True):
         moved = [term for term in in_force_before if term.id in change.sets_end]
         if moved:
             lasts = "last" if len(moved) > 1 else "lasts"
-            yield self._said(f"{self.terms.nouns(moved)} now {lasts}{until(change)}{under}", change.citation)
+            yield self._said(
+                f"{self.terms.nouns(moved)} now {lasts}{until(change)}{under}", change.citation
+            )
 
     def _states_before(self) -> tuple[TermState, ...]:
         side = self.before
         return in_force(
-            side.agreement, side.facts.known(side.known_at), side.as_of, side.known_at, side.readings
+            side.agreement,
+            side.facts.known(side.known_at),
+            side.as_of,
+            side.known_at,
+            side.readings,
         ).states
 
     # Why it matters
@@ -168,10 +193,14 @@ class _Telling(msgspec.Struct, frozen=True):
         if left:
             count = sum(group.count for group in left)
             also = (
-                "One more group of answers changes" if len(left) == 1 else f"{len(left)} more groups of answers change"
+                "One more group of answers changes"
+                if len(left) == 1
+                else f"{len(left)} more groups of answers change"
             )
             command = f"clauseway diff {self.amendment.id}"
-            yield Said(text=f"{also} ({count:,} combinations); `{command}` tells all.", place=self._whole())
+            yield Said(
+                text=f"{also} ({count:,} combinations); `{command}` tells all.", place=self._whole()
+            )
         if not comparison.groups:
             yield Said(text="Nothing that can be asked is answered otherwise.", place=self._whole())
 
@@ -186,17 +215,27 @@ class _Telling(msgspec.Struct, frozen=True):
             chosen = self.after.readings[name]
             for option in reading.options:
                 if option != chosen:
-                    read = msgspec.structs.replace(self.after, readings={**self.after.readings, name: option})
+                    read = msgspec.structs.replace(
+                        self.after, readings={**self.after.readings, name: option}
+                    )
                     turned = len(compare(self.after, read, self.words.catalog))
                     says = sentences(reading.citation.text)
                     place = self.words.place(reading.citation)
-                    yield Said(text=f"{says} {_turned(turned, f'{name}={option}', chosen)}", place=place)
+                    yield Said(
+                        text=f"{says} {_turned(turned, f'{name}={option}', chosen)}", place=place
+                    )
 
     def _readings_open(self) -> list[str]:
         timed: tuple[AnyTerm | Change, ...] = (*self.amendment.terms, *self.amendment.changes)
         named = [name for one in timed for name in one.under]
-        choices = [getattr(term, field) for term in self.amendment.terms for field in term.__struct_fields__]
-        named += [choice.reading for choice in choices if isinstance(choice, Choice) and choice.reading]
+        choices = [
+            getattr(term, field)
+            for term in self.amendment.terms
+            for field in term.__struct_fields__
+        ]
+        named += [
+            choice.reading for choice in choices if isinstance(choice, Choice) and choice.reading
+        ]
         return sorted(set(named))
 
     # Key numbers
@@ -208,8 +247,15 @@ class _Telling(msgspec.Struct, frozen=True):
         yield Number(what="in effect from", value=str(self.amendment.effective), place=whole)
         begun = sum(1 for term in self.amendment.terms if term.under.items() <= read)
         yield Number(what="terms that begin", value=str(begun), place=whole)
-        ended = {term for change in self.amendment.changes if change.under.items() <= read for term in change.ends}
-        count = sum(1 for state in self._states_before() if state.in_force and state.term.id in ended)
+        ended = {
+            term
+            for change in self.amendment.changes
+            if change.under.items() <= read
+            for term in change.ends
+        }
+        count = sum(
+            1 for state in self._states_before() if state.in_force and state.term.id in ended
+        )
         yield Number(what="terms that end", value=str(count), place=whole)
         yield Number(what="answers that change", value=f"{len(comparison.changed):,}", place=whole)
         turned = Counter((change.before, change.after) for change in comparison.changed)
@@ -227,12 +273,18 @@ class _Telling(msgspec.Struct, frozen=True):
             if since < note.day <= self.amendment.effective:
                 what = sentences(note.citation.text).removesuffix(".")
                 place = self.words.place(note.citation)
-                yield Number(what=f"{note.day}: {what}", value=note.value or "no effect on any answer", place=place)
+                yield Number(
+                    what=f"{note.day}: {what}",
+                    value=note.value or "no effect on any answer",
+                    place=place,
+                )
 
     def _figures_of(self, term: AnyTerm) -> Iterator[Number]:
         place, words = self.words.place(term.citation), self.words
         if term.through is not None:
-            yield Number(what=f"last day of {self.terms.nouns([term])}", value=str(term.through), place=place)
+            yield Number(
+                what=f"last day of {self.terms.nouns([term])}", value=str(term.through), place=place
+            )
         match term:
             case Stake():
                 what = f"{words.name(term.holder)}'s stake in {words.name(term.of)}"
@@ -242,9 +294,13 @@ class _Telling(msgspec.Struct, frozen=True):
                 yield Number(what=what, value=term.about, place=place)
             case RevenueShareTerm():
                 direction = f"{words.name(term.payer)} to {words.name(term.payee)}"
-                yield Number(what=f"percentage, {direction}", value=self._figure(term.rate), place=place)
+                yield Number(
+                    what=f"percentage, {direction}", value=self._figure(term.rate), place=place
+                )
                 if term.cap:
-                    yield Number(what=f"total cap, {direction}", value=self._figure(term.cap), place=place)
+                    yield Number(
+                        what=f"total cap, {direction}", value=self._figure(term.cap), place=place
+                    )
 
     def _figure(self, name: str) -> str:
         figure = self.after.agreement.figures.get(name)
@@ -262,7 +318,9 @@ class _Telling(msgspec.Struct, frozen=True):
         """The agreement's main rights, where this amendment changes or decides the answer."""
         text = OpenAgreement(self.after.agreement, opened.catalog, opened.facts)
         for right in rights_of_interest(text, self.after.known_at):
-            question = msgspec.structs.replace(right.question, as_of=self.after.as_of, readings=self.after.readings)
+            question = msgspec.structs.replace(
+                right.question, as_of=self.after.as_of, readings=self.after.readings
+            )
             was, now = (self._decided(side, opened, question) for side in (self.before, self.after))
             if was.outcome != now.outcome or now.reasons[0].amendment == self.amendment.id:
                 yield QuickAnswer(
@@ -281,7 +339,10 @@ class _Telling(msgspec.Struct, frozen=True):
         facts = self.after.facts.known(self.after.known_at)
         spans = timeline(self.after.agreement, opened.catalog, facts, question)
         now = [span.decision.outcome for span in spans if span.begin <= question.as_of < span.end]
-        return next((one for one in spans if one.begin > question.as_of and one.decision.outcome != now[0]), None)
+        return next(
+            (one for one in spans if one.begin > question.as_of and one.decision.outcome != now[0]),
+            None,
+        )
 
     def _answer(self, was: Decision, now: Decision, later: Span | None) -> str:
         telling = ChangeSentences(self.words, self.after.readings)
@@ -294,17 +355,25 @@ class _Telling(msgspec.Struct, frozen=True):
         }[now.outcome]
         until = ""
         if later is not None:
-            then = {Outcome.PERMITTED: "yes", Outcome.FORBIDDEN: "no"}.get(later.decision.outcome, "otherwise")
+            then = {Outcome.PERMITTED: "yes", Outcome.FORBIDDEN: "no"}.get(
+                later.decision.outcome, "otherwise"
+            )
             until = f", through {later.begin - timedelta(days=1)}; then {then}"
         before = f" Before: {_YES[was.outcome]}." if was.outcome != now.outcome else " As before."
-        turns = "".join(f" With {turn.reading}={turn.option}: {_YES[turn.outcome]}." for turn in now.turns_on)
+        turns = "".join(
+            f" With {turn.reading}={turn.option}: {_YES[turn.outcome]}." for turn in now.turns_on
+        )
         return f"{answer}{until}.{before}{turns}"
 
     # Since then
 
     def since_then(self, opened: OpenAgreement, known_at: KnownAt) -> Iterator[Said]:
         """The facts known of the days from this amendment to the next, without what was corrected."""
-        later = [one.effective for one in opened.agreement.amendments if one.effective > self.amendment.effective]
+        later = [
+            one.effective
+            for one in opened.agreement.amendments
+            if one.effective > self.amendment.effective
+        ]
         until = min(later, default=FOREVER)
         for fact in sorted(opened.facts.known(known_at).facts, key=lambda fact: fact.effective):
             if self.amendment.effective <= fact.effective < until and (told := self._fact(fact)):
@@ -318,7 +387,10 @@ class _Telling(msgspec.Struct, frozen=True):
                 stage = {"announced": "was announced for", "preview": "went into preview on"}
                 return f"{fact.product} {stage.get(fact.stage, 'became available on')} {words.name(fact.cloud)}"
             case Answer():
-                can, will = "can" if fact.can else "cannot", "declines" if fact.declines else "chooses"
+                can, will = (
+                    "can" if fact.can else "cannot",
+                    "declines" if fact.declines else "chooses",
+                )
                 return f"it was answered that the first cloud {can} support {fact.product} and {will} to"
             case Offer():
                 return f"what is called {fact.subject} was offered{' and passed on' if fact.passed else ''}"
@@ -337,7 +409,9 @@ def _turned(count: int, read: str, chosen: str) -> str:
     if not count:
         return f"No answer of that day turns on it ({read} instead of {chosen})."
     answers = (
-        "one answer of that day would be another" if count == 1 else f"{count:,} answers of that day would be others"
+        "one answer of that day would be another"
+        if count == 1
+        else f"{count:,} answers of that day would be others"
     )
     return f"With {read} instead of {chosen}, {answers}."
 

@@ -28,9 +28,14 @@ def check_folder(folder: Path | None, home: Home) -> CheckView:
     """
     opened = with_recorded(open_agreement(folder), home)
     remarks = (*check_agreement(opened.agreement, opened.facts, RESTS_ON), *_not_read(folder))
-    counts = {severity.value: sum(one.severity is severity for one in remarks) for severity in Severity}
+    counts = {
+        severity.value: sum(one.severity is severity for one in remarks) for severity in Severity
+    }
     return CheckView(
-        title=opened.agreement.title, sound=not counts[Severity.ERROR.value], counts=counts, remarks=remarks
+        title=opened.agreement.title,
+        sound=not counts[Severity.ERROR.value],
+        counts=counts,
+        remarks=remarks,
     )
 
 

@@ -109,14 +109,18 @@ def amendment_sides(
     first, last = (at[0] - 1, at[0]) if len(at) == 1 else (at[0], at[1])
     counted = amendments[: max(first, last) + 1]
     as_of = counted[-1].effective
-    known_at = known_at or KnownAt.end_of(max(as_of, *(amendment.known.day for amendment in counted)))
+    known_at = known_at or KnownAt.end_of(
+        max(as_of, *(amendment.known.day for amendment in counted))
+    )
     _check_known(amendments[first : first + 1] if first >= 0 else (), known_at)
     _check_known(amendments[last : last + 1], known_at)
     readings = check_readings(opened.agreement, reading or {})
 
     def side(last_included: int) -> Side:
         text = msgspec.structs.replace(opened.agreement, amendments=amendments[: last_included + 1])
-        return Side(agreement=text, facts=opened.facts, as_of=as_of, known_at=known_at, readings=readings)
+        return Side(
+            agreement=text, facts=opened.facts, as_of=as_of, known_at=known_at, readings=readings
+        )
 
     labels = [amendments[index].id if index >= 0 else _BEFORE_ALL for index in (first, last)]
     return (side(first), side(last)), (labels[0], labels[1])
@@ -153,7 +157,10 @@ def _index(amendments: Sequence[Amendment], name: str) -> int:
 
 
 def compare_days(
-    opened: Opened, as_of: Sequence[date], known_at: Sequence[KnownAt], reading: Mapping[str, str] | None = None
+    opened: Opened,
+    as_of: Sequence[date],
+    known_at: Sequence[KnownAt],
+    reading: Mapping[str, str] | None = None,
 ) -> Comparison:
     """The same text on two days, or as known at two points, or both. Each is given once for both sides, or twice."""
     points = (as_of[0], known_at[0]), (as_of[-1], known_at[-1])
@@ -161,11 +168,13 @@ def compare_days(
         readings = check_readings(opened.agreement, reading or {})
         text, facts = opened.agreement, opened.facts
         first, last = (
-            Side(agreement=text, facts=facts, as_of=day, known_at=known, readings=readings) for day, known in points
+            Side(agreement=text, facts=facts, as_of=day, known_at=known, readings=readings)
+            for day, known in points
         )
         return _compared(opened, (first, last), ("", ""))
     before, after = (
-        JointSide(asked=opened.each, as_of=day, known_at=known, readings=reading or {}) for day, known in points
+        JointSide(asked=opened.each, as_of=day, known_at=known, readings=reading or {})
+        for day, known in points
     )
     return _told(opened, compare_together(before, after), (before, after), ("", ""))
 
@@ -175,7 +184,10 @@ def _compared(opened: OpenAgreement, sides: tuple[Side, Side], labels: Sequence[
 
 
 def _told(
-    opened: Opened, changes: Sequence[OutcomeChange], sides: Sequence[Side | JointSide], labels: Sequence[str]
+    opened: Opened,
+    changes: Sequence[OutcomeChange],
+    sides: Sequence[Side | JointSide],
+    labels: Sequence[str],
 ) -> Comparison:
     telling = ChangeSentences(Wording.of(opened), sides[1].readings)
     before, after = (
@@ -261,7 +273,11 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         what = f"{verbs} {words.products(box.products, box.actions[0], conjunction)}"
         what += " under licence" if box.actions == (USE,) else ""
         to = f" to {words.parties(box.to, conjunction)}" if box.to != ("",) else ""
-        where = f"{words.clouds(box.clouds, conjunction)}{words.segments(box.segments)}" if box.clouds != ("",) else ""
+        where = (
+            f"{words.clouds(box.clouds, conjunction)}{words.segments(box.segments)}"
+            if box.clouds != ("",)
+            else ""
+        )
         where += f"{words.sellers(box.sellers)}{words.regions(box.regions, conjunction)}"
         who = words.parties(box.parties)
         if box.after is Outcome.UNSTATED:
@@ -288,7 +304,10 @@ class ChangeSentences(msgspec.Struct, frozen=True):
     def _base(self, box: Box) -> str:
         """What a share is taken on, where that is not everything."""
         catalog = self.wording.catalog
-        every = {*catalog.products, *(name for name, known in catalog.classes.items() if known.actions)}
+        every = {
+            *catalog.products,
+            *(name for name, known in catalog.classes.items() if known.actions),
+        }
         left = every - set(box.products)
         if "" not in box.products:
             return f" on {self.wording.products(box.products, SHARE)}"
@@ -302,9 +321,13 @@ class ChangeSentences(msgspec.Struct, frozen=True):
             for agreement in words.agreements
             for amendment in agreement.amendments
             for term in amendment.terms
-            if term.id == name and (said := self._waits_for(term, own_options(agreement, self.readings)))
+            if term.id == name
+            and (said := self._waits_for(term, own_options(agreement, self.readings)))
         ]
-        return ", and ".join(dict.fromkeys(told)) or f"{words.names(owners_of(words.agreements), 'or')} grants it"
+        return (
+            ", and ".join(dict.fromkeys(told))
+            or f"{words.names(owners_of(words.agreements), 'or')} grants it"
+        )
 
     def _waits_for(self, term: Term, readings: Mapping[str, str]) -> str:
         words = self.wording
@@ -323,7 +346,12 @@ class ChangeSentences(msgspec.Struct, frozen=True):
 
 def parties_named(wording: Wording) -> set[str]:
     """The parties that some term names."""
-    terms = [term for one in wording.agreements for amendment in one.amendments for term in amendment.terms]
+    terms = [
+        term
+        for one in wording.agreements
+        for amendment in one.amendments
+        for term in amendment.terms
+    ]
     named = [use for term in terms for use in uses(term)]
     return {name for _, what, names in named if what == "party" for name in names}
 

@@ -52,7 +52,11 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(
-    opened: Opened, question: Question, *, suppositions: Iterable[str] = (), with_trace: bool = False
+    opened: Opened,
+    question: Question,
+    *,
+    suppositions: Iterable[str] = (),
+    with_trace: bool = False,
 ) -> Explanation:
     """Answer a question and explain it. `opened` holds what is supposed already; `suppositions` says what that was."""
     decision, each = opened.answer(question), each_of(opened)
@@ -71,7 +75,9 @@ def _own_answers(each: Sequence[OpenAgreement], question: Question) -> Iterator[
         yield OwnAnswer(agreement=one.agreement.id, outcome=answer_of(one, question).outcome)
 
 
-def _trace(each: Sequence[OpenAgreement], question: Question, decision: Decision) -> tuple[Traced, ...]:
+def _trace(
+    each: Sequence[OpenAgreement], question: Question, decision: Decision
+) -> tuple[Traced, ...]:
     if len(each) > 1:
         return trace_together(each, question)
     [one] = each
@@ -114,7 +120,9 @@ def verify(opened: Asking, recorded: Explanation) -> Verification:
     )
     now = again.answer(question)
     differences = tuple(_differing(_deciding(recorded, now)))
-    notes = tuple(_differing([("text of the agreement", recorded.receipt.agreement, now.receipt.agreement)]))
+    notes = tuple(
+        _differing([("text of the agreement", recorded.receipt.agreement, now.receipt.agreement)])
+    )
     return Verification(
         same=not differences,
         differences=differences,
@@ -139,7 +147,11 @@ def _deciding(recorded: Decision, now: Decision) -> list[tuple[str, object, obje
         ("conditions", recorded.conditions, now.conditions),
         ("turns on", recorded.turns_on, now.turns_on),
         ("as of", (recorded.as_of, recorded.receipt.as_of), (now.as_of, now.receipt.as_of)),
-        ("known at", (recorded.known_at, recorded.receipt.known_at), (now.known_at, now.receipt.known_at)),
+        (
+            "known at",
+            (recorded.known_at, recorded.receipt.known_at),
+            (now.known_at, now.receipt.known_at),
+        ),
         ("receipt", recorded.receipt.id, now.receipt.id),
     ]
 
@@ -147,7 +159,9 @@ def _deciding(recorded: Decision, now: Decision) -> list[tuple[str, object, obje
 def _cited(decision: Decision) -> tuple[str, ...]:
     """Return which terms and facts a decision cites, and how each bears on it: its words may be edited."""
     return tuple(
-        " ".join(filter(None, (f"{one.bearing}:", one.agreement, one.amendment, one.term, one.note)))
+        " ".join(
+            filter(None, (f"{one.bearing}:", one.agreement, one.amendment, one.term, one.note))
+        )
         for one in decision.reasons
     )
 

@@ -42,7 +42,10 @@ def extracts(
     """The same of each of several agreements, by its id, all as of one day and one point of knowledge."""
     day = day_given(as_of, "--as-of") or datetime.now(UTC).date()
     known, chosen = known_point(known_at), reading or {}
-    return {one.agreement.id: extract(one, day, known, own_readings(opened, one, chosen)) for one in each_of(opened)}
+    return {
+        one.agreement.id: extract(one, day, known, own_readings(opened, one, chosen))
+        for one in each_of(opened)
+    }
 
 
 COMBINATION = """\

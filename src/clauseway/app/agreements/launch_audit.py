@@ -8,7 +8,15 @@ from pathlib import Path
 import msgspec
 
 from clauseway.app.opening.library import OpenAgreement, day_given, known_point, read_text
-from clauseway.decisions import Audit, AuditFinding, Bound, Order, Shipment, audit_launches, check_readings
+from clauseway.decisions import (
+    Audit,
+    AuditFinding,
+    Bound,
+    Order,
+    Shipment,
+    audit_launches,
+    check_readings,
+)
 from clauseway.exchange.listings import (
     KNOWN,
     PROVIDERS,
@@ -122,11 +130,18 @@ def launch_audit(
     known = known_point(known_at)
     readings = check_readings(opened.agreement, reading or {})
     evidence = shipments(events, known, providers)
-    audit = audit_launches(opened.agreement, opened.catalog, opened.facts, evidence, known, readings)
+    audit = audit_launches(
+        opened.agreement, opened.catalog, opened.facts, evidence, known, readings
+    )
     if audit is None:
         todo = "Add a term of kind precedence, or audit another agreement."
         raise InvalidInput(
-            Problem(what="nothing to audit", why="no term puts a cloud first", where=opened.agreement.id, todo=todo)
+            Problem(
+                what="nothing to audit",
+                why="no term puts a cloud first",
+                where=opened.agreement.id,
+                todo=todo,
+            )
         )
     seen = {shipment.seller for shipment in evidence}
     assumed = tuple(row for row in _providers(seen, providers) if row.standing != KNOWN)
@@ -139,7 +154,9 @@ def _providers(names: Iterable[str], providers: Mapping[str, Provider]) -> Itera
         yield ProviderRow(provider=name, host=one.cloud, standing=one.standing, why=one.why)
 
 
-def _check_hosts(hosts: Mapping[str, str], events: Sequence[Listing], opened: OpenAgreement) -> None:
+def _check_hosts(
+    hosts: Mapping[str, str], events: Sequence[Listing], opened: OpenAgreement
+) -> None:
     """What is said of providers is about those that list something, and of places that there are."""
     listing = {event.provider for event in events}
     clouds = {*opened.catalog.clouds, *(one.cloud for one in PROVIDERS.values() if one.cloud)}
@@ -147,10 +164,19 @@ def _check_hosts(hosts: Mapping[str, str], events: Sequence[Listing], opened: Op
     for name, host in hosts.items():
         if name not in listing:
             what, todo = f"unknown provider {name!r}", f"Known: {', '.join(sorted(listing))}."
-            problems.append(Problem(what=what, why="it lists nothing", where="--provider", todo=todo))
+            problems.append(
+                Problem(what=what, why="it lists nothing", where="--provider", todo=todo)
+            )
         if host not in (RESALE, UNKNOWN, *clouds):
-            what, todo = f"unknown host {host!r}", f"Known: {', '.join((RESALE, UNKNOWN, *sorted(clouds)))}."
-            problems.append(Problem(what=what, why="no cloud is called so", where=f"--provider {name}", todo=todo))
+            what, todo = (
+                f"unknown host {host!r}",
+                f"Known: {', '.join((RESALE, UNKNOWN, *sorted(clouds)))}.",
+            )
+            problems.append(
+                Problem(
+                    what=what, why="no cloud is called so", where=f"--provider {name}", todo=todo
+                )
+            )
     if problems:
         raise InvalidInput(*problems)
 
@@ -166,7 +192,9 @@ def listed_prices(
     if not observations:
         todo = "Name it as a provider does, for example gpt-5."
         raise InvalidInput(
-            Problem(what=f"{model!r} is not listed", why="no event names it", where="--model", todo=todo)
+            Problem(
+                what=f"{model!r} is not listed", why="no event names it", where="--model", todo=todo
+            )
         )
     shown = [one for one in observations if one.known <= known]
     if day is not None:
@@ -203,7 +231,9 @@ def _row(finding: AuditFinding) -> AuditRow:
         bound=finding.bound,
         why_bound=finding.why_bound,
         breach=finding.breach,
-        term=f"{finding.term.term} ({finding.term.document}:{finding.term.line})" if finding.term else "",
+        term=f"{finding.term.term} ({finding.term.document}:{finding.term.line})"
+        if finding.term
+        else "",
         on_first=tuple(map(_evidence, finding.on_first)),
         elsewhere=tuple(map(_evidence, finding.elsewhere)),
         first_seen=_evidence(finding.first_seen),

@@ -38,14 +38,21 @@ def claim_of(never: Sequence[str], always: Sequence[str]) -> Claim:
     flag, names = ("--always", always) if always else ("--never", never)
     problems = [
         Problem(
-            what=f"{name!r} is no outcome", why="there are four", where=flag, todo=f"Write one of {', '.join(known)}."
+            what=f"{name!r} is no outcome",
+            why="there are four",
+            where=flag,
+            todo=f"Write one of {', '.join(known)}.",
         )
         for name in (*never, *always)
         if name not in known
     ]
     if bool(never) == bool(always):
         todo = "Give --never OUTCOME or --always OUTCOME, one of the two."
-        problems.append(Problem(what="there is no one claim", why="a proof tries one", where="--never", todo=todo))
+        problems.append(
+            Problem(
+                what="there is no one claim", why="a proof tries one", where="--never", todo=todo
+            )
+        )
     if problems:
         raise InvalidInput(*problems)
     return Claim(always=bool(always), outcomes=frozenset(map(Outcome, names)))
@@ -69,8 +76,14 @@ def prove_claim(
     `opened` holds what is supposed already; `suppositions` says what that was.
     """
     readings = _readings(opened, reading, every_option)
-    begin, last_day, known = day_given(from_day, "--from"), day_given(to_day, "--to-day"), known_point(known_at)
-    days = Interval(begin or _first_day(opened, known), FOREVER if last_day is None else through(last_day))
+    begin, last_day, known = (
+        day_given(from_day, "--from"),
+        day_given(to_day, "--to-day"),
+        known_point(known_at),
+    )
+    days = Interval(
+        begin or _first_day(opened, known), FOREVER if last_day is None else through(last_day)
+    )
     if isinstance(opened, OpenAgreement):
         parts = opened.agreement, opened.catalog, opened.facts
         proof = prove(*parts, claim, within, days, known_at=known, readings=readings)
@@ -79,7 +92,9 @@ def prove_claim(
     return _view(opened, claim, proof, known, readings, last_day, suppositions)
 
 
-def _readings(opened: Opened, reading: Mapping[str, str], every_option: bool) -> Sequence[Mapping[str, str]]:
+def _readings(
+    opened: Opened, reading: Mapping[str, str], every_option: bool
+) -> Sequence[Mapping[str, str]]:
     """Every choice to be tried. Without `every_option` the defaults, which of several agreements are each its own."""
     if isinstance(opened, OpenAgreement):
         readings = every_reading(opened.agreement, reading)

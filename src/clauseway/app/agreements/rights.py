@@ -6,7 +6,14 @@ from typing import Unpack
 
 import msgspec
 
-from clauseway.agreement import Amendment, Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
+from clauseway.agreement import (
+    Amendment,
+    Exclusivity,
+    Licence,
+    Ownership,
+    Precedence,
+    RevenueShareTerm,
+)
 from clauseway.agreement.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE
 from clauseway.app.opening.library import OpenAgreement, QuestionParts
 from clauseway.app.opening.several import OpenAgreements, Opened, each_of
@@ -36,7 +43,10 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
     return Timeline(
         begin=begin,
         end=end,
-        rows=tuple(TimelineRow(label=right.label, segments=_segments(spans, begin, end)) for right, spans in rows),
+        rows=tuple(
+            TimelineRow(label=right.label, segments=_segments(spans, begin, end))
+            for right, spans in rows
+        ),
         marks=tuple(
             TimelineMark(day=amendment.effective, label=amendment.id, text=amendment.title)
             for amendment in amendments
@@ -52,14 +62,20 @@ def _spans(opened: Opened, question: Question) -> tuple[Span, ...]:
     return opened.timeline(question)
 
 
-def _extent(rows: list[tuple[Right, tuple[Span, ...]]], amendments: list[Amendment]) -> tuple[date, date]:
+def _extent(
+    rows: list[tuple[Right, tuple[Span, ...]]], amendments: list[Amendment]
+) -> tuple[date, date]:
     begins = [amendment.effective for amendment in amendments]
     days = [span.begin for _, spans in rows for span in spans] + begins
     return date(min(days).year, 1, 1), date(max(days).year + _YEARS_AFTER_LAST_END, 1, 1)
 
 
 def _segments(spans: tuple[Span, ...], begin: date, end: date) -> tuple[TimelineSegment, ...]:
-    before = [TimelineSegment(begin=begin, end=spans[0].begin, outcome="unstated", why="No amendment is in force yet.")]
+    before = [
+        TimelineSegment(
+            begin=begin, end=spans[0].begin, outcome="unstated", why="No amendment is in force yet."
+        )
+    ]
     drawn = before if spans[0].begin > begin else []
     return tuple(drawn) + tuple(
         TimelineSegment(
@@ -101,7 +117,11 @@ def rights_of_interest(opened: OpenAgreement, known_at: KnownAt) -> Iterator[Rig
     for name in _classes(opened, SERVE):
         for product, label in _examples(opened, name):
             yield from right(
-                f"{owner} serves {label} on {elsewhere}", action=SERVE, party=owner, product=product, cloud=elsewhere
+                f"{owner} serves {label} on {elsewhere}",
+                action=SERVE,
+                party=owner,
+                product=product,
+                cloud=elsewhere,
             )
     for product in _classes(opened, CONTRACT):
         yield from right(
@@ -114,14 +134,26 @@ def rights_of_interest(opened: OpenAgreement, known_at: KnownAt) -> Iterator[Rig
     for name in _classes(opened, SELL)[:1]:
         product, label = _examples(opened, name)[0]
         yield from right(
-            f"{licensee} sells {label} on {primary}", action=SELL, party=licensee, product=product, cloud=primary
+            f"{licensee} sells {label} on {primary}",
+            action=SELL,
+            party=licensee,
+            product=product,
+            cloud=primary,
         )
         yield from right(
-            f"{seller} sells {label} on {elsewhere}", action=SELL, party=seller, product=product, cloud=elsewhere
+            f"{seller} sells {label} on {elsewhere}",
+            action=SELL,
+            party=seller,
+            product=product,
+            cloud=elsewhere,
         )
     for product in _classes(opened, LICENSE)[:1]:
         yield from right(
-            f"{owner} licenses {product} to {seller}", action=LICENSE, party=owner, to=seller, product=product
+            f"{owner} licenses {product} to {seller}",
+            action=LICENSE,
+            party=owner,
+            to=seller,
+            product=product,
         )
     for payer, payee in _share_directions(opened):
         yield from right(f"{payer} pays a share to {payee}", action=SHARE, party=payer, to=payee)
@@ -139,14 +171,19 @@ def _classes(opened: OpenAgreement, action: str) -> list[str]:
     return [
         name
         for name, known in opened.catalog.classes.items()
-        if action in known.actions and any(opened.catalog.belongs(name, scope) for scope in reserved)
+        if action in known.actions
+        and any(opened.catalog.belongs(name, scope) for scope in reserved)
     ]
 
 
 def _examples(opened: OpenAgreement, name: str) -> list[tuple[str, str]]:
     """What to ask of a class: its first product, where it has one, and a new product of it (the class itself)."""
-    products = [product.id for product in opened.catalog.products.values() if product.product_class == name]
-    return [(product, f"{product} ({name})") for product in products[:1]] + [(name, f"a new {name} product")]
+    products = [
+        product.id for product in opened.catalog.products.values() if product.product_class == name
+    ]
+    return [(product, f"{product} ({name})") for product in products[:1]] + [
+        (name, f"a new {name} product")
+    ]
 
 
 def _elsewhere(opened: OpenAgreement, primary: str, insiders: set[str]) -> tuple[str, str]:

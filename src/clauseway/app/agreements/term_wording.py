@@ -26,7 +26,13 @@ from clauseway.agreement.terms import ANY_TERM, ANYONE, MILESTONE, AnyTerm, Trad
 from clauseway.app.agreements.wording import Wording, listed, ordered
 from clauseway.decisions.question import CLOUD_ACTIONS
 
-_DOING = {SERVE: "serving", SELL: "selling", LICENSE: "licensing", USE: "using", CONTRACT: "contracting for"}
+_DOING = {
+    SERVE: "serving",
+    SELL: "selling",
+    LICENSE: "licensing",
+    USE: "using",
+    CONTRACT: "contracting for",
+}
 _DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 
 
@@ -48,7 +54,9 @@ class TermWording(msgspec.Struct, frozen=True):
         words = self.words
         match term:
             case Exclusivity():
-                return f"the exclusivity in {self._doing(term.actions)} {self._scope(term.products)}"
+                return (
+                    f"the exclusivity in {self._doing(term.actions)} {self._scope(term.products)}"
+                )
             case Prohibition():
                 who = self._named(term.parties)
                 return f"the prohibition on {who} {self._doing(term.actions)} {self._scope(term.products)}"
@@ -59,13 +67,17 @@ class TermWording(msgspec.Struct, frozen=True):
             case Licence():
                 return f"{words.name(term.licensee)}'s licence to {self._scope(term.products)}"
             case RevenueShareTerm():
-                return f"the revenue share that {words.name(term.payer)} owes {words.name(term.payee)}"
+                return (
+                    f"the revenue share that {words.name(term.payer)} owes {words.name(term.payee)}"
+                )
             case Permission():
                 return f"the express permission for {self._doing(term.actions)} {self._scope(term.products)}"
             case Ownership():
                 return f"{words.name(term.party)}'s ownership of {self._scope(term.products)}"
             case Stake():
-                return f"the statement of {words.name(term.holder)}'s stake in {words.name(term.of)}"
+                return (
+                    f"the statement of {words.name(term.holder)}'s stake in {words.name(term.of)}"
+                )
             case Commitment():
                 return f"{words.name(term.party)}'s commitment to {words.name(term.to)}"
             case Context():
@@ -88,19 +100,27 @@ class TermWording(msgspec.Struct, frozen=True):
             case Prohibition():
                 who, where = self._named(term.parties), words.clouds(term.clouds)
                 apart = "".join(f", except {self._exception(scope)}" for scope in term.except_)
-                what = f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
+                what = (
+                    f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
+                )
                 return f"{who} may not {what}{apart}"
             case Precedence():
                 return self._precedence(term)
             case RefusalRight():
-                apart = f", except on {words.names(term.except_clouds)}" if term.except_clouds else ""
+                apart = (
+                    f", except on {words.names(term.except_clouds)}" if term.except_clouds else ""
+                )
                 what = f"{self._doing(term.actions)} {self._scope(term.products)}{self._for(term)}"
                 by = f" by {words.name(term.grantor)}" if term.grantor else ""
-                return f"{words.name(term.holder)} has a right of first refusal on {what}{by}{apart}"
+                return (
+                    f"{words.name(term.holder)} has a right of first refusal on {what}{by}{apart}"
+                )
             case Licence():
                 carried = listed([self._carried(scope) for scope in term.carries])
                 by_it = f" and by it may {carried}" if carried else ""
-                whose = f"a licence from {words.name(term.licensor)} to {self._scope(term.products)}"
+                whose = (
+                    f"a licence from {words.name(term.licensor)} to {self._scope(term.products)}"
+                )
                 return f"{words.name(term.licensee)} has {whose}{by_it}"
             case RevenueShareTerm():
                 return self._share(term)
@@ -108,7 +128,9 @@ class TermWording(msgspec.Struct, frozen=True):
                 who = "anyone" if term.party == ANYONE else words.name(term.party)
                 anywhere = " on any cloud" if term.actions & CLOUD_ACTIONS else ""
                 where = words.clouds(term.clouds) or anywhere
-                what = f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
+                what = (
+                    f"{self._do(term.actions)} {self._scope(term.products)}{where}{self._for(term)}"
+                )
                 return f"{who} may {what}{_despite(term)}"
             case Ownership():
                 return f"{words.name(term.party)} owns {self._scope(term.products)}"
@@ -177,11 +199,15 @@ class TermWording(msgspec.Struct, frozen=True):
         cap = ", under a total cap" if term.cap else ""
         least = ", with a minimum" if term.floors else ""
         how = f"{kept}{where}{excluded}{bands}{cap}{least}"
-        return f"{words.name(term.payer)} owes {words.name(term.payee)} a revenue share on {on}{how}"
+        return (
+            f"{words.name(term.payer)} owes {words.name(term.payee)} a revenue share on {on}{how}"
+        )
 
     def _carried(self, scope: Scope) -> str:
         what = self._scope(scope.products) if scope.products else "whatever it covers"
-        return f"{self._do(scope.actions)} {what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
+        return (
+            f"{self._do(scope.actions)} {what}{self.words.clouds(scope.clouds)}{self._for(scope)}"
+        )
 
     def _doing(self, actions: Iterable[str]) -> str:
         return listed([_DOING.get(action, action) for action in ordered(actions)])
@@ -217,7 +243,11 @@ def until(timed: AnyTerm | Change) -> str:
 
 
 def under_readings(readings: Mapping[str, str]) -> str:
-    return f" (only if {listed([f'{name}={option}' for name, option in readings.items()])})" if readings else ""
+    return (
+        f" (only if {listed([f'{name}={option}' for name, option in readings.items()])})"
+        if readings
+        else ""
+    )
 
 
 def sentences(text: str) -> str:

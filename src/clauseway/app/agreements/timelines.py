@@ -17,7 +17,14 @@ from clauseway.app.agreements.rights import rights_of_interest
 from clauseway.app.agreements.wording import Wording
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
-from clauseway.decisions import Decision, Outcome, Question, Span, check_readings, check_readings_together
+from clauseway.decisions import (
+    Decision,
+    Outcome,
+    Question,
+    Span,
+    check_readings,
+    check_readings_together,
+)
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
 from clauseway.web.timeline import BAR_PX, Bar, Drawn, Row, drawn_of
@@ -61,7 +68,9 @@ def main_rights(opened: Opened, known_at: KnownAt, reading: Mapping[str, str]) -
     else:
         check_readings_together(opened.each, reading)
         readings = reading
-    rights = [right.question for one in each_of(opened) for right in rights_of_interest(one, known_at)]
+    rights = [
+        right.question for one in each_of(opened) for right in rights_of_interest(one, known_at)
+    ]
     asked = [msgspec.structs.replace(question, readings=readings) for question in rights]
     return [question for at, question in enumerate(asked) if question not in asked[:at]]
 
@@ -84,7 +93,9 @@ def rights_over_time(
         rights=tuple(
             RightOverTime(
                 right=words.right(right),
-                spans=_spans(ChangeSentences(words, right.readings), opened.timeline(right), begin, end),
+                spans=_spans(
+                    ChangeSentences(words, right.readings), opened.timeline(right), begin, end
+                ),
             )
             for right in rights
         ),
@@ -102,11 +113,21 @@ def _amendment(opened: Opened, one: OpenAgreement, amendment: Amendment) -> str:
     return amendment.id if opened is one else f"{one.agreement.id} {amendment.id}"
 
 
-def _extent(opened: Opened, known_at: KnownAt, first_year: int | None, last_year: int | None) -> tuple[date, date]:
-    days = [day for one in each_of(opened) for day in boundaries(one.agreement, one.facts, known_at)]
-    begins = [amendment.effective for one in each_of(opened) for amendment in one.agreement.amendments]
+def _extent(
+    opened: Opened, known_at: KnownAt, first_year: int | None, last_year: int | None
+) -> tuple[date, date]:
+    days = [
+        day for one in each_of(opened) for day in boundaries(one.agreement, one.facts, known_at)
+    ]
+    begins = [
+        amendment.effective for one in each_of(opened) for amendment in one.agreement.amendments
+    ]
     first = first_year if first_year is not None else min([*days, *begins]).year
-    last = last_year if last_year is not None else max([LAST_YEAR, first, *(day.year for day in begins)])
+    last = (
+        last_year
+        if last_year is not None
+        else max([LAST_YEAR, first, *(day.year for day in begins)])
+    )
     if not date.min.year <= first <= last < FOREVER.year:
         raise InvalidInput(
             Problem(
@@ -119,9 +140,13 @@ def _extent(opened: Opened, known_at: KnownAt, first_year: int | None, last_year
     return date(first, 1, 1), date(last + 1, 1, 1)
 
 
-def _spans(telling: ChangeSentences, spans: Sequence[Span], begin: date, end: date) -> tuple[RightSpan, ...]:
+def _spans(
+    telling: ChangeSentences, spans: Sequence[Span], begin: date, end: date
+) -> tuple[RightSpan, ...]:
     first = spans[0].begin if spans else end
-    before = RightSpan(begin=begin, end=min(first, end), outcome=Outcome.UNSTATED, clause="", why=_NOT_YET)
+    before = RightSpan(
+        begin=begin, end=min(first, end), outcome=Outcome.UNSTATED, clause="", why=_NOT_YET
+    )
     told = [before] if begin < first else []
     told += [
         RightSpan(
@@ -139,7 +164,9 @@ def _spans(telling: ChangeSentences, spans: Sequence[Span], begin: date, end: da
 
 def _why(telling: ChangeSentences, decision: Decision) -> str:
     """The deciding clause's words, behind what it takes, and what they do not say, such as the day of an end."""
-    conditions = ", and if ".join(telling.condition(condition.term) for condition in decision.conditions)
+    conditions = ", and if ".join(
+        telling.condition(condition.term) for condition in decision.conditions
+    )
     only_if = f"Only if {conditions}: " if conditions else ""
     reason = decision.reasons[0]
     return f"{only_if}{reason.text}{reason.note and f' ({reason.note})'}"
@@ -191,7 +218,12 @@ def svg_of(view: RightsOverTime) -> str:
             _PATTERNS,
             f'<rect width="{_WIDTH_PX}" height="{height}" fill="#fbfaf6"/>',
             _text(_MARGIN_PX, 30, view.title, "title"),
-            _text(_MARGIN_PX, 50, f"Rights over time, {years}; known at {view.known_at[:_DAY]}", "soft"),
+            _text(
+                _MARGIN_PX,
+                50,
+                f"Rights over time, {years}; known at {view.known_at[:_DAY]}",
+                "soft",
+            ),
             f'<g transform="translate({_MARGIN_PX},{_HEAD_PX})">',
             *_axis(drawn),
             *(line for row in drawn.rows for line in _row(row)),
@@ -212,14 +244,19 @@ def _strip(view: RightsOverTime) -> Timeline:
                 label=row.right,
                 segments=tuple(
                     TimelineSegment(
-                        begin=span.begin, end=span.end, outcome=span.outcome.value, why=f"{span.why} {span.clause}"
+                        begin=span.begin,
+                        end=span.end,
+                        outcome=span.outcome.value,
+                        why=f"{span.why} {span.clause}",
                     )
                     for span in row.spans
                 ),
             )
             for row in view.rights
         ),
-        marks=tuple(TimelineMark(day=day, label=name, text=title) for name, day, title in view.amendments),
+        marks=tuple(
+            TimelineMark(day=day, label=name, text=title) for name, day, title in view.amendments
+        ),
     )
 
 

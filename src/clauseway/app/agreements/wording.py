@@ -45,7 +45,9 @@ class Wording(msgspec.Struct, frozen=True):
         parties = {name: _spelled(name, prose) for name in sorted(opened.catalog.parties)}
         if any(spelled != name for name, spelled in parties.items()):
             # A party that the prose never names is written like those that it does.
-            parties = {name: name.capitalize() if name == said else said for name, said in parties.items()}
+            parties = {
+                name: name.capitalize() if name == said else said for name, said in parties.items()
+            }
         clouds = {name: _spelled(name, prose) for name in sorted(opened.catalog.clouds)}
         return cls(tuple(one.agreement for one in each), opened.catalog, {**clouds, **parties})
 
@@ -61,7 +63,11 @@ class Wording(msgspec.Struct, frozen=True):
     def clouds(self, some: Iterable[str], conjunction: str = "and") -> str:
         """` on AWS and OCI`; empty where an action happens on no cloud."""
         named = [cloud for cloud in some if cloud]
-        return f" on {self._set(named, self.catalog.clouds, 'any cloud', conjunction)}" if named else ""
+        return (
+            f" on {self._set(named, self.catalog.clouds, 'any cloud', conjunction)}"
+            if named
+            else ""
+        )
 
     def segments(self, some: Iterable[str]) -> str:
         """Which customers, where not all: ` to government customers`."""
@@ -72,7 +78,9 @@ class Wording(msgspec.Struct, frozen=True):
         if "any" in chosen and len(left) <= _EXCEPTIONS_MAX:
             return f" to all but {listed(sorted(left), 'or')} customers"
         named = [f"{segment} customers" for segment in sorted(chosen) if segment != "any"]
-        return f" to {listed([*named, 'customers of no named segment'] if 'any' in chosen else named)}"
+        return (
+            f" to {listed([*named, 'customers of no named segment'] if 'any' in chosen else named)}"
+        )
 
     def sellers(self, some: Iterable[str]) -> str:
         """By whom it is sold, where another than the party sells it (the empty name is the party itself)."""
@@ -109,7 +117,11 @@ class Wording(msgspec.Struct, frozen=True):
         told += [f"any new {listed(new, 'or')} product"] if new else []
         told += [one for one in whole if one not in sold]
         told += [name for one in classes if not parts[one].has_new for name in parts[one].within]
-        told += [f"any {one} product (except {listed(parts[one].without)})" for one in classes if parts[one].mixed]
+        told += [
+            f"any {one} product (except {listed(parts[one].without)})"
+            for one in classes
+            if parts[one].mixed
+        ]
         return listed(told, conjunction)
 
     def scope(self, some: Iterable[str]) -> str:
@@ -127,11 +139,16 @@ class Wording(msgspec.Struct, frozen=True):
     def _is_sold(self, name: str) -> bool:
         """Whether it is a class of products, rather than of rights or capacity."""
         return any(
-            SELL in known.actions and self.catalog.belongs(one, name) for one, known in self.catalog.classes.items()
+            SELL in known.actions and self.catalog.belongs(one, name)
+            for one, known in self.catalog.classes.items()
         )
 
     def _part(self, name: str, chosen: set[str]) -> "_Part":
-        members = [product.id for product in self.catalog.products.values() if product.product_class == name]
+        members = [
+            product.id
+            for product in self.catalog.products.values()
+            if product.product_class == name
+        ]
         return _Part(
             has_new=name in chosen,
             within=[one for one in members if one in chosen],
@@ -144,7 +161,11 @@ class Wording(msgspec.Struct, frozen=True):
         for name in whole:
             wider = self.catalog.classes[name].within
             siblings = [one for one in classes if self.catalog.classes[one].within == wider]
-            told = wider if wider and all(one in whole for one in siblings) and len(siblings) > 1 else name
+            told = (
+                wider
+                if wider and all(one in whole for one in siblings) and len(siblings) > 1
+                else name
+            )
             if told not in found:
                 found.append(told)
         return found
@@ -161,10 +182,14 @@ class Wording(msgspec.Struct, frozen=True):
             return f"{self.name(question.party)} owes{to.removeprefix(' to')} a revenue share{what and ' on '}{what}"
         where = f" on {self.name(question.cloud)}" if question.cloud else ""
         segment = f" to {question.segment} customers" if question.segment != "any" else ""
-        seller = f", sold by {self.name(question.seller)}" if question.seller != question.party else ""
+        seller = (
+            f", sold by {self.name(question.seller)}" if question.seller != question.party else ""
+        )
         verb, behind = _DOES[question.action]
         region = f" in {question.region}" if question.region and self.catalog.regions else ""
-        return f"{self.name(question.party)} {verb} {what}{behind}{to}{where}{region}{segment}{seller}"
+        return (
+            f"{self.name(question.party)} {verb} {what}{behind}{to}{where}{region}{segment}{seller}"
+        )
 
     def may(self, question: Question) -> str:
         """The question itself: `May OpenAI serve gpt-5.5 on AWS?`"""
@@ -199,8 +224,18 @@ class Wording(msgspec.Struct, frozen=True):
     def _clause_above(self, at: Reason | Citation) -> Clause | None:
         name = at.agreement if isinstance(at, Reason) else ""
         agreements = [one for one in self.agreements if name in ("", one.id)]
-        amendments = [amendment for one in agreements for amendment in one.amendments if amendment.id == at.amendment]
-        above = [clause for amendment in amendments for clause in amendment.clauses if clause.line <= at.line]
+        amendments = [
+            amendment
+            for one in agreements
+            for amendment in one.amendments
+            if amendment.id == at.amendment
+        ]
+        above = [
+            clause
+            for amendment in amendments
+            for clause in amendment.clauses
+            if clause.line <= at.line
+        ]
         return above[-1] if above else None
 
     def sources(self, source: str) -> list[str]:
@@ -232,7 +267,9 @@ class _Part(msgspec.Struct, frozen=True):
 
 def listed(parts: Sequence[str], conjunction: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
-    return f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}" if len(parts) > 1 else "".join(parts)
+    return (
+        f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}" if len(parts) > 1 else "".join(parts)
+    )
 
 
 def sentence(text: str) -> str:
@@ -255,7 +292,11 @@ def _cites(source: str, name: str, text: str) -> bool:
 def passages_of(cited: str, name: str, sources: Mapping[str, str]) -> list[str]:
     """Return the passages of a source that a citation names."""
     begin = f"{name} ({sources.get(name, '')}: "
-    return [one.removeprefix(begin).removesuffix(")") for one in cited.split("; ") if one.startswith(begin)]
+    return [
+        one.removeprefix(begin).removesuffix(")")
+        for one in cited.split("; ")
+        if one.startswith(begin)
+    ]
 
 
 def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:
@@ -274,7 +315,9 @@ def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:
 def _spelled(name: str, prose: str) -> str:
     """A name as the prose writes it; as it is where the prose has it as a common word, or not at all."""
     pattern = re.escape(name).replace(r"\-", "[- ]")
-    found: Counter[str] = Counter(re.findall(rf"(?<![\w.-]){pattern}(?![\w-])", prose, re.IGNORECASE))
+    found: Counter[str] = Counter(
+        re.findall(rf"(?<![\w.-]){pattern}(?![\w-])", prose, re.IGNORECASE)
+    )
     if not found or name in found:
         return name
     return found.most_common(1)[0][0]

@@ -243,12 +243,22 @@ def _scope(control: Control, catalog: Catalog, who: For, problems: list[Problem]
         except InvalidInput as error:
             problems += error.problems
     if who.cloud and who.cloud not in catalog.clouds:
-        problems.append(_unknown("--cloud", who.cloud, "the agreement does not name it", catalog.clouds))
+        problems.append(
+            _unknown("--cloud", who.cloud, "the agreement does not name it", catalog.clouds)
+        )
     if who.product and who.product not in catalog.products:
-        problems.append(_unknown("--product", who.product, "the agreement does not name it", catalog.products))
+        problems.append(
+            _unknown("--product", who.product, "the agreement does not name it", catalog.products)
+        )
     if problems:
         raise InvalidInput(*problems)
-    return Scope(organisation=organisation, project=project, key_id=who.key, cloud=who.cloud, product=who.product)
+    return Scope(
+        organisation=organisation,
+        project=project,
+        key_id=who.key,
+        cloud=who.cloud,
+        product=who.product,
+    )
 
 
 def _unknown(flag: str, name: str, why: str, known: Iterable[str]) -> Problem:

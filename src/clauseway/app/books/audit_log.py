@@ -40,7 +40,9 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         return not self.problems and not self.breaks
 
 
-def list_log(home: Home, kinds: Sequence[str] = (), period: str = "", who: str = "", limit: int = 0) -> list[Logged]:
+def list_log(
+    home: Home, kinds: Sequence[str] = (), period: str = "", who: str = "", limit: int = 0
+) -> list[Logged]:
     """List the log: of some kinds, about a month, by a person; the last `limit` rows. Raises InvalidInput."""
     days = month(period) if period else None
     with _control(home) as control, control.reading() as connection:
@@ -59,7 +61,9 @@ def verify_books(home: Home, expected: str = "") -> Verified:
         if expected:
             problems += tuple(_unexpected(control, expected))
         stated = tuple(breaks(control))
-    return Verified(head=str(found.head), rows=found.rows, problems=problems, breaks=stated, before=found.before)
+    return Verified(
+        head=str(found.head), rows=found.rows, problems=problems, breaks=stated, before=found.before
+    )
 
 
 def restart_log(home: Home, why: str) -> Break:
@@ -69,7 +73,9 @@ def restart_log(home: Home, why: str) -> Break:
     """
     if not why.strip():
         todo = "Say in a sentence what is known of the break: every statement after it says so."
-        raise InvalidInput(Problem(what="no reason is given", why="a break needs one", where="--why", todo=todo))
+        raise InvalidInput(
+            Problem(what="no reason is given", why="a break needs one", where="--why", todo=todo)
+        )
     with _control(home) as control:
         problems = check(control).problems
         if not problems:
@@ -124,7 +130,8 @@ def refuse_edited(control: Control) -> None:
         told = found.problems[:_TOLD_PROBLEMS]
         if more := len(found.problems) - len(told):
             last = msgspec.structs.replace(
-                told[-1], why=f"{told[-1].why}; and {more} more, which `clauseway audit verify` lists"
+                told[-1],
+                why=f"{told[-1].why}; and {more} more, which `clauseway audit verify` lists",
             )
             told = (*told[:-1], last)
         raise InvalidInput(*told)
@@ -136,7 +143,9 @@ def _unexpected(control: Control, expected: str) -> Iterator[Problem]:
     if not number.isdecimal() or not digest:
         todo = "Write it as `clauseway audit verify` printed it: NUMBER:DIGEST."
         what = f"{expected!r} is no end of a log"
-        raise InvalidInput(Problem(what=what, why="it is a number and a digest", where="--head", todo=todo))
+        raise InvalidInput(
+            Problem(what=what, why="it is a number and a digest", where="--head", todo=todo)
+        )
     with control.reading() as connection:
         there = next(audit.logged(connection, int(number) - 1, int(number)), None)
     if there is None or there.digest != digest:

@@ -139,7 +139,10 @@ class Basis:
 
     def opened(self) -> Opened:
         """The agreements with the facts recorded in the home; the built-in one where none is held."""
-        texts = [msgspec.json.decode(self._text(one.digest), type=dict[str, str]) for one in self.of(AGREEMENT)]
+        texts = [
+            msgspec.json.decode(self._text(one.digest), type=dict[str, str])
+            for one in self.of(AGREEMENT)
+        ]
         opened = agreements_of(texts) if texts else open_agreements([])
         return with_recorded(opened, self.home)
 
@@ -168,7 +171,9 @@ def basis_of(home: Home, known_at: KnownAt | None = None) -> Basis:
         recorded = acceptances(control)
         if not recorded:
             return _carried(home, control)
-        return Basis(home, holding(recorded, known_at.instant_ns if known_at else None), _reader(home))
+        return Basis(
+            home, holding(recorded, known_at.instant_ns if known_at else None), _reader(home)
+        )
 
 
 def history(home: Home) -> list[Acceptance]:
@@ -192,7 +197,9 @@ def _checked_text(control: Control, digest: str) -> str:
     try:
         return text_of(control, digest)
     except (Edited, KeyError) as error:
-        why = "it is gone" if isinstance(error, KeyError) else "it is not what was accepted under it"
+        why = (
+            "it is gone" if isinstance(error, KeyError) else "it is not what was accepted under it"
+        )
         what, todo = f"the text {digest} was edited", "Restore the database from a backup."
         raise InvalidInput(Problem(what=what, why=why, where="basis", todo=todo)) from None
 
@@ -403,7 +410,12 @@ def first_use(
         accepting=(*_again(basis, carried), *new),
         assume=(
             *(one for one in basis.assume if one.partition("=")[0] not in named),
-            *(item for one in new if one.kind == ASSUMPTION for item in _items(one.name, one.label)),
+            *(
+                item
+                for one in new
+                if one.kind == ASSUMPTION
+                for item in _items(one.name, one.label)
+            ),
         ),
         readings=basis.readings | {one.name: one.label for one in new if one.kind == READING},
     )
@@ -493,7 +505,9 @@ def _wanted_readings(
     held = {one.name: one for one in basis.of(READING)}
     for one in accepting_readings(opened, readings):
         default = next(
-            each.agreement.readings[one.name].default for each in each_of(opened) if one.name in each.agreement.readings
+            each.agreement.readings[one.name].default
+            for each in each_of(opened)
+            if one.name in each.agreement.readings
         )
         if one.name in held:
             if held[one.name].label != one.label:
@@ -591,7 +605,11 @@ def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
 
 def chosen_readings(opened: Opened, readings: Mapping[str, str]) -> dict[str, str]:
     """The readings that are not the default: choosing the default says nothing new."""
-    defaults = {(name, reading.default) for one in each_of(opened) for name, reading in one.agreement.readings.items()}
+    defaults = {
+        (name, reading.default)
+        for one in each_of(opened)
+        for name, reading in one.agreement.readings.items()
+    }
     return dict(sorted(set(readings.items()) - defaults))
 
 
@@ -664,7 +682,9 @@ def _is_held(basis: Basis, one: Accepting) -> bool:
     return held.digest == (text_digest(one.text) if one.text else "")
 
 
-def change_prices(home: Home, why: str, *, file: Path | None, of_this_version: bool, alone: bool) -> list[Acceptance]:
+def change_prices(
+    home: Home, why: str, *, file: Path | None, of_this_version: bool, alone: bool
+) -> list[Acceptance]:
     """Accept a price book of the operator's, or the books of this version, or drop one's own.
 
     With `file` it goes before the books held; `of_this_version` replaces those that came with an
@@ -682,7 +702,9 @@ def change_rates(home: Home, why: str, file: Path) -> list[Acceptance]:
     return change(home, [_accepting_rates(own_rates(file))], why)
 
 
-def change_figures(home: Home, why: str, assume: Sequence[str], withdraw: Sequence[str] = ()) -> list[Acceptance]:
+def change_figures(
+    home: Home, why: str, assume: Sequence[str], withdraw: Sequence[str] = ()
+) -> list[Acceptance]:
     """Accept figures by name or with a value, and withdraw others. Raises InvalidInput."""
     basis = basis_of(home)
     accepting = accepting_figures(assume, figures_of(basis.opened()))

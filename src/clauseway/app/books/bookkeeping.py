@@ -80,7 +80,15 @@ class Balanced(msgspec.Struct, frozen=True, kw_only=True):
     balance: Decimal
 
 
-def credit(home: Home, prices: PriceTable, told: str, sold: Sold, amount: str, day: date | None, reason: str) -> Credit:
+def credit(
+    home: Home,
+    prices: PriceTable,
+    told: str,
+    sold: Sold,
+    amount: str,
+    day: date | None,
+    reason: str,
+) -> Credit:
     """Take a charge back, wholly or in part. Raises InvalidInput: no such sale, or less was charged."""
     with _books(home) as (lake, books):
         of = _reversed(lake, books, prices, told, sold, amount)
@@ -90,27 +98,49 @@ def credit(home: Home, prices: PriceTable, told: str, sold: Sold, amount: str, d
 
 
 def dispute(
-    home: Home, prices: PriceTable, told: str, sold: Sold, amount: str, day: date | None, reason: str
+    home: Home,
+    prices: PriceTable,
+    told: str,
+    sold: Sold,
+    amount: str,
+    day: date | None,
+    reason: str,
 ) -> Dispute:
     """Dispute a charge: it leaves the base, and with it the cap, until the dispute is resolved. Raises InvalidInput."""
     with _books(home) as (lake, books):
         of = _reversed(lake, books, prices, told, sold, amount)
-        voucher = Dispute(id=told, day=_dated_after_sale(books, told, day, of), reason=reason, of=of)
+        voucher = Dispute(
+            id=told, day=_dated_after_sale(books, told, day, of), reason=reason, of=of
+        )
         _book(books, voucher, ())
     return voucher
 
 
-def resolve(home: Home, told: str, disputed: str, *, upheld: bool, day: date | None, reason: str) -> Resolution:
+def resolve(
+    home: Home, told: str, disputed: str, *, upheld: bool, day: date | None, reason: str
+) -> Resolution:
     """End a dispute: upheld, the charge stays out; rejected, it returns. Raises InvalidInput."""
     with _books(home) as (_, books):
         before = books.vouchers()
-        opened = next((one for one in before if isinstance(one, Dispute) and one.id == disputed), None)
+        opened = next(
+            (one for one in before if isinstance(one, Dispute) and one.id == disputed), None
+        )
         if opened is None:
-            raise _refused(f"no dispute is called {disputed!r}", "nobody recorded it here", "List them: dispute list.")
-        done = next((one for one in before if isinstance(one, Resolution) and one.dispute == disputed), None)
+            raise _refused(
+                f"no dispute is called {disputed!r}",
+                "nobody recorded it here",
+                "List them: dispute list.",
+            )
+        done = next(
+            (one for one in before if isinstance(one, Resolution) and one.dispute == disputed), None
+        )
         if done is not None and done.id != told:
             how = "upheld" if done.upheld else "rejected"
-            raise _refused(f"{disputed} is resolved", f"{done.id} {how} it", "Record a credit instead, if one is due.")
+            raise _refused(
+                f"{disputed} is resolved",
+                f"{done.id} {how} it",
+                "Record a credit instead, if one is due.",
+            )
         dated = _dated(books, told, day)
         _refuse_before(told, dated, opened.day, f"{disputed} of {opened.day}")
         voucher = Resolution(id=told, day=dated, reason=reason, dispute=disputed, upheld=upheld)
@@ -150,7 +180,11 @@ def invoice(
             raise _refused(f"{period} is open", "what it owes may change until it is closed", todo)
         done = [one for one in books.vouchers() if isinstance(one, Invoice)]
         same = next((one for one in done if one.id == identity), None)
-        later = [one for one in done if (one.payer, one.payee) == (payer, payee) and one.through > through]
+        later = [
+            one
+            for one in done
+            if (one.payer, one.payee) == (payer, payee) and one.through > through
+        ]
         if later and same is None:
             why = f"{later[-1].id} is through {later[-1].through} and has all that was owed then"
             todo = "What came since is in the next invoice of a later month."
@@ -160,14 +194,28 @@ def invoice(
         if same is not None and not owed:
             return same
         if not owed:
-            waiting = [one for one in due if (one.payer, one.payee) == (payer, payee) and one.last_day <= through]
-            quarterly = dict.fromkeys(one.term for one in waiting if one.through > through and one.amount)
-            why = f"{', '.join(quarterly)} is payable by the quarter" if quarterly else "all that is owed is invoiced"
-            todo = "Invoice the last month of the quarter." if quarterly else "Nothing is left to do."
+            waiting = [
+                one
+                for one in due
+                if (one.payer, one.payee) == (payer, payee) and one.last_day <= through
+            ]
+            quarterly = dict.fromkeys(
+                one.term for one in waiting if one.through > through and one.amount
+            )
+            why = (
+                f"{', '.join(quarterly)} is payable by the quarter"
+                if quarterly
+                else "all that is owed is invoiced"
+            )
+            todo = (
+                "Invoice the last month of the quarter." if quarterly else "Nothing is left to do."
+            )
             raise _refused(f"nothing to invoice {payer} for {period}", why, todo)
         if same is not None:
             todo = "Give the further invoice an id of its own with --id."
-            raise _refused(f"invoice {identity} was written before", "more is owed since, by corrections", todo)
+            raise _refused(
+                f"invoice {identity} was written before", "more is owed since, by corrections", todo
+            )
         dated = _dated(books, identity, day)
         _refuse_before(identity, dated, through, f"{through}, through which it asks")
         rate = _rates(home).at(dated, USD, currency)
@@ -196,17 +244,27 @@ def pay(
     """Record a payment on an invoice; without an amount, of all that is open. Raises InvalidInput."""
     with _books(home) as (_, books):
         vouchers = books.vouchers()
-        found = next((one for one in vouchers if isinstance(one, Invoice) and one.id == invoice_id), None)
+        found = next(
+            (one for one in vouchers if isinstance(one, Invoice) and one.id == invoice_id), None
+        )
         if found is None:
             known = ", ".join(one.id for one in vouchers if isinstance(one, Invoice)) or "none"
-            raise _refused(f"no invoice is called {invoice_id!r}", "it was not written here", f"Known: {known}.")
+            raise _refused(
+                f"no invoice is called {invoice_id!r}",
+                "it was not written here",
+                f"Known: {known}.",
+            )
         same = next((one for one in vouchers if one.id == told), None)
         before = standing_payments(vouchers if same is None else vouchers[: vouchers.index(same)])
         into, dated = currency or found.currency, _dated(books, told, day)
         _refuse_before(told, dated, found.day, f"{found.id} of {found.day}")
         whole = abs(exact_sum(open_lines(found, before).values()))
         if not amount and into != found.currency:
-            raise _refused("no amount", "what arrived is not in the invoice's currency", "Say what arrived: --amount.")
+            raise _refused(
+                "no amount",
+                "what arrived is not in the invoice's currency",
+                "Say what arrived: --amount.",
+            )
         voucher, entry = payment_of(
             identity=told,
             invoice=found,
@@ -221,22 +279,36 @@ def pay(
     return voucher
 
 
-def reverse(home: Home, told: str, payment: str, day: date | None = None, reason: str = "") -> tuple[Reversal, Payment]:
+def reverse(
+    home: Home, told: str, payment: str, day: date | None = None, reason: str = ""
+) -> tuple[Reversal, Payment]:
     """Take a payment back: what it settled is open again. Raises InvalidInput: no such payment, or reversed before."""
     with _books(home) as (_, books):
         vouchers = books.vouchers()
-        found = next((one for one in vouchers if isinstance(one, Payment) and one.id == payment), None)
+        found = next(
+            (one for one in vouchers if isinstance(one, Payment) and one.id == payment), None
+        )
         if found is None:
             known = ", ".join(one.id for one in standing_payments(vouchers)) or "none"
-            raise _refused(f"no payment is called {payment!r}", "it was not recorded here", f"Known: {known}.")
-        done = next((one for one in vouchers if isinstance(one, Reversal) and one.payment == payment), None)
+            raise _refused(
+                f"no payment is called {payment!r}", "it was not recorded here", f"Known: {known}."
+            )
+        done = next(
+            (one for one in vouchers if isinstance(one, Reversal) and one.payment == payment), None
+        )
         if done is not None and done.id != told:
             todo = "Record a payment of its own, if money came again."
             raise _refused(f"{payment} is reversed", f"{done.id} did it", todo)
         dated = _dated(books, told, day)
         _refuse_before(told, dated, found.day, f"{found.id} of {found.day}")
-        [paid] = [one for one in books.control.entries(f"invoice|{found.invoice}") if one.id == f"payment|{payment}"]
-        voucher, entry = reversal_of(identity=told, payment=found, paid=paid, day=dated, reason=reason)
+        [paid] = [
+            one
+            for one in books.control.entries(f"invoice|{found.invoice}")
+            if one.id == f"payment|{payment}"
+        ]
+        voucher, entry = reversal_of(
+            identity=told, payment=found, paid=paid, day=dated, reason=reason
+        )
         _book(books, voucher, (entry,))
     return voucher, found
 
@@ -246,10 +318,14 @@ def invoices(home: Home) -> list[tuple[Invoice, Decimal]]:
     with _reading(home) as books:
         told = books.vouchers()
     paid = standing_payments(told)
-    return [(one, exact_sum(open_lines(one, paid).values())) for one in told if isinstance(one, Invoice)]
+    return [
+        (one, exact_sum(open_lines(one, paid).values())) for one in told if isinstance(one, Invoice)
+    ]
 
 
-def journal_of(home: Home, party: str = "", period: str = "", account: str = "") -> Iterator[Balanced]:
+def journal_of(
+    home: Home, party: str = "", period: str = "", account: str = ""
+) -> Iterator[Balanced]:
     """The journal's legs in order, each with its account's balance after it: all, or one party's, month's, account's.
 
     The balance counts everything that came before, shown or not.
@@ -265,7 +341,9 @@ def journal_of(home: Home, party: str = "", period: str = "", account: str = "")
                 yield Balanced(leg=leg, balance=balances[key])
 
 
-def _reversed(lake: Lake, books: Books, prices: PriceTable, told: str, sold: Sold, amount: str) -> Reversed:
+def _reversed(
+    lake: Lake, books: Books, prices: PriceTable, told: str, sold: Sold, amount: str
+) -> Reversed:
     """The sale that is taken back, with its event time. No more of it than was charged and not taken back before.
 
     INVARIANT: what stands of credits and disputes never exceeds what was charged, neither for a request nor for the
@@ -278,7 +356,9 @@ def _reversed(lake: Lake, books: Books, prices: PriceTable, told: str, sold: Sol
         raise unpriced(error) from None
     standing = [one.of for one in _standing(books.vouchers()) if one.id != told]
     of_day = [one for one in standing if _sales_of(one) == _sales_of(found)]
-    taken = exact_sum(one.amount for one in of_day if not found.request or one.request == found.request)
+    taken = exact_sum(
+        one.amount for one in of_day if not found.request or one.request == found.request
+    )
     left = charged - taken
     if found.request:
         day_left = day_charged - exact_sum(one.amount for one in of_day)
@@ -287,7 +367,11 @@ def _reversed(lake: Lake, books: Books, prices: PriceTable, told: str, sold: Sol
     wanted = _amount(amount, _PICO) if amount else left
     if wanted > left or left <= 0:
         why = f"{charged.normalize():f} USD was charged, and {taken.normalize():f} of it was taken back before"
-        raise _refused(f"{wanted.normalize():f} USD is more than is left of that sale", why, "Take back what is left.")
+        raise _refused(
+            f"{wanted.normalize():f} USD is more than is left of that sale",
+            why,
+            "Take back what is left.",
+        )
     return msgspec.structs.replace(found, amount=wanted)
 
 
@@ -305,11 +389,17 @@ def _sales_of(one: Reversed) -> tuple[date, str, str, str]:
 def _request(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]:
     days = Interval(date.min) if sold.day is None else Interval(sold.day, day_after(sold.day))
     selection = Selection(
-        days=days, request_id=sold.request, seller=sold.seller, cloud=sold.cloud, product=sold.product
+        days=days,
+        request_id=sold.request,
+        seller=sold.seller,
+        cloud=sold.cloud,
+        product=sold.product,
     )
     found = list(attempts(lake, selection))
     if not found:
-        raise _refused(f"no request {sold.request} was charged", "none is sealed in the lake", "Check its id.")
+        raise _refused(
+            f"no request {sold.request} was charged", "none is sealed in the lake", "Check its id."
+        )
     reversals = [
         Reversed(
             event_ns=one.event_ns,
@@ -343,7 +433,13 @@ def _day(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]
         raise _refused("no sale is named", "a charge is taken back where it was made", todo)
     # A day's sales are taken back at its last instant: after everything they could follow.
     event_ns = start_of_day_ns(day_after(sold.day)) - 1
-    found = Reversed(event_ns=event_ns, seller=sold.seller, cloud=sold.cloud, product=sold.product, amount=Decimal(0))
+    found = Reversed(
+        event_ns=event_ns,
+        seller=sold.seller,
+        cloud=sold.cloud,
+        product=sold.product,
+        amount=Decimal(0),
+    )
     charged = _charged_on(lake, prices, found)
     return msgspec.structs.replace(found, amount=charged), charged
 
@@ -422,4 +518,6 @@ def _refuse_before(told: str, dated: date, since: date, what: str) -> None:
     """Refuse a voucher that is dated before what it is about: the books of that day could not have known it."""
     if dated < since:
         why = "a voucher is dated when it is told, and nobody tells of what has not happened"
-        raise _refused(f"{told} is dated {dated}, before {what}", why, f"Date it {since} or later, with --day.")
+        raise _refused(
+            f"{told} is dated {dated}, before {what}", why, f"Date it {since} or later, with --day."
+        )

@@ -59,7 +59,9 @@ class PricesByMonth:
     def name(self, days: Interval) -> str:
         """The name of a month's prices."""
         entries = sorted(
-            (interval, digest) for interval, digest in self._digests.items() if not interval.intersect(days).is_empty
+            (interval, digest)
+            for interval, digest in self._digests.items()
+            if not interval.intersect(days).is_empty
         )
         exchange = self._prices.exchange
         rates: object = None
@@ -77,7 +79,12 @@ class CarriedSums:
     """
 
     def __init__(
-        self, control: Control, prices: PriceTable, catalog: Catalog, usage: Sequence[Sealed], lines: Lines
+        self,
+        control: Control,
+        prices: PriceTable,
+        catalog: Catalog,
+        usage: Sequence[Sealed],
+        lines: Lines,
     ) -> None:
         self._control, self._catalog, self._lines = control, catalog, lines
         self._usage = _by_month(usage, lost_files(control))
@@ -108,7 +115,11 @@ class CarriedSums:
         return found
 
     def reads_from(
-        self, day: date, shares: Iterable[RevenueShare], assumptions: Assumptions, back: Sequence[SaleRecord]
+        self,
+        day: date,
+        shares: Iterable[RevenueShare],
+        assumptions: Assumptions,
+        back: Sequence[SaleRecord],
     ) -> date:
         """The first day whose charges `before` needs; the day itself where everything is kept."""
         first = day
@@ -119,7 +130,11 @@ class CarriedSums:
         return first
 
     def fingerprint(
-        self, days: Interval, shares: Iterable[RevenueShare], assumptions: Assumptions, *backs: Sequence[SaleRecord]
+        self,
+        days: Interval,
+        shares: Iterable[RevenueShare],
+        assumptions: Assumptions,
+        *backs: Sequence[SaleRecord],
     ) -> str:
         """A hash of everything that the settlement of a month is made from."""
         chains = [
@@ -142,7 +157,12 @@ class CarriedSums:
         self._made.clear()
 
     def _carried(
-        self, share: RevenueShare, day: date, assumptions: Assumptions, back: Sequence[SaleRecord], if_rejected: bool
+        self,
+        share: RevenueShare,
+        day: date,
+        assumptions: Assumptions,
+        back: Sequence[SaleRecord],
+        if_rejected: bool,
     ) -> Carried | None:
         chain = self._chain(share, day, assumptions, back)
         found, at = self._latest(share, chain, if_rejected)
@@ -180,12 +200,18 @@ class CarriedSums:
     ) -> tuple[Carried | None, int]:
         """The last sum of a chain that is there, and how many of its months that covers. The last one is likeliest."""
         for some in (chain[-1:], chain):
-            names = {_place(share, days, other): name for days, name in some for other in {False, if_rejected}}
+            names = {
+                _place(share, days, other): name
+                for days, name in some
+                for other in {False, if_rejected}
+            }
             kept = read_sums(self._control, names)
             for at in range(len(chain), len(chain) - len(some), -1):
                 days, name = chain[at - 1]
                 if name not in self._known:
-                    bodies = (kept.get(_place(share, days, other)) for other in (False, if_rejected))
+                    bodies = (
+                        kept.get(_place(share, days, other)) for other in (False, if_rejected)
+                    )
                     body = next((body for body in bodies if body is not None), None)
                     if body is None:
                         continue
@@ -197,7 +223,9 @@ class CarriedSums:
         self, share: RevenueShare, until: date, assumptions: Assumptions, back: Sequence[SaleRecord]
     ) -> list[tuple[Interval, str]]:
         """The days of each month from the share's begin up to a day, with the name of the sum at its end."""
-        figures = [(one.name, one.value) for one in assumptions.used([*share.rates, *share.amounts])]
+        figures = [
+            (one.name, one.value) for one in assumptions.used([*share.rates, *share.amounts])
+        ]
         name = named(_FORMAT, share, self._of_catalog, figures)
         taken: dict[date, list[SaleRecord]] = {}
         for one in sorted(back):
@@ -223,7 +251,10 @@ def _by_month(usage: Iterable[Sealed], lost: Iterable[LakeFile]) -> dict[date, l
     """The names of the batches with usage in each month, and of the files that were lost of it."""
     found: dict[date, list[str]] = {}
     spans = [(batch.name, batch.first_day, batch.last_day) for batch in usage]
-    for name, first, last in (*spans, *((file.name, file.first_day, file.last_day) for file in lost)):
+    for name, first, last in (
+        *spans,
+        *((file.name, file.first_day, file.last_day) for file in lost),
+    ):
         at = first
         while at is not None and last is not None and at <= last:
             month = calendar_period(at, "month")

@@ -25,7 +25,9 @@ def close_month(home: Home, period: str, today: date) -> Closed:
     """
     days = month(period)
     if days.end > today:
-        raise _refused(period, f"it lasts through {days.end - date.resolution}", "Close it once it is over.")
+        raise _refused(
+            period, f"it lasts through {days.end - date.resolution}", "Close it once it is over."
+        )
     seal(home)
     with one_at_a_time(home), open_lake(home) as lake:
         refuse_edited(lake.control)
@@ -63,19 +65,33 @@ def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlemen
     """The settlement to close with."""
     settle = f"clauseway settle --period {period} --assume …"
     since = books.open_since()
-    earlier = [one for one in books.settled_before(days.begin) if since is None or one.begin >= since]
+    earlier = [
+        one for one in books.settled_before(days.begin) if since is None or one.begin >= since
+    ]
     if since is not None and days.begin != since:
-        raise _refused(period, f"{since:%Y-%m} is open", f"Close {since:%Y-%m} first: months are closed in order.")
+        raise _refused(
+            period,
+            f"{since:%Y-%m} is open",
+            f"Close {since:%Y-%m} first: months are closed in order.",
+        )
     if earlier:
         first = f"{earlier[0].begin:%Y-%m}"
-        raise _refused(period, f"{first} is settled and open", f"Close {first} first: months are closed in order.")
+        raise _refused(
+            period,
+            f"{first} is settled and open",
+            f"Close {first} first: months are closed in order.",
+        )
     settlement = books.latest(days)
     if settlement is None:
         raise _refused(period, "it is not settled", f"Settle it: {settle}.")
     if not saw_all_usage(lake, settlement):
         raise _refused(period, "usage came after it was settled", f"Settle again: {settle}.")
     if settlement.inputs.vouchers != vouchers_hash(books.vouchers()):
-        raise _refused(period, "credits or disputes were recorded after it was settled", f"Settle again: {settle}.")
+        raise _refused(
+            period,
+            "credits or disputes were recorded after it was settled",
+            f"Settle again: {settle}.",
+        )
     if since is None:
         _refuse_losing(lake, period, settlement)
     return settlement
@@ -99,4 +115,6 @@ def _refuse_losing(lake: Lake, period: str, settlement: Settlement) -> None:
 
 
 def _refused(period: str, why: str, todo: str) -> InvalidInput:
-    return InvalidInput(Problem(what=f"{period} cannot be closed", why=why, where="PERIOD", todo=todo))
+    return InvalidInput(
+        Problem(what=f"{period} cannot be closed", why=why, where="PERIOD", todo=todo)
+    )

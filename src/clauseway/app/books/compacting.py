@@ -121,7 +121,12 @@ def usage_shown(home: Home, by: Sequence[str], days: Interval | None = None) -> 
         todo = f"Some of {', '.join(SHOWN_BY)}."
         raise InvalidInput(
             *(
-                Problem(what=f"{name!r} is nothing to sum by", why="no sum knows it", where="--by", todo=todo)
+                Problem(
+                    what=f"{name!r} is nothing to sum by",
+                    why="no sum knows it",
+                    where="--by",
+                    todo=todo,
+                )
                 for name in wrong
             )
         )
@@ -155,17 +160,25 @@ def export_usage(home: Home, form: str, out: Path, days: Interval | None = None)
     """Write sealed usage to a file, each attempt once; how many rows. Raises InvalidInput."""
     if form not in EXPORTS:
         todo = f"One of {', '.join(EXPORTS)}."
-        raise InvalidInput(Problem(what=f"{form!r} is no format", why="nothing writes it", where="--format", todo=todo))
+        raise InvalidInput(
+            Problem(
+                what=f"{form!r} is no format", why="nothing writes it", where="--format", todo=todo
+            )
+        )
     beside = out.with_name(f".{out.name}.part")
     try:
         with open_lake(home) as lake:
-            rows = {"parquet": _parquet, "cloudevents": _cloudevents, "focus": _focus}[form](lake, beside, days)
+            rows = {"parquet": _parquet, "cloudevents": _cloudevents, "focus": _focus}[form](
+                lake, beside, days
+            )
         beside.replace(out)
     except OSError as error:
         beside.unlink(missing_ok=True)
         todo = "Name a file in a folder that exists and that you may write to."
         why = error.strerror or str(error)
-        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+        raise InvalidInput(
+            Problem(what="cannot be written", why=why, where=str(out), todo=todo)
+        ) from None
     return rows
 
 
@@ -173,7 +186,9 @@ def _parquet(lake: Lake, out: Path, days: Interval | None) -> int:
     rows = 0
     with pq.ParquetWriter(out, USAGE_SCHEMA, compression="zstd") as writer:
         for batch in records(lake.control, lake.root, days):
-            writer.write_table(pa.Table.from_batches([batch]).select(USAGE_SCHEMA.names).cast(USAGE_SCHEMA))
+            writer.write_table(
+                pa.Table.from_batches([batch]).select(USAGE_SCHEMA.names).cast(USAGE_SCHEMA)
+            )
             rows += batch.num_rows
     return rows
 

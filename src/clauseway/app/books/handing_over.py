@@ -55,7 +55,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        return " ".join(filter(None, (_TITLE, self.period, f"of {self.party}" if self.party else "")))
+        return " ".join(
+            filter(None, (_TITLE, self.period, f"of {self.party}" if self.party else ""))
+        )
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -92,7 +94,9 @@ def parquet_files(home: Home, part: Part, folder: Path) -> dict[Path, int]:
             pq.write_table(table, folder / name, compression="zstd")
     except OSError as error:
         why, todo = error.strerror or str(error), "Name a folder that you may write to."
-        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(folder), todo=todo)) from None
+        raise InvalidInput(
+            Problem(what="cannot be written", why=why, where=str(folder), todo=todo)
+        ) from None
     return {folder / name: table.num_rows for name, table in tables.items()}
 
 
@@ -119,7 +123,9 @@ def focus_bill(
             raise unpriced(error) from None
     hosts = opened.catalog.operators
     mine = {cloud for cloud, operator in hosts.items() if operator == part.party}
-    billed = [one for one in charges if not part.party or one.seller == part.party or one.cloud in mine]
+    billed = [
+        one for one in charges if not part.party or one.seller == part.party or one.cloud in mine
+    ]
     rows = [
         row
         for charge in billed
@@ -204,7 +210,9 @@ def write_focus_files(
             files[path] = len(rows)
     except OSError as error:
         why, todo = error.strerror or str(error), "Name a folder that you may write to."
-        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(folder), todo=todo)) from None
+        raise InvalidInput(
+            Problem(what="cannot be written", why=why, where=str(folder), todo=todo)
+        ) from None
     return files
 
 
@@ -219,7 +227,9 @@ def _check_version(version: str) -> None:
     """Raise InvalidInput for a version of FOCUS in which no bill is written."""
     if version not in VERSIONS:
         what, todo = f"no bill is written in FOCUS {version!r}", f"One of {', '.join(VERSIONS)}."
-        why = "1.3 has the columns of both" if version == "1.3" else "its columns are not known here"
+        why = (
+            "1.3 has the columns of both" if version == "1.3" else "its columns are not known here"
+        )
         raise InvalidInput(Problem(what=what, why=why, where="--focus-version", todo=todo))
 
 
@@ -230,13 +240,22 @@ def write_focus(rows: Sequence[Row], columns: Sequence[str], form: str, out: Pat
     if chosen == "csv":
         return focus_csv(rows, columns)
     if out is None:
-        what, why, todo = "no file", "Parquet is not printed", "Name where it goes: --out bill.parquet."
+        what, why, todo = (
+            "no file",
+            "Parquet is not printed",
+            "Name where it goes: --out bill.parquet.",
+        )
         raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
     try:
         pq.write_table(focus_table(rows, columns), out, compression="zstd")
     except OSError as error:
-        why, todo = error.strerror or str(error), "Name a file in a folder that exists and that you may write to."
-        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+        why, todo = (
+            error.strerror or str(error),
+            "Name a file in a folder that exists and that you may write to.",
+        )
+        raise InvalidInput(
+            Problem(what="cannot be written", why=why, where=str(out), todo=todo)
+        ) from None
     return ""
 
 
@@ -249,7 +268,9 @@ def usage_event_lines(home: Home, part: Part) -> Iterator[bytes]:
     with open_lake(home) as lake:
         for batch in records(lake.control, lake.root, part.days):
             counted = [
-                row for row in batch.to_pylist() if row["status"] in SERVED and part.party in ("", row["seller"])
+                row
+                for row in batch.to_pylist()
+                if row["status"] in SERVED and part.party in ("", row["seller"])
             ]
             yield from write_cloudevents(counted)
 
@@ -258,7 +279,10 @@ def unpriced(error: UnknownPrice) -> InvalidInput:
     """Usage without a price, told to whoever keeps the books."""
     what, todo = "usage has no price", TODO_PRICE
     return InvalidInput(
-        *(Problem(what=what, why=f"no price for {one}", where="price book", todo=todo) for one in error.sentences)
+        *(
+            Problem(what=what, why=f"no price for {one}", where="price book", todo=todo)
+            for one in error.sentences
+        )
     )
 
 
@@ -283,6 +307,7 @@ def _publisher(opened: Opened, charge: UsageCharge) -> str:
         for one in each_of(opened)
         for amendment in one.agreement.amendments
         for term in amendment.terms
-        if isinstance(term, Ownership) and any(one.catalog.belongs(charge.product, scope) for scope in term.products)
+        if isinstance(term, Ownership)
+        and any(one.catalog.belongs(charge.product, scope) for scope in term.products)
     ]
     return owners[0] if owners else ""

@@ -35,7 +35,16 @@ from clauseway.storage.lake.digests import read_rows
 from clauseway.storage.lake.files import USAGE, files_of, kept_from
 from clauseway.storage.lake.imports import Claim, ImportedFile, identity_of
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.quarantine import DROPPED, REPLAYED, Flawed, Held, Holding, end, held, hold
+from clauseway.storage.lake.quarantine import (
+    DROPPED,
+    REPLAYED,
+    Flawed,
+    Held,
+    Holding,
+    end,
+    held,
+    hold,
+)
 from clauseway.storage.lake.staging import Placed, Repeat, Staging
 from clauseway.values import Interval, InvalidInput, Problem, day_after, day_of, start_of_day_ns
 
@@ -158,7 +167,9 @@ class _Believed(msgspec.Struct, frozen=True):
 class _Run:
     """An import on its way into the lake."""
 
-    def __init__(self, lake: Lake, bounds: Bounds, source: Source, files: Sequence[_File], staging: Staging) -> None:
+    def __init__(
+        self, lake: Lake, bounds: Bounds, source: Source, files: Sequence[_File], staging: Staging
+    ) -> None:
         self._lake, self._bounds, self._source = lake, bounds, source
         self._files, self._staging = files, staging
         self._kept_from = kept_from(lake.control) or date.min
@@ -174,7 +185,9 @@ class _Run:
                 self._read(place, number, chunk)
                 number += len(chunk)
                 told(file.path.name, self._figures(imported=0))
-        return self._figures(imported=self._rows - self._again - self._flawed - sum(self._skipped.values()))
+        return self._figures(
+            imported=self._rows - self._again - self._flawed - sum(self._skipped.values())
+        )
 
     def seal(self, home: Home, number: int, read: Imported, told: Told) -> Imported:
         """Write what is new into the lake, in order, and commit the import. The figures as they are then."""
@@ -228,7 +241,9 @@ class _Run:
             found = (Flaw("row", unreadable),) if unreadable else self._examined(row)
             if isinstance(found, Used):
                 identity = identity_of(found.request, found.attempt)
-                believed.append(_Believed(number, one.line, body, found, identity, _content_of(found)))
+                believed.append(
+                    _Believed(number, one.line, body, found, identity, _content_of(found))
+                )
             else:
                 self._hold(place, one.line, body, found)
         self._stage(place, believed)
@@ -254,7 +269,9 @@ class _Run:
     def _stage(self, place: int, believed: Sequence[_Believed]) -> None:
         """Keep what nobody imported before; of the rest say what it is."""
         before = imports.seen(self._lake.control, (one.identity for one in believed))
-        metered = _metered(self._lake, [one.used for one in believed if not is_imported(one.used.request)])
+        metered = _metered(
+            self._lake, [one.used for one in believed if not is_imported(one.used.request)]
+        )
         new: list[_Believed] = []
         for one in believed:
             then = before.get(one.identity)
@@ -265,7 +282,10 @@ class _Run:
             else:
                 self._again += 1
         if new:
-            placed = [Placed(one.identity, one.content, place, one.number, one.line, one.body) for one in new]
+            placed = [
+                Placed(one.identity, one.content, place, one.number, one.line, one.body)
+                for one in new
+            ]
             self._staging.add(used_table([one.used for one in new], self._now_ns), placed)
 
     def _wrong_again(self, place: int, one: _Believed, then: imports.Seen) -> str:
@@ -408,7 +428,12 @@ def _replay_one(
     before = imports.seen(lake.control, [claim.identity]).get(claim.identity)
     if is_imported(used.request) and before is not None:
         if before.content != claim.content:
-            return (Flaw("id", "it was imported before with other figures; give it another id, or drop it"),)
+            return (
+                Flaw(
+                    "id",
+                    "it was imported before with other figures; give it another id, or drop it",
+                ),
+            )
         with lake.control.writing() as connection:
             end(connection, [one.number], REPLAYED, now_ns)
         return used
@@ -432,16 +457,22 @@ def _still_open(lake: Lake, numbers: Sequence[int]) -> list[Held]:
 def _check_numbers(numbers: Sequence[int], found: Iterable[Held]) -> None:
     missing = sorted(set(numbers) - {one.number for one in found})
     if missing:
-        what = f"{', '.join(map(str, missing))} in quarantine: there is no such row, or not any more"
+        what = (
+            f"{', '.join(map(str, missing))} in quarantine: there is no such row, or not any more"
+        )
         todo = "`clauseway usage quarantine list` shows what there is."
-        raise InvalidInput(Problem(what=what, why="nothing waits under it", where="NUMBER", todo=todo))
+        raise InvalidInput(
+            Problem(what=what, why="nothing waits under it", where="NUMBER", todo=todo)
+        )
 
 
 def _metered(lake: Lake, rows: Sequence[Used]) -> set[bytes]:
     """Those of the rows that are in the lake because a gateway metered them, or a lake was imported whole."""
     if not rows:
         return set()
-    names = {(str(used.request), used.attempt): identity_of(used.request, used.attempt) for used in rows}
+    names = {
+        (str(used.request), used.attempt): identity_of(used.request, used.attempt) for used in rows
+    }
     ids = sorted(key[0] for key in names)
     between = (pc.field("request_id") >= ids[0]) & (pc.field("request_id") <= ids[-1])
     found: set[bytes] = set()
@@ -484,7 +515,11 @@ def _no_field(name: str, where: str) -> Problem:
 
 
 def _unreadable(path: Path, why: str) -> Problem:
-    return Problem(what="the file cannot be read", why=why, where=str(path), todo="Give a readable file.")
+    return Problem(
+        what="the file cannot be read", why=why, where=str(path), todo="Give a readable file."
+    )
 
 
-assert set(USAGE_SCHEMA.names) - {"event_day"} <= set(known_fields()), "an export would not come back"
+assert set(USAGE_SCHEMA.names) - {"event_day"} <= set(known_fields()), (
+    "an export would not come back"
+)

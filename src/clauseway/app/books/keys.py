@@ -107,7 +107,9 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
     control = Control.open(home.make().control)
     try:
         key = _active(control, key_id)
-        control.replace_secret(key_id, _digest(home, secret), time.time_ns() + grace_hours * _HOUR_NS)
+        control.replace_secret(
+            key_id, _digest(home, secret), time.time_ns() + grace_hours * _HOUR_NS
+        )
     finally:
         control.close()
     return _made(key, secret)
@@ -130,7 +132,10 @@ def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
     control = Control.open(home.make().control)
     try:
         former = {secret.key_id: secret.until_ns for secret in control.former_secrets()}
-        return [_listed(key, former.get(key.key_id, 0), now_ns) for key in control.keys(with_revoked=with_revoked)]
+        return [
+            _listed(key, former.get(key.key_id, 0), now_ns)
+            for key in control.keys(with_revoked=with_revoked)
+        ]
     finally:
         control.close()
 
@@ -199,7 +204,9 @@ def _active(control: Control, key_id: str) -> ApiKey:
     )
 
 
-def _check(catalog: Catalog, organisation: str, seller: str, segment: str, role: str, expires: date | None) -> None:
+def _check(
+    catalog: Catalog, organisation: str, seller: str, segment: str, role: str, expires: date | None
+) -> None:
     named: list[tuple[str, str, str, Iterable[str]]] = [
         ("--seller", seller, "the agreement does not name it", catalog.parties),
         ("--segment", segment, "the agreement does not name it", catalog.segments),
@@ -218,7 +225,10 @@ def _check(catalog: Catalog, organisation: str, seller: str, segment: str, role:
     if not organisation.strip():
         problems.append(
             Problem(
-                what="it is empty", why="usage is metered for somebody", where="--organisation", todo="Name who buys."
+                what="it is empty",
+                why="usage is metered for somebody",
+                where="--organisation",
+                todo="Name who buys.",
             )
         )
     if expires is not None and start_of_day_ns(expires) <= time.time_ns():

@@ -32,7 +32,9 @@ class LakeCheck(msgspec.Struct, frozen=True, kw_only=True):
     healed: tuple[str, ...] = ()
 
 
-def check_lake(home: Home, told: Callable[[int, int], object] = lambda _done, _all: None) -> LakeCheck:
+def check_lake(
+    home: Home, told: Callable[[int, int], object] = lambda _done, _all: None
+) -> LakeCheck:
     """Read every byte of every file and hold it against its digest. How far it is, in bytes, is `told`."""
     with open_lake(home) as lake:
         with alone(home):
@@ -44,14 +46,20 @@ def check_lake(home: Home, told: Callable[[int, int], object] = lambda _done, _a
         for at in range(0, len(files), _CHECKED_AT_ONCE):
             some = files[at : at + _CHECKED_AT_ONCE]
             # Merging meanwhile deletes what it had retired: that is no fault.
-            still = {file.name for file in every_file(lake.control)} if (bad := faults_in(lake.root, some)) else set()
+            still = (
+                {file.name for file in every_file(lake.control)}
+                if (bad := faults_in(lake.root, some))
+                else set()
+            )
             faults += [fault for fault in bad if fault.name in still]
             done += sum(file.bytes for file in some)
             told(done, total)
         remember_changed(home, files, faults)
         listed = {file.name for file in every_file(lake.control)}
         lost = tuple(loss for loss in Losses(lake.control).all() if loss.file and not loss.found_ns)
-        there = sorted(path.relative_to(lake.root).as_posix() for path in lake.root.rglob("*.parquet"))
+        there = sorted(
+            path.relative_to(lake.root).as_posix() for path in lake.root.rglob("*.parquet")
+        )
     retired = sum(file.is_retired for file in files)
     return LakeCheck(
         files=len(files) - retired,

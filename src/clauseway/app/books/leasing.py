@@ -43,7 +43,11 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """The gateway finds its connection closed, and asks again; who runs it reads why."""
-        print(f"No slice of a budget could be granted: {sys.exception()!r}", file=sys.stderr, flush=True)
+        print(
+            f"No slice of a budget could be granted: {sys.exception()!r}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -111,7 +115,9 @@ def lease_server(home: Home) -> Iterator[Path]:
         server = _Server(path, Leases(control))
     finally:
         os.umask(before)
-    thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="leases", daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, args=(_POLL_S,), name="leases", daemon=True
+    )
     thread.start()
     try:
         yield path
@@ -125,7 +131,9 @@ def lease_server(home: Home) -> Iterator[Path]:
 
 def dead_leases(control: Control) -> list[Lease]:
     """The open leases of processes that are no more. A process that has its number again delays that, no more."""
-    return [lease for lease in Leases(control).open() if lease.pid != _NOBODY and not _lives(lease.pid)]
+    return [
+        lease for lease in Leases(control).open() if lease.pid != _NOBODY and not _lives(lease.pid)
+    ]
 
 
 def _lives(pid: int) -> bool:
@@ -158,7 +166,9 @@ def return_leases(lake: Lake, dead: Collection[Lease], now_ns: int, unread: Unre
     ended = 0
     for boot in sorted({lease.boot for lease in dead} - unread.missing):
         held, all_is_read = leases.of_boot(boot), boot not in unread.lost
-        attempts = attempts_of(lake, boot, min(lease.opened_ns for lease in held)) if all_is_read else []
+        attempts = (
+            attempts_of(lake, boot, min(lease.opened_ns for lease in held)) if all_is_read else []
+        )
         for parts in _by_period(held).values():
             budget = budgets.get(parts[0].budget)
             if not all_is_read:
@@ -190,7 +200,9 @@ def _spent(budget: BudgetRow, parts: list[Lease], attempts: Iterable[Attempt]) -
 
 
 def _counts(budget: BudgetRow, attempt: Attempt) -> bool:
-    return all(getattr(budget, name) in ("", getattr(attempt, name)) for name in Scope.__struct_fields__)
+    return all(
+        getattr(budget, name) in ("", getattr(attempt, name)) for name in Scope.__struct_fields__
+    )
 
 
 def _end(leases: Leases, parts: list[Lease], spent: int, now_ns: int) -> int:

@@ -39,7 +39,13 @@ from clauseway.storage.books.losses import (
 )
 from clauseway.storage.lake.batches import Range
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
-from clauseway.storage.lake.digests import LakeFault, as_changed, faults_at_sight, faults_in, read_rows
+from clauseway.storage.lake.digests import (
+    LakeFault,
+    as_changed,
+    faults_at_sight,
+    faults_in,
+    read_rows,
+)
 from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, every_file, files_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import accept_file, heal
@@ -76,12 +82,21 @@ def conditions(home: Home, *, missing_files: bool = True) -> list[Condition]:
         ]
         faults: Sequence[LakeFault] = ()
         if missing_files:
-            read = [file for file in every_file(control) if not file.is_retired and not file.lost_ns]
+            read = [
+                file for file in every_file(control) if not file.is_retired and not file.lost_ns
+            ]
             faults = faults_at_sight(home.lake, read)
             known, at_sight = found_changed(home), {fault.name for fault in faults}
-            faults = [*faults, *(as_changed(file) for file in read if file.name in known - at_sight)]
+            faults = [
+                *faults,
+                *(as_changed(file) for file in read if file.name in known - at_sight),
+            ]
         return found + [
-            Condition(kind="lake", problem=fault.problem, days=Interval(fault.first_day, day_after(fault.last_day)))
+            Condition(
+                kind="lake",
+                problem=fault.problem,
+                days=Interval(fault.first_day, day_after(fault.last_day)),
+            )
             for fault in faults
         ]
     finally:
@@ -111,21 +126,34 @@ def loss_problem(loss: Loss) -> Problem:
         f"Restore the segment from a copy if there is one; else import what the cloud's bill says (clauseway usage "
         f"import), and accept the loss: clauseway spool accept {loss.number} --why …"
     )
-    return Problem(what=f"usage of {loss.days} may be lost", why=loss.reason, where=loss.place, todo=todo)
+    return Problem(
+        what=f"usage of {loss.days} may be lost", why=loss.reason, where=loss.place, todo=todo
+    )
 
 
 def missing_problem(one: Spool) -> Problem:
     """A missing journal, with what to do."""
-    reach = f"last seen with {one.frames:,} frames in segment {one.segment}" if one.segment >= 0 else "never seen"
+    reach = (
+        f"last seen with {one.frames:,} frames in segment {one.segment}"
+        if one.segment >= 0
+        else "never seen"
+    )
     why = f"it was registered before its first use and is not in the home any more ({reach})"
     todo = f"Put the folder back into the home's spool folder; or: clauseway spool write-off {one.spool} --why …"
-    return Problem(what="a usage journal is missing", why=why, where=f"spool {one.spool} ({one.place})", todo=todo)
+    return Problem(
+        what="a usage journal is missing",
+        why=why,
+        where=f"spool {one.spool} ({one.place})",
+        todo=todo,
+    )
 
 
 def refuse_losses(control: Control, days: Interval) -> None:
     """Raise InvalidInput where usage of some of the days may be lost and nobody accepted an estimate for it."""
     losses = Losses(control)
-    problems = [loss_problem(loss) for loss in losses.all() if not loss.is_accepted and loss.touches(days)]
+    problems = [
+        loss_problem(loss) for loss in losses.all() if not loss.is_accepted and loss.touches(days)
+    ]
     for one in missing_spools(losses):
         if not losses.days_of(one).intersect(days).is_empty:
             problems.append(missing_problem(one))
@@ -173,7 +201,12 @@ def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
         if loss is None:
             todo = "See clauseway spool list."
             raise InvalidInput(
-                Problem(what=f"there is no loss {number}", why="none was found", where="NUMBER", todo=todo)
+                Problem(
+                    what=f"there is no loss {number}",
+                    why="none was found",
+                    where="NUMBER",
+                    todo=todo,
+                )
             )
         return _accepted(loss if loss.is_accepted else _accept(lake, loss, home, estimate, why))
 
@@ -189,9 +222,13 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
         losses = Losses(lake.control)
         known = [one for one in losses.spools() if name and one.spool.startswith(name.lower())]
         if len(known) != 1:
-            found = "several journals begin so" if known else "no journal of that name was registered"
+            found = (
+                "several journals begin so" if known else "no journal of that name was registered"
+            )
             todo = "See clauseway spool list."
-            raise InvalidInput(Problem(what=f"no journal {name!r}", why=found, where="SPOOL", todo=todo))
+            raise InvalidInput(
+                Problem(what=f"no journal {name!r}", why=found, where="SPOOL", todo=todo)
+            )
         (one,) = known
         for loss in losses.all():
             if loss.spool == one.spool and loss.segment == WHOLE and not loss.found_ns:
@@ -200,7 +237,12 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             why_not = "it is at rest: all of it is sealed" if one.is_at_rest else "it is there"
             todo = "Nothing is to be done." if one.is_at_rest else "Seal it: clauseway settle does."
             raise InvalidInput(
-                Problem(what="the journal is not lost", why=why_not, where=f"spool {one.spool}", todo=todo)
+                Problem(
+                    what="the journal is not lost",
+                    why=why_not,
+                    where=f"spool {one.spool}",
+                    todo=todo,
+                )
             )
         days = losses.days_of(one)
         whole = Loss(
@@ -214,7 +256,11 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             lost_ns=time.time_ns(),
         )
         losses.record([whole])
-        recorded = next(loss for loss in reversed(losses.all()) if loss.spool == one.spool and loss.segment == WHOLE)
+        recorded = next(
+            loss
+            for loss in reversed(losses.all())
+            if loss.spool == one.spool and loss.segment == WHOLE
+        )
         accepted = _accept(lake, recorded, home, estimate, why)
     seal(home)
     return _accepted(accepted)
@@ -237,7 +283,9 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
         faults = faults_in(lake.root, [file])
         if not faults:
             why_not, todo = "its bytes are those that were sealed", "Nothing is to be done."
-            raise InvalidInput(Problem(what="the file is not lost", why=why_not, where=file.name, todo=todo))
+            raise InvalidInput(
+                Problem(what="the file is not lost", why=why_not, where=file.name, todo=todo)
+            )
         [fault] = faults
         loss = Loss(
             spool=LAKE,
@@ -255,12 +303,16 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
             file=file.name,
         )
         accept_file(lake, file, loss, len(of_file), now_ns)
-        return _accepted(next(one for one in reversed(Losses(lake.control).all()) if one.file == file.name))
+        return _accepted(
+            next(one for one in reversed(Losses(lake.control).all()) if one.file == file.name)
+        )
 
 
 def _file_named(lake: Lake, name: str) -> LakeFile:
     """The one file that readers see whose name ends so."""
-    wanted = [one for one in every_file(lake.control) if not one.is_retired and one.name.endswith(name)]
+    wanted = [
+        one for one in every_file(lake.control) if not one.is_retired and one.name.endswith(name)
+    ]
     if not name or len(wanted) != 1:
         why = "several files end so" if name and wanted else "no file of that name is read"
         todo = "clauseway lake check names the files that are missing or changed."
@@ -295,7 +347,12 @@ def _assumption(loss: Loss) -> Assumption:
     lost = f"Usage of {loss.days} was lost ({loss.place}: {loss.reason})."
     text = f"{lost} Estimated by {loss.who} on {when}: {loss.why}."
     return Assumption(
-        name=f"lost-usage-{loss.number}", value=told, standing=ESTIMATED, text=text, source=loss.who, accepted=False
+        name=f"lost-usage-{loss.number}",
+        value=told,
+        standing=ESTIMATED,
+        text=text,
+        source=loss.who,
+        accepted=False,
     )
 
 
@@ -304,25 +361,47 @@ def _check(estimate: str, why: str, estimates: Sequence[str] = ESTIMATES) -> Non
     if estimate not in estimates:
         todo = f"One of {', '.join(estimates)}."
         problems.append(
-            Problem(what=f"unknown estimate {estimate!r}", why="nothing makes it", where="--estimate", todo=todo)
+            Problem(
+                what=f"unknown estimate {estimate!r}",
+                why="nothing makes it",
+                where="--estimate",
+                todo=todo,
+            )
         )
     if not why.strip():
         todo = "Say in a sentence why: it stands on every statement that rests on it."
-        problems.append(Problem(what="no reason is given", why="an estimate needs one", where="--why", todo=todo))
+        problems.append(
+            Problem(
+                what="no reason is given", why="an estimate needs one", where="--why", todo=todo
+            )
+        )
     if problems:
         raise InvalidInput(*problems)
 
 
 def _accepted(loss: Loss) -> Accepted:
-    return Accepted(number=loss.number, place=loss.place, estimate=loss.estimate, attempts=loss.attempts, who=loss.who)
+    return Accepted(
+        number=loss.number,
+        place=loss.place,
+        estimate=loss.estimate,
+        attempts=loss.attempts,
+        who=loss.who,
+    )
 
 
 def _accept(lake: Lake, loss: Loss, home: Home, estimate: str, why: str) -> Loss:
     """Write the estimate and who accepted it, in one transaction."""
     now_ns = time.time_ns()
-    usage = _estimated(lake, loss, home, now_ns) if estimate == RESERVED else USAGE_SCHEMA.empty_table()
+    usage = (
+        _estimated(lake, loss, home, now_ns) if estimate == RESERVED else USAGE_SCHEMA.empty_table()
+    )
     accepted = msgspec.structs.replace(
-        loss, accepted_ns=now_ns, who=acting(), why=why.strip(), estimate=estimate, attempts=usage.num_rows
+        loss,
+        accepted_ns=now_ns,
+        who=acting(),
+        why=why.strip(),
+        estimate=estimate,
+        attempts=usage.num_rows,
     )
     if usage.num_rows:
         of = Range(spool=ESTIMATES_SPOOL, segment=loss.number, first_frame=0, end_frame=1)
@@ -348,7 +427,9 @@ def _estimated(lake: Lake, loss: Loss, home: Home, now_ns: int) -> pa.Table:
     is_written = known is not None and spool.is_written(home.spools / known.place)
     latest_ns = now_ns - _UNDER_WAY_NS if is_written else now_ns
     open_ones = [
-        row for row in begun if (row["request_id"], row["attempt"]) not in over and row["recorded_ns"] <= latest_ns
+        row
+        for row in begun
+        if (row["request_id"], row["attempt"]) not in over and row["recorded_ns"] <= latest_ns
     ]
     return pa.Table.from_pylist([_usage_row(row, now_ns) for row in open_ones], schema=USAGE_SCHEMA)
 
@@ -358,13 +439,18 @@ def _attempts(
 ) -> list[dict[str, Any]]:
     """The rows of the days that these starts wrote."""
     files = lake.sound(files_of(lake.control, kind, days))
-    wanted = [(str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))) for boot in sorted(boots)]
+    wanted = [
+        (str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1)))
+        for boot in sorted(boots)
+    ]
     found: list[dict[str, Any]] = []
     for file in files:
         for first, last in wanted:
             if file.first_request <= last and file.last_request >= first:
                 between = [("request_id", ">=", first), ("request_id", "<=", last)]
-                found += read_rows(lake.root / file.name, columns=list(names), filters=between).to_pylist()
+                found += read_rows(
+                    lake.root / file.name, columns=list(names), filters=between
+                ).to_pylist()
     return [row for row in found if days.begin <= row.get("event_day", days.begin) < days.end]
 
 

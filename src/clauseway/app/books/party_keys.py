@@ -55,7 +55,12 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
     except OSError as error:
         todo = f"Name another folder with {VARIABLE}."
         raise InvalidInput(
-            Problem(what="the key cannot be kept", why=error.strerror or str(error), where=str(path), todo=todo)
+            Problem(
+                what="the key cannot be kept",
+                why=error.strerror or str(error),
+                where=str(path),
+                todo=todo,
+            )
         ) from None
     with os.fdopen(handle, "wb") as file:
         file.write(pem)
@@ -71,10 +76,16 @@ def private_key(party: str, path: Path | None = None) -> Ed25519PrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
-        why = (error.strerror if isinstance(error, OSError) else "") or "it is no private key in PEM"
-        raise InvalidInput(Problem(what=f"no key of {party}", why=why, where=str(path), todo=todo)) from None
+        why = (
+            error.strerror if isinstance(error, OSError) else ""
+        ) or "it is no private key in PEM"
+        raise InvalidInput(
+            Problem(what=f"no key of {party}", why=why, where=str(path), todo=todo)
+        ) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidInput(Problem(what=f"no key of {party}", why="it is not Ed25519", where=str(path), todo=todo))
+        raise InvalidInput(
+            Problem(what=f"no key of {party}", why="it is not Ed25519", where=str(path), todo=todo)
+        )
     return key
 
 
@@ -136,7 +147,10 @@ def _record(control: Control, party: str, public: str, why: str) -> bool:
 def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
     found = read_key_file(home)
     if isinstance(found, str):
-        what, todo = "the trusted keys cannot be read", "Restore the file, or remove it and trust the keys again."
+        what, todo = (
+            "the trusted keys cannot be read",
+            "Restore the file, or remove it and trust the keys again.",
+        )
         raise InvalidInput(Problem(what=what, why=found, where=str(home.root), todo=todo))
     return found
 

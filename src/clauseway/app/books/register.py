@@ -9,7 +9,15 @@ from datetime import date
 
 import msgspec
 
-from clauseway.agreement import Fact, FactRegister, Given, Recorded, checked, facts_for, with_additions
+from clauseway.agreement import (
+    Fact,
+    FactRegister,
+    Given,
+    Recorded,
+    checked,
+    facts_for,
+    with_additions,
+)
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.storage import Control
@@ -52,7 +60,9 @@ def record_fact(home: Home, opened: OpenAgreement, given: Given) -> Recorded:
     facts = facts_for(agreement, before)
     catalog = with_additions(opened.catalog, facts)
     record = checked(given, agreement, catalog, (*opened.facts.facts, *facts))
-    payload = _Payload(agreement=agreement, says=record.says, about=record.about, corrects=record.corrects)
+    payload = _Payload(
+        agreement=agreement, says=record.says, about=record.about, corrects=record.corrects
+    )
     # A clock that was set back must not put a later record before an earlier one.
     recorded_ns = max([time.time_ns(), *(other.known.instant_ns for other in before)])
     control = Control.open(home.make().control)
@@ -91,7 +101,10 @@ def with_register(opened: OpenAgreement, home: Home) -> OpenAgreement:
 def list_facts(opened: OpenAgreement, known_at: KnownAt) -> list[ListedFact]:
     """The facts known at a point, in the order in which they became known, those corrected by then too."""
     known = FactRegister(tuple(fact for fact in opened.facts.facts if fact.known <= known_at))
-    return [listed(fact, hidden_by.name if hidden_by else "") for fact, hidden_by in known.with_corrections()]
+    return [
+        listed(fact, hidden_by.name if hidden_by else "")
+        for fact, hidden_by in known.with_corrections()
+    ]
 
 
 def listed(fact: Fact, hidden_by: str = "") -> ListedFact:

@@ -95,7 +95,9 @@ def register_spool(home: Home, directory: Path) -> str:
     try:
         identity = spool.identify(directory).hex()
         newest = max((place.segment for place in spool.positions(directory)), default=-1)
-        fresh = Spool(spool=identity, place=directory.name, registered_ns=time.time_ns(), segment=newest)
+        fresh = Spool(
+            spool=identity, place=directory.name, registered_ns=time.time_ns(), segment=newest
+        )
         Losses(control).register(fresh)
         return identity
     finally:
@@ -108,8 +110,14 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
     A spool that was closed cleanly and wholly sealed is not missed.
     """
     losses = Losses(control)
-    there = {found.hex() for directory in _spools(home) if (found := spool.identity_of(directory)) is not None}
-    written_off = {loss.spool for loss in losses.all() if loss.segment == WHOLE and not loss.found_ns}
+    there = {
+        found.hex()
+        for directory in _spools(home)
+        if (found := spool.identity_of(directory)) is not None
+    }
+    written_off = {
+        loss.spool for loss in losses.all() if loss.segment == WHOLE and not loss.found_ns
+    }
     missing = []
     for one in losses.spools():
         if one.spool in there:
@@ -182,7 +190,9 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
     is_copy = directory.name != known.place and (directory.parent / known.place).is_dir()
     found = [] if is_copy else _gone_segments(lake.control, known, places, now_ns)
     for place, following in zip_longest(places, places[1:]):
-        until_ns = following.created_ns if following is not None and following.created_ns else now_ns
+        until_ns = (
+            following.created_ns if following is not None and following.created_ns else now_ns
+        )
         first = lake.control.sealed_to(place.spool or identity, place.segment)
         while first < place.end:
             read = spool.read_batch(directory, place.segment, first, _BATCH_RECORDS)
@@ -190,10 +200,18 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
                 break
             lost = [_loss(identity, place, damage, until_ns, known) for damage in read.damages]
             lake.seal(_batch(read), time.time_ns(), also=partial(record, losses=lost))
-            batches, usage, intents = batches + 1, usage + len(read.records), intents + len(read.intents)
+            batches, usage, intents = (
+                batches + 1,
+                usage + len(read.records),
+                intents + len(read.intents),
+            )
             found += lost
             first = read.end
-        found += [_loss(identity, place, damage, until_ns, known) for damage in place.damages if damage.end < 0]
+        found += [
+            _loss(identity, place, damage, until_ns, known)
+            for damage in place.damages
+            if damage.end < 0
+        ]
         is_sealed = is_sealed and place.closed and first >= place.end
         if is_sealed and released == place.segment:
             released = place.segment + 1
@@ -204,13 +222,20 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int) -> Sealing:
         known = msgspec.structs.replace(known, place=directory.name)
         _remember(losses, known, places, released, is_at_rest=is_sealed)
     for place in places:
-        spool.release(directory, place.segment, lake.control.sealed_to(place.spool or identity, place.segment))
+        spool.release(
+            directory, place.segment, lake.control.sealed_to(place.spool or identity, place.segment)
+        )
     told = tuple(dict.fromkeys(f"{loss.place}: {loss.reason}" for loss in found))
     return Sealing(batches=batches, usage=usage, intents=intents, damages=told)
 
 
 def _remember(
-    losses: Losses, known: Spool, places: Sequence[spool.Position], released: int, *, is_at_rest: bool
+    losses: Losses,
+    known: Spool,
+    places: Sequence[spool.Position],
+    released: int,
+    *,
+    is_at_rest: bool,
 ) -> None:
     """Keep how the spool was seen, if it has changed."""
     boots = {f"{place.boot:016x}" for place in places if place.boot}
@@ -227,7 +252,9 @@ def _remember(
         losses.saw(seen)
 
 
-def _gone_segments(control: Control, known: Spool, places: Sequence[spool.Position], now_ns: int) -> list[Loss]:
+def _gone_segments(
+    control: Control, known: Spool, places: Sequence[spool.Position], now_ns: int
+) -> list[Loss]:
     """Segments that were there, or must have been, and are not, while they were not wholly sealed."""
     there = {place.segment: place for place in places}
     last = max([known.segment, *there])
@@ -236,8 +263,13 @@ def _gone_segments(control: Control, known: Spool, places: Sequence[spool.Positi
         gone = [number for number in gone if number > known.segment]
     lost = []
     for number in gone:
-        following = next((place for place in places if place.segment > number and place.created_ns), None)
-        before = next((place for place in reversed(places) if place.segment < number and place.created_ns), None)
+        following = next(
+            (place for place in places if place.segment > number and place.created_ns), None
+        )
+        before = next(
+            (place for place in reversed(places) if place.segment < number and place.created_ns),
+            None,
+        )
         since_ns = before.created_ns if before is not None else known.registered_ns
         until_ns = following.created_ns if following is not None else now_ns
         lost.append(
@@ -260,7 +292,9 @@ def _unnamed(places: Iterable[spool.Position]) -> tuple[str, ...]:
     return tuple(str(damage) for place in places for damage in place.damages)
 
 
-def _loss(identity: str, place: spool.Position, damage: spool.Damage, until_ns: int, known: Spool) -> Loss:
+def _loss(
+    identity: str, place: spool.Position, damage: spool.Damage, until_ns: int, known: Spool
+) -> Loss:
     """Damage with the days it may belong to: between what is known before it and after it."""
     since_ns = damage.since_ns or place.created_ns or known.registered_ns
     end_ns = damage.until_ns or until_ns

@@ -101,7 +101,9 @@ def settle_month(
         use = first_use(lake.control, basis, opened, prices, assume, readings)
         if from_scratch:
             drop_sums(lake.control)
-        settler = Settler(lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch)
+        settler = Settler(
+            lake, opened, prices, use.readings, books.vouchers(), use_kept=not from_scratch
+        )
         refuse_losses(lake.control, settler.needed(days))
         closed = ClosedMonths(books, days)
         found = late_of(settler, books, closed, use.assume, basis)
@@ -205,13 +207,17 @@ class Settler:
         # Sums are kept of all usage: of a part of it, everything is read.
         self._use_kept = use_kept and not lake.is_limited
         self.sums = CarriedSums(lake.control, prices, opened.catalog, batches, self._lines)
-        self.first_day_of_usage = min((one.first_day for one in batches if one.first_day is not None), default=None)
+        self.first_day_of_usage = min(
+            (one.first_day for one in batches if one.first_day is not None), default=None
+        )
         self.inputs = Inputs(
             agreement=text_hash(opened),
             price_book=prices.digest,
             known_at=str(prices.known_at),
             engine=f"clauseway {version('clauseway')}",
-            facts="+".join(one.facts_hash(prices.known_at) for one in in_their_order(each_of(opened))),
+            facts="+".join(
+                one.facts_hash(prices.known_at) for one in in_their_order(each_of(opened))
+            ),
             vouchers=vouchers_hash(vouchers),
             readings=chosen_readings(opened, readings) or msgspec.UNSET,
         )
@@ -224,7 +230,9 @@ class Settler:
             settlement = self._settled(days, assume, ordered)
         return settlement
 
-    def _settled(self, days: Interval, assume: Sequence[str], ordered: Mapping[date, list[SaleRecord]]) -> Settlement:
+    def _settled(
+        self, days: Interval, assume: Sequence[str], ordered: Mapping[date, list[SaleRecord]]
+    ) -> Settlement:
         assumptions = read_assumptions(assume, self._figures)
         carried, if_rejected = self._carried(days, assumptions)
         begins = [self._since(share, days, carried) for share in self.in_force(days)]
@@ -248,11 +256,17 @@ class Settler:
 
     def needed(self, days: Interval) -> Interval:
         """The days whose usage a settlement of these days stands on: shares are due on cumulative totals."""
-        return Interval(min([days.begin, *(share.begin for share in self.in_force(days))]), days.end)
+        return Interval(
+            min([days.begin, *(share.begin for share in self.in_force(days))]), days.end
+        )
 
     def in_force(self, days: Interval) -> list[RevenueShare]:
         """The shares that are in force on some of the days."""
-        return [share for share in self.shares if not Interval(share.begin, share.end).intersect(days).is_empty]
+        return [
+            share
+            for share in self.shares
+            if not Interval(share.begin, share.end).intersect(days).is_empty
+        ]
 
     def fingerprint(self, days: Interval, assume: Sequence[str]) -> str:
         """A hash of everything that settling these days is made from."""
@@ -267,7 +281,9 @@ class Settler:
             return min([days.begin, *(share.begin for share in shares)])
         assumptions = read_assumptions(assume, self._figures)
         earlier = [share for share in shares if share.begin < days.begin]
-        return self.sums.reads_from(days.begin, earlier, assumptions, [*self._credited, *self._disputed])
+        return self.sums.reads_from(
+            days.begin, earlier, assumptions, [*self._credited, *self._disputed]
+        )
 
     def is_same(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> bool:
         """Whether a settlement with every change told since is known to be what settling again comes to."""
@@ -277,7 +293,9 @@ class Settler:
         """Remember that settling again on the same inputs changes nothing of what was told."""
         self.sums.mark(*self._sameness(settled, changes, assume))
 
-    def _sameness(self, settled: Told, changes: Sequence[Change], assume: Sequence[str]) -> tuple[str, str]:
+    def _sameness(
+        self, settled: Told, changes: Sequence[Change], assume: Sequence[str]
+    ) -> tuple[str, str]:
         inputs = self.fingerprint(settled.period, assume)
         return named("same", settled.period), named(settled.receipt, changes, inputs)
 
@@ -317,7 +335,10 @@ class Settler:
         if self._revenue is None or days.intersect(self._revenue[0]) != days:
             self._revenue = days, _revenue(self._lake, self._prices, days, self._in_no_base)
         lines = self._revenue[1]
-        begin, end = (bisect_left(lines, day, key=lambda line: line.event_day) for day in (days.begin, days.end))
+        begin, end = (
+            bisect_left(lines, day, key=lambda line: line.event_day)
+            for day in (days.begin, days.end)
+        )
         return lines[begin:end]
 
     def _inputs_of(self, days: Interval) -> Inputs:
@@ -330,7 +351,8 @@ class Settler:
         before = [one for one in contents if one.day in since and one.day < days.begin]
         return msgspec.structs.replace(
             self.inputs,
-            known_at=self.stated_known_at or _known_at(self._lake, self._opened, self._prices, days.end),
+            known_at=self.stated_known_at
+            or _known_at(self._lake, self._opened, self._prices, days.end),
             usage=content_digest(usage),
             attempts=attempts_of(usage),
             usage_before=content_digest(before),
@@ -356,7 +378,9 @@ def saw_all_usage(lake: Lake, settlement: Settlement) -> bool:
     return content_digest(day_contents(lake, settlement.period)) == inputs.usage
 
 
-def late_of(settler: Settler, books: Books, months: ClosedMonths, assume: Sequence[str], basis: Basis) -> list[Late]:
+def late_of(
+    settler: Settler, books: Books, months: ClosedMonths, assume: Sequence[str], basis: Basis
+) -> list[Late]:
     """What an open month owes for the closed ones before it: of each whose inputs have changed since they were looked
     at last, or that still owes something.
 
@@ -375,11 +399,21 @@ def late_of(settler: Settler, books: Books, months: ClosedMonths, assume: Sequen
         settler.read(Interval(settler.reads_from(first.period, accepted), months.days.end))
     found = []
     for one, told, accepted in changed:
-        again = [books.settlement(each.receipt) for each in months.restatements if each.period == one.period]
-        closed = books.settlement(one.receipt) if one.receipt else never_closed(one.period, settler.inputs)
+        again = [
+            books.settlement(each.receipt)
+            for each in months.restatements
+            if each.period == one.period
+        ]
+        closed = (
+            books.settlement(one.receipt)
+            if one.receipt
+            else never_closed(one.period, settler.inputs)
+        )
         since = again[-1] if again else books.settlement(months.closed[-1].receipt)
         because = reasons(books.control, basis, since)
-        came = late(closed, again, told, settler.settle(one.period, accepted), since.inputs, because)
+        came = late(
+            closed, again, told, settler.settle(one.period, accepted), since.inputs, because
+        )
         if came.corrections or came.restatement is not None:
             found.append(came)
         else:
@@ -413,7 +447,9 @@ def _as_then(closed: Told, assume: Sequence[str]) -> list[str]:
 
 def _post(control: Control, settlements: Sequence[Settlement]) -> None:
     """Post them, all or none: nobody finds a month restated whose correction is missing."""
-    settled = [(one, accruals(one, control.entries(*references(one.period)))) for one in settlements]
+    settled = [
+        (one, accruals(one, control.entries(*references(one.period)))) for one in settlements
+    ]
     try:
         control.settle_together(settled, time.time_ns())
     except Conflict as error:
@@ -451,7 +487,11 @@ def _refuse_another_agreement(settler: Settler, closed: Told) -> None:
 def vouchers_hash(vouchers: Sequence[Voucher]) -> str:
     """The hash of the credits and disputes that move bases; empty where there is none."""
     moving = [one for one in vouchers if isinstance(one, Credit | Dispute | Resolution)]
-    return hashlib.sha256(msgspec.json.encode(sorted(moving, key=lambda one: one.id))).hexdigest() if moving else ""
+    return (
+        hashlib.sha256(msgspec.json.encode(sorted(moving, key=lambda one: one.id))).hexdigest()
+        if moving
+        else ""
+    )
 
 
 def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) -> list[RevenueShare]:
@@ -495,7 +535,9 @@ def _terms_of(opened: Opened) -> frozenset[str]:
     return frozenset({name for pair in written for name in (pair[1], ":".join(pair))})
 
 
-def statement(home: Home, period: str, party: str = "", *, restated: bool = False) -> Statement | None:
+def statement(
+    home: Home, period: str, party: str = "", *, restated: bool = False
+) -> Statement | None:
     """The statement of a month, for one party or for all; None where it was not settled.
 
     Of a closed month it is the one that was closed, or with `restated` the latest that restates it; of an open one that
@@ -505,7 +547,13 @@ def statement(home: Home, period: str, party: str = "", *, restated: bool = Fals
     with _books(home) as books:
         closes = [one for one in books.closed() if one.period == days]
         again = books.restatements(days) if restated else []
-        found = again[-1] if again else books.settlement(closes[0].receipt) if closes else books.latest(days)
+        found = (
+            again[-1]
+            if again
+            else books.settlement(closes[0].receipt)
+            if closes
+            else books.latest(days)
+        )
     return statement_of(found, party) if found else None
 
 
@@ -537,15 +585,24 @@ def _known_at(lake: Lake, opened: Opened, prices: PriceTable, end: date) -> str:
     gets the same.
     """
     known = prices.known_at
-    later = [entry.interval.begin for book in prices.books for entry in book.entries if entry.known_at > known]
+    later = [
+        entry.interval.begin
+        for book in prices.books
+        for entry in book.entries
+        if entry.known_at > known
+    ]
     for one in each_of(opened):
-        later += [amendment.effective for amendment in one.agreement.amendments if amendment.known > known]
+        later += [
+            amendment.effective for amendment in one.agreement.amendments if amendment.known > known
+        ]
         later += [fact.effective for fact in one.facts.facts if fact.known > known]
     is_partial = lake.is_limited or any(day < end for day in later)
     return str(known if is_partial else KnownAt.everything())
 
 
-def _revenue(lake: Lake, prices: PriceTable, days: Interval, in_no_base: Collection[str]) -> list[RevenueLine]:
+def _revenue(
+    lake: Lake, prices: PriceTable, days: Interval, in_no_base: Collection[str]
+) -> list[RevenueLine]:
     try:
         return revenue(lake, prices, days, in_no_base=in_no_base)
     except UnknownPrice as error:

@@ -100,7 +100,8 @@ def tenancy_for_plan(home: Home) -> Tenancy:
             for limit in limits
         ),
         tuple(
-            Budget(id=budget.id, whose=whose(budget), cloud=budget.cloud, product=budget.product) for budget in budgets
+            Budget(id=budget.id, whose=whose(budget), cloud=budget.cloud, product=budget.product)
+            for budget in budgets
         ),
         tuple(policies.all),
     )
@@ -114,7 +115,11 @@ def whose(scope: Scope) -> str:
         who = f"project {scope.organisation}/{scope.project}"
     else:
         who = f"organisation {scope.organisation}"
-    return who + (f" for {scope.product}" if scope.product else "") + (f" on {scope.cloud}" if scope.cloud else "")
+    return (
+        who
+        + (f" for {scope.product}" if scope.product else "")
+        + (f" on {scope.cloud}" if scope.cloud else "")
+    )
 
 
 def create_tenant(home: Home, organisation: str, project: str = "") -> Listed:
@@ -154,7 +159,9 @@ def list_tenants(home: Home) -> list[Listed]:
             project=project,
             says=wishes.get((organisation, project), Wish()),
             holds=_holds(wishes, organisation, project),
-            keys=sum(key.organisation == organisation and project in ("", key.project) for key in keys),
+            keys=sum(
+                key.organisation == organisation and project in ("", key.project) for key in keys
+            ),
         )
         for organisation, project in sorted(names)
     ]
@@ -166,10 +173,14 @@ def show_tenant(home: Home, organisation: str, project: str = "") -> Listed:
     for found in listed:
         if (found.organisation, found.project) == (organisation, project):
             return found
-    raise InvalidInput(_unknown(organisation, project, [(one.organisation, one.project) for one in listed]))
+    raise InvalidInput(
+        _unknown(organisation, project, [(one.organisation, one.project) for one in listed])
+    )
 
 
-def set_policy(home: Home, catalog: Catalog, wish: Wish, organisation: str, project: str = "") -> Listed:
+def set_policy(
+    home: Home, catalog: Catalog, wish: Wish, organisation: str, project: str = ""
+) -> Listed:
     """Replace what an organisation or project says. Raises InvalidInput, also where nothing would be left allowed."""
     show_tenant(home, organisation, project)
     if problems := _wrong(catalog, wish):
@@ -277,11 +288,19 @@ def _accepted(control: Control, now_ns: int) -> list[tuple[str, ApiKey]]:
     """Digests that are accepted now, and whose they are: a key's secret, and the one before it for a while."""
     active = control.keys()
     keys = {key.key_id: key for key in active if not key.expires_ns or now_ns < key.expires_ns}
-    former = [secret for secret in control.former_secrets() if now_ns < secret.until_ns and secret.key_id in keys]
-    return [(key.digest, key) for key in keys.values()] + [(secret.digest, keys[secret.key_id]) for secret in former]
+    former = [
+        secret
+        for secret in control.former_secrets()
+        if now_ns < secret.until_ns and secret.key_id in keys
+    ]
+    return [(key.digest, key) for key in keys.values()] + [
+        (secret.digest, keys[secret.key_id]) for secret in former
+    ]
 
 
-def _by_organisation(rows: Sequence[Limit] | Sequence[BudgetRow]) -> dict[str, list[tuple[int, Scope]]]:
+def _by_organisation(
+    rows: Sequence[Limit] | Sequence[BudgetRow],
+) -> dict[str, list[tuple[int, Scope]]]:
     found: dict[str, list[tuple[int, Scope]]] = defaultdict(list)
     for index, row in enumerate(rows):
         found[row.organisation].append((index, row))
@@ -310,7 +329,9 @@ def _called(organisation: str, project: str) -> str:
 
 
 def _unknown(organisation: str, project: str, known: Iterable[tuple[str, str]]) -> Problem:
-    names = [part if project else other for other, part in sorted(known) if bool(part) == bool(project)]
+    names = [
+        part if project else other for other, part in sorted(known) if bool(part) == bool(project)
+    ]
     return Problem(
         what=f"there is no {_called(organisation, project)}",
         why="nobody has created it, and no key is of it",
@@ -337,9 +358,18 @@ def _wrong(catalog: Catalog, wish: Wish) -> list[Problem]:
         for name in names
         if name not in known
     ]
-    free = {"--region": wish.regions, "--residency": wish.residency, "--certification": wish.certifications}
+    free = {
+        "--region": wish.regions,
+        "--residency": wish.residency,
+        "--certification": wish.certifications,
+    }
     problems += [
-        Problem(what="an empty name", why="nothing is called that", where=flag, todo="Leave the flag out for any.")
+        Problem(
+            what="an empty name",
+            why="nothing is called that",
+            where=flag,
+            todo="Leave the flag out for any.",
+        )
         for flag, names in free.items()
         if any(not name.strip() for name in names)
     ]

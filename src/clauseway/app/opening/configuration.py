@@ -74,21 +74,45 @@ class DeploymentWritten(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     auth: AuthWritten
     models: Mapping[str, str]
-    output_tokens_max: Annotated[int, Meta(ge=0, description="Most tokens of an answer; 0 as the catalog says.")] = 0
+    output_tokens_max: Annotated[
+        int, Meta(ge=0, description="Most tokens of an answer; 0 as the catalog says.")
+    ] = 0
     settings: Mapping[str, str] = {}
-    surface: Annotated[str, Meta(description="Which surface of the catalog's matrix it is; empty by its address.")] = ""
-    context_tokens_max: Annotated[int, Meta(ge=0, description="Most tokens that it holds; 0 as the catalog says.")] = 0
-    snapshots: Annotated[Mapping[str, str], Meta(description="Product = the dated model behind it, where known.")] = {}
-    has: Annotated[tuple[str, ...], Meta(description="Capabilities that it has, whatever the matrix says.")] = ()
-    lacks: Annotated[tuple[str, ...], Meta(description="Capabilities that it lacks, whatever the matrix says.")] = ()
-    residency: Annotated[str, Meta(description="Where data stays, as policies name it: eu, us, …")] = ""
-    certifications: Annotated[tuple[str, ...], Meta(description="Certifications that policies may ask for.")] = ()
-    quota_requests_per_minute: Annotated[int, Meta(ge=0, description="What its cloud lets through; 0 for any.")] = 0
-    quota_tokens_per_minute: Annotated[int, Meta(ge=0, description="What its cloud lets through; 0 for any.")] = 0
-    provisioned: Annotated[bool, Meta(description="Paid for whether it is used or not: filled first.")] = False
+    surface: Annotated[
+        str, Meta(description="Which surface of the catalog's matrix it is; empty by its address.")
+    ] = ""
+    context_tokens_max: Annotated[
+        int, Meta(ge=0, description="Most tokens that it holds; 0 as the catalog says.")
+    ] = 0
+    snapshots: Annotated[
+        Mapping[str, str], Meta(description="Product = the dated model behind it, where known.")
+    ] = {}
+    has: Annotated[
+        tuple[str, ...], Meta(description="Capabilities that it has, whatever the matrix says.")
+    ] = ()
+    lacks: Annotated[
+        tuple[str, ...], Meta(description="Capabilities that it lacks, whatever the matrix says.")
+    ] = ()
+    residency: Annotated[
+        str, Meta(description="Where data stays, as policies name it: eu, us, …")
+    ] = ""
+    certifications: Annotated[
+        tuple[str, ...], Meta(description="Certifications that policies may ask for.")
+    ] = ()
+    quota_requests_per_minute: Annotated[
+        int, Meta(ge=0, description="What its cloud lets through; 0 for any.")
+    ] = 0
+    quota_tokens_per_minute: Annotated[
+        int, Meta(ge=0, description="What its cloud lets through; 0 for any.")
+    ] = 0
+    provisioned: Annotated[
+        bool, Meta(description="Paid for whether it is used or not: filled first.")
+    ] = False
     service_tier: Annotated[
         Literal["", "default", "flex", "priority"],
-        Meta(description="In which its account serves what asks for none or for auto; empty where that is not known."),
+        Meta(
+            description="In which its account serves what asks for none or for auto; empty where that is not known."
+        ),
     ] = ""
 
 
@@ -102,7 +126,9 @@ class CommitmentWritten(msgspec.Struct, frozen=True, kw_only=True):
     begin: date = msgspec.field(name="from")
     end: date = msgspec.field(name="until")
     currency: str = "USD"
-    usd_rate: Annotated[Decimal, Meta(description="USD for one of its currency, as the contract says.")] = Decimal(1)
+    usd_rate: Annotated[
+        Decimal, Meta(description="USD for one of its currency, as the contract says.")
+    ] = Decimal(1)
     clouds: tuple[str, ...] = ()
     sellers: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
@@ -111,16 +137,30 @@ class CommitmentWritten(msgspec.Struct, frozen=True, kw_only=True):
 class GatewayWritten(Limits, frozen=True, kw_only=True):
     """Where the gateway listens, how long it waits for clouds, and its limits."""
 
-    host: Annotated[str, Meta(min_length=1, description="Address that the gateway listens on.")] = "127.0.0.1"
+    host: Annotated[str, Meta(min_length=1, description="Address that the gateway listens on.")] = (
+        "127.0.0.1"
+    )
     port: Annotated[
         Annotated[int, Meta(ge=0, le=65535)] | None,
-        Meta(description="Its port; 0: any free one. Named nowhere: 8400, or the next free one above."),
+        Meta(
+            description="Its port; 0: any free one. Named nowhere: 8400, or the next free one above."
+        ),
     ] = None
     attempt_timeout_s: Annotated[
-        float, Meta(gt=0, le=3600, description="A cloud says something within this time, or another one is asked.")
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="A cloud says something within this time, or another one is asked.",
+        ),
     ] = 60.0
     deadline_s: Annotated[
-        float, Meta(gt=0, le=86_400, description="Within this time of its arrival a request has content, or an error.")
+        float,
+        Meta(
+            gt=0,
+            le=86_400,
+            description="Within this time of its arrival a request has content, or an error.",
+        ),
     ] = 600.0
 
 
@@ -159,7 +199,9 @@ def settings_of(configuration: Configuration, where: Path) -> Settings:
     gateway, tls = configuration.gateway, configuration.tls
     limits = Limits(**{name: getattr(gateway, name) for name in Limits.__struct_fields__})
     placed = {name: placed_path(getattr(tls, name), where) for name in Tls.__struct_fields__}
-    log = msgspec.structs.replace(configuration.log, file=placed_path(configuration.log.file, where))
+    log = msgspec.structs.replace(
+        configuration.log, file=placed_path(configuration.log.file, where)
+    )
     return Settings(limits=limits, tls=Tls(**placed), log=log, telemetry=configuration.telemetry)
 
 
@@ -181,7 +223,10 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
     for index, name in enumerate(written_names):
         if name is not None and name in written_names[:index]:
             file.problem(
-                ("deployment", index, "name"), f"two deployments {name!r}", "a name is unique", "Rename one of them."
+                ("deployment", index, "name"),
+                f"two deployments {name!r}",
+                "a name is unique",
+                "Rename one of them.",
             )
     names = [(file.place(one), one.name) for one in configuration.deployment]
     names += [(file.place(one), one.name) for one in configuration.commitment]
@@ -202,8 +247,14 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
         ("cloud", "cloud", deployment.cloud, catalog.clouds),
         ("seller", "seller", deployment.seller, catalog.parties),
         ("auth", "kind of auth", deployment.auth.kind, _KINDS),
-        *(("models", "product", product, frozenset(catalog.products)) for product in deployment.models),
-        *(("snapshots", "product", product, frozenset(deployment.models)) for product in deployment.snapshots),
+        *(
+            ("models", "product", product, frozenset(catalog.products))
+            for product in deployment.models
+        ),
+        *(
+            ("snapshots", "product", product, frozenset(deployment.models))
+            for product in deployment.snapshots
+        ),
         *(("has", "capability", name, _CAPABILITIES) for name in deployment.has),
         *(("lacks", "capability", name, _CAPABILITIES) for name in deployment.lacks),
         ("surface", "surface", deployment.surface, ("", *SURFACES)),
@@ -216,17 +267,29 @@ def _check_deployment(file: TomlFile, deployment: DeploymentWritten, catalog: Ca
                     f"The agreement's text does not know it; record what it is: clauseway fact record product "
                     f"--product {value} --class CLASS --effective DAY --source WHERE."
                 )
-            file.problem((*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo)
+            file.problem(
+                (*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo
+            )
     for both in sorted(set(deployment.has) & set(deployment.lacks)):
-        file.problem((*at, "lacks"), f"{name}: has and lacks {both}", "it cannot be both", "Remove one of them.")
+        file.problem(
+            (*at, "lacks"),
+            f"{name}: has and lacks {both}",
+            "it cannot be both",
+            "Remove one of them.",
+        )
     if not deployment.url.startswith(("http://", "https://")):
         todo = "Write http:// or https:// and the address."
         file.problem(
-            (*at, "url"), f"{name}: {deployment.url.rpartition('@')[2]!r} is no address", "it is none of HTTP", todo
+            (*at, "url"),
+            f"{name}: {deployment.url.rpartition('@')[2]!r} is no address",
+            "it is none of HTTP",
+            todo,
         )
     elif deployment.auth.secret and urlsplit(deployment.url).hostname not in _LOOPBACK:
         todo = "Name it with secret_env or secret_file."
-        file.problem((*at, "auth"), f"{name}: a secret in the file", "files are copied, shown and kept", todo)
+        file.problem(
+            (*at, "auth"), f"{name}: a secret in the file", "files are copied, shown and kept", todo
+        )
     _check_kind(file, deployment)
 
 
@@ -235,17 +298,34 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
     for commitment in configuration.commitment:
         name, at = commitment.name, file.place(commitment)
         if name in names:
-            file.problem((*at, "name"), f"two commitments {name!r}", "a name is unique", "Rename one of them.")
+            file.problem(
+                (*at, "name"),
+                f"two commitments {name!r}",
+                "a name is unique",
+                "Rename one of them.",
+            )
         names.add(name)
         for key, amount in (("amount", commitment.amount), ("usd_rate", commitment.usd_rate)):
             if not amount.is_finite() or amount <= 0:
                 todo = "Write a number above 0."
-                file.problem((*at, key), f"{name}: {key} = {amount}", "it is more than nothing", todo)
+                file.problem(
+                    (*at, key), f"{name}: {key} = {amount}", "it is more than nothing", todo
+                )
         if commitment.begin >= commitment.end:
-            file.problem((*at, "until"), f"{name} ends before it begins", "`until` is excluded", "Write a later day.")
+            file.problem(
+                (*at, "until"),
+                f"{name} ends before it begins",
+                "`until` is excluded",
+                "Write a later day.",
+            )
         if commitment.currency != "USD" and commitment.usd_rate == 1:
             todo = "Write usd_rate = USD for one of its currency, as the contract fixes it."
-            file.problem((*at, "currency"), f"{name}: {commitment.currency} without a rate", "prices are in USD", todo)
+            file.problem(
+                (*at, "currency"),
+                f"{name}: {commitment.currency} without a rate",
+                "prices are in USD",
+                todo,
+            )
         known = (
             ("kind", "kind", (commitment.kind,), COMMITMENT_KINDS),
             ("clouds", "cloud", commitment.clouds, catalog.clouds),
@@ -255,7 +335,9 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
         for key, what, values, allowed in known:
             for value in sorted(set(values) - set(allowed)):
                 todo = f"Write one of: {', '.join(sorted(allowed))}."
-                file.problem((*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo)
+                file.problem(
+                    (*at, key), f"{name}: unknown {what} {value!r}", "nothing defines it", todo
+                )
 
 
 def _check_secrets(file: TomlFile, configuration: Configuration) -> None:
@@ -265,7 +347,12 @@ def _check_secrets(file: TomlFile, configuration: Configuration) -> None:
     for name in Tls.__struct_fields__:
         written = getattr(configuration.tls, name)
         if written and not os.access(placed_path(written, file.where), os.R_OK):
-            file.problem(("tls", name), f"{written} cannot be read", f"tls.{name} names it", "Give a readable file.")
+            file.problem(
+                ("tls", name),
+                f"{written} cannot be read",
+                f"tls.{name} names it",
+                "Give a readable file.",
+            )
 
 
 def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
@@ -273,11 +360,20 @@ def _check_secret(file: TomlFile, deployment: DeploymentWritten) -> None:
     for variable in filter(None, (auth.secret_env, auth.access_key_env, auth.session_token_env)):
         if variable not in os.environ:
             todo = f"Set {variable} before the gateway starts."
-            file.problem(path, f"{deployment.name}: {variable} is not set", "its secret is read from there", todo)
+            file.problem(
+                path,
+                f"{deployment.name}: {variable} is not set",
+                "its secret is read from there",
+                todo,
+            )
     if auth.secret_file and not os.access(placed_path(auth.secret_file, file.where), os.R_OK):
         what = f"{deployment.name}: {auth.secret_file} cannot be read"
         file.problem(path, what, "its secret is read from there", "Give a readable file.")
-    if auth.kind in STATIC and auth.kind != "none" and not (auth.secret or auth.secret_env or auth.secret_file):
+    if (
+        auth.kind in STATIC
+        and auth.kind != "none"
+        and not (auth.secret or auth.secret_env or auth.secret_file)
+    ):
         todo = "Name the secret with secret_env or secret_file."
         file.problem(path, f"{deployment.name} has no secret", "nothing names it", todo)
 
@@ -291,17 +387,27 @@ def _check_kind(file: TomlFile, deployment: DeploymentWritten) -> None:
     if sent not in cloud.takes:
         todo = f"Use a kind that gives one of: {', '.join(sorted(cloud.takes))}."
         what = f"{deployment.name}: {deployment.dialect} takes no credential of kind {sent!r}"
-        file.problem((*file.place(deployment), "auth"), what, f"that is what auth {auth.kind!r} gives", todo)
+        file.problem(
+            (*file.place(deployment), "auth"), what, f"that is what auth {auth.kind!r} gives", todo
+        )
 
 
 def _check_tls(file: TomlFile, tls: Tls) -> None:
     if bool(tls.certificate) != bool(tls.key):
         missing = "key" if tls.certificate else "certificate"
-        file.problem(("tls",), f"tls.{missing} is missing", "one is nothing without the other", f"Write {missing} = ….")
+        file.problem(
+            ("tls",),
+            f"tls.{missing} is missing",
+            "one is nothing without the other",
+            f"Write {missing} = ….",
+        )
     if tls.client_ca and not tls.certificate:
         todo = "Write certificate and key too."
         file.problem(
-            ("tls", "client_ca"), "clients' certificates without our own", "there is no TLS to show them", todo
+            ("tls", "client_ca"),
+            "clients' certificates without our own",
+            "there is no TLS to show them",
+            todo,
         )
 
 
@@ -312,14 +418,21 @@ def resolve_auth(deployment: DeploymentWritten, where: Path) -> Auth:
         # The gateway reads it itself, now and whenever it changes.
         path = placed_path(written.secret_file, where)
         return Auth(kind="file", settings={"path": path, "sends": written.kind})
-    secret = written.secret or _from_environment(written.secret_env, deployment, where) or _from_file(written, where)
+    secret = (
+        written.secret
+        or _from_environment(written.secret_env, deployment, where)
+        or _from_file(written, where)
+    )
     if not secret and written.kind in STATIC and written.kind != "none":
         todo = "Name the secret with secret_env or secret_file."
-        raise InvalidInput(_problem(where, f"{deployment.name} has no secret", "nothing names it", todo))
+        raise InvalidInput(
+            _problem(where, f"{deployment.name} has no secret", "nothing names it", todo)
+        )
     return Auth(
         kind=written.kind,
         secret=secret,
-        access_key=written.access_key or _from_environment(written.access_key_env, deployment, where),
+        access_key=written.access_key
+        or _from_environment(written.access_key_env, deployment, where),
         service=written.service,
         region=written.region,
         session_token=_from_environment(written.session_token_env, deployment, where),
@@ -331,7 +444,12 @@ def _from_environment(name: str, deployment: DeploymentWritten, where: Path) -> 
     if name and name not in os.environ:
         todo = f"Set {name} before the gateway starts."
         raise InvalidInput(
-            _problem(where, f"{deployment.name}: {name} is not set", "its secret is read from there", todo)
+            _problem(
+                where,
+                f"{deployment.name}: {name} is not set",
+                "its secret is read from there",
+                todo,
+            )
         )
     return os.environ.get(name, "") if name else ""
 
@@ -342,5 +460,7 @@ def _from_file(written: AuthWritten, where: Path) -> str:
     try:
         return Path(placed_path(written.secret_file, where)).read_text("utf-8").strip()
     except OSError as error:
-        problem = _problem(where, f"{written.secret_file} cannot be read", str(error), "Give a readable file.")
+        problem = _problem(
+            where, f"{written.secret_file} cannot be read", str(error), "Give a readable file."
+        )
         raise InvalidInput(problem) from None

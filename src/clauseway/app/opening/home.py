@@ -83,10 +83,16 @@ class Home(msgspec.Struct, frozen=True):
         """Raises InvalidInput where somebody else was there first: what is said there is nobody else's business."""
         self._far.mkdir(mode=0o700, exist_ok=True)
         status = self._far.lstat()
-        if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode) or status.st_mode & 0o077:
+        if (
+            status.st_uid != os.getuid()
+            or not stat.S_ISDIR(status.st_mode)
+            or status.st_mode & 0o077
+        ):
             why = "the home lies too deep for its sockets, and the folder that they go to is not this user's alone"
             todo = "Remove that folder, or name a home with a shorter path with --home."
-            raise InvalidInput(Problem(what="no place for sockets", why=why, where=str(self._far), todo=todo))
+            raise InvalidInput(
+                Problem(what="no place for sockets", why=why, where=str(self._far), todo=todo)
+            )
 
     def make(self) -> "Home":
         """Create the folder, readable by its owner only: it holds keys."""

@@ -30,7 +30,17 @@ from clauseway.agreement import (
     suppose,
 )
 from clauseway.app.opening.home import Home, home_at
-from clauseway.decisions import Asked, Decision, Question, Span, ask, check_readings, decide, facts_hash, timeline
+from clauseway.decisions import (
+    Asked,
+    Decision,
+    Question,
+    Span,
+    ask,
+    check_readings,
+    decide,
+    facts_hash,
+    timeline,
+)
 from clauseway.values import InvalidInput, KnownAt, Problem, parse_day
 
 # The agreements that ship with the package, by the names that `--agreement` takes beside folders.
@@ -67,7 +77,9 @@ class Asking:
 
     __slots__ = ()
 
-    def _ask(self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str) -> Question:
+    def _ask(
+        self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str
+    ) -> Question:
         raise NotImplementedError
 
     def supposing(self, suppositions: Iterable[str]) -> Self:
@@ -87,12 +99,16 @@ class Asking:
         known_at = wrong.tried(lambda: known_point(parts.get("known_at")), KnownAt.everything())
         readings = parts.get("reading") or {}
         named = {name: str(part) for name, part in parts.items() if name not in _NO_NAMES}
-        asked = wrong.tried(lambda: self._ask(as_of=as_of, known_at=known_at, readings=readings, **named), None)
+        asked = wrong.tried(
+            lambda: self._ask(as_of=as_of, known_at=known_at, readings=readings, **named), None
+        )
         wrong.refuse()
         assert asked is not None
         return asked
 
-    def asking(self, suppose: Iterable[str], **parts: Unpack[QuestionParts]) -> tuple[Self, Question]:
+    def asking(
+        self, suppose: Iterable[str], **parts: Unpack[QuestionParts]
+    ) -> tuple[Self, Question]:
         """The same with supposed facts, and a question to it. Raises InvalidInput with what is wrong in either."""
         wrong = Wrong()
         opened = wrong.tried(lambda: self.supposing(suppose), self)
@@ -114,7 +130,9 @@ def _check_parts(parts: Collection[str]) -> None:
         if name not in known:
             near = get_close_matches(name, known, n=1)
             meant = f"did you mean {near[0]!r}? " if near else ""
-            raise TypeError(f"a question has no part {name!r}: {meant}Its parts are {', '.join(known)}.")
+            raise TypeError(
+                f"a question has no part {name!r}: {meant}Its parts are {', '.join(known)}."
+            )
     if missing := sorted(QuestionParts.__required_keys__ - set(parts)):
         raise TypeError(f"a question needs {' and '.join(missing)}")
 
@@ -127,8 +145,12 @@ class OpenAgreement(Asked, Asking, frozen=True):
 
     documents: Mapping[str, str] = {}
 
-    def _ask(self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str) -> Question:
-        return ask(self.agreement, self.catalog, as_of=as_of, known_at=known_at, readings=readings, **named)
+    def _ask(
+        self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str
+    ) -> Question:
+        return ask(
+            self.agreement, self.catalog, as_of=as_of, known_at=known_at, readings=readings, **named
+        )
 
     def answer(self, question: Question) -> Decision:
         """Answer a question that is checked already."""
@@ -180,7 +202,9 @@ class OpenAgreement(Asked, Asking, frozen=True):
         """The same agreement with the facts of a file (Markdown with `yaml facts` blocks, or a YAML list)."""
         register, catalog = read_facts(str(path), read_text(path), self.catalog)
         facts = self.facts.with_facts(register.facts)
-        if problems := _contradictions(facts.facts, str(path), "Say which was wrong, by corrects: and its name."):
+        if problems := _contradictions(
+            facts.facts, str(path), "Say which was wrong, by corrects: and its name."
+        ):
             raise InvalidInput(*problems)
         return msgspec.structs.replace(self, catalog=catalog, facts=facts)
 
@@ -216,7 +240,9 @@ class Wrong:
             raise InvalidInput(*self.problems)
 
 
-def open_agreement(folder: Path | str | None = None, *, home: Path | str | None = None) -> OpenAgreement:
+def open_agreement(
+    folder: Path | str | None = None, *, home: Path | str | None = None
+) -> OpenAgreement:
     """Open an agreement: its folder, or the name of one that ships; by default the built-in partnership.
 
     With a home, what was recorded there is open too. Raises InvalidInput with every problem in the
@@ -255,7 +281,11 @@ def with_recorded(opened: OpenAgreement, home: Home) -> OpenAgreement:
 def built_in_documents(name: str) -> dict[str, str]:
     """The texts of an agreement that ships with the package, by file name."""
     folder = resources.files("clauseway.agreement") / "builtin" / name
-    return {entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".md")}
+    return {
+        entry.name: entry.read_text("utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".md")
+    }
 
 
 def _documents(folder: Path) -> dict[str, str]:
@@ -272,7 +302,9 @@ def _documents(folder: Path) -> dict[str, str]:
     wrong = Wrong()
     paths = sorted(folder.glob("*.md"))
     documents = {path.name: wrong.tried(partial(_document, path), "") for path in paths}
-    wrong.problems += [_unread_document(folder / name) for name in unread(folder) if _is_markdown(name)]
+    wrong.problems += [
+        _unread_document(folder / name) for name in unread(folder) if _is_markdown(name)
+    ]
     wrong.refuse()
     return documents
 
@@ -312,7 +344,12 @@ def read_text(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
-            Problem(what="the file cannot be read", why=str(error), where=str(path), todo="Give a readable UTF-8 file.")
+            Problem(
+                what="the file cannot be read",
+                why=str(error),
+                where=str(path),
+                todo="Give a readable UTF-8 file.",
+            )
         ) from None
 
 
@@ -333,7 +370,9 @@ def chosen_by_name(given: Iterable[str] | None, flag: str, kind: str, todo: str)
     for name, equals, option in (item.partition("=") for item in items):
         if equals and chosen.setdefault(name, option) != option:
             what, why = f"{name} is given twice", f"as {chosen[name]}, and then as {option}"
-            problems.append(Problem(what=what, why=why, where=f"{flag} {name}", todo="Choose one of the two."))
+            problems.append(
+                Problem(what=what, why=why, where=f"{flag} {name}", todo="Choose one of the two.")
+            )
     if problems:
         raise InvalidInput(*problems)
     return chosen
@@ -374,4 +413,6 @@ def _instant(text: str) -> KnownAt:
             )
         ) from None
     since = instant - datetime(1970, 1, 1, tzinfo=UTC)
-    return KnownAt((since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000)
+    return KnownAt(
+        (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+    )

@@ -24,7 +24,12 @@ from clauseway.values import FOREVER, Interval, KnownAt, round_half_even
 _LIBRARY = "genai_prices"
 _ALWAYS = date(1970, 1, 1)
 # Who lists → the host cloud whose prices those are. A listing says nothing of other clouds.
-_CLOUDS: Mapping[str, str] = {"openai": "openai-own", "azure": "azure", "aws": "aws", "google": "google-cloud"}
+_CLOUDS: Mapping[str, str] = {
+    "openai": "openai-own",
+    "azure": "azure",
+    "aws": "aws",
+    "google": "google-cloud",
+}
 # What is listed per million and counted here.
 _UNITS: Mapping[str, Unit] = {
     "input_mtok": Unit.INPUT_TOKENS,
@@ -62,7 +67,9 @@ def list_book() -> PriceBook:
 def listed_book(name: str, text: str) -> PriceBook:
     """Return a list of prices from its text, as `list_book` wrote it. Raises msgspec.DecodeError."""
     entries = msgspec.json.decode(text, type=tuple[Entry, ...]) if text else ()
-    return PriceBook(name=name, digest=hashlib.sha256(text.encode()).hexdigest(), entries=entries, text=text)
+    return PriceBook(
+        name=name, digest=hashlib.sha256(text.encode()).hexdigest(), entries=entries, text=text
+    )
 
 
 def _entries(provider: str, model: Any, book: str) -> Iterator[Entry]:
@@ -74,17 +81,25 @@ def _entries(provider: str, model: Any, book: str) -> Iterator[Entry]:
     product, region = _product(provider, model.id)
     source = f"genai-prices: {provider} lists {model.id}"
     for key, unit in _UNITS.items():
-        steps = sorted({step for _, prices in stretches for step in _steps(getattr(prices, key, None))})
+        steps = sorted(
+            {step for _, prices in stretches for step in _steps(getattr(prices, key, None))}
+        )
         for days, tier, price in [
             *((days, "", getattr(prices, key, None)) for days, prices in stretches),
             *(
-                (Interval(_begin(variant.constraint) or _ALWAYS), _tier(variant), getattr(variant.prices, key, None))
+                (
+                    Interval(_begin(variant.constraint) or _ALWAYS),
+                    _tier(variant),
+                    getattr(variant.prices, key, None),
+                )
                 for variant in variants
             ),
         ]:
             for above in _lengths(price, tier, steps):
                 yield Entry(
-                    conditions=Conditions((product, _CLOUDS[provider], "", region, "", tier, ""), above),
+                    conditions=Conditions(
+                        (product, _CLOUDS[provider], "", region, "", tier, ""), above
+                    ),
                     unit=unit,
                     interval=days,
                     known_at=KnownAt.recorded_on(days.begin),

@@ -7,7 +7,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from clauseway.catalog import Matrix, Models, Retirement, Versions, parse_matrix, parse_models, parse_versions
+from clauseway.catalog import (
+    Matrix,
+    Models,
+    Retirement,
+    Versions,
+    parse_matrix,
+    parse_models,
+    parse_versions,
+)
 
 
 @cache
@@ -56,7 +64,11 @@ def models_on(product: str, day: date) -> list[ModelKnown]:
             kind=model.kind,
             context_tokens_max=model.context_tokens_max,
             output_tokens_max=model.output_tokens_max,
-            names=tuple(name.name for name in models.names if name.product == model.product and name.begin <= day),
+            names=tuple(
+                name.name
+                for name in models.names
+                if name.product == model.product and name.begin <= day
+            ),
             ends=tuple(end for end in models.retirements if end.name == model.product),
         )
         for (name, surface), model in models.models.items()

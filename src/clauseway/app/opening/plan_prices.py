@@ -32,9 +32,13 @@ def plan_prices(sale: Sale, prices: PriceTable, day: date) -> tuple[Prices, ...]
     # The general before the special: what a case adds is seen against what would hold without it.
     cases = every(("", *sorted(grain.buyers)), ("", *sorted(grain.endpoints)), ("", *TIERS[2:]))
     for buyer, endpoint, tier in sorted(cases, key=_names):
-        own = msgspec.structs.replace(sale, buyer=buyer, endpoint=endpoint, tier=tier or DEFAULT_TIER)
+        own = msgspec.structs.replace(
+            sale, buyer=buyer, endpoint=endpoint, tier=tier or DEFAULT_TIER
+        )
         spans = _by_hours(own, grain.steps, hours, prices, day)
-        general = next((found[case] for case in cases_of(buyer, endpoint, tier) if case in found), None)
+        general = next(
+            (found[case] for case in cases_of(buyer, endpoint, tier) if case in found), None
+        )
         if spans != general:
             found[buyer, endpoint, tier] = spans
     return tuple(
@@ -65,30 +69,45 @@ def _names(case: Case) -> tuple[int, Case]:
 
 def _hours_alike(first: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
     """The hours of the week by the first of those that have the same prices."""
-    return {one: tuple(hour for hour, its in first.items() if its == one) for one in sorted(set(first.values()))}
+    return {
+        one: tuple(hour for hour, its in first.items() if its == one)
+        for one in sorted(set(first.values()))
+    }
 
 
 def _by_hours(
-    sale: Sale, steps: tuple[int, ...], hours: Mapping[int, tuple[int, ...]], prices: PriceTable, day: date
+    sale: Sale,
+    steps: tuple[int, ...],
+    hours: Mapping[int, tuple[int, ...]],
+    prices: PriceTable,
+    day: date,
 ) -> Mapping[tuple[_Span, ...], tuple[int, ...]]:
     """The spans of a case with the hours of the week in which they hold: none where they hold in all."""
     found: dict[tuple[_Span, ...], list[int]] = {}
     for one, alike in hours.items():
         spans = tuple(_spans(msgspec.structs.replace(sale, hour=one), steps, prices, day))
         found.setdefault(spans, []).extend(alike)
-    return {spans: tuple(sorted(within)) if len(found) > 1 else () for spans, within in found.items()}
+    return {
+        spans: tuple(sorted(within)) if len(found) > 1 else () for spans, within in found.items()
+    }
 
 
 def _spans(sale: Sale, steps: tuple[int, ...], prices: PriceTable, day: date) -> Iterator[_Span]:
     before: list[tuple[int, int, tuple[tuple[int, int], ...]]] = []
     for above in (0, *steps):
-        rows = list(_joined(prices.rows([msgspec.structs.replace(sale, context=above + 1 if above else 0)]), day))
+        rows = list(
+            _joined(
+                prices.rows([msgspec.structs.replace(sale, context=above + 1 if above else 0)]), day
+            )
+        )
         if rows != before:
             yield from ((above, *row) for row in rows)
         before = rows
 
 
-def _joined(rows: list[PriceRow], day: date) -> Iterator[tuple[int, int, tuple[tuple[int, int], ...]]]:
+def _joined(
+    rows: list[PriceRow], day: date
+) -> Iterator[tuple[int, int, tuple[tuple[int, int], ...]]]:
     """The rows as spans, each as long as nothing changes."""
     begin_ns = end_ns = 0
     units: tuple[tuple[int, int], ...] = ()
@@ -110,8 +129,13 @@ def _in_dollars(row: PriceRow, day: date) -> bool:
     """Whether it is; one that is over need not be. Raises InvalidInput."""
     if row.currency != USD and row.end > day:
         sale = row.sale
-        asked = ", ".join(filter(None, (sale.buyer and f"for {sale.buyer}", f"in the tier {sale.tier}")))
+        asked = ", ".join(
+            filter(None, (sale.buyer and f"for {sale.buyer}", f"in the tier {sale.tier}"))
+        )
         what = f"{sale.product} on {sale.cloud} sold by {sale.seller} is priced in {row.currency} {asked}"
-        why, todo = "a gateway counts limits and budgets in USD", "Give it a price book with a price in USD."
+        why, todo = (
+            "a gateway counts limits and budgets in USD",
+            "Give it a price book with a price in USD.",
+        )
         raise InvalidInput(Problem(what=what, why=why, where="price book", todo=todo))
     return row.currency == USD

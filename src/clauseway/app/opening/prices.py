@@ -17,7 +17,16 @@ from clauseway.metering.units import CONTAINED_IN, WHOLES
 from clauseway.pricing import ChargeLine, Entry, PriceBook, PriceTable, Sale, parse_book
 from clauseway.pricing.conditions import NAMES
 from clauseway.pricing.working import Considered, considered
-from clauseway.values import USD, BadNumber, InvalidInput, KnownAt, Problem, exact_product, parse_day, read_whole
+from clauseway.values import (
+    USD,
+    BadNumber,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    exact_product,
+    parse_day,
+    read_whole,
+)
 
 _UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
 # What people write for the units that are in every bill.
@@ -33,10 +42,14 @@ TODO_PRICE = "Add the price to a book of yours and accept that: clauseway basis 
 _SNAPSHOT = re.compile(r"-\d{4}-\d\d-\d\d$")
 
 
-def open_prices(known_at: KnownAt, path: Path | None = None, rates: Path | None = None) -> PriceTable:
+def open_prices(
+    known_at: KnownAt, path: Path | None = None, rates: Path | None = None
+) -> PriceTable:
     """The books as known at a point, and the rates of their currencies. Raises InvalidInput with all that is wrong."""
     own = [] if path is None else [own_book(path)]
-    return PriceTable([*own, *shipped_books()], known_at, None if rates is None else own_rates(rates))
+    return PriceTable(
+        [*own, *shipped_books()], known_at, None if rates is None else own_rates(rates)
+    )
 
 
 def shipped_books() -> tuple[PriceBook, PriceBook]:
@@ -50,7 +63,12 @@ def own_rates(path: Path) -> Rates:
         rates = read_rates(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
-            Problem(what="the rates cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
+            Problem(
+                what="the rates cannot be read",
+                why=str(error),
+                where=str(path),
+                todo="Give a readable file.",
+            )
         ) from None
     return Rates(rates.all, path.name, rates.digest, rates.text)
 
@@ -66,7 +84,12 @@ def own_book(path: Path) -> PriceBook:
         book = parse_book(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
-            Problem(what="the price book cannot be read", why=str(error), where=str(path), todo="Give a readable file.")
+            Problem(
+                what="the price book cannot be read",
+                why=str(error),
+                where=str(path),
+                todo="Give a readable file.",
+            )
         ) from None
     # Books are told apart by their names: an operator's file may be called as the shipped one is.
     name = path.name if path.name != SHIPPED else f"own {path.name}"
@@ -164,7 +187,9 @@ def show_working(table: PriceTable, sale: Sale, at: date, tokens: str) -> PriceW
         parts=tuple(_part(table, sale, at, report, line) for line in charge.lines),
         amount=charge.amount,
         currency=charge.currency,
-        usd=None if charge.currency == USD else exact_product(charge.amount, table.usd(charge.currency, at)),
+        usd=None
+        if charge.currency == USD
+        else exact_product(charge.amount, table.usd(charge.currency, at)),
         note=_of_length(table, sale, report),
     )
 
@@ -185,7 +210,9 @@ def check_book(path: Path) -> CheckedBook:
         file=str(path),
         prices=sum(not entry.is_discount for entry in book.entries),
         discounts=sum(entry.is_discount for entry in book.entries),
-        products=tuple(sorted({entry.conditions.product or "any product" for entry in book.entries})),
+        products=tuple(
+            sorted({entry.conditions.product or "any product" for entry in book.entries})
+        ),
         first_day=min((entry.interval.begin for entry in book.entries), default=None),
         digest=book.digest,
         lacks=tuple(_lacks(book, (_shipped(), list_book()))),
@@ -198,13 +225,20 @@ def _lacks(book: PriceBook, others: Iterable[PriceBook]) -> Iterator[Lack]:
     beside = [entry for other in others for entry in other.entries if not entry.is_discount]
     for product, cloud in sorted({entry.conditions.names[:2] for entry in prices}):
         listed = _units_of(prices, product, cloud)
-        expected = (_units_of(beside, product, cloud) if product else set()) or {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}
+        expected = (_units_of(beside, product, cloud) if product else set()) or {
+            Unit.INPUT_TOKENS,
+            Unit.OUTPUT_TOKENS,
+        }
         for unit in sorted(expected - listed):
             whole = CONTAINED_IN.get(unit)
             if whole in listed and whole is not None:
                 then = f"priced as {whole.column}"
             else:
-                then = "refused, because it has no price" if unit in WHOLES or whole is not None else "free of charge"
+                then = (
+                    "refused, because it has no price"
+                    if unit in WHOLES or whole is not None
+                    else "free of charge"
+                )
             yield Lack(product=product or "any product", cloud=cloud, unit=unit.column, then=then)
 
 
@@ -228,11 +262,15 @@ def moment(text: str) -> tuple[date, int]:
             raise ValueError("times are UTC")
     except ValueError as error:
         todo = "Write 2026-05-01, or 2026-05-01T22:30."
-        raise InvalidInput(Problem(what=f"{text!r} is no time", why=str(error), where="--at", todo=todo)) from None
+        raise InvalidInput(
+            Problem(what=f"{text!r} is no time", why=str(error), where="--at", todo=todo)
+        ) from None
     return instant.date(), instant.weekday() * 24 + instant.hour
 
 
-def _part(table: PriceTable, sale: Sale, at: date, report: Mapping[Unit, int], line: ChargeLine) -> Part:
+def _part(
+    table: PriceTable, sale: Sale, at: date, report: Mapping[Unit, int], line: ChargeLine
+) -> Part:
     found = considered(table, sale, line.unit, at, report.get(Unit.INPUT_TOKENS, 0))
     return Part(
         unit=line.unit.column,
@@ -261,7 +299,9 @@ def _looked(one: Considered) -> Looked:
 
 def _wording(entry: Entry) -> str:
     conditions = entry.conditions
-    named = [f"{name} {value}" for name, value in zip(NAMES, conditions.names, strict=True) if value]
+    named = [
+        f"{name} {value}" for name, value in zip(NAMES, conditions.names, strict=True) if value
+    ]
     above = [f"above {conditions.above} input tokens"] if conditions.above else []
     hours = [f"in {len(conditions.hours)} hours of the week"] if conditions.hours else []
     return ", ".join([*named, *above, *hours, f"from {entry.interval.begin}"])
@@ -290,7 +330,10 @@ def _report(text: str) -> Mapping[Unit, int]:
             problems.append(error.problem(f"{part!r} is no usage", "--tokens"))
     problems += [
         Problem(
-            what="usage that cannot be", why=why, where="--tokens", todo="Give the whole and its parts as reported."
+            what="usage that cannot be",
+            why=why,
+            where="--tokens",
+            todo="Give the whole and its parts as reported.",
         )
         for why in problems_of(report)
     ]

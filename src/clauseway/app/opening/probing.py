@@ -61,11 +61,15 @@ def connected(target: Target, context: ssl.SSLContext | None = None) -> Iterator
             yield Connected(secure, secure.version() or "TLS")
 
 
-def answer_to(connection: Connected, target: Target, credential: Credential, call: Call, body: bytes) -> Answered:
+def answer_to(
+    connection: Connected, target: Target, credential: Credential, call: Call, body: bytes
+) -> Answered:
     """Send one call and read the whole answer. Raises OSError, http.client.HTTPException."""
     dialect = CLOUDS[target.dialect]
     begun_s = time.monotonic()
-    head = dialect.prepare(target, credential)(call, body, b"connection: close\r\n", int(time.time()))
+    head = dialect.prepare(target, credential)(
+        call, body, b"connection: close\r\n", int(time.time())
+    )
     connection.socket.settimeout(ANSWER_TIMEOUT_S)
     connection.socket.sendall(head + body)
     response = http.client.HTTPResponse(connection.socket, method=call.method.decode())

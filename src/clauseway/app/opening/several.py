@@ -11,7 +11,14 @@ import msgspec
 from clauseway.agreement import FactRegister, Precedence, read_facts
 from clauseway.agreement.agreement import Figure
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.library import Asking, OpenAgreement, Wrong, agreement_of, open_agreement, read_text
+from clauseway.app.opening.library import (
+    Asking,
+    OpenAgreement,
+    Wrong,
+    agreement_of,
+    open_agreement,
+    read_text,
+)
 from clauseway.app.opening.library import with_recorded as one_with_recorded
 from clauseway.catalog import Catalog
 from clauseway.decisions import (
@@ -41,7 +48,9 @@ class OpenAgreements(msgspec.Struct, Asking, frozen=True):
         """Everything that one of them names."""
         return joint_catalog([one.catalog for one in self.each])
 
-    def _ask(self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str) -> Question:
+    def _ask(
+        self, *, as_of: date, known_at: KnownAt, readings: Mapping[str, str], **named: str
+    ) -> Question:
         return ask_together(self.each, as_of=as_of, known_at=known_at, readings=readings, **named)
 
     def answer(self, question: Question) -> Decision:
@@ -79,10 +88,14 @@ def _with_file(
     """An agreement with a file's facts and with what the file adds: parties, and products of classes that it has."""
     parties, products = added
     found = {
-        name: joint.products[name] for name in products if joint.products[name].product_class in one.catalog.classes
+        name: joint.products[name]
+        for name in products
+        if joint.products[name].product_class in one.catalog.classes
     }
     catalog = msgspec.structs.replace(
-        one.catalog, parties=one.catalog.parties | parties, products={**one.catalog.products, **found}
+        one.catalog,
+        parties=one.catalog.parties | parties,
+        products={**one.catalog.products, **found},
     )
     facts = one.facts.with_facts(register.facts)
     return msgspec.structs.replace(one, catalog=catalog, facts=facts)
@@ -122,7 +135,9 @@ def each_of(opened: Opened) -> tuple[OpenAgreement, ...]:
     return opened.each if isinstance(opened, OpenAgreements) else (opened,)
 
 
-def own_readings(opened: Opened, one: OpenAgreement, chosen: Mapping[str, str]) -> Mapping[str, str]:
+def own_readings(
+    opened: Opened, one: OpenAgreement, chosen: Mapping[str, str]
+) -> Mapping[str, str]:
     """How one of the agreements is read, by what is chosen. Raises InvalidInput for what none of them defines."""
     check_readings_together(each_of(opened), chosen)
     return own_options(one.agreement, chosen)
@@ -150,7 +165,8 @@ def figures_of(opened: Opened) -> Mapping[str, Figure]:
             before = figures.setdefault(name, figure)
             if (before.value, before.standing) != (figure.value, figure.standing):
                 why = (
-                    f"one agreement has {before.value} ({before.standing}), another {figure.value} ({figure.standing})"
+                    f"one agreement has {before.value} ({before.standing}), "
+                    f"another {figure.value} ({figure.standing})"
                 )
                 todo = "Rename it in one of them, and in the terms that use it."
                 what = f"the figure {name!r} is declared twice"

@@ -19,7 +19,9 @@ from clauseway.values import BadNumber, InvalidInput, Problem, read_decimal, rea
 
 T = TypeVar("T", bound=msgspec.Struct)
 _TABLE = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_KEY = re.compile(
+    r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+)
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 _LINE_IN_MESSAGE = re.compile(r"\(at line (\d+), column \d+\)")
 _NOT_HERE: Any = object()
@@ -53,7 +55,13 @@ class TomlFile:
             found = _LINE_IN_MESSAGE.search(str(error))
             line = int(found[1]) if found else 0
             raise InvalidInput(
-                Problem(what="not valid TOML", why=str(error), where=str(where), line=line, todo="Fix the line.")
+                Problem(
+                    what="not valid TOML",
+                    why=str(error),
+                    where=str(where),
+                    line=line,
+                    todo="Fix the line.",
+                )
             ) from None
         self._lines = _lines_of(text)
         self._text = text.splitlines()
@@ -80,7 +88,9 @@ class TomlFile:
         return self.line(*path)
 
     def problem(self, path: _Path, what: str, why: str, todo: str) -> None:
-        self.problems.append(Problem(what=what, why=why, where=str(self.where), line=self.line(*path), todo=todo))
+        self.problems.append(
+            Problem(what=what, why=why, where=str(self.where), line=self.line(*path), todo=todo)
+        )
 
     def read(self, kind: type[T]) -> T | None:
         """The whole file as a record. What is wrong becomes a problem and is left out; None where nothing is left."""
@@ -88,13 +98,20 @@ class TomlFile:
 
     def _struct(self, kind: type[T], value: object, path: _Path) -> T | None:
         if not isinstance(value, Mapping):
-            self.problem(path, f"{_named(path)} is no table", f"it is {value!r}", "Write a table of keys and values.")
+            self.problem(
+                path,
+                f"{_named(path)} is no table",
+                f"it is {value!r}",
+                "Write a table of keys and values.",
+            )
             return None
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         for name in value.keys() - fields.keys():
             near = get_close_matches(name, fields, 1, 0.6)
             todo = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(fields))}."
-            self.problem((*path, name), f"unknown key {_named((*path, name))}", "nothing reads it", todo)
+            self.problem(
+                (*path, name), f"unknown key {_named((*path, name))}", "nothing reads it", todo
+            )
         found: dict[str, Any] = {}
         for name, field in fields.items():
             if name in value:
@@ -103,7 +120,12 @@ class TomlFile:
                     found[field.name] = taken
                     continue
             elif field.required:
-                self.problem(path, f"{_named((*path, name))} is missing", "nothing stands for it", f"Write {name} = ….")
+                self.problem(
+                    path,
+                    f"{_named((*path, name))} is missing",
+                    "nothing stands for it",
+                    f"Write {name} = ….",
+                )
             if field.required:
                 return None
         record = kind(**found)
@@ -116,23 +138,38 @@ class TomlFile:
             taken = self._struct(kind, value, path)
             return _NOT_HERE if taken is None else taken
         items = get_args(kind)
-        if get_origin(kind) is tuple and isinstance(items[0], type) and issubclass(items[0], msgspec.Struct):
+        if (
+            get_origin(kind) is tuple
+            and isinstance(items[0], type)
+            and issubclass(items[0], msgspec.Struct)
+        ):
             if not isinstance(value, list):
                 todo = f"Write [[{_named(path)}]] for each of them."
-                self.problem(path, f"{_named(path)} is no list of tables", "there may be several", todo)
+                self.problem(
+                    path, f"{_named(path)} is no list of tables", "there may be several", todo
+                )
                 return _NOT_HERE
-            read = [self._struct(items[0], item, (*path, index)) for index, item in enumerate(value)]
+            read = [
+                self._struct(items[0], item, (*path, index)) for index, item in enumerate(value)
+            ]
             return tuple(item for item in read if item is not None)
         try:
             return msgspec.convert(self._number(kind, value, path), kind)
         except BadNumber as error:
-            shown = value.text if isinstance(value, _Fraction) else self._written(path) or _shown(value)
+            shown = (
+                value.text if isinstance(value, _Fraction) else self._written(path) or _shown(value)
+            )
             self.problem(path, f"{_named(path)} = {shown} cannot be", error.why, error.todo)
             return _NOT_HERE
         except msgspec.ValidationError as error:
             reason = description_of(kind)
             todo = f"It says: {reason}" if reason else "Write another value."
-            self.problem(path, f"{_named(path)} = {_shown(value)} cannot be", str(error).replace("`", ""), todo)
+            self.problem(
+                path,
+                f"{_named(path)} = {_shown(value)} cannot be",
+                str(error).replace("`", ""),
+                todo,
+            )
             return _NOT_HERE
 
     def _number(self, kind: Any, value: object, path: _Path) -> object:
@@ -147,7 +184,9 @@ class TomlFile:
                 number = read_decimal(value.text)
                 return number if wanted is Decimal else float(number)
         elif isinstance(value, int) and not isinstance(value, bool):
-            whole = read_whole(self._written(path) or str(value), least=-_WHOLE_MAX, most=_WHOLE_MAX)
+            whole = read_whole(
+                self._written(path) or str(value), least=-_WHOLE_MAX, most=_WHOLE_MAX
+            )
             return read_decimal(str(whole)) if wanted is Decimal else whole
         return value
 
@@ -156,7 +195,9 @@ class TomlFile:
         line, key = self.line_of(*path), path[-1]
         if not line or not isinstance(key, str):
             return ""
-        found = re.search(rf"""(?<![\w-])["']?{re.escape(key)}["']?\s*=\s*([-+\w.]+)""", self._text[line - 1])
+        found = re.search(
+            rf"""(?<![\w-])["']?{re.escape(key)}["']?\s*=\s*([-+\w.]+)""", self._text[line - 1]
+        )
         return found[1] if found else ""
 
 
@@ -174,16 +215,27 @@ def read_file(path: Path) -> TomlFile:
     try:
         return TomlFile(path, path.read_text("utf-8"))
     except FileNotFoundError:
-        what, why, todo = "there is no configuration", "the file does not exist", "Write it, or name another one."
+        what, why, todo = (
+            "there is no configuration",
+            "the file does not exist",
+            "Write it, or name another one.",
+        )
     except (OSError, UnicodeDecodeError) as error:
-        what, why, todo = "the configuration cannot be read", str(error), "Give a readable text file."
+        what, why, todo = (
+            "the configuration cannot be read",
+            str(error),
+            "Give a readable text file.",
+        )
     raise InvalidInput(Problem(what=what, why=why, where=str(path), todo=todo))
 
 
 def description_of(kind: Any) -> str:
     """The reason that is written beside a setting."""
     if get_origin(kind) is Annotated:
-        return next((part.description or "" for part in get_args(kind) if isinstance(part, msgspec.Meta)), "")
+        return next(
+            (part.description or "" for part in get_args(kind) if isinstance(part, msgspec.Meta)),
+            "",
+        )
     return ""
 
 

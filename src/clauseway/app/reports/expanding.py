@@ -61,7 +61,9 @@ def read_windows(path: Path | None) -> list[Window]:
     except (OSError, pa.ArrowException) as error:
         todo = f"Give a Parquet file with the columns {', '.join(names)}."
         why = str(error).splitlines()[0]
-        raise InvalidInput(Problem(what="the demand cannot be read", why=why, where=str(path), todo=todo)) from None
+        raise InvalidInput(
+            Problem(what="the demand cannot be read", why=why, where=str(path), todo=todo)
+        ) from None
 
 
 def expand(
@@ -80,17 +82,23 @@ def expand(
     placing = _Placing(opened, basis_of(home).prices(KnownAt(time.time_ns())))
     name = _name(windows, days, scale, seed)
     boot = int(name, 16) >> (64 - _BOOT_BITS)
-    requests = demand(windows, start_of_day_ns(days.begin), (days.end - days.begin).days, scale, seed)
+    requests = demand(
+        windows, start_of_day_ns(days.begin), (days.end - days.begin).days, scale, seed
+    )
     first = again = 0
     tenants: set[int] = set()
     with open_lake(home) as lake, alone(home):
         while some := list(islice(requests, _BATCH_ROWS)):
             tenants |= {one.client for one in some}
-            of = Range(spool=f"expanded-{name}", segment=0, first_frame=first, end_frame=first + len(some))
+            of = Range(
+                spool=f"expanded-{name}", segment=0, first_frame=first, end_frame=first + len(some)
+            )
             if lake.is_sealed(of):
                 again += len(some)
             else:
-                rows = [_used(one, RequestId(boot, first + n), placing) for n, one in enumerate(some)]
+                rows = [
+                    _used(one, RequestId(boot, first + n), placing) for n, one in enumerate(some)
+                ]
                 now_ns = time.time_ns()
                 lake.seal_tables(of, used_table(rows, now_ns), INTENT_SCHEMA.empty_table(), now_ns)
             first += len(some)
@@ -102,8 +110,13 @@ def days_between(begin: date, last: date) -> Interval:
     """Both days included. Raises InvalidInput where the last comes before the first."""
     days = Interval(begin, last + timedelta(days=1))
     if days.is_empty:
-        why, todo = f"{last} comes before {begin}", "Give the first day with --from and the last with --to-day."
-        raise InvalidInput(Problem(what="no day lies between", why=why, where="--to-day", todo=todo))
+        why, todo = (
+            f"{last} comes before {begin}",
+            "Give the first day with --from and the last with --to-day.",
+        )
+        raise InvalidInput(
+            Problem(what="no day lies between", why=why, where="--to-day", todo=todo)
+        )
     return days
 
 
@@ -116,7 +129,9 @@ def parse_scale(text: str) -> Fraction:
         return scale
     except (ValueError, ZeroDivisionError) as error:
         todo = "Write how many records a request of the original becomes: 1/1000."
-        raise InvalidInput(Problem(what=f"{text!r} is no scale", why=str(error), where="--scale", todo=todo)) from None
+        raise InvalidInput(
+            Problem(what=f"{text!r} is no scale", why=str(error), where="--scale", todo=todo)
+        ) from None
 
 
 class _Placing:
@@ -136,15 +151,24 @@ class _Placing:
         wish = buying(client)
         for cloud, product in self._tried(wish.cloud, wish.product):
             decided = self._opened.decide(
-                action="serve", party="openai", product=product, cloud=cloud, seller=wish.seller, as_of=day
+                action="serve",
+                party="openai",
+                product=product,
+                cloud=cloud,
+                seller=wish.seller,
+                as_of=day,
             )
             if decided.outcome == "permitted" and self._has_price(product, cloud, wish.seller, day):
                 terms = tuple(reason.term for reason in decided.reasons)
                 receipt = msgspec.json.encode(decided.receipt).decode()
-                return _Placed(wish.seller, cloud, product, decided.receipt.id, decided.outcome, terms, receipt)
+                return _Placed(
+                    wish.seller, cloud, product, decided.receipt.id, decided.outcome, terms, receipt
+                )
         why = f"nothing permits it on {day} where it has a price"
         todo = "Choose other days, or another agreement."
-        raise InvalidInput(Problem(what=f"{wish.product} is served nowhere", why=why, where="--from", todo=todo))
+        raise InvalidInput(
+            Problem(what=f"{wish.product} is served nowhere", why=why, where="--from", todo=todo)
+        )
 
     def _tried(self, cloud: str, product: str) -> Iterator[tuple[str, str]]:
         yield cloud, product

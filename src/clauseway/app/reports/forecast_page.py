@@ -8,7 +8,9 @@ from clauseway.ledger.forecast import Outlook, Reached
 from clauseway.values import InvalidInput, KnownAt
 from clauseway.web import ForecastContext
 
-_TOO_LITTLE = "There is no forecast yet: {why}. With an assumption of yours: clauseway forecast --growth 5%."
+_TOO_LITTLE = (
+    "There is no forecast yet: {why}. With an assumption of yours: clauseway forecast --growth 5%."
+)
 
 
 def forecast_context(home: Home, opened: Opened, known_at: KnownAt) -> ForecastContext:

@@ -11,7 +11,14 @@ from clauseway.app.books.settling import latest_settlements, shares_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, figures_of
 from clauseway.ledger import Settlement, read_assumptions
-from clauseway.ledger.forecast import Forecast, Growth, MonthAhead, Outlook, assumed_growth, forecast
+from clauseway.ledger.forecast import (
+    Forecast,
+    Growth,
+    MonthAhead,
+    Outlook,
+    assumed_growth,
+    forecast,
+)
 from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_percentage
 
 FIRST_YEAR, LAST_YEAR, THROUGH = 2000, 2100, 2030
@@ -47,7 +54,9 @@ def look_ahead(
     if not FIRST_YEAR <= through <= LAST_YEAR:
         todo = f"Name a year from {FIRST_YEAR} to {LAST_YEAR}."
         why = "no partnership is forecast for that long"
-        raise InvalidInput(Problem(what=f"{through} is no last year", why=why, where="--through", todo=todo))
+        raise InvalidInput(
+            Problem(what=f"{through} is no last year", why=why, where="--through", todo=todo)
+        )
     settled = latest_settlements(home)
     basis = basis_of(home)
     held = basis.assume or accepted_in(list(settled.values())[-1:])
@@ -94,7 +103,9 @@ def read_growth(text: str) -> Growth:
             raise BadNumber("they are not in order, low first", _GROWTH)
     except BadNumber as error:
         todo = _GROWTH if error.is_general else error.todo
-        raise InvalidInput(BadNumber(error.why, todo).problem(f"{text!r} is no growth", "--growth")) from None
+        raise InvalidInput(
+            BadNumber(error.why, todo).problem(f"{text!r} is no growth", "--growth")
+        ) from None
     mid = rates[1] if len(rates) == 3 else (rates[0] + rates[-1]) / 2
     return assumed_growth(rates[0], mid, rates[-1])
 
@@ -103,7 +114,9 @@ def _rate(text: str) -> Decimal:
     """A percentage a month that may be below zero. Raises BadNumber."""
     rate = read_percentage(text, signed=True, bare=False)
     if not _GROWTH_MIN <= rate <= _GROWTH_MAX:
-        raise BadNumber(f"{text} a month is not believed", "Write a growth between -100% and 1000%.")
+        raise BadNumber(
+            f"{text} a month is not believed", "Write a growth between -100% and 1000%."
+        )
     return rate
 
 
@@ -138,9 +151,18 @@ def svg_of(view: Ahead) -> str:
             f"<style>{_STYLE}</style>",
             f'<rect width="{_WIDTH}" height="{height}" fill="#fbfaf6"/>',
             _text(28, 30, title, "title"),
-            _text(28, 50, f"Settled through {view.forecast.last_settled}; USD since the share began", "soft"),
+            _text(
+                28,
+                50,
+                f"Settled through {view.forecast.last_settled}; USD since the share began",
+                "soft",
+            ),
             _text(28, 68, f"Assumed: {assumed}", "soft"),
-            *(line for index, one in enumerate(outlooks) for line in _panel(one, _HEAD + index * _PANEL)),
+            *(
+                line
+                for index, one in enumerate(outlooks)
+                for line in _panel(one, _HEAD + index * _PANEL)
+            ),
             _text(28, height - 20, _legend(outlooks), "soft"),
             "</svg>\n",
         ]
@@ -187,21 +209,29 @@ def _panel(one: Outlook, top: int) -> Iterable[str]:
         yield _curve([(x(i), y(months[i].due.mid)) for i in later], "likely", _said(months, one))
         if any(month.uncapped.mid != month.due.mid for month in months):
             inside = [i for i in range(len(months)) if months[i].uncapped.mid <= highest]
-            yield _curve([(x(i), y(months[i].uncapped.mid)) for i in inside], "uncapped", "without the cap")
+            yield _curve(
+                [(x(i), y(months[i].uncapped.mid)) for i in inside], "uncapped", "without the cap"
+            )
     past = [index for index, month in enumerate(months) if month.is_settled]
     yield _curve([(x(i), y(months[i].due.mid)) for i in past], "settled", "settled")
     if len(past) == 1:
         yield f'<circle cx="{x(past[0])}" cy="{y(months[past[0]].due.mid)}" r="4" fill="#1e6b62"/>'
     if near and one.cap is not None:
         yield f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(one.cap)}" y2="{y(one.cap)}" class="cap"/>'
-        yield _text(_LEFT + 6, y(one.cap) - 5, f"cap {_short(one.cap)} ({one.cap_name})", "cap-label")
+        yield _text(
+            _LEFT + 6, y(one.cap) - 5, f"cap {_short(one.cap)} ({one.cap_name})", "cap-label"
+        )
     elif one.cap is not None:
-        yield _text(_LEFT + 6, top + 42, f"cap {_short(one.cap)} ({one.cap_name}), far above", "cap-label")
+        yield _text(
+            _LEFT + 6, top + 42, f"cap {_short(one.cap)} ({one.cap_name}), far above", "cap-label"
+        )
 
 
 def _said(months: Sequence[MonthAhead], one: Outlook) -> str:
     last = months[-1].due
-    return f"{one.term} by {months[-1].month}: {last.mid:,.2f} ({last.low:,.2f} to {last.high:,.2f})"
+    return (
+        f"{one.term} by {months[-1].month}: {last.mid:,.2f} ({last.low:,.2f} to {last.high:,.2f})"
+    )
 
 
 def _curve(points: Sequence[tuple[float, float]], kind: str, said: str) -> str:

@@ -6,7 +6,14 @@ from clauseway.app.reports import tracing
 from clauseway.app.reports.statements import cents, exact
 from clauseway.ledger.settlement import described
 from clauseway.values import USD
-from clauseway.web import LineContext, TracedClause, TracedEntry, TracedLeg, TracedRequest, TracedUnit
+from clauseway.web import (
+    LineContext,
+    TracedClause,
+    TracedEntry,
+    TracedLeg,
+    TracedRequest,
+    TracedUnit,
+)
 
 
 def line_context(trace: tracing.LineTrace) -> LineContext:
@@ -27,7 +34,10 @@ def line_context(trace: tracing.LineTrace) -> LineContext:
                 id=entry.id,
                 day=entry.day,
                 narration=entry.narration,
-                legs=tuple(TracedLeg(account=str(leg.account), amount=cents(leg.amount)) for leg in entry.postings),
+                legs=tuple(
+                    TracedLeg(account=str(leg.account), amount=cents(leg.amount))
+                    for leg in entry.postings
+                ),
             )
             for entry in trace.entries
         ),
@@ -37,7 +47,10 @@ def line_context(trace: tracing.LineTrace) -> LineContext:
         requests_note="The request that was asked for."
         if followed
         else f"{shown:,} of {line.requests:,}, the first and the last by event time.",
-        clauses=tuple(TracedClause(citation=one.citation, title=one.title, text=one.text) for one in trace.clauses),
+        clauses=tuple(
+            TracedClause(citation=one.citation, title=one.title, text=one.text)
+            for one in trace.clauses
+        ),
     )
 
 

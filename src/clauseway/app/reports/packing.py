@@ -124,7 +124,13 @@ def is_pack(path: Path) -> bool:
 
 
 def pack_month(
-    home: Home, period: str, out: Path, *, given: Given | None = None, beside_of: Path | None = None, sums: bool = False
+    home: Home,
+    period: str,
+    out: Path,
+    *,
+    given: Given | None = None,
+    beside_of: Path | None = None,
+    sums: bool = False,
 ) -> Packed:
     """Pack the statement of a settled month, or one that was given with its signatures beside it.
 
@@ -134,10 +140,18 @@ def pack_month(
     with copied(home.control, home.lake) as lake, TemporaryDirectory(prefix="clauseway-") as folder:
         stated = given.statement if given is not None else _settled(lake, days, period)
         if stated is None or stated.as_of != days:
-            raise _refused("no statement to pack", f"it is not one of {period} as JSON", str(beside_of or period))
+            raise _refused(
+                "no statement to pack",
+                f"it is not one of {period} as JSON",
+                str(beside_of or period),
+            )
         settled_ns = Books(lake.control).settled_ns(stated.receipt)
         if settled_ns is None:
-            raise _refused("the statement is not from here", "no settlement with its receipt is recorded", period)
+            raise _refused(
+                "the statement is not from here",
+                "no settlement with its receipt is recorded",
+                period,
+            )
         again = repeat(home, lake, stated)
         if again.blocked:
             raise _refused("the statement cannot be packed", " ".join(again.blocked), period)
@@ -155,7 +169,13 @@ def pack_month(
             _write_usage(again.view, needed, Path(folder) / USAGE)
         digest = _write(out, parts, period, stated.receipt, str(KnownAt(settled_ns)))
     attempts = sum(one.attempts for one in contents)
-    return Packed(file=str(out), bytes=out.stat().st_size, digest=digest, attempts=attempts, days=len(contents))
+    return Packed(
+        file=str(out),
+        bytes=out.stat().st_size,
+        digest=digest,
+        attempts=attempts,
+        days=len(contents),
+    )
 
 
 def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerification, Given, bytes]:
@@ -166,7 +186,9 @@ def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerificatio
     """
     with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
         manifest, digest = _manifest(archive, path)
-        given = Given(format="json", content=_read(archive, STATEMENT, manifest, path), statement=None)
+        given = Given(
+            format="json", content=_read(archive, STATEMENT, manifest, path), statement=None
+        )
         stated = _decoded(given.content, Statement, path, STATEMENT)
         if stated.receipt != manifest.receipt or stated.month != manifest.period:
             raise _bad(path, "its statement is not the one that its manifest names")
@@ -174,7 +196,11 @@ def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerificatio
         home = Home(Path(folder) / "home").make()
         has_usage = any(part.name == USAGE for part in manifest.parts)
         with open_lake(home) as lake:
-            _fill(lake, _decoded(_read(archive, BOOKS, manifest, path), handed_over.Rows, path, BOOKS), path)
+            _fill(
+                lake,
+                _decoded(_read(archive, BOOKS, manifest, path), handed_over.Rows, path, BOOKS),
+                path,
+            )
             usage = Path(folder) / USAGE
             if has_usage:
                 _copy(archive, manifest, usage, path)
@@ -193,7 +219,9 @@ def verify_pack(path: Path, reader: Home | None = None) -> tuple[PackVerificatio
             lines = (unchecked(line, " ".join(blocked)) for line in done.lines)
             done = msgspec.structs.replace(done, lines=tuple(lines), differences=())
         if done.same and given.content != canonical_bytes(stated):
-            done = msgspec.structs.replace(done, same=False, remarks=("The statement was written in other bytes.",))
+            done = msgspec.structs.replace(
+                done, same=False, remarks=("The statement was written in other bytes.",)
+            )
         changed = {one.day for one in (*told, *there)} - {one.day for one in told if one in there}
         signatures = b""
         if any(part.name == SIGNATURES for part in manifest.parts):
@@ -237,20 +265,30 @@ def _by_sums(
     """Why lines of a pack that tells its usage by day alone cannot be checked; nothing where one's own is the same."""
     attempts = sum(one.attempts for one in told)
     alone = f"The pack tells its usage by day alone: {attempts:,} attempts on {len(told)} days."
-    adds_up = "The lines add up to what is owed" if _adds_up(stated) else "The lines do NOT add up to what is owed"
+    adds_up = (
+        "The lines add up to what is owed"
+        if _adds_up(stated)
+        else "The lines do NOT add up to what is owed"
+    )
     if not has_own:
         return (f"{alone} {adds_up}; nothing else of them can be checked without the usage.",)
     others = {one.day for one in (*told, *there)} - {one.day for one in told if one in there}
     if not others:
         return ()
     named = ", ".join(map(str, sorted(others)))
-    return (f"{alone} The usage of this home is another on {named}. {adds_up}, and this one came out otherwise.",)
+    return (
+        f"{alone} The usage of this home is another on {named}. {adds_up}, and this one came out otherwise.",
+    )
 
 
 def _adds_up(stated: Statement) -> bool:
     """Return whether the lines of each direction sum to its total."""
     return all(
-        exact_sum(line.amount for line in stated.lines if (line.payer, line.payee) == (one.payer, one.payee))
+        exact_sum(
+            line.amount
+            for line in stated.lines
+            if (line.payer, line.payee) == (one.payer, one.payee)
+        )
         == one.total
         for one in stated.directions
     )
@@ -258,7 +296,10 @@ def _adds_up(stated: Statement) -> bool:
 
 def _needed(again: Repetition, days: Interval) -> Interval:
     """The days whose usage the settlement and its corrections stand on."""
-    begins = [again.settler.needed(period).begin for period in (days, *corrected_periods(again.settlement))]
+    begins = [
+        again.settler.needed(period).begin
+        for period in (days, *corrected_periods(again.settlement))
+    ]
     return Interval(min(begins), days.end)
 
 
@@ -269,10 +310,14 @@ def _write_usage(lake: Lake, days: Interval, out: Path) -> None:
             writer.write_table(pa.Table.from_batches([batch]).cast(USAGE_SCHEMA))
 
 
-def _write(out: Path, parts: Mapping[str, bytes | Path], period: str, receipt: str, settled: str) -> str:
+def _write(
+    out: Path, parts: Mapping[str, bytes | Path], period: str, receipt: str, settled: str
+) -> str:
     """Write a pack whole or not at all; the digest of its manifest."""
     told = tuple(_part(name, parts[name]) for name in sorted(parts))
-    manifest = _json(Manifest(format=FORMAT, period=period, receipt=receipt, settled=settled, parts=told))
+    manifest = _json(
+        Manifest(format=FORMAT, period=period, receipt=receipt, settled=settled, parts=told)
+    )
     unfinished = out.with_name(f".{out.name}.part")
     try:
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
@@ -284,7 +329,9 @@ def _write(out: Path, parts: Mapping[str, bytes | Path], period: str, receipt: s
         unfinished.unlink(missing_ok=True)
         todo = "Name a file in a folder that exists and that you may write to."
         why = error.strerror or str(error)
-        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+        raise InvalidInput(
+            Problem(what="cannot be written", why=why, where=str(out), todo=todo)
+        ) from None
     return hashlib.sha256(manifest).hexdigest()
 
 
@@ -407,11 +454,16 @@ def _rows(batch: pa.RecordBatch, path: Path) -> pa.Table:
                 raise _bad(path, f"{USAGE} has a text of {longest:,} bytes")
     table = pa.Table.from_batches([batch])
     columns = [
-        column.cast(field.type) if not pa.types.is_dictionary(field.type) else column.cast(pa.string()).cast(field.type)
+        column.cast(field.type)
+        if not pa.types.is_dictionary(field.type)
+        else column.cast(pa.string()).cast(field.type)
         for column, field in zip(table.columns, USAGE_SCHEMA, strict=True)
     ]
     rows = pa.table(dict(zip(USAGE_SCHEMA.names, columns, strict=True)), schema=USAGE_SCHEMA)
-    if any(rows[name].null_count for name in ("request_id", "attempt", "event_ns", "event_day", "recorded_ns")):
+    if any(
+        rows[name].null_count
+        for name in ("request_id", "attempt", "event_ns", "event_day", "recorded_ns")
+    ):
         raise _bad(path, f"{USAGE} has an attempt without a name or a time")
     # Bills are imported as sums of many requests: nobody says of how many.
     if not is_sound(rows, UNITS_PER_ROW_MAX):

@@ -38,7 +38,16 @@ from clauseway.pricing import Entry, PriceTable, Sale
 from clauseway.pricing.conditions import NAMES
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.metered import MeteredSum, metered_sums
-from clauseway.values import USD, BadNumber, Interval, InvalidInput, KnownAt, Problem, exact_product, read_decimal
+from clauseway.values import (
+    USD,
+    BadNumber,
+    Interval,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    exact_product,
+    read_decimal,
+)
 
 _HOURS, _HOURS_OF_WEEK = 24, 168
 # 1970 began on a Thursday: so many hours after a Monday's begin.
@@ -140,9 +149,16 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
         todo = "Write EUR=1.08: USD for one euro. Each currency once."
         try:
             rate = read_decimal(value)
-            is_code = len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()
+            is_code = (
+                len(currency) == 3
+                and currency.isascii()
+                and currency.isalpha()
+                and currency.isupper()
+            )
             if not is_code or not rate or currency == USD or currency in rates:
-                raise BadNumber("it is no currency with a rate above zero, or it is given already", todo)
+                raise BadNumber(
+                    "it is no currency with a rate above zero, or it is given already", todo
+                )
         except BadNumber as error:
             problems.append(error.problem(f"{item!r} is no rate", "--rate"))
         else:
@@ -171,7 +187,9 @@ def _check_cost(cost: str) -> None:
     if cost not in COSTS:
         todo = f"Name one of {', '.join(COSTS)}."
         why = "FOCUS has no such cost"
-        raise InvalidInput(Problem(what=f"unknown column {cost!r}", why=why, where="--cost", todo=todo))
+        raise InvalidInput(
+            Problem(what=f"unknown column {cost!r}", why=why, where="--cost", todo=todo)
+        )
 
 
 def _products(opened: Opened, prices: PriceTable) -> set[str]:
@@ -179,9 +197,15 @@ def _products(opened: Opened, prices: PriceTable) -> set[str]:
     return priced | set(opened.catalog.products)
 
 
-def _scope(bill: Bill, days: Interval | None, clouds: Sequence[str], sellers: Sequence[str], path: Path) -> Scope:
+def _scope(
+    bill: Bill, days: Interval | None, clouds: Sequence[str], sellers: Sequence[str], path: Path
+) -> Scope:
     if not bill.rows:
-        count = f"{len(bill.unread)} rows could not be read" if bill.unread else "it has no row of category Usage"
+        count = (
+            f"{len(bill.unread)} rows could not be read"
+            if bill.unread
+            else "it has no row of category Usage"
+        )
         problems = [
             Problem(what=f"{one.field} cannot be read", why=one.reason, where=str(path), line=one.line,
                     todo="Correct the row, or export the bill again.")
@@ -195,7 +219,9 @@ def _scope(bill: Bill, days: Interval | None, clouds: Sequence[str], sellers: Se
     begin, end = bill.period or (min(all_days), max(all_days) + timedelta(days=1))
     stated = Interval(min(begin, min(all_days)), max(end, max(all_days) + timedelta(days=1)))
     named = tuple(sorted({row.cloud for row in bill.rows}))
-    return Scope(days=days or stated, clouds=tuple(sorted(clouds)) or named, sellers=tuple(sorted(sellers)))
+    return Scope(
+        days=days or stated, clouds=tuple(sorted(clouds)) or named, sellers=tuple(sorted(sellers))
+    )
 
 
 def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequence[str]) -> Scope:
@@ -204,10 +230,14 @@ def _sold_by(scope: Scope, sums: Sequence[MeteredSum], bill: Bill, given: Sequen
         return scope
     issuers = {row.seller for row in bill.rows if row.cloud in scope.clouds}
     metered = {one.seller for one in sums}
-    return msgspec.structs.replace(scope, sellers=tuple(sorted(issuers)) if issuers & metered else ())
+    return msgspec.structs.replace(
+        scope, sellers=tuple(sorted(issuers)) if issuers & metered else ()
+    )
 
 
-def _compared(bill: Bill, scope: Scope, sellers: Sequence[str]) -> tuple[list[Billed], list[Billed]]:
+def _compared(
+    bill: Bill, scope: Scope, sellers: Sequence[str]
+) -> tuple[list[Billed], list[Billed]]:
     """The rows that are compared, and those left out: of another day or cloud, or sold by others than the named."""
     rows: list[Billed] = []
     left: list[Billed] = []
@@ -218,9 +248,15 @@ def _compared(bill: Bill, scope: Scope, sellers: Sequence[str]) -> tuple[list[Bi
     return rows, left
 
 
-def _charge(row: Billed | Beside, kind: str, prices: PriceTable, rates: Mapping[str, Decimal]) -> Charge:
+def _charge(
+    row: Billed | Beside, kind: str, prices: PriceTable, rates: Mapping[str, Decimal]
+) -> Charge:
     """A row that is not compared, in USD at its day's rate where there is one."""
-    rate = None if row.currency in rates or row.day is None else usd_rate(prices, row.currency, row.day)
+    rate = (
+        None
+        if row.currency in rates or row.day is None
+        else usd_rate(prices, row.currency, row.day)
+    )
     if rate is None:
         return Charge(kind=kind, cost=row.cost, currency=row.currency)
     return Charge(kind=kind, cost=exact_product(row.cost, rate), currency=USD)
@@ -235,7 +271,9 @@ def _in_usd(row: Billed, prices: PriceTable, rates: Mapping[str, Decimal]) -> Bi
     if row.currency in rates or (rate := usd_rate(prices, row.currency, row.day)) is None:
         return row
     step = exact_product(row.cost_step, rate)
-    return msgspec.structs.replace(row, cost=exact_product(row.cost, rate), currency=USD, cost_step=step)
+    return msgspec.structs.replace(
+        row, cost=exact_product(row.cost, rate), currency=USD, cost_step=step
+    )
 
 
 def sums_of(lake: Lake, days: Interval, prices: PriceTable) -> list[MeteredSum]:
@@ -318,21 +356,35 @@ def _other(entry: Entry, sale: Sale, day: date, known_at: KnownAt) -> OtherPrice
     says = f"{Decimal(entry.price).scaleb(-6).normalize():f} USD per million ({entry.place})"
     miss = entry.conditions.miss(sale)
     if entry.known_at.instant_ns > known_at.instant_ns:
-        return OtherPrice(price=price, cause=KNOWN_LATER, detail=f"{says}, recorded on {entry.known_at.day}")
+        return OtherPrice(
+            price=price, cause=KNOWN_LATER, detail=f"{says}, recorded on {entry.known_at.day}"
+        )
     tier = entry.conditions.names[_TIER]
     if tier and tier != sale.tier:
         return OtherPrice(price=price, cause=OTHER_TIER, detail=f"{says}, of the tier {tier}")
     if entry.conditions.above:
         return OtherPrice(
-            price=price, cause=OTHER_TIER, detail=f"{says}, for more than {entry.conditions.above} input tokens"
+            price=price,
+            cause=OTHER_TIER,
+            detail=f"{says}, for more than {entry.conditions.above} input tokens",
         )
     if day not in entry.interval:
-        until = "" if entry.interval.end == date.max else f" until {entry.interval.end - timedelta(days=1)}"
-        return OtherPrice(price=price, cause=OTHER_DAY, detail=f"{says}, from {entry.interval.begin}{until}")
-    return OtherPrice(price=price, cause=OTHER_PLACE, detail=f"{says}; {miss or 'another entry goes before it'}")
+        until = (
+            ""
+            if entry.interval.end == date.max
+            else f" until {entry.interval.end - timedelta(days=1)}"
+        )
+        return OtherPrice(
+            price=price, cause=OTHER_DAY, detail=f"{says}, from {entry.interval.begin}{until}"
+        )
+    return OtherPrice(
+        price=price, cause=OTHER_PLACE, detail=f"{says}; {miss or 'another entry goes before it'}"
+    )
 
 
-def _discounts(prices: PriceTable, everything: PriceTable, sale: Sale, unit: Unit, day: date) -> Iterator[OtherPrice]:
+def _discounts(
+    prices: PriceTable, everything: PriceTable, sale: Sale, unit: Unit, day: date
+) -> Iterator[OtherPrice]:
     """The list price where a discount was taken, and the other way round."""
     won = prices.row(sale, day).won.get(unit)
     if won is not None and won.discount is not None:
@@ -343,6 +395,8 @@ def _discounts(prices: PriceTable, everything: PriceTable, sale: Sale, unit: Uni
         return
     for entry in everything.looked_at(sale, unit):
         if entry.is_discount:
-            kept = exact_product(Decimal(won.price), (_HUNDRED - entry.percent).scaleb(-2)).scaleb(-12)
+            kept = exact_product(Decimal(won.price), (_HUNDRED - entry.percent).scaleb(-2)).scaleb(
+                -12
+            )
             detail = f"less the {entry.percent.normalize():f} % of {entry.place}, which does not hold here"
             yield OtherPrice(price=kept, cause=DISCOUNT, detail=detail)

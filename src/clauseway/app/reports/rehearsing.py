@@ -21,7 +21,13 @@ from clauseway.app.books.basis import basis_of
 from clauseway.app.books.sealing import open_lake
 from clauseway.app.books.settling import Settler, latest_settlements, month
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.library import OpenAgreement, agreement_of, documents_of, read_text, with_recorded
+from clauseway.app.opening.library import (
+    OpenAgreement,
+    agreement_of,
+    documents_of,
+    read_text,
+    with_recorded,
+)
 from clauseway.app.opening.several import each_of
 from clauseway.app.reports.forecasting import accepted_in, supposing
 from clauseway.app.reports.reconciling import sale_of, sums_of, usd_rate
@@ -33,7 +39,16 @@ from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.metered import MeteredSum
-from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, day_after, exact_product, exact_sum
+from clauseway.values import (
+    FOREVER,
+    Interval,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    day_after,
+    exact_product,
+    exact_sum,
+)
 
 PERMITTED = "permitted"
 REFUSED, MOVED, OPENED, ADMITTED = "refused", "moved", "opened", "admitted"
@@ -136,7 +151,9 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
     drafted = agreement_of({**documents, name: text})
     last, new = real.agreement.amendments[-1], _new_in(drafted.agreement, name)
     if new.effective <= last.effective:
-        line = next((n for n, one in enumerate(text.splitlines(), 1) if one.startswith("effective:")), 1)
+        line = next(
+            (n for n, one in enumerate(text.splitlines(), 1) if one.startswith("effective:")), 1
+        )
         raise InvalidInput(
             Problem(
                 what=f"{new.id} takes effect on {new.effective}",
@@ -156,7 +173,9 @@ def _documents(folder: Path | None, home: Home) -> Mapping[str, str]:
         return documents_of(folder) if folder is not None else held[0].documents
     names = ", ".join(one.agreement.id for one in held)
     why, todo = f"this home settles under {names}", "Name the one's folder with --agreement."
-    raise InvalidInput(Problem(what="which agreement is amended", why=why, where="--agreement", todo=todo))
+    raise InvalidInput(
+        Problem(what="which agreement is amended", why=why, where="--agreement", todo=todo)
+    )
 
 
 def _new_in(agreement: Agreement, document: str) -> Amendment:
@@ -168,7 +187,8 @@ def played_as_if(drafted: OpenAgreement, day: date) -> OpenAgreement:
     itself stays."""
     *earlier, last = drafted.agreement.amendments
     terms = tuple(
-        msgspec.structs.replace(term, begins=day) if term.begins == last.effective else term for term in last.terms
+        msgspec.structs.replace(term, begins=day) if term.begins == last.effective else term
+        for term in last.terms
     )
     moved = msgspec.structs.replace(
         last, announced=day, effective=day, known=KnownAt.always(), terms=terms
@@ -208,7 +228,9 @@ def rehearse(
             before = real.agreement.amendments[-1]
             why = f"{before.id} took effect on {before.effective}, and the draft comes after it"
             todo = "Name a later day."
-            raise InvalidInput(Problem(what=f"{start} is too early", why=why, where="--as-if", todo=todo))
+            raise InvalidInput(
+                Problem(what=f"{start} is too early", why=why, where="--as-if", todo=todo)
+            )
         played = played_as_if(drafted, start)
         sums = sums_of(lake, days, prices)
         traffic = Traffic(real, played, prices, chosen)
@@ -240,13 +262,20 @@ def _played(lake: Lake, first: date | None, last: date | None) -> Interval:
     if not begins or not ends:
         todo = "Meter some, import some (usage import), or name the home that has it with --home."
         raise InvalidInput(
-            Problem(what="there is no traffic", why="no usage is sealed", where=str(lake.root), todo=todo)
+            Problem(
+                what="there is no traffic",
+                why="no usage is sealed",
+                where=str(lake.root),
+                todo=todo,
+            )
         )
     days = Interval(first or min(begins), day_after(last or max(ends)))
     if days.is_empty:
         todo = "Name a first day that is not after the last."
         why = f"nothing lies from {days.begin} up to {days.end}"
-        raise InvalidInput(Problem(what="no day is left to play", why=why, where="--from", todo=todo))
+        raise InvalidInput(
+            Problem(what="no day is left to play", why=why, where="--from", todo=todo)
+        )
     return days
 
 
@@ -301,7 +330,11 @@ class Traffic:
     """Recorded sales asked again, under the agreement as it is and under the draft."""
 
     def __init__(
-        self, real: OpenAgreement, played: OpenAgreement, prices: PriceTable, readings: Mapping[str, str]
+        self,
+        real: OpenAgreement,
+        played: OpenAgreement,
+        prices: PriceTable,
+        readings: Mapping[str, str],
     ) -> None:
         self.real, self.played, self.prices, self.readings = real, played, prices, readings
         self.tables = [Tables(one.agreement, one.catalog, one.facts) for one in (real, played)]
@@ -405,7 +438,16 @@ class Traffic:
             for alike, count in self._alike.items()
         ]
         return tuple(
-            sorted(rows, key=lambda row: (order.index(row.what), -row.requests, row.product, row.cloud, row.seller))
+            sorted(
+                rows,
+                key=lambda row: (
+                    order.index(row.what),
+                    -row.requests,
+                    row.product,
+                    row.cloud,
+                    row.seller,
+                ),
+            )
         )
 
     def not_asked(self) -> tuple[NotAsked, ...]:
@@ -419,13 +461,17 @@ def _deciding(verdict: Verdict) -> Deciding:
     return Deciding(
         outcome=verdict.outcome.value,
         terms=tuple(dict.fromkeys(reason.term for reason in verdict.reasons)),
-        places=tuple(dict.fromkeys(f"{reason.document}:{reason.line}" for reason in verdict.reasons)),
+        places=tuple(
+            dict.fromkeys(f"{reason.document}:{reason.line}" for reason in verdict.reasons)
+        ),
     )
 
 
 def _charge(one: MeteredSum, prices: PriceTable, day: date) -> Decimal | None:
     row = prices.row(sale_of(one), day)
-    quantities = {unit: count for unit, count in billable(one.units, frozenset(row.prices)).items() if count}
+    quantities = {
+        unit: count for unit, count in billable(one.units, frozenset(row.prices)).items() if count
+    }
     rate = usd_rate(prices, row.currency, day)
     if rate is None or any(unit not in row.prices for unit in quantities):
         return None

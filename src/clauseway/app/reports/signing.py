@@ -56,17 +56,29 @@ class Signing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def holds(self) -> bool:
-        return not self.changed and not self.edited and all(one.valid and one.trusted for one in self.signatures)
+        return (
+            not self.changed
+            and not self.edited
+            and all(one.valid and one.trusted for one in self.signatures)
+        )
 
 
-def sign(home: Home, path: Path, given: Given, party: str, key: Path | None, role: str = SIGNED) -> Signing:
+def sign(
+    home: Home, path: Path, given: Given, party: str, key: Path | None, role: str = SIGNED
+) -> Signing:
     """Sign a statement as a party; the signatures are written beside it. Raises InvalidInput: not a statement's JSON as
     it was written, not a party to it, signed before, nothing to countersign, or no key."""
     return _added(home, path, given, party, key, role, ())
 
 
 def countersign(
-    home: Home, path: Path, given: Given, party: str, key: Path | None, pack: Path | None = None, unverified: str = ""
+    home: Home,
+    path: Path,
+    given: Given,
+    party: str,
+    key: Path | None,
+    pack: Path | None = None,
+    unverified: str = "",
 ) -> Signing:
     """Sign a statement that another party has signed, and whose signatures hold.
 
@@ -86,7 +98,9 @@ def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path 
     if pack is not None:
         verified, packed, _ = verify_pack(pack, home)
         if packed.content != canonical_bytes(statement):
-            raise InvalidInput(Problem(what=what, why="the pack holds another statement", where=where, todo=todo))
+            raise InvalidInput(
+                Problem(what=what, why="the pack holds another statement", where=where, todo=todo)
+            )
         is_same = verified.same
     else:
         is_same = verify_statement(home, statement).same
@@ -96,7 +110,13 @@ def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path 
 
 
 def dispute(
-    home: Home, path: Path, given: Given, party: str, key: Path | None, lines: Sequence[str], reason: str
+    home: Home,
+    path: Path,
+    given: Given,
+    party: str,
+    key: Path | None,
+    lines: Sequence[str],
+    reason: str,
 ) -> Signing:
     """Sign a statement but for some lines, and say why. Raises InvalidInput."""
     disputes = tuple(DisputedLine(line=line, reason=reason) for line in lines)
@@ -146,7 +166,12 @@ def _added(
     private = private_key(party, key)
     at = str(KnownAt(time.time_ns() // 1_000_000_000 * 1_000_000_000))
     own = Signature(
-        party=party, role=role, at=at, key=public_of(private), disputes=disputes, unverified=unverified or msgspec.UNSET
+        party=party,
+        role=role,
+        at=at,
+        key=public_of(private),
+        disputes=disputes,
+        unverified=unverified or msgspec.UNSET,
     )
     document = msgspec.structs.replace(document, signatures=(*document.signatures, own))
     signature = private.sign(payload(document, len(document.signatures) - 1))
@@ -156,7 +181,9 @@ def _added(
         beside(path).write_bytes(written(document))
     except OSError as error:
         why, todo = error.strerror or str(error), "Put the statement where you may write beside it."
-        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(beside(path)), todo=todo)) from None
+        raise InvalidInput(
+            Problem(what="cannot be written", why=why, where=str(beside(path)), todo=todo)
+        ) from None
     signing = signing_of(home, path, given)
     assert signing is not None, "it was just written"
     return signing
@@ -171,12 +198,17 @@ def _signable(path: Path, given: Given, party: str) -> Statement:
         raise InvalidInput(Problem(what=what, why=why, where=str(path), todo=todo))
     parties = {name for one in given.statement.directions for name in (one.payer, one.payee)}
     if party not in parties:
-        why, todo = f"{party} neither pays nor is paid by it", f"Its parties: {', '.join(sorted(parties)) or 'none'}."
+        why, todo = (
+            f"{party} neither pays nor is paid by it",
+            f"Its parties: {', '.join(sorted(parties)) or 'none'}.",
+        )
         raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))
     return given.statement
 
 
-def _refuse(path: Path, document: Signatures, before: Signing | None, party: str, role: str) -> None:
+def _refuse(
+    path: Path, document: Signatures, before: Signing | None, party: str, role: str
+) -> None:
     what, where = "it cannot be signed", str(beside(path))
     if before is not None and (before.changed or not all(one.valid for one in before.signatures)):
         why = "; ".join(before.changed) or "a signature under it is not valid"
@@ -186,8 +218,13 @@ def _refuse(path: Path, document: Signatures, before: Signing | None, party: str
         todo = "Move the signatures away to begin again."
         raise InvalidInput(Problem(what=what, why=f"{party} has signed it", where=where, todo=todo))
     if role == COUNTERSIGNED and not document.signatures:
-        why, todo = "nobody has signed it yet", f"Sign it: clauseway statement sign {path.name} --party {party}."
-        raise InvalidInput(Problem(what="it cannot be countersigned", why=why, where=where, todo=todo))
+        why, todo = (
+            "nobody has signed it yet",
+            f"Sign it: clauseway statement sign {path.name} --party {party}.",
+        )
+        raise InvalidInput(
+            Problem(what="it cannot be countersigned", why=why, where=where, todo=todo)
+        )
 
 
 def _read(path: Path) -> Signatures:

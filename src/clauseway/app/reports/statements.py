@@ -71,16 +71,26 @@ def _is_restatement(statement: Statement) -> bool:
 
 def _parts(statement: Statement, direction: Direction) -> str:
     """What a direction's amount is the sum of, where it is more than the month's own share."""
-    due = [one for one in statement.dues if (one.payer, one.payee) == (direction.payer, direction.payee)]
+    due = [
+        one
+        for one in statement.dues
+        if (one.payer, one.payee) == (direction.payer, direction.payee)
+    ]
     named = (
         ("share", exact_sum(one.share for one in due)),
         ("corrections of closed months", exact_sum(one.corrections for one in due)),
         ("restatements of closed months", exact_sum(one.restated for one in due)),
     )
     several = direction.corrections or direction.restated
-    parts = [" + ".join(f"{name} {cents(amount)}" for name, amount in named if amount)] if several else []
+    parts = (
+        [" + ".join(f"{name} {cents(amount)}" for name, amount in named if amount)]
+        if several
+        else []
+    )
     if direction.changes:
-        parts.append(f"of it {cents(exact_sum(one.amount for one in direction.changes))} by this restatement")
+        parts.append(
+            f"of it {cents(exact_sum(one.amount for one in direction.changes))} by this restatement"
+        )
     return ", ".join(filter(None, parts))
 
 
@@ -96,20 +106,26 @@ def _calendar(statement: Statement) -> tuple[DueLine, ...]:
             withheld=cents(one.withheld),
             paid=cents(one.paid),
         )
-        for day, one in sorted(dated, key=lambda each: (each[0], each[1].payer, each[1].payee, each[1].term))
+        for day, one in sorted(
+            dated, key=lambda each: (each[0], each[1].payer, each[1].payee, each[1].term)
+        )
     )
 
 
 def _standing_note(assumption: StandsOn) -> str:
     if assumption.standing in (ESTIMATED, STATED):
         return assumption.text
-    return f"{assumption.text} {'Accepted by name.' if assumption.accepted else 'Holds by default.'}"
+    return (
+        f"{assumption.text} {'Accepted by name.' if assumption.accepted else 'Holds by default.'}"
+    )
 
 
 def _assumed(statement: Statement, names: Set[str]) -> str:
     """Assumptions by name with their values, those that had to be accepted first."""
     used = [assumption for assumption in statement.assumptions if assumption.name in names]
-    reported_first = sorted(used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name))
+    reported_first = sorted(
+        used, key=lambda assumption: (assumption.standing_of_figure == OURS, assumption.name)
+    )
     return " · ".join(f"{one.name} = {one.in_words}" for one in reported_first)
 
 
@@ -133,7 +149,9 @@ def percent(rate: Decimal) -> str:
 def _section(statement: Statement, share: ShareResult) -> StatementSection:
     notes = []
     stands_on = {share.rate_name, share.cap.name if share.cap is not None else ""}
-    stands_on |= {name for line in statement.lines if _is_of(line, share) for name in line.assumptions}
+    stands_on |= {
+        name for line in statement.lines if _is_of(line, share) for name in line.assumptions
+    }
     if share.ended_by is not None and share.end == share.days.end and share.end != FOREVER:
         notes.append(
             f"Ended with {share.end - timedelta(days=1)} by {share.ended_by.term} ({share.ended_by.document})."
@@ -163,7 +181,12 @@ def _section(statement: Statement, share: ShareResult) -> StatementSection:
 
 
 def _is_of(line: Line, share: ShareResult) -> bool:
-    return (line.payer, line.payee, line.term, line.days) == (share.payer, share.payee, share.term, share.days)
+    return (line.payer, line.payee, line.term, line.days) == (
+        share.payer,
+        share.payee,
+        share.term,
+        share.days,
+    )
 
 
 def _no_usage(share: ShareResult) -> StatementLine:
@@ -204,11 +227,17 @@ def _moved(share: ShareResult, line: ShareLine) -> tuple[str, ...]:
     charged = f"{line.requests:,} {'request' if line.requests == 1 else 'requests'}, charged {exact(line.base)}"
     if share.bands:
         bands = ", ".join(f"{percent(band.rate)} above {cents(band.above)}" for band in share.bands)
-        capped = " within the cap" if share.cap is not None and share.cap.reached is not None else ""
+        capped = (
+            " within the cap" if share.cap is not None and share.cap.reached is not None else ""
+        )
         at = f"at {percent(line.rate)}, {bands} of the cumulative base"
         return charged, f"{at} {exact(line.base)} is {exact(line.moved)}{capped}"
     plain = exact_product(line.base, line.rate)
-    return charged, f"{percent(line.rate)} of {exact(line.base)} is {exact(plain)}", *_clipped(share, plain, line.moved)
+    return (
+        charged,
+        f"{percent(line.rate)} of {exact(line.base)} is {exact(plain)}",
+        *_clipped(share, plain, line.moved),
+    )
 
 
 def _clipped(share: ShareResult, before: Decimal, moved: Decimal) -> tuple[str, ...]:
@@ -226,7 +255,9 @@ def _by_cumulative(share: ShareResult) -> str:
 def _terms_of_payment(share: ShareResult) -> list[str]:
     notes = []
     if share.payment is not None:
-        notes.append(f"Paid every {share.payment.every}, due {share.payment.due_days} days after its last day.")
+        notes.append(
+            f"Paid every {share.payment.every}, due {share.payment.due_days} days after its last day."
+        )
     if share.withholding:
         notes.append(f"{percent(share.withholding)} is withheld from each payment.")
     return notes
@@ -236,15 +267,29 @@ def _changed_sections(statement: Statement, direction: Direction) -> list[Statem
     """What a closed period owes that came late, and what is disputed; each with why."""
     sections = []
     if direction.corrections:
-        lines = [_change(change, _id(statement, change, is_restated=False)) for change in direction.corrections]
-        sections.append(_changed(statement, direction, "corrections of closed months", direction.corrections, lines))
+        lines = [
+            _change(change, _id(statement, change, is_restated=False))
+            for change in direction.corrections
+        ]
+        sections.append(
+            _changed(
+                statement, direction, "corrections of closed months", direction.corrections, lines
+            )
+        )
     if direction.restated:
-        lines = [_change(change, _id(statement, change, is_restated=True)) for change in direction.restated]
+        lines = [
+            _change(change, _id(statement, change, is_restated=True))
+            for change in direction.restated
+        ]
         heading = "restatements of closed months, due with this one"
         sections.append(_changed(statement, direction, heading, direction.restated, lines))
     if direction.changes:
         lines = [_change(change, "") for change in direction.changes]
-        sections.append(_changed(statement, direction, "restated, and in the lines above", direction.changes, lines))
+        sections.append(
+            _changed(
+                statement, direction, "restated, and in the lines above", direction.changes, lines
+            )
+        )
     return sections
 
 
@@ -288,7 +333,11 @@ def _ended_section(ended: Ended, statement: Statement) -> StatementSection:
     """Nothing due from a day on, and the clause that says so."""
     begin = max(ended.day, statement.as_of.begin)
     nothing = StatementLine(
-        label=f"nothing due from {ended.day} on", base="0.00", rate="–", amount="0.00", citations=(ended.citation,)
+        label=f"nothing due from {ended.day} on",
+        base="0.00",
+        rate="–",
+        amount="0.00",
+        citations=(ended.citation,),
     )
     return StatementSection(
         heading=f"{ended.term}, ended",

@@ -146,8 +146,13 @@ def disputed_days(home: Home, line: str, party: str, reason: str, day: date | No
     """Dispute all that a line was charged, a day at a time; again it changes nothing. Raises InvalidInput."""
     trace = trace_line(home, line)
     if party not in (trace.line.payer, trace.line.payee):
-        why, todo = f"{party} neither pays nor is paid by it", f"Ask {trace.line.payer} or {trace.line.payee}."
-        raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="--party", todo=todo))
+        why, todo = (
+            f"{party} neither pays nor is paid by it",
+            f"Ask {trace.line.payer} or {trace.line.payee}.",
+        )
+        raise InvalidInput(
+            Problem(what="it cannot be disputed", why=why, where="--party", todo=todo)
+        )
     if not trace.days:
         why, todo = "it has no usage", "Dispute the lines of the months that it corrects."
         raise InvalidInput(Problem(what="it cannot be disputed", why=why, where="LINE", todo=todo))
@@ -195,14 +200,24 @@ def _find(home: Home, name: str) -> _Found:
         return every[0]
     todo = "Take the name from a statement: clauseway statement --period 2026-05."
     if not every:
-        raise InvalidInput(Problem(what=f"no line {name!r}", why="no settled month has it", where="LINE", todo=todo))
-    told = ", ".join(f"{one.line.id} ({one.line.product} on {one.line.cloud}, {one.period})" for one in every[:5])
-    raise InvalidInput(Problem(what=f"{len(every)} lines begin with {name!r}", why=told, where="LINE", todo=todo))
+        raise InvalidInput(
+            Problem(
+                what=f"no line {name!r}", why="no settled month has it", where="LINE", todo=todo
+            )
+        )
+    told = ", ".join(
+        f"{one.line.id} ({one.line.product} on {one.line.cloud}, {one.period})" for one in every[:5]
+    )
+    raise InvalidInput(
+        Problem(what=f"{len(every)} lines begin with {name!r}", why=told, where="LINE", todo=todo)
+    )
 
 
 def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
     of_id = {
-        line_id(settlement.period, share, line): (share, line) for share in settlement.shares for line in share.lines
+        line_id(settlement.period, share, line): (share, line)
+        for share in settlement.shares
+        for line in share.lines
     }
     changes = {
         change_id(settlement.period, change, is_restated=is_restated): change
@@ -226,7 +241,11 @@ def _lines(period: str, settlement: Settlement) -> Iterator[_Found]:
             )
         else:
             change = changes[line.id]
-            does = f"It corrects {line.corrects}" if line.corrects else f"It is what restated {line.restates}"
+            does = (
+                f"It corrects {line.corrects}"
+                if line.corrects
+                else f"It is what restated {line.restates}"
+            )
             was = f"{does}: {change.old} was stated and {change.new} is due."
             restated = references(change.period)[0]
             yield _Found(
@@ -253,7 +272,9 @@ class _Tracer:
         self._settlement, self._line, self._found = found.settlement, found.line, found
         self._period = found.period
         line = self._line
-        self._selection = Selection(days=line.days, seller=line.seller, cloud=line.cloud, product=line.product)
+        self._selection = Selection(
+            days=line.days, seller=line.seller, cloud=line.cloud, product=line.product
+        )
         self._days = self._charges_by_day()
         self._charged = exact_sum(day.charged for day in self._days)
         base = found.base - found.adjusted
@@ -282,7 +303,9 @@ class _Tracer:
         own, period = self._found.reference, self._settlement.period
         later = f"|{period.begin}|{own.removeprefix(references(period)[0])}"
         for entry in self._lake.control.entries(own, "correction|"):
-            if entry.reference == own or (not self._line.is_change and entry.reference.endswith(later)):
+            if entry.reference == own or (
+                not self._line.is_change and entry.reference.endswith(later)
+            ):
                 yield entry
 
     def _charges_by_day(self) -> tuple[DayCharge, ...]:
@@ -300,10 +323,16 @@ class _Tracer:
         for charge in charges_of(attempts(self._lake, self._selection), self._prices):
             summed = sums.setdefault((charge.unit.column, charge.price, charge.source), [0])
             summed[0] += charge.quantity
-        return tuple(_unit(unit, quantity, price, source) for (unit, price, source), [quantity] in sorted(sums.items()))
+        return tuple(
+            _unit(unit, quantity, price, source)
+            for (unit, price, source), [quantity] in sorted(sums.items())
+        )
 
     def _ends(self) -> tuple[TracedRequest, ...]:
-        return tuple(self._request(one) for one in attempts(self._lake, self._selection, first=_SHOWN, last=_SHOWN))
+        return tuple(
+            self._request(one)
+            for one in attempts(self._lake, self._selection, first=_SHOWN, last=_SHOWN)
+        )
 
     def _followed(self, request: str) -> tuple[TracedRequest, ...]:
         """Every attempt of a request in the line, with where the line's share stood."""
@@ -316,10 +345,17 @@ class _Tracer:
                 continue
             before = self._charged_before(one)
             share = [self._share(before), self._share(before + traced.charged)]
-            followed.append(msgspec.structs.replace(traced, share_before=share[0], share_after=share[1]))
+            followed.append(
+                msgspec.structs.replace(traced, share_before=share[0], share_after=share[1])
+            )
         if not followed:
-            why, todo = "the line's days hold no such request that was charged", "Take it from the line's requests."
-            raise InvalidInput(Problem(what=f"no request {request!r}", why=why, where="--request", todo=todo))
+            why, todo = (
+                "the line's days hold no such request that was charged",
+                "Take it from the line's requests.",
+            )
+            raise InvalidInput(
+                Problem(what=f"no request {request!r}", why=why, where="--request", todo=todo)
+            )
         return tuple(followed)
 
     def _request_of_cent(self, cent: int) -> str:
@@ -351,12 +387,16 @@ class _Tracer:
         earlier = [one.charged for one in self._days if one.day < day]
         key = (attempt.event_ns, attempt.request_id, attempt.attempt)
         same_day = [
-            self._charge(one) for one in self._attempts_of(day) if (one.event_ns, one.request_id, one.attempt) < key
+            self._charge(one)
+            for one in self._attempts_of(day)
+            if (one.event_ns, one.request_id, one.attempt) < key
         ]
         return exact_sum([*earlier, *same_day])
 
     def _attempts_of(self, day: date) -> Iterator[Attempt]:
-        return attempts(self._lake, msgspec.structs.replace(self._selection, days=Interval(day, day_after(day))))
+        return attempts(
+            self._lake, msgspec.structs.replace(self._selection, days=Interval(day, day_after(day)))
+        )
 
     def _share(self, charged: Decimal) -> Decimal:
         """The line's share of so much charged, by its rate and unrounded."""
@@ -376,7 +416,9 @@ class _Tracer:
             upstream_id=attempt.upstream_id,
             decision=attempt.decision,
             terms=attempt.terms,
-            units=tuple(_unit(one.unit.column, one.quantity, one.price, one.source) for one in charge.lines),
+            units=tuple(
+                _unit(one.unit.column, one.quantity, one.price, one.source) for one in charge.lines
+            ),
             charged=in_usd(charge, _day_of(attempt), self._prices),
         )
 
@@ -420,9 +462,15 @@ def _clause(opened: Opened, citation: Citation) -> TracedClause:
     several = each_of(opened)
     for one in several:
         for amendment in one.agreement.amendments:
-            place = f"{one.agreement.id}/{amendment.document}" if len(several) > 1 else amendment.document
+            place = (
+                f"{one.agreement.id}/{amendment.document}"
+                if len(several) > 1
+                else amendment.document
+            )
             above = [clause for clause in amendment.clauses if clause.line <= citation.line]
             if place == citation.document and above:
                 last = max(above, key=lambda clause: clause.line)
-                return TracedClause(citation=citation, title=f"{last.number} {last.title}", text=last.text)
+                return TracedClause(
+                    citation=citation, title=f"{last.number} {last.title}", text=last.text
+                )
     return TracedClause(citation=citation, title="", text="")

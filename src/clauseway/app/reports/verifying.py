@@ -119,7 +119,9 @@ def verify_given(home: Home, given: Given) -> Verification:
         return _verify_print(home, given)
     done = verify_statement(home, given.statement)
     if done.same and given.content != canonical_bytes(given.statement):
-        remark = "The file says the same in other bytes than those that are signed: it was written anew."
+        remark = (
+            "The file says the same in other bytes than those that are signed: it was written anew."
+        )
         return msgspec.structs.replace(done, same=False, remarks=(*done.remarks, remark))
     return done
 
@@ -164,7 +166,8 @@ def _lines(stated: Statement, found: Statement, blocked: str) -> Iterator[LineCh
         verdict = THE_SAME if old == new else CANNOT_BE_CHECKED if blocked else DIFFERS
         yield LineCheck(
             line=name,
-            of=f"{line.product} on {line.cloud}" + (f", sold by {line.seller}" if line.seller else ""),
+            of=f"{line.product} on {line.cloud}"
+            + (f", sold by {line.seller}" if line.seller else ""),
             stated=amount,
             verdict=verdict,
             differs_by=moved if verdict == DIFFERS else _ZERO,
@@ -174,7 +177,9 @@ def _lines(stated: Statement, found: Statement, blocked: str) -> Iterator[LineCh
 
 def unchecked(line: LineCheck, because: str) -> LineCheck:
     """A line of which nothing was performed again."""
-    return msgspec.structs.replace(line, verdict=CANNOT_BE_CHECKED, differs_by=_ZERO, because=because)
+    return msgspec.structs.replace(
+        line, verdict=CANNOT_BE_CHECKED, differs_by=_ZERO, because=because
+    )
 
 
 class Repetition(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,7 +203,12 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
     """Settle again, on a copy of the home's lake, what a statement says. Raises InvalidInput."""
     inputs = stated.inputs
     opened, readings = settled_agreement(home, inputs.agreement), inputs.readings or {}
-    assume = [f"{one.name}={value}" for one in stated.assumptions if one.accepted for value in one.value.split("; ")]
+    assume = [
+        f"{one.name}={value}"
+        for one in stated.assumptions
+        if one.accepted
+        for value in one.value.split("; ")
+    ]
     books = Books(lake.control)
     vouchers = _vouchers_then(books.vouchers(), inputs.vouchers)
     settled_ns = books.settled_ns(stated.receipt)
@@ -230,7 +240,9 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
         last = kept[-1]
         found = corrected(found, last.corrections, last.inputs.closed, last.restated)
     elif inputs.closed:
-        remarks.append("The corrections of closed months cannot be repeated: the settlement itself is not here.")
+        remarks.append(
+            "The corrections of closed months cannot be repeated: the settlement itself is not here."
+        )
     return Repetition(
         settlement=found,
         without_late=without_late,
@@ -243,7 +255,9 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
     )
 
 
-def performed_corrections(home: Home, lake: Lake, stated: Statement, again: Repetition) -> Settlement:
+def performed_corrections(
+    home: Home, lake: Lake, stated: Statement, again: Repetition
+) -> Settlement:
     """The settlement with what it owes for closed periods, computed anew. `lake` has a copy of the control data.
 
     Where that comes to the same amounts, the causes stay in the words in which they were stated. Usage of a closed
@@ -282,14 +296,19 @@ def corrected_periods(settlement: Settlement) -> set[Interval]:
 
 def _amounts(settlement: Settlement) -> list[tuple[object, ...]]:
     changes = (*settlement.corrections, *settlement.restated)
-    return [(one.period, one.term, one.line, one.old, one.new, one.old_base, one.new_base) for one in changes]
+    return [
+        (one.period, one.term, one.line, one.old, one.new, one.old_base, one.new_base)
+        for one in changes
+    ]
 
 
 def _views(lake: Lake, inputs: Inputs, known_at: KnownAt, settled_ns: int | None) -> Iterator[Lake]:
     """The lake as it may have been: the first that has the usage which was settled is taken."""
     if inputs.batches:
         newest, rows = _batches_then(lake, inputs)
-        is_apart = sum(file.rows for file in lake.as_known(lake.known_ns, newest).usage_files()) == rows
+        is_apart = (
+            sum(file.rows for file in lake.as_known(lake.known_ns, newest).usage_files()) == rows
+        )
         # Merged with what came later, rows say themselves when they became known.
         yield lake.as_known(lake.known_ns, newest) if is_apart else lake.as_known(newest)
         return
@@ -368,7 +387,10 @@ def _verify_print(home: Home, given: Given) -> Verification:
                     return done
                 remark = f"The {given.format} names the statement of {period} and is not what is written of it."
                 return msgspec.structs.replace(done, same=False, remarks=(*done.remarks, remark))
-    what, why = "whose statement it is cannot be told", "it names none of the statements that are settled here"
+    what, why = (
+        "whose statement it is cannot be told",
+        "it names none of the statements that are settled here",
+    )
     todo = "Give the statement as JSON, which says what it was made from, or settle the month here."
     raise InvalidInput(Problem(what=what, why=why, where="FILE", todo=todo))
 

@@ -80,7 +80,9 @@ def what_if(
     with open_lake(home) as lake:
         vouchers = Books(lake.control).vouchers()
         real = Settler(lake, opened, prices, readings, vouchers).settle(days, accepted)
-        as_if = Settler(lake, other, prices, {**readings, **otherwise.readings}, vouchers).settle(days, supposed)
+        as_if = Settler(lake, other, prices, {**readings, **otherwise.readings}, vouchers).settle(
+            days, supposed
+        )
     return WhatIf(
         period=period,
         under=_in_words(otherwise),
@@ -159,12 +161,16 @@ def _unknown(item: str, opened: Opened, readings: Iterable[str], figures: Iterab
 def as_amended_by(opened: Opened, last: Mapping[str, str]) -> Opened:
     """The agreements, each without what came after its named amendment."""
     if isinstance(opened, OpenAgreements):
-        return OpenAgreements(tuple(_up_to(one, last.get(one.agreement.id, "")) for one in opened.each))
+        return OpenAgreements(
+            tuple(_up_to(one, last.get(one.agreement.id, "")) for one in opened.each)
+        )
     return _up_to(opened, last.get(opened.agreement.id, ""))
 
 
 def _up_to(one: OpenAgreement, last: str) -> OpenAgreement:
-    return msgspec.structs.replace(one, agreement=amended_up_to(one.agreement, last)) if last else one
+    return (
+        msgspec.structs.replace(one, agreement=amended_up_to(one.agreement, last)) if last else one
+    )
 
 
 def amended_up_to(agreement: Agreement, last: str) -> Agreement:

@@ -52,7 +52,9 @@ class BurnDown(msgspec.Struct, frozen=True, kw_only=True):
     products: tuple[str, ...] = ()
 
 
-def burn_downs(home: Home, configuration: Configuration, prices: PriceTable, day: date) -> list[BurnDown]:
+def burn_downs(
+    home: Home, configuration: Configuration, prices: PriceTable, day: date
+) -> list[BurnDown]:
     """Every commitment of the configuration as of the end of a day. Raises InvalidInput where usage has no price."""
     try:
         lines = _lines(home, configuration.commitment, prices, day)
@@ -66,13 +68,20 @@ def spent_by_name(home: Home, configuration: Configuration, prices: PriceTable) 
     nothing: who may come in and where requests go must not hang on a price that was once forgotten."""
     lines = _lines(home, configuration.commitment, prices, FOREVER, known_only=True)
     return {
-        written.name: int(sum((line.amount for line in lines if counts(written, line)), Decimal(0)).scaleb(12))
+        written.name: int(
+            sum((line.amount for line in lines if counts(written, line)), Decimal(0)).scaleb(12)
+        )
         for written in configuration.commitment
     }
 
 
 def _lines(
-    home: Home, commitments: Sequence[CommitmentWritten], prices: PriceTable, day: date, *, known_only: bool = False
+    home: Home,
+    commitments: Sequence[CommitmentWritten],
+    prices: PriceTable,
+    day: date,
+    *,
+    known_only: bool = False,
 ) -> list[RevenueLine]:
     """All sealed spend from the first commitment's beginning until the end of the day."""
     if not commitments:

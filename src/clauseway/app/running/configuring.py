@@ -56,7 +56,9 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
     shown: list[Setting] = []
 
     def show(record: msgspec.Struct, *at: str | int) -> None:
-        key = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in at).removeprefix(".")
+        key = "".join(
+            f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in at
+        ).removeprefix(".")
         for field in msgspec.structs.fields(type(record)):
             value, name = getattr(record, field.name), field.encode_name
             if isinstance(value, msgspec.Struct):
@@ -73,7 +75,10 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
 
     for section in _SECTIONS:
         show(getattr(configuration, section), section)
-    for name, records in (("deployment", configuration.deployment), ("commitment", configuration.commitment)):
+    for name, records in (
+        ("deployment", configuration.deployment),
+        ("commitment", configuration.commitment),
+    ):
         for index, record in enumerate(records):
             show(record, name, index)
     for index, commitment in enumerate(configuration.commitment):

@@ -40,9 +40,14 @@ _JOURNAL_ROOM_BYTES = 64 << 20  # four segments: minutes of a busy gateway
 _CLOCK_S_MAX = 60.0  # signatures are refused from five minutes on
 _MODELS = Call(b"GET", b"/models", b"")
 _RESPONSES = Call(b"POST", b"/responses", b"application/json")
-_NOTHING = b"{}"  # no model and no messages: it must be refused, but only by who took the credential
+_NOTHING = (
+    b"{}"  # no model and no messages: it must be refused, but only by who took the credential
+)
 _REFUSED_AS_IT_SHOULD = (400, 404, 422)
-_LISTS_WHAT_IT_SERVES = ("openai", "bedrock")  # Azure lists models that could be deployed, not deployments
+_LISTS_WHAT_IT_SERVES = (
+    "openai",
+    "bedrock",
+)  # Azure lists models that could be deployed, not deployments
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,11 +83,20 @@ def examine(patient: Patient) -> Examination:
     try:
         configuration = read_configuration(where, patient.opened.catalog, secrets=False)
     except InvalidInput as error:
-        return _examination([*(_failed("", "configuration", problem) for problem in error.problems), *kept])
+        return _examination(
+            [*(_failed("", "configuration", problem) for problem in error.problems), *kept]
+        )
     count = len(configuration.deployment)
-    read = Check(deployment="", what="configuration", ok=True, found=f"{where}: {count} deployment{'s' * (count > 1)}")
+    read = Check(
+        deployment="",
+        what="configuration",
+        ok=True,
+        found=f"{where}: {count} deployment{'s' * (count > 1)}",
+    )
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        each = pool.map(lambda written: _Bedside(patient, written).checks(), configuration.deployment)
+        each = pool.map(
+            lambda written: _Bedside(patient, written).checks(), configuration.deployment
+        )
         return _examination([read, *kept, *(check for checks in each for check in checks)])
 
 
@@ -114,7 +128,13 @@ def _examination(checks: Iterable[Check]) -> Examination:
 
 
 def _failed(deployment: str, what: str, problem: Problem) -> Check:
-    return Check(deployment=deployment, what=what, ok=False, found=f"{problem.what}: {problem.why}", todo=problem.todo)
+    return Check(
+        deployment=deployment,
+        what=what,
+        ok=False,
+        found=f"{problem.what}: {problem.why}",
+        todo=problem.todo,
+    )
 
 
 class _Bedside:
@@ -136,7 +156,9 @@ class _Bedside:
         """Credential, address and answer, until one of them is not well."""
         written = self._written
         if not written.models:
-            yield self._check("models", "none", f"Write under models of {written.name} what is deployed there.")
+            yield self._check(
+                "models", "none", f"Write under models of {written.name} what is deployed there."
+            )
             return
         try:
             auth = resolve_auth(written, self._patient.configuration)
@@ -149,7 +171,9 @@ class _Bedside:
         try:
             CLOUDS[written.dialect].prepare(target, credential)
         except (ValueError, KeyError) as error:
-            yield self._check("settings", str(error), f"Fix the url, settings or auth of {written.name}.")
+            yield self._check(
+                "settings", str(error), f"Fix the url, settings or auth of {written.name}."
+            )
             return
         try:
             with connected(target) as connection:
@@ -158,14 +182,18 @@ class _Bedside:
                 answered = answer_to(connection, target, credential, call, body)
         except (OSError, http.client.HTTPException) as error:
             yield self._check(
-                "address", f"{target.url}: {_told(error)}", "Check the url, the network and its firewall."
+                "address",
+                f"{target.url}: {_told(error)}",
+                "Check the url, the network and its firewall.",
             )
             return
         said = answered.said.replace(credential.secret, "…") if credential.secret else answered.said
         yield self._judged(call, answered, said)
         if abs(answered.ahead_s) > _CLOCK_S_MAX:
             ahead = f"this machine's is {answered.ahead_s:+.0f} s from the cloud's"
-            yield self._check("clock", ahead, "Set the clock: signatures and tokens of another time are refused.")
+            yield self._check(
+                "clock", ahead, "Set the clock: signatures and tokens of another time are refused."
+            )
 
     def _judged(self, call: Call, answered: Answered, said: str) -> Check:
         asked = f"{call.method.decode()} {call.path.decode()} answered {answered.status} in {answered.duration_ms} ms"
@@ -182,8 +210,12 @@ class _Bedside:
         if status == 429 or (call is not _MODELS and status in _REFUSED_AS_IT_SHOULD):
             return self._check("answer", f"{asked}: the credential is accepted")
         if 300 <= status < 400:
-            return self._check("answer", f"{asked}: a redirect, which is never followed", "Write the final url.")
-        return self._check("answer", f"{asked}: {said}", "Check the url and the settings of the deployment.")
+            return self._check(
+                "answer", f"{asked}: a redirect, which is never followed", "Write the final url."
+            )
+        return self._check(
+            "answer", f"{asked}: {said}", "Check the url and the settings of the deployment."
+        )
 
     def _listed(self, asked: str, body: bytes) -> Check:
         if self._written.dialect not in _LISTS_WHAT_IT_SERVES:
@@ -192,7 +224,9 @@ class _Bedside:
             there = {str(model["id"]) for model in msgspec.json.decode(body)["data"]}
         except (msgspec.DecodeError, KeyError, TypeError):
             return self._check(
-                "answer", f"{asked}, but no list of models", "Check that the url ends where /models lies."
+                "answer",
+                f"{asked}, but no list of models",
+                "Check that the url ends where /models lies.",
             )
         missing = sorted(set(self._written.models.values()) - there)
         if missing:
@@ -210,14 +244,17 @@ class _Bedside:
                 found_none = "; ".join(f"no price for {one}" for one in error.sentences)
                 yield self._check("price", found_none, TODO_PRICE)
                 continue
-            prices = {unit: f"{Decimal(price).scaleb(-6):.2f}" for unit, price in sorted(found.items())}
+            prices = {
+                unit: f"{Decimal(price).scaleb(-6):.2f}" for unit, price in sorted(found.items())
+            }
             if prices.keys() >= {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}:
-                tokens = (
-                    f"{prices[Unit.INPUT_TOKENS]} and {prices[Unit.OUTPUT_TOKENS]} USD per million tokens in and out"
-                )
+                given, made = prices[Unit.INPUT_TOKENS], prices[Unit.OUTPUT_TOKENS]
+                tokens = f"{given} and {made} USD per million tokens in and out"
                 yield self._check("price", f"{product}: {tokens}")
             else:
-                named = ", ".join(f"{price} USD per million {unit.column}" for unit, price in prices.items())
+                named = ", ".join(
+                    f"{price} USD per million {unit.column}" for unit, price in prices.items()
+                )
                 yield self._check("price", f"{product}: {named}")
 
     def _permitted(self) -> Iterator[Check]:
@@ -237,14 +274,20 @@ class _Bedside:
             )
             for segment in sorted(opened.catalog.segments)
         }  # fmt: skip
-        refused = {name: one for name, one in decisions.items() if one.outcome is not Outcome.PERMITTED}
+        refused = {
+            name: one for name, one in decisions.items() if one.outcome is not Outcome.PERMITTED
+        }
         told = f"{written.seller} may sell {product} on {written.cloud}"
         if not refused:
             return self._check("agreement", told)
         if len(refused) < len(decisions):
             return self._check("agreement", f"{told}, except to {', '.join(refused)}")
-        message = refusal(next(iter(refused.values())), written.seller, product, written.cloud).message
-        return self._check("agreement", message, "Take the deployment out, or record the facts that it waits for.")
+        message = refusal(
+            next(iter(refused.values())), written.seller, product, written.cloud
+        ).message
+        return self._check(
+            "agreement", message, "Take the deployment out, or record the facts that it waits for."
+        )
 
 
 def with_basis(found: Examination, basis: Basis) -> Examination:
@@ -264,7 +307,11 @@ def with_room(found: Examination, spools: Path) -> Examination:
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
     ok = free >= _JOURNAL_ROOM_BYTES
-    todo = "" if ok else "Make room, or a gateway will refuse requests; it goes on by itself once there is room."
+    todo = (
+        ""
+        if ok
+        else "Make room, or a gateway will refuse requests; it goes on by itself once there is room."
+    )
     said = f"{free >> 20:,} MB are free where usage is recorded ({spools})"
     check = Check(deployment="", what="journal", ok=ok, found=said, todo=todo)
     return Examination(found.ok and ok, (*found.checks, check))
@@ -324,5 +371,10 @@ def _within(timeout_s: float, function: Callable[[], T]) -> T:
         return results[0]
     why = f"its source has not answered within {timeout_s:.0f} s"
     raise InvalidInput(
-        Problem(what="no credential", why=why, where="auth", todo="Check that this machine has such an identity.")
+        Problem(
+            what="no credential",
+            why=why,
+            where="auth",
+            todo="Check that this machine has such an identity.",
+        )
     )

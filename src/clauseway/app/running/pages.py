@@ -53,7 +53,9 @@ from clauseway.web import (
 class Source:
     """Tells the pages what to draw. Files and databases are read in a thread, so that no page waits for another."""
 
-    def __init__(self, home: Home, opened: Opened, clock: BusinessClock, gateway_url: str, key: str) -> None:
+    def __init__(
+        self, home: Home, opened: Opened, clock: BusinessClock, gateway_url: str, key: str
+    ) -> None:
         self._home, self._opened, self._clock = home, opened, clock
         self._gateway_url, self._key = gateway_url, key
         # The picture as last drawn, by the number of facts it rests on.
@@ -108,7 +110,9 @@ class Source:
             counts=counts,
             gateway_url=self._gateway_url,
             statements=tuple(statement_context(statement_of(found)) for found in settled),
-            statement_note="" if settled else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
+            statement_note=""
+            if settled
+            else "No month is settled yet: clauseway settle --period 2026-05 --assume …",
             forecast=self._ahead(opened, known_at, [found.receipt for found in settled]),
             snippets=snippets_for(self._gateway_url, self._key),
             alerts=open_alerts(self._home),
@@ -132,7 +136,9 @@ class Source:
         found = statement(self._home, period)
         if found is None:
             return None
-        return msgspec.structs.replace(statement_context(found), alerts=open_alerts(self._home, found.as_of))
+        return msgspec.structs.replace(
+            statement_context(found), alerts=open_alerts(self._home, found.as_of)
+        )
 
     def _line(self, period: str, line: str, request: str) -> LineContext | None:
         month(period)  # refuses what is no month, before any line is looked for
@@ -160,7 +166,9 @@ def _plain_words(opened: Opened, today: date, known_at: KnownAt) -> tuple[PlainS
     for state in states:
         if state.in_force:
             clauses.setdefault(state.term.citation.text, []).append(state.term.citation)
-    return tuple(PlainSentence(text=text, citations=tuple(citations)) for text, citations in clauses.items())
+    return tuple(
+        PlainSentence(text=text, citations=tuple(citations)) for text, citations in clauses.items()
+    )
 
 
 async def _ask_gateway(path: Path) -> dict[str, Any]:
@@ -172,13 +180,17 @@ async def _ask_gateway(path: Path) -> dict[str, Any]:
         writer.close()
         found = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
     except (OSError, TimeoutError, msgspec.DecodeError) as error:
-        raise Unavailable(f"The gateway does not answer: {error or type(error).__name__}.") from None
+        raise Unavailable(
+            f"The gateway does not answer: {error or type(error).__name__}."
+        ) from None
     assert isinstance(found, dict)
     return found
 
 
 async def _serve(source: Source, listener: socket.socket, parent_pipe: int | None) -> None:
-    config = uvicorn.Config(create_app(source), log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        create_app(source), log_level="warning", access_log=False, lifespan="off"
+    )
     server = uvicorn.Server(config)
 
     def leave() -> None:
@@ -199,7 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
-        "--port", type=int, help=f"0: any free one; by default {PAGES_PORT}, or the next free one above it"
+        "--port",
+        type=int,
+        help=f"0: any free one; by default {PAGES_PORT}, or the next free one above it",
     )
     parser.add_argument("--gateway-url", required=True)
     parser.add_argument("--agreement", type=Path, action="append", default=[])
@@ -210,7 +224,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         listener = listen(options.host, options.port, PAGES_PORT)
     except InvalidInput as error:
-        print(msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True)
+        print(
+            msgspec.json.encode({"ready": False, "problems": error.problems}).decode(), flush=True
+        )
         return 3
     key = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
     opened = open_agreements(options.agreement)

@@ -15,16 +15,45 @@ from pathlib import Path
 import msgspec
 
 from clauseway.agreement.actions import SELL
-from clauseway.app.opening.configuration import CommitmentWritten, Configuration, DeploymentWritten, resolve_auth
+from clauseway.app.opening.configuration import (
+    CommitmentWritten,
+    Configuration,
+    DeploymentWritten,
+    resolve_auth,
+)
 from clauseway.app.opening.library import OpenAgreement
-from clauseway.app.opening.offerings import shipped_matrix, shipped_models, shipped_versions, surface_of
+from clauseway.app.opening.offerings import (
+    shipped_matrix,
+    shipped_models,
+    shipped_versions,
+    surface_of,
+)
 from clauseway.app.opening.plan_prices import bound_ns, plan_prices
 from clauseway.app.opening.several import Opened, each_of, first_clouds, text_hash
 from clauseway.catalog import ELSEWHERE, Models
 from clauseway.catalog import Retirement as Ended
-from clauseway.decisions import Asked, Decision, Outcome, Question, Tables, Verdict, put_to, unnamed_in
+from clauseway.decisions import (
+    Asked,
+    Decision,
+    Outcome,
+    Question,
+    Tables,
+    Verdict,
+    put_to,
+    unnamed_in,
+)
 from clauseway.decisions.question import region_problems
-from clauseway.gateway.plan import Commitment, Epoch, Key, Lack, Plan, Refusal, Retirement, Route, Target
+from clauseway.gateway.plan import (
+    Commitment,
+    Epoch,
+    Key,
+    Lack,
+    Plan,
+    Refusal,
+    Retirement,
+    Route,
+    Target,
+)
 from clauseway.gateway.plan.file import encode_plan
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
@@ -58,7 +87,8 @@ def compile_plan(
         snapshots=tuple(sorted(models.snapshots.keys() & names.keys())),
         retirements=_retirements(models, targets, names),
         commitments=tuple(
-            _commitment(written, (spent or {}).get(written.name, 0)) for written in configuration.commitment
+            _commitment(written, (spent or {}).get(written.name, 0))
+            for written in configuration.commitment
         ),
         targets=tuple(targets),
         epochs=tuple(compiler.epochs(sellers, products)),
@@ -80,7 +110,9 @@ def write_plan(plan: Plan, path: Path) -> None:
 
 def products_of(configuration: Configuration) -> list[str]:
     """Every product that is deployed somewhere."""
-    return sorted({product for deployment in configuration.deployment for product in deployment.models})
+    return sorted(
+        {product for deployment in configuration.deployment for product in deployment.models}
+    )
 
 
 # What a model of each kind cannot be sold without a price for; where there are several sets, any one of them does.
@@ -100,16 +132,23 @@ _OUTPUT_TOKENS_MAX = 128_000
 _WITHOUT_OUTPUT = ("embedding", "moderation")
 
 
-def prices_now(written: DeploymentWritten, product: str, prices: PriceTable, day: date) -> Mapping[Unit, int]:
+def prices_now(
+    written: DeploymentWritten, product: str, prices: PriceTable, day: date
+) -> Mapping[Unit, int]:
     """What a deployment's units cost, in picodollars. Raises UnknownPrice: what has no price is not sold."""
     sale, kind = _sale(written, product), shipped_models().of(product, surface_at(written)).kind
     row = prices.row(sale, day)
     if row.currency != USD:
         what = f"{product} of deployment {written.name} is priced in {row.currency}"
-        why, todo = "a gateway counts limits and budgets in USD", "Give it a price book with a price in USD."
+        why, todo = (
+            "a gateway counts limits and budgets in USD",
+            "Give it a price book with a price in USD.",
+        )
         raise InvalidInput(Problem(what=what, why=why, where="price book", todo=todo))
     if not any(units <= row.prices.keys() for units in _NEEDS_PRICE[kind]):
-        raise UnknownPrice([(sale, unit, day) for unit in sorted(_NEEDS_PRICE[kind][0] - row.prices.keys())])
+        raise UnknownPrice(
+            [(sale, unit, day) for unit in sorted(_NEEDS_PRICE[kind][0] - row.prices.keys())]
+        )
     return row.prices
 
 
@@ -122,7 +161,9 @@ def _sale(written: DeploymentWritten, product: str) -> Sale:
     return Sale(product, written.cloud, written.seller, written.region)
 
 
-def _targets(configuration: Configuration, prices: PriceTable, day: date, where: Path) -> list[Target]:
+def _targets(
+    configuration: Configuration, prices: PriceTable, day: date, where: Path
+) -> list[Target]:
     """Raises UnknownPrice with every price that is missing, whichever deployment it is for."""
     targets: list[Target] = []
     missing: list[tuple[Sale, Unit, date]] = []
@@ -137,7 +178,9 @@ def _targets(configuration: Configuration, prices: PriceTable, day: date, where:
     return targets
 
 
-def _target(written: DeploymentWritten, product: str, model: str, prices: PriceTable, day: date, where: Path) -> Target:
+def _target(
+    written: DeploymentWritten, product: str, model: str, prices: PriceTable, day: date, where: Path
+) -> Target:
     label = Deployment(
         deployment=written.name,
         cloud=written.cloud,
@@ -166,7 +209,8 @@ def _target(written: DeploymentWritten, product: str, model: str, prices: PriceT
         context_tokens_max=written.context_tokens_max or known.context_tokens_max,
         image_tokens_max=known.image_tokens_max,
         lacks=_lacks(written, surface, product),
-        snapshot=written.snapshots.get(product, "") or (model.removeprefix("openai.") if is_snapshot else ""),
+        snapshot=written.snapshots.get(product, "")
+        or (model.removeprefix("openai.") if is_snapshot else ""),
         residency=written.residency,
         certifications=written.certifications,
         quota_requests_per_minute=written.quota_requests_per_minute,
@@ -182,7 +226,10 @@ def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack
     matrix = shipped_matrix()
     by_version = shipped_versions().lacking(surface, written.settings.get("api_version", ""))
     days = matrix.days(surface, product)
-    own = [Lack(capability=name, reason="the deployment's configuration says so") for name in written.lacks]
+    own = [
+        Lack(capability=name, reason="the deployment's configuration says so")
+        for name in written.lacks
+    ]
     return (
         *own,
         *(
@@ -191,15 +238,24 @@ def _lacks(written: DeploymentWritten, surface: str, product: str) -> tuple[Lack
             if capability not in written.has and capability not in written.lacks
         ),
         *(
-            Lack(capability=capability, reason=entry.reason, begin_ns=bound_ns(begin), end_ns=bound_ns(end))
+            Lack(
+                capability=capability,
+                reason=entry.reason,
+                begin_ns=bound_ns(begin),
+                end_ns=bound_ns(end),
+            )
             for begin, end in pairwise([*days, date.max])
             for capability, entry in sorted(matrix.lacking(surface, product, begin).items())
-            if capability not in written.has and capability not in written.lacks and capability not in by_version
+            if capability not in written.has
+            and capability not in written.lacks
+            and capability not in by_version
         ),
     )
 
 
-def _retirements(models: Models, targets: Sequence[Target], names: Mapping[str, str]) -> tuple[Retirement, ...]:
+def _retirements(
+    models: Models, targets: Sequence[Target], names: Mapping[str, str]
+) -> tuple[Retirement, ...]:
     """Of what is served here, by surface; of what is not, whatever is known of who makes the models and of the clouds
     that are used: who asks for it learns what came after."""
     surfaces = sorted({target.surface for target in targets})
@@ -270,14 +326,19 @@ class _Compiler:
         self._numbers: dict[str, int] = {}
         self._checked: dict[tuple[str, str], Question] = {}
         # The last decision on a seller, product, cloud, region and segment, with the verdicts that it rests on.
-        self._decided: dict[tuple[str, str, str, str, str], tuple[list[Verdict | None], Decision]] = {}
+        self._decided: dict[
+            tuple[str, str, str, str, str], tuple[list[Verdict | None], Decision]
+        ] = {}
 
     def boundaries(self, sellers: Iterable[str], products: Iterable[str]) -> list[date]:
         """The days on which a route may change. Raises InvalidInput for a seller or product that is not known."""
         asked = [
-            self._question(seller, product, "", "", "any", date.min) for seller, product in every(sellers, products)
+            self._question(seller, product, "", "", "any", date.min)
+            for seller, product in every(sellers, products)
         ]
-        return sorted({day for question in asked for one in self.ahead for day in one.days(question)})
+        return sorted(
+            {day for question in asked for one in self.ahead for day in one.days(question)}
+        )
 
     def epochs(self, sellers: Sequence[str], products: Sequence[str]) -> Iterator[Epoch]:
         """The routes from each day on which one of them changes."""
@@ -288,7 +349,9 @@ class _Compiler:
                 yield Epoch(begin_ns=start_of_day_ns(day), routes=routes)
             before = routes
 
-    def routes(self, sellers: Iterable[str], products: Iterable[str], day: date) -> dict[str, Route]:
+    def routes(
+        self, sellers: Iterable[str], products: Iterable[str], day: date
+    ) -> dict[str, Route]:
         return {
             f"{seller}|{product}|{segment}": self._route(seller, product, segment, day)
             for seller in sellers
@@ -309,15 +372,20 @@ class _Compiler:
             (index, rulings[place])
             for index, target in enumerate(self.targets)
             if (target.label.seller, target.label.product) == (seller, product)
-            if target.label.cloud in self.opened.catalog.clouds and (place := self._place(target)) in rulings
+            if target.label.cloud in self.opened.catalog.clouds
+            and (place := self._place(target)) in rulings
         ]
         # Primary first; otherwise in the order in which the operator wrote them.
-        candidates.sort(key=lambda candidate: self.targets[candidate[0]].label.cloud not in self.primary)
+        candidates.sort(
+            key=lambda candidate: self.targets[candidate[0]].label.cloud not in self.primary
+        )
         return Route(candidates=tuple(candidates), refusals=tuple(refusals))
 
     def _place(self, target: Target) -> tuple[str, str]:
         """The cloud of a deployment, and the agreement's region in which it lies: empty where that defines none."""
-        return target.label.cloud, self.opened.catalog.region_of(target.label.cloud, target.label.region)
+        return target.label.cloud, self.opened.catalog.region_of(
+            target.label.cloud, target.label.region
+        )
 
     @cached_property
     def _places(self) -> list[tuple[str, str]]:
@@ -332,21 +400,32 @@ class _Compiler:
         ]
         if problems:
             raise InvalidInput(*dict.fromkeys(problems))
-        found = {self._place(target) for target in self.targets if target.label.cloud in catalog.clouds}
+        found = {
+            self._place(target) for target in self.targets if target.label.cloud in catalog.clouds
+        }
         bare = ELSEWHERE if catalog.regions else ""
-        return sorted(found | {(cloud, bare) for cloud in catalog.clouds - {cloud for cloud, _ in found}})
+        return sorted(
+            found | {(cloud, bare) for cloud in catalog.clouds - {cloud for cloud, _ in found}}
+        )
 
-    def _decide(self, seller: str, product: str, cloud: str, region: str, segment: str, day: date) -> Decision:
+    def _decide(
+        self, seller: str, product: str, cloud: str, region: str, segment: str, day: date
+    ) -> Decision:
         """The decision on a day. While every verdict stays the same, so does the decision, and its receipt."""
         question = self._question(seller, product, cloud, region, segment, day)
         verdicts = [one.verdict(question) for one in self.ahead]
         key = (seller, product, cloud, region, segment)
         if key not in self._decided or self._decided[key][0] != verdicts:
             alone = self.ahead[0] if len(self.ahead) == 1 else None
-            self._decided[key] = (verdicts, alone.tables.decide(question) if alone else self.opened.answer(question))
+            self._decided[key] = (
+                verdicts,
+                alone.tables.decide(question) if alone else self.opened.answer(question),
+            )
         return self._decided[key][1]
 
-    def _question(self, seller: str, product: str, cloud: str, region: str, segment: str, day: date) -> Question:
+    def _question(
+        self, seller: str, product: str, cloud: str, region: str, segment: str, day: date
+    ) -> Question:
         """Clouds and segments come from the catalog, so a seller and a product are checked once."""
         if (seller, product) not in self._checked:
             self._checked[seller, product] = self.opened.question(
@@ -382,7 +461,8 @@ def refusal(decision: Decision, seller: str, product: str, cloud: str, region: s
     clause = f"{first.term} ({first.document}, line {first.line}; source {first.source})"
     where = f"{cloud} in {region}" if region else cloud
     sentence = (
-        f"The agreement does not let {seller} sell {product} on {where}: {decision.outcome} by {clause}: {first.text}"
+        f"The agreement does not let {seller} sell {product} on {where}: "
+        f"{decision.outcome} by {clause}: {first.text}"
     )
     needed = "".join(f" {condition.text}" for condition in decision.conditions)
     return Refusal(

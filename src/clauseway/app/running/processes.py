@@ -37,7 +37,9 @@ class ChildFailed(Exception):
 class Child:
     """A running child process. `ready` is what it announced."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], ready: dict[str, Any], pipe: int) -> None:
+    def __init__(
+        self, name: str, process: subprocess.Popen[bytes], ready: dict[str, Any], pipe: int
+    ) -> None:
         self.name, self.ready = name, ready
         self._process, self._pipe = process, pipe
 
@@ -65,7 +67,9 @@ class Child:
         return code
 
 
-def start(name: str, module: str, arguments: Sequence[str], log: Path, *, secret: str = "") -> Child:
+def start(
+    name: str, module: str, arguments: Sequence[str], log: Path, *, secret: str = ""
+) -> Child:
     """Start `python -m module` and wait until it is ready. Its errors go to `log`.
 
     The child reads `secret` from its standard input: a command line can be read by every user of the machine.
@@ -111,15 +115,21 @@ def _wait_ready(name: str, process: subprocess.Popen[bytes], log: Path) -> dict[
     while not line.endswith(b"\n"):
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-            raise ChildFailed(f"{name} was not ready within {READY_TIMEOUT_S:.0f} s; its log is {log}")
+            raise ChildFailed(
+                f"{name} was not ready within {READY_TIMEOUT_S:.0f} s; its log is {log}"
+            )
         part = os.read(process.stdout.fileno(), 65536)
         if not part:
-            raise ChildFailed(f"{name} stopped before it was ready, with exit code {process.wait()}: {_tail(log)}")
+            raise ChildFailed(
+                f"{name} stopped before it was ready, with exit code {process.wait()}: {_tail(log)}"
+            )
         line += part
     try:
         ready = msgspec.json.decode(line)
     except msgspec.DecodeError:
-        raise ChildFailed(f"{name} said {line!r} instead of that it is ready; its log is {log}") from None
+        raise ChildFailed(
+            f"{name} said {line!r} instead of that it is ready; its log is {log}"
+        ) from None
     assert isinstance(ready, dict)
     if ready.get("ready") is False:
         raise InvalidInput(*msgspec.convert(ready["problems"], tuple[Problem, ...]))

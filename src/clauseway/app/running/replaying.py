@@ -18,7 +18,12 @@ def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedR
         rows = read_sample() if trace is None else parse_trace(trace.read_text("utf-8"), str(trace))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
-            Problem(what="the trace cannot be read", why=str(error), where="--trace", todo="Give a readable CSV file.")
+            Problem(
+                what="the trace cannot be read",
+                why=str(error),
+                where="--trace",
+                todo="Give a readable CSV file.",
+            )
         ) from None
     planned = plan(rows)
     return planned[:limit] if limit else planned

@@ -22,7 +22,12 @@ from clauseway.app.books.losses import tell_gateway
 from clauseway.app.books.register import recorded_facts
 from clauseway.app.books.sealing import register_spool, seal
 from clauseway.app.books.tenants import tenancy_for_plan
-from clauseway.app.opening.configuration import Configuration, placed_path, read_configuration, settings_of
+from clauseway.app.opening.configuration import (
+    Configuration,
+    placed_path,
+    read_configuration,
+    settings_of,
+)
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.several import Opened, with_recorded
@@ -103,7 +108,10 @@ def present_plan(options: Options) -> Plan:
         why, todo = "what has no price is not sold", f"{TODO_PRICE} Or do not sell it there."
         where = str(options.configuration)
         raise InvalidInput(
-            *(Problem(what=f"no price for {missing}", why=why, where=where, todo=todo) for missing in error.sentences)
+            *(
+                Problem(what=f"no price for {missing}", why=why, where=where, todo=todo)
+                for missing in error.sentences
+            )
         ) from None
     plan = msgspec.structs.replace(
         plan,
@@ -131,7 +139,9 @@ def serving(options: Options) -> Iterator[Served]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(options.home.make()))
         refresh_plan(options)
-        configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
+        configuration = read_configuration(
+            options.configuration, with_recorded(options.opened, options.home).catalog
+        )
         stack.enter_context(lease_server(options.home))
         host = configuration.gateway.host if options.host is None else options.host
         port = configuration.gateway.port if options.port is None else options.port
@@ -158,9 +168,14 @@ def _alone(home: Home) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            what, why = "this home is served already", "its plan, journal and leases are one process's"
+            what, why = (
+                "this home is served already",
+                "its plan, journal and leases are one process's",
+            )
             todo = "Stop the other one, or name another home with --home."
-            raise InvalidInput(Problem(what=what, why=why, where=str(home.root), todo=todo)) from None
+            raise InvalidInput(
+                Problem(what=what, why=why, where=str(home.root), todo=todo)
+            ) from None
         yield
 
 
@@ -176,7 +191,9 @@ def _start_gateway(options: Options, host: str, port: int | None, clock: list[st
         *("--conditions", str(home.conditions)),
         *on_port(port),
     ]
-    child = start("the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log")
+    child = start(
+        "the gateway", "clauseway.gateway", [*arguments, *clock], home.logs / "gateway.log"
+    )
     register_spool(home, spool)  # again: now it has the segment that this gateway writes
     return child
 
@@ -186,11 +203,20 @@ def _start_pages(options: Options, clock: list[str], gateway_url: str) -> Child:
         *("--home", str(options.home.root)),
         *("--gateway-url", gateway_url),
     ]
-    for flag, path in (*(("--agreement", path) for path in options.agreements), ("--facts", options.facts)):
+    for flag, path in (
+        *(("--agreement", path) for path in options.agreements),
+        ("--facts", options.facts),
+    ):
         arguments += [flag, str(path)] if path else []
     arguments += on_port(options.pages_port)
     log = options.home.logs / "pages.log"
-    return start("the pages", "clauseway.app.running.pages", [*arguments, *clock], log, secret=options.snippet_key)
+    return start(
+        "the pages",
+        "clauseway.app.running.pages",
+        [*arguments, *clock],
+        log,
+        secret=options.snippet_key,
+    )
 
 
 def keep(
@@ -250,7 +276,9 @@ class Tending:
         except LakeDamaged:
             pass  # told below
         except (OSError, DBAPIError) as error:
-            self._told(f"Usage could not be sealed and waits in the spool; it is tried again: {error}")
+            self._told(
+                f"Usage could not be sealed and waits in the spool; it is tried again: {error}"
+            )
             return
         lost = {str(one.problem) for one in tell_gateway(self._home)}
         for text in sorted(lost - self._lost):
@@ -262,7 +290,9 @@ def _inputs(options: Options) -> list[object]:
     """What a plan is compiled from and may change while it runs: tenants, facts, the configuration, the basis."""
     facts = len(recorded_facts(options.home))
     try:
-        configuration = read_configuration(options.configuration, with_recorded(options.opened, options.home).catalog)
+        configuration = read_configuration(
+            options.configuration, with_recorded(options.opened, options.home).catalog
+        )
     except InvalidInput:
         configuration = Configuration()
     files = [options.configuration, *_secret_files(options, configuration)]

@@ -54,7 +54,9 @@ def sandbox_clouds(
         arguments += [f"--{cloud.replace('_', '-')}-port", str(port)]
     for fault in faults:
         arguments += ["--fault", fault]
-    child = start("the sandbox clouds", "clauseway.sandbox", arguments, home.make().logs / "sandbox.log")
+    child = start(
+        "the sandbox clouds", "clauseway.sandbox", arguments, home.make().logs / "sandbox.log"
+    )
     try:
         yield Clouds(child, _addresses(child.ready["ports"]), _notes(asked, child.ready["ports"]))
     finally:
@@ -72,11 +74,19 @@ def _addresses(ports: dict[str, int]) -> tuple[Address, ...]:
     return (
         Address("openai", f"http://127.0.0.1:{ports['openai']}/v1", credentials.OPENAI_API_KEY),
         Address("azure", f"http://127.0.0.1:{ports['azure']}/openai/v1", credentials.AZURE_API_KEY),
-        Address("bedrock", f"http://127.0.0.1:{ports['bedrock']}/openai/v1", credentials.BEDROCK_API_KEY),
         Address(
-            "bedrock_runtime", f"http://127.0.0.1:{ports['bedrock_runtime']}/openai/v1", credentials.BEDROCK_API_KEY
+            "bedrock", f"http://127.0.0.1:{ports['bedrock']}/openai/v1", credentials.BEDROCK_API_KEY
         ),
-        Address("vertex", f"http://127.0.0.1:{ports['vertex']}{_VERTEX_ROOT}", credentials.google_token()),
+        Address(
+            "bedrock_runtime",
+            f"http://127.0.0.1:{ports['bedrock_runtime']}/openai/v1",
+            credentials.BEDROCK_API_KEY,
+        ),
+        Address(
+            "vertex",
+            f"http://127.0.0.1:{ports['vertex']}{_VERTEX_ROOT}",
+            credentials.google_token(),
+        ),
         Address("oracle", f"http://127.0.0.1:{ports['oracle']}/openai/v1", credentials.OCI_API_KEY),
     )
 

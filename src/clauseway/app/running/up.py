@@ -68,7 +68,9 @@ def fresh_home(home: Home) -> Home:
 
 
 @contextlib.contextmanager
-def night(home: Home, opened: OpenAgreement, port: int | None, pages_port: int | None) -> Iterator[Night]:
+def night(
+    home: Home, opened: OpenAgreement, port: int | None, pages_port: int | None
+) -> Iterator[Night]:
     """Start everything in a fresh home, until the block ends. Raises InvalidInput, ChildFailed.
 
     `port` is the gateway's; a port that is None is the usual one, or the next free one above it.
@@ -101,12 +103,16 @@ def _keys(home: Home, opened: OpenAgreement) -> dict[str, str]:
     }
 
 
-def play(run: Night, planned: Sequence[PlannedRequest], on_progress: Callable[[Progress], None]) -> Report:
+def play(
+    run: Night, planned: Sequence[PlannedRequest], on_progress: Callable[[Progress], None]
+) -> Report:
     """Replay the week under the simulated clock."""
     return replay_now(run.served.gateway_url, run.keys, planned, on_progress, run.clock)
 
 
-def settle_night(home: Home, opened: OpenAgreement, assume: Sequence[str]) -> tuple[Sealing, list[Settlement]]:
+def settle_night(
+    home: Home, opened: OpenAgreement, assume: Sequence[str]
+) -> tuple[Sealing, list[Settlement]]:
     """Seal what was metered and settle both months. Raises InvalidInput where a figure is not accepted."""
     sealed = seal(home)
     prices = basis_of(home).prices(now())

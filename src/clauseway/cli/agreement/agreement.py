@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.agreements.authoring import format_folder, new_agreement, schema_text, write_schema
+from clauseway.app.agreements.authoring import (
+    format_folder,
+    new_agreement,
+    schema_text,
+    write_schema,
+)
 from clauseway.app.opening.library import BUILT_IN, SHIPPED, open_agreement
 from clauseway.cli import options
 from clauseway.cli.agreement import check as checker
@@ -33,11 +38,18 @@ def list_(as_json: options.AsJson = False) -> int:
     """
     shipped = [open_agreement(name).agreement for name in SHIPPED]
     if as_json:
-        print_json([{"name": one.id, "title": one.title, "amendments": len(one.amendments)} for one in shipped])
+        print_json(
+            [
+                {"name": one.id, "title": one.title, "amendments": len(one.amendments)}
+                for one in shipped
+            ]
+        )
         return 0
     for one in shipped:
         by_default = ", by default" if one.id == BUILT_IN else ""
-        console().print(f"{one.id}: {one.title}, {len(one.amendments)} amendments{by_default}", highlight=False)
+        console().print(
+            f"{one.id}: {one.title}, {len(one.amendments)} amendments{by_default}", highlight=False
+        )
     return 0
 
 
@@ -59,13 +71,18 @@ def new(folder: Folder, as_json: options.AsJson = False) -> int:
     out = console()
     for path in written:
         out.print(path)
-    out.print("Begin with agreement.md: who there is, and what they speak about. Then the amendments.", style="dim")
+    out.print(
+        "Begin with agreement.md: who there is, and what they speak about. Then the amendments.",
+        style="dim",
+    )
     return 0
 
 
 @app.command()
 def schema(
-    out: Annotated[Path | None, typer.Option("--out", help="Write it to a file; by default it is printed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write it to a file; by default it is printed.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Print the JSON Schema of terms, changes, definitions and facts, for an editor that completes and checks YAML.
@@ -91,7 +108,10 @@ def schema(
 def fmt(
     folder: Folder,
     only_check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit with 2 where something would be changed.")
+        bool,
+        typer.Option(
+            "--check", help="Change nothing; exit with 2 where something would be changed."
+        ),
     ] = False,
     as_json: options.AsJson = False,
 ) -> int:
@@ -118,7 +138,9 @@ def fmt(
 @app.command()
 def check(
     folder: Folder,
-    watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")
+    ] = False,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:

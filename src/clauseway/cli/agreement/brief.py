@@ -36,7 +36,9 @@ def command(
       clauseway brief A5 --reading R1=or > A5-brief.md
     """
     known = known_point(known_at) if known_at is not None else None
-    told = brief(options.opened_one(agreement, facts, suppose, home), amendment, readings_of(reading), known)
+    told = brief(
+        options.opened_one(agreement, facts, suppose, home), amendment, readings_of(reading), known
+    )
     if as_json:
         print_json(told)
     else:

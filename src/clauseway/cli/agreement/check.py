@@ -25,7 +25,9 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 def command(
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl-C.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Check an agreement's text: conflicts, gaps, overlaps, terms that do nothing, what is idle, uncited or prose only.
@@ -84,12 +86,18 @@ def _show(view: CheckView, as_json: bool) -> None:
 def _print(out: Console, view: CheckView) -> None:
     for remark in view.remarks:
         place = f"{remark.document}:{remark.line}" if remark.line else remark.document
-        out.print(Text(remark.severity.value, _STYLES[remark.severity.value]), Text(f"{place}  {remark.what}"))
+        out.print(
+            Text(remark.severity.value, _STYLES[remark.severity.value]),
+            Text(f"{place}  {remark.what}"),
+        )
         print_indented(out, f"{remark.why}. {remark.todo}", by=2, style="dim")
     counts = " · ".join(_counted(name, count) for name, count in view.counts.items())
     style = "bold green" if view.sound else "bold red"
     out.print(
-        Text(f"\n{view.title}: "), Text("sound" if view.sound else "not sound", style), Text(f" ({counts})"), sep=""
+        Text(f"\n{view.title}: "),
+        Text("sound" if view.sound else "not sound", style),
+        Text(f" ({counts})"),
+        sep="",
     )
 
 

@@ -24,15 +24,26 @@ NOT_PERMITTED, INVALID = 2, 3
 
 def command(
     action: Annotated[
-        str, typer.Option(help="serve, sell, license, use-under-licence, contract-compute or share-revenue.")
+        str,
+        typer.Option(
+            help="serve, sell, license, use-under-licence, contract-compute or share-revenue."
+        ),
     ] = "",
     party: Annotated[str, typer.Option(help="Who acts: openai, microsoft, amazon, …")] = "",
-    product: Annotated[str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")] = "",
-    cloud: Annotated[str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")] = "",
+    product: Annotated[
+        str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")
+    ] = "",
+    cloud: Annotated[
+        str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")
+    ] = "",
     to: Annotated[str, typer.Option(help="The licensee of a licence, the payee of a share.")] = "",
-    seller: Annotated[str, typer.Option(help="Who sells what the party serves; by default the party.")] = "",
+    seller: Annotated[
+        str, typer.Option(help="Who sells what the party serves; by default the party.")
+    ] = "",
     segment: Annotated[str, typer.Option(help="The customer segment.")] = "any",
-    region: Annotated[str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")] = "",
+    region: Annotated[
+        str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")
+    ] = "",
     as_of: options.AsOf = None,
     known_at: options.KnownAt = None,
     reading: options.Readings = None,
@@ -40,13 +51,18 @@ def command(
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Also every term, and why it did or did not apply.")] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Also every term, and why it did or did not apply.")
+    ] = False,
     batch: Annotated[
         Path | None,
-        typer.Option(help="A file of questions (.parquet, .csv, .jsonl), its columns named like the flags."),
+        typer.Option(
+            help="A file of questions (.parquet, .csv, .jsonl), its columns named like the flags."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where the answers to --batch go; by default JSON lines are printed.")
+        Path | None,
+        typer.Option(help="Where the answers to --batch go; by default JSON lines are printed."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -79,10 +95,24 @@ def command(
     """
     asked = options.opened(agreement, facts, home=home)
     if batch is not None:
-        given = {"action": action, "party": party, "product": product, "cloud": cloud, "to": to, "seller": seller}
-        given |= {"segment": segment, "region": region, "as_of": as_of or "", "known_at": known_at or ""}
+        given = {
+            "action": action,
+            "party": party,
+            "product": product,
+            "cloud": cloud,
+            "to": to,
+            "seller": seller,
+        }
+        given |= {
+            "segment": segment,
+            "region": region,
+            "as_of": as_of or "",
+            "known_at": known_at or "",
+        }
         given |= {"reading": ";".join(reading or ()), "suppose": ";".join(suppose or ())}
-        return _decide_batch(asked, batch, out, {name: value for name, value in given.items() if value})
+        return _decide_batch(
+            asked, batch, out, {name: value for name, value in given.items() if value}
+        )
     _check_given({"--action": action, "--party": party}, out)
     opened, question = asked.asking(
         suppose or (),
@@ -110,16 +140,22 @@ def _check_given(needed: Mapping[str, str], out: Path | None) -> None:
     """What a single question must have, and must not."""
     why, todo = "a question names it", "Name it, or ask a file of questions with --batch."
     problems = [
-        Problem(what="it is missing", why=why, where=flag, todo=todo) for flag, value in needed.items() if not value
+        Problem(what="it is missing", why=why, where=flag, todo=todo)
+        for flag, value in needed.items()
+        if not value
     ]
     if out is not None:
         why = "one answer is printed"
-        problems.append(Problem(what="it has no meaning here", why=why, where="--out", todo="Leave it out."))
+        problems.append(
+            Problem(what="it has no meaning here", why=why, where="--out", todo="Leave it out.")
+        )
     if problems:
         raise InvalidInput(*problems)
 
 
-def _decide_batch(opened: Opened, source: Path, target: Path | None, otherwise: Mapping[str, str]) -> int:
+def _decide_batch(
+    opened: Opened, source: Path, target: Path | None, otherwise: Mapping[str, str]
+) -> int:
     try:
         # Columns need PyArrow, which only the larger installation brings.
         answering = importlib.import_module("clauseway.app.agreements.batch")
@@ -127,7 +163,9 @@ def _decide_batch(opened: Opened, source: Path, target: Path | None, otherwise: 
         if (error.name or "").partition(".")[0] != "pyarrow":
             raise
         todo = "Install it: pip install 'clauseway[settle]'."
-        problem = Problem(what="it cannot be read", why="PyArrow is not installed", where="--batch", todo=todo)
+        problem = Problem(
+            what="it cannot be read", why="PyArrow is not installed", where="--batch", todo=todo
+        )
         raise InvalidInput(problem) from None
     summary = answering.decide_file(opened, source, target, otherwise)
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in summary.outcomes.items())
@@ -138,14 +176,18 @@ def _decide_batch(opened: Opened, source: Path, target: Path | None, otherwise: 
 
 
 def _print(out: Console, question: Question, decision: Explanation) -> None:
-    out.print(Text(decision.outcome.upper(), outcome_style(decision.outcome)), Text(_sentence(question)))
+    out.print(
+        Text(decision.outcome.upper(), outcome_style(decision.outcome)), Text(_sentence(question))
+    )
     out.print(f"as of {decision.as_of} · known at {decision.known_at}", style="dim")
     for reason in decision.reasons:
         _print_reason(out, reason)
     for condition in decision.conditions:
         out.print(f"\nOnly if: {condition.text}")
         if condition.needs:
-            print_indented(out, f"any one of these would do: {', '.join(condition.needs)}", by=2, style="dim")
+            print_indented(
+                out, f"any one of these would do: {', '.join(condition.needs)}", by=2, style="dim"
+            )
     if isinstance(decision.answers, tuple):
         print_answers(out, decision.answers)
     print_would_change(out, decision.would_change)
@@ -158,7 +200,9 @@ def _print_reason(out: Console, reason: Reason) -> None:
     of = f"{reason.agreement} " if reason.agreement else ""
     out.print(f"\n{reason.bearing}: {of}{reason.amendment} {reason.term}{note}", style="bold")
     print_indented(out, reason.text, by=2)
-    print_indented(out, f"{reason.document}, line {reason.line} · source {reason.source}", by=2, style="dim")
+    print_indented(
+        out, f"{reason.document}, line {reason.line} · source {reason.source}", by=2, style="dim"
+    )
 
 
 def _sentence(question: Question) -> str:
@@ -166,4 +210,6 @@ def _sentence(question: Question) -> str:
     to = f" to {question.to}" if question.to else ""
     segment = f" for {question.segment}" if question.segment != "any" else ""
     seller = f", sold by {question.seller}" if question.seller != question.party else ""
-    return f"{question.party}: {question.action} {question.product}{to}{where}{segment}{seller}".replace("  ", " ")
+    return f"{question.party}: {question.action} {question.product}{to}{where}{segment}{seller}".replace(
+        "  ", " "
+    )

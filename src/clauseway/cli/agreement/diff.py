@@ -16,14 +16,21 @@ from clauseway.values import InvalidInput, Problem, parse_day
 def command(
     amendments: Annotated[
         list[str] | None,
-        typer.Argument(help="Two amendments, or one: before it and with it.", metavar="[AMENDMENT [AMENDMENT]]"),
+        typer.Argument(
+            help="Two amendments, or one: before it and with it.", metavar="[AMENDMENT [AMENDMENT]]"
+        ),
     ] = None,
     as_of: Annotated[
-        list[str] | None, typer.Option("--as-of", help="A day; given twice, before and after. By default today (UTC).")
+        list[str] | None,
+        typer.Option(
+            "--as-of", help="A day; given twice, before and after. By default today (UTC)."
+        ),
     ] = None,
     known_at: Annotated[
         list[str] | None,
-        typer.Option("--known-at", help="A day or an instant; given twice, before and after. By default now."),
+        typer.Option(
+            "--known-at", help="A day or an instant; given twice, before and after. By default now."
+        ),
     ] = None,
     reading: options.Readings = None,
     suppose: options.Suppositions = None,
@@ -71,9 +78,15 @@ def _today() -> date:
 def _refuse_sides(names: list[str], days: list[str], points: list[str]) -> None:
     """Two amendments, or two days or points of knowledge: not both, and not fewer or more."""
     if names and (days or points):
-        why, todo = "amendments bring their own days", "Name amendments, or days with --as-of and --known-at."
+        why, todo = (
+            "amendments bring their own days",
+            "Name amendments, or days with --as-of and --known-at.",
+        )
     elif len(names) > 2 or (not names and max(len(days), len(points)) != 2):
-        why, todo = "a comparison has two sides", "Write `diff A4 A5`, or give --as-of or --known-at twice."
+        why, todo = (
+            "a comparison has two sides",
+            "Write `diff A4 A5`, or give --as-of or --known-at twice.",
+        )
     else:
         return
     raise InvalidInput(Problem(what="these are not two sides", why=why, where="diff", todo=todo))
@@ -83,7 +96,10 @@ def _only_one(opened: Opened) -> OpenAgreement:
     """The agreement whose amendments are compared. Raises InvalidInput where there are several."""
     if isinstance(opened, OpenAgreement):
         return opened
-    why, todo = "each has amendments of its own", "Give one --agreement, or compare days with --as-of twice."
+    why, todo = (
+        "each has amendments of its own",
+        "Give one --agreement, or compare days with --as-of twice.",
+    )
     what = "several agreements have no one amendment"
     raise InvalidInput(Problem(what=what, why=why, where="--agreement", todo=todo))
 
@@ -95,7 +111,11 @@ def _print(comparison: Comparison) -> None:
         out.print()
         print_indented(out, f"{group.sentence}", by=0)
         print_indented(out, f"{group.place} · {_count(group.count)}", by=2, style="dim")
-    out.print(f"\n{_count(len(comparison.changed))} answered otherwise" if comparison.changed else "\nNothing changes.")
+    out.print(
+        f"\n{_count(len(comparison.changed))} answered otherwise"
+        if comparison.changed
+        else "\nNothing changes."
+    )
 
 
 def _count(number: int) -> str:

@@ -20,7 +20,11 @@ def print_would_change(out: Console, changes: Sequence[WouldChange]) -> None:
         return
     out.print("\nWhat would change this", style="bold")
     for change in changes:
-        line = Text("  ").append(f"{_when(change)}: ").append(change.outcome, outcome_style(change.outcome))
+        line = (
+            Text("  ")
+            .append(f"{_when(change)}: ")
+            .append(change.outcome, outcome_style(change.outcome))
+        )
         line.append(f" ({', '.join(change.agreements)})" if change.agreements else "", "dim")
         out.print(line, soft_wrap=True)
 
@@ -41,7 +45,10 @@ def print_answers(out: Console, answers: Sequence[OwnAnswer]) -> None:
     """What each of several agreements says for itself."""
     out.print("\nEach for itself", style="bold")
     for one in answers:
-        out.print(Text(f"  {one.agreement}: ").append(one.outcome, outcome_style(one.outcome)), soft_wrap=True)
+        out.print(
+            Text(f"  {one.agreement}: ").append(one.outcome, outcome_style(one.outcome)),
+            soft_wrap=True,
+        )
 
 
 def print_trace(out: Console, traced: Sequence[Traced] | msgspec.UnsetType) -> None:
@@ -56,6 +63,8 @@ def print_trace(out: Console, traced: Sequence[Traced] | msgspec.UnsetType) -> N
         where = f"{one.document}:{one.line}" if one.line else one.document
         mark, style = ("•", "") if one.applies else ("", "dim")
         of = f"{one.agreement} " if one.agreement else ""
-        table.add_row(mark, f"{of}{one.term} ({one.kind})", where, one.finding, one.why, style=style)
+        table.add_row(
+            mark, f"{of}{one.term} ({one.kind})", where, one.finding, one.why, style=style
+        )
     out.print(table)
     print_indented(out, "• bears on the outcome", by=0, style="dim")

@@ -40,7 +40,10 @@ from clauseway.values import InvalidInput, Problem
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
-_Out = Annotated[Path | None, typer.Option("--out", help="File to write; by default standard output.", metavar="FILE")]
+_Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="File to write; by default standard output.", metavar="FILE"),
+]
 
 
 class _Written(NamedTuple):
@@ -67,8 +70,12 @@ class _Flags(msgspec.Struct, frozen=True, kw_only=True):
     out: _Out = None
 
 
-_Entities = Annotated[bool, typer.Option("--entities", help="Print the entities instead of the policies (JSON).")]
-_Schema = Annotated[bool, typer.Option("--schema", help="Print the schema instead of the policies.")]
+_Entities = Annotated[
+    bool, typer.Option("--entities", help="Print the entities instead of the policies (JSON).")
+]
+_Schema = Annotated[
+    bool, typer.Option("--schema", help="Print the schema instead of the policies.")
+]
 
 
 @app.callback()
@@ -131,8 +138,12 @@ def hledger(books: _Books) -> int:
 def focus(
     books: _Books,
     known_at: options.KnownAt = None,
-    form: Annotated[str, typer.Option("--format", help="csv or parquet; by default as --out ends, else csv.")] = "",
-    version: Annotated[str, typer.Option("--focus-version", help="1.2 or 1.4, of the specification.")] = V1_2,
+    form: Annotated[
+        str, typer.Option("--format", help="csv or parquet; by default as --out ends, else csv.")
+    ] = "",
+    version: Annotated[
+        str, typer.Option("--focus-version", help="1.2 or 1.4, of the specification.")
+    ] = V1_2,
 ) -> int:
     """Write a month's charges as a bill in FOCUS: a row a day, buyer, product, cloud, region and unit.
 
@@ -150,7 +161,9 @@ def focus(
     part = books.part
     if not part.period:
         todo = "Name it with --period, as 2026-05."
-        raise InvalidInput(Problem(what="no period", why="a bill is of a month", where="--period", todo=todo))
+        raise InvalidInput(
+            Problem(what="no period", why="a bill is of a month", where="--period", todo=todo)
+        )
     table = held_prices(books.home, known_at)
     opened = held_agreements(books.home)
     rows = focus_bill(home_at(books.home), opened, table, part, version)
@@ -180,7 +193,10 @@ def focus_invoices(
         what, why, todo = "no folder", "there are two files", "Name where they go: --out invoices."
         raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
     details, charges = focus_invoices_of(home_at(books.home), books.part)
-    datasets = {"invoice_detail": (details, INVOICE_COLUMNS), "cost_and_usage": (charges, CHARGE_COLUMNS)}
+    datasets = {
+        "invoice_detail": (details, INVOICE_COLUMNS),
+        "cost_and_usage": (charges, CHARGE_COLUMNS),
+    }
     for path, rows in write_focus_files(datasets, form, books.out).items():
         print(path)
         say_written(path, rows, "rows")
@@ -221,7 +237,10 @@ def cloudevents(books: _Books) -> int:
     # The first event is looked for before a file is made: a month without usage leaves none.
     first = next(lines, None)
     if first is None and part.period:
-        what, why = f"there is no usage in {part.period}", "nothing that is asked for was metered or imported"
+        what, why = (
+            f"there is no usage in {part.period}",
+            "nothing that is asked for was metered or imported",
+        )
         todo = "See what there is: clauseway usage show."
         raise InvalidInput(Problem(what=what, why=why, where="--period", todo=todo))
     events = 0
@@ -328,7 +347,9 @@ def _entities(taken: Extract) -> _Written:
 
 def _schema(taken: Extract) -> _Written:
     text = cedar_schema(taken)
-    return _Written(text, len(re.findall(r"^(?:entity|type|action)\b", text, re.MULTILINE)), "declarations")
+    return _Written(
+        text, len(re.findall(r"^(?:entity|type|action)\b", text, re.MULTILINE)), "declarations"
+    )
 
 
 def _put(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None = None) -> int:
@@ -350,7 +371,10 @@ def _put(flags: _Flags, write: _Write, beside: Mapping[str, _Write] | None = Non
     if len(taken) > 1:
         joined = out.with_name(f"{out.stem}.combination.txt")
         _write(joined, COMBINATION)
-        print(f"How the answers of {len(taken)} agreements are joined is written to {joined}.", file=sys.stderr)
+        print(
+            f"How the answers of {len(taken)} agreements are joined is written to {joined}.",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -363,7 +387,9 @@ def _only_one(taken: Mapping[str, Extract]) -> Extract:
     """The one agreement that is printed. Raises InvalidInput where there are several."""
     if len(taken) > 1:
         what, why = "several agreements are several files", "each has rules of its own"
-        todo = "Name where they go: --out both.cedar writes both.NAME.cedar and both.combination.txt."
+        todo = (
+            "Name where they go: --out both.cedar writes both.NAME.cedar and both.combination.txt."
+        )
         raise InvalidInput(Problem(what=what, why=why, where="--out", todo=todo))
     [extract] = taken.values()
     return extract

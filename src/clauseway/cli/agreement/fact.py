@@ -20,20 +20,29 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 record = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(record, name="record", help="Record one fact.")
 
-KeptCloud = Annotated[str, typer.Option("--cloud", help="The host cloud that it is kept to. Left out: any.")]
-KeptRegion = Annotated[str, typer.Option("--region", help="The agreement's region that it is kept to.")]
-KeptSegment = Annotated[str, typer.Option("--segment", help="The customer segment that it is kept to.")]
+KeptCloud = Annotated[
+    str, typer.Option("--cloud", help="The host cloud that it is kept to. Left out: any.")
+]
+KeptRegion = Annotated[
+    str, typer.Option("--region", help="The agreement's region that it is kept to.")
+]
+KeptSegment = Annotated[
+    str, typer.Option("--segment", help="The customer segment that it is kept to.")
+]
 ProductName = Annotated[str, typer.Option("--product", help="The product.")]
 
 
 class _Flags(msgspec.Struct, frozen=True, kw_only=True):
     """What every kind of fact takes."""
 
-    effective: Annotated[str, typer.Option(help="The day it took effect (UTC); it may lie in the past.")]
+    effective: Annotated[
+        str, typer.Option(help="The day it took effect (UTC); it may lie in the past.")
+    ]
     source: Annotated[str, typer.Option(help="Where it is stated: a page, a letter, a person.")]
     says: Annotated[str | None, typer.Option(help="What happened, in one sentence.")] = None
     corrects: Annotated[
-        str, typer.Option(help="The fact that this one corrects, by its name in `clauseway fact list`.")
+        str,
+        typer.Option(help="The fact that this one corrects, by its name in `clauseway fact list`."),
     ] = ""
     agreement: options.AgreementFolder = None
     home: options.HomeFolder = None
@@ -70,7 +79,9 @@ def launch(
     It was available, not in preview:
       clauseway fact record launch --product new-model --cloud azure --stage available --effective 2026-04-30 --source "the product page" --corrects F1
     """
-    return _record_it(flags, "launch", "Launched.", {"product": product, "cloud": cloud, "stage": stage})
+    return _record_it(
+        flags, "launch", "Launched.", {"product": product, "cloud": cloud, "stage": stage}
+    )
 
 
 @record.command()
@@ -78,7 +89,9 @@ def launch(
 def answer(
     flags: _Flags,
     product: ProductName,
-    answer: Annotated[str, typer.Option(help="cannot+declines, cannot+chooses, can+declines or can+chooses.")],
+    answer: Annotated[
+        str, typer.Option(help="cannot+declines, cannot+chooses, can+declines or can+chooses.")
+    ],
 ) -> int:
     """What the first cloud's operator answered when asked to support a product.
 
@@ -93,9 +106,15 @@ def answer(
 @options.taking(_Flags)
 def offer(
     flags: _Flags,
-    subject: Annotated[str, typer.Option(help="What was offered, as the right of first refusal names it: compute.")],
-    passed: Annotated[bool, typer.Option("--passed/--taken", help="Whether the holder of the right passed.")] = True,
-    answer_by: Annotated[str, typer.Option(help="The last day for an answer: after it, silence is a pass.")] = "",
+    subject: Annotated[
+        str, typer.Option(help="What was offered, as the right of first refusal names it: compute.")
+    ],
+    passed: Annotated[
+        bool, typer.Option("--passed/--taken", help="Whether the holder of the right passed.")
+    ] = True,
+    answer_by: Annotated[
+        str, typer.Option(help="The last day for an answer: after it, silence is a pass.")
+    ] = "",
 ) -> int:
     """Something was offered to the holder of a right of first refusal. The latest offer of a subject counts.
 
@@ -166,7 +185,9 @@ def withdrawal(
       clauseway fact record withdrawal --party google --product gpt-5.5 --effective 2026-09-01 --source "a letter"
     """
     kept = _named({"cloud": cloud, "region": region, "segment": segment})
-    return _record_it(flags, "withdrawal", "Withdrawn.", {"party": party, "product": product, **kept})
+    return _record_it(
+        flags, "withdrawal", "Withdrawn.", {"party": party, "product": product, **kept}
+    )
 
 
 def _named(parts: Mapping[str, str]) -> dict[str, str]:
@@ -193,7 +214,9 @@ def retraction(
 def product(
     flags: _Flags,
     product: Annotated[str, typer.Option(help="What it is called from now on.")],
-    class_: Annotated[str, typer.Option("--class", help="The product class it belongs to, as api.stateless.")],
+    class_: Annotated[
+        str, typer.Option("--class", help="The product class it belongs to, as api.stateless.")
+    ],
 ) -> int:
     """A product that the agreement's text does not know yet, so that it can be asked about.
 
@@ -209,7 +232,9 @@ def product(
 
 @record.command()
 @options.taking(_Flags)
-def party(flags: _Flags, party: Annotated[str, typer.Option(help="What it is called from now on.")]) -> int:
+def party(
+    flags: _Flags, party: Annotated[str, typer.Option(help="What it is called from now on.")]
+) -> int:
     """A party that the agreement's text does not know yet, so that it can be asked about.
 
     A name that was added stands for good.
@@ -238,7 +263,9 @@ def list_command(
     What was known when April ended:
       clauseway fact list --known-at 2026-04-30
     """
-    listed = list_facts(with_register(open_agreement(agreement), home_at(home)), known_point(known_at))
+    listed = list_facts(
+        with_register(open_agreement(agreement), home_at(home)), known_point(known_at)
+    )
     if as_json:
         print_json(listed)
     else:
@@ -256,7 +283,9 @@ def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bo
         corrects=flags.corrects,
         about=about,
     )
-    recorded = listed(record_fact(home_at(flags.home), open_agreement(flags.agreement), given).fact())
+    recorded = listed(
+        record_fact(home_at(flags.home), open_agreement(flags.agreement), given).fact()
+    )
     if flags.as_json:
         print_json(recorded)
         return 0
@@ -264,7 +293,9 @@ def _record_it(flags: _Flags, kind: str, says: str, about: Mapping[str, str | bo
     out.print(f"{recorded.name}  {recorded.fact}, effective {recorded.effective}", style="bold")
     out.print(f"known from {recorded.known_at} on", style="dim")
     if recorded.corrects:
-        out.print(f"hides {recorded.corrects} from then on; for any earlier point of knowledge nothing has changed")
+        out.print(
+            f"hides {recorded.corrects} from then on; for any earlier point of knowledge nothing has changed"
+        )
     return 0
 
 
@@ -280,4 +311,7 @@ def _print(facts: list[ListedFact]) -> None:
         table.add_row(*row, style="dim" if fact.hidden_by else "")
     out.print(table if facts else "No fact is known.")
     if facts:
-        out.print("A fact of the text is called FACT=DAY, as launch:new-model:azure:preview=2026-04-30.", style="dim")
+        out.print(
+            "A fact of the text is called FACT=DAY, as launch:new-model:azure:preview=2026-04-30.",
+            style="dim",
+        )

@@ -25,7 +25,8 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 BREACH = 2
 
 _Listings = Annotated[
-    Path | None, typer.Option("--listings", help="CSV of listing events; by default the sample that ships.")
+    Path | None,
+    typer.Option("--listings", help="CSV of listing events; by default the sample that ships."),
 ]
 _STYLES = {Order.FIRST: "green", Order.LATER: "red", Order.CANNOT_TELL: "yellow"}
 
@@ -46,7 +47,10 @@ def launches(
     home: options.HomeFolder = None,
     provider: Annotated[
         list[str] | None,
-        typer.Option(help="Where a provider hosts: a cloud, resale or unknown. Repeatable.", metavar="NAME=HOST"),
+        typer.Option(
+            help="Where a provider hosts: a cloud, resale or unknown. Repeatable.",
+            metavar="NAME=HOST",
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -70,7 +74,9 @@ def launches(
     Exit code: 0 no breach is evidenced (which is not: all is well; see "cannot tell"), 2 one is, 3 invalid input.
     """
     opened = options.opened_one(agreement, facts, suppose, home)
-    hosts = chosen_by_name(provider, "--provider", "a provider's host", "Write NAME=HOST, as databricks=aws.")
+    hosts = chosen_by_name(
+        provider, "--provider", "a provider's host", "Write NAME=HOST, as databricks=aws."
+    )
     view = launch_audit(opened, listings, known_at, readings_of(reading), hosts)
     if as_json:
         print_json(view)
@@ -83,7 +89,9 @@ def launches(
 def prices(
     model: Annotated[str, typer.Option("--model", help="The model, as gpt-5.")],
     listings: _Listings = None,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="Only the prices in force on this day.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Only the prices in force on this day.")
+    ] = None,
     known_at: options.KnownAt = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -100,10 +108,14 @@ def prices(
     if as_json:
         print_json(rows)
         return 0
-    table = _table("provider", "in", "out", "cached in", "in force by", "known since", "commit", "corrects")
+    table = _table(
+        "provider", "in", "out", "cached in", "in force by", "known since", "commit", "corrects"
+    )
     for row in rows:
         stated = (row.input or "–", row.output or "–", row.cache_read or "–")
-        table.add_row(row.provider, *stated, str(row.effective), row.known, row.commit, row.corrects)
+        table.add_row(
+            row.provider, *stated, str(row.effective), row.known, row.commit, row.corrects
+        )
     out = console()
     out.print(f"{model}, USD per million tokens", style="bold")
     out.print(table)
@@ -118,7 +130,9 @@ def _print(out: Console, view: AuditView) -> None:
     table = _table("product", "other cloud", f"on {view.first} by", "there by", "order", "bound")
     for row in elsewhere:
         days = (_day(row.on_first), _day(row.elsewhere))
-        table.add_row(row.product, row.cloud, *days, row.order, row.bound, style=_STYLES.get(row.order, ""))
+        table.add_row(
+            row.product, row.cloud, *days, row.order, row.bound, style=_STYLES.get(row.order, "")
+        )
     out.print(table if elsewhere else "Nothing is known to be on another cloud.")
     for row in elsewhere:
         _print_evidence(out, view.first, row)
@@ -127,7 +141,9 @@ def _print(out: Console, view: AuditView) -> None:
         if row.bound is Bound.CANNOT_TELL:
             out.print(f"  {row.product}: {row.why_bound}", style="dim", soft_wrap=True)
     _print_names(out, "Seen directly or at resellers only, on no cloud", _only(view, False))
-    _print_names(out, "Outside the clause (open weights)", [r for r in view.rows if r.order is Order.OUTSIDE])
+    _print_names(
+        out, "Outside the clause (open weights)", [r for r in view.rows if r.order is Order.OUTSIDE]
+    )
     _print_providers(out, view.providers)
     count = "One breach is" if view.breaches == 1 else f"{view.breaches or 'No'} breaches are"
     verdict = f"{count} evidenced."
@@ -140,14 +156,20 @@ def _print_evidence(out: Console, first: str, row: AuditRow) -> None:
     for cloud, found in ((first, row.on_first), (row.cloud, row.elsewhere)):
         for evidence in found:
             by = "by" if evidence.listed else "on"
-            out.print(f"  {cloud}: {by} {evidence.day}, {evidence.evidence} (known {evidence.known})", soft_wrap=True)
+            out.print(
+                f"  {cloud}: {by} {evidence.day}, {evidence.evidence} (known {evidence.known})",
+                soft_wrap=True,
+            )
     term = f", {row.term}" if row.term else ""
     out.print(f"  bound: {row.bound}: {row.why_bound}{term}", soft_wrap=True)
 
 
 def _print_names(out: Console, title: str, rows: Iterable[AuditRow]) -> None:
     """Products that need no evidence of order, with what bound them where something did or may have."""
-    names = [row.product if row.bound is Bound.NO else f"{row.product} (bound: {row.bound})" for row in rows]
+    names = [
+        row.product if row.bound is Bound.NO else f"{row.product} (bound: {row.bound})"
+        for row in rows
+    ]
     if names:
         out.print(f"\n{title}: {', '.join(dict.fromkeys(names))}.", style="dim")
 
@@ -155,7 +177,10 @@ def _print_names(out: Console, title: str, rows: Iterable[AuditRow]) -> None:
 def _print_providers(out: Console, providers: Sequence[ProviderRow]) -> None:
     """On whose word what a provider lists is a launch somewhere, or nowhere."""
     for standing, title in (
-        ("assumed", "Assumed by name, on no listing's evidence (--provider NAME=HOST says otherwise)"),
+        (
+            "assumed",
+            "Assumed by name, on no listing's evidence (--provider NAME=HOST says otherwise)",
+        ),
         ("chosen", "As chosen with --provider"),
     ):
         found = [one for one in providers if one.standing == standing]

@@ -18,10 +18,15 @@ _Names = list[str] | None
 
 
 def command(
-    never: Annotated[_Names, typer.Option(help="An outcome that no answer may have. Repeatable.")] = None,
-    always: Annotated[_Names, typer.Option(help="The outcome that every answer has; repeated, one of them.")] = None,
+    never: Annotated[
+        _Names, typer.Option(help="An outcome that no answer may have. Repeatable.")
+    ] = None,
+    always: Annotated[
+        _Names, typer.Option(help="The outcome that every answer has; repeated, one of them.")
+    ] = None,
     action: Annotated[
-        _Names, typer.Option(help="Only this action; left out, every one. Repeatable, as all below.")
+        _Names,
+        typer.Option(help="Only this action; left out, every one. Repeatable, as all below."),
     ] = None,
     party: Annotated[_Names, typer.Option(help="Only acts of this party.")] = None,
     product: Annotated[_Names, typer.Option(help="Only this product or class.")] = None,
@@ -29,15 +34,22 @@ def command(
     to: Annotated[_Names, typer.Option(help="Only this licensee or payee.")] = None,
     segment: Annotated[_Names, typer.Option(help="Only this customer segment.")] = None,
     seller: Annotated[_Names, typer.Option(help="Only what this party sells.")] = None,
-    region: Annotated[_Names, typer.Option(help="Only this region of the agreement, or elsewhere.")] = None,
+    region: Annotated[
+        _Names, typer.Option(help="Only this region of the agreement, or elsewhere.")
+    ] = None,
     from_day: Annotated[
         str | None, typer.Option("--from", help="The first day; by default the first amendment's.")
     ] = None,
-    to_day: Annotated[str | None, typer.Option("--to-day", help="The last day; by default there is none.")] = None,
+    to_day: Annotated[
+        str | None, typer.Option("--to-day", help="The last day; by default there is none.")
+    ] = None,
     known_at: options.KnownAt = None,
     reading: options.Readings = None,
     every_reading: Annotated[
-        bool, typer.Option("--every-reading", help="Under every choice of the readings that --reading leaves open.")
+        bool,
+        typer.Option(
+            "--every-reading", help="Under every choice of the readings that --reading leaves open."
+        ),
     ] = False,
     suppose: options.Suppositions = None,
     facts: options.FactsFile = None,
@@ -96,7 +108,11 @@ def _print(out: Console, view: ProofView) -> None:
     else:
         out.print(Text("COUNTEREXAMPLE", "bold red"), Text(f"to: {view.claim}"))
         _print_counterexample(out, view, view.counterexample)
-    until = f"to {view.to_day}, {_counted(view.days or 0, 'day')}" if view.to_day is not None else "on, without end"
+    until = (
+        f"to {view.to_day}, {_counted(view.days or 0, 'day')}"
+        if view.to_day is not None
+        else "on, without end"
+    )
     walked = f"{_counted(view.combinations, 'combination')} from {view.begin} {until}"
     walked += f", in {_counted(view.stretches, 'stretch', 'es')}"
     if len(view.readings) > 1:
@@ -107,13 +123,22 @@ def _print(out: Console, view: ProofView) -> None:
 def _print_counterexample(out: Console, view: ProofView, found: Explanation) -> None:
     asked = found.question
     names = [asked.party, asked.action, asked.product, f"on {asked.cloud}" if asked.cloud else ""]
-    names += [f"in {asked.region}" if asked.region else "", f"sold by {asked.seller}" if asked.seller else ""]
-    names += [f"to {asked.to}" if asked.to else "", f"for {asked.segment}" if asked.segment != "any" else ""]
+    names += [
+        f"in {asked.region}" if asked.region else "",
+        f"sold by {asked.seller}" if asked.seller else "",
+    ]
+    names += [
+        f"to {asked.to}" if asked.to else "",
+        f"for {asked.segment}" if asked.segment != "any" else "",
+    ]
     out.print(
-        f"\non {asked.as_of}: {' '.join(filter(None, names))}:", Text(found.outcome, outcome_style(found.outcome))
+        f"\non {asked.as_of}: {' '.join(filter(None, names))}:",
+        Text(found.outcome, outcome_style(found.outcome)),
     )
     if len(view.readings) > 1:
-        print_indented(out, f"read with {', '.join('='.join(one) for one in asked.readings.items())}", by=2)
+        print_indented(
+            out, f"read with {', '.join('='.join(one) for one in asked.readings.items())}", by=2
+        )
     for reason in found.reasons:
         print_indented(out, str(reason), by=2)
     for condition in found.conditions:

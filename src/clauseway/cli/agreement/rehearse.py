@@ -22,12 +22,20 @@ _SHOWN = 40
 
 def command(
     draft: Annotated[
-        Path, typer.Argument(help="The draft: an amendment as Markdown, not yet signed.", metavar="DRAFT.md")
+        Path,
+        typer.Argument(
+            help="The draft: an amendment as Markdown, not yet signed.", metavar="DRAFT.md"
+        ),
     ],
     first: Annotated[
-        str | None, typer.Option("--from", help="The first day played; by default that of the usage.", metavar="DAY")
+        str | None,
+        typer.Option(
+            "--from", help="The first day played; by default that of the usage.", metavar="DAY"
+        ),
     ] = None,
-    last: Annotated[str | None, typer.Option("--to", help="The last day played.", metavar="DAY")] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", help="The last day played.", metavar="DAY")
+    ] = None,
     as_if: Annotated[
         str | None,
         typer.Option(
@@ -65,7 +73,10 @@ def command(
       clauseway rehearse draft.md --agreement ours --assume share-ours=15%
     """
     where = home_at(home)
-    days = {flag: day_given(day, flag) for flag, day in (("--from", first), ("--to", last), ("--as-if", as_if))}
+    days = {
+        flag: day_given(day, flag)
+        for flag, day in (("--from", first), ("--to", last), ("--as-if", as_if))
+    }
     real, drafted = open_draft(agreement, draft, where)
     found = rehearse(
         where,
@@ -87,20 +98,35 @@ def command(
 
 def _print(out: Console, found: Rehearsal) -> None:
     last = found.days.end - timedelta(days=1)
-    out.print(f"Rehearsal of {found.amendment}, {found.title} ({found.draft})", style="bold", markup=False)
+    out.print(
+        f"Rehearsal of {found.amendment}, {found.title} ({found.draft})", style="bold", markup=False
+    )
     own = "" if found.as_if == found.effective else f"; its own day is {found.effective}"
-    played = f"Played from {found.days.begin} to {last}, as if in effect from {found.as_if} on{own}."
-    print_indented(out, f"{played} Known at {found.known_at}. Nothing was changed.", by=2, style="dim")
-    print_indented(out, f"{found.requests:,} recorded requests, {found.unchanged:,} of them as before.", by=2)
+    played = (
+        f"Played from {found.days.begin} to {last}, as if in effect from {found.as_if} on{own}."
+    )
+    print_indented(
+        out, f"{played} Known at {found.known_at}. Nothing was changed.", by=2, style="dim"
+    )
+    print_indented(
+        out, f"{found.requests:,} recorded requests, {found.unchanged:,} of them as before.", by=2
+    )
     for what, words in WHAT.items():
         rows = [row for row in found.routed if row.what == what]
         if rows:
             count = sum(row.requests for row in rows)
-            out.print(f"\n  {count:,} {words}" if what != "opened" else f"\n  Requests that {words}", style="bold cyan")
+            out.print(
+                f"\n  {count:,} {words}" if what != "opened" else f"\n  Requests that {words}",
+                style="bold cyan",
+            )
             for row in rows[:_SHOWN]:
                 _print_row(out, row)
     for one in found.not_asked:
-        print_indented(out, f"{one.requests:,} of {one.product} on {one.cloud} were not asked about: {one.why}", by=2)
+        print_indented(
+            out,
+            f"{one.requests:,} of {one.product} on {one.cloud} were not asked about: {one.why}",
+            by=2,
+        )
     _print_months(out, found)
     if found.changes_nothing:
         out.print("\n  It changes nothing of what was played.", style="bold")
@@ -108,7 +134,11 @@ def _print(out: Console, found: Rehearsal) -> None:
 
 def _print_row(out: Console, row: Routed) -> None:
     place = f"{row.cloud} {row.region}".rstrip()
-    days = str(row.first_day) if row.first_day == row.last_day else f"{row.first_day} to {row.last_day}"
+    days = (
+        str(row.first_day)
+        if row.first_day == row.last_day
+        else f"{row.first_day} to {row.last_day}"
+    )
     charged = "charges unknown" if row.charged is None else f"charged {row.charged.normalize():,f}"
     out.print(
         f"    {row.requests:,} of {row.product} on {place}, sold by {row.seller} to {row.segment}: {days}, {charged}",
@@ -119,7 +149,8 @@ def _print_row(out: Console, row: Routed) -> None:
         print_indented(out, f"permitted under the draft: {', '.join(row.clouds)}", by=6)
     sides = (("as it is", row.before), ("draft", row.after))
     told = "; ".join(
-        f"{label}: {side.outcome} by {', '.join(side.terms)} ({', '.join(side.places)})" for label, side in sides
+        f"{label}: {side.outcome} by {', '.join(side.terms)} ({', '.join(side.places)})"
+        for label, side in sides
     )
     print_indented(out, told, by=6, style="dim")
     print_indented(out, f"for example {', '.join(row.samples[:2])}", by=6, style="dim")
@@ -137,9 +168,13 @@ def _print_months(out: Console, found: Rehearsal) -> None:
     for one in found.months:
         for way in one.beside.directions:
             label = f"{way.payer} pays {way.payee}"
-            table.add_row(one.period, label, cents(way.real), cents(way.other), signed(way.difference))
+            table.add_row(
+                one.period, label, cents(way.real), cents(way.other), signed(way.difference)
+            )
         for seller, charges in one.refused.items():
-            table.add_row(one.period, f"charges of {seller} that would be refused", cents(charges), "", "")
+            table.add_row(
+                one.period, f"charges of {seller} that would be refused", cents(charges), "", ""
+            )
     out.print(Padding(table, (1, 0, 0, 2), expand=False))
     for party in found.parties:
         verb = "gains" if party.gains > 0 else "loses" if party.gains < 0 else "is as before:"

@@ -20,7 +20,9 @@ def command(
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
-    ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended, and what ended them.")] = False,
+    ended: Annotated[
+        bool, typer.Option("--ended", help="Also those that have ended, and what ended them.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Show what is in force on a day, as known on a day: each term with its clause, and the clauses in prose only.
@@ -33,7 +35,9 @@ def command(
     """
     opened = options.opened(agreement, facts, suppose, home)
     views = [
-        terms_view(one, as_of, known_at, own_readings(opened, one, readings_of(reading)), with_ended=ended)
+        terms_view(
+            one, as_of, known_at, own_readings(opened, one, readings_of(reading)), with_ended=ended
+        )
         for one in each_of(opened)
     ]
     if as_json:
@@ -52,7 +56,12 @@ def _print(view: TermsView) -> None:
         table.add_column(column, overflow="fold")
     for row in view.terms:
         table.add_row(
-            row.term, row.kind, row.text, row.until, f"{row.document}:{row.line}", style="" if row.in_force else "dim"
+            row.term,
+            row.kind,
+            row.text,
+            row.until,
+            f"{row.document}:{row.line}",
+            style="" if row.in_force else "dim",
         )
     out.print(table)
     if not view.terms:

@@ -8,7 +8,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from clauseway.app.agreements.timelines import RightsOverTime, main_rights, png_of, rights_over_time, svg_of
+from clauseway.app.agreements.timelines import (
+    RightsOverTime,
+    main_rights,
+    png_of,
+    rights_over_time,
+    svg_of,
+)
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
 from clauseway.cli.output import console, outcome_style, print_json
@@ -17,25 +23,42 @@ from clauseway.values import InvalidInput, Problem
 
 def command(
     action: Annotated[
-        str, typer.Option(help="serve, sell, license, use-under-licence, contract-compute or share-revenue.")
+        str,
+        typer.Option(
+            help="serve, sell, license, use-under-licence, contract-compute or share-revenue."
+        ),
     ] = "",
     party: Annotated[str, typer.Option(help="Who acts: openai, microsoft, amazon, …")] = "",
-    product: Annotated[str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")] = "",
-    cloud: Annotated[str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")] = "",
+    product: Annotated[
+        str, typer.Option(help="A product (gpt-5.5) or a class (api.stateless).")
+    ] = "",
+    cloud: Annotated[
+        str, typer.Option(help="The host cloud: azure, aws, google-cloud, oci, openai-own.")
+    ] = "",
     to: Annotated[
         list[str] | None,
         typer.Option(
-            help="The licensee or payee; or the last year, by default 2033. Repeatable.", metavar="PARTY|YEAR"
+            help="The licensee or payee; or the last year, by default 2033. Repeatable.",
+            metavar="PARTY|YEAR",
         ),
     ] = None,
-    seller: Annotated[str, typer.Option(help="Who sells what the party serves; by default the party.")] = "",
+    seller: Annotated[
+        str, typer.Option(help="Who sells what the party serves; by default the party.")
+    ] = "",
     segment: Annotated[str, typer.Option(help="The customer segment.")] = "any",
-    region: Annotated[str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")] = "",
-    every: Annotated[bool, typer.Option("--all", help="The agreement's main rights, instead of one.")] = False,
+    region: Annotated[
+        str, typer.Option(help="A place as its cloud calls it, or a region of the agreement.")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="The agreement's main rights, instead of one.")
+    ] = False,
     first_year: Annotated[
         int | None,
         typer.Option(
-            "--from", parser=options.whole("--from"), help="The first year; by default the agreement's.", metavar="YEAR"
+            "--from",
+            parser=options.whole("--from"),
+            help="The first year; by default the agreement's.",
+            metavar="YEAR",
         ),
     ] = None,
     known_at: options.KnownAt = None,
@@ -108,17 +131,33 @@ def _others_and_year(given: list[str], parties: frozenset[str]) -> tuple[str, in
 
 def _refuse(parts: dict[str, str]) -> None:
     why = "--all chooses the rights"
-    _tell(why, [("it has no meaning here", flag, f"Leave {flag} out.") for flag, value in parts.items() if value])
+    _tell(
+        why,
+        [
+            ("it has no meaning here", flag, f"Leave {flag} out.")
+            for flag, value in parts.items()
+            if value
+        ],
+    )
 
 
 def _require(parts: dict[str, str]) -> None:
     why = "a timeline is of one right, or of --all"
-    _tell(why, [("it is missing", flag, f"Give {flag}, or --all.") for flag, value in parts.items() if not value])
+    _tell(
+        why,
+        [
+            ("it is missing", flag, f"Give {flag}, or --all.")
+            for flag, value in parts.items()
+            if not value
+        ],
+    )
 
 
 def _tell(why: str, wrong: list[tuple[str, str, str]]) -> None:
     if wrong:
-        raise InvalidInput(*(Problem(what=what, why=why, where=flag, todo=todo) for what, flag, todo in wrong))
+        raise InvalidInput(
+            *(Problem(what=what, why=why, where=flag, todo=todo) for what, flag, todo in wrong)
+        )
 
 
 def _draw(view: RightsOverTime, svg: Path | None, png: Path | None) -> None:
@@ -143,7 +182,10 @@ def _draw(view: RightsOverTime, svg: Path | None, png: Path | None) -> None:
 
 def _print(view: RightsOverTime) -> None:
     out = console()
-    out.print(f"{view.title}, {view.begin.year} to {view.end.year - 1} · known at {view.known_at}", style="dim")
+    out.print(
+        f"{view.title}, {view.begin.year} to {view.end.year - 1} · known at {view.known_at}",
+        style="dim",
+    )
     for row in view.rights:
         out.print(f"\n{row.right}", style="bold")
         table = Table(box=None, pad_edge=False, header_style="dim")

@@ -16,7 +16,9 @@ STANDARD_INPUT = "-"
 
 
 def command(
-    receipt: Annotated[str, typer.Argument(help="A file with what `decide --json` printed; - for standard input.")],
+    receipt: Annotated[
+        str, typer.Argument(help="A file with what `decide --json` printed; - for standard input.")
+    ],
     facts: options.FactsFile = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
@@ -64,7 +66,9 @@ def _print(verification: Verification) -> None:
     if verification.same:
         out.print("SAME", style="bold green")
         for note in verification.notes:
-            print_indented(out, f"The {note.what} was edited since, without a change of meaning.", by=2)
+            print_indented(
+                out, f"The {note.what} was edited since, without a change of meaning.", by=2
+            )
         out.print(f"receipt {verification.recorded.id}", style="dim")
         return
     out.print("DIFFERS", style="bold red")

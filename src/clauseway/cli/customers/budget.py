@@ -47,7 +47,9 @@ def set_command(
       clauseway budget set --key key_0123456789abcdef --period total --amount 9.50
     """
     who = For(organisation=organisation, project=project, key=key, cloud=cloud, product=product)
-    budget = set_budget(home_at(home), options.opened_one(agreement, None, home=home).catalog, who, amount, period)
+    budget = set_budget(
+        home_at(home), options.opened_one(agreement, None, home=home).catalog, who, amount, period
+    )
     if as_json:
         print_json(budget)
     else:
@@ -73,7 +75,9 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
 
 @app.command()
 def remove(
-    budget: Annotated[str, typer.Argument(help="The budget's id, from `clauseway budget list`.", metavar="ID")],
+    budget: Annotated[
+        str, typer.Argument(help="The budget's id, from `clauseway budget list`.", metavar="ID")
+    ],
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:

@@ -12,7 +12,9 @@ from clauseway.cli.output import console, print_json
 from clauseway.values import parse_day
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-KeyId = Annotated[str, typer.Argument(help="The key's id, from `clauseway key list`.", metavar="KEY")]
+KeyId = Annotated[
+    str, typer.Argument(help="The key's id, from `clauseway key list`.", metavar="KEY")
+]
 
 
 @app.callback()
@@ -25,11 +27,18 @@ def create(
     organisation: Annotated[str, typer.Option(help="Who buys.")],
     seller: Annotated[str, typer.Option(help="From whom they buy: openai, microsoft, amazon, …")],
     project: Annotated[str, typer.Option(help="A part of the organisation.")] = "default",
-    segment: Annotated[str, typer.Option(help="The customer segment that the agreement looks at.")] = "any",
+    segment: Annotated[
+        str, typer.Option(help="The customer segment that the agreement looks at.")
+    ] = "any",
     role: Annotated[
-        str, typer.Option(help="member asks models; auditor reads what its project asked; admin does both.")
+        str,
+        typer.Option(
+            help="member asks models; auditor reads what its project asked; admin does both."
+        ),
     ] = "member",
-    expires: Annotated[str, typer.Option(help="The day from which it is no longer accepted (UTC).")] = "",
+    expires: Annotated[
+        str, typer.Option(help="The day from which it is no longer accepted (UTC).")
+    ] = "",
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -60,7 +69,9 @@ def create(
 
 @app.command("list")
 def list_command(
-    with_revoked: Annotated[bool, typer.Option("--with-revoked", help="Also those that were revoked.")] = False,
+    with_revoked: Annotated[
+        bool, typer.Option("--with-revoked", help="Also those that were revoked.")
+    ] = False,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -76,10 +87,21 @@ def list_command(
         return 0
     table = plain_table("id", "organisation", "project", "seller", "segment", "role", "state")
     for key in listed:
-        state = key.state + (f", until {key.expires}" if key.expires and key.state == "active" else "")
+        state = key.state + (
+            f", until {key.expires}" if key.expires and key.state == "active" else ""
+        )
         state += f", former secret until {key.former_until}" if key.former_until else ""
         style = "" if key.state == "active" else "dim"
-        table.add_row(key.key_id, key.organisation, key.project, key.seller, key.segment, key.role, state, style=style)
+        table.add_row(
+            key.key_id,
+            key.organisation,
+            key.project,
+            key.seller,
+            key.segment,
+            key.role,
+            state,
+            style=style,
+        )
     console().print(table if listed else "There is no key. `clauseway key create` makes one.")
     return 0
 
@@ -122,7 +144,10 @@ def revoke(key: KeyId, home: options.HomeFolder = None, as_json: options.AsJson 
     if as_json:
         print_json(revoked)
     else:
-        console().print(f"{revoked.key_id} of {revoked.organisation} ({revoked.project}) is revoked.", markup=False)
+        console().print(
+            f"{revoked.key_id} of {revoked.organisation} ({revoked.project}) is revoked.",
+            markup=False,
+        )
     return 0
 
 
@@ -134,4 +159,7 @@ def _print_new(made: NewKey, as_json: bool) -> None:
     whose = f"{made.organisation} ({made.project})"
     out.print(f"{made.key_id} for {whose}, buying from {made.seller}", markup=False)
     out.print(f"secret: {made.secret}", style="bold")
-    out.print("This is the only time it is shown. A running gateway accepts it within a few seconds.", style="dim")
+    out.print(
+        "This is the only time it is shown. A running gateway accepts it within a few seconds.",
+        style="dim",
+    )

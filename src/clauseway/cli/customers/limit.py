@@ -25,7 +25,11 @@ def _limits() -> None:
 def set_command(
     requests: Annotated[
         int,
-        typer.Option(parser=options.whole("--requests"), help="Requests a minute; 0 is no limit.", metavar="NUMBER"),
+        typer.Option(
+            parser=options.whole("--requests"),
+            help="Requests a minute; 0 is no limit.",
+            metavar="NUMBER",
+        ),
     ] = 0,
     tokens: Annotated[
         int,
@@ -55,7 +59,9 @@ def set_command(
       clauseway limit set --key key_0123456789abcdef --requests 60
     """
     who = For(organisation=organisation, project=project, key=key, cloud=cloud, product=product)
-    limit = set_limit(home_at(home), options.opened_one(agreement, None, home=home).catalog, who, requests, tokens)
+    limit = set_limit(
+        home_at(home), options.opened_one(agreement, None, home=home).catalog, who, requests, tokens
+    )
     if as_json:
         print_json(limit)
     else:
@@ -81,7 +87,9 @@ def list_command(home: options.HomeFolder = None, as_json: options.AsJson = Fals
 
 @app.command()
 def remove(
-    limit: Annotated[str, typer.Argument(help="The limit's id, from `clauseway limit list`.", metavar="ID")],
+    limit: Annotated[
+        str, typer.Argument(help="The limit's id, from `clauseway limit list`.", metavar="ID")
+    ],
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -103,5 +111,7 @@ def _print(limits: list[ListedLimit]) -> None:
     table = tenancy.plain_table("id", "whose", "requests/min", "tokens/min")
     for limit in limits:
         figures = (limit.requests_per_minute, limit.tokens_per_minute)
-        table.add_row(limit.id, limit.whose, *(f"{figure:,}" if figure else "–" for figure in figures))
+        table.add_row(
+            limit.id, limit.whose, *(f"{figure:,}" if figure else "–" for figure in figures)
+        )
     console().print(table if limits else "No limit is set. `clauseway limit set` sets one.")

@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.tenants import create_tenant, list_tenants, remove_tenant, set_policy, show_tenant
+from clauseway.app.books.tenants import (
+    create_tenant,
+    list_tenants,
+    remove_tenant,
+    set_policy,
+    show_tenant,
+)
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.customers import tenancy
@@ -92,8 +98,12 @@ def set_command(
     As it was in the beginning:
       clauseway organisation set acme
     """
-    says = tenancy.wish(strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave)
-    changed = set_policy(home_at(home), options.opened_one(agreement, None, home=home).catalog, says, name)
+    says = tenancy.wish(
+        strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave
+    )
+    changed = set_policy(
+        home_at(home), options.opened_one(agreement, None, home=home).catalog, says, name
+    )
     if as_json:
         print_json(changed)
     else:

@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.tenants import create_tenant, list_tenants, remove_tenant, set_policy, show_tenant
+from clauseway.app.books.tenants import (
+    create_tenant,
+    list_tenants,
+    remove_tenant,
+    set_policy,
+    show_tenant,
+)
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.customers import tenancy
@@ -21,7 +27,12 @@ def _projects() -> None:
 
 
 @app.command()
-def create(organisation: Owner, name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def create(
+    organisation: Owner,
+    name: Name,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
     """Add a project to an organisation. A key for a new one adds it too.
 
     \b
@@ -37,7 +48,9 @@ def create(organisation: Owner, name: Name, home: options.HomeFolder = None, as_
 
 
 @app.command("list")
-def list_command(organisation: Owner, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def list_command(
+    organisation: Owner, home: options.HomeFolder = None, as_json: options.AsJson = False
+) -> int:
     """List an organisation's projects with their keys and routing.
 
     \b
@@ -45,7 +58,11 @@ def list_command(organisation: Owner, home: options.HomeFolder = None, as_json: 
       clauseway project list acme
     """
     show_tenant(home_at(home), organisation)
-    listed = [one for one in list_tenants(home_at(home)) if one.organisation == organisation and one.project]
+    listed = [
+        one
+        for one in list_tenants(home_at(home))
+        if one.organisation == organisation and one.project
+    ]
     if as_json:
         print_json(listed)
     else:
@@ -54,7 +71,12 @@ def list_command(organisation: Owner, home: options.HomeFolder = None, as_json: 
 
 
 @app.command()
-def show(organisation: Owner, name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def show(
+    organisation: Owner,
+    name: Name,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
     """Show a project: its keys, how its requests are routed, and what of that it says itself.
 
     \b
@@ -95,9 +117,15 @@ def set_command(
     Always the same deployment, and exact usage of requests whose client left:
       clauseway project set acme search --strategy pinned --pinned azure-eu --on-leave drain
     """
-    says = tenancy.wish(strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave)
+    says = tenancy.wish(
+        strategy, pinned, clouds, sellers, regions, residency, certifications, on_leave
+    )
     changed = set_policy(
-        home_at(home), options.opened_one(agreement, None, home=home).catalog, says, organisation, _named(name)
+        home_at(home),
+        options.opened_one(agreement, None, home=home).catalog,
+        says,
+        organisation,
+        _named(name),
     )
     if as_json:
         print_json(changed)
@@ -107,7 +135,12 @@ def set_command(
 
 
 @app.command()
-def remove(organisation: Owner, name: Name, home: options.HomeFolder = None, as_json: options.AsJson = False) -> int:
+def remove(
+    organisation: Owner,
+    name: Name,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
+) -> int:
     """Remove a project with its limits and budgets. Its keys must be revoked before.
 
     \b
@@ -118,7 +151,9 @@ def remove(organisation: Owner, name: Name, home: options.HomeFolder = None, as_
     if as_json:
         print_json({"removed": f"{organisation}/{name}"})
     else:
-        console().print(f"{organisation}/{name} is removed, with its limits and budgets.", markup=False)
+        console().print(
+            f"{organisation}/{name} is removed, with its limits and budgets.", markup=False
+        )
     return 0
 
 

@@ -14,23 +14,40 @@ from clauseway.values import CENT
 
 Organisation = Annotated[str, typer.Option("--organisation", help="Whose: an organisation.")]
 Project = Annotated[str, typer.Option("--project", help="One project of it only.")]
-OfKey = Annotated[str, typer.Option("--key", help="One key only, by its id; its organisation need not be named.")]
+OfKey = Annotated[
+    str, typer.Option("--key", help="One key only, by its id; its organisation need not be named.")
+]
 OnCloud = Annotated[str, typer.Option("--cloud", help="What is asked of one host cloud only.")]
 ForProduct = Annotated[str, typer.Option("--product", help="What is asked of one product only.")]
 
 Strategy = Annotated[
-    str, typer.Option(help="Which deployment first: primary-first, commitment, cheapest, fastest or pinned.")
+    str,
+    typer.Option(
+        help="Which deployment first: primary-first, commitment, cheapest, fastest or pinned."
+    ),
 ]
 Pinned = Annotated[str, typer.Option(help="The deployment, for the strategy `pinned`.")]
-Clouds = Annotated[list[str] | None, typer.Option("--cloud", help="A host cloud that is allowed. Repeatable.")]
-Sellers = Annotated[list[str] | None, typer.Option("--seller", help="A seller that is allowed. Repeatable.")]
-Regions = Annotated[list[str] | None, typer.Option("--region", help="A region that is allowed. Repeatable.")]
-Residency = Annotated[list[str] | None, typer.Option("--residency", help="Where data may lie. Repeatable.")]
+Clouds = Annotated[
+    list[str] | None, typer.Option("--cloud", help="A host cloud that is allowed. Repeatable.")
+]
+Sellers = Annotated[
+    list[str] | None, typer.Option("--seller", help="A seller that is allowed. Repeatable.")
+]
+Regions = Annotated[
+    list[str] | None, typer.Option("--region", help="A region that is allowed. Repeatable.")
+]
+Residency = Annotated[
+    list[str] | None, typer.Option("--residency", help="Where data may lie. Repeatable.")
+]
 Certifications = Annotated[
-    list[str] | None, typer.Option("--certification", help="One that a deployment must have. Repeatable.")
+    list[str] | None,
+    typer.Option("--certification", help="One that a deployment must have. Repeatable."),
 ]
 OnLeave = Annotated[
-    str, typer.Option("--on-leave", help="When a client leaves: cancel the request at the cloud, or drain it.")
+    str,
+    typer.Option(
+        "--on-leave", help="When a client leaves: cancel the request at the cloud, or drain it."
+    ),
 ]
 
 _BAR = 12  # characters
@@ -65,8 +82,18 @@ def plain_table(*columns: str) -> Table:
     """A table without lines, its figures to the right."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
-        is_figure = column in ("amount", "spent", "leased", "left", "requests/min", "tokens/min", "keys")
-        table.add_column(column, overflow="fold", justify="right" if is_figure else "left", no_wrap=is_figure)
+        is_figure = column in (
+            "amount",
+            "spent",
+            "leased",
+            "left",
+            "requests/min",
+            "tokens/min",
+            "keys",
+        )
+        table.add_column(
+            column, overflow="fold", justify="right" if is_figure else "left", no_wrap=is_figure
+        )
     return table
 
 
@@ -88,7 +115,11 @@ def print_tenant(one: Listed) -> None:
     out.print(f"routing: {described(one.holds)}", markup=False)
     if one.project:
         own = [field for field in one.says.__struct_fields__ if getattr(one.says, field)]
-        said = f"it says itself: {', '.join(own).replace('_', '-')}" if own else "all of it is the organisation's"
+        said = (
+            f"it says itself: {', '.join(own).replace('_', '-')}"
+            if own
+            else "all of it is the organisation's"
+        )
         out.print(said, style="dim", markup=False)
 
 
@@ -111,7 +142,9 @@ def print_budgets(budgets: list[ListedBudget]) -> None:
         period = budget.begin[: _SHOWN[budget.period]] or budget.period
         figures = (budget.amount, budget.spent, budget.leased, budget.left)
         style = "red" if budget.left <= 0 else ""
-        table.add_row(budget.id, budget.whose, period, *map(money, figures), bar(budget), style=style)
+        table.add_row(
+            budget.id, budget.whose, period, *map(money, figures), bar(budget), style=style
+        )
     out.print(table if budgets else "No budget is set. `clauseway budget set` sets one.")
     if budgets:
         out.print("USD. █ spent, ▒ leased to running gateways, ░ left.", style="dim")

@@ -16,14 +16,23 @@ from clauseway.app.running.commitments import BurnDown, burn_downs
 from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 
-_STYLES = {"met": "green", "on course": "green", "short": "yellow", "lapsed": "red", "not begun": "bright_black"}
+_STYLES = {
+    "met": "green",
+    "on course": "green",
+    "short": "yellow",
+    "lapsed": "red",
+    "not begun": "bright_black",
+}
 
 
 def command(
     configuration: Annotated[
-        Path | None, typer.Option("--config", help="The configuration; by default clauseway.toml in the home.")
+        Path | None,
+        typer.Option("--config", help="The configuration; by default clauseway.toml in the home."),
     ] = None,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="The end of this day; by default today (UTC).")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The end of this day; by default today (UTC).")
+    ] = None,
     agreement: options.AgreementFolder = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -69,7 +78,11 @@ def _print(found: list[BurnDown]) -> None:
             f"[{_STYLES[one.outlook]}]{_outlook(one)}[/]",
         )  # fmt: skip
     out.print(table)
-    out.print("USD; `until` is excluded, the pace is that of the last four weeks.", style="dim", markup=False)
+    out.print(
+        "USD; `until` is excluded, the pace is that of the last four weeks.",
+        style="dim",
+        markup=False,
+    )
 
 
 def _outlook(one: BurnDown) -> str:

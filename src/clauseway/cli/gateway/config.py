@@ -13,7 +13,10 @@ from clauseway.cli import options
 from clauseway.cli.output import console, print_json
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-File = Annotated[Path | None, typer.Argument(help="The file; by default clauseway.toml in the home.", metavar="FILE")]
+File = Annotated[
+    Path | None,
+    typer.Argument(help="The file; by default clauseway.toml in the home.", metavar="FILE"),
+]
 
 
 @app.callback()

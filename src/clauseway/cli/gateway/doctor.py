@@ -70,6 +70,8 @@ def _print(out: Console, found: Examination) -> None:
 
 def _print_check(out: Console, check: Check) -> None:
     mark = Text("✓", "bold green") if check.ok else Text("✗", "bold red")
-    out.print(Text("  ") + mark + Text(f" {check.what:<{_COLUMN}}") + Text(check.found), soft_wrap=True)
+    out.print(
+        Text("  ") + mark + Text(f" {check.what:<{_COLUMN}}") + Text(check.found), soft_wrap=True
+    )
     if check.todo:
         print_indented(out, check.todo, by=4 + _COLUMN, style="yellow")

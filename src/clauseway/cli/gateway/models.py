@@ -16,8 +16,12 @@ from clauseway.values import InvalidInput, Problem
 
 
 def command(
-    product: Annotated[str, typer.Argument(help="One product; by default all.", metavar="[PRODUCT]")] = "",
-    surface: Annotated[str, typer.Option(help="Show what this surface lacks instead, with sources.")] = "",
+    product: Annotated[
+        str, typer.Argument(help="One product; by default all.", metavar="[PRODUCT]")
+    ] = "",
+    surface: Annotated[
+        str, typer.Option(help="Show what this surface lacks instead, with sources.")
+    ] = "",
     as_of: options.AsOf = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -34,7 +38,12 @@ def command(
         if surface not in SURFACES:
             todo = f"Name one of: {', '.join(SURFACES)}."
             raise InvalidInput(
-                Problem(what=f"unknown surface {surface!r}", why="the matrix has none", where="--surface", todo=todo)
+                Problem(
+                    what=f"unknown surface {surface!r}",
+                    why="the matrix has none",
+                    where="--surface",
+                    todo=todo,
+                )
             )
         lacking = lacking_on(surface, product, day)
         if as_json:
@@ -68,7 +77,8 @@ def _print_models(known: Sequence[ModelKnown]) -> None:
         table.add_column(name, overflow="fold")
     for one in known:
         ended = "; ".join(
-            f"{end.vendor} {end.day}" + (f" → {end.successor}" if end.successor else "") for end in one.ends
+            f"{end.vendor} {end.day}" + (f" → {end.successor}" if end.successor else "")
+            for end in one.ends
         )
         table.add_row(
             one.product, one.kind, f"{one.context_tokens_max:,}" if one.context_tokens_max else "",
@@ -76,4 +86,6 @@ def _print_models(known: Sequence[ModelKnown]) -> None:
         )  # fmt: skip
     out = console()
     out.print(table)
-    out.print("Tokens; what a surface holds otherwise stands in models.csv.", style="dim", markup=False)
+    out.print(
+        "Tokens; what a surface holds otherwise stands in models.csv.", style="dim", markup=False
+    )

@@ -12,16 +12,25 @@ from clauseway.cli.output import console, print_json
 
 
 def command(
-    url: Annotated[str, typer.Option(help="The gateway, with its /v1.")] = "http://127.0.0.1:8400/v1",
+    url: Annotated[
+        str, typer.Option(help="The gateway, with its /v1.")
+    ] = "http://127.0.0.1:8400/v1",
     keys: Annotated[
         typer.FileText | None,
-        typer.Option(help="A file with a line SELLER=SECRET for each seller; - reads standard input.", metavar="FILE"),
+        typer.Option(
+            help="A file with a line SELLER=SECRET for each seller; - reads standard input.",
+            metavar="FILE",
+        ),
     ] = None,
-    trace: Annotated[Path | None, typer.Option(help="A trace (CSV); by default the sample that ships.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="A trace (CSV); by default the sample that ships.")
+    ] = None,
     limit: Annotated[
         int,
         typer.Option(
-            parser=options.whole("--limit"), help="Send at most so many requests; 0 for all.", metavar="NUMBER"
+            parser=options.whole("--limit"),
+            help="Send at most so many requests; 0 for all.",
+            metavar="NUMBER",
         ),
     ] = 0,
     as_json: options.AsJson = False,

@@ -21,13 +21,23 @@ class ReplayDisplay:
     `simulated` says that business time is simulated, and shows it.
     """
 
-    def __init__(self, out: Console, total: int, *, simulated: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, out: Console, total: int, *, simulated: bool = False, quiet: bool = False
+    ) -> None:
         self._out, self._total, self._simulated, self._quiet = out, total, simulated, quiet
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=out
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=out,
         )
         self._task = self._bar.add_task("replaying", total=total)
-        self._live = Live(self._bar, console=out, refresh_per_second=8) if out.is_terminal and not quiet else None
+        self._live = (
+            Live(self._bar, console=out, refresh_per_second=8)
+            if out.is_terminal and not quiet
+            else None
+        )
         self._next_line = 0
 
     def __enter__(self) -> Self:
@@ -35,7 +45,12 @@ class ReplayDisplay:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         if self._live is not None:
             self._live.stop()
 
@@ -59,7 +74,9 @@ def counts_table(progress: ReplayProgress) -> Table:
     table.add_column("served", justify="right", style="green")
     table.add_column("refused", justify="right", style="red")
     for cloud in sorted({*progress.served, *progress.refused}):
-        table.add_row(cloud, str(progress.served.get(cloud, 0)), str(progress.refused.get(cloud, 0)))
+        table.add_row(
+            cloud, str(progress.served.get(cloud, 0)), str(progress.refused.get(cloud, 0))
+        )
     for code, count in sorted(progress.failed.items()):
         table.add_row(f"failed: {code}", str(count), "")
     return table
@@ -70,7 +87,11 @@ def _clock(business_ns: int) -> str:
 
 
 def _words(progress: ReplayProgress) -> str:
-    served = ", ".join(f"{cloud} {count}" for cloud, count in sorted(progress.served.items())) or "none"
-    refused = ", ".join(f"{cloud} {count}" for cloud, count in sorted(progress.refused.items())) or "none"
+    served = (
+        ", ".join(f"{cloud} {count}" for cloud, count in sorted(progress.served.items())) or "none"
+    )
+    refused = (
+        ", ".join(f"{cloud} {count}" for cloud, count in sorted(progress.refused.items())) or "none"
+    )
     failed = "".join(f" · failed {code} {count}" for code, count in sorted(progress.failed.items()))
     return f"served: {served} · refused: {refused}{failed}"

@@ -13,7 +13,9 @@ _PICODOLLARS = 10**12
 
 
 def command(
-    request_id: Annotated[str, typer.Argument(metavar="ID", help="As in the header x-clauseway-request-id.")],
+    request_id: Annotated[
+        str, typer.Argument(metavar="ID", help="As in the header x-clauseway-request-id.")
+    ],
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -34,7 +36,9 @@ def command(
         return 0
     out = console()
     out.print(f"{found.request}  {found.operation} of {found.product}", style="bold", markup=False)
-    out.print(f"at {found.at:%Y-%m-%d %H:%M:%S} UTC, {found.organisation}/{found.project}, key {found.key_id}\n")
+    out.print(
+        f"at {found.at:%Y-%m-%d %H:%M:%S} UTC, {found.organisation}/{found.project}, key {found.key_id}\n"
+    )
     for attempt in found.attempts:
         for line in _lines(attempt):
             out.print(line, markup=False, highlight=False)
@@ -49,7 +53,9 @@ def _lines(attempt: Attempted) -> list[str]:
         f"   let through by {attempt.decision}: {attempt.outcome}, {', '.join(attempt.terms) or 'no term'}",
     ]
     if attempt.units:
-        counted = ", ".join(f"{count:,} {unit.replace('_', ' ')}" for unit, count in attempt.units.items())
+        counted = ", ".join(
+            f"{count:,} {unit.replace('_', ' ')}" for unit, count in attempt.units.items()
+        )
         whole, rest = divmod(attempt.charge_picodollars, _PICODOLLARS)
         cost = f"{whole:,}.{f'{rest:012d}'.rstrip('0').ljust(2, '0')}"
         lines.append(f"   {counted}; {cost} USD, until settlement prices it")

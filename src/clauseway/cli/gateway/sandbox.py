@@ -61,12 +61,20 @@ def command(
             help="Oracle OCI Generative AI's port; by default 8415.",
         ),
     ] = None,
-    fault: Annotated[list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="A fault from the start, as JSON. Repeatable.")
+    ] = None,
     configuration: Annotated[
-        Path | None, typer.Option("--config", help="Write here the configuration by which a gateway finds them.")
+        Path | None,
+        typer.Option(
+            "--config", help="Write here the configuration by which a gateway finds them."
+        ),
     ] = None,
     credentials: Annotated[
-        Path | None, typer.Option(help="Write here the credentials, as the files that the vendors' SDKs look for.")
+        Path | None,
+        typer.Option(
+            help="Write here the credentials, as the files that the vendors' SDKs look for."
+        ),
     ] = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -107,7 +115,9 @@ def command(
         else:
             out = console()
             for address in clouds.addresses:
-                out.print(f"{address.cloud:15} {address.url}   {address.credential}", soft_wrap=True)
+                out.print(
+                    f"{address.cloud:15} {address.url}   {address.credential}", soft_wrap=True
+                )
             for note in clouds.notes:
                 out.print(note, style="yellow")
             out.print("Ctrl-C stops them.", style="dim")

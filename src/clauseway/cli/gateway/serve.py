@@ -18,7 +18,9 @@ from clauseway.cli.output import console, print_json
 
 def command(
     configuration: options.ConfigurationFile = None,
-    host: Annotated[str | None, typer.Option(help="Address the gateway listens on, instead of the file's.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address the gateway listens on, instead of the file's.")
+    ] = None,
     port: options.GatewayPort = None,
     pages_port: options.PagesPort = None,
     prices: options.PriceBook = None,
@@ -70,7 +72,10 @@ def command(
             print_json({"gateway": served.gateway_url, "pages": served.pages_url})
         else:
             out = console()
-            out.print(f"gateway {served.gateway_url} · pages {served.pages_url} · Ctrl-C stops both", style="bold")
+            out.print(
+                f"gateway {served.gateway_url} · pages {served.pages_url} · Ctrl-C stops both",
+                style="bold",
+            )
             for note in served.notes:
                 out.print(note, style="yellow")
             out.print("Make a key with `clauseway key create`, then:", style="dim")

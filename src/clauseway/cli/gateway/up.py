@@ -75,7 +75,9 @@ def command(
             if dead is not None:
                 raise RuntimeError(f"{dead.name} stopped by itself; its log is in {fresh.logs}")
     if report.progress.failed:
-        raise RuntimeError(f"{sum(report.progress.failed.values())} requests failed: {report.progress.failed}")
+        raise RuntimeError(
+            f"{sum(report.progress.failed.values())} requests failed: {report.progress.failed}"
+        )
     return 0
 
 
@@ -83,9 +85,16 @@ def _say_agreement(out: Console, opened: OpenAgreement) -> None:
     agreement = opened.agreement
     out.print(f"1  {agreement.title}", style="bold")
     for amendment in agreement.amendments:
-        print_indented(out, f"{amendment.id} {amendment.effective} {amendment.title}: {len(amendment.terms)} terms")
-    prose = ", ".join(f"{amendment.id} {clause.number}" for amendment, clause in agreement.not_formalised())
-    print_indented(out, f"{len(opened.facts.facts)} recorded launches; in prose only: {prose}", style="dim")
+        print_indented(
+            out,
+            f"{amendment.id} {amendment.effective} {amendment.title}: {len(amendment.terms)} terms",
+        )
+    prose = ", ".join(
+        f"{amendment.id} {clause.number}" for amendment, clause in agreement.not_formalised()
+    )
+    print_indented(
+        out, f"{len(opened.facts.facts)} recorded launches; in prose only: {prose}", style="dim"
+    )
 
 
 def _say_processes(out: Console, run: Night) -> None:
@@ -96,7 +105,11 @@ def _say_processes(out: Console, run: Night) -> None:
     for note in run.notes:
         print_indented(out, note, style="yellow")
     out.print("\n4  The night of the amendment", style="bold")
-    print_indented(out, "Azure LLM inference trace 2023 (CC-BY-4.0), replayed from 26 April to 2 May 2026", style="dim")
+    print_indented(
+        out,
+        "Azure LLM inference trace 2023 (CC-BY-4.0), replayed from 26 April to 2 May 2026",
+        style="dim",
+    )
 
 
 def _say_report(out: Console, report: Report) -> None:
@@ -104,7 +117,9 @@ def _say_report(out: Console, report: Report) -> None:
     refused = next((outcome for outcome in report.outcomes if outcome.kind == "refused"), None)
     if refused is not None:
         print_indented(out, f"Before: {refused.message}")
-        served = next((outcome for outcome in report.outcomes if _same_request_served(outcome, refused)), None)
+        served = next(
+            (outcome for outcome in report.outcomes if _same_request_served(outcome, refused)), None
+        )
         if served is not None:
             print_indented(out, f"From 27 April the same request is served on {served.cloud}.")
     print_indented(out, f"{len(report.outcomes)} requests in {report.seconds:.1f} s", style="dim")
@@ -114,7 +129,9 @@ def _same_request_served(outcome: Outcome, refused: Outcome) -> bool:
     return outcome.kind == "served" and outcome.cloud == refused.cloud
 
 
-def _settle(out: Console, run: Night, opened: OpenAgreement, assume: Sequence[str]) -> list[Settlement]:
+def _settle(
+    out: Console, run: Night, opened: OpenAgreement, assume: Sequence[str]
+) -> list[Settlement]:
     flags = " ".join(f"--assume {item}" for item in assume)
     out.print("\n5  Settlement", style="bold")
     print_indented(out, f"clauseway settle --period 2026-04 {flags} (and 2026-05)", style="dim")
@@ -130,7 +147,8 @@ def _settle(out: Console, run: Night, opened: OpenAgreement, assume: Sequence[st
 def _say_open(out: Console, run: Night) -> None:
     out.print(f"\n6  Open {run.served.pages_url}", style="bold")
     out.print(
-        f"   The data is in {run.home.root}: clauseway statement --period 2026-05 --home {run.home.root}", style="dim"
+        f"   The data is in {run.home.root}: clauseway statement --period 2026-05 --home {run.home.root}",
+        style="dim",
     )
     for snippet in snippets_for(run.served.gateway_url, run.snippet_key):
         out.print(f"\n   {snippet.label}", style="bold")

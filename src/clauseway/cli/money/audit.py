@@ -27,9 +27,12 @@ def _audit() -> None:
 @app.command()
 def log(
     kind: Annotated[
-        list[str] | None, typer.Option("--kind", help="Only this kind, as close or payment. Repeatable.")
+        list[str] | None,
+        typer.Option("--kind", help="Only this kind, as close or payment. Repeatable."),
     ] = None,
-    period: Annotated[str, typer.Option("--period", help="Only what is about this month, as 2026-05.")] = "",
+    period: Annotated[
+        str, typer.Option("--period", help="Only what is about this month, as 2026-05.")
+    ] = "",
     who: Annotated[str, typer.Option("--who", help="Only what this person did.")] = "",
     last: Annotated[int, typer.Option("--last", min=0, help="Only so many rows from the end.")] = 0,
     home: options.HomeFolder = None,
@@ -60,7 +63,10 @@ def log(
 @app.command()
 def verify(
     head: Annotated[
-        str, typer.Option("--head", help="The log's end as it was told before.", metavar="NUMBER:DIGEST")
+        str,
+        typer.Option(
+            "--head", help="The log's end as it was told before.", metavar="NUMBER:DIGEST"
+        ),
     ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -86,7 +92,9 @@ def verify(
         verdict += f" since log row {last}, where their log was begun again after a break"
     style = "bold red" if found.problems else "bold green" if found.is_whole else "bold yellow"
     out.print(f"The books were {verdict}", style=style)
-    print_indented(out, f"{found.rows:,} log rows; the log ends with {found.head}", by=2, style="dim")
+    print_indented(
+        out, f"{found.rows:,} log rows; the log ends with {found.head}", by=2, style="dim"
+    )
     for problem in found.problems:
         print_indented(out, f"{problem.what}: {problem.why}.", by=2)
     if found.problems:
@@ -94,15 +102,22 @@ def verify(
     for one in found.breaks:
         when = KnownAt(one.recorded_ns).day
         text = f"Broken before log row {one.row}: {one.found} ({one.problems} findings); the log ended with {one.head}."
-        print_indented(out, f"{text} Stated by {one.who} on {when}: {one.why}", by=2, style="yellow")
+        print_indented(
+            out, f"{text} Stated by {one.who} on {when}: {one.why}", by=2, style="yellow"
+        )
     for problem in found.before:
-        print_indented(out, f"before the break, still: {problem.what}: {problem.why}.", by=2, style="yellow")
+        print_indented(
+            out, f"before the break, still: {problem.what}: {problem.why}.", by=2, style="yellow"
+        )
     return 0 if found.is_whole else NOT_SO
 
 
 @app.command()
 def restart(
-    why: Annotated[str, typer.Option("--why", help="What is known of the break; every statement after it says so.")],
+    why: Annotated[
+        str,
+        typer.Option("--why", help="What is known of the break; every statement after it says so."),
+    ],
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -121,5 +136,7 @@ def restart(
         print_json(stated)
         return 0
     text = f"The log is begun again at row {stated.row}; before, it was broken: {stated.found}"
-    console().print(f"{text} ({stated.problems} findings), and ended with {stated.head}.", soft_wrap=True)
+    console().print(
+        f"{text} ({stated.problems} findings), and ended with {stated.head}.", soft_wrap=True
+    )
     return 0

@@ -32,7 +32,9 @@ app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 Why = Annotated[str, typer.Option("--why", help="Why, in a sentence: corrections repeat it.")]
 Withdraw = Annotated[
     list[str] | None,
-    typer.Option("--withdraw", help="A name that is to hold no longer. Repeatable.", metavar="NAME"),
+    typer.Option(
+        "--withdraw", help="A name that is to hold no longer. Repeatable.", metavar="NAME"
+    ),
 ]
 
 
@@ -80,7 +82,9 @@ def show(
         return 0
     _print(shown)
     if shipped_differently(basis):
-        text = "This version ships other price books: clauseway basis prices --of-this-version --why …"
+        text = (
+            "This version ships other price books: clauseway basis prices --of-this-version --why …"
+        )
         console().print(text, style="dim", soft_wrap=True)
     return 0
 
@@ -88,12 +92,16 @@ def show(
 @app.command()
 def prices(
     why: Why,
-    file: Annotated[Path | None, typer.Argument(help="Your price book; it goes before the shipped ones.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="Your price book; it goes before the shipped ones.")
+    ] = None,
     of_this_version: Annotated[
         bool,
         typer.Option("--of-this-version", help="Take the shipped books of this version."),
     ] = False,
-    alone: Annotated[bool, typer.Option("--without-own", help="Drop your own book; the shipped ones remain.")] = False,
+    alone: Annotated[
+        bool, typer.Option("--without-own", help="Drop your own book; the shipped ones remain.")
+    ] = False,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -107,8 +115,12 @@ def prices(
     """
     if file is None and not of_this_version and not alone:
         todo = "Name a file, or say --of-this-version or --without-own."
-        raise InvalidInput(Problem(what="no price book", why="none was named", where="FILE", todo=todo))
-    changed = change_prices(home_at(home), why, file=file, of_this_version=of_this_version, alone=alone)
+        raise InvalidInput(
+            Problem(what="no price book", why="none was named", where="FILE", todo=todo)
+        )
+    changed = change_prices(
+        home_at(home), why, file=file, of_this_version=of_this_version, alone=alone
+    )
     return _say(changed, as_json)
 
 
@@ -150,7 +162,9 @@ def assume(
 @app.command()
 def read(
     why: Why,
-    readings: Annotated[list[str] | None, typer.Argument(help="How to read a text.", metavar="NAME=OPTION…")] = None,
+    readings: Annotated[
+        list[str] | None, typer.Argument(help="How to read a text.", metavar="NAME=OPTION…")
+    ] = None,
     withdraw: Withdraw = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -169,9 +183,14 @@ def agreement(
     why: Why,
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="The agreements' folders, or names of those that ship, all of them.", metavar="FOLDER…"),
+        typer.Argument(
+            help="The agreements' folders, or names of those that ship, all of them.",
+            metavar="FOLDER…",
+        ),
     ] = None,
-    built_in: Annotated[bool, typer.Option("--built-in", help="The built-in partnership of this version.")] = False,
+    built_in: Annotated[
+        bool, typer.Option("--built-in", help="The built-in partnership of this version.")
+    ] = False,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -182,7 +201,9 @@ def agreement(
     """
     if bool(folders) == built_in:
         todo = "Name the folders, or say --built-in."
-        raise InvalidInput(Problem(what="no agreement", why="none was named", where="FOLDER", todo=todo))
+        raise InvalidInput(
+            Problem(what="no agreement", why="none was named", where="FOLDER", todo=todo)
+        )
     return _say(change_agreements(home_at(home), why, folders or []), as_json)
 
 
@@ -233,7 +254,9 @@ def _say(changed: Sequence[Acceptance], as_json: bool) -> int:
         console().print("Nothing changed: that is what the home holds.")
     else:
         _print(shown)
-        console().print("Settle open months again to take it over; closed ones get a correction.", style="dim")
+        console().print(
+            "Settle open months again to take it over; closed ones get a correction.", style="dim"
+        )
     return 0
 
 

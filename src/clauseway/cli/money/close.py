@@ -12,7 +12,9 @@ from clauseway.cli.output import console, print_json
 
 
 def command(
-    period: Annotated[str, typer.Argument(help="The month, as 2026-05; left out, the closed months are listed.")] = "",
+    period: Annotated[
+        str, typer.Argument(help="The month, as 2026-05; left out, the closed months are listed.")
+    ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -34,7 +36,10 @@ def command(
         if as_json:
             print_json({"period": period, "receipt": closed.receipt, "statement": closed.digest})
         else:
-            console().print(f"{period} is closed. Receipt {closed.receipt}, statement {closed.digest}.", soft_wrap=True)
+            console().print(
+                f"{period} is closed. Receipt {closed.receipt}, statement {closed.digest}.",
+                soft_wrap=True,
+            )
         return 0
     found = closed_months(home_at(home))
     if as_json:
@@ -52,9 +57,15 @@ def command(
         return 0
     out = console()
     for one, again in found:
-        out.print(f"{one.period.begin:%Y-%m}  receipt {one.receipt}  statement {one.digest}", soft_wrap=True)
+        out.print(
+            f"{one.period.begin:%Y-%m}  receipt {one.receipt}  statement {one.digest}",
+            soft_wrap=True,
+        )
         for restated in again:
-            out.print(f"         restated by {restated.receipt}, {len(restated.changes)} lines", soft_wrap=True)
+            out.print(
+                f"         restated by {restated.receipt}, {len(restated.changes)} lines",
+                soft_wrap=True,
+            )
     if not found:
         out.print("No month is closed.")
     return 0

@@ -19,13 +19,19 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
 
     told: Annotated[str, typer.Option("--id", help="Your reference: twice the same is once.")]
     request: Annotated[str, typer.Option(help="The request whose charge it is.")] = ""
-    of_day: Annotated[str, typer.Option("--of-day", help="Or the day of the sales, as 2026-05-02 (UTC).")] = ""
+    of_day: Annotated[
+        str, typer.Option("--of-day", help="Or the day of the sales, as 2026-05-02 (UTC).")
+    ] = ""
     seller: Annotated[str, typer.Option(help="With --of-day: who sold.")] = ""
     cloud: Annotated[str, typer.Option(help="With --of-day: the host cloud.")] = ""
     product: Annotated[str, typer.Option(help="With --of-day: the product.")] = ""
-    amount: Annotated[str, typer.Option(help="How much of the charge, in USD; by default all that is left of it.")] = ""
+    amount: Annotated[
+        str, typer.Option(help="How much of the charge, in USD; by default all that is left of it.")
+    ] = ""
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = ""
-    day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = ""
+    day: Annotated[
+        str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")
+    ] = ""
 
     def sold(self) -> Sold:
         return Sold(
@@ -51,14 +57,19 @@ def command(which: Which, home: options.HomeFolder = None, as_json: options.AsJs
       clauseway credit --id note-13 --of-day 2026-05-02 --seller openai --cloud aws --product gpt-5.4 --amount 0.10
     """
     made = credit(
-        home_at(home), held_prices(home), which.told, which.sold(), which.amount, dated(which.day), which.reason
+        home_at(home),
+        held_prices(home),
+        which.told,
+        which.sold(),
+        which.amount,
+        dated(which.day),
+        which.reason,
     )
     if as_json:
         print_json(made)
     else:
         of = made.of
-        text = (
-            f"{made.id}: {of.amount.normalize():f} USD of {of.product} on {of.cloud}, sold by {of.seller}, taken back"
-        )
+        usage = f"{of.amount.normalize():f} USD of {of.product} on {of.cloud}"
+        text = f"{made.id}: {usage}, sold by {of.seller}, taken back"
         console().print(text, soft_wrap=True)
     return 0

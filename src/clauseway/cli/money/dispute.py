@@ -25,15 +25,20 @@ def open_(which: Which, home: options.HomeFolder = None, as_json: options.AsJson
       clauseway dispute open --id claim-3 --request 00000000000000070000000000000005 --reason "never asked for"
     """
     made = dispute(
-        home_at(home), held_prices(home), which.told, which.sold(), which.amount, dated(which.day), which.reason
+        home_at(home),
+        held_prices(home),
+        which.told,
+        which.sold(),
+        which.amount,
+        dated(which.day),
+        which.reason,
     )
     if as_json:
         print_json(made)
     else:
         of = made.of
-        text = (
-            f"{made.id}: {of.amount.normalize():f} USD of {of.product} on {of.cloud}, sold by {of.seller}, in dispute"
-        )
+        usage = f"{of.amount.normalize():f} USD of {of.product} on {of.cloud}"
+        text = f"{made.id}: {usage}, sold by {of.seller}, in dispute"
         console().print(text, soft_wrap=True)
     return 0
 
@@ -42,9 +47,13 @@ def open_(which: Which, home: options.HomeFolder = None, as_json: options.AsJson
 def resolve_(
     claim: Annotated[str, typer.Argument(help="The dispute's id.")],
     told: Annotated[str, typer.Option("--id", help="Your reference: twice the same is once.")],
-    upheld: Annotated[bool, typer.Option("--upheld/--rejected", help="The charge stays out; or it returns.")],
+    upheld: Annotated[
+        bool, typer.Option("--upheld/--rejected", help="The charge stays out; or it returns.")
+    ],
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
-    day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = "",
+    day: Annotated[
+        str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")
+    ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:

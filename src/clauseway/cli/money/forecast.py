@@ -27,7 +27,10 @@ def command(
     ] = THROUGH,
     growth: Annotated[
         str,
-        typer.Option(help="Growth a month instead of that of the settled months: 5%, or 2%..8%.", metavar="PERCENT"),
+        typer.Option(
+            help="Growth a month instead of that of the settled months: 5%, or 2%..8%.",
+            metavar="PERCENT",
+        ),
     ] = "",
     assume: Annotated[
         list[str] | None,
@@ -98,7 +101,10 @@ def _draw(view: Ahead, svg: Path | None, png: Path | None) -> None:
 
 def _print(out: Console, view: Ahead) -> None:
     ahead = view.forecast
-    out.print(f"Forecast through {ahead.through} (USD), settled through {ahead.last_settled}", style="bold")
+    out.print(
+        f"Forecast through {ahead.through} (USD), settled through {ahead.last_settled}",
+        style="bold",
+    )
     print_indented(out, f"Known at {view.known_at}.", by=2, style="dim")
     for one in ahead.outlooks:
         _print_outlook(out, one)
@@ -109,7 +115,12 @@ def _print(out: Console, view: Ahead) -> None:
 
 def _print_outlook(out: Console, one: Outlook) -> None:
     out.print(f"\n  {one.payer} pays {one.payee}: {one.term}", style="bold cyan")
-    print_indented(out, f"{one.citation.document}:{one.citation.line}. Growth: {one.growth.method}.", by=4, style="dim")
+    print_indented(
+        out,
+        f"{one.citation.document}:{one.citation.line}. Growth: {one.growth.method}.",
+        by=4,
+        style="dim",
+    )
     _print_cap(out, one)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("year")
@@ -117,12 +128,20 @@ def _print_outlook(out: Console, one: Outlook) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     for year in one.years:
         due = year.due
-        table.add_row(str(year.year), *map(cents, (year.settled, due.mid, due.low, due.high)), _span(year.saved))
+        table.add_row(
+            str(year.year),
+            *map(cents, (year.settled, due.mid, due.low, due.high)),
+            _span(year.saved),
+        )
     out.print(Padding(table, (1, 0, 0, 4), expand=False))
 
 
 def _print_cap(out: Console, one: Outlook) -> None:
-    print_indented(out, f"Settled so far: {cents(one.settled)}. Saved by the cap so far: {cents(one.saved)}.", by=4)
+    print_indented(
+        out,
+        f"Settled so far: {cents(one.settled)}. Saved by the cap so far: {cents(one.saved)}.",
+        by=4,
+    )
     if one.cap is None or one.reached is None or one.remaining is None:
         print_indented(out, "There is no cap.", by=4)
         return
@@ -135,7 +154,11 @@ def _print_cap(out: Console, one: Outlook) -> None:
         print_indented(out, f"{cap}not reached by the end of the forecast.", by=4, style="bold")
         return
     range_ = f"likely {_day(reached.likely)}, at the earliest {reached.earliest}, at the latest {_day(reached.latest)}"
-    chance = "" if one.growth.is_assumed else f"; in {(reached.chance * 100).normalize():f} % of the paths"
+    chance = (
+        ""
+        if one.growth.is_assumed
+        else f"; in {(reached.chance * 100).normalize():f} % of the paths"
+    )
     print_indented(out, f"{cap}{range_}{chance}.", by=4, style="bold")
 
 

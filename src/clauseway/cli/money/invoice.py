@@ -14,8 +14,12 @@ from clauseway.cli.output import console, print_json
 from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import InvalidInput, Problem, parse_day
 
-Currency = Annotated[str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CODE")]
-Dated = Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")]
+Currency = Annotated[
+    str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CODE")
+]
+Dated = Annotated[
+    str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")
+]
 
 
 def command(
@@ -23,7 +27,9 @@ def command(
     payer: Annotated[str, typer.Option(help="Who pays.")] = "",
     payee: Annotated[str, typer.Option(help="Who is paid.")] = "",
     day: Dated = "",
-    told: Annotated[str, typer.Option("--id", help="The invoice's number; by default PAYEE-PAYER-PERIOD.")] = "",
+    told: Annotated[
+        str, typer.Option("--id", help="The invoice's number; by default PAYEE-PAYER-PERIOD.")
+    ] = "",
     currency: Currency = "USD",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -46,7 +52,12 @@ def command(
     if not payer or not payee:
         why = "an invoice is from one party to another"
         raise InvalidInput(
-            Problem(what="no payer or payee", why=why, where="--payer", todo="Name both: --payer and --payee.")
+            Problem(
+                what="no payer or payee",
+                why=why,
+                where="--payer",
+                todo="Name both: --payer and --payee.",
+            )
         )
     found = invoice(home_at(home), period, payer, payee, dated(day), told, currency)
     if as_json:
@@ -54,7 +65,8 @@ def command(
         return 0
     out = console()
     out.print(
-        f"Invoice {found.id}: {found.payer} owes {found.payee} {cents(found.total)} {found.currency}", style="bold"
+        f"Invoice {found.id}: {found.payer} owes {found.payee} {cents(found.total)} {found.currency}",
+        style="bold",
     )
     for line in found.lines:
         due = f", due {line.due}" if line.due else ""
@@ -70,7 +82,11 @@ def _working(line: InvoiceLine) -> list[str]:
         return []
     found = []
     for part in line.parts:
-        named = (("share", part.share), ("corrections", part.corrections), ("restatements", part.restated))
+        named = (
+            ("share", part.share),
+            ("corrections", part.corrections),
+            ("restatements", part.restated),
+        )
         steps = " + ".join(f"{name} {cents(amount)}" for name, amount in named if amount)
         found.append(f"{part.month}: {steps or cents(part.amount)}")
     if line.invoiced_before:

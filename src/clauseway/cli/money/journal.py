@@ -13,9 +13,14 @@ from clauseway.cli.output import console, print_json
 
 def command(
     party: Annotated[str, typer.Option(help="Only this party's books.")] = "",
-    period: Annotated[str, typer.Option("--period", help="Only what is dated in this month, as 2026-05.")] = "",
+    period: Annotated[
+        str, typer.Option("--period", help="Only what is dated in this month, as 2026-05.")
+    ] = "",
     account: Annotated[
-        str, typer.Option(help="Only accounts of this name: revenue-share, invoiced, disputed, bank, withholding.")
+        str,
+        typer.Option(
+            help="Only accounts of this name: revenue-share, invoiced, disputed, bank, withholding."
+        ),
     ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -49,10 +54,14 @@ def command(
     out, before = console(), ""
     for one in found:
         if one.leg.entry != before:
-            out.print(f"{one.leg.day}  {one.leg.narration}", style="bold", soft_wrap=True, markup=False)
+            out.print(
+                f"{one.leg.day}  {one.leg.narration}", style="bold", soft_wrap=True, markup=False
+            )
             before = one.leg.entry
         posting = one.leg.posting
-        amounts = f"{cents(posting.amount):>18} {posting.currency}  balance {cents(one.balance):>18}"
+        amounts = (
+            f"{cents(posting.amount):>18} {posting.currency}  balance {cents(one.balance):>18}"
+        )
         out.print(f"  {posting.account!s:<52}{amounts}", soft_wrap=True, markup=False)
     if not before:
         out.print("Nothing was posted.")

@@ -57,7 +57,9 @@ def create(
 @key.command()
 def trust(
     party: _Party,
-    public: Annotated[str, typer.Option("--key", help="The public key, in base64.", metavar="BASE64")],
+    public: Annotated[
+        str, typer.Option("--key", help="The public key, in base64.", metavar="BASE64")
+    ],
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -91,5 +93,7 @@ def list_(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
         print_json(found)
     for party, keys in () if as_json else sorted(found.items()):
         for public in keys:
-            console().print(f"{party}  {public}  {fingerprint(public)}", soft_wrap=True, highlight=False)
+            console().print(
+                f"{party}  {public}  {fingerprint(public)}", soft_wrap=True, highlight=False
+            )
     return 0

@@ -15,15 +15,27 @@ from clauseway.values import InvalidInput, Problem
 
 
 def command(
-    told: Annotated[str, typer.Option("--id", help="Your reference, such as the bank's: twice the same is once.")],
-    invoice: Annotated[str, typer.Argument(help="The invoice's number; left out with --reverse.")] = "",
+    told: Annotated[
+        str,
+        typer.Option("--id", help="Your reference, such as the bank's: twice the same is once."),
+    ],
+    invoice: Annotated[
+        str, typer.Argument(help="The invoice's number; left out with --reverse.")
+    ] = "",
     reversed_: Annotated[
-        str, typer.Option("--reverse", help="Take this payment back: what it settled is open again.", metavar="ID")
+        str,
+        typer.Option(
+            "--reverse", help="Take this payment back: what it settled is open again.", metavar="ID"
+        ),
     ] = "",
     reason: Annotated[str, typer.Option(help="With --reverse: why, in a few words.")] = "",
-    amount: Annotated[str, typer.Option(help="What was paid, before withholding; by default all that is open.")] = "",
+    amount: Annotated[
+        str, typer.Option(help="What was paid, before withholding; by default all that is open.")
+    ] = "",
     day: Dated = "",
-    currency: Annotated[str, typer.Option(help="Another currency than the invoice's, by the home's rates.")] = "",
+    currency: Annotated[
+        str, typer.Option(help="Another currency than the invoice's, by the home's rates.")
+    ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -44,20 +56,29 @@ def command(
         return _reverse(home, told, invoice, reversed_, day, reason, as_json)
     if not invoice:
         todo = "Name the invoice, or the payment to take back with --reverse."
-        raise InvalidInput(Problem(what="no invoice", why="a payment is on an invoice", where="INVOICE", todo=todo))
+        raise InvalidInput(
+            Problem(what="no invoice", why="a payment is on an invoice", where="INVOICE", todo=todo)
+        )
     paid = pay(home_at(home), told, invoice, amount, dated(day), currency)
     if as_json:
         print_json(paid)
     else:
         withheld = f", of which {cents(paid.withheld)} withheld" if paid.withheld else ""
-        console().print(f"{paid.id}: {cents(paid.amount)} {paid.currency} on {paid.invoice}{withheld}", soft_wrap=True)
+        console().print(
+            f"{paid.id}: {cents(paid.amount)} {paid.currency} on {paid.invoice}{withheld}",
+            soft_wrap=True,
+        )
     return 0
 
 
-def _reverse(home: Path | None, told: str, invoice: str, payment: str, day: str, reason: str, as_json: bool) -> int:
+def _reverse(
+    home: Path | None, told: str, invoice: str, payment: str, day: str, reason: str, as_json: bool
+) -> int:
     if invoice:
         why = "a reversal is of one payment, on whichever invoice that was"
-        raise InvalidInput(Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", todo="Leave it out."))
+        raise InvalidInput(
+            Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", todo="Leave it out.")
+        )
     done, paid = reverse(home_at(home), told, payment, dated(day), reason)
     if as_json:
         print_json(done)

@@ -11,7 +11,14 @@ from rich.table import Table
 from clauseway.app.books.basis import Given, basis_of, given_prices
 from clauseway.app.books.settling import now
 from clauseway.app.opening.home import home_at
-from clauseway.app.opening.prices import CheckedBook, Part, PriceWorking, check_book, moment, show_working
+from clauseway.app.opening.prices import (
+    CheckedBook,
+    Part,
+    PriceWorking,
+    check_book,
+    moment,
+    show_working,
+)
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.pricing import DEFAULT_TIER, Sale, UnknownPrice
@@ -22,24 +29,40 @@ _STYLES = {"won": "green", "discount": "cyan", "passed over": "dim"}
 
 
 def command(
-    product: Annotated[str, typer.Argument(help="A product or a model's name; or `check`.", metavar="MODEL|check")],
-    file: Annotated[Path | None, typer.Argument(help="After check: the book.", metavar="[FILE]")] = None,
+    product: Annotated[
+        str, typer.Argument(help="A product or a model's name; or `check`.", metavar="MODEL|check")
+    ],
+    file: Annotated[
+        Path | None, typer.Argument(help="After check: the book.", metavar="[FILE]")
+    ] = None,
     cloud: Annotated[str, typer.Option("--cloud", help="The host cloud.")] = "",
     seller: Annotated[str, typer.Option("--seller", help="Whom the customer pays.")] = "openai",
     region: Annotated[str, typer.Option("--region", help="The cloud's region.")] = "",
-    buyer: Annotated[str, typer.Option("--buyer", help="The organisation, for negotiated prices.")] = "",
-    tier: Annotated[str, typer.Option("--tier", help="default, flex, priority or batch.")] = DEFAULT_TIER,
-    endpoint: Annotated[str, typer.Option("--endpoint", help="chat, responses, embeddings, …")] = "",
+    buyer: Annotated[
+        str, typer.Option("--buyer", help="The organisation, for negotiated prices.")
+    ] = "",
+    tier: Annotated[
+        str, typer.Option("--tier", help="default, flex, priority or batch.")
+    ] = DEFAULT_TIER,
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", help="chat, responses, embeddings, …")
+    ] = "",
     tokens: Annotated[
         str, typer.Option("--tokens", help="Usage as reported: in=1000,cached=400,out=500.")
     ] = "in=1000000,out=1000000",
     at: Annotated[
-        str | None, typer.Option("--at", help="The day (or, for time windows, the minute) of the usage; default today.")
+        str | None,
+        typer.Option(
+            "--at", help="The day (or, for time windows, the minute) of the usage; default today."
+        ),
     ] = None,
     known_at: options.KnownAt = None,
     prices: options.PriceBook = None,
     rates: Annotated[
-        Path | None, typer.Option("--rates", help="Dated exchange rates, for prices in other currencies than USD.")
+        Path | None,
+        typer.Option(
+            "--rates", help="Dated exchange rates, for prices in other currencies than USD."
+        ),
     ] = None,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -75,7 +98,9 @@ def command(
         working = show_working(table, sale, day, tokens)
     except UnknownPrice as error:
         todo = "Add it to a price book of yours: name it with --prices to try, `clauseway basis prices` to hold it."
-        raise InvalidInput(Problem(what="unknown price", why=str(error), where="price book", todo=todo)) from None
+        raise InvalidInput(
+            Problem(what="unknown price", why=str(error), where="price book", todo=todo)
+        ) from None
     if as_json:
         print_json(working)
     else:
@@ -91,12 +116,21 @@ def _named(cloud: str) -> str:
     if cloud:
         return cloud
     todo = "Name it with --cloud, as in --cloud azure."
-    raise InvalidInput(Problem(what="no cloud", why="prices differ from cloud to cloud", where="--cloud", todo=todo))
+    raise InvalidInput(
+        Problem(
+            what="no cloud", why="prices differ from cloud to cloud", where="--cloud", todo=todo
+        )
+    )
 
 
 def _check(file: Path | None, as_json: bool) -> int:
     if file is None:
-        problem = Problem(what="no book", why="none was named", where="FILE", todo="Write `price check prices.csv`.")
+        problem = Problem(
+            what="no book",
+            why="none was named",
+            where="FILE",
+            todo="Write `price check prices.csv`.",
+        )
         raise InvalidInput(problem)
     checked = check_book(file)
     if as_json:
@@ -108,25 +142,44 @@ def _check(file: Path | None, as_json: bool) -> int:
 
 def _print_check(out: Console, checked: CheckedBook) -> None:
     out.print(f"{checked.file} is sound.", style="bold", soft_wrap=True)
-    out.print(f"{checked.prices} prices and {checked.discounts} discounts for {', '.join(checked.products)}")
+    out.print(
+        f"{checked.prices} prices and {checked.discounts} discounts for {', '.join(checked.products)}"
+    )
     for one in checked.lacks:
         where = f" on {one.cloud}" if one.cloud else ""
-        out.print(f"It lacks {one.unit} of {one.product}{where}: {one.then}.", style="yellow", soft_wrap=True)
+        out.print(
+            f"It lacks {one.unit} of {one.product}{where}: {one.then}.",
+            style="yellow",
+            soft_wrap=True,
+        )
     out.print(f"digest {checked.digest}", style="dim", soft_wrap=True)
 
 
 def _print(out: Console, working: PriceWorking) -> None:
     place = f"{working.cloud} in {working.region}" if working.region else working.cloud
-    out.print(f"{working.product} on {place}, sold by {working.seller}: {_further(working)}", style="bold")
-    out.print(f"as of {working.at} · as known at {working.known_at} · books {' › '.join(working.books)}", style="dim")
+    out.print(
+        f"{working.product} on {place}, sold by {working.seller}: {_further(working)}", style="bold"
+    )
+    out.print(
+        f"as of {working.at} · as known at {working.known_at} · books {' › '.join(working.books)}",
+        style="dim",
+    )
     table = Table(box=None, pad_edge=False)
-    for name, justify in (("unit", "left"), ("tokens", "right"), ("", "right"), (_per(working), "right"), ("", "left")):
+    for name, justify in (
+        ("unit", "left"),
+        ("tokens", "right"),
+        ("", "right"),
+        (_per(working), "right"),
+        ("", "left"),
+    ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     table.add_column(working.currency, justify="right")
     table.add_column("by")
     for part in working.parts:
         price = f"{part.per_million.normalize():,f}"
-        table.add_row(part.unit, f"{part.quantity:,}", "×", price, "=", f"{part.amount:,.12f}", part.place)
+        table.add_row(
+            part.unit, f"{part.quantity:,}", "×", price, "=", f"{part.amount:,.12f}", part.place
+        )
     table.add_row("", "", "", "", "", f"{working.amount:,.12f}", style="bold")
     out.print(table)
     if working.note:
@@ -142,7 +195,11 @@ def _per(working: PriceWorking) -> str:
 
 
 def _further(working: PriceWorking) -> str:
-    named = [f"{working.tier} tier", working.endpoint, f"for {working.buyer}" if working.buyer else ""]
+    named = [
+        f"{working.tier} tier",
+        working.endpoint,
+        f"for {working.buyer}" if working.buyer else "",
+    ]
     return ", ".join(filter(None, named))
 
 
@@ -151,6 +208,11 @@ def _print_part(out: Console, part: Part) -> None:
     for one in part.looked_at:
         if one.holds:
             style = _STYLES[one.verdict]
-            print_indented(out, f"{one.verdict}: {one.place}: {one.says} ({one.conditions}): {one.why}", 2, style)
+            print_indented(
+                out,
+                f"{one.verdict}: {one.place}: {one.says} ({one.conditions}): {one.why}",
+                2,
+                style,
+            )
     if others := sum(not one.holds for one in part.looked_at):
         out.print(f"  {others} more are for other cases; --json tells each", style="dim")

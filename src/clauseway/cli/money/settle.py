@@ -22,7 +22,11 @@ from clauseway.values import InvalidInput, Problem
 Period = Annotated[str, typer.Option("--period", help="The month, as 2026-05.")]
 Assume = Annotated[
     list[str] | None,
-    typer.Option("--assume", help="A figure accepted by name, or given a value. Repeatable.", metavar="NAME[=VALUE]"),
+    typer.Option(
+        "--assume",
+        help="A figure accepted by name, or given a value. Repeatable.",
+        metavar="NAME[=VALUE]",
+    ),
 ]
 
 
@@ -32,7 +36,10 @@ def command(
     reading: options.Readings = None,
     prices: options.PriceBook = None,
     rates: Annotated[
-        Path | None, typer.Option("--rates", help="Dated exchange rates, for prices in other currencies than USD.")
+        Path | None,
+        typer.Option(
+            "--rates", help="Dated exchange rates, for prices in other currencies than USD."
+        ),
     ] = None,
     agreement: options.AgreementFolders = None,
     under: Annotated[
@@ -46,10 +53,17 @@ def command(
     ] = None,
     known_at: Annotated[
         str | None,
-        typer.Option("--known-at", help="Show what was due by what this home held and knew then; nothing is posted."),
+        typer.Option(
+            "--known-at",
+            help="Show what was due by what this home held and knew then; nothing is posted.",
+        ),
     ] = None,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Drop the sums kept of earlier months and count everything again.")
+        bool,
+        typer.Option(
+            "--from-scratch",
+            help="Drop the sums kept of earlier months and count everything again.",
+        ),
     ] = False,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -100,7 +114,9 @@ def command(
             print_what_if(console(), found)
         return 0
     accepted = len(history(at))
-    settlement = settle_month(at, opened, table, period, assume or [], readings, from_scratch=from_scratch)
+    settlement = settle_month(
+        at, opened, table, period, assume or [], readings, from_scratch=from_scratch
+    )
     say_recorded(history(at)[accepted:])
     _print(settlement, as_json)
     return 0
@@ -115,6 +131,9 @@ def _print(settlement: Settlement, as_json: bool) -> None:
 
 def _refuse_beside_known_at(*given: object) -> None:
     if any(given):
-        what, why = "--known-at with a flag that says what to settle with", "what the home held then is used"
+        what, why = (
+            "--known-at with a flag that says what to settle with",
+            "what the home held then is used",
+        )
         todo = "Leave the other flags out."
         raise InvalidInput(Problem(what=what, why=why, where="--known-at", todo=todo))

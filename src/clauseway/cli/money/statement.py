@@ -33,7 +33,9 @@ app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 NOT_SO = 2
 _File = Annotated[Path, typer.Argument(help="The statement's file, as JSON.")]
 _Signer = Annotated[str, typer.Option("--party", help="The party that signs.")]
-_Key = Annotated[Path | None, typer.Option("--key", help="Its private key's file; by default where it was made.")]
+_Key = Annotated[
+    Path | None, typer.Option("--key", help="Its private key's file; by default where it was made.")
+]
 
 Party = Annotated[str, typer.Option(help="Only what concerns this party.")]
 _FORMATS = (TERMINAL, *FORMATS)
@@ -46,9 +48,12 @@ def statements(
     party: Party = "",
     format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(_FORMATS)}.")] = "",
     out: Annotated[
-        Path | None, typer.Option("--out", help="File to write; by default standard output.", metavar="FILE")
+        Path | None,
+        typer.Option("--out", help="File to write; by default standard output.", metavar="FILE"),
     ] = None,
-    restated: Annotated[bool, typer.Option("--restated", help="Of a closed month, what restates it.")] = False,
+    restated: Annotated[
+        bool, typer.Option("--restated", help="Of a closed month, what restates it.")
+    ] = False,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -85,8 +90,12 @@ def statements(
 
 @app.command()
 def explain(
-    line: Annotated[str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")],
-    request: Annotated[str, typer.Option("--request", help="Follow one request: its tokens, prices and cents.")] = "",
+    line: Annotated[
+        str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")
+    ],
+    request: Annotated[
+        str, typer.Option("--request", help="Follow one request: its tokens, prices and cents.")
+    ] = "",
     cent: Annotated[
         int,
         typer.Option(
@@ -120,7 +129,11 @@ def explain(
 @app.command()
 def verify(
     what: Annotated[
-        str, typer.Argument(help="A statement's file, a pack, or a settled month, as 2026-05.", metavar="FILE|PERIOD")
+        str,
+        typer.Argument(
+            help="A statement's file, a pack, or a settled month, as 2026-05.",
+            metavar="FILE|PERIOD",
+        ),
     ],
     party: Party = "",
     home: options.HomeFolder = None,
@@ -160,7 +173,11 @@ def verify(
 
 @app.command()
 def sign(
-    file: _File, party: _Signer, key: _Key = None, home: options.HomeFolder = None, as_json: options.AsJson = False
+    file: _File,
+    party: _Signer,
+    key: _Key = None,
+    home: options.HomeFolder = None,
+    as_json: options.AsJson = False,
 ) -> int:
     """Sign a statement (Ed25519). What is signed is its JSON, byte for byte; the signatures lie beside it.
 
@@ -172,17 +189,24 @@ def sign(
       clauseway party key create --party openai
       clauseway statement sign may.json --party openai
     """
-    return _told_signing(_signing().sign(home_at(home), file, read_statement(file), party, key), as_json)
+    return _told_signing(
+        _signing().sign(home_at(home), file, read_statement(file), party, key), as_json
+    )
 
 
 @app.command()
 def pack(
     period: Annotated[str, typer.Argument(help="The settled month, as 2026-05.")],
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; by default 2026-05.pack.")] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="The signed statement, with its signatures beside it.")
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; by default 2026-05.pack.")
     ] = None,
-    sums: Annotated[bool, typer.Option("--sums", help="Tell usage by day alone, not attempt by attempt.")] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="The signed statement, with its signatures beside it."),
+    ] = None,
+    sums: Annotated[
+        bool, typer.Option("--sums", help="Tell usage by day alone, not attempt by attempt.")
+    ] = False,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -212,11 +236,19 @@ def countersign(
     file: _File,
     party: _Signer,
     key: _Key = None,
-    pack_: Annotated[Path | None, typer.Option("--pack", help="Verify it from this pack first.")] = None,
+    pack_: Annotated[
+        Path | None, typer.Option("--pack", help="Verify it from this pack first.")
+    ] = None,
     unverified: Annotated[
-        bool, typer.Option("--unverified", help="Sign what was not performed again with the same result; needs --why.")
+        bool,
+        typer.Option(
+            "--unverified",
+            help="Sign what was not performed again with the same result; needs --why.",
+        ),
     ] = False,
-    why: Annotated[str, typer.Option("--why", help="Why it is signed unverified; the signature says it.")] = "",
+    why: Annotated[
+        str, typer.Option("--why", help="Why it is signed unverified; the signature says it.")
+    ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -233,7 +265,12 @@ def countersign(
     if unverified is not bool(why.strip()):
         todo = 'Write both: --unverified --why "the meter of May is being replaced".'
         raise InvalidInput(
-            Problem(what="--unverified and --why", why="one needs the other", where="--unverified", todo=todo)
+            Problem(
+                what="--unverified and --why",
+                why="one needs the other",
+                where="--unverified",
+                todo=todo,
+            )
         )
     given = read_statement(file)
     done = _signing().countersign(home_at(home), file, given, party, key, pack_, why.strip())
@@ -242,12 +279,18 @@ def countersign(
 
 @app.command()
 def dispute(
-    line: Annotated[str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")],
+    line: Annotated[
+        str, typer.Argument(help="The line's name, as every format prints it; its begin is enough.")
+    ],
     party: _Signer,
     reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence.")],
-    file: Annotated[Path | None, typer.Option("--file", help="The statement to sign but for this line.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="The statement to sign but for this line.")
+    ] = None,
     key: _Key = None,
-    day: Annotated[str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")] = "",
+    day: Annotated[
+        str, typer.Option("--day", help="The day it is dated in the books; by default today (UTC).")
+    ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -268,7 +311,9 @@ def dispute(
     signing = None
     if file is not None:
         given = read_statement(file)
-        signing = _signing().dispute(home_at(home), file, given, party, key, [disputed.line], reason)
+        signing = _signing().dispute(
+            home_at(home), file, given, party, key, [disputed.line], reason
+        )
     if as_json:
         print_json({"line": disputed.line, "disputes": disputed.booked, "signing": signing})
         return 0
@@ -314,17 +359,24 @@ def _told_signing(signing: Any, as_json: bool) -> int:
     return 0
 
 
-def settled_statement(home: Path | None, period: str, party: str, *, restated: bool = False) -> Statement:
+def settled_statement(
+    home: Path | None, period: str, party: str, *, restated: bool = False
+) -> Statement:
     """The statement of a month's latest settlement. Raises InvalidInput where there is none, or no such party."""
     if not period:
         todo = "Name it: clauseway statement --period 2026-05."
-        raise InvalidInput(Problem(what="no period", why="a statement is of a month", where="--period", todo=todo))
+        raise InvalidInput(
+            Problem(what="no period", why="a statement is of a month", where="--period", todo=todo)
+        )
     options.check_party(party, held_agreements(home))
     found = statement(home_at(home), period, party, restated=restated)
     if found is None:
         raise unsettled(period)
     if party and not found.directions:
-        what, why = f"{party} has no line in {period}", "it owes nothing and is owed nothing in that month"
+        what, why = (
+            f"{party} has no line in {period}",
+            "it owes nothing and is owed nothing in that month",
+        )
         todo = f"See who has: clauseway statement --period {period}."
         raise InvalidInput(Problem(what=what, why=why, where="--party", todo=todo))
     return found
@@ -337,7 +389,9 @@ def write_file(out: Path, content: bytes) -> None:
     except OSError as error:
         why = error.strerror or str(error)
         todo = "Name a file in a folder that exists and that you may write to."
-        raise InvalidInput(Problem(what="cannot be written", why=why, where=str(out), todo=todo)) from None
+        raise InvalidInput(
+            Problem(what="cannot be written", why=why, where=str(out), todo=todo)
+        ) from None
 
 
 def _format(given: str, out: Path | None, as_json: bool) -> str:
@@ -346,10 +400,16 @@ def _format(given: str, out: Path | None, as_json: bool) -> str:
     chosen = given or ("json" if as_json else "") or ending or ("" if out is not None else TERMINAL)
     if as_json and given not in ("", "json"):
         what, why = f"--json and --format {given}", "they ask for two formats"
-        raise InvalidInput(Problem(what=what, why=why, where="--format", todo="Leave one of the two out."))
+        raise InvalidInput(
+            Problem(what=what, why=why, where="--format", todo="Leave one of the two out.")
+        )
     if chosen not in _FORMATS or (chosen == TERMINAL and out is not None):
-        what = f"no format {chosen!r} for a file" if out is not None else f"unknown format {chosen!r}"
+        what = (
+            f"no format {chosen!r} for a file" if out is not None else f"unknown format {chosen!r}"
+        )
         kept = ", ".join(FORMATS if out is not None else _FORMATS)
         why = "a statement is not written in it"
-        raise InvalidInput(Problem(what=what, why=why, where="--format", todo=f"Name one of {kept}."))
+        raise InvalidInput(
+            Problem(what=what, why=why, where="--format", todo=f"Name one of {kept}.")
+        )
     return chosen

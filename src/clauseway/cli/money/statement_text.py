@@ -16,7 +16,9 @@ def print_statement(out: Console, statement: StatementContext) -> None:
     """The whole statement, as wide as the terminal."""
     out.print(f"\n{statement.title} ({statement.currency})", style="bold")
     for alert in statement.alerts:
-        print_indented(out, f"Open: {alert.what} ({alert.where}): {alert.why}. {alert.todo}", by=2, style="red")
+        print_indented(
+            out, f"Open: {alert.what} ({alert.where}): {alert.why}. {alert.todo}", by=2, style="red"
+        )
     for section in statement.sections:
         _print_section(out, section)
     for total in statement.totals:
@@ -24,7 +26,9 @@ def print_statement(out: Console, statement: StatementContext) -> None:
         if total.parts:
             print_indented(out, total.parts, by=4, style="dim")
     for one in statement.calendar:
-        text = f"{one.label}: {one.amount} {statement.currency} through {one.through}, due {one.due}"
+        text = (
+            f"{one.label}: {one.amount} {statement.currency} through {one.through}, due {one.due}"
+        )
         print_indented(out, f"{text}; withheld {one.withheld}, paid {one.paid}", by=2)
     out.print("\n  Assumptions, by name:", style="dim")
     for assumption in statement.assumptions:
@@ -36,7 +40,9 @@ def print_statement(out: Console, statement: StatementContext) -> None:
 
 def _print_section(out: Console, section: StatementSection) -> None:
     days = f"{section.begin} to {_last(section.end)}"
-    out.print(f"\n  {section.payer} pays {section.payee}, {days}: {section.heading}", style="bold cyan")
+    out.print(
+        f"\n  {section.payer} pays {section.payee}, {days}: {section.heading}", style="bold cyan"
+    )
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("line", overflow="fold")
     for column in ("base", "rate", "amount"):
@@ -48,7 +54,9 @@ def _print_section(out: Console, section: StatementSection) -> None:
         table.add_row(line.label, line.base, line.rate, line.amount, clauses, line.id)
     table.add_row("[bold]due[/]", "", "", f"[bold]{section.subtotal}[/]", "", "")
     out.print(Padding(table, (0, 0, 0, 4), expand=False))
-    for note in filter(None, (section.note, f"Assumed: {section.assumed}" if section.assumed else "")):
+    for note in filter(
+        None, (section.note, f"Assumed: {section.assumed}" if section.assumed else "")
+    ):
         print_indented(out, note, by=4, style="dim")
 
 

@@ -15,10 +15,15 @@ from clauseway.ledger.settlement import described
 def print_trace(out: Console, trace: LineTrace) -> None:
     """The whole chain, as wide as the terminal."""
     line = trace.line
-    out.print(f"\nLine {line.id} of {trace.period}: {line.payer} pays {line.payee} {line.amount} USD", style="bold")
+    out.print(
+        f"\nLine {line.id} of {trace.period}: {line.payer} pays {line.payee} {line.amount} USD",
+        style="bold",
+    )
     print_indented(out, described(line.product, line.cloud, line.seller), by=2)
     if trace.charged != trace.counted:
-        print_indented(out, f"charged {_exact(trace.charged)}, counted {_exact(trace.counted)}", by=2)
+        print_indented(
+            out, f"charged {_exact(trace.charged)}, counted {_exact(trace.counted)}", by=2
+        )
     for step in trace.working:
         print_indented(out, step, by=2)
     for remark in trace.remarks:
@@ -27,7 +32,9 @@ def print_trace(out: Console, trace: LineTrace) -> None:
     for entry in trace.entries:
         print_indented(out, f"{entry.day} {entry.narration}", by=4)
         for posting in entry.postings:
-            print_indented(out, f"{posting.amount:>14,f} {posting.currency}  {posting.account}", by=6)
+            print_indented(
+                out, f"{posting.amount:>14,f} {posting.currency}  {posting.account}", by=6
+            )
         print_indented(out, entry.id, by=6, style="dim")
     if trace.days:
         _heading(out, "Charges by day")
@@ -37,9 +44,14 @@ def print_trace(out: Console, trace: LineTrace) -> None:
         _heading(out, "Prices")
         _print_units(out, trace.prices)
     if trace.requests:
-        _heading(out, "Requests" if len(trace.requests) < trace.line.requests else "Requests, all of them")
+        _heading(
+            out,
+            "Requests" if len(trace.requests) < trace.line.requests else "Requests, all of them",
+        )
     for request in trace.requests:
-        _print_request(out, request, whole=len(trace.requests) == 1 or request.share_after is not None)
+        _print_request(
+            out, request, whole=len(trace.requests) == 1 or request.share_after is not None
+        )
     _heading(out, "Clauses")
     for clause in trace.clauses:
         cited = clause.citation
@@ -49,12 +61,19 @@ def print_trace(out: Console, trace: LineTrace) -> None:
 
 
 def _print_request(out: Console, request: TracedRequest, whole: bool) -> None:
-    out.print(f"    {request.request_id} at {request.at}: {_exact(request.charged)} USD", highlight=False)
+    out.print(
+        f"    {request.request_id} at {request.at}: {_exact(request.charged)} USD", highlight=False
+    )
     if not whole:
         return
     whose = "/".join(filter(None, (request.organisation, request.project)))
     print_indented(out, f"{whose} · {request.model} on {request.cloud} {request.region}", by=6)
-    print_indented(out, f"the cloud's own id {request.upstream_id} · decision {request.decision}", by=6, style="dim")
+    print_indented(
+        out,
+        f"the cloud's own id {request.upstream_id} · decision {request.decision}",
+        by=6,
+        style="dim",
+    )
     _print_units(out, request.units)
     if request.share_before is not None and request.share_after is not None:
         moved = f"{_exact(request.share_before)} to {_exact(request.share_after)}"
@@ -63,7 +82,13 @@ def _print_request(out: Console, request: TracedRequest, whole: bool) -> None:
 
 def _print_units(out: Console, units: Sequence[PricedUnit]) -> None:
     rows = [
-        (unit.unit, f"{unit.quantity:,}", _exact(unit.usd_per_million), _exact(unit.charged), unit.source)
+        (
+            unit.unit,
+            f"{unit.quantity:,}",
+            _exact(unit.usd_per_million),
+            _exact(unit.charged),
+            unit.source,
+        )
         for unit in units
     ]
     _table(out, ("unit", "quantity", "USD per million", "charged", "price from"), rows)
@@ -73,7 +98,9 @@ def _table(out: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for number, column in enumerate(columns):
         is_figure = 0 < number < 4
-        table.add_column(column, justify="right" if is_figure else "left", no_wrap=is_figure, overflow="fold")
+        table.add_column(
+            column, justify="right" if is_figure else "left", no_wrap=is_figure, overflow="fold"
+        )
     for row in rows:
         table.add_row(*row)
     out.print(Padding(table, (0, 0, 0, 4), expand=False))

@@ -12,7 +12,9 @@ def print_verification(out: Console, done: Verification) -> None:
     """The same, or every difference."""
     whom = f" for {done.party}" if done.party else ""
     verdict = "the same, to the last byte" if done.same else "NOT the same"
-    out.print(f"Statement {done.period}{whom}: {verdict}", style="bold green" if done.same else "bold red")
+    out.print(
+        f"Statement {done.period}{whom}: {verdict}", style="bold green" if done.same else "bold red"
+    )
     print_indented(out, f"statement {done.digest}", by=2, style="dim")
     for remark in done.remarks:
         print_indented(out, remark, by=2, style="yellow")
@@ -37,11 +39,17 @@ def print_signing(out: Console, signing: Any) -> None:
         worth = "valid" if one.valid else "NOT valid"
         vouched = "its key is trusted" if one.trusted else "nobody here vouches for its key"
         style = "green" if one.valid and one.trusted else "red"
-        print_indented(out, f"{one.party} {one.role} at {one.at}: {worth}; {vouched}", by=2, style=style)
+        print_indented(
+            out, f"{one.party} {one.role} at {one.at}: {worth}; {vouched}", by=2, style=style
+        )
         if one.unverified:
-            print_indented(out, f"signed without performing it again: {one.unverified}", by=4, style="yellow")
+            print_indented(
+                out, f"signed without performing it again: {one.unverified}", by=4, style="yellow"
+            )
         for disputed in one.disputes:
-            print_indented(out, f"not line {disputed.line}: {disputed.reason}", by=4, style="yellow")
+            print_indented(
+                out, f"not line {disputed.line}: {disputed.reason}", by=4, style="yellow"
+            )
     for edited in signing.edited:
         print_indented(out, edited, by=2, style="red")
     for changed in signing.changed:

@@ -37,7 +37,9 @@ def show(home: options.HomeFolder = None, as_json: options.AsJson = False) -> in
         return 0
     days = f"{found.first_day} to {found.last_day}" if found.first_day else "no day"
     out = console()
-    out.print(f"{found.rows:,} records of {days} in {found.usage_files:,} files, {found.bytes / 1e6:,.1f} MB in all")
+    out.print(
+        f"{found.rows:,} records of {days} in {found.usage_files:,} files, {found.bytes / 1e6:,.1f} MB in all"
+    )
     if found.kept_from is not None:
         out.print(f"single records are kept from {found.kept_from} on; before that, hourly sums")
     return 0
@@ -62,24 +64,40 @@ def check(home: options.HomeFolder = None, as_json: options.AsJson = False) -> i
         return BAD if found.faults else 0
     out = console()
     whole = f"{found.files:,} files and {found.retired:,} retired ones, {found.bytes / 1e6:,.1f} MB"
-    out.print(f"{whole}: " + (f"{len(found.faults):,} are not what was written" if found.faults else "all sound"))
+    out.print(
+        f"{whole}: "
+        + (f"{len(found.faults):,} are not what was written" if found.faults else "all sound")
+    )
     for fault in found.faults:
         retired = " (retired: nobody reads it)" if fault.is_retired else ""
         problem = fault.problem
-        out.print(f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.todo}", soft_wrap=True)
+        out.print(
+            f"  {problem.where}: {fault.what}{retired}\n    {problem.why}.\n    {problem.todo}",
+            soft_wrap=True,
+        )
     for loss in found.lost:
-        out.print(f"  {loss.file}: accepted as lost by {loss.who} ({loss.estimate}): {loss.why}", soft_wrap=True)
+        out.print(
+            f"  {loss.file}: accepted as lost by {loss.who} ({loss.estimate}): {loss.why}",
+            soft_wrap=True,
+        )
     for name in found.healed:
         out.print(f"  {name}: put back, and read again; settle its months again", soft_wrap=True)
     if found.unlisted:
-        out.print(f"{len(found.unlisted):,} files that nobody reads; `clauseway lake compact` removes them")
+        out.print(
+            f"{len(found.unlisted):,} files that nobody reads; `clauseway lake compact` removes them"
+        )
     return BAD if found.faults else 0
 
 
 @app.command()
 def accept(
-    file: Annotated[str, typer.Argument(help="The file, as lake check names it; the end of its name is enough.")],
-    why: Annotated[str, typer.Option("--why", help="Why, in a sentence; every statement that rests on it says so.")],
+    file: Annotated[
+        str, typer.Argument(help="The file, as lake check names it; the end of its name is enough.")
+    ],
+    why: Annotated[
+        str,
+        typer.Option("--why", help="Why, in a sentence; every statement that rests on it says so."),
+    ],
     estimate: Annotated[
         str,
         typer.Option(
@@ -169,7 +187,9 @@ def retain_command(
     if as_json:
         print_json({"dropped": dropped})
     else:
-        console().print(f"{dropped:,} records dropped; `clauseway lake compact` frees the room ten minutes later")
+        console().print(
+            f"{dropped:,} records dropped; `clauseway lake compact` frees the room ten minutes later"
+        )
     return 0
 
 
@@ -185,5 +205,9 @@ def rollups_command(home: options.HomeFolder = None, as_json: options.AsJson = F
     if as_json:
         print_json({"days_changed": changed})
     else:
-        console().print(f"{changed} days differed and are right now" if changed else "Every day was as it should be.")
+        console().print(
+            f"{changed} days differed and are right now"
+            if changed
+            else "Every day was as it should be."
+        )
     return 0

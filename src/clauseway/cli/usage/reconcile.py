@@ -29,21 +29,34 @@ _SHOWN = 40
 def command(
     bill: Annotated[
         Path,
-        typer.Option("--bill", help=f"The bill: FOCUS {VERSIONS_READ} as CSV, or Parquet.", metavar="FILE"),
+        typer.Option(
+            "--bill", help=f"The bill: FOCUS {VERSIONS_READ} as CSV, or Parquet.", metavar="FILE"
+        ),
     ],
-    period: Annotated[str, typer.Option(help="Only this month, as 2026-05; by default the bill's own period.")] = "",
-    cloud: Annotated[list[str] | None, typer.Option(help="Only this host cloud. Repeatable.")] = None,
+    period: Annotated[
+        str, typer.Option(help="Only this month, as 2026-05; by default the bill's own period.")
+    ] = "",
+    cloud: Annotated[
+        list[str] | None, typer.Option(help="Only this host cloud. Repeatable.")
+    ] = None,
     seller: Annotated[
         list[str] | None,
-        typer.Option(help="Only what this party sold; by default whoever issued the bill's invoices. Repeatable."),
+        typer.Option(
+            help="Only what this party sold; by default whoever issued the bill's invoices. Repeatable."
+        ),
     ] = None,
-    cost: Annotated[str, typer.Option(help=f"The bill's column to compare: {', '.join(COSTS)}.")] = COSTS[0],
+    cost: Annotated[
+        str, typer.Option(help=f"The bill's column to compare: {', '.join(COSTS)}.")
+    ] = COSTS[0],
     tolerance: Annotated[
         str, typer.Option(help="Amounts that differ by at most so many USD an item are equal.")
     ] = "0.000001",
-    quantity_tolerance: Annotated[str, typer.Option(help="The same for quantities, in units.")] = "0",
+    quantity_tolerance: Annotated[
+        str, typer.Option(help="The same for quantities, in units.")
+    ] = "0",
     rate: Annotated[
-        list[str] | None, typer.Option(help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable.")
+        list[str] | None,
+        typer.Option(help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable."),
     ] = None,
     known_at: options.KnownAt = None,
     home: options.HomeFolder = None,
@@ -89,15 +102,21 @@ def _print(out: Console, told: Reconciliation) -> None:
     out.print(f"Reconciliation of {told.bill} (USD)", style="bold", markup=False)
     sold = f", sold by {', '.join(scope.sellers)}" if scope.sellers else ""
     scoped = f"{scope.days.begin} up to, not including, {scope.days.end}, on {', '.join(scope.clouds)}{sold}"
-    equal = f"equal up to {found.tolerance.amount:f} USD and {found.tolerance.quantity:f} units an item"
+    equal = (
+        f"equal up to {found.tolerance.amount:f} USD and {found.tolerance.quantity:f} units an item"
+    )
     basis = f"{told.cost} of {told.rows:,} rows; {equal}; prices as known at {told.known_at}"
     print_indented(out, f"{scoped}; {basis}", by=2, style="dim")
     _print_summary(out, told)
     _print_items(out, told)
     for one in told.unread[:_SHOWN]:
-        print_indented(out, f"{told.bill}:{one.line}: {one.field}: {one.reason}. The row was left out.", by=2)
+        print_indented(
+            out, f"{told.bill}:{one.line}: {one.field}: {one.reason}. The row was left out.", by=2
+        )
     if told.uncounted:
-        text = f"Of {told.uncounted:,} rows the cost cannot be read: the bill's total is without them."
+        text = (
+            f"Of {told.uncounted:,} rows the cost cannot be read: the bill's total is without them."
+        )
         print_indented(out, text, by=2)
     for currency, amount in found.unrated.items():
         print_indented(out, f"{amount:,f} {currency} have no rate and are in no amount.", by=2)

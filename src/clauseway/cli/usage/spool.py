@@ -21,7 +21,9 @@ _Estimate = Annotated[
         help=f"{RESERVED}: what attempts without an end had reserved. {NOTHING}: nothing is added.",
     ),
 ]
-_Why = Annotated[str, typer.Option("--why", help="Why, in a sentence; every statement that rests on it says so.")]
+_Why = Annotated[
+    str, typer.Option("--why", help="Why, in a sentence; every statement that rests on it says so.")
+]
 
 
 @app.callback()
@@ -72,7 +74,9 @@ def accept(
 
 @app.command("write-off")
 def write_off_command(
-    spool: Annotated[str, typer.Argument(help="The journal's name, or the begin of it, as spool list shows it.")],
+    spool: Annotated[
+        str, typer.Argument(help="The journal's name, or the begin of it, as spool list shows it.")
+    ],
     why: _Why,
     estimate: _Estimate = RESERVED,
     home: options.HomeFolder = None,
@@ -95,18 +99,27 @@ def _print(found: Journals) -> None:
     for one in found.spools:
         out.print(f"{one.spool}  {one.place}: {_state(one, found.losses)}", soft_wrap=True)
     for loss in found.losses:
-        out.print(f"loss {loss.number}: usage of {loss.days}, {loss.place}: {loss.reason}", soft_wrap=True)
+        out.print(
+            f"loss {loss.number}: usage of {loss.days}, {loss.place}: {loss.reason}", soft_wrap=True
+        )
         if loss.is_accepted:
             again = "; the journal was found again" if loss.found_ns else ""
-            out.print(f"  {loss.estimate} accepted by {loss.who}: {loss.why}{again}", soft_wrap=True)
+            out.print(
+                f"  {loss.estimate} accepted by {loss.who}: {loss.why}{again}", soft_wrap=True
+            )
     for problem in found.open:
-        out.print(f"open: {problem.what} ({problem.where}): {problem.why}\n  {problem.todo}", soft_wrap=True)
+        out.print(
+            f"open: {problem.what} ({problem.where}): {problem.why}\n  {problem.todo}",
+            soft_wrap=True,
+        )
     if not found.spools:
         out.print("No journal was written here.")
 
 
 def _state(spool: Spool, losses: Sequence[Loss]) -> str:
-    if any(loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns for loss in losses):
+    if any(
+        loss.spool == spool.spool and loss.segment == WHOLE and not loss.found_ns for loss in losses
+    ):
         return "written off"
     if spool.missing_ns:
         return "missing"

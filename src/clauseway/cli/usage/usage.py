@@ -22,7 +22,9 @@ from clauseway.storage.lake.rollups import Usage
 from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day, through
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Usage that cannot be true, and what to do.")
+quarantine = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Usage that cannot be true, and what to do."
+)
 app.add_typer(quarantine, name="quarantine")
 _FLAWED = 2  # as for an answer that is not "permitted": it was done, and somebody has to look
 _SHOWN = 50
@@ -37,7 +39,8 @@ Numbers = Annotated[
     ),
 ]
 Fields = Annotated[
-    list[str] | None, typer.Option("--set", help="What holds for a field. Repeatable.", metavar="FIELD=VALUE")
+    list[str] | None,
+    typer.Option("--set", help="What holds for a field. Repeatable.", metavar="FIELD=VALUE"),
 ]
 
 
@@ -49,7 +52,8 @@ def _usage() -> None:
 @app.command("show")
 def show_command(
     by: Annotated[
-        list[str] | None, typer.Option("--by", help=f"By what to sum: {', '.join(SHOWN_BY)}. Repeatable.")
+        list[str] | None,
+        typer.Option("--by", help=f"By what to sum: {', '.join(SHOWN_BY)}. Repeatable."),
     ] = None,
     begin: Annotated[str, typer.Option("--from", help="First day.")] = "",
     end: Annotated[str, typer.Option("--to-day", help="Last day.")] = "",
@@ -70,15 +74,22 @@ def show_command(
         print_json([{**dict(zip(names, one.key, strict=True)), **_figures(one)} for one in found])
         return 0
     out = console()
-    units = sorted({unit for one in found for unit in one.units}, key=lambda unit: (unit not in _FIRST, unit))
+    units = sorted(
+        {unit for one in found for unit in one.units}, key=lambda unit: (unit not in _FIRST, unit)
+    )
     table = plain_table(*names)
-    rows = [[f"{_figures(one).get(name, 0):,}" for name in ("served", "failed", *units)] for one in found]
+    rows = [
+        [f"{_figures(one).get(name, 0):,}" for name in ("served", "failed", *units)]
+        for one in found
+    ]
     # Headings are wrapped where it gets narrow; names and figures never are.
     for at, column in enumerate(table.columns):
         column.min_width = max((len(one.key[at]) for one in found), default=0)
     for at, name in enumerate(("served", "failed", *units)):
         wide = max((len(row[at]) for row in rows), default=0)
-        table.add_column(name.replace("_", " "), justify="right", min_width=max(wide, len("served")))
+        table.add_column(
+            name.replace("_", " "), justify="right", min_width=max(wide, len("served"))
+        )
     for one, row in zip(found, rows, strict=True):
         table.add_row(*one.key, *row)
     out.print(table if found else "Nothing is sealed yet.")
@@ -90,13 +101,20 @@ def import_command(
     files: Annotated[list[Path], typer.Argument(help="Files with usage.", metavar="FILE…")],
     form: Annotated[
         str,
-        typer.Option("--format", help="focus, cloudevents, opentelemetry or parquet; by default seen from the file."),
+        typer.Option(
+            "--format",
+            help="focus, cloudevents, opentelemetry or parquet; by default seen from the file.",
+        ),
     ] = "",
     fields: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A field where the file says nothing. Repeatable.", metavar="FIELD=VALUE"),
+        typer.Option(
+            "--set", help="A field where the file says nothing. Repeatable.", metavar="FIELD=VALUE"
+        ),
     ] = None,
-    source: Annotated[str, typer.Option(help="Whose ids these are, instead of what the file says.")] = "",
+    source: Annotated[
+        str, typer.Option(help="Whose ids these are, instead of what the file says.")
+    ] = "",
     agreement: options.AgreementFolders = None,
     facts: options.FactsFile = None,
     home: options.HomeFolder = None,
@@ -144,16 +162,24 @@ def import_command(
 
 def _say_waiting(home: Path | None) -> Callable[[], None]:
     """Say that another import runs, beside the output."""
-    text = f"Another import into {home_at(home).root} is running: this one waits until it has ended."
+    text = (
+        f"Another import into {home_at(home).root} is running: this one waits until it has ended."
+    )
     return lambda: print(text, file=sys.stderr, flush=True)
 
 
 @app.command("export")
 def export_command(
     out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
-    form: Annotated[str, typer.Option("--format", help="parquet, cloudevents, or focus (usage rows).")] = "parquet",
-    begin: Annotated[str, typer.Option("--from", help="First day, as 2026-05-01; by default the first there is.")] = "",
-    end: Annotated[str, typer.Option("--to-day", help="Last day, as 2026-05-31; by default the last there is.")] = "",
+    form: Annotated[
+        str, typer.Option("--format", help="parquet, cloudevents, or focus (usage rows).")
+    ] = "parquet",
+    begin: Annotated[
+        str, typer.Option("--from", help="First day, as 2026-05-01; by default the first there is.")
+    ] = "",
+    end: Annotated[
+        str, typer.Option("--to-day", help="Last day, as 2026-05-31; by default the last there is.")
+    ] = "",
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -177,17 +203,24 @@ def export_command(
 
 @app.command("expand")
 def expand_command(
-    scale: Annotated[str, typer.Option(help="How many records a request of the original becomes.")] = "1/1000",
+    scale: Annotated[
+        str, typer.Option(help="How many records a request of the original becomes.")
+    ] = "1/1000",
     begin: Annotated[str, typer.Option("--from", help="First day.")] = "2026-04-01",
     last: Annotated[str, typer.Option("--to-day", help="Last day.")] = "2026-05-31",
     seed: Annotated[
         int,
         typer.Option(
-            parser=options.whole("--seed"), help="Another seed draws other tokens and times.", metavar="NUMBER"
+            parser=options.whole("--seed"),
+            help="Another seed draws other tokens and times.",
+            metavar="NUMBER",
         ),
     ] = 1,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Windows of demand (Parquet); by default the sample that ships.")
+        Path | None,
+        typer.Option(
+            "--data", help="Windows of demand (Parquet); by default the sample that ships."
+        ),
     ] = None,
     agreement: options.AgreementFolders = None,
     home: options.HomeFolder = None,
@@ -224,7 +257,9 @@ def expand_command(
 
 @quarantine.command("list")
 def list_command(
-    with_ended: Annotated[bool, typer.Option("--all", help="Also what was replayed or dropped.")] = False,
+    with_ended: Annotated[
+        bool, typer.Option("--all", help="Also what was replayed or dropped.")
+    ] = False,
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -245,7 +280,11 @@ def list_command(
     table = plain_table("number", "from", "row", "state", "field", "reason")
     for one in found[:_SHOWN]:
         for place, flaw in enumerate(one.flaws):
-            own = (str(one.number), one.origin, str(one.line), one.state) if place == 0 else ("", "", "", "")
+            own = (
+                (str(one.number), one.origin, str(one.line), one.state)
+                if place == 0
+                else ("", "", "", "")
+            )
             table.add_row(*own, flaw.field, flaw.reason)
     out.print(table)
     if len(found) > _SHOWN:
@@ -255,7 +294,10 @@ def list_command(
 
 @quarantine.command()
 def show(
-    number: Annotated[int, typer.Argument(parser=options.whole("NUMBER"), help="A row by number.", metavar="NUMBER")],
+    number: Annotated[
+        int,
+        typer.Argument(parser=options.whole("NUMBER"), help="A row by number.", metavar="NUMBER"),
+    ],
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -270,8 +312,16 @@ def show(
         print_json(_row(one))
         return 0
     out = console()
-    since = datetime.fromtimestamp(one.quarantined_ns // 1_000_000_000, UTC).isoformat().replace("+00:00", "Z")
-    out.print(f"{one.number}  {one.origin}, row {one.line}: {one.state}, since {since}", style="bold", markup=False)
+    since = (
+        datetime.fromtimestamp(one.quarantined_ns // 1_000_000_000, UTC)
+        .isoformat()
+        .replace("+00:00", "Z")
+    )
+    out.print(
+        f"{one.number}  {one.origin}, row {one.line}: {one.state}, since {since}",
+        style="bold",
+        markup=False,
+    )
     for flaw in one.flaws:
         out.print(f"  {flaw.field}: {flaw.reason}", style="red", markup=False)
     for name, value in msgspec.json.decode(one.body).items():
@@ -320,7 +370,8 @@ def replay_command(
 @quarantine.command("drop")
 def drop_command(
     numbers: Annotated[
-        list[int], typer.Argument(parser=options.whole("NUMBER"), help="Rows by number.", metavar="NUMBER…")
+        list[int],
+        typer.Argument(parser=options.whole("NUMBER"), help="Rows by number.", metavar="NUMBER…"),
     ],
     home: options.HomeFolder = None,
     as_json: options.AsJson = False,
@@ -363,18 +414,29 @@ def _print_imported(done: Imported) -> None:
     for reason, count in sorted(done.skipped.items()):
         out.print(f"{count:,} passed over: {reason}", style="dim", markup=False)
     if done.quarantined:
-        out.print("`clauseway usage quarantine list` says what is wrong with them.", style="dim", markup=False)
+        out.print(
+            "`clauseway usage quarantine list` says what is wrong with them.",
+            style="dim",
+            markup=False,
+        )
 
 
 def _pairs(given: Sequence[str] | None, *, may_be_empty: bool = False) -> dict[str, str]:
     """`field=value` items. Raises InvalidInput."""
     pairs = dict(item.partition("=")[::2] for item in given or ())
-    wrong = [item for item in given or () if "=" not in item or (item.endswith("=") and not may_be_empty)]
+    wrong = [
+        item for item in given or () if "=" not in item or (item.endswith("=") and not may_be_empty)
+    ]
     if wrong:
         why, todo = "a field and its value are joined by =", "Write it like --set seller=microsoft."
         raise InvalidInput(
             *(
-                Problem(what=f"{item!r} is not written as field=value", why=why, where="--set", todo=todo)
+                Problem(
+                    what=f"{item!r} is not written as field=value",
+                    why=why,
+                    where="--set",
+                    todo=todo,
+                )
                 for item in wrong
             )
         )

@@ -37,14 +37,25 @@ from clauseway.sandbox.wire import Answer, Header, Received, Refused, encode, en
 ROOT: Final = "/openai/v1"
 _DATED: Final = "/openai/deployments/"
 _UNDEPLOYED: Final = "/openai/"
-_SERVED: Final = ALL - {"/responses/compact", "/responses/input_tokens", "/moderations", "/images/variations"}
-_DEPLOYED: Final = frozenset(path for path in _SERVED if path.startswith(("/chat", "/embeddings", "/images", "/audio")))
+_SERVED: Final = ALL - {
+    "/responses/compact",
+    "/responses/input_tokens",
+    "/moderations",
+    "/images/variations",
+}
+_DEPLOYED: Final = frozenset(
+    path for path in _SERVED if path.startswith(("/chat", "/embeddings", "/images", "/audio"))
+)
 _NOT_DEPLOYED: Final = frozenset({"/responses", "/files", "/batches", "/models"})
 
 # The deployment's name and the model that it deploys.
 DEPLOYMENTS: Final[Mapping[str, Model]] = {
     **{name.replace(".", "-"): Model("text", snapshot) for name, snapshot in TEXT_MODELS.items()},
-    **{name: model for name, model in OTHER_MODELS.items() if model.kind not in ("moderation",) and name != "dall-e-2"},
+    **{
+        name: model
+        for name, model in OTHER_MODELS.items()
+        if model.kind not in ("moderation",) and name != "dall-e-2"
+    },
 }
 API_VERSIONS: Final = frozenset(
     {
@@ -68,7 +79,9 @@ _RESPONSES_FROM: Final = "2025-03-01"
 _V1_VERSIONS: Final = frozenset({"", "v1", "preview", "latest"})
 _LIMIT_TOKENS: Final = 10_000_000
 _TOKEN_LIFE_S: Final = 3_599
-_AUDIENCES: Final = frozenset({credentials.AZURE_AUDIENCE, f"{credentials.AZURE_AUDIENCE}/", "https://ai.azure.com"})
+_AUDIENCES: Final = frozenset(
+    {credentials.AZURE_AUDIENCE, f"{credentials.AZURE_AUDIENCE}/", "https://ai.azure.com"}
+)
 
 _WRONG_KEY = (
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
@@ -90,7 +103,10 @@ _UNAVAILABLE: Final = (
     "ServiceUnavailable",
     "The service is temporarily unable to process your request. Please try again later.",
 )
-_QUOTA: Final = ("insufficient_quota", "You exceeded your current quota, please check your plan and billing details.")
+_QUOTA: Final = (
+    "insufficient_quota",
+    "You exceeded your current quota, please check your plan and billing details.",
+)
 # Family or status → code, message.
 _OUTAGES: Final[Mapping[str | int, tuple[str, str]]] = {
     401: ("401", _WRONG_TOKEN),
@@ -154,11 +170,19 @@ class AzureOpenAI:
         try:
             model = self._model(received, deployment, path)
             _check_stream_options(received, path, version)
-            served = _DEPLOYED if deployment else _SERVED if received.path.startswith(f"{ROOT}/") else _NOT_DEPLOYED
+            served = (
+                _DEPLOYED
+                if deployment
+                else _SERVED
+                if received.path.startswith(f"{ROOT}/")
+                else _NOT_DEPLOYED
+            )
             if received.path == f"{ROOT}/models" and received.method == "GET":
                 data = [_model(name) for name in DEPLOYMENTS]
                 return _json(received, 200, {"object": "list", "data": data})
-            if (received.method, path) == ("POST", "/batches") and (missing := self._undeployed(received)):
+            if (received.method, path) == ("POST", "/batches") and (
+                missing := self._undeployed(received)
+            ):
                 return _json(received, 400, _batch_error(missing))
             reply = ask(self._account, received, path, served, deployment)
         except Refused as refused:
@@ -221,13 +245,19 @@ def _place(path: str) -> tuple[str, str]:
 def _version_fits(whole: str, path: str, version: str) -> bool:
     if whole.startswith(f"{ROOT}/"):
         return version in _V1_VERSIONS
-    return version in API_VERSIONS and (not path.startswith("/responses") or version >= _RESPONSES_FROM)
+    return version in API_VERSIONS and (
+        not path.startswith("/responses") or version >= _RESPONSES_FROM
+    )
 
 
 def _check_stream_options(received: Received, path: str, version: str) -> None:
     dated = version if version in API_VERSIONS else ""
     old = dated and dated[: len(_STREAM_OPTIONS_FROM)] < _STREAM_OPTIONS_FROM
-    if received.method != "POST" or not (path == "/responses" or old) or b"stream_options" not in received.body:
+    if (
+        received.method != "POST"
+        or not (path == "/responses" or old)
+        or b"stream_options" not in received.body
+    ):
         return
     if "stream_options" in read_object(received.body):
         if path == "/responses":
@@ -290,20 +320,30 @@ def _denied_client(tenant: str, form: Mapping[str, str]) -> tuple[int, dict[str,
     if tenant != credentials.AZURE_TENANT_ID:
         return _aadsts(400, "invalid_request", 90002, f"Tenant '{tenant}' not found.")
     if form.get("grant_type") != "client_credentials":
-        return _aadsts(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
+        return _aadsts(
+            400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type."
+        )
     if client != credentials.AZURE_CLIENT_ID:
-        message = f"Application with identifier '{client}' was not found in the directory 'sandbox'."
+        message = (
+            f"Application with identifier '{client}' was not found in the directory 'sandbox'."
+        )
         return _aadsts(400, "unauthorized_client", 700016, message)
     if form.get("client_secret") != credentials.AZURE_CLIENT_SECRET:
         return _aadsts(401, "invalid_client", 7000215, "Invalid client secret provided.")
     if not form.get("scope", "").endswith("/.default"):
-        message = "The provided request must include a 'scope' input parameter that ends in /.default."
+        message = (
+            "The provided request must include a 'scope' input parameter that ends in /.default."
+        )
         return _aadsts(400, "invalid_scope", 70011, message)
     return None
 
 
 def _aadsts(status: int, error: str, number: int, message: str) -> tuple[int, dict[str, object]]:
-    return status, {"error": error, "error_description": f"AADSTS{number}: {message}", "error_codes": [number]}
+    return status, {
+        "error": error,
+        "error_description": f"AADSTS{number}: {message}",
+        "error_codes": [number],
+    }
 
 
 def _model(name: str) -> dict[str, object]:
@@ -315,7 +355,13 @@ def _model(name: str) -> dict[str, object]:
         "chat_completion": kind == "text",
         "embeddings": kind == "embedding",
     }
-    return {"id": name, "object": "model", "status": "succeeded", "created_at": CREATED, "capabilities": capabilities}
+    return {
+        "id": name,
+        "object": "model",
+        "status": "succeeded",
+        "created_at": CREATED,
+        "capabilities": capabilities,
+    }
 
 
 def _error(received: Received, status: int, code: str, message: str) -> Answer:

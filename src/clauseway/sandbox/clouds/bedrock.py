@@ -44,7 +44,10 @@ _OUTAGES: Final[Mapping[str | int, tuple[str, str]]] = {
     "insufficient_quota": _QUOTA,
     "credit_balance_exhausted": _QUOTA,
     "organization_spend_limit_exceeded": _QUOTA,
-    "no_capacity": ("ModelNotReadyException", "The model is not ready for inference. Please try again later."),
+    "no_capacity": (
+        "ModelNotReadyException",
+        "The model is not ready for inference. Please try again later.",
+    ),
 }
 _UNNAMED: Final = (
     "InternalServerException",
@@ -79,7 +82,9 @@ class Bedrock:
         except Refused as refused:
             return _json(received, refused.status, refused.body)
         except UnknownModel as unknown:
-            missing = Refused(404, f"The model '{unknown.model}' does not exist", code="model_not_found")
+            missing = Refused(
+                404, f"The model '{unknown.model}' does not exist", code="model_not_found"
+            )
             return _json(received, 404, missing.body)
         except NoEndpoint:
             message = "The requested operation is not recognized by the service."
@@ -94,11 +99,16 @@ class Bedrock:
     def _authenticate(self, received: Received) -> sigv4.Denied | None:
         authorization = received.header(b"authorization")
         if not authorization:
-            return sigv4.Denied("MissingAuthenticationTokenException", "Missing Authentication Token")
+            return sigv4.Denied(
+                "MissingAuthenticationTokenException", "Missing Authentication Token"
+            )
         if authorization.startswith("Bearer "):
             if authorization == f"Bearer {credentials.BEDROCK_API_KEY}":
                 return None
-            return sigv4.Denied("UnrecognizedClientException", "The security token included in the request is invalid.")
+            return sigv4.Denied(
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+            )
         return sigv4.verify(received, _PRINCIPALS, credentials.AWS_REGION, self._service)
 
 
@@ -115,7 +125,11 @@ def runtime() -> Bedrock:
 
 
 def _aws_error(received: Received, status: int, code: str, message: str) -> Answer:
-    headers = ((b"x-amzn-errortype", code.encode()), (b"content-type", b"application/json"), *_headers(received))
+    headers = (
+        (b"x-amzn-errortype", code.encode()),
+        (b"content-type", b"application/json"),
+        *_headers(received),
+    )
     return Answer(status=status, headers=headers, body=encode({"message": message}))
 
 

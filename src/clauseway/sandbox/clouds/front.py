@@ -28,7 +28,9 @@ class Twin(Protocol):
         ...
 
 
-def ask(account: Account, received: Received, path: str, served: Collection[str], model: str = "") -> Reply:
+def ask(
+    account: Account, received: Received, path: str, served: Collection[str], model: str = ""
+) -> Reply:
     """The model server's reply. Raises Refused, UnknownModel and NoEndpoint."""
     call = Call(
         method=received.method,
@@ -43,7 +45,9 @@ def ask(account: Account, received: Received, path: str, served: Collection[str]
     return model_server.answer(account, call, served)
 
 
-def answer_of(reply: Reply, headers: tuple[Header, ...], write: Callable[[object], bytes]) -> Answer:
+def answer_of(
+    reply: Reply, headers: tuple[Header, ...], write: Callable[[object], bytes]
+) -> Answer:
     """A reply with a cloud's headers. `write` is how the cloud writes JSON."""
     head = ((b"content-type", reply.content_type), *headers)
     return Answer(
@@ -59,4 +63,6 @@ def framed(answer: Answer) -> Answer:
     """The same with each event of a stream, or the whole body, as a Zstandard frame of its own."""
     headers = (*answer.headers, (b"content-encoding", b"zstd"))
     events = tuple(map(zstandard.frame, answer.events))
-    return msgspec.structs.replace(answer, headers=headers, events=events, body=zstandard.frame(answer.body))
+    return msgspec.structs.replace(
+        answer, headers=headers, events=events, body=zstandard.frame(answer.body)
+    )

@@ -7,7 +7,16 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from clauseway.sandbox.surfaces import audio, batches, chat, embeddings, files, images, moderations, responses
+from clauseway.sandbox.surfaces import (
+    audio,
+    batches,
+    chat,
+    embeddings,
+    files,
+    images,
+    moderations,
+    responses,
+)
 from clauseway.sandbox.surfaces.account import Account, UnknownModel, describe_model, list_models
 from clauseway.sandbox.wire import Call, Reply
 
@@ -44,7 +53,9 @@ def _create_batch(account: Account, call: Call) -> Reply:
 
 
 def _retrieve_batch(account: Account, call: Call, batch_id: str) -> Reply:
-    return batches.retrieve(account, call, batch_id, lambda at, line: _BATCHED[f"/v1{line.path}"](at, line))
+    return batches.retrieve(
+        account, call, batch_id, lambda at, line: _BATCHED[f"/v1{line.path}"](at, line)
+    )
 
 
 # Where a model works for the caller: what faults hit and counts count.

@@ -30,7 +30,11 @@ _QUOTA = (
     "read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors."
 )
 # Family or status → message, type, code.
-_RATE: Final = ("Rate limit reached for requests. Please try again later.", "requests", "rate_limit_exceeded")
+_RATE: Final = (
+    "Rate limit reached for requests. Please try again later.",
+    "requests",
+    "rate_limit_exceeded",
+)
 _OVERLOADED: Final = (
     "The server is currently overloaded with other requests. Sorry about that!",
     "server_error",
@@ -64,7 +68,11 @@ _OUTAGES: Final[Mapping[str | int, tuple[str, str, str]]] = {
         "token_expired",
     ),
 }
-_UNNAMED: Final = ("The server had an error while processing your request. Sorry about that!", "server_error", "")
+_UNNAMED: Final = (
+    "The server had an error while processing your request. Sorry about that!",
+    "server_error",
+    "",
+)
 
 
 class OpenAIDirect:
@@ -124,7 +132,10 @@ def _error(message: str, kind: str, code: str) -> dict[str, object]:
 
 def _front_door(received: Received, status: int, message: str, code: str = "") -> Answer:
     """Errors raised before the model is reached: four spaces, a last newline, and none of the model's headers."""
-    body = msgspec.json.format(encode(_error(message, "invalid_request_error", code)), indent=4) + b"\n"
+    body = (
+        msgspec.json.format(encode(_error(message, "invalid_request_error", code)), indent=4)
+        + b"\n"
+    )
     headers = ((b"content-type", b"application/json; charset=utf-8"), *_plain_headers(received))
     return Answer(status=status, headers=headers, body=body)
 
@@ -135,7 +146,10 @@ def _json(received: Received, status: int, body: object) -> Answer:
 
 
 def _plain_headers(received: Received) -> tuple[Header, ...]:
-    return ((b"x-content-type-options", b"nosniff"), (b"x-request-id", b"req_" + received.serial.encode()))
+    return (
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", b"req_" + received.serial.encode()),
+    )
 
 
 def _headers(received: Received, tokens: int) -> tuple[Header, ...]:

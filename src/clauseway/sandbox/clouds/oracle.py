@@ -23,7 +23,9 @@ ROOT: Final = "/openai/v1"
 SIGNED_ONLY_MODELS: Final = ("openai.gpt-oss-120b", "openai.gpt-oss-20b")
 _SERVED: Final = frozenset({"/chat/completions", "/responses", "/files", "/models"})
 _COMPARTMENTS: Final = frozenset({credentials.OCI_COMPARTMENT, credentials.OCI_TENANCY})
-_UNAUTHENTICATED: Final = "The required information to complete authentication was not provided or was incorrect."
+_UNAUTHENTICATED: Final = (
+    "The required information to complete authentication was not provided or was incorrect."
+)
 _TOO_MANY: Final = ("TooManyRequests", "Too many requests for the user.")
 _LIMIT: Final = ("LimitExceeded", "The service limit of this tenancy has been exceeded.")
 # Family or status → code, message.
@@ -57,7 +59,9 @@ class OracleGenerativeAI:
             return _error(received, 401, "NotAuthenticated", mistake)
         compartment = received.header(b"opc-compartment-id")
         if not compartment:
-            return _error(received, 400, "MissingParameter", "Missing required header: opc-compartment-id")
+            return _error(
+                received, 400, "MissingParameter", "Missing required header: opc-compartment-id"
+            )
         if compartment not in _COMPARTMENTS:
             message = "Authorization failed or requested resource not found."
             return _error(received, 404, "NotAuthorizedOrNotFound", message)
@@ -68,14 +72,25 @@ class OracleGenerativeAI:
         except Refused as refused:
             return _json(received, refused.status, refused.body)
         except UnknownModel as unknown:
-            return _error(received, 404, "NotAuthorizedOrNotFound", f"Entity with key {unknown.model} not found")
+            return _error(
+                received,
+                404,
+                "NotAuthorizedOrNotFound",
+                f"Entity with key {unknown.model} not found",
+            )
         except NoEndpoint as nowhere:
             if nowhere.methods:
                 return _error(received, 405, "MethodNotAllowed", "Method not allowed")
-            return _error(received, 404, "NotFound", "There is no operation supported at the URI path")
+            return _error(
+                received, 404, "NotFound", "There is no operation supported at the URI path"
+            )
         answer = answer_of(reply, _headers(received), encode)
         # The quirk: a stream's events, each as a frame. An answer in one piece stays as it is.
-        return framed(answer) if answer.events and "zstd" in received.header(b"accept-encoding") else answer
+        return (
+            framed(answer)
+            if answer.events and "zstd" in received.header(b"accept-encoding")
+            else answer
+        )
 
     def outage(self, received: Received, outage: Outage) -> Answer:
         """An outage in Oracle's words."""

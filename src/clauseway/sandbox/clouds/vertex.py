@@ -66,7 +66,9 @@ class VertexAI:
     """One Google project."""
 
     def __init__(self) -> None:
-        self._published = Account({name: Model("text", snapshot) for name, snapshot in PUBLISHED.items()})
+        self._published = Account(
+            {name: Model("text", snapshot) for name, snapshot in PUBLISHED.items()}
+        )
         self._open = Account({name: Model("text", name) for name in OPEN_MODELS})
 
     def endpoint(self, path: str) -> str:
@@ -95,12 +97,16 @@ class VertexAI:
         published = root.startswith("publishers")
         account = self._published if published else self._open
         try:
-            reply = ask(account, received, path, {"/responses"} if published else {"/chat/completions"})
+            reply = ask(
+                account, received, path, {"/responses"} if published else {"/chat/completions"}
+            )
         except Refused as refused:
             return _json(received, refused.status, refused.body)
         except UnknownModel as unknown:
             at = f"projects/{project}/locations/{location}/publishers/openai/models/{unknown.model}"
-            message = f"Publisher Model `{at}` was not found or your project does not have access to it."
+            message = (
+                f"Publisher Model `{at}` was not found or your project does not have access to it."
+            )
             return _error(received, 404, message)
         except NoEndpoint:
             return _error(received, 404, "Method not found.")
@@ -135,7 +141,9 @@ def _grant(received: Received) -> Answer:
     form = query_of(received.body.decode("latin-1"))
     if received.method != "POST" or form.get("grant_type") != _GRANT:
         message = f"Invalid grant_type: {form.get('grant_type', '')}"
-        return _json(received, 400, {"error": "unsupported_grant_type", "error_description": message})
+        return _json(
+            received, 400, {"error": "unsupported_grant_type", "error_description": message}
+        )
     claims = tokens.read_token(form.get("assertion", ""), credentials.DEMONSTRATION_KEY.public)
     mistake = "Invalid JWT Signature." if claims is None else _mistake(claims, received.now_s)
     if claims is None or mistake:
@@ -151,18 +159,28 @@ def _mistake(claims: Mapping[str, Any], now_s: float) -> str:
         return "Invalid grant: account not found"
     if claims.get("aud") != _AUDIENCE:
         return "Invalid JWT: Failed audience check."
-    issued, expires = (at if isinstance(at := claims.get(name), int | float) else 0 for name in ("iat", "exp"))
+    issued, expires = (
+        at if isinstance(at := claims.get(name), int | float) else 0 for name in ("iat", "exp")
+    )
     if not (issued - _SKEW_S_MAX <= now_s < expires and expires - issued <= _ASSERTION_LIFE_S_MAX):
         return (
             "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat "
             "and exp values in the JWT claim."
         )
     scope = claims.get("scope")
-    return "" if scope and isinstance(scope, str) else "Invalid OAuth scope or ID token audience provided."
+    return (
+        ""
+        if scope and isinstance(scope, str)
+        else "Invalid OAuth scope or ID token audience provided."
+    )
 
 
 def _error(received: Received, status: int, message: str, reason: str = "") -> Answer:
-    error: dict[str, object] = {"code": status, "message": message, "status": _STATUSES.get(status, "INTERNAL")}
+    error: dict[str, object] = {
+        "code": status,
+        "message": message,
+        "status": _STATUSES.get(status, "INTERNAL"),
+    }
     if reason:
         kind = "type.googleapis.com/google.rpc.ErrorInfo"
         error["details"] = [{"@type": kind, "reason": reason, "domain": "googleapis.com"}]
@@ -174,7 +192,10 @@ def _json(received: Received, status: int, body: object) -> Answer:
     if status == 401:
         headers = (
             *headers,
-            (b"www-authenticate", b'Bearer realm="https://accounts.google.com/", error="invalid_token"'),
+            (
+                b"www-authenticate",
+                b'Bearer realm="https://accounts.google.com/", error="invalid_token"',
+            ),
         )
     return Answer(status=status, headers=headers, body=encode(body))
 

@@ -89,9 +89,13 @@ def entra_token(
     return sign_token(claims, key, ISSUER_KEY_ID)
 
 
-def google_token(expires_s: int = _YEAR_2100, scope: str = GOOGLE_SCOPE, key: Key = ISSUER_KEY) -> str:
+def google_token(
+    expires_s: int = _YEAR_2100, scope: str = GOOGLE_SCOPE, key: Key = ISSUER_KEY
+) -> str:
     """A Google OAuth access token of the demonstration service account; to a caller it is opaque."""
-    return "ya29." + sign_token({"email": GOOGLE_CLIENT_EMAIL, "scope": scope, "exp": expires_s}, key, ISSUER_KEY_ID)
+    return "ya29." + sign_token(
+        {"email": GOOGLE_CLIENT_EMAIL, "scope": scope, "exp": expires_s}, key, ISSUER_KEY_ID
+    )
 
 
 def google_service_account(token_uri: str) -> dict[str, str]:
@@ -133,7 +137,8 @@ def credential_files(folder: Path, token_uri: str) -> dict[str, str]:
         "AZURE_CLIENT_SECRET": AZURE_CLIENT_SECRET,
     }
     return {
-        "google-service-account.json": json.dumps(google_service_account(token_uri), indent=2) + "\n",
+        "google-service-account.json": json.dumps(google_service_account(token_uri), indent=2)
+        + "\n",
         "oci-config": _ini({"DEFAULT": oci}),
         "oci-key.pem": private_key_pem(),
         "aws-credentials": _ini({"default": aws, "session": session}),
@@ -152,8 +157,19 @@ def oci_session_token(expires_s: int = _YEAR_2100, key: Key = ISSUER_KEY) -> str
     """The security token of an instance or resource principal: it names the public key that it signs with."""
     public = DEMONSTRATION_KEY.public
     modulus, exponent = public.modulus.to_bytes(256), public.exponent.to_bytes(3)
-    jwk = {"kty": "RSA", "alg": "RS256", "n": encode_segment(modulus), "e": encode_segment(exponent)}
-    claims = {"sub": OCI_TENANCY, "ptype": "resource", "tenant": OCI_TENANCY, "exp": expires_s, "jwk": jwk}
+    jwk = {
+        "kty": "RSA",
+        "alg": "RS256",
+        "n": encode_segment(modulus),
+        "e": encode_segment(exponent),
+    }
+    claims = {
+        "sub": OCI_TENANCY,
+        "ptype": "resource",
+        "tenant": OCI_TENANCY,
+        "exp": expires_s,
+        "jwk": jwk,
+    }
     return sign_token(claims, key, ISSUER_KEY_ID)
 
 

@@ -24,7 +24,9 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _SKEW_MAX: Final = timedelta(minutes=5)
 _FIELD: Final = re.compile(r'(\w+)="([^"]*)"')
 _USER: Final = f"{credentials.OCI_TENANCY}/{credentials.OCI_USER}/{credentials.OCI_FINGERPRINT}"
-_INCORRECT: Final = "The required information to complete authentication was not provided or was incorrect."
+_INCORRECT: Final = (
+    "The required information to complete authentication was not provided or was incorrect."
+)
 _UNVERIFIED: Final = "Failed to verify the HTTP(S) Signature"
 
 
@@ -32,7 +34,11 @@ def mistake(received: Received) -> str:
     """Why Oracle would refuse this signed request; empty where it would not."""
     scheme, _, rest = received.header(b"authorization").partition(" ")
     fields = dict(_FIELD.findall(rest))
-    if scheme.lower() != "signature" or fields.get("algorithm") != "rsa-sha256" or fields.get("version") != "1":
+    if (
+        scheme.lower() != "signature"
+        or fields.get("algorithm") != "rsa-sha256"
+        or fields.get("version") != "1"
+    ):
         return _INCORRECT
     key = _key(fields.get("keyId", ""), received.now_s)
     if key is None:
@@ -42,7 +48,11 @@ def mistake(received: Received) -> str:
     present = {name.decode("latin-1") for name, _ in received.headers} | {"(request-target)"}
     if not needed <= set(signed) or not set(signed) <= present:
         return _INCORRECT
-    return _mistake_in_time(received) or _mistake_in_body(received) or _mistake_in_signature(received, fields, key)
+    return (
+        _mistake_in_time(received)
+        or _mistake_in_body(received)
+        or _mistake_in_signature(received, fields, key)
+    )
 
 
 def _key(key_id: str, now_s: float) -> PublicKey | None:
@@ -69,7 +79,9 @@ def _mistake_in_time(received: Received) -> str:
     now = datetime.fromtimestamp(received.now_s, UTC)
     if abs(signed - now) <= _SKEW_MAX:
         return ""
-    earliest, latest = (format_datetime(now + skew, usegmt=True) for skew in (-_SKEW_MAX, _SKEW_MAX))
+    earliest, latest = (
+        format_datetime(now + skew, usegmt=True) for skew in (-_SKEW_MAX, _SKEW_MAX)
+    )
     shown = format_datetime(now, usegmt=True)
     return (
         f"Date '{text}' is not within allowed clock skew. Current '{shown}', valid datetime range: "
@@ -91,7 +103,8 @@ def _mistake_in_signature(received: Received, fields: dict[str, str], key: Publi
     target = f"{received.method.lower()} {received.raw_path}{query}"
     names = fields.get("headers", "date").lower().split()
     lines = [
-        f"{name}: {target if name == '(request-target)' else received.header(name.encode('latin-1'))}" for name in names
+        f"{name}: {target if name == '(request-target)' else received.header(name.encode('latin-1'))}"
+        for name in names
     ]
     try:
         signature = base64.b64decode(fields.get("signature", ""), validate=True)

@@ -59,14 +59,27 @@ class Key(msgspec.Struct, frozen=True, dict=True):
         p, q, size = self.p, self.q, (self.public.modulus.bit_length() + 7) // 8
         number = int.from_bytes(_padded(message, size))
         # By its remainders (RFC 8017, section 5.1.2): a quarter of the time.
-        of_p, of_q = pow(number, self._exponent % (p - 1), p), pow(number, self._exponent % (q - 1), q)
+        of_p, of_q = (
+            pow(number, self._exponent % (p - 1), p),
+            pow(number, self._exponent % (q - 1), q),
+        )
         return (of_q + (of_p - of_q) * pow(q, -1, p) % p * q).to_bytes(size)
 
     @property
     def pem(self) -> str:
         """The private key as PKCS #8."""
         d, p, q = self._exponent, self.p, self.q
-        numbers = (0, self.public.modulus, _EXPONENT, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))
+        numbers = (
+            0,
+            self.public.modulus,
+            _EXPONENT,
+            d,
+            p,
+            q,
+            d % (p - 1),
+            d % (q - 1),
+            pow(q, -1, p),
+        )
         key = _sequence(_integer(0), _ALGORITHM, _tagged(0x04, _sequence(*map(_integer, numbers))))
         text = base64.encodebytes(key).decode().replace("\n", "")
         lines = [text[at : at + 64] for at in range(0, len(text), 64)]

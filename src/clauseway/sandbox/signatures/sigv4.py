@@ -57,14 +57,18 @@ class _Recomputed(SigV4Auth):  # type: ignore[misc]
         return request.headers
 
 
-def verify(received: Received, principals: Mapping[str, Principal], region: str, service: str) -> Denied | None:
+def verify(
+    received: Received, principals: Mapping[str, Principal], region: str, service: str
+) -> Denied | None:
     """Why AWS would refuse this signed request, or None. Checked in AWS's order: form, who, scope, time, signature."""
     authorization = _parse(received.header(b"authorization"))
     if isinstance(authorization, Denied):
         return authorization
     principal = principals.get(authorization.access_key)
     if principal is None or received.header(b"x-amz-security-token") != principal.session_token:
-        return Denied("UnrecognizedClientException", "The security token included in the request is invalid.")
+        return Denied(
+            "UnrecognizedClientException", "The security token included in the request is invalid."
+        )
     timestamp = received.header(b"x-amz-date")
     return (
         _check_scope(authorization, timestamp, region, service)
@@ -77,12 +81,19 @@ def verify(received: Received, principals: Mapping[str, Principal], region: str,
 def _parse(text: str) -> _Authorization | Denied:
     algorithm, _, rest = text.partition(" ")
     if algorithm != _ALGORITHM:
-        return Denied("IncompleteSignatureException", f"Unsupported AWS 'algorithm': '{algorithm}'.")
+        return Denied(
+            "IncompleteSignatureException", f"Unsupported AWS 'algorithm': '{algorithm}'."
+        )
     fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
-    missing = [name for name in ("Credential", "Signature", "SignedHeaders") if not fields.get(name)]
+    missing = [
+        name for name in ("Credential", "Signature", "SignedHeaders") if not fields.get(name)
+    ]
     if missing:
         asked = " ".join(f"Authorization header requires '{name}' parameter." for name in missing)
-        return Denied("IncompleteSignatureException", f"{asked} Authorization={text.partition('Signature=')[0]}")
+        return Denied(
+            "IncompleteSignatureException",
+            f"{asked} Authorization={text.partition('Signature=')[0]}",
+        )
     scope = fields["Credential"].split("/")
     if len(scope) != 5 or scope[4] != "aws4_request":
         return Denied(
@@ -100,11 +111,16 @@ def _parse(text: str) -> _Authorization | Denied:
     )
 
 
-def _check_scope(authorization: _Authorization, timestamp: str, region: str, service: str) -> Denied | None:
+def _check_scope(
+    authorization: _Authorization, timestamp: str, region: str, service: str
+) -> Denied | None:
     if authorization.region != region:
         return Denied("InvalidSignatureException", "Credential should be scoped to a valid region.")
     if authorization.service != service:
-        return Denied("InvalidSignatureException", f"Credential should be scoped to correct service: '{service}'.")
+        return Denied(
+            "InvalidSignatureException",
+            f"Credential should be scoped to correct service: '{service}'.",
+        )
     if authorization.day != timestamp[:8]:
         return Denied(
             "InvalidSignatureException",
@@ -126,7 +142,9 @@ def _check_time(timestamp: str, now_s: float) -> Denied | None:
     shown = now.strftime(SIGV4_TIMESTAMP)
     if signed < now - _SKEW_MAX:
         earliest = (now - _SKEW_MAX).strftime(SIGV4_TIMESTAMP)
-        message = f"Signature expired: {timestamp} is now earlier than {earliest} ({shown} - 5 min.)"
+        message = (
+            f"Signature expired: {timestamp} is now earlier than {earliest} ({shown} - 5 min.)"
+        )
         return Denied("InvalidSignatureException", message)
     if signed > now + _SKEW_MAX:
         latest = (now + _SKEW_MAX).strftime(SIGV4_TIMESTAMP)
@@ -146,11 +164,15 @@ def _check_headers(received: Received, authorization: _Authorization) -> Denied 
     if unsigned:
         names = ", ".join(unsigned)
         return Denied(
-            "InvalidSignatureException", f"There were headers present in the request which were not signed: {names}"
+            "InvalidSignatureException",
+            f"There were headers present in the request which were not signed: {names}",
         )
     missing = sorted(set(authorization.signed_headers) - present)
     if missing:
-        return Denied("InvalidSignatureException", f"Signed headers are missing from the request: {', '.join(missing)}")
+        return Denied(
+            "InvalidSignatureException",
+            f"Signed headers are missing from the request: {', '.join(missing)}",
+        )
     stated = received.header(b"x-amz-content-sha256")
     if stated and stated != hashlib.sha256(received.body).hexdigest():
         return Denied("InvalidSignatureException", _MISMATCH)
@@ -165,11 +187,15 @@ def _check_signature(
         if (text := name.decode("latin-1")) in authorization.signed_headers:
             headers.add_header(text, value.decode("latin-1"))
     query = f"?{received.query}" if received.query else ""
-    request = AWSRequest(received.method, f"http://host{received.raw_path}{query}", data=received.body)
+    request = AWSRequest(
+        received.method, f"http://host{received.raw_path}{query}", data=received.body
+    )
     request.headers = headers
     request.context["timestamp"] = timestamp
     signer = _Recomputed(
-        Credentials(authorization.access_key, principal.secret_key), authorization.service, authorization.region
+        Credentials(authorization.access_key, principal.secret_key),
+        authorization.service,
+        authorization.region,
     )
     text = signer.string_to_sign(request, signer.canonical_request(request))
     if not hmac.compare_digest(signer.signature(text, request), authorization.signature):

@@ -11,7 +11,9 @@ from clauseway.sandbox.signatures.rsa import Key, PublicKey
 def sign_token(claims: Mapping[str, object], key: Key, key_id: str) -> str:
     """The token that says `claims`."""
     head = {"typ": "JWT", "alg": "RS256", "kid": key_id}
-    signed = ".".join(encode_segment(json.dumps(part, separators=(",", ":")).encode()) for part in (head, claims))
+    signed = ".".join(
+        encode_segment(json.dumps(part, separators=(",", ":")).encode()) for part in (head, claims)
+    )
     return f"{signed}.{encode_segment(key.sign(signed.encode()))}"
 
 

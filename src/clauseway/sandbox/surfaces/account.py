@@ -164,4 +164,6 @@ def _cannot(model: str, kind: str) -> Refused:
         )
     if kind == "embedding":
         return Refused(403, "You are not allowed to generate embeddings from this model")
-    return Refused(400, f"Invalid value: '{model}'. The model does not support {kind}.", param="model")
+    return Refused(
+        400, f"Invalid value: '{model}'. The model does not support {kind}.", param="model"
+    )

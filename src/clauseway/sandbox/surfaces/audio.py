@@ -87,7 +87,10 @@ def _hear(account: Account, call: Call, task: str) -> Reply:
     tokens = (
         (0, 0)
         if whisper
-        else (count_tokens(fields.get("prompt", "")) + seconds * _TOKENS_OF_WORD, generation.completion_tokens)
+        else (
+            count_tokens(fields.get("prompt", "")) + seconds * _TOKENS_OF_WORD,
+            generation.completion_tokens,
+        )
     )
     if fields.get("stream") == "true" and not whisper:
         deltas = [{"type": "transcript.text.delta", "delta": piece} for piece in generation.pieces]
@@ -98,7 +101,9 @@ def _hear(account: Account, call: Call, task: str) -> Reply:
     if form_name == "verbose_json":
         return Reply(value=_verbose(generation, seconds, task, usage), tokens=tokens)
     return Reply(
-        content=_plain(generation.text, seconds, form_name), content_type=b"text/plain; charset=utf-8", tokens=tokens
+        content=_plain(generation.text, seconds, form_name),
+        content_type=b"text/plain; charset=utf-8",
+        tokens=tokens,
     )
 
 
@@ -107,11 +112,17 @@ def _file(form: Form) -> Part:
     if not files:
         raise missing("file")
     if not files[0].content:
-        raise Refused(400, "Audio file is too short. Minimum audio length is 0.1 seconds.", code="audio_too_short")
+        raise Refused(
+            400,
+            "Audio file is too short. Minimum audio length is 0.1 seconds.",
+            code="audio_too_short",
+        )
     return files[0]
 
 
-def _usage(generation: Generation, seconds: int, prompt: str, whisper: bool) -> Mapping[str, object]:
+def _usage(
+    generation: Generation, seconds: int, prompt: str, whisper: bool
+) -> Mapping[str, object]:
     if whisper:
         return {"type": "duration", "seconds": seconds}
     text, sound = count_tokens(prompt), seconds * _TOKENS_OF_WORD
@@ -124,7 +135,9 @@ def _usage(generation: Generation, seconds: int, prompt: str, whisper: bool) -> 
     }
 
 
-def _verbose(generation: Generation, seconds: int, task: str, usage: Mapping[str, object]) -> dict[str, object]:
+def _verbose(
+    generation: Generation, seconds: int, task: str, usage: Mapping[str, object]
+) -> dict[str, object]:
     segment = {
         "id": 0,
         "seek": 0,
@@ -137,7 +150,12 @@ def _verbose(generation: Generation, seconds: int, task: str, usage: Mapping[str
         "compression_ratio": 1.25,
         "no_speech_prob": 0.01,
     }
-    told = {"task": task, "language": "english", "duration": float(seconds), "text": generation.text}
+    told = {
+        "task": task,
+        "language": "english",
+        "duration": float(seconds),
+        "text": generation.text,
+    }
     return {**told, "segments": [segment], "usage": usage}
 
 
@@ -158,5 +176,11 @@ def _sound(form: str, words: int) -> bytes:
     if form == "pcm":
         return samples
     shape = struct.pack("<HHIIHH", 1, 1, 24_000, 48_000, 2, 16)
-    head = b"WAVEfmt " + struct.pack("<I", len(shape)) + shape + b"data" + struct.pack("<I", len(samples))
+    head = (
+        b"WAVEfmt "
+        + struct.pack("<I", len(shape))
+        + shape
+        + b"data"
+        + struct.pack("<I", len(samples))
+    )
     return b"RIFF" + struct.pack("<I", len(head) + len(samples)) + head + samples

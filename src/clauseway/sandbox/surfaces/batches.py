@@ -37,7 +37,9 @@ def create(account: Account, call: Call, endpoints: tuple[str, ...]) -> Reply:
     request = read_object(call.body)
     file_id = str(required(request, "input_file_id"))
     endpoint = choice({"endpoint": required(request, "endpoint")}, "endpoint", endpoints)
-    window = choice({"completion_window": required(request, "completion_window")}, "completion_window", ("24h",))
+    window = choice(
+        {"completion_window": required(request, "completion_window")}, "completion_window", ("24h",)
+    )
     if find(account, file_id).body["purpose"] != "batch":
         raise Refused(400, "Expected file to have purpose: 'batch'.", param="input_file_id")
     now_s = int(call.now_s)
@@ -101,13 +103,32 @@ def _find(account: Account, batch_id: str) -> KeptBatch:
 
 def _validated(account: Account, batch: KeptBatch, now_s: int) -> dict[str, Any]:
     lines = _lines(account, batch)
-    errors = [error for number, line in enumerate(lines, 1) if (error := _mistake(line, number, batch))]
+    errors = [
+        error for number, line in enumerate(lines, 1) if (error := _mistake(line, number, batch))
+    ]
     if errors or not lines:
         if not lines:
-            errors = [{"code": "empty_file", "message": "The input file is empty.", "param": None, "line": None}]
-        return {**batch.body, "status": "failed", "failed_at": now_s, "errors": {"object": "list", "data": errors}}
+            errors = [
+                {
+                    "code": "empty_file",
+                    "message": "The input file is empty.",
+                    "param": None,
+                    "line": None,
+                }
+            ]
+        return {
+            **batch.body,
+            "status": "failed",
+            "failed_at": now_s,
+            "errors": {"object": "list", "data": errors},
+        }
     counts = {"total": len(lines), "completed": 0, "failed": 0}
-    return {**batch.body, "status": "in_progress", "in_progress_at": now_s, "request_counts": counts}
+    return {
+        **batch.body,
+        "status": "in_progress",
+        "in_progress_at": now_s,
+        "request_counts": counts,
+    }
 
 
 def _lines(account: Account, batch: KeptBatch) -> list[bytes]:
@@ -118,7 +139,9 @@ def _lines(account: Account, batch: KeptBatch) -> list[bytes]:
 def _mistake(line: bytes, number: int, batch: KeptBatch) -> dict[str, object] | None:
     try:
         request = json.loads(line)
-        wrong = next((name for name in ("custom_id", "method", "url", "body") if name not in request), None)
+        wrong = next(
+            (name for name in ("custom_id", "method", "url", "body") if name not in request), None
+        )
     except (ValueError, TypeError):
         return {
             "code": "invalid_json_line",
@@ -128,7 +151,12 @@ def _mistake(line: bytes, number: int, batch: KeptBatch) -> dict[str, object] | 
         }
     if wrong is not None:
         message = f"Missing required parameter: '{wrong}'."
-        return {"code": "missing_required_parameter", "message": message, "param": wrong, "line": number}
+        return {
+            "code": "missing_required_parameter",
+            "message": message,
+            "param": wrong,
+            "line": number,
+        }
     if request["url"] != batch.body["endpoint"]:
         message = "The URL provided for this request does not match the batch endpoint."
         return {"code": "mismatched_endpoint", "message": message, "param": "url", "line": number}
@@ -161,9 +189,16 @@ def _run(account: Account, batch: KeptBatch, call: Call, answer: Answering) -> d
             status, told = error.status, error.body
         except UnknownModel as error:
             status = 404
-            told = Refused(404, f"The model `{error.model}` does not exist.", code="model_not_found").body
+            told = Refused(
+                404, f"The model `{error.model}` does not exist.", code="model_not_found"
+            ).body
         response = {"status_code": status, "request_id": f"req_{serial}", "body": told}
-        entry = {"id": f"batch_req_{serial}", "custom_id": request["custom_id"], "response": response, "error": None}
+        entry = {
+            "id": f"batch_req_{serial}",
+            "custom_id": request["custom_id"],
+            "response": response,
+            "error": None,
+        }
         (answered if status == 200 else refused).append(entry)
     now_s = int(call.now_s)
     usage = {
@@ -180,16 +215,24 @@ def _run(account: Account, batch: KeptBatch, call: Call, answer: Answering) -> d
         "error_file_id": _written(account, call, batch, refused, "error"),
         "finalizing_at": now_s,
         "completed_at": now_s,
-        "request_counts": {"total": len(answered) + len(refused), "completed": len(answered), "failed": len(refused)},
+        "request_counts": {
+            "total": len(answered) + len(refused),
+            "completed": len(answered),
+            "failed": len(refused),
+        },
         "usage": usage,
     }
 
 
-def _written(account: Account, call: Call, batch: KeptBatch, entries: list[dict[str, Any]], what: str) -> object:
+def _written(
+    account: Account, call: Call, batch: KeptBatch, entries: list[dict[str, Any]], what: str
+) -> object:
     """The file of these answers; None where there are none."""
     if not entries:
         return None
     content = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
     # The poll that completes a batch writes both files: their ids differ in the first digit.
-    under = msgspec.structs.replace(call, serial=f"{call.serial[:8]}{'ef'[what == 'error']}{call.serial[9:]}")
+    under = msgspec.structs.replace(
+        call, serial=f"{call.serial[:8]}{'ef'[what == 'error']}{call.serial[9:]}"
+    )
     return store(account, under, f"{batch.body['id']}_{what}.jsonl", "batch_output", content)["id"]

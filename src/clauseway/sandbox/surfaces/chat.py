@@ -12,7 +12,13 @@ import msgspec
 
 from clauseway.sandbox.surfaces.account import Account
 from clauseway.sandbox.surfaces.fitting import UnfitSchema
-from clauseway.sandbox.surfaces.generation import Generation, after_thinking, generate, generate_json, think
+from clauseway.sandbox.surfaces.generation import (
+    Generation,
+    after_thinking,
+    generate,
+    generate_json,
+    think,
+)
 from clauseway.sandbox.surfaces.parameters import (
     expect,
     flag,
@@ -57,7 +63,10 @@ def complete(account: Account, call: Call) -> Reply:
     request = read_request(call.body, call.model)
     snapshot = account.snapshot(request.model, "text")
     cached = account.cached_tokens(snapshot, request.cache_key, request.contents)
-    generation, style = msgspec.structs.replace(request.generation, cached_tokens=cached), account.style
+    generation, style = (
+        msgspec.structs.replace(request.generation, cached_tokens=cached),
+        account.style,
+    )
     head = {
         "id": f"chatcmpl-{call.serial[3:]}",
         "object": "chat.completion.chunk" if request.streamed else "chat.completion",
@@ -71,8 +80,19 @@ def complete(account: Account, call: Call) -> Reply:
             events = (event({**style.preamble, **usage}), *events)
         return Reply(content_type=STREAM, events=events, tokens=generation.tokens)
     message = _message(generation, str(head["id"]))
-    choice = {"index": 0, "message": message, **style.choice, "finish_reason": generation.finish_reason}
-    value = {**head, "choices": [choice], "usage": usage_of(generation), **style.tail, **style.whole}
+    choice = {
+        "index": 0,
+        "message": message,
+        **style.choice,
+        "finish_reason": generation.finish_reason,
+    }
+    value = {
+        **head,
+        "choices": [choice],
+        "usage": usage_of(generation),
+        **style.tail,
+        **style.whole,
+    }
     if style.alphabetical:
         value = {**dict(sorted(value.items())), "choices": [dict(sorted(choice.items()))]}
     return Reply(value=value, tokens=generation.tokens)
@@ -113,12 +133,18 @@ def read_request(body: bytes, named: str = "") -> ChatRequest:
 
 def _generate(request: dict[str, Any], contents: tuple[str, ...], streamed: bool) -> Generation:
     tokens_max = _tokens_max(request)
-    tools = [section(tool, "function") for tool in objects(request, "tools") if tool.get("type") == "function"]
+    tools = [
+        section(tool, "function")
+        for tool in objects(request, "tools")
+        if tool.get("type") == "function"
+    ]
     answered = request["messages"][-1]["role"] == "tool"
     tool = called_tool(tools, request.get("tool_choice"), answered=answered)
     wanted = section(request, "response_format")
     thinking = think(request.get("reasoning_effort"), tokens_max)
-    return after_thinking(generate_as(contents, tool, wanted, less(tokens_max, thinking), streamed), thinking)
+    return after_thinking(
+        generate_as(contents, tool, wanted, less(tokens_max, thinking), streamed), thinking
+    )
 
 
 def less(tokens_max: int | None, spent: int) -> int | None:
@@ -147,7 +173,9 @@ def generate_as(
     return generate(contents, tokens_max, streamed)
 
 
-def called_tool(tools: list[dict[str, Any]], tool_choice: object, *, answered: bool) -> dict[str, Any] | None:
+def called_tool(
+    tools: list[dict[str, Any]], tool_choice: object, *, answered: bool
+) -> dict[str, Any] | None:
     """The function that the model calls: the one it must, or the first it may, unless a tool has just answered."""
     for index, tool in enumerate(tools):
         if not tool.get("name"):
@@ -159,7 +187,9 @@ def called_tool(tools: list[dict[str, Any]], tool_choice: object, *, answered: b
         name = tool_choice.get("name") or section(tool_choice, "function").get("name")
         chosen = [tool for tool in tools if tool["name"] == name]
         if not chosen:
-            raise Refused(400, f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice")
+            raise Refused(
+                400, f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice"
+            )
         return chosen[0]
     return None if answered and tool_choice != "required" else tools[0]
 
@@ -221,7 +251,9 @@ def _texts(message: dict[str, Any], at: str) -> Iterator[str]:
     elif isinstance(content, list):
         for index, part in enumerate(content):
             yield _part_text(part, f"{at}.content[{index}]")
-    elif content is not None or message["role"] != "assistant":  # an assistant's message may be tool calls alone
+    elif (
+        content is not None or message["role"] != "assistant"
+    ):  # an assistant's message may be tool calls alone
         expect(content, str, f"{at}.content", "one of a string or array of objects")
 
 
@@ -249,7 +281,9 @@ def _stream_options(request: dict[str, Any], streamed: bool) -> dict[str, Any]:
         return {}
     if not streamed:
         raise Refused(
-            400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+            400,
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            param="stream_options",
         )
     expect(options, dict, "stream_options", "an object")
     return dict(options)
@@ -296,7 +330,13 @@ def _message(generation: Generation, completion: str) -> dict[str, object]:
         "type": "function",
         "function": {"name": generation.tool, "arguments": generation.text},
     }
-    return {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None, "annotations": []}
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [call],
+        "refusal": None,
+        "annotations": [],
+    }
 
 
 def _call_id(completion: str) -> str:
@@ -317,7 +357,10 @@ def _deltas(generation: Generation, completion: str) -> Iterator[dict[str, objec
 
 
 def _stream_events(
-    request: ChatRequest, generation: Generation, head: dict[str, object], choice: Mapping[str, object]
+    request: ChatRequest,
+    generation: Generation,
+    head: dict[str, object],
+    choice: Mapping[str, object],
 ) -> Iterator[bytes]:
     """The events of a stream, `[DONE]` last: a role, the pieces, the finish, and the usage where it was asked for.
 
@@ -329,7 +372,10 @@ def _stream_events(
     for number, delta in enumerate(_deltas(generation, str(head["id"]))):
         chunk = {**head, "choices": [{"index": 0, "delta": delta, **choice, "finish_reason": None}]}
         yield event(_finished(request, chunk, None, number))
-    last = {**head, "choices": [{"index": 0, "delta": {}, **choice, "finish_reason": generation.finish_reason}]}
+    last = {
+        **head,
+        "choices": [{"index": 0, "delta": {}, **choice, "finish_reason": generation.finish_reason}],
+    }
     yield event(_finished(request, last, None, number + 1))
     if request.include_usage:
         yield event(_finished(request, {**head, "choices": []}, usage_of(generation), number + 2))

@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from clauseway.sandbox.surfaces.account import Account
 from clauseway.sandbox.surfaces.generation import count_tokens
-from clauseway.sandbox.surfaces.parameters import choice, integer, model_of, read_object, refuse_type, required
+from clauseway.sandbox.surfaces.parameters import (
+    choice,
+    integer,
+    model_of,
+    read_object,
+    refuse_type,
+    required,
+)
 from clauseway.sandbox.wire import Call, Refused, Reply
 
 _DIMENSIONS: Final = {"text-embedding-3-large": 3072}
@@ -25,7 +32,9 @@ def create(account: Account, call: Call) -> Reply:
     snapshot = account.snapshot(model, "embedding")
     size = _DIMENSIONS.get(snapshot, _DIMENSIONS_OTHERWISE)
     if wanted is not None and wanted > size:
-        raise Refused(400, f"Invalid value for 'dimensions' = {wanted}. Must be less than or equal to {size}.")
+        raise Refused(
+            400, f"Invalid value for 'dimensions' = {wanted}. Must be less than or equal to {size}."
+        )
     vectors = [_vector(text, wanted or size) for text, _ in inputs]
     data = [
         {"object": "embedding", "index": index, "embedding": _written(vector, encoding)}
@@ -33,22 +42,35 @@ def create(account: Account, call: Call) -> Reply:
     ]
     tokens = sum(count for _, count in inputs)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return Reply(value={"object": "list", "data": data, "model": snapshot, "usage": usage}, tokens=(tokens, 0))
+    return Reply(
+        value={"object": "list", "data": data, "model": snapshot, "usage": usage},
+        tokens=(tokens, 0),
+    )
 
 
 def _inputs(given: Any) -> list[tuple[str, int]]:
     """Each input with its tokens: a text's words, or the numbers of a list of tokens."""
-    if isinstance(given, str) or (isinstance(given, list) and given and all(type(each) is int for each in given)):
+    if isinstance(given, str) or (
+        isinstance(given, list) and given and all(type(each) is int for each in given)
+    ):
         given = [given]
     if not isinstance(given, list) or not all(isinstance(each, str | list) for each in given):
         refuse_type(given, "input", "one of a string, array of strings, or array of token arrays")
     if not given or len(given) > _INPUTS_MAX or any(not each for each in given):
-        raise Refused(400, "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs.")
-    return [(each, count_tokens(each)) if isinstance(each, str) else (repr(each), len(each)) for each in given]
+        raise Refused(
+            400,
+            "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs.",
+        )
+    return [
+        (each, count_tokens(each)) if isinstance(each, str) else (repr(each), len(each))
+        for each in given
+    ]
 
 
 def _vector(text: str, dimensions: int) -> "array.array[float]":
-    drawn = array.array("h", hashlib.shake_128(text.encode("utf-8", "surrogatepass")).digest(2 * dimensions))
+    drawn = array.array(
+        "h", hashlib.shake_128(text.encode("utf-8", "surrogatepass")).digest(2 * dimensions)
+    )
     length = math.sqrt(sum(each * each for each in drawn)) or 1.0
     return array.array("f", (each / length for each in drawn))
 

@@ -24,7 +24,9 @@ def upload(account: Account, call: Call) -> Reply:
     return Reply(value=store(account, call, files[0].filename, purpose, files[0].content))
 
 
-def store(account: Account, call: Call, filename: str, purpose: str, content: bytes) -> dict[str, object]:
+def store(
+    account: Account, call: Call, filename: str, purpose: str, content: bytes
+) -> dict[str, object]:
     """Keep a file under an id drawn from the call's serial. Returns the file object."""
     body: dict[str, object] = {
         "object": "file",
@@ -45,7 +47,11 @@ def store(account: Account, call: Call, filename: str, purpose: str, content: by
 def list_all(account: Account, call: Call) -> Reply:
     """`GET /files`, the newest first."""
     asked = query_of(call.query)
-    bodies = [file.body for file in account.files.values() if asked.get("purpose") in (None, file.body["purpose"])]
+    bodies = [
+        file.body
+        for file in account.files.values()
+        if asked.get("purpose") in (None, file.body["purpose"])
+    ]
     if asked.get("order", "desc") != "asc":
         bodies.reverse()
     limit = "" if "limit" in asked else f"&limit={_LIST_MAX}"

@@ -34,7 +34,14 @@ def fit(schema: Mapping[str, Any], words: Iterator[str]) -> Any:
     """A value that `schema` accepts; texts in it are drawn from `words`, which must not end. Raises UnfitSchema."""
     try:
         return _Fitting(schema, words).value(schema, 0)
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise UnfitSchema(f"{type(error).__name__}: {error}") from None
 
 
@@ -97,7 +104,9 @@ class _Fitting:
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         properties = schema.get("properties", {})
         wanted = schema.get("required", properties) if depth > _DEPTH_MAX else properties
-        return {name: self.value(properties[name], depth + 1) for name in properties if name in wanted}
+        return {
+            name: self.value(properties[name], depth + 1) for name in properties if name in wanted
+        }
 
     def _text(self, schema: Mapping[str, Any]) -> str:
         if schema.get("format") in _FORMATS:

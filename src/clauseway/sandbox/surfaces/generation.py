@@ -96,7 +96,11 @@ def generate(contents: Iterable[str], tokens_max: int | None, streamed: bool) ->
 
 
 def generate_json(
-    contents: Iterable[str], schema: Mapping[str, Any], tokens_max: int | None, streamed: bool, tool: str = ""
+    contents: Iterable[str],
+    schema: Mapping[str, Any],
+    tokens_max: int | None,
+    streamed: bool,
+    tool: str = "",
 ) -> Generation:
     """Answer with a JSON text that fits `schema`: a structured answer, or the arguments of a call of `tool`."""
     prompt_tokens, fingerprint = _read(contents)

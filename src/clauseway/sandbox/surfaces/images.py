@@ -60,16 +60,23 @@ def vary(account: Account, call: Call) -> Reply:
     picture = {"b64_json": _picture("1024x1024")}
     if request.get("response_format") != "b64_json":
         picture = {"url": f"https://images.invalid/{call.serial}.png"}
-    return Reply(value={"created": int(call.now_s), "data": [picture] * (integer(request, "n", 1) or 1)})
+    return Reply(
+        value={"created": int(call.now_s), "data": [picture] * (integer(request, "n", 1) or 1)}
+    )
 
 
 def _typed(fields: Mapping[str, str]) -> dict[str, Any]:
     """A form's fields with the types that JSON would have given them."""
     words = {"true": True, "false": False}
-    return {name: words.get(text, int(text) if text.isdigit() else text) for name, text in fields.items()}
+    return {
+        name: words.get(text, int(text) if text.isdigit() else text)
+        for name, text in fields.items()
+    }
 
 
-def _answer(account: Account, call: Call, request: dict[str, Any], pictures_in: int, what: str) -> Reply:
+def _answer(
+    account: Account, call: Call, request: dict[str, Any], pictures_in: int, what: str
+) -> Reply:
     account.snapshot(call.model or request.get("model") or "gpt-image-1", "image")
     size = choice(request, "size", _SIZES).replace("auto", "1024x1024")
     quality = choice(request, "quality", _QUALITIES).replace("auto", "medium")
@@ -85,7 +92,10 @@ def _answer(account: Account, call: Call, request: dict[str, Any], pictures_in: 
     tokens_in, tokens_out = words + pictures_in * _IMAGE_TOKENS_IN, images * _TOKENS[size, quality]
     usage = {
         "input_tokens": tokens_in,
-        "input_tokens_details": {"image_tokens": pictures_in * _IMAGE_TOKENS_IN, "text_tokens": words},
+        "input_tokens_details": {
+            "image_tokens": pictures_in * _IMAGE_TOKENS_IN,
+            "text_tokens": words,
+        },
         "output_tokens": tokens_out,
         "total_tokens": tokens_in + tokens_out,
     }
@@ -93,10 +103,18 @@ def _answer(account: Account, call: Call, request: dict[str, Any], pictures_in: 
     tokens = (tokens_in, tokens_out)
     if flag(request, "stream"):
         kind = f"image_{what}.completed"
-        last = {"type": kind, "b64_json": _picture(size), "created_at": int(call.now_s), **told, "usage": usage}
+        last = {
+            "type": kind,
+            "b64_json": _picture(size),
+            "created_at": int(call.now_s),
+            **told,
+            "usage": usage,
+        }
         return Reply(content_type=STREAM, events=(event(last, kind),), tokens=tokens)
     data = [{"b64_json": _picture(size)}] * images
-    return Reply(value={"created": int(call.now_s), **told, "data": data, "usage": usage}, tokens=tokens)
+    return Reply(
+        value={"created": int(call.now_s), **told, "data": data, "usage": usage}, tokens=tokens
+    )
 
 
 @cache
@@ -107,6 +125,7 @@ def _picture(size: str) -> str:
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
     body = b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
     )
     return base64.b64encode(b"\x89PNG\r\n\x1a\n" + body).decode()

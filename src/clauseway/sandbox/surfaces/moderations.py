@@ -34,19 +34,24 @@ def create(account: Account, call: Call) -> Reply:
         given = [given]
     expect(given, list, "input", "one of a string, array of strings, or array of objects")
     parts = [each for each in given if isinstance(each, dict)]
-    results = [_result(parts)] if parts else [_result([{"type": "text", "text": text}]) for text in given]
+    results = (
+        [_result(parts)] if parts else [_result([{"type": "text", "text": text}]) for text in given]
+    )
     return Reply(value={"id": f"modr-{call.serial}", "model": snapshot, "results": results})
 
 
 def _result(parts: list[dict[str, Any]]) -> dict[str, object]:
     flagged = any("violence" in str(part.get("text", "")) for part in parts)
-    kinds = sorted({"image" if part.get("type") == "image_url" else "text" for part in parts}, reverse=True)
+    kinds = sorted(
+        {"image" if part.get("type") == "image_url" else "text" for part in parts}, reverse=True
+    )
     found = {name: flagged and name == "violence" for name in _CATEGORIES}
     return {
         "flagged": flagged,
         "categories": found,
         "category_scores": {name: 0.98 if hit else 0.0001 for name, hit in found.items()},
         "category_applied_input_types": {
-            name: [kind for kind in kinds if kind == "text" or name in _PICTURES] for name in _CATEGORIES
+            name: [kind for kind in kinds if kind == "text" or name in _PICTURES]
+            for name in _CATEGORIES
         },
     }

@@ -55,7 +55,9 @@ def _part(piece: bytes) -> Part:
         name, _, value = line.decode("utf-8", "replace").partition(":")
         headers[name.strip().lower()] = value.strip()
     told = _parameters(headers.get("content-disposition", ""))
-    return Part(told.get("name", ""), told.get("filename", ""), headers.get("content-type", ""), content)
+    return Part(
+        told.get("name", ""), told.get("filename", ""), headers.get("content-type", ""), content
+    )
 
 
 def _parameters(text: str) -> dict[str, str]:

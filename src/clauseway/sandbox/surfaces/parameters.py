@@ -55,7 +55,9 @@ def required(request: dict[str, Any], name: str) -> Any:
 
 
 def missing(name: str) -> Refused:
-    return Refused(400, f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+    return Refused(
+        400, f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
+    )
 
 
 def flag(fields: dict[str, Any], name: str, at: str = "") -> bool:
@@ -111,7 +113,10 @@ def choice(fields: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str:
         supported = ", ".join(f"'{each}'" for each in allowed[:-1])
         listed = f"{supported}, and '{allowed[-1]}'" if supported else f"'{allowed[-1]}'"
         raise Refused(
-            400, f"Invalid value: '{value}'. Supported values are: {listed}.", param=name, code="invalid_value"
+            400,
+            f"Invalid value: '{value}'. Supported values are: {listed}.",
+            param=name,
+            code="invalid_value",
         )
     return str(value)
 
@@ -124,7 +129,10 @@ def expect(value: object, kind: type, at: str, wanted: str) -> None:
 def refuse_type(value: object, at: str, wanted: str) -> None:
     got = _JSON_TYPES.get(type(value), "null")
     raise Refused(
-        400, f"Invalid type for '{at}': expected {wanted}, but got {got} instead.", param=at, code="invalid_type"
+        400,
+        f"Invalid type for '{at}': expected {wanted}, but got {got} instead.",
+        param=at,
+        code="invalid_type",
     )
 
 
@@ -139,5 +147,9 @@ def page_of(items: list[Item], ids: list[str], query: str) -> tuple[list[Item], 
     begin = ids.index(asked["after"]) + 1 if asked.get("after") in ids else 0
     limit = int(asked["limit"]) if asked.get("limit", "").isdecimal() else 20
     chosen = ids[begin : begin + limit]
-    edges = {"first_id": chosen[0], "last_id": chosen[-1]} if chosen else {"first_id": None, "last_id": None}
+    edges = (
+        {"first_id": chosen[0], "last_id": chosen[-1]}
+        if chosen
+        else {"first_id": None, "last_id": None}
+    )
     return items[begin : begin + limit], {**edges, "has_more": begin + limit < len(ids)}

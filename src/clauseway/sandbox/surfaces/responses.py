@@ -13,7 +13,13 @@ import msgspec
 
 from clauseway.sandbox.surfaces.account import Account, KeptResponse, keep
 from clauseway.sandbox.surfaces.chat import MEDIA, OUTPUT_TOKENS_MAX, called_tool, generate_as, less
-from clauseway.sandbox.surfaces.generation import Generation, after_thinking, count_tokens, generate, think
+from clauseway.sandbox.surfaces.generation import (
+    Generation,
+    after_thinking,
+    count_tokens,
+    generate,
+    think,
+)
 from clauseway.sandbox.surfaces.parameters import (
     expect,
     flag,
@@ -64,7 +70,10 @@ def create(account: Account, call: Call) -> Reply:
         raise Refused(400, "Background mode requires 'store' to be true.", param="background")
     instructions = request.get("instructions")
     told = [instructions] if isinstance(instructions, str) else []
-    context = [*(previous.context if previous else ()), *(text for item in items for text in _texts(item))]
+    context = [
+        *(previous.context if previous else ()),
+        *(text for item in items for text in _texts(item)),
+    ]
     generation = _generate(request, items, (*told, *context), streamed)
     snapshot = account.snapshot(model, "text")
     cached = account.cached_tokens(snapshot, request.get("prompt_cache_key"), (*told, *context))
@@ -89,15 +98,25 @@ def retrieve(account: Account, call: Call, response_id: str) -> Reply:
     query = query_of(call.query)
     if query.get("stream") == "true":
         if not kept.body["background"]:
-            raise Refused(400, "Only responses created with 'background=true' can be streamed again.", param="stream")
+            raise Refused(
+                400,
+                "Only responses created with 'background=true' can be streamed again.",
+                param="stream",
+            )
         given = query.get("starting_after", "")
         after = int(given) if given.isdecimal() else -1
         begun = {**kept.body, "status": "queued", "output": [], "usage": None, "completed_at": None}
-        again = KeptResponse(begun, kept.input_items, kept.context, kept.generation, kept.obfuscated)
+        again = KeptResponse(
+            begun, kept.input_items, kept.context, kept.generation, kept.obfuscated
+        )
         events = tuple(_events(again, int(call.now_s)))[after + 1 :]
         told_before = kept.body["status"] in _FINAL
         kept.body = _finished(again, int(call.now_s))
-        return Reply(content_type=STREAM, events=events) if told_before else _reply(kept, events=events)
+        return (
+            Reply(content_type=STREAM, events=events)
+            if told_before
+            else _reply(kept, events=events)
+        )
     if kept.body["status"] in _FINAL:
         return Reply(value=kept.body)
     kept.polls += 1
@@ -138,9 +157,15 @@ def count_input_tokens(account: Account, call: Call) -> Reply:
     """`POST /responses/input_tokens`."""
     request = read_object(call.body)
     account.snapshot(model_of(request), "text")
-    texts = [text for item in _input_items(required(request, "input"), call.serial) for text in _texts(item)]
+    texts = [
+        text
+        for item in _input_items(required(request, "input"), call.serial)
+        for text in _texts(item)
+    ]
     texts.append(str(request.get("instructions") or ""))
-    return Reply(value={"object": "response.input_tokens", "input_tokens": sum(map(count_tokens, texts))})
+    return Reply(
+        value={"object": "response.input_tokens", "input_tokens": sum(map(count_tokens, texts))}
+    )
 
 
 def compact(account: Account, call: Call) -> Reply:
@@ -149,9 +174,16 @@ def compact(account: Account, call: Call) -> Reply:
     account.snapshot(model_of(request), "text")
     previous = _previous(account, request)
     items = _input_items(request.get("input") or [], call.serial)
-    texts = [*(previous.context if previous else ()), *(text for item in items for text in _texts(item))]
+    texts = [
+        *(previous.context if previous else ()),
+        *(text for item in items for text in _texts(item)),
+    ]
     generation = generate(texts, _OUTPUT_TOKENS_MIN, False)
-    opaque = {"id": f"cmp_{call.serial}", "type": "compaction", "encrypted_content": generation.text}
+    opaque = {
+        "id": f"cmp_{call.serial}",
+        "type": "compaction",
+        "encrypted_content": generation.text,
+    }
     value = {
         "id": f"resp_{call.serial}",
         "object": "response.compaction",
@@ -166,7 +198,10 @@ def usage_of(generation: Generation) -> dict[str, object]:
     """The usage object of the Responses API."""
     return {
         "input_tokens": generation.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": generation.cached_tokens, "cache_write_tokens": 0},
+        "input_tokens_details": {
+            "cached_tokens": generation.cached_tokens,
+            "cache_write_tokens": 0,
+        },
         "output_tokens": generation.completion_tokens,
         "output_tokens_details": {"reasoning_tokens": generation.reasoning_tokens},
         "total_tokens": generation.prompt_tokens + generation.completion_tokens,
@@ -207,12 +242,18 @@ def _input_items(given: object, serial: str) -> list[dict[str, Any]]:
         kind = item.get("type", "message")
         if kind == "message" and "role" not in item:
             raise missing(f"{at}.role")
-        whole = {"id": f"{'msg' if kind == 'message' else 'item'}_{serial}{index:04x}", "type": kind, **item}
+        whole = {
+            "id": f"{'msg' if kind == 'message' else 'item'}_{serial}{index:04x}",
+            "type": kind,
+            **item,
+        }
         if kind == "message":
             part = "output_text" if item["role"] == "assistant" else "input_text"
             if isinstance(item.get("content"), str):
                 whole["content"] = [{"type": part, "text": item["content"]}]
-            expect(whole.get("content"), list, f"{at}.content", "one of a string or array of objects")
+            expect(
+                whole.get("content"), list, f"{at}.content", "one of a string or array of objects"
+            )
         if kind in ("message", "function_call", "function_call_output"):
             whole.setdefault("status", "completed")
         items.append(whole)
@@ -234,20 +275,26 @@ def _generate(
 ) -> Generation:
     tokens_max = integer(request, "max_output_tokens", _OUTPUT_TOKENS_MIN)
     if tokens_max is not None and tokens_max > OUTPUT_TOKENS_MAX:
-        raise Refused(400, f"max_output_tokens is too large: {tokens_max}.", param="max_output_tokens")
+        raise Refused(
+            400, f"max_output_tokens is too large: {tokens_max}.", param="max_output_tokens"
+        )
     tools = [tool for tool in objects(request, "tools") if tool.get("type") == "function"]
     answered = bool(items) and items[-1]["type"] == "function_call_output"
     tool = called_tool(tools, request.get("tool_choice"), answered=answered)
     wanted = section(section(request, "text"), "format")
     thinking = think(section(request, "reasoning").get("effort"), tokens_max)
-    return after_thinking(generate_as(contents, tool, wanted, less(tokens_max, thinking), streamed), thinking)
+    return after_thinking(
+        generate_as(contents, tool, wanted, less(tokens_max, thinking), streamed), thinking
+    )
 
 
 def _obfuscated(request: dict[str, Any]) -> bool:
     return section(request, "stream_options").get("include_obfuscation") is not False
 
 
-def _begin(request: dict[str, Any], call: Call, snapshot: str, background: bool, stored: bool) -> dict[str, Any]:
+def _begin(
+    request: dict[str, Any], call: Call, snapshot: str, background: bool, stored: bool
+) -> dict[str, Any]:
     reasoning, text = section(request, "reasoning"), section(request, "text")
     return {
         "id": f"resp_{call.serial}",
@@ -260,11 +307,17 @@ def _begin(request: dict[str, Any], call: Call, snapshot: str, background: bool,
         "incomplete_details": None,
         "model": snapshot,
         "output": [],
-        **{name: request[name] if request.get(name) is not None else told for name, told in _ECHOED.items()},
+        **{
+            name: request[name] if request.get(name) is not None else told
+            for name, told in _ECHOED.items()
+        },
         "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
         "service_tier": request.get("service_tier") or ("auto" if background else "default"),
         "store": stored,
-        "text": {"format": text.get("format") or {"type": "text"}, "verbosity": text.get("verbosity") or "medium"},
+        "text": {
+            "format": text.get("format") or {"type": "text"},
+            "verbosity": text.get("verbosity") or "medium",
+        },
         "tools": [_told_tool(tool) for tool in objects(request, "tools")],
         "usage": None,
     }
@@ -284,7 +337,10 @@ def _finished(kept: KeptResponse, now_s: int) -> dict[str, Any]:
         "status": "completed" if whole else "incomplete",
         "completed_at": now_s if whole else None,
         "incomplete_details": None if whole else {"reason": "max_output_tokens"},
-        "output": [*_thoughts(kept), _item(kept, "completed" if whole else "incomplete", generation.text)],
+        "output": [
+            *_thoughts(kept),
+            _item(kept, "completed" if whole else "incomplete", generation.text),
+        ],
         "service_tier": "default",
         "usage": usage_of(generation),
     }
@@ -310,7 +366,13 @@ def _item(kept: KeptResponse, status: str, text: str | None) -> dict[str, Any]:
             "name": kept.generation.tool,
         }
     content = [] if text is None else [_part(text)]
-    return {"id": f"msg_{serial}", "type": "message", "status": status, "role": "assistant", "content": content}
+    return {
+        "id": f"msg_{serial}",
+        "type": "message",
+        "status": status,
+        "role": "assistant",
+        "content": content,
+    }
 
 
 def _part(text: str) -> dict[str, object]:
@@ -334,19 +396,29 @@ def _events(kept: KeptResponse, now_s: int) -> Iterator[bytes]:
         yield say("response.output_item.added", output_index=0, item=thought)
         yield say("response.output_item.done", output_index=0, item=thought)
     item, index = finished["output"][-1], len(finished["output"]) - 1
-    yield say("response.output_item.added", output_index=index, item=_item(kept, "in_progress", None))
+    yield say(
+        "response.output_item.added", output_index=index, item=_item(kept, "in_progress", None)
+    )
     at = {"item_id": item["id"], "output_index": index}
     text = kept.generation.text
     if kept.generation.tool:
         for number, piece in enumerate(kept.generation.pieces):
-            yield say("response.function_call_arguments.delta", **at, delta=piece, **_hidden(kept, number))
+            yield say(
+                "response.function_call_arguments.delta", **at, delta=piece, **_hidden(kept, number)
+            )
         name = {"name": kept.generation.tool}
         yield say("response.function_call_arguments.done", **at, arguments=text, **name)
     else:
         in_part = {**at, "content_index": 0}
         yield say("response.content_part.added", **in_part, part=_part(""))
         for number, piece in enumerate(kept.generation.pieces):
-            yield say("response.output_text.delta", **in_part, delta=piece, logprobs=[], **_hidden(kept, number))
+            yield say(
+                "response.output_text.delta",
+                **in_part,
+                delta=piece,
+                logprobs=[],
+                **_hidden(kept, number),
+            )
         yield say("response.output_text.done", **in_part, text=text, logprobs=[])
         yield say("response.content_part.done", **in_part, part=_part(text))
     yield say("response.output_item.done", output_index=index, item=item)

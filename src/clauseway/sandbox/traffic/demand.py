@@ -79,7 +79,9 @@ def buying(client: int) -> Buying:
     return Buying(f"tenant-{client:02}", *_MIX[client % len(_MIX)])
 
 
-def demand(windows: Sequence[Window], begin_ns: int, days: int, scale: Fraction, seed: int) -> Iterator[Demanded]:
+def demand(
+    windows: Sequence[Window], begin_ns: int, days: int, scale: Fraction, seed: int
+) -> Iterator[Demanded]:
     """The requests of so many days from `begin_ns` on, window by window. The same arguments give the same requests.
 
     `scale` is how many requests one of the original becomes; of a tenant with N of them ⌊N · scale⌋ are made.
@@ -107,7 +109,12 @@ def _requests(window: Window, at_ns: int, count: int, chance: Random) -> Iterabl
     inputs = _quantiles(window.input_p10, window.input_p50, window.input_p90, window.input_p99)
     outputs = _quantiles(window.output_p10, window.output_p50, window.output_p90, window.output_p99)
     return [
-        Demanded(window.client, event_ns, _drawn(inputs, chance.random()), _drawn(outputs, chance.random()))
+        Demanded(
+            window.client,
+            event_ns,
+            _drawn(inputs, chance.random()),
+            _drawn(outputs, chance.random()),
+        )
         for event_ns in times
     ]
 
@@ -120,5 +127,7 @@ def _drawn(quantiles: Sequence[float], share: float) -> int:
     """The tokens at a share of the distribution, straight between the quantiles that are known; one at least."""
     place = next(n for n in range(1, len(_SHARES)) if share < _SHARES[n])
     low, high = _SHARES[place - 1], _SHARES[place]
-    tokens = quantiles[place - 1] + (quantiles[place] - quantiles[place - 1]) * (share - low) / (high - low)
+    tokens = quantiles[place - 1] + (quantiles[place] - quantiles[place - 1]) * (share - low) / (
+        high - low
+    )
     return max(1, round(tokens))

@@ -105,9 +105,13 @@ async def replay(
         places: asyncio.Queue[httpx.AsyncClient] = asyncio.Queue()
         tls = httpx.create_ssl_context(trust_env=False)
         for _ in range(concurrency):
-            client = httpx.AsyncClient(limits=_ONE_CONNECTION, timeout=_TIMEOUT, trust_env=False, verify=tls)
+            client = httpx.AsyncClient(
+                limits=_ONE_CONNECTION, timeout=_TIMEOUT, trust_env=False, verify=tls
+            )
             places.put_nowait(await open_clients.enter_async_context(client))
-        run = _Replay(places, f"{base_url.rstrip('/')}/chat/completions", keys, planned, on_progress)
+        run = _Replay(
+            places, f"{base_url.rstrip('/')}/chat/completions", keys, planned, on_progress
+        )
         return await run.send_all(clock)
 
 
@@ -130,7 +134,11 @@ class _Replay:
         self._on_progress = on_progress
         self._outcomes: list[Outcome] = []
         self._business_ns = planned[0].event_ns if planned else 0
-        self._counts: dict[str, Counter[str]] = {"served": Counter(), "refused": Counter(), "failed": Counter()}
+        self._counts: dict[str, Counter[str]] = {
+            "served": Counter(),
+            "refused": Counter(),
+            "failed": Counter(),
+        }
 
     async def send_all(self, clock: SimulatedClock | None) -> Report:
         began = time.perf_counter()
@@ -166,13 +174,18 @@ class _Replay:
 
     async def _ask(self, request: PlannedRequest, client: httpx.AsyncClient) -> Outcome:
         began = time.perf_counter_ns()
-        headers = {"authorization": f"Bearer {self._keys[request.buyer]}", "content-type": "application/json"}
+        headers = {
+            "authorization": f"Bearer {self._keys[request.buyer]}",
+            "content-type": "application/json",
+        }
         if request.cloud:
             headers["x-clauseway-cloud"] = request.cloud
         seen = _Seen([], {})
         response: httpx.Response | None = None
         try:
-            async with client.stream("POST", self._url, headers=headers, content=_body(request)) as response:
+            async with client.stream(
+                "POST", self._url, headers=headers, content=_body(request)
+            ) as response:
                 if response.status_code == 200 and request.streamed:
                     await _read_stream(response, seen, usage_asked=_asks_usage(request))
                 else:
@@ -235,9 +248,15 @@ async def _read_stream(response: httpx.Response, seen: _Seen, *, usage_asked: bo
             chunk = msgspec.json.decode(data)
             if "error" in chunk:
                 error = chunk["error"]
-                seen.problem = (str(error.get("code") or "error_in_stream"), str(error.get("message")))
+                seen.problem = (
+                    str(error.get("code") or "error_in_stream"),
+                    str(error.get("message")),
+                )
             elif "usage" in chunk and not usage_asked:
-                seen.problem = ("usage_not_asked_for", "a chunk has `usage` though the request did not ask for it")
+                seen.problem = (
+                    "usage_not_asked_for",
+                    "a chunk has `usage` though the request did not ask for it",
+                )
             else:
                 seen.usage = chunk.get("usage") or seen.usage
                 seen.text += [choice["delta"].get("content") or "" for choice in chunk["choices"]]
@@ -259,7 +278,9 @@ async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
                 yield event[6:]
 
 
-def _outcome(request: PlannedRequest, response: httpx.Response | None, seen: _Seen, latency_us: int) -> Outcome:
+def _outcome(
+    request: PlannedRequest, response: httpx.Response | None, seen: _Seen, latency_us: int
+) -> Outcome:
     status = response.status_code if response is not None else 0
     headers = response.headers if response is not None else httpx.Headers()
     code, message = seen.problem

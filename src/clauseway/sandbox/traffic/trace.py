@@ -34,7 +34,9 @@ def parse_trace(text: str, where: str) -> list[TraceRequest]:
     """Parse a trace in CSV. `where` names the file. Raises InvalidInput with every malformed row at once."""
     lines = text.splitlines()
     problems = (
-        [] if lines and lines[0] == HEADER else [_problem(where, 1, "no header of a trace", f"expected {HEADER}")]
+        []
+        if lines and lines[0] == HEADER
+        else [_problem(where, 1, "no header of a trace", f"expected {HEADER}")]
     )
     rows: list[tuple[int, int, int]] = []
     for number, line in enumerate(lines[1:], start=2):
@@ -44,13 +46,18 @@ def parse_trace(text: str, where: str) -> list[TraceRequest]:
                 raise ValueError("it comes before the row above it")
             rows.append(row)
         except ValueError as error:
-            problems.append(_problem(where, number, f"{line!r} is no request of a trace", str(error)))
+            problems.append(
+                _problem(where, number, f"{line!r} is no request of a trace", str(error))
+            )
     if not rows and not problems:
         problems.append(_problem(where, 1, "the trace is empty", "there is nothing to replay"))
     if problems:
         raise InvalidInput(*problems)
     first_ns = rows[0][0]
-    return [TraceRequest(instant_ns - first_ns, context, generated) for instant_ns, context, generated in rows]
+    return [
+        TraceRequest(instant_ns - first_ns, context, generated)
+        for instant_ns, context, generated in rows
+    ]
 
 
 def _parse_row(line: str) -> tuple[int, int, int]:
@@ -63,9 +70,15 @@ def _parse_row(line: str) -> tuple[int, int, int]:
 def _instant_ns(text: str) -> int:
     """Nanoseconds since 1970. The trace's fractions have seven digits, one more than Python's parser takes."""
     whole, _, fraction = text.partition(".")
-    if len(whole) != 19 or len(fraction) > 9 or not ((fraction.isascii() and fraction.isdigit()) or not fraction):
+    if (
+        len(whole) != 19
+        or len(fraction) > 9
+        or not ((fraction.isascii() and fraction.isdigit()) or not fraction)
+    ):
         raise ValueError(f"{text!r} is not written as YYYY-MM-DD HH:MM:SS.fffffff")
-    seconds = (datetime.strptime(whole, "%Y-%m-%d %H:%M:%S") - datetime(1970, 1, 1)) // timedelta(seconds=1)
+    seconds = (datetime.strptime(whole, "%Y-%m-%d %H:%M:%S") - datetime(1970, 1, 1)) // timedelta(
+        seconds=1
+    )
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0"))
 
 
@@ -76,4 +89,6 @@ def _tokens(text: str) -> int:
 
 
 def _problem(where: str, line: int, what: str, why: str) -> Problem:
-    return Problem(what=what, why=why, where=where, line=line, todo=f"Write each row like {_EXAMPLE}.")
+    return Problem(
+        what=what, why=why, where=where, line=line, todo=f"Write each row like {_EXAMPLE}."
+    )

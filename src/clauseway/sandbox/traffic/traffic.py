@@ -34,7 +34,11 @@ SELLERS: Final = {OPENAI_CUSTOMER: "openai", MICROSOFT_CUSTOMER: "microsoft"}
 BEGIN_NS: Final = start_of_day_ns(date(2026, 4, 26))
 END_NS: Final = start_of_day_ns(date(2026, 5, 3))
 
-_MIX = (*((OPENAI_CUSTOMER, ""),) * 4, *((MICROSOFT_CUSTOMER, ""),) * 3, *((OPENAI_CUSTOMER, "aws"),) * 3)
+_MIX = (
+    *((OPENAI_CUSTOMER, ""),) * 4,
+    *((MICROSOFT_CUSTOMER, ""),) * 3,
+    *((OPENAI_CUSTOMER, "aws"),) * 3,
+)
 _MODELS = ("gpt-5.5", "gpt-5.4")
 _PROMPT = "which cloud may serve this request under the agreement as amended and who is owed what share of it "
 _PROMPT_WORDS = len(_PROMPT.split())
@@ -53,7 +57,9 @@ class PlannedRequest(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int
 
 
-def plan(trace: Sequence[TraceRequest], begin_ns: int = BEGIN_NS, end_ns: int = END_NS) -> list[PlannedRequest]:
+def plan(
+    trace: Sequence[TraceRequest], begin_ns: int = BEGIN_NS, end_ns: int = END_NS
+) -> list[PlannedRequest]:
     """The trace's requests over business time [begin_ns, end_ns), in order; the last one stays before the end."""
     if not trace:
         return []

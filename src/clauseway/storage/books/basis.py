@@ -73,9 +73,13 @@ def accept(
     recording never decreases.
     """
     with control.writing() as connection:
-        latest = select(schema.basis.c.recorded_ns).order_by(schema.basis.c.sequence.desc()).limit(1)
+        latest = (
+            select(schema.basis.c.recorded_ns).order_by(schema.basis.c.sequence.desc()).limit(1)
+        )
         before_ns = connection.execute(latest).scalar_one_or_none() or 0
-        return [_append(connection, one, who, why, max(recorded_ns, before_ns)) for one in accepting]
+        return [
+            _append(connection, one, who, why, max(recorded_ns, before_ns)) for one in accepting
+        ]
 
 
 def acceptances(control: Control) -> list[Acceptance]:
@@ -122,7 +126,9 @@ def text_of(control: Control, digest: str) -> str:
     return text
 
 
-def _append(connection: Connection, one: Accepting, who: str, why: str, recorded_ns: int) -> Acceptance:
+def _append(
+    connection: Connection, one: Accepting, who: str, why: str, recorded_ns: int
+) -> Acceptance:
     for part in one.parts:
         _keep_text(connection, part)
     acceptance = Acceptance(

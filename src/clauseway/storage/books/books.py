@@ -62,7 +62,9 @@ class Books:
         columns = schema.vouchers.c
         query = select(columns.body, columns.recorded_ns).order_by(columns.sequence)
         with self.control.reading() as connection:
-            return [(_VOUCHER.decode(row.body), row.recorded_ns) for row in connection.execute(query)]
+            return [
+                (_VOUCHER.decode(row.body), row.recorded_ns) for row in connection.execute(query)
+            ]
 
     def close(self, closed: Closed) -> bool:
         """Close a period; whether it was open. The same again changes nothing. Raises AlreadyClosed."""
@@ -70,7 +72,9 @@ class Books:
             for found in _closed(connection):
                 if found.period == closed.period:
                     if (found.receipt, found.statement) != (closed.receipt, closed.statement):
-                        raise AlreadyClosed(f"{closed.period.begin} was closed with another statement")
+                        raise AlreadyClosed(
+                            f"{closed.period.begin} was closed with another statement"
+                        )
                     return False
             row = {
                 "begin_day": closed.period.begin,
@@ -91,9 +95,13 @@ class Books:
     def closed_receipts(self) -> dict[Interval, str]:
         """The receipt with which each closed period was closed, oldest first; without their statements."""
         columns = schema.closes.c
-        query = select(columns.begin_day, columns.end_day, columns.receipt).order_by(columns.begin_day)
+        query = select(columns.begin_day, columns.end_day, columns.receipt).order_by(
+            columns.begin_day
+        )
         with self.control.reading() as connection:
-            return {Interval(begin, end): receipt for begin, end, receipt in connection.execute(query)}
+            return {
+                Interval(begin, end): receipt for begin, end, receipt in connection.execute(query)
+            }
 
     def told(self) -> list[Told]:
         """What later months need of each settlement, in the order of recording. Those read before are kept in short."""
@@ -113,13 +121,16 @@ class Books:
             ],
         )
         return [
-            read[sequence] if sequence in read else _TOLD.decode(kept[_told_place(sequence)]) for sequence in receipts
+            read[sequence] if sequence in read else _TOLD.decode(kept[_told_place(sequence)])
+            for sequence in receipts
         ]
 
     def _recorded(self, sequence: int) -> Settlement:
         columns = schema.settlements.c
         with self.control.reading() as connection:
-            body = connection.execute(select(columns.body).where(columns.sequence == sequence)).scalar_one()
+            body = connection.execute(
+                select(columns.body).where(columns.sequence == sequence)
+            ).scalar_one()
         return msgspec.json.decode(body, type=Settlement)
 
     def open_since(self) -> date | None:
@@ -131,9 +142,13 @@ class Books:
     def latest(self, period: Interval) -> Settlement | None:
         """The settlement of a period that was recorded last."""
         columns = schema.settlements.c
-        query = select(columns.body).where(columns.begin_day == period.begin, columns.end_day == period.end)
+        query = select(columns.body).where(
+            columns.begin_day == period.begin, columns.end_day == period.end
+        )
         with self.control.reading() as connection:
-            body = connection.execute(query.order_by(columns.sequence.desc()).limit(1)).scalar_one_or_none()
+            body = connection.execute(
+                query.order_by(columns.sequence.desc()).limit(1)
+            ).scalar_one_or_none()
         return None if body is None else msgspec.json.decode(body, type=Settlement)
 
     def restatements(self, period: Interval) -> list[Settlement]:
@@ -150,14 +165,24 @@ class Books:
     def settled_ns(self, receipt: str) -> int | None:
         """When the settlement with a receipt was first recorded here; None where it was not."""
         columns = schema.settlements.c
-        query = select(columns.recorded_ns).where(columns.receipt == receipt).order_by(columns.sequence).limit(1)
+        query = (
+            select(columns.recorded_ns)
+            .where(columns.receipt == receipt)
+            .order_by(columns.sequence)
+            .limit(1)
+        )
         with self.control.reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
     def settlement(self, receipt: str) -> Settlement:
         """The settlement with a receipt that is known to exist."""
         columns = schema.settlements.c
-        query = select(columns.body).where(columns.receipt == receipt).order_by(columns.sequence).limit(1)
+        query = (
+            select(columns.body)
+            .where(columns.receipt == receipt)
+            .order_by(columns.sequence)
+            .limit(1)
+        )
         with self.control.reading() as connection:
             return msgspec.json.decode(connection.execute(query).scalar_one(), type=Settlement)
 
@@ -178,12 +203,20 @@ def _told_place(sequence: int) -> str:
 def _keep(connection: Connection, voucher: Voucher, recorded_ns: int) -> bool:
     columns = schema.vouchers.c
     body = msgspec.json.encode(voucher).decode()
-    found = connection.execute(select(columns.body).where(columns.id == voucher.id)).scalar_one_or_none()
+    found = connection.execute(
+        select(columns.body).where(columns.id == voucher.id)
+    ).scalar_one_or_none()
     if found is not None:
         if found != body:
             raise Conflict(f"{voucher.id} was recorded before as something else")
         return False
-    row = {"id": voucher.id, "kind": voucher.kind, "day": voucher.day, "body": body, "recorded_ns": recorded_ns}
+    row = {
+        "id": voucher.id,
+        "kind": voucher.kind,
+        "day": voucher.day,
+        "body": body,
+        "recorded_ns": recorded_ns,
+    }
     connection.execute(insert(schema.vouchers).values(**row))
     return True
 

@@ -10,7 +10,18 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Connection, Date, Integer, LargeBinary, Select, Table, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Date,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    insert,
+    select,
+)
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
@@ -59,7 +70,10 @@ def _taken(connection: Connection, table: Table, known: str, known_ns: int) -> l
     query: Select[Any] = select(table).order_by(*table.primary_key.columns)
     if known:
         query = query.where(table.c[known] <= known_ns)
-    return [{name: _written(value) for name, value in row._mapping.items()} for row in connection.execute(query)]
+    return [
+        {name: _written(value) for name, value in row._mapping.items()}
+        for row in connection.execute(query)
+    ]
 
 
 def _written(value: Any) -> Any:
@@ -90,5 +104,11 @@ def _value(kind: Any, value: Any) -> Any:
         return base64.b64decode(value, validate=True)
     if isinstance(kind, schema.ExactDecimal):
         return Decimal(value)
-    wanted = bool if isinstance(kind, Boolean) else int if isinstance(kind, Integer | BigInteger) else str
+    wanted = (
+        bool
+        if isinstance(kind, Boolean)
+        else int
+        if isinstance(kind, Integer | BigInteger)
+        else str
+    )
     return msgspec.convert(value, wanted)

@@ -42,7 +42,13 @@ def read_sums(control: Control, names: Mapping[str, str]) -> dict[str, str]:
 def keep_sums(control: Control, sums: Iterable[KeptSum]) -> None:
     """Keep sums, each in place of what was kept there."""
     rows = [
-        {"place": one.place, "name": one.name, "body": one.body, "digest": _digest(one.name, one.body)} for one in sums
+        {
+            "place": one.place,
+            "name": one.name,
+            "body": one.body,
+            "digest": _digest(one.name, one.body),
+        }
+        for one in sums
     ]
     if not rows:
         return

@@ -90,7 +90,11 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def days(self) -> str:
-        return f"{self.first_day}" if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
+        return (
+            f"{self.first_day}"
+            if self.first_day == self.last_day
+            else f"{self.first_day} to {self.last_day}"
+        )
 
     @property
     def interval(self) -> Interval:
@@ -111,7 +115,9 @@ class Losses:
         """Every registered journal, in the order in which they were registered."""
         columns = schema.spools.c
         with self._control.reading() as connection:
-            rows = connection.execute(select(schema.spools).order_by(columns.registered_ns, columns.spool))
+            rows = connection.execute(
+                select(schema.spools).order_by(columns.registered_ns, columns.spool)
+            )
             return [_spool(row) for row in rows]
 
     def spool(self, spool: str) -> Spool | None:
@@ -124,14 +130,18 @@ class Losses:
         """
         columns = schema.spools.c
         with self._control.writing() as connection:
-            known = connection.execute(select(schema.spools).where(columns.spool == spool.spool)).one_or_none()
+            known = connection.execute(
+                select(schema.spools).where(columns.spool == spool.spool)
+            ).one_or_none()
             if known is None:
                 connection.execute(insert(schema.spools).values(**_values(spool)))
                 return spool
             moved: dict[str, Any] = {"is_at_rest": False, "place": spool.place}
             if spool.segment > known.segment:
                 moved |= {"segment": spool.segment, "frames": 0}
-            connection.execute(update(schema.spools).where(columns.spool == spool.spool).values(**moved))
+            connection.execute(
+                update(schema.spools).where(columns.spool == spool.spool).values(**moved)
+            )
             return msgspec.structs.replace(_spool(known), **moved)
 
     def saw(self, spool: Spool) -> None:
@@ -143,7 +153,9 @@ class Losses:
     def all(self) -> list[Loss]:
         """Every loss, in the order in which they were found."""
         with self._control.reading() as connection:
-            rows = connection.execute(select(schema.losses).order_by(schema.losses.c.sequence)).all()
+            rows = connection.execute(
+                select(schema.losses).order_by(schema.losses.c.sequence)
+            ).all()
         return [_loss(row) for row in rows]
 
     def days_of(self, spool: Spool) -> Interval:
@@ -166,7 +178,9 @@ class Losses:
         """Say of a journal that was written off that it is there."""
         columns = schema.losses.c
         whole = (columns.spool == spool) & (columns.segment == WHOLE) & (columns.found_ns == 0)
-        if any(one.spool == spool and one.segment == WHOLE and not one.found_ns for one in self.all()):
+        if any(
+            one.spool == spool and one.segment == WHOLE and not one.found_ns for one in self.all()
+        ):
             with self._control.writing() as connection:
                 connection.execute(update(schema.losses).where(whole).values(found_ns=now_ns))
 

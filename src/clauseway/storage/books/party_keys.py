@@ -17,7 +17,14 @@ def keys_of(control: Control) -> dict[str, tuple[str, ...]]:
 
 
 def record_key(
-    control: Control, *, party: str, public: str, fingerprint: str, who: str, why: str, recorded_ns: int
+    control: Control,
+    *,
+    party: str,
+    public: str,
+    fingerprint: str,
+    who: str,
+    why: str,
+    recorded_ns: int,
 ) -> bool:
     """Record that a party's key is trusted; return whether that is new."""
     table = schema.party_keys
@@ -27,7 +34,12 @@ def record_key(
             return False
         connection.execute(
             insert(table).values(
-                party=party, public=public, fingerprint=fingerprint, who=who, why=why, recorded_ns=recorded_ns
+                party=party,
+                public=public,
+                fingerprint=fingerprint,
+                who=who,
+                why=why,
+                recorded_ns=recorded_ns,
             )
         )
         return True

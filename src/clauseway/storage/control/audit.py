@@ -18,7 +18,19 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Delete, Engine, Insert, Row, Update, event, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Engine,
+    Insert,
+    Row,
+    Update,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from clauseway.storage.control import schema
 from clauseway.storage.control.actor import acting
@@ -151,7 +163,9 @@ def restarted_at(connection: Connection) -> int:
 def head_of(connection: Connection) -> Head:
     """The end of the log."""
     columns = schema.audit_head.c
-    row = connection.execute(select(columns.sequence, columns.digest, columns.checked, columns.looked_through)).one()
+    row = connection.execute(
+        select(columns.sequence, columns.digest, columns.checked, columns.looked_through)
+    ).one()
     return Head(**row._mapping)
 
 
@@ -202,7 +216,9 @@ def digest_of(before: str, row: Logged) -> str:
     return hashlib.sha256(before.encode() + said).hexdigest()
 
 
-def _append(connection: Connection, found: Sequence[tuple[str, str, Content]], recorded_ns: int) -> None:
+def _append(
+    connection: Connection, found: Sequence[tuple[str, str, Content]], recorded_ns: int
+) -> None:
     if not found:
         return
     head, who = head_of(connection), acting()
@@ -242,7 +258,9 @@ def _written(connection: Connection, touched: Touched) -> Iterator[tuple[str, st
             yield from _changed(connection, of, keys)
 
 
-def _changed(connection: Connection, of: Chained, keys: Sequence[Key]) -> Iterator[tuple[str, str, Content]]:
+def _changed(
+    connection: Connection, of: Chained, keys: Sequence[Key]
+) -> Iterator[tuple[str, str, Content]]:
     place = of.place
     before = latest(connection, place, [row_text(key) for key in keys])
     now = {one.row: one for one in contents_of(connection, of, keys)}
@@ -250,7 +268,9 @@ def _changed(connection: Connection, of: Chained, keys: Sequence[Key]) -> Iterat
         row = row_text(key)
         was, is_ = before.get(row), now.get(row)
         if is_ is None and was is not None and was.act != REMOVED:
-            gone = Content(row=row, kind=was.kind, subject=was.subject, day=was.day, why="", digest="")
+            gone = Content(
+                row=row, kind=was.kind, subject=was.subject, day=was.day, why="", digest=""
+            )
             yield REMOVED, place, gone
         elif is_ is not None and (was is None or was.content != is_.digest):
             yield ADDED if was is None or was.act == REMOVED else CHANGED, place, is_
@@ -259,7 +279,9 @@ def _changed(connection: Connection, of: Chained, keys: Sequence[Key]) -> Iterat
 # What the database does is noted by SQLAlchemy's events, statement by statement.
 
 
-def _before(connection: Connection, statement: Any, multiparams: Any, params: Any, options: Any) -> None:
+def _before(
+    connection: Connection, statement: Any, multiparams: Any, params: Any, options: Any
+) -> None:
     touched: Touched | None = connection.get_execution_options().get(_TOUCHED)
     if touched is None or not isinstance(statement, Insert | Update | Delete):
         return
@@ -281,7 +303,9 @@ def _before(connection: Connection, statement: Any, multiparams: Any, params: An
         _touch(touched, of, tuple(row))
 
 
-def _after(connection: Connection, statement: Any, multiparams: Any, params: Any, options: Any, result: Any) -> None:
+def _after(
+    connection: Connection, statement: Any, multiparams: Any, params: Any, options: Any, result: Any
+) -> None:
     touched: Touched | None = connection.get_execution_options().get(_TOUCHED)
     if touched is None or not isinstance(statement, Insert):
         return

@@ -31,7 +31,9 @@ def breaks(control: Control) -> list[Break]:
         return [as_record(Break, row) for row in rows]
 
 
-def state_break(control: Control, problems: tuple[Problem, ...], who: str, why: str, now_ns: int) -> Break:
+def state_break(
+    control: Control, problems: tuple[Problem, ...], who: str, why: str, now_ns: int
+) -> Break:
     """Record a break and begin the log again, in one transaction."""
     with control.unchained() as connection:
         head, last = audit.head_of(connection), audit.last_row(connection)
@@ -46,6 +48,8 @@ def state_break(control: Control, problems: tuple[Problem, ...], who: str, why: 
             why=why,
         )
         connection.execute(insert(schema.audit_breaks).values(**msgspec.structs.asdict(stated)))
-        says = f"the log was broken: {stated.found}; {stated.problems} findings; it ended with {ended}"
+        says = (
+            f"the log was broken: {stated.found}; {stated.problems} findings; it ended with {ended}"
+        )
         audit.begin_again(connection, says, why, now_ns)
     return stated

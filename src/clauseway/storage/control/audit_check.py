@@ -147,7 +147,9 @@ def _part(connection: Connection, after: int, to: int) -> Iterator[Problem]:
             yield from _compared(last[name], one.digest if one is not None else "", subject)
 
 
-def _linked(rows: Iterable[Logged], after: int, before: str, noted: Callable[[Logged], None]) -> list[Problem]:
+def _linked(
+    rows: Iterable[Logged], after: int, before: str, noted: Callable[[Logged], None]
+) -> list[Problem]:
     """Follow the chain. Where it is broken, it goes on from what is written there."""
     problems = []
     expected = after + 1

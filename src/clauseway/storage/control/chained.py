@@ -14,7 +14,18 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, Text, and_, or_, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    Text,
+    and_,
+    or_,
+    select,
+    type_coerce,
+)
 
 from clauseway.storage.control import schema
 
@@ -240,7 +251,9 @@ NOT_CHAINED: Mapping[str, str] = {
 BY_TABLE = {one.place: one for one in CHAINED}
 
 
-def contents(connection: Connection, of: Chained, where: ColumnElement[bool] | None = None) -> Iterator[Content]:
+def contents(
+    connection: Connection, of: Chained, where: ColumnElement[bool] | None = None
+) -> Iterator[Content]:
     """Read the rows of a chained table, all or some, in the order of their keys."""
     columns = [of.table.c[name] for name in of.key]
     query = _raw(of.table).order_by(*columns)
@@ -369,7 +382,10 @@ def _plain(value: Any) -> str:
 @cache
 def _columns_of(table: Table) -> list[tuple[str, str, bool]]:
     """The name of each column, the text of its default, and whether it holds a decimal."""
-    return [(column.name, _default(column), isinstance(column.type, schema.ExactDecimal)) for column in table.columns]
+    return [
+        (column.name, _default(column), isinstance(column.type, schema.ExactDecimal))
+        for column in table.columns
+    ]
 
 
 def _default(column: Any) -> str:

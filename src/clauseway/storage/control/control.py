@@ -14,7 +14,19 @@ from sqlite3 import Connection as SqliteConnection
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, and_, create_engine, event, insert, inspect, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    and_,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.schema import CreateColumn
 
 from clauseway.ledger import Conflict, Entry, Settlement
@@ -136,7 +148,9 @@ class Control:
     def add_key(self, key: ApiKey) -> None:
         """Add a key. The same key again changes nothing; another with its id or digest raises IntegrityError."""
         with self.writing() as connection:
-            found = connection.execute(select(schema.keys).where(schema.keys.c.digest == key.digest)).one_or_none()
+            found = connection.execute(
+                select(schema.keys).where(schema.keys.c.digest == key.digest)
+            ).one_or_none()
             if found is None or as_record(ApiKey, found) != key:
                 connection.execute(insert(schema.keys).values(**msgspec.structs.asdict(key)))
 
@@ -144,13 +158,20 @@ class Control:
         """Revoke a key from an instant on; whether there was one to revoke. The first revocation stands."""
         active = and_(schema.keys.c.key_id == key_id, schema.keys.c.revoked_ns == 0)
         with self.writing() as connection:
-            return connection.execute(update(schema.keys).where(active).values(revoked_ns=revoked_ns)).rowcount > 0
+            return (
+                connection.execute(
+                    update(schema.keys).where(active).values(revoked_ns=revoked_ns)
+                ).rowcount
+                > 0
+            )
 
     def replace_secret(self, key_id: str, digest: str, former_until_ns: int) -> bool:
         """Give a key another secret; the one before it is accepted until an instant. Whether there was such a key."""
         active = and_(schema.keys.c.key_id == key_id, schema.keys.c.revoked_ns == 0)
         with self.writing() as connection:
-            former = connection.execute(select(schema.keys.c.digest).where(active)).scalar_one_or_none()
+            former = connection.execute(
+                select(schema.keys.c.digest).where(active)
+            ).scalar_one_or_none()
             if former is None:
                 return False
             kept = FormerSecret(digest=former, key_id=key_id, until_ns=former_until_ns)
@@ -160,7 +181,9 @@ class Control:
 
     def former_secrets(self) -> list[FormerSecret]:
         """The secrets that were replaced, in the order of their ends."""
-        query = select(schema.former_secrets).order_by(schema.former_secrets.c.until_ns, schema.former_secrets.c.digest)
+        query = select(schema.former_secrets).order_by(
+            schema.former_secrets.c.until_ns, schema.former_secrets.c.digest
+        )
         with self._reader.begin() as connection:
             return [as_record(FormerSecret, row) for row in connection.execute(query)]
 
@@ -174,7 +197,9 @@ class Control:
 
     # The manifest of the lake
 
-    def commit_batch(self, sealed: Sealed, along: Callable[[Connection], None] = lambda _: None) -> bool:
+    def commit_batch(
+        self, sealed: Sealed, along: Callable[[Connection], None] = lambda _: None
+    ) -> bool:
         """Commit a sealed batch; whether it is new. The same range again changes nothing. Raises Overlap.
 
         What goes `along` with a new one is written in its transaction: all or none.
@@ -183,8 +208,12 @@ class Control:
         that excludes other writers.
         """
         with self.writing() as connection:
-            held = _overlapping(connection, sealed.spool, sealed.segment, sealed.first_frame, sealed.end_frame)
-            if [(other.first_frame, other.end_frame) for other in held] == [(sealed.first_frame, sealed.end_frame)]:
+            held = _overlapping(
+                connection, sealed.spool, sealed.segment, sealed.first_frame, sealed.end_frame
+            )
+            if [(other.first_frame, other.end_frame) for other in held] == [
+                (sealed.first_frame, sealed.end_frame)
+            ]:
                 return False
             if held:
                 raise Overlap(f"{sealed.name} overlaps {held[0].name}, which is sealed")
@@ -193,7 +222,9 @@ class Control:
             along(connection)
             return True
 
-    def overlapping(self, spool: str, segment: int, first_frame: int, end_frame: int) -> list[Sealed]:
+    def overlapping(
+        self, spool: str, segment: int, first_frame: int, end_frame: int
+    ) -> list[Sealed]:
         """The sealed batches that share frames with a range."""
         with self._reader.begin() as connection:
             return _overlapping(connection, spool, segment, first_frame, end_frame)
@@ -216,11 +247,15 @@ class Control:
 
     # The register of facts
 
-    def record_fact(self, *, kind: str, effective: date, payload: str, source: str, recorded_ns: int) -> int:
+    def record_fact(
+        self, *, kind: str, effective: date, payload: str, source: str, recorded_ns: int
+    ) -> int:
         """Append a fact; its sequence. Facts are never changed: what was wrong is said again, later."""
         values = {"kind": kind, "effective": effective, "payload": payload, "source": source}
         with self.writing() as connection:
-            done = connection.execute(insert(schema.facts).values(recorded_ns=recorded_ns, **values))
+            done = connection.execute(
+                insert(schema.facts).values(recorded_ns=recorded_ns, **values)
+            )
             assert done.inserted_primary_key is not None
             return int(done.inserted_primary_key[0])
 
@@ -229,7 +264,9 @@ class Control:
         with self._reader.begin() as connection:
             return [
                 as_record(FactRow, row)
-                for row in connection.execute(select(schema.facts).order_by(schema.facts.c.sequence))
+                for row in connection.execute(
+                    select(schema.facts).order_by(schema.facts.c.sequence)
+                )
             ]
 
     # The journal and the settlements it was posted from
@@ -246,7 +283,9 @@ class Control:
         """
         return self.settle_together([(settlement, entries)], recorded_ns)
 
-    def settle_together(self, settled: Iterable[tuple[Settlement, Iterable[Entry]]], recorded_ns: int) -> int:
+    def settle_together(
+        self, settled: Iterable[tuple[Settlement, Iterable[Entry]]], recorded_ns: int
+    ) -> int:
         """The same for several settlements that belong together: a month and what it restates. All or none."""
         with self.writing() as connection:
             new = 0
@@ -267,10 +306,15 @@ class Control:
         if period is not None:
             query = query.where(columns.begin_day == period.begin, columns.end_day == period.end)
         with self._reader.begin() as connection:
-            return [msgspec.json.decode(body, type=Settlement) for body in connection.execute(query).scalars()]
+            return [
+                msgspec.json.decode(body, type=Settlement)
+                for body in connection.execute(query).scalars()
+            ]
 
 
-def _overlapping(connection: Connection, spool: str, segment: int, first_frame: int, end_frame: int) -> list[Sealed]:
+def _overlapping(
+    connection: Connection, spool: str, segment: int, first_frame: int, end_frame: int
+) -> list[Sealed]:
     columns = schema.manifest.c
     query = select(schema.manifest).where(
         columns.spool == spool,
@@ -285,7 +329,9 @@ def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> N
     """Append a settlement unless it is the latest of its period."""
     columns, period = schema.settlements.c, settlement.period
     body = msgspec.json.encode(settlement).decode()
-    of_period = select(schema.settlements).where(columns.begin_day == period.begin, columns.end_day == period.end)
+    of_period = select(schema.settlements).where(
+        columns.begin_day == period.begin, columns.end_day == period.end
+    )
     rows = connection.execute(of_period.order_by(columns.sequence)).all()
     if any(row.receipt == settlement.receipt and _read(row.body) != settlement for row in rows):
         raise Conflict(f"settlement {settlement.receipt} was recorded before with another result")

@@ -52,26 +52,39 @@ def read(connection: Connection, references: Sequence[str] = ()) -> list[Entry]:
     legs = select(schema.postings).order_by(schema.postings.c.entry, schema.postings.c.leg)
     if references:
         # LIKE takes letters of either case for the same.
-        begins = or_(*(func.substr(columns.reference, 1, len(begin)) == begin for begin in references))
+        begins = or_(
+            *(func.substr(columns.reference, 1, len(begin)) == begin for begin in references)
+        )
         query = query.where(begins)
         legs = legs.join(schema.entries, schema.postings.c.entry == columns.sequence).where(begins)
     return _built(connection, query, legs)
 
 
 def legs_of(
-    connection: Connection, *, party: str = "", name: str = "", begin: date | None = None, end: date | None = None
+    connection: Connection,
+    *,
+    party: str = "",
+    name: str = "",
+    begin: date | None = None,
+    end: date | None = None,
 ) -> Iterator[Leg]:
     """The postings of a party's accounts in the order in which they were posted, on days `begin` ≤ day < `end`."""
     entries, postings = schema.entries.c, schema.postings.c
-    query = select(schema.postings, entries.id, entries.reference, entries.day, entries.narration).join(
-        schema.entries, postings.entry == entries.sequence
-    )
+    query = select(
+        schema.postings, entries.id, entries.reference, entries.day, entries.narration
+    ).join(schema.entries, postings.entry == entries.sequence)
     for column, wanted in ((postings.party, party), (postings.name, name)):
         query = query.where(column == wanted) if wanted else query
     query = query.where(entries.day >= begin) if begin is not None else query
     query = query.where(entries.day < end) if end is not None else query
     for row in connection.execute(query.order_by(postings.entry, postings.leg)):
-        yield Leg(entry=row.id, reference=row.reference, day=row.day, narration=row.narration, posting=_posting(row))
+        yield Leg(
+            entry=row.id,
+            reference=row.reference,
+            day=row.day,
+            narration=row.narration,
+            posting=_posting(row),
+        )
 
 
 def _by_id(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
@@ -112,7 +125,13 @@ def _posting(row: Row[Any]) -> Posting:
 def _append(connection: Connection, entries: Sequence[Entry], recorded_ns: int) -> None:
     """Entries and then their postings, in one statement each; in between, which numbers the entries were given."""
     rows = [
-        {"id": e.id, "reference": e.reference, "day": e.day, "narration": e.narration, "recorded_ns": recorded_ns}
+        {
+            "id": e.id,
+            "reference": e.reference,
+            "day": e.day,
+            "narration": e.narration,
+            "recorded_ns": recorded_ns,
+        }
         for e in entries
     ]
     columns = schema.entries.c
@@ -120,7 +139,9 @@ def _append(connection: Connection, entries: Sequence[Entry], recorded_ns: int) 
     connection.execute(insert(schema.entries), rows)
     numbers = {
         row.id: row.sequence
-        for row in connection.execute(select(columns.id, columns.sequence).where(columns.sequence > last))
+        for row in connection.execute(
+            select(columns.id, columns.sequence).where(columns.sequence > last)
+        )
     }
     legs = [
         {

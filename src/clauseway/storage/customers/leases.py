@@ -141,13 +141,21 @@ class Leases:
     def open(self) -> list[Lease]:
         """The leases that are not over."""
         with self._control.reading() as connection:
-            query = select(schema.leases).where(schema.leases.c.is_open).order_by(schema.leases.c.sequence)
+            query = (
+                select(schema.leases)
+                .where(schema.leases.c.is_open)
+                .order_by(schema.leases.c.sequence)
+            )
             return [_read(row) for row in connection.execute(query)]
 
     def of_boot(self, boot: str) -> list[Lease]:
         """All leases of one start of a gateway, those that are over too."""
         with self._control.reading() as connection:
-            query = select(schema.leases).where(schema.leases.c.boot == boot).order_by(schema.leases.c.sequence)
+            query = (
+                select(schema.leases)
+                .where(schema.leases.c.boot == boot)
+                .order_by(schema.leases.c.sequence)
+            )
             return [_read(row) for row in connection.execute(query)]
 
     def end(self, lease: Lease, spent: int, now_ns: int) -> bool:
@@ -155,14 +163,24 @@ class Leases:
         columns = schema.leases.c
         with self._control.writing() as connection:
             changed = update(schema.leases).where(
-                columns.budget == lease.budget, columns.boot == lease.boot, columns.part == lease.part, columns.is_open
+                columns.budget == lease.budget,
+                columns.boot == lease.boot,
+                columns.part == lease.part,
+                columns.is_open,
             )
-            return connection.execute(changed.values(spent=usd(spent), is_open=False, heard_ns=now_ns)).rowcount > 0
+            return (
+                connection.execute(
+                    changed.values(spent=usd(spent), is_open=False, heard_ns=now_ns)
+                ).rowcount
+                > 0
+            )
 
     def standings(self, now_ns: int) -> list[Standing]:
         """Every budget in the period that holds now."""
         with self._control.reading() as connection:
-            query = select(schema.budgets).order_by(schema.budgets.c.created_ns, schema.budgets.c.id)
+            query = select(schema.budgets).order_by(
+                schema.budgets.c.created_ns, schema.budgets.c.id
+            )
             budgets = [as_record(BudgetRow, row) for row in connection.execute(query)]
             return [_standing(connection, budget, now_ns) for budget in budgets]
 
@@ -196,12 +214,19 @@ def _lease(connection: Connection, wanted: Wanted, now_ns: int) -> Held:
     is_current = before.begin_ns == begin_ns
     leased = _granted(before.leased, wanted, free if is_current else 0)
     after = msgspec.structs.replace(
-        before, serial=wanted.serial, leased=leased, spent=wanted.spent, is_open=not wanted.is_over, heard_ns=now_ns
+        before,
+        serial=wanted.serial,
+        leased=leased,
+        spent=wanted.spent,
+        is_open=not wanted.is_over,
+        heard_ns=now_ns,
     )
     _write(connection, after, is_new=lease is None)
     left = free + (before.gone if lease else 0) - after.gone
     if leased < wanted.least and is_current:
-        connection.execute(update(schema.budgets).where(schema.budgets.c.id == budget.id).values(short_ns=now_ns))
+        connection.execute(
+            update(schema.budgets).where(schema.budgets.c.id == budget.id).values(short_ns=now_ns)
+        )
     return Held(
         leased=leased,
         left=max(left, 0),
@@ -231,17 +256,32 @@ def _stale(connection: Connection, budget: Row[Any] | None, lease: Lease, now_ns
     """An ask that is older than one already heeded, or of a lease that is over, changes nothing."""
     amount = picodollars(budget.amount) if budget is not None else 0
     gone = sum(other.gone for other in _of_period(connection, lease.budget, lease.begin_ns))
-    end_ns = bounds(budget.period, lease.begin_ns)[1] if budget is not None and lease.is_open else now_ns
-    return Held(leased=lease.leased, left=max(amount - gone, 0), amount=amount, end_ns=end_ns, is_recalled=False)
+    end_ns = (
+        bounds(budget.period, lease.begin_ns)[1] if budget is not None and lease.is_open else now_ns
+    )
+    return Held(
+        leased=lease.leased,
+        left=max(amount - gone, 0),
+        amount=amount,
+        end_ns=end_ns,
+        is_recalled=False,
+    )
 
 
-def _without_budget(connection: Connection, lease: Lease | None, wanted: Wanted, now_ns: int) -> Held:
+def _without_budget(
+    connection: Connection, lease: Lease | None, wanted: Wanted, now_ns: int
+) -> Held:
     """The budget was removed: nothing is granted, and what was spent of it is kept."""
     leased = 0
     if lease is not None:
         leased = min(lease.leased, max(wanted.target, wanted.spent))
         ended = msgspec.structs.replace(
-            lease, serial=wanted.serial, leased=leased, spent=wanted.spent, is_open=not wanted.is_over, heard_ns=now_ns
+            lease,
+            serial=wanted.serial,
+            leased=leased,
+            spent=wanted.spent,
+            is_open=not wanted.is_over,
+            heard_ns=now_ns,
         )
         _write(connection, ended, is_new=False)
     return Held(leased=leased, left=0, amount=0, end_ns=NO_END_NS, is_recalled=True)
@@ -260,17 +300,24 @@ def _of_period(connection: Connection, budget: str, begin_ns: int) -> list[Lease
 
 def _is(lease: Wanted | Lease) -> ColumnElement[bool]:
     columns = schema.leases.c
-    return and_(columns.budget == lease.budget, columns.boot == lease.boot, columns.part == lease.part)
+    return and_(
+        columns.budget == lease.budget, columns.boot == lease.boot, columns.part == lease.part
+    )
 
 
 def _read(row: Row[Any]) -> Lease:
     values = row._mapping
     found = {name: values[name] for name in Lease.__struct_fields__}
-    return Lease(**found | {"leased": picodollars(values["leased"]), "spent": picodollars(values["spent"])})
+    return Lease(
+        **found | {"leased": picodollars(values["leased"]), "spent": picodollars(values["spent"])}
+    )
 
 
 def _write(connection: Connection, lease: Lease, *, is_new: bool) -> None:
-    values = msgspec.structs.asdict(lease) | {"leased": usd(lease.leased), "spent": usd(lease.spent)}
+    values = msgspec.structs.asdict(lease) | {
+        "leased": usd(lease.leased),
+        "spent": usd(lease.spent),
+    }
     if is_new:
         connection.execute(insert(schema.leases).values(**values))
     else:

@@ -71,7 +71,12 @@ class Tenants:
         """Replace the policy of an organisation or project; whether there is such a one."""
         named = Tenant(organisation=organisation, project=project, created_ns=0)
         with self._control.writing() as connection:
-            return connection.execute(update(schema.tenants).where(_is(named)).values(policy=policy)).rowcount > 0
+            return (
+                connection.execute(
+                    update(schema.tenants).where(_is(named)).values(policy=policy)
+                ).rowcount
+                > 0
+            )
 
     def remove(self, organisation: str, project: str) -> bool:
         """Remove an organisation with its projects, or a project, with the limits and budgets that hold for them."""
@@ -115,13 +120,19 @@ class Tenants:
     def budgets(self) -> list[BudgetRow]:
         """All budgets, in the order in which they were set first."""
         with self._control.reading() as connection:
-            query = select(schema.budgets).order_by(schema.budgets.c.created_ns, schema.budgets.c.id)
+            query = select(schema.budgets).order_by(
+                schema.budgets.c.created_ns, schema.budgets.c.id
+            )
             return [as_record(BudgetRow, row) for row in connection.execute(query)]
 
     def _set(self, table: Table, row: R, more: tuple[str, ...]) -> R:
-        same = and_(*(table.c[name] == getattr(row, name) for name in (*Scope.__struct_fields__, *more)))
+        same = and_(
+            *(table.c[name] == getattr(row, name) for name in (*Scope.__struct_fields__, *more))
+        )
         with self._control.writing() as connection:
-            found = connection.execute(select(table.c.id, table.c.created_ns).where(same)).one_or_none()
+            found = connection.execute(
+                select(table.c.id, table.c.created_ns).where(same)
+            ).one_or_none()
             if found is None:
                 connection.execute(insert(table).values(**msgspec.structs.asdict(row)))
                 return row
@@ -135,4 +146,7 @@ class Tenants:
 
 
 def _is(tenant: Tenant) -> ColumnElement[bool]:
-    return and_(schema.tenants.c.organisation == tenant.organisation, schema.tenants.c.project == tenant.project)
+    return and_(
+        schema.tenants.c.organisation == tenant.organisation,
+        schema.tenants.c.project == tenant.project,
+    )

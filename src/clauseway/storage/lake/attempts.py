@@ -67,7 +67,11 @@ def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) ->
         if first:
             ends.append(chosen.order_by(_.event_ns, _.request_id, _.attempt).limit(first))
         if last:
-            ends.append(chosen.order_by(_.event_ns.desc(), _.request_id.desc(), _.attempt.desc()).limit(last))
+            ends.append(
+                chosen.order_by(_.event_ns.desc(), _.request_id.desc(), _.attempt.desc()).limit(
+                    last
+                )
+            )
         if ends:
             chosen = ibis.union(*ends, distinct=True) if len(ends) > 1 else ends[0]
         found = con.raw_sql(con.compile(chosen.order_by(_.event_ns, _.request_id, _.attempt)))
@@ -78,7 +82,9 @@ def attempts(lake: Lake, selection: Selection, first: int = 0, last: int = 0) ->
 
 
 def _chosen(usage: Table, selection: Selection) -> Table:
-    named = {name: getattr(selection, name) for name in ("seller", "cloud", "product", "request_id")}
+    named = {
+        name: getattr(selection, name) for name in ("seller", "cloud", "product", "request_id")
+    }
     for name, wanted in named.items():
         if wanted:
             usage = usage.filter(usage[name].cast("string") == wanted)
@@ -86,6 +92,10 @@ def _chosen(usage: Table, selection: Selection) -> Table:
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt:
-    fields = {name: row[name] for name in Attempt.__struct_fields__ if name not in ("units", "terms", "tier")}
+    fields = {
+        name: row[name]
+        for name in Attempt.__struct_fields__
+        if name not in ("units", "terms", "tier")
+    }
     units = {unit: row[unit.column] for unit in Unit if row[unit.column] is not None}
     return Attempt(**fields, units=units, tier=row["tier"] or "", terms=tuple(row["terms"] or ()))

@@ -132,8 +132,19 @@ def held_back(batch: Batch) -> tuple[Batch, list[Flawed]]:
 
 def row_of(batch: Batch, record: UsageRecord) -> dict[str, object]:
     """A record as a row of fields, as `metering.examine` takes it."""
-    row: dict[str, object] = {"request_id": str(record.request), "status": record.status.name.lower()}
-    for name in ("attempt", "event_ns", "endpoint", "http_status", "streamed", "duration_us", "first_content_us"):
+    row: dict[str, object] = {
+        "request_id": str(record.request),
+        "status": record.status.name.lower(),
+    }
+    for name in (
+        "attempt",
+        "event_ns",
+        "endpoint",
+        "http_status",
+        "streamed",
+        "duration_us",
+        "first_content_us",
+    ):
         row[name] = getattr(record, name)
     row |= {"charge_picodollars": record.charge_picodollars, "upstream_id": record.upstream_id}
     row["tier"] = record.tier
@@ -145,7 +156,9 @@ def row_of(batch: Batch, record: UsageRecord) -> dict[str, object]:
 def used_table(rows: Sequence[Used], recorded_ns: int) -> pa.Table:
     """Rows that were believed on import, as usage; recorded now where they do not say when they became known."""
     columns: dict[str, object] = {
-        name: [getattr(row, name) for row in rows] for name in USAGE_SCHEMA.names if name in Used.__struct_fields__
+        name: [getattr(row, name) for row in rows]
+        for name in USAGE_SCHEMA.names
+        if name in Used.__struct_fields__
     }
     columns |= {
         "request_id": [str(row.request) for row in rows],
@@ -161,7 +174,14 @@ def usage_table(batch: Batch) -> pa.Table:
     """The batch's usage records, in the order they were written."""
     records = batch.usage
     columns: dict[str, object] = {**_attempt_columns(records), **_label_columns(batch, records)}
-    for name in ("http_status", "streamed", "duration_us", "first_content_us", "charge_picodollars", "upstream_id"):
+    for name in (
+        "http_status",
+        "streamed",
+        "duration_us",
+        "first_content_us",
+        "charge_picodollars",
+        "upstream_id",
+    ):
         columns[name] = [getattr(record, name) for record in records]
     columns["status"] = [int(record.status) for record in records]
     columns["tier"] = [record.tier for record in records]
@@ -171,7 +191,10 @@ def usage_table(batch: Batch) -> pa.Table:
 
 def intent_table(batch: Batch) -> pa.Table:
     """The batch's intents, in the order they were written."""
-    columns: dict[str, object] = {**_attempt_columns(batch.intents), **_label_columns(batch, batch.intents)}
+    columns: dict[str, object] = {
+        **_attempt_columns(batch.intents),
+        **_label_columns(batch, batch.intents),
+    }
     for name in ("body_bytes", "output_tokens_max", "reserved_picodollars"):
         columns[name] = [getattr(intent, name) for intent in batch.intents]
     return pa.table(columns, schema=INTENT_SCHEMA)
@@ -182,7 +205,9 @@ def _unit_columns(reports: Sequence[Sequence[tuple[Unit, int]]]) -> dict[str, ob
     told = {unit for report in reports for unit, _ in report}
     counts = list(map(dict, reports))
     return {
-        unit.column: [count.get(unit) for count in counts] if unit in told else pa.nulls(len(reports), pa.int64())
+        unit.column: [count.get(unit) for count in counts]
+        if unit in told
+        else pa.nulls(len(reports), pa.int64())
         for unit in Unit
     }
 
@@ -222,5 +247,7 @@ def _columns_of(
         else:
             words = {word: number for number, word in enumerate(dict.fromkeys(values))}
             which = pa.array([words[word] for word in values], pa.int32()).take(places)
-            columns[name] = pa.DictionaryArray.from_arrays(which, pa.array(list(words), pa.string()))
+            columns[name] = pa.DictionaryArray.from_arrays(
+                which, pa.array(list(words), pa.string())
+            )
     return columns

@@ -16,7 +16,15 @@ import pyarrow as pa
 
 from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.digests import LakeDamaged, LakeFault, read_rows
-from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, drop_days, files_of, list_files, retire
+from clauseway.storage.lake.files import (
+    INTENTS,
+    USAGE,
+    LakeFile,
+    drop_days,
+    files_of,
+    list_files,
+    retire,
+)
 from clauseway.storage.lake.lake import Lake
 from clauseway.values import day_of
 
@@ -37,7 +45,9 @@ class Merged(msgspec.Struct, frozen=True):
     rows: int
 
 
-def compact(lake: Lake, now_ns: int, *, files_least: int | None = None, rows_max: int = ROWS_MAX) -> Iterator[Merged]:
+def compact(
+    lake: Lake, now_ns: int, *, files_least: int | None = None, rows_max: int = ROWS_MAX
+) -> Iterator[Merged]:
     """Merge what is small, day by day; after each merge, what it did. Only while nobody seals.
 
     By default a day has `FILES_LEAST` small files before they are merged, and `FILES_LEAST_OVER`
@@ -76,7 +86,9 @@ def drop_before(lake: Lake, kept_from: date, now_ns: int) -> int:
     return sum(file.rows for file in files if file.kind == USAGE)
 
 
-def _groups(files: Sequence[LakeFile], least: Callable[[date], int], rows_max: int) -> Iterator[list[LakeFile]]:
+def _groups(
+    files: Sequence[LakeFile], least: Callable[[date], int], rows_max: int
+) -> Iterator[list[LakeFile]]:
     """Files of a day that together make one, where there are enough of them."""
     # An estimate goes when the lost file is put back, and so stays by itself.
     small = [file for file in files if file.rows < rows_max // 2 and not file.is_estimate]
@@ -116,5 +128,7 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
     # A unit that was not known when it was written is a column of nulls.
     missing = [name for name in schema.names if name not in table.column_names]
     for name in missing:
-        table = table.append_column(schema.field(name), pa.nulls(table.num_rows, schema.field(name).type))
+        table = table.append_column(
+            schema.field(name), pa.nulls(table.num_rows, schema.field(name).type)
+        )
     return table.select(schema.names).cast(schema)

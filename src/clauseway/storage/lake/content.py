@@ -54,7 +54,9 @@ def day_contents(lake: Lake, days: Interval) -> list[DayContent]:
     files = lake.usage_files(days)
     by_day = {day: _files_digest(of) for day, of in _by_days(files, days).items()}
     known = _kept(lake.control, days) if not lake.is_limited else {}
-    found = {day: known[day][1] for day, of in by_day.items() if day in known and known[day][0] == of}
+    found = {
+        day: known[day][1] for day, of in by_day.items() if day in known and known[day][0] == of
+    }
     missing = [day for day in by_day if day not in found]
     if missing:
         read = _read(lake, missing)
@@ -223,7 +225,9 @@ def _numbers(column: pa.ChunkedArray) -> bytes:
 def _text(column: pa.ChunkedArray) -> bytes:
     """The lengths of texts, and then the texts."""
     whole = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in column.chunks])
-    offsets = np.frombuffer(whole.buffers()[1], dtype="<i8")[whole.offset : whole.offset + len(whole) + 1]
+    offsets = np.frombuffer(whole.buffers()[1], dtype="<i8")[
+        whole.offset : whole.offset + len(whole) + 1
+    ]
     texts = whole.buffers()[2]
     begin, end = int(offsets[0]), int(offsets[-1])
     held = b"" if texts is None else memoryview(texts)[begin:end].tobytes()

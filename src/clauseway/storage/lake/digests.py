@@ -41,8 +41,16 @@ class LakeFault(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def problem(self) -> Problem:
-        why = "it is not there" if self.what == MISSING else "its bytes are not those that were written"
-        days = f"{self.first_day}" if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
+        why = (
+            "it is not there"
+            if self.what == MISSING
+            else "its bytes are not those that were written"
+        )
+        days = (
+            f"{self.first_day}"
+            if self.first_day == self.last_day
+            else f"{self.first_day} to {self.last_day}"
+        )
         return Problem(
             what=f"a file of the lake is {self.what}",
             why=f"{why}; it held {self.rows:,} records of {days}",

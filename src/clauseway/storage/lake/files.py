@@ -74,7 +74,9 @@ def retire(connection: Connection, names: Sequence[str], retired_ns: int) -> Non
     columns = schema.lake_files.c
     for name in names:
         seen = (columns.name == name) & (columns.retired_ns == 0)
-        done = connection.execute(update(schema.lake_files).where(seen).values(retired_ns=retired_ns))
+        done = connection.execute(
+            update(schema.lake_files).where(seen).values(retired_ns=retired_ns)
+        )
         assert done.rowcount == 1, f"{name} is not in the lake"
 
 
@@ -83,7 +85,9 @@ def forget(control: Control, names: Iterable[str]) -> None:
     columns = schema.lake_files.c
     with control.writing() as connection:
         for name in names:
-            connection.execute(delete(schema.lake_files).where(columns.name == name, columns.retired_ns > 0))
+            connection.execute(
+                delete(schema.lake_files).where(columns.name == name, columns.retired_ns > 0)
+            )
 
 
 def files_of(control: Control, kind: str, days: Interval | None = None) -> list[LakeFile]:
@@ -114,7 +118,9 @@ def lost_files(control: Control) -> list[LakeFile]:
     columns = schema.lake_files.c
     with control.reading() as connection:
         query = select(schema.lake_files).where(columns.lost_ns > 0, columns.retired_ns == 0)
-        return [as_record(LakeFile, row) for row in connection.execute(query.order_by(columns.sequence))]
+        return [
+            as_record(LakeFile, row) for row in connection.execute(query.order_by(columns.sequence))
+        ]
 
 
 def kept_names(control: Control, retired_before_ns: int) -> set[str]:
@@ -125,7 +131,9 @@ def kept_names(control: Control, retired_before_ns: int) -> set[str]:
         return set(connection.execute(select(columns.name).where(stays)).scalars())
 
 
-def drop_days(connection: Connection, files: Sequence[LakeFile], kept_from: date, dropped_ns: int) -> None:
+def drop_days(
+    connection: Connection, files: Sequence[LakeFile], kept_from: date, dropped_ns: int
+) -> None:
     """Keep no single records of the days before `kept_from`; `files` are all that hold some."""
     retire(connection, [file.name for file in files], dropped_ns)
     values = {
@@ -145,9 +153,13 @@ def kept_from(control: Control) -> date | None:
 
 def _refuse_dropped(connection: Connection, days: Interval) -> None:
     columns = schema.dropped_days.c
-    query = select(columns.kept_from).where(columns.first_day < days.end, columns.kept_from > days.begin)
+    query = select(columns.kept_from).where(
+        columns.first_day < days.end, columns.kept_from > days.begin
+    )
     kept = connection.execute(query.order_by(columns.kept_from.desc())).scalars().first()
     if kept is not None:
         what = f"single records before {kept} were dropped"
         why = f"days from {days.begin} on are asked for, and a sum without them would be wrong"
-        raise DroppedDays(Problem(what=what, why=why, where="lake", todo=f"Ask for days from {kept} on."))
+        raise DroppedDays(
+            Problem(what=what, why=why, where="lake", todo=f"Ask for days from {kept} on.")
+        )

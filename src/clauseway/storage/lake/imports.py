@@ -54,16 +54,26 @@ _UNNAMED = ImportedFile("an earlier file", "")
 
 def identity_of(request: RequestId, attempt: int) -> bytes:
     """The 20 bytes by which a record is known."""
-    return request.boot.to_bytes(8, "big") + request.number.to_bytes(8, "big") + attempt.to_bytes(4, "big")
+    return (
+        request.boot.to_bytes(8, "big")
+        + request.number.to_bytes(8, "big")
+        + attempt.to_bytes(4, "big")
+    )
 
 
 def begin(control: Control, files: Sequence[ImportedFile], started_ns: int) -> int:
     """Begin an import; its number. What an import that died had claimed is given back."""
     with control.writing() as connection:
         _adopt_former(connection)
-        dead = connection.execute(select(_IMPORTS.number).where(_IMPORTS.ended_ns == 0)).scalars().all()
+        dead = (
+            connection.execute(select(_IMPORTS.number).where(_IMPORTS.ended_ns == 0))
+            .scalars()
+            .all()
+        )
         if dead:
-            connection.execute(delete(schema.imported_records).where(_RECORDS.import_number.in_(dead)))
+            connection.execute(
+                delete(schema.imported_records).where(_RECORDS.import_number.in_(dead))
+            )
             connection.execute(delete(schema.imports).where(_IMPORTS.number.in_(dead)))
         told = msgspec.json.encode(files).decode()
         done = connection.execute(insert(schema.imports).values(files=told, started_ns=started_ns))
@@ -101,7 +111,9 @@ def claim_single(connection: Connection, one: Claim) -> None:
 
 def end(connection: Connection, number: int, ended_ns: int) -> None:
     """End an import, in the transaction that commits its records."""
-    done = connection.execute(update(schema.imports).where(_IMPORTS.number == number).values(ended_ns=ended_ns))
+    done = connection.execute(
+        update(schema.imports).where(_IMPORTS.number == number).values(ended_ns=ended_ns)
+    )
     assert done.rowcount == 1, f"import {number} does not run"
 
 

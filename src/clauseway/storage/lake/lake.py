@@ -26,7 +26,15 @@ from clauseway.storage.control.control import Control, Overlap, Sealed
 from clauseway.storage.lake.batches import Batch, Range
 from clauseway.storage.lake.columns import intent_table, sound_table
 from clauseway.storage.lake.digests import require_sound
-from clauseway.storage.lake.files import INTENTS, USAGE, LakeFile, files_of, forget, kept_names, list_files
+from clauseway.storage.lake.files import (
+    INTENTS,
+    USAGE,
+    LakeFile,
+    files_of,
+    forget,
+    kept_names,
+    list_files,
+)
 from clauseway.storage.lake.quarantine import hold
 from clauseway.storage.lake.records import days_of
 from clauseway.storage.lake.rollups import Summing, Sums, add_sums, replace_day, scan
@@ -87,7 +95,13 @@ class Lake:
         return self.seal_tables(batch.range, usage, intent_table(batch), sealed_ns, also=along)
 
     def seal_tables(
-        self, of: Range, usage: pa.Table, intents: pa.Table, sealed_ns: int, *, also: Along = nothing
+        self,
+        of: Range,
+        usage: pa.Table,
+        intents: pa.Table,
+        sealed_ns: int,
+        *,
+        also: Along = nothing,
     ) -> bool:
         """Seal a range that is columns already (`USAGE_SCHEMA`, `INTENT_SCHEMA`). What is `also` to be written is
         written in the transaction of its commit. Raises as `seal` does."""
@@ -116,7 +130,9 @@ class Lake:
         sums = summing.sums(written)
         days = [file.first_day for file in written]
         repeating = sums.anew | sums.unsure
-        files = [msgspec.structs.replace(file, apart=file.first_day not in repeating) for file in written]
+        files = [
+            msgspec.structs.replace(file, apart=file.first_day not in repeating) for file in written
+        ]
         files += self.write(INTENTS, place, intents, sealed_ns)
         sealed = Sealed(
             spool=of.spool,
@@ -130,14 +146,18 @@ class Lake:
             last_day=max(days, default=None),
             sealed_ns=sealed_ns,
         )
-        return self.control.commit_batch(sealed, lambda connection: _commit(connection, files, sums, also))
+        return self.control.commit_batch(
+            sealed, lambda connection: _commit(connection, files, sums, also)
+        )
 
     def is_sealed(self, wanted: Range) -> bool:
         """Whether this very range is committed. Raises Overlap where another one shares frames with it."""
         frames = (wanted.first_frame, wanted.end_frame)
         held = self.control.overlapping(wanted.spool, wanted.segment, *frames)
         if held and [(other.first_frame, other.end_frame) for other in held] != [frames]:
-            raise Overlap(f"frames {frames} of {wanted.spool}/{wanted.segment} overlap {held[0].name}, which is sealed")
+            raise Overlap(
+                f"frames {frames} of {wanted.spool}/{wanted.segment} overlap {held[0].name}, which is sealed"
+            )
         return bool(held)
 
     def files(self, days: Interval | None = None, kind: str = USAGE) -> list[Path]:
@@ -161,7 +181,9 @@ class Lake:
         Only while nobody seals.
         """
         kept = kept_names(self.control, retired_before_ns)
-        gone = [path for path in self.root.rglob("*") if path.is_file() and self._name(path) not in kept]
+        gone = [
+            path for path in self.root.rglob("*") if path.is_file() and self._name(path) not in kept
+        ]
         for path in gone:
             path.unlink()
         forget(self.control, [self._name(path) for path in gone])
@@ -171,12 +193,16 @@ class Lake:
         """Write rows as one file per event day, each durable under its name; none for no rows. Nobody sees them yet."""
         return list(self.write_parts(kind, place, _by_day(table), sealed_ns))
 
-    def write_parts(self, kind: str, place: str, parts: Iterable[pa.Table], sealed_ns: int) -> Iterator[LakeFile]:
+    def write_parts(
+        self, kind: str, place: str, parts: Iterable[pa.Table], sealed_ns: int
+    ) -> Iterator[LakeFile]:
         """The same for rows that come in parts, each of one event day and the days in order."""
         for day, of_day in groupby(parts, _day_of):
             yield self._write_day(kind, place, day, of_day, sealed_ns)
 
-    def _write_day(self, kind: str, place: str, day: date, parts: Iterable[pa.Table], sealed_ns: int) -> LakeFile:
+    def _write_day(
+        self, kind: str, place: str, day: date, parts: Iterable[pa.Table], sealed_ns: int
+    ) -> LakeFile:
         """Write the rows of a day as one file, and describe it."""
         rows, ids, places = 0, list[str](), set[tuple[str, ...]]()
 
@@ -216,7 +242,9 @@ class Lake:
         beside = path.with_name(f".{path.name}.{uuid4().hex}.part")
         try:
             first = next(parts)
-            with pq.ParquetWriter(beside, first.schema, compression="zstd", write_page_checksum=True) as writer:
+            with pq.ParquetWriter(
+                beside, first.schema, compression="zstd", write_page_checksum=True
+            ) as writer:
                 writer.write_table(first, row_group_size=_ROW_GROUP)
                 for part in parts:
                     writer.write_table(part, row_group_size=_ROW_GROUP)
@@ -289,7 +317,9 @@ def _adopt_former(lake: Lake) -> None:
         if connection.execute(select(columns.sequence).where(former).limit(1)).first() is None:
             return
     with lake.control.writing() as connection:
-        rows = connection.execute(select(schema.manifest).where(former).order_by(columns.sequence)).all()
+        rows = connection.execute(
+            select(schema.manifest).where(former).order_by(columns.sequence)
+        ).all()
         found = [
             _found(lake.root, kind, getattr(row, column), row.sealed_ns)
             for row in rows
@@ -300,7 +330,9 @@ def _adopt_former(lake: Lake) -> None:
         usage = [file for file in found if file.kind == USAGE]
         for day in days_of(usage):
             replace_day(connection, day.begin, scan([lake.root / file.name for file in usage], day))
-        connection.execute(update(schema.manifest).where(former).values(usage_file="", intents_file=""))
+        connection.execute(
+            update(schema.manifest).where(former).values(usage_file="", intents_file="")
+        )
 
 
 def _found(root: Path, kind: str, name: str, sealed_ns: int) -> LakeFile:

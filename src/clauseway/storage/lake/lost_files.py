@@ -43,7 +43,9 @@ def accept_file(lake: Lake, file: LakeFile, loss: Loss, before: int, now_ns: int
 
     `before` is how often the file was lost before. Only while nobody else changes the lake.
     """
-    usage = _estimated(lake, file, now_ns) if loss.estimate == SUMMED else USAGE_SCHEMA.empty_table()
+    usage = (
+        _estimated(lake, file, now_ns) if loss.estimate == SUMMED else USAGE_SCHEMA.empty_table()
+    )
     accepted = msgspec.structs.replace(loss, attempts=usage.num_rows)
     also = partial(_take_for_lost, lake=lake, file=file, loss=accepted, now_ns=now_ns)
     if usage.num_rows:
@@ -73,7 +75,9 @@ def heal(lake: Lake, now_ns: int) -> list[LakeFile]:
     return healed
 
 
-def _take_for_lost(connection: Connection, lake: Lake, file: LakeFile, loss: Loss, now_ns: int) -> None:
+def _take_for_lost(
+    connection: Connection, lake: Lake, file: LakeFile, loss: Loss, now_ns: int
+) -> None:
     lost = update(schema.lake_files).where(_FILES.name == file.name)
     connection.execute(lost.values(lost_ns=now_ns))
     connection.execute(insert(schema.losses).values(**_row(loss)))
@@ -91,7 +95,9 @@ def _spool(file: LakeFile) -> str:
 def _estimates(connection: Connection, file: LakeFile) -> list[str]:
     """The names of the files that stand for a lost one."""
     named = _FILES.name.contains(f"/{_spool(file)}-", autoescape=True)
-    return list(connection.execute(select(_FILES.name).where(named, _FILES.retired_ns == 0)).scalars())
+    return list(
+        connection.execute(select(_FILES.name).where(named, _FILES.retired_ns == 0)).scalars()
+    )
 
 
 def _sum_again(connection: Connection, lake: Lake, file: LakeFile) -> None:
@@ -131,12 +137,18 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["hour"], *(row[name] for name in _PLACE)
 
 
-def _usage_row(file: LakeFile, row: Mapping[str, Any], left: Mapping[str, int], now_ns: int) -> dict[str, Any]:
+def _usage_row(
+    file: LakeFile, row: Mapping[str, Any], left: Mapping[str, int], now_ns: int
+) -> dict[str, Any]:
     """The usage of an hour as one record that sums many."""
     event_ns = row["hour"] * _HOUR_NS
     identity = "|".join(map(str, _key(row)))
     return {
-        **{name: "" for name in USAGE_SCHEMA.names if pa.types.is_dictionary(USAGE_SCHEMA.field(name).type)},
+        **{
+            name: ""
+            for name in USAGE_SCHEMA.names
+            if pa.types.is_dictionary(USAGE_SCHEMA.field(name).type)
+        },
         **{name: row[name] for name in _PLACE},
         "request_id": str(imported_id(f"{_spool(file)}@{now_ns}", identity)),
         "attempt": 1,

@@ -61,7 +61,9 @@ class MeteredSum(msgspec.Struct, frozen=True, kw_only=True):
     units: Mapping[Unit, int]
 
 
-def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: Iterable[str] = ()) -> list[MeteredSum]:
+def metered_sums(
+    lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: Iterable[str] = ()
+) -> list[MeteredSum]:
     """What was metered on the event days, each attempt that counts once, in order of the hour and the rest.
 
     `steps` are the lengths of context (input tokens) at which a price changes, ascending; `buyers` the organisations
@@ -69,7 +71,11 @@ def metered_sums(lake: Lake, days: Interval, steps: Sequence[int] = (), buyers: 
     """
     with engine() as con:
         usage = sealed_usage(con, lake, days)
-        return [] if usage is None else [_sum(row) for row in rows_of(con, _summed(usage, steps, buyers))]
+        return (
+            []
+            if usage is None
+            else [_sum(row) for row in rows_of(con, _summed(usage, steps, buyers))]
+        )
 
 
 def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
@@ -80,7 +86,9 @@ def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
     attempts = counted.mutate(
         hour=(_.event_ns // _HOUR_NS).cast("int64"),
         is_late=(_.recorded_ns - _.event_ns > DAY_NS) & (_.request_id < _FIRST_IMPORTED),
-        organisation=_.organisation.cast("string").isin(sorted(buyers)).ifelse(_.organisation.cast("string"), "")
+        organisation=_.organisation.cast("string")
+        .isin(sorted(buyers))
+        .ifelse(_.organisation.cast("string"), "")
         if buyers
         else ibis.literal(""),
         context=sums_many(counted).ifelse(0, context),
@@ -101,4 +109,6 @@ def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
 def _sum(row: Mapping[str, object]) -> MeteredSum:
     named = {name: row[name] for name in MeteredSum.__struct_fields__ if name != "units"}
     units = {unit: int(str(row[unit.column])) for unit in Unit if row[unit.column] is not None}
-    return msgspec.convert(named | {"units": {int(unit): count for unit, count in units.items()}}, MeteredSum)
+    return msgspec.convert(
+        named | {"units": {int(unit): count for unit, count in units.items()}}, MeteredSum
+    )

@@ -25,7 +25,10 @@ def copied(control: Path, lake: Path) -> Iterator[Lake]:
     with TemporaryDirectory(prefix="clauseway-") as folder:
         copy = Path(folder) / "control.db"
         if control.exists():
-            with closing(sqlite3.connect(control)) as source, closing(sqlite3.connect(copy)) as target:
+            with (
+                closing(sqlite3.connect(control)) as source,
+                closing(sqlite3.connect(copy)) as target,
+            ):
                 source.backup(target)
         opened = Control.open(copy)
         try:
@@ -51,12 +54,16 @@ def as_known(control: Path, lake: Path, known_ns: int) -> Iterator[Lake]:
 def forget_since(control: Control, since_ns: int, begin: date) -> None:
     """Take what was settled at an instant or later out of a copy, and closes of periods that end after a day."""
     with control.writing() as connection:
-        connection.execute(delete(schema.settlements).where(schema.settlements.c.recorded_ns >= since_ns))
+        connection.execute(
+            delete(schema.settlements).where(schema.settlements.c.recorded_ns >= since_ns)
+        )
         connection.execute(delete(schema.closes).where(schema.closes.c.end_day > begin))
 
 
 def rows_known(lake: Lake, known_ns: int) -> int:
     """How many rows of usage were known by an instant. Raises LakeDamaged."""
     files = lake.sound(lake.usage_files())
-    columns = (read_rows(lake.root / file.name, columns=["recorded_ns"])["recorded_ns"] for file in files)
+    columns = (
+        read_rows(lake.root / file.name, columns=["recorded_ns"])["recorded_ns"] for file in files
+    )
     return sum(pc.sum(pc.less_equal(column, known_ns)).as_py() or 0 for column in columns)

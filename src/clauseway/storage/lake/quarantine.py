@@ -63,7 +63,9 @@ def hold(connection: Connection, flawed: Iterable[Flawed], quarantined_ns: int) 
         digests = [one.digest for one in some]
         query = select(columns.digest, columns.state).where(columns.digest.in_(digests))
         states = {row.digest: row.state for row in connection.execute(query)}
-        fresh = {digest: one for digest, one in zip(digests, some, strict=True) if digest not in states}
+        fresh = {
+            digest: one for digest, one in zip(digests, some, strict=True) if digest not in states
+        }
         if fresh:
             rows = [_row_of(one, digest, quarantined_ns) for digest, one in fresh.items()]
             connection.execute(insert(schema.quarantine), rows)
@@ -90,10 +92,14 @@ def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: in
     columns = schema.quarantine.c
     for number in numbers:
         is_open = (columns.sequence == number) & (columns.state == OPEN)
-        connection.execute(update(schema.quarantine).where(is_open).values(state=state, ended_ns=ended_ns))
+        connection.execute(
+            update(schema.quarantine).where(is_open).values(state=state, ended_ns=ended_ns)
+        )
 
 
-def held(control: Control, *, with_ended: bool = False, numbers: Sequence[int] = (), limit: int = 0) -> list[Held]:
+def held(
+    control: Control, *, with_ended: bool = False, numbers: Sequence[int] = (), limit: int = 0
+) -> list[Held]:
     """The rows in quarantine in the order they came, by default only those still open; some of them, or at most so
     many."""
     columns = schema.quarantine.c

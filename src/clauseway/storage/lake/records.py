@@ -24,18 +24,28 @@ _ROWS = 20_000
 
 def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Interval]:
     """Each day that the files span, as an interval, in order; all, or those among some days."""
-    spans = {file.first_day + timedelta(n) for file in files for n in range((file.last_day - file.first_day).days + 1)}
+    spans = {
+        file.first_day + timedelta(n)
+        for file in files
+        for n in range((file.last_day - file.first_day).days + 1)
+    }
     return [Interval(day, day_after(day)) for day in sorted(spans) if days is None or day in days]
 
 
 def once(con: BaseBackend, files: Sequence[Path], days: Interval) -> Table:
     """The records of some days in these files. A column that no file knew yet is one of nulls."""
     usage = con.read_parquet([str(file) for file in files], union_by_name=True)
-    usage = usage.mutate(**{unit.column: ibis.null("int64") for unit in Unit if unit.column not in usage.columns})
-    usage = usage.mutate(**{name: ibis.null("string") for name, _type in LATER if name not in usage.columns})
+    usage = usage.mutate(
+        **{unit.column: ibis.null("int64") for unit in Unit if unit.column not in usage.columns}
+    )
+    usage = usage.mutate(
+        **{name: ibis.null("string") for name, _type in LATER if name not in usage.columns}
+    )
     usage = usage.filter(_.event_day >= days.begin, _.event_day < days.end)
     best_first = [_.status, _.recorded_ns, _.upstream_id]
-    ranked = usage.mutate(place=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first))
+    ranked = usage.mutate(
+        place=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first)
+    )
     return ranked.filter(_.place == 0).drop("place")
 
 
@@ -67,5 +77,7 @@ def records(control: Control, root: Path, days: Interval | None = None) -> Itera
         con = ibis.duckdb.connect()
         files = files_of(control, USAGE, day)
         require_sound(root, files)
-        in_order = once(con, [root / file.name for file in files], day).order_by(_.event_ns, _.request_id, _.attempt)
+        in_order = once(con, [root / file.name for file in files], day).order_by(
+            _.event_ns, _.request_id, _.attempt
+        )
         yield from con.con.sql(con.compile(in_order)).to_arrow_reader(_ROWS)

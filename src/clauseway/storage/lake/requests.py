@@ -22,7 +22,13 @@ def intent_rows(lake: Lake, request_id: str) -> list[Row]:
 
 def _rows(lake: Lake, kind: str, request_id: str) -> list[Row]:
     found: list[Row] = []
-    files = [file for file in files_of(lake.control, kind) if file.first_request <= request_id <= file.last_request]
+    files = [
+        file
+        for file in files_of(lake.control, kind)
+        if file.first_request <= request_id <= file.last_request
+    ]
     for file in lake.sound(files):
-        found += read_rows(lake.root / file.name, filters=[("request_id", "=", request_id)]).to_pylist()
+        found += read_rows(
+            lake.root / file.name, filters=[("request_id", "=", request_id)]
+        ).to_pylist()
     return sorted(found, key=lambda row: row["attempt"])

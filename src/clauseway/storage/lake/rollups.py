@@ -175,7 +175,11 @@ def sums_of(connection: Connection, days: Interval) -> list[Row]:
 def usage_by(control: Control, by: Sequence[str], days: Interval | None = None) -> list[Usage]:
     """The sums by some of hour, organisation, project, seller, cloud, region, product, model, in their order."""
     key = [_COLUMNS[name] for name in by]
-    query = select(*key, *(func.sum(_COLUMNS[name]).label(name) for name in _SUMS)).group_by(*key).order_by(*key)
+    query = (
+        select(*key, *(func.sum(_COLUMNS[name]).label(name) for name in _SUMS))
+        .group_by(*key)
+        .order_by(*key)
+    )
     if days is not None:
         query = query.where(_in(days))
     with control.reading() as connection:
@@ -184,7 +188,11 @@ def usage_by(control: Control, by: Sequence[str], days: Interval | None = None) 
                 key=tuple(str(row._mapping[name]) for name in by),
                 served=int(row._mapping["served"]),
                 failed=int(row._mapping["failed"]),
-                units={unit.column: int(row._mapping[unit.column]) for unit in Unit if row._mapping[unit.column]},
+                units={
+                    unit.column: int(row._mapping[unit.column])
+                    for unit in Unit
+                    if row._mapping[unit.column]
+                },
             )
             for row in connection.execute(query)
         ]
@@ -209,7 +217,9 @@ def scan(files: Sequence[Path], days: Interval) -> list[Row]:
     return list(con.to_pyarrow(summed.order_by("hour", *_DIMENSIONS)).to_pylist())
 
 
-def _days_again(usage: pa.Table, held: Sequence[LakeFile], root: Path) -> tuple[set[date], set[date]]:
+def _days_again(
+    usage: pa.Table, held: Sequence[LakeFile], root: Path
+) -> tuple[set[date], set[date]]:
     """The days on which an attempt of these rows is among them twice, or in a file too; and those on which a damaged
     file hides it.
 
@@ -217,8 +227,12 @@ def _days_again(usage: pa.Table, held: Sequence[LakeFile], root: Path) -> tuple[
     them; and what is imported is in no file, because its identity is new in the transaction that commits it.
     """
     pairs = usage.select(["request_id", "attempt", "event_day"])
-    counted = pairs.group_by(["request_id", "attempt", "event_day"], use_threads=False).aggregate([([], "count_all")])
-    days = set(pc.unique(counted.filter(pc.greater(counted["count_all"], 1))["event_day"]).to_pylist())
+    counted = pairs.group_by(["request_id", "attempt", "event_day"], use_threads=False).aggregate(
+        [([], "count_all")]
+    )
+    days = set(
+        pc.unique(counted.filter(pc.greater(counted["count_all"], 1))["event_day"]).to_pylist()
+    )
     pairs = pairs.filter(pc.less(pairs["request_id"], _FIRST_IMPORTED))
     unsure: set[date] = set()
     if pairs.num_rows == 0:
@@ -235,7 +249,12 @@ def _days_again(usage: pa.Table, held: Sequence[LakeFile], root: Path) -> tuple[
             unsure.update(_days_of(file))
             continue
         if there.num_rows:
-            both = pairs.join(there, ["request_id", "attempt", "event_day"], join_type="left semi", use_threads=False)
+            both = pairs.join(
+                there,
+                ["request_id", "attempt", "event_day"],
+                join_type="left semi",
+                use_threads=False,
+            )
             days |= set(pc.unique(both["event_day"]).to_pylist())
     return days, unsure
 
@@ -248,13 +267,19 @@ def _summed(usage: pa.Table) -> pa.Table:
     """The sums of rows in memory, of which no attempt is there twice."""
     counts = pc.is_in(usage["status"], pa.array([int(status) for status in SERVED], pa.int8()))
     columns = {name: usage[name].cast(pa.string()) for name in _DIMENSIONS}
-    columns["hour"] = pc.divide(usage["event_ns"], _HOUR_NS)  # not before 1970, so this is the floor
+    columns["hour"] = pc.divide(
+        usage["event_ns"], _HOUR_NS
+    )  # not before 1970, so this is the floor
     columns["served"] = pc.cast(counts, pa.int64())
     columns["failed"] = pc.cast(pc.invert(counts), pa.int64())
     for unit in Unit:
         columns[unit.column] = pc.if_else(counts, pc.fill_null(usage[unit.column], 0), 0)
     keys = ["hour", *_DIMENSIONS]
-    grouped = pa.table(columns).group_by(keys, use_threads=False).aggregate([(name, "sum") for name in _SUMS])
+    grouped = (
+        pa.table(columns)
+        .group_by(keys, use_threads=False)
+        .aggregate([(name, "sum") for name in _SUMS])
+    )
     return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
 
 

@@ -40,14 +40,18 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
     of_boot = (pc.field("request_id") >= first) & (pc.field("request_id") <= last)
     ends: dict[tuple[str, int], tuple[int, int]] = {}
     for file in _sealed_since(lake, USAGE, since_ns, first, last):
-        for row in read_rows(lake.root / file.name, columns=list(_END), filters=of_boot).to_pylist():
+        for row in read_rows(
+            lake.root / file.name, columns=list(_END), filters=of_boot
+        ).to_pylist():
             found = (row["status"], row["charge_picodollars"])
             key = (row["request_id"], row["attempt"])
             ends[key] = min(ends.get(key, found), found)
     attempts: dict[tuple[str, int], Attempt] = {}
     of_batches = batch_codes()
     for file in _sealed_since(lake, INTENTS, since_ns, first, last):
-        for row in read_rows(lake.root / file.name, columns=list(_INTENT), filters=of_boot).to_pylist():
+        for row in read_rows(
+            lake.root / file.name, columns=list(_INTENT), filters=of_boot
+        ).to_pylist():
             key = (row["request_id"], row["attempt"])
             status, charge = ends.get(key, (0, 0))
             attempts[key] = Attempt(
@@ -60,12 +64,16 @@ def attempts_of(lake: Lake, boot: str, since_ns: int) -> list[Attempt]:
     return list(attempts.values())
 
 
-def _sealed_since(lake: Lake, kind: str, since_ns: int, first: str, last: str) -> Sequence[LakeFile]:
+def _sealed_since(
+    lake: Lake, kind: str, since_ns: int, first: str, last: str
+) -> Sequence[LakeFile]:
     """The files sealed since an instant that may hold requests from the first to the last."""
     return lake.sound(
         [
             file
             for file in files_of(lake.control, kind)
-            if file.sealed_ns >= since_ns and file.first_request <= last and file.last_request >= first
+            if file.sealed_ns >= since_ns
+            and file.first_request <= last
+            and file.last_request >= first
         ]
     )

@@ -9,7 +9,15 @@ from ibis import _
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, Sale
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.usage import engine, places_of, priced_once, sale_of, sealed_usage, told_apart, told_by
+from clauseway.storage.lake.usage import (
+    engine,
+    places_of,
+    priced_once,
+    sale_of,
+    sealed_usage,
+    told_apart,
+    told_by,
+)
 from clauseway.values import Interval
 
 _CHUNK_ROWS = 20_000
@@ -44,7 +52,9 @@ def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]
         while rows := found.fetchmany(_CHUNK_ROWS):
             for values in rows:
                 row = dict(zip(names, values, strict=True))
-                units = {unit: int(row[unit.column]) for unit in Unit if row[unit.column] is not None}
+                units = {
+                    unit: int(row[unit.column]) for unit in Unit if row[unit.column] is not None
+                }
                 yield DaySum(
                     day=row["event_day"],
                     organisation=row["organisation"],

@@ -28,7 +28,16 @@ from clauseway.ledger import RevenueLine, SaleRecord
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS, batch_codes, lengthless_codes
 from clauseway.metering.units import CONTAINED_IN, WHOLES
-from clauseway.pricing import BATCH, DEFAULT_TIER, DIMENSIONS, Grain, PriceRow, PriceTable, Sale, UnknownPrice
+from clauseway.pricing import (
+    BATCH,
+    DEFAULT_TIER,
+    DIMENSIONS,
+    Grain,
+    PriceRow,
+    PriceTable,
+    Sale,
+    UnknownPrice,
+)
 from clauseway.pricing.conditions import CONTEXT, HOUR, HOURS_OF_WEEK
 from clauseway.storage.lake.columns import LATER, USAGE_SCHEMA
 from clauseway.storage.lake.files import LakeFile
@@ -108,7 +117,9 @@ def revenue(
         return _in_usd(rows, prices)
 
 
-def sales_in_order(lake: Lake, prices: PriceTable, day: date, in_no_base: Collection[str] = ()) -> list[SaleRecord]:
+def sales_in_order(
+    lake: Lake, prices: PriceTable, day: date, in_no_base: Collection[str] = ()
+) -> list[SaleRecord]:
     """The charges of one event day one by one, by event time and then record id. Raises UnknownPrice."""
     days = Interval(day, day_after(day))
     with engine() as con:
@@ -117,14 +128,21 @@ def sales_in_order(lake: Lake, prices: PriceTable, day: date, in_no_base: Collec
             return []
         grain = prices.grain(places_of(con, lake, days))
         units = [unit.column for unit in sorted(grain.units)]
-        wanted = dict.fromkeys(["event_ns", "request_id", "attempt", "event_day", *told_by(grain), *units])
+        wanted = dict.fromkeys(
+            ["event_ns", "request_id", "attempt", "event_day", *told_by(grain), *units]
+        )
         attempts = told_apart(priced_once(usage), grain).select(*wanted)
         charged = _charged(con, con.create_table("attempts", attempts, temp=True), prices, grain)
-        found = con.to_pyarrow(charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced"))
+        found = con.to_pyarrow(
+            charged.select(*SaleRecord.__struct_fields__, "currency", "unpriced")
+        )
         unpriced = set(pc.unique(found.filter(found["unpriced"])["product"]).to_pylist())
         if unpriced.difference(in_no_base):
             raise UnknownPrice(_missing(con, charged, grain, in_no_base))
-        rates = {currency: prices.usd(currency, day) for currency in pc.unique(found["currency"]).to_pylist()}
+        rates = {
+            currency: prices.usd(currency, day)
+            for currency in pc.unique(found["currency"]).to_pylist()
+        }
         return [
             SaleRecord(**row | {"amount": _exchanged(row["amount"], rates[currency])})
             for batch in found.drop_columns(["unpriced"]).to_batches(max_chunksize=_CHUNK_ROWS)
@@ -204,7 +222,10 @@ def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
     files = lake.sound(lake.usage_files(days))
     unsure = {day for file in files if not file.apart for day in _span(file)}
     apart = [file for file in files if unsure.isdisjoint(_span(file))]
-    again = sorted((file for file in files if not unsure.isdisjoint(_span(file))), key=lambda file: file.first_day)
+    again = sorted(
+        (file for file in files if not unsure.isdisjoint(_span(file))),
+        key=lambda file: file.first_day,
+    )
     stretches: list[list[LakeFile]] = []
     for file in again:
         if stretches and max(one.last_day for one in stretches[-1]) >= file.first_day:
@@ -237,7 +258,9 @@ def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interva
 def _once(usage: Table) -> Table:
     """Each attempt once. Where an attempt was recorded twice, what is known best stands (the lowest status)."""
     best_first = [_.status, _.recorded_ns, _.upstream_id]
-    ranked = usage.mutate(rank=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first))
+    ranked = usage.mutate(
+        rank=ibis.row_number().over(group_by=[_.request_id, _.attempt], order_by=best_first)
+    )
     return ranked.filter(_.rank == 0).drop("rank")
 
 
@@ -268,10 +291,14 @@ def told_apart(usage: Table, grain: Grain) -> Table:
     columns: dict[str, Value] = {
         "buyer": _one_of(usage.organisation.cast("string"), grain.buyers),
         "tier": _one_of(tier, grain.tiers),
-        "endpoint_name": ibis.cases(*((code == number, name) for name, number in names.items()), else_="")
+        "endpoint_name": ibis.cases(
+            *((code == number, name) for name, number in names.items()), else_=""
+        )
         if names
         else ibis.literal(""),
-        CONTEXT: ibis.cases(*((context > step, step + 1) for step in reversed(grain.steps)), else_=0)
+        CONTEXT: ibis.cases(
+            *((context > step, step + 1) for step in reversed(grain.steps)), else_=0
+        )
         if grain.steps
         else ibis.literal(0),
         HOUR: ibis.cases(*((hour == one, first) for one, first in grain.hours.items()), else_=-1)
@@ -307,12 +334,19 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
     priced = sorted({unit for row in rows for unit in row.prices})
     table = ibis.memtable(_price_table(rows, by, priced))
     on = [usage[name] == table[f"of_{name}"] for name in by]
-    joined = usage.left_join(table, [*on, usage.event_day >= table.begin, usage.event_day < table.end])
-    amounts = [_quantity(joined, unit, priced) * _price(joined, unit).fill_null(Decimal(0)) for unit in priced]
+    joined = usage.left_join(
+        table, [*on, usage.event_day >= table.begin, usage.event_day < table.end]
+    )
+    amounts = [
+        _quantity(joined, unit, priced) * _price(joined, unit).fill_null(Decimal(0))
+        for unit in priced
+    ]
     total = reduce(add, amounts) if amounts else ibis.literal(Decimal(0))
     unpriced = reduce(or_, (_lacks_price(joined, unit, priced) for unit in sorted(WHOLES)))
     return joined.mutate(
-        amount=total.cast("decimal(38, 12)"), unpriced=unpriced, currency=joined.price_currency.fill_null(USD)
+        amount=total.cast("decimal(38, 12)"),
+        unpriced=unpriced,
+        currency=joined.price_currency.fill_null(USD),
     )
 
 
@@ -325,7 +359,10 @@ def _missing(
     return [
         (sale_of(row), unit, row["event_day"])
         for unit in sorted(WHOLES)
-        for row in rows_of(con, charged.filter(_lacks_price(charged, unit, priced)).select(*by, "event_day").distinct())
+        for row in rows_of(
+            con,
+            charged.filter(_lacks_price(charged, unit, priced)).select(*by, "event_day").distinct(),
+        )
         if row["product"] not in in_no_base
     ]
 
@@ -370,12 +407,16 @@ def _price_table(rows: Sequence[PriceRow], by: Sequence[str], priced: Sequence[U
         ]
     )
     fields = {name: name.removesuffix("_name") for name in by}
-    columns: dict[str, Iterable[Any]] = {f"of_{name}": [getattr(row.sale, fields[name]) for row in rows] for name in by}
+    columns: dict[str, Iterable[Any]] = {
+        f"of_{name}": [getattr(row.sale, fields[name]) for row in rows] for name in by
+    }
     columns |= {"begin": [row.begin for row in rows], "end": [row.end for row in rows]}
     columns["price_currency"] = [row.currency for row in rows]
     for unit in priced:
         prices = [row.prices.get(unit) for row in rows]
-        columns[f"price_of_{unit.column}"] = [None if p is None else Decimal(p).scaleb(-12) for p in prices]
+        columns[f"price_of_{unit.column}"] = [
+            None if p is None else Decimal(p).scaleb(-12) for p in prices
+        ]
     return pa.table(columns, schema=schema)
 
 
