@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from clauseway import InvalidInput, KnownAt, open_agreement
 from clauseway.agreement import read_facts
-from clauseway.app.agreements.brief_page import Brief, markdown_of
 from clauseway.app.agreements.briefing import brief
-from clauseway.app.agreements.comparing import ChangedAnswer, compare_amendments, compare_days, expanded
-from clauseway.app.agreements.timelines import main_rights, png_of, rights_over_time, svg_of
+from clauseway.app.agreements.comparing import compare_amendments, compare_days
+from clauseway.app.agreements.timelines import main_rights, rights_over_time, svg_of
 from clauseway.decisions import Outcome, decide
 from clauseway.decisions.compare import Combination
+from clauseway.web.pictures import png_of
+from clauseway.wording.brief_page import Brief, markdown_of
+from clauseway.wording.changes import ChangedAnswer, expanded
 
 BUILT_IN = open_agreement()
 RENAMED = opened_from({name: renamed(text) for name, text in built_in_documents().items()})

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from clauseway.app.agreements.comparing import compare_days, expanded
+from clauseway.app.agreements.comparing import compare_days
 from clauseway.app.agreements.proving import claim_of, prove_claim
 from clauseway.app.agreements.timelines import main_rights, rights_over_time, svg_of
 from clauseway.app.books.settling import shares_of
@@ -20,6 +20,7 @@ from clauseway.decisions.proof import Within
 from clauseway.decisions.several import answer_of
 from clauseway.ledger import Inputs, RevenueLine, read_assumptions, settle
 from clauseway.values import Interval, InvalidInput, KnownAt
+from clauseway.wording.changes import expanded
 from two_agreements import documents
 
 DAY = date(2026, 6, 1)

@@ -7,6 +7,7 @@ inside it, so that it works without a network and prints as it looks.
 
     contexts   what a page needs to be told, and the protocol of who tells it
     timeline   rights over time to rectangles: pure arithmetic on days
+    pictures   rights and forecasts as SVG, and as PNG
     drawing    the templates, and how they write days and counts
     documents  a statement as one HTML file; `pdf` as PDF
     pages      routes and the ASGI application

@@ -1,24 +1,18 @@
-"""Rights over the years: as rows to read, and as a picture (SVG; PNG with the extra `charts`).
+"""Rights over the years: as rows to read, and as a picture.
 
 rights_over_time(opened, [question], known_at)                 rows to read
-svg_of(view), png_of(svg)                                      the picture
+svg_of(view)                                                   the picture (SVG)
 """
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from html import escape
 
 import msgspec
 
 from clauseway.agreement import Amendment, boundaries
-from clauseway.app.agreements.comparing import ChangeSentences
-from clauseway.app.agreements.rights import rights_of_interest
-from clauseway.app.agreements.wording import Wording
 from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import (
-    Decision,
     Outcome,
     Question,
     Span,
@@ -27,9 +21,14 @@ from clauseway.decisions import (
 )
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
 from clauseway.web import Timeline, TimelineMark, TimelineRow, TimelineSegment
-from clauseway.web.timeline import BAR_PX, Bar, Drawn, Row, drawn_of
+from clauseway.web.pictures import rights_svg
+from clauseway.wording.changes import ChangeSentences
+from clauseway.wording.names import Wording
+from clauseway.wording.rights import rights_of_interest
 
 LAST_YEAR = 2033
+# The picture names the day of a point of knowledge and leaves its time out.
+_DAY = len("2026-04-27")
 _NOT_YET = "No amendment is in force yet."
 
 
@@ -84,7 +83,7 @@ def rights_over_time(
 ) -> RightsOverTime:
     """Rights from the begin of one year to the end of another; by default from the first amendment's year to 2033."""
     begin, end = _extent(opened, known_at, first_year, last_year)
-    words = Wording.of(opened)
+    words = Wording.of(each_of(opened))
     return RightsOverTime(
         title=" · ".join(one.agreement.title for one in each_of(opened)),
         known_at=str(known_at),
@@ -154,7 +153,7 @@ def _spans(
             end=min(span.end, end),
             outcome=span.decision.outcome,
             clause=telling.wording.place(span.decision.reasons[0]),
-            why=_why(telling, span.decision),
+            why=telling.why(span.decision),
         )
         for span in spans
         if span.begin < end and span.end > begin
@@ -162,77 +161,9 @@ def _spans(
     return tuple(told)
 
 
-def _why(telling: ChangeSentences, decision: Decision) -> str:
-    """The deciding clause's words, behind what it takes, and what they do not say, such as the day of an end."""
-    conditions = ", and if ".join(
-        telling.condition(condition.term) for condition in decision.conditions
-    )
-    only_if = f"Only if {conditions}: " if conditions else ""
-    reason = decision.reasons[0]
-    return f"{only_if}{reason.text}{reason.note and f' ({reason.note})'}"
-
-
-# The picture
-
-_WIDTH_PX = 1120
-_MARGIN_PX = 28
-_HEAD_PX = 66
-_FOOT_PX = 44
-# What an outcome's name needs within its bar.
-_WORD_PX = 86
-# The picture names the day of a point of knowledge and leaves its time out.
-_DAY = len("2026-04-27")
-# A year's label needs this much; where years are narrower, some go without.
-_YEAR_PX = 40
-_FONT = "DejaVu Sans, Liberation Sans, Arial, sans-serif"
-_STYLE = f"""
-text {{ font-family: {_FONT}; font-size: 13px; fill: #1e1d1a }}
-.title {{ font-size: 18px; font-weight: bold }} .soft {{ font-size: 12px; fill: #625e55 }}
-.word {{ font-size: 12px; fill: #ffffff }} .grid {{ stroke: #d8d3c6 }}
-.mark {{ stroke: #7a2e1f; stroke-dasharray: 2 3 }} .mark-label {{ font-size: 12px; font-weight: bold; fill: #7a2e1f }}
-.permitted, .forbidden, .conditional {{ stroke: #fbfaf6 }}
-.permitted {{ fill: #1e6b62 }} .forbidden {{ fill: #9b3b2c }} .conditional {{ fill: #8a6110 }}
-.unstated {{ fill: #fbfaf6; stroke: #8d887c; stroke-dasharray: 3 2 }}
-"""
-# Outcomes differ in texture too, for those who see no difference in colour.
-_PATTERNS = """<defs>
-<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">\
-<rect width="1.6" height="6" fill="#ffffff" fill-opacity="0.22"/></pattern>
-<pattern id="dots" width="7" height="7" patternUnits="userSpaceOnUse">\
-<circle cx="3.5" cy="3.5" r="1.3" fill="#ffffff" fill-opacity="0.3"/></pattern>
-</defs>"""
-_TEXTURES = {Outcome.FORBIDDEN: "hatch", Outcome.CONDITIONAL: "dots"}
-
-
 def svg_of(view: RightsOverTime) -> str:
-    """The picture: one bar per right, the amendments marked, a legend. Every bar's title says the same in words."""
-    drawn = drawn_of(_strip(view), date.min)
-    height = _HEAD_PX + drawn.height + _FOOT_PX
-    years = f"{view.begin.year} to {view.end.year - 1}"
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH_PX}" height="{height}" '
-            f'viewBox="0 0 {_WIDTH_PX} {height}" role="img">',
-            f"<title>{escape(view.title)}, {years}</title>",
-            f"<style>{_STYLE}</style>",
-            _PATTERNS,
-            f'<rect width="{_WIDTH_PX}" height="{height}" fill="#fbfaf6"/>',
-            _text(_MARGIN_PX, 30, view.title, "title"),
-            _text(
-                _MARGIN_PX,
-                50,
-                f"Rights over time, {years}; known at {view.known_at[:_DAY]}",
-                "soft",
-            ),
-            f'<g transform="translate({_MARGIN_PX},{_HEAD_PX})">',
-            *_axis(drawn),
-            *(line for row in drawn.rows for line in _row(row)),
-            *(_text(_px(mark.x) + 3, mark.y, mark.label, "mark-label") for mark in drawn.marks),
-            "</g>",
-            *_legend(height - 18),
-            "</svg>\n",
-        ]
-    )
+    """Return the rights as a picture."""
+    return rights_svg(view.title, view.known_at[:_DAY], _strip(view))
 
 
 def _strip(view: RightsOverTime) -> Timeline:
@@ -258,77 +189,3 @@ def _strip(view: RightsOverTime) -> Timeline:
             TimelineMark(day=day, label=name, text=title) for name, day, title in view.amendments
         ),
     )
-
-
-def _px(percent: float) -> float:
-    return round(percent / 100 * (_WIDTH_PX - 2 * _MARGIN_PX), 1)
-
-
-def _text(x: float, y: float, text: str, kind: str = "") -> str:
-    named = f' class="{kind}"' if kind else ""
-    return f'<text x="{x}" y="{y}"{named}>{escape(text)}</text>'
-
-
-def _line(x: float, top: float, bottom: float, kind: str) -> str:
-    return f'<line x1="{x}" x2="{x}" y1="{top}" y2="{bottom}" class="{kind}"/>'
-
-
-def _axis(drawn: Drawn) -> Iterable[str]:
-    width = _px(drawn.years[1].x - drawn.years[0].x) if len(drawn.years) > 1 else _YEAR_PX
-    step = max(1, -(-_YEAR_PX // max(1, int(width))))
-    for index, year in enumerate(drawn.years):
-        yield _line(_px(year.x), drawn.top, drawn.axis_y, "grid")
-        if index % step == 0:
-            yield _text(_px(year.x) + 2, drawn.axis_y + 17, year.label, "soft")
-    for mark in drawn.marks:
-        yield _line(_px(mark.x), mark.y - 10, drawn.axis_y, "mark")
-
-
-def _row(row: Row) -> Iterable[str]:
-    # Written twice: the first, thick and in the paper's colour, keeps lines off the second.
-    yield (
-        f'<text y="{row.label_y}" stroke="#fbfaf6" stroke-width="4" stroke-linejoin="round">{escape(row.label)}</text>'
-    )
-    yield _text(0, row.label_y, row.label)
-    for bar in row.bars:
-        yield from _bar(row, bar)
-
-
-def _bar(row: Row, bar: Bar) -> Iterable[str]:
-    place = f'x="{_px(bar.x)}" width="{_px(bar.width)}" y="{row.bar_y}" height="{BAR_PX}"'
-    said = f"{row.label}: {bar.outcome}, {bar.begin} to {bar.end}. {bar.why}"
-    yield f"<g><title>{escape(said)}</title>"
-    yield f'<rect {place} class="{bar.outcome}"/>'
-    if texture := _TEXTURES.get(Outcome(bar.outcome)):
-        yield f'<rect {place} fill="url(#{texture})"/>'
-    if _px(bar.width) >= _WORD_PX:
-        kind = "soft" if bar.outcome == "unstated" else "word"
-        yield _text(_px(bar.x) + 7, row.bar_y + 14, bar.outcome, kind)
-    yield "</g>"
-
-
-def _legend(y: int) -> Iterable[str]:
-    for index, outcome in enumerate(Outcome):
-        x = _MARGIN_PX + index * 130
-        place = f'x="{x}" y="{y - 10}" width="26" height="12"'
-        yield f'<rect {place} class="{outcome}"/>'
-        if texture := _TEXTURES.get(outcome):
-            yield f'<rect {place} fill="url(#{texture})"/>'
-        yield _text(x + 34, y, outcome, "soft")
-
-
-def png_of(svg: str) -> bytes:
-    """The picture at twice its size. Raises InvalidInput where the library that draws it is not installed."""
-    try:
-        renderer = importlib.import_module("vl_convert")
-    except ModuleNotFoundError:
-        raise InvalidInput(
-            Problem(
-                what="no PNG can be drawn",
-                why="the library that draws it is not installed",
-                where="--png",
-                todo="Install it (pip install 'clauseway[charts]'), or write --svg, which needs nothing.",
-            )
-        ) from None
-    drawn: bytes = renderer.svg_to_png(svg, scale=2.0)
-    return drawn

@@ -1,8 +1,7 @@
-"""Looking ahead: from the settlements of a home, the shares of the agreement and what is assumed; and the picture."""
+"""Looking ahead: from the settlements of a home, the shares of the agreement and what is assumed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from html import escape
 
 import msgspec
 
@@ -11,15 +10,9 @@ from clauseway.app.books.settling import latest_settlements, shares_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, figures_of
 from clauseway.ledger import Settlement, read_assumptions
-from clauseway.ledger.forecast import (
-    Forecast,
-    Growth,
-    MonthAhead,
-    Outlook,
-    assumed_growth,
-    forecast,
-)
+from clauseway.ledger.forecast import Forecast, Growth, assumed_growth, forecast
 from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_percentage
+from clauseway.web.pictures import forecast_svg
 
 FIRST_YEAR, LAST_YEAR, THROUGH = 2000, 2100, 2030
 # A month in which everything doubles is growth; ten times is a slip of the pen, and so is losing more than all.
@@ -120,135 +113,6 @@ def _rate(text: str) -> Decimal:
     return rate
 
 
-# The picture
-
-_WIDTH, _PANEL, _HEAD, _FOOT = 1120, 300, 92, 50
-_LEFT, _RIGHT, _AXIS = 110, 30, 40
-_FONT = "DejaVu Sans, Liberation Sans, Arial, sans-serif"
-_STYLE = f"""
-text {{ font-family: {_FONT}; font-size: 13px; fill: #1e1d1a }}
-.title {{ font-size: 18px; font-weight: bold }} .soft {{ font-size: 12px; fill: #625e55 }}
-.head {{ font-weight: bold }} .grid {{ stroke: #d8d3c6 }} .range {{ fill: #1e6b62; fill-opacity: 0.18 }}
-.settled {{ fill: none; stroke: #1e6b62; stroke-width: 3 }}
-.likely {{ fill: none; stroke: #1e6b62; stroke-width: 2; stroke-dasharray: 6 4 }}
-.uncapped {{ fill: none; stroke: #8a6110; stroke-width: 1.5; stroke-dasharray: 2 3 }}
-.cap {{ stroke: #9b3b2c; stroke-width: 1.5 }} .cap-label {{ font-size: 12px; fill: #9b3b2c }}
-"""
-_MAGNITUDES = ((Decimal(10**9), "bn"), (Decimal(10**6), "m"), (Decimal(1000), "k"))
-
-
 def svg_of(view: Ahead) -> str:
-    """The picture: for each share what is due since its begin, settled and ahead, with its range and its cap."""
-    outlooks = [one for one in view.forecast.outlooks if one.months]
-    height = _HEAD + _PANEL * len(outlooks) + _FOOT
-    title = f"What is due, through {view.forecast.through}"
-    assumed = " · ".join(f"{one.name} = {one.in_words}" for one in view.forecast.assumptions)
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
-            f'viewBox="0 0 {_WIDTH} {height}" role="img">',
-            f"<title>{escape(title)}</title>",
-            f"<style>{_STYLE}</style>",
-            f'<rect width="{_WIDTH}" height="{height}" fill="#fbfaf6"/>',
-            _text(28, 30, title, "title"),
-            _text(
-                28,
-                50,
-                f"Settled through {view.forecast.last_settled}; USD since the share began",
-                "soft",
-            ),
-            _text(28, 68, f"Assumed: {assumed}", "soft"),
-            *(
-                line
-                for index, one in enumerate(outlooks)
-                for line in _panel(one, _HEAD + index * _PANEL)
-            ),
-            _text(28, height - 20, _legend(outlooks), "soft"),
-            "</svg>\n",
-        ]
-    )
-
-
-def _legend(outlooks: Sequence[Outlook]) -> str:
-    drawn = any(not one.growth.is_assumed for one in outlooks)
-    band = "10th to 90th of each hundred paths" if drawn else "assumed low to high"
-    return f"line: settled · dashes: middle · band: {band} · dots: without the cap"
-
-
-def _panel(one: Outlook, top: int) -> Iterable[str]:
-    """One share: axes, band, lines, cap."""
-    months = one.months
-    most = max(month.due.high for month in months)
-    near = one.cap is not None and one.cap <= most * 2
-    highest = max([most, *([one.cap] if near and one.cap is not None else [])]) or Decimal(1)
-    step = (_WIDTH - _LEFT - _RIGHT) / max(len(months) - 1, 1)
-    bottom = top + _PANEL - _AXIS
-
-    def x(index: int) -> float:
-        return round(_LEFT + index * step, 1)
-
-    def y(amount: Decimal) -> float:
-        part = min(float(amount / highest), 1.0)
-        return round(bottom - part * (_PANEL - _AXIS - 40), 1)
-
-    yield _text(28, top + 12, f"{one.payer} pays {one.payee}: {one.term}", "head")
-    for index, month in enumerate(months):
-        if month.month.endswith("-01") or index == 0:
-            yield f'<line x1="{x(index)}" x2="{x(index)}" y1="{top + 30}" y2="{bottom}" class="grid"/>'
-            yield _text(x(index) + 2, bottom + 16, month.month[:4], "soft")
-    for part in (Decimal(0), highest / 2, highest):
-        yield f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(part)}" y2="{y(part)}" class="grid"/>'
-        yield _text(28, y(part) + 4, _short(part), "soft")
-    ahead = [index for index, month in enumerate(months) if not month.is_settled]
-    since = max(0, min(ahead, default=len(months)) - 1)
-    if ahead:
-        later = range(since, len(months))
-        band = [(x(i), y(months[i].due.high)) for i in later]
-        band += [(x(i), y(months[i].due.low)) for i in reversed(later)]
-        yield f'<polygon points="{_points(band)}" class="range"/>'
-        yield _curve([(x(i), y(months[i].due.mid)) for i in later], "likely", _said(months, one))
-        if any(month.uncapped.mid != month.due.mid for month in months):
-            inside = [i for i in range(len(months)) if months[i].uncapped.mid <= highest]
-            yield _curve(
-                [(x(i), y(months[i].uncapped.mid)) for i in inside], "uncapped", "without the cap"
-            )
-    past = [index for index, month in enumerate(months) if month.is_settled]
-    yield _curve([(x(i), y(months[i].due.mid)) for i in past], "settled", "settled")
-    if len(past) == 1:
-        yield f'<circle cx="{x(past[0])}" cy="{y(months[past[0]].due.mid)}" r="4" fill="#1e6b62"/>'
-    if near and one.cap is not None:
-        yield f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(one.cap)}" y2="{y(one.cap)}" class="cap"/>'
-        yield _text(
-            _LEFT + 6, y(one.cap) - 5, f"cap {_short(one.cap)} ({one.cap_name})", "cap-label"
-        )
-    elif one.cap is not None:
-        yield _text(
-            _LEFT + 6, top + 42, f"cap {_short(one.cap)} ({one.cap_name}), far above", "cap-label"
-        )
-
-
-def _said(months: Sequence[MonthAhead], one: Outlook) -> str:
-    last = months[-1].due
-    return (
-        f"{one.term} by {months[-1].month}: {last.mid:,.2f} ({last.low:,.2f} to {last.high:,.2f})"
-    )
-
-
-def _curve(points: Sequence[tuple[float, float]], kind: str, said: str) -> str:
-    return f'<polyline points="{_points(points)}" class="{kind}"><title>{escape(said)}</title></polyline>'
-
-
-def _points(points: Iterable[tuple[float, float]]) -> str:
-    return " ".join(f"{x},{y}" for x, y in points)
-
-
-def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text x="{x}" y="{y}" class="{kind}">{escape(text)}</text>'
-
-
-def _short(amount: Decimal) -> str:
-    """38 bn, 1.5 m, 120."""
-    for size, word in _MAGNITUDES:
-        if abs(amount) >= size:
-            return f"{(amount / size):.1f} {word}".replace(".0 ", " ")
-    return f"{amount:.2f}"
+    """Return the forecast as a picture."""
+    return forecast_svg(view.forecast)

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.agreements.brief_page import markdown_of
 from clauseway.app.agreements.briefing import brief
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
 from clauseway.cli.output import print_json
+from clauseway.wording.brief_page import markdown_of
 
 
 def command(

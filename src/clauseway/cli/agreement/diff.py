@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.agreements.comparing import Comparison, compare_amendments, compare_days
+from clauseway.app.agreements.comparing import compare_amendments, compare_days
 from clauseway.app.opening.library import OpenAgreement, known_point, readings_of
 from clauseway.app.opening.several import Opened
 from clauseway.cli import options
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.values import InvalidInput, Problem, parse_day
+from clauseway.wording.changes import Comparison
 
 
 def command(

@@ -11,7 +11,6 @@ from rich.text import Text
 from clauseway.app.agreements.timelines import (
     RightsOverTime,
     main_rights,
-    png_of,
     rights_over_time,
     svg_of,
 )
@@ -19,6 +18,7 @@ from clauseway.app.opening.library import known_point, readings_of
 from clauseway.cli import options
 from clauseway.cli.output import console, outcome_style, print_json
 from clauseway.values import InvalidInput, Problem
+from clauseway.web.pictures import png_of
 
 
 def command(

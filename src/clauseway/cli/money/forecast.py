@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from clauseway.app.agreements.timelines import png_of
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.reports.forecasting import THROUGH, Ahead, look_ahead, svg_of
@@ -19,6 +18,7 @@ from clauseway.cli.beside_text import cents, print_assumed
 from clauseway.cli.output import console, print_indented, print_json
 from clauseway.ledger.forecast import Outlook, Range
 from clauseway.values import InvalidInput, Problem
+from clauseway.web.pictures import png_of
 
 
 def command(

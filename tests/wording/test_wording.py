@@ -6,10 +6,10 @@ from itertools import chain, combinations
 import pytest
 
 from clauseway import open_agreement
-from clauseway.app.agreements.wording import Wording, listed, sentence
+from clauseway.wording.names import Wording, listed, sentence
 
 BUILT_IN = open_agreement()
-WORDS = Wording.of(BUILT_IN)
+WORDS = Wording.of([BUILT_IN])
 CLOUDS = ("aws", "azure", "google-cloud", "oci", "openai-own")
 
 

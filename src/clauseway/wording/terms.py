@@ -23,8 +23,8 @@ from clauseway.agreement import (
 )
 from clauseway.agreement.actions import CONTRACT, LICENSE, SELL, SERVE, USE
 from clauseway.agreement.terms import ANY_TERM, ANYONE, MILESTONE, AnyTerm, Traded
-from clauseway.app.agreements.wording import Wording, listed, ordered
 from clauseway.decisions.question import CLOUD_ACTIONS
+from clauseway.wording.names import Wording, listed, ordered
 
 _DOING = {
     SERVE: "serving",

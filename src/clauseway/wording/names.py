@@ -12,9 +12,8 @@ import msgspec
 
 from clauseway.agreement import Agreement, Clause, FactRegister
 from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
-from clauseway.app.opening.several import Opened, each_of
 from clauseway.catalog import ELSEWHERE, Catalog
-from clauseway.decisions import Question, Reason
+from clauseway.decisions import Asked, Question, Reason, joint_catalog
 from clauseway.values import Citation
 
 # "any cloud but A and B" is easier to read than a list of the others; with three exceptions it is no longer.
@@ -39,17 +38,20 @@ class Wording(msgspec.Struct, frozen=True):
     spelled: Mapping[str, str]
 
     @classmethod
-    def of(cls, opened: Opened) -> "Wording":
-        each = each_of(opened)
-        prose = "\n".join(line for one in each for line in _prose(one.agreement, one.facts))
-        parties = {name: _spelled(name, prose) for name in sorted(opened.catalog.parties)}
+    def of(cls, each: Sequence[Asked]) -> "Wording":
+        """Return the wording of agreements that are asked together, one or several."""
+        catalog = (
+            each[0].catalog if len(each) == 1 else joint_catalog([asked.catalog for asked in each])
+        )
+        prose = "\n".join(line for asked in each for line in _prose(asked.agreement, asked.facts))
+        parties = {name: _spelled(name, prose) for name in sorted(catalog.parties)}
         if any(spelled != name for name, spelled in parties.items()):
             # A party that the prose never names is written like those that it does.
             parties = {
                 name: name.capitalize() if name == said else said for name, said in parties.items()
             }
-        clouds = {name: _spelled(name, prose) for name in sorted(opened.catalog.clouds)}
-        return cls(tuple(one.agreement for one in each), opened.catalog, {**clouds, **parties})
+        clouds = {name: _spelled(name, prose) for name in sorted(catalog.clouds)}
+        return cls(tuple(asked.agreement for asked in each), catalog, {**clouds, **parties})
 
     def name(self, identifier: str) -> str:
         return self.spelled.get(identifier, identifier)

@@ -1,0 +1,413 @@
+"""An amendment on a page: what happened, why it matters, key numbers, quick answers; each sentence with its place.
+
+Everything is told from the amendment's terms and changes, from what is answered otherwise, and from the facts; nothing
+is written about any one agreement. What a term leaves to prose (an undertaking) is quoted.
+
+    brief_of(asked, sides, comparison, known_at)   → Brief
+    markdown_of(brief)                             → the page (`brief_page`)
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+
+import msgspec
+
+from clauseway.agreement import (
+    Agreement,
+    Amendment,
+    Answer,
+    Change,
+    Choice,
+    Clause,
+    Commitment,
+    Fact,
+    Grant,
+    Launch,
+    Milestone,
+    Offer,
+    PartyAdded,
+    ProductAdded,
+    RevenueShareTerm,
+    Stake,
+    TermState,
+    in_force,
+)
+from clauseway.agreement.terms import AnyTerm
+from clauseway.decisions import Asked, Decision, Outcome, Question, Span, decide, timeline
+from clauseway.decisions.compare import Side, compare
+from clauseway.values import FOREVER, Citation, KnownAt
+from clauseway.wording.brief_page import Brief, Number, QuickAnswer, Said
+from clauseway.wording.changes import ChangeSentences, Comparison
+from clauseway.wording.names import Wording, passages_of, sentence
+from clauseway.wording.rights import rights_of_interest
+from clauseway.wording.terms import TermWording, sentences, under_readings, until
+
+# A page is read; the rest is a command away.
+_CHANGES_MAX = 8
+_YES = {
+    Outcome.PERMITTED: "yes",
+    Outcome.FORBIDDEN: "no",
+    Outcome.CONDITIONAL: "on a condition",
+    Outcome.UNSTATED: "nothing stated",
+}
+
+
+def brief_of(
+    asked: Asked, sides: tuple[Side, Side], comparison: Comparison, facts_known_at: KnownAt
+) -> Brief:
+    """Return the last amendment of the second side in brief.
+
+    `sides` are the text without the amendment and with it, and `comparison` what changes between them. Facts since the
+    amendment are those known at `facts_known_at`.
+    """
+    before, after = sides
+    amendment = after.agreement.amendments[-1]
+    words = Wording.of([asked])
+    sentences_ = _BriefSentences(
+        words, TermWording(words, after.readings), amendment, before, after
+    )
+    page = Brief(
+        amendment=amendment.id,
+        title=amendment.title,
+        agreement=asked.agreement.title,
+        announced=amendment.announced,
+        effective=amendment.effective,
+        known_at=str(after.known_at),
+        what_happened=tuple(sentences_.what_happened()),
+        why_it_matters=(*sentences_.changes(comparison), *sentences_.readings()),
+        key_numbers=tuple(sentences_.numbers(comparison)),
+        quick_answers=tuple(sentences_.answers(asked)),
+        since_then=tuple(sentences_.since_then(asked, facts_known_at)),
+        sources={},
+    )
+    return msgspec.structs.replace(page, sources=_cited(page, asked.agreement))
+
+
+def _cited(told: Brief, agreement: Agreement) -> dict[str, str]:
+    places = [said.place for said in (*told.what_happened, *told.why_it_matters, *told.since_then)]
+    places += [number.place for number in told.key_numbers] + [
+        answer.place for answer in told.quick_answers
+    ]
+    cited = {source for place in places for source in place.partition("; ")[2].split(", ")}
+    return {
+        source: "; ".join([text, *_passages(agreement, told.amendment, source)])
+        for source, text in agreement.sources.items()
+        if source in cited
+    }
+
+
+def _passages(agreement: Agreement, amendment: str, source: str) -> Iterable[str]:
+    """Return the passages of a source on which an amendment's terms and changes rest, each once."""
+    [found] = [one for one in agreement.amendments if one.id == amendment]
+    timed: tuple[AnyTerm | Change, ...] = (*found.terms, *found.changes)
+    named = [
+        passage
+        for one in timed
+        for passage in passages_of(one.citation.source, source, agreement.sources)
+    ]
+    return dict.fromkeys(named)
+
+
+class _BriefSentences(msgspec.Struct, frozen=True):
+    """One amendment, told in one agreement's names: the text without it and with it."""
+
+    words: Wording
+    terms: TermWording
+    amendment: Amendment
+    before: Side
+    after: Side
+
+    # What happened
+
+    def what_happened(self) -> Iterator[Said]:
+        """Clause by clause: what it ends or moves, what it begins, what it leaves to prose."""
+        clauses = self.amendment.clauses
+        ends = [*(clause.line for clause in clauses[1:]), FOREVER.toordinal()]
+        for clause, end in zip(clauses, ends, strict=True):
+            changes = [
+                one for one in self.amendment.changes if clause.line <= one.citation.line < end
+            ]
+            terms = [one for one in self.amendment.terms if clause.line <= one.citation.line < end]
+            for change in changes:
+                yield from self._change(change, {term.kind for term in terms})
+            for term in terms:
+                yield self._said(self.terms.term(term), term.citation)
+            if not clause.formalised:
+                yield self._prose(clause)
+
+    def _said(self, text: str, at: Citation) -> Said:
+        return Said(text=f"{sentence(text)}.", place=self.words.place(at))
+
+    def _prose(self, clause: Clause) -> Said:
+        place = f"{self.amendment.id} {clause.number}, {self.amendment.document}:{clause.line}"
+        return Said(
+            text=f"{sentences(clause.text)} (This stands in prose only; no decision rests on it.)",
+            place=place,
+        )
+
+    def _change(self, change: Change, replaced_by: set[str]) -> Iterator[Said]:
+        under = under_readings(change.under)
+        in_force_before = [state.term for state in self._states_before() if state.in_force]
+        ended = [term for term in in_force_before if term.id in change.ends]
+        for kind in dict.fromkeys(term.kind for term in ended):
+            alike = [term for term in ended if term.kind == kind]
+            several = len({self.terms.what(term) for term in alike}) > 1
+            replaced = "are replaced" if several else "is replaced"
+            ends = replaced if kind in replaced_by else "end" if several else "ends"
+            yield self._said(f"{self.terms.nouns(alike)} {ends}{under}", change.citation)
+        moved = [term for term in in_force_before if term.id in change.sets_end]
+        if moved:
+            lasts = "last" if len(moved) > 1 else "lasts"
+            yield self._said(
+                f"{self.terms.nouns(moved)} now {lasts}{until(change)}{under}", change.citation
+            )
+
+    def _states_before(self) -> tuple[TermState, ...]:
+        side = self.before
+        return in_force(
+            side.agreement,
+            side.facts.known(side.known_at),
+            side.as_of,
+            side.known_at,
+            side.readings,
+        ).states
+
+    # Why it matters
+
+    def changes(self, comparison: Comparison) -> Iterator[Said]:
+        """What is answered otherwise, the widest of the named parties' first."""
+        for group in comparison.groups[:_CHANGES_MAX]:
+            told = group.sentence.removesuffix(f": {group.before} → {group.after}")
+            yield Said(text=f"{told}. Before: {group.before}.", place=group.place)
+        left = comparison.groups[_CHANGES_MAX:]
+        if left:
+            count = sum(group.count for group in left)
+            also = (
+                "One more group of answers changes"
+                if len(left) == 1
+                else f"{len(left)} more groups of answers change"
+            )
+            command = f"clauseway diff {self.amendment.id}"
+            yield Said(
+                text=f"{also} ({count:,} combinations); `{command}` tells all.", place=self._whole()
+            )
+        if not comparison.groups:
+            yield Said(text="Nothing that can be asked is answered otherwise.", place=self._whole())
+
+    def _whole(self) -> str:
+        """The place of what rests on the amendment as a whole."""
+        return f"{self.amendment.id}, {self.amendment.document}"
+
+    def readings(self) -> Iterator[Said]:
+        """The readings that the amendment's own words leave open, and how many answers each turns."""
+        for name in self._readings_open():
+            reading = self.after.agreement.readings[name]
+            chosen = self.after.readings[name]
+            for option in reading.options:
+                if option != chosen:
+                    read = msgspec.structs.replace(
+                        self.after, readings={**self.after.readings, name: option}
+                    )
+                    turned = len(compare(self.after, read, self.words.catalog))
+                    says = sentences(reading.citation.text)
+                    place = self.words.place(reading.citation)
+                    yield Said(
+                        text=f"{says} {_turned(turned, f'{name}={option}', chosen)}", place=place
+                    )
+
+    def _readings_open(self) -> list[str]:
+        timed: tuple[AnyTerm | Change, ...] = (*self.amendment.terms, *self.amendment.changes)
+        named = [name for one in timed for name in one.under]
+        choices = [
+            getattr(term, field)
+            for term in self.amendment.terms
+            for field in term.__struct_fields__
+        ]
+        named += [
+            choice.reading for choice in choices if isinstance(choice, Choice) and choice.reading
+        ]
+        return sorted(set(named))
+
+    # Key numbers
+
+    def numbers(self, comparison: Comparison) -> Iterator[Number]:
+        """Days, counts, holdings, and the figures that its terms rest on."""
+        whole, read = self._whole(), self.after.readings.items()
+        yield Number(what="announced", value=str(self.amendment.announced), place=whole)
+        yield Number(what="in effect from", value=str(self.amendment.effective), place=whole)
+        begun = sum(1 for term in self.amendment.terms if term.under.items() <= read)
+        yield Number(what="terms that begin", value=str(begun), place=whole)
+        ended = {
+            term
+            for change in self.amendment.changes
+            if change.under.items() <= read
+            for term in change.ends
+        }
+        count = sum(
+            1 for state in self._states_before() if state.in_force and state.term.id in ended
+        )
+        yield Number(what="terms that end", value=str(count), place=whole)
+        yield Number(what="answers that change", value=f"{len(comparison.changed):,}", place=whole)
+        turned = Counter((change.before, change.after) for change in comparison.changed)
+        for (before, after), number in sorted(turned.items(), key=lambda item: -item[1]):
+            yield Number(what=f"of these, {before} → {after}", value=f"{number:,}", place=whole)
+        for term in self.amendment.terms:
+            yield from self._figures_of(term)
+        yield from self._context()
+
+    def _context(self) -> Iterator[Number]:
+        """What was reported around the agreement since the amendment before this one."""
+        *earlier, _ = self.after.agreement.amendments
+        since = earlier[-1].effective if earlier else date.min
+        for note in self.after.agreement.context:
+            if since < note.day <= self.amendment.effective:
+                what = sentences(note.citation.text).removesuffix(".")
+                place = self.words.place(note.citation)
+                yield Number(
+                    what=f"{note.day}: {what}",
+                    value=note.value or "no effect on any answer",
+                    place=place,
+                )
+
+    def _figures_of(self, term: AnyTerm) -> Iterator[Number]:
+        place, words = self.words.place(term.citation), self.words
+        if term.through is not None:
+            yield Number(
+                what=f"last day of {self.terms.nouns([term])}", value=str(term.through), place=place
+            )
+        match term:
+            case Stake():
+                what = f"{words.name(term.holder)}'s stake in {words.name(term.of)}"
+                yield Number(what=what, value=term.about, place=place)
+            case Commitment():
+                what = f"what {words.name(term.party)} commits to {words.name(term.to)}"
+                yield Number(what=what, value=term.about, place=place)
+            case RevenueShareTerm():
+                direction = f"{words.name(term.payer)} to {words.name(term.payee)}"
+                yield Number(
+                    what=f"percentage, {direction}", value=self._figure(term.rate), place=place
+                )
+                if term.cap:
+                    yield Number(
+                        what=f"total cap, {direction}", value=self._figure(term.cap), place=place
+                    )
+
+    def _figure(self, name: str) -> str:
+        figure = self.after.agreement.figures.get(name)
+        if figure is None:
+            return _readable(name)  # the term states it
+        if figure.standing == "reported":
+            return f"not disclosed; {_readable(figure.value)} was reported (`{name}`)"
+        if figure.standing == "placeholder":
+            return f"not disclosed; no value was reported, {_readable(figure.value)} is a placeholder (`{name}`)"
+        return f"not disclosed; {_readable(figure.value)} is assumed (`{name}`)"
+
+    # Quick answers
+
+    def answers(self, asked: Asked) -> Iterator[QuickAnswer]:
+        """The agreement's main rights, where this amendment changes or decides the answer."""
+        text = Asked(self.after.agreement, asked.catalog, asked.facts)
+        for right in rights_of_interest(text, self.after.known_at):
+            question = msgspec.structs.replace(
+                right.question, as_of=self.after.as_of, readings=self.after.readings
+            )
+            was, now = (self._decided(side, asked, question) for side in (self.before, self.after))
+            if was.outcome != now.outcome or now.reasons[0].amendment == self.amendment.id:
+                yield QuickAnswer(
+                    question=self.words.may(question),
+                    answer=self._answer(was, now, self._next(asked, question)),
+                    outcome=now.outcome,
+                    before=was.outcome,
+                    place=self.words.place(now.reasons[0]),
+                )
+
+    def _decided(self, side: Side, asked: Asked, question: Question) -> Decision:
+        return decide(side.agreement, asked.catalog, side.facts, question)
+
+    def _next(self, asked: Asked, question: Question) -> Span | None:
+        """When the answer next changes, as known on that day."""
+        facts = self.after.facts.known(self.after.known_at)
+        spans = timeline(self.after.agreement, asked.catalog, facts, question)
+        now = [span.decision.outcome for span in spans if span.begin <= question.as_of < span.end]
+        return next(
+            (one for one in spans if one.begin > question.as_of and one.decision.outcome != now[0]),
+            None,
+        )
+
+    def _answer(self, was: Decision, now: Decision, later: Span | None) -> str:
+        telling = ChangeSentences(self.words, self.after.readings)
+        conditions = telling.conditions(now)
+        answer = {
+            Outcome.PERMITTED: "Yes",
+            Outcome.FORBIDDEN: "No",
+            Outcome.CONDITIONAL: f"Only if {conditions}",
+            Outcome.UNSTATED: "Nothing is stated",
+        }[now.outcome]
+        until = ""
+        if later is not None:
+            then = {Outcome.PERMITTED: "yes", Outcome.FORBIDDEN: "no"}.get(
+                later.decision.outcome, "otherwise"
+            )
+            until = f", through {later.begin - timedelta(days=1)}; then {then}"
+        before = f" Before: {_YES[was.outcome]}." if was.outcome != now.outcome else " As before."
+        turns = "".join(
+            f" With {turn.reading}={turn.option}: {_YES[turn.outcome]}." for turn in now.turns_on
+        )
+        return f"{answer}{until}.{before}{turns}"
+
+    # Since then
+
+    def since_then(self, asked: Asked, known_at: KnownAt) -> Iterator[Said]:
+        """The facts known of the days from this amendment to the next, without what was corrected."""
+        later = [
+            one.effective
+            for one in asked.agreement.amendments
+            if one.effective > self.amendment.effective
+        ]
+        until = min(later, default=FOREVER)
+        for fact in sorted(asked.facts.known(known_at).facts, key=lambda fact: fact.effective):
+            if self.amendment.effective <= fact.effective < until and (told := self._fact(fact)):
+                yield self._said(f"On {fact.effective} {told}", fact.citation)
+
+    def _fact(self, fact: Fact) -> str:
+        """What a fact says; nothing of a retraction, which only hides another."""
+        words = self.words
+        match fact:
+            case Launch():
+                stage = {"announced": "was announced for", "preview": "went into preview on"}
+                return f"{fact.product} {stage.get(fact.stage, 'became available on')} {words.name(fact.cloud)}"
+            case Answer():
+                can, will = (
+                    "can" if fact.can else "cannot",
+                    "declines" if fact.declines else "chooses",
+                )
+                return f"it was answered that the first cloud {can} support {fact.product} and {will} to"
+            case Offer():
+                return f"what is called {fact.subject} was offered{' and passed on' if fact.passed else ''}"
+            case Grant():
+                return f"{words.name(fact.party)} was granted {fact.product}"
+            case ProductAdded():
+                return f"{fact.product} was added to {fact.class_}"
+            case PartyAdded():
+                return f"{words.name(fact.party)} was added"
+            case Milestone():
+                return "the milestone's verification took effect"
+        return ""
+
+
+def _turned(count: int, read: str, chosen: str) -> str:
+    if not count:
+        return f"No answer of that day turns on it ({read} instead of {chosen})."
+    answers = (
+        "one answer of that day would be another"
+        if count == 1
+        else f"{count:,} answers of that day would be others"
+    )
+    return f"With {read} instead of {chosen}, {answers}."
+
+
+def _readable(value: str) -> str:
+    """Long numbers in groups of three digits."""
+    return re.sub(r"\d{5,}", lambda digits: f"{int(digits[0]):,}", value)

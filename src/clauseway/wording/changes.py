@@ -1,0 +1,271 @@
+"""Changes in words: groups of combinations that are answered differently, as sentences with their clauses."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement import Agreement, Ownership, Precedence, RefusalRight, Term
+from clauseway.agreement.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.agreement.checks import uses
+from clauseway.decisions import Asked, Decision, Outcome, Reason, own_options
+from clauseway.decisions.compare import Box, Combination, OutcomeChange, Side, grouped
+from clauseway.decisions.joint import JointSide
+from clauseway.wording.names import Wording, listed, ordered, sentence
+
+_VERBS = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
+
+
+class ComparedSide(msgspec.Struct, frozen=True, kw_only=True):
+    """One side: up to which amendment (empty for all that is known), as of a day, as known at a point."""
+
+    up_to: str
+    as_of: date
+    known_at: str
+
+    def __str__(self) -> str:
+        up_to = f"{self.up_to}, " if self.up_to else ""
+        return f"{up_to}as of {self.as_of}, known at {self.known_at}"
+
+
+class ChangedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A combination that is answered otherwise, and the places that decide it before and after."""
+
+    action: str
+    party: str
+    to: str
+    product: str
+    cloud: str
+    segment: str
+    before: Outcome
+    after: Outcome
+    was_because: str
+    because: str
+    seller: str = ""
+    region: str = ""
+
+
+class ChangeGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Combinations that changed alike: every combination of these members. `sentence` says so, `place` cites it."""
+
+    sentence: str
+    place: str
+    actions: tuple[str, ...]
+    parties: tuple[str, ...]
+    to: tuple[str, ...]
+    products: tuple[str, ...]
+    clouds: tuple[str, ...]
+    segments: tuple[str, ...]
+    before: Outcome
+    after: Outcome
+    conditions: tuple[str, ...]
+    because: Reason
+    count: int
+    sellers: tuple[str, ...] = ("",)
+    regions: tuple[str, ...] = ("",)
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two sides and all that is answered otherwise. The groups expand to exactly `changed`."""
+
+    before: ComparedSide
+    after: ComparedSide
+    groups: tuple[ChangeGroup, ...]
+    changed: tuple[ChangedAnswer, ...]
+
+
+def comparison_of(
+    each: Sequence[Asked],
+    changes: Sequence[OutcomeChange],
+    sides: Sequence[Side | JointSide],
+    labels: Sequence[str],
+) -> Comparison:
+    """Return two sides with every change between them, in words. `labels` name what each side goes up to."""
+    words = ChangeSentences(Wording.of(each), sides[1].readings)
+    before, after = (
+        ComparedSide(up_to=label, as_of=side.as_of, known_at=str(side.known_at))
+        for side, label in zip(sides, labels, strict=True)
+    )
+    return Comparison(
+        before=before,
+        after=after,
+        groups=tuple(map(words.group, words.in_order(grouped(changes)))),
+        changed=tuple(
+            ChangedAnswer(
+                **msgspec.structs.asdict(change.combination),
+                before=change.before,
+                after=change.after,
+                was_because=words.wording.place(change.was_because),
+                because=words.wording.place(change.because),
+            )
+            for change in changes
+        ),
+    )
+
+
+def expanded(groups: Sequence[ChangeGroup]) -> set[Combination]:
+    """Every combination that the groups stand for."""
+    return {combination for group in groups for combination in _box(group).combinations()}
+
+
+def _box(group: ChangeGroup) -> Box:
+    return Box(**{field: getattr(group, field) for field in Box.__struct_fields__})
+
+
+# How a change is told, by the outcomes before and after: between who and what, and behind what.
+_TOLD = {
+    (Outcome.UNSTATED, Outcome.PERMITTED): ("may", ""),
+    (Outcome.FORBIDDEN, Outcome.PERMITTED): ("may now", ""),
+    (Outcome.CONDITIONAL, Outcome.PERMITTED): ("may now", " without condition"),
+    (Outcome.UNSTATED, Outcome.FORBIDDEN): ("may not", ""),
+    (Outcome.PERMITTED, Outcome.FORBIDDEN): ("may no longer", ""),
+    (Outcome.CONDITIONAL, Outcome.FORBIDDEN): ("may no longer", ", not even on a condition"),
+    (Outcome.UNSTATED, Outcome.CONDITIONAL): ("may", ", if"),
+    (Outcome.FORBIDDEN, Outcome.CONDITIONAL): ("may now", ", if"),
+    (Outcome.PERMITTED, Outcome.CONDITIONAL): ("may", " only if"),
+}
+
+
+class ChangeSentences(msgspec.Struct, frozen=True):
+    """Says what a box of changes means, in the agreements' names. What `readings` leaves open is read by default."""
+
+    wording: Wording
+    readings: Mapping[str, str]
+
+    def in_order(self, boxes: Sequence[Box]) -> list[Box]:
+        """The owner's first, then those of others whom the text names; by action, the widest first."""
+        owners = set(owners_of(self.wording.agreements))
+        principals = parties_named(self.wording)
+
+        def rank(box: Box) -> tuple[object, ...]:
+            first = ordered(box.actions)[0]
+            outside = not owners & set(box.parties), not set(box.parties) <= principals
+            return (*outside, ACTIONS.index(first), -len(box))
+
+        return sorted(boxes, key=rank)
+
+    def group(self, box: Box) -> ChangeGroup:
+        return ChangeGroup(
+            sentence=self.sentence(box),
+            place=self.wording.place(box.because),
+            count=len(box),
+            **{field: getattr(box, field) for field in Box.__struct_fields__},
+        )
+
+    def sentence(self, box: Box) -> str:
+        told = self._share(box) if SHARE in box.actions else self._act(box)
+        conditions = ", and if ".join(self.condition(term) for term in box.conditions)
+        return f"{sentence(told)}{conditions and ' '}{conditions}: {box.before} → {box.after}"
+
+    def _act(self, box: Box) -> str:
+        """Who may now do what where."""
+        words = self.wording
+        conjunction = "or" if box.after is Outcome.FORBIDDEN else "and"
+        verbs = listed([_VERBS[action] for action in ordered(box.actions)], conjunction)
+        what = f"{verbs} {words.products(box.products, box.actions[0], conjunction)}"
+        what += " under licence" if box.actions == (USE,) else ""
+        to = f" to {words.parties(box.to, conjunction)}" if box.to != ("",) else ""
+        where = (
+            f"{words.clouds(box.clouds, conjunction)}{words.segments(box.segments)}"
+            if box.clouds != ("",)
+            else ""
+        )
+        where += f"{words.sellers(box.sellers)}{words.regions(box.regions, conjunction)}"
+        who = words.parties(box.parties)
+        if box.after is Outcome.UNSTATED:
+            return f"nothing states any more whether {who} may {what}{to}{where}"
+        may, behind = _TOLD[box.before, box.after]
+        if box.after is Outcome.FORBIDDEN and who.startswith("anyone"):
+            who, may = f"nobody{who.removeprefix('anyone')}", "may"
+            behind = behind if box.before is Outcome.UNSTATED else f" any longer{behind}"
+        return f"{who} {may} {what}{to}{where}{behind}"
+
+    def _share(self, box: Box) -> str:
+        """Who owes whom a share, on what."""
+        words = self.wording
+        who, to, on = words.parties(box.parties), words.parties(box.to, "or"), self._base(box)
+        owes = "owe" if len(box.parties) > 1 and not who.startswith("anyone") else "owes"
+        if box.after is Outcome.UNSTATED:
+            return f"nothing states any more whether {who} {owes} {to} a revenue share{on}"
+        if box.after is Outcome.PERMITTED:
+            return f"{who} now {owes} {to} a revenue share{on}"
+        if who.startswith("anyone"):
+            return f"nobody{who.removeprefix('anyone')} {owes} {to} a revenue share{on}"
+        return f"{who} {owes} {to} no revenue share{'' if box.before is Outcome.UNSTATED else ' any more'}{on}"
+
+    def _base(self, box: Box) -> str:
+        """What a share is taken on, where that is not everything."""
+        catalog = self.wording.catalog
+        every = {
+            *catalog.products,
+            *(name for name, known in catalog.classes.items() if known.actions),
+        }
+        left = every - set(box.products)
+        if "" not in box.products:
+            return f" on {self.wording.products(box.products, SHARE)}"
+        return f" ({self.wording.products(left, SHARE)} apart)" if left else ""
+
+    def conditions(self, decision: Decision) -> str:
+        """Return everything that a conditional decision waits for."""
+        return ", and if ".join(self.condition(condition.term) for condition in decision.conditions)
+
+    def why(self, decision: Decision) -> str:
+        """Return the deciding clause's words, behind the conditions and before its note (the day of an end)."""
+        conditions = self.conditions(decision)
+        only_if = f"Only if {conditions}: " if conditions else ""
+        reason = decision.reasons[0]
+        return f"{only_if}{reason.text}{reason.note and f' ({reason.note})'}"
+
+    def condition(self, name: str) -> str:
+        """What a condition asks for; where terms of several agreements have the name, what each of them asks for."""
+        words = self.wording
+        told = [
+            said
+            for agreement in words.agreements
+            for amendment in agreement.amendments
+            for term in amendment.terms
+            if term.id == name
+            and (said := self._waits_for(term, own_options(agreement, self.readings)))
+        ]
+        return (
+            ", and ".join(dict.fromkeys(told))
+            or f"{words.names(owners_of(words.agreements), 'or')} grants it"
+        )
+
+    def _waits_for(self, term: Term, readings: Mapping[str, str]) -> str:
+        words = self.wording
+        match term:
+            case Precedence():
+                first = f"it ships on {words.name(term.first)} first"
+                if term.unless is None:
+                    return first
+                both = term.unless.under(readings) == "cannot-and-declines"
+                operator = words.name(words.catalog.operators.get(term.first, term.first))
+                return f"{first}, unless {operator} cannot {'and' if both else 'or'} chooses not to support it"
+            case RefusalRight():
+                return f"it was first offered to {words.name(term.holder)} and {words.name(term.holder)} passed"
+        return ""
+
+
+def parties_named(wording: Wording) -> set[str]:
+    """The parties that some term names."""
+    terms = [
+        term
+        for one in wording.agreements
+        for amendment in one.amendments
+        for term in amendment.terms
+    ]
+    named = [use for term in terms for use in uses(term)]
+    return {name for _, what, names in named if what == "party" for name in names}
+
+
+def owners_of(agreements: Iterable[Agreement]) -> list[str]:
+    """The parties that own something, in the order of the text."""
+    found = [
+        term.party
+        for agreement in agreements
+        for amendment in agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, Ownership)
+    ]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,143 @@
+"""The rights that pages and briefs show, chosen from an agreement's own terms, each with its label."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import msgspec
+
+from clauseway.agreement import Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
+from clauseway.agreement.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE
+from clauseway.catalog import ELSEWHERE
+from clauseway.decisions import Asked, Question, ask
+from clauseway.decisions.question import CLOUD_ACTIONS
+from clauseway.values import InvalidInput, KnownAt
+
+
+class Right(msgspec.Struct, frozen=True):
+    """A right, told in a few words, and the question that asks for it."""
+
+    label: str
+    question: Question
+
+
+def rights_of_interest(asked: Asked, known_at: KnownAt) -> Iterator[Right]:
+    """The owner's rights elsewhere than on the primary cloud, others' rights to sell, licences, shares."""
+
+    def right(label: str, action: str, party: str, **parts: str) -> Iterator[Right]:
+        for region in regions if action in CLOUD_ACTIONS else [""]:
+            try:
+                question = ask(
+                    asked.agreement,
+                    asked.catalog,
+                    action=action,
+                    party=party,
+                    as_of=date.min,
+                    known_at=known_at,
+                    region=region,
+                    readings={},
+                    **parts,
+                )
+            except InvalidInput:
+                return  # this agreement's classes do not take that action
+            yield Right(f"{label} in {region}" if region else label, question)
+
+    # Where regions are told apart, a right is one in each of them.
+    regions = [*sorted(asked.catalog.regions), ELSEWHERE] if asked.catalog.regions else [""]
+    owner = _first(asked, Ownership, "party")
+    primary = _first(asked, Precedence, "first")
+    licensee = _first(asked, Licence, "licensee")
+    elsewhere, seller = _elsewhere(asked, primary, {owner, licensee})
+    for name in _classes(asked, SERVE):
+        for product, label in _examples(asked, name):
+            yield from right(
+                f"{owner} serves {label} on {elsewhere}",
+                action=SERVE,
+                party=owner,
+                product=product,
+                cloud=elsewhere,
+            )
+    for product in _classes(asked, CONTRACT):
+        yield from right(
+            f"{owner} contracts for {product} on {elsewhere}",
+            action=CONTRACT,
+            party=owner,
+            product=product,
+            cloud=elsewhere,
+        )
+    for name in _classes(asked, SELL)[:1]:
+        product, label = _examples(asked, name)[0]
+        yield from right(
+            f"{licensee} sells {label} on {primary}",
+            action=SELL,
+            party=licensee,
+            product=product,
+            cloud=primary,
+        )
+        yield from right(
+            f"{seller} sells {label} on {elsewhere}",
+            action=SELL,
+            party=seller,
+            product=product,
+            cloud=elsewhere,
+        )
+    for product in _classes(asked, LICENSE)[:1]:
+        yield from right(
+            f"{owner} licenses {product} to {seller}",
+            action=LICENSE,
+            party=owner,
+            to=seller,
+            product=product,
+        )
+    for payer, payee in _share_directions(asked):
+        yield from right(f"{payer} pays a share to {payee}", action=SHARE, party=payer, to=payee)
+
+
+def _classes(asked: Asked, action: str) -> list[str]:
+    """The classes that take an action and that some exclusivity has reserved, in the agreement's own order."""
+    reserved = {
+        scope
+        for amendment in asked.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, Exclusivity)
+        for scope in term.products
+    }
+    return [
+        name
+        for name, known in asked.catalog.classes.items()
+        if action in known.actions and any(asked.catalog.belongs(name, scope) for scope in reserved)
+    ]
+
+
+def _examples(asked: Asked, name: str) -> list[tuple[str, str]]:
+    """What to ask of a class: its first product, where it has one, and a new product of it (the class itself)."""
+    products = [
+        product.id for product in asked.catalog.products.values() if product.product_class == name
+    ]
+    return [(product, f"{product} ({name})") for product in products[:1]] + [
+        (name, f"a new {name} product")
+    ]
+
+
+def _elsewhere(asked: Asked, primary: str, insiders: set[str]) -> tuple[str, str]:
+    """A cloud that is not the primary one, operated by an outsider where there is one, and its operator."""
+    others = [pair for pair in sorted(asked.catalog.operators.items()) if pair[0] != primary]
+    outside = [pair for pair in others if pair[1] not in insiders]
+    return next(iter(outside + others), (primary, asked.catalog.operators.get(primary, "")))
+
+
+def _first(asked: Asked, kind: type, field: str) -> str:
+    for amendment in asked.agreement.amendments:
+        for term in amendment.terms:
+            if isinstance(term, kind):
+                return str(getattr(term, field))
+    return ""
+
+
+def _share_directions(asked: Asked) -> list[tuple[str, str]]:
+    found = [
+        (term.payer, term.payee)
+        for amendment in asked.agreement.amendments
+        for term in amendment.terms
+        if isinstance(term, RevenueShareTerm)
+    ]
+    return sorted(set(found))
