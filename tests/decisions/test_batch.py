@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import housed_data
 from clauseway import InvalidInput, OpenAgreement, open_agreement
-from clauseway.app.agreements.batch import LISTS, PARTS, decide_file
+from clauseway.app.agreements.batch import decide_file
 from clauseway.cli import run
+from clauseway.exchange.question_files import LISTS, PARTS
 
 OPENED = open_agreement()
 NAMES = {

@@ -9,6 +9,7 @@
     cloudevents     usage as CloudEvents, written and read
     focus, opentelemetry   usage that others counted, as rows of our fields; `reports` is what they share, `usage_files`
                     finds a file's format and reads it, `parquet_rows` reads tables that others wrote
+    question_files  files of questions (Parquet, CSV, JSON lines), and the same rows with their answers
     extract     the agreement on a day: what the next three write, term by term
     cedar       … as Cedar policies and entities
     rego        … as a Rego module

@@ -1,0 +1,373 @@
+"""Files of questions, and the same rows with their answers: Parquet, CSV and JSON lines. Needs PyArrow.
+
+    read_questions(path)                 the rows, in parts
+    with answers_to(source, target)      as put: put(rows, places, answers) writes a part beside its answers
+
+A Parquet file stays in columns all the way. JSON lines and CSV are read row by row, so that a row that cannot be read
+is reported in its place, as an invalid question is: its outcome is `invalid`, and `problem` says why. A column is named
+as the part of a question is, or as its flag; a column of any other name is kept and asks nothing.
+"""
+
+import csv
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from clauseway.exchange.cells import CsvWriter, plain
+from clauseway.values import InvalidInput, Problem
+
+INVALID = "invalid"
+# The parts of a question, named as the flags are; a column may also be written with hyphens.
+PARTS = (
+    "action",
+    "party",
+    "product",
+    "cloud",
+    "to",
+    "seller",
+    "segment",
+    "region",
+    "as_of",
+    "known_at",
+)
+LISTS = ("reading", "suppose")
+ADDED = ("outcome", "terms", "problem")
+# Rows held at a time: wide enough that the cost of a part by itself disappears, small enough for memory.
+_ROWS = 1 << 20
+_ROWS_READ_SINGLY = 1 << 16
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to a row: outcome and deciding terms, or the problem with its question."""
+
+    outcome: str
+    terms: tuple[str, ...] = ()
+    problem: str = ""
+
+
+class QuestionRows(msgspec.Struct, frozen=True):
+    """Some rows of a file.
+
+    `columns` holds the parts of questions; `rows` is written beside the answers, as a table or row by row; `unread`
+    says by row number why a row could not be read.
+    """
+
+    columns: Mapping[str, pa.Array]
+    rows: Any
+    count: int
+    unread: Mapping[int, str] = {}
+
+
+# Writes rows beside their answers: the rows, the place of each row's answer, and the answers.
+Put = Callable[[QuestionRows, pa.Array, Sequence[Answer]], None]
+
+
+def read_questions(source: Path) -> Callable[[], Iterator[QuestionRows]]:
+    """Return the reader of a file. Raise InvalidInput where its name ends in no known format."""
+    read = _format(source, _READERS, "--batch")
+    return lambda: read(source)
+
+
+def answers_to(source: Path, target: Path | None) -> Callable[[], AbstractContextManager[Put]]:
+    """Return the writer of a file of answers; without a target, of JSON lines to standard output.
+
+    Raise InvalidInput where the target has no known format, or another one than the questions.
+    """
+    if target is None:
+        return lambda: _lines_to(sys.stdout)
+    write = _format(target, _WRITERS, "--out")
+    same_format = _format(source, _READERS, "--batch") is _READERS[target.suffix.lower()]
+    if write is not _write_lines and not same_format:
+        raise InvalidInput(
+            Problem(
+                what=f"{target.suffix} for {source.suffix}",
+                why="answers come back in the format of the questions, or as JSON lines",
+                where="--out",
+                todo=f"Name a file that ends in {source.suffix} or in .jsonl.",
+            )
+        )
+    return lambda: _whole(target, write)
+
+
+@contextmanager
+def refused_as_a_whole(path: Path) -> Iterator[None]:
+    """Translate faults of a file into InvalidInput. A reader that closes its end of a pipe is no fault of the file."""
+    try:
+        yield
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise InvalidInput(
+            Problem(
+                what="the file cannot be read or written",
+                why=str(error),
+                where=str(path),
+                todo="Give a readable file of questions, and a place to write to.",
+            )
+        ) from None
+
+
+# Cells
+
+
+def items_of(text: str) -> list[str]:
+    """Return the items of a list that is written in one text."""
+    return [item.strip() for item in text.split(";") if item.strip()]
+
+
+def text_of(value: object) -> str:
+    """Return a value as it would be written on the command line; midnight without a zone is a day."""
+    if isinstance(value, datetime):
+        at_midnight = value.tzinfo is None and value == datetime(value.year, value.month, value.day)
+        return str(value.date()) if at_midnight else value.isoformat()
+    return "" if value is None else str(value)
+
+
+def encodable(values: pa.Array) -> pa.Array:
+    """Return values that have distinct texts: a list becomes one text, and so does any other nested value."""
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        if pa.types.is_string(values.type.value_type) and not values.flatten().null_count:
+            return pc.binary_join(values, ";")
+        return pa.array([_flag_text(value) for value in values.to_pylist()], pa.string())
+    if pa.types.is_nested(values.type):
+        return pa.array([_flag_text(value) for value in values.to_pylist()], pa.string())
+    return values
+
+
+def _flag_text(value: object) -> str | None:
+    """Return a value as a flag would take it; lists as the items between semicolons."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ";".join(str(item) for item in value)
+    return str(value)
+
+
+# Reading
+
+
+def _read_parquet(path: Path) -> Iterator[QuestionRows]:
+    with pq.ParquetFile(path) as file:
+        names = _columns_of(file.schema_arrow.names, path)
+        batches = (
+            file.iter_batches(batch_size=_ROWS)
+            if file.metadata.num_rows
+            # A file without questions comes back as a file without answers.
+            else [pa.RecordBatch.from_pylist([], file.schema_arrow)]
+        )
+        for batch in batches:
+            columns = {part: batch.column(name) for part, name in names.items()}
+            yield QuestionRows(columns, batch, batch.num_rows)
+
+
+def _read_csv(path: Path) -> Iterator[QuestionRows]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file)
+        heading = next(lines, [])
+        names = _columns_of(heading, path)
+        for rows in _in_parts(lines):
+            # A row of another length is filled up or cut, and reported as unread.
+            whole = [
+                row if len(row) == len(heading) else [*row, *[""] * len(heading)][: len(heading)]
+                for row in rows
+            ]
+            yield QuestionRows(
+                {
+                    part: pa.array([plain(row[heading.index(name)]) for row in whole])
+                    for part, name in names.items()
+                },
+                [dict(zip(heading, map(plain, row), strict=True)) for row in whole],
+                len(rows),
+                {
+                    number: f"it has {len(row)} fields, and the heading has {len(heading)}."
+                    for number, row in enumerate(rows)
+                    if len(row) != len(heading)
+                },
+            )
+
+
+def _read_lines(path: Path) -> Iterator[QuestionRows]:
+    with path.open("rb") as file:
+        for lines in _in_parts(line for line in file if line.strip()):
+            rows: list[dict[str, Any]] = []
+            unread: dict[int, str] = {}
+            for number, line in enumerate(lines):
+                row, problem = _object(line, path)
+                rows.append(row)
+                if problem:
+                    unread[number] = problem
+            columns = {
+                part: pa.array(
+                    [_flag_text(row.get(part, row.get(part.replace("_", "-")))) for row in rows]
+                )
+                for part in (*PARTS, *LISTS)
+            }
+            given = {part: texts for part, texts in columns.items() if texts.null_count < len(rows)}
+            yield QuestionRows(given, rows, len(rows), unread)
+
+
+def _object(line: bytes, path: Path) -> tuple[dict[str, Any], str]:
+    """Return a line's object, and the problem with it; empty where there is none."""
+    try:
+        row = msgspec.json.decode(line, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        text = line.decode("utf-8", "replace").rstrip("\n")
+        return {"line": text}, f"no object: {error}"
+    try:
+        _columns_of(row, path)
+    except InvalidInput as error:
+        return row, " ".join(map(str, error.problems))
+    return row, ""
+
+
+def _in_parts(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    part: list[Any] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == _ROWS_READ_SINGLY:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
+    """Return by part of a question the column that holds it. Raise InvalidInput for names that stand twice."""
+    columns: dict[str, str] = {}
+    problems = []
+    for name in names:
+        part = name.replace("-", "_")
+        if name in ADDED or part in columns:
+            why = "the answers take that name" if name in ADDED else "it stands there twice"
+            problems.append(
+                Problem(
+                    what=f"column {name!r}", why=why, where=str(path), todo="Give it another name."
+                )
+            )
+        elif part in PARTS or part in LISTS:
+            columns[part] = name
+    if problems:
+        raise InvalidInput(*problems)
+    return columns
+
+
+# Writing
+
+
+@contextmanager
+def _whole(target: Path, write: Callable[[Path], AbstractContextManager[Put]]) -> Iterator[Put]:
+    """Write beside the target, and replace it once the file is whole: a run that breaks off leaves the old file."""
+    fresh = target.with_name(f"{target.name}.{os.getpid()}")
+    try:
+        with write(fresh) as put:
+            yield put
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def _write_parquet(path: Path) -> Iterator[Put]:
+    """Write each part while the next is decided: writing is PyArrow's work, deciding Python's."""
+    writers: list[pq.ParquetWriter] = []
+    pending: list[Future[None]] = []
+
+    def write(table: pa.Table) -> None:
+        if not writers:
+            writers.append(pq.ParquetWriter(path, table.schema))
+        writers[0].write_table(table)
+
+    def put(part: QuestionRows, places: pa.Array, answers: Sequence[Answer]) -> None:
+        batch = part.rows
+        added = (
+            pa.array([answer.outcome for answer in answers], pa.string()).take(places),
+            pa.array([answer.terms for answer in answers], pa.list_(pa.string())).take(places),
+            pa.array([answer.problem or None for answer in answers], pa.string()).take(places),
+        )
+        table = pa.Table.from_arrays([*batch.columns, *added], [*batch.schema.names, *ADDED])
+        if pending:
+            pending.pop().result()
+        pending.append(beside.submit(write, table))
+
+    try:
+        with ThreadPoolExecutor(1) as beside:
+            yield put
+            if pending:
+                pending.pop().result()
+    finally:
+        for writer in writers:
+            writer.close()
+
+
+@contextmanager
+def _write_csv(path: Path) -> Iterator[Put]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = CsvWriter(file)
+
+        def put(part: QuestionRows, places: pa.Array, answers: Sequence[Answer]) -> None:
+            if not file.tell():
+                writer.row([*part.rows[0], *ADDED])
+            for row, place in zip(part.rows, places.to_pylist(), strict=True):
+                answer = answers[place]
+                writer.row([*row.values(), answer.outcome, ";".join(answer.terms), answer.problem])
+
+        yield put
+
+
+@contextmanager
+def _write_lines(path: Path) -> Iterator[Put]:
+    with path.open("w", encoding="utf-8") as file, _lines_to(file) as put:
+        yield put
+
+
+@contextmanager
+def _lines_to(file: TextIO) -> Iterator[Put]:
+    encoder = msgspec.json.Encoder(enc_hook=str)
+
+    def put(part: QuestionRows, places: pa.Array, answers: Sequence[Answer]) -> None:
+        rows = part.rows if isinstance(part.rows, list) else part.rows.to_pylist()
+        for row, place in zip(rows, places.to_pylist(), strict=True):
+            answer = answers[place]
+            added = {"outcome": answer.outcome, "terms": answer.terms}
+            if answer.problem:
+                added["problem"] = answer.problem
+            file.write(encoder.encode(row | added).decode() + "\n")
+
+    yield put
+
+
+_READERS: Mapping[str, Callable[[Path], Iterator[QuestionRows]]] = {
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+    ".jsonl": _read_lines,
+    ".ndjson": _read_lines,
+}
+_WRITERS: Mapping[str, Callable[[Path], AbstractContextManager[Put]]] = {
+    ".parquet": _write_parquet,
+    ".csv": _write_csv,
+    ".jsonl": _write_lines,
+    ".ndjson": _write_lines,
+}
+
+
+def _format(path: Path, formats: Mapping[str, Any], flag: str) -> Any:
+    if path.suffix.lower() not in formats:
+        raise InvalidInput(
+            Problem(
+                what=f"{path.name!r} has no known format",
+                why="the end of its name says which",
+                where=flag,
+                todo=f"Name a file that ends in {', '.join(formats)}.",
+            )
+        )
+    return formats[path.suffix.lower()]
