@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from clauseway.agreement.agreement import Figure
 from clauseway.app.books.allowances import For, set_budget
-from clauseway.app.books.bookkeeping import _amount as amount_of_voucher
 from clauseway.app.books.tenants import create_tenant
 from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.home import Home
@@ -28,6 +27,7 @@ from clauseway.exchange.focus import number_of
 from clauseway.exchange.listings import read_listings
 from clauseway.ledger import Assumptions, read_assumptions
 from clauseway.ledger.rates import read_rates
+from clauseway.ledger.voucher_rules import read_amount as amount_of_voucher
 from clauseway.metering import Unit
 from clauseway.metering.checks import _whole as whole_of_row
 from clauseway.pricing.book import parse_book

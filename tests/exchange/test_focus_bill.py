@@ -7,7 +7,7 @@ from decimal import Decimal as D
 import msgspec
 import pytest
 
-from clauseway.exchange.focus_bill import UsageCharge, bill_columns, decimal_text, focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus_bill import bill_columns, decimal_text, focus_csv, focus_rows, focus_table
 from clauseway.exchange.focus_columns import (
     COLUMNS,
     CONDITIONAL,
@@ -20,6 +20,7 @@ from clauseway.exchange.focus_columns import (
     broken_rules,
     columns_of,
 )
+from clauseway.ledger.charges import UsageCharge
 from clauseway.metering import Unit
 from clauseway.values import Interval
 

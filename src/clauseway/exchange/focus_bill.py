@@ -21,11 +21,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
-import msgspec
 import pyarrow as pa
 
 from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.focus_columns import DECIMAL, KINDS, TIME, V1_2, Row, Value, columns_of
+from clauseway.ledger.charges import UsageCharge
 from clauseway.metering import Unit
 from clauseway.values import USD, Interval, day_after, exact_product
 
@@ -53,29 +53,6 @@ _BILL_COLUMNS = (
     "SkuMeter", "SkuPriceDetails", "SkuPriceId", "SubAccountId", "SubAccountName", "SubAccountType", "x_HostCloud",
     "x_Requests",
 )  # fmt: skip
-
-
-class UsageCharge(msgspec.Struct, frozen=True, kw_only=True):
-    """What one unit of one product cost one buyer on one day. Prices are picos of `currency` for one unit."""
-
-    day: date
-    organisation: str
-    project: str
-    seller: str
-    cloud: str
-    region: str
-    product: str
-    unit: Unit
-    quantity: int
-    price: int
-    list_price: int
-    currency: str
-    source: str
-    requests: int
-
-    @property
-    def amount(self) -> Decimal:
-        return Decimal(self.quantity * self.price).scaleb(-12)
 
 
 def bill_columns(version: str = V1_2) -> tuple[str, ...]:

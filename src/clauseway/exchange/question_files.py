@@ -1,11 +1,13 @@
-"""Files of questions, and the same rows with their answers: Parquet, CSV and JSON lines. Needs PyArrow.
+"""Files of questions, and the same rows with their answers: Parquet, CSV and JSON lines. Needs
+PyArrow.
 
     read_questions(path)                 the rows, in parts
     with answers_to(source, target)      as put: put(rows, places, answers) writes a part beside its answers
 
-A Parquet file stays in columns all the way. JSON lines and CSV are read row by row, so that a row that cannot be read
-is reported in its place, as an invalid question is: its outcome is `invalid`, and `problem` says why. A column is named
-as the part of a question is, or as its flag; a column of any other name is kept and asks nothing.
+A Parquet file stays in columns all the way. JSON lines and CSV are read row by row, so that a row
+that cannot be read is reported in its place, as an invalid question is: its outcome is `invalid`,
+and `problem` says why. A column is named as the part of a question is, or as its flag; a column of
+any other name is kept and asks nothing.
 """
 
 import csv
@@ -42,7 +44,8 @@ PARTS = (
 )
 LISTS = ("reading", "suppose")
 ADDED = ("outcome", "terms", "problem")
-# Rows held at a time: wide enough that the cost of a part by itself disappears, small enough for memory.
+# Rows held at a time: wide enough that the cost of a part by itself disappears, small enough for
+# memory.
 _ROWS = 1 << 20
 _ROWS_READ_SINGLY = 1 << 16
 
@@ -58,8 +61,8 @@ class Answer(msgspec.Struct, frozen=True):
 class QuestionRows(msgspec.Struct, frozen=True):
     """Some rows of a file.
 
-    `columns` holds the parts of questions; `rows` is written beside the answers, as a table or row by row; `unread`
-    says by row number why a row could not be read.
+    `columns` holds the parts of questions; `rows` is written beside the answers, as a table or row
+    by row; `unread` says by row number why a row could not be read.
     """
 
     columns: Mapping[str, pa.Array]
@@ -101,7 +104,10 @@ def answers_to(source: Path, target: Path | None) -> Callable[[], AbstractContex
 
 @contextmanager
 def refused_as_a_whole(path: Path) -> Iterator[None]:
-    """Translate faults of a file into InvalidInput. A reader that closes its end of a pipe is no fault of the file."""
+    """Translate faults of a file into InvalidInput.
+
+    A reader that closes its end of a pipe is no fault of the file.
+    """
     try:
         yield
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
@@ -126,7 +132,8 @@ def items_of(text: str) -> list[str]:
 
 
 def text_of(value: object) -> str:
-    """Return a value as it would be written on the command line; midnight without a zone is a day."""
+    """Return a value as it would be written on the command line; midnight without a zone is a
+    day."""
     if isinstance(value, datetime):
         at_midnight = value.tzinfo is None and value == datetime(value.year, value.month, value.day)
         return str(value.date()) if at_midnight else value.isoformat()
@@ -134,7 +141,8 @@ def text_of(value: object) -> str:
 
 
 def encodable(values: pa.Array) -> pa.Array:
-    """Return values that have distinct texts: a list becomes one text, and so does any other nested value."""
+    """Return values that have distinct texts: a list becomes one text, and so does any other
+    nested value."""
     if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
         if pa.types.is_string(values.type.value_type) and not values.flatten().null_count:
             return pc.binary_join(values, ";")
@@ -242,7 +250,10 @@ def _in_parts(rows: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
-    """Return by part of a question the column that holds it. Raise InvalidInput for names that stand twice."""
+    """Return by part of a question the column that holds it.
+
+    Raise InvalidInput for names that stand twice.
+    """
     columns: dict[str, str] = {}
     problems = []
     for name in names:
@@ -266,7 +277,8 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
 
 @contextmanager
 def _whole(target: Path, write: Callable[[Path], AbstractContextManager[Put]]) -> Iterator[Put]:
-    """Write beside the target, and replace it once the file is whole: a run that breaks off leaves the old file."""
+    """Write beside the target, and replace it once the file is whole: a run that breaks off
+    leaves the old file."""
     fresh = target.with_name(f"{target.name}.{os.getpid()}")
     try:
         with write(fresh) as put:

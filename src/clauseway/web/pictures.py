@@ -1,4 +1,5 @@
-"""Pictures (SVG; PNG with the extra `charts`): rights over time as bars, and shares ahead as lines under their caps.
+"""Pictures (SVG; PNG with the extra `charts`): rights over time as bars, and shares ahead as lines
+under their caps.
 
     rights_svg(title, known_at, timeline)   one bar a right
     forecast_svg(forecast)                  one panel a share
@@ -170,7 +171,8 @@ _MAGNITUDES = ((Decimal(10**9), "bn"), (Decimal(10**6), "m"), (Decimal(1000), "k
 
 
 def forecast_svg(forecast: Forecast) -> str:
-    """Return what is due of each share since it began, settled and ahead, with its range and its cap."""
+    """Return what is due of each share since it began, settled and ahead, with its range and its
+    cap."""
     outlooks = [outlook for outlook in forecast.outlooks if outlook.months]
     height = _SHARES_HEAD_PX + _PANEL_PX * len(outlooks) + _SHARES_FOOT_PX
     title = f"What is due, through {forecast.through}"
@@ -296,7 +298,10 @@ def _short(amount: Decimal) -> str:
 
 
 def png_of(svg: str) -> bytes:
-    """The picture at twice its size. Raises InvalidInput where the library that draws it is not installed."""
+    """The picture at twice its size.
+
+    Raises InvalidInput where the library that draws it is not installed.
+    """
     try:
         renderer = importlib.import_module("vl_convert")
     except ModuleNotFoundError:

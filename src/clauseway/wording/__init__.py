@@ -6,6 +6,7 @@
     rights      the rights that pages and briefs show, each with its label
     brief       an amendment on a page, sentence by sentence; `brief_page` holds its records and its Markdown
 
-The room is pure. It reads agreements, catalogs, facts and decisions that it is given, and decides only what a brief
-quotes. It knows nothing of homes, files, pages, usage or money: amounts and statements are worded where they are made.
+The room is pure. It reads agreements, catalogs, facts and decisions that it is given, and decides
+only what a brief quotes. It knows nothing of homes, files, pages, usage or money: amounts and
+statements are worded where they are made.
 """

@@ -1,7 +1,9 @@
-"""An amendment on a page: what happened, why it matters, key numbers, quick answers; each sentence with its place.
+"""An amendment on a page: what happened, why it matters, key numbers, quick answers; each sentence
+with its place.
 
-Everything is told from the amendment's terms and changes, from what is answered otherwise, and from the facts; nothing
-is written about any one agreement. What a term leaves to prose (an undertaking) is quoted.
+Everything is told from the amendment's terms and changes, from what is answered otherwise, and from
+the facts; nothing is written about any one agreement. What a term leaves to prose (an undertaking)
+is quoted.
 
     brief_of(asked, sides, comparison, known_at)   → Brief
     markdown_of(brief)                             → the page (`brief_page`)
@@ -59,8 +61,8 @@ def brief_of(
 ) -> Brief:
     """Return the last amendment of the second side in brief.
 
-    `sides` are the text without the amendment and with it, and `comparison` what changes between them. Facts since the
-    amendment are those known at `facts_known_at`.
+    `sides` are the text without the amendment and with it, and `comparison` what changes between
+    them. Facts since the amendment are those known at `facts_known_at`.
     """
     before, after = sides
     amendment = after.agreement.amendments[-1]
@@ -201,7 +203,8 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         return f"{self.amendment.id}, {self.amendment.document}"
 
     def readings(self) -> Iterator[Said]:
-        """The readings that the amendment's own words leave open, and how many answers each turns."""
+        """The readings that the amendment's own words leave open, and how many answers each
+        turns."""
         for name in self._readings_open():
             reading = self.after.agreement.readings[name]
             chosen = self.after.readings[name]
@@ -360,7 +363,8 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     # Since then
 
     def since_then(self, asked: Asked, known_at: KnownAt) -> Iterator[Said]:
-        """The facts known of the days from this amendment to the next, without what was corrected."""
+        """The facts known of the days from this amendment to the next, without what was
+        corrected."""
         later = [
             one.effective
             for one in asked.agreement.amendments

@@ -34,8 +34,11 @@ class QuickAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Brief(msgspec.Struct, frozen=True, kw_only=True):
-    """An amendment on a page. `since_then` holds the facts recorded of the days until the next amendment; `sources`
-    those that are cited, by identifier."""
+    """An amendment on a page.
+
+    `since_then` holds the facts recorded of the days until the next amendment; `sources` those that
+    are cited, by identifier.
+    """
 
     amendment: str
     title: str

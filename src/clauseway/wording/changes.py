@@ -1,4 +1,5 @@
-"""Changes in words: groups of combinations that are answered differently, as sentences with their clauses."""
+"""Changes in words: groups of combinations that are answered differently, as sentences with
+their clauses."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -17,7 +18,8 @@ _VERBS = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT
 
 
 class ComparedSide(msgspec.Struct, frozen=True, kw_only=True):
-    """One side: up to which amendment (empty for all that is known), as of a day, as known at a point."""
+    """One side: up to which amendment (empty for all that is known), as of a day, as known at a
+    point."""
 
     up_to: str
     as_of: date
@@ -46,7 +48,10 @@ class ChangedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """Combinations that changed alike: every combination of these members. `sentence` says so, `place` cites it."""
+    """Combinations that changed alike: every combination of these members.
+
+    `sentence` says so, `place` cites it.
+    """
 
     sentence: str
     place: str
@@ -80,7 +85,10 @@ def comparison_of(
     sides: Sequence[Side | JointSide],
     labels: Sequence[str],
 ) -> Comparison:
-    """Return two sides with every change between them, in words. `labels` name what each side goes up to."""
+    """Return two sides with every change between them, in words.
+
+    `labels` name what each side goes up to.
+    """
     words = ChangeSentences(Wording.of(each), sides[1].readings)
     before, after = (
         ComparedSide(up_to=label, as_of=side.as_of, known_at=str(side.known_at))
@@ -127,13 +135,17 @@ _TOLD = {
 
 
 class ChangeSentences(msgspec.Struct, frozen=True):
-    """Says what a box of changes means, in the agreements' names. What `readings` leaves open is read by default."""
+    """Says what a box of changes means, in the agreements' names.
+
+    What `readings` leaves open is read by default.
+    """
 
     wording: Wording
     readings: Mapping[str, str]
 
     def in_order(self, boxes: Sequence[Box]) -> list[Box]:
-        """The owner's first, then those of others whom the text names; by action, the widest first."""
+        """The owner's first, then those of others whom the text names; by action, the widest
+        first."""
         owners = set(owners_of(self.wording.agreements))
         principals = parties_named(self.wording)
 
@@ -210,14 +222,16 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         return ", and if ".join(self.condition(condition.term) for condition in decision.conditions)
 
     def why(self, decision: Decision) -> str:
-        """Return the deciding clause's words, behind the conditions and before its note (the day of an end)."""
+        """Return the deciding clause's words, behind the conditions and before its note (the day
+        of an end)."""
         conditions = self.conditions(decision)
         only_if = f"Only if {conditions}: " if conditions else ""
         reason = decision.reasons[0]
         return f"{only_if}{reason.text}{reason.note and f' ({reason.note})'}"
 
     def condition(self, name: str) -> str:
-        """What a condition asks for; where terms of several agreements have the name, what each of them asks for."""
+        """What a condition asks for; where terms of several agreements have the name, what each
+        of them asks for."""
         words = self.wording
         told = [
             said

@@ -1,7 +1,8 @@
 """Sets of names as a person would write them, and places of the text as they are cited.
 
-A name is spelled as the agreement's own prose spells it (`aws` becomes AWS where the text says AWS); products and
-classes keep their identifiers. A set is told from the shorter side: `any cloud but Azure`.
+A name is spelled as the agreement's own prose spells it (`aws` becomes AWS where the text says
+AWS); products and classes keep their identifiers. A set is told from the shorter side: `any cloud
+but Azure`.
 """
 
 import re
@@ -16,7 +17,8 @@ from clauseway.catalog import ELSEWHERE, Catalog
 from clauseway.decisions import Asked, Question, Reason, joint_catalog
 from clauseway.values import Citation
 
-# "any cloud but A and B" is easier to read than a list of the others; with three exceptions it is no longer.
+# "any cloud but A and B" is easier to read than a list of the others; with three exceptions it is
+# no longer.
 _EXCEPTIONS_MAX = 2
 _DEFINITIONS = "agreement"
 # What somebody does who does it: before and behind the product.
@@ -31,7 +33,10 @@ _DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """How the names of agreements, one or several, are written. `spelled` holds parties and clouds."""
+    """How the names of agreements, one or several, are written.
+
+    `spelled` holds parties and clouds.
+    """
 
     agreements: tuple[Agreement, ...]
     catalog: Catalog
@@ -85,7 +90,8 @@ class Wording(msgspec.Struct, frozen=True):
         )
 
     def sellers(self, some: Iterable[str]) -> str:
-        """By whom it is sold, where another than the party sells it (the empty name is the party itself)."""
+        """By whom it is sold, where another than the party sells it (the empty name is the party
+        itself)."""
         chosen = set(some)
         others = self.names(chosen - {""}, "or")
         return f", sold by {'itself or ' if '' in chosen else ''}{others}" if others else ""
@@ -108,7 +114,10 @@ class Wording(msgspec.Struct, frozen=True):
         return self.names(chosen, conjunction)
 
     def products(self, some: Iterable[str], action: str, conjunction: str = "and") -> str:
-        """Products and classes. A class alone stands for a new product of it; an empty name for a share as a whole."""
+        """Products and classes.
+
+        A class alone stands for a new product of it; an empty name for a share as a whole.
+        """
         chosen = set(some)
         classes = [one for one in self.catalog.classes if self._takes(one, action)]
         parts = {one: self._part(one, chosen) for one in classes}
@@ -248,7 +257,8 @@ class Wording(msgspec.Struct, frozen=True):
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """What is chosen of a class: a new product of it (which the class itself stands for), some of its products."""
+    """What is chosen of a class: a new product of it (which the class itself stands for), some
+    of its products."""
 
     has_new: bool
     within: list[str]
@@ -281,7 +291,8 @@ def sentence(text: str) -> str:
 
 
 def ordered(actions: Iterable[str]) -> list[str]:
-    """Actions in the order in which they are always listed; those that nobody can ask for come last."""
+    """Actions in the order in which they are always listed; those that nobody can ask for come
+    last."""
     given = set(actions)
     return [action for action in ACTIONS if action in given] + sorted(given - set(ACTIONS))
 
@@ -315,7 +326,8 @@ def _prose(agreement: Agreement, facts: FactRegister) -> Iterator[str]:
 
 
 def _spelled(name: str, prose: str) -> str:
-    """A name as the prose writes it; as it is where the prose has it as a common word, or not at all."""
+    """A name as the prose writes it; as it is where the prose has it as a common word, or not at
+    all."""
     pattern = re.escape(name).replace(r"\-", "[- ]")
     found: Counter[str] = Counter(
         re.findall(rf"(?<![\w.-]){pattern}(?![\w-])", prose, re.IGNORECASE)

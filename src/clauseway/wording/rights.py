@@ -1,4 +1,5 @@
-"""The rights that pages and briefs show, chosen from an agreement's own terms, each with its label."""
+"""The rights that pages and briefs show, chosen from an agreement's own terms, each with its
+label."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -21,7 +22,8 @@ class Right(msgspec.Struct, frozen=True):
 
 
 def rights_of_interest(asked: Asked, known_at: KnownAt) -> Iterator[Right]:
-    """The owner's rights elsewhere than on the primary cloud, others' rights to sell, licences, shares."""
+    """The owner's rights elsewhere than on the primary cloud, others' rights to sell, licences,
+    shares."""
 
     def right(label: str, action: str, party: str, **parts: str) -> Iterator[Right]:
         for region in regions if action in CLOUD_ACTIONS else [""]:
@@ -93,7 +95,8 @@ def rights_of_interest(asked: Asked, known_at: KnownAt) -> Iterator[Right]:
 
 
 def _classes(asked: Asked, action: str) -> list[str]:
-    """The classes that take an action and that some exclusivity has reserved, in the agreement's own order."""
+    """The classes that take an action and that some exclusivity has reserved, in the agreement's
+    own order."""
     reserved = {
         scope
         for amendment in asked.agreement.amendments
@@ -109,7 +112,8 @@ def _classes(asked: Asked, action: str) -> list[str]:
 
 
 def _examples(asked: Asked, name: str) -> list[tuple[str, str]]:
-    """What to ask of a class: its first product, where it has one, and a new product of it (the class itself)."""
+    """What to ask of a class: its first product, where it has one, and a new product of it (the
+    class itself)."""
     products = [
         product.id for product in asked.catalog.products.values() if product.product_class == name
     ]
@@ -119,7 +123,8 @@ def _examples(asked: Asked, name: str) -> list[tuple[str, str]]:
 
 
 def _elsewhere(asked: Asked, primary: str, insiders: set[str]) -> tuple[str, str]:
-    """A cloud that is not the primary one, operated by an outsider where there is one, and its operator."""
+    """A cloud that is not the primary one, operated by an outsider where there is one, and its
+    operator."""
     others = [pair for pair in sorted(asked.catalog.operators.items()) if pair[0] != primary]
     outside = [pair for pair in others if pair[1] not in insiders]
     return next(iter(outside + others), (primary, asked.catalog.operators.get(primary, "")))

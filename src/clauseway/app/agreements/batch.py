@@ -1,4 +1,5 @@
-"""Questions from a file, answered column by column: each distinct question is decided once, through tables.
+"""Questions from a file, answered column by column: each distinct question is decided once, through
+tables.
 
     file ─ rows in parts ─ each column's distinct texts ─ stand-ins ─ distinct questions ─ answers ─ rows ─▶ file
 
@@ -58,8 +59,8 @@ def decide_file(
 ) -> Summary:
     """Answer the questions of a file, in its order, keeping all its columns.
 
-    `otherwise` holds the parts that rows leave out. Without a target, JSON lines go to standard output. Raise
-    InvalidInput where the file as a whole cannot be read.
+    `otherwise` holds the parts that rows leave out. Without a target, JSON lines go to standard
+    output. Raise InvalidInput where the file as a whole cannot be read.
     """
     read = read_questions(source)
     write = answers_to(source, target)
@@ -84,7 +85,8 @@ def _counted(places: pa.Array) -> Iterator[tuple[int, int]]:
 
 
 class _Column:
-    """The distinct texts of a part of the question, numbered over the whole file, each with its stand-in."""
+    """The distinct texts of a part of the question, numbered over the whole file, each with its
+    stand-in."""
 
     def __init__(self, stand_in: Callable[[str], object]) -> None:
         self._stand_in = stand_in
@@ -152,7 +154,8 @@ class _Asker:
     def _places_of(self, codes: Sequence[pa.Array | int], count: int) -> pa.Array:
         """Return the place of each row's answer.
 
-        The codes of a row are joined in one number where they fit into it: distinct numbers are distinct questions.
+        The codes of a row are joined in one number where they fit into it: distinct numbers are
+        distinct questions.
         """
         bits = tuple(len(column.values).bit_length() for column in self._columns.values())
         if bits != self._bits:
@@ -205,7 +208,10 @@ class _Asker:
         return read
 
     def _read(self, part: str, text: str) -> object:
-        """Return the stand-in of a text; of a day, a day with the same answers. Bad texts are reported later."""
+        """Return the stand-in of a text; of a day, a day with the same answers.
+
+        Bad texts are reported later.
+        """
         try:
             if part == "as_of":
                 return self._stand_ins.day(parse_day(text, "--as-of"))
@@ -242,7 +248,8 @@ class _Asker:
         return Answer(decision.outcome, tuple(reason.term for reason in decision.reasons))
 
     def _question(self, parts: Mapping[str, Any]) -> Question | None:
-        """Return the question, checked only in the parts that no table looks at; None where one of them is wrong."""
+        """Return the question, checked only in the parts that no table looks at; None where one
+        of them is wrong."""
         readings = self._readings_of(parts["reading"])
         action, seller, as_of, known_at = (
             parts[name] for name in ("action", "seller", "as_of", "known_at")
@@ -261,7 +268,8 @@ class _Asker:
         return Question(**named, seller=seller or parts["party"], readings=readings)
 
     def _tables(self, suppose: str) -> Tables | None:
-        """Return the tables with supposed facts; None for several agreements, and for facts that cannot be supposed."""
+        """Return the tables with supposed facts; None for several agreements, and for facts that
+        cannot be supposed."""
         if suppose not in self._supposed:
             if len(self._supposed) == _SUPPOSED_MAX:
                 self._supposed.clear()

@@ -17,7 +17,7 @@ from clauseway.app.opening.several import Opened, each_of
 from clauseway.exchange.accounting import entries_of
 from clauseway.exchange.beancount import beancount_text
 from clauseway.exchange.cloudevents import write_cloudevents
-from clauseway.exchange.focus_bill import UsageCharge, focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus_bill import focus_csv, focus_rows, focus_table
 from clauseway.exchange.focus_columns import V1_2, VERSIONS, Row, broken_rules
 from clauseway.exchange.focus_invoices import (
     IssuedInvoice,
@@ -30,6 +30,7 @@ from clauseway.exchange.focus_invoices import (
 from clauseway.exchange.hledger import hledger_text
 from clauseway.exchange.tables import journal_table, lines_table
 from clauseway.ledger import Entry, statement_of
+from clauseway.ledger.charges import UsageCharge
 from clauseway.ledger.vouchers import Invoice
 from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice

@@ -1,14 +1,12 @@
-"""The charges behind metered usage, attempt by attempt: which price each unit had, and the sums that a bill shows."""
+"""The charges for metered usage: attempts and sums of the lake meet the prices of their day."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-import msgspec
-
-from clauseway.exchange.focus_bill import UsageCharge
+from clauseway.ledger.charges import UsageCharge, charged_units, summed
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
-from clauseway.pricing import Charge, PriceRow, PriceTable, Sale
+from clauseway.pricing import Charge, PriceTable, Sale
 from clauseway.pricing.table import in_context
 from clauseway.storage.lake.attempts import Attempt
 from clauseway.storage.lake.lake import Lake
@@ -22,7 +20,7 @@ _HOURS_OF_WEEK = 168
 
 
 def sale_of(attempt: Attempt) -> Sale:
-    """What an attempt's price may depend on, the length of its context apart."""
+    """Return everything that an attempt's price may depend on, except the length of its context."""
     return Sale(
         product=attempt.product,
         cloud=attempt.cloud,
@@ -36,80 +34,51 @@ def sale_of(attempt: Attempt) -> Sale:
 
 
 def charge_of(attempt: Attempt, prices: PriceTable) -> Charge:
-    """An attempt's charge with its working. Raises pricing.UnknownPrice."""
+    """Return an attempt's charge with its working. Raise pricing.UnknownPrice."""
     return prices.charge(sale_of(attempt), day_of(attempt.event_ns), attempt.units)
 
 
 def in_usd(charge: Charge, day: date, prices: PriceTable) -> Decimal:
-    """A charge in USD, at the day's rate where it is in another currency. Raises InvalidInput where there is none."""
+    """Return a charge in USD, at the day's rate where it is in another currency.
+
+    Raise InvalidInput without a rate.
+    """
     return exact_product(charge.amount, prices.usd(charge.currency, day))
 
 
 def charges_of(attempts_: Iterable[Attempt], prices: PriceTable) -> list[UsageCharge]:
-    """The charges of single attempts, each priced alone, summed by day, buyer, place, product, unit and price."""
-    return _summed(
+    """Return the charges for single attempts, each priced alone, summed by day, buyer, place,
+    product, unit and price."""
+    return summed(
         part
-        for one in attempts_
-        for part in _parts(
-            day_of(one.event_ns),
-            one.organisation,
-            one.project,
+        for attempt in attempts_
+        for part in charged_units(
+            day_of(attempt.event_ns),
+            attempt.organisation,
+            attempt.project,
             1,
-            prices.charge(sale_of(one), day_of(one.event_ns), one.units),
-            prices.row(in_context(sale_of(one), one.units), day_of(one.event_ns)),
+            prices.charge(sale_of(attempt), day_of(attempt.event_ns), attempt.units),
+            prices.row(in_context(sale_of(attempt), attempt.units), day_of(attempt.event_ns)),
         )
     )
 
 
 def usage_charges(lake: Lake, prices: PriceTable, days: Interval) -> list[UsageCharge]:
-    """The charges of all usage of the days, summed in the lake before it is priced. Raises pricing.UnknownPrice.
+    """Return the charges for all usage of the days, summed in the lake before it is priced.
 
-    A law in the tests says that this is what pricing the attempts one by one comes to.
+    Raise UnknownPrice.
+
+    Pricing the attempts one by one comes to the same: a law in the tests.
     """
-    return _summed(
+    return summed(
         part
-        for one in day_sums(lake, prices, days)
-        for part in _parts(
-            one.day,
-            one.organisation,
-            one.project,
-            one.attempts,
-            prices.charge_sum(one.sale, one.day, one.units),
-            prices.row(one.sale, one.day),
+        for usage in day_sums(lake, prices, days)
+        for part in charged_units(
+            usage.day,
+            usage.organisation,
+            usage.project,
+            usage.attempts,
+            prices.charge_sum(usage.sale, usage.day, usage.units),
+            prices.row(usage.sale, usage.day),
         )
     )
-
-
-def _summed(parts: Iterable[UsageCharge]) -> list[UsageCharge]:
-    sums: dict[UsageCharge, list[int]] = {}
-    for charge in parts:
-        counted = sums.setdefault(msgspec.structs.replace(charge, quantity=0, requests=0), [0, 0])
-        counted[0] += charge.quantity
-        counted[1] += charge.requests
-    found = [
-        msgspec.structs.replace(charge, quantity=quantity, requests=requests)
-        for charge, (quantity, requests) in sums.items()
-    ]
-    return sorted(found, key=msgspec.structs.astuple)
-
-
-def _parts(
-    day: date, organisation: str, project: str, requests: int, charge: Charge, row: PriceRow
-) -> Iterator[UsageCharge]:
-    for line in charge.lines:
-        yield UsageCharge(
-            day=day,
-            organisation=organisation,
-            project=project,
-            seller=row.sale.seller,
-            cloud=row.sale.cloud,
-            region=row.sale.region,
-            product=row.sale.product,
-            unit=line.unit,
-            quantity=line.quantity,
-            price=line.price,
-            list_price=row.won[line.unit].entry.price,
-            currency=charge.currency,
-            source=line.source,
-            requests=requests,
-        )

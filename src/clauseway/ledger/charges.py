@@ -1,0 +1,73 @@
+"""Charges for usage as a bill shows them: one sum a day, buyer, place, product, unit and price."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.metering import Unit
+from clauseway.pricing import Charge, PriceRow
+
+
+class UsageCharge(msgspec.Struct, frozen=True, kw_only=True):
+    """The charge for one unit of one product to one buyer on one day.
+
+    Prices are picos of `currency` for one unit.
+    """
+
+    day: date
+    organisation: str
+    project: str
+    seller: str
+    cloud: str
+    region: str
+    product: str
+    unit: Unit
+    quantity: int
+    price: int
+    list_price: int
+    currency: str
+    source: str
+    requests: int
+
+    @property
+    def amount(self) -> Decimal:
+        return Decimal(self.quantity * self.price).scaleb(-12)
+
+
+def charged_units(
+    day: date, organisation: str, project: str, requests: int, charge: Charge, row: PriceRow
+) -> Iterator[UsageCharge]:
+    """Yield a charge unit by unit, for the buyer and the requests that it is for."""
+    for line in charge.lines:
+        yield UsageCharge(
+            day=day,
+            organisation=organisation,
+            project=project,
+            seller=row.sale.seller,
+            cloud=row.sale.cloud,
+            region=row.sale.region,
+            product=row.sale.product,
+            unit=line.unit,
+            quantity=line.quantity,
+            price=line.price,
+            list_price=row.won[line.unit].entry.price,
+            currency=charge.currency,
+            source=line.source,
+            requests=requests,
+        )
+
+
+def summed(charges: Iterable[UsageCharge]) -> list[UsageCharge]:
+    """Return the charges with quantities and requests of like charges added up, in order."""
+    sums: dict[UsageCharge, list[int]] = {}
+    for charge in charges:
+        counters = sums.setdefault(msgspec.structs.replace(charge, quantity=0, requests=0), [0, 0])
+        counters[0] += charge.quantity
+        counters[1] += charge.requests
+    lines = [
+        msgspec.structs.replace(charge, quantity=quantity, requests=requests)
+        for charge, (quantity, requests) in sums.items()
+    ]
+    return sorted(lines, key=msgspec.structs.astuple)

@@ -1,0 +1,311 @@
+"""Rules of vouchers: how much of a sale may be taken back, what may be invoiced, paid and reversed,
+and on which day.
+
+Each rule reads the vouchers told so far. It returns what the new voucher stands on, or raises
+InvalidInput and says what to do instead. Telling a voucher again under its id is no conflict:
+`identity` names the voucher that is being told.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from clauseway.ledger.dues import Due
+from clauseway.ledger.invoices import Owed, owed_through
+from clauseway.ledger.vouchers import (
+    Credit,
+    Dispute,
+    Invoice,
+    Payment,
+    Resolution,
+    Reversal,
+    Reversed,
+    Voucher,
+    standing_payments,
+)
+from clauseway.values import (
+    BadNumber,
+    Interval,
+    InvalidInput,
+    Problem,
+    day_of,
+    exact_sum,
+    read_decimal,
+)
+
+DaySales = tuple[date, str, str, str]
+
+
+def refused(what: str, why: str, todo: str) -> InvalidInput:
+    """Return the refusal of a voucher."""
+    return InvalidInput(Problem(what=what, why=why, where="ledger", todo=todo))
+
+
+def read_amount(text: str, unit: Decimal) -> Decimal:
+    """Return an amount above zero, in whole units. Raise InvalidInput."""
+    try:
+        amount = read_decimal(text, places=-int(unit.as_tuple().exponent))
+        if not amount:
+            raise BadNumber("it is nothing", "Write an amount above zero, as 12.50.")
+    except BadNumber as error:
+        raise InvalidInput(error.problem(f"{text!r} is no amount", "--amount")) from None
+    return amount
+
+
+# Days
+
+
+def voucher_day(vouchers: Iterable[Voucher], identity: str, day: date | None, today: date) -> date:
+    """Return the day that a voucher is dated: the day given, else its day when it was first
+    told, else today."""
+    if day is not None:
+        return day
+    return next((voucher.day for voucher in vouchers if voucher.id == identity), today)
+
+
+def refuse_before(identity: str, day: date, since: date, event: str) -> None:
+    """Refuse a voucher that is dated before its event: the books of that day could not have
+    known it."""
+    if day < since:
+        raise refused(
+            f"{identity} is dated {day}, before {event}",
+            "a voucher is dated when it is told, and nobody tells of what has not happened",
+            f"Date it {since} or later, with --day.",
+        )
+
+
+# Credits and disputes
+
+
+def day_sales(sale: Reversed) -> DaySales:
+    """Return the day's sales that a reversal belongs to: day, seller, cloud, product."""
+    return day_of(sale.event_ns), sale.seller, sale.cloud, sale.product
+
+
+def refuse_several_places(request: str, sales: Sequence[Reversed]) -> None:
+    """Refuse a request whose attempts were charged in several places: a charge is taken back
+    where it was made."""
+    if len({day_sales(sale) for sale in sales}) == 1:
+        return
+    clouds = sorted({sale.cloud for sale in sales})
+    days = sorted({str(day_of(sale.event_ns)) for sale in sales})
+    raise refused(
+        f"request {request} was charged on {' and '.join(clouds)}, on {' and '.join(days)}",
+        "a charge is taken back where it was made",
+        "Name one with --cloud, --seller, --product or --of-day, in a voucher of its own.",
+    )
+
+
+def taken_back(
+    vouchers: Iterable[Voucher],
+    identity: str,
+    sale: Reversed,
+    *,
+    charged: Decimal,
+    day_charged: Decimal,
+    wanted: Decimal | None,
+) -> Reversed:
+    """Return a sale with the amount that is taken back: `wanted`, or all that is left of it. Raise
+    InvalidInput.
+
+    `charged` is the charge for the sale, `day_charged` that for all sales of its day, cloud,
+    product and seller.
+
+    INVARIANT: what stands of credits and disputes never exceeds what was charged, neither for a
+    request nor for the sales of its day, whichever of the two they name.
+    """
+    standing = [voucher.of for voucher in _standing(vouchers) if voucher.id != identity]
+    of_day = [reversal for reversal in standing if day_sales(reversal) == day_sales(sale)]
+    taken = exact_sum(
+        reversal.amount
+        for reversal in of_day
+        if not sale.request or reversal.request == sale.request
+    )
+    left = charged - taken
+    if sale.request:
+        # Reversals of the whole day leave less of each of its requests.
+        day_left = day_charged - exact_sum(reversal.amount for reversal in of_day)
+        if day_left < left:
+            taken, left = charged - day_left, day_left
+    amount = left if wanted is None else wanted
+    if amount > left or left <= 0:
+        charged_text, taken_text = f"{charged.normalize():f}", f"{taken.normalize():f}"
+        raise refused(
+            f"{amount.normalize():f} USD is more than is left of that sale",
+            f"{charged_text} USD was charged, and {taken_text} of it was taken back before",
+            "Take back what is left.",
+        )
+    return msgspec.structs.replace(sale, amount=amount)
+
+
+def _standing(vouchers: Iterable[Voucher]) -> list[Credit | Dispute]:
+    """Return the credits, and the disputes that were not rejected."""
+    booked = list(vouchers)
+    rejected = {
+        voucher.dispute
+        for voucher in booked
+        if isinstance(voucher, Resolution) and not voucher.upheld
+    }
+    return [
+        voucher
+        for voucher in booked
+        if isinstance(voucher, Credit | Dispute) and voucher.id not in rejected
+    ]
+
+
+def dispute_to_resolve(vouchers: Iterable[Voucher], identity: str, dispute: str) -> Dispute:
+    """Return the dispute that a resolution ends.
+
+    Raise InvalidInput: no such dispute, or it is resolved.
+    """
+    booked = list(vouchers)
+    opened = next(
+        (voucher for voucher in booked if isinstance(voucher, Dispute) and voucher.id == dispute),
+        None,
+    )
+    if opened is None:
+        raise refused(
+            f"no dispute is called {dispute!r}",
+            "nobody recorded it here",
+            "List them: dispute list.",
+        )
+    resolution = next(
+        (
+            voucher
+            for voucher in booked
+            if isinstance(voucher, Resolution) and voucher.dispute == dispute
+        ),
+        None,
+    )
+    if resolution is not None and resolution.id != identity:
+        how = "upheld" if resolution.upheld else "rejected"
+        raise refused(
+            f"{dispute} is resolved",
+            f"{resolution.id} {how} it",
+            "Record a credit instead, if one is due.",
+        )
+    return opened
+
+
+# Invoices
+
+
+def invoiceable(
+    vouchers: Iterable[Voucher],
+    dues: Sequence[Due],
+    identity: str,
+    payer: str,
+    payee: str,
+    period: str,
+    days: Interval,
+    open_since: date | None,
+) -> Invoice | list[Owed]:
+    """Return what may be invoiced through a month; where nothing is left, the invoice that was
+    written as `identity`.
+
+    `dues` are those of closed months, and `open_since` is the first day of the open ones. Raise
+    InvalidInput: the month is open, nothing is owed, a term is not payable before its quarter ends.
+    """
+    through = days.end - timedelta(days=1)
+    if open_since is None or days.end > open_since:
+        raise refused(
+            f"{period} is open",
+            "what it owes may change until it is closed",
+            f"Close it first: clauseway close {period}.",
+        )
+    written = [voucher for voucher in vouchers if isinstance(voucher, Invoice)]
+    same = next((invoice for invoice in written if invoice.id == identity), None)
+    later = [
+        invoice
+        for invoice in written
+        if (invoice.payer, invoice.payee) == (payer, payee) and invoice.through > through
+    ]
+    if later and same is None:
+        raise refused(
+            f"{period} is invoiced",
+            f"{later[-1].id} is through {later[-1].through} and has all that was owed then",
+            "What came since is in the next invoice of a later month.",
+        )
+    owed = owed_through(dues, written, payer, payee, through) if not later else []
+    if same is not None and not owed:
+        return same
+    if not owed:
+        raise _nothing_owed(dues, payer, payee, period, through)
+    if same is not None:
+        raise refused(
+            f"invoice {identity} was written before",
+            "more is owed since, by corrections",
+            "Give the further invoice an id of its own with --id.",
+        )
+    return owed
+
+
+def _nothing_owed(
+    dues: Iterable[Due], payer: str, payee: str, period: str, through: date
+) -> InvalidInput:
+    """Return the refusal of an empty invoice, with the terms that wait for the end of their
+    quarter."""
+    waiting = dict.fromkeys(
+        due.term
+        for due in dues
+        if (due.payer, due.payee) == (payer, payee)
+        and due.last_day <= through < due.through
+        and due.amount
+    )
+    what = f"nothing to invoice {payer} for {period}"
+    if waiting:
+        why = f"{', '.join(waiting)} is payable by the quarter"
+        return refused(what, why, "Invoice the last month of the quarter.")
+    return refused(what, "all that is owed is invoiced", "Nothing is left to do.")
+
+
+# Payments
+
+
+def invoice_to_pay(vouchers: Iterable[Voucher], name: str) -> Invoice:
+    """Return the invoice that a payment is for. Raise InvalidInput where it was not written."""
+    written = [voucher for voucher in vouchers if isinstance(voucher, Invoice)]
+    for invoice in written:
+        if invoice.id == name:
+            return invoice
+    names = ", ".join(invoice.id for invoice in written) or "none"
+    raise refused(f"no invoice is called {name!r}", "it was not written here", f"Known: {names}.")
+
+
+def payments_before(vouchers: Sequence[Voucher], identity: str) -> list[Payment]:
+    """Return the payments that stood when a voucher was first told, or that stand now."""
+    same = next((voucher for voucher in vouchers if voucher.id == identity), None)
+    return standing_payments(vouchers if same is None else vouchers[: vouchers.index(same)])
+
+
+def payment_to_reverse(vouchers: Sequence[Voucher], identity: str, name: str) -> Payment:
+    """Return the payment that a reversal takes back.
+
+    Raise InvalidInput: no such payment, or reversed before.
+    """
+    payment = next(
+        (voucher for voucher in vouchers if isinstance(voucher, Payment) and voucher.id == name),
+        None,
+    )
+    if payment is None:
+        names = ", ".join(standing.id for standing in standing_payments(vouchers)) or "none"
+        raise refused(
+            f"no payment is called {name!r}", "it was not recorded here", f"Known: {names}."
+        )
+    reversal = next(
+        (
+            voucher
+            for voucher in vouchers
+            if isinstance(voucher, Reversal) and voucher.payment == name
+        ),
+        None,
+    )
+    if reversal is not None and reversal.id != identity:
+        raise refused(
+            f"{name} is reversed",
+            f"{reversal.id} did it",
+            "Record a payment of its own, if money came again.",
+        )
+    return payment
